@@ -1,0 +1,265 @@
+//! Attributes of an op: the one ordered map that carries its fields to and from text and JSON.
+
+use crate::types::{DType, Shape};
+use std::fmt;
+
+/// Value of one attribute.
+#[derive(Clone, Debug, PartialEq)]
+pub enum AttrValue {
+    /// An integer.
+    Int(i64),
+    /// A real number; prints so that it reads back exactly.
+    Float(f64),
+    /// `true` or `false`.
+    Bool(bool),
+    /// A quoted string.
+    Str(String),
+    /// A list of integers.
+    Ints(Vec<i64>),
+    /// A shape, which may contain `N`.
+    Shape(Shape),
+    /// An element type.
+    DType(DType),
+}
+
+impl fmt::Display for AttrValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AttrValue::Int(value) => write!(f, "{value}"),
+            AttrValue::Float(value) => write!(f, "{value:?}"),
+            AttrValue::Bool(value) => write!(f, "{value}"),
+            AttrValue::Str(value) => write!(f, "{value:?}"),
+            AttrValue::Ints(values) => {
+                let text: Vec<String> = values.iter().map(i64::to_string).collect();
+                write!(f, "[{}]", text.join(","))
+            }
+            AttrValue::Shape(shape) => write!(f, "{shape}"),
+            AttrValue::DType(dtype) => write!(f, "{dtype}"),
+        }
+    }
+}
+
+/// Attributes by name, in the order of the op's fields.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Attrs(pub Vec<(String, AttrValue)>);
+
+impl Attrs {
+    /// The value called `name`.
+    pub fn get(&self, name: &str) -> Option<&AttrValue> {
+        self.0.iter().find(|(n, _)| n == name).map(|(_, value)| value)
+    }
+}
+
+/// Why a set of attributes does not describe an op.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AttrError {
+    /// No attribute of that name, and it has no default.
+    Missing(&'static str),
+    /// The op has no such attribute; the fields it has are listed.
+    Unknown(String, Vec<&'static str>),
+    /// The value has the wrong kind.
+    Kind {
+        /// Attribute.
+        name: &'static str,
+        /// What is accepted, such as "an integer of at least 0".
+        expected: &'static str,
+    },
+}
+
+impl fmt::Display for AttrError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AttrError::Missing(name) => write!(f, "attribute `{name}` is missing"),
+            AttrError::Unknown(name, known) if known.is_empty() => {
+                write!(f, "unknown attribute `{name}`; this op has none")
+            }
+            AttrError::Unknown(name, known) => {
+                write!(f, "unknown attribute `{name}`; this op has {}", known.join(", "))
+            }
+            AttrError::Kind { name, expected } => write!(f, "attribute `{name}` must be {expected}"),
+        }
+    }
+}
+
+impl std::error::Error for AttrError {}
+
+/// A Rust type that can be the field of an op.
+pub trait AttrField: Sized {
+    /// What a value of this type looks like, for messages.
+    const EXPECTED: &'static str;
+    /// As attribute.
+    fn to_attr(&self) -> AttrValue;
+    /// From an attribute; `None` if it has the wrong kind.
+    fn from_attr(value: &AttrValue) -> Option<Self>;
+}
+
+impl AttrField for usize {
+    const EXPECTED: &'static str = "an integer of at least 0";
+    fn to_attr(&self) -> AttrValue {
+        AttrValue::Int(*self as i64)
+    }
+    fn from_attr(value: &AttrValue) -> Option<usize> {
+        match value {
+            AttrValue::Int(value) => usize::try_from(*value).ok(),
+            _ => None,
+        }
+    }
+}
+
+impl AttrField for i64 {
+    const EXPECTED: &'static str = "an integer";
+    fn to_attr(&self) -> AttrValue {
+        AttrValue::Int(*self)
+    }
+    fn from_attr(value: &AttrValue) -> Option<i64> {
+        match value {
+            AttrValue::Int(value) => Some(*value),
+            _ => None,
+        }
+    }
+}
+
+impl AttrField for f64 {
+    const EXPECTED: &'static str = "a number";
+    fn to_attr(&self) -> AttrValue {
+        AttrValue::Float(*self)
+    }
+    fn from_attr(value: &AttrValue) -> Option<f64> {
+        match value {
+            AttrValue::Float(value) => Some(*value),
+            AttrValue::Int(value) => Some(*value as f64),
+            _ => None,
+        }
+    }
+}
+
+impl AttrField for bool {
+    const EXPECTED: &'static str = "true or false";
+    fn to_attr(&self) -> AttrValue {
+        AttrValue::Bool(*self)
+    }
+    fn from_attr(value: &AttrValue) -> Option<bool> {
+        match value {
+            AttrValue::Bool(value) => Some(*value),
+            _ => None,
+        }
+    }
+}
+
+impl AttrField for String {
+    const EXPECTED: &'static str = "a string";
+    fn to_attr(&self) -> AttrValue {
+        AttrValue::Str(self.clone())
+    }
+    fn from_attr(value: &AttrValue) -> Option<String> {
+        match value {
+            AttrValue::Str(value) => Some(value.clone()),
+            _ => None,
+        }
+    }
+}
+
+impl AttrField for Vec<usize> {
+    const EXPECTED: &'static str = "a list of integers of at least 0";
+    fn to_attr(&self) -> AttrValue {
+        AttrValue::Ints(self.iter().map(|&x| x as i64).collect())
+    }
+    fn from_attr(value: &AttrValue) -> Option<Vec<usize>> {
+        match value {
+            AttrValue::Ints(values) => values.iter().map(|&x| usize::try_from(x).ok()).collect(),
+            AttrValue::Shape(shape) if shape.batch_axis().is_none() => Some(shape.sizes(None)),
+            _ => None,
+        }
+    }
+}
+
+impl<const LEN: usize> AttrField for [usize; LEN] {
+    const EXPECTED: &'static str = match LEN {
+        2 => "a list of 2 integers of at least 0",
+        4 => "a list of 4 integers of at least 0",
+        _ => "a list of integers of at least 0",
+    };
+    fn to_attr(&self) -> AttrValue {
+        self.to_vec().to_attr()
+    }
+    fn from_attr(value: &AttrValue) -> Option<[usize; LEN]> {
+        Vec::<usize>::from_attr(value)?.try_into().ok()
+    }
+}
+
+impl AttrField for Shape {
+    const EXPECTED: &'static str = "a shape such as [N,28,28,1]";
+    fn to_attr(&self) -> AttrValue {
+        AttrValue::Shape(self.clone())
+    }
+    fn from_attr(value: &AttrValue) -> Option<Shape> {
+        match value {
+            AttrValue::Shape(shape) => Some(shape.clone()),
+            AttrValue::Ints(_) => Some(Shape::fixed(&Vec::<usize>::from_attr(value)?)),
+            _ => None,
+        }
+    }
+}
+
+impl AttrField for DType {
+    const EXPECTED: &'static str = "f32 or i32";
+    fn to_attr(&self) -> AttrValue {
+        AttrValue::DType(*self)
+    }
+    fn from_attr(value: &AttrValue) -> Option<DType> {
+        match value {
+            AttrValue::DType(dtype) => Some(*dtype),
+            _ => None,
+        }
+    }
+}
+
+/// Reads a field.
+///
+/// # Errors
+/// If it is missing or of the wrong kind.
+pub fn read_field<T: AttrField>(attrs: &Attrs, name: &'static str) -> Result<T, AttrError> {
+    let value = attrs.get(name).ok_or(AttrError::Missing(name))?;
+    T::from_attr(value).ok_or(AttrError::Kind { name, expected: T::EXPECTED })
+}
+
+/// Refuses attributes that are not among `known`.
+///
+/// # Errors
+/// Names the first unknown attribute.
+pub fn refuse_unknown(attrs: &Attrs, known: &[&'static str]) -> Result<(), AttrError> {
+    match attrs.0.iter().find(|(name, _)| !known.contains(&name.as_str())) {
+        Some((name, _)) => Err(AttrError::Unknown(name.clone(), known.to_vec())),
+        None => Ok(()),
+    }
+}
+
+/// Declares the struct of an op; its fields are its attributes.
+///
+/// ```ignore
+/// op_struct! {
+///     /// Sum over `axes`.
+///     pub struct ReduceSum { /// Reduced axes. pub axes: Vec<usize>, /// Keep them as 1. pub keep_dims: bool }
+/// }
+/// ```
+#[macro_export]
+macro_rules! op_struct {
+    ($(#[$doc:meta])* pub struct $name:ident { $($(#[$field_doc:meta])* pub $field:ident : $ty:ty),* $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq)]
+        pub struct $name { $($(#[$field_doc])* pub $field: $ty,)* }
+
+        impl $crate::ops::OpAttrs for $name {
+            fn attrs(&self) -> $crate::attrs::Attrs {
+                $crate::attrs::Attrs(vec![
+                    $((stringify!($field).to_string(), $crate::attrs::AttrField::to_attr(&self.$field)),)*
+                ])
+            }
+
+            fn from_attrs(attrs: &$crate::attrs::Attrs) -> Result<Self, $crate::attrs::AttrError> {
+                $crate::attrs::refuse_unknown(attrs, &[$(stringify!($field)),*])?;
+                Ok($name { $($field: $crate::attrs::read_field(attrs, stringify!($field))?,)* })
+            }
+        }
+    };
+}

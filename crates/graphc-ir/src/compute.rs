@@ -1,0 +1,175 @@
+//! What an operation computes, element by element, in index notation.
+//!
+//! ```text
+//! out[axes] = finish( combine over reds of body(axes, reds) )
+//! ```
+//!
+//! Every op that is not a leaf or a composite lowers to one [`Compute`]. Convolutions, their
+//! gradients and matrix products are those whose body is a product of two loads summed over
+//! reduction axes; the schedule recognises them by that, not by name. A reduction term whose load
+//! index falls outside its operand, or is not divisible by `exact`, is skipped: that is padding,
+//! and the strided gather of an input gradient.
+
+use crate::index::{Affine, Var};
+use crate::scalar::{BinaryOp, CmpOp, UnaryOp};
+use crate::types::Dim;
+
+/// One index of a load: `value / exact`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LoadIndex {
+    /// Numerator over the axes.
+    pub value: Affine,
+    /// The term is skipped unless this divides `value`; 1 for ordinary accesses.
+    pub exact: i64,
+}
+
+impl From<Affine> for LoadIndex {
+    fn from(value: Affine) -> LoadIndex {
+        LoadIndex { value, exact: 1 }
+    }
+}
+
+/// A scalar expression of a compute body. Types are `f32` or `i32`; conditions stand only in
+/// `Select`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ScalarExpr {
+    /// Element of an operand.
+    Load {
+        /// Which operand.
+        operand: usize,
+        /// One index per dimension of the operand.
+        index: Vec<LoadIndex>,
+    },
+    /// An `f32` constant.
+    Const(f64),
+    /// An `i32` constant.
+    Int(i32),
+    /// An index as an `i32` value.
+    Index(Affine),
+    /// The reduced value; in `finish` only.
+    Acc,
+    /// One operand.
+    Unary(UnaryOp, Box<ScalarExpr>),
+    /// Two operands.
+    Binary(BinaryOp, Box<ScalarExpr>, Box<ScalarExpr>),
+    /// `if a <cmp> b { then } else { otherwise }`.
+    Select {
+        /// The comparison.
+        cmp: CmpOp,
+        /// Left side.
+        a: Box<ScalarExpr>,
+        /// Right side.
+        b: Box<ScalarExpr>,
+        /// Value if it holds.
+        then: Box<ScalarExpr>,
+        /// Value if not.
+        otherwise: Box<ScalarExpr>,
+    },
+    /// Counter-based uniform number in [0, 1), see [`uniform`].
+    Uniform {
+        /// `i32` counter, different for every element.
+        counter: Box<ScalarExpr>,
+        /// `i32` key, different for every step and use.
+        key: Box<ScalarExpr>,
+    },
+}
+
+/// How the terms of a reduction are combined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Combine {
+    /// Sum, starting at 0.
+    Sum,
+    /// `term > acc ? term : acc`, starting at minus infinity.
+    Max,
+    /// Row-major position (over the reduction axes) of the first greatest term, as `i32`.
+    ArgMax,
+}
+
+/// One op in index notation. Axes `Var(0) .. Var(rank)` are the output's dimensions; reduction
+/// axis `r` is `Var(rank + r)`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Compute {
+    /// Extents of the output axes.
+    pub axes: Vec<Dim>,
+    /// Extents of the reduction axes, outermost first.
+    pub reds: Vec<Dim>,
+    /// `None` if and only if there are no reduction axes.
+    pub combine: Option<Combine>,
+    /// The term.
+    pub body: ScalarExpr,
+    /// The result as a function of [`ScalarExpr::Acc`]; `Acc` itself for a plain reduction.
+    pub finish: ScalarExpr,
+}
+
+impl Compute {
+    /// An op without reduction.
+    pub fn map(axes: &[Dim], body: ScalarExpr) -> Compute {
+        Compute { axes: axes.to_vec(), reds: Vec::new(), combine: None, body, finish: ScalarExpr::Acc }
+    }
+
+    /// A reduction without a finishing expression.
+    pub fn reduce(axes: &[Dim], reds: &[Dim], combine: Combine, body: ScalarExpr) -> Compute {
+        Compute { axes: axes.to_vec(), reds: reds.to_vec(), combine: Some(combine), body, finish: ScalarExpr::Acc }
+    }
+
+    /// The same with a finishing expression.
+    pub fn finish(self, finish: ScalarExpr) -> Compute {
+        Compute { finish, ..self }
+    }
+
+    /// The axis variable of output dimension `axis`.
+    pub fn axis(axis: usize) -> Affine {
+        Affine::var(Var(axis as u32))
+    }
+}
+
+/// Short constructors for compute bodies.
+pub mod build {
+    use super::*;
+
+    /// Element of `operand` at plain affine indices.
+    pub fn load(operand: usize, index: Vec<Affine>) -> ScalarExpr {
+        ScalarExpr::Load { operand, index: index.into_iter().map(LoadIndex::from).collect() }
+    }
+
+    /// Element of `operand` (of dimensions `dims`) under NumPy broadcasting to an output of
+    /// `out_rank` dimensions.
+    pub fn load_broadcast(operand: usize, dims: &[Dim], out_rank: usize) -> ScalarExpr {
+        let skipped = out_rank - dims.len();
+        let index = dims.iter().enumerate().map(|(i, dim)| match dim {
+            Dim::Fixed(1) => Affine::constant(0),
+            _ => Compute::axis(skipped + i),
+        });
+        load(operand, index.collect())
+    }
+
+    /// `op(x)`.
+    pub fn unary(op: UnaryOp, x: ScalarExpr) -> ScalarExpr {
+        ScalarExpr::Unary(op, Box::new(x))
+    }
+
+    /// `op(a, b)`.
+    pub fn binary(op: BinaryOp, a: ScalarExpr, b: ScalarExpr) -> ScalarExpr {
+        ScalarExpr::Binary(op, Box::new(a), Box::new(b))
+    }
+
+    /// `a <cmp> b ? then : otherwise`.
+    pub fn select(cmp: CmpOp, a: ScalarExpr, b: ScalarExpr, then: ScalarExpr, otherwise: ScalarExpr) -> ScalarExpr {
+        ScalarExpr::Select { cmp, a: Box::new(a), b: Box::new(b), then: Box::new(then), otherwise: Box::new(otherwise) }
+    }
+}
+
+/// The counter-based random number behind `ScalarExpr::Uniform`, in [0, 1) with 24 bits: two
+/// rounds of the `lowbias32` integer hash (C. Wellons, "Prospecting for Hash Functions", 2018),
+/// the key entering before each.
+pub fn uniform(counter: i32, key: i32) -> f32 {
+    let mix = |mut x: u32| {
+        x ^= x >> 16;
+        x = x.wrapping_mul(0x7feb_352d);
+        x ^= x >> 15;
+        x = x.wrapping_mul(0x846c_a68b);
+        x ^ (x >> 16)
+    };
+    let bits = mix(mix(counter as u32 ^ key as u32).wrapping_add(key as u32));
+    (bits >> 8) as f32 * (1.0 / 16_777_216.0)
+}

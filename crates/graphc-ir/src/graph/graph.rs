@@ -1,0 +1,336 @@
+//! [`Graph`]: petgraph stays inside; an edge carries its operand slot.
+
+use super::origin::Origin;
+use crate::ops::Op;
+use crate::types::{TensorType, TypeError};
+use petgraph::Direction;
+use petgraph::stable_graph::{NodeIndex, StableDiGraph};
+use petgraph::visit::EdgeRef;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::fmt;
+
+/// A node of one graph. Prints as `%3`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NodeId(pub u32);
+
+impl fmt::Display for NodeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "%{}", self.0)
+    }
+}
+
+/// One operation, its result type, and where it comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Node {
+    /// The operation with its attributes.
+    pub op: Op,
+    /// Type of the result.
+    pub ty: TensorType,
+    /// The user's name, a derived one such as `conv1.kernel`, or empty.
+    pub name: String,
+    /// Provenance.
+    pub origin: Origin,
+}
+
+/// A named result of the graph.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Output {
+    /// Name under which it can be read.
+    pub name: String,
+    /// The node.
+    pub node: NodeId,
+}
+
+/// After the step, `parameter` takes the value of `value`. All updates happen at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Update {
+    /// A `parameter` node.
+    pub parameter: NodeId,
+    /// Its next value, of the same type.
+    pub value: NodeId,
+}
+
+/// What the graph is expanded for. Decides batch statistics and dropout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// Batch statistics, dropout, moving averages updated.
+    Train,
+    /// Moving statistics, no dropout.
+    Infer,
+}
+
+impl Mode {
+    /// `train` or `infer`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Mode::Train => "train",
+            Mode::Infer => "infer",
+        }
+    }
+}
+
+/// A tensor program: a directed acyclic graph of operations.
+#[derive(Clone, Debug)]
+pub struct Graph {
+    /// Name of the network.
+    pub name: String,
+    /// Size of `N`, once specialised.
+    pub batch: Option<usize>,
+    /// Once expanded for training or inference.
+    pub mode: Option<Mode>,
+    /// Named results, in order.
+    pub outputs: Vec<Output>,
+    /// Parameter updates, in order.
+    pub updates: Vec<Update>,
+    /// The scalar that autodiff differentiates.
+    pub loss: Option<NodeId>,
+    nodes: StableDiGraph<Node, u32>,
+}
+
+impl Graph {
+    /// A graph without nodes.
+    pub fn new(name: &str) -> Graph {
+        Graph {
+            name: name.to_string(),
+            batch: None,
+            mode: None,
+            outputs: Vec::new(),
+            updates: Vec::new(),
+            loss: None,
+            nodes: StableDiGraph::new(),
+        }
+    }
+
+    /// Adds a node; its type follows from the op and its operands.
+    ///
+    /// # Errors
+    /// If the op does not accept the operands.
+    pub fn add(
+        &mut self,
+        op: impl Into<Op>,
+        operands: &[NodeId],
+        name: &str,
+        origin: Origin,
+    ) -> Result<NodeId, TypeError> {
+        let op = op.into();
+        let types: Vec<&TensorType> = operands.iter().map(|&id| self.ty(id)).collect();
+        let ty = op.infer(&types)?;
+        Ok(self.add_node(Node { op, ty, name: name.to_string(), origin }, operands))
+    }
+
+    /// Adds a node of a given type, unchecked; the verifier checks it.
+    pub fn add_node(&mut self, node: Node, operands: &[NodeId]) -> NodeId {
+        let id = self.nodes.add_node(node);
+        for (slot, operand) in operands.iter().enumerate() {
+            self.nodes.add_edge(index(*operand), id, slot as u32);
+        }
+        NodeId(id.index() as u32)
+    }
+
+    /// Number of nodes.
+    pub fn len(&self) -> usize {
+        self.nodes.node_count()
+    }
+
+    /// Whether there are no nodes.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether `id` is a node of this graph.
+    pub fn contains(&self, id: NodeId) -> bool {
+        self.nodes.contains_node(index(id))
+    }
+
+    /// The node.
+    ///
+    /// # Panics
+    /// If it was removed.
+    pub fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[index(id)]
+    }
+
+    /// The node, to be changed.
+    pub fn node_mut(&mut self, id: NodeId) -> &mut Node {
+        &mut self.nodes[index(id)]
+    }
+
+    /// Type of the node's result.
+    pub fn ty(&self, id: NodeId) -> &TensorType {
+        &self.node(id).ty
+    }
+
+    /// The node's operation.
+    pub fn op(&self, id: NodeId) -> &Op {
+        &self.node(id).op
+    }
+
+    /// Concrete sizes of the node's result.
+    ///
+    /// # Panics
+    /// If the shape has a batch dimension and the graph is not specialised.
+    pub fn sizes(&self, id: NodeId) -> Vec<usize> {
+        self.ty(id).shape.sizes(self.batch)
+    }
+
+    /// The operands, in order.
+    pub fn operands(&self, id: NodeId) -> Vec<NodeId> {
+        let mut edges: Vec<(u32, NodeId)> = self
+            .nodes
+            .edges_directed(index(id), Direction::Incoming)
+            .map(|edge| (*edge.weight(), NodeId(edge.source().index() as u32)))
+            .collect();
+        edges.sort_unstable();
+        edges.into_iter().map(|(_, operand)| operand).collect()
+    }
+
+    /// Nodes that read `id`, each once, by id.
+    pub fn users(&self, id: NodeId) -> Vec<NodeId> {
+        let mut users: Vec<NodeId> = self
+            .nodes
+            .neighbors_directed(index(id), Direction::Outgoing)
+            .map(|user| NodeId(user.index() as u32))
+            .collect();
+        users.sort_unstable();
+        users.dedup();
+        users
+    }
+
+    /// Whether the value is visible outside: an output, an update or the loss.
+    pub fn is_root(&self, id: NodeId) -> bool {
+        self.roots().any(|root| root == id)
+    }
+
+    /// Every value that must be computed.
+    pub fn roots(&self) -> impl Iterator<Item = NodeId> + '_ {
+        let updates = self.updates.iter().flat_map(|update| [update.parameter, update.value]);
+        self.outputs.iter().map(|output| output.node).chain(updates).chain(self.loss)
+    }
+
+    /// All nodes by id.
+    pub fn ids(&self) -> Vec<NodeId> {
+        self.nodes.node_indices().map(|id| NodeId(id.index() as u32)).collect()
+    }
+
+    /// All nodes, operands before users; among ready nodes the smallest id comes first.
+    ///
+    /// # Panics
+    /// If the graph has a cycle (the verifier reports it before any pass runs).
+    pub fn topo_order(&self) -> Vec<NodeId> {
+        self.try_topo_order().expect("the verifier refuses cycles")
+    }
+
+    /// Like [`Graph::topo_order`], or `None` if there is a cycle.
+    pub fn try_topo_order(&self) -> Option<Vec<NodeId>> {
+        let mut waiting: BTreeMap<NodeId, usize> = BTreeMap::new();
+        let mut ready = BinaryHeap::new();
+        for id in self.ids() {
+            match self.nodes.edges_directed(index(id), Direction::Incoming).count() {
+                0 => ready.push(Reverse(id)),
+                count => {
+                    waiting.insert(id, count);
+                }
+            }
+        }
+        let mut order = Vec::with_capacity(self.len());
+        while let Some(Reverse(id)) = ready.pop() {
+            order.push(id);
+            for edge in self.nodes.edges_directed(index(id), Direction::Outgoing) {
+                let user = NodeId(edge.target().index() as u32);
+                let count = waiting.get_mut(&user).expect("a user has operands left");
+                *count -= 1;
+                if *count == 0 {
+                    waiting.remove(&user);
+                    ready.push(Reverse(user));
+                }
+            }
+        }
+        (order.len() == self.len()).then_some(order)
+    }
+
+    /// Replaces the operands of a node.
+    pub fn set_operands(&mut self, id: NodeId, operands: &[NodeId]) {
+        let edges: Vec<_> = self.nodes.edges_directed(index(id), Direction::Incoming).map(|edge| edge.id()).collect();
+        for edge in edges {
+            self.nodes.remove_edge(edge);
+        }
+        for (slot, operand) in operands.iter().enumerate() {
+            self.nodes.add_edge(index(*operand), index(id), slot as u32);
+        }
+    }
+
+    /// Lets every user of `old`, and every output and update value, read `new` instead.
+    pub fn replace_uses(&mut self, old: NodeId, new: NodeId) {
+        let edges: Vec<_> = self
+            .nodes
+            .edges_directed(index(old), Direction::Outgoing)
+            .map(|edge| (edge.id(), edge.target(), *edge.weight()))
+            .collect();
+        for (edge, user, slot) in edges {
+            self.nodes.remove_edge(edge);
+            self.nodes.add_edge(index(new), user, slot);
+        }
+        for output in &mut self.outputs {
+            if output.node == old {
+                output.node = new;
+            }
+        }
+        for update in &mut self.updates {
+            if update.value == old {
+                update.value = new;
+            }
+        }
+        if self.loss == Some(old) {
+            self.loss = Some(new);
+        }
+    }
+
+    /// Removes a node that nothing reads.
+    ///
+    /// # Panics
+    /// If it has users or is a root.
+    pub fn remove(&mut self, id: NodeId) {
+        assert!(self.users(id).is_empty() && !self.is_root(id), "{id} is still used");
+        self.nodes.remove_node(index(id));
+    }
+
+    /// Adds a named result.
+    pub fn add_output(&mut self, name: &str, node: NodeId) {
+        self.outputs.push(Output { name: name.to_string(), node });
+    }
+
+    /// The output called `name`.
+    pub fn output(&self, name: &str) -> Option<NodeId> {
+        self.outputs.iter().find(|output| output.name == name).map(|output| output.node)
+    }
+
+    /// The first node called `name`.
+    pub fn find(&self, name: &str) -> Option<NodeId> {
+        self.ids().into_iter().find(|&id| self.node(id).name == name)
+    }
+
+    /// The same graph with nodes renumbered `0..len` in topological order.
+    pub fn compacted(&self) -> Graph {
+        let order = self.topo_order();
+        let new_ids: BTreeMap<NodeId, NodeId> =
+            order.iter().enumerate().map(|(position, &id)| (id, NodeId(position as u32))).collect();
+        let mut graph = Graph { nodes: StableDiGraph::new(), ..self.clone() };
+        for &id in &order {
+            let operands: Vec<NodeId> = self.operands(id).iter().map(|operand| new_ids[operand]).collect();
+            graph.add_node(self.node(id).clone(), &operands);
+        }
+        for output in &mut graph.outputs {
+            output.node = new_ids[&output.node];
+        }
+        for update in &mut graph.updates {
+            *update = Update { parameter: new_ids[&update.parameter], value: new_ids[&update.value] };
+        }
+        graph.loss = self.loss.map(|loss| new_ids[&loss]);
+        graph
+    }
+}
+
+fn index(id: NodeId) -> NodeIndex {
+    NodeIndex::new(id.0 as usize)
+}

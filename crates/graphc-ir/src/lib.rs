@@ -1,0 +1,29 @@
+//! The two intermediate representations of graphc and every operation.
+//!
+//! * [`graph`]: the graph IR. A node is one tensor operation; the training step (forward, loss,
+//!   backward, update) is one graph.
+//! * [`loops`]: the loop IR. A kernel is a tree of loops over scalar bodies with affine accesses
+//!   to buffers of one arena.
+//! * [`ops`]: one file per tensor operation, each with its shape rule, evaluation, gradient rule
+//!   and lowering.
+//!
+//! This crate does no I/O and knows no file format, no schedule and no machine.
+//!
+//! Reading order: [`types`], [`tensor`], [`index`], [`scalar`], [`compute`], [`attrs`], [`graph`],
+//! [`ops`], [`loops`].
+#![forbid(unsafe_code)]
+
+pub mod attrs;
+pub mod compute;
+pub mod graph;
+pub mod index;
+pub mod loops;
+pub mod ops;
+pub mod scalar;
+pub mod tensor;
+pub mod types;
+
+pub use graph::{Graph, NodeId};
+pub use ops::Op;
+pub use tensor::{Real, Tensor};
+pub use types::{DType, Dim, Shape, TensorType, TypeError};

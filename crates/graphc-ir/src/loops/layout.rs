@@ -1,0 +1,72 @@
+//! Where the elements of a tensor stand in its buffer.
+//!
+//! A tensor without a batch dimension is row-major. A tensor with one is *batch-blocked*: samples
+//! go in chunks of [`CHUNK`](crate::scalar::CHUNK), a chunk holds a plane of 16 samples for every
+//! per-sample element, the 16 samples innermost: `[N/16][elements][16]`. The last chunk is padded;
+//! padding lanes of stored tensors are zero.
+
+use crate::scalar::CHUNK;
+use crate::tensor::for_each_index;
+
+/// Affine map from a tensor's index to a word offset in its buffer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// Logical sizes.
+    pub shape: Vec<usize>,
+    /// Which dimension is the batch, if any.
+    pub batch_axis: Option<usize>,
+    /// Words per step along each dimension; the batch dimension's entry is unused (0).
+    pub strides: Vec<usize>,
+    /// Words from one chunk of samples to the next; the buffer's length without a batch.
+    pub chunk_stride: usize,
+}
+
+impl Layout {
+    /// Words the buffer needs.
+    pub fn len(&self) -> usize {
+        self.chunk_stride * self.n_chunks()
+    }
+
+    /// Whether the buffer has no words.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Number of chunks of samples; 1 without a batch.
+    pub fn n_chunks(&self) -> usize {
+        self.batch_axis.map_or(1, |axis| self.shape[axis].div_ceil(CHUNK))
+    }
+
+    /// Word offset of the element at `index`.
+    pub fn offset(&self, index: &[usize]) -> usize {
+        let mut offset = 0;
+        for (axis, (&i, &stride)) in index.iter().zip(&self.strides).enumerate() {
+            offset +=
+                if self.batch_axis == Some(axis) { i / CHUNK * self.chunk_stride + i % CHUNK } else { i * stride };
+        }
+        offset
+    }
+
+    /// Copies a row-major tensor into a buffer; padding is left as it is.
+    ///
+    /// # Panics
+    /// If the lengths do not fit.
+    pub fn pack<T: Copy>(&self, tensor: &[T], buffer: &mut [T]) {
+        assert_eq!(tensor.len(), self.shape.iter().product::<usize>(), "elements of shape {:?}", self.shape);
+        assert!(buffer.len() >= self.len(), "buffer of {} words for {}", buffer.len(), self.len());
+        let mut elements = tensor.iter();
+        for_each_index(&self.shape, |index| {
+            buffer[self.offset(index)] = *elements.next().expect("as many as the shape has")
+        });
+    }
+
+    /// Copies a buffer into a row-major tensor.
+    ///
+    /// # Panics
+    /// If the buffer is too short.
+    pub fn unpack<T: Copy>(&self, buffer: &[T]) -> Vec<T> {
+        let mut tensor = Vec::with_capacity(self.shape.iter().product());
+        for_each_index(&self.shape, |index| tensor.push(buffer[self.offset(index)]));
+        tensor
+    }
+}

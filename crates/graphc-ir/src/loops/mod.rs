@@ -1,0 +1,9 @@
+//! The loop IR: kernels as trees of loops over scalar bodies with affine accesses.
+//!
+//! Reading order: [`kernel`], [`layout`], [`print`], [`parse`], [`verify`].
+
+pub mod kernel;
+pub mod layout;
+
+pub use kernel::*;
+pub use layout::Layout;

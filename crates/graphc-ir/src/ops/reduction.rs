@@ -1,0 +1,88 @@
+//! What reductions share: the result's shape, evaluation and index maps.
+
+use crate::compute::{Combine, Compute, ScalarExpr, build};
+use crate::index::{Affine, Var};
+use crate::tensor::{Real, Tensor, for_each_index, linear_index};
+use crate::types::{DType, Dim, Shape, TensorType, TypeError};
+
+/// Shape of an `f32` operand reduced over `axes` (strictly ascending, at least one).
+pub(super) fn infer(operand: &TensorType, axes: &[usize], keep_dims: bool) -> Result<Shape, TypeError> {
+    if operand.dtype != DType::F32 {
+        return Err(TypeError::operand(0, format!("expected an f32 tensor, got {operand}")));
+    }
+    let ascending = axes.windows(2).all(|pair| pair[0] < pair[1]);
+    if axes.is_empty() || !ascending || axes.iter().any(|&axis| axis >= operand.rank()) {
+        return Err(TypeError::new(format!(
+            "axes must be ascending dimensions of the operand of shape {}, got {axes:?}",
+            operand.shape
+        )));
+    }
+    let dims = operand.shape.0.iter().enumerate().filter_map(|(axis, &dim)| match axes.contains(&axis) {
+        false => Some(dim),
+        true => keep_dims.then_some(Dim::Fixed(1)),
+    });
+    Ok(Shape(dims.collect()))
+}
+
+/// The operand's shape with reduced dimensions kept as 1.
+pub(super) fn kept_shape(operand: &Shape, axes: &[usize]) -> Shape {
+    Shape(
+        operand
+            .0
+            .iter()
+            .enumerate()
+            .map(|(axis, &dim)| if axes.contains(&axis) { Dim::Fixed(1) } else { dim })
+            .collect(),
+    )
+}
+
+/// Number of terms, once the batch size is known.
+pub(super) fn count(sizes: &[usize], axes: &[usize]) -> usize {
+    axes.iter().map(|&axis| sizes[axis]).product()
+}
+
+/// Folds the terms of every result element in row-major order of the operand.
+pub(super) fn eval<R: Real>(
+    x: &Tensor<R>,
+    axes: &[usize],
+    out: &[usize],
+    start: R,
+    f: impl Fn(R, R) -> R,
+) -> Tensor<R> {
+    let kept: Vec<usize> =
+        x.shape.iter().enumerate().map(|(axis, &size)| if axes.contains(&axis) { 1 } else { size }).collect();
+    let mut result = Tensor { shape: out.to_vec(), data: vec![start; out.iter().product()] };
+    let mut at = 0;
+    for_each_index(&x.shape, |index| {
+        let kept_index: Vec<usize> = index.iter().zip(&kept).map(|(&i, &size)| if size == 1 { 0 } else { i }).collect();
+        let slot = &mut result.data[linear_index(&kept, &kept_index)];
+        *slot = f(*slot, x.data[at]);
+        at += 1;
+    });
+    result
+}
+
+/// The loop form: combines the operand's elements over `axes`.
+pub(super) fn lower(
+    operand: &TensorType,
+    axes: &[usize],
+    keep_dims: bool,
+    out: &TensorType,
+    combine: Combine,
+) -> Compute {
+    let reds: Vec<Dim> = axes.iter().map(|&axis| operand.shape.0[axis]).collect();
+    let (mut n_kept, mut n_reduced) = (0, 0);
+    let index = (0..operand.rank()).map(|axis| {
+        let var = if axes.contains(&axis) {
+            n_reduced += 1;
+            n_kept += usize::from(keep_dims);
+            out.rank() + n_reduced - 1
+        } else {
+            n_kept += 1;
+            n_kept - 1
+        };
+        Affine::var(Var(var as u32))
+    });
+    let body: ScalarExpr = build::load(0, index.collect());
+    Compute::reduce(&out.shape.0, &reds, combine, body)
+}

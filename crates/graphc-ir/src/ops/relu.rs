@@ -1,0 +1,40 @@
+//! `relu`: `max(x, 0)`.
+
+use super::{Lowering, OpRules, ReluGrad, elementwise};
+use crate::compute::{ScalarExpr, build};
+use crate::graph::{NodeId, OpCx};
+use crate::op_struct;
+use crate::scalar::CmpOp;
+use crate::tensor::{Real, Tensor};
+use crate::types::{TensorType, TypeError};
+
+op_struct! {
+    /// `x > 0 ? x : 0`; 0 for NaN.
+    pub struct Relu {}
+}
+
+impl OpRules for Relu {
+    const NAME: &'static str = "relu";
+    const ARITY: usize = 1;
+    const SUMMARY: &'static str = "rectified linear unit, max(x, 0)";
+
+    fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
+        elementwise::infer(operands)
+    }
+
+    fn eval<R: Real>(&self, operands: &[&Tensor<R>], out: &[usize]) -> Tensor<R> {
+        elementwise::eval(operands, out, |x| if x[0] > R::zero() { x[0] } else { R::zero() })
+    }
+
+    fn vjp(&self, cx: &mut OpCx<'_>, dy: NodeId) -> Vec<Option<NodeId>> {
+        // dx = dy * (y > 0), and y > 0 exactly where x > 0
+        vec![Some(cx.add(ReluGrad {}, &[cx.node, dy]))]
+    }
+
+    fn lower(&self, operands: &[&TensorType], out: &TensorType) -> Lowering {
+        elementwise::lower(operands, out, |mut loads| {
+            let x = loads.remove(0);
+            build::select(CmpOp::Gt, x.clone(), ScalarExpr::Const(0.0), x, ScalarExpr::Const(0.0))
+        })
+    }
+}

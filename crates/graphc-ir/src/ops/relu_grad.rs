@@ -1,0 +1,40 @@
+//! `relu_grad`: the gradient of `relu`, from its result.
+
+use super::{Lowering, OpRules, elementwise};
+use crate::compute::{ScalarExpr, build};
+use crate::graph::{NodeId, OpCx};
+use crate::op_struct;
+use crate::scalar::CmpOp;
+use crate::tensor::{Real, Tensor};
+use crate::types::{TensorType, TypeError};
+
+op_struct! {
+    /// `relu_grad(y, dy) = y > 0 ? dy : 0`.
+    pub struct ReluGrad {}
+}
+
+impl OpRules for ReluGrad {
+    const NAME: &'static str = "relu_grad";
+    const ARITY: usize = 2;
+    const SUMMARY: &'static str = "gradient of relu from its result y: dy where y > 0, else 0";
+
+    fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
+        elementwise::infer(operands)
+    }
+
+    fn eval<R: Real>(&self, operands: &[&Tensor<R>], out: &[usize]) -> Tensor<R> {
+        elementwise::eval(operands, out, |x| if x[0] > R::zero() { x[1] } else { R::zero() })
+    }
+
+    fn vjp(&self, cx: &mut OpCx<'_>, dy: NodeId) -> Vec<Option<NodeId>> {
+        // Linear in its second operand; the derivative by y is zero almost everywhere.
+        vec![None, Some(cx.add(ReluGrad {}, &[cx.operands[0], dy]))]
+    }
+
+    fn lower(&self, operands: &[&TensorType], out: &TensorType) -> Lowering {
+        elementwise::lower(operands, out, |loads| {
+            let [y, dy] = loads.try_into().expect("two operands");
+            build::select(CmpOp::Gt, y, ScalarExpr::Const(0.0), dy, ScalarExpr::Const(0.0))
+        })
+    }
+}

@@ -1,0 +1,81 @@
+//! `reshape`: the same elements in row-major order under another shape.
+
+use super::{Lowering, OpRules};
+use crate::compute::{Compute, build};
+use crate::graph::{NodeId, OpCx};
+use crate::index::Affine;
+use crate::op_struct;
+use crate::tensor::{Real, Tensor};
+use crate::types::{Dim, Shape, TensorType, TypeError};
+
+op_struct! {
+    /// The same elements in row-major order. A batch dimension comes first in both shapes, so that
+    /// a reshape never mixes samples.
+    pub struct Reshape {
+        /// The new shape.
+        pub shape: Shape,
+    }
+}
+
+impl OpRules for Reshape {
+    const NAME: &'static str = "reshape";
+    const ARITY: usize = 1;
+    const SUMMARY: &'static str = "the same elements in row-major order under another shape";
+
+    fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
+        let from = &operands[0].shape;
+        let batch_first = |shape: &Shape| shape.batch_axis().is_none_or(|axis| axis == 0);
+        if !batch_first(from) || !batch_first(&self.shape) || from.batch_axis() != self.shape.batch_axis() {
+            return Err(TypeError::new(format!(
+                "reshape keeps the batch dimension N first, got {from} to {}",
+                self.shape
+            )));
+        }
+        if from.fixed_len() != self.shape.fixed_len() {
+            return Err(TypeError::new(format!(
+                "cannot reshape {from} ({} elements) to {} ({} elements)",
+                from.fixed_len(),
+                self.shape,
+                self.shape.fixed_len()
+            )));
+        }
+        Ok(TensorType { dtype: operands[0].dtype, shape: self.shape.clone() })
+    }
+
+    fn eval<R: Real>(&self, operands: &[&Tensor<R>], out: &[usize]) -> Tensor<R> {
+        Tensor::new(out.to_vec(), operands[0].data.clone())
+    }
+
+    fn vjp(&self, cx: &mut OpCx<'_>, dy: NodeId) -> Vec<Option<NodeId>> {
+        // dx = dy, reshaped back
+        let shape = cx.ty(cx.operands[0]).shape;
+        vec![Some(cx.reshaped(dy, &shape))]
+    }
+
+    fn lower(&self, operands: &[&TensorType], out: &TensorType) -> Lowering {
+        // Row-major position in the result (without the batch), split along the operand's shape.
+        let position = linear(&out.shape.0);
+        let mut index = Vec::new();
+        let mut stride = 1;
+        for &dim in operands[0].shape.0.iter().rev() {
+            index.push(match dim {
+                Dim::Batch => Compute::axis(0),
+                Dim::Fixed(size) => {
+                    let i = position.div(stride).modulo(size as i64);
+                    stride *= size as i64;
+                    i
+                }
+            });
+        }
+        index.reverse();
+        Lowering::Compute(Compute::map(&out.shape.0, build::load(0, index)))
+    }
+}
+
+/// Row-major position of the axes `dims`, the batch left out.
+fn linear(dims: &[Dim]) -> Affine {
+    dims.iter().enumerate().fold(Affine::constant(0), |sum, (axis, dim)| match dim {
+        Dim::Batch => sum,
+        Dim::Fixed(size) => sum.times(*size as i64).plus(&Compute::axis(axis)),
+    })
+}

@@ -1,0 +1,42 @@
+//! `sub`: `a - b` under NumPy broadcasting.
+
+use super::{Lowering, OpRules, elementwise};
+use crate::compute::build;
+use crate::graph::{NodeId, OpCx};
+use crate::op_struct;
+use crate::scalar::BinaryOp;
+use crate::tensor::{Real, Tensor};
+use crate::types::{TensorType, TypeError};
+
+op_struct! {
+    /// `a - b` under NumPy broadcasting.
+    pub struct Sub {}
+}
+
+impl OpRules for Sub {
+    const NAME: &'static str = "sub";
+    const ARITY: usize = 2;
+    const SUMMARY: &'static str = "difference of two tensors";
+
+    fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
+        elementwise::infer(operands)
+    }
+
+    fn eval<R: Real>(&self, operands: &[&Tensor<R>], out: &[usize]) -> Tensor<R> {
+        elementwise::eval(operands, out, |x| x[0] - x[1])
+    }
+
+    fn vjp(&self, cx: &mut OpCx<'_>, dy: NodeId) -> Vec<Option<NodeId>> {
+        // d(a - b) = da - db
+        let [a, b] = [0, 1].map(|i| cx.ty(cx.operands[i]).shape);
+        let minus_dy = cx.negative(dy);
+        vec![Some(cx.unbroadcast(dy, &a)), Some(cx.unbroadcast(minus_dy, &b))]
+    }
+
+    fn lower(&self, operands: &[&TensorType], out: &TensorType) -> Lowering {
+        elementwise::lower(operands, out, |loads| {
+            let [a, b] = loads.try_into().expect("two operands");
+            build::binary(BinaryOp::Sub, a, b)
+        })
+    }
+}
