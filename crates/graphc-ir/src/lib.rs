@@ -9,7 +9,7 @@
 //!
 //! This crate does no I/O and knows no file format, no schedule and no machine.
 //!
-//! Reading order: [`types`], [`tensor`], [`index`], [`scalar`], [`compute`], [`attrs`], [`graph`],
+//! Reading order: [`types`], [`tensor`], [`index`], [`scalar`], [`compute`], [`attrs`], [`optimizer`], [`graph`],
 //! [`ops`], [`loops`].
 #![forbid(unsafe_code)]
 
@@ -19,11 +19,13 @@ pub mod graph;
 pub mod index;
 pub mod loops;
 pub mod ops;
+pub mod optimizer;
 pub mod scalar;
 pub mod tensor;
 pub mod types;
 
 pub use graph::{Graph, NodeId};
 pub use ops::Op;
+pub use optimizer::Optimizer;
 pub use tensor::{Real, Tensor};
 pub use types::{DType, Dim, Shape, TensorType, TypeError};

@@ -2,6 +2,7 @@
 
 use super::origin::Origin;
 use crate::ops::Op;
+use crate::optimizer::Optimizer;
 use crate::types::{TensorType, TypeError};
 use petgraph::Direction;
 use petgraph::stable_graph::{NodeIndex, StableDiGraph};
@@ -85,6 +86,8 @@ pub struct Graph {
     pub updates: Vec<Update>,
     /// The scalar that autodiff differentiates.
     pub loss: Option<NodeId>,
+    /// How parameters are to be updated.
+    pub optimizer: Option<Optimizer>,
     nodes: StableDiGraph<Node, u32>,
 }
 
@@ -98,6 +101,7 @@ impl Graph {
             outputs: Vec::new(),
             updates: Vec::new(),
             loss: None,
+            optimizer: None,
             nodes: StableDiGraph::new(),
         }
     }
