@@ -42,6 +42,8 @@ pub enum ScalarExpr {
     },
     /// An `f32` constant.
     Const(f64),
+    /// The batch size `N` as `f32`; the schedule resolves it.
+    BatchSize,
     /// An `i32` constant.
     Int(i32),
     /// An index as an `i32` value.

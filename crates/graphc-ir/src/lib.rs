@@ -10,14 +10,16 @@
 //! This crate does no I/O and knows no file format, no schedule and no machine.
 //!
 //! Reading order: [`types`], [`tensor`], [`index`], [`scalar`], [`compute`], [`attrs`], [`optimizer`], [`graph`],
-//! [`ops`], [`loops`].
+//! [`ops`], [`form`], [`point`], [`loops`].
 #![forbid(unsafe_code)]
 
 pub mod attrs;
 pub mod compute;
+pub mod form;
 pub mod graph;
 pub mod index;
 pub mod loops;
+pub mod point;
 pub mod ops;
 pub mod optimizer;
 pub mod scalar;

@@ -4,6 +4,7 @@
 
 mod graph;
 pub mod origin;
+pub mod plan;
 pub mod rewrite;
 
 pub use graph::{Graph, Mode, Node, NodeId, Output, Update};

@@ -1,0 +1,317 @@
+//! Index notation resolved for one batch size: what fusion and scheduling reason about.
+//!
+//! [`Form::of`] takes a node's [`Compute`] and turns skipped terms into loop bounds, strided gathers
+//! into plain accesses, and reductions with exactly one term into maps. A pooling gradient whose
+//! windows do not overlap thereby becomes elementwise, `dx[h] = dy[h / 2] / 4`.
+
+use crate::compute::{Combine, Compute, LoadIndex, ScalarExpr};
+use crate::graph::{Graph, NodeId};
+use crate::index::{Affine, Var};
+use crate::ops::Lowering;
+use crate::scalar::BinaryOp;
+use crate::types::Dim;
+use std::collections::BTreeMap;
+
+/// A node's loop form.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Form {
+    /// Its value is given.
+    Leaf,
+    /// Index notation.
+    Point(PointForm),
+    /// Population variance over axes.
+    Variance {
+        /// Reduced axes, ascending.
+        axes: Vec<usize>,
+    },
+}
+
+/// Index notation with bounds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PointForm {
+    /// Extents of the output axes `Var(0)..`.
+    pub extents: Vec<usize>,
+    /// Position of the batch among the output axes.
+    pub batch_axis: Option<usize>,
+    /// Reductions, outermost first.
+    pub reds: Vec<Red>,
+    /// `None` if there are no reductions.
+    pub combine: Option<Combine>,
+    /// The term; every load has `exact == 1` and is in range within the bounds.
+    pub body: ScalarExpr,
+    /// Result as a function of `Acc` (of the term itself if there are no reductions).
+    pub finish: ScalarExpr,
+}
+
+/// One reduction axis: `max(low) <= var < min(high)`, and `0 <= var < extent`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Red {
+    /// The variable.
+    pub var: Var,
+    /// Upper limit of the extent.
+    pub extent: usize,
+    /// Further lower bounds, over output axes; may contain division and remainder.
+    pub low: Vec<Affine>,
+    /// Further upper bounds.
+    pub high: Vec<Affine>,
+    /// Whether this is the batch.
+    pub is_batch: bool,
+}
+
+/// A product of two loads, summed.
+#[derive(Clone, Copy, Debug)]
+pub struct Contraction<'a> {
+    /// Operand slot and index of the first factor.
+    pub a: (usize, &'a [LoadIndex]),
+    /// Operand slot and index of the second factor.
+    pub b: (usize, &'a [LoadIndex]),
+}
+
+/// Forms of all nodes of a specialised graph.
+pub type Forms = BTreeMap<NodeId, Form>;
+
+impl Form {
+    /// The form of `node`.
+    ///
+    /// # Panics
+    /// If the graph is not specialised or the node is an unexpanded composite.
+    pub fn of(graph: &Graph, node: NodeId) -> Form {
+        let operands = graph.operands(node);
+        let types: Vec<_> = operands.iter().map(|&operand| graph.ty(operand)).collect();
+        match graph.op(node).lower(&types, graph.ty(node)) {
+            Lowering::Leaf => Form::Leaf,
+            Lowering::Variance { axes } => Form::Variance { axes },
+            Lowering::Composite(_) => panic!("{node} ({}) was not expanded", graph.op(node).name()),
+            Lowering::Compute(compute) => {
+                let sizes: Vec<Vec<usize>> = operands.iter().map(|&operand| graph.sizes(operand)).collect();
+                Form::Point(PointForm::new(&compute, &sizes, graph.batch.expect("the graph is specialised")))
+            }
+        }
+    }
+
+    /// Forms of all nodes.
+    pub fn all(graph: &Graph) -> Forms {
+        graph.ids().into_iter().map(|id| (id, Form::of(graph, id))).collect()
+    }
+
+    /// The point form, if it is one.
+    pub fn as_point(&self) -> Option<&PointForm> {
+        match self {
+            Form::Point(point) => Some(point),
+            _ => None,
+        }
+    }
+
+    /// Whether each result element needs one term only.
+    pub fn is_map(&self) -> bool {
+        self.as_point().is_some_and(|point| point.reds.is_empty())
+    }
+
+    /// The contraction, if it is one.
+    pub fn as_contraction(&self) -> Option<Contraction<'_>> {
+        self.as_point().and_then(PointForm::as_contraction)
+    }
+}
+
+impl PointForm {
+    fn new(compute: &Compute, operand_sizes: &[Vec<usize>], batch: usize) -> PointForm {
+        let size = |dim: &Dim| match dim {
+            Dim::Batch => batch,
+            Dim::Fixed(size) => *size,
+        };
+        let rank = compute.axes.len();
+        let mut form = PointForm {
+            extents: compute.axes.iter().map(size).collect(),
+            batch_axis: compute.axes.iter().position(|&dim| dim == Dim::Batch),
+            reds: Vec::new(),
+            combine: compute.combine,
+            body: compute.body.clone(),
+            finish: compute.finish.clone(),
+        };
+        for (r, dim) in compute.reds.iter().enumerate() {
+            let var = Var((rank + r) as u32);
+            form.reds.push(Red { var, extent: size(dim), low: Vec::new(), high: Vec::new(), is_batch: *dim == Dim::Batch });
+        }
+        form.resolve_guards(operand_sizes);
+        form.drop_single_terms();
+        form
+    }
+
+    /// Whether the sum runs over the batch.
+    pub fn reduces_batch(&self) -> bool {
+        self.reds.iter().any(|red| red.is_batch)
+    }
+
+    /// The contraction, if it is one.
+    pub fn as_contraction(&self) -> Option<Contraction<'_>> {
+        match (&self.body, self.combine, &self.finish) {
+            (ScalarExpr::Binary(BinaryOp::Mul, a, b), Some(Combine::Sum), ScalarExpr::Acc) => match (&**a, &**b) {
+                (ScalarExpr::Load { operand: a, index: ai }, ScalarExpr::Load { operand: b, index: bi }) => {
+                    Some(Contraction { a: (*a, ai), b: (*b, bi) })
+                }
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// Smallest and largest value of a variable.
+    pub fn var_range(&self, var: Var) -> (i64, i64) {
+        let extent = match self.extents.get(var.0 as usize) {
+            Some(&extent) => extent,
+            None => self.reds.iter().find(|red| red.var == var).map_or(1, |red| red.extent),
+        };
+        (0, extent as i64 - 1)
+    }
+
+    /// Turns "skip the term unless the index is exact and in range" into bounds on the reduction
+    /// variable of that index.
+    fn resolve_guards(&mut self, operand_sizes: &[Vec<usize>]) {
+        let mut loads = Vec::new();
+        collect_loads(&self.body, &mut loads);
+        let mut guards: Vec<(LoadIndex, i64)> = Vec::new();
+        for (operand, index) in loads {
+            for (i, size) in index.into_iter().zip(&operand_sizes[operand]) {
+                let (low, high) = i.value.range(&|var| self.var_range(var));
+                let guard = (i, *size as i64);
+                if (guard.0.exact > 1 || low < 0 || high >= guard.1) && !guards.contains(&guard) {
+                    guards.push(guard);
+                }
+            }
+        }
+        for (index, size) in guards {
+            self.guard(&index, size);
+        }
+    }
+
+    fn guard(&mut self, index: &LoadIndex, size: i64) {
+        let red = self
+            .reds
+            .iter()
+            .position(|red| index.value.coefficient(red.var) != 0)
+            .expect("an index that can be out of range contains a reduction variable");
+        let var = self.reds[red].var;
+        let coefficient = index.value.coefficient(var);
+        let base = index.value.add_scaled(&Affine::var(var), -coefficient);
+        if index.exact > 1 {
+            assert_eq!(coefficient, -1, "a strided gather subtracts its tap");
+            self.gather(red, &base, index.exact, size);
+        } else if coefficient == 1 {
+            // 0 <= base + var < size
+            self.reds[red].low.push(base.times(-1));
+            self.reds[red].high.push(base.times(-1).plus_constant(size));
+        } else {
+            assert_eq!(coefficient, -1, "taps step by one");
+            // 0 <= base - var < size
+            self.reds[red].low.push(base.plus_constant(1 - size));
+            self.reds[red].high.push(base.plus_constant(1));
+        }
+    }
+
+    /// `(base - r) / d` exact: `r = base % d + d*t`, so the index is `base / d - t`.
+    fn gather(&mut self, red: usize, base: &Affine, d: i64, size: i64) {
+        let (var, n_taps) = (self.reds[red].var, self.reds[red].extent as i64);
+        let range = |v: Var| self.var_range(v);
+        let phase = base.modulo(d).simplify(&range);
+        let whole = base.div(d).simplify(&range);
+        let tap = phase.plus(&Affine::var(var).times(d));
+        // r < n_taps  <=>  t < (n_taps - 1 - phase + d) / d
+        let n_steps = phase.times(-1).plus_constant(n_taps - 1 + d).div(d).simplify(&range);
+        let exact = |index: &LoadIndex| index.exact == d && index.value == base.add_scaled(&Affine::var(var), -1);
+        self.body = map_loads(&self.body, &|index| {
+            if exact(index) {
+                LoadIndex::from(whole.add_scaled(&Affine::var(var), -1))
+            } else {
+                LoadIndex { value: replace(&index.value, var, &tap), exact: index.exact }
+            }
+        });
+        self.body = map_indices(&self.body, &|value| replace(value, var, &tap));
+        let red = &mut self.reds[red];
+        red.extent = (n_taps as usize).div_ceil(d as usize);
+        red.low.push(whole.plus_constant(1 - size));
+        red.high.extend([whole.plus_constant(1), n_steps]);
+    }
+
+    /// Drops bounds that never bind, then reductions that have exactly one term.
+    fn drop_single_terms(&mut self) {
+        for i in 0..self.reds.len() {
+            let red = self.reds[i].clone();
+            let range = |v: Var| self.var_range(v);
+            let low: Vec<Affine> =
+                red.low.iter().map(|a| a.simplify(&range)).filter(|a| a.range(&range).1 > 0).collect();
+            let high: Vec<Affine> =
+                red.high.iter().map(|a| a.simplify(&range)).filter(|a| a.range(&range).0 < red.extent as i64).collect();
+            (self.reds[i].low, self.reds[i].high) = (low, high);
+        }
+        let single = |red: &Red| red.extent == 1 && red.low.is_empty() && red.high.is_empty() && !red.is_batch;
+        if !self.reds.is_empty() && self.combine == Some(Combine::Sum) && self.reds.iter().all(single) {
+            for red in std::mem::take(&mut self.reds) {
+                let zero = Affine::constant(0);
+                self.body = map_loads(&self.body, &|index| LoadIndex::from(replace(&index.value, red.var, &zero)));
+                self.body = map_indices(&self.body, &|value| replace(value, red.var, &zero));
+            }
+            self.combine = None;
+        }
+    }
+}
+
+fn replace(value: &Affine, var: Var, by: &Affine) -> Affine {
+    value.substitute(&|v| if v == var { by.clone() } else { Affine::var(v) })
+}
+
+/// Every load of an expression.
+pub fn collect_loads(expr: &ScalarExpr, loads: &mut Vec<(usize, Vec<LoadIndex>)>) {
+    if let ScalarExpr::Load { operand, index } = expr {
+        loads.push((*operand, index.clone()));
+    }
+    expr.for_each_child(&mut |child| collect_loads(child, loads));
+}
+
+fn map_loads(expr: &ScalarExpr, f: &impl Fn(&LoadIndex) -> LoadIndex) -> ScalarExpr {
+    match expr {
+        ScalarExpr::Load { operand, index } => {
+            ScalarExpr::Load { operand: *operand, index: index.iter().map(f).collect() }
+        }
+        other => other.map_children(&mut |child| map_loads(child, f)),
+    }
+}
+
+fn map_indices(expr: &ScalarExpr, f: &impl Fn(&Affine) -> Affine) -> ScalarExpr {
+    match expr {
+        ScalarExpr::Index(value) => ScalarExpr::Index(f(value)),
+        other => other.map_children(&mut |child| map_indices(child, f)),
+    }
+}
+
+impl ScalarExpr {
+    /// Calls `f` with every direct subexpression.
+    pub fn for_each_child<'a>(&'a self, f: &mut impl FnMut(&'a ScalarExpr)) {
+        match self {
+            ScalarExpr::Unary(_, x) => f(x),
+            ScalarExpr::Binary(_, a, b) => [a, b].into_iter().for_each(|x| f(x)),
+            ScalarExpr::Select { a, b, then, otherwise, .. } => [a, b, then, otherwise].into_iter().for_each(|x| f(x)),
+            ScalarExpr::Uniform { counter, key } => [counter, key].into_iter().for_each(|x| f(x)),
+            _ => {}
+        }
+    }
+
+    /// The same expression with every direct subexpression replaced.
+    pub fn map_children(&self, f: &mut impl FnMut(&ScalarExpr) -> ScalarExpr) -> ScalarExpr {
+        let mut boxed = |x: &ScalarExpr| Box::new(f(x));
+        match self {
+            ScalarExpr::Unary(op, x) => ScalarExpr::Unary(*op, boxed(x)),
+            ScalarExpr::Binary(op, a, b) => ScalarExpr::Binary(*op, boxed(a), boxed(b)),
+            ScalarExpr::Select { cmp, a, b, then, otherwise } => ScalarExpr::Select {
+                cmp: *cmp,
+                a: boxed(a),
+                b: boxed(b),
+                then: boxed(then),
+                otherwise: boxed(otherwise),
+            },
+            ScalarExpr::Uniform { counter, key } => {
+                ScalarExpr::Uniform { counter: boxed(counter), key: boxed(key) }
+            }
+            other => other.clone(),
+        }
+    }
+}

@@ -1,0 +1,335 @@
+//! Fused scalar expressions: a node's value at an index, with producers that have no buffer
+//! inlined by substituting the reader's index for their axes.
+//!
+//! Expressions are hash-consed, so a value read twice at the same index is one expression, and
+//! children always have smaller ids than their parents.
+
+use crate::compute::{Combine, ScalarExpr};
+use crate::form::{Form, Forms, PointForm};
+use crate::graph::{Graph, NodeId};
+use crate::index::{Affine, Var};
+use crate::scalar::{BinaryOp, CmpOp, UnaryOp};
+use crate::types::DType;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// The index along the batch dimension, whichever position it has.
+pub const BATCH: Var = Var(u32::MAX);
+
+/// An expression of one [`PointDag`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ExprId(pub u32);
+
+/// A fused scalar expression.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum PointExpr {
+    /// Element of a node that has a buffer.
+    Load {
+        /// The node.
+        node: NodeId,
+        /// One index per dimension.
+        index: Vec<Affine>,
+    },
+    /// Bits of an `f32` constant.
+    F32(u32),
+    /// An `i32` constant.
+    I32(i32),
+    /// An index as `i32`.
+    Index(Affine),
+    /// One operand.
+    Unary(UnaryOp, ExprId),
+    /// Two operands.
+    Binary(BinaryOp, ExprId, ExprId),
+    /// `a <cmp> b ? then : otherwise`.
+    Select {
+        /// The comparison.
+        cmp: CmpOp,
+        /// `a`, `b`, `then`, `otherwise`.
+        args: [ExprId; 4],
+    },
+    /// Counter-based random number: counter, key.
+    Uniform(ExprId, ExprId),
+    /// A reduction over axes of one sample (or of a tensor without a batch).
+    Reduce {
+        /// Loops, outermost first.
+        reds: Vec<PointRed>,
+        /// How terms are combined.
+        combine: Combine,
+        /// The term.
+        body: ExprId,
+    },
+}
+
+/// One loop of an inlined reduction.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PointRed {
+    /// Variable, unique in the dag.
+    pub var: Var,
+    /// `0 <= var < extent`.
+    pub extent: usize,
+    /// Further lower bounds.
+    pub low: Vec<Affine>,
+    /// Further upper bounds, excluded.
+    pub high: Vec<Affine>,
+}
+
+/// Expressions of one loop nest.
+pub struct PointDag<'a> {
+    graph: &'a Graph,
+    forms: &'a Forms,
+    stored: &'a BTreeSet<NodeId>,
+    exprs: Vec<PointExpr>,
+    ids: HashMap<PointExpr, ExprId>,
+    extents: BTreeMap<Var, usize>,
+    n_vars: u32,
+    given: HashMap<(NodeId, Vec<Affine>), ExprId>,
+    inlined: BTreeSet<NodeId>,
+}
+
+impl<'a> PointDag<'a> {
+    /// An empty dag over a graph of which the nodes in `stored` have buffers.
+    pub fn new(graph: &'a Graph, forms: &'a Forms, stored: &'a BTreeSet<NodeId>) -> PointDag<'a> {
+        let extents = BTreeMap::from([(BATCH, graph.batch.unwrap_or(1))]);
+        PointDag {
+            graph,
+            forms,
+            stored,
+            exprs: Vec::new(),
+            ids: HashMap::new(),
+            extents,
+            n_vars: 0,
+            given: HashMap::new(),
+            inlined: BTreeSet::new(),
+        }
+    }
+
+    /// A new variable of the iteration space.
+    pub fn new_var(&mut self, extent: usize) -> Var {
+        self.n_vars += 1;
+        self.extents.insert(Var(self.n_vars - 1), extent);
+        Var(self.n_vars - 1)
+    }
+
+    /// Index with which a node is read at its own axes: `axes[i]` for dimension `i`, with the
+    /// batch dimension read at [`BATCH`].
+    pub fn own_index(&self, node: NodeId, axes: &[Affine]) -> Vec<Affine> {
+        let batch = self.graph.ty(node).shape.batch_axis();
+        let at = |(i, axis): (usize, &Affine)| if Some(i) == batch { Affine::var(BATCH) } else { axis.clone() };
+        axes.iter().enumerate().map(at).collect()
+    }
+
+    /// Lets later reads of `node` at `index` be `expr`.
+    pub fn give(&mut self, node: NodeId, index: Vec<Affine>, expr: ExprId) {
+        self.given.insert((node, index), expr);
+    }
+
+    /// The expression.
+    pub fn expr(&self, id: ExprId) -> &PointExpr {
+        &self.exprs[id.0 as usize]
+    }
+
+    /// Number of expressions.
+    pub fn len(&self) -> usize {
+        self.exprs.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.exprs.is_empty()
+    }
+
+    /// Nodes whose definition was expanded so far.
+    pub fn inlined(&self) -> &BTreeSet<NodeId> {
+        &self.inlined
+    }
+
+    /// Smallest and largest value of a variable.
+    pub fn var_range(&self, var: Var) -> (i64, i64) {
+        (0, self.extents.get(&var).map_or(0, |&extent| extent as i64 - 1))
+    }
+
+    /// Adds an expression.
+    pub fn intern(&mut self, expr: PointExpr) -> ExprId {
+        if let Some(&id) = self.ids.get(&expr) {
+            return id;
+        }
+        let id = ExprId(self.exprs.len() as u32);
+        self.exprs.push(expr.clone());
+        self.ids.insert(expr, id);
+        id
+    }
+
+    /// Value of `node` at `index`: a load if it has a buffer, its definition otherwise.
+    pub fn read(&mut self, node: NodeId, index: Vec<Affine>) -> ExprId {
+        let index = self.simplified(index);
+        if let Some(&given) = self.given.get(&(node, index.clone())) {
+            return given;
+        }
+        if self.stored.contains(&node) || matches!(self.forms[&node], Form::Leaf) {
+            return self.intern(PointExpr::Load { node, index });
+        }
+        let value = self.define(node, index.clone());
+        self.inlined.insert(node);
+        self.given.insert((node, index), value);
+        value
+    }
+
+    /// The definition of `node` at `index`, even if it has a buffer.
+    ///
+    /// # Panics
+    /// On a leaf, a variance, or a reduction over the batch: those are never inlined.
+    pub fn define(&mut self, node: NodeId, index: Vec<Affine>) -> ExprId {
+        let forms = self.forms;
+        let form = forms[&node].as_point().unwrap_or_else(|| panic!("{node} has no definition to inline"));
+        assert!(!form.reduces_batch(), "{node} reduces the batch");
+        let operands = self.graph.operands(node);
+        let mut vars: BTreeMap<Var, Affine> =
+            index.iter().enumerate().map(|(axis, value)| (Var(axis as u32), value.clone())).collect();
+        let term = match form.combine {
+            None => self.scalar(&form.body, &operands, &vars, None),
+            Some(combine) => self.reduction(form, combine, &operands, &mut vars),
+        };
+        self.scalar(&form.finish, &operands, &vars, Some(term))
+    }
+
+    /// The term of a batch reduction at operand axes given by `vars` (its output axes and
+    /// reduction variables).
+    pub fn term(&mut self, node: NodeId, vars: &BTreeMap<Var, Affine>) -> ExprId {
+        let forms = self.forms;
+        let form = forms[&node].as_point().unwrap_or_else(|| panic!("{node} has no term"));
+        let operands = self.graph.operands(node);
+        self.scalar(&form.body, &operands, vars, None)
+    }
+
+    /// What a batch reduction makes of its joined sum.
+    pub fn finish(&mut self, node: NodeId, index: &[Affine], joined: ExprId) -> ExprId {
+        let forms = self.forms;
+        let form = forms[&node].as_point().unwrap_or_else(|| panic!("{node} has no finish"));
+        let operands = self.graph.operands(node);
+        let vars = index.iter().enumerate().map(|(axis, value)| (Var(axis as u32), value.clone())).collect();
+        self.scalar(&form.finish, &operands, &vars, Some(joined))
+    }
+
+    fn reduction(
+        &mut self,
+        form: &PointForm,
+        combine: Combine,
+        operands: &[NodeId],
+        vars: &mut BTreeMap<Var, Affine>,
+    ) -> ExprId {
+        let mut reds = Vec::new();
+        for red in &form.reds {
+            let var = self.new_var(red.extent);
+            vars.insert(red.var, Affine::var(var));
+            let bound = |a: &Affine| self.simplified_one(&a.substitute(&|v| vars[&v].clone()));
+            let (low, high) = (red.low.iter().map(bound).collect(), red.high.iter().map(bound).collect());
+            reds.push(PointRed { var, extent: red.extent, low, high });
+        }
+        let body = self.scalar(&form.body, operands, vars, None);
+        self.intern(PointExpr::Reduce { reds, combine, body })
+    }
+
+    fn scalar(
+        &mut self,
+        expr: &ScalarExpr,
+        operands: &[NodeId],
+        vars: &BTreeMap<Var, Affine>,
+        acc: Option<ExprId>,
+    ) -> ExprId {
+        let substitute = |value: &Affine| value.substitute(&|v| vars[&v].clone());
+        let expr = match expr {
+            ScalarExpr::Load { operand, index } => {
+                let index = index.iter().map(|i| substitute(&i.value)).collect();
+                return self.read(operands[*operand], index);
+            }
+            ScalarExpr::Acc => return acc.expect("`Acc` stands in `finish` only"),
+            ScalarExpr::Const(value) => PointExpr::F32((*value as f32).to_bits()),
+            ScalarExpr::BatchSize => {
+                PointExpr::F32((self.graph.batch.expect("the graph is specialised") as f32).to_bits())
+            }
+            ScalarExpr::Int(value) => PointExpr::I32(*value),
+            ScalarExpr::Index(value) => PointExpr::Index(self.simplified_one(&substitute(value))),
+            ScalarExpr::Unary(op, x) => PointExpr::Unary(*op, self.scalar(x, operands, vars, acc)),
+            ScalarExpr::Binary(op, a, b) => {
+                let [a, b] = [a, b].map(|x| self.scalar(x, operands, vars, acc));
+                PointExpr::Binary(*op, a, b)
+            }
+            ScalarExpr::Select { cmp, a, b, then, otherwise } => {
+                let args = [a, b, then, otherwise].map(|x| self.scalar(x, operands, vars, acc));
+                PointExpr::Select { cmp: *cmp, args }
+            }
+            ScalarExpr::Uniform { counter, key } => {
+                let [counter, key] = [counter, key].map(|x| self.scalar(x, operands, vars, acc));
+                PointExpr::Uniform(counter, key)
+            }
+        };
+        self.intern(expr)
+    }
+
+    /// Removes divisions that the variables' ranges decide.
+    pub fn simplified_one(&self, value: &Affine) -> Affine {
+        value.simplify(&|var| self.var_range(var))
+    }
+
+    fn simplified(&self, index: Vec<Affine>) -> Vec<Affine> {
+        index.iter().map(|value| self.simplified_one(value)).collect()
+    }
+
+    /// Direct subexpressions.
+    pub fn children(&self, id: ExprId) -> Vec<ExprId> {
+        match self.expr(id) {
+            PointExpr::Load { .. } | PointExpr::F32(_) | PointExpr::I32(_) | PointExpr::Index(_) => Vec::new(),
+            PointExpr::Unary(_, x) => vec![*x],
+            PointExpr::Binary(_, a, b) | PointExpr::Uniform(a, b) => vec![*a, *b],
+            PointExpr::Select { args, .. } => args.to_vec(),
+            PointExpr::Reduce { body, .. } => vec![*body],
+        }
+    }
+
+    /// Calls `f` with every index expression that stands in `id` itself.
+    pub fn for_each_index<'s>(&'s self, id: ExprId, f: &mut impl FnMut(&'s Affine)) {
+        match self.expr(id) {
+            PointExpr::Load { index, .. } => index.iter().for_each(f),
+            PointExpr::Index(value) => f(value),
+            PointExpr::Reduce { reds, .. } => {
+                for red in reds {
+                    red.low.iter().chain(&red.high).for_each(&mut *f);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// All expressions that `roots` need, by id (children first).
+    pub fn reachable(&self, roots: &[ExprId]) -> Vec<ExprId> {
+        let mut seen = BTreeSet::new();
+        let mut stack = roots.to_vec();
+        while let Some(id) = stack.pop() {
+            if seen.insert(id) {
+                stack.extend(self.children(id));
+            }
+        }
+        seen.into_iter().collect()
+    }
+
+    /// Stored nodes that `roots` load, each with the indices it is loaded at.
+    pub fn loads(&self, roots: &[ExprId]) -> Vec<(NodeId, &[Affine])> {
+        let load = |id: ExprId| match self.expr(id) {
+            PointExpr::Load { node, index } => Some((*node, index.as_slice())),
+            _ => None,
+        };
+        self.reachable(roots).into_iter().filter_map(load).collect()
+    }
+
+    /// Whether an expression is an `i32` (conditions do not occur as expressions).
+    pub fn dtype(&self, id: ExprId) -> DType {
+        match self.expr(id) {
+            PointExpr::Load { node, .. } => self.graph.ty(*node).dtype,
+            PointExpr::I32(_) | PointExpr::Index(_) => DType::I32,
+            PointExpr::F32(_) | PointExpr::Uniform(..) => DType::F32,
+            PointExpr::Unary(op, _) => if *op == UnaryOp::BitsOf { DType::I32 } else { DType::F32 },
+            PointExpr::Binary(op, ..) => if op.is_integer() { DType::I32 } else { DType::F32 },
+            PointExpr::Select { args, .. } => self.dtype(args[2]),
+            PointExpr::Reduce { combine, .. } => if *combine == Combine::ArgMax { DType::I32 } else { DType::F32 },
+        }
+    }
+}
