@@ -1,0 +1,192 @@
+//! Executes a translated kernel.
+
+use super::compile::{Code, LaneIndex, LaneStep, Op, Place};
+use graphc_ir::loops::Join;
+use graphc_ir::scalar::{BinaryOp, CmpOp, LANES, UnaryOp, join_lanes};
+
+/// An access outside its buffer.
+pub(super) struct Fault {
+    pub(super) nest: usize,
+    pub(super) buffer: usize,
+    pub(super) index: i64,
+    pub(super) len: usize,
+}
+
+pub(super) type Run<T> = Result<T, Box<Fault>>;
+
+/// A value: the bits of 8 lanes. Outside regions all 8 are the scalar, which is also what a region
+/// sees of it.
+pub(super) type Reg = [u32; LANES];
+
+/// The state of a running kernel.
+pub(super) struct Machine<'a> {
+    pub(super) arena: &'a mut [u32],
+    pub(super) vars: Vec<i64>,
+    pub(super) regs: Vec<Reg>,
+    /// Number of the current nest.
+    nest: usize,
+    /// Scratch of tiles: where each run of the innermost reduction starts.
+    pub(super) steps: Vec<(i64, i64)>,
+}
+
+/// Runs a kernel.
+pub(super) fn run(code: &Code, arena: &mut [u32]) -> Run<()> {
+    let (vars, regs) = (vec![0; code.n_vars], vec![[0; LANES]; code.n_regs]);
+    Machine { arena, vars, regs, nest: 0, steps: Vec::new() }.block::<1>(&code.body)
+}
+
+impl Machine<'_> {
+    /// Runs statements with `W` lanes: 1 outside regions, 8 inside.
+    pub(super) fn block<const W: usize>(&mut self, ops: &[Op]) -> Run<()> {
+        ops.iter().try_for_each(|op| self.op::<W>(op))
+    }
+
+    fn op<const W: usize>(&mut self, op: &Op) -> Run<()> {
+        match *op {
+            Op::Nest(number, ref body) => {
+                let outer = std::mem::replace(&mut self.nest, number);
+                self.block::<W>(body)?;
+                self.nest = outer;
+            }
+            Op::For(ref extent, ref body) => {
+                let (low, high) = extent.eval(&self.vars);
+                for i in low..high {
+                    self.vars[extent.slot] = i;
+                    self.block::<W>(body)?;
+                }
+            }
+            Op::Lanes(ref body) => self.block::<LANES>(body)?,
+            Op::LetIndex(slot, ref value) => self.vars[slot] = value.eval(&self.vars),
+            Op::Load(to, ref place) => self.regs[to] = self.load::<W>(place)?,
+            Op::Constant(to, bits) => self.regs[to] = [bits; LANES],
+            Op::Index(to, ref index) => {
+                self.regs[to] = self.indices::<W>(index).map(|i| i as u32);
+            }
+            Op::Copy(to, from) => self.regs[to] = self.regs[from],
+            Op::Unary(to, op, a) => self.regs[to] = unary::<W>(op, self.regs[a]),
+            Op::Binary(to, op, a, b) => self.regs[to] = binary::<W>(op, self.regs[a], self.regs[b]),
+            Op::Fma(to, a, b, c) => {
+                let (a, b, c) = (self.regs[a], self.regs[b], self.regs[c]);
+                let fma = |l: usize| f32::from_bits(a[l]).mul_add(f32::from_bits(b[l]), f32::from_bits(c[l]));
+                self.regs[to] = lanes::<W>(|l| fma(l).to_bits());
+            }
+            Op::CmpF32(to, op, a, b) => {
+                let (a, b) = (self.regs[a].map(f32::from_bits), self.regs[b].map(f32::from_bits));
+                self.regs[to] = compare::<W, f32>(op, a, b);
+            }
+            Op::CmpI32(to, op, a, b) => {
+                let (a, b) = (self.regs[a].map(u32::cast_signed), self.regs[b].map(u32::cast_signed));
+                self.regs[to] = compare::<W, i32>(op, a, b);
+            }
+            Op::Select(to, condition, a, b) => {
+                let (condition, a, b) = (self.regs[condition], self.regs[a], self.regs[b]);
+                self.regs[to] = lanes::<W>(|l| if condition[l] != 0 { a[l] } else { b[l] });
+            }
+            Op::Join(to, join, a) => {
+                let values = self.regs[a].map(f32::from_bits);
+                let joined = match join {
+                    Join::Add => join_lanes(values, |a, b| a + b),
+                    Join::Max => join_lanes(values, |a, b| if a > b { a } else { b }),
+                };
+                self.regs[to] = [joined.to_bits(); LANES];
+            }
+            Op::Store(ref place, value) => self.store::<W>(place, value)?,
+            Op::Tile(ref tile) => self.tile::<W>(tile)?,
+        }
+        Ok(())
+    }
+
+    /// The index in every lane; outside regions 8 times the same.
+    fn indices<const W: usize>(&mut self, index: &LaneIndex) -> [i64; LANES] {
+        match index.step {
+            LaneStep::Stride(stride) => {
+                let first = index.first.eval(&self.vars);
+                std::array::from_fn(|l| first.wrapping_add(stride.wrapping_mul(l as i64)))
+            }
+            LaneStep::General(slot) => std::array::from_fn(|l| {
+                self.vars[slot] = l as i64;
+                index.first.eval(&self.vars)
+            }),
+        }
+    }
+
+    pub(super) fn load<const W: usize>(&mut self, place: &Place) -> Run<Reg> {
+        if W == 1 || place.index.step == LaneStep::Stride(0) {
+            let at = self.check(place, place.index.first.eval(&self.vars))?;
+            return Ok([self.arena[at]; LANES]);
+        }
+        if place.index.step == LaneStep::Stride(1) {
+            let first = place.index.first.eval(&self.vars);
+            self.check(place, first.wrapping_add(LANES as i64 - 1))?;
+            let at = self.check(place, first)?;
+            return Ok(self.arena[at..at + LANES].try_into().expect("the slice has 8 words"));
+        }
+        let mut words = [0; LANES];
+        for (word, index) in words.iter_mut().zip(self.indices::<W>(&place.index)) {
+            *word = self.arena[self.check(place, index)?];
+        }
+        Ok(words)
+    }
+
+    fn store<const W: usize>(&mut self, place: &Place, value: usize) -> Run<()> {
+        let words = self.regs[value];
+        if W == 1 || place.index.step == LaneStep::Stride(0) {
+            let at = self.check(place, place.index.first.eval(&self.vars))?;
+            self.arena[at] = words[0];
+            return Ok(());
+        }
+        for (word, index) in words.iter().zip(self.indices::<W>(&place.index)) {
+            let at = self.check(place, index)?;
+            self.arena[at] = *word;
+        }
+        Ok(())
+    }
+
+    /// The word of the arena, if the index is inside the buffer.
+    pub(super) fn check(&self, place: &Place, index: i64) -> Run<usize> {
+        match usize::try_from(index) {
+            Ok(within) if within < place.len => Ok(place.base + within),
+            _ => Err(Box::new(Fault { nest: self.nest, buffer: place.buffer, index, len: place.len })),
+        }
+    }
+}
+
+/// Lanes `0..W` computed, a scalar repeated.
+fn lanes<const W: usize>(value: impl Fn(usize) -> u32) -> Reg {
+    if W == 1 { [value(0); LANES] } else { std::array::from_fn(value) }
+}
+
+fn unary<const W: usize>(op: UnaryOp, a: Reg) -> Reg {
+    let float = |value: fn(f32) -> f32| lanes::<W>(|l| value(f32::from_bits(a[l])).to_bits());
+    match op {
+        UnaryOp::Neg => float(|x| -x),
+        UnaryOp::Abs => float(f32::abs),
+        UnaryOp::Sqrt => float(f32::sqrt),
+        UnaryOp::ToF32 => lanes::<W>(|l| (a[l].cast_signed() as f32).to_bits()),
+        UnaryOp::BitsOf | UnaryOp::FromBits => a,
+        UnaryOp::Exp | UnaryOp::Log | UnaryOp::Tanh => unreachable!("the translation refuses {}", op.name()),
+    }
+}
+
+fn binary<const W: usize>(op: BinaryOp, a: Reg, b: Reg) -> Reg {
+    match op {
+        BinaryOp::Add => floats::<W>(a, b, |a, b| a + b),
+        BinaryOp::Sub => floats::<W>(a, b, |a, b| a - b),
+        BinaryOp::Mul => floats::<W>(a, b, |a, b| a * b),
+        BinaryOp::Div => floats::<W>(a, b, |a, b| a / b),
+        BinaryOp::Max => floats::<W>(a, b, |a, b| BinaryOp::Max.eval_f32(a, b)),
+        BinaryOp::Min => floats::<W>(a, b, |a, b| BinaryOp::Min.eval_f32(a, b)),
+        // Shift counts beyond 31 are against the rules (see the verifier); the mask only avoids a panic.
+        BinaryOp::IShl => lanes::<W>(|l| a[l] << (b[l] & 31)),
+        BinaryOp::IShr => lanes::<W>(|l| a[l] >> (b[l] & 31)),
+        _ => lanes::<W>(|l| op.eval_i32(a[l].cast_signed(), b[l].cast_signed()).cast_unsigned()),
+    }
+}
+
+fn floats<const W: usize>(a: Reg, b: Reg, f: impl Fn(f32, f32) -> f32) -> Reg {
+    lanes::<W>(|l| f(f32::from_bits(a[l]), f32::from_bits(b[l])).to_bits())
+}
+
+fn compare<const W: usize, T: PartialOrd + Copy>(op: CmpOp, a: [T; LANES], b: [T; LANES]) -> Reg {
+    lanes::<W>(|l| u32::from(op.eval(a[l], b[l])))
+}

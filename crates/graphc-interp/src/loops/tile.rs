@@ -1,0 +1,179 @@
+//! Executes tiles: where nearly all the arithmetic of a step is.
+//!
+//! All accumulators are finished before the first epilogue runs, as the semantics say. Which accumulator is worked on
+//! first does not matter, so each chain of fused multiply-adds runs from start to end in a register. The corners of the
+//! iteration space decide whether every access is in bounds, so nothing is checked inside.
+
+use super::compile::{Factor, TileCode};
+use super::execute::{Machine, Run};
+use graphc_ir::scalar::LANES;
+
+/// The innermost reduction: its extent, and the words each factor moves per step.
+struct Chain {
+    extent: i64,
+    a_step: i64,
+    b_step: i64,
+}
+
+impl Machine<'_> {
+    pub(super) fn tile<const W: usize>(&mut self, tile: &TileCode) -> Run<()> {
+        let mut accs = Vec::with_capacity(tile.a.cells.len());
+        for cell in 0..tile.a.cells.len() {
+            self.set_cell(tile, cell);
+            accs.push(match &tile.init {
+                None => [0.0; LANES],
+                Some(place) => self.load::<W>(place)?.map(f32::from_bits),
+            });
+        }
+        if !accs.is_empty() {
+            self.accumulate::<W>(tile, &mut accs)?;
+        }
+        for (cell, acc) in accs.into_iter().enumerate() {
+            self.set_cell(tile, cell);
+            self.regs[tile.acc] = acc.map(f32::to_bits);
+            self.block::<W>(&tile.epilogue)?;
+        }
+        Ok(())
+    }
+
+    fn set_cell(&mut self, tile: &TileCode, mut cell: usize) {
+        for &(slot, extent) in tile.grid.iter().rev() {
+            self.vars[slot] = cell as i64 % extent;
+            cell /= extent as usize;
+        }
+    }
+
+    fn accumulate<const W: usize>(&mut self, tile: &TileCode, accs: &mut [[f32; LANES]]) -> Run<()> {
+        let bounds: Vec<(i64, i64)> = tile.reds.iter().map(|extent| extent.eval(&self.vars)).collect();
+        if bounds.iter().any(|&(low, high)| low >= high) {
+            return Ok(());
+        }
+        let a = self.first_index::<W>(&tile.a, &bounds)?;
+        let b = self.first_index::<W>(&tile.b, &bounds)?;
+        let chain = self.chain_starts(tile, &bounds);
+        let (a, b) = (a + tile.a.place.base as i64, b + tile.b.place.base as i64);
+        let (arena, starts) = (&*self.arena, self.steps.as_slice());
+        for (cell, acc) in accs.iter_mut().enumerate() {
+            let (a, b) = (a + tile.a.cells[cell], b + tile.b.cells[cell]);
+            if W == 1 {
+                acc[0] = run_chain(arena, Splat, Splat, (a, b), starts, &chain, [acc[0]])[0];
+                *acc = [acc[0]; LANES];
+                continue;
+            }
+            *acc = match (tile.a.stride, tile.b.stride) {
+                (0, 0) => run_chain(arena, Splat, Splat, (a, b), starts, &chain, *acc),
+                (0, 1) => run_chain(arena, Splat, Unit, (a, b), starts, &chain, *acc),
+                (1, 0) => run_chain(arena, Unit, Splat, (a, b), starts, &chain, *acc),
+                (1, 1) => run_chain(arena, Unit, Unit, (a, b), starts, &chain, *acc),
+                (s, t) => run_chain(arena, Strided(s), Strided(t), (a, b), starts, &chain, *acc),
+            };
+        }
+        Ok(())
+    }
+
+    /// Index at the start of every reduction, for grid cell and lane offset 0, after checking that all corners are
+    /// inside the buffer.
+    fn first_index<const W: usize>(&self, factor: &Factor, bounds: &[(i64, i64)]) -> Run<i64> {
+        let mut first = i128::from(factor.place.index.first.eval(&self.vars));
+        let (mut below, mut above) = (0i128, 0i128);
+        let mut extend = |low: i128, high: i128| {
+            below += low.min(high);
+            above += low.max(high);
+        };
+        for (&coefficient, &(low, high)) in factor.reds.iter().zip(bounds) {
+            first += i128::from(coefficient) * i128::from(low);
+            extend(0, i128::from(coefficient) * (i128::from(high) - 1 - i128::from(low)));
+        }
+        if W > 1 {
+            extend(0, i128::from(factor.stride) * (LANES as i128 - 1));
+        }
+        let (min, max) = (factor.cells.iter().min(), factor.cells.iter().max());
+        extend(i128::from(*min.expect("the grid is not empty")), i128::from(*max.expect("the grid is not empty")));
+        for corner in [first + below, first + above] {
+            self.check(&factor.place, i64::try_from(corner).unwrap_or(i64::MAX))?;
+        }
+        Ok(first as i64)
+    }
+
+    /// Fills `self.steps` with where each run of the innermost reduction starts.
+    fn chain_starts(&mut self, tile: &TileCode, bounds: &[(i64, i64)]) -> Chain {
+        self.steps.clear();
+        self.steps.push((0, 0));
+        let Some(inner) = bounds.len().checked_sub(1) else {
+            return Chain { extent: 1, a_step: 0, b_step: 0 };
+        };
+        for red in (0..inner).rev() {
+            // Outer reductions repeat the starts found so far, in order.
+            let n = self.steps.len();
+            for i in 1..bounds[red].1 - bounds[red].0 {
+                for start in 0..n {
+                    let (a, b) = self.steps[start];
+                    self.steps.push((a + i * tile.a.reds[red], b + i * tile.b.reds[red]));
+                }
+            }
+        }
+        let (low, high) = bounds[inner];
+        Chain { extent: high - low, a_step: tile.a.reds[inner], b_step: tile.b.reds[inner] }
+    }
+}
+
+/// How a factor is read at an arena word.
+trait Operand: Copy {
+    fn lane(self, lane: usize) -> i64;
+}
+
+/// The same word in every lane.
+#[derive(Clone, Copy)]
+struct Splat;
+
+/// Consecutive words.
+#[derive(Clone, Copy)]
+struct Unit;
+
+/// Words at a distance.
+#[derive(Clone, Copy)]
+struct Strided(i64);
+
+impl Operand for Splat {
+    fn lane(self, _: usize) -> i64 {
+        0
+    }
+}
+
+impl Operand for Unit {
+    fn lane(self, lane: usize) -> i64 {
+        lane as i64
+    }
+}
+
+impl Operand for Strided {
+    fn lane(self, lane: usize) -> i64 {
+        self.0 * lane as i64
+    }
+}
+
+#[inline(always)]
+fn read<const W: usize>(arena: &[u32], operand: impl Operand, at: i64) -> [f32; W] {
+    std::array::from_fn(|l| f32::from_bits(arena[(at + operand.lane(l)) as usize]))
+}
+
+/// One chain of fused multiply-adds in the order of the reductions.
+fn run_chain<const W: usize>(
+    arena: &[u32],
+    a: impl Operand,
+    b: impl Operand,
+    (a_first, b_first): (i64, i64),
+    starts: &[(i64, i64)],
+    chain: &Chain,
+    mut acc: [f32; W],
+) -> [f32; W] {
+    for &(a_start, b_start) in starts {
+        let (mut a_at, mut b_at) = (a_first + a_start, b_first + b_start);
+        for _ in 0..chain.extent {
+            let (x, y): ([f32; W], [f32; W]) = (read(arena, a, a_at), read(arena, b, b_at));
+            acc = std::array::from_fn(|l| x[l].mul_add(y[l], acc[l]));
+            (a_at, b_at) = (a_at.wrapping_add(chain.a_step), b_at.wrapping_add(chain.b_step));
+        }
+    }
+    acc
+}
