@@ -6,7 +6,9 @@
 
 use crate::compute::{Combine, ScalarExpr};
 use crate::form::{Form, Forms, PointForm};
+use crate::graph::plan::Root;
 use crate::graph::{Graph, NodeId};
+use crate::loops::Layout;
 use crate::index::{Affine, Var};
 use crate::scalar::{BinaryOp, CmpOp, UnaryOp};
 use crate::types::DType;
@@ -48,6 +50,8 @@ pub enum PointExpr {
     },
     /// Counter-based random number: counter, key.
     Uniform(ExprId, ExprId),
+    /// A batch reduction's partial results, joined; at the element the sweep is at.
+    Joined(NodeId),
     /// A reduction over axes of one sample (or of a tensor without a batch).
     Reduce {
         /// Loops, outermost first.
@@ -277,7 +281,11 @@ impl<'a> PointDag<'a> {
     /// Direct subexpressions.
     pub fn children(&self, id: ExprId) -> Vec<ExprId> {
         match self.expr(id) {
-            PointExpr::Load { .. } | PointExpr::F32(_) | PointExpr::I32(_) | PointExpr::Index(_) => Vec::new(),
+            PointExpr::Load { .. }
+            | PointExpr::F32(_)
+            | PointExpr::I32(_)
+            | PointExpr::Index(_)
+            | PointExpr::Joined(_) => Vec::new(),
             PointExpr::Unary(_, x) => vec![*x],
             PointExpr::Binary(_, a, b) | PointExpr::Uniform(a, b) => vec![*a, *b],
             PointExpr::Select { args, .. } => args.to_vec(),
@@ -323,7 +331,7 @@ impl<'a> PointDag<'a> {
     /// Whether an expression is an `i32` (conditions do not occur as expressions).
     pub fn dtype(&self, id: ExprId) -> DType {
         match self.expr(id) {
-            PointExpr::Load { node, .. } => self.graph.ty(*node).dtype,
+            PointExpr::Load { node, .. } | PointExpr::Joined(node) => self.graph.ty(*node).dtype,
             PointExpr::I32(_) | PointExpr::Index(_) => DType::I32,
             PointExpr::F32(_) | PointExpr::Uniform(..) => DType::F32,
             PointExpr::Unary(op, _) => if *op == UnaryOp::BitsOf { DType::I32 } else { DType::F32 },
@@ -332,4 +340,108 @@ impl<'a> PointDag<'a> {
             PointExpr::Reduce { combine, .. } => if *combine == Combine::ArgMax { DType::I32 } else { DType::F32 },
         }
     }
+}
+
+impl PointDag<'_> {
+    /// Whether `roots`, values at index `axes` of a tensor of `sizes` without a batch, can be computed
+    /// position by position in row-major order: every load is at the same index of a tensor of the
+    /// same sizes, or of a single-element tensor.
+    pub fn is_flat(&self, roots: &[ExprId], axes: &[Affine], sizes: &[usize]) -> bool {
+        self.reachable(roots).into_iter().all(|id| match self.expr(id) {
+            PointExpr::Load { node, index } => {
+                let load_sizes = self.graph.sizes(*node);
+                load_sizes.iter().product::<usize>() == 1 || (index == axes && load_sizes == sizes)
+            }
+            PointExpr::Index(value) => value.as_constant().is_some(),
+            PointExpr::Reduce { .. } => false,
+            _ => true,
+        })
+    }
+}
+
+impl PointDag<'_> {
+    /// Extents of the loops of a sweep that computes `root`, outermost first, the batch left out. A
+    /// partial result's kept axes come first. Values of tensors with a batch go in the order of
+    /// their layout.
+    pub fn space(graph: &Graph, forms: &Forms, root: Root) -> Space {
+        let node = root.node();
+        match (root, &forms[&node]) {
+            (Root::Value(_), _) => {
+                let (sizes, batch) = (graph.sizes(node), graph.ty(node).shape.batch_axis());
+                let order = Layout::order(sizes.len(), batch);
+                Space { extents: order.iter().map(|&axis| sizes[axis]).collect(), n_kept: order.len() }
+            }
+            (_, Form::Variance { axes }) => {
+                let operand = graph.operands(node)[0];
+                let (sizes, batch) = (graph.sizes(operand), graph.ty(operand).shape.batch_axis());
+                let (kept, reduced) = split_axes(sizes.len(), batch, axes);
+                let extents = kept.iter().chain(&reduced).map(|&axis| sizes[axis]).collect();
+                Space { extents, n_kept: kept.len() }
+            }
+            (_, form) => {
+                let form = form.as_point().expect("a partial result is that of a reduction");
+                let reds = form.reds.iter().filter(|red| !red.is_batch).map(|red| red.extent);
+                Space { extents: form.extents.iter().copied().chain(reds).collect(), n_kept: form.extents.len() }
+            }
+        }
+    }
+
+    /// The value (or the term of the partial result) of `root` at the point `vars` of its space. Later
+    /// reads of a value at that point reuse it.
+    pub fn root(&mut self, root: Root, vars: &[Affine]) -> ExprId {
+        let node = root.node();
+        let forms = self.forms;
+        match (root, &forms[&node]) {
+            (Root::Value(_), form) => {
+                let batch = self.graph.ty(node).shape.batch_axis();
+                let order = Layout::order(self.graph.ty(node).rank(), batch);
+                let mut axes = vec![Affine::constant(0); self.graph.ty(node).rank()];
+                for (&axis, var) in order.iter().zip(vars) {
+                    axes[axis] = var.clone();
+                }
+                let index = self.own_index(node, &axes);
+                let value = match form {
+                    Form::Variance { .. } => self.intern(PointExpr::Joined(node)),
+                    Form::Point(form) if form.reduces_batch() => {
+                        let joined = self.intern(PointExpr::Joined(node));
+                        self.finish(node, &index, joined)
+                    }
+                    _ => self.define(node, index.clone()),
+                };
+                self.give(node, index, value);
+                value
+            }
+            (_, Form::Variance { axes }) => {
+                let operand = self.graph.operands(node)[0];
+                let (rank, batch) = (self.graph.ty(operand).rank(), self.graph.ty(operand).shape.batch_axis());
+                let (kept, reduced) = split_axes(rank, batch, axes);
+                let mut index = vec![Affine::var(BATCH); rank];
+                for (&axis, var) in kept.iter().chain(&reduced).zip(vars) {
+                    index[axis] = var.clone();
+                }
+                self.read(operand, index)
+            }
+            (_, form) => {
+                let form = form.as_point().expect("a partial result is that of a reduction");
+                let reds = form.reds.iter().filter(|red| !red.is_batch).map(|red| red.var);
+                let own = (0..form.extents.len() as u32).map(Var).chain(reds).zip(vars.iter().cloned());
+                let batch = form.reds.iter().filter(|red| red.is_batch).map(|red| (red.var, Affine::var(BATCH)));
+                self.term(node, &own.chain(batch).collect())
+            }
+        }
+    }
+}
+
+/// Loops of a sweep.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Space {
+    /// Extents, outermost first.
+    pub extents: Vec<usize>,
+    /// The first of them are axes of the result.
+    pub n_kept: usize,
+}
+
+/// Axes of a tensor that a reduction over `axes` keeps and reduces, the batch left out.
+fn split_axes(rank: usize, batch: Option<usize>, axes: &[usize]) -> (Vec<usize>, Vec<usize>) {
+    (0..rank).filter(|&axis| Some(axis) != batch).partition(|axis| !axes.contains(axis))
 }

@@ -2,7 +2,9 @@
 //! groups of nodes run together in which kernel. Written by `graphc-passes`, read by
 //! `graphc-schedule`.
 
-use super::graph::NodeId;
+use super::graph::{Graph, NodeId};
+use crate::form::{Form, Forms, PointForm};
+use crate::compute::{Combine, ScalarExpr};
 use std::collections::BTreeSet;
 
 /// Decisions about one specialised, fully expanded graph.
@@ -87,4 +89,31 @@ pub struct Decision {
     pub node: NodeId,
     /// `stored: ...`, `recomputed in its readers: ...`, `not fused: ...`.
     pub text: String,
+}
+
+impl FusionPlan {
+    /// Where a batch variance takes its per-chunk sums from: the partial sums of a stored mean or sum
+    /// of the same tensor over the same axes, else partial sums of its own.
+    pub fn sum_source(
+        graph: &Graph,
+        forms: &Forms,
+        stored: &BTreeSet<NodeId>,
+        variance: NodeId,
+        axes: &[usize],
+    ) -> Root {
+        let operand = graph.operands(variance)[0];
+        let is_sum = |user: &NodeId| stored.contains(user) && forms[user].as_point().is_some_and(|form| sums(form, axes));
+        debug_assert!(matches!(forms[&variance], Form::Variance { .. }));
+        graph.users(operand).into_iter().find(is_sum).map_or(Root::PartialSum(variance), Root::Partial)
+    }
+}
+
+/// Whether a form is the plain sum (possibly scaled at the end) of its operand's elements over `axes`.
+fn sums(form: &PointForm, axes: &[usize]) -> bool {
+    let ScalarExpr::Load { index, .. } = &form.body else { return false };
+    let is_red = |axis: usize| {
+        let var = index[axis].value.as_var()?;
+        Some(form.reds.iter().any(|red| red.var == var && red.low.is_empty() && red.high.is_empty()))
+    };
+    form.combine == Some(Combine::Sum) && (0..index.len()).all(|axis| is_red(axis) == Some(axes.contains(&axis)))
 }

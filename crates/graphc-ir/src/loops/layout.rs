@@ -8,6 +8,10 @@
 use crate::scalar::CHUNK;
 use crate::tensor::for_each_index;
 
+/// Planes whose distance is a multiple of this many words (2 KiB) fall into the same cache sets; such
+/// strides get one vector of padding.
+const ALIAS_WORDS: usize = 512;
+
 /// Affine map from a tensor's index to a word offset in its buffer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
@@ -22,6 +26,32 @@ pub struct Layout {
 }
 
 impl Layout {
+    /// The layout of a tensor of `sizes`.
+    pub fn new(sizes: &[usize], batch_axis: Option<usize>) -> Layout {
+        let order = Layout::order(sizes.len(), batch_axis);
+        let mut strides = vec![0; sizes.len()];
+        let mut stride = if batch_axis.is_some() { CHUNK } else { 1 };
+        for (position, &axis) in order.iter().enumerate().rev() {
+            strides[axis] = stride;
+            stride *= sizes[axis];
+            let is_plane = batch_axis.is_some() && sizes.len() == 4 && position == 1;
+            if is_plane && stride.is_multiple_of(ALIAS_WORDS) {
+                stride += CHUNK;
+            }
+        }
+        let chunk_stride = if batch_axis.is_some() && stride.is_multiple_of(ALIAS_WORDS) { stride + CHUNK } else { stride };
+        Layout { shape: sizes.to_vec(), batch_axis, strides, chunk_stride }
+    }
+
+    /// Dimensions of a tensor in the order of its layout, outermost first, the batch left out:
+    /// row-major, but channels before rows and columns in a batch of images.
+    pub fn order(rank: usize, batch_axis: Option<usize>) -> Vec<usize> {
+        match (rank, batch_axis) {
+            (4, Some(0)) => vec![3, 1, 2],
+            _ => (0..rank).filter(|&axis| Some(axis) != batch_axis).collect(),
+        }
+    }
+
     /// Words the buffer needs.
     pub fn len(&self) -> usize {
         self.chunk_stride * self.n_chunks()

@@ -1,0 +1,64 @@
+//! Names of groups in terms of the user's layers, and which nodes each group inlines.
+
+use super::group::Chains;
+use graphc_ir::form::{Form, Forms};
+use graphc_ir::graph::plan::{FusionPlan, Group, GroupKind, Root};
+use graphc_ir::graph::{Graph, NodeId, Role};
+use graphc_ir::index::Affine;
+use graphc_ir::point::PointDag;
+use std::collections::BTreeSet;
+
+/// Fills `name` and `inlined` of every group.
+pub(super) fn name_groups(graph: &Graph, chains: &Chains, plan: &mut FusionPlan) {
+    let forms = Form::all(graph);
+    let mut kernels = std::mem::take(&mut plan.kernels);
+    for kernel in &mut kernels {
+        for group in [&mut kernel.head, &mut kernel.chunk, &mut kernel.batch, &mut kernel.tail].into_iter().flatten() {
+            let inlined = inlined(graph, &forms, &plan.stored, chains, group);
+            group.name = name(graph, group, &inlined);
+            group.inlined = inlined.into_iter().collect();
+        }
+    }
+    plan.kernels = kernels;
+}
+
+/// Nodes whose values the group computes without storing them.
+fn inlined(graph: &Graph, forms: &Forms, stored: &BTreeSet<NodeId>, chains: &Chains, group: &Group) -> BTreeSet<NodeId> {
+    let mut dag = PointDag::new(graph, forms, stored);
+    if group.kind == GroupKind::Contraction {
+        let end = group.roots[0].node();
+        let start = chains.get(&end).copied().unwrap_or(end);
+        if start != end {
+            let axes: Vec<Affine> = graph.sizes(end).iter().map(|&size| Affine::var(dag.new_var(size))).collect();
+            let index = dag.own_index(end, &axes);
+            dag.define(end, index);
+        }
+        return dag.inlined().clone();
+    }
+    let space = PointDag::space(graph, forms, group.roots[0]);
+    let vars: Vec<Affine> = space.extents.iter().map(|&extent| Affine::var(dag.new_var(extent))).collect();
+    for &root in &group.roots {
+        dag.root(root, &vars);
+    }
+    dag.inlined().clone()
+}
+
+/// The layers whose nodes the group computes, in order of the graph: `bn1 + relu1 + pool1 + statistics of bn2`.
+fn name(graph: &Graph, group: &Group, inlined: &BTreeSet<NodeId>) -> String {
+    let roots = group.roots.iter().map(|&root| (root.node(), matches!(root, Root::Value(_))));
+    let mut nodes: Vec<(NodeId, bool)> = inlined.iter().map(|&node| (node, true)).chain(roots).collect();
+    nodes.sort_by_key(|&(node, _)| node);
+    let mut parts: Vec<String> = Vec::new();
+    for (node, is_value) in nodes {
+        let origin = &graph.node(node).origin;
+        let part = match (origin.role, is_value) {
+            (Role::Forward, true) => origin.layer.to_string(),
+            (Role::Forward, false) => format!("statistics of {}", origin.layer),
+            (role, _) => format!("{} of {}", role.name(), origin.layer),
+        };
+        if !parts.contains(&part) {
+            parts.push(part);
+        }
+    }
+    parts.join(" + ")
+}

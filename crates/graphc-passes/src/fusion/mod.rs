@@ -1,0 +1,38 @@
+//! Decides what is fused: which values get a buffer, which are recomputed in their readers, and
+//! which loop nests run in which kernel.
+//!
+//! Input: a specialised graph without composites, after the algebraic passes. Output: a
+//! [`FusionPlan`]; the graph is not changed. What must hold: autodiff has run, so that no gradient
+//! rule ever sees a fused group.
+//!
+//! One mechanism serves every case of training-mode fusion. An elementwise value is inlined into its
+//! readers ([`store`]); sweeps over the same index space are merged, and a contraction takes the
+//! elementwise chain behind it as its epilogue ([`group`]); work between two reductions over the
+//! batch shares one kernel, chunk of samples by chunk ([`kernels`]). For LeNet-5 this gives
+//! convolution + bias + statistics, normalise + relu + pool + statistics, pool gradient + relu
+//! gradient + the two batch-norm reductions, softmax + loss + gradient, weight gradient + Adam.
+//!
+//! Reading order: [`store`], [`kernels`], [`group`], [`label`].
+
+mod group;
+mod kernels;
+mod label;
+mod store;
+
+use graphc_ir::form::Form;
+use graphc_ir::graph::Graph;
+use graphc_ir::graph::plan::FusionPlan;
+
+/// The fusion plan of a specialised, fully expanded graph.
+///
+/// # Panics
+/// If a composite is left or the batch size is not set.
+pub fn plan(graph: &Graph) -> FusionPlan {
+    let forms = Form::all(graph);
+    let mut plan = FusionPlan::default();
+    store::decide(graph, &forms, &mut plan);
+    let chains = group::absorb_epilogues(graph, &forms, &mut plan);
+    kernels::arrange(graph, &forms, &chains, &mut plan);
+    label::name_groups(graph, &chains, &mut plan);
+    plan
+}

@@ -1,0 +1,106 @@
+//! Which values get a buffer.
+//!
+//! Stored are reductions and contractions, what a contraction reads, what is visible outside, and
+//! values that would be dear to recompute. Everything else is inlined into its readers: memory is
+//! slower than a few multiplications, and a value that is never stored costs no traffic.
+
+use graphc_ir::compute::ScalarExpr;
+use graphc_ir::form::{Form, Forms};
+use graphc_ir::graph::plan::{Decision, FusionPlan};
+use graphc_ir::graph::{Graph, NodeId};
+use graphc_ir::scalar::{BinaryOp, UnaryOp};
+use std::collections::BTreeMap;
+
+/// Recomputing costs at most this many cheap operations when there are several readers.
+const MAX_SHARED_COST: usize = 12;
+
+/// Longest chain of cheap operations recomputed even for a single reader.
+const MAX_CHAIN_COST: usize = 64;
+
+/// Fills `plan.stored` and the decisions about it.
+pub(super) fn decide(graph: &Graph, forms: &Forms, plan: &mut FusionPlan) {
+    let mut chain_costs = BTreeMap::new();
+    for node in graph.topo_order() {
+        let form = &forms[&node];
+        if *form == Form::Leaf {
+            chain_costs.insert(node, 0);
+            continue;
+        }
+        let inlined: usize = graph.operands(node).iter().map(|operand| chain_costs[operand]).sum();
+        let cost = inlined + form.as_point().map_or(0, |point| cost(&point.body) + cost(&point.finish));
+        let text = match reason_to_store(graph, forms, node, cost) {
+            Some(reason) => {
+                plan.stored.insert(node);
+                chain_costs.insert(node, 0);
+                format!("stored: {reason}")
+            }
+            None => {
+                chain_costs.insert(node, cost);
+                format!("recomputed in its readers ({cost} operations)")
+            }
+        };
+        plan.decisions.push(Decision { node, text });
+    }
+}
+
+/// Why `node` needs a buffer, if it does. `cost` is that of recomputing it from stored values.
+fn reason_to_store(graph: &Graph, forms: &Forms, node: NodeId, cost: usize) -> Option<String> {
+    let form = &forms[&node];
+    if form.as_contraction().is_some() {
+        return Some("a contraction".to_string());
+    }
+    if !form.is_map() {
+        return Some("a reduction".to_string());
+    }
+    if graph.is_root(node) {
+        return Some("visible outside the step".to_string());
+    }
+    let users = graph.users(node);
+    if let Some(user) = users.iter().find(|user| forms[user].as_contraction().is_some()) {
+        return Some(format!("read by the contraction {user}"));
+    }
+    if cost == 0 {
+        return None;
+    }
+    let has_batch = |id: NodeId| graph.ty(id).shape.batch_axis().is_some();
+    if let Some(user) = users.iter().find(|&&user| !has_batch(node) && (has_batch(user) || reads_batch(graph, user))) {
+        return Some(format!("the same for every sample, read per sample by {user}"));
+    }
+    if let Some(user) = users.iter().find(|&&user| reads_per_element(graph, forms, node, user) > 1) {
+        return Some(format!("{user} reads each element several times"));
+    }
+    if users.len() > 1 && cost > MAX_SHARED_COST {
+        return Some(format!("{} readers, {cost} operations each", users.len()));
+    }
+    (cost > MAX_CHAIN_COST).then(|| format!("the end of a chain of {cost} operations"))
+}
+
+/// Whether some operand of `node` has a batch dimension.
+fn reads_batch(graph: &Graph, node: NodeId) -> bool {
+    graph.operands(node).iter().any(|&operand| graph.ty(operand).shape.batch_axis().is_some())
+}
+
+/// How often `user` reads an element of `node`, rounded up.
+fn reads_per_element(graph: &Graph, forms: &Forms, node: NodeId, user: NodeId) -> usize {
+    let elements: usize = graph.sizes(node).iter().product();
+    let points = match &forms[&user] {
+        Form::Point(form) => {
+            form.extents.iter().product::<usize>() * form.reds.iter().map(|red| red.extent).product::<usize>()
+        }
+        Form::Variance { .. } => 2 * elements,
+        Form::Leaf => 0,
+    };
+    points.div_ceil(elements.max(1))
+}
+
+/// Cost of a scalar expression in additions; loads and constants are free.
+fn cost(expr: &ScalarExpr) -> usize {
+    let mut sum = match expr {
+        ScalarExpr::Unary(UnaryOp::Exp | UnaryOp::Log | UnaryOp::Tanh, _) | ScalarExpr::Uniform { .. } => 12,
+        ScalarExpr::Unary(UnaryOp::Sqrt, _) | ScalarExpr::Binary(BinaryOp::Div, ..) => 6,
+        ScalarExpr::Unary(..) | ScalarExpr::Binary(..) | ScalarExpr::Select { .. } => 1,
+        _ => 0,
+    };
+    expr.for_each_child(&mut |child| sum += cost(child));
+    sum
+}
