@@ -24,6 +24,7 @@ pub mod ops;
 pub mod optimizer;
 pub mod scalar;
 pub mod tensor;
+pub mod text;
 pub mod types;
 
 pub use graph::{Graph, NodeId};

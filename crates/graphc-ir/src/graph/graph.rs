@@ -335,6 +335,19 @@ impl Graph {
     }
 }
 
+/// Equal when everything that prints is: the same nodes under the same ids with the same operands.
+impl PartialEq for Graph {
+    fn eq(&self, other: &Graph) -> bool {
+        let same_header = self.name == other.name
+            && (self.batch, self.mode, self.loss) == (other.batch, other.mode, other.loss)
+            && (&self.outputs, &self.updates) == (&other.outputs, &other.updates)
+            && self.optimizer == other.optimizer;
+        let ids = self.ids();
+        let same_node = |&id: &NodeId| self.node(id) == other.node(id) && self.operands(id) == other.operands(id);
+        same_header && ids == other.ids() && ids.iter().all(same_node)
+    }
+}
+
 fn index(id: NodeId) -> NodeIndex {
     NodeIndex::new(id.0 as usize)
 }

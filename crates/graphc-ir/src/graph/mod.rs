@@ -4,8 +4,11 @@
 
 mod graph;
 pub mod origin;
+pub mod parse;
 pub mod plan;
+pub mod print;
 pub mod rewrite;
+pub mod verify;
 
 pub use graph::{Graph, Mode, Node, NodeId, Output, Update};
 pub use origin::{Origin, Role};

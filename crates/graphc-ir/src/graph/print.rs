@@ -1,0 +1,102 @@
+//! The text form of a graph; `docs/ir.md` has the grammar, [`super::parse`] reads it back.
+//!
+//! ```text
+//! graph net(batch=8, mode=train) {
+//!   %0: f32[N,4] = input() {dtype=f32, shape=[N,4]} "x" @ x, line 3
+//!   %1: f32[N,4] = relu(%0) "relu1" @ relu1, line 5
+//!   output y = %1
+//! }
+//! ```
+//!
+//! Nodes stand in topological order under their own ids, so the text of a compacted graph
+//! counts from `%0`. A part that says nothing (no attributes, no name, no origin) is left out.
+
+use super::graph::{Graph, NodeId};
+use super::origin::{Origin, Role};
+use crate::attrs::{AttrValue, Attrs};
+use crate::optimizer::Optimizer;
+use crate::text::Name;
+use std::fmt;
+
+impl fmt::Display for Graph {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "graph {}{} {{", Name(&self.name), specialisation(self))?;
+        // A cyclic graph still prints, for the verifier's report.
+        for id in self.try_topo_order().unwrap_or_else(|| self.ids()) {
+            writeln!(f, "  {}", node_line(self, id))?;
+        }
+        if let Some(optimizer) = &self.optimizer {
+            let (name, attrs) = optimizer_attrs(optimizer);
+            writeln!(f, "  optimizer {name}{}", attrs_text(&attrs))?;
+        }
+        if let Some(loss) = self.loss {
+            writeln!(f, "  loss {loss}")?;
+        }
+        for output in &self.outputs {
+            writeln!(f, "  output {} = {}", Name(&output.name), output.node)?;
+        }
+        for update in &self.updates {
+            writeln!(f, "  update {} = {}", update.parameter, update.value)?;
+        }
+        f.write_str("}\n")
+    }
+}
+
+/// The line of one node, without indentation.
+pub fn node_line(graph: &Graph, id: NodeId) -> String {
+    let node = graph.node(id);
+    let operands: Vec<String> = graph.operands(id).iter().map(NodeId::to_string).collect();
+    let mut line = format!("{id}: {} = {}({})", node.ty, node.op.name(), operands.join(", "));
+    line.push_str(&attrs_text(&node.op.attrs()));
+    if !node.name.is_empty() {
+        line.push_str(&format!(" {:?}", node.name));
+    }
+    line.push_str(&origin_text(&node.origin));
+    line
+}
+
+fn specialisation(graph: &Graph) -> String {
+    let batch = graph.batch.map(|batch| format!("batch={batch}"));
+    let mode = graph.mode.map(|mode| format!("mode={}", mode.name()));
+    let parts: Vec<String> = batch.into_iter().chain(mode).collect();
+    if parts.is_empty() { String::new() } else { format!("({})", parts.join(", ")) }
+}
+
+fn attrs_text(attrs: &Attrs) -> String {
+    if attrs.0.is_empty() {
+        return String::new();
+    }
+    let fields: Vec<String> = attrs.0.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    format!(" {{{}}}", fields.join(", "))
+}
+
+/// ` @ gradient of conv2, line 14`; nothing for a forward node of no layer and no line.
+fn origin_text(origin: &Origin) -> String {
+    if origin.layer.is_empty() && origin.line == 0 && origin.role == Role::Forward {
+        return String::new();
+    }
+    let role = if origin.role == Role::Forward { String::new() } else { format!("{} of ", origin.role.name()) };
+    let line = if origin.line == 0 { String::new() } else { format!(", line {}", origin.line) };
+    format!(" @ {role}{}{line}", Name(&origin.layer))
+}
+
+/// The optimizer's name and numbers, as printed.
+fn optimizer_attrs(optimizer: &Optimizer) -> (&'static str, Attrs) {
+    let float = |name: &str, value: f64| (name.to_string(), AttrValue::Float(value));
+    match *optimizer {
+        Optimizer::Sgd { learning_rate, momentum, nesterov } => {
+            let nesterov = ("nesterov".to_string(), AttrValue::Bool(nesterov));
+            ("sgd", Attrs(vec![float("learning_rate", learning_rate), float("momentum", momentum), nesterov]))
+        }
+        Optimizer::Adam { learning_rate, beta1, beta2, epsilon, weight_decay } => {
+            let fields = [
+                float("learning_rate", learning_rate),
+                float("beta1", beta1),
+                float("beta2", beta2),
+                float("epsilon", epsilon),
+                float("weight_decay", weight_decay),
+            ];
+            ("adam", Attrs(fields.to_vec()))
+        }
+    }
+}
