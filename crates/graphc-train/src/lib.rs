@@ -1,1 +1,32 @@
-//! x
+//! Everything around the training step: data sets, batches, the training loop, its history and the run folder.
+//!
+//! Takes a compiled network (anything that is a [`network::Network`]) and data files; gives trained weights, a history
+//! and the files of a run. It must not know the command line and prints nothing: a [`train::Observer`] is told what
+//! happens. It must not know the graph file either; callers hand over shapes and names.
+//!
+//! Reading order: [`error`], [`idx`], [`dataset`], [`batches`], [`network`], [`train`], [`evaluate`], [`predict`],
+//! [`history`], [`plots`], [`weights`], [`run_folder`].
+#![forbid(unsafe_code)]
+
+pub mod batches;
+pub mod dataset;
+pub mod error;
+pub mod evaluate;
+pub mod history;
+pub mod idx;
+pub mod network;
+pub mod plots;
+pub mod predict;
+pub mod run_folder;
+pub mod train;
+pub mod weights;
+
+pub use batches::Batches;
+pub use dataset::{Dataset, InputSpec};
+pub use error::TrainError;
+pub use evaluate::{Evaluation, evaluate};
+pub use history::{EpochRecord, History};
+pub use network::{Network, NetworkError};
+pub use run_folder::RunFolder;
+pub use train::{FitOptions, FitReport, Observer, Progress, fit};
+pub use weights::{NamedTensor, TensorData};

@@ -1,0 +1,119 @@
+//! Which samples make up which batch.
+//!
+//! The order of an epoch depends on the seed and the number of the epoch alone, so any epoch can be reproduced without
+//! running the ones before it. The shuffle is written out here: a library's shuffle may change with its version.
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+use std::ops::Range;
+
+/// Sample numbers of one epoch, cut into batches; the last one may be smaller.
+#[derive(Clone, Debug)]
+pub struct Batches {
+    order: Vec<u32>,
+    batch_size: usize,
+}
+
+impl Batches {
+    /// The samples in file order.
+    ///
+    /// # Panics
+    /// If `batch_size` is 0 or a sample number does not fit in 32 bits.
+    pub fn in_order(samples: Range<usize>, batch_size: usize) -> Batches {
+        assert!(batch_size > 0, "a batch has at least one sample");
+        let number = |sample: usize| u32::try_from(sample).expect("IDX counts are 32-bit");
+        Batches { order: samples.map(number).collect(), batch_size }
+    }
+
+    /// The samples shuffled for `epoch`.
+    ///
+    /// # Panics
+    /// Like [`Batches::in_order`].
+    pub fn shuffled(samples: Range<usize>, batch_size: usize, seed: u64, epoch: usize) -> Batches {
+        let mut batches = Batches::in_order(samples, batch_size);
+        shuffle(&mut batches.order, seed, epoch as u64);
+        batches
+    }
+
+    /// Number of batches.
+    pub fn len(&self) -> usize {
+        self.order.len().div_ceil(self.batch_size)
+    }
+
+    /// Whether there are no batches.
+    pub fn is_empty(&self) -> bool {
+        self.order.is_empty()
+    }
+
+    /// The batches.
+    pub fn iter(&self) -> impl Iterator<Item = &[u32]> {
+        self.order.chunks(self.batch_size)
+    }
+}
+
+/// Splits `n` samples as Keras does: the last `split` of them, before any shuffling, are for validation.
+pub fn validation_split(n: usize, split: f64) -> (Range<usize>, Range<usize>) {
+    let at = ((n as f64 * (1.0 - split)).floor() as usize).min(n);
+    (0..at, at..n)
+}
+
+/// Fisher and Yates's shuffle.
+fn shuffle(order: &mut [u32], seed: u64, epoch: u64) {
+    let mut key = [0; 32];
+    key[..8].copy_from_slice(&seed.to_le_bytes());
+    key[8..16].copy_from_slice(&epoch.to_le_bytes());
+    let mut rng = ChaCha8Rng::from_seed(key);
+    for last in (1..order.len()).rev() {
+        // Multiply-shift maps 64 random bits to 0..=last; its bias is below 2^-32.
+        let other = (u128::from(rng.next_u64()) * (last as u128 + 1)) >> 64;
+        order.swap(last, other as usize);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flat(batches: &Batches) -> Vec<u32> {
+        batches.iter().flatten().copied().collect()
+    }
+
+    #[test]
+    fn every_sample_once_and_the_remainder_too() {
+        let batches = Batches::shuffled(10..110, 32, 1, 1);
+        assert_eq!(batches.iter().map(<[u32]>::len).collect::<Vec<_>>(), [32, 32, 32, 4]);
+        assert_eq!(batches.len(), 4);
+        let mut samples = flat(&batches);
+        assert_ne!(samples, (10..110).collect::<Vec<_>>());
+        samples.sort_unstable();
+        assert_eq!(samples, (10..110).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn order_depends_on_seed_and_epoch_alone() {
+        let order = |seed, epoch| flat(&Batches::shuffled(0..50, 8, seed, epoch));
+        assert_eq!(order(1, 1), order(1, 1));
+        assert_ne!(order(1, 1), order(1, 2));
+        assert_ne!(order(1, 1), order(2, 1));
+        assert_eq!(order(1, 1), flat(&Batches::shuffled(0..50, 7, 1, 1)));
+    }
+
+    #[test]
+    fn first_places_are_uniform() {
+        // 3000 shuffles of 3: each of the 6 orders 500 times, give or take five standard deviations (20.4 each).
+        let mut counts = std::collections::BTreeMap::new();
+        for epoch in 0..3000 {
+            *counts.entry(flat(&Batches::shuffled(0..3, 3, 7, epoch))).or_insert(0) += 1;
+        }
+        assert_eq!(counts.len(), 6);
+        assert!(counts.values().all(|count: &i32| (count - 500).abs() < 102), "{counts:?}");
+    }
+
+    #[test]
+    fn split_like_keras() {
+        assert_eq!(validation_split(60_000, 0.2), (0..48_000, 48_000..60_000));
+        assert_eq!(validation_split(7, 0.2), (0..5, 5..7));
+        assert_eq!(validation_split(7, 0.0), (0..7, 7..7));
+        assert_eq!(validation_split(1, 0.2), (0..0, 0..1));
+    }
+}

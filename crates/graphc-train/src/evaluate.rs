@@ -1,0 +1,67 @@
+//! Loss and accuracy over a range of samples, in inference mode.
+
+use crate::batches::Batches;
+use crate::dataset::{Dataset, Gather};
+use crate::error::TrainError;
+use crate::network::{Network, scalar_output};
+use graphc_ir::graph::Mode;
+use std::ops::Range;
+
+/// Averages over samples.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Evaluation {
+    /// Mean loss.
+    pub loss: f64,
+    /// Share of correct predictions, if the network measures it.
+    pub accuracy: Option<f64>,
+    /// Number of samples.
+    pub n_samples: usize,
+}
+
+/// Runs the samples through the network at `batch_size`, the remainder in a smaller batch.
+///
+/// # Errors
+/// If there are no samples or the network fails.
+pub fn evaluate(
+    network: &mut dyn Network,
+    dataset: &Dataset,
+    samples: Range<usize>,
+    batch_size: usize,
+) -> Result<Evaluation, TrainError> {
+    if samples.is_empty() || batch_size == 0 {
+        return Err(TrainError::Mismatch("no samples to evaluate".into()));
+    }
+    let n_samples = samples.len();
+    let has_accuracy = network.has_output("accuracy");
+    let mut gather = Gather::default();
+    let (mut loss, mut accuracy) = (0.0, 0.0);
+    for indices in Batches::in_order(samples, batch_size).iter() {
+        let batch = indices.len();
+        dataset.bind(network, Mode::Infer, indices, &mut gather)?;
+        network.step(Mode::Infer, batch)?;
+        let weight = batch as f64 / n_samples as f64;
+        loss += weight * scalar_output(network, Mode::Infer, batch, "loss")?;
+        if has_accuracy {
+            accuracy += weight * scalar_output(network, Mode::Infer, batch, "accuracy")?;
+        }
+    }
+    Ok(Evaluation { loss, accuracy: has_accuracy.then_some(accuracy), n_samples })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dataset::tests::numbered;
+    use crate::train::tests::Toy;
+
+    #[test]
+    fn weighs_the_remainder_by_its_samples() {
+        let (_folder, specs) = numbered(7);
+        let data = Dataset::load(&specs, 1.0, None).unwrap();
+        let mut toy = Toy::default();
+        let result = evaluate(&mut toy, &data, 0..7, 4).unwrap();
+        assert_eq!(toy.calls, [(Mode::Infer, 4), (Mode::Infer, 3)]);
+        assert!((result.loss - 3.0).abs() < 1e-6 && (result.accuracy.unwrap() - 3.0 / 7.0).abs() < 1e-6, "{result:?}");
+        assert!(evaluate(&mut toy, &data, 3..3, 4).is_err());
+    }
+}

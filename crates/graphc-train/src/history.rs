@@ -1,0 +1,175 @@
+//! The numbers of every epoch, as CSV and as summary statistics.
+
+use crate::error::TrainError;
+use std::path::Path;
+
+/// One epoch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EpochRecord {
+    /// From 1.
+    pub epoch: usize,
+    /// Mean training loss, measured during the epoch.
+    pub loss: f64,
+    /// Mean training accuracy.
+    pub accuracy: Option<f64>,
+    /// Loss on the validation samples after the epoch.
+    pub val_loss: Option<f64>,
+    /// Accuracy on the validation samples.
+    pub val_accuracy: Option<f64>,
+    /// Training and validation.
+    pub seconds: f64,
+}
+
+/// All finished epochs.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct History {
+    /// In order.
+    pub records: Vec<EpochRecord>,
+}
+
+/// Statistics of one column.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Description {
+    /// Name of the column.
+    pub column: &'static str,
+    /// Values of [`STATISTICS`], in that order.
+    pub values: [f64; 8],
+}
+
+/// What [`History::describe`] computes, as pandas names it. `std` is the sample deviation (n - 1), quartiles are
+/// interpolated linearly.
+pub const STATISTICS: [&str; 8] = ["count", "mean", "std", "min", "25%", "50%", "75%", "max"];
+
+/// Column names after `epoch`.
+const COLUMNS: [&str; 5] = ["loss", "accuracy", "val_loss", "val_accuracy", "seconds"];
+
+impl EpochRecord {
+    fn columns(&self) -> [Option<f64>; 5] {
+        [Some(self.loss), self.accuracy, self.val_loss, self.val_accuracy, Some(self.seconds)]
+    }
+}
+
+impl History {
+    /// Writes a header and one line per epoch; what was not measured stays empty.
+    ///
+    /// # Errors
+    /// If the writer fails.
+    pub fn write_csv(&self, out: impl std::io::Write) -> std::io::Result<()> {
+        let mut csv = csv::Writer::from_writer(out);
+        csv.write_record(["epoch"].iter().chain(&COLUMNS))?;
+        for record in &self.records {
+            let cell = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
+            csv.write_record(std::iter::once(record.epoch.to_string()).chain(record.columns().map(cell)))?;
+        }
+        csv.flush()
+    }
+
+    /// Reads what [`History::write_csv`] wrote.
+    ///
+    /// # Errors
+    /// If the file cannot be read or a cell is no number.
+    pub fn read_csv(path: &Path) -> Result<History, TrainError> {
+        let error = |message: String| TrainError::file(path, message);
+        let mut csv = csv::Reader::from_path(path).map_err(|e| error(e.to_string()))?;
+        let mut history = History::default();
+        for row in csv.records() {
+            let row = row.map_err(|e| error(e.to_string()))?;
+            let cell = |column: usize| -> Result<Option<f64>, TrainError> {
+                match row.get(column).unwrap_or("") {
+                    "" => Ok(None),
+                    text => text.parse().map(Some).map_err(|_| error(format!("expected a number, found `{text}`"))),
+                }
+            };
+            let needed = |column: usize| cell(column)?.ok_or_else(|| error(format!("column {column} is empty")));
+            history.records.push(EpochRecord {
+                epoch: needed(0)? as usize,
+                loss: needed(1)?,
+                accuracy: cell(2)?,
+                val_loss: cell(3)?,
+                val_accuracy: cell(4)?,
+                seconds: needed(5)?,
+            });
+        }
+        Ok(history)
+    }
+
+    /// Count, mean, deviation, extremes and quartiles of every measured column.
+    pub fn describe(&self) -> Vec<Description> {
+        let mut descriptions = Vec::new();
+        for (idx, column) in COLUMNS.into_iter().enumerate() {
+            let values: Vec<f64> = self.records.iter().filter_map(|record| record.columns()[idx]).collect();
+            if !values.is_empty() {
+                descriptions.push(Description { column, values: statistics(values) });
+            }
+        }
+        descriptions
+    }
+}
+
+fn statistics(mut values: Vec<f64>) -> [f64; 8] {
+    values.sort_by(f64::total_cmp);
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    // 0 / 0 for a single value: NaN, as pandas has it.
+    let std = (values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (n - 1.0)).sqrt();
+    let at = |q| quantile(&values, q);
+    [n, mean, std, at(0.0), at(0.25), at(0.5), at(0.75), at(1.0)]
+}
+
+/// Linear interpolation between the two nearest of the sorted values.
+pub(crate) fn quantile(sorted: &[f64], q: f64) -> f64 {
+    let position = q * (sorted.len() - 1) as f64;
+    let below = position.floor() as usize;
+    let above = (below + 1).min(sorted.len() - 1);
+    sorted[below] + (position - below as f64) * (sorted[above] - sorted[below])
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) fn history(losses: &[f64]) -> History {
+        let record = |(idx, &loss): (usize, &f64)| EpochRecord {
+            epoch: idx + 1,
+            loss,
+            accuracy: Some(1.0 - loss / 2.0),
+            val_loss: Some(loss * 1.25),
+            val_accuracy: Some(0.9 - loss / 4.0),
+            seconds: 1.5,
+        };
+        History { records: losses.iter().enumerate().map(record).collect() }
+    }
+
+    #[test]
+    fn describes_as_pandas_does() {
+        // pandas.Series([1, 2, 4, 8]).describe()
+        let description = &history(&[4.0, 1.0, 8.0, 2.0]).describe()[0];
+        assert_eq!(description.column, "loss");
+        let expected = [4.0, 3.75, 3.095_695_936_834_452, 1.0, 1.75, 3.0, 5.0, 8.0];
+        for (value, expected) in description.values.iter().zip(expected) {
+            assert!((value - expected).abs() < 1e-12, "{value} {expected}");
+        }
+        let one = &history(&[4.0]).describe()[0];
+        assert!(one.values[2].is_nan() && one.values[6] == 4.0);
+        assert!(History::default().describe().is_empty());
+    }
+
+    #[test]
+    fn csv_reads_back() {
+        let mut history = history(&[0.1, 1.0 / 3.0]);
+        history.records[1].val_loss = None;
+        history.records[1].val_accuracy = None;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("history.csv");
+        history.write_csv(std::fs::File::create(&path).unwrap()).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(
+            text,
+            "epoch,loss,accuracy,val_loss,val_accuracy,seconds\n1,0.1,0.95,0.125,0.875,1.5\n\
+             2,0.3333333333333333,0.8333333333333334,,,1.5\n"
+        );
+        assert_eq!(History::read_csv(&path).unwrap(), history);
+        std::fs::write(&path, "epoch,loss\n1,much\n").unwrap();
+        assert!(History::read_csv(&path).unwrap_err().to_string().ends_with("expected a number, found `much`"));
+    }
+}

@@ -1,0 +1,53 @@
+//! [`Network`]: what the training loop needs of a compiled graph.
+//!
+//! A trait and not the driver's session itself, so that the loop is tested against a network whose arithmetic a
+//! reader can follow.
+
+use graphc_ir::Tensor;
+use graphc_ir::graph::Mode;
+use std::fmt;
+
+/// Why a network refused an input or a step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NetworkError(pub String);
+
+impl fmt::Display for NetworkError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for NetworkError {}
+
+/// A graph with parameters that can be run in both modes at any batch size.
+#[expect(clippy::missing_errors_doc, reason = "every method fails for the same reason: the network refuses")]
+pub trait Network {
+    /// Gives the elements of a floating-point input, row-major.
+    fn set_input_f32(&mut self, mode: Mode, batch: usize, name: &str, values: &[f32]) -> Result<(), NetworkError>;
+
+    /// Gives the elements of an integer input, row-major.
+    fn set_input_i32(&mut self, mode: Mode, batch: usize, name: &str, values: &[i32]) -> Result<(), NetworkError>;
+
+    /// Whether the step of that mode reads an input of that name.
+    fn has_input(&self, mode: Mode, name: &str) -> bool;
+
+    /// Runs once; in training mode the parameters change.
+    fn step(&mut self, mode: Mode, batch: usize) -> Result<(), NetworkError>;
+
+    /// A result of the last step at that mode and batch size.
+    fn output(&self, mode: Mode, batch: usize, name: &str) -> Result<Tensor<f32>, NetworkError>;
+
+    /// Whether results of that name exist.
+    fn has_output(&self, name: &str) -> bool;
+}
+
+/// A scalar result.
+///
+/// # Errors
+/// If there is no such result, or it is no scalar.
+pub(crate) fn scalar_output(network: &dyn Network, mode: Mode, batch: usize, name: &str) -> Result<f64, NetworkError> {
+    match network.output(mode, batch, name)?.data.as_slice() {
+        [value] => Ok(f64::from(*value)),
+        values => Err(NetworkError(format!("`{name}` has {} elements, expected a scalar", values.len()))),
+    }
+}

@@ -1,0 +1,371 @@
+//! The training loop: epochs of shuffled batches, validation after each.
+
+use crate::batches::{Batches, validation_split};
+use crate::dataset::{Dataset, Gather};
+use crate::error::TrainError;
+use crate::evaluate::evaluate;
+use crate::history::{EpochRecord, History};
+use crate::network::{Network, scalar_output};
+use graphc_ir::graph::Mode;
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+/// How to train.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FitOptions {
+    /// Passes over the training samples.
+    pub epochs: usize,
+    /// Samples a step; the last batch of an epoch may be smaller.
+    pub batch_size: usize,
+    /// Value of the step's input `learning_rate`.
+    pub learning_rate: f32,
+    /// Part of the samples, the last ones, kept for validation.
+    pub validation_split: f64,
+    /// Whether every epoch takes the samples in another order.
+    pub shuffle: bool,
+    /// Decides the orders.
+    pub seed: u64,
+}
+
+/// Where an epoch stands after a step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Progress {
+    /// From 1.
+    pub epoch: usize,
+    /// Steps of this epoch done.
+    pub step: usize,
+    /// Steps of an epoch.
+    pub n_steps: usize,
+    /// Samples of this epoch seen.
+    pub samples: usize,
+    /// Mean loss over them.
+    pub loss: f64,
+    /// Mean accuracy over them, if the network measures it.
+    pub accuracy: Option<f64>,
+    /// Seconds since the epoch began.
+    pub seconds: f64,
+}
+
+/// Is told what happens.
+pub trait Observer {
+    /// An epoch (from 1) of that many steps begins.
+    fn epoch_started(&mut self, _epoch: usize, _n_steps: usize) {}
+    /// A step was made.
+    fn step_done(&mut self, _progress: &Progress) {}
+    /// An epoch ended; validation is done.
+    fn epoch_done(&mut self, _record: &EpochRecord) {}
+}
+
+/// Hears nothing.
+impl Observer for () {}
+
+/// What came of it; the weights are in the network.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FitReport {
+    /// The finished epochs.
+    pub history: History,
+    /// Where it was stopped early, if it was.
+    pub stopped: Option<Progress>,
+    /// Milliseconds of every step of full batch size, in order.
+    pub step_ms: Vec<f32>,
+}
+
+impl FitReport {
+    /// Median of the steps' milliseconds, if there was a step of full size.
+    pub fn step_ms_median(&self) -> Option<f64> {
+        let mut sorted: Vec<f64> = self.step_ms.iter().map(|&ms| f64::from(ms)).collect();
+        sorted.sort_by(f64::total_cmp);
+        (!sorted.is_empty()).then(|| crate::history::quantile(&sorted, 0.5))
+    }
+}
+
+/// Batch sizes that training, validation and testing will use, for compiling them beforehand: `(mode, batch)`.
+pub fn batch_sizes(n_samples: usize, n_test: Option<usize>, options: &FitOptions) -> Vec<(Mode, usize)> {
+    let (train, validation) = validation_split(n_samples, options.validation_split);
+    let mut sizes = Vec::new();
+    let parts = [(Mode::Train, train.len()), (Mode::Infer, validation.len()), (Mode::Infer, n_test.unwrap_or(0))];
+    for (mode, n) in parts {
+        let full = (n >= options.batch_size).then_some(options.batch_size);
+        for batch in full.into_iter().chain(Some(n % options.batch_size).filter(|&rest| rest > 0)) {
+            if !sizes.contains(&(mode, batch)) {
+                sizes.push((mode, batch));
+            }
+        }
+    }
+    sizes
+}
+
+/// Trains until the epochs are over or `stop` becomes true; then the current step is still finished.
+///
+/// # Errors
+/// If the options leave nothing to train on or the network fails.
+pub fn fit(
+    network: &mut dyn Network,
+    dataset: &Dataset,
+    options: &FitOptions,
+    stop: &AtomicBool,
+    observer: &mut dyn Observer,
+) -> Result<FitReport, TrainError> {
+    let (train, validation) = validation_split(dataset.len(), options.validation_split);
+    if options.batch_size == 0 {
+        return Err(TrainError::Mismatch("the batch size must be at least 1".into()));
+    }
+    if train.is_empty() {
+        return Err(TrainError::Mismatch(format!(
+            "no samples to train on: {} samples with a validation split of {}",
+            dataset.len(),
+            options.validation_split
+        )));
+    }
+    let mut fit =
+        Fit { network, dataset, options, stop, observer, gather: Gather::default(), steps: 0, step_ms: Vec::new() };
+    let mut history = History::default();
+    let mut stopped = None;
+    for epoch in 1..=options.epochs {
+        let (progress, finished) = fit.epoch(epoch, train.clone())?;
+        if !finished {
+            stopped = Some(progress);
+            break;
+        }
+        let record = fit.validated(progress, validation.clone())?;
+        fit.observer.epoch_done(&record);
+        history.records.push(record);
+    }
+    Ok(FitReport { history, stopped, step_ms: fit.step_ms })
+}
+
+/// What the epochs of one run share.
+struct Fit<'a> {
+    network: &'a mut dyn Network,
+    dataset: &'a Dataset,
+    options: &'a FitOptions,
+    stop: &'a AtomicBool,
+    observer: &'a mut dyn Observer,
+    gather: Gather,
+    steps: i32,
+    step_ms: Vec<f32>,
+}
+
+impl Fit<'_> {
+    /// Trains one epoch; `false` if it was stopped before its end.
+    fn epoch(&mut self, epoch: usize, samples: Range<usize>) -> Result<(Progress, bool), TrainError> {
+        let FitOptions { batch_size, seed, shuffle, .. } = *self.options;
+        let batches = match shuffle {
+            true => Batches::shuffled(samples, batch_size, seed, epoch),
+            false => Batches::in_order(samples, batch_size),
+        };
+        let n_steps = batches.len();
+        self.observer.epoch_started(epoch, n_steps);
+        let has_accuracy = self.network.has_output("accuracy");
+        let start = Instant::now();
+        let (mut loss_sum, mut accuracy_sum) = (0.0, 0.0);
+        let mut progress =
+            Progress { epoch, step: 0, n_steps, samples: 0, loss: f64::NAN, accuracy: None, seconds: 0.0 };
+        for indices in batches.iter() {
+            if self.stop.load(Ordering::Relaxed) {
+                return Ok((progress, false));
+            }
+            self.step(indices)?;
+            let n = indices.len() as f64;
+            progress.step += 1;
+            progress.samples += indices.len();
+            loss_sum += n * scalar_output(self.network, Mode::Train, indices.len(), "loss")?;
+            progress.loss = loss_sum / progress.samples as f64;
+            if has_accuracy {
+                accuracy_sum += n * scalar_output(self.network, Mode::Train, indices.len(), "accuracy")?;
+                progress.accuracy = Some(accuracy_sum / progress.samples as f64);
+            }
+            progress.seconds = start.elapsed().as_secs_f64();
+            self.observer.step_done(&progress);
+        }
+        Ok((progress, true))
+    }
+
+    fn step(&mut self, indices: &[u32]) -> Result<(), TrainError> {
+        let batch = indices.len();
+        self.dataset.bind(self.network, Mode::Train, indices, &mut self.gather)?;
+        if self.network.has_input(Mode::Train, "learning_rate") {
+            self.network.set_input_f32(Mode::Train, batch, "learning_rate", &[self.options.learning_rate])?;
+        }
+        if self.network.has_input(Mode::Train, "step") {
+            self.network.set_input_i32(Mode::Train, batch, "step", &[self.steps])?;
+        }
+        let start = Instant::now();
+        self.network.step(Mode::Train, batch)?;
+        if batch == self.options.batch_size {
+            self.step_ms.push(start.elapsed().as_secs_f32() * 1e3);
+        }
+        self.steps = self.steps.wrapping_add(1);
+        Ok(())
+    }
+
+    fn validated(&mut self, progress: Progress, samples: Range<usize>) -> Result<EpochRecord, TrainError> {
+        let start = Instant::now();
+        let validation = match samples.is_empty() {
+            true => None,
+            false => Some(evaluate(self.network, self.dataset, samples, self.options.batch_size)?),
+        };
+        Ok(EpochRecord {
+            epoch: progress.epoch,
+            loss: progress.loss,
+            accuracy: progress.accuracy,
+            val_loss: validation.as_ref().map(|validation| validation.loss),
+            val_accuracy: validation.as_ref().and_then(|validation| validation.accuracy),
+            seconds: progress.seconds + start.elapsed().as_secs_f64(),
+        })
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::dataset::tests::numbered;
+    use crate::network::NetworkError;
+    use graphc_ir::Tensor;
+    use std::collections::BTreeMap;
+
+    /// Loss: mean of all pixels of the batch plus the weight, which a training step raises by `learning_rate`.
+    /// Accuracy: share of samples of class 0.
+    #[derive(Default)]
+    pub(crate) struct Toy {
+        pub(crate) weight: f32,
+        pub(crate) calls: Vec<(Mode, usize)>,
+        pub(crate) labels_seen: Vec<i32>,
+        inputs: BTreeMap<(&'static str, usize, String), Vec<f32>>,
+        loss: f32,
+        accuracy: f32,
+    }
+
+    impl Network for Toy {
+        fn set_input_f32(&mut self, mode: Mode, batch: usize, name: &str, values: &[f32]) -> Result<(), NetworkError> {
+            self.inputs.insert((mode.name(), batch, name.into()), values.to_vec());
+            Ok(())
+        }
+
+        fn set_input_i32(&mut self, mode: Mode, batch: usize, name: &str, values: &[i32]) -> Result<(), NetworkError> {
+            let values: Vec<f32> = values.iter().map(|&value| value as f32).collect();
+            self.set_input_f32(mode, batch, name, &values)
+        }
+
+        fn has_input(&self, mode: Mode, name: &str) -> bool {
+            mode == Mode::Train && name == "learning_rate"
+        }
+
+        fn step(&mut self, mode: Mode, batch: usize) -> Result<(), NetworkError> {
+            self.calls.push((mode, batch));
+            let input = |name: &str| &self.inputs[&(mode.name(), batch, name.to_string())];
+            let (pixels, labels) = (input("image"), input("label"));
+            assert_eq!((pixels.len(), labels.len()), (4 * batch, batch));
+            self.loss = self.weight + pixels.iter().sum::<f32>() / pixels.len() as f32;
+            self.accuracy = labels.iter().filter(|&&label| label == 0.0).count() as f32 / batch as f32;
+            if mode == Mode::Train {
+                self.weight += input("learning_rate")[0];
+            }
+            self.labels_seen.extend(labels.iter().map(|&label| label as i32));
+            Ok(())
+        }
+
+        fn output(&self, _: Mode, batch: usize, name: &str) -> Result<Tensor<f32>, NetworkError> {
+            match name {
+                "loss" => Ok(Tensor::scalar(f64::from(self.loss))),
+                "accuracy" => Ok(Tensor::scalar(f64::from(self.accuracy))),
+                "image" => Ok(Tensor::new(vec![batch, 4], self.inputs[&("infer", batch, name.to_string())].clone())),
+                _ => Err(NetworkError(format!("no output `{name}`"))),
+            }
+        }
+
+        fn has_output(&self, name: &str) -> bool {
+            ["loss", "accuracy", "image"].contains(&name)
+        }
+    }
+
+    fn options() -> FitOptions {
+        FitOptions { epochs: 2, batch_size: 4, learning_rate: 0.0, validation_split: 0.2, shuffle: true, seed: 1 }
+    }
+
+    #[derive(Default)]
+    struct Log<'a> {
+        steps: Vec<Progress>,
+        records: Vec<EpochRecord>,
+        started: Vec<(usize, usize)>,
+        stop_at: Option<(&'a AtomicBool, usize)>,
+    }
+
+    impl Observer for Log<'_> {
+        fn epoch_started(&mut self, epoch: usize, n_steps: usize) {
+            self.started.push((epoch, n_steps));
+        }
+        fn step_done(&mut self, progress: &Progress) {
+            self.steps.push(*progress);
+            if let Some((stop, at)) = self.stop_at {
+                stop.store(self.steps.len() == at, Ordering::Relaxed);
+            }
+        }
+        fn epoch_done(&mut self, record: &EpochRecord) {
+            self.records.push(record.clone());
+        }
+    }
+
+    #[test]
+    fn averages_are_weighted_by_samples_and_the_remainder_is_trained_on() {
+        let (_folder, specs) = numbered(13);
+        let data = Dataset::load(&specs, 0.5, None).unwrap();
+        let (mut toy, mut log) = (Toy::default(), Log::default());
+        let report = fit(&mut toy, &data, &options(), &AtomicBool::new(false), &mut log).unwrap();
+        // 10 for training (4 + 4 + 2), 3 for validation.
+        let epoch = [(Mode::Train, 4), (Mode::Train, 4), (Mode::Train, 2), (Mode::Infer, 3)];
+        assert_eq!(toy.calls, [epoch, epoch].concat());
+        assert_eq!(
+            batch_sizes(13, Some(8), &options()),
+            [(Mode::Train, 4), (Mode::Train, 2), (Mode::Infer, 3), (Mode::Infer, 4)]
+        );
+        let record = &report.history.records[1];
+        // Samples 0..10, scaled by a half: mean 2.25; classes 0 are 0, 3, 6, 9. Validation: 10, 11, 12.
+        assert!((record.loss - 2.25).abs() < 1e-6, "{record:?}");
+        assert!((record.accuracy.unwrap() - 0.4).abs() < 1e-6);
+        assert_eq!(record.val_loss, Some(5.5));
+        assert!((record.val_accuracy.unwrap() - 1.0 / 3.0).abs() < 1e-6);
+        assert_eq!(log.started, [(1, 3), (2, 3)]);
+        assert_eq!(log.steps.iter().map(|progress| progress.samples).collect::<Vec<_>>(), [4, 8, 10, 4, 8, 10]);
+        assert_eq!(log.records, report.history.records);
+        assert_eq!(report.step_ms.len(), 4);
+        assert!(report.stopped.is_none() && report.step_ms_median().is_some());
+        let (first, second) = (&toy.labels_seen[..10], &toy.labels_seen[13..23]);
+        assert_ne!(first, second, "each epoch has its own order");
+    }
+
+    #[test]
+    fn the_learning_rate_reaches_the_step() {
+        let (_folder, specs) = numbered(10);
+        let data = Dataset::load(&specs, 1.0, None).unwrap();
+        let mut toy = Toy::default();
+        let options = FitOptions { learning_rate: 0.25, validation_split: 0.0, shuffle: false, ..options() };
+        let report = fit(&mut toy, &data, &options, &AtomicBool::new(false), &mut ()).unwrap();
+        assert_eq!(toy.weight, 1.5);
+        assert_eq!(report.history.records[0].val_loss, None);
+        assert_eq!(toy.labels_seen[..4], [0, 1, 2, 0]);
+    }
+
+    #[test]
+    fn stopping_finishes_the_step() {
+        let (_folder, specs) = numbered(13);
+        let data = Dataset::load(&specs, 1.0, None).unwrap();
+        let stop = AtomicBool::new(false);
+        let mut log = Log { stop_at: Some((&stop, 5)), ..Log::default() };
+        let mut toy = Toy::default();
+        let report = fit(&mut toy, &data, &options(), &stop, &mut log).unwrap();
+        assert_eq!(report.history.records.len(), 1);
+        let stopped = report.stopped.unwrap();
+        assert_eq!((stopped.epoch, stopped.step, stopped.samples), (2, 2, 8));
+        assert_eq!(toy.calls.last(), Some(&(Mode::Train, 4)));
+    }
+
+    #[test]
+    fn nothing_to_train_on() {
+        let (_folder, specs) = numbered(1);
+        let data = Dataset::load(&specs, 1.0, None).unwrap();
+        let error = fit(&mut Toy::default(), &data, &options(), &AtomicBool::new(false), &mut ()).unwrap_err();
+        assert_eq!(error.to_string(), "no samples to train on: 1 samples with a validation split of 0.2");
+    }
+}
