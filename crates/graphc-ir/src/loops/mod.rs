@@ -4,6 +4,10 @@
 
 pub mod kernel;
 pub mod layout;
+mod lex;
+pub mod parse;
+pub mod print;
 
 pub use kernel::*;
 pub use layout::Layout;
+pub use parse::{ParseError, parse};

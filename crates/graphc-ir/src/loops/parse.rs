@@ -1,0 +1,517 @@
+//! Reads the text form of programs that [`super::print`] writes; `docs/ir.md` has the grammar.
+//!
+//! Reading checks the form only: whether names are defined and types fit is the verifier's business.
+
+use super::kernel::*;
+use super::layout::Layout;
+use super::lex::{Kind, Token, lex};
+use crate::index::{Affine, Atom, Var};
+use crate::scalar::{BinaryOp, CmpOp, UnaryOp};
+use crate::types::DType;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+/// What is wrong with a text, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParseError {
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+    /// What was expected and what was found.
+    pub message: String,
+}
+
+impl fmt::Display for ParseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: {}", self.line, self.column, self.message)
+    }
+}
+
+impl std::error::Error for ParseError {}
+
+/// Reads a program.
+///
+/// # Errors
+/// At the first place where the text is not a program.
+pub fn parse(text: &str) -> Result<Program, ParseError> {
+    let mut parser = Parser { tokens: lex(text)?, at: 0, depth: 0 };
+    let program = parser.program()?;
+    match parser.peek() {
+        Kind::End => Ok(program),
+        _ => parser.expected("the end of the text"),
+    }
+}
+
+impl FromStr for Program {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Program, ParseError> {
+        parse(text)
+    }
+}
+
+/// Blocks and divisions may stand this deep in each other; protects the stack of everything that
+/// recurses over a program.
+const MAX_DEPTH: usize = 100;
+
+struct Parser<'a> {
+    tokens: Vec<Token<'a>>,
+    at: usize,
+    depth: usize,
+}
+
+type Parsed<T> = Result<T, ParseError>;
+
+impl<'a> Parser<'a> {
+    fn program(&mut self) -> Parsed<Program> {
+        self.word("program")?;
+        let name = self.quoted()?;
+        self.symbol("(")?;
+        let batch = self.field("batch")?;
+        self.symbol(",")?;
+        let arena_words = self.field("arena")?;
+        self.symbol(")")?;
+        self.symbol("{")?;
+        let (mut buffers, mut kernels) = (Vec::new(), Vec::new());
+        loop {
+            match self.peek() {
+                Kind::Word("buffer") => {
+                    let buffer = self.buffer(buffers.len())?;
+                    buffers.push(buffer);
+                }
+                Kind::Word("kernel") => kernels.push(self.kernel()?),
+                Kind::Symbol("}") => break,
+                _ => return self.expected("`buffer`, `kernel` or `}`"),
+            }
+        }
+        self.symbol("}")?;
+        Ok(Program { name, batch, buffers, kernels, arena_words })
+    }
+
+    fn buffer(&mut self, number: usize) -> Parsed<Buffer> {
+        self.word("buffer")?;
+        let id = self.peek().clone();
+        if self.id("b")? as usize != number {
+            self.at -= 1;
+            return self.error(format!("buffers are numbered in order: expected `b{number}`, found {}", id.describe()));
+        }
+        self.symbol(":")?;
+        let dtype = self.choice("an element type", &[DType::F32, DType::I32], DType::name)?;
+        let kinds = [BufferKind::Input, BufferKind::State, BufferKind::Output, BufferKind::Temp];
+        let kind = self.choice("a kind of buffer", &kinds, BufferKind::name)?;
+        let name = self.quoted()?;
+        let shape = self.sizes()?;
+        let batch_axis = match self.peek() {
+            Kind::Word("batch") => Some(self.field("batch")?),
+            _ => None,
+        };
+        if batch_axis.is_some_and(|axis| axis >= shape.len()) {
+            return self.error(format!("the batch dimension of a buffer of rank {}", shape.len()));
+        }
+        self.word("strides")?;
+        self.symbol("=")?;
+        let strides = self.sizes()?;
+        if strides.len() != shape.len() {
+            return self.error(format!("{} strides for rank {}", strides.len(), shape.len()));
+        }
+        let chunk_stride = self.field("chunk")?;
+        let len = self.field("len")?;
+        self.symbol("@")?;
+        let offset = self.integer("an offset")?;
+        Ok(Buffer { name, kind, dtype, layout: Layout { shape, batch_axis, strides, chunk_stride }, len, offset })
+    }
+
+    fn kernel(&mut self) -> Parsed<Kernel> {
+        self.word("kernel")?;
+        let name = self.quoted()?;
+        let mut sources = Vec::new();
+        if *self.peek() == Kind::Word("from") {
+            self.word("from")?;
+            sources.push(self.quoted()?);
+            while matches!(self.peek(), Kind::Quoted(_)) {
+                sources.push(self.quoted()?);
+            }
+        }
+        Ok(Kernel { name, sources, body: self.block()? })
+    }
+
+    fn block(&mut self) -> Parsed<Vec<Stmt>> {
+        self.symbol("{")?;
+        self.nested(|parser| {
+            let mut stmts = Vec::new();
+            while *parser.peek() != Kind::Symbol("}") {
+                stmts.push(parser.stmt()?);
+            }
+            parser.symbol("}")?;
+            Ok(stmts)
+        })
+    }
+
+    fn stmt(&mut self) -> Parsed<Stmt> {
+        let Kind::Word(word) = *self.peek() else { return self.expected("a statement or `}`") };
+        let kind = match word {
+            "nest" => {
+                self.next();
+                return Ok(Stmt::Nest { name: self.quoted()?, body: self.block()? });
+            }
+            "lanes" => {
+                self.next();
+                return Ok(Stmt::Lanes { var: self.var()?, body: self.block()? });
+            }
+            "store" => {
+                self.next();
+                let to = self.access()?;
+                self.symbol("=")?;
+                return Ok(Stmt::Store { to, value: self.value()? });
+            }
+            "tile" => return Ok(Stmt::Tile(self.tile()?)),
+            "for" => LoopKind::Serial,
+            "parallel" => LoopKind::Parallel,
+            "unroll" => LoopKind::Unroll,
+            _ => return self.definition(word),
+        };
+        self.next();
+        Ok(Stmt::For { range: self.range()?, kind, body: self.block()? })
+    }
+
+    /// `i0 = …`, `v0 = …` or `a0 = …`.
+    fn definition(&mut self, word: &str) -> Parsed<Stmt> {
+        match word.as_bytes()[0] {
+            b'i' => {
+                let var = self.var()?;
+                self.symbol("=")?;
+                Ok(Stmt::LetIndex { var, value: self.affine()? })
+            }
+            b'v' => {
+                let value = self.value()?;
+                self.symbol("=")?;
+                Ok(Stmt::Let { value, expr: self.expr()? })
+            }
+            b'a' => {
+                let acc = AccId(self.id("a")?);
+                self.symbol("=")?;
+                Ok(Stmt::Set { acc, value: self.value()? })
+            }
+            _ => self.expected("a statement or `}`"),
+        }
+    }
+
+    fn tile(&mut self) -> Parsed<Tile> {
+        self.word("tile")?;
+        let grid = self.list(|parser| {
+            let var = parser.var()?;
+            parser.symbol(":")?;
+            Ok((var, parser.integer("an extent")?))
+        })?;
+        self.word("reds")?;
+        let reds = self.list(Parser::range)?;
+        self.word("a")?;
+        self.symbol("=")?;
+        let a = self.access()?;
+        self.word("b")?;
+        self.symbol("=")?;
+        let b = self.access()?;
+        self.word("init")?;
+        self.symbol("=")?;
+        let init = if *self.peek() == Kind::Number("0") {
+            self.next();
+            TileInit::Zero
+        } else {
+            TileInit::Load(self.access()?)
+        };
+        self.symbol("->")?;
+        let acc = self.value()?;
+        Ok(Tile { grid, reds, a, b, init, acc, epilogue: self.block()? })
+    }
+
+    fn expr(&mut self) -> Parsed<Expr> {
+        let Kind::Word(word) = *self.peek() else { return self.expected("an operation") };
+        self.next();
+        Ok(match word {
+            "load" => Expr::Load(self.access()?),
+            "f32" => Expr::F32(self.f32()?),
+            "i32" => {
+                let value = self.signed()?;
+                match i32::try_from(value) {
+                    Ok(value) => Expr::I32(value),
+                    Err(_) => return self.error(format!("{value} is not an i32")),
+                }
+            }
+            "index" => Expr::Index(self.affine()?),
+            "acc" => Expr::Acc(AccId(self.id("a")?)),
+            "fma" => {
+                let [a, b, c] = self.values()?;
+                Expr::Fma(a, b, c)
+            }
+            "cmp" => {
+                let op = self.choice("a comparison", &CmpOp::ALL, CmpOp::name)?;
+                let [a, b] = self.values()?;
+                Expr::Cmp(op, a, b)
+            }
+            "select" => {
+                let [condition, a, b] = self.values()?;
+                Expr::Select(condition, a, b)
+            }
+            "join" => {
+                let name = |join| if join == Join::Add { "add" } else { "max" };
+                let join = self.choice("`add` or `max`", &[Join::Add, Join::Max], name)?;
+                Expr::JoinLanes(join, self.value()?)
+            }
+            _ => {
+                if let Some(&op) = UnaryOp::ALL.iter().find(|op| op.name() == word) {
+                    return Ok(Expr::Unary(op, self.value()?));
+                }
+                if let Some(&op) = BinaryOp::ALL.iter().find(|op| op.name() == word) {
+                    let [a, b] = self.values()?;
+                    return Ok(Expr::Binary(op, a, b));
+                }
+                self.at -= 1;
+                return self.expected("an operation");
+            }
+        })
+    }
+
+    fn range(&mut self) -> Parsed<Range> {
+        let var = self.var()?;
+        self.word("in")?;
+        let low = self.bound("max")?;
+        self.symbol("..")?;
+        Ok(Range { var, low, high: self.bound("min")? })
+    }
+
+    fn bound(&mut self, word: &'static str) -> Parsed<Bound> {
+        if *self.peek() != Kind::Word(word) {
+            return Ok(Bound(vec![self.affine()?]));
+        }
+        self.next();
+        self.symbol("(")?;
+        let mut bounds = vec![self.affine()?];
+        while *self.peek() == Kind::Symbol(",") {
+            self.next();
+            bounds.push(self.affine()?);
+        }
+        self.symbol(")")?;
+        Ok(Bound(bounds))
+    }
+
+    fn access(&mut self) -> Parsed<Access> {
+        let buffer = BufId(self.id("b")?);
+        self.symbol("[")?;
+        let index = self.affine()?;
+        self.symbol("]")?;
+        Ok(Access { buffer, index })
+    }
+
+    /// A sum of terms `3*i0`, `((…) / 4)` and constants.
+    fn affine(&mut self) -> Parsed<Affine> {
+        self.nested(|parser| {
+            let mut terms: BTreeMap<Atom, i64> = BTreeMap::new();
+            let mut offset = 0i64;
+            let mut sign = 1;
+            if *parser.peek() == Kind::Symbol("-") {
+                parser.next();
+                sign = -1;
+            }
+            loop {
+                let (factor, atom) = parser.term()?;
+                let sum = atom.map_or(&mut offset, |atom| terms.entry(atom).or_insert(0));
+                match sum.checked_add(sign * factor) {
+                    // `Affine`'s text form knows no smaller number.
+                    Some(value) if value != i64::MIN => *sum = value,
+                    _ => return parser.error("an index that does not fit into 64 bits".to_owned()),
+                }
+                sign = match parser.peek() {
+                    Kind::Symbol("+") => 1,
+                    Kind::Symbol("-") => -1,
+                    _ => break,
+                };
+                parser.next();
+            }
+            Ok(Affine { terms: terms.into_iter().filter(|&(_, factor)| factor != 0).collect(), offset })
+        })
+    }
+
+    fn term(&mut self) -> Parsed<(i64, Option<Atom>)> {
+        let mut factor = 1;
+        if matches!(self.peek(), Kind::Number(_)) {
+            factor = self.integer("a coefficient")?;
+            if *self.peek() != Kind::Symbol("*") {
+                return Ok((factor, None));
+            }
+            self.next();
+        }
+        if *self.peek() != Kind::Symbol("(") {
+            return Ok((factor, Some(Atom::Var(self.var()?))));
+        }
+        self.next();
+        self.symbol("(")?;
+        let inner = Box::new(self.affine()?);
+        self.symbol(")")?;
+        let remainder = match self.peek() {
+            Kind::Symbol("/") => false,
+            Kind::Symbol("%") => true,
+            _ => return self.expected("`/` or `%`"),
+        };
+        self.next();
+        let divisor: i64 = self.integer("a divisor")?;
+        if divisor == 0 {
+            self.at -= 1;
+            return self.expected("a positive divisor");
+        }
+        self.symbol(")")?;
+        Ok((factor, Some(if remainder { Atom::Mod(inner, divisor) } else { Atom::Div(inner, divisor) })))
+    }
+
+    fn f32(&mut self) -> Parsed<f32> {
+        let minus = *self.peek() == Kind::Symbol("-");
+        if minus {
+            self.next();
+        }
+        let Kind::Number(digits) = *self.peek() else { return self.expected("a number") };
+        let value = match digits.strip_prefix("0x") {
+            Some(digits) => u32::from_str_radix(digits, 16).ok().map(f32::from_bits),
+            None => digits.parse().ok().filter(|value: &f32| value.is_finite()),
+        };
+        let Some(value) = value else { return self.expected("an f32") };
+        self.next();
+        Ok(if minus { -value } else { value })
+    }
+
+    fn signed(&mut self) -> Parsed<i64> {
+        let minus = *self.peek() == Kind::Symbol("-");
+        if minus {
+            self.next();
+        }
+        let value: i64 = self.integer("an integer")?;
+        Ok(if minus { -value } else { value })
+    }
+
+    fn values<const N: usize>(&mut self) -> Parsed<[ValueId; N]> {
+        let mut values = [ValueId(0); N];
+        for (i, value) in values.iter_mut().enumerate() {
+            if i > 0 {
+                self.symbol(",")?;
+            }
+            *value = self.value()?;
+        }
+        Ok(values)
+    }
+
+    fn value(&mut self) -> Parsed<ValueId> {
+        Ok(ValueId(self.id("v")?))
+    }
+
+    fn var(&mut self) -> Parsed<Var> {
+        Ok(Var(self.id("i")?))
+    }
+
+    /// The number of an id such as `b3`.
+    fn id(&mut self, prefix: &'static str) -> Parsed<u32> {
+        if let Kind::Word(word) = self.peek()
+            && let Some(digits) = word.strip_prefix(prefix)
+            && digits.bytes().all(|c| c.is_ascii_digit())
+            && let Ok(number) = digits.parse()
+        {
+            self.next();
+            return Ok(number);
+        }
+        self.expected(&format!("a name such as `{prefix}0`"))
+    }
+
+    /// `name=12`
+    fn field(&mut self, name: &'static str) -> Parsed<usize> {
+        self.word(name)?;
+        self.symbol("=")?;
+        self.integer("a number")
+    }
+
+    /// `[1,2,3]`
+    fn sizes(&mut self) -> Parsed<Vec<usize>> {
+        self.list(|parser| parser.integer("a size"))
+    }
+
+    fn list<T>(&mut self, mut item: impl FnMut(&mut Parser<'a>) -> Parsed<T>) -> Parsed<Vec<T>> {
+        self.symbol("[")?;
+        let mut items = Vec::new();
+        while *self.peek() != Kind::Symbol("]") {
+            if !items.is_empty() {
+                self.symbol(",")?;
+            }
+            items.push(item(self)?);
+        }
+        self.symbol("]")?;
+        Ok(items)
+    }
+
+    fn choice<T: Copy>(&mut self, what: &str, options: &[T], name: impl Fn(T) -> &'static str) -> Parsed<T> {
+        if let Kind::Word(word) = *self.peek()
+            && let Some(&option) = options.iter().find(|&&option| name(option) == word)
+        {
+            self.next();
+            return Ok(option);
+        }
+        self.expected(what)
+    }
+
+    fn integer<T: FromStr>(&mut self, what: &str) -> Parsed<T> {
+        if let Kind::Number(digits) = self.peek()
+            && let Ok(value) = digits.parse()
+        {
+            self.next();
+            return Ok(value);
+        }
+        self.expected(what)
+    }
+
+    fn quoted(&mut self) -> Parsed<String> {
+        let Kind::Quoted(name) = self.peek().clone() else { return self.expected("a name in quotes") };
+        self.next();
+        Ok(name)
+    }
+
+    fn word(&mut self, word: &'static str) -> Parsed<()> {
+        self.token(&Kind::Word(word))
+    }
+
+    fn symbol(&mut self, symbol: &'static str) -> Parsed<()> {
+        self.token(&Kind::Symbol(symbol))
+    }
+
+    fn token(&mut self, kind: &Kind<'static>) -> Parsed<()> {
+        if self.peek() != kind {
+            return self.expected(&kind.describe());
+        }
+        self.next();
+        Ok(())
+    }
+
+    fn nested<T>(&mut self, inner: impl FnOnce(&mut Parser<'a>) -> Parsed<T>) -> Parsed<T> {
+        if self.depth == MAX_DEPTH {
+            return self.error(format!("more than {MAX_DEPTH} blocks or divisions in each other"));
+        }
+        self.depth += 1;
+        let result = inner(self);
+        self.depth -= 1;
+        result
+    }
+
+    fn peek(&self) -> &Kind<'a> {
+        &self.tokens[self.at].kind
+    }
+
+    /// Moves on; stays at the end of the text.
+    fn next(&mut self) {
+        self.at = (self.at + 1).min(self.tokens.len() - 1);
+    }
+
+    fn expected<T>(&self, what: &str) -> Parsed<T> {
+        self.error(format!("expected {what}, found {}", self.peek().describe()))
+    }
+
+    fn error<T>(&self, message: String) -> Parsed<T> {
+        let Token { line, column, .. } = self.tokens[self.at];
+        Err(ParseError { line, column, message })
+    }
+}
