@@ -7,7 +7,9 @@ pub mod layout;
 mod lex;
 pub mod parse;
 pub mod print;
+pub mod verify;
 
 pub use kernel::*;
 pub use layout::Layout;
 pub use parse::{ParseError, parse};
+pub use verify::{Finding, verify};
