@@ -1,0 +1,152 @@
+//! What `differentiate` adds, by graph text; and optimizers against the formulas they promise.
+
+use graphc_autodiff::{AutodiffError, AutodiffOptions, differentiate};
+use graphc_interp::graph::run;
+use graphc_ir::graph::verify::verify;
+use graphc_ir::{Graph, Op, Optimizer, Tensor};
+use std::collections::BTreeMap;
+
+const GRADIENTS: AutodiffOptions = AutodiffOptions { gradient_outputs: true, update: false };
+const UPDATE: AutodiffOptions = AutodiffOptions { gradient_outputs: false, update: true };
+
+/// `loss = sum(p * p) / 2`, so the gradient is `p` itself, and `unused` has none.
+const SQUARES: &str = r#"graph g(batch=1, mode=train) {
+  %0: f32[3] = parameter() {shape=[3], initializer=1.0, trainable=true} "p" @ layer, line 3
+  %1: f32[2] = parameter() {shape=[2], initializer=1.0, trainable=true} "unused"
+  %2: f32[] = constant() {value=0.5, shape=[]}
+  %3: f32[3] = mul(%0, %0)
+  %4: f32[] = reduce_sum(%3) {axes=[0], keep_dims=false}
+  %5: f32[] = mul(%4, %2) "loss"
+  loss %5
+}"#;
+
+fn differentiated(text: &str, optimizer: Option<Optimizer>, options: &AutodiffOptions) -> Graph {
+    let mut graph: Graph = text.parse().unwrap();
+    graph.optimizer = optimizer;
+    differentiate(&mut graph, options).unwrap();
+    let findings: Vec<String> = verify(&graph).iter().map(ToString::to_string).collect();
+    assert!(findings.is_empty(), "{}\n{graph}", findings.join("\n"));
+    graph
+}
+
+/// Runs `n_steps` of training `p` by the optimizer and gives its values after every step.
+fn trained(optimizer: Optimizer, n_steps: usize) -> Vec<Vec<f64>> {
+    let graph = differentiated(SQUARES, Some(optimizer), &UPDATE);
+    let mut values: BTreeMap<String, Tensor<f64>> = BTreeMap::new();
+    for id in graph.ids() {
+        if matches!(graph.op(id), Op::Parameter(_)) {
+            values.insert(graph.node(id).name.clone(), Tensor::full(&graph.sizes(id), 0.0));
+        }
+    }
+    values.insert("p".to_string(), Tensor::new(vec![3], vec![1.0, -2.0, 0.5]));
+    values.insert("learning_rate".to_string(), Tensor::scalar(0.1));
+    let step = |_| {
+        values.extend(run(&graph, &values).unwrap().updates);
+        values["p"].data.clone()
+    };
+    (0..n_steps).map(step).collect()
+}
+
+fn assert_close(found: &[Vec<f64>], expected: &[Vec<f64>]) {
+    assert_eq!(found.len(), expected.len());
+    for (x, y) in found.iter().flatten().zip(expected.iter().flatten()) {
+        assert!((x - y).abs() < 1e-14 * y.abs().max(1.0), "{found:?} instead of {expected:?}");
+    }
+}
+
+#[test]
+fn gradient_is_that_of_the_formula() {
+    let graph = differentiated(SQUARES, None, &GRADIENTS);
+    let p = Tensor::new(vec![3], vec![1.0, -2.0, 0.5]);
+    let bindings = BTreeMap::from([("p".to_string(), p.clone()), ("unused".to_string(), Tensor::full(&[2], 7.0))]);
+    let result = run(&graph, &bindings).unwrap();
+    assert_eq!(result.output("grad.p"), Some(&p));
+    // The loss does not depend on it: a constant zero, not an error.
+    assert_eq!(result.output("grad.unused"), Some(&Tensor::full(&[2], 0.0)));
+    let gradient = graph.output("grad.p").unwrap();
+    assert_eq!(graph.node(gradient).name, "p.grad");
+    assert_eq!(graph.node(gradient).origin.to_string(), "gradient of layer, line 3");
+}
+
+#[test]
+fn only_paths_from_parameters_are_differentiated() {
+    let text = r#"graph g(batch=2, mode=train) {
+      %0: f32[N,5,5,1] = input() {dtype=f32, shape=[N,5,5,1]} "image"
+      %1: f32[3,3,1,2] = parameter() {shape=[3,3,1,2], initializer=1.0, trainable=true} "w1"
+      %2: f32[3,3,2,1] = parameter() {shape=[3,3,2,1], initializer=1.0, trainable=true} "w2"
+      %3: f32[] = parameter() {shape=[], initializer=1.0, trainable=false} "frozen"
+      %4: f32[N,3,3,2] = conv2d(%0, %1) {strides=[1,1], padding=[0,0,0,0]}
+      %5: f32[N,1,1,1] = conv2d(%4, %2) {strides=[1,1], padding=[0,0,0,0]}
+      %6: f32[N,1,1,1] = mul(%5, %3)
+      %7: f32[] = reduce_sum(%6) {axes=[0,1,2,3], keep_dims=false}
+      loss %7
+    }"#;
+    let graph = differentiated(text, None, &GRADIENTS);
+    let count = |name: &str| graph.ids().iter().filter(|&&id| graph.op(id).name() == name).count();
+    // The image needs no gradient, the first convolution's result does.
+    assert_eq!((count("conv2d_kernel_grad"), count("conv2d_input_grad")), (2, 1));
+    let unread = |id| graph.users(id).is_empty() && !graph.is_root(id);
+    let unread: Vec<_> = graph.ids().into_iter().filter(|&id| unread(id)).collect();
+    assert!(unread.is_empty(), "{unread:?} are left over\n{graph}");
+    assert!(graph.output("grad.frozen").is_none());
+}
+
+#[test]
+fn gradient_descent() {
+    let sgd = |momentum, nesterov| Optimizer::Sgd { learning_rate: 0.1, momentum, nesterov };
+    let by_hand = |momentum: f64, nesterov: bool| {
+        let mut p = vec![1.0, -2.0, 0.5];
+        let mut v = [0.0; 3];
+        let mut step = |_| {
+            for (p, v) in p.iter_mut().zip(&mut v) {
+                let g = *p;
+                *v = momentum * *v - 0.1 * g;
+                *p += if nesterov { momentum * *v - 0.1 * g } else { *v };
+            }
+            p.clone()
+        };
+        (0..4).map(&mut step).collect::<Vec<_>>()
+    };
+    for (momentum, nesterov) in [(0.0, false), (0.9, false), (0.9, true)] {
+        assert_close(&trained(sgd(momentum, nesterov), 4), &by_hand(momentum, nesterov));
+    }
+}
+
+#[test]
+fn adam_and_adamw() {
+    for weight_decay in [0.0, 0.01] {
+        let (mut p, mut m, mut v) = (vec![1.0, -2.0, 0.5], [0.0; 3], [0.0; 3]);
+        let mut step = |t: i32| {
+            let step_size = 0.1 * (1.0 - 0.999f64.powi(t)).sqrt() / (1.0 - 0.9f64.powi(t));
+            for ((p, m), v) in p.iter_mut().zip(&mut m).zip(&mut v) {
+                let g: f64 = *p;
+                *m = 0.9 * *m + 0.1 * g;
+                *v = 0.999 * *v + 0.001 * g * g;
+                *p = *p * (1.0 - 0.1 * weight_decay) - step_size * *m / (v.sqrt() + 1e-7);
+            }
+            p.clone()
+        };
+        let expected: Vec<Vec<f64>> = (1..=5).map(&mut step).collect();
+        let adam = Optimizer::Adam { learning_rate: 0.1, beta1: 0.9, beta2: 0.999, epsilon: 1e-7, weight_decay };
+        // The closed form of the bias correction cancels: 1 - 0.999^t is good to 1e-13.
+        let found = trained(adam, 5);
+        for (x, y) in found.iter().flatten().zip(expected.iter().flatten()) {
+            assert!((x - y).abs() < 1e-12, "{found:?} instead of {expected:?}");
+        }
+    }
+}
+
+#[test]
+fn errors() {
+    let message = |text: &str, optimizer: Option<Optimizer>| {
+        let mut graph: Graph = text.parse().unwrap();
+        graph.optimizer = optimizer;
+        differentiate(&mut graph, &UPDATE).unwrap_err()
+    };
+    assert_eq!(message("graph g(mode=train) {\n}", None), AutodiffError::NoLoss);
+    assert_eq!(message(&SQUARES.replace(", mode=train", ""), None), AutodiffError::NoMode);
+    assert_eq!(message(SQUARES, None), AutodiffError::NoOptimizer);
+    assert_eq!(message(SQUARES, None).to_string(), "the graph has no optimizer, so its parameters cannot be updated");
+    let taken = SQUARES.replace("\"unused\"", "\"learning_rate\"");
+    assert!(matches!(message(&taken, Some(Optimizer::adam(0.1))), AutodiffError::LearningRate(_)));
+}
