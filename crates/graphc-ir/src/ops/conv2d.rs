@@ -26,7 +26,7 @@ impl Conv2d {
         if stride == 0 || kernel == 0 {
             return None;
         }
-        Some((size + padding).checked_sub(kernel)? / stride + 1)
+        Some(size.checked_add(padding)?.checked_sub(kernel)? / stride + 1)
     }
 }
 
@@ -46,7 +46,10 @@ impl OpRules for Conv2d {
         let [h, wd, c] = [1, 2, 3].map(|axis| x.shape.0[axis]).map(fixed);
         let [r, s, kc, k] = [0, 1, 2, 3].map(|axis| w.shape.0[axis]).map(fixed);
         if c != kc {
-            return Err(TypeError::operand(0, format!("the kernel {} expects {kc} input channels, got {c} (input {})", w.shape, x.shape)));
+            return Err(TypeError::operand(
+                0,
+                format!("the kernel {} expects {kc} input channels, got {c} (input {})", w.shape, x.shape),
+            ));
         }
         let [top, bottom, left, right] = self.padding;
         let p = Conv2d::output_size(h, r, self.strides[0], top + bottom);
@@ -72,7 +75,9 @@ impl OpRules for Conv2d {
             for r in 0..w.shape[0] {
                 let Some(h) = (p * self.strides[0] + r).checked_sub(top).filter(|&h| h < x.shape[1]) else { continue };
                 for s in 0..w.shape[1] {
-                    let Some(wd) = (q * self.strides[1] + s).checked_sub(left).filter(|&wd| wd < x.shape[2]) else { continue };
+                    let Some(wd) = (q * self.strides[1] + s).checked_sub(left).filter(|&wd| wd < x.shape[2]) else {
+                        continue;
+                    };
                     for c in 0..w.shape[2] {
                         sum = x.at(&[n, h, wd, c]).mul_add(w.at(&[r, s, c, k]), sum);
                     }

@@ -32,7 +32,10 @@ impl OpRules for Conv2dInputGrad {
         let forward = Conv2d { strides: self.strides, padding: self.padding };
         let expected = forward.infer(&[&images, operands[1]])?;
         if *operands[0] != expected {
-            return Err(TypeError::operand(0, format!("expected the gradient of conv2d's result, {expected}, got {}", operands[0])));
+            return Err(TypeError::operand(
+                0,
+                format!("expected the gradient of conv2d's result, {expected}, got {}", operands[0]),
+            ));
         }
         Ok(images)
     }
@@ -48,7 +51,9 @@ impl OpRules for Conv2dInputGrad {
             for r in 0..w.shape[0] {
                 let Some(h) = (p * self.strides[0] + r).checked_sub(top).filter(|&h| h < out[1]) else { continue };
                 for s in 0..w.shape[1] {
-                    let Some(wd) = (q * self.strides[1] + s).checked_sub(left).filter(|&wd| wd < out[2]) else { continue };
+                    let Some(wd) = (q * self.strides[1] + s).checked_sub(left).filter(|&wd| wd < out[2]) else {
+                        continue;
+                    };
                     for c in 0..w.shape[2] {
                         let slot = &mut dx.data[linear_index(out, &[n, h, wd, c])];
                         *slot = gradient.mul_add(w.at(&[r, s, c, k]), *slot);

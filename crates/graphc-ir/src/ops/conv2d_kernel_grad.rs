@@ -31,7 +31,10 @@ impl OpRules for Conv2dKernelGrad {
         let forward = Conv2d { strides: self.strides, padding: self.padding };
         let expected = forward.infer(&[operands[0], &kernel])?;
         if *operands[1] != expected {
-            return Err(TypeError::operand(1, format!("expected the gradient of conv2d's result, {expected}, got {}", operands[1])));
+            return Err(TypeError::operand(
+                1,
+                format!("expected the gradient of conv2d's result, {expected}, got {}", operands[1]),
+            ));
         }
         Ok(kernel)
     }
@@ -44,9 +47,13 @@ impl OpRules for Conv2dKernelGrad {
             let mut sum = R::zero();
             for n in 0..dy.shape[0] {
                 for p in 0..dy.shape[1] {
-                    let Some(h) = (p * self.strides[0] + r).checked_sub(top).filter(|&h| h < x.shape[1]) else { continue };
+                    let Some(h) = (p * self.strides[0] + r).checked_sub(top).filter(|&h| h < x.shape[1]) else {
+                        continue;
+                    };
                     for q in 0..dy.shape[2] {
-                        let Some(wd) = (q * self.strides[1] + s).checked_sub(left).filter(|&wd| wd < x.shape[2]) else { continue };
+                        let Some(wd) = (q * self.strides[1] + s).checked_sub(left).filter(|&wd| wd < x.shape[2]) else {
+                            continue;
+                        };
                         sum = x.at(&[n, h, wd, c]).mul_add(dy.at(&[n, p, q, k]), sum);
                     }
                 }

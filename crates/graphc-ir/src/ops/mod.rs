@@ -158,16 +158,29 @@ macro_rules! ops {
     };
 }
 
+mod classification;
 mod elementwise;
+mod pool;
 mod reduction;
 
 ops! {
-    input::Input, parameter::Parameter, constant::Constant,
-    add::Add, sub::Sub, mul::Mul, div::Div, neg::Neg,
+    input::Input, parameter::Parameter, constant::Constant, batch_size::BatchSize,
+    add::Add, sub::Sub, mul::Mul, div::Div, neg::Neg, equal::Equal,
+    exp::Exp, log::Log, sqrt::Sqrt, sigmoid::Sigmoid, tanh::Tanh,
     relu::Relu, relu_grad::ReluGrad,
-    reduce_sum::ReduceSum,
-    reshape::Reshape, broadcast::Broadcast,
+    reduce_sum::ReduceSum, reduce_mean::ReduceMean, reduce_max::ReduceMax, reduce_variance::ReduceVariance,
+    argmax::Argmax, one_hot::OneHot,
+    reshape::Reshape, transpose::Transpose, broadcast::Broadcast,
+    matmul::MatMul,
     conv2d::Conv2d, conv2d_input_grad::Conv2dInputGrad, conv2d_kernel_grad::Conv2dKernelGrad,
+    avg_pool2d::AvgPool2d, avg_pool2d_grad::AvgPool2dGrad,
+    max_pool2d::MaxPool2d, max_pool2d_index::MaxPool2dIndex, max_pool2d_grad::MaxPool2dGrad,
+    max_pool2d_take::MaxPool2dTake,
+    batch_norm::BatchNorm, normalize::Normalize,
+    dropout::Dropout, dropout_mask::DropoutMask,
+    softmax::Softmax, log_softmax::LogSoftmax,
+    categorical_crossentropy::CategoricalCrossentropy, softmax_crossentropy::SoftmaxCrossentropy,
+    mean_squared_error::MeanSquaredError,
 }
 
 pub use parameter::Initializer;

@@ -1,6 +1,8 @@
 //! What reductions share: the result's shape, evaluation and index maps.
 
+use super::BatchSize;
 use crate::compute::{Combine, Compute, ScalarExpr, build};
+use crate::graph::{NodeId, OpCx};
 use crate::index::{Affine, Var};
 use crate::tensor::{Real, Tensor, for_each_index, linear_index};
 use crate::types::{DType, Dim, Shape, TensorType, TypeError};
@@ -39,6 +41,44 @@ pub(super) fn kept_shape(operand: &Shape, axes: &[usize]) -> Shape {
 /// Number of terms, once the batch size is known.
 pub(super) fn count(sizes: &[usize], axes: &[usize]) -> usize {
     axes.iter().map(|&axis| sizes[axis]).product()
+}
+
+/// Number of terms without the batch, and whether the batch is reduced, too.
+pub(super) fn symbolic_count(shape: &Shape, axes: &[usize]) -> (usize, bool) {
+    axes.iter().fold((1, false), |(fixed, batch), &axis| match shape.0[axis] {
+        Dim::Batch => (fixed, true),
+        Dim::Fixed(size) => (fixed * size, batch),
+    })
+}
+
+/// Refuses to reduce over a dimension of size 0 (a sum of nothing is 0, a mean or maximum is not).
+pub(super) fn refuse_empty(operand: &TensorType, axes: &[usize]) -> Result<(), TypeError> {
+    if axes.iter().any(|&axis| operand.shape.0.get(axis) == Some(&Dim::Fixed(0))) {
+        return Err(TypeError::operand(
+            0,
+            format!("cannot reduce over axes {axes:?} of shape {}: a dimension has size 0", operand.shape),
+        ));
+    }
+    Ok(())
+}
+
+/// `a / count`, where `count` terms of an operand of `shape` are reduced over `axes`.
+pub(super) fn divided_by_count(cx: &mut OpCx<'_>, a: NodeId, shape: &Shape, axes: &[usize]) -> NodeId {
+    let (fixed, per_batch) = symbolic_count(shape, axes);
+    let fixed = fixed as f64;
+    if !per_batch {
+        return cx.scaled(a, 1.0 / fixed);
+    }
+    let batch = cx.add(BatchSize {}, &[]);
+    let count = if fixed == 1.0 { batch } else { cx.scaled(batch, fixed) };
+    cx.over(a, count)
+}
+
+/// The result of a reduction over `axes` in a form that broadcasts against the operand. Leading
+/// axes need no reshape, so that a mean over all but the last axis stays the node it is.
+pub(super) fn aligned(cx: &mut OpCx<'_>, reduced: NodeId, shape: &Shape, axes: &[usize]) -> NodeId {
+    let leading = axes.iter().copied().eq(0..axes.len());
+    if leading { reduced } else { cx.reshaped(reduced, &kept_shape(shape, axes)) }
 }
 
 /// Folds the terms of every result element in row-major order of the operand.

@@ -9,8 +9,8 @@ use crate::tensor::{Real, Tensor};
 use crate::types::{Dim, Shape, TensorType, TypeError};
 
 op_struct! {
-    /// The same elements in row-major order. A batch dimension comes first in both shapes, so that
-    /// a reshape never mixes samples.
+    /// The same elements in row-major order. The dimensions before a batch dimension hold as many
+    /// elements in both shapes, so that a reshape never mixes samples.
     pub struct Reshape {
         /// The new shape.
         pub shape: Shape,
@@ -24,10 +24,9 @@ impl OpRules for Reshape {
 
     fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
         let from = &operands[0].shape;
-        let batch_first = |shape: &Shape| shape.batch_axis().is_none_or(|axis| axis == 0);
-        if !batch_first(from) || !batch_first(&self.shape) || from.batch_axis() != self.shape.batch_axis() {
+        if len_before_batch(from) != len_before_batch(&self.shape) {
             return Err(TypeError::new(format!(
-                "reshape keeps the batch dimension N first, got {from} to {}",
+                "reshape keeps the batch dimension N in its place, got {from} to {}",
                 self.shape
             )));
         }
@@ -59,7 +58,7 @@ impl OpRules for Reshape {
         let mut stride = 1;
         for &dim in operands[0].shape.0.iter().rev() {
             index.push(match dim {
-                Dim::Batch => Compute::axis(0),
+                Dim::Batch => Compute::axis(out.shape.batch_axis().expect("a batch on both sides")),
                 Dim::Fixed(size) => {
                     let i = position.div(stride).modulo(size as i64);
                     stride *= size as i64;
@@ -70,6 +69,12 @@ impl OpRules for Reshape {
         index.reverse();
         Lowering::Compute(Compute::map(&out.shape.0, build::load(0, index)))
     }
+}
+
+/// Number of elements before the batch dimension; `None` without a batch dimension.
+fn len_before_batch(shape: &Shape) -> Option<usize> {
+    let axis = shape.batch_axis()?;
+    Some(Shape(shape.0[..axis].to_vec()).fixed_len())
 }
 
 /// Row-major position of the axes `dims`, the batch left out.

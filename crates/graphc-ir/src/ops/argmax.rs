@@ -1,0 +1,55 @@
+//! `argmax`: where the greatest element stands.
+
+use super::{Lowering, OpRules, reduction};
+use crate::compute::Combine;
+use crate::graph::{NodeId, OpCx};
+use crate::op_struct;
+use crate::tensor::{Real, Tensor};
+use crate::types::{TensorType, TypeError};
+
+op_struct! {
+    /// Position along `axis` of the greatest element, the first one of equals; `i32`, that dimension
+    /// removed.
+    pub struct Argmax {
+        /// The searched dimension; not the batch.
+        pub axis: usize,
+    }
+}
+
+impl OpRules for Argmax {
+    const NAME: &'static str = "argmax";
+    const ARITY: usize = 1;
+    const SUMMARY: &'static str = "position of the first greatest element along an axis";
+
+    fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
+        let shape = reduction::infer(operands[0], &[self.axis], false)?;
+        operands[0].fixed_dim(self.axis, "the axis of argmax")?;
+        reduction::refuse_empty(operands[0], &[self.axis])?;
+        Ok(TensorType::i32(shape))
+    }
+
+    fn eval<R: Real>(&self, operands: &[&Tensor<R>], out: &[usize]) -> Tensor<R> {
+        let x = operands[0];
+        Tensor::from_fn(out, |index| {
+            let mut index = index.to_vec();
+            index.insert(self.axis, 0);
+            let (mut max, mut position) = (R::neg_infinity(), 0);
+            for i in 0..x.shape[self.axis] {
+                index[self.axis] = i;
+                if x.at(&index) > max {
+                    (max, position) = (x.at(&index), i);
+                }
+            }
+            R::from_f64(position as f64)
+        })
+    }
+
+    fn vjp(&self, _: &mut OpCx<'_>, _: NodeId) -> Vec<Option<NodeId>> {
+        // An integer: no gradient.
+        vec![None]
+    }
+
+    fn lower(&self, operands: &[&TensorType], out: &TensorType) -> Lowering {
+        Lowering::Compute(reduction::lower(operands[0], &[self.axis], false, out, Combine::ArgMax))
+    }
+}

@@ -1,0 +1,79 @@
+//! `batch_norm`: batch normalisation (Ioffe and Szegedy 2015) of the last axis.
+
+use super::{Expand, Lowering, Normalize, Op, OpRules, ReduceMean, ReduceVariance, normalize};
+use crate::graph::{Mode, NodeId, OpCx, Role, Update};
+use crate::op_struct;
+use crate::tensor::{Real, Tensor};
+use crate::types::{TensorType, TypeError};
+
+op_struct! {
+    /// [`Normalize`] with the statistics of the batch in training, with the moving ones in inference.
+    /// Training also updates the moving statistics:
+    /// `moving' = moving * momentum + statistic * (1 - momentum)`, variances being population variances.
+    pub struct BatchNorm {
+        /// Share of the old moving statistics that an update keeps.
+        pub momentum: f64,
+        /// Added to the variance.
+        pub epsilon: f64,
+    }
+}
+
+impl BatchNorm {
+    /// Moves the moving statistic, if it is a parameter, towards that of the batch.
+    fn update(&self, cx: &mut OpCx<'_>, moving: NodeId, statistic: NodeId) {
+        if !matches!(cx.graph.op(moving), Op::Parameter(_)) {
+            return;
+        }
+        let value = cx.in_role(Role::Statistics, |cx| {
+            let kept = cx.scaled(moving, self.momentum);
+            let new = cx.scaled(statistic, 1.0 - self.momentum);
+            cx.plus(kept, new)
+        });
+        cx.graph.updates.push(Update { parameter: moving, value });
+    }
+}
+
+impl OpRules for BatchNorm {
+    const NAME: &'static str = "batch_norm";
+    const ARITY: usize = 5;
+    const SUMMARY: &'static str = "batch normalisation of the last axis, \
+                                   from (x, gamma, beta, moving_mean, moving_variance)";
+
+    fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
+        if operands[0].rank() < 2 {
+            return Err(TypeError::operand(
+                0,
+                format!("batch_norm expects an f32 tensor of shape [N,..,c], got {}", operands[0]),
+            ));
+        }
+        normalize::infer(Self::NAME, operands, ["a gamma", "a beta", "a moving mean", "a moving variance"])
+    }
+
+    fn eval<R: Real>(&self, _: &[&Tensor<R>], _: &[usize]) -> Tensor<R> {
+        panic!("batch_norm depends on the mode and is expanded before it is evaluated")
+    }
+
+    fn vjp(&self, _: &mut OpCx<'_>, _: NodeId) -> Vec<Option<NodeId>> {
+        panic!("batch_norm is expanded before autodiff")
+    }
+
+    fn lower(&self, _: &[&TensorType], _: &TensorType) -> Lowering {
+        Lowering::Composite(Expand::BeforeAutodiff)
+    }
+
+    fn expand(&self, cx: &mut OpCx<'_>) -> NodeId {
+        let [x, gamma, beta, moving_mean, moving_variance] = [0, 1, 2, 3, 4].map(|i| cx.operands[i]);
+        let normalize = Normalize { epsilon: self.epsilon };
+        if cx.mode == Mode::Infer {
+            return cx.add(normalize, &[x, moving_mean, moving_variance, gamma, beta]);
+        }
+        let axes: Vec<usize> = (0..cx.ty(x).rank() - 1).collect();
+        let layer = cx.graph.node(cx.node).name.clone();
+        let named = |what: &str| if layer.is_empty() { String::new() } else { format!("{layer}.{what}") };
+        let mean = cx.add_named(ReduceMean { axes: axes.clone(), keep_dims: false }, &[x], &named("mean"));
+        let variance = cx.add_named(ReduceVariance { axes, keep_dims: false }, &[x], &named("variance"));
+        self.update(cx, moving_mean, mean);
+        self.update(cx, moving_variance, variance);
+        cx.add(normalize, &[x, mean, variance, gamma, beta])
+    }
+}

@@ -1,0 +1,56 @@
+//! `dropout`: random elements set to zero in training (Srivastava et al. 2014).
+
+use super::{DropoutMask, Expand, Lowering, OpRules, dropout_mask};
+use crate::graph::{Mode, NodeId, OpCx};
+use crate::op_struct;
+use crate::tensor::{Real, Tensor};
+use crate::types::{DType, TensorType, TypeError};
+
+op_struct! {
+    /// In training `x * dropout_mask`, in inference `x`. The second operand is the step's number, an
+    /// `i32` scalar, so that every step drops other elements.
+    pub struct Dropout {
+        /// Probability of an element to be dropped, in `[0, 1)`.
+        pub rate: f64,
+        /// Distinguishes layers and runs.
+        pub seed: i64,
+    }
+}
+
+impl OpRules for Dropout {
+    const NAME: &'static str = "dropout";
+    const ARITY: usize = 2;
+    const SUMMARY: &'static str = "random elements set to zero in training, from (x, step)";
+
+    fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
+        let x = operands[0];
+        if x.dtype != DType::F32 {
+            return Err(TypeError::operand(0, format!("dropout expects an f32 tensor, got {x}")));
+        }
+        dropout_mask::check(self.rate, &x.shape)?;
+        dropout_mask::check_step(1, operands[1])?;
+        Ok(x.clone())
+    }
+
+    fn eval<R: Real>(&self, _: &[&Tensor<R>], _: &[usize]) -> Tensor<R> {
+        panic!("dropout depends on the mode and is expanded before it is evaluated")
+    }
+
+    fn vjp(&self, _: &mut OpCx<'_>, _: NodeId) -> Vec<Option<NodeId>> {
+        panic!("dropout is expanded before autodiff")
+    }
+
+    fn lower(&self, _: &[&TensorType], _: &TensorType) -> Lowering {
+        Lowering::Composite(Expand::BeforeAutodiff)
+    }
+
+    fn expand(&self, cx: &mut OpCx<'_>) -> NodeId {
+        let [x, step] = [cx.operands[0], cx.operands[1]];
+        if cx.mode == Mode::Infer || self.rate == 0.0 {
+            return x;
+        }
+        let shape = cx.ty(x).shape;
+        let mask = cx.add(DropoutMask { rate: self.rate, seed: self.seed, shape }, &[step]);
+        cx.times(x, mask)
+    }
+}

@@ -1,0 +1,44 @@
+//! `equal`: comparison of two tensors, as numbers.
+
+use super::{Lowering, OpRules, elementwise};
+use crate::compute::{ScalarExpr, build};
+use crate::graph::{NodeId, OpCx};
+use crate::op_struct;
+use crate::scalar::CmpOp;
+use crate::tensor::{Real, Tensor};
+use crate::types::{TensorType, TypeError};
+
+op_struct! {
+    /// `a == b ? 1 : 0` as `f32`, under NumPy broadcasting; both `f32` or both `i32`.
+    pub struct Equal {}
+}
+
+impl OpRules for Equal {
+    const NAME: &'static str = "equal";
+    const ARITY: usize = 2;
+    const SUMMARY: &'static str = "1 where two tensors of one element type are equal, else 0";
+
+    fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
+        let [a, b] = [operands[0], operands[1]];
+        if a.dtype != b.dtype {
+            return Err(TypeError::operand(1, format!("equal compares one element type, got {a} and {b}")));
+        }
+        Ok(TensorType::f32(a.shape.broadcast(&b.shape)?))
+    }
+
+    fn eval<R: Real>(&self, operands: &[&Tensor<R>], out: &[usize]) -> Tensor<R> {
+        elementwise::eval(operands, out, |x| if x[0] == x[1] { R::one() } else { R::zero() })
+    }
+
+    fn vjp(&self, _: &mut OpCx<'_>, _: NodeId) -> Vec<Option<NodeId>> {
+        // Piecewise constant: the derivative is zero almost everywhere.
+        vec![None, None]
+    }
+
+    fn lower(&self, operands: &[&TensorType], out: &TensorType) -> Lowering {
+        elementwise::lower(operands, out, |loads| {
+            let [a, b] = loads.try_into().expect("two operands");
+            build::select(CmpOp::Eq, a, b, ScalarExpr::Const(1.0), ScalarExpr::Const(0.0))
+        })
+    }
+}

@@ -1,0 +1,37 @@
+//! `log`: natural logarithm.
+
+use super::{Lowering, OpRules, elementwise};
+use crate::compute::build;
+use crate::graph::{NodeId, OpCx};
+use crate::op_struct;
+use crate::scalar::UnaryOp;
+use crate::tensor::{Real, Tensor};
+use crate::types::{TensorType, TypeError};
+
+op_struct! {
+    /// Natural logarithm.
+    pub struct Log {}
+}
+
+impl OpRules for Log {
+    const NAME: &'static str = "log";
+    const ARITY: usize = 1;
+    const SUMMARY: &'static str = "natural logarithm";
+
+    fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
+        elementwise::infer(operands)
+    }
+
+    fn eval<R: Real>(&self, operands: &[&Tensor<R>], out: &[usize]) -> Tensor<R> {
+        elementwise::eval(operands, out, |x| x[0].ln())
+    }
+
+    fn vjp(&self, cx: &mut OpCx<'_>, dy: NodeId) -> Vec<Option<NodeId>> {
+        // dx = dy / x
+        vec![Some(cx.over(dy, cx.operands[0]))]
+    }
+
+    fn lower(&self, operands: &[&TensorType], out: &TensorType) -> Lowering {
+        elementwise::lower(operands, out, |mut loads| build::unary(UnaryOp::Log, loads.remove(0)))
+    }
+}

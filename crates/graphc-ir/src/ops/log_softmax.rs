@@ -1,0 +1,47 @@
+//! `log_softmax`: the logarithm of `softmax`, without the detour.
+
+use super::{Exp, Expand, Lowering, OpRules, softmax};
+use crate::graph::{NodeId, OpCx};
+use crate::op_struct;
+use crate::tensor::{Real, Tensor};
+use crate::types::{TensorType, TypeError};
+
+op_struct! {
+    /// `z - log(sum(e^z))` along the last dimension, `z = x - max(x)`.
+    pub struct LogSoftmax {}
+}
+
+impl OpRules for LogSoftmax {
+    const NAME: &'static str = "log_softmax";
+    const ARITY: usize = 1;
+    const SUMMARY: &'static str = "logarithm of the softmax along the last axis";
+
+    fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
+        softmax::infer(Self::NAME, operands[0])
+    }
+
+    fn eval<R: Real>(&self, operands: &[&Tensor<R>], _: &[usize]) -> Tensor<R> {
+        softmax::eval_rows(operands[0], |x| {
+            let (z, log_sum) = softmax::shifted_row(x);
+            z.into_iter().map(|z| z - log_sum).collect()
+        })
+    }
+
+    fn vjp(&self, cx: &mut OpCx<'_>, dy: NodeId) -> Vec<Option<NodeId>> {
+        // dx = dy - e^y * sum(dy)
+        let softmax = cx.add(Exp {}, &[cx.node]);
+        let sum = softmax::sum_last(cx, dy);
+        let shared = cx.times(softmax, sum);
+        vec![Some(cx.minus(dy, shared))]
+    }
+
+    fn lower(&self, _: &[&TensorType], _: &TensorType) -> Lowering {
+        Lowering::Composite(Expand::AfterAutodiff)
+    }
+
+    fn expand(&self, cx: &mut OpCx<'_>) -> NodeId {
+        let z = softmax::shifted(cx, cx.operands[0]);
+        let log_sum = softmax::log_sum_exp(cx, z);
+        cx.minus(z, log_sum)
+    }
+}

@@ -1,0 +1,120 @@
+//! `matmul`: matrix products, plain and batched, either operand transposed.
+
+use super::{Lowering, OpRules};
+use crate::compute::{Combine, Compute, build};
+use crate::graph::{NodeId, OpCx};
+use crate::index::{Affine, Var};
+use crate::op_struct;
+use crate::scalar::BinaryOp;
+use crate::tensor::{Real, Tensor};
+use crate::types::{DType, Dim, Shape, TensorType, TypeError};
+
+op_struct! {
+    /// `y[m,n] = sum over k of a[m,k] * b[k,n]`, or the same for every index of one leading dimension
+    /// that both operands share.
+    pub struct MatMul {
+        /// `a` is given as `[k,m]`.
+        pub transpose_a: bool,
+        /// `b` is given as `[n,k]`.
+        pub transpose_b: bool,
+    }
+}
+
+/// The last two dimensions, or indices, exchanged if `transpose`.
+fn oriented<T>(rows: T, columns: T, transpose: bool) -> [T; 2] {
+    if transpose { [columns, rows] } else { [rows, columns] }
+}
+
+/// The last two dimensions after transposition.
+fn matrix_dims(shape: &Shape, transpose: bool) -> [Dim; 2] {
+    let rank = shape.rank();
+    oriented(shape.0[rank - 2], shape.0[rank - 1], transpose)
+}
+
+impl MatMul {
+    fn mismatch(&self, a: &TensorType, b: &TensorType, what: &str) -> TypeError {
+        let note = |transpose| if transpose { " (transposed)" } else { "" };
+        TypeError::new(format!(
+            "cannot multiply {a}{} by {b}{}: {what}",
+            note(self.transpose_a),
+            note(self.transpose_b)
+        ))
+    }
+}
+
+impl OpRules for MatMul {
+    const NAME: &'static str = "matmul";
+    const ARITY: usize = 2;
+    const SUMMARY: &'static str = "matrix product; operands may be transposed and share a leading dimension";
+
+    fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
+        for (i, operand) in operands.iter().enumerate() {
+            if operand.dtype != DType::F32 || !matches!(operand.rank(), 2 | 3) {
+                return Err(TypeError::operand(
+                    i,
+                    format!("matmul expects f32 matrices of rank 2 or 3, got {operand}"),
+                ));
+            }
+        }
+        let [a, b] = [operands[0], operands[1]];
+        if a.rank() != b.rank() {
+            return Err(self.mismatch(a, b, "one has a leading dimension and the other has not"));
+        }
+        let lead = a.rank() - 2;
+        if a.shape.0[..lead] != b.shape.0[..lead] {
+            return Err(self.mismatch(a, b, "the leading dimensions differ"));
+        }
+        let ([m, a_k], [b_k, n]) = (matrix_dims(&a.shape, self.transpose_a), matrix_dims(&b.shape, self.transpose_b));
+        if a_k != b_k {
+            return Err(self.mismatch(a, b, &format!("the summed dimension is {a_k} in one and {b_k} in the other")));
+        }
+        let mut dims = a.shape.0[..lead].to_vec();
+        dims.extend([m, n]);
+        Ok(TensorType::f32(Shape(dims).check_one_batch()?))
+    }
+
+    fn eval<R: Real>(&self, operands: &[&Tensor<R>], out: &[usize]) -> Tensor<R> {
+        let [a, b] = [operands[0], operands[1]];
+        let lead = out.len() - 2;
+        let a_k = if self.transpose_a { lead } else { lead + 1 };
+        Tensor::from_fn(out, |index| {
+            let [m, n] = [index[lead], index[lead + 1]];
+            let mut sum = R::zero();
+            for k in 0..a.shape[a_k] {
+                let at = |[row, column]: [usize; 2]| [&index[..lead], &[row, column]].concat();
+                let x = a.at(&at(oriented(m, k, self.transpose_a)));
+                let y = b.at(&at(oriented(k, n, self.transpose_b)));
+                sum = x.mul_add(y, sum);
+            }
+            sum
+        })
+    }
+
+    fn vjp(&self, cx: &mut OpCx<'_>, dy: NodeId) -> Vec<Option<NodeId>> {
+        // With A, B the operands after transposition: dA = dy B^T, dB = A^T dy, transposed back.
+        let [a, b] = [cx.operands[0], cx.operands[1]];
+        let matmul = |transpose_a, transpose_b| MatMul { transpose_a, transpose_b };
+        let da = match self.transpose_a {
+            false => cx.add(matmul(false, !self.transpose_b), &[dy, b]),
+            true => cx.add(matmul(self.transpose_b, true), &[b, dy]),
+        };
+        let db = match self.transpose_b {
+            false => cx.add(matmul(!self.transpose_a, false), &[a, dy]),
+            true => cx.add(matmul(true, self.transpose_a), &[dy, a]),
+        };
+        vec![Some(da), Some(db)]
+    }
+
+    fn lower(&self, operands: &[&TensorType], out: &TensorType) -> Lowering {
+        // Axes [lead] m n; reduction k.
+        let lead = out.rank() - 2;
+        let [m, n] = [lead, lead + 1].map(Compute::axis);
+        let k = Affine::var(Var(out.rank() as u32));
+        let load =
+            |operand, matrix: [Affine; 2]| build::load(operand, (0..lead).map(Compute::axis).chain(matrix).collect());
+        let a = load(0, oriented(m, k.clone(), self.transpose_a));
+        let b = load(1, oriented(k, n, self.transpose_b));
+        let [_, k_dim] = matrix_dims(&operands[0].shape, self.transpose_a);
+        Lowering::Compute(Compute::reduce(&out.shape.0, &[k_dim], Combine::Sum, build::binary(BinaryOp::Mul, a, b)))
+    }
+}

@@ -1,0 +1,64 @@
+//! `max_pool2d_index`: where `max_pool2d` found its maximum.
+
+use super::pool::Window;
+use super::{Lowering, OpRules};
+use crate::compute::{Combine, Compute, ScalarExpr};
+use crate::graph::{NodeId, OpCx};
+use crate::op_struct;
+use crate::tensor::{Real, Tensor};
+use crate::types::{TensorType, TypeError};
+
+op_struct! {
+    /// `i[n,p,q,c] = r * pool_w + s` of the first greatest element of the window; `i32`.
+    pub struct MaxPool2dIndex {
+        /// Window size along h and w.
+        pub pool: [usize; 2],
+        /// Step along h and w.
+        pub strides: [usize; 2],
+        /// Rows and columns added at the top, bottom, left and right.
+        pub padding: [usize; 4],
+    }
+}
+
+impl MaxPool2dIndex {
+    fn window(&self) -> Window {
+        Window { pool: self.pool, strides: self.strides, padding: self.padding }
+    }
+}
+
+impl OpRules for MaxPool2dIndex {
+    const NAME: &'static str = "max_pool2d_index";
+    const ARITY: usize = 1;
+    const SUMMARY: &'static str = "position in its window of the first maximum that max_pool2d takes";
+
+    fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
+        Ok(TensorType::i32(self.window().infer(Self::NAME, operands[0])?.shape))
+    }
+
+    fn eval<R: Real>(&self, operands: &[&Tensor<R>], out: &[usize]) -> Tensor<R> {
+        let x = operands[0];
+        let window = self.window();
+        Tensor::from_fn(out, |index| {
+            let [n, p, q, c] = [index[0], index[1], index[2], index[3]];
+            let (mut max, mut position) = (R::neg_infinity(), 0);
+            for tap in window.taps(p, q, [x.shape[1], x.shape[2]]) {
+                let value = x.at(&[n, tap.h, tap.w, c]);
+                if value > max {
+                    (max, position) = (value, tap.position);
+                }
+            }
+            R::from_f64(position as f64)
+        })
+    }
+
+    fn vjp(&self, _: &mut OpCx<'_>, _: NodeId) -> Vec<Option<NodeId>> {
+        // An integer: no gradient.
+        vec![None]
+    }
+
+    fn lower(&self, _: &[&TensorType], out: &TensorType) -> Lowering {
+        let window = self.window();
+        let body = ScalarExpr::Load { operand: 0, index: window.image_index() };
+        Lowering::Compute(Compute::reduce(&out.shape.0, &window.reds(), Combine::ArgMax, body))
+    }
+}

@@ -1,0 +1,50 @@
+//! `reduce_max`: greatest element over axes.
+
+use super::{Equal, Lowering, OpRules, reduction};
+use crate::compute::Combine;
+use crate::graph::{NodeId, OpCx};
+use crate::op_struct;
+use crate::tensor::{Real, Tensor};
+use crate::types::{TensorType, TypeError};
+
+op_struct! {
+    /// Greatest element over `axes`; NaNs are passed over.
+    pub struct ReduceMax {
+        /// Reduced dimensions, ascending.
+        pub axes: Vec<usize>,
+        /// Keep them with size 1.
+        pub keep_dims: bool,
+    }
+}
+
+impl OpRules for ReduceMax {
+    const NAME: &'static str = "reduce_max";
+    const ARITY: usize = 1;
+    const SUMMARY: &'static str = "greatest element over axes; ties share the gradient";
+
+    fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
+        reduction::refuse_empty(operands[0], &self.axes)?;
+        Ok(TensorType::f32(reduction::infer(operands[0], &self.axes, self.keep_dims)?))
+    }
+
+    fn eval<R: Real>(&self, operands: &[&Tensor<R>], out: &[usize]) -> Tensor<R> {
+        let greater = |max: R, x: R| if x > max { x } else { max };
+        reduction::eval(operands[0], &self.axes, out, R::neg_infinity(), greater)
+    }
+
+    fn vjp(&self, cx: &mut OpCx<'_>, dy: NodeId) -> Vec<Option<NodeId>> {
+        // dx = mask * dy / sum(mask), mask = (x == y)
+        let x = cx.operands[0];
+        let kept = reduction::kept_shape(&cx.ty(x).shape, &self.axes);
+        let y = cx.reshaped(cx.node, &kept);
+        let mask = cx.add(Equal {}, &[x, y]);
+        let n_ties = cx.sum(mask, &self.axes, true);
+        let dy = cx.reshaped(dy, &kept);
+        let share = cx.over(dy, n_ties);
+        vec![Some(cx.times(mask, share))]
+    }
+
+    fn lower(&self, operands: &[&TensorType], out: &TensorType) -> Lowering {
+        Lowering::Compute(reduction::lower(operands[0], &self.axes, self.keep_dims, out, Combine::Max))
+    }
+}

@@ -1,0 +1,60 @@
+//! `reduce_variance`: population variance over axes.
+
+use super::{Lowering, OpRules, ReduceMean, reduction};
+use crate::graph::{NodeId, OpCx};
+use crate::op_struct;
+use crate::tensor::{Real, Tensor, for_each_index};
+use crate::types::{TensorType, TypeError};
+
+op_struct! {
+    /// `mean((x - mean(x))^2)` over `axes`.
+    pub struct ReduceVariance {
+        /// Reduced dimensions, ascending.
+        pub axes: Vec<usize>,
+        /// Keep them with size 1.
+        pub keep_dims: bool,
+    }
+}
+
+impl OpRules for ReduceVariance {
+    const NAME: &'static str = "reduce_variance";
+    const ARITY: usize = 1;
+    const SUMMARY: &'static str = "population variance over axes";
+
+    fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
+        reduction::refuse_empty(operands[0], &self.axes)?;
+        Ok(TensorType::f32(reduction::infer(operands[0], &self.axes, self.keep_dims)?))
+    }
+
+    fn eval<R: Real>(&self, operands: &[&Tensor<R>], out: &[usize]) -> Tensor<R> {
+        let x = operands[0];
+        let kept: Vec<usize> =
+            x.shape.iter().enumerate().map(|(axis, &size)| if self.axes.contains(&axis) { 1 } else { size }).collect();
+        let mean = ReduceMean { axes: self.axes.clone(), keep_dims: true }.eval(operands, &kept);
+        let mut deviations = Tensor { shape: x.shape.clone(), data: Vec::with_capacity(x.data.len()) };
+        for_each_index(&x.shape, |index| {
+            let kept_index: Vec<usize> =
+                index.iter().zip(&kept).map(|(&i, &size)| if size == 1 { 0 } else { i }).collect();
+            let deviation = x.at(index) - mean.at(&kept_index);
+            deviations.data.push(deviation * deviation);
+        });
+        ReduceMean { axes: self.axes.clone(), keep_dims: self.keep_dims }.eval(&[&deviations], out)
+    }
+
+    fn vjp(&self, cx: &mut OpCx<'_>, dy: NodeId) -> Vec<Option<NodeId>> {
+        // dx = dy * 2 / count * (x - mean(x)); the mean's own derivative sums to zero
+        let x = cx.operands[0];
+        let shape = cx.ty(x).shape;
+        let mean = cx.add(ReduceMean { axes: self.axes.clone(), keep_dims: self.keep_dims }, &[x]);
+        let mean = reduction::aligned(cx, mean, &shape, &self.axes);
+        let deviation = cx.minus(x, mean);
+        let twice = cx.scaled(dy, 2.0);
+        let share = reduction::divided_by_count(cx, twice, &shape, &self.axes);
+        let share = reduction::aligned(cx, share, &shape, &self.axes);
+        vec![Some(cx.times(share, deviation))]
+    }
+
+    fn lower(&self, _: &[&TensorType], _: &TensorType) -> Lowering {
+        Lowering::Variance { axes: self.axes.clone() }
+    }
+}

@@ -1,0 +1,53 @@
+//! `softmax_crossentropy`: the loss of logits against labels.
+
+use super::{Expand, Lowering, OpRules, Softmax, classification, reduction, softmax};
+use crate::graph::{NodeId, OpCx};
+use crate::op_struct;
+use crate::tensor::{Real, Tensor};
+use crate::types::{TensorType, TypeError};
+
+op_struct! {
+    /// `-mean over n of log_softmax(logits)[n, label[n]]`.
+    pub struct SoftmaxCrossentropy {}
+}
+
+impl OpRules for SoftmaxCrossentropy {
+    const NAME: &'static str = "softmax_crossentropy";
+    const ARITY: usize = 2;
+    const SUMMARY: &'static str = "mean cross-entropy of the softmax, from (logits, i32 labels)";
+
+    fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
+        classification::infer(Self::NAME, "logits", operands)
+    }
+
+    fn eval<R: Real>(&self, operands: &[&Tensor<R>], _: &[usize]) -> Tensor<R> {
+        classification::eval_mean(operands, |x, label| {
+            let (z, log_sum) = softmax::shifted_row(x);
+            log_sum - z[label]
+        })
+    }
+
+    fn vjp(&self, cx: &mut OpCx<'_>, dy: NodeId) -> Vec<Option<NodeId>> {
+        // d_logits = (softmax(logits) - one_hot(labels)) * dy / N
+        let logits = cx.operands[0];
+        let shape = cx.ty(logits).shape;
+        let one_hot = classification::one_hot(cx);
+        let p = cx.add(Softmax {}, &[logits]);
+        let difference = cx.minus(p, one_hot);
+        let share = reduction::divided_by_count(cx, dy, &shape, &[0]);
+        vec![Some(cx.times(difference, share)), None]
+    }
+
+    fn lower(&self, _: &[&TensorType], _: &TensorType) -> Lowering {
+        Lowering::Composite(Expand::AfterAutodiff)
+    }
+
+    fn expand(&self, cx: &mut OpCx<'_>) -> NodeId {
+        let one_hot = classification::one_hot(cx);
+        let z = softmax::shifted(cx, cx.operands[0]);
+        let log_sum = softmax::log_sum_exp(cx, z);
+        let log_softmax = cx.minus(z, log_sum);
+        let terms = cx.times(one_hot, log_softmax);
+        classification::negative_mean_of_row_sums(cx, terms)
+    }
+}

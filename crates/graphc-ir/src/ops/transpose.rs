@@ -1,0 +1,68 @@
+//! `transpose`: permutes dimensions.
+
+use super::{Lowering, OpRules};
+use crate::compute::{Compute, build};
+use crate::graph::{NodeId, OpCx};
+use crate::index::Affine;
+use crate::op_struct;
+use crate::tensor::{Real, Tensor};
+use crate::types::{Shape, TensorType, TypeError};
+
+op_struct! {
+    /// Dimension `i` of the result is dimension `perm[i]` of the operand.
+    pub struct Transpose {
+        /// A permutation of the operand's dimensions.
+        pub perm: Vec<usize>,
+    }
+}
+
+impl Transpose {
+    /// The permutation that undoes this one.
+    fn inverse(&self) -> Vec<usize> {
+        let mut inverse = vec![0; self.perm.len()];
+        for (to, &from) in self.perm.iter().enumerate() {
+            inverse[from] = to;
+        }
+        inverse
+    }
+}
+
+impl OpRules for Transpose {
+    const NAME: &'static str = "transpose";
+    const ARITY: usize = 1;
+    const SUMMARY: &'static str = "permutes dimensions";
+
+    fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
+        let x = operands[0];
+        let mut sorted = self.perm.clone();
+        sorted.sort_unstable();
+        if !sorted.into_iter().eq(0..x.rank()) {
+            return Err(TypeError::new(format!(
+                "perm must name each dimension of the operand of shape {} once, got {:?}",
+                x.shape, self.perm
+            )));
+        }
+        let dims = self.perm.iter().map(|&axis| x.shape.0[axis]).collect();
+        Ok(TensorType { dtype: x.dtype, shape: Shape(dims) })
+    }
+
+    fn eval<R: Real>(&self, operands: &[&Tensor<R>], out: &[usize]) -> Tensor<R> {
+        let mut from = vec![0; out.len()];
+        Tensor::from_fn(out, |index| {
+            for (&axis, &i) in self.perm.iter().zip(index) {
+                from[axis] = i;
+            }
+            operands[0].at(&from)
+        })
+    }
+
+    fn vjp(&self, cx: &mut OpCx<'_>, dy: NodeId) -> Vec<Option<NodeId>> {
+        // dx = dy, permuted back
+        vec![Some(cx.add(Transpose { perm: self.inverse() }, &[dy]))]
+    }
+
+    fn lower(&self, _: &[&TensorType], out: &TensorType) -> Lowering {
+        let index: Vec<Affine> = self.inverse().into_iter().map(Compute::axis).collect();
+        Lowering::Compute(Compute::map(&out.shape.0, build::load(0, index)))
+    }
+}
