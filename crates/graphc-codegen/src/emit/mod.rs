@@ -1,0 +1,240 @@
+//! Lowers a program to functions of a Cranelift module.
+//!
+//! Every top-level statement of a kernel becomes a *phase* function
+//! `fn(arena, low, high) -> i32`; `low..high` is the share of a top-level parallel loop. Every
+//! [`Stmt::Nest`] below becomes a function of its own, `fn(arena, variables…) -> i32`, so that
+//! functions stay small: Cranelift's register allocator is superlinear in a function's size.
+//! The result is 0, or in checked mode the code of the access that missed its buffer.
+
+mod expr;
+mod function;
+mod index;
+mod memory;
+mod mentions;
+mod stmt;
+mod tile;
+mod uniform;
+
+use crate::{CodegenError, CodegenOptions};
+use cranelift_codegen::Context;
+use cranelift_codegen::ir::{AbiParam, Signature, UserFuncName, types};
+use cranelift_frontend::FunctionBuilderContext;
+use cranelift_module::{FuncId, Linkage, Module};
+use function::{Callee, FunctionEmitter, Nests, Outcome};
+use graphc_ir::index::Var;
+use graphc_ir::loops::{Kernel, LoopKind, Program, Stmt};
+use mentions::Mentions;
+use std::collections::{HashMap, VecDeque};
+use uniform::Uniformity;
+
+/// Text of one compiled function.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FunctionText {
+    /// For example `k3.conv1` or `k3.phase0`.
+    pub name: String,
+    /// Cranelift's intermediate form.
+    pub clif: String,
+    /// Assembly.
+    pub asm: String,
+}
+
+/// A phase before its function has an address.
+pub(crate) struct EmittedPhase {
+    pub(crate) name: String,
+    pub(crate) function: FuncId,
+    pub(crate) parallel: Option<std::ops::Range<i64>>,
+}
+
+/// What [`emit_program`] leaves besides the functions in the module.
+pub(crate) struct Emitted {
+    /// Phases of every kernel.
+    pub(crate) kernels: Vec<Vec<EmittedPhase>>,
+    /// What failure code `i + 1` means.
+    pub(crate) failures: Vec<String>,
+    pub(crate) texts: Vec<FunctionText>,
+}
+
+/// A function that is declared and still to be defined.
+struct Pending<'p> {
+    name: String,
+    function: FuncId,
+    params: Vec<Var>,
+    body: &'p [Stmt],
+    /// The phase's own loop if it is parallel: runs from the first to the second parameter.
+    shared_loop: Option<Var>,
+    nest: &'p str,
+}
+
+/// Lowers every kernel.
+pub(crate) fn emit_program<M: Module>(
+    module: &mut M,
+    program: &Program,
+    options: &CodegenOptions,
+) -> Result<Emitted, CodegenError> {
+    let mut session = Session { module, program, options, failures: Vec::new(), texts: Vec::new() };
+    let kernels = program.kernels.iter().enumerate().map(|(number, kernel)| session.kernel(number, kernel));
+    let kernels = kernels.collect::<Result<_, _>>()?;
+    Ok(Emitted { kernels, failures: session.failures, texts: session.texts })
+}
+
+struct Session<'p, M: Module> {
+    module: &'p mut M,
+    program: &'p Program,
+    options: &'p CodegenOptions,
+    failures: Vec<String>,
+    texts: Vec<FunctionText>,
+}
+
+impl<'p, M: Module> Session<'p, M> {
+    fn kernel(&mut self, number: usize, kernel: &'p Kernel) -> Result<Vec<EmittedPhase>, CodegenError> {
+        let uniformity = Uniformity::of(kernel);
+        let mentions = Mentions::of(&kernel.body);
+        let mut queue = Queue { kernel: number, n_nests: 0, known: HashMap::new(), pending: VecDeque::new() };
+        let phases = split(&kernel.body, &mentions).enumerate();
+        let phases = phases.map(|(position, stmts)| self.phase(&mut queue, position, stmts));
+        let phases = phases.collect::<Result<_, _>>()?;
+        let mut context = self.module.make_context();
+        let mut builder_context = FunctionBuilderContext::new();
+        while let Some(next) = queue.pending.pop_front() {
+            context.func.signature = self.signature(next.params.len());
+            context.func.name = UserFuncName::user(0, next.function.as_u32());
+            let outcome = FunctionEmitter::new(
+                self.program,
+                kernel,
+                (&uniformity, &mentions),
+                &mut context.func,
+                &mut builder_context,
+                self.module.isa().frontend_config(),
+            )
+            .checked(self.options.checked.then_some(&mut self.failures), next.nest)
+            .emit(
+                &next.params,
+                next.shared_loop,
+                next.body,
+                &mut Linker { module: &mut *self.module, queue: &mut queue },
+            );
+            if let Outcome::Invalid(message) = outcome {
+                return Err(CodegenError::Program { kernel: kernel.name.clone(), message });
+            }
+            self.define(&next, &mut context)?;
+            self.module.clear_context(&mut context);
+        }
+        Ok(phases)
+    }
+
+    /// Declares the function of a phase.
+    fn phase(
+        &mut self,
+        queue: &mut Queue<'p>,
+        position: usize,
+        stmts: &'p [Stmt],
+    ) -> Result<EmittedPhase, CodegenError> {
+        let (nest, stmts) = match stmts {
+            [Stmt::Nest { name, body }] if is_parallel(body) => (name.as_str(), body.as_slice()),
+            stmts => ("", stmts),
+        };
+        let mut name = format!("k{}.phase{position}", queue.kernel);
+        if !nest.is_empty() {
+            name = format!("{name}.{nest}");
+        }
+        let function = declare(self.module, &name, 2)?;
+        let unused = [Var(u32::MAX - 1), Var(u32::MAX)];
+        let mut pending =
+            Pending { name: name.clone(), function, params: unused.to_vec(), body: stmts, shared_loop: None, nest };
+        let mut parallel = None;
+        if let [Stmt::For { range, kind: LoopKind::Parallel, body }] = stmts
+            && let (Some(low), Some(high)) = (range.low.as_constant(), range.high.as_constant())
+        {
+            parallel = Some(low..high.max(low));
+            pending.body = body;
+            pending.shared_loop = Some(range.var);
+        }
+        queue.pending.push_back(pending);
+        Ok(EmittedPhase { name, function, parallel })
+    }
+
+    fn signature(&self, n_params: usize) -> Signature {
+        signature(self.module, n_params)
+    }
+
+    /// Compiles the function in `context`.
+    fn define(&mut self, next: &Pending<'_>, context: &mut Context) -> Result<(), CodegenError> {
+        let clif = if self.options.keep_text { context.func.display().to_string() } else { String::new() };
+        context.set_disasm(self.options.keep_text);
+        self.module.define_function(next.function, context).map_err(|error| backend(&next.name, &error))?;
+        if self.options.keep_text {
+            let asm = context.compiled_code().and_then(|code| code.vcode.clone()).unwrap_or_default();
+            self.texts.push(FunctionText { name: next.name.clone(), clif, asm });
+        }
+        Ok(())
+    }
+}
+
+fn is_parallel(stmts: &[Stmt]) -> bool {
+    matches!(stmts, [Stmt::For { kind: LoopKind::Parallel, .. }])
+}
+
+/// One phase per top-level statement; a single one if they share values or variables.
+fn split<'p>(body: &'p [Stmt], kernel: &Mentions) -> std::slice::Chunks<'p, Stmt> {
+    let stands_alone = |stmt: &Stmt| {
+        let mentions = Mentions::of(std::slice::from_ref(stmt));
+        mentions.are_all_of(kernel) && mentions.free_vars().is_empty()
+    };
+    body.chunks(if body.iter().all(stands_alone) { 1 } else { body.len() })
+}
+
+fn backend(function: &str, error: &cranelift_module::ModuleError) -> CodegenError {
+    CodegenError::Backend { function: function.to_owned(), message: format!("{error:?}") }
+}
+
+/// `fn(arena: *mut u8, i64…) -> i32`
+fn signature<M: Module>(module: &M, n_params: usize) -> Signature {
+    let mut signature = module.make_signature();
+    signature.params.push(AbiParam::new(types::I64));
+    signature.params.extend((0..n_params).map(|_| AbiParam::new(types::I64)));
+    signature.returns.push(AbiParam::new(types::I32));
+    signature
+}
+
+fn declare<M: Module>(module: &mut M, name: &str, n_params: usize) -> Result<FuncId, CodegenError> {
+    let signature = signature(module, n_params);
+    module.declare_function(name, Linkage::Local, &signature).map_err(|error| backend(name, &error))
+}
+
+/// Functions of one kernel that are declared and not yet defined.
+struct Queue<'p> {
+    kernel: usize,
+    n_nests: usize,
+    /// By address of the nest's statements: copies of an unrolled loop share the function.
+    known: HashMap<*const Stmt, FuncId>,
+    pending: VecDeque<Pending<'p>>,
+}
+
+struct Linker<'q, 'p, M: Module> {
+    module: &'q mut M,
+    queue: &'q mut Queue<'p>,
+}
+
+impl<'p, M: Module> Nests<'p> for Linker<'_, 'p, M> {
+    fn callee(&mut self, name: &'p str, body: &'p [Stmt], params: &[Var]) -> Result<Callee, String> {
+        let key = body.as_ptr();
+        let signature = signature(self.module, params.len());
+        if let Some(&function) = self.queue.known.get(&key) {
+            return Ok(Callee { function: function.as_u32(), signature });
+        }
+        let full_name = format!("k{}.nest{}.{name}", self.queue.kernel, self.queue.n_nests);
+        self.queue.n_nests += 1;
+        let function = declare(self.module, &full_name, params.len()).map_err(|error| error.to_string())?;
+        self.queue.known.insert(key, function);
+        let params = params.to_vec();
+        self.queue.pending.push_back(Pending {
+            name: full_name,
+            function,
+            params,
+            body,
+            shared_loop: None,
+            nest: name,
+        });
+        Ok(Callee { function: function.as_u32(), signature })
+    }
+}

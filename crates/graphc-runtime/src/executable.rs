@@ -1,0 +1,185 @@
+//! A program with its code and its memory.
+
+use crate::RuntimeError;
+use crate::arena::Arena;
+use crate::pack::{pack, unpack};
+use graphc_codegen::CompiledProgram;
+use graphc_ir::loops::{Buffer, BufferKind, Program};
+use graphc_ir::{DType, Tensor};
+
+/// A program with its code and its memory.
+pub struct Executable {
+    program: Program,
+    code: CompiledProgram,
+    arena: Arena,
+}
+
+impl Executable {
+    /// Allocates the arena, all zeros. `code` must be compiled from `program`, and `program` must
+    /// be one that the verifier accepts: unless `code` is checked, nothing else keeps its
+    /// accesses inside the arena.
+    ///
+    /// # Errors
+    /// If a buffer does not fit into the arena or a tensor into its buffer, or the kernels differ.
+    pub fn new(program: Program, code: CompiledProgram) -> Result<Executable, RuntimeError> {
+        for buffer in &program.buffers {
+            let end = buffer.offset.checked_add(buffer.len);
+            if end.is_none_or(|end| end > program.arena_words) || buffer.layout.len() > buffer.len {
+                let message = format!("buffer {:?} does not fit", buffer.name);
+                return Err(RuntimeError::Program(message));
+            }
+        }
+        let compiled = code.kernels().iter().map(|kernel| &kernel.name);
+        if !compiled.eq(program.kernels.iter().map(|kernel| &kernel.name)) {
+            return Err(RuntimeError::Program("the code is that of another program".to_owned()));
+        }
+        let arena = Arena::new(program.arena_words);
+        Ok(Executable { program, code, arena })
+    }
+
+    /// The program.
+    pub fn program(&self) -> &Program {
+        &self.program
+    }
+
+    /// The code.
+    pub fn code(&self) -> &CompiledProgram {
+        &self.code
+    }
+
+    /// All words of the arena.
+    pub fn arena(&self) -> &[u32] {
+        self.arena.words()
+    }
+
+    /// All words of the arena, to be changed.
+    pub fn arena_mut(&mut self) -> &mut [u32] {
+        self.arena.words_mut()
+    }
+
+    /// Sets a tensor from its elements in row-major order.
+    ///
+    /// # Errors
+    /// If there is no such buffer, or it has another length or type.
+    pub fn set(&mut self, kind: BufferKind, name: &str, data: &[f32]) -> Result<(), RuntimeError> {
+        self.set_words(kind, name, DType::F32, data.iter().map(|value| value.to_bits()))
+    }
+
+    /// Sets an integer tensor from its elements in row-major order.
+    ///
+    /// # Errors
+    /// As [`Executable::set`].
+    pub fn set_i32(&mut self, kind: BufferKind, name: &str, data: &[i32]) -> Result<(), RuntimeError> {
+        self.set_words(kind, name, DType::I32, data.iter().map(|value| value.cast_unsigned()))
+    }
+
+    fn set_words(
+        &mut self,
+        kind: BufferKind,
+        name: &str,
+        dtype: DType,
+        words: impl ExactSizeIterator<Item = u32> + Clone,
+    ) -> Result<(), RuntimeError> {
+        let buffer = find(&self.program, kind, name)?;
+        if buffer.dtype != dtype {
+            return Err(RuntimeError::WrongType { name: name.to_owned(), expected: buffer.dtype });
+        }
+        let shape = &buffer.layout.shape;
+        if words.len() != shape.iter().product::<usize>() {
+            return Err(RuntimeError::WrongLength { name: name.to_owned(), shape: shape.clone(), found: words.len() });
+        }
+        let target = &mut self.arena.words_mut()[buffer.offset..buffer.offset + buffer.layout.len()];
+        pack(&buffer.layout, words, target);
+        Ok(())
+    }
+
+    /// A tensor; integers become the nearest reals.
+    ///
+    /// # Errors
+    /// If there is no such buffer.
+    pub fn get(&self, kind: BufferKind, name: &str) -> Result<Tensor<f32>, RuntimeError> {
+        let buffer = find(&self.program, kind, name)?;
+        let words = unpack(&buffer.layout, self.words(buffer)).into_iter();
+        let data = match buffer.dtype {
+            DType::F32 => words.map(f32::from_bits).collect(),
+            DType::I32 => words.map(|word| word.cast_signed() as f32).collect(),
+        };
+        Ok(Tensor::new(buffer.layout.shape.clone(), data))
+    }
+
+    fn words(&self, buffer: &Buffer) -> &[u32] {
+        &self.arena.words()[buffer.offset..buffer.offset + buffer.layout.len()]
+    }
+
+    /// Takes over the state of another executable, for example one for another batch size:
+    /// every state buffer that both have.
+    ///
+    /// # Errors
+    /// If a state buffer of this program is missing there or has another shape.
+    pub fn copy_state_from(&mut self, other: &Executable) -> Result<(), RuntimeError> {
+        for buffer in self.program.buffers.iter().filter(|buffer| buffer.kind == BufferKind::State) {
+            let source = find(&other.program, BufferKind::State, &buffer.name)?;
+            let target = buffer.offset..buffer.offset + buffer.layout.len();
+            if source.layout == buffer.layout {
+                self.arena.words_mut()[target].copy_from_slice(other.words(source));
+                continue;
+            }
+            if source.layout.shape != buffer.layout.shape || source.dtype != buffer.dtype {
+                return Err(RuntimeError::WrongLength {
+                    name: buffer.name.clone(),
+                    shape: buffer.layout.shape.clone(),
+                    found: source.layout.shape.iter().product(),
+                });
+            }
+            let words = unpack(&source.layout, other.words(source));
+            pack(&buffer.layout, words.into_iter(), &mut self.arena.words_mut()[target]);
+        }
+        Ok(())
+    }
+
+    /// Runs every kernel once, in order.
+    ///
+    /// # Errors
+    /// In checked mode, at the first access outside its buffer.
+    pub fn step(&mut self) -> Result<(), RuntimeError> {
+        (0..self.code.kernels().len()).try_for_each(|kernel| self.run_kernel(kernel))
+    }
+
+    /// Runs one kernel, phase after phase.
+    ///
+    /// # Errors
+    /// As [`Executable::step`].
+    ///
+    /// # Panics
+    /// If there is no kernel of that number.
+    pub fn run_kernel(&mut self, kernel: usize) -> Result<(), RuntimeError> {
+        let base = self.arena.base();
+        for phase in &self.code.kernels()[kernel].phases {
+            // A team of threads would call the phase with shares of its range and meet after it.
+            let range = phase.parallel.clone().unwrap_or(0..0);
+            // SAFETY: `new` has allocated the program's arena and checked that the buffers lie in
+            // it; it is borrowed exclusively, and `self` keeps the code alive. That indices stay
+            // within buffers is the verifier's task, or that of checked code.
+            let code = unsafe { (phase.function)(base, range.start, range.end) };
+            if code != 0 {
+                return Err(RuntimeError::OutOfBounds(self.code.failure(code)));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn find<'a>(program: &'a Program, kind: BufferKind, name: &str) -> Result<&'a Buffer, RuntimeError> {
+    let id = program.find(kind, name).ok_or_else(|| RuntimeError::UnknownName {
+        kind,
+        name: name.to_owned(),
+        known: program.buffers.iter().filter(|b| b.kind == kind).map(|b| b.name.clone()).collect(),
+    })?;
+    Ok(program.buffer(id))
+}
+
+impl std::fmt::Debug for Executable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Executable").field("program", &self.program.name).finish_non_exhaustive()
+    }
+}
