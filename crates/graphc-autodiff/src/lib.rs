@@ -41,7 +41,7 @@ pub struct AutodiffOptions {
 /// If the graph has no scalar loss, no mode, a composite that had to be expanded before, or, with
 /// [`AutodiffOptions::update`], no optimizer.
 pub fn differentiate(graph: &mut Graph, options: &AutodiffOptions) -> Result<(), AutodiffError> {
-    let first_new = graph.ids().last().map_or(0, |id| id.0 + 1);
+    let before: BTreeSet<NodeId> = graph.ids().into_iter().collect();
     let gradients = reverse::gradients(graph)?;
     if options.gradient_outputs {
         for gradient in &gradients {
@@ -52,15 +52,15 @@ pub fn differentiate(graph: &mut Graph, options: &AutodiffOptions) -> Result<(),
     if options.update {
         optimizer::update(graph, &gradients)?;
     }
-    remove_unread(graph, first_new);
+    remove_unread(graph, &before);
     Ok(())
 }
 
-/// Removes nodes from id `first_new` on that nothing reads, users before operands. Inputs and
+/// Removes nodes that are not in `before` and that nothing reads, users before operands. Inputs and
 /// parameters stay: they are the step's interface.
-fn remove_unread(graph: &mut Graph, first_new: u32) {
+fn remove_unread(graph: &mut Graph, before: &BTreeSet<NodeId>) {
     let roots: BTreeSet<NodeId> = graph.roots().collect();
-    for id in graph.topo_order().into_iter().rev().filter(|id| id.0 >= first_new) {
+    for id in graph.topo_order().into_iter().rev().filter(|id| !before.contains(id)) {
         let is_interface = matches!(graph.op(id), Op::Input(_) | Op::Parameter(_));
         if !is_interface && !roots.contains(&id) && graph.users(id).is_empty() {
             graph.remove(id);

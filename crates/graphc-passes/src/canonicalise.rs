@@ -1,0 +1,141 @@
+//! `canonicalise`: one form for things that can be written in several ways.
+//!
+//! Input: any graph. Output: constants are the right operand of commutative ops and other operands
+//! stand in order of id; no `neg` under `add` or `sub`; no reshape, transpose or broadcast that
+//! does nothing, follows another one, or only serves an elementwise op that broadcasts anyway.
+//! Must hold: values stay the same (signs of zero excepted).
+//!
+//! ```text
+//! %3 = mul(%2, %1)                    %3 = mul(%1, %2)
+//! %4 = reshape(%3) {shape=[2,3]}  =>  %5 = reshape(%3) {shape=[6]}
+//! %5 = reshape(%4) {shape=[6]}
+//! ```
+
+use crate::report::Report;
+use crate::rewrite::{Rule, apply_rules, constant_value, is_constant};
+use graphc_ir::graph::{Graph, NodeId, OpCx};
+use graphc_ir::ops::{Broadcast, Op, Reshape, Transpose};
+
+/// See the module.
+pub fn run(graph: &mut Graph) -> Report {
+    apply_rules(graph, RULES)
+}
+
+const RULES: &[Rule] = &[
+    Rule { name: "order_operands", apply: order_operands },
+    Rule { name: "neg_into_add", apply: neg_into_add },
+    Rule { name: "neg_into_sub", apply: neg_into_sub },
+    Rule { name: "neg_of_sub", apply: neg_of_sub },
+    Rule { name: "mul_by_minus_one", apply: mul_by_minus_one },
+    Rule { name: "identity_shape", apply: identity_shape },
+    Rule { name: "reshape_of_reshape", apply: reshape_of_reshape },
+    Rule { name: "transpose_of_transpose", apply: transpose_of_transpose },
+    Rule { name: "broadcast_of_broadcast", apply: broadcast_of_broadcast },
+    Rule { name: "implicit_broadcast", apply: implicit_broadcast },
+];
+
+// c + x => x + c; y + x => x + y if x is the older node. Likewise mul.
+fn order_operands(cx: &mut OpCx<'_>) -> Option<NodeId> {
+    let op = cx.graph.op(cx.node).clone();
+    if !matches!(op, Op::Add(_) | Op::Mul(_)) {
+        return None;
+    }
+    let [a, b] = [cx.operands[0], cx.operands[1]];
+    let rank = |id| (constant_value(cx.graph, id).is_some(), id);
+    (rank(a) > rank(b)).then(|| cx.add(op, &[b, a]))
+}
+
+// x + (-y) => x - y; (-y) + x => x - y
+fn neg_into_add(cx: &mut OpCx<'_>) -> Option<NodeId> {
+    matches!(cx.graph.op(cx.node), Op::Add(_)).then_some(())?;
+    let [a, b] = [cx.operands[0], cx.operands[1]];
+    if let Some(y) = negated(cx, b) {
+        return Some(cx.minus(a, y));
+    }
+    let y = negated(cx, a)?;
+    Some(cx.minus(b, y))
+}
+
+// x - (-y) => x + y
+fn neg_into_sub(cx: &mut OpCx<'_>) -> Option<NodeId> {
+    matches!(cx.graph.op(cx.node), Op::Sub(_)).then_some(())?;
+    let [a, b] = [cx.operands[0], cx.operands[1]];
+    let y = negated(cx, b)?;
+    Some(cx.plus(a, y))
+}
+
+// -(x - y) => y - x
+fn neg_of_sub(cx: &mut OpCx<'_>) -> Option<NodeId> {
+    let difference = negated(cx, cx.node)?;
+    matches!(cx.graph.op(difference), Op::Sub(_)).then_some(())?;
+    let operands = cx.graph.operands(difference);
+    Some(cx.minus(operands[1], operands[0]))
+}
+
+// x * -1 => -x
+fn mul_by_minus_one(cx: &mut OpCx<'_>) -> Option<NodeId> {
+    matches!(cx.graph.op(cx.node), Op::Mul(_)).then_some(())?;
+    let [x, factor] = [cx.operands[0], cx.operands[1]];
+    let applies = is_constant(cx.graph, factor, -1.0) && cx.ty(x) == cx.ty(cx.node);
+    applies.then(|| cx.negative(x))
+}
+
+// reshape(x) => x and broadcast(x) => x of the same shape; transpose(x) => x in the same order
+fn identity_shape(cx: &mut OpCx<'_>) -> Option<NodeId> {
+    let is_identity = match cx.graph.op(cx.node) {
+        Op::Reshape(_) | Op::Broadcast(_) => cx.ty(cx.operands[0]) == cx.ty(cx.node),
+        Op::Transpose(op) => op.perm.iter().enumerate().all(|(axis, &from)| axis == from),
+        _ => false,
+    };
+    is_identity.then(|| cx.operands[0])
+}
+
+// reshape(reshape(x)) => reshape(x)
+fn reshape_of_reshape(cx: &mut OpCx<'_>) -> Option<NodeId> {
+    let Op::Reshape(outer) = cx.graph.op(cx.node).clone() else { return None };
+    matches!(cx.graph.op(cx.operands[0]), Op::Reshape(_)).then_some(())?;
+    let x = cx.graph.operands(cx.operands[0])[0];
+    Some(cx.add(Reshape { shape: outer.shape }, &[x]))
+}
+
+// transpose(transpose(x, inner), outer) => transpose(x, inner[outer])
+fn transpose_of_transpose(cx: &mut OpCx<'_>) -> Option<NodeId> {
+    let Op::Transpose(outer) = cx.graph.op(cx.node).clone() else { return None };
+    let Op::Transpose(inner) = cx.graph.op(cx.operands[0]).clone() else { return None };
+    let x = cx.graph.operands(cx.operands[0])[0];
+    let perm = outer.perm.iter().map(|&axis| inner.perm[axis]).collect();
+    Some(cx.add(Transpose { perm }, &[x]))
+}
+
+// broadcast(broadcast(x)) => broadcast(x)
+fn broadcast_of_broadcast(cx: &mut OpCx<'_>) -> Option<NodeId> {
+    let Op::Broadcast(outer) = cx.graph.op(cx.node).clone() else { return None };
+    matches!(cx.graph.op(cx.operands[0]), Op::Broadcast(_)).then_some(())?;
+    let x = cx.graph.operands(cx.operands[0])[0];
+    Some(cx.add(Broadcast { shape: outer.shape }, &[x]))
+}
+
+// x + broadcast(y) => x + y if x has the result's shape; likewise the other elementwise ops
+fn implicit_broadcast(cx: &mut OpCx<'_>) -> Option<NodeId> {
+    let op = cx.graph.op(cx.node).clone();
+    if !matches!(op, Op::Add(_) | Op::Sub(_) | Op::Mul(_) | Op::Div(_) | Op::ReluGrad(_)) {
+        return None;
+    }
+    for (slot, &operand) in cx.operands.iter().enumerate() {
+        if !matches!(cx.graph.op(operand), Op::Broadcast(_)) {
+            continue;
+        }
+        let mut operands = cx.operands.clone();
+        operands[slot] = cx.graph.operands(operand)[0];
+        let types: Vec<_> = operands.iter().map(|&id| cx.graph.ty(id)).collect();
+        if op.infer(&types).is_ok_and(|ty| ty == *cx.graph.ty(cx.node)) {
+            return Some(cx.add(op, &operands));
+        }
+    }
+    None
+}
+
+/// `x` if `id` is `neg(x)`.
+fn negated(cx: &OpCx<'_>, id: NodeId) -> Option<NodeId> {
+    matches!(cx.graph.op(id), Op::Neg(_)).then(|| cx.graph.operands(id)[0])
+}

@@ -1,0 +1,123 @@
+//! `fold_constants`: ops on constants are constants.
+//!
+//! Input: any graph; sums over the batch and `batch_size` fold once the batch size is known.
+//! Output: elementwise ops, shape ops, reductions and `batch_size` whose operands are all constants
+//! (every element the same, the only constants there are) become one constant. Products of a value
+//! with two constants become one product.
+//! Must hold: folding is in `f64`, which is the meaning of the graph; the constant is rounded to
+//! `f32` once, when it is used, so `f32` engines may see a result that is better by a rounding.
+//! Every engine runs after the pass and sees the same. A result that is not finite stays unfolded.
+//!
+//! ```text
+//! %1 = constant {value=2}; %2 = constant {value=3}
+//! %3 = mul(%1, %2)                                  =>   %4 = constant {value=6}
+//! ```
+
+use crate::report::Report;
+use crate::rewrite::{Rule, apply_rules, constant_value, is_read_only_by};
+use graphc_ir::graph::{Graph, NodeId, OpCx};
+use graphc_ir::ops::{Constant, Op};
+use graphc_ir::tensor::Tensor;
+use graphc_ir::types::Dim;
+
+/// See the module.
+pub fn run(graph: &mut Graph) -> Report {
+    apply_rules(graph, RULES)
+}
+
+const RULES: &[Rule] = &[
+    Rule { name: "elementwise", apply: elementwise },
+    Rule { name: "reduction", apply: reduction },
+    Rule { name: "batch_size", apply: batch_size },
+    Rule { name: "divisor_to_factor", apply: divisor_to_factor },
+    Rule { name: "factors", apply: factors },
+];
+
+// f(constant, constant) => constant, element by element; a moved or repeated constant is itself
+fn elementwise(cx: &mut OpCx<'_>) -> Option<NodeId> {
+    let op = cx.graph.op(cx.node).clone();
+    let scalar = |id: &NodeId| constant_value(cx.graph, *id).map(Tensor::<f64>::scalar);
+    let operands: Vec<Tensor<f64>> = cx.operands.iter().map(scalar).collect::<Option<_>>()?;
+    let value = match op {
+        Op::Reshape(_) | Op::Broadcast(_) | Op::Transpose(_) => operands[0].data[0],
+        Op::Add(_)
+        | Op::Sub(_)
+        | Op::Mul(_)
+        | Op::Div(_)
+        | Op::Neg(_)
+        | Op::Relu(_)
+        | Op::ReluGrad(_)
+        | Op::Exp(_)
+        | Op::Log(_)
+        | Op::Sqrt(_)
+        | Op::Sigmoid(_)
+        | Op::Tanh(_) => {
+            let references: Vec<&Tensor<f64>> = operands.iter().collect();
+            op.eval(&references, &[]).data[0]
+        }
+        _ => return None,
+    };
+    constant(cx, value)
+}
+
+// reduce_sum(c) => c * count; reduce_mean(c) => c; reduce_max(c) => c; reduce_variance(c) => 0
+fn reduction(cx: &mut OpCx<'_>) -> Option<NodeId> {
+    let value = constant_value(cx.graph, *cx.operands.first()?)?;
+    let result = match cx.graph.op(cx.node) {
+        Op::ReduceSum(op) => {
+            let dims = &cx.graph.ty(cx.operands[0]).shape.0;
+            let sizes = op.axes.iter().map(|&axis| match dims[axis] {
+                Dim::Batch => cx.graph.batch,
+                Dim::Fixed(size) => Some(size),
+            });
+            value * sizes.product::<Option<usize>>()? as f64
+        }
+        Op::ReduceMean(_) | Op::ReduceMax(_) => value,
+        Op::ReduceVariance(_) => 0.0,
+        _ => return None,
+    };
+    constant(cx, result)
+}
+
+// batch_size => N
+fn batch_size(cx: &mut OpCx<'_>) -> Option<NodeId> {
+    matches!(cx.graph.op(cx.node), Op::BatchSize(_)).then_some(())?;
+    let batch = cx.graph.batch?;
+    constant(cx, batch as f64)
+}
+
+// x / c => x * (1 / c) if c is a power of two, because then it is the same number
+fn divisor_to_factor(cx: &mut OpCx<'_>) -> Option<NodeId> {
+    matches!(cx.graph.op(cx.node), Op::Div(_)).then_some(())?;
+    let [x, divisor] = [cx.operands[0], cx.operands[1]];
+    let value = constant_value(cx.graph, divisor)?;
+    // Within the exponents whose reciprocal is a normal f32.
+    let is_power_of_two = value.log2().fract() == 0.0 && (-126.0..=126.0).contains(&value.log2());
+    is_power_of_two.then_some(())?;
+    let shape = cx.ty(divisor).shape;
+    let factor = cx.add(Constant { value: 1.0 / value, shape }, &[]);
+    Some(cx.times(x, factor))
+}
+
+// (x * a) * b => x * (a * b) if nothing else reads x * a
+fn factors(cx: &mut OpCx<'_>) -> Option<NodeId> {
+    matches!(cx.graph.op(cx.node), Op::Mul(_)).then_some(())?;
+    let [inner, outer_factor] = [cx.operands[0], cx.operands[1]];
+    let b = constant_value(cx.graph, outer_factor)?;
+    let is_product = matches!(cx.graph.op(inner), Op::Mul(_)) && is_read_only_by(cx.graph, inner, cx.node);
+    is_product.then_some(())?;
+    let operands = cx.graph.operands(inner);
+    let a = constant_value(cx.graph, operands[1])?;
+    // No product may leave the range of f32 that its factors stay in.
+    let is_safe = |x: f64| (1e-30..=1e30).contains(&x.abs());
+    let is_same_shape = cx.ty(cx.node) == cx.ty(inner) && cx.ty(inner) == cx.ty(operands[0]);
+    (is_safe(a) && is_safe(b) && is_safe(a * b) && is_same_shape).then_some(())?;
+    let factor = cx.constant(a * b);
+    Some(cx.times(operands[0], factor))
+}
+
+/// A constant of the node's type, if it can be written down.
+fn constant(cx: &mut OpCx<'_>, value: f64) -> Option<NodeId> {
+    let shape = cx.ty(cx.node).shape;
+    value.is_finite().then(|| cx.add(Constant { value, shape }, &[]))
+}

@@ -1,0 +1,168 @@
+//! `simplify`: algebraic rules, each with its identity.
+//!
+//! Input: any graph, at any stage: the losses are recognised before composites are expanded,
+//! statistics of shifted values after that and before autodiff. Output: the graph with every rule
+//! applied wherever it fits.
+//! Must hold: values stay the same up to rounding and signs of zero. `0 * x => 0` fires only where
+//! `x` cannot be infinite or NaN, because a gradient that vanishes must not hide a forward value
+//! that blew up.
+//!
+//! The rules about shifts in front of batch statistics stand in `shift.rs`.
+//!
+//! ```text
+//! %3 = log(%2) of %2 = softmax(%1)              =>   %3 = log_softmax(%1)
+//! %4 = categorical_crossentropy(%2, %y)         =>   %4 = softmax_crossentropy(%1, %y)
+//! %5 = reduce_variance(add(%x, %b)) {axes=[0]}  =>   %5 = reduce_variance(%x) {axes=[0]}
+//! ```
+
+use crate::report::Report;
+use crate::rewrite::{Rule, apply_rules, is_constant};
+use crate::shift::{self, is_constant_along, reduced_shape};
+use graphc_ir::graph::{Graph, NodeId, OpCx};
+use graphc_ir::ops::{LogSoftmax, Op, SoftmaxCrossentropy};
+use graphc_ir::types::Dim;
+
+/// See the module.
+pub fn run(graph: &mut Graph) -> Report {
+    apply_rules(graph, RULES)
+}
+
+const RULES: &[Rule] = &[
+    Rule { name: "log_of_softmax", apply: log_of_softmax },
+    Rule { name: "crossentropy_of_softmax", apply: crossentropy_of_softmax },
+    Rule { name: "mean_of_shifted", apply: shift::mean_of_shifted },
+    Rule { name: "variance_of_shifted", apply: shift::variance_of_shifted },
+    Rule { name: "normalize_of_shifted", apply: shift::normalize_of_shifted },
+    Rule { name: "shift_through_conv", apply: shift::shift_through_conv },
+    Rule { name: "add_zero", apply: add_zero },
+    Rule { name: "sub_zero", apply: sub_zero },
+    Rule { name: "zero_sub", apply: zero_sub },
+    Rule { name: "mul_one", apply: mul_one },
+    Rule { name: "mul_zero", apply: mul_zero },
+    Rule { name: "div_one", apply: div_one },
+    Rule { name: "neg_of_neg", apply: neg_of_neg },
+    Rule { name: "relu_of_relu", apply: relu_of_relu },
+    Rule { name: "sum_of_broadcast", apply: sum_of_broadcast },
+    Rule { name: "mean_of_broadcast", apply: mean_of_broadcast },
+];
+
+// log(softmax(x)) => log_softmax(x)
+fn log_of_softmax(cx: &mut OpCx<'_>) -> Option<NodeId> {
+    matches!(cx.graph.op(cx.node), Op::Log(_)).then_some(())?;
+    matches!(cx.graph.op(cx.operands[0]), Op::Softmax(_)).then_some(())?;
+    let x = cx.graph.operands(cx.operands[0])[0];
+    Some(cx.add(LogSoftmax {}, &[x]))
+}
+
+// categorical_crossentropy(softmax(x), y) => softmax_crossentropy(x, y)
+fn crossentropy_of_softmax(cx: &mut OpCx<'_>) -> Option<NodeId> {
+    matches!(cx.graph.op(cx.node), Op::CategoricalCrossentropy(_)).then_some(())?;
+    let [prediction, target] = [cx.operands[0], cx.operands[1]];
+    matches!(cx.graph.op(prediction), Op::Softmax(_)).then_some(())?;
+    let x = cx.graph.operands(prediction)[0];
+    Some(cx.add(SoftmaxCrossentropy {}, &[x, target]))
+}
+
+// x + 0 => x
+fn add_zero(cx: &mut OpCx<'_>) -> Option<NodeId> {
+    matches!(cx.graph.op(cx.node), Op::Add(_)).then_some(())?;
+    let [a, b] = [cx.operands[0], cx.operands[1]];
+    match (is_constant(cx.graph, a, 0.0), is_constant(cx.graph, b, 0.0)) {
+        (_, true) => Some(as_result(cx, a)),
+        (true, _) => Some(as_result(cx, b)),
+        _ => None,
+    }
+}
+
+// x - 0 => x
+fn sub_zero(cx: &mut OpCx<'_>) -> Option<NodeId> {
+    let applies = matches!(cx.graph.op(cx.node), Op::Sub(_)) && is_constant(cx.graph, cx.operands[1], 0.0);
+    applies.then(|| as_result(cx, cx.operands[0]))
+}
+
+// 0 - x => -x
+fn zero_sub(cx: &mut OpCx<'_>) -> Option<NodeId> {
+    let applies = matches!(cx.graph.op(cx.node), Op::Sub(_)) && is_constant(cx.graph, cx.operands[0], 0.0);
+    applies.then(|| {
+        let x = as_result(cx, cx.operands[1]);
+        cx.negative(x)
+    })
+}
+
+// x * 1 => x
+fn mul_one(cx: &mut OpCx<'_>) -> Option<NodeId> {
+    matches!(cx.graph.op(cx.node), Op::Mul(_)).then_some(())?;
+    let [a, b] = [cx.operands[0], cx.operands[1]];
+    match (is_constant(cx.graph, a, 1.0), is_constant(cx.graph, b, 1.0)) {
+        (_, true) => Some(as_result(cx, a)),
+        (true, _) => Some(as_result(cx, b)),
+        _ => None,
+    }
+}
+
+// x * 0 => 0 if x is finite whatever its operands are: a comparison, a one-hot, a mask, a count
+fn mul_zero(cx: &mut OpCx<'_>) -> Option<NodeId> {
+    matches!(cx.graph.op(cx.node), Op::Mul(_)).then_some(())?;
+    let [a, b] = [cx.operands[0], cx.operands[1]];
+    let is_finite = |id: NodeId| match cx.graph.op(id) {
+        Op::Equal(_) | Op::OneHot(_) | Op::DropoutMask(_) | Op::BatchSize(_) => true,
+        Op::Constant(constant) => constant.value.is_finite(),
+        _ => false,
+    };
+    let zero = [(a, b), (b, a)].into_iter().find(|&(x, zero)| is_constant(cx.graph, zero, 0.0) && is_finite(x))?.1;
+    Some(as_result(cx, zero))
+}
+
+// x / 1 => x
+fn div_one(cx: &mut OpCx<'_>) -> Option<NodeId> {
+    let applies = matches!(cx.graph.op(cx.node), Op::Div(_)) && is_constant(cx.graph, cx.operands[1], 1.0);
+    applies.then(|| as_result(cx, cx.operands[0]))
+}
+
+// -(-x) => x
+fn neg_of_neg(cx: &mut OpCx<'_>) -> Option<NodeId> {
+    let is_neg = |id| matches!(cx.graph.op(id), Op::Neg(_));
+    (is_neg(cx.node) && is_neg(cx.operands[0])).then(|| cx.graph.operands(cx.operands[0])[0])
+}
+
+// relu(relu(x)) => relu(x)
+fn relu_of_relu(cx: &mut OpCx<'_>) -> Option<NodeId> {
+    let is_relu = |id| matches!(cx.graph.op(id), Op::Relu(_));
+    (is_relu(cx.node) && is_relu(cx.operands[0])).then(|| cx.operands[0])
+}
+
+// sum(broadcast(x)) over repeated axes => x * count
+fn sum_of_broadcast(cx: &mut OpCx<'_>) -> Option<NodeId> {
+    let Op::ReduceSum(op) = cx.graph.op(cx.node).clone() else { return None };
+    let x = repeated(cx, &op.axes, op.keep_dims)?;
+    let dims = cx.ty(cx.operands[0]).shape.0;
+    let sizes = op.axes.iter().map(|&axis| match dims[axis] {
+        Dim::Batch => cx.graph.batch,
+        Dim::Fixed(size) => Some(size),
+    });
+    let count: usize = sizes.product::<Option<usize>>()?;
+    let x = as_result(cx, x);
+    Some(cx.scaled(x, count as f64))
+}
+
+// mean(broadcast(x)) over repeated axes => x
+fn mean_of_broadcast(cx: &mut OpCx<'_>) -> Option<NodeId> {
+    let Op::ReduceMean(op) = cx.graph.op(cx.node).clone() else { return None };
+    let x = repeated(cx, &op.axes, op.keep_dims)?;
+    Some(as_result(cx, x))
+}
+
+/// `x` reduced over axes along which the operand, `broadcast(x)`, only repeats it.
+fn repeated(cx: &mut OpCx<'_>, axes: &[usize], keep_dims: bool) -> Option<NodeId> {
+    matches!(cx.graph.op(cx.operands[0]), Op::Broadcast(_)).then_some(())?;
+    let x = cx.graph.operands(cx.operands[0])[0];
+    let (shape, rank) = (cx.ty(x).shape, cx.ty(cx.operands[0]).rank());
+    is_constant_along(&shape, rank, axes).then_some(())?;
+    Some(cx.reshaped(x, &reduced_shape(&shape, rank, axes, keep_dims)))
+}
+
+/// `x` with the type of the node it replaces; an identity may have broadcast it.
+fn as_result(cx: &mut OpCx<'_>, x: NodeId) -> NodeId {
+    let shape = cx.ty(cx.node).shape;
+    cx.broadcast_to(x, &shape)
+}
