@@ -1,7 +1,8 @@
 //! The graph IR: nodes are tensor operations with one result, edges are operands.
 //!
-//! Reading order: [`origin`], this file, [`rewrite`], [`print`], [`parse`], [`verify`].
+//! Reading order: [`origin`], this file, [`builder`], [`rewrite`], [`print`], [`parse`], [`verify`].
 
+pub mod builder;
 mod graph;
 pub mod origin;
 pub mod parse;

@@ -1,0 +1,316 @@
+//! [`Experiment`]: everything a graph file says.
+
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::fields::{DATA, FILE, Field, LOSSES, OPTIMIZERS, Section, TRAIN};
+use crate::json::{Json, JsonValue, Spanned};
+use crate::network::{Network, does_not_fit};
+use crate::read::{Record, read, read_one_of, wrong_kind};
+use graphc_ir::graph::builder::{GraphBuilder, Loss};
+use graphc_ir::{Graph, NodeId, Optimizer};
+use std::path::{Path, PathBuf};
+
+/// A network, how it is trained and on what.
+#[derive(Clone, Debug)]
+pub struct Experiment {
+    /// Name of the network.
+    pub name: String,
+    /// Forward pass, loss, metrics, and which optimizer.
+    pub graph: Graph,
+    /// How the training runs.
+    pub train: TrainConfig,
+    /// Where the data is.
+    pub data: Option<DataConfig>,
+    /// The output that the loss compares with the target.
+    pub prediction: String,
+    /// The input that it is compared with.
+    pub target: String,
+    /// The graph file.
+    pub path: PathBuf,
+}
+
+/// How the training runs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrainConfig {
+    /// Passes over the training data.
+    pub epochs: usize,
+    /// Samples per step.
+    pub batch_size: usize,
+    /// Share of the training data, from its end, kept for validation.
+    pub validation_split: f64,
+    /// Whether every epoch takes the samples in another order.
+    pub shuffle: bool,
+    /// Seed of the initial weights and of the shuffling.
+    pub seed: u64,
+}
+
+/// Format of data files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DataFormat {
+    /// The format of MNIST, possibly compressed with gzip.
+    Idx,
+}
+
+/// A file of each input, in the order of the graph file's `inputs`.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct DataFiles(pub Vec<(String, PathBuf)>);
+
+impl DataFiles {
+    /// The file of an input.
+    pub fn get(&self, input: &str) -> Option<&Path> {
+        self.0.iter().find(|(name, _)| name == input).map(|(_, path)| path.as_path())
+    }
+}
+
+/// Where the data is. Paths are relative to the current directory, not to the graph file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DataConfig {
+    /// Format of every file.
+    pub format: DataFormat,
+    /// Factor on the values of `f32` inputs.
+    pub scale: f64,
+    /// Training data.
+    pub train: DataFiles,
+    /// Test data.
+    pub test: Option<DataFiles>,
+}
+
+/// Whether a missing data file is a mistake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CheckData {
+    /// It is.
+    Yes,
+    /// Data files are not looked at.
+    No,
+}
+
+/// Reads the whole file; what is wrong goes to `diagnostics`, and there is a result only if
+/// nothing is.
+pub(crate) fn read_experiment(
+    json: &Json,
+    path: &Path,
+    check_data: CheckData,
+    diagnostics: &mut Diagnostics,
+) -> Option<Experiment> {
+    let file = read("the graph file", &[FILE.fields], json, diagnostics)?;
+    let train = read_train(&file, diagnostics);
+    let name = file.text("name").unwrap_or_default();
+    let mut builder = GraphBuilder::new(&name);
+    builder.set_largest_batch(train.as_ref().map_or(1, |train| train.batch_size));
+    let (inputs, nodes) = (file.members("inputs").unwrap_or(&[]), file.items("nodes").unwrap_or(&[]));
+    for (field, empty) in [("inputs", inputs.is_empty()), ("nodes", nodes.is_empty())] {
+        if let Some(json) = file.json(field).filter(|_| empty) {
+            let message = format!("`{field}` is empty");
+            diagnostics.push(Diagnostic::new(message, json.span.clone(), "expected at least one"));
+        }
+    }
+    let network = Network::read(inputs, nodes, &mut builder, diagnostics);
+    let loss = read_loss(&file, &network, &mut builder, diagnostics);
+    if let Some((Some(prediction), Some(target))) = loss.as_ref().map(|loss| (loss.prediction.1, loss.target.1)) {
+        read_metrics(&file, loss.as_ref(), [prediction, target], &mut builder, diagnostics);
+    }
+    for node in network.unread_nodes() {
+        builder.output(node);
+    }
+    if let Some(optimizer) = read_optimizer(&file, diagnostics) {
+        builder.optimizer(optimizer);
+    }
+    let data = read_data(&file, &network, path, check_data, diagnostics);
+    let (train, loss) = (train?, loss?);
+    let (prediction, target) = (loss.prediction.0, loss.target.0);
+    diagnostics.is_empty().then(|| Experiment {
+        name,
+        graph: builder.finish(),
+        train,
+        data,
+        prediction,
+        target,
+        path: path.to_path_buf(),
+    })
+}
+
+/// The object in a field, or an empty one if it is not there.
+fn section_json(file: &Record<'_>, field: &str, empty: &str) -> Json {
+    let text = Spanned { value: JsonValue::Object(Vec::new()), span: file.span.clone() };
+    match (file.json(field), empty) {
+        (Some(json), _) => json.clone(),
+        (None, "") => text,
+        (None, op) => {
+            let string = |text: &str| Spanned { value: text.to_string(), span: file.span.clone() };
+            let value = Spanned { value: JsonValue::String(op.to_string()), span: file.span.clone() };
+            let members = vec![crate::json::Member { key: string("op"), value }];
+            Spanned { value: JsonValue::Object(members), span: file.span.clone() }
+        }
+    }
+}
+
+fn read_train(file: &Record<'_>, diagnostics: &mut Diagnostics) -> Option<TrainConfig> {
+    let json = section_json(file, "train", "");
+    let train = read("`train`", &[TRAIN.fields], &json, diagnostics)?;
+    Some(TrainConfig {
+        epochs: train.size("epochs")?,
+        batch_size: train.size("batch_size")?,
+        validation_split: train.number("validation_split")?,
+        shuffle: train.bool("shuffle")?,
+        seed: u64::try_from(train.int("seed")?).ok()?,
+    })
+}
+
+/// Name and node of what the loss compares; the node is `None` if it is wrong.
+struct LossNodes {
+    prediction: (String, Option<NodeId>),
+    target: (String, Option<NodeId>),
+    spans: [std::ops::Range<usize>; 2],
+}
+
+fn read_loss(
+    file: &Record<'_>,
+    network: &Network<'_>,
+    builder: &mut GraphBuilder,
+    diagnostics: &mut Diagnostics,
+) -> Option<LossNodes> {
+    let json = file.json("loss")?;
+    let (op, record) = read_one_of("loss", &LOSSES, json, diagnostics)?;
+    let mut named = |field: &str| {
+        let name = record.names(field)?.into_iter().next()?;
+        let target = network.find(&name, diagnostics)?;
+        Some((name, target))
+    };
+    let (prediction, target) = (named("prediction"), named("target"));
+    let ((prediction_name, prediction), (target_name, target)) = (prediction?, target?);
+    if prediction.is_input {
+        let message = "the loss must compare a node, but its prediction is an input";
+        diagnostics.push(Diagnostic::new(message, prediction_name.span, "expected the name of a node"));
+        return None;
+    }
+    if !target.is_input {
+        let message = "the loss must compare with an input, but its target is a node";
+        diagnostics.push(Diagnostic::new(message, target_name.span, "expected the name of an input"));
+        return None;
+    }
+    if let (Some(p), Some(t)) = (prediction.node, target.node) {
+        let loss = Loss::ALL.into_iter().find(|loss| loss.name() == op.name)?;
+        builder.set_line(diagnostics.line_column(json.span.start).0 as u32);
+        if let Err(error) = builder.loss(loss, p, t) {
+            let operands = [(prediction.span.clone(), p), (target.span.clone(), t)];
+            diagnostics.push(does_not_fit(&error, record.span_of("op"), &operands, builder));
+            return None;
+        }
+    }
+    Some(LossNodes {
+        prediction: (prediction_name.value, prediction.node),
+        target: (target_name.value, target.node),
+        spans: [prediction.span, target.span],
+    })
+}
+
+/// `accuracy` is the only metric so far.
+fn read_metrics(
+    file: &Record<'_>,
+    loss: Option<&LossNodes>,
+    [prediction, target]: [NodeId; 2],
+    builder: &mut GraphBuilder,
+    diagnostics: &mut Diagnostics,
+) {
+    let (Some(metrics), Some(loss)) = (file.names("metrics"), loss) else { return };
+    for (position, metric) in metrics.iter().enumerate() {
+        if let Some(first) = metrics[..position].iter().find(|first| first.value == metric.value) {
+            let message = format!("the metric `{}` is listed twice", metric.value);
+            diagnostics.push(
+                Diagnostic::new(message, metric.span.clone(), "again here").note(first.span.clone(), "first here"),
+            );
+            continue;
+        }
+        builder.set_line(diagnostics.line_column(metric.span.start).0 as u32);
+        if let Err(error) = builder.accuracy(prediction, target) {
+            let [at_prediction, at_target] = loss.spans.clone();
+            let operands = [(at_prediction, prediction), (at_target, target)];
+            diagnostics.push(does_not_fit(&error, metric.span.clone(), &operands, builder));
+        }
+    }
+}
+
+fn read_optimizer(file: &Record<'_>, diagnostics: &mut Diagnostics) -> Option<Optimizer> {
+    let json = section_json(file, "optimizer", "adam");
+    let (op, record) = read_one_of("optimizer", &OPTIMIZERS, &json, diagnostics)?;
+    let learning_rate = record.number("learning_rate")?;
+    if op.name == "sgd" {
+        let (momentum, nesterov) = (record.number("momentum")?, record.bool("nesterov")?);
+        return Some(Optimizer::Sgd { learning_rate, momentum, nesterov });
+    }
+    let has = |field: &str| op.fields.iter().any(|f: &Field| f.name == field);
+    Some(Optimizer::Adam {
+        learning_rate,
+        beta1: record.number("beta1")?,
+        beta2: record.number("beta2")?,
+        epsilon: record.number("epsilon")?,
+        weight_decay: if has("weight_decay") { record.number("weight_decay")? } else { 0.0 },
+    })
+}
+
+fn read_data(
+    file: &Record<'_>,
+    network: &Network<'_>,
+    path: &Path,
+    check: CheckData,
+    diagnostics: &mut Diagnostics,
+) -> Option<DataConfig> {
+    let json = file.json("data")?;
+    let data = read("`data`", &[section_fields(&DATA)], json, diagnostics)?;
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let inputs = network.input_names();
+    let mut files = |field: &str| {
+        let json = data.json(field)?;
+        read_files(field, json, &inputs, folder, check, diagnostics)
+    };
+    let (train, test) = (files("train"), files("test"));
+    match data.text("format")?.as_str() {
+        "idx" => Some(DataConfig { format: DataFormat::Idx, scale: data.number("scale")?, train: train?, test }),
+        _ => None,
+    }
+}
+
+fn section_fields(section: &'static Section) -> &'static [Field] {
+    section.fields
+}
+
+/// A file for every input and for nothing else.
+fn read_files(
+    field: &str,
+    json: &Json,
+    inputs: &[String],
+    folder: &Path,
+    check: CheckData,
+    diagnostics: &mut Diagnostics,
+) -> Option<DataFiles> {
+    let JsonValue::Object(members) = &json.value else { return None };
+    for member in members {
+        let name = &member.key.value;
+        if !inputs.contains(name) {
+            let message = format!("`{field}` has a file for `{name}`, which is no input");
+            let known = inputs.iter().map(String::as_str);
+            let label = format!("expected one of {}", crate::read::list(known.clone()));
+            diagnostics.push(Diagnostic::new(message, member.key.span.clone(), label).did_you_mean(name, known));
+        }
+    }
+    let mut files = Vec::new();
+    for input in inputs {
+        let Some(member) = members.iter().find(|member| member.key.value == *input) else {
+            let open = json.span.start..json.span.start + 1;
+            let label = format!("expected `{input}` and a file name");
+            diagnostics.push(Diagnostic::new(format!("`{field}` lacks a file for the input `{input}`"), open, label));
+            continue;
+        };
+        let JsonValue::String(name) = &member.value.value else {
+            wrong_kind(&format!("the file of `{input}`"), "a string", &member.value, diagnostics);
+            continue;
+        };
+        let path = folder.join(name);
+        if check == CheckData::Yes && !path.is_file() {
+            let message = format!("the data file for `{input}` does not exist");
+            let label = format!("tried {}", path.display());
+            diagnostics.push(Diagnostic::new(message, member.value.span.clone(), label));
+        }
+        files.push((input.clone(), path));
+    }
+    Some(DataFiles(files))
+}

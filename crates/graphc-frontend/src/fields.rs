@@ -1,0 +1,249 @@
+//! Field tables: what an object of the graph file may contain.
+//!
+//! One table per section and op says name, kind, default and meaning of every field. Reading
+//! ([`crate::read`]), the JSON Schema ([`crate::schema`]) and the reference in
+//! `docs/graph-file.md` ([`crate::reference`]) all follow from it.
+
+/// What a field accepts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Kind {
+    /// Any string.
+    Text,
+    /// A name: letters, digits and `_`, not starting with a digit.
+    Name,
+    /// The name of an input or node.
+    Reference,
+    /// One such name or a list of them.
+    References,
+    /// An integer in a range.
+    Int { min: i64, max: i64 },
+    /// A number in a range.
+    Number(Range),
+    /// `true` or `false`.
+    Bool,
+    /// A size of at least 1, or a list of two: height and width.
+    Pair,
+    /// `"valid"`, `"same"`, a number of zeros, or a list of four: top, bottom, left, right.
+    Padding,
+    /// A list of sizes, in which `"N"` may stand first.
+    Shape,
+    /// A list of dimension numbers.
+    Axes,
+    /// One of these strings.
+    Choice(&'static [&'static str]),
+    /// A list of these strings.
+    Choices(&'static [&'static str]),
+    /// An object with these fields.
+    Object(&'static Section),
+    /// An object whose `op` chooses one of several tables.
+    OneOf(&'static [Section]),
+    /// An object from names to objects with these fields.
+    Map(&'static Section),
+    /// An object from input names to file names.
+    Files,
+    /// The list of nodes.
+    Nodes,
+}
+
+/// Range of a number.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Range {
+    Any,
+    Positive,
+    NotNegative,
+    /// 0 included, 1 excluded.
+    Fraction,
+}
+
+impl Range {
+    pub(crate) fn contains(self, value: f64) -> bool {
+        match self {
+            Range::Any => true,
+            Range::Positive => value > 0.0,
+            Range::NotNegative => value >= 0.0,
+            Range::Fraction => (0.0..1.0).contains(&value),
+        }
+    }
+}
+
+/// What holds if a field is not there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Default {
+    /// It must be there.
+    Required,
+    /// This JSON value.
+    Json(&'static str),
+    /// Something that is not a fixed value, in words.
+    Absent(&'static str),
+}
+
+/// One field.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Field {
+    pub(crate) name: &'static str,
+    pub(crate) kind: Kind,
+    pub(crate) default: Default,
+    pub(crate) doc: &'static str,
+}
+
+impl Field {
+    pub(crate) const fn required(name: &'static str, kind: Kind, doc: &'static str) -> Field {
+        Field { name, kind, default: Default::Required, doc }
+    }
+
+    /// A field with a default, given as JSON.
+    pub(crate) const fn or(name: &'static str, kind: Kind, json: &'static str, doc: &'static str) -> Field {
+        Field { name, kind, default: Default::Json(json), doc }
+    }
+
+    /// A field that may be left out; `otherwise` says what holds then.
+    pub(crate) const fn optional(name: &'static str, kind: Kind, otherwise: &'static str, doc: &'static str) -> Field {
+        Field { name, kind, default: Default::Absent(otherwise), doc }
+    }
+}
+
+/// The fields of one kind of object.
+#[derive(Debug)]
+pub(crate) struct Section {
+    /// Name in messages and in the reference; for an op its mnemonic.
+    pub(crate) name: &'static str,
+    pub(crate) doc: &'static str,
+    pub(crate) fields: &'static [Field],
+}
+
+/// An integer that is a size.
+pub(crate) const SIZE: Kind = Kind::Int { min: 1, max: i32::MAX as i64 };
+
+const SEED: Kind = Kind::Int { min: 0, max: i64::MAX };
+
+/// The whole file.
+pub(crate) static FILE: Section = Section {
+    name: "graph file",
+    doc: "One file says the whole experiment. File names in it are relative to the file.",
+    fields: &[
+        Field::optional("$schema", Kind::Text, "none", "Where editors find the JSON Schema; not read by graphc."),
+        Field::required("graphc", Kind::Int { min: 1, max: 1 }, "Version of the format."),
+        Field::or("name", Kind::Text, "\"network\"", "Name of the network."),
+        Field::required("inputs", Kind::Map(&INPUT), "The tensors given at every step, by name."),
+        Field::required("nodes", Kind::Nodes, "The layers and operations."),
+        Field::required("loss", Kind::OneOf(&LOSSES), "What is minimised; the output `loss`."),
+        Field::or("metrics", Kind::Choices(&["accuracy"]), "[]", "What else is reported."),
+        Field::or("optimizer", Kind::OneOf(&OPTIMIZERS), "{ \"op\": \"adam\" }", "How parameters are updated."),
+        Field::or("train", Kind::Object(&TRAIN), "{}", "How the training runs."),
+        Field::optional("data", Kind::Object(&DATA), "there is nothing to train on", "Where the data is."),
+    ],
+};
+
+/// One entry of `inputs`.
+pub(crate) static INPUT: Section = Section {
+    name: "input",
+    doc: "A tensor given at every step. The first dimension of its shape is the batch, `\"N\"`.",
+    fields: &[
+        Field::required("shape", Kind::Shape, "Its shape, `\"N\"` first."),
+        Field::or("dtype", Kind::Choice(&["f32", "i32"]), "\"f32\"", "Its element type; class numbers are `i32`."),
+    ],
+};
+
+/// The losses.
+pub(crate) static LOSSES: [Section; 2] = [
+    Section {
+        name: "categorical_crossentropy",
+        doc: "Mean over the batch of `-log(probability of the class)`; the target holds class numbers (`i32`, shape `[\"N\"]`).",
+        fields: LOSS_FIELDS,
+    },
+    Section {
+        name: "mean_squared_error",
+        doc: "Mean of the squared differences; the target has the prediction's shape.",
+        fields: LOSS_FIELDS,
+    },
+];
+
+const LOSS_FIELDS: &[Field] = &[
+    Field::required("prediction", Kind::Reference, "The node that is compared; also an output of that name."),
+    Field::required("target", Kind::Reference, "The input it is compared with."),
+];
+
+/// The optimizers.
+pub(crate) static OPTIMIZERS: [Section; 3] = [
+    Section {
+        name: "sgd",
+        doc: "Gradient descent: `v = momentum * v - learning_rate * g`, `p = p + v`.",
+        fields: &[
+            Field::or("learning_rate", Kind::Number(Range::NotNegative), "0.01", "Size of a step."),
+            Field::or("momentum", Kind::Number(Range::Fraction), "0.0", "Share of the last step that is kept."),
+            Field::or(
+                "nesterov",
+                Kind::Bool,
+                "false",
+                "Nesterov's variant: `p = p + momentum * v - learning_rate * g`.",
+            ),
+        ],
+    },
+    Section {
+        name: "adam",
+        doc: "Adam, with epsilon outside the root and the bias correction in the step size.",
+        fields: &[
+            Field::or("learning_rate", Kind::Number(Range::NotNegative), "0.001", "Size of a step."),
+            Field::or("beta1", Kind::Number(Range::Fraction), "0.9", "Decay of the first moment."),
+            Field::or("beta2", Kind::Number(Range::Fraction), "0.999", "Decay of the second moment."),
+            Field::or("epsilon", Kind::Number(Range::Positive), "1e-7", "Added to the root of the second moment."),
+        ],
+    },
+    Section {
+        name: "adamw",
+        doc: "Adam with decoupled weight decay: `p` is first multiplied by `1 - learning_rate * weight_decay`.",
+        fields: &[
+            Field::or("learning_rate", Kind::Number(Range::NotNegative), "0.001", "Size of a step."),
+            Field::or("beta1", Kind::Number(Range::Fraction), "0.9", "Decay of the first moment."),
+            Field::or("beta2", Kind::Number(Range::Fraction), "0.999", "Decay of the second moment."),
+            Field::or("epsilon", Kind::Number(Range::Positive), "1e-7", "Added to the root of the second moment."),
+            Field::or("weight_decay", Kind::Number(Range::NotNegative), "0.004", "Weight decay."),
+        ],
+    },
+];
+
+/// `train`.
+pub(crate) static TRAIN: Section = Section {
+    name: "train",
+    doc: "How the training runs.",
+    fields: &[
+        Field::or("epochs", SIZE, "10", "Passes over the training data."),
+        Field::or("batch_size", SIZE, "64", "Samples per step; what remains at the end of an epoch is a smaller step."),
+        Field::or(
+            "validation_split",
+            Kind::Number(Range::Fraction),
+            "0.0",
+            "Share of the training data, from its end, that is not trained on but measured after every epoch.",
+        ),
+        Field::or("shuffle", Kind::Bool, "true", "Whether every epoch takes the samples in another order."),
+        Field::or("seed", SEED, "1", "Seed of the initial weights and of the shuffling."),
+    ],
+};
+
+/// `data`.
+pub(crate) static DATA: Section = Section {
+    name: "data",
+    doc: "Where the data is.",
+    fields: &[
+        Field::required("format", Kind::Choice(&["idx"]), "Format of the files; they may be compressed with gzip."),
+        Field::or(
+            "scale",
+            Kind::Number(Range::Any),
+            "1.0",
+            "Factor on the values of `f32` inputs, such as 1/255 for pixels.",
+        ),
+        Field::required("train", Kind::Files, "Training data: a file for every input."),
+        Field::optional("test", Kind::Files, "no test after the training", "Test data: a file for every input."),
+    ],
+};
+
+/// What every node has besides the fields of its op.
+pub(crate) static NODE: Section = Section {
+    name: "node",
+    doc: "One layer or operation.",
+    fields: &[
+        Field::required("name", Kind::Name, "Its name; parameters are called `<name>.kernel` and so on."),
+        Field::required("op", Kind::Text, "Which layer or operation it is."),
+        Field::optional("inputs", Kind::References, "the node before it", "What it reads: one name or a list."),
+    ],
+};

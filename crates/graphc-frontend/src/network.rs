@@ -1,0 +1,402 @@
+//! From `inputs` and `nodes` to a graph: names, order, types.
+//!
+//! A node that is wrong is reported once; what reads it is left unbuilt in silence.
+
+use crate::diagnostic::{Diagnostic, Diagnostics, Span};
+use crate::fields::{INPUT, NODE};
+use crate::json::{Json, JsonValue, Member, Spanned};
+use crate::node_ops::{NODE_OPS, NodeCx, NodeOp};
+use crate::read::{Record, is_name, list, read, read_known, wrong_kind};
+use graphc_ir::graph::NodeId;
+use graphc_ir::graph::builder::{BuildError, GraphBuilder, STEP_INPUT};
+use graphc_ir::{DType, Dim};
+use std::collections::{BTreeSet, HashMap};
+
+/// Names that the training step uses itself.
+const RESERVED: &[&str] = &["loss", "accuracy", "learning_rate", STEP_INPUT];
+
+/// An input or node of the file.
+#[derive(Debug)]
+struct Entry<'a> {
+    /// `None` if it has no usable name.
+    name: Option<Spanned<String>>,
+    what: What<'a>,
+    /// Once built.
+    node: Option<NodeId>,
+}
+
+#[derive(Debug)]
+enum What<'a> {
+    Input,
+    Node {
+        /// `None` if it is wrong.
+        body: Option<(&'static NodeOp, Record<'a>)>,
+        inputs: Vec<Operand>,
+    },
+}
+
+/// What a node reads.
+#[derive(Debug)]
+struct Operand {
+    /// Position among the entries; `None` if there is no such name.
+    entry: Option<usize>,
+    /// Where it is named, or the node itself.
+    span: Span,
+}
+
+/// Inputs and nodes by name.
+#[derive(Debug)]
+pub(crate) struct Network<'a> {
+    entries: Vec<Entry<'a>>,
+    by_name: HashMap<String, usize>,
+}
+
+/// What a reference leads to.
+pub(crate) struct Target {
+    /// `None` if that node is wrong, which has been reported.
+    pub(crate) node: Option<NodeId>,
+    /// Where it is named first.
+    pub(crate) span: Span,
+    pub(crate) is_input: bool,
+}
+
+impl<'a> Network<'a> {
+    /// Reads inputs and nodes and builds what is sound of them.
+    pub(crate) fn read(
+        inputs: &'a [Member],
+        nodes: &'a [Json],
+        builder: &mut GraphBuilder,
+        diagnostics: &mut Diagnostics,
+    ) -> Network<'a> {
+        let mut network = Network { entries: Vec::new(), by_name: HashMap::new() };
+        for member in inputs {
+            network.add_input(member, builder, diagnostics);
+        }
+        for (position, json) in nodes.iter().enumerate() {
+            network.add_node(position, json, diagnostics);
+        }
+        network.resolve(nodes, inputs.len(), diagnostics);
+        let order = network.order(diagnostics);
+        for entry in order {
+            network.build(entry, inputs.len(), builder, diagnostics);
+        }
+        network
+    }
+
+    /// Names of the file's inputs, in order.
+    pub(crate) fn input_names(&self) -> Vec<String> {
+        let inputs = self.entries.iter().filter(|entry| matches!(entry.what, What::Input));
+        inputs.filter_map(|entry| entry.name.as_ref().map(|name| name.value.clone())).collect()
+    }
+
+    /// Nodes that no other node reads, in file order.
+    pub(crate) fn unread_nodes(&self) -> Vec<NodeId> {
+        let mut read = BTreeSet::new();
+        for entry in &self.entries {
+            if let What::Node { inputs, .. } = &entry.what {
+                read.extend(inputs.iter().filter_map(|operand| operand.entry));
+            }
+        }
+        let unread = self.entries.iter().enumerate().filter(|(position, _)| !read.contains(position));
+        unread
+            .filter(|(_, entry)| matches!(entry.what, What::Node { .. }))
+            .filter_map(|(_, entry)| entry.node)
+            .collect()
+    }
+
+    /// The input or node that `name` refers to; reported if there is none.
+    pub(crate) fn find(&self, name: &Spanned<String>, diagnostics: &mut Diagnostics) -> Option<Target> {
+        let entry = self.lookup(name, diagnostics)?;
+        let entry = &self.entries[entry];
+        let span = entry.name.as_ref().map_or(name.span.clone(), |name| name.span.clone());
+        Some(Target { node: entry.node, span, is_input: matches!(entry.what, What::Input) })
+    }
+
+    fn lookup(&self, name: &Spanned<String>, diagnostics: &mut Diagnostics) -> Option<usize> {
+        let found = self.by_name.get(&name.value).copied();
+        if found.is_none() {
+            let message = format!("there is no input or node called `{}`", name.value);
+            let known: Vec<&str> =
+                self.entries.iter().filter_map(|entry| entry.name.as_ref()).map(|name| name.value.as_str()).collect();
+            let label = "expected the name of an input or node";
+            diagnostics.push(Diagnostic::new(message, name.span.clone(), label).did_you_mean(&name.value, known));
+        }
+        found
+    }
+
+    /// Enters a name, unless it is not acceptable or taken.
+    fn enter(&mut self, name: Spanned<String>, what: What<'a>, diagnostics: &mut Diagnostics) -> bool {
+        let position = self.entries.len();
+        let mut ok = false;
+        if RESERVED.contains(&name.value.as_str()) {
+            let label = "expected another name; the training step uses this one";
+            diagnostics.push(Diagnostic::new(
+                format!("the name `{}` is reserved", name.value),
+                name.span.clone(),
+                label,
+            ));
+        } else if let Some(&first) = self.by_name.get(&name.value) {
+            let first = self.entries[first].name.as_ref().map_or(0..0, |name| name.span.clone());
+            let message = format!("the name `{}` is used twice", name.value);
+            diagnostics.push(
+                Diagnostic::new(message, name.span.clone(), "expected another name").note(first, "first used here"),
+            );
+            self.entries.push(Entry { name: None, what, node: None });
+            return false;
+        } else {
+            ok = true;
+        }
+        self.by_name.insert(name.value.clone(), position);
+        self.entries.push(Entry { name: Some(name), what, node: None });
+        ok
+    }
+
+    fn add_input(&mut self, member: &'a Member, builder: &mut GraphBuilder, diagnostics: &mut Diagnostics) {
+        let name = member.key.value.as_str();
+        let mut ok = is_name(name);
+        if !ok {
+            let label = "expected letters, digits and `_`, not starting with a digit";
+            diagnostics.push(Diagnostic::new(format!("`{name}` is not a name"), member.key.span.clone(), label));
+        }
+        ok &= self.enter(member.key.clone(), What::Input, diagnostics);
+        let record = read(&format!("input `{name}`"), &[INPUT.fields], &member.value, diagnostics);
+        let Some(record) = record.filter(|record| record.ok && ok) else { return };
+        let (Some(shape), Some(dtype)) = (record.shape("shape"), record.text("dtype")) else { return };
+        let span = record.span_of("shape");
+        if shape.0.first() != Some(&Dim::Batch) {
+            let message = format!("the shape of input `{name}` must begin with the batch dimension \"N\"");
+            let label = format!("expected [\"N\"{}]", shape.0.iter().map(|dim| format!(", {dim}")).collect::<String>());
+            diagnostics.push(Diagnostic::new(message, span, label));
+            return;
+        }
+        let dtype = DType::from_name(&dtype).unwrap_or(DType::F32);
+        builder.set_line(diagnostics.line_column(member.key.span.start).0 as u32);
+        match builder.input(name, dtype, shape) {
+            Ok(node) => {
+                if let Some(entry) = self.entries.last_mut() {
+                    entry.node = Some(node);
+                }
+            }
+            Err(error) => diagnostics.push(Diagnostic::new(error.to_string(), span, "this shape does not do")),
+        }
+    }
+
+    fn add_node(&mut self, position: usize, json: &'a Json, diagnostics: &mut Diagnostics) {
+        let JsonValue::Object(members) = &json.value else {
+            wrong_kind(&format!("node {}", position + 1), "an object", json, diagnostics);
+            self.entries.push(Entry { name: None, what: What::Node { body: None, inputs: Vec::new() }, node: None });
+            return;
+        };
+        let name =
+            members.iter().find(|member| member.key.value == "name").and_then(|member| match &member.value.value {
+                JsonValue::String(name) => Some(Spanned { value: name.clone(), span: member.value.span.clone() }),
+                _ => None,
+            });
+        let what = name.as_ref().map_or(format!("node {}", position + 1), |name| format!("node `{}`", name.value));
+        let body = read_body(&what, members, json, diagnostics);
+        let what = What::Node { body, inputs: Vec::new() };
+        match name {
+            Some(name) => {
+                self.enter(name, what, diagnostics);
+            }
+            None => self.entries.push(Entry { name: None, what, node: None }),
+        }
+    }
+
+    /// Finds what every node reads.
+    fn resolve(&mut self, nodes: &'a [Json], n_inputs: usize, diagnostics: &mut Diagnostics) {
+        for (position, json) in nodes.iter().enumerate() {
+            let at = n_inputs + position;
+            let What::Node { body, .. } = &self.entries[at].what else { continue };
+            let Some((op, record)) = body else { continue };
+            let span = self.entries[at].name.as_ref().map_or(json.span.clone(), |name| name.span.clone());
+            let names = record.names("inputs");
+            let operands: Option<Vec<Operand>> = match &names {
+                Some(names) => Some(
+                    names
+                        .iter()
+                        .map(|name| Operand { entry: self.lookup(name, diagnostics), span: name.span.clone() })
+                        .collect(),
+                ),
+                None if op.n_inputs == 0 => Some(Vec::new()),
+                None if position > 0 => Some(vec![Operand { entry: Some(at - 1), span: span.clone() }]),
+                None => {
+                    let known = self.input_names();
+                    let label =
+                        format!("expected `inputs`, such as {}", list(known.iter().map(String::as_str).take(1)));
+                    diagnostics.push(Diagnostic::new("the first node must say what it reads", span.clone(), label));
+                    None
+                }
+            };
+            let operands = operands.filter(|operands| {
+                let fits = operands.len() == op.n_inputs;
+                if !fits {
+                    let (expected, got) = (count(op.n_inputs), operands.len());
+                    let span = names.as_ref().map_or(span.clone(), |_| record.span_of("inputs"));
+                    let message = format!("`{}` reads {expected}, got {got}", op.section.name);
+                    diagnostics.push(Diagnostic::new(message, span, format!("expected {expected}")));
+                }
+                fits
+            });
+            if let What::Node { body, inputs } = &mut self.entries[at].what {
+                match operands {
+                    Some(operands) => *inputs = operands,
+                    None => *body = None,
+                }
+            }
+        }
+    }
+
+    /// Positions in an order in which operands come first, otherwise in file order. Nodes on a
+    /// cycle, which is reported, and their readers are left out.
+    fn order(&self, diagnostics: &mut Diagnostics) -> Vec<usize> {
+        let operands = |at: usize| match &self.entries[at].what {
+            What::Input => Vec::new(),
+            What::Node { inputs, .. } => inputs.iter().filter_map(|operand| operand.entry).collect(),
+        };
+        let mut waiting: Vec<BTreeSet<usize>> =
+            (0..self.entries.len()).map(|at| operands(at).into_iter().collect()).collect();
+        let mut readers: Vec<Vec<usize>> = vec![Vec::new(); self.entries.len()];
+        for (at, operands) in waiting.iter().enumerate() {
+            operands.iter().for_each(|&operand| readers[operand].push(at));
+        }
+        let mut ready: BTreeSet<usize> = (0..self.entries.len()).filter(|&at| waiting[at].is_empty()).collect();
+        let mut order = Vec::new();
+        while let Some(at) = ready.pop_first() {
+            order.push(at);
+            for &reader in &readers[at] {
+                waiting[reader].remove(&at);
+                if waiting[reader].is_empty() {
+                    ready.insert(reader);
+                }
+            }
+        }
+        self.report_cycles(&waiting, diagnostics);
+        order
+    }
+
+    /// Every node that still waits for another is on a cycle or reads one; follows the first
+    /// operand that waits until a node comes up again.
+    fn report_cycles(&self, waiting: &[BTreeSet<usize>], diagnostics: &mut Diagnostics) {
+        let mut seen = vec![false; waiting.len()];
+        for start in 0..waiting.len() {
+            let mut path: Vec<usize> = Vec::new();
+            let mut at = start;
+            while !seen[at]
+                && let Some(&next) = waiting[at].first()
+            {
+                seen[at] = true;
+                path.push(at);
+                at = next;
+            }
+            if let Some(first) = path.iter().position(|&node| node == at) {
+                self.report_cycle(&path[first..], diagnostics);
+            }
+        }
+    }
+
+    /// `cycle[i]` reads `cycle[i + 1]`, the last the first.
+    fn report_cycle(&self, cycle: &[usize], diagnostics: &mut Diagnostics) {
+        let smallest = (0..cycle.len()).min_by_key(|&i| cycle[i]).unwrap_or(0);
+        let cycle: Vec<usize> = (0..=cycle.len()).map(|i| cycle[(smallest + i) % cycle.len()]).collect();
+        let name = |at: usize| self.entries[at].name.as_ref().map_or("(unnamed)", |name| name.value.as_str());
+        let path: Vec<String> = cycle.iter().map(|&at| format!("`{}`", name(at))).collect();
+        let message = format!("these nodes read each other in a cycle: {}", path.join(" reads "));
+        let read_at = |reader: usize, operand: usize| match &self.entries[reader].what {
+            What::Node { inputs, .. } => {
+                inputs.iter().find(|input| input.entry == Some(operand)).map_or(0..0, |input| input.span.clone())
+            }
+            What::Input => 0..0,
+        };
+        let label = |pair: &[usize]| format!("`{}` reads `{}`", name(pair[0]), name(pair[1]));
+        let mut pairs = cycle.windows(2);
+        let Some(first) = pairs.next() else { return };
+        let mut diagnostic = Diagnostic::new(message, read_at(first[0], first[1]), label(first));
+        for pair in pairs {
+            diagnostic = diagnostic.note(read_at(pair[0], pair[1]), label(pair));
+        }
+        diagnostics.push(diagnostic);
+    }
+
+    /// Builds one node if it and everything it reads is sound.
+    fn build(&mut self, at: usize, n_inputs: usize, builder: &mut GraphBuilder, diagnostics: &mut Diagnostics) {
+        let entry = &self.entries[at];
+        let (What::Node { body: Some((op, record)), inputs }, Some(name)) = (&entry.what, &entry.name) else { return };
+        let operands: Option<Vec<NodeId>> =
+            inputs.iter().map(|operand| operand.entry.and_then(|entry| self.entries[entry].node)).collect();
+        let Some(operands) = operands.filter(|_| record.ok && !RESERVED.contains(&name.value.as_str())) else { return };
+        builder.set_line(diagnostics.line_column(name.span.start).0 as u32);
+        let mut cx = NodeCx { builder, name: &name.value, record, inputs: &operands, position: at - n_inputs };
+        match (op.build)(&mut cx) {
+            Some(Ok(node)) => self.entries[at].node = Some(node),
+            Some(Err(error)) => {
+                let named: Vec<(Span, NodeId)> =
+                    inputs.iter().map(|operand| self.defined_at(operand)).zip(operands).collect();
+                diagnostics.push(does_not_fit(&error, record.span_of("op"), &named, builder));
+            }
+            None => {}
+        }
+    }
+
+    /// Where the operand gets its name.
+    fn defined_at(&self, operand: &Operand) -> Span {
+        let name = operand.entry.and_then(|entry| self.entries[entry].name.as_ref());
+        name.map_or(operand.span.clone(), |name| name.span.clone())
+    }
+}
+
+/// The op of a node and its fields.
+fn read_body<'a>(
+    what: &str,
+    members: &'a [Member],
+    json: &'a Json,
+    diagnostics: &mut Diagnostics,
+) -> Option<(&'static NodeOp, Record<'a>)> {
+    let op = members.iter().find(|member| member.key.value == "op").map(|member| &member.value);
+    let Some(JsonValue::String(name)) = op.map(|op| &op.value) else {
+        read_known(what, &[NODE.fields], json, diagnostics);
+        return None;
+    };
+    let Some(found) = NODE_OPS.iter().find(|op| op.section.name == name) else {
+        let names = || NODE_OPS.iter().map(|op| op.section.name);
+        let span = op.map_or(json.span.clone(), |op| op.span.clone());
+        let label = format!("expected one of {}", list(names()));
+        diagnostics.push(Diagnostic::new(format!("unknown op `{name}`"), span, label).did_you_mean(name, names()));
+        read_known(what, &[NODE.fields], json, diagnostics);
+        return None;
+    };
+    let record = read(what, &[NODE.fields, found.section.fields], json, diagnostics)?;
+    Some((found, record))
+}
+
+/// The shapes that meet, and where the nodes stand that they come from.
+pub(crate) fn does_not_fit(
+    error: &BuildError,
+    span: Span,
+    operands: &[(Span, NodeId)],
+    builder: &GraphBuilder,
+) -> Diagnostic {
+    let label = match operands.len() {
+        0 => "this does not fit".to_string(),
+        1 => "does not fit its input".to_string(),
+        _ => "does not fit its inputs".to_string(),
+    };
+    let mut diagnostic = Diagnostic::new(error.to_string(), span, label);
+    let mut noted: Vec<NodeId> = Vec::new();
+    for (span, node) in operands {
+        if !noted.contains(node) {
+            noted.push(*node);
+            let name = &builder.graph().node(*node).name;
+            diagnostic = diagnostic.note(span.clone(), format!("`{name}` is {}", builder.ty(*node)));
+        }
+    }
+    diagnostic
+}
+
+fn count(n: usize) -> String {
+    match n {
+        0 => "no input".into(),
+        1 => "1 input".into(),
+        n => format!("{n} inputs"),
+    }
+}

@@ -1,0 +1,400 @@
+//! Reads one object by its field table.
+
+use crate::diagnostic::{Diagnostic, Diagnostics, Span};
+use crate::fields::{Default, Field, Kind, Range, Section};
+use crate::json::{Json, JsonValue, Member, Spanned};
+use graphc_ir::graph::builder::{MAX_SIZE, Padding};
+use graphc_ir::{Dim, Shape};
+
+/// The value of a field, of the kind its table states.
+#[derive(Clone, Debug)]
+pub(crate) enum Value<'a> {
+    Text(String),
+    Names(Vec<Spanned<String>>),
+    Int(i64),
+    Number(f64),
+    Bool(bool),
+    Pair([usize; 2]),
+    Padding(Padding),
+    Shape(Shape),
+    Axes(Vec<usize>),
+    /// A list or an object, to be read by another table.
+    Members(&'a [Member]),
+    Items(&'a [Json]),
+    Object,
+}
+
+/// The fields of one object.
+#[derive(Debug)]
+pub(crate) struct Record<'a> {
+    values: Vec<(&'static str, Spanned<Value<'a>>, Option<&'a Json>)>,
+    /// Whether every field is there and as it should be.
+    pub(crate) ok: bool,
+    /// The whole object, or where a missing field would belong.
+    pub(crate) span: Span,
+}
+
+macro_rules! getters {
+    ($($getter:ident: $variant:ident -> $ty:ty),* $(,)?) => {
+        $(
+            /// The value of a field of this kind; `None` if it is absent or was not acceptable.
+            pub(crate) fn $getter(&self, name: &str) -> Option<$ty> {
+                match &self.find(name)?.value {
+                    Value::$variant(value) => Some(value.clone()),
+                    other => unreachable!("the table says that `{name}` is another kind than {other:?}"),
+                }
+            }
+        )*
+    };
+}
+
+impl<'a> Record<'a> {
+    pub(crate) fn find(&self, name: &str) -> Option<&Spanned<Value<'a>>> {
+        self.values.iter().find(|(field, ..)| *field == name).map(|(_, value, _)| value)
+    }
+
+    /// The JSON of a field; `None` if it is absent, a default, or was not acceptable.
+    pub(crate) fn json(&self, name: &str) -> Option<&'a Json> {
+        self.values.iter().find(|(field, ..)| *field == name).and_then(|(.., json)| *json)
+    }
+
+    /// Where the field stands, or the object if it does not.
+    pub(crate) fn span_of(&self, name: &str) -> Span {
+        self.json(name).map_or(self.span.clone(), |json| json.span.clone())
+    }
+
+    getters! {
+        text: Text -> String, names: Names -> Vec<Spanned<String>>, int: Int -> i64, number: Number -> f64,
+        bool: Bool -> bool, pair: Pair -> [usize; 2], padding: Padding -> Padding, shape: Shape -> Shape,
+        axes: Axes -> Vec<usize>, members: Members -> &'a [Member], items: Items -> &'a [Json],
+    }
+
+    /// A size, of which the table says that it is at least 1.
+    pub(crate) fn size(&self, name: &str) -> Option<usize> {
+        self.int(name).and_then(|value| usize::try_from(value).ok())
+    }
+}
+
+/// Reads `json` as an object with the fields of `tables` (such as those of a node and of its op);
+/// `what` names the object in messages. Unknown, missing and unacceptable fields are reported.
+pub(crate) fn read<'a>(
+    what: &str,
+    tables: &[&[Field]],
+    json: &'a Json,
+    diagnostics: &mut Diagnostics,
+) -> Option<Record<'a>> {
+    read_fields(what, tables, json, true, diagnostics)
+}
+
+/// Like [`read`], but other fields are left alone: for an object whose tables are not all known.
+pub(crate) fn read_known<'a>(
+    what: &str,
+    tables: &[&[Field]],
+    json: &'a Json,
+    diagnostics: &mut Diagnostics,
+) -> Option<Record<'a>> {
+    read_fields(what, tables, json, false, diagnostics)
+}
+
+fn read_fields<'a>(
+    what: &str,
+    tables: &[&[Field]],
+    json: &'a Json,
+    refuse_unknown: bool,
+    diagnostics: &mut Diagnostics,
+) -> Option<Record<'a>> {
+    let JsonValue::Object(members) = &json.value else {
+        wrong_kind(what, "an object", json, diagnostics);
+        return None;
+    };
+    let fields: Vec<&Field> = tables.iter().flat_map(|table| table.iter()).collect();
+    let mut record = Record { values: Vec::new(), ok: true, span: json.span.clone() };
+    for member in members {
+        let name = member.key.value.as_str();
+        let Some(field) = fields.iter().find(|field| field.name == name) else {
+            if !refuse_unknown {
+                continue;
+            }
+            record.ok = false;
+            unknown_field(what, &member.key, &fields, diagnostics);
+            continue;
+        };
+        match read_value(field, &member.value, diagnostics) {
+            Some(value) => {
+                record.values.push((
+                    field.name,
+                    Spanned { value, span: member.value.span.clone() },
+                    Some(&member.value),
+                ));
+            }
+            None => record.ok = false,
+        }
+    }
+    let given = |field: &Field| members.iter().any(|member| member.key.value == field.name);
+    let missing: Vec<&Field> = fields.into_iter().filter(|field| !given(field)).collect();
+    for field in missing {
+        match field.default {
+            Default::Required => {
+                record.ok = false;
+                let open = json.span.start..json.span.start + 1;
+                let label = format!("`{}` must be {}", field.name, expected(&field.kind));
+                diagnostics.push(Diagnostic::new(format!("{what} lacks the field `{}`", field.name), open, label));
+            }
+            Default::Json(text) => {
+                if let Some(value) = default_value(field, text) {
+                    record.values.push((field.name, Spanned { value, span: json.span.clone() }, None));
+                }
+            }
+            Default::Absent(_) => {}
+        }
+    }
+    Some(record)
+}
+
+/// The value of a default; lists and objects are left to the reader of that section.
+fn default_value<'a>(field: &Field, text: &str) -> Option<Value<'a>> {
+    let mut none = Diagnostics::new(std::path::Path::new(""), text);
+    let json = crate::json::parse(text, &mut none)?;
+    let value = match read_value(field, &json, &mut none)? {
+        Value::Text(x) => Value::Text(x),
+        Value::Names(x) => Value::Names(x),
+        Value::Int(x) => Value::Int(x),
+        Value::Number(x) => Value::Number(x),
+        Value::Bool(x) => Value::Bool(x),
+        Value::Pair(x) => Value::Pair(x),
+        Value::Padding(x) => Value::Padding(x),
+        Value::Shape(x) => Value::Shape(x),
+        Value::Axes(x) => Value::Axes(x),
+        Value::Members(_) | Value::Items(_) | Value::Object => return None,
+    };
+    Some(value)
+}
+
+/// Reads an object whose `op` chooses its table.
+pub(crate) fn read_one_of<'a>(
+    what: &str,
+    sections: &'static [Section],
+    json: &'a Json,
+    diagnostics: &mut Diagnostics,
+) -> Option<(&'static Section, Record<'a>)> {
+    let op = read_op(what, sections, json, diagnostics)?;
+    const OP: &[Field] = &[Field::required("op", Kind::Text, "Which one.")];
+    let record = read(&format!("{what} `{}`", op.name), &[OP, op.fields], json, diagnostics)?;
+    Some((op, record))
+}
+
+/// The table that `op` names; if there is none, that is reported and nothing else is.
+pub(crate) fn read_op(
+    what: &str,
+    sections: &'static [Section],
+    json: &Json,
+    diagnostics: &mut Diagnostics,
+) -> Option<&'static Section> {
+    let JsonValue::Object(members) = &json.value else {
+        wrong_kind(what, "an object", json, diagnostics);
+        return None;
+    };
+    let names = || sections.iter().map(|section| section.name);
+    let Some(op) = members.iter().find(|member| member.key.value == "op") else {
+        let open = json.span.start..json.span.start + 1;
+        let label = format!("`op` must be one of {}", list(names()));
+        diagnostics.push(Diagnostic::new(format!("{what} lacks the field `op`"), open, label));
+        return None;
+    };
+    let JsonValue::String(name) = &op.value.value else {
+        wrong_kind("`op`", "a string", &op.value, diagnostics);
+        return None;
+    };
+    let found = sections.iter().find(|section| section.name == name);
+    if found.is_none() {
+        let span = op.value.span.clone();
+        let label = format!("expected one of {}", list(names()));
+        diagnostics.push(Diagnostic::new(format!("unknown op `{name}`"), span, label).did_you_mean(name, names()));
+    }
+    found
+}
+
+fn unknown_field(what: &str, key: &Spanned<String>, fields: &[&Field], diagnostics: &mut Diagnostics) {
+    let names = || fields.iter().map(|field| field.name);
+    let label = format!("expected one of {}", list(names()));
+    let message = format!("{what} has no field `{}`", key.value);
+    diagnostics.push(Diagnostic::new(message, key.span.clone(), label).did_you_mean(&key.value, names()));
+}
+
+/// Reports that a value has the wrong kind.
+pub(crate) fn wrong_kind(what: &str, expected: &str, json: &Json, diagnostics: &mut Diagnostics) {
+    let message = format!("{what} must be {expected}");
+    diagnostics.push(Diagnostic::new(message, json.span.clone(), format!("this is {}", json.value.kind())));
+}
+
+/// `a, b, c` in backquotes.
+pub(crate) fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+/// What a kind accepts, in words.
+pub(crate) fn expected(kind: &Kind) -> String {
+    match kind {
+        Kind::Text => "a string".into(),
+        Kind::Name => "a name of letters, digits and `_` that does not start with a digit".into(),
+        Kind::Reference => "the name of an input or node".into(),
+        Kind::References => "the name of an input or node, or a list of such names".into(),
+        Kind::Int { min, max } if min == max => format!("{min}"),
+        Kind::Int { min, max } if *max == i64::MAX => format!("an integer of at least {min}"),
+        Kind::Int { min, max } => format!("an integer from {min} to {max}"),
+        Kind::Number(Range::Any) => "a number".into(),
+        Kind::Number(Range::Positive) => "a number greater than 0".into(),
+        Kind::Number(Range::NotNegative) => "a number of at least 0".into(),
+        Kind::Number(Range::Fraction) => "a number of at least 0 and less than 1".into(),
+        Kind::Bool => "true or false".into(),
+        Kind::Pair => "a size of at least 1 or a list of two such sizes, [height, width]".into(),
+        Kind::Padding => "\"valid\", \"same\", a number of zeros, or a list of four, [top, bottom, left, right]".into(),
+        Kind::Shape => "a list of sizes of at least 1, in which \"N\" may stand first".into(),
+        Kind::Axes => "a list of dimension numbers, counted from 0".into(),
+        Kind::Choice(choices) => format!("one of {}", list(choices.iter().copied())),
+        Kind::Choices(choices) => format!("a list of {}", list(choices.iter().copied())),
+        Kind::Object(_) | Kind::OneOf(_) => "an object".into(),
+        Kind::Map(_) => "an object whose keys are names".into(),
+        Kind::Files => "an object from input names to file names".into(),
+        Kind::Nodes => "a list of nodes".into(),
+    }
+}
+
+/// The value, if it is of the field's kind; otherwise that is reported.
+fn read_value<'a>(field: &Field, json: &'a Json, diagnostics: &mut Diagnostics) -> Option<Value<'a>> {
+    let value = accept(&field.kind, json, &mut |bad| {
+        let message = format!("`{}` must be {}", field.name, expected(&field.kind));
+        diagnostics.push(Diagnostic::new(message, bad.span.clone(), label_for(&field.kind, bad)));
+    });
+    if let (None, Kind::Choice(choices) | Kind::Choices(choices)) = (&value, &field.kind)
+        && let JsonValue::String(text) = &json.value
+        && let Some(last) = diagnostics.last_mut()
+    {
+        *last = last.clone().did_you_mean(text, choices.iter().copied());
+    }
+    value
+}
+
+/// What stands under the offending text: its kind, or that its size is wrong.
+fn label_for(kind: &Kind, bad: &Json) -> String {
+    match (kind, &bad.value) {
+        (Kind::Int { .. } | Kind::Pair | Kind::Padding | Kind::Shape | Kind::Axes, JsonValue::Number(text)) => {
+            match text.parse::<i64>() {
+                Ok(value) if value < 0 => "this is negative".into(),
+                Ok(0) => "this is zero".into(),
+                Ok(_) => "this is out of range".into(),
+                Err(_) if text.contains(['.', 'e', 'E']) => "this is not an integer".into(),
+                Err(_) => "this is out of range".into(),
+            }
+        }
+        (Kind::Number(_), JsonValue::Number(_)) => "this is out of range".into(),
+        (Kind::Pair | Kind::Padding, JsonValue::Array(items)) => format!("this list has {} entries", items.len()),
+        (Kind::Choice(_) | Kind::Choices(_) | Kind::Padding | Kind::Name | Kind::Shape, JsonValue::String(_)) => {
+            "this is none of them".into()
+        }
+        (_, value) => format!("this is {}", value.kind()),
+    }
+}
+
+/// How [`accept`] reports the part of a value that is not acceptable.
+type Refuse<'r, 'a> = dyn FnMut(&'a Json) + 'r;
+
+fn accept<'a>(kind: &Kind, json: &'a Json, refuse: &mut Refuse<'_, 'a>) -> Option<Value<'a>> {
+    let value = match (kind, &json.value) {
+        (Kind::Text, JsonValue::String(text)) => Some(Value::Text(text.clone())),
+        (Kind::Name, JsonValue::String(text)) if is_name(text) => Some(Value::Text(text.clone())),
+        (Kind::Reference, JsonValue::String(_)) | (Kind::References, JsonValue::String(_)) => {
+            name_of(json).map(|name| Value::Names(vec![name]))
+        }
+        (Kind::References, JsonValue::Array(items)) => {
+            let names = each(items, refuse, name_of)?;
+            Some(Value::Names(names))
+        }
+        (Kind::Int { min, max }, JsonValue::Number(text)) => {
+            text.parse().ok().filter(|value| (min..=max).contains(&value)).map(Value::Int)
+        }
+        (Kind::Number(range), JsonValue::Number(text)) => {
+            let value: Option<f64> = text.parse().ok().filter(|value: &f64| value.is_finite());
+            value.filter(|&value| range.contains(value)).map(Value::Number)
+        }
+        (Kind::Bool, JsonValue::Bool(value)) => Some(Value::Bool(*value)),
+        (Kind::Pair, JsonValue::Number(_)) => size_of(json, 1).map(|size| Value::Pair([size, size])),
+        (Kind::Pair, JsonValue::Array(items)) if items.len() == 2 => {
+            let sizes = each(items, refuse, |item| size_of(item, 1))?;
+            Some(Value::Pair([sizes[0], sizes[1]]))
+        }
+        (Kind::Padding, JsonValue::String(text)) => match text.as_str() {
+            "valid" => Some(Value::Padding(Padding::Valid)),
+            "same" => Some(Value::Padding(Padding::Same)),
+            _ => None,
+        },
+        (Kind::Padding, JsonValue::Number(_)) => {
+            size_of(json, 0).map(|size| Value::Padding(Padding::Explicit([size; 4])))
+        }
+        (Kind::Padding, JsonValue::Array(items)) if items.len() == 4 => {
+            let sizes = each(items, refuse, |item| size_of(item, 0))?;
+            Some(Value::Padding(Padding::Explicit([sizes[0], sizes[1], sizes[2], sizes[3]])))
+        }
+        (Kind::Shape, JsonValue::Array(items)) => {
+            let first = items.first().map(|item| item.span.clone());
+            let dims = each(items, refuse, |item| match &item.value {
+                JsonValue::String(name) if name == "N" && Some(&item.span) == first.as_ref() => Some(Dim::Batch),
+                _ => size_of(item, 1).map(Dim::Fixed),
+            })?;
+            Some(Value::Shape(Shape(dims)))
+        }
+        (Kind::Axes, JsonValue::Array(items)) => Some(Value::Axes(each(items, refuse, |item| size_of(item, 0))?)),
+        (Kind::Choice(choices), JsonValue::String(text)) if choices.contains(&text.as_str()) => {
+            Some(Value::Text(text.clone()))
+        }
+        (Kind::Choices(choices), JsonValue::Array(items)) => {
+            let known = |item: &Json| name_of(item).filter(|name| choices.contains(&name.value.as_str()));
+            Some(Value::Names(each(items, refuse, known)?))
+        }
+        (Kind::Map(_) | Kind::Files, JsonValue::Object(members)) => Some(Value::Members(members)),
+        (Kind::Nodes, JsonValue::Array(items)) => Some(Value::Items(items)),
+        (Kind::Object(_) | Kind::OneOf(_), JsonValue::Object(_)) => Some(Value::Object),
+        _ => None,
+    };
+    if value.is_none() {
+        refuse(json);
+    }
+    value
+}
+
+/// Accepts every item, or reports each that is not acceptable.
+fn each<'a, T>(
+    items: &'a [Json],
+    refuse: &mut Refuse<'_, 'a>,
+    accept: impl Fn(&'a Json) -> Option<T>,
+) -> Option<Vec<T>> {
+    let mut values = Vec::with_capacity(items.len());
+    for item in items {
+        match accept(item) {
+            Some(value) => values.push(value),
+            None => refuse(item),
+        }
+    }
+    (values.len() == items.len()).then_some(values)
+}
+
+fn name_of(json: &Json) -> Option<Spanned<String>> {
+    match &json.value {
+        JsonValue::String(text) => Some(Spanned { value: text.clone(), span: json.span.clone() }),
+        _ => None,
+    }
+}
+
+fn size_of(json: &Json, min: usize) -> Option<usize> {
+    match &json.value {
+        JsonValue::Number(text) => text.parse().ok().filter(|size| (min..=MAX_SIZE).contains(size)),
+        _ => None,
+    }
+}
+
+/// Whether `text` can name a node: also in the text form of the IR, where `.` separates a layer
+/// from its parts.
+pub(crate) fn is_name(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}

@@ -1,0 +1,101 @@
+//! The JSON Schema of graph files, from the field tables.
+
+use crate::fields::{Default, FILE, Field, Kind, NODE, Range, Section};
+use crate::node_ops::NODE_OPS;
+use serde_json::{Map, Value, json};
+
+/// The JSON Schema (draft 2020-12) of graph files, for editors and other tools.
+pub fn schema() -> Value {
+    let mut schema = object(&[FILE.fields], FILE.doc, None);
+    let top = schema.as_object_mut().expect("an object schema is an object");
+    let mut result = Map::new();
+    result.insert("$schema".into(), "https://json-schema.org/draft/2020-12/schema".into());
+    result.insert("title".into(), "graphc graph file".into());
+    result.append(top);
+    Value::Object(result)
+}
+
+/// Schema of an object with these fields; `op` fixes the value of the field of that name.
+fn object(tables: &[&[Field]], doc: &str, op: Option<&str>) -> Value {
+    let mut properties = Map::new();
+    let mut required: Vec<&str> = Vec::new();
+    for field in tables.iter().flat_map(|table| table.iter()) {
+        let value = match op {
+            Some(op) if field.name == "op" => json!({ "const": op, "description": doc }),
+            _ => property(field),
+        };
+        properties.insert(field.name.into(), value);
+        if matches!(field.default, Default::Required) {
+            required.push(field.name);
+        }
+    }
+    json!({
+        "description": doc,
+        "type": "object",
+        "properties": properties,
+        "required": required,
+        "additionalProperties": false,
+    })
+}
+
+fn property(field: &Field) -> Value {
+    let mut value = kind(&field.kind);
+    let map = value.as_object_mut().expect("the schema of a kind is an object");
+    map.insert("description".into(), field.doc.into());
+    if let Default::Json(text) = field.default {
+        let default = serde_json::from_str(text).expect("defaults in the tables are JSON");
+        map.insert("default".into(), default);
+    }
+    value
+}
+
+fn kind(kind: &Kind) -> Value {
+    let name = || json!({ "type": "string" });
+    let size = |min: i64| json!({ "type": "integer", "minimum": min, "maximum": i32::MAX });
+    match kind {
+        Kind::Text | Kind::Reference => name(),
+        Kind::Name => json!({ "type": "string", "pattern": NAME_PATTERN }),
+        Kind::References => json!({ "anyOf": [name(), { "type": "array", "items": name() }] }),
+        Kind::Int { min, max } if min == max => json!({ "const": min }),
+        Kind::Int { min, max } => json!({ "type": "integer", "minimum": min, "maximum": max }),
+        Kind::Number(range) => match range {
+            Range::Any => json!({ "type": "number" }),
+            Range::Positive => json!({ "type": "number", "exclusiveMinimum": 0 }),
+            Range::NotNegative => json!({ "type": "number", "minimum": 0 }),
+            Range::Fraction => json!({ "type": "number", "minimum": 0, "exclusiveMaximum": 1 }),
+        },
+        Kind::Bool => json!({ "type": "boolean" }),
+        Kind::Pair => json!({ "anyOf": [size(1), list(size(1), 2)] }),
+        Kind::Padding => json!({ "anyOf": [{ "enum": ["valid", "same"] }, size(0), list(size(0), 4)] }),
+        Kind::Shape => json!({ "type": "array", "items": { "anyOf": [{ "const": "N" }, size(1)] } }),
+        Kind::Axes => json!({ "type": "array", "items": size(0) }),
+        Kind::Choice(choices) => json!({ "enum": choices }),
+        Kind::Choices(choices) => json!({ "type": "array", "items": { "enum": choices }, "uniqueItems": true }),
+        Kind::Object(section) => object(&[section.fields], section.doc, None),
+        Kind::OneOf(sections) => json!({ "oneOf": sections.iter().map(with_op).collect::<Vec<_>>() }),
+        Kind::Map(section) => json!({
+            "type": "object",
+            "propertyNames": { "pattern": NAME_PATTERN },
+            "additionalProperties": object(&[section.fields], section.doc, None),
+            "minProperties": 1,
+        }),
+        Kind::Files => json!({ "type": "object", "additionalProperties": name() }),
+        Kind::Nodes => {
+            let nodes = NODE_OPS
+                .iter()
+                .map(|op| object(&[NODE.fields, op.section.fields], op.section.doc, Some(op.section.name)));
+            json!({ "type": "array", "items": { "oneOf": nodes.collect::<Vec<_>>() }, "minItems": 1 })
+        }
+    }
+}
+
+const NAME_PATTERN: &str = "^[A-Za-z_][A-Za-z0-9_]*$";
+
+fn with_op(section: &Section) -> Value {
+    const OP: &[Field] = &[Field::required("op", Kind::Text, "")];
+    object(&[OP, section.fields], section.doc, Some(section.name))
+}
+
+fn list(item: Value, len: usize) -> Value {
+    json!({ "type": "array", "items": item, "minItems": len, "maxItems": len })
+}

@@ -1,0 +1,560 @@
+//! [`GraphBuilder`]: networks written layer by layer, by Rust programs and by the front end.
+//!
+//! A layer is one to three nodes: the linear part, the bias, the activation. The last one carries
+//! the layer's name, the inner ones are called `conv1.conv2d`, `conv1.bias_add`. Parameters are
+//! called `conv1.kernel`, `bn1.gamma` and so on, which are also their names in weight files.
+//!
+//! ```
+//! use graphc_ir::graph::builder::{Activation, Dense, GraphBuilder, Loss};
+//! use graphc_ir::{DType, Optimizer, Shape};
+//!
+//! # fn main() -> Result<(), graphc_ir::graph::builder::BuildError> {
+//! let mut net = GraphBuilder::new("mlp");
+//! let image = net.input("image", DType::F32, Shape::batched(&[28, 28, 1]))?;
+//! let label = net.input("label", DType::I32, Shape::batched(&[]))?;
+//! let x = net.flatten("flatten", image)?;
+//! let x = net.dense("hidden", x, &Dense { activation: Some(Activation::Relu), ..Dense::new(128) })?;
+//! let x = net.dense("digit", x, &Dense { activation: Some(Activation::Softmax), ..Dense::new(10) })?;
+//! net.loss(Loss::CategoricalCrossentropy, x, label)?;
+//! net.accuracy(x, label)?;
+//! net.optimizer(Optimizer::adam(0.001));
+//! let graph = net.finish();
+//! assert!(graph.output("loss").is_some());
+//! # Ok(())
+//! # }
+//! ```
+
+use super::graph::{Graph, NodeId};
+use super::origin::{Origin, Role};
+use crate::attrs::AttrValue;
+use crate::ops::{
+    Add, Argmax, AvgPool2d, BatchNorm, CategoricalCrossentropy, Conv2d, Dropout, Equal, Initializer, Input, LogSoftmax,
+    MatMul, MaxPool2d, MeanSquaredError, Op, Parameter, ReduceMean, Relu, Reshape, Sigmoid, Softmax, Tanh,
+};
+use crate::optimizer::Optimizer;
+use crate::types::{DType, Dim, Shape, TensorType, TypeError};
+use std::collections::HashSet;
+use std::fmt;
+
+/// A tensor larger than this is taken for a mistake.
+pub const MAX_TENSOR_BYTES: u64 = 1 << 40;
+
+/// Largest value of a size, stride or padding.
+pub const MAX_SIZE: usize = i32::MAX as usize;
+
+/// Name of the `i32` scalar input that counts steps; `dropout` makes it on demand.
+pub const STEP_INPUT: &str = "step";
+
+/// Why a node cannot be added.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BuildError {
+    /// Name of the user's node.
+    pub node: String,
+    /// What does not fit. Operand numbers are those of the layer's inputs; a parameter that the
+    /// layer owns comes after them.
+    pub error: TypeError,
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}`: {}", self.node, self.error)
+    }
+}
+
+impl std::error::Error for BuildError {}
+
+/// Result of adding a node.
+pub type BuildResult = Result<NodeId, BuildError>;
+
+/// A function applied to a layer's result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activation {
+    /// `max(x, 0)`.
+    Relu,
+    /// `1 / (1 + exp(-x))`.
+    Sigmoid,
+    /// Hyperbolic tangent.
+    Tanh,
+    /// Softmax over the last dimension.
+    Softmax,
+    /// Logarithm of the softmax over the last dimension.
+    LogSoftmax,
+}
+
+impl Activation {
+    /// Every activation.
+    pub const ALL: [Activation; 5] =
+        [Activation::Relu, Activation::Sigmoid, Activation::Tanh, Activation::Softmax, Activation::LogSoftmax];
+
+    /// Its op.
+    pub fn op(self) -> Op {
+        match self {
+            Activation::Relu => Relu {}.into(),
+            Activation::Sigmoid => Sigmoid {}.into(),
+            Activation::Tanh => Tanh {}.into(),
+            Activation::Softmax => Softmax {}.into(),
+            Activation::LogSoftmax => LogSoftmax {}.into(),
+        }
+    }
+
+    /// The name in graph files; the same as the op's.
+    pub fn name(self) -> &'static str {
+        self.op().name()
+    }
+
+    /// The activation of that name.
+    pub fn from_name(name: &str) -> Option<Activation> {
+        Activation::ALL.into_iter().find(|activation| activation.name() == name)
+    }
+}
+
+/// Zeros (or, for pooling, nothing) around an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Padding {
+    /// None.
+    Valid,
+    /// As much as makes the result `ceil(size / stride)` large; an odd one goes to the bottom and
+    /// right, as in Keras.
+    Same,
+    /// Top, bottom, left, right.
+    Explicit([usize; 4]),
+}
+
+impl Padding {
+    /// Top, bottom, left and right for an image of `size` and a window.
+    fn resolve(self, size: [usize; 2], window: [usize; 2], strides: [usize; 2]) -> [usize; 4] {
+        match self {
+            Padding::Valid => [0; 4],
+            Padding::Explicit(padding) => padding,
+            Padding::Same => {
+                let total = |i: usize| {
+                    let stride = strides[i].max(1);
+                    let covered = size[i].div_ceil(stride).saturating_sub(1).saturating_mul(stride);
+                    covered.saturating_add(window[i]).saturating_sub(size[i])
+                };
+                let [h, w] = [total(0), total(1)];
+                [h / 2, h - h / 2, w / 2, w - w / 2]
+            }
+        }
+    }
+}
+
+/// A fully connected layer: `activation(x * kernel + bias)`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dense {
+    /// Number of outputs.
+    pub units: usize,
+    /// Whether there is a bias.
+    pub use_bias: bool,
+    /// Applied to the result.
+    pub activation: Option<Activation>,
+}
+
+impl Dense {
+    /// With bias, without activation.
+    pub fn new(units: usize) -> Dense {
+        Dense { units, use_bias: true, activation: None }
+    }
+}
+
+/// A convolution of NHWC images: `activation(conv2d(x, kernel) + bias)`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Convolution {
+    /// Number of output channels.
+    pub filters: usize,
+    /// Height and width of the kernel.
+    pub kernel: [usize; 2],
+    /// Steps along height and width.
+    pub strides: [usize; 2],
+    /// Zeros around the image.
+    pub padding: Padding,
+    /// Whether there is a bias.
+    pub use_bias: bool,
+    /// Applied to the result.
+    pub activation: Option<Activation>,
+}
+
+impl Convolution {
+    /// Stride 1, no padding, with bias, without activation.
+    pub fn new(filters: usize, kernel: [usize; 2]) -> Convolution {
+        Convolution { filters, kernel, strides: [1, 1], padding: Padding::Valid, use_bias: true, activation: None }
+    }
+}
+
+/// Windows of a pooling layer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pool {
+    /// Height and width of a window.
+    pub pool: [usize; 2],
+    /// Steps along height and width.
+    pub strides: [usize; 2],
+    /// Padding around the image; it is neither averaged nor a maximum.
+    pub padding: Padding,
+}
+
+/// What is minimised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loss {
+    /// Mean over the batch of `-log(probability of the label)`; the target holds class numbers.
+    CategoricalCrossentropy,
+    /// Mean of the squared differences.
+    MeanSquaredError,
+}
+
+impl Loss {
+    /// Every loss.
+    pub const ALL: [Loss; 2] = [Loss::CategoricalCrossentropy, Loss::MeanSquaredError];
+
+    /// Its op.
+    pub fn op(self) -> Op {
+        match self {
+            Loss::CategoricalCrossentropy => CategoricalCrossentropy {}.into(),
+            Loss::MeanSquaredError => MeanSquaredError {}.into(),
+        }
+    }
+
+    /// The name in graph files; the same as the op's.
+    pub fn name(self) -> &'static str {
+        self.op().name()
+    }
+}
+
+/// Builds a [`Graph`] from layers and tensor operations.
+#[derive(Clone, Debug)]
+pub struct GraphBuilder {
+    graph: Graph,
+    names: HashSet<String>,
+    line: u32,
+    role: Role,
+    largest_batch: usize,
+}
+
+impl GraphBuilder {
+    /// An empty network.
+    pub fn new(name: &str) -> GraphBuilder {
+        GraphBuilder { graph: Graph::new(name), names: HashSet::new(), line: 0, role: Role::Forward, largest_batch: 1 }
+    }
+
+    /// Refuses tensors that are too large at this batch size from now on.
+    pub fn set_largest_batch(&mut self, batch: usize) {
+        self.largest_batch = batch;
+    }
+
+    /// Line of the graph file that the nodes added from now on come from; 0 for none.
+    pub fn set_line(&mut self, line: u32) {
+        self.line = line;
+    }
+
+    /// Type of a node's result.
+    pub fn ty(&self, node: NodeId) -> &TensorType {
+        self.graph.ty(node)
+    }
+
+    /// The graph as built so far.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// The graph.
+    pub fn finish(self) -> Graph {
+        self.graph
+    }
+
+    /// A tensor given at every step.
+    ///
+    /// # Errors
+    /// If the shape or the name is not acceptable.
+    pub fn input(&mut self, name: &str, dtype: DType, shape: Shape) -> BuildResult {
+        self.op(name, Input { dtype, shape }, &[])
+    }
+
+    /// A tensor operation called `name`.
+    ///
+    /// # Errors
+    /// If the name is taken, or the op does not accept the operands.
+    pub fn op(&mut self, name: &str, op: impl Into<Op>, operands: &[NodeId]) -> BuildResult {
+        self.add(name, name, op.into(), operands)
+    }
+
+    /// A parameter `<layer>.<weight>`.
+    ///
+    /// # Errors
+    /// If the name is taken or the shape is not acceptable.
+    pub fn parameter(
+        &mut self,
+        layer: &str,
+        weight: &str,
+        shape: &[usize],
+        initializer: Initializer,
+        trainable: bool,
+    ) -> BuildResult {
+        let op = Parameter { shape: Shape::fixed(shape), initializer, trainable };
+        self.add(layer, &format!("{layer}.{weight}"), op.into(), &[])
+    }
+
+    /// A fully connected layer on `x` of shape `[N, features]`.
+    ///
+    /// # Errors
+    /// If the shape does not fit.
+    pub fn dense(&mut self, name: &str, x: NodeId, layer: &Dense) -> BuildResult {
+        let ty = self.ty(x).clone();
+        if ty.rank() != 2 {
+            let hint = if ty.rank() > 2 { "; put a `flatten` before it" } else { "" };
+            return fail(
+                name,
+                TypeError::operand(0, format!("dense expects shape [N,features], got {}{hint}", ty.shape)),
+            );
+        }
+        let features = at_operand_0(name, ty.fixed_dim(1, "the number of features"))?;
+        let kernel = self.parameter(name, "kernel", &[features, layer.units], Initializer::GlorotUniform, true)?;
+        let linear = MatMul { transpose_a: false, transpose_b: false }.into();
+        self.affine(name, linear, x, kernel, layer.use_bias.then_some(layer.units), layer.activation)
+    }
+
+    /// A convolution of `x` of shape `[N, h, w, c]`.
+    ///
+    /// # Errors
+    /// If the shape does not fit.
+    pub fn conv2d(&mut self, name: &str, x: NodeId, layer: &Convolution) -> BuildResult {
+        let [h, w, c] = self.image_sizes(name, "conv2d", x)?;
+        let shape = [layer.kernel[0], layer.kernel[1], c, layer.filters];
+        let kernel = self.parameter(name, "kernel", &shape, Initializer::GlorotUniform, true)?;
+        let padding = layer.padding.resolve([h, w], layer.kernel, layer.strides);
+        let linear = Conv2d { strides: layer.strides, padding }.into();
+        self.affine(name, linear, x, kernel, layer.use_bias.then_some(layer.filters), layer.activation)
+    }
+
+    /// The linear op, its bias and activation; the last of them is called `name`.
+    fn affine(
+        &mut self,
+        name: &str,
+        linear: Op,
+        x: NodeId,
+        kernel: NodeId,
+        bias: Option<usize>,
+        activation: Option<Activation>,
+    ) -> BuildResult {
+        let inner = |last: bool, part: &str| if last { name.to_string() } else { format!("{name}.{part}") };
+        let linear_name = inner(bias.is_none() && activation.is_none(), linear.name());
+        let mut value = self.add(name, &linear_name, linear, &[x, kernel])?;
+        if let Some(size) = bias {
+            let bias = self.parameter(name, "bias", &[size], Initializer::Constant(0.0), true)?;
+            value = self.add(name, &inner(activation.is_none(), "bias_add"), Add {}.into(), &[value, bias])?;
+        }
+        match activation {
+            Some(activation) => self.add(name, name, activation.op(), &[value]),
+            None => Ok(value),
+        }
+    }
+
+    /// Batch normalisation over every dimension but the last: batch statistics in training, moving
+    /// averages in inference.
+    ///
+    /// # Errors
+    /// If the shape does not fit.
+    pub fn batch_norm(&mut self, name: &str, x: NodeId, momentum: f64, epsilon: f64) -> BuildResult {
+        let ty = self.ty(x).clone();
+        if ty.rank() < 2 {
+            let message = format!("batch_norm expects shape [N,…,c], got {}", ty.shape);
+            return fail(name, TypeError::operand(0, message));
+        }
+        let c = at_operand_0(name, ty.fixed_dim(ty.rank() - 1, "the channel dimension"))?;
+        let mut operands = vec![x];
+        for (weight, value, trainable) in
+            [("gamma", 1.0, true), ("beta", 0.0, true), ("moving_mean", 0.0, false), ("moving_variance", 1.0, false)]
+        {
+            operands.push(self.parameter(name, weight, &[c], Initializer::Constant(value), trainable)?);
+        }
+        self.add(name, name, BatchNorm { momentum, epsilon }.into(), &operands)
+    }
+
+    /// Zeroes elements with probability `rate` in training and scales the others by `1 / (1 - rate)`.
+    /// The mask follows from `seed` and the input `step`.
+    ///
+    /// # Errors
+    /// If the shape does not fit.
+    pub fn dropout(&mut self, name: &str, x: NodeId, rate: f64, seed: i64) -> BuildResult {
+        let step = self.step_input(name)?;
+        self.add(name, name, Dropout { rate, seed }.into(), &[x, step])
+    }
+
+    /// The input that counts steps, made if it is not there yet.
+    fn step_input(&mut self, layer: &str) -> BuildResult {
+        if let Some(step) = self.graph.find(STEP_INPUT) {
+            let scalar = TensorType::i32(Shape::scalar());
+            if !matches!(self.graph.op(step), Op::Input(_)) || *self.ty(step) != scalar {
+                let message = format!("dropout needs an i32 scalar input `{STEP_INPUT}`, but that name is taken");
+                return fail(layer, TypeError::new(message));
+            }
+            return Ok(step);
+        }
+        self.input(STEP_INPUT, DType::I32, Shape::scalar())
+    }
+
+    /// An activation as a node of its own.
+    ///
+    /// # Errors
+    /// If the shape does not fit.
+    pub fn activation(&mut self, name: &str, x: NodeId, activation: Activation) -> BuildResult {
+        self.op(name, activation.op(), &[x])
+    }
+
+    /// Means of windows.
+    ///
+    /// # Errors
+    /// If the shape does not fit.
+    pub fn avg_pool2d(&mut self, name: &str, x: NodeId, layer: &Pool) -> BuildResult {
+        let [h, w, _] = self.image_sizes(name, "avg_pool2d", x)?;
+        let padding = layer.padding.resolve([h, w], layer.pool, layer.strides);
+        self.op(name, AvgPool2d { pool: layer.pool, strides: layer.strides, padding }, &[x])
+    }
+
+    /// Maxima of windows.
+    ///
+    /// # Errors
+    /// If the shape does not fit.
+    pub fn max_pool2d(&mut self, name: &str, x: NodeId, layer: &Pool) -> BuildResult {
+        let [h, w, _] = self.image_sizes(name, "max_pool2d", x)?;
+        let padding = layer.padding.resolve([h, w], layer.pool, layer.strides);
+        self.op(name, MaxPool2d { pool: layer.pool, strides: layer.strides, padding }, &[x])
+    }
+
+    /// All dimensions but the batch in one, in row-major (NHWC) order.
+    ///
+    /// # Errors
+    /// If there is no batch dimension in front.
+    pub fn flatten(&mut self, name: &str, x: NodeId) -> BuildResult {
+        let shape = self.ty(x).shape.clone();
+        if shape.batch_axis() != Some(0) {
+            return fail(name, TypeError::operand(0, format!("flatten expects shape [N,…], got {shape}")));
+        }
+        self.op(name, Reshape { shape: Shape::batched(&[shape.fixed_len()]) }, &[x])
+    }
+
+    /// The scalar to be minimised; also the output `loss`. `prediction` becomes an output under
+    /// its own name.
+    ///
+    /// # Errors
+    /// If there is a loss already, or the shapes do not fit.
+    pub fn loss(&mut self, loss: Loss, prediction: NodeId, target: NodeId) -> BuildResult {
+        let node = self.in_role(Role::Loss, |builder| builder.op("loss", loss.op(), &[prediction, target]))?;
+        self.output(prediction);
+        self.graph.loss = Some(node);
+        self.graph.add_output("loss", node);
+        Ok(node)
+    }
+
+    /// The share of samples whose largest prediction is at the label; the output `accuracy`.
+    ///
+    /// # Errors
+    /// If the shapes do not fit.
+    pub fn accuracy(&mut self, prediction: NodeId, label: NodeId) -> BuildResult {
+        let name = "accuracy";
+        let ty = self.ty(prediction).clone();
+        if ty.rank() != 2 {
+            let message = format!("accuracy expects predictions of shape [N,classes], got {}", ty.shape);
+            return fail(name, TypeError::operand(0, message));
+        }
+        let node = self.in_role(Role::Metric, |builder| {
+            let class = builder.add(name, "accuracy.argmax", Argmax { axis: 1 }.into(), &[prediction])?;
+            let hit = builder.add(name, "accuracy.equal", Equal {}.into(), &[class, label])?;
+            builder.op(name, ReduceMean { axes: vec![0], keep_dims: false }, &[hit])
+        })?;
+        self.graph.add_output(name, node);
+        Ok(node)
+    }
+
+    /// How the parameters are updated.
+    pub fn optimizer(&mut self, optimizer: Optimizer) {
+        self.graph.optimizer = Some(optimizer);
+    }
+
+    /// Makes a node readable from outside under its own name.
+    pub fn output(&mut self, node: NodeId) {
+        let name = self.graph.node(node).name.clone();
+        if self.graph.output(&name).is_none() {
+            self.graph.add_output(&name, node);
+        }
+    }
+
+    fn in_role<T>(&mut self, role: Role, build: impl FnOnce(&mut GraphBuilder) -> T) -> T {
+        let before = std::mem::replace(&mut self.role, role);
+        let result = build(self);
+        self.role = before;
+        result
+    }
+
+    /// Height, width and channels of an image operand.
+    fn image_sizes(&self, name: &str, op: &str, x: NodeId) -> Result<[usize; 3], BuildError> {
+        let ty = self.ty(x);
+        match ty.shape.0.as_slice() {
+            &[_, Dim::Fixed(h), Dim::Fixed(w), Dim::Fixed(c)] if ty.dtype == DType::F32 => Ok([h, w, c]),
+            _ => fail(name, TypeError::operand(0, format!("{op} expects f32 images of shape [N,h,w,c], got {ty}"))),
+        }
+    }
+
+    /// Adds a node of `layer`.
+    fn add(&mut self, layer: &str, name: &str, op: Op, operands: &[NodeId]) -> BuildResult {
+        let checked =
+            |result: Result<(), TypeError>| result.map_err(|error| BuildError { node: layer.to_string(), error });
+        if name.is_empty() || self.names.contains(name) {
+            let message =
+                if name.is_empty() { "a node needs a name".into() } else { format!("the name `{name}` is taken") };
+            return fail(layer, TypeError::new(message));
+        }
+        checked(self.check_attributes(&op))?;
+        let types: Vec<&TensorType> = operands.iter().map(|&operand| self.graph.ty(operand)).collect();
+        let ty = op.infer(&types).map_err(|error| BuildError { node: layer.to_string(), error })?;
+        checked(self.check_shape(&ty.shape))?;
+        self.names.insert(name.to_string());
+        let origin = Origin::layer(layer, self.line).with_role(self.role);
+        self.graph.add(op, operands, name, origin).map_err(|error| BuildError { node: layer.to_string(), error })
+    }
+
+    /// Refuses numbers with which a shape rule could overflow.
+    fn check_attributes(&self, op: &Op) -> Result<(), TypeError> {
+        for (name, value) in op.attrs().0 {
+            match value {
+                AttrValue::Shape(shape) => self.check_shape(&shape)?,
+                AttrValue::Ints(values) if values.iter().any(|&value| value > MAX_SIZE as i64 || value < 0) => {
+                    return Err(TypeError::new(format!("`{name}` {values:?} is too large")));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses empty and absurdly large tensors.
+    fn check_shape(&self, shape: &Shape) -> Result<(), TypeError> {
+        let mut bytes = Some(4u64);
+        for dim in &shape.0 {
+            let size = match dim {
+                Dim::Batch => self.largest_batch,
+                Dim::Fixed(size) => *size,
+            };
+            if size == 0 {
+                return Err(TypeError::new(format!("every size must be at least 1, got shape {shape}")));
+            }
+            bytes = bytes.and_then(|bytes| bytes.checked_mul(size as u64)).filter(|&bytes| bytes <= MAX_TENSOR_BYTES);
+        }
+        match bytes {
+            Some(_) => Ok(()),
+            None => {
+                let at = match shape.batch_axis() {
+                    Some(_) => format!(" at batch size {}", self.largest_batch),
+                    None => String::new(),
+                };
+                Err(TypeError::new(format!("a tensor of shape {shape} is larger than 1 TiB{at}")))
+            }
+        }
+    }
+}
+
+fn fail<T>(node: &str, error: TypeError) -> Result<T, BuildError> {
+    Err(BuildError { node: node.to_string(), error })
+}
+
+fn at_operand_0<T>(node: &str, result: Result<T, TypeError>) -> Result<T, BuildError> {
+    result.map_err(|error| BuildError { node: node.to_string(), error: TypeError { operand: Some(0), ..error } })
+}
