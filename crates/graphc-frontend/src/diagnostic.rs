@@ -56,7 +56,7 @@ impl Diagnostic {
 }
 
 /// The known name that `name` is probably a misspelling of.
-fn closest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn closest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let limit = (name.chars().count() / 3).max(1);
     let distance = |candidate: &str| strsim::damerau_levenshtein(&name.to_lowercase(), &candidate.to_lowercase());
     let near =
@@ -81,11 +81,6 @@ impl Diagnostics {
     /// Adds a mistake.
     pub fn push(&mut self, diagnostic: Diagnostic) {
         self.found.push(diagnostic);
-    }
-
-    /// The mistake added last.
-    pub(crate) fn last_mut(&mut self) -> Option<&mut Diagnostic> {
-        self.found.last_mut()
     }
 
     /// Whether nothing is wrong.

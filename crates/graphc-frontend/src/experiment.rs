@@ -1,7 +1,7 @@
 //! [`Experiment`]: everything a graph file says.
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::fields::{DATA, FILE, Field, LOSSES, OPTIMIZERS, Section, TRAIN};
+use crate::fields::{DATA, FILE, Field, LOSSES, OPTIMIZERS, TRAIN};
 use crate::json::{Json, JsonValue, Spanned};
 use crate::network::{Network, does_not_fit};
 use crate::read::{Record, read, read_one_of, wrong_kind};
@@ -103,6 +103,12 @@ pub(crate) fn read_experiment(
             diagnostics.push(Diagnostic::new(message, json.span.clone(), "expected at least one"));
         }
     }
+    if let Some(optimizer) = read_optimizer(&file, diagnostics) {
+        builder.optimizer(optimizer);
+    }
+    if inputs.is_empty() || nodes.is_empty() {
+        return None; // Otherwise every name would be reported as unknown.
+    }
     let network = Network::read(inputs, nodes, &mut builder, diagnostics);
     let loss = read_loss(&file, &network, &mut builder, diagnostics);
     if let Some((Some(prediction), Some(target))) = loss.as_ref().map(|loss| (loss.prediction.1, loss.target.1)) {
@@ -110,9 +116,6 @@ pub(crate) fn read_experiment(
     }
     for node in network.unread_nodes() {
         builder.output(node);
-    }
-    if let Some(optimizer) = read_optimizer(&file, diagnostics) {
-        builder.optimizer(optimizer);
     }
     let data = read_data(&file, &network, path, check_data, diagnostics);
     let (train, loss) = (train?, loss?);
@@ -255,7 +258,7 @@ fn read_data(
     diagnostics: &mut Diagnostics,
 ) -> Option<DataConfig> {
     let json = file.json("data")?;
-    let data = read("`data`", &[section_fields(&DATA)], json, diagnostics)?;
+    let data = read("`data`", &[DATA.fields], json, diagnostics)?;
     let folder = path.parent().unwrap_or(Path::new(""));
     let inputs = network.input_names();
     let mut files = |field: &str| {
@@ -267,10 +270,6 @@ fn read_data(
         "idx" => Some(DataConfig { format: DataFormat::Idx, scale: data.number("scale")?, train: train?, test }),
         _ => None,
     }
-}
-
-fn section_fields(section: &'static Section) -> &'static [Field] {
-    section.fields
 }
 
 /// A file for every input and for nothing else.

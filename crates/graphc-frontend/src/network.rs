@@ -177,7 +177,7 @@ impl<'a> Network<'a> {
                     entry.node = Some(node);
                 }
             }
-            Err(error) => diagnostics.push(Diagnostic::new(error.to_string(), span, "this shape does not do")),
+            Err(error) => diagnostics.push(Diagnostic::new(error.to_string(), span, "expected a smaller shape")),
         }
     }
 
@@ -218,6 +218,7 @@ impl<'a> Network<'a> {
                         .map(|name| Operand { entry: self.lookup(name, diagnostics), span: name.span.clone() })
                         .collect(),
                 ),
+                None if record.is_refused("inputs") => None,
                 None if op.n_inputs == 0 => Some(Vec::new()),
                 None if position > 0 => Some(vec![Operand { entry: Some(at - 1), span: span.clone() }]),
                 None => {

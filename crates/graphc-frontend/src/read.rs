@@ -1,6 +1,6 @@
 //! Reads one object by its field table.
 
-use crate::diagnostic::{Diagnostic, Diagnostics, Span};
+use crate::diagnostic::{Diagnostic, Diagnostics, Span, closest};
 use crate::fields::{Default, Field, Kind, Range, Section};
 use crate::json::{Json, JsonValue, Member, Spanned};
 use graphc_ir::graph::builder::{MAX_SIZE, Padding};
@@ -28,6 +28,8 @@ pub(crate) enum Value<'a> {
 #[derive(Debug)]
 pub(crate) struct Record<'a> {
     values: Vec<(&'static str, Spanned<Value<'a>>, Option<&'a Json>)>,
+    /// Fields that are there but not acceptable, which has been reported.
+    refused: Vec<&'static str>,
     /// Whether every field is there and as it should be.
     pub(crate) ok: bool,
     /// The whole object, or where a missing field would belong.
@@ -56,6 +58,11 @@ impl<'a> Record<'a> {
     /// The JSON of a field; `None` if it is absent, a default, or was not acceptable.
     pub(crate) fn json(&self, name: &str) -> Option<&'a Json> {
         self.values.iter().find(|(field, ..)| *field == name).and_then(|(.., json)| *json)
+    }
+
+    /// Whether the field is there but not acceptable.
+    pub(crate) fn is_refused(&self, name: &str) -> bool {
+        self.refused.contains(&name)
     }
 
     /// Where the field stands, or the object if it does not.
@@ -108,7 +115,8 @@ fn read_fields<'a>(
         return None;
     };
     let fields: Vec<&Field> = tables.iter().flat_map(|table| table.iter()).collect();
-    let mut record = Record { values: Vec::new(), ok: true, span: json.span.clone() };
+    let mut record = Record { values: Vec::new(), refused: Vec::new(), ok: true, span: json.span.clone() };
+    let mut misspelt: Vec<&str> = Vec::new();
     for member in members {
         let name = member.key.value.as_str();
         let Some(field) = fields.iter().find(|field| field.name == name) else {
@@ -116,7 +124,7 @@ fn read_fields<'a>(
                 continue;
             }
             record.ok = false;
-            unknown_field(what, &member.key, &fields, diagnostics);
+            misspelt.extend(unknown_field(what, &member.key, &fields, diagnostics));
             continue;
         };
         match read_value(field, &member.value, diagnostics) {
@@ -127,10 +135,14 @@ fn read_fields<'a>(
                     Some(&member.value),
                 ));
             }
-            None => record.ok = false,
+            None => {
+                record.ok = false;
+                record.refused.push(field.name);
+            }
         }
     }
-    let given = |field: &Field| members.iter().any(|member| member.key.value == field.name);
+    let given =
+        |field: &Field| members.iter().any(|member| member.key.value == field.name) || misspelt.contains(&field.name);
     let missing: Vec<&Field> = fields.into_iter().filter(|field| !given(field)).collect();
     for field in missing {
         match field.default {
@@ -214,11 +226,18 @@ pub(crate) fn read_op(
     found
 }
 
-fn unknown_field(what: &str, key: &Spanned<String>, fields: &[&Field], diagnostics: &mut Diagnostics) {
+/// Reports a field that is not in the tables, and gives the one that was probably meant.
+fn unknown_field(
+    what: &str,
+    key: &Spanned<String>,
+    fields: &[&Field],
+    diagnostics: &mut Diagnostics,
+) -> Option<&'static str> {
     let names = || fields.iter().map(|field| field.name);
     let label = format!("expected one of {}", list(names()));
     let message = format!("{what} has no field `{}`", key.value);
     diagnostics.push(Diagnostic::new(message, key.span.clone(), label).did_you_mean(&key.value, names()));
+    closest(&key.value, names())
 }
 
 /// Reports that a value has the wrong kind.
@@ -252,7 +271,7 @@ pub(crate) fn expected(kind: &Kind) -> String {
         Kind::Shape => "a list of sizes of at least 1, in which \"N\" may stand first".into(),
         Kind::Axes => "a list of dimension numbers, counted from 0".into(),
         Kind::Choice(choices) => format!("one of {}", list(choices.iter().copied())),
-        Kind::Choices(choices) => format!("a list of {}", list(choices.iter().copied())),
+        Kind::Choices(choices) => format!("a list of any of {}", list(choices.iter().copied())),
         Kind::Object(_) | Kind::OneOf(_) => "an object".into(),
         Kind::Map(_) => "an object whose keys are names".into(),
         Kind::Files => "an object from input names to file names".into(),
@@ -262,22 +281,23 @@ pub(crate) fn expected(kind: &Kind) -> String {
 
 /// The value, if it is of the field's kind; otherwise that is reported.
 fn read_value<'a>(field: &Field, json: &'a Json, diagnostics: &mut Diagnostics) -> Option<Value<'a>> {
-    let value = accept(&field.kind, json, &mut |bad| {
+    accept(&field.kind, json, &mut |bad| {
         let message = format!("`{}` must be {}", field.name, expected(&field.kind));
-        diagnostics.push(Diagnostic::new(message, bad.span.clone(), label_for(&field.kind, bad)));
-    });
-    if let (None, Kind::Choice(choices) | Kind::Choices(choices)) = (&value, &field.kind)
-        && let JsonValue::String(text) = &json.value
-        && let Some(last) = diagnostics.last_mut()
-    {
-        *last = last.clone().did_you_mean(text, choices.iter().copied());
-    }
-    value
+        let diagnostic = Diagnostic::new(message, bad.span.clone(), label_for(&field.kind, bad));
+        diagnostics.push(match (&field.kind, &bad.value) {
+            (Kind::Choice(choices) | Kind::Choices(choices), JsonValue::String(text)) => {
+                diagnostic.did_you_mean(text, choices.iter().copied())
+            }
+            _ => diagnostic,
+        });
+    })
 }
 
 /// What stands under the offending text: its kind, or that its size is wrong.
 fn label_for(kind: &Kind, bad: &Json) -> String {
     match (kind, &bad.value) {
+        (Kind::Int { min, max }, JsonValue::Number(_)) if min == max => format!("expected {min}"),
+        (Kind::Shape, JsonValue::String(_)) => "expected a size here".into(),
         (Kind::Int { .. } | Kind::Pair | Kind::Padding | Kind::Shape | Kind::Axes, JsonValue::Number(text)) => {
             match text.parse::<i64>() {
                 Ok(value) if value < 0 => "this is negative".into(),
@@ -288,8 +308,11 @@ fn label_for(kind: &Kind, bad: &Json) -> String {
             }
         }
         (Kind::Number(_), JsonValue::Number(_)) => "this is out of range".into(),
-        (Kind::Pair | Kind::Padding, JsonValue::Array(items)) => format!("this list has {} entries", items.len()),
-        (Kind::Choice(_) | Kind::Choices(_) | Kind::Padding | Kind::Name | Kind::Shape, JsonValue::String(_)) => {
+        (Kind::Pair | Kind::Padding, JsonValue::Array(items)) => match items.len() {
+            1 => "this list has 1 entry".into(),
+            n => format!("this list has {n} entries"),
+        },
+        (Kind::Choice(_) | Kind::Choices(_) | Kind::Padding | Kind::Name, JsonValue::String(_)) => {
             "this is none of them".into()
         }
         (_, value) => format!("this is {}", value.kind()),

@@ -455,6 +455,12 @@ impl GraphBuilder {
             let message = format!("accuracy expects predictions of shape [N,classes], got {}", ty.shape);
             return fail(name, TypeError::operand(0, message));
         }
+        let labels = TensorType::i32(Shape(vec![ty.shape.0[0]]));
+        if *self.ty(label) != labels {
+            let message =
+                format!("accuracy expects class numbers {labels} for predictions {ty}, got {}", self.ty(label));
+            return fail(name, TypeError::operand(1, message));
+        }
         let node = self.in_role(Role::Metric, |builder| {
             let class = builder.add(name, "accuracy.argmax", Argmax { axis: 1 }.into(), &[prediction])?;
             let hit = builder.add(name, "accuracy.equal", Equal {}.into(), &[class, label])?;
