@@ -236,7 +236,10 @@ impl<'a> Parser<'a> {
                 let value = self.signed()?;
                 match i32::try_from(value) {
                     Ok(value) => Expr::I32(value),
-                    Err(_) => return self.error(format!("{value} is not an i32")),
+                    Err(_) => {
+                        self.at -= 1;
+                        return self.error(format!("{value} is not an i32"));
+                    }
                 }
             }
             "index" => Expr::Index(self.affine()?),
@@ -320,7 +323,10 @@ impl<'a> Parser<'a> {
                 match sum.checked_add(sign * factor) {
                     // `Affine`'s text form knows no smaller number.
                     Some(value) if value != i64::MIN => *sum = value,
-                    _ => return parser.error("an index that does not fit into 64 bits".to_owned()),
+                    _ => {
+                        parser.at -= 1;
+                        return parser.error("an index that does not fit into 64 bits".to_owned());
+                    }
                 }
                 sign = match parser.peek() {
                     Kind::Symbol("+") => 1,
@@ -336,7 +342,7 @@ impl<'a> Parser<'a> {
     fn term(&mut self) -> Parsed<(i64, Option<Atom>)> {
         let mut factor = 1;
         if matches!(self.peek(), Kind::Number(_)) {
-            factor = self.integer("a coefficient")?;
+            factor = self.integer("a whole number")?;
             if *self.peek() != Kind::Symbol("*") {
                 return Ok((factor, None));
             }

@@ -1,0 +1,304 @@
+//! The text form of loop programs, and every rule of their verifier.
+
+use graphc_ir::loops::{Program, parse, verify};
+
+/// A program with four `f32` buffers and an `i32` buffer `b4`, of 64 words each, and a kernel.
+fn text(kernel: &str) -> String {
+    let kinds = ["f32 input", "f32 state", "f32 output", "f32 temp", "i32 output"];
+    let mut text = "program \"test\" (batch=1, arena=320) {\n".to_owned();
+    for (number, kind) in kinds.iter().enumerate() {
+        let at = 64 * number;
+        text += &format!("buffer b{number}: {kind} \"t{number}\" [64] strides=[1] chunk=64 len=64 @{at}\n");
+    }
+    text + kernel + "\n}"
+}
+
+fn read(text: &str) -> Program {
+    parse(text).unwrap_or_else(|error| panic!("{error} in\n{text}"))
+}
+
+/// The messages about a kernel.
+fn findings(kernel: &str) -> Vec<String> {
+    verify(&read(&text(kernel))).iter().map(ToString::to_string).collect()
+}
+
+/// The messages about the statements of a nest, without the place.
+fn in_nest(body: &str) -> Vec<String> {
+    let findings = verify(&read(&text(&format!("kernel \"k\" {{ nest \"n\" {{ {body} }} }}"))));
+    assert!(findings.iter().all(|finding| finding.kernel == "k" && finding.nest == "n" && !finding.line.is_empty()));
+    findings.into_iter().map(|finding| finding.message).collect()
+}
+
+#[test]
+fn prints_as_written() {
+    let text = r#"program "le\"net\u{a}" (batch=64, arena=50432) {
+  buffer b0: f32 input "image" [64,28,28,1] batch=0 strides=[0,448,16,16] chunk=12544 len=50176 @0
+  buffer b1: f32 state "w" [] strides=[] chunk=1 len=16 @50176
+  buffer b2: i32 temp "t" [3,4] strides=[4,1] chunk=12 len=16 @50192
+  buffer b3: f32 output "y" [200] strides=[1] chunk=200 len=208 @50208
+  kernel "k0" from "conv1" "bn1 statistics" {
+    parallel i0 in 0..4 {
+      nest "conv1" {
+        for i1 in max(0, -i0 + 3)..min(6, i0 + 2) {
+          unroll i2 in 0..2 {
+            i9 = i0 + 3*((4*i1 + 2) / 4) - 2*((i1) % 3) - 1
+            lanes i3 {
+              v0 = load b0[12544*i0 + 16*i1 + i3]
+              v1 = f32 0.1
+              v2 = mul v0, v1
+              v3 = cmp gt v0, v1
+              v4 = select v3, v0, v2
+              a0 = v4
+              v5 = acc a0
+              v6 = f32 -0.0
+              v7 = f32 0x7fc00001
+              v8 = f32 0xff800000
+              v9 = f32 1e-45
+              v10 = i32 -2147483648
+              v11 = index 2*i3 + 1
+              v12 = fma v5, v6, v7
+              v13 = bits_of v12
+              v14 = ixor v13, v10
+              v15 = join max v9
+              store b3[i3 + 8*i2] = v12
+              store b3[-1*i0 + 5] = v15
+              tile [i5:4, i6:2] reds [i7 in 0..5, i8 in max(0, i1)..5] a=b0[i5 + i7] b=b0[i3 + 16*i6 + 8*i8] init=0 -> v20 {
+                store b3[i3 + 8*i5 + 32*i6] = v20
+              }
+              tile [] reds [] a=b1[0] b=b0[i3] init=b3[3] -> v21 {}
+            }
+          }
+        }
+      }
+    }
+  }
+  kernel "empty" {
+  }
+}
+"#;
+    let printed = read(text).to_string();
+    assert_eq!(printed, text.replace("b3[-1*i0 + 5]", "b3[-i0 + 5]").replace("i3 + 8*i2", "8*i2 + i3"));
+    assert_eq!(read(&printed).to_string(), printed);
+}
+
+#[test]
+fn comments_and_spacing_do_not_matter() {
+    let kernel = "kernel \"k\" {nest\"n\"{v0=f32 1.0;x } v9\n;\n store b2[ - 1 + 2 ]=v0}}";
+    let spaced = "kernel \"k\" { nest \"n\" { v0 = f32 1.0 store b2[1] = v0 } }";
+    assert_eq!(read(&text(kernel)), read(&text(spaced)));
+}
+
+#[test]
+fn text_errors_point_at_the_place() {
+    let cases = [
+        ("prog", "1:1: expected `program`, found `prog`"),
+        ("program x", "1:9: expected a name in quotes, found `x`"),
+        ("program \"x", "1:9: a name without its closing quote"),
+        ("program \"\\n\"", "1:9: a name knows only the escapes \\\", \\\\ and \\u{…}"),
+        ("program \"\\u{d800}\"", "1:9: a malformed \\u{…} in a name"),
+        ("program \"x\" (batch=1, arena=1) {\n  #", "2:3: unexpected character '#'"),
+        ("program \"x\" (batch=1, arena=1) {\n", "2:1: expected `buffer`, `kernel` or `}`, found the end of the text"),
+        ("program \"x\" (batch=1, arena=1) { } é", "1:36: unexpected character 'é'"),
+        ("program \"é\" (batch=1, arena=1) { } }", "1:36: expected the end of the text, found `}`"),
+        ("program \"x\" (batch=99999999999999999999", "1:20: expected a number, found `99999999999999999999`"),
+        (
+            "program \"x\" (batch=1, arena=1) { buffer b1: f32",
+            "1:41: buffers are numbered in order: expected `b0`, found `b1`",
+        ),
+        ("program \"x\" (batch=1, arena=1) { buffer b0: f64", "1:45: expected an element type, found `f64`"),
+        (
+            "program \"x\" (batch=1, arena=1) { buffer b0: f32 temp \"t\" [2] strides=[] chunk=2",
+            "1:73: 0 strides for rank 1",
+        ),
+        (
+            "program \"x\" (batch=1, arena=1) { buffer b0: f32 temp \"t\" [2] batch=1 strides=[0] chunk=2",
+            "1:70: the batch dimension of a buffer of rank 1",
+        ),
+    ];
+    for (text, message) in cases {
+        assert_eq!(parse(text).expect_err(text).to_string(), message, "{text}");
+    }
+    let statements = [
+        ("w0 = f32 1", "8:1: expected a statement or `}`, found `w0`"),
+        ("v = f32 1", "8:1: expected a name such as `v0`, found `v`"),
+        ("v0 = f31 1", "8:6: expected an operation, found `f31`"),
+        ("v0 = f32 x", "8:10: expected a number, found `x`"),
+        ("v0 = f32 1e39", "8:10: expected an f32, found `1e39`"),
+        ("v0 = i32 2147483648", "8:10: 2147483648 is not an i32"),
+        ("v0 = load b0[i0 * 2]", "8:17: expected `]`, found `*`"),
+        ("v0 = load b0[((i0) / 0)]", "8:22: expected a positive divisor, found `0`"),
+        ("v0 = load b0[((i0) + 2)]", "8:20: expected `/` or `%`, found `+`"),
+        ("v0 = load b0[9223372036854775807 + 1]", "8:36: an index that does not fit into 64 bits"),
+        ("v0 = cmp ge", "9:1: expected a name such as `v0`, found `}`"),
+        ("for i0 in 0.5 { }", "8:11: expected a whole number, found `0.5`"),
+        ("join add v0", "8:1: expected a statement or `}`, found `join`"),
+    ];
+    for (statement, message) in statements {
+        let error = parse(&text(&format!("kernel \"k\" {{\n{statement}\n}}"))).expect_err(statement);
+        assert_eq!(error.to_string(), message);
+    }
+    let deep = text(&format!("kernel \"k\" {}", "{ lanes i0 ".repeat(200)));
+    assert!(parse(&deep).expect_err("too deep").message.starts_with("more than 100 blocks"));
+}
+
+#[test]
+fn valid_kernels_have_no_findings() {
+    let bodies = [
+        // Padding: the bounds keep the index inside.
+        "for i0 in 0..64 { tile [] reds [i1 in max(0, -i0 + 1)..min(3, -i0 + 65)] a=b0[i0 + i1 - 1] b=b1[i1] init=0
+           -> v0 { store b2[i0] = v0 } }",
+        // A merged loop, split by division.
+        "for i0 in 0..64 { i1 = ((i0) / 8) i2 = ((i0) % 8) v0 = load b0[8*i2 + i1] store b2[i0] = v0 }",
+        "for i0 in 0..64 { v0 = load b0[i0 - 4*((i0) / 4) + 60] }",
+        // Loops that never run.
+        "for i0 in 3..3 { v0 = load b0[i0 + 90] } for i0 in 0..i9_ { v1 = load b0[70] }",
+        // A scalar from outside is the same in every lane; sums that are joined are too.
+        "v0 = f32 1.0 a0 = v0 lanes i0 { v1 = acc a0 store b2[3] = v1 v2 = load b0[i0] v3 = join add v2 a1 = v3
+           for i1 in 0..4 { v4 = acc a1 v5 = add v4, v3 a1 = v5 } v6 = acc a1 store b2[4] = v6 }",
+        // Names of variables may be used again side by side.
+        "for i0 in 0..2 { v0 = load b0[i0] } for i0 in 0..2 { v1 = load b0[i0] }",
+        "v0 = i32 5 v1 = i32 31 v2 = ishl v0, v1 store b4[0] = v2",
+    ];
+    for body in bodies {
+        assert_eq!(in_nest(&body.replace("i9_", "0")), Vec::<String>::new(), "{body}");
+    }
+}
+
+#[test]
+fn rules_for_values() {
+    let cases = [
+        ("v0 = neg v1", "v1 is not defined here"),
+        ("v0 = f32 1.0 v0 = f32 2.0", "v0 is defined twice"),
+        ("for i0 in 0..2 { v0 = f32 1.0 } v1 = neg v0", "v0 is not defined here"),
+        ("lanes i0 { v0 = f32 1.0 } store b2[0] = v0", "v0 is not defined here"),
+        ("v0 = acc a0", "a0 is read before it is set"),
+        ("for i0 in 0..2 { v0 = f32 1.0 a0 = v0 } v1 = acc a0", "a0 is read before it is set"),
+        (
+            "v0 = f32 1.0 for i0 in 0..2 { a0 = v0 } for i0 in 0..2 { a0 = v0 }",
+            "a0 was declared in a block that has ended",
+        ),
+        ("v0 = f32 1.0 a0 = v0 lanes i0 { a0 = v0 }", "a0 is declared outside the lanes region"),
+        ("v0 = f32 1.0 a0 = v0 v1 = i32 1 a0 = v1", "v1 is i32, expected f32"),
+        ("v0 = f32 1.0 v1 = i32 1 v2 = mul v0, v1", "v1 is i32, expected f32"),
+        ("v0 = f32 1.0 v1 = i32 1 v2 = ixor v0, v1", "v0 is f32, expected i32"),
+        ("v0 = f32 1.0 v1 = to_f32 v0", "v0 is f32, expected i32"),
+        ("v0 = f32 1.0 v1 = i32 1 v2 = cmp lt v0, v1", "v1 is i32, expected f32"),
+        ("v0 = f32 1.0 v1 = cmp lt v0, v0 v2 = cmp eq v1, v1", "conditions are compared"),
+        ("v0 = f32 1.0 v1 = select v0, v0, v0", "v0 is f32, expected a condition"),
+        ("v0 = f32 1.0 v1 = cmp lt v0, v0 v2 = i32 1 v3 = select v1, v0, v2", "v2 is i32, expected f32"),
+        ("v0 = f32 1.0 v1 = cmp lt v0, v0 store b2[0] = v1", "v1 is a condition, expected f32"),
+        ("v0 = f32 1.0 store b4[0] = v0", "v0 is f32, expected i32"),
+        ("v0 = load b4[0] v1 = neg v0", "v0 is i32, expected f32"),
+        ("v0 = f32 1.0 v1 = exp v0", "exp is not part of the loop IR"),
+        ("v0 = i32 1 v1 = i32 32 v2 = ishl v0, v1", "the shift count v1 is not a constant in 0..32"),
+        ("v0 = i32 1 v1 = load b4[0] v2 = ishr v0, v1", "the shift count v1 is not a constant in 0..32"),
+        ("v0 = f32 1.0 v1 = join add v0", "lanes are joined outside a lanes region"),
+        ("lanes i0 { v0 = load b0[i0] store b2[0] = v0 }", "v0 may differ from lane to lane, but the index does not"),
+        // The scalar differs between lanes from the second turn of the loop on.
+        (
+            "lanes i0 { v0 = f32 1.0 a0 = v0 v1 = load b0[i0] for i1 in 0..2 { v2 = acc a0 store b2[0] = v2 a0 = v1 } }",
+            "v2 may differ from lane to lane, but the index does not",
+        ),
+        ("v0 = load b9[0]", "there is no buffer b9"),
+    ];
+    for (body, message) in cases {
+        assert_eq!(in_nest(body), [message], "{body}");
+    }
+}
+
+#[test]
+fn rules_for_variables_and_structure() {
+    let cases = [
+        ("v0 = load b0[i0]", "i0 is not in scope"),
+        ("for i0 in 0..2 { } v0 = load b0[i0]", "i0 is not in scope"),
+        ("for i0 in 0..2 { for i0 in 0..2 { } }", "i0 hides another variable"),
+        ("for i0 in 0..i0 { }", "i0 is not in scope"),
+        ("lanes i0 { for i1 in 0..i0 { } }", "i0 depends on the lane"),
+        ("lanes i0 { i1 = ((i0) / 2) }", "((i0) / 2) depends on the lane"),
+        ("lanes i0 { lanes i1 { } }", "a lanes region inside another"),
+        ("for i0 in 0..4 { unroll i1 in 0..i0 { } }", "an unrolled loop needs constant bounds"),
+        ("for i0 in 0..2 { parallel i1 in 0..2 { } }", "a parallel loop inside another statement"),
+        ("v0 = index 2147483648", "a divisor that is not positive or a number of 2^31 or more in 2147483648"),
+        ("tile [i0:0] reds [] a=b0[0] b=b0[0] init=0 -> v0 { }", "i0 has extent 0"),
+        ("tile [i0:2] reds [i1 in 0..i0] a=b0[0] b=b0[0] init=0 -> v0 { }", "i0 is not in scope"),
+        ("tile [] reds [i0 in 0..2] a=b0[i0] b=b0[0] init=b1[i0] -> v0 { }", "i0 is not in scope"),
+        ("tile [] reds [] a=b4[0] b=b0[0] init=0 -> v0 { }", "a tile reads b4, which holds integers"),
+        (
+            "for i0 in 0..2 { tile [] reds [] a=b0[((i0) / 2)] b=b0[0] init=0 -> v0 { } }",
+            "the index ((i0) / 2) of a tile contains a division",
+        ),
+    ];
+    for (body, message) in cases {
+        assert_eq!(in_nest(body), [message], "{body}");
+    }
+    let kernels = [
+        ("kernel \"\" { }", "`kernel \"\"`: the kernel has no name"),
+        ("kernel \"k\" { } kernel \"k\" { }", "kernel \"k\": `kernel \"k\"`: another kernel has that name"),
+        ("kernel \"k\" { nest \"\" { } }", "kernel \"k\": `nest \"\"`: the nest has no name"),
+        (
+            "kernel \"k\" { nest \"a\" { nest \"b\" { } } }",
+            "kernel \"k\": nest \"a\": `nest \"b\"`: a nest inside another",
+        ),
+        ("kernel \"k\" { lanes i0 { nest \"b\" { } } }", "kernel \"k\": `nest \"b\"`: a nest inside a lanes region"),
+        (
+            "kernel \"k\" { v0 = f32 1.0 nest \"b\" { v1 = neg v0 } }",
+            "kernel \"k\": nest \"b\": `v1 = neg v0`: v0 is not defined here",
+        ),
+    ];
+    for (kernel, message) in kernels {
+        assert_eq!(findings(kernel), [message], "{kernel}");
+    }
+}
+
+#[test]
+fn indices_outside_buffers_are_found() {
+    let cases = [
+        ("v0 = load b0[64]", "b0[64] is outside the 64 words of the buffer: it runs from 64 to 64"),
+        (
+            "for i0 in 0..8 { lanes i1 { v0 = load b0[8*i0 + i1 + 1] } }",
+            "b0[8*i0 + i1 + 1] is outside the 64 words of the buffer: it runs from 1 to 64",
+        ),
+        (
+            "for i0 in 0..4 { v0 = f32 1.0 store b2[-i0 + 2] = v0 }",
+            "b2[-i0 + 2] is outside the 64 words of the buffer: it runs from -1 to 2",
+        ),
+        // One tap too many at the right edge.
+        (
+            "for i0 in 0..64 { for i1 in max(0, -i0 + 1)..3 { v0 = load b0[i0 + i1 - 1] } }",
+            "b0[i0 + i1 - 1] is outside the 64 words of the buffer: it is 64 at i0 = 63, i1 = 2",
+        ),
+        (
+            "for i0 in 0..9 { i1 = 4*((i0) / 2) v0 = load b0[5*i1] }",
+            "b0[5*i1] is outside the 64 words of the buffer: it is 80 at i0 = 8, i1 = 16",
+        ),
+        (
+            "tile [i0:2] reds [i1 in 0..8] a=b0[8*i1 + i0 + 7] b=b0[0] init=0 -> v0 { }",
+            "b0[i0 + 8*i1 + 7] is outside the 64 words of the buffer: it runs from 7 to 64",
+        ),
+    ];
+    for (body, message) in cases {
+        assert_eq!(in_nest(body), [message], "{body}");
+    }
+}
+
+#[test]
+fn rules_for_buffers() {
+    let header = "program \"test\" (batch=17, arena=128) {\n";
+    let first = "f32 state \"w\" [16] strides=[1] chunk=16 len=16 @0";
+    let cases = [
+        ("f32 state \"w\" [16] strides=[1] chunk=16 len=16 @16", "another state has that name"),
+        ("f32 state \"v\" [16] strides=[1] chunk=16 len=16 @24", "does not start at a multiple of 16"),
+        ("f32 state \"v\" [16] strides=[1] chunk=16 len=17 @112", "ends outside the arena of 128 words"),
+        ("f32 temp \"v\" [17] strides=[1] chunk=17 len=16 @16", "is shorter than its tensor"),
+        ("f32 temp \"v\" [2,17] batch=1 strides=[16,0] chunk=32 len=63 @16", "is shorter than its tensor"),
+        ("f32 temp \"w\" [1] strides=[1] chunk=1 len=16 @0", "shares words with b0, and they are not both temporary"),
+    ];
+    for (buffer, message) in cases {
+        let findings = verify(&read(&format!("{header}buffer b0: {first}\nbuffer b1: {buffer}\n}}")));
+        let found: Vec<_> = findings.iter().map(|finding| (finding.line.as_str(), finding.message.as_str())).collect();
+        assert_eq!(found, [(format!("buffer b1: {buffer}").as_str(), message)]);
+    }
+    let temps = "buffer b0: f32 temp \"a\" [16] strides=[1] chunk=16 len=16 @0
+        buffer b1: f32 temp \"a\" [16] strides=[1] chunk=16 len=16 @0 }";
+    assert_eq!(verify(&read(&format!("{header}{temps}"))), []);
+}
