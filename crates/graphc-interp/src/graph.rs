@@ -129,7 +129,8 @@ pub fn run_keeping<R: Real>(
 /// Topological order, once it is known that every size is.
 pub(crate) fn evaluation_order(graph: &Graph) -> Result<Vec<NodeId>, InterpError> {
     let order = graph.try_topo_order().ok_or(InterpError::Cycle)?;
-    let needs_batch = |&id: &NodeId| graph.ty(id).shape.0.contains(&Dim::Batch) || reads_batch(graph.op(id));
+    let needs_batch =
+        |&id: &NodeId| graph.ty(id).shape.0.contains(&Dim::Batch) || matches!(graph.op(id), Op::BatchSize(_));
     if graph.batch.is_none() && order.iter().any(needs_batch) {
         return Err(InterpError::NoBatch);
     }
@@ -148,12 +149,14 @@ pub(crate) fn evaluate<R: Real>(
     match &node.op {
         Op::Input(_) => bound("input", &node.name, sizes, bindings),
         Op::Parameter(_) => bound("parameter", &node.name, sizes, bindings),
-        op if reads_batch(op) => {
+        Op::BatchSize(_) => {
             let batch = graph.batch.ok_or(InterpError::NoBatch)?;
             Ok(Tensor::full(&sizes, batch as f64))
         }
+        Op::BatchNorm(_) | Op::Dropout(_) => {
+            Err(InterpError::Unexpanded { node: format!("{id} {:?}", node.name), op: node.op.name() })
+        }
         op => {
-            refuse_unexpanded(graph, id)?;
             let operands: Vec<&Tensor<R>> = graph.operands(id).iter().map(|operand| &values[operand]).collect();
             Ok(op.eval(&operands, &sizes))
         }
@@ -173,20 +176,6 @@ fn bound<R: Real>(
             Err(InterpError::Shape { kind, name, expected, found: tensor.shape.clone() })
         }
         Some(tensor) => Ok(tensor.clone()),
-    }
-}
-
-/// `batch_size` is a leaf whose value is that of `N`.
-fn reads_batch(op: &Op) -> bool {
-    op.name() == "batch_size"
-}
-
-/// Composites whose value depends on the mode.
-fn refuse_unexpanded(graph: &Graph, id: NodeId) -> Result<(), InterpError> {
-    let node = graph.node(id);
-    match node.op.name() {
-        op @ ("batch_norm" | "dropout") => Err(InterpError::Unexpanded { node: format!("{id} {:?}", node.name), op }),
-        _ => Ok(()),
     }
 }
 
@@ -245,6 +234,21 @@ mod tests {
         let roots = run_keeping(&graph(), &bindings(), Keep::Roots).unwrap();
         assert_eq!((roots.outputs, roots.updates), (all.outputs, all.updates));
         assert_eq!(roots.values.keys().copied().collect::<Vec<_>>(), [NodeId(1), NodeId(3), NodeId(4)]);
+    }
+
+    #[test]
+    fn the_batch_size_is_a_value_and_layers_must_be_expanded() {
+        let text =
+            |op: &str| format!("graph g(batch=5) {{ %0: i32[] = input() {{dtype=i32, shape=[]}} \"step\"\n{op} }}");
+        let run = |op: &str| {
+            run(&text(op).parse().unwrap(), &BTreeMap::from([("step".to_string(), Tensor::<f64>::scalar(1.0))]))
+        };
+        assert_eq!(run("%1: f32[] = batch_size()").unwrap().values[&NodeId(1)], Tensor::scalar(5.0));
+        let dropout = "%1: f32[] = batch_size()\n%2: f32[] = dropout(%1, %0) {rate=0.5, seed=1} \"drop\"";
+        assert_eq!(
+            run(dropout).unwrap_err().to_string(),
+            "%2 \"drop\": dropout depends on the mode and must be expanded before the graph is evaluated"
+        );
     }
 
     #[test]

@@ -260,8 +260,8 @@ fn list(cursor: &mut Cursor, position: Position) -> Result<AttrValue, ParseError
         true => Ok(None),
         false => cursor.integer("an integer or `N`").map(Some),
     })?;
-    let sizes = items.iter().flatten().map(|size| size.unsigned_abs().max(1));
-    let product = sizes.fold(Some(1u64), |product, size| product?.checked_mul(size).filter(|&p| p <= MAX_ELEMENTS));
+    let mut sizes = items.iter().flatten().map(|size| size.unsigned_abs().max(1));
+    let product = sizes.try_fold(1u64, |product, size| product.checked_mul(size).filter(|&p| p <= MAX_ELEMENTS));
     if product.is_none() {
         return Err(position.error(format!("the sizes of this list multiply to more than {MAX_ELEMENTS}")));
     }

@@ -1,0 +1,55 @@
+//! Deterministic random inputs and parameters for any graph.
+
+use graphc_ir::graph::{Graph, NodeId};
+use graphc_ir::tensor::Tensor;
+use graphc_ir::types::{DType, Dim};
+use graphc_ir::{Op, compute};
+use std::collections::BTreeMap;
+
+/// Tensors for every input and parameter of a specialised graph; the same seed gives the same.
+///
+/// Inputs lie in `[-2, 2)` and trainable parameters in `[-1, 1)`. Other parameters, which may be variances or
+/// optimizer state, lie in `[0.25, 0.95)`. Integers are labels of the ops that read them, else below 10.
+/// A scalar input called `learning_rate` is 0.01.
+///
+/// # Panics
+/// If the graph has a batch dimension and no batch size.
+pub fn bindings(graph: &Graph, seed: u64) -> BTreeMap<String, Tensor<f32>> {
+    let mut bindings = BTreeMap::new();
+    for id in graph.ids() {
+        let name = graph.node(id).name.clone();
+        let (low, high) = match graph.op(id) {
+            Op::Input(_) if name == "learning_rate" => (0.01, 0.01),
+            Op::Input(input) if input.dtype == DType::I32 => (0.0, n_labels(graph, id) as f32),
+            Op::Input(_) => (-2.0, 2.0),
+            Op::Parameter(parameter) if parameter.trainable => (-1.0, 1.0),
+            Op::Parameter(_) => (0.25, 0.95),
+            _ => continue,
+        };
+        let is_integer = graph.ty(id).dtype == DType::I32;
+        let key = name.bytes().fold(seed as i32 ^ (seed >> 32) as i32, |key, byte| {
+            key.wrapping_mul(0x0100_0193).wrapping_add(i32::from(byte))
+        });
+        let mut counter = 0;
+        let tensor = Tensor::from_fn(&graph.sizes(id), |_| {
+            counter += 1;
+            let value = low + (high - low) * compute::uniform(counter, key);
+            if is_integer { value.floor() } else { value }
+        });
+        bindings.insert(name, tensor);
+    }
+    bindings
+}
+
+/// The number of classes that every reader of the labels `id` knows.
+fn n_labels(graph: &Graph, id: NodeId) -> usize {
+    let of_reader = |user: NodeId| match graph.op(user) {
+        Op::OneHot(one_hot) => Some(one_hot.depth),
+        // The losses take predictions first; their last dimension is the classes.
+        _ => match graph.ty(*graph.operands(user).first()?).shape.0.last() {
+            Some(Dim::Fixed(classes)) if graph.ty(graph.operands(user)[0]).dtype == DType::F32 => Some(*classes),
+            _ => None,
+        },
+    };
+    graph.users(id).into_iter().filter_map(of_reader).min().unwrap_or(10)
+}

@@ -1,0 +1,565 @@
+//! From a [`Recipe`] to a graph. Each kind of step is one function; [`KINDS`] lists them.
+//!
+//! A step whose choices do not type-check, or would make too large a tensor, adds nothing.
+
+use crate::recipe::{BATCHES, Recipe, SIZES, TestGraph};
+use graphc_ir::graph::{Graph, NodeId, Origin};
+use graphc_ir::ops::*;
+use graphc_ir::types::{DType, Dim, Shape, TensorType};
+use std::collections::BTreeMap;
+
+/// Most elements of one tensor, the batch included.
+const MAX_NODE: usize = 6_000;
+
+/// Most elements of all tensors of a forward graph.
+const MAX_GRAPH: usize = 20_000;
+
+/// A value whose bound grows above this is scaled down to [`SCALED_BOUND`].
+const MAX_BOUND: f64 = 32.0;
+const SCALED_BOUND: f64 = 8.0;
+
+/// Every kind of step. `None` if the step does not apply to the graph so far.
+const KINDS: &[fn(&mut Builder) -> Option<NodeId>] = &[
+    activation,
+    activation,
+    positive_function,
+    arithmetic,
+    arithmetic,
+    arithmetic,
+    quotient,
+    matrix_product,
+    matrix_product,
+    convolution,
+    convolution,
+    convolution,
+    pooling,
+    pooling,
+    reduction,
+    reduction,
+    variance,
+    normalization,
+    normalization,
+    row_function,
+    reshaping,
+    transposition,
+    broadcasting,
+    winner,
+    random_mask,
+    loss,
+    loss,
+];
+
+/// Steps that depend on the mode; only [`crate::layer_graphs`] has them.
+const LAYERS: &[fn(&mut Builder) -> Option<NodeId>] = &[batch_norm, dropout];
+
+/// The graph of a recipe.
+pub fn build(recipe: &Recipe) -> TestGraph {
+    let batch = BATCHES[recipe.batch as usize % BATCHES.len()];
+    let mut graph = Graph::new("random");
+    graph.batch = Some(batch);
+    let mut builder = Builder {
+        graph,
+        batch,
+        tensors: Vec::new(),
+        bounds: BTreeMap::new(),
+        choices: recipe.sizes.to_vec(),
+        n_elements: 0,
+        n_leaves: 0,
+    };
+    inputs(&mut builder);
+    let kinds = if recipe.layers { [KINDS, LAYERS, LAYERS].concat() } else { KINDS.to_vec() };
+    for step in &recipe.steps {
+        builder.choices = step.choices.to_vec();
+        let (n_nodes, n_elements) = (builder.graph.len(), builder.n_elements);
+        let made = kinds[step.kind as usize % kinds.len()](&mut builder);
+        let added = builder.graph.ids().split_off(n_nodes);
+        match made {
+            Some(made) => {
+                // Later steps may share the parameters.
+                let is_parameter = |id: &NodeId| matches!(builder.graph.op(*id), Op::Parameter(_));
+                let parameters: Vec<NodeId> = added.into_iter().filter(is_parameter).collect();
+                builder.tensors.extend(parameters);
+                builder.tensors.push(made);
+            }
+            None => {
+                // The last first, so that new nodes take their ids in order.
+                added.into_iter().rev().for_each(|id| builder.graph.remove(id));
+                builder.n_elements = n_elements;
+            }
+        }
+    }
+    finish(&mut builder);
+    TestGraph { graph: builder.graph, batch }
+}
+
+struct Builder {
+    graph: Graph,
+    batch: usize,
+    /// `f32` nodes that later steps may read.
+    tensors: Vec<NodeId>,
+    /// Upper bounds of magnitudes.
+    bounds: BTreeMap<NodeId, f64>,
+    /// Choices left in this step; zeros after them.
+    choices: Vec<u8>,
+    n_elements: usize,
+    n_leaves: usize,
+}
+
+impl Builder {
+    /// A number below `n`.
+    fn pick(&mut self, n: usize) -> usize {
+        if self.choices.is_empty() { 0 } else { self.choices.remove(0) as usize % n }
+    }
+
+    fn size(&mut self) -> usize {
+        SIZES[self.pick(SIZES.len())]
+    }
+
+    /// One of the tensors for which `fits` holds; the latest half of the time.
+    fn tensor(&mut self, fits: impl Fn(&Shape) -> bool) -> Option<NodeId> {
+        let fitting: Vec<NodeId> =
+            self.tensors.iter().rev().copied().filter(|&id| fits(&self.graph.ty(id).shape)).collect();
+        let choice = self.pick((2 * fitting.len()).max(1));
+        fitting.get(choice).or(fitting.first()).copied()
+    }
+
+    fn shape(&self, id: NodeId) -> Shape {
+        self.graph.ty(id).shape.clone()
+    }
+
+    fn bound(&self, id: NodeId) -> f64 {
+        self.bounds[&id]
+    }
+
+    /// Number of terms of a reduction over `axes`.
+    fn n_terms(&self, id: NodeId, axes: &[usize]) -> usize {
+        let sizes = self.graph.sizes(id);
+        axes.iter().map(|&axis| sizes[axis]).product()
+    }
+
+    /// Adds a node whose magnitude is at most `bound`, if it type-checks and is not too large.
+    fn add(&mut self, op: impl Into<Op>, operands: &[NodeId], bound: f64) -> Option<NodeId> {
+        let op = op.into();
+        let types: Vec<&TensorType> = operands.iter().map(|&id| self.graph.ty(id)).collect();
+        let ty = op.infer(&types).ok()?;
+        let n_elements: usize = ty.shape.sizes(Some(self.batch)).iter().product();
+        if n_elements > MAX_NODE || self.n_elements + n_elements > MAX_GRAPH {
+            return None;
+        }
+        self.n_elements += n_elements;
+        let layer = format!("{}{}", op.name(), self.graph.len());
+        let id = self.graph.add(op, operands, "", Origin::layer(&layer, self.graph.len() as u32)).ok()?;
+        self.bounds.insert(id, bound);
+        if bound <= MAX_BOUND || ty.dtype != DType::F32 {
+            return Some(id);
+        }
+        let factor = self.constant(SCALED_BOUND / bound)?;
+        self.add(Mul {}, &[id, factor], SCALED_BOUND)
+    }
+
+    fn constant(&mut self, value: f64) -> Option<NodeId> {
+        self.add(Constant { value, shape: Shape::scalar() }, &[], value.abs())
+    }
+
+    fn leaf(&mut self, op: impl Into<Op>, kind: &str) -> Option<NodeId> {
+        let id = self.add(op, &[], 2.0)?;
+        self.graph.node_mut(id).name = format!("{kind}{}", self.n_leaves);
+        self.n_leaves += 1;
+        Some(id)
+    }
+
+    fn input(&mut self, dtype: DType, shape: Shape) -> Option<NodeId> {
+        self.leaf(Input { dtype, shape }, "input")
+    }
+
+    fn parameter(&mut self, shape: Shape) -> Option<NodeId> {
+        let trainable = self.pick(4) != 3;
+        self.parameter_of(shape, trainable)
+    }
+
+    fn parameter_of(&mut self, shape: Shape, trainable: bool) -> Option<NodeId> {
+        let initializer = if trainable { Initializer::GlorotUniform } else { Initializer::Constant(0.5) };
+        self.leaf(Parameter { shape, initializer, trainable }, "parameter")
+    }
+
+    /// `x * x + value`.
+    fn square_plus(&mut self, x: NodeId, value: f64) -> Option<NodeId> {
+        let square = self.add(Mul {}, &[x, x], self.bound(x).powi(2))?;
+        let value_node = self.constant(value)?;
+        self.add(Add {}, &[square, value_node], self.bound(square) + value)
+    }
+
+    /// Some dimensions of `id`, at least one, ascending.
+    fn axes(&mut self, id: NodeId) -> Option<Vec<usize>> {
+        let rank = self.graph.ty(id).rank();
+        let mask = 1 + self.pick((1usize << rank).checked_sub(1).filter(|&n| n > 0)?);
+        Some((0..rank).filter(|axis| mask >> axis & 1 == 1).collect())
+    }
+}
+
+/// One or two inputs: images, vectors, or both.
+fn inputs(builder: &mut Builder) {
+    let which = builder.pick(3);
+    if which != 0 {
+        let [mut h, mut w, c] = [builder.size(), builder.size(), [1, 2, 3, 8][builder.pick(4)]];
+        while builder.batch * h * w * c > 3_000 {
+            (h, w) = (h.div_ceil(2), w.div_ceil(2));
+        }
+        let images = builder.input(DType::F32, Shape::batched(&[h, w, c]));
+        builder.tensors.extend(images);
+    }
+    if which != 1 {
+        let size = builder.size();
+        let vectors = builder.input(DType::F32, Shape::batched(&[size]));
+        builder.tensors.extend(vectors);
+    }
+}
+
+/// `relu`, `neg`, `sigmoid`, `tanh`, and `exp` of something bounded.
+fn activation(builder: &mut Builder) -> Option<NodeId> {
+    let x = builder.tensor(|_| true)?;
+    let bound = builder.bound(x);
+    match builder.pick(6) {
+        0 | 1 => builder.add(Relu {}, &[x], bound),
+        2 => builder.add(Neg {}, &[x], bound),
+        3 => builder.add(Sigmoid {}, &[x], 1.0),
+        4 => builder.add(Tanh {}, &[x], 1.0),
+        _ => {
+            let tame = builder.add(Tanh {}, &[x], 1.0)?;
+            builder.add(Exp {}, &[tame], 1f64.exp())
+        }
+    }
+}
+
+/// `log(x*x + 0.5)`, `sqrt(x*x + 0.5)`.
+fn positive_function(builder: &mut Builder) -> Option<NodeId> {
+    let x = builder.tensor(|_| true)?;
+    let positive = builder.square_plus(x, 0.5)?;
+    let bound = builder.bound(positive);
+    // A scaled square is still positive, but perhaps small: its lower bound is far above zero.
+    match builder.pick(2) {
+        0 => builder.add(Log {}, &[positive], bound.max(6.0)),
+        _ => builder.add(Sqrt {}, &[positive], bound.sqrt()),
+    }
+}
+
+/// `add`, `sub` or `mul` with another tensor, the same one, or a parameter that broadcasts.
+fn arithmetic(builder: &mut Builder) -> Option<NodeId> {
+    let a = builder.tensor(|_| true)?;
+    let b = partner(builder, a)?;
+    let [a, b] = if builder.pick(2) == 0 { [a, b] } else { [b, a] };
+    let (bound_a, bound_b) = (builder.bound(a), builder.bound(b));
+    match builder.pick(3) {
+        0 => builder.add(Add {}, &[a, b], bound_a + bound_b),
+        1 => builder.add(Mul {}, &[a, b], bound_a * bound_b),
+        _ => builder.add(Sub {}, &[a, b], bound_a + bound_b),
+    }
+}
+
+/// `a / (b*b + 1)`.
+fn quotient(builder: &mut Builder) -> Option<NodeId> {
+    let a = builder.tensor(|_| true)?;
+    let b = partner(builder, a)?;
+    // No scaling of the divisor: it must stay at least 1.
+    let b = if builder.bound(b) > 5.0 { builder.add(Tanh {}, &[b], 1.0)? } else { b };
+    let divisor = builder.square_plus(b, 1.0)?;
+    builder.add(Div {}, &[a, divisor], builder.bound(a))
+}
+
+/// A tensor that broadcasts with `a`.
+fn partner(builder: &mut Builder, a: NodeId) -> Option<NodeId> {
+    let shape = builder.shape(a);
+    if builder.pick(2) == 0 {
+        return builder.tensor(|other| shape.broadcast(other).is_ok());
+    }
+    let dropped = builder.pick(shape.rank() + 1);
+    let mut sizes = Vec::new();
+    for dim in &shape.0[dropped..] {
+        let choice = builder.pick(3);
+        sizes.push(match dim {
+            Dim::Fixed(1) if choice == 0 => builder.size(),
+            Dim::Fixed(size) if choice != 1 => *size,
+            _ => 1,
+        });
+    }
+    builder.parameter(Shape::fixed(&sizes))
+}
+
+/// `matmul` by a parameter from either side, or of two tensors.
+fn matrix_product(builder: &mut Builder) -> Option<NodeId> {
+    let a = builder.tensor(|shape| matches!(shape.rank(), 2 | 3))?;
+    let shape = builder.shape(a);
+    let [transpose_a, transpose_b] = [builder.pick(2) == 1, builder.pick(2) == 1];
+    let inner = shape.0[if transpose_a { shape.rank() - 2 } else { shape.rank() - 1 }];
+    let b = match (builder.pick(4), inner) {
+        (0, _) => builder.tensor(|other| other.rank() == shape.rank())?,
+        (_, Dim::Fixed(inner)) => {
+            let outer = builder.size();
+            let mut dims = if transpose_b { vec![outer, inner] } else { vec![inner, outer] };
+            if let (3, Dim::Fixed(lead)) = (shape.rank(), shape.0[0]) {
+                dims.insert(0, lead);
+            }
+            builder.parameter(Shape::fixed(&dims))?
+        }
+        (_, Dim::Batch) => return None,
+    };
+    let n_terms = match inner {
+        Dim::Fixed(size) => size,
+        Dim::Batch => builder.batch,
+    };
+    let bound = builder.bound(a) * builder.bound(b) * n_terms as f64;
+    builder.add(MatMul { transpose_a, transpose_b }, &[a, b], bound)
+}
+
+/// `conv2d` with kernels of 1 to 3, odd strides and paddings.
+fn convolution(builder: &mut Builder) -> Option<NodeId> {
+    let x = builder.tensor(is_images)?;
+    let Dim::Fixed(c) = builder.shape(x).0[3] else { return None };
+    let [r, s, k] = [1 + builder.pick(3), 1 + builder.pick(3), builder.size()];
+    let strides = [1 + builder.pick(3), 1 + builder.pick(2)];
+    let padding = [0; 4].map(|_| builder.pick(3));
+    let kernel = builder.parameter(Shape::fixed(&[r, s, c, k]))?;
+    let bound = builder.bound(x) * builder.bound(kernel) * (r * s * c) as f64;
+    builder.add(Conv2d { strides, padding }, &[x, kernel], bound)
+}
+
+fn is_images(shape: &Shape) -> bool {
+    shape.rank() == 4 && shape.batch_axis() == Some(0)
+}
+
+/// Pools, overlapping and padded too.
+fn pooling(builder: &mut Builder) -> Option<NodeId> {
+    let x = builder.tensor(is_images)?;
+    let pool = [1 + builder.pick(3), 1 + builder.pick(3)];
+    let strides = [1 + builder.pick(3), 1 + builder.pick(3)];
+    let mut padding = [0; 4];
+    if builder.pick(2) == 1 {
+        // Less than the window, so that no window lies in the padding alone.
+        padding = [pool[0], pool[0], pool[1], pool[1]].map(|size| builder.pick(size));
+    }
+    let bound = builder.bound(x);
+    match builder.pick(2) {
+        0 => builder.add(MaxPool2d { pool, strides, padding }, &[x], bound),
+        _ => builder.add(AvgPool2d { pool, strides, padding }, &[x], bound),
+    }
+}
+
+/// Sum, mean or maximum over some axes, the batch among them or not.
+fn reduction(builder: &mut Builder) -> Option<NodeId> {
+    let x = builder.tensor(|shape| shape.rank() > 0)?;
+    let axes = builder.axes(x)?;
+    let keep_dims = builder.pick(2) == 1;
+    let bound = builder.bound(x);
+    let sum_bound = bound * builder.n_terms(x, &axes) as f64;
+    match builder.pick(3) {
+        0 => builder.add(ReduceSum { axes, keep_dims }, &[x], sum_bound),
+        1 => builder.add(ReduceMean { axes, keep_dims }, &[x], bound),
+        _ => builder.add(ReduceMax { axes, keep_dims }, &[x], bound),
+    }
+}
+
+fn variance(builder: &mut Builder) -> Option<NodeId> {
+    let x = builder.tensor(|shape| shape.rank() > 0)?;
+    let axes = builder.axes(x)?;
+    let keep_dims = builder.pick(2) == 1;
+    let bound = builder.bound(x).powi(2);
+    builder.add(ReduceVariance { axes, keep_dims }, &[x], bound)
+}
+
+/// What a batch normalisation expands to: statistics over all dimensions but the last, then `normalize`.
+fn normalization(builder: &mut Builder) -> Option<NodeId> {
+    let x = builder.tensor(|shape| shape.rank() >= 2 && shape.0[shape.rank() - 1] != Dim::Batch)?;
+    let shape = builder.shape(x);
+    let axes: Vec<usize> = (0..shape.rank() - 1).collect();
+    let channels = Shape(shape.0[axes.len()..].to_vec());
+    let bound = builder.bound(x);
+    let mean = builder.add(ReduceMean { axes: axes.clone(), keep_dims: false }, &[x], bound)?;
+    // Not scaled, so that the bound of the result holds.
+    let n_terms = builder.n_terms(x, &axes) as f64;
+    let variance = builder.add(ReduceVariance { axes, keep_dims: false }, &[x], MAX_BOUND)?;
+    let gamma = builder.parameter(channels.clone())?;
+    let beta = builder.parameter(channels)?;
+    let result_bound = builder.bound(gamma) * n_terms.sqrt() + builder.bound(beta);
+    builder.add(Normalize { epsilon: 1e-2 }, &[x, mean, variance, gamma, beta], result_bound)
+}
+
+/// `softmax` or `log_softmax`.
+fn row_function(builder: &mut Builder) -> Option<NodeId> {
+    let x = builder.tensor(|shape| shape.rank() > 0)?;
+    match builder.pick(2) {
+        0 => builder.add(Softmax {}, &[x], 1.0),
+        _ => builder.add(LogSoftmax {}, &[x], 2.0 * builder.bound(x) + 3.0),
+    }
+}
+
+/// Dimensions after the batch flattened, or a factor split off.
+fn reshaping(builder: &mut Builder) -> Option<NodeId> {
+    let x = builder.tensor(|shape| shape.batch_axis().is_none_or(|axis| axis == 0))?;
+    let from = builder.shape(x);
+    let len = from.fixed_len();
+    let mut dims: Vec<Dim> = from.batch_axis().map(|_| Dim::Batch).into_iter().collect();
+    let factors: Vec<usize> = (1..=len).filter(|factor| len.is_multiple_of(*factor)).collect();
+    match builder.pick(3) {
+        0 => dims.push(len.into()),
+        1 => {
+            let factor = factors[builder.pick(factors.len())];
+            dims.extend([Dim::Fixed(factor), Dim::Fixed(len / factor)]);
+        }
+        _ => {
+            let factor = factors[builder.pick(factors.len())];
+            dims.extend([Dim::Fixed(len / factor), Dim::Fixed(1), Dim::Fixed(factor)]);
+        }
+    }
+    builder.add(Reshape { shape: Shape(dims) }, &[x], builder.bound(x))
+}
+
+/// Any permutation; two times in three the batch stays where it is.
+fn transposition(builder: &mut Builder) -> Option<NodeId> {
+    let x = builder.tensor(|shape| shape.rank() >= 2)?;
+    let shape = builder.shape(x);
+    let mut rest: Vec<usize> = (0..shape.rank()).collect();
+    let mut perm = Vec::new();
+    if shape.batch_axis() == Some(0) && builder.pick(3) != 2 {
+        perm.push(rest.remove(0));
+    }
+    while !rest.is_empty() {
+        // The last first, so that the simplest choice is not the identity.
+        let choice = rest.len() - 1 - builder.pick(rest.len());
+        perm.push(rest.remove(choice));
+    }
+    builder.add(Transpose { perm }, &[x], builder.bound(x))
+}
+
+/// `broadcast` along a new leading dimension or one of size 1.
+fn broadcasting(builder: &mut Builder) -> Option<NodeId> {
+    let x = builder.tensor(|shape| shape.rank() < 4)?;
+    let mut shape = builder.shape(x);
+    for axis in 0..shape.rank() {
+        if shape.0[axis] == Dim::Fixed(1) && builder.pick(2) == 0 {
+            shape.0[axis] = builder.size().into();
+        }
+    }
+    let lead = builder.pick(3);
+    if lead == 1 && shape.batch_axis().is_none() {
+        shape.0.insert(0, Dim::Batch);
+    } else if lead == 2 {
+        let size = builder.size();
+        shape.0.insert(0, size.into());
+    }
+    builder.add(Broadcast { shape }, &[x], builder.bound(x))
+}
+
+/// `one_hot(argmax(x + parameter))`, or whether that is the label.
+fn winner(builder: &mut Builder) -> Option<NodeId> {
+    let x = builder.tensor(|shape| matches!(shape.0.last(), Some(Dim::Fixed(_))) && shape.rank() < 4)?;
+    let shape = builder.shape(x);
+    let axis = shape.rank() - 1;
+    let Dim::Fixed(depth) = shape.0[axis] else { return None };
+    // Ties between values that differ by rounding only are unlikely after this.
+    let offsets = builder.parameter(Shape::fixed(&[depth]))?;
+    let shifted = builder.add(Add {}, &[x, offsets], builder.bound(x) + builder.bound(offsets))?;
+    let best = builder.add(Argmax { axis }, &[shifted], depth as f64)?;
+    if builder.pick(2) == 0 {
+        return builder.add(OneHot { depth }, &[best], 1.0);
+    }
+    let labels = builder.input(DType::I32, Shape(shape.0[..axis].to_vec()))?;
+    builder.add(Equal {}, &[best, labels], 1.0)
+}
+
+/// A tensor times a `dropout_mask`.
+fn random_mask(builder: &mut Builder) -> Option<NodeId> {
+    let x = builder.tensor(|shape| shape.batch_axis().is_none_or(|axis| axis == 0))?;
+    let shape = builder.shape(x);
+    let step = builder.input(DType::I32, Shape::scalar())?;
+    let seed = builder.pick(5) as i64;
+    let mask = builder.add(DropoutMask { rate: 0.375, seed, shape }, &[step], 1.6)?;
+    builder.add(Mul {}, &[x, mask], 1.6 * builder.bound(x))
+}
+
+/// Cross-entropy of rows with new labels, whole or in parts, or a squared error.
+fn loss(builder: &mut Builder) -> Option<NodeId> {
+    if builder.pick(4) == 3 {
+        let prediction = builder.tensor(|shape| shape.rank() > 0)?;
+        let shape = builder.shape(prediction);
+        let target = builder.input(DType::F32, shape)?;
+        let bound = (builder.bound(prediction) + 2.0).powi(2);
+        return builder.add(MeanSquaredError {}, &[prediction, target], bound);
+    }
+    let x = builder.tensor(|shape| shape.rank() == 2 && shape.batch_axis() == Some(0))?;
+    let Dim::Fixed(depth) = builder.shape(x).0[1] else { return None };
+    let labels = builder.input(DType::I32, Shape::batched(&[]))?;
+    let bound = 2.0 * builder.bound(x) + 3.0;
+    match builder.pick(3) {
+        0 => builder.add(SoftmaxCrossentropy {}, &[x, labels], bound),
+        1 => {
+            // Probabilities so small that a logarithm is infinite would not be tame.
+            let tame = builder.add(Tanh {}, &[x], 1.0)?;
+            let probabilities = builder.add(Softmax {}, &[tame], 1.0)?;
+            builder.add(CategoricalCrossentropy {}, &[probabilities, labels], 5.0)
+        }
+        _ => {
+            let logs = builder.add(LogSoftmax {}, &[x], bound)?;
+            let bound = builder.bound(logs);
+            let targets = builder.add(OneHot { depth }, &[labels], 1.0)?;
+            let terms = builder.add(Mul {}, &[logs, targets], bound)?;
+            let sums = builder.add(ReduceSum { axes: vec![1], keep_dims: false }, &[terms], bound)?;
+            let size = builder.add(BatchSize {}, &[], builder.batch as f64)?;
+            let sum = builder.add(ReduceSum { axes: vec![0], keep_dims: false }, &[sums], MAX_BOUND)?;
+            builder.add(Div {}, &[sum, size], bound)
+        }
+    }
+}
+
+/// `batch_norm` with its four parameters.
+fn batch_norm(builder: &mut Builder) -> Option<NodeId> {
+    let x = builder.tensor(|shape| shape.rank() >= 2 && shape.batch_axis() == Some(0))?;
+    let Some(&Dim::Fixed(c)) = builder.shape(x).0.last() else { return None };
+    let mut operands = vec![x];
+    for is_state in [false, false, true, true] {
+        let trainable = !is_state && builder.pick(4) != 3;
+        operands.push(builder.parameter_of(Shape::fixed(&[c]), trainable)?);
+    }
+    let axes: Vec<usize> = (0..builder.graph.ty(x).rank() - 1).collect();
+    let bound = 2.0 * (builder.n_terms(x, &axes) as f64).sqrt() + builder.bound(x) * 4.0;
+    builder.add(BatchNorm { momentum: 0.9, epsilon: 1e-2 }, &operands, bound)
+}
+
+/// `dropout` with a step of its own.
+fn dropout(builder: &mut Builder) -> Option<NodeId> {
+    let x = builder.tensor(|shape| shape.batch_axis() == Some(0))?;
+    let step = builder.input(DType::I32, Shape::scalar())?;
+    let seed = builder.pick(5) as i64;
+    builder.add(Dropout { rate: 0.25, seed }, &[x, step], 1.4 * builder.bound(x))
+}
+
+/// Loss and outputs: the loss adds mean squares of up to three of the tensors that nothing reads;
+/// they and up to three more are outputs. Others stay dead code.
+fn finish(builder: &mut Builder) {
+    builder.choices = Vec::new();
+    builder.n_elements = 0;
+    let unread = |id: &NodeId| builder.graph.users(*id).is_empty();
+    let sinks: Vec<NodeId> = builder.tensors.iter().rev().copied().filter(unread).take(6).collect();
+    let mut loss = None;
+    for &sink in sinks.iter().take(3) {
+        let term = mean_square(builder, sink);
+        loss = match loss {
+            None => Some(term),
+            Some(sum) => Some(builder.add(Add {}, &[sum, term], 0.0).expect("two scalars add")),
+        };
+    }
+    let loss = loss.expect("the latest tensor is read by nothing");
+    builder.graph.loss = Some(loss);
+    builder.graph.add_output("loss", loss);
+    for (i, &sink) in sinks.iter().enumerate() {
+        builder.graph.add_output(&format!("output{i}"), sink);
+    }
+}
+
+fn mean_square(builder: &mut Builder, x: NodeId) -> NodeId {
+    let axes: Vec<usize> = (0..builder.graph.ty(x).rank()).collect();
+    let square = builder.add(Mul {}, &[x, x], 0.0).expect("a tensor multiplies with itself");
+    if axes.is_empty() {
+        return square;
+    }
+    builder.add(ReduceMean { axes, keep_dims: false }, &[square], 0.0).expect("every axis of a tensor")
+}
