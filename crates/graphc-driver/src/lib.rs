@@ -1,1 +1,22 @@
-//! x
+//! The compiler as a whole: every stage in order, and sessions that run what it makes.
+//!
+//! [`pipeline`] is the table of contents of the compiler. [`Session`] is the library door: a graph with
+//! its parameters, compiled on demand per mode and batch size, stepped, and read.
+//!
+//! Reading order: [`options`], [`stage`], [`pipeline`], [`dump`], [`session`].
+#![forbid(unsafe_code)]
+
+pub mod dump;
+pub mod error;
+pub mod options;
+pub mod pipeline;
+pub mod session;
+pub mod stage;
+
+pub use dump::{dump, dump_dot};
+pub use error::DriverError;
+pub use graphc_codegen::Isa;
+pub use options::{CompileOptions, PrintAfter};
+pub use pipeline::{Compiled, Lowered, StageTime, compile, lower};
+pub use session::{Session, SessionOptions};
+pub use stage::Stage;

@@ -1,1 +1,104 @@
-//! x
+//! Schedules a specialised graph with its fusion plan into a loop program.
+//!
+//! Takes a [`Graph`] without composites and the [`FusionPlan`] made for it; gives a [`Program`]: loops,
+//! buffers, and the arena plan. Knows tensor ops only through their index notation, and no machine
+//! beyond the number and width of its vector registers.
+//!
+//! Reading order: [`buffers`], [`builder`], [`emit`], [`split`], [`sweep`], [`contract`], [`flat`],
+//! [`join`], [`math`], [`in_place`], [`plan_memory`].
+#![forbid(unsafe_code)]
+
+mod buffers;
+mod builder;
+mod contract;
+mod emit;
+mod flat;
+mod in_place;
+mod join;
+mod math;
+mod plan_memory;
+mod split;
+mod sweep;
+
+use buffers::Buffers;
+use builder::Builder;
+use emit::Cx;
+use graphc_ir::form::Form;
+use graphc_ir::graph::Graph;
+use graphc_ir::graph::plan::{FusionPlan, Group, GroupKind, KernelPlan};
+use graphc_ir::loops::{Kernel, LoopKind, Program, Stmt};
+
+/// The vector registers that register tiles are cut for. Results do not depend on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RegisterFile {
+    /// Number of vector registers.
+    pub n_registers: usize,
+    /// `f32` lanes of each.
+    pub lanes: usize,
+}
+
+impl RegisterFile {
+    /// 8-lane accumulators of a tile, leaving registers for the factors.
+    fn tile_cells(self) -> usize {
+        let per_value = graphc_ir::scalar::LANES.div_ceil(self.lanes);
+        (self.n_registers * 3 / 4 / per_value).max(1)
+    }
+}
+
+/// The loop program of a graph.
+///
+/// # Panics
+/// If the plan was not made for this graph.
+pub fn schedule(graph: &Graph, plan: &FusionPlan, registers: RegisterFile) -> Program {
+    let forms = Form::all(graph);
+    let in_place = in_place::find(graph, &forms, plan);
+    let mut buffers = Buffers::new(graph, &forms, plan, &in_place);
+    let cx = Cx { graph, forms: &forms, plan, buffers: &buffers };
+    let mut kernels: Vec<Kernel> = plan
+        .kernels
+        .iter()
+        .enumerate()
+        .map(|(number, kernel)| Kernel {
+            name: format!("k{number}"),
+            sources: kernel.groups().map(|group| group.name.clone()).collect(),
+            body: kernel_body(&cx, kernel, registers),
+        })
+        .collect();
+    let copies = in_place::copies(&cx, &in_place);
+    match kernels.last_mut() {
+        Some(kernel) => kernel.body.extend(copies),
+        None if copies.is_empty() => {}
+        None => kernels.push(Kernel { name: "k0".to_string(), sources: vec!["updates".to_string()], body: copies }),
+    }
+    let arena_words = plan_memory::run(&mut buffers.list, &kernels);
+    let batch = graph.batch.expect("the graph is specialised");
+    Program { name: graph.name.clone(), batch, buffers: buffers.list, kernels, arena_words }
+}
+
+fn kernel_body(cx: &Cx<'_>, kernel: &KernelPlan, registers: RegisterFile) -> Vec<Stmt> {
+    let mut b = Builder::new();
+    let no_batch = |b: &mut Builder, group: &Group| match group.kind {
+        GroupKind::Contraction => contract::no_batch(cx, b, registers, group),
+        GroupKind::Sweep => flat::sweep(cx, b, group),
+    };
+    for group in &kernel.head {
+        no_batch(&mut b, group);
+    }
+    if !kernel.chunk.is_empty() {
+        b.for_extent(cx.n_chunks(), LoopKind::Parallel, |b, chunk| {
+            for group in &kernel.chunk {
+                match group.kind {
+                    GroupKind::Contraction => contract::per_sample(cx, b, registers, group, chunk),
+                    GroupKind::Sweep => sweep::batch_sweep(cx, b, group, chunk),
+                }
+            }
+        });
+    }
+    for group in &kernel.batch {
+        contract::over_batch(cx, &mut b, registers, group);
+    }
+    for group in &kernel.tail {
+        no_batch(&mut b, group);
+    }
+    b.finish()
+}

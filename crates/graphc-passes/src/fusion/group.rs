@@ -132,7 +132,8 @@ impl Phase {
 
     /// The finished groups; names follow later.
     pub(super) fn into_groups(self) -> Vec<Group> {
-        let group = |draft: Draft| Group { name: String::new(), kind: draft.kind, roots: draft.roots, inlined: Vec::new() };
+        let group =
+            |draft: Draft| Group { name: String::new(), kind: draft.kind, roots: draft.roots, inlined: Vec::new() };
         self.groups.into_iter().map(group).collect()
     }
 }
@@ -165,7 +166,8 @@ fn can_merge(graph: &Graph, forms: &Forms, plan: &FusionPlan, group: &[Root], ro
     let node = root.node();
     graph.ty(node).shape.batch_axis().is_some()
         || !matches!(root, Root::Value(_))
-        || is_flat(&dag, graph, node, &values[..values.len() - 1]) == is_flat(&dag, graph, node, &values[values.len() - 1..])
+        || is_flat(&dag, graph, node, &values[..values.len() - 1])
+            == is_flat(&dag, graph, node, &values[values.len() - 1..])
 }
 
 /// Whether values of tensors without a batch, of the sizes of `node`, can be computed in one flat sweep.

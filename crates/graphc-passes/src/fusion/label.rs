@@ -23,7 +23,13 @@ pub(super) fn name_groups(graph: &Graph, chains: &Chains, plan: &mut FusionPlan)
 }
 
 /// Nodes whose values the group computes without storing them.
-fn inlined(graph: &Graph, forms: &Forms, stored: &BTreeSet<NodeId>, chains: &Chains, group: &Group) -> BTreeSet<NodeId> {
+fn inlined(
+    graph: &Graph,
+    forms: &Forms,
+    stored: &BTreeSet<NodeId>,
+    chains: &Chains,
+    group: &Group,
+) -> BTreeSet<NodeId> {
     let mut dag = PointDag::new(graph, forms, stored);
     if group.kind == GroupKind::Contraction {
         let end = group.roots[0].node();

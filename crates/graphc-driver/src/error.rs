@@ -1,0 +1,60 @@
+//! Why a compilation or a session failed.
+
+use graphc_autodiff::AutodiffError;
+use graphc_codegen::CodegenError;
+use graphc_passes::BrokenGraph;
+use graphc_runtime::RuntimeError;
+use std::fmt;
+
+/// Any failure between a graph and a finished step.
+#[derive(Debug)]
+pub enum DriverError {
+    /// The options do not fit the graph.
+    Options(String),
+    /// The graph given is not valid; all findings.
+    InvalidGraph(Vec<String>),
+    /// A pass broke the graph: a bug.
+    BrokenGraph(BrokenGraph),
+    /// The schedule broke a rule of the loop IR: a bug; all findings.
+    BrokenProgram(Vec<String>),
+    /// The graph cannot be differentiated.
+    Autodiff(AutodiffError),
+    /// No machine code.
+    Codegen(CodegenError),
+    /// An executable refused a tensor or a step.
+    Runtime(RuntimeError),
+}
+
+impl fmt::Display for DriverError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DriverError::Options(message) => f.write_str(message),
+            DriverError::InvalidGraph(findings) => {
+                write!(f, "the graph is not valid:")?;
+                findings.iter().try_for_each(|finding| write!(f, "\n  {finding}"))
+            }
+            DriverError::BrokenGraph(error) => error.fmt(f),
+            DriverError::BrokenProgram(findings) => {
+                write!(f, "after schedule the program is not valid:")?;
+                findings.iter().try_for_each(|finding| write!(f, "\n  {finding}"))
+            }
+            DriverError::Autodiff(error) => error.fmt(f),
+            DriverError::Codegen(error) => error.fmt(f),
+            DriverError::Runtime(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for DriverError {}
+
+macro_rules! from {
+    ($($error:ty => $variant:ident),* $(,)?) => {
+        $(impl From<$error> for DriverError {
+            fn from(error: $error) -> DriverError {
+                DriverError::$variant(error)
+            }
+        })*
+    };
+}
+
+from!(BrokenGraph => BrokenGraph, AutodiffError => Autodiff, CodegenError => Codegen, RuntimeError => Runtime);

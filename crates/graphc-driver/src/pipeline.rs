@@ -1,0 +1,160 @@
+//! Every stage, in order: the table of contents of the compiler.
+
+use crate::error::DriverError;
+use crate::options::CompileOptions;
+use graphc_autodiff::{AutodiffOptions, differentiate};
+use graphc_codegen::{CodegenOptions, CompiledProgram, Target};
+use graphc_ir::graph::plan::FusionPlan;
+use graphc_ir::graph::{Graph, Mode};
+use graphc_ir::loops::Program;
+use graphc_passes::manager::Record;
+use graphc_passes::{PassManager, Report, fusion};
+use graphc_runtime::Executable;
+use graphc_schedule::{RegisterFile, schedule};
+use std::time::{Duration, Instant};
+
+/// Passes before autodiff: losses find their stable forms, mode-dependent ops are expanded.
+const BEFORE_AUTODIFF: &[&str] =
+    &["canonicalise", "simplify", "expand_before_autodiff", "canonicalise", "simplify", "eliminate_dead_code"];
+
+/// Passes on the joint graph while composites are still whole.
+const JOINT: &[&str] = &[
+    "canonicalise",
+    "fold_constants",
+    "simplify",
+    "eliminate_common_subexpressions",
+    "eliminate_dead_code",
+    "fold_batch_norm",
+];
+
+/// Passes once composites are expanded. `separate_outputs` must be the last.
+const EXPANDED: &[&str] = &[
+    "expand_after_autodiff",
+    "canonicalise",
+    "fold_constants",
+    "simplify",
+    "eliminate_common_subexpressions",
+    "eliminate_dead_code",
+    "separate_outputs",
+];
+
+/// How long one stage took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StageTime {
+    /// Name of the stage or pass.
+    pub name: &'static str,
+    /// Wall time.
+    pub time: Duration,
+}
+
+/// Everything between a graph and machine code.
+#[derive(Clone, Debug)]
+pub struct Lowered {
+    /// Forward, loss, backward and update in one graph.
+    pub backward: Graph,
+    /// After all graph passes.
+    pub fused: Graph,
+    /// What was fused.
+    pub plan: FusionPlan,
+    /// The loop program.
+    pub program: Program,
+    /// What every pass did.
+    pub records: Vec<Record>,
+    /// How long every stage took.
+    pub times: Vec<StageTime>,
+}
+
+/// A compiled step.
+#[derive(Debug)]
+pub struct Compiled {
+    /// The stages before machine code.
+    pub lowered: Lowered,
+    /// CLIF and assembly, if asked for.
+    pub texts: Vec<graphc_codegen::FunctionText>,
+    /// Ready to run.
+    pub executable: Executable,
+    /// What the code was made for.
+    pub target: String,
+    /// The whole compilation.
+    pub time: Duration,
+}
+
+/// From a graph as the front end made it to a loop program.
+///
+/// # Errors
+/// If the graph is not valid or cannot be differentiated.
+pub fn lower(graph: &Graph, options: &CompileOptions) -> Result<Lowered, DriverError> {
+    let target = Target::host(options.isa)?;
+    lower_for(graph, options, &target)
+}
+
+fn lower_for(graph: &Graph, options: &CompileOptions, target: &Target) -> Result<Lowered, DriverError> {
+    let mut times = Vec::new();
+    let mut graph = specialise(graph, options)?;
+    let mut passes = PassManager { verify: options.verify, print_after: options.print_after.clone(), ..Default::default() };
+    passes.run(BEFORE_AUTODIFF, &mut graph)?;
+    if options.mode == Mode::Train {
+        let autodiff = AutodiffOptions { gradient_outputs: options.gradients, update: options.update };
+        let mut result = Ok(());
+        passes.step("autodiff", &mut graph, |graph| {
+            result = differentiate(graph, &autodiff);
+            Report::default()
+        })?;
+        result?;
+    }
+    let backward = graph.compacted();
+    passes.run(JOINT, &mut graph)?;
+    passes.run(EXPANDED, &mut graph)?;
+    let fused = graph.compacted();
+    times.extend(passes.records.iter().map(|record| StageTime { name: record.name, time: record.time }));
+    let plan = timed(&mut times, "fusion", || fusion::plan(&fused));
+    let registers = RegisterFile { n_registers: target.vector_registers, lanes: target.register_lanes };
+    let program = timed(&mut times, "schedule", || schedule(&fused, &plan, registers));
+    if options.verify || cfg!(debug_assertions) {
+        let findings: Vec<String> = graphc_ir::loops::verify::verify(&program).iter().map(ToString::to_string).collect();
+        if !findings.is_empty() {
+            return Err(DriverError::BrokenProgram(findings));
+        }
+    }
+    Ok(Lowered { backward, fused, plan, program, records: passes.records, times })
+}
+
+/// From a graph to a compiled step.
+///
+/// # Errors
+/// If the graph is not valid, cannot be differentiated, or the machine is not supported.
+pub fn compile(graph: &Graph, options: &CompileOptions) -> Result<Compiled, DriverError> {
+    let start = Instant::now();
+    let target = Target::host(options.isa)?;
+    let mut lowered = lower_for(graph, options, &target)?;
+    let codegen = CodegenOptions { checked: options.checked, keep_text: options.keep_text };
+    let mut times = std::mem::take(&mut lowered.times);
+    let code: CompiledProgram =
+        timed(&mut times, "codegen", || graphc_codegen::compile(&lowered.program, &target, &codegen))?;
+    lowered.times = times;
+    let texts = code.texts().to_vec();
+    let executable = Executable::new(lowered.program.clone(), code)?;
+    Ok(Compiled { lowered, texts, executable, target: target.to_string(), time: start.elapsed() })
+}
+
+/// The graph with mode and batch size set, checked.
+fn specialise(graph: &Graph, options: &CompileOptions) -> Result<Graph, DriverError> {
+    if options.batch == 0 {
+        return Err(DriverError::Options("the batch size must be at least 1, got 0".to_string()));
+    }
+    if options.mode == Mode::Train && graph.loss.is_none() {
+        return Err(DriverError::Options(format!("graph `{}` has no loss to train on", graph.name)));
+    }
+    let mut graph = graph.clone();
+    graph.batch = Some(options.batch);
+    graph.mode = Some(options.mode);
+    let findings: Vec<String> = graphc_ir::graph::verify::verify(&graph).iter().map(ToString::to_string).collect();
+    if findings.is_empty() { Ok(graph) } else { Err(DriverError::InvalidGraph(findings)) }
+}
+
+fn timed<T>(times: &mut Vec<StageTime>, name: &'static str, run: impl FnOnce() -> T) -> T {
+    let start = Instant::now();
+    let result = run();
+    times.push(StageTime { name, time: start.elapsed() });
+    result
+}

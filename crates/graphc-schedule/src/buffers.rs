@@ -1,0 +1,125 @@
+//! Which buffer holds which value.
+
+use graphc_ir::form::{Form, Forms};
+use graphc_ir::graph::plan::{FusionPlan, Root};
+use graphc_ir::graph::{Graph, NodeId};
+use graphc_ir::loops::{BufId, Buffer, BufferKind, Layout};
+use graphc_ir::ops::Op;
+use graphc_ir::point::PointDag;
+use graphc_ir::scalar::CHUNK;
+use graphc_ir::types::DType;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Buffers of a program under construction.
+pub(crate) struct Buffers {
+    /// In order of `BufId`; offsets are planned at the end.
+    pub(crate) list: Vec<Buffer>,
+    of_node: BTreeMap<NodeId, BufId>,
+    of_partial: BTreeMap<Root, Partial>,
+}
+
+/// Partial results of one batch reduction.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Partial {
+    /// `[n_parts][part_len]`.
+    pub(crate) buffer: BufId,
+    /// Words from one part to the next.
+    pub(crate) part_len: usize,
+    /// Chunks (of a sweep) or groups of chunks (of a contraction).
+    pub(crate) n_parts: usize,
+}
+
+impl Buffers {
+    /// Buffers of all leaves, stored values and partial results. `in_place` are update values that may
+    /// overwrite their parameter.
+    pub(crate) fn new(graph: &Graph, forms: &Forms, plan: &FusionPlan, in_place: &BTreeSet<NodeId>) -> Buffers {
+        let mut buffers = Buffers { list: Vec::new(), of_node: BTreeMap::new(), of_partial: BTreeMap::new() };
+        for node in graph.topo_order() {
+            let kind = match graph.op(node) {
+                Op::Input(_) => BufferKind::Input,
+                Op::Parameter(_) => BufferKind::State,
+                _ if !plan.stored.contains(&node) || in_place.contains(&node) => continue,
+                _ if graph.outputs.iter().any(|output| output.node == node) => BufferKind::Output,
+                _ => BufferKind::Temp,
+            };
+            buffers.add_node(graph, node, kind);
+        }
+        for update in graph.updates.iter().filter(|update| in_place.contains(&update.value)) {
+            let buffer = buffers.node(update.parameter);
+            buffers.of_node.insert(update.value, buffer);
+        }
+        for root in plan.kernels.iter().flat_map(|kernel| kernel.groups()).flat_map(|group| &group.roots) {
+            if !matches!(root, Root::Value(_)) {
+                buffers.add_partial(graph, forms, *root);
+            }
+        }
+        buffers
+    }
+
+    /// The buffer of a leaf or stored value.
+    pub(crate) fn node(&self, node: NodeId) -> BufId {
+        self.of_node[&node]
+    }
+
+    /// The buffer's layout.
+    pub(crate) fn layout(&self, buffer: BufId) -> &Layout {
+        &self.list[buffer.0 as usize].layout
+    }
+
+    /// Partial results of `root`.
+    pub(crate) fn partial(&self, root: Root) -> Partial {
+        self.of_partial[&root]
+    }
+
+    fn add(&mut self, name: String, kind: BufferKind, dtype: DType, layout: Layout) -> BufId {
+        let len = layout.len().max(1).next_multiple_of(CHUNK);
+        self.list.push(Buffer { name, kind, dtype, layout, len, offset: 0 });
+        BufId(self.list.len() as u32 - 1)
+    }
+
+    fn add_node(&mut self, graph: &Graph, node: NodeId, kind: BufferKind) {
+        let ty = graph.ty(node);
+        let output = graph.outputs.iter().find(|output| output.node == node && kind == BufferKind::Output);
+        let name = match output {
+            Some(output) => output.name.clone(),
+            None if graph.node(node).name.is_empty() => node.to_string(),
+            None => graph.node(node).name.clone(),
+        };
+        let layout = Layout::new(&graph.sizes(node), ty.shape.batch_axis());
+        let buffer = self.add(name, kind, ty.dtype, layout);
+        self.of_node.insert(node, buffer);
+    }
+
+    fn add_partial(&mut self, graph: &Graph, forms: &Forms, root: Root) {
+        let batch = graph.batch.expect("the graph is specialised");
+        let space = PointDag::space(graph, forms, root);
+        let part_len = space.extents[..space.n_kept].iter().product::<usize>().max(1).next_multiple_of(CHUNK);
+        let is_contraction = forms[&root.node()].as_contraction().is_some();
+        let n_chunks = batch.div_ceil(CHUNK);
+        let n_parts = if is_contraction { Groups::new(n_chunks, part_len).n_groups } else { n_chunks };
+        let what = match (root, &forms[&root.node()]) {
+            (Root::PartialDeviations(_), _) => "squared deviations",
+            (_, Form::Point(form)) if form.as_contraction().is_some() => "partial products",
+            _ => "partial sums",
+        };
+        let name = format!("{what} of {}", root.node());
+        let buffer = self.add(name, BufferKind::Temp, DType::F32, Layout::new(&[n_parts, part_len], None));
+        self.of_partial.insert(root, Partial { buffer, part_len, n_parts });
+    }
+}
+
+/// Consecutive chunks gathered into a bounded number of groups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Groups {
+    pub(crate) n_groups: usize,
+    pub(crate) chunks_per_group: usize,
+}
+
+impl Groups {
+    /// At most 8 groups, and fewer if the partial results would exceed 2^18 words.
+    pub(crate) fn new(n_chunks: usize, part_len: usize) -> Groups {
+        let most = ((1 << 18) / part_len.max(1)).clamp(1, 8);
+        let chunks_per_group = n_chunks.div_ceil(n_chunks.min(most).max(1)).max(1);
+        Groups { n_groups: n_chunks.div_ceil(chunks_per_group), chunks_per_group }
+    }
+}

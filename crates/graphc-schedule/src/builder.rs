@@ -1,0 +1,148 @@
+//! Writes the statements of one kernel: fresh names and a stack of open blocks.
+
+use graphc_ir::index::{Affine, Var};
+use graphc_ir::loops::{Access, AccId, Bound, Expr, LoopKind, Range, Stmt, ValueId};
+use graphc_ir::scalar::{BinaryOp, CmpOp, UnaryOp};
+
+/// Statements under construction.
+pub(crate) struct Builder {
+    n_vars: u32,
+    n_values: u32,
+    n_accs: u32,
+    blocks: Vec<Vec<Stmt>>,
+}
+
+impl Builder {
+    pub(crate) fn new() -> Builder {
+        Builder { n_vars: 0, n_values: 0, n_accs: 0, blocks: vec![Vec::new()] }
+    }
+
+    /// The statements of the outermost block.
+    pub(crate) fn finish(mut self) -> Vec<Stmt> {
+        assert_eq!(self.blocks.len(), 1, "every block is closed");
+        self.blocks.pop().expect("the outermost block")
+    }
+
+    pub(crate) fn var(&mut self) -> Var {
+        self.n_vars += 1;
+        Var(self.n_vars - 1)
+    }
+
+    /// A value id that a tile will define.
+    pub(crate) fn new_value(&mut self) -> ValueId {
+        self.n_values += 1;
+        ValueId(self.n_values - 1)
+    }
+
+    pub(crate) fn push(&mut self, stmt: Stmt) {
+        self.blocks.last_mut().expect("a block is open").push(stmt);
+    }
+
+    /// Statements written by `f`, as a block of their own.
+    pub(crate) fn block(&mut self, f: impl FnOnce(&mut Builder)) -> Vec<Stmt> {
+        self.blocks.push(Vec::new());
+        f(self);
+        self.blocks.pop().expect("the block opened above")
+    }
+
+    pub(crate) fn value(&mut self, expr: Expr) -> ValueId {
+        let value = self.new_value();
+        self.push(Stmt::Let { value, expr });
+        value
+    }
+
+    pub(crate) fn f32(&mut self, value: f32) -> ValueId {
+        self.value(Expr::F32(value))
+    }
+
+    pub(crate) fn i32(&mut self, value: i32) -> ValueId {
+        self.value(Expr::I32(value))
+    }
+
+    pub(crate) fn load(&mut self, from: Access) -> ValueId {
+        self.value(Expr::Load(from))
+    }
+
+    pub(crate) fn store(&mut self, to: Access, value: ValueId) {
+        self.push(Stmt::Store { to, value });
+    }
+
+    pub(crate) fn unary(&mut self, op: UnaryOp, x: ValueId) -> ValueId {
+        self.value(Expr::Unary(op, x))
+    }
+
+    pub(crate) fn binary(&mut self, op: BinaryOp, a: ValueId, b: ValueId) -> ValueId {
+        self.value(Expr::Binary(op, a, b))
+    }
+
+    pub(crate) fn add(&mut self, a: ValueId, b: ValueId) -> ValueId {
+        self.binary(BinaryOp::Add, a, b)
+    }
+
+    pub(crate) fn sub(&mut self, a: ValueId, b: ValueId) -> ValueId {
+        self.binary(BinaryOp::Sub, a, b)
+    }
+
+    pub(crate) fn mul(&mut self, a: ValueId, b: ValueId) -> ValueId {
+        self.binary(BinaryOp::Mul, a, b)
+    }
+
+    pub(crate) fn div(&mut self, a: ValueId, b: ValueId) -> ValueId {
+        self.binary(BinaryOp::Div, a, b)
+    }
+
+    pub(crate) fn fma(&mut self, a: ValueId, b: ValueId, c: ValueId) -> ValueId {
+        self.value(Expr::Fma(a, b, c))
+    }
+
+    /// `a <cmp> b ? then : otherwise`
+    pub(crate) fn select(&mut self, cmp: CmpOp, [a, b]: [ValueId; 2], then: ValueId, otherwise: ValueId) -> ValueId {
+        let condition = self.value(Expr::Cmp(cmp, a, b));
+        self.value(Expr::Select(condition, then, otherwise))
+    }
+
+    /// A mutable scalar that starts at `value`.
+    pub(crate) fn acc(&mut self, value: ValueId) -> AccId {
+        self.n_accs += 1;
+        let acc = AccId(self.n_accs - 1);
+        self.set(acc, value);
+        acc
+    }
+
+    pub(crate) fn set(&mut self, acc: AccId, value: ValueId) {
+        self.push(Stmt::Set { acc, value });
+    }
+
+    pub(crate) fn get(&mut self, acc: AccId) -> ValueId {
+        self.value(Expr::Acc(acc))
+    }
+
+    /// `for var in 0..extent`; a single iteration becomes a block without a loop only if the caller
+    /// substitutes the variable, so it stays a loop here.
+    pub(crate) fn for_extent(&mut self, extent: usize, kind: LoopKind, f: impl FnOnce(&mut Builder, Var)) {
+        let var = self.var();
+        self.for_range(Range::new(var, extent), kind, |b| f(b, var));
+    }
+
+    pub(crate) fn for_range(&mut self, range: Range, kind: LoopKind, f: impl FnOnce(&mut Builder)) {
+        let body = self.block(f);
+        self.push(Stmt::For { range, kind, body });
+    }
+
+    pub(crate) fn lanes(&mut self, f: impl FnOnce(&mut Builder, Var)) {
+        let var = self.var();
+        let body = self.block(|b| f(b, var));
+        self.push(Stmt::Lanes { var, body });
+    }
+
+    pub(crate) fn nest(&mut self, name: &str, f: impl FnOnce(&mut Builder)) {
+        let body = self.block(f);
+        self.push(Stmt::Nest { name: name.to_string(), body });
+    }
+}
+
+/// `max(0, low..) <= var < min(extent, high..)`
+pub(crate) fn bounded(var: Var, extent: usize, low: Vec<Affine>, high: Vec<Affine>) -> Range {
+    let with = |first: i64, rest: Vec<Affine>| Bound([Affine::constant(first)].into_iter().chain(rest).collect());
+    Range { var, low: with(0, low), high: with(extent as i64, high) }
+}

@@ -1,0 +1,48 @@
+//! Splits sweep axes into digits so that divisions in indices disappear.
+//!
+//! A sweep over `h` that reads `x[h / 2]` becomes one over `h1, h0` with `h = 2*h1 + h0`, which reads
+//! `x[h1]`: a pooling gradient. A sweep over the flattened `i` that reads `x[i / 64][i / 16 % 4][i % 16]`
+//! becomes one over three digits.
+
+use graphc_ir::index::{Affine, Atom, Var};
+use graphc_ir::point::{ExprId, PointDag};
+use std::collections::BTreeSet;
+
+/// Extents of the digits of an axis, most significant first.
+pub(crate) fn digits(dag: &PointDag<'_>, roots: &[ExprId], var: Var, extent: usize) -> Vec<usize> {
+    let mut weights = BTreeSet::new();
+    for id in dag.reachable(roots) {
+        dag.for_each_index(id, &mut |index| collect_weights(index, var, extent, &mut weights));
+    }
+    let weights: Vec<usize> = weights.into_iter().filter(|&weight| weight > 1 && weight < extent).collect();
+    // Digits exist if every weight divides the next and the extent; otherwise the division stays.
+    let chain: Vec<usize> = [1].into_iter().chain(weights).chain([extent]).collect();
+    if chain.windows(2).any(|pair| pair[1] % pair[0] != 0) {
+        return vec![extent];
+    }
+    chain.windows(2).rev().map(|pair| pair[1] / pair[0]).collect()
+}
+
+/// Weights at which divisions and remainders of `var` alone (or as part of a sum) cut it.
+fn collect_weights(index: &Affine, var: Var, extent: usize, weights: &mut BTreeSet<usize>) {
+    for (atom, _) in &index.terms {
+        let (inner, divisor, is_mod) = match atom {
+            Atom::Var(_) => continue,
+            Atom::Div(inner, divisor) => (inner, *divisor, false),
+            Atom::Mod(inner, divisor) => (inner, *divisor, true),
+        };
+        collect_weights(inner, var, extent, weights);
+        let coefficient = inner.coefficient(var);
+        if coefficient > 0 && divisor % coefficient == 0 {
+            weights.insert((divisor / coefficient) as usize);
+        }
+        // (var / d) % m cuts at d * m.
+        if is_mod && inner.terms.len() == 1 && inner.offset == 0 {
+            if let (Atom::Div(base, d), 1) = &inner.terms[0] {
+                if base.as_var() == Some(var) {
+                    weights.insert((d * divisor) as usize);
+                }
+            }
+        }
+    }
+}
