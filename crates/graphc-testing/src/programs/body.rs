@@ -1,0 +1,272 @@
+//! Statements of a nest.
+
+use super::choices::Choices;
+use super::index::{self, Known, Lane, Window};
+use super::values::Values;
+use graphc_ir::DType;
+use graphc_ir::index::{Affine, Var};
+use graphc_ir::loops::{AccId, Access, Buffer, LoopKind, Range, Stmt, Tile, TileInit, ValueId};
+
+/// Iterations of a nest at most, roughly.
+const MAX_TRIPS: i64 = 600;
+/// Loops in each other at most.
+const MAX_DEPTH: usize = 4;
+
+/// A declared mutable scalar.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Acc {
+    pub(super) id: AccId,
+    pub(super) dtype: DType,
+    in_region: bool,
+}
+
+/// Makes the statements of one kernel.
+pub(super) struct Body<'b, 'c> {
+    pub(super) choices: &'b mut Choices<'c>,
+    pub(super) dtypes: Vec<DType>,
+    pub(super) windows: Vec<Window>,
+    /// Index expressions in scope without the lane.
+    pub(super) known: Vec<Known>,
+    pub(super) values: Values,
+    pub(super) accs: Vec<Acc>,
+    pub(super) lane: Option<Var>,
+    /// Statements of the block being made.
+    pub(super) block: Vec<Stmt>,
+    n_vars: u32,
+    n_values: u32,
+    n_accs: u32,
+    depth: usize,
+    trips: i64,
+}
+
+impl<'b, 'c> Body<'b, 'c> {
+    pub(super) fn new(choices: &'b mut Choices<'c>, buffers: &[Buffer]) -> Body<'b, 'c> {
+        Body {
+            choices,
+            dtypes: buffers.iter().map(|buffer| buffer.dtype).collect(),
+            windows: Vec::new(),
+            known: Vec::new(),
+            values: Values::default(),
+            accs: Vec::new(),
+            lane: None,
+            block: Vec::new(),
+            n_vars: 0,
+            n_values: 0,
+            n_accs: 0,
+            depth: 0,
+            trips: 1,
+        }
+    }
+
+    pub(super) fn fresh_var(&mut self) -> Var {
+        self.n_vars += 1;
+        Var(self.n_vars - 1)
+    }
+
+    pub(super) fn fresh_value(&mut self) -> ValueId {
+        self.n_values += 1;
+        ValueId(self.n_values - 1)
+    }
+
+    /// The statements of a nest: it sees no values of other nests.
+    pub(super) fn nest(&mut self) -> Vec<Stmt> {
+        self.scoped(|body| {
+            if body.choices.pick(4) == 0 {
+                body.statements();
+            }
+            body.lanes();
+            body.statements();
+        })
+    }
+
+    /// A block with a scope of its own.
+    fn scoped(&mut self, fill: impl FnOnce(&mut Self)) -> Vec<Stmt> {
+        let outer = std::mem::take(&mut self.block);
+        let (known, values, accs) = (self.known.len(), self.values.clone(), self.accs.len());
+        fill(self);
+        self.known.truncate(known);
+        self.values = values;
+        self.accs.truncate(accs);
+        std::mem::replace(&mut self.block, outer)
+    }
+
+    fn statements(&mut self) {
+        for _ in 0..1 + self.choices.pick(7) {
+            self.statement();
+            if self.choices.ended() {
+                break;
+            }
+        }
+        self.store();
+    }
+
+    fn statement(&mut self) {
+        match self.choices.pick(16) {
+            0..=4 => self.any_value(),
+            5 | 6 => self.store(),
+            7 | 8 => self.declare(),
+            9 | 10 => self.set(),
+            11 if self.depth < MAX_DEPTH => self.count(),
+            12 if self.depth < MAX_DEPTH => self.accumulate(),
+            13 if self.lane.is_none() => self.lanes(),
+            14 => self.let_index(),
+            _ => self.tile(),
+        }
+    }
+
+    fn let_index(&mut self) {
+        let var = self.fresh_var();
+        let derived = index::derived(self.choices, &self.known);
+        self.known.push(Known::counted(var, derived.low, derived.high));
+        self.block.push(Stmt::LetIndex { var, value: derived.affine });
+    }
+
+    fn lanes(&mut self) {
+        let var = self.fresh_var();
+        self.lane = Some(var);
+        let body = self.scoped(Body::statements);
+        self.lane = None;
+        self.block.push(Stmt::Lanes { var, body });
+    }
+
+    fn count(&mut self) {
+        let kind = self.choices.one_of(&[LoopKind::Serial, LoopKind::Serial, LoopKind::Unroll]);
+        self.counted(kind, Body::statements);
+    }
+
+    /// A sum or hash over a loop: what mutable scalars are for.
+    fn accumulate(&mut self) {
+        self.declare();
+        self.counted(LoopKind::Serial, |body| {
+            for _ in 0..1 + body.choices.pick(3) {
+                body.any_value();
+            }
+            body.set();
+        });
+        self.store();
+    }
+
+    fn counted(&mut self, kind: LoopKind, fill: impl FnOnce(&mut Self)) {
+        let var = self.fresh_var();
+        let (range, inside, trips) = index::range(self.choices, var, &self.known, kind == LoopKind::Unroll);
+        if self.trips * trips > MAX_TRIPS {
+            return;
+        }
+        self.trips *= trips;
+        self.depth += 1;
+        let body = self.scoped(|body| {
+            body.known.extend(inside);
+            fill(body);
+        });
+        self.depth -= 1;
+        self.trips /= trips;
+        self.block.push(Stmt::For { range, kind, body });
+    }
+
+    fn declare(&mut self) {
+        let dtype = self.choices.one_of(&[DType::F32, DType::F32, DType::I32]);
+        let value = self.stored_value(dtype, false);
+        let id = AccId(self.n_accs);
+        self.n_accs += 1;
+        self.accs.push(Acc { id, dtype, in_region: self.lane.is_some() });
+        self.block.push(Stmt::Set { acc: id, value });
+    }
+
+    /// Sets a mutable scalar of this region, or of no region.
+    fn set(&mut self) {
+        let in_region = self.lane.is_some();
+        let accs: Vec<Acc> = self.accs.iter().filter(|acc| acc.in_region == in_region).copied().collect();
+        if accs.is_empty() {
+            return self.declare();
+        }
+        let acc = self.choices.one_of(&accs);
+        let value = self.stored_value(acc.dtype, false);
+        self.block.push(Stmt::Set { acc: acc.id, value });
+    }
+
+    pub(super) fn store(&mut self) {
+        let writable: Vec<usize> = (0..self.windows.len()).filter(|&at| self.windows[at].writable).collect();
+        let buffer = self.choices.one_of(&writable);
+        // Where the index does not depend on the lane, neither may the value.
+        let uniform = self.lane.is_some() && self.choices.rarely(4);
+        let lane = if uniform { Lane::Free } else { self.lane_use() };
+        let value = self.stored_value(self.dtypes[buffer], uniform);
+        let mut to = self.access(buffer, lane);
+        if let (Some(lane), false) = (self.lane, uniform)
+            && !to.index.uses(lane)
+        {
+            // The window is too small for 8 lanes of the step that was chosen.
+            to.index = self.windows[buffer].start.plus(&Affine::var(lane));
+        }
+        self.block.push(Stmt::Store { to, value });
+    }
+
+    /// An access inside the buffer's window.
+    pub(super) fn access(&mut self, buffer: usize, lane: Lane) -> Access {
+        index::access(self.choices, (buffer, &self.windows[buffer]), &self.known, lane)
+    }
+
+    /// How a new index depends on the lane.
+    pub(super) fn lane_use(&mut self) -> Lane {
+        match self.lane {
+            None => Lane::Free,
+            Some(lane) if self.choices.rarely(4) => Lane::Any(lane),
+            Some(lane) => Lane::Step(lane),
+        }
+    }
+
+    fn tile(&mut self) {
+        let n_reds = self.choices.pick(4);
+        let mut reds: Vec<Range> = Vec::new();
+        let mut inside = Vec::new();
+        let mut trips = self.trips;
+        for _ in 0..n_reds {
+            let var = self.fresh_var();
+            let (range, known, n) = index::range(self.choices, var, &self.known, false);
+            trips *= n;
+            reds.push(range);
+            inside.extend(known);
+        }
+        let mut grid = Vec::new();
+        for _ in 0..self.choices.pick(3) {
+            let extent = 1 + self.choices.pick(4);
+            trips *= extent as i64;
+            grid.push((self.fresh_var(), extent));
+        }
+        if trips > 4 * MAX_TRIPS {
+            return;
+        }
+        let outer = self.known.clone();
+        self.known.retain(|known| known.affine.is_affine());
+        self.known.extend(grid.iter().map(|&(var, extent)| Known::counted(var, 0, extent as i64 - 1)));
+        let init = if self.choices.pick(2) == 0 { TileInit::Zero } else { TileInit::Load(self.factor()) };
+        let n_known = self.known.len();
+        self.known.extend(inside.into_iter().filter(|known| known.affine.is_affine()));
+        let (a, b) = (self.factor(), self.factor());
+        self.known.truncate(n_known);
+        let acc = self.fresh_value();
+        let epilogue = self.scoped(|body| {
+            body.values.push_tile(acc, body.lane.is_none());
+            for _ in 0..body.choices.pick(3) {
+                body.any_value();
+            }
+            if body.choices.rarely(3) {
+                body.set();
+            }
+            body.store();
+        });
+        self.known = outer;
+        self.block.push(Stmt::Tile(Tile { grid, reds, a, b, init, acc, epilogue }));
+    }
+
+    /// An access of a tile: a splat or a vector.
+    fn factor(&mut self) -> Access {
+        let readable: Vec<usize> = (0..self.windows.len()).filter(|&at| self.dtypes[at] == DType::F32).collect();
+        let buffer = self.choices.one_of(&readable);
+        let lane = match self.lane {
+            Some(lane) if self.choices.pick(2) == 0 => Lane::Step(lane),
+            _ => Lane::Free,
+        };
+        self.access(buffer, lane)
+    }
+}
