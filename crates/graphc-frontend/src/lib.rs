@@ -10,7 +10,7 @@
 //! there and nowhere else.
 //!
 //! Reading order: [`diagnostic`], `json`, `fields`, `read`, `node_ops`, `network`, [`experiment`],
-//! `schema`, `reference`, [`summary`].
+//! `schema`, `reference`, [`mod@summary`].
 #![forbid(unsafe_code)]
 
 pub mod diagnostic;
