@@ -1,6 +1,6 @@
 //! The graph IR: nodes are tensor operations with one result, edges are operands.
 //!
-//! Reading order: [`origin`], this file, [`builder`], [`rewrite`], [`print`], [`parse`], [`verify`].
+//! Reading order: [`origin`], this file, [`builder`], [`rewrite`], [`mod@print`], [`parse`], [`verify`].
 
 pub mod builder;
 #[allow(clippy::module_inception, reason = "`graph/graph.rs` holds `Graph`; the directory is the graph IR")]
