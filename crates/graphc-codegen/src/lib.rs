@@ -21,6 +21,9 @@ pub use error::CodegenError;
 pub use jit::{CompiledKernel, CompiledProgram, Phase, PhaseFn, compile};
 pub use target::{Isa, Target};
 
+/// Version of Cranelift, for the record of a run.
+pub const CRANELIFT_VERSION: &str = cranelift_codegen::VERSION;
+
 /// What to compile besides the code itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CodegenOptions {

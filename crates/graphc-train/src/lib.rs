@@ -18,6 +18,7 @@ pub mod network;
 pub mod plots;
 pub mod predict;
 pub mod run_folder;
+mod session;
 pub mod train;
 pub mod weights;
 

@@ -28,8 +28,8 @@ pub trait Network {
     /// Gives the elements of an integer input, row-major.
     fn set_input_i32(&mut self, mode: Mode, batch: usize, name: &str, values: &[i32]) -> Result<(), NetworkError>;
 
-    /// Whether the step of that mode reads an input of that name.
-    fn has_input(&self, mode: Mode, name: &str) -> bool;
+    /// Whether the step of that mode reads an input of that name: `learning_rate`, dropout's `step`.
+    fn has_input(&mut self, mode: Mode, batch: usize, name: &str) -> Result<bool, NetworkError>;
 
     /// Runs once; in training mode the parameters change.
     fn step(&mut self, mode: Mode, batch: usize) -> Result<(), NetworkError>;

@@ -131,7 +131,7 @@ fn draw(
 
 /// Digits after the point that tell ten ticks of an axis of this length apart.
 fn decimals(length: f64) -> usize {
-    (1.0 - (length / 10.0).log10().floor()).clamp(1.0, 6.0) as usize
+    (-(length / 10.0).log10().floor()).clamp(1.0, 6.0) as usize
 }
 
 #[cfg(test)]

@@ -185,10 +185,10 @@ impl Fit<'_> {
     fn step(&mut self, indices: &[u32]) -> Result<(), TrainError> {
         let batch = indices.len();
         self.dataset.bind(self.network, Mode::Train, indices, &mut self.gather)?;
-        if self.network.has_input(Mode::Train, "learning_rate") {
+        if self.network.has_input(Mode::Train, batch, "learning_rate")? {
             self.network.set_input_f32(Mode::Train, batch, "learning_rate", &[self.options.learning_rate])?;
         }
-        if self.network.has_input(Mode::Train, "step") {
+        if self.network.has_input(Mode::Train, batch, "step")? {
             self.network.set_input_i32(Mode::Train, batch, "step", &[self.steps])?;
         }
         let start = Instant::now();
@@ -248,8 +248,8 @@ pub(crate) mod tests {
             self.set_input_f32(mode, batch, name, &values)
         }
 
-        fn has_input(&self, mode: Mode, name: &str) -> bool {
-            mode == Mode::Train && name == "learning_rate"
+        fn has_input(&mut self, mode: Mode, _: usize, name: &str) -> Result<bool, NetworkError> {
+            Ok(mode == Mode::Train && name == "learning_rate")
         }
 
         fn step(&mut self, mode: Mode, batch: usize) -> Result<(), NetworkError> {

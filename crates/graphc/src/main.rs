@@ -1,1 +1,26 @@
-fn main() {}
+//! The command line. One file per subcommand; everything that computes is in the libraries.
+//!
+//! Results go to stdout, progress and warnings to stderr. An error is one message on stderr and exit code 1; a wrong
+//! command line exits with 2.
+//!
+//! Reading order: `cli`, `commands` (one file each), then what they share: `experiment`, `engine`, `error`, `output`, `progress`, `tables`.
+#![forbid(unsafe_code)]
+
+mod cli;
+mod commands;
+mod engine;
+mod error;
+mod experiment;
+mod output;
+mod progress;
+mod tables;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match cli::Cli::parse().command.run() {
+        Ok(code) => code,
+        Err(error) => error.report(),
+    }
+}

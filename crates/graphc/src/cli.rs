@@ -1,0 +1,71 @@
+//! The subcommands.
+
+use crate::commands::{check, completions, dump, eval, predict, run, schema, summary, train};
+use crate::error::CliError;
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Compiles neural networks written as JSON graphs into machine code, and trains them.
+#[derive(Debug, Parser)]
+#[command(name = "graphc", version, max_term_width = 100, after_help = EXAMPLES)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  graphc train examples/lenet5.graph.json
+  graphc eval examples/lenet5.graph.json --weights runs/lenet5-1/model.safetensors
+  graphc predict examples/lenet5.graph.json --weights runs/lenet5-1/model.safetensors digit.png
+  graphc dump examples/lenet5.graph.json --ir --stage fused
+
+`graphc help COMMAND` explains a command.";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Train(train::Args),
+    Eval(eval::Args),
+    Predict(predict::Args),
+    Summary(summary::Args),
+    Run(run::Args),
+    Dump(dump::Args),
+    Check(check::Args),
+    Schema(schema::Args),
+    Completions(completions::Args),
+}
+
+impl Command {
+    pub(crate) fn run(self) -> Result<ExitCode, CliError> {
+        match self {
+            Command::Train(args) => train::run(&args),
+            Command::Eval(args) => eval::run(&args),
+            Command::Predict(args) => predict::run(&args),
+            Command::Summary(args) => summary::run(&args),
+            Command::Run(args) => run::run(&args),
+            Command::Dump(args) => dump::run(&args),
+            Command::Check(args) => check::run(&args),
+            Command::Schema(args) => schema::run(&args),
+            Command::Completions(args) => completions::run(&args),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_examples() {
+        for command in Cli::command().get_subcommands() {
+            let help = command.clone().render_long_help().to_string();
+            assert!(help.contains("Example"), "{} has no example:\n{help}", command.get_name());
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! One file per subcommand: its arguments, its help and its `run`.
+
+pub(crate) mod check;
+pub(crate) mod completions;
+pub(crate) mod dump;
+pub(crate) mod eval;
+pub(crate) mod predict;
+pub(crate) mod run;
+pub(crate) mod schema;
+pub(crate) mod summary;
+pub(crate) mod train;

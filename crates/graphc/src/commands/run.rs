@@ -1,0 +1,216 @@
+//! `graphc run`.
+
+use crate::engine::{Bindings, Engine, evaluate};
+use crate::error::CliError;
+use crate::{experiment, output};
+use clap::ValueEnum;
+use graphc_driver::{CompileOptions, Session, SessionOptions};
+use graphc_frontend::Experiment;
+use graphc_ir::graph::{Mode, Role};
+use graphc_ir::ops::Op;
+use graphc_ir::{DType, Graph, NodeId, Tensor};
+use graphc_train::weights::{check_weights, read_tensors, write_tensors};
+use graphc_train::{NamedTensor, TensorData};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Evaluate a network once on given tensors.
+///
+/// For debugging, scripting and comparing with other frameworks. The inputs are tensors by input name, of any batch size; the
+/// results are the outputs by node name, with `loss` and the metrics. In inference mode the target may be left out, and
+/// with it the loss. No weights are changed.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// The graph file.
+    file: PathBuf,
+    /// The weights; without them, fresh ones from the seed.
+    #[arg(long, short, value_name = "WEIGHTS")]
+    weights: Option<PathBuf>,
+    /// Tensors by input name (safetensors).
+    #[arg(long, value_name = "FILE")]
+    inputs: PathBuf,
+    /// Where the results go (safetensors).
+    #[arg(long, value_name = "FILE")]
+    outputs: PathBuf,
+    /// Also write `grad.PARAMETER`, the gradient of the loss, for every trainable parameter (training mode).
+    #[arg(long)]
+    gradients: bool,
+    /// Batch or moving statistics, with or without dropout [default: infer, or train with --gradients].
+    #[arg(long, value_enum)]
+    mode: Option<ModeArg>,
+    /// Who computes.
+    #[arg(long, value_enum, default_value_t = Engine::Jit)]
+    engine: Engine,
+    /// Seed of fresh weights [default: as in the graph file].
+    #[arg(long, conflicts_with = "weights")]
+    seed: Option<u64>,
+    /// Compile with a bounds check on every memory access.
+    #[arg(long)]
+    checked: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  graphc run net.graph.json --weights model.safetensors --inputs x.safetensors --outputs y.safetensors
+  graphc run net.graph.json --inputs x.safetensors --outputs y.safetensors --gradients --engine graph-f64";
+
+/// [`Mode`] on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ModeArg {
+    /// As in a training step.
+    Train,
+    /// As in use.
+    Infer,
+}
+
+impl From<ModeArg> for Mode {
+    fn from(mode: ModeArg) -> Mode {
+        match mode {
+            ModeArg::Train => Mode::Train,
+            ModeArg::Infer => Mode::Infer,
+        }
+    }
+}
+
+pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
+    let mode = match (args.mode, args.gradients) {
+        (Some(ModeArg::Infer), true) => return Err(CliError::new("--gradients needs --mode train")),
+        (Some(mode), _) => mode.into(),
+        (None, true) => Mode::Train,
+        (None, false) => Mode::Infer,
+    };
+    let experiment = experiment::load(&args.file)?;
+    let graph = &experiment.graph;
+    let mut given = Inputs::read(&args.inputs, graph)?;
+    let drop_loss = mode == Mode::Infer && !given.bindings.contains_key(&experiment.target);
+    given.fill_in(&experiment, drop_loss)?;
+    let mut bindings = given.bindings;
+    bindings.extend(parameters(&experiment, args)?);
+
+    let base =
+        if mode == Mode::Train { CompileOptions::train(given.batch) } else { CompileOptions::infer(given.batch) };
+    let options = CompileOptions { gradients: args.gradients, update: false, checked: args.checked, ..base };
+    let mut outputs = evaluate(args.engine, graph, &options, &bindings)?;
+    if drop_loss {
+        outputs.retain(|(name, _)| !needs_target(graph, name));
+        output::warning(&format!("no input `{}`: outputs that need it are left out", experiment.target));
+    }
+    let named = outputs.into_iter().map(|(name, value)| NamedTensor {
+        name,
+        shape: value.shape.clone(),
+        data: match args.engine {
+            Engine::GraphF64 => TensorData::F64(value.data),
+            _ => TensorData::F32(value.cast().data),
+        },
+    });
+    write_tensors(&args.outputs, &named.collect::<Vec<_>>())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Inputs as given, with the batch size they have.
+struct Inputs<'a> {
+    path: &'a Path,
+    bindings: Bindings,
+    batch: usize,
+}
+
+impl<'a> Inputs<'a> {
+    fn read(path: &'a Path, graph: &Graph) -> Result<Inputs<'a>, CliError> {
+        let tensors = read_tensors(path)?;
+        let inputs = inputs(graph);
+        let mut bindings = Bindings::new();
+        let mut batch: Option<(usize, String)> = None;
+        for (name, tensor) in tensors {
+            let Some(&node) = inputs.get(name.as_str()) else {
+                let known: Vec<String> = inputs.keys().map(|name| format!("`{name}`")).collect();
+                let message =
+                    format!("{}: the network has no input `{name}`; it has {}", path.display(), known.join(", "));
+                return Err(CliError::new(message));
+            };
+            let ty = graph.ty(node);
+            let found = ty.shape.batch_axis().and_then(|axis| tensor.shape.get(axis)).copied();
+            let n = found.unwrap_or(1);
+            if n == 0 || tensor.shape != ty.shape.sizes(Some(n)) {
+                let message = format!("tensor `{name}` has shape {:?}, the input takes {}", tensor.shape, ty.shape);
+                return Err(CliError::new(format!("{}: {message}", path.display())));
+            }
+            if ty.dtype == DType::I32 && tensor.data.as_i32().is_none() {
+                let message = format!("tensor `{name}` must hold integers");
+                return Err(CliError::new(format!("{}: {message}", path.display())));
+            }
+            match (&batch, found) {
+                (Some((size, first)), Some(n)) if *size != n => {
+                    let message = format!("`{first}` has {size} samples, `{name}` has {n}");
+                    return Err(CliError::new(format!("{}: {message}", path.display())));
+                }
+                (None, Some(n)) => batch = Some((n, name.clone())),
+                _ => {}
+            }
+            bindings.insert(name, Tensor::new(tensor.shape, tensor.data.to_f64()));
+        }
+        Ok(Inputs { path, bindings, batch: batch.map_or(1, |(size, _)| size) })
+    }
+
+    /// Scalars such as dropout's step counter are 0 unless given; so is the target if its loss is not wanted.
+    fn fill_in(&mut self, experiment: &Experiment, without_target: bool) -> Result<(), CliError> {
+        let graph = &experiment.graph;
+        for (name, node) in inputs(graph) {
+            if self.bindings.contains_key(name) {
+                continue;
+            }
+            let shape = &graph.ty(node).shape;
+            if shape.rank() > 0 && !(without_target && name == experiment.target) {
+                let message = format!("no tensor for the input `{name}` of shape {shape}");
+                return Err(CliError::new(format!("{}: {message}", self.path.display())));
+            }
+            self.bindings.insert(name.to_string(), Tensor::full(&shape.sizes(Some(self.batch)), 0.0));
+        }
+        check_classes(experiment, &self.bindings)
+    }
+}
+
+/// Labels index classes; a wrong one would read as a loss of zero.
+fn check_classes(experiment: &Experiment, bindings: &Bindings) -> Result<(), CliError> {
+    let target = inputs(&experiment.graph).get(experiment.target.as_str()).copied();
+    let is_label = target.is_some_and(|id| experiment.graph.ty(id).dtype == DType::I32);
+    let (Some(n_classes), true) = (experiment::n_classes(experiment), is_label) else { return Ok(()) };
+    let labels = &bindings[&experiment.target].data;
+    match labels.iter().position(|&label| label < 0.0 || label >= n_classes as f64) {
+        None => Ok(()),
+        Some(sample) => Err(CliError::new(format!(
+            "label out of range: sample {sample} has label {}, but `{}` has {n_classes} classes (0 to {})",
+            labels[sample],
+            experiment.target,
+            n_classes - 1
+        ))),
+    }
+}
+
+fn inputs(graph: &Graph) -> BTreeMap<&str, NodeId> {
+    let is_input = |id: &NodeId| matches!(graph.op(*id), Op::Input(_));
+    graph.ids().into_iter().filter(is_input).map(|id| (graph.node(id).name.as_str(), id)).collect()
+}
+
+fn needs_target(graph: &Graph, output: &str) -> bool {
+    graph.output(output).is_some_and(|id| matches!(graph.node(id).origin.role, Role::Loss | Role::Metric))
+}
+
+/// Weights of the file, in its precision, or fresh ones.
+fn parameters(experiment: &Experiment, args: &Args) -> Result<Bindings, CliError> {
+    let fresh = fresh_parameters(experiment, args.seed)?;
+    let Some(path) = &args.weights else { return Ok(fresh) };
+    let tensors = read_tensors(path)?;
+    let expected: Vec<_> = fresh.into_iter().map(|(name, value)| (name, value.shape)).collect();
+    check_weights(path, &tensors, &expected)?;
+    let value = |(name, tensor): (String, NamedTensor)| (name, Tensor::new(tensor.shape, tensor.data.to_f64()));
+    Ok(tensors.into_iter().map(value).collect())
+}
+
+/// Parameters as training would start with.
+pub(super) fn fresh_parameters(experiment: &Experiment, seed: Option<u64>) -> Result<Bindings, CliError> {
+    let options = SessionOptions { seed: seed.unwrap_or(experiment.train.seed), ..SessionOptions::default() };
+    let mut session = Session::new(experiment.graph.clone(), options)?;
+    Ok(session.parameters()?.into_iter().map(|(name, value)| (name, value.cast())).collect())
+}

@@ -1,0 +1,283 @@
+//! `graphc train`.
+
+use crate::error::CliError;
+use crate::progress::{Reporter, Style};
+use crate::{experiment, output, tables};
+use graphc_driver::{Session, SessionOptions};
+use graphc_frontend::Experiment;
+use graphc_train::run_folder::RunInfo;
+use graphc_train::train::batch_sizes;
+use graphc_train::{Dataset, Evaluation, FitOptions, FitReport, RunFolder, evaluate, fit};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Train a network and write weights, history and curves to a run folder.
+///
+/// The graph file says what to train, on what and for how long; the options override it. Ctrl-C finishes the current
+/// step and writes the run folder; a second Ctrl-C stops at once.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// The graph file.
+    file: PathBuf,
+    /// Passes over the training data.
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    epochs: Option<usize>,
+    /// Samples a step; a smaller last batch is trained on too.
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    batch_size: Option<usize>,
+    /// Learning rate of the optimizer.
+    #[arg(long, value_name = "RATE", value_parser = rate)]
+    lr: Option<f32>,
+    /// Seed of the initial weights and of the shuffling.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Use the first N training samples only (the last part of them validates).
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    limit: Option<usize>,
+    /// Run folder to make [default: runs/NAME-1, -2, ...].
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Start from these weights.
+    #[arg(long, value_name = "WEIGHTS")]
+    init: Option<PathBuf>,
+    /// Say only where the run folder is and how good the network became.
+    #[arg(long)]
+    quiet: bool,
+    /// For scripts: one JSON object a line, for every epoch and at the end.
+    #[arg(long)]
+    json: bool,
+    /// Compile with a bounds check on every memory access (slow).
+    #[arg(long)]
+    checked: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  graphc train examples/lenet5.graph.json
+  graphc train examples/mlp.graph.json --epochs 2 --limit 5000 --seed 7
+  graphc train examples/lenet5.graph.json --init runs/lenet5-1/model.safetensors --lr 0.0001
+  graphc train examples/mlp.graph.json --json | jq .val_accuracy";
+
+pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("expected an integer of at least 1".into()),
+        Ok(n) => Ok(n),
+    }
+}
+
+fn rate(text: &str) -> Result<f32, String> {
+    match text.parse::<f32>() {
+        Ok(rate) if rate > 0.0 && rate.is_finite() => Ok(rate),
+        _ => Err("expected a number above 0".into()),
+    }
+}
+
+pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
+    let experiment = experiment::load_with_data(&args.file)?;
+    let options = fit_options(&experiment, args);
+    let folder = match &args.out {
+        Some(path) => RunFolder::create(path)?,
+        None => RunFolder::numbered(Path::new("runs"), &experiment.name)?,
+    };
+    let style = match (args.json, args.quiet) {
+        (true, _) => Style::Json,
+        (false, true) => Style::Quiet,
+        (false, false) => Style::Human,
+    };
+    let stop = stop_on_ctrl_c()?;
+    let mut run = prepare(&experiment, &options, args)?;
+    if style == Style::Human {
+        print_start(&experiment, &options, &run)?;
+    }
+
+    let mut reporter = Reporter::new(style, options.epochs, &stop);
+    let report = fit(&mut run.session, &run.train, &options, &stop, &mut reporter)?;
+    let output_error = reporter.take_error();
+    drop(reporter);
+    let test = match &run.test {
+        Some(test) if report.stopped.is_none() => {
+            Some(evaluate(&mut run.session, test, 0..test.len(), options.batch_size)?)
+        }
+        _ => None,
+    };
+    // Written before anything else is printed: a closed pipe must not cost the weights.
+    let info = run_info(args, &experiment, &options, &run, &report, test);
+    folder.write(&info, &report.history, &experiment::weights(&mut run.session)?)?;
+    match output_error {
+        Some(error) => Err(error),
+        None => finish(args, style, &folder, &run, &report, test),
+    }
+}
+
+fn fit_options(experiment: &Experiment, args: &Args) -> FitOptions {
+    let train = &experiment.train;
+    let learning_rate = experiment.graph.optimizer.as_ref().map_or(0.001, |optimizer| optimizer.learning_rate());
+    FitOptions {
+        epochs: args.epochs.unwrap_or(train.epochs),
+        batch_size: args.batch_size.unwrap_or(train.batch_size),
+        learning_rate: args.lr.unwrap_or(learning_rate as f32),
+        validation_split: train.validation_split,
+        shuffle: train.shuffle,
+        seed: args.seed.unwrap_or(train.seed),
+    }
+}
+
+/// The first Ctrl-C asks for a stop, the second one ends the program.
+fn stop_on_ctrl_c() -> Result<Arc<AtomicBool>, CliError> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let asked = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&stop);
+    let handler = move || {
+        if asked.swap(true, Ordering::Relaxed) {
+            std::process::exit(INTERRUPTED.into());
+        }
+        flag.store(true, Ordering::Relaxed);
+    };
+    ctrlc::set_handler(handler).map_err(|error| CliError::new(format!("cannot handle Ctrl-C: {error}")))?;
+    Ok(stop)
+}
+
+/// What shells report for a program ended by Ctrl-C.
+const INTERRUPTED: u8 = 130;
+
+/// A compiled network with its data.
+struct Prepared {
+    session: Session,
+    train: Dataset,
+    test: Option<Dataset>,
+    n_executables: usize,
+    compile_ms: f64,
+    /// What the code was made for.
+    target: String,
+    n_parameters: usize,
+}
+
+/// Reads the data on other threads while this one compiles.
+fn prepare(experiment: &Experiment, options: &FitOptions, args: &Args) -> Result<Prepared, CliError> {
+    std::thread::scope(|scope| {
+        let train = scope.spawn(|| experiment::training_data(experiment, args.limit));
+        let test = scope.spawn(|| experiment::test_data(experiment));
+        let session_options = SessionOptions { seed: options.seed, checked: args.checked, ..SessionOptions::default() };
+        let mut session = Session::new(experiment.graph.clone(), session_options)?;
+        if let Some(path) = &args.init {
+            experiment::load_weights(&mut session, path)?;
+        }
+        let train = train.join().map_err(|_| CliError::new("reading the training data panicked"))??;
+        let test = test.join().map_err(|_| CliError::new("reading the test data panicked"))??;
+        let sizes = batch_sizes(train.len(), test.as_ref().map(Dataset::len), options);
+        let (mut compile_ms, mut target) = (0.0, String::new());
+        for &(mode, batch) in &sizes {
+            let times = session.compile(mode, batch)?;
+            compile_ms += times.total.as_secs_f64() * 1e3;
+            target.clone_from(&times.target);
+        }
+        let totals = graphc_frontend::totals(&experiment.graph);
+        let n_parameters = totals.trainable + totals.fixed;
+        Ok(Prepared { session, train, test, n_executables: sizes.len(), compile_ms, target, n_parameters })
+    })
+}
+
+fn print_start(experiment: &Experiment, options: &FitOptions, run: &Prepared) -> Result<(), CliError> {
+    let graph = &experiment.graph;
+    let summary = graphc_frontend::summary(graph);
+    output::line(tables::summary(&experiment.name, &summary, graphc_frontend::totals(graph)))?;
+    output::line(format!(
+        "\nCompiled {} executables in {:.0} ms for {}; seed {}; {} training samples, batch size {}\n",
+        run.n_executables,
+        run.compile_ms,
+        run.target,
+        options.seed,
+        output::grouped(run.train.len()),
+        options.batch_size
+    ))
+}
+
+fn finish(
+    args: &Args,
+    style: Style,
+    folder: &RunFolder,
+    run: &Prepared,
+    report: &FitReport,
+    test: Option<Evaluation>,
+) -> Result<ExitCode, CliError> {
+    if style == Style::Json {
+        let end = json!({
+            "test_loss": test.map(|test| test.loss),
+            "test_accuracy": test.and_then(|test| test.accuracy),
+            "parameters": run.n_parameters,
+            "compile_ms": run.compile_ms,
+            "step_ms_median": report.step_ms_median(),
+        });
+        output::line(end.to_string())?;
+    } else {
+        if let Some(test) = test {
+            output::line(super::eval::result_line(&test))?;
+        }
+        if style == Style::Human && !report.history.records.is_empty() {
+            output::line(format!("\n{}", tables::describe(&report.history.describe())))?;
+        }
+        if let Some(step_ms) = report.step_ms_median().filter(|_| style == Style::Human) {
+            output::line(format!("\nMedian step: {step_ms:.3} ms"))?;
+        }
+        output::line(format!("Run folder: {}", folder.path().display()))?;
+    }
+    let Some(at) = report.stopped else { return Ok(ExitCode::SUCCESS) };
+    eprintln!(
+        "Stopped in epoch {} after step {} of {}; the weights are saved. To go on from them:\n  graphc train {} --init {}",
+        at.epoch,
+        at.step,
+        at.n_steps,
+        args.file.display(),
+        folder.weights_path().display()
+    );
+    Ok(ExitCode::from(INTERRUPTED))
+}
+
+fn run_info(
+    args: &Args,
+    experiment: &Experiment,
+    options: &FitOptions,
+    run: &Prepared,
+    report: &FitReport,
+    test: Option<Evaluation>,
+) -> RunInfo {
+    let seconds: f64 = report.history.records.iter().map(|record| record.seconds).sum();
+    RunInfo {
+        name: experiment.name.clone(),
+        config: json!({
+            "graph": args.file,
+            "epochs": options.epochs,
+            "batch_size": options.batch_size,
+            "learning_rate": options.learning_rate,
+            "optimizer": experiment.graph.optimizer.as_ref().map(|optimizer| format!("{optimizer:?}")),
+            "validation_split": options.validation_split,
+            "shuffle": options.shuffle,
+            "limit": args.limit,
+            "init": args.init,
+            "parameters": run.n_parameters,
+        }),
+        seed: options.seed,
+        versions: BTreeMap::from([
+            ("graphc".to_string(), env!("CARGO_PKG_VERSION").to_string()),
+            ("cranelift".to_string(), graphc_driver::CRANELIFT_VERSION.to_string()),
+        ]),
+        isa: run.target.clone(),
+        timings: json!({
+            "compile_ms": run.compile_ms,
+            "step_ms_median": report.step_ms_median(),
+            "steps_measured": report.step_ms.len(),
+            "training_seconds": seconds,
+        }),
+        results: json!({
+            "epochs_finished": report.history.records.len(),
+            "stopped_in": report.stopped.map(|at| json!({ "epoch": at.epoch, "step": at.step })),
+            "test_loss": test.map(|test| test.loss),
+            "test_accuracy": test.and_then(|test| test.accuracy),
+        }),
+    }
+}

@@ -1,0 +1,69 @@
+//! [`CliError`]: the one place where errors of all crates become a message and an exit code.
+
+use graphc_driver::DriverError;
+use graphc_frontend::Diagnostics;
+use graphc_train::{NetworkError, TrainError};
+use std::io::{ErrorKind, IsTerminal};
+use std::process::ExitCode;
+
+/// Why a command failed.
+#[derive(Debug)]
+pub(crate) enum CliError {
+    /// The graph file is wrong.
+    Graph(Diagnostics),
+    /// Anything else, as one message.
+    Message(String),
+    /// Whoever reads our output has closed it: not a failure, but a reason to stop.
+    ClosedPipe,
+}
+
+impl CliError {
+    pub(crate) fn new(message: impl Into<String>) -> CliError {
+        CliError::Message(message.into())
+    }
+
+    /// Prints the message and gives the exit code.
+    pub(crate) fn report(&self) -> ExitCode {
+        let color = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        match self {
+            CliError::ClosedPipe => return ExitCode::SUCCESS,
+            CliError::Graph(diagnostics) => eprintln!("{}", diagnostics.render(color)),
+            CliError::Message(message) if color => eprintln!("\x1b[1;31merror\x1b[0m: {message}"),
+            CliError::Message(message) => eprintln!("error: {message}"),
+        }
+        ExitCode::FAILURE
+    }
+}
+
+impl From<Diagnostics> for CliError {
+    fn from(diagnostics: Diagnostics) -> CliError {
+        CliError::Graph(diagnostics)
+    }
+}
+
+impl From<TrainError> for CliError {
+    fn from(error: TrainError) -> CliError {
+        CliError::Message(error.to_string())
+    }
+}
+
+impl From<NetworkError> for CliError {
+    fn from(error: NetworkError) -> CliError {
+        CliError::Message(error.to_string())
+    }
+}
+
+impl From<DriverError> for CliError {
+    fn from(error: DriverError) -> CliError {
+        CliError::Message(error.to_string())
+    }
+}
+
+impl From<std::io::Error> for CliError {
+    fn from(error: std::io::Error) -> CliError {
+        match error.kind() {
+            ErrorKind::BrokenPipe => CliError::ClosedPipe,
+            _ => CliError::Message(format!("cannot write the output: {error}")),
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! What the training loop's observer shows: a bar per epoch on a terminal, a line per epoch everywhere.
+
+use crate::error::CliError;
+use crate::output;
+use graphc_train::{EpochRecord, Observer, Progress};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+use std::io::IsTerminal;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// How much is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Style {
+    /// Bars and lines.
+    Human,
+    /// One JSON object a line.
+    Json,
+    /// Nothing.
+    Quiet,
+}
+
+/// Shows progress; an output that is closed stops the run.
+pub(crate) struct Reporter<'a> {
+    style: Style,
+    n_epochs: usize,
+    bar: Option<ProgressBar>,
+    drawn: Instant,
+    stop: &'a AtomicBool,
+    error: Option<CliError>,
+}
+
+const REDRAW: Duration = Duration::from_millis(60);
+
+impl<'a> Reporter<'a> {
+    pub(crate) fn new(style: Style, n_epochs: usize, stop: &'a AtomicBool) -> Reporter<'a> {
+        Reporter { style, n_epochs, bar: None, drawn: Instant::now(), stop, error: None }
+    }
+
+    /// The failure that stopped the run, if output failed.
+    pub(crate) fn take_error(&mut self) -> Option<CliError> {
+        self.error.take()
+    }
+
+    fn line(&mut self, text: String) {
+        if let Err(error) = output::line(text) {
+            self.error.get_or_insert(error);
+            self.stop.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Observer for Reporter<'_> {
+    fn epoch_started(&mut self, epoch: usize, n_steps: usize) {
+        if self.style != Style::Human || !std::io::stderr().is_terminal() {
+            return;
+        }
+        let bar = ProgressBar::new(n_steps as u64);
+        let template = "{prefix} {bar:24} batch {pos}/{len}  ETA {eta}  {msg}";
+        bar.set_style(ProgressStyle::with_template(template).expect("the template is well-formed"));
+        bar.set_prefix(format!("epoch {epoch:>2}/{}", self.n_epochs));
+        self.bar = Some(bar);
+    }
+
+    fn step_done(&mut self, progress: &Progress) {
+        let Some(bar) = &self.bar else { return };
+        // A step takes a few milliseconds or less: text is made for what can be seen.
+        if self.drawn.elapsed() < REDRAW && progress.step < progress.n_steps {
+            return;
+        }
+        self.drawn = Instant::now();
+        let rate = progress.samples as f64 / progress.seconds.max(1e-9);
+        let accuracy = progress.accuracy.map_or_else(String::new, |value| format!("  accuracy {value:.4}"));
+        bar.set_message(format!("loss {:.4}{accuracy}  {} samples/s", progress.loss, output::grouped(rate as usize)));
+        bar.set_position(progress.step as u64);
+    }
+
+    fn epoch_done(&mut self, record: &EpochRecord) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+        match self.style {
+            Style::Human => self.line(epoch_line(record, self.n_epochs)),
+            Style::Json => self.line(epoch_json(record).to_string()),
+            Style::Quiet => {}
+        }
+        if !record.loss.is_finite() && self.style != Style::Json {
+            output::warning("the loss is not a finite number; a smaller learning rate may help");
+        }
+    }
+}
+
+impl Drop for Reporter<'_> {
+    fn drop(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn epoch_line(record: &EpochRecord, n_epochs: usize) -> String {
+    let mut line = format!("epoch {:>2}/{n_epochs}  {:.2} s  loss {:.4}", record.epoch, record.seconds, record.loss);
+    let others = [("accuracy", record.accuracy), ("val_loss", record.val_loss), ("val_accuracy", record.val_accuracy)];
+    for (name, value) in others {
+        if let Some(value) = value {
+            line.push_str(&format!("  {name} {value:.4}"));
+        }
+    }
+    line
+}
+
+fn epoch_json(record: &EpochRecord) -> serde_json::Value {
+    json!({
+        "epoch": record.epoch,
+        "loss": record.loss,
+        "accuracy": record.accuracy,
+        "val_loss": record.val_loss,
+        "val_accuracy": record.val_accuracy,
+        "seconds": record.seconds,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines() {
+        let record = EpochRecord {
+            epoch: 3,
+            loss: 0.125,
+            accuracy: Some(0.96),
+            val_loss: Some(0.25),
+            val_accuracy: None,
+            seconds: 1.234,
+        };
+        assert_eq!(epoch_line(&record, 30), "epoch  3/30  1.23 s  loss 0.1250  accuracy 0.9600  val_loss 0.2500");
+        assert_eq!(
+            epoch_json(&record).to_string(),
+            r#"{"epoch":3,"loss":0.125,"accuracy":0.96,"val_loss":0.25,"val_accuracy":null,"seconds":1.234}"#
+        );
+    }
+}
