@@ -256,6 +256,10 @@ macro_rules! op_struct {
                 ])
             }
 
+            fn fields() -> Vec<(&'static str, &'static str)> {
+                vec![$((stringify!($field), <$ty as $crate::attrs::AttrField>::EXPECTED),)*]
+            }
+
             fn from_attrs(attrs: &$crate::attrs::Attrs) -> Result<Self, $crate::attrs::AttrError> {
                 $crate::attrs::refuse_unknown(attrs, &[$(stringify!($field)),*])?;
                 Ok($name { $($field: $crate::attrs::read_field(attrs, stringify!($field))?,)* })

@@ -14,6 +14,8 @@ use crate::types::{TensorType, TypeError};
 pub trait OpAttrs: Sized {
     /// The fields, in order.
     fn attrs(&self) -> Attrs;
+    /// Name of each field and what its values look like, in order.
+    fn fields() -> Vec<(&'static str, &'static str)>;
     /// The op with these fields.
     ///
     /// # Errors
@@ -111,6 +113,15 @@ macro_rules! ops {
                 match self { $(Op::$variant(op) => op.attrs(),)* }
             }
 
+            /// The attributes of the op called `name`, see [`OpAttrs::fields`]; `None` if there is no
+            /// such op.
+            pub fn fields(name: &str) -> Option<Vec<(&'static str, &'static str)>> {
+                $(if name == $variant::NAME {
+                    return Some($variant::fields());
+                })*
+                None
+            }
+
             /// The op called `name` with these attributes; `None` if there is no such op.
             pub fn from_attrs(name: &str, attrs: &Attrs) -> Option<Result<Op, AttrError>> {
                 $(if name == $variant::NAME {
@@ -162,6 +173,7 @@ mod classification;
 mod elementwise;
 mod pool;
 mod reduction;
+mod table;
 
 ops! {
     input::Input, parameter::Parameter, constant::Constant, batch_size::BatchSize,
@@ -184,3 +196,4 @@ ops! {
 }
 
 pub use parameter::Initializer;
+pub use table::ops_table;

@@ -28,7 +28,10 @@ impl OpRules for ReluGrad {
 
     fn vjp(&self, cx: &mut OpCx<'_>, dy: NodeId) -> Vec<Option<NodeId>> {
         // Linear in its second operand; the derivative by y is zero almost everywhere.
-        vec![None, Some(cx.add(ReluGrad {}, &[cx.operands[0], dy]))]
+        let [y, gradient] = [cx.operands[0], cx.operands[1]];
+        let d_gradient = cx.add(ReluGrad {}, &[y, dy]);
+        let shape = cx.ty(gradient).shape;
+        vec![None, Some(cx.unbroadcast(d_gradient, &shape))]
     }
 
     fn lower(&self, operands: &[&TensorType], out: &TensorType) -> Lowering {

@@ -1,0 +1,18 @@
+//! The op table of the documentation, made from the ops themselves.
+
+use super::Op;
+
+/// Every op as a row of a Markdown table, in the order of the list: mnemonic, number of operands,
+/// attributes, summary.
+pub fn ops_table() -> String {
+    let mut table = String::from("| op | operands | attributes | summary |\n|---|---|---|---|\n");
+    for &(name, arity, summary) in Op::ALL {
+        let fields = Op::fields(name).expect("every op of the list has fields");
+        let attributes: Vec<String> = fields.iter().map(|(field, expected)| format!("`{field}`: {expected}")).collect();
+        // A bar would end the cell.
+        let row = [format!("`{name}`"), arity.to_string(), attributes.join("; "), summary.to_string()];
+        let cells: Vec<String> = row.iter().map(|cell| cell.replace('|', "\\|")).collect();
+        table.push_str(&format!("| {} |\n", cells.join(" | ")));
+    }
+    table
+}

@@ -1,0 +1,232 @@
+//! Ops with operand types, odd sizes on purpose, and numbers to run them on.
+
+use graphc_ir::ops::*;
+use graphc_ir::types::{DType, Dim, Shape, TensorType};
+use graphc_ir::{Op, Tensor};
+
+/// An op with operands that it accepts.
+pub(crate) struct Case {
+    pub(crate) op: Op,
+    pub(crate) operands: Vec<TensorType>,
+}
+
+impl Case {
+    /// Type of the result.
+    pub(crate) fn result(&self) -> TensorType {
+        let operands: Vec<&TensorType> = self.operands.iter().collect();
+        self.op.infer(&operands).unwrap_or_else(|error| panic!("{self}: {error}"))
+    }
+
+    /// Numbers for the operands: multiples of 1/8, so that there are ties; positive where the op wants
+    /// it; labels from -1 to 7.
+    pub(crate) fn inputs(&self, batch: usize, seed: u64) -> Vec<Tensor<f64>> {
+        let mut random = Random(seed);
+        let is_positive = |i| {
+            matches!((&self.op, i), (Op::Log(_) | Op::Sqrt(_), _) | (Op::Div(_), 1) | (Op::Normalize(_), 2))
+                || matches!((&self.op, i), (Op::CategoricalCrossentropy(_), 0))
+        };
+        let fill = |(i, ty): (usize, &TensorType)| {
+            Tensor::from_fn(&ty.shape.sizes(Some(batch)), |_| match ty.dtype {
+                DType::I32 => random.below(9) as f64 - 1.0,
+                DType::F32 if is_positive(i) => (1 + random.below(24)) as f64 / 8.0,
+                DType::F32 => random.below(41) as f64 / 8.0 - 2.5,
+            })
+        };
+        self.operands.iter().enumerate().map(fill).collect()
+    }
+}
+
+impl std::fmt::Display for Case {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?} of", self.op)?;
+        self.operands.iter().try_for_each(|ty| write!(f, " {ty}"))
+    }
+}
+
+/// A linear congruential generator (Knuth, MMIX).
+pub(crate) struct Random(pub(crate) u64);
+
+impl Random {
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % end
+    }
+}
+
+/// `[N,3,4]` is `b(&[3, 4])`.
+pub(crate) fn b(sizes: &[usize]) -> TensorType {
+    TensorType::f32(Shape::batched(sizes))
+}
+
+/// `[3,4]` is `f(&[3, 4])`.
+pub(crate) fn f(sizes: &[usize]) -> TensorType {
+    TensorType::f32(Shape::fixed(sizes))
+}
+
+/// `[3,N]`, `[3,N,4]`: the batch at `axis`.
+pub(crate) fn batch_at(axis: usize, sizes: &[usize]) -> TensorType {
+    let mut shape = Shape::fixed(sizes);
+    shape.0.insert(axis, Dim::Batch);
+    TensorType::f32(shape)
+}
+
+/// The same type with integers.
+pub(crate) fn i(ty: TensorType) -> TensorType {
+    TensorType::i32(ty.shape)
+}
+
+fn case(op: impl Into<Op>, operands: &[TensorType]) -> Case {
+    Case { op: op.into(), operands: operands.to_vec() }
+}
+
+/// Every op but leaves and the ops that are expanded before anything evaluates them.
+pub(crate) fn cases() -> Vec<Case> {
+    let mut cases = elementwise();
+    cases.extend(reductions());
+    cases.extend(movement());
+    cases.extend(matmuls());
+    cases.extend(convolutions());
+    cases.extend(pools());
+    cases.extend(composites());
+    cases
+}
+
+fn elementwise() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for x in [b(&[3]), f(&[]), batch_at(1, &[2, 5])] {
+        let x = [x];
+        cases.extend([case(Neg {}, &x), case(Exp {}, &x), case(Log {}, &x), case(Sqrt {}, &x)]);
+        cases.extend([case(Sigmoid {}, &x), case(Tanh {}, &x), case(Relu {}, &x)]);
+    }
+    for pair in [[b(&[3]), b(&[3])], [b(&[2, 1]), f(&[5])], [f(&[]), b(&[4])], [f(&[3, 1]), batch_at(1, &[3])]] {
+        cases.extend([case(Add {}, &pair), case(Sub {}, &pair), case(Mul {}, &pair), case(Div {}, &pair)]);
+        cases.extend([case(ReluGrad {}, &pair), case(Equal {}, &pair)]);
+    }
+    cases.push(case(Equal {}, &[i(b(&[])), i(b(&[]))]));
+    cases.push(case(Constant { value: 0.3, shape: Shape::batched(&[2]) }, &[]));
+    cases.push(case(DropoutMask { rate: 0.4, seed: -7 << 33, shape: Shape::batched(&[3, 5]) }, &[i(f(&[]))]));
+    cases.push(case(DropoutMask { rate: 0.0, seed: 1, shape: Shape::fixed(&[7]) }, &[i(f(&[]))]));
+    cases
+}
+
+fn reductions() -> Vec<Case> {
+    let mut cases = Vec::new();
+    let shapes: [(TensorType, &[usize]); 6] = [
+        (b(&[3, 2]), &[0]),
+        (b(&[3, 2]), &[0, 1]),
+        (b(&[3, 2]), &[1, 2]),
+        (b(&[3, 2]), &[0, 1, 2]),
+        (batch_at(1, &[3, 4]), &[2]),
+        (f(&[5]), &[0]),
+    ];
+    for (x, axes) in shapes {
+        for keep_dims in [false, true] {
+            let (x, axes) = ([x.clone()], axes.to_vec());
+            cases.push(case(ReduceSum { axes: axes.clone(), keep_dims }, &x));
+            cases.push(case(ReduceMean { axes: axes.clone(), keep_dims }, &x));
+            cases.push(case(ReduceMax { axes: axes.clone(), keep_dims }, &x));
+            cases.push(case(ReduceVariance { axes, keep_dims }, &x));
+        }
+    }
+    cases.extend([case(Argmax { axis: 1 }, &[b(&[6])]), case(Argmax { axis: 0 }, &[f(&[4, 3])])]);
+    cases.push(case(Argmax { axis: 1 }, &[b(&[5, 2])]));
+    cases.extend([case(OneHot { depth: 5 }, &[i(b(&[]))]), case(OneHot { depth: 1 }, &[i(f(&[2, 3]))])]);
+    cases
+}
+
+fn movement() -> Vec<Case> {
+    vec![
+        case(Reshape { shape: Shape::batched(&[4, 3]) }, &[b(&[2, 3, 2])]),
+        case(Reshape { shape: Shape::fixed(&[5, 2, 1]) }, &[f(&[2, 5])]),
+        case(Reshape { shape: batch_at(2, &[1, 2, 6, 1]).shape }, &[batch_at(1, &[2, 2, 3])]),
+        case(Reshape { shape: Shape::batched(&[]) }, &[b(&[1, 1])]),
+        case(Transpose { perm: vec![2, 0, 1] }, &[b(&[3, 2])]),
+        case(Transpose { perm: vec![1, 0] }, &[f(&[4, 3])]),
+        case(Broadcast { shape: Shape::batched(&[2, 3]) }, &[f(&[2, 1])]),
+        case(Broadcast { shape: Shape::batched(&[2]) }, &[b(&[1])]),
+    ]
+}
+
+fn matmuls() -> Vec<Case> {
+    let mut cases = Vec::new();
+    let dim = |size: usize| if size == 0 { Dim::Batch } else { Dim::Fixed(size) };
+    // Sizes m, k, n and a leading dimension, 0 being N.
+    let sizes: [(Option<usize>, [usize; 3]); 6] = [
+        (None, [2, 3, 4]),
+        (None, [0, 3, 2]),
+        (None, [3, 0, 2]),
+        (None, [1, 4, 0]),
+        (Some(2), [3, 1, 5]),
+        (Some(0), [2, 3, 4]),
+    ];
+    for (lead, [m, k, n]) in sizes {
+        for (transpose_a, transpose_b) in [(false, false), (false, true), (true, false), (true, true)] {
+            let matrix = |rows, columns, transpose| {
+                let mut dims: Vec<Dim> = lead.map(dim).into_iter().collect();
+                dims.extend(if transpose { [dim(columns), dim(rows)] } else { [dim(rows), dim(columns)] });
+                TensorType::f32(Shape(dims))
+            };
+            let operands = [matrix(m, k, transpose_a), matrix(k, n, transpose_b)];
+            cases.push(case(MatMul { transpose_a, transpose_b }, &operands));
+        }
+    }
+    cases
+}
+
+fn convolutions() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (strides, padding) in [([1, 1], [0; 4]), ([2, 3], [0; 4]), ([1, 2], [2, 1, 0, 1]), ([3, 2], [1, 1, 2, 2])] {
+        let (x, w) = (b(&[6, 5, 2]), f(&[3, 2, 2, 3]));
+        let forward = Conv2d { strides, padding };
+        let dy = forward.infer(&[&x, &w]).unwrap();
+        cases.push(case(forward, &[x.clone(), w.clone()]));
+        let dx = Conv2dInputGrad { strides, padding, shape: x.shape.clone() };
+        cases.push(case(dx, &[dy.clone(), w.clone()]));
+        cases.push(case(Conv2dKernelGrad { strides, padding, shape: w.shape }, &[x, dy]));
+    }
+    cases
+}
+
+fn pools() -> Vec<Case> {
+    let mut cases = Vec::new();
+    let windows = [
+        ([2, 2], [2, 2], [0; 4]),
+        ([3, 2], [1, 2], [0; 4]),
+        ([3, 2], [2, 1], [2, 1, 0, 1]),
+        ([2, 3], [3, 4], [1, 1, 2, 1]),
+        ([1, 1], [2, 1], [0; 4]),
+    ];
+    for (pool, strides, padding) in windows {
+        let x = b(&[6, 5, 2]);
+        let shape = x.shape.clone();
+        let pooled = AvgPool2d { pool, strides, padding }.infer(&[&x]).unwrap();
+        cases.push(case(AvgPool2d { pool, strides, padding }, &[x.clone()]));
+        cases.push(case(AvgPool2dGrad { pool, strides, padding, shape: shape.clone() }, &[pooled.clone()]));
+        cases.push(case(MaxPool2d { pool, strides, padding }, &[x.clone()]));
+        cases.push(case(MaxPool2dIndex { pool, strides, padding }, &[x.clone()]));
+        cases.push(case(MaxPool2dGrad { pool, strides, padding, shape }, &[i(pooled.clone()), pooled.clone()]));
+        cases.push(case(MaxPool2dTake { pool, strides, padding }, &[i(pooled), x]));
+    }
+    cases
+}
+
+fn composites() -> Vec<Case> {
+    let c = f(&[3]);
+    let mut cases = vec![
+        case(Softmax {}, &[b(&[5])]),
+        case(Softmax {}, &[f(&[2, 3, 1])]),
+        case(LogSoftmax {}, &[b(&[2, 4])]),
+        case(LogSoftmax {}, &[f(&[7])]),
+        case(MeanSquaredError {}, &[b(&[3, 2]), b(&[3, 2])]),
+        case(MeanSquaredError {}, &[f(&[]), f(&[])]),
+    ];
+    for x in [b(&[3]), b(&[2, 5, 3]), f(&[4, 3]), f(&[3])] {
+        cases.push(case(Normalize { epsilon: 0.1 }, &[x, c.clone(), c.clone(), c.clone(), c.clone()]));
+    }
+    for x in [b(&[8]), f(&[5, 8])] {
+        let labels = i(TensorType::f32(Shape(vec![x.shape.0[0]])));
+        cases.push(case(CategoricalCrossentropy {}, &[x.clone(), labels.clone()]));
+        cases.push(case(SoftmaxCrossentropy {}, &[x, labels]));
+    }
+    cases
+}

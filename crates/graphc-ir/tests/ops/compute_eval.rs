@@ -1,0 +1,154 @@
+//! Evaluates a [`Compute`] in `f64`, straight from its definition.
+
+use graphc_ir::Tensor;
+use graphc_ir::compute::{Combine, Compute, LoadIndex, ScalarExpr, uniform};
+use graphc_ir::scalar::{BinaryOp, UnaryOp};
+use graphc_ir::tensor::for_each_index;
+use graphc_ir::types::{Shape, TensorType};
+
+/// The result of `compute` at batch size `batch`. Fails if a load that no reduction guards is
+/// out of range.
+pub(crate) fn evaluate(compute: &Compute, operands: &[&Tensor<f64>], batch: usize) -> Tensor<f64> {
+    let axes = Shape(compute.axes.clone()).sizes(Some(batch));
+    let reds = Shape(compute.reds.clone()).sizes(Some(batch));
+    Tensor::from_fn(&axes, |axis| {
+        let mut point = Point { operands, batch, vars: axis.to_vec(), acc: None };
+        let acc = match compute.combine {
+            None => point.value(&compute.body).expect("an op without reduction reads inside its operands"),
+            Some(combine) => reduced(&mut point, axis, &reds, combine, &compute.body),
+        };
+        point.vars = axis.to_vec();
+        point.acc = Some(acc);
+        point.value(&compute.finish).expect("the finish reads inside the operands")
+    })
+}
+
+fn reduced(point: &mut Point<'_>, axis: &[usize], reds: &[usize], combine: Combine, body: &ScalarExpr) -> f64 {
+    let (mut sum, mut max, mut arg_max, mut position) = (0.0, f64::NEG_INFINITY, 0, 0);
+    for_each_index(reds, |red| {
+        point.vars = [axis, red].concat();
+        if let Some(term) = point.value(body) {
+            sum += term;
+            if term > max {
+                (max, arg_max) = (term, position);
+            }
+        }
+        position += 1;
+    });
+    match combine {
+        Combine::Sum => sum,
+        Combine::Max => max,
+        Combine::ArgMax => f64::from(arg_max),
+    }
+}
+
+/// Where an expression is evaluated.
+struct Point<'a> {
+    operands: &'a [&'a Tensor<f64>],
+    batch: usize,
+    vars: Vec<usize>,
+    acc: Option<f64>,
+}
+
+impl Point<'_> {
+    /// The value, integers as exact reals; `None` if a load is to be skipped.
+    fn value(&self, expr: &ScalarExpr) -> Option<f64> {
+        Some(match expr {
+            ScalarExpr::Load { operand, index } => self.load(self.operands[*operand], index)?,
+            ScalarExpr::Const(value) => *value,
+            ScalarExpr::BatchSize => self.batch as f64,
+            ScalarExpr::Int(value) => f64::from(*value),
+            ScalarExpr::Index(value) => value.eval(&|var| self.vars[var.0 as usize] as i64) as f64,
+            ScalarExpr::Acc => self.acc.expect("`Acc` stands in `finish` only"),
+            ScalarExpr::Unary(op, x) => unary(*op, self.value(x)?),
+            ScalarExpr::Binary(op, a, b) => binary(*op, self.value(a)?, self.value(b)?),
+            ScalarExpr::Select { cmp, a, b, then, otherwise } => {
+                // A load that is skipped skips the term, whichever side it stands on.
+                let [then, otherwise] = [self.value(then)?, self.value(otherwise)?];
+                if cmp.eval(self.value(a)?, self.value(b)?) { then } else { otherwise }
+            }
+            ScalarExpr::Uniform { counter, key } => {
+                f64::from(uniform(integer(self.value(counter)?), integer(self.value(key)?)))
+            }
+        })
+    }
+
+    fn load(&self, operand: &Tensor<f64>, index: &[LoadIndex]) -> Option<f64> {
+        assert_eq!(index.len(), operand.shape.len(), "one index per dimension");
+        let at = index.iter().zip(&operand.shape).map(|(i, &size)| {
+            let value = i.value.eval(&|var| self.vars[var.0 as usize] as i64);
+            let inside = value % i.exact == 0 && (0..size as i64).contains(&(value / i.exact));
+            inside.then_some((value / i.exact) as usize)
+        });
+        Some(operand.at(&at.collect::<Option<Vec<usize>>>()?))
+    }
+}
+
+fn integer(value: f64) -> i32 {
+    assert_eq!(value, f64::from(value as i32), "an i32 is expected");
+    value as i32
+}
+
+fn unary(op: UnaryOp, x: f64) -> f64 {
+    match op {
+        UnaryOp::Neg => -x,
+        UnaryOp::Abs => x.abs(),
+        UnaryOp::Sqrt => x.sqrt(),
+        UnaryOp::Exp => x.exp(),
+        UnaryOp::Log => x.ln(),
+        UnaryOp::Tanh => x.tanh(),
+        UnaryOp::ToF32 => f64::from(integer(x)),
+        _ => panic!("{} stands in the loop IR only", op.name()),
+    }
+}
+
+fn binary(op: BinaryOp, a: f64, b: f64) -> f64 {
+    match op {
+        BinaryOp::Add => a + b,
+        BinaryOp::Sub => a - b,
+        BinaryOp::Mul => a * b,
+        BinaryOp::Div => a / b,
+        BinaryOp::Max => a.max(b),
+        BinaryOp::Min => a.min(b),
+        op => f64::from(op.eval_i32(integer(a), integer(b))),
+    }
+}
+
+/// Whether the dtype of every operand and result fits the expression's leaves: `i32` operands are
+/// compared or hashed, never used as `f32`.
+pub(crate) fn check_types(compute: &Compute, operands: &[&TensorType], out: &TensorType) {
+    use graphc_ir::DType;
+    let acc = if compute.combine == Some(Combine::ArgMax) { DType::I32 } else { DType::F32 };
+    let body = dtype(&compute.body, operands, acc);
+    let reduced = if compute.combine == Some(Combine::ArgMax) { DType::I32 } else { body };
+    assert_eq!(dtype(&compute.finish, operands, reduced), out.dtype, "type of the result");
+}
+
+fn dtype(expr: &ScalarExpr, operands: &[&TensorType], acc: graphc_ir::DType) -> graphc_ir::DType {
+    use graphc_ir::DType::{F32, I32};
+    let of = |x: &ScalarExpr| dtype(x, operands, acc);
+    match expr {
+        ScalarExpr::Load { operand, .. } => operands[*operand].dtype,
+        ScalarExpr::Const(_) | ScalarExpr::BatchSize => F32,
+        ScalarExpr::Int(_) | ScalarExpr::Index(_) => I32,
+        ScalarExpr::Acc => acc,
+        ScalarExpr::Unary(op, x) => {
+            assert_eq!(of(x), if *op == UnaryOp::ToF32 { I32 } else { F32 }, "operand of {}", op.name());
+            F32
+        }
+        ScalarExpr::Binary(op, a, b) => {
+            let expected = if op.is_integer() { I32 } else { F32 };
+            assert_eq!([of(a), of(b)], [expected; 2], "operands of {}", op.name());
+            expected
+        }
+        ScalarExpr::Select { a, b, then, otherwise, .. } => {
+            assert_eq!(of(a), of(b), "compared types");
+            assert_eq!(of(then), of(otherwise), "selected types");
+            of(then)
+        }
+        ScalarExpr::Uniform { counter, key } => {
+            assert_eq!([of(counter), of(key)], [I32; 2], "counter and key");
+            F32
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Gradient rules against central differences. Here each op by itself; whole networks are checked
+//! with the interpreters.
+
+use crate::cases::cases;
+use crate::graph_eval::{OneOp, evaluate, input};
+use graphc_ir::graph::{Mode, NodeId};
+use graphc_ir::ops::{Expand, Lowering};
+use graphc_ir::types::{DType, TensorType};
+use graphc_ir::{Op, Tensor};
+
+/// Ops whose gradient `dy` of random numbers jumps where operands are equal: only inputs without ties
+/// are compared.
+fn is_smooth_near(op: &Op, x: &[Tensor<f64>]) -> bool {
+    let zero = |t: &Tensor<f64>| t.data.contains(&0.0);
+    match op {
+        Op::Relu(_) | Op::ReluGrad(_) => !zero(&x[0]),
+        _ => true,
+    }
+}
+
+#[test]
+fn rules_equal_finite_differences() {
+    let batch = 3;
+    for case in cases() {
+        let operands: Vec<&TensorType> = case.operands.iter().collect();
+        let out = case.result();
+        let before = matches!(case.op.lower(&operands, &out), Lowering::Composite(Expand::BeforeAutodiff));
+        if before || out.dtype != DType::F32 || operands.is_empty() || matches!(case.op, Op::Equal(_)) {
+            continue;
+        }
+        let mut net = OneOp::new(&case);
+        let dy = input(&mut net.graph, &out);
+        let gradients = case.op.vjp(&mut net.cx(Mode::Train), dy);
+        assert_eq!(gradients.len(), operands.len(), "{case}: one gradient per operand");
+        // Steps off the grid of the cases' numbers part the ties.
+        let mut inputs = case.inputs(batch, 5);
+        let mut random = crate::cases::Random(17);
+        for (x, ty) in inputs.iter_mut().zip(&case.operands) {
+            if ty.dtype == DType::F32 {
+                x.data.iter_mut().for_each(|x| *x += (1 + random.below(1000)) as f64 * 1e-4);
+            }
+        }
+        if matches!(case.op, Op::SoftmaxCrossentropy(_)) {
+            inputs[1].data.iter_mut().for_each(|label| *label = label.clamp(0.0, 7.0));
+        }
+        assert!(is_smooth_near(&case.op, &inputs), "{case}: an input at a kink");
+        let weights = Tensor::from_fn(&out.shape.sizes(Some(batch)), |_| random.below(17) as f64 / 4.0 - 2.0);
+        let feeds: Vec<(NodeId, &Tensor<f64>)> =
+            net.inputs.iter().copied().zip(&inputs).chain([(dy, &weights)]).collect();
+        let values = evaluate(&net.graph, &feeds, batch);
+        for (slot, gradient) in gradients.iter().enumerate() {
+            let Some(gradient) = *gradient else {
+                let discrete =
+                    case.operands[slot].dtype == DType::I32 || matches!((&case.op, slot), (Op::ReluGrad(_), 0));
+                assert!(discrete, "{case}: operand {slot} has no gradient");
+                continue;
+            };
+            assert_eq!(*net.graph.ty(gradient), case.operands[slot], "{case}: type of gradient {slot}");
+            let expected = differences(&case.op, &inputs, slot, &weights);
+            crate::lowering::assert_close(&format!("{case}: gradient {slot}"), &values[&gradient], &expected, 2e-7);
+        }
+    }
+}
+
+/// Central differences of `sum(weights * op(inputs))` by the elements of operand `slot`.
+fn differences(op: &Op, inputs: &[Tensor<f64>], slot: usize, weights: &Tensor<f64>) -> Tensor<f64> {
+    let step = 1e-6;
+    let value = |position: usize, step: f64| {
+        let mut inputs = inputs.to_vec();
+        inputs[slot].data[position] += step;
+        let inputs: Vec<&Tensor<f64>> = inputs.iter().collect();
+        let y = op.eval(&inputs, &weights.shape);
+        y.data.iter().zip(&weights.data).map(|(y, w)| y * w).sum::<f64>()
+    };
+    let data = (0..inputs[slot].data.len()).map(|i| (value(i, step) - value(i, -step)) / (2.0 * step)).collect();
+    Tensor::new(inputs[slot].shape.clone(), data)
+}
+
+#[test]
+fn ties_of_a_maximum_share_the_gradient() {
+    let op = graphc_ir::ops::ReduceMax { axes: vec![1], keep_dims: false };
+    let case = crate::cases::Case { op: op.into(), operands: vec![crate::cases::b(&[3])] };
+    let mut net = OneOp::new(&case);
+    let dy = input(&mut net.graph, &case.result());
+    let dx = case.op.vjp(&mut net.cx(Mode::Train), dy)[0].unwrap();
+    let x = Tensor::new(vec![1, 3], vec![4.0, 1.0, 4.0]);
+    let values = evaluate(&net.graph, &[(net.inputs[0], &x), (dy, &Tensor::full(&[1], 3.0))], 1);
+    assert_eq!(values[&dx].data, [1.5, 0.0, 1.5]);
+}
+
+#[test]
+fn the_first_of_equal_maxima_of_a_window_gets_the_gradient() {
+    let op = graphc_ir::ops::MaxPool2d { pool: [2, 2], strides: [1, 2], padding: [0; 4] };
+    let case = crate::cases::Case { op: op.into(), operands: vec![crate::cases::b(&[3, 2, 1])] };
+    let mut net = OneOp::new(&case);
+    let dy = input(&mut net.graph, &case.result());
+    let dx = case.op.vjp(&mut net.cx(Mode::Train), dy)[0].unwrap();
+    let x = Tensor::new(vec![1, 3, 2, 1], vec![0.0, 7.0, 7.0, 7.0, 7.0, 0.0]);
+    let gradient = Tensor::new(vec![1, 2, 1, 1], vec![1.0, 10.0]);
+    let values = evaluate(&net.graph, &[(net.inputs[0], &x), (dy, &gradient)], 1);
+    assert_eq!(values[&dx].data, [0.0, 1.0, 10.0, 0.0, 0.0, 0.0]);
+}

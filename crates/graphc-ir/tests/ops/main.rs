@@ -1,0 +1,13 @@
+//! Every op's rules against each other: the loop form computes what `eval` means, expansions equal
+//! the composite, gradients equal finite differences, attributes survive the text form, and
+//! shapes that do not fit are refused with a readable message.
+
+mod attributes;
+mod cases;
+mod compute_eval;
+mod docs;
+mod expansion;
+mod gradients;
+mod graph_eval;
+mod lowering;
+mod shapes;

@@ -1,0 +1,179 @@
+//! Operands that do not fit are refused with both shapes.
+
+use crate::cases::{b, batch_at, f, i};
+use graphc_ir::Op;
+use graphc_ir::ops::*;
+use graphc_ir::types::{Shape, TensorType};
+
+/// Fails unless `op` refuses the operands with this message.
+fn check(op: impl Into<Op>, operands: &[TensorType], message: &str) {
+    let operands: Vec<&TensorType> = operands.iter().collect();
+    match op.into().infer(&operands) {
+        Ok(ty) => panic!("accepted as {ty}, expected: {message}"),
+        Err(error) => assert_eq!(error.to_string(), message),
+    }
+}
+
+#[test]
+fn elementwise() {
+    check(Exp {}, &[i(b(&[]))], "expected an f32 tensor, got i32[N]");
+    check(
+        Add {},
+        &[b(&[3]), f(&[4])],
+        "shapes [N,3] and [4] do not broadcast: dimension 1 is 3 in one and 4 in the other",
+    );
+    check(Equal {}, &[b(&[]), i(b(&[]))], "equal compares one element type, got f32[N] and i32[N]");
+    check(Exp {}, &[], "exp takes 1 operands, got 0");
+}
+
+#[test]
+fn reductions() {
+    let axes = "axes must be ascending dimensions of the operand of shape [N,3], got";
+    check(ReduceMean { axes: vec![2], keep_dims: false }, &[b(&[3])], &format!("{axes} [2]"));
+    check(ReduceMax { axes: vec![1, 0], keep_dims: true }, &[b(&[3])], &format!("{axes} [1, 0]"));
+    check(ReduceVariance { axes: vec![], keep_dims: true }, &[b(&[3])], &format!("{axes} []"));
+    check(
+        ReduceMean { axes: vec![1], keep_dims: false },
+        &[b(&[0])],
+        "cannot reduce over axes [1] of shape [N,0]: a dimension has size 0",
+    );
+    check(
+        Argmax { axis: 0 },
+        &[b(&[3])],
+        "the axis of argmax must not be the batch dimension N, but the shape is [N,3]",
+    );
+    check(OneHot { depth: 0 }, &[i(b(&[]))], "the depth of one_hot must be at least 1, got 0");
+    check(OneHot { depth: 3 }, &[b(&[])], "one_hot expects i32 labels, got f32[N]");
+}
+
+#[test]
+fn movement() {
+    check(
+        Reshape { shape: Shape::batched(&[4]) },
+        &[b(&[5])],
+        "cannot reshape [N,5] (5 elements) to [N,4] (4 elements)",
+    );
+    check(
+        Reshape { shape: batch_at(1, &[5]).shape },
+        &[b(&[5])],
+        "reshape keeps the batch dimension N in its place, got [N,5] to [5,N]",
+    );
+    check(
+        Transpose { perm: vec![0, 0] },
+        &[b(&[5])],
+        "perm must name each dimension of the operand of shape [N,5] once, got [0, 0]",
+    );
+    check(Broadcast { shape: Shape::fixed(&[3]) }, &[b(&[3])], "cannot broadcast [N,3] to [3]");
+}
+
+#[test]
+fn matmul() {
+    let plain = MatMul { transpose_a: false, transpose_b: false };
+    check(plain.clone(), &[f(&[3]), f(&[3, 4])], "matmul expects f32 matrices of rank 2 or 3, got f32[3]");
+    check(
+        plain.clone(),
+        &[b(&[3]), f(&[4, 5])],
+        "cannot multiply f32[N,3] by f32[4,5]: the summed dimension is 3 in one and 4 in the other",
+    );
+    check(
+        plain.clone(),
+        &[b(&[3, 4]), f(&[4, 5])],
+        "cannot multiply f32[N,3,4] by f32[4,5]: one has a leading dimension and the other has not",
+    );
+    check(
+        plain,
+        &[b(&[3, 4]), f(&[2, 4, 5])],
+        "cannot multiply f32[N,3,4] by f32[2,4,5]: the leading dimensions differ",
+    );
+    check(
+        MatMul { transpose_a: false, transpose_b: true },
+        &[b(&[3]), f(&[3, 5])],
+        "cannot multiply f32[N,3] by f32[3,5] (transposed): the summed dimension is 3 in one and 5 in the other",
+    );
+    check(
+        MatMul { transpose_a: false, transpose_b: true },
+        &[b(&[3]), b(&[3])],
+        "shape [N,N] has the batch dimension N twice",
+    );
+}
+
+#[test]
+fn pools() {
+    let pool = |pool, strides, padding| MaxPool2d { pool, strides, padding };
+    let x = [b(&[4, 4, 2])];
+    check(pool([2, 2], [0, 1], [0; 4]), &x, "pool and strides must be at least 1, got pool [2, 2] and strides [0, 1]");
+    check(
+        pool([2, 2], [1, 1], [0, 0, 2, 0]),
+        &x,
+        "padding [0, 0, 2, 0] (top, bottom, left, right) must be smaller than the pool [2, 2], or a window would lie \
+         outside the image",
+    );
+    check(
+        pool([2, 7], [1, 1], [0, 0, 1, 1]),
+        &x,
+        "a pool of 2x7 with padding [0, 0, 1, 1] does not fit into an image of 4x4",
+    );
+    check(
+        pool([2, 2], [1, 1], [0; 4]),
+        &[b(&[4, 4])],
+        "max_pool2d expects f32 images of shape [N,h,w,c], got f32[N,4,4]",
+    );
+    let grad = AvgPool2dGrad { pool: [2, 2], strides: [2, 2], padding: [0; 4], shape: Shape::batched(&[4, 4, 2]) };
+    check(grad, &[b(&[3, 2, 2])], "expected the gradient of avg_pool2d's result, f32[N,2,2,2], got f32[N,3,2,2]");
+}
+
+#[test]
+fn normalisations() {
+    let c = f(&[3]);
+    let norm = BatchNorm { momentum: 0.9, epsilon: 1e-3 };
+    check(
+        norm.clone(),
+        &[b(&[3]), c.clone(), f(&[4]), c.clone(), c.clone()],
+        "batch_norm expects a beta of type f32[3] for input f32[N,3], got f32[4]",
+    );
+    let four = || [c.clone(), c.clone(), c.clone(), c.clone()];
+    let with = |x: TensorType| [vec![x], four().to_vec()].concat();
+    check(norm, &with(b(&[])), "batch_norm expects an f32 tensor of shape [N,..,c], got f32[N]");
+    check(
+        Normalize { epsilon: 1e-3 },
+        &with(batch_at(1, &[3])),
+        "the last dimension, which normalize keeps, must not be the batch dimension N, but the shape is [3,N]",
+    );
+    let step = i(f(&[]));
+    check(
+        Dropout { rate: 1.0, seed: 0 },
+        &[b(&[3]), step.clone()],
+        "the rate of dropout must be at least 0 and less than 1, got 1",
+    );
+    check(
+        Dropout { rate: 0.5, seed: 0 },
+        &[b(&[3]), f(&[])],
+        "dropout expects the step's number as an i32 scalar, got f32[]",
+    );
+    check(
+        DropoutMask { rate: 0.5, seed: 0, shape: batch_at(1, &[2]).shape },
+        &[step],
+        "dropout expects the batch dimension N first, got shape [2,N]",
+    );
+}
+
+#[test]
+fn losses() {
+    check(Softmax {}, &[b(&[])], "softmax needs a last dimension of fixed size, at least 1, got shape [N]");
+    check(LogSoftmax {}, &[f(&[])], "log_softmax expects an f32 tensor of shape [..,c], got f32[]");
+    check(
+        CategoricalCrossentropy {},
+        &[b(&[2, 3]), i(b(&[]))],
+        "categorical_crossentropy expects f32 probabilities of shape [N,c], got f32[N,2,3]",
+    );
+    check(
+        SoftmaxCrossentropy {},
+        &[b(&[3]), b(&[])],
+        "softmax_crossentropy expects labels of type i32[N] for logits f32[N,3], got f32[N]",
+    );
+    check(
+        MeanSquaredError {},
+        &[b(&[3]), f(&[3])],
+        "mean_squared_error expects a target of the prediction's type f32[N,3], got f32[3]",
+    );
+}
