@@ -3,6 +3,7 @@
 use graphc_ir::ops::*;
 use graphc_ir::types::{DType, Dim, Shape, TensorType};
 use graphc_ir::{Op, Tensor};
+use std::slice::from_ref;
 
 /// An op with operands that it accepts.
 pub(crate) struct Case {
@@ -200,10 +201,10 @@ fn pools() -> Vec<Case> {
         let x = b(&[6, 5, 2]);
         let shape = x.shape.clone();
         let pooled = AvgPool2d { pool, strides, padding }.infer(&[&x]).unwrap();
-        cases.push(case(AvgPool2d { pool, strides, padding }, &[x.clone()]));
-        cases.push(case(AvgPool2dGrad { pool, strides, padding, shape: shape.clone() }, &[pooled.clone()]));
-        cases.push(case(MaxPool2d { pool, strides, padding }, &[x.clone()]));
-        cases.push(case(MaxPool2dIndex { pool, strides, padding }, &[x.clone()]));
+        cases.push(case(AvgPool2d { pool, strides, padding }, from_ref(&x)));
+        cases.push(case(AvgPool2dGrad { pool, strides, padding, shape: shape.clone() }, from_ref(&pooled)));
+        cases.push(case(MaxPool2d { pool, strides, padding }, from_ref(&x)));
+        cases.push(case(MaxPool2dIndex { pool, strides, padding }, from_ref(&x)));
         cases.push(case(MaxPool2dGrad { pool, strides, padding, shape }, &[i(pooled.clone()), pooled.clone()]));
         cases.push(case(MaxPool2dTake { pool, strides, padding }, &[i(pooled), x]));
     }
