@@ -236,11 +236,21 @@ pub fn refuse_unknown(attrs: &Attrs, known: &[&'static str]) -> Result<(), AttrE
 
 /// Declares the struct of an op; its fields are its attributes.
 ///
-/// ```ignore
-/// op_struct! {
+/// ```
+/// use graphc_ir::ops::OpAttrs;
+///
+/// graphc_ir::op_struct! {
 ///     /// Sum over `axes`.
-///     pub struct ReduceSum { /// Reduced axes. pub axes: Vec<usize>, /// Keep them as 1. pub keep_dims: bool }
+///     pub struct Sum {
+///         /// Reduced axes.
+///         pub axes: Vec<usize>,
+///         /// Keep them as 1.
+///         pub keep_dims: bool,
+///     }
 /// }
+///
+/// let sum = Sum { axes: vec![0, 1], keep_dims: true };
+/// assert_eq!(Sum::from_attrs(&sum.attrs()), Ok(sum));
 /// ```
 #[macro_export]
 macro_rules! op_struct {
