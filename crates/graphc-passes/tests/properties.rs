@@ -1,0 +1,81 @@
+//! Every pass keeps the meaning of random graphs, forward and joint, and changes nothing when run again.
+
+use graphc_autodiff::{AutodiffOptions, differentiate};
+use graphc_interp::graph::{Evaluation, run};
+use graphc_ir::graph::verify::verify;
+use graphc_ir::graph::{Graph, Mode};
+use graphc_ir::{Optimizer, Tensor};
+use graphc_passes::{PASSES, Pass};
+use graphc_testing::{TestGraph, bindings, layer_graphs};
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+
+/// Largest difference that reordered sums may make, relative to the largest entry of a tensor.
+const TOLERANCE: f64 = 1e-8;
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn passes_keep_the_meaning_of_training(test in layer_graphs(), seed: u64) {
+        check_passes(&test, Mode::Train, seed);
+    }
+
+    #[test]
+    fn passes_keep_the_meaning_of_inference(test in layer_graphs(), seed: u64) {
+        check_passes(&test, Mode::Infer, seed);
+    }
+}
+
+fn pass(name: &str) -> &'static Pass {
+    PASSES.iter().find(|pass| pass.name == name).expect("a pass of that name")
+}
+
+/// Runs every pass on its own on the prepared graph, then all of them one after the other.
+fn check_passes(test: &TestGraph, mode: Mode, seed: u64) {
+    let mut graph = test.graph.clone();
+    graph.mode = Some(mode);
+    (pass("expand_before_autodiff").run)(&mut graph);
+    let forward = graph.clone();
+    if mode == Mode::Train {
+        graph.optimizer = Some(Optimizer::adam(0.01));
+        differentiate(&mut graph, &AutodiffOptions { gradient_outputs: true, update: true }).unwrap();
+    }
+    for start in [forward, graph] {
+        let tensors = bindings(&start, seed).into_iter().map(|(name, tensor)| (name, tensor.cast())).collect();
+        let meaning = run(&start, &tensors).unwrap();
+        let mut all = start.clone();
+        for pass in PASSES {
+            check_pass(pass, &mut start.clone(), &tensors, &meaning);
+            check_pass(pass, &mut all, &tensors, &meaning);
+        }
+    }
+}
+
+fn check_pass(pass: &Pass, graph: &mut Graph, tensors: &BTreeMap<String, Tensor<f64>>, meaning: &Evaluation<f64>) {
+    let before = graph.to_string();
+    let report = (pass.run)(graph);
+    let findings: Vec<String> = verify(graph).iter().map(ToString::to_string).collect();
+    assert!(findings.is_empty(), "{}: {}\n{before}", pass.name, findings.join("\n"));
+    let after = run(graph, tensors).unwrap();
+    for (found, expected) in [(&after.outputs, &meaning.outputs), (&after.updates, &meaning.updates)] {
+        assert_eq!(found.len(), expected.len());
+        for ((name, found), (_, expected)) in found.iter().zip(expected) {
+            let error = difference(found, expected);
+            assert!(error <= TOLERANCE, "{} changes {name} by {error:e}: {report}\n{before}", pass.name);
+        }
+    }
+    let again = (pass.run)(graph);
+    assert!(again.is_unchanged(), "{} is not idempotent: {again}\n{before}", pass.name);
+}
+
+/// Largest difference relative to the largest entry, or absolute below 1.
+fn difference(found: &Tensor<f64>, expected: &Tensor<f64>) -> f64 {
+    assert_eq!(found.shape, expected.shape);
+    let largest = expected.data.iter().fold(1.0f64, |largest, x| largest.max(x.abs()));
+    let off = |(x, y): (&f64, &f64)| match (x - y).abs() / largest {
+        error if error.is_nan() => f64::INFINITY,
+        error => error,
+    };
+    found.data.iter().zip(&expected.data).map(off).fold(0.0, f64::max)
+}
