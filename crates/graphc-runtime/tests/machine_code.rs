@@ -1,0 +1,258 @@
+//! Machine code against the loop interpreter, on whole arenas, bit for bit.
+
+use graphc_codegen::{CodegenError, CodegenOptions, Isa, Target, compile};
+use graphc_interp::loops;
+use graphc_ir::loops::{BufferKind, Program, verify};
+use graphc_runtime::{Executable, RuntimeError};
+use graphc_testing::programs::programs;
+use proptest::prelude::*;
+
+const WAYS: [(Isa, bool); 3] = [(Isa::Native, false), (Isa::Native, true), (Isa::Baseline, false)];
+
+/// Runs a program in every way and compares all words with the interpreter's.
+fn check(program: &Program, arena: &[u32]) -> Result<(), String> {
+    let mut expected = arena.to_vec();
+    loops::run(program, &mut expected).map_err(|error| error.to_string())?;
+    for (isa, checked) in WAYS {
+        let mut executable = build(program, isa, checked).map_err(|error| error.to_string())?;
+        executable.arena_mut().copy_from_slice(arena);
+        executable.step().map_err(|error| error.to_string())?;
+        let found = executable.arena();
+        if let Some(word) = (0..found.len()).find(|&word| found[word] != expected[word]) {
+            let (found, expected) = (found[word], expected[word]);
+            return Err(format!("{isa:?}, checked {checked}: word {word} is {found:#x}, expected {expected:#x}"));
+        }
+    }
+    Ok(())
+}
+
+fn build(program: &Program, isa: Isa, checked: bool) -> Result<Executable, CodegenError> {
+    let target = Target::host(isa)?;
+    let code = compile(program, &target, &CodegenOptions { checked, keep_text: false })?;
+    Ok(Executable::new(program.clone(), code).expect("code of this program"))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
+
+    #[test]
+    fn random_programs_give_the_interpreters_bits(case in programs()) {
+        check(&case.program, &case.arena).map_err(TestCaseError::fail)?;
+    }
+}
+
+/// A program with buffers `b0..` of 64 words each, one kernel and one nest.
+fn program(types: &[&str], body: &str) -> Program {
+    kernel(types, &format!("nest \"n\" {{ {body} }}"))
+}
+
+fn kernel(types: &[&str], body: &str) -> Program {
+    let mut text = format!("program \"test\" (batch=1, arena={}) {{\n", 64 * types.len());
+    for (number, dtype) in types.iter().enumerate() {
+        let at = 64 * number;
+        let kind = if number + 1 == types.len() { "output" } else { "input" };
+        text += &format!("buffer b{number}: {dtype} {kind} \"t{number}\" [64] strides=[1] chunk=64 len=64 @{at}\n");
+    }
+    text += &format!("kernel \"k\" from \"a\" {{ {body} }} }}");
+    text.parse().unwrap_or_else(|error| panic!("{error} in\n{text}"))
+}
+
+fn ramps(program: &Program) -> Vec<u32> {
+    (0..program.arena_words).map(|word| ((word as f32 - 90.3) / 17.1).to_bits()).collect()
+}
+
+fn check_body(types: &[&str], body: &str) {
+    for program in [program(types, body), kernel(types, body)] {
+        assert_eq!(verify(&program), [], "{body}");
+        check(&program, &ramps(&program)).unwrap_or_else(|error| panic!("{error} in\n{body}"));
+    }
+}
+
+#[test]
+fn special_values() {
+    let specials = ["0x7fc00000", "0x7f800000", "0xff800000", "0.0", "-0.0", "1.0", "-2.5", "0x00000001"];
+    for a in specials {
+        for b in specials {
+            for lane in ["0.0", "1.0"] {
+                // The second operand has lanes if the lane's number is mixed in.
+                let body = format!(
+                    "lanes i0 {{ v0 = f32 {a} v1 = index i0 v2 = i32 4 v3 = cmp lt v1, v2 v4 = f32 {b} v5 = f32 {lane}
+                     v6 = select v3, v4, v5 v7 = max v0, v6 v8 = max v6, v0 v9 = min v0, v6 v10 = min v6, v0
+                     v11 = cmp eq v0, v6 v12 = cmp ne v0, v6 v13 = cmp lt v0, v6 v14 = cmp le v0, v6 v15 = cmp gt v0, v6
+                     v16 = cmp ge v0, v6 v17 = f32 3.0 v18 = f32 0.0 v19 = select v11, v17, v18 v20 = select v12, v18, v17
+                     v21 = select v13, v6, v0 v22 = select v14, v17, v6 v23 = select v15, v17, v18 v24 = select v16, v0, v17
+                     v30 = max v0, v4 v31 = min v0, v4 v32 = cmp lt v0, v4 v33 = select v32, v6, v17
+                     v34 = select v32, v0, v4 store b0[i0] = v7 store b0[i0 + 8] = v8 store b0[i0 + 16] = v9
+                     store b0[i0 + 24] = v10 store b0[i0 + 32] = v19 store b0[i0 + 40] = v20 store b0[i0 + 48] = v21
+                     store b1[i0] = v22 store b1[i0 + 8] = v23 store b1[i0 + 16] = v24 store b1[i0 + 24] = v33
+                     store b1[32] = v30 store b1[33] = v31 store b1[34] = v34 v40 = neg v6 v41 = abs v6
+                     store b1[i0 + 40] = v40 store b1[i0 + 48] = v41 }}"
+                );
+                check_body(&["f32", "f32"], &body);
+            }
+        }
+    }
+}
+
+#[test]
+fn accumulators_and_uniform_values() {
+    for body in [
+        // An accumulator that gets lanes late in a loop, and one that stays uniform.
+        "lanes i0 { v0 = f32 1.5 a0 = v0 a1 = v0 for i1 in 0..9 {
+           v1 = acc a0 v2 = load b0[i1] v3 = add v1, v2 v4 = load b0[i0 + 3*i1] v5 = mul v3, v4 a0 = v5
+           v6 = acc a1 v7 = fma v6, v2, v0 a1 = v7 }
+         v8 = acc a0 v9 = acc a1 v10 = sub v8, v9 store b1[i0] = v10 store b1[20] = v9
+         v11 = join max v8 v12 = div v10, v11 store b1[i0 + 8] = v12 }",
+        // Scalars outside a region, used inside.
+        "v0 = load b0[5] v1 = f32 0.0 a0 = v1 for i1 in 2..7 { v2 = acc a0 v3 = load b0[2*i1] v4 = fma v3, v0, v2
+         a0 = v4 lanes i0 { v5 = load b0[i0 + i1] v6 = mul v5, v4 store b1[8*i1 + i0] = v6 } }
+         v7 = acc a0 store b1[1] = v7 v8 = sqrt v0 v9 = abs v0 store b1[2] = v9",
+        // Loops that run not at all, once, backwards from a bound, and copied.
+        "for i1 in 0..5 { for i2 in max(i1 - 2, 1)..min(i1 + 2, 4) { v0 = load b0[7*i2 + i1] store b1[8*i1 + i2] = v0 } }
+         for i3 in 4..4 { v1 = f32 1.0 store b1[0] = v1 } unroll i4 in 0..3 { i5 = ((7*i4 + 2) / 3)
+         v2 = index 5*i5 - i4 v3 = to_f32 v2 store b1[40 + i5] = v3 }",
+        // Division in indices, dynamic and by lane.
+        "for i0 in 0..20 { i1 = ((i0) / 7) i2 = ((i0) % 8) i6 = ((3*i0 + 2) % 5) v0 = load b0[i0 + i1 + 8*i6]
+         store b1[8*i1 + i2] = v0 v4 = load b0[i6] store b1[i1 + 50] = v4 }
+         lanes i3 { v1 = index ((i3 + 3) / 2) + 2 v2 = to_f32 v1 store b1[((i3) % 4) + 4*((i3) / 4) + 32] = v2
+         v3 = load b0[3*i3 + 1] store b1[60 - 2*i3] = v3 }",
+    ] {
+        check_body(&["f32", "f32"], body);
+    }
+}
+
+#[test]
+fn tiles() {
+    for (grid, reds) in [("i1:4", "i3 in 0..6, i4 in 0..3"), ("i1:2, i2:3", "i3 in 0..2"), ("i2:1", "i3 in 0..100")] {
+        for init in ["0", "b0[i1 + i2 + 2]", "b0[i1 + i0 + 3]", "b1[5]"] {
+            for (a, b) in
+                [("i1 + i3", "8*i2 + i0 + 2*i4"), ("i1 + 2*i0 + i3", "i2 + i0 + i4"), ("i1 + i0", "30 - i2 - i0")]
+            {
+                let drop = |text: &str| {
+                    let mut text = text.to_owned();
+                    for (var, declared) in [("i1", grid.contains("i1")), ("i2", grid.contains("i2"))] {
+                        if !declared {
+                            text = text.replace(var, "i6");
+                        }
+                    }
+                    let text = if reds.contains("i4") { text } else { text.replace("i4", "i5") };
+                    if reds.contains("100") { text.replace("i3", "i7") } else { text }
+                };
+                let reds = if reds.contains("100") { "i7 in 0..17, i8 in max(i5, 1)..min(3, i6 + 3)" } else { reds };
+                let cell = ["i1", "i2"].map(|var| if grid.contains(var) { var } else { "0" });
+                let body = format!(
+                    "for i5 in 0..2 {{ for i6 in 0..2 {{ lanes i0 {{
+                     tile [{grid}] reds [{reds}] a=b0[{}] b=b1[{}] init={} -> v0 {{
+                       v1 = join add v0 store b2[16*{} + 8*{} + i0] = v0 store b2[62 + i6] = v1 }} }} }} }}",
+                    drop(a),
+                    drop(b),
+                    drop(init),
+                    cell[0],
+                    cell[1]
+                );
+                check_body(
+                    &["f32", "f32", "f32"],
+                    &body.replace("16*0 + 8*0 + ", "").replace("16*0 + ", "").replace("8*0 + ", ""),
+                );
+            }
+        }
+    }
+    let scalar = "for i0 in 0..5 { tile [i3:2] reds [i1 in max(0, 1 - i0)..min(3, 6 - i0), i2 in 0..5]
+        a=b0[i0 + i1 - 1 + 5*i2] b=b1[i1 + 3*i3] init=b0[i3] -> v0 { store b2[2*i0 + i3] = v0 } }";
+    check_body(&["f32", "f32", "f32"], scalar);
+}
+
+/// Nests are functions whose parameters are the loop variables around them.
+#[test]
+fn nests_in_loops() {
+    let body = "parallel i0 in 0..3 { i1 = 8*i0 for i2 in i0..4 {
+        nest \"a\" { v0 = load b0[i1 + i2] store b1[i1 + i2] = v0 }
+        nest \"b\" { lanes i3 { v1 = load b0[i1 + i3] v2 = load b0[4*i2] v3 = mul v1, v2 store b1[i1 + i3 + 32] = v3 } } } }
+        nest \"c\" { for i4 in 0..5 { v4 = load b1[i4] store b1[i4 + 58] = v4 } }";
+    let program = kernel(&["f32", "f32"], body);
+    assert_eq!(verify(&program), []);
+    check(&program, &ramps(&program)).unwrap_or_else(|error| panic!("{error}"));
+}
+
+/// Checked code fails just where the interpreter does.
+#[test]
+fn accesses_outside_buffers_are_errors() {
+    for body in [
+        "for i0 in 60..70 { v0 = load b0[i0] store b1[0] = v0 }",
+        "lanes i0 { v0 = load b0[i0 + 60] }",
+        "lanes i0 { v0 = load b0[9*i0 + 2] }",
+        "v0 = f32 1.0 store b0[-1] = v0",
+        "tile [i0:4] reds [i1 in 0..10] a=b0[0] b=b0[i0 + 7*i1] init=0 -> v0 {}",
+        "tile [] reds [] a=b0[0] b=b0[0] init=b0[64] -> v0 {}",
+        "lanes i1 { tile [i0:4] reds [i2 in 0..10] a=b0[i1 + i2] b=b0[i0 + 7*i2] init=0 -> v0 {} }",
+    ] {
+        let program = program(&["f32", "f32"], body);
+        loops::run(&program, &mut ramps(&program)).expect_err(body);
+        let mut executable = build(&program, Isa::Native, true).expect("the program compiles");
+        let error = executable.step().expect_err(body).to_string();
+        let start = "access outside its buffer: kernel \"k\", nest \"n\": index ";
+        assert!(error.starts_with(start) && error.ends_with("of buffer b0 \"t0\" is not below 64"), "{error}");
+    }
+}
+
+#[test]
+fn programs_that_break_rules_are_refused() {
+    for (body, message) in [
+        ("v0 = load b0[i7]", "i7 is not defined"),
+        ("v0 = add v1, v2", "v1 is not defined"),
+        ("v0 = acc a0", "a0 is read before it is set"),
+        ("v0 = f32 1.0 v1 = exp v0", "exp is not part of the loop IR"),
+        ("v0 = f32 1.0 v1 = i32 1 v2 = add v0, v1", "v1 is I32 where F32 is expected"),
+        ("lanes i0 { lanes i1 { } }", "a lanes region inside another"),
+        ("lanes i0 { i1 = i0 }", "i1 depends on the lane"),
+        ("v0 = f32 1.0 v1 = join add v0", "lanes are joined outside a lanes region"),
+        (
+            "v0 = i32 1 v1 = load b0[3] v2 = bits_of v1 v3 = ishl v0, v2",
+            "the distance of a shift is not a constant below 32",
+        ),
+    ] {
+        let error = build(&program(&["f32"], body), Isa::Native, false).expect_err(body);
+        assert_eq!(error, CodegenError::Program { kernel: "k".to_owned(), message: message.to_owned() });
+    }
+}
+
+#[test]
+fn text_is_kept_on_request_and_is_deterministic() {
+    let program = kernel(&["f32"], "parallel i0 in 0..4 { nest \"conv1\" { v0 = load b0[i0] store b0[i0 + 8] = v0 } }");
+    let target = Target::host(Isa::Native).expect("a supported host");
+    let text = || compile(&program, &target, &CodegenOptions { checked: false, keep_text: true }).expect("it compiles");
+    let (first, second) = (text(), text());
+    assert_eq!(first.texts(), second.texts());
+    let names: Vec<&str> = first.texts().iter().map(|text| text.name.as_str()).collect();
+    assert_eq!(names, ["k0.phase0", "k0.nest0.conv1"]);
+    assert!(first.texts()[1].clif.contains("load.f32") && !first.texts()[1].asm.is_empty());
+    assert_eq!(first.kernels()[0].phases[0].parallel, Some(0..4));
+}
+
+#[test]
+fn tensors_by_name() {
+    let text = "program \"m\" (batch=17, arena=128) {
+        buffer b0: i32 input \"label\" [17] batch=0 strides=[0] chunk=16 len=32 @0
+        buffer b1: f32 output \"y\" [2,17] batch=1 strides=[16,0] chunk=32 len=64 @64
+        kernel \"k\" { nest \"n\" { for i0 in 0..2 { for i1 in 0..2 { for i2 in 0..2 { lanes i3 {
+          v0 = load b0[16*i0 + 8*i1 + i3] v1 = to_f32 v0 v2 = index i2 v3 = to_f32 v2 v4 = add v1, v3
+          store b1[32*i0 + 16*i2 + 8*i1 + i3] = v4 } } } } } } }";
+    let program: Program = text.parse().expect("the program reads");
+    let mut executable = build(&program, Isa::Native, false).expect("the program compiles");
+    let labels: Vec<i32> = (0..17).map(|i| i - 3).collect();
+    executable.set_i32(BufferKind::Input, "label", &labels).expect("the label is bound");
+    executable.step().expect("unchecked code cannot fail");
+    let y = executable.get(BufferKind::Output, "y").expect("there is y");
+    assert_eq!(y.shape, [2, 17]);
+    assert!((0..34).all(|i| y.data[i] == (i % 17) as f32 - 3.0 + (i / 17) as f32));
+    let message = |result: Result<(), RuntimeError>| result.expect_err("a mistake").to_string();
+    assert_eq!(
+        message(executable.set_i32(BufferKind::Input, "lable", &labels)),
+        "there is no input named \"lable\"; known: label"
+    );
+    assert_eq!(
+        message(executable.set_i32(BufferKind::Input, "label", &labels[..16])),
+        "\"label\" has shape [17], 17 elements, but 16 were given"
+    );
+    assert_eq!(message(executable.set(BufferKind::Input, "label", &[0.0; 17])), "\"label\" holds i32 elements");
+}
