@@ -4,6 +4,7 @@ use crate::batches::Batches;
 use crate::dataset::{Dataset, Gather};
 use crate::error::TrainError;
 use crate::network::{Network, scalar_output};
+use crate::train::correct;
 use graphc_ir::graph::Mode;
 use std::ops::Range;
 
@@ -34,18 +35,18 @@ pub fn evaluate(
     let n_samples = samples.len();
     let has_accuracy = network.has_output("accuracy");
     let mut gather = Gather::default();
-    let (mut loss, mut accuracy) = (0.0, 0.0);
+    let (mut loss, mut n_correct) = (0.0, 0.0);
     for indices in Batches::in_order(samples, batch_size).iter() {
         let batch = indices.len();
         dataset.bind(network, Mode::Infer, indices, &mut gather)?;
         network.step(Mode::Infer, batch)?;
-        let weight = batch as f64 / n_samples as f64;
-        loss += weight * scalar_output(network, Mode::Infer, batch, "loss")?;
+        loss += batch as f64 * scalar_output(network, Mode::Infer, batch, "loss")?;
         if has_accuracy {
-            accuracy += weight * scalar_output(network, Mode::Infer, batch, "accuracy")?;
+            n_correct += correct(scalar_output(network, Mode::Infer, batch, "accuracy")?, batch);
         }
     }
-    Ok(Evaluation { loss, accuracy: has_accuracy.then_some(accuracy), n_samples })
+    let n = n_samples as f64;
+    Ok(Evaluation { loss: loss / n, accuracy: has_accuracy.then_some(n_correct / n), n_samples })
 }
 
 #[cfg(test)]

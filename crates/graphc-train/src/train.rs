@@ -19,7 +19,7 @@ pub struct FitOptions {
     /// Samples a step; the last batch of an epoch may be smaller.
     pub batch_size: usize,
     /// Value of the step's input `learning_rate`.
-    pub learning_rate: f32,
+    pub learning_rate: f64,
     /// Part of the samples, the last ones, kept for validation.
     pub validation_split: f64,
     /// Whether every epoch takes the samples in another order.
@@ -135,6 +135,11 @@ pub fn fit(
     Ok(FitReport { history, stopped, step_ms: fit.step_ms })
 }
 
+/// Number of correct samples of a batch. Counts add up exactly, the rounded shares of batches would not.
+pub(crate) fn correct(accuracy: f64, batch: usize) -> f64 {
+    (accuracy * batch as f64).round()
+}
+
 /// What the epochs of one run share.
 struct Fit<'a> {
     network: &'a mut dyn Network,
@@ -173,7 +178,8 @@ impl Fit<'_> {
             loss_sum += n * scalar_output(self.network, Mode::Train, indices.len(), "loss")?;
             progress.loss = loss_sum / progress.samples as f64;
             if has_accuracy {
-                accuracy_sum += n * scalar_output(self.network, Mode::Train, indices.len(), "accuracy")?;
+                accuracy_sum +=
+                    correct(scalar_output(self.network, Mode::Train, indices.len(), "accuracy")?, indices.len());
                 progress.accuracy = Some(accuracy_sum / progress.samples as f64);
             }
             progress.seconds = start.elapsed().as_secs_f64();
@@ -186,7 +192,7 @@ impl Fit<'_> {
         let batch = indices.len();
         self.dataset.bind(self.network, Mode::Train, indices, &mut self.gather)?;
         if self.network.has_input(Mode::Train, batch, "learning_rate")? {
-            self.network.set_input_f32(Mode::Train, batch, "learning_rate", &[self.options.learning_rate])?;
+            self.network.set_input_f32(Mode::Train, batch, "learning_rate", &[self.options.learning_rate as f32])?;
         }
         if self.network.has_input(Mode::Train, batch, "step")? {
             self.network.set_input_i32(Mode::Train, batch, "step", &[self.steps])?;

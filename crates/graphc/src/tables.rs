@@ -1,15 +1,20 @@
 //! Tables for people.
 
 use crate::output::grouped;
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
-use comfy_table::{CellAlignment, Table};
+use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 use graphc_frontend::{SummaryRow, Totals};
 use graphc_train::history::{Description, STATISTICS};
+
+/// Lines above, below the header and at the end.
+const STYLE: TableStyle = TableStyle::new()
+    .top_border(LineStyle::none().fill('─').junction('─'))
+    .header_separator(LineStyle::none().fill('═').junction('═'))
+    .bottom_border(LineStyle::none().fill('─').junction('─'));
 
 /// A table whose first `n_text` columns are text and whose others are numbers.
 pub(crate) fn table<'a>(header: impl IntoIterator<Item = &'a str>, n_text: usize, rows: Vec<Vec<String>>) -> String {
     let mut table = Table::new();
-    table.load_style(UTF8_HORIZONTAL_ONLY);
+    table.load_style(STYLE);
     table.set_header(header);
     table.add_rows(rows);
     for column in table.column_iter_mut().skip(n_text) {
@@ -68,7 +73,6 @@ Network net
  Layer (op)      Output shape     Parameters
 ════════════════════════════════════════════
  image (input)   (N, 28, 28, 1)            0
-────────────────────────────────────────────
  d (dense)       (N, 10)               7,850
 ────────────────────────────────────────────
 Total parameters: 7,862

@@ -5,6 +5,7 @@ use crate::progress::{Reporter, Style};
 use crate::{experiment, output, tables};
 use graphc_driver::{Session, SessionOptions};
 use graphc_frontend::Experiment;
+use graphc_ir::Optimizer;
 use graphc_train::run_folder::RunInfo;
 use graphc_train::train::batch_sizes;
 use graphc_train::{Dataset, Evaluation, FitOptions, FitReport, RunFolder, evaluate, fit};
@@ -32,7 +33,7 @@ pub(crate) struct Args {
     batch_size: Option<usize>,
     /// Learning rate of the optimizer.
     #[arg(long, value_name = "RATE", value_parser = rate)]
-    lr: Option<f32>,
+    lr: Option<f64>,
     /// Seed of the initial weights and of the shuffling.
     #[arg(long)]
     seed: Option<u64>,
@@ -70,8 +71,8 @@ pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
     }
 }
 
-fn rate(text: &str) -> Result<f32, String> {
-    match text.parse::<f32>() {
+fn rate(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
         Ok(rate) if rate > 0.0 && rate.is_finite() => Ok(rate),
         _ => Err("expected a number above 0".into()),
     }
@@ -120,7 +121,7 @@ fn fit_options(experiment: &Experiment, args: &Args) -> FitOptions {
     FitOptions {
         epochs: args.epochs.unwrap_or(train.epochs),
         batch_size: args.batch_size.unwrap_or(train.batch_size),
-        learning_rate: args.lr.unwrap_or(learning_rate as f32),
+        learning_rate: args.lr.unwrap_or(learning_rate),
         validation_split: train.validation_split,
         shuffle: train.shuffle,
         seed: args.seed.unwrap_or(train.seed),
@@ -238,6 +239,22 @@ fn finish(
     Ok(ExitCode::from(INTERRUPTED))
 }
 
+/// As in a graph file; the learning rate in force stands beside it.
+fn optimizer_json(optimizer: &Optimizer) -> serde_json::Value {
+    match *optimizer {
+        Optimizer::Sgd { momentum, nesterov, .. } => {
+            json!({ "op": "sgd", "momentum": momentum, "nesterov": nesterov })
+        }
+        Optimizer::Adam { beta1, beta2, epsilon, weight_decay, .. } => json!({
+            "op": if weight_decay == 0.0 { "adam" } else { "adamw" },
+            "beta1": beta1,
+            "beta2": beta2,
+            "epsilon": epsilon,
+            "weight_decay": weight_decay,
+        }),
+    }
+}
+
 fn run_info(
     args: &Args,
     experiment: &Experiment,
@@ -254,7 +271,7 @@ fn run_info(
             "epochs": options.epochs,
             "batch_size": options.batch_size,
             "learning_rate": options.learning_rate,
-            "optimizer": experiment.graph.optimizer.as_ref().map(|optimizer| format!("{optimizer:?}")),
+            "optimizer": experiment.graph.optimizer.as_ref().map(optimizer_json),
             "validation_split": options.validation_split,
             "shuffle": options.shuffle,
             "limit": args.limit,
