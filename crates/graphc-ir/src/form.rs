@@ -196,16 +196,26 @@ impl PointForm {
         if index.exact > 1 {
             assert_eq!(coefficient, -1, "a strided gather subtracts its tap");
             self.gather(red, &base, index.exact, size);
-        } else if coefficient == 1 {
-            // 0 <= base + var < size
-            self.reds[red].low.push(base.times(-1));
-            self.reds[red].high.push(base.times(-1).plus_constant(size));
+        } else if coefficient > 0 {
+            // 0 <= base + step * var < size  <=>  ceil(-base / step) <= var < floor((size - 1 - base) / step) + 1
+            let low = self.floor_div(&base.times(-1).plus_constant(coefficient - 1), coefficient);
+            let high = self.floor_div(&base.times(-1).plus_constant(size - 1), coefficient);
+            self.reds[red].low.push(low);
+            self.reds[red].high.push(high.plus_constant(1));
         } else {
             assert_eq!(coefficient, -1, "taps step by one");
             // 0 <= base - var < size
             self.reds[red].low.push(base.plus_constant(1 - size));
             self.reds[red].high.push(base.plus_constant(1));
         }
+    }
+
+    /// `floor(value / divisor)` of a value that may be negative: moved up by a multiple of the divisor first.
+    fn floor_div(&self, value: &Affine, divisor: i64) -> Affine {
+        let (least, _) = value.range(&|var| self.var_range(var));
+        let turns = (-least).max(0).div_euclid(divisor) + 1;
+        let moved = if least < 0 { value.plus_constant(turns * divisor).div(divisor).plus_constant(-turns) } else { value.div(divisor) };
+        moved.simplify(&|var| self.var_range(var))
     }
 
     /// `(base - r) / d` exact: `r = base % d + d*t`, so the index is `base / d - t`.

@@ -1,6 +1,6 @@
 //! `reduce_variance`: population variance over axes.
 
-use super::{Lowering, OpRules, ReduceMean, reduction};
+use super::{Expand, Lowering, OpRules, ReduceMean, reduction};
 use crate::graph::{NodeId, OpCx};
 use crate::op_struct;
 use crate::tensor::{Real, Tensor, for_each_index};
@@ -54,7 +54,19 @@ impl OpRules for ReduceVariance {
         vec![Some(cx.times(share, deviation))]
     }
 
-    fn lower(&self, _: &[&TensorType], _: &TensorType) -> Lowering {
-        Lowering::Variance { axes: self.axes.clone() }
+    fn lower(&self, operands: &[&TensorType], _: &TensorType) -> Lowering {
+        match operands[0].shape.batch_axis() {
+            Some(axis) if self.axes.contains(&axis) => Lowering::Variance { axes: self.axes.clone() },
+            // Within a sample two passes are as good, and they are ordinary nodes.
+            _ => Lowering::Composite(Expand::AfterAutodiff),
+        }
+    }
+
+    fn expand(&self, cx: &mut OpCx<'_>) -> NodeId {
+        let x = cx.operands[0];
+        let mean = cx.add(ReduceMean { axes: self.axes.clone(), keep_dims: true }, &[x]);
+        let deviation = cx.minus(x, mean);
+        let square = cx.times(deviation, deviation);
+        cx.add(ReduceMean { axes: self.axes.clone(), keep_dims: self.keep_dims }, &[square])
     }
 }
