@@ -28,6 +28,25 @@ pub struct FitOptions {
     pub seed: u64,
 }
 
+impl FitOptions {
+    /// Whether `n_samples` can be trained on, for finding out before work is done.
+    ///
+    /// # Errors
+    /// If the batch size is 0 or the split leaves no sample to train on.
+    pub fn check(&self, n_samples: usize) -> Result<(), TrainError> {
+        if self.batch_size == 0 {
+            return Err(TrainError::Mismatch("the batch size must be at least 1".into()));
+        }
+        if validation_split(n_samples, self.validation_split).0.is_empty() {
+            return Err(TrainError::Mismatch(format!(
+                "no samples to train on: {n_samples} samples with a validation split of {}",
+                self.validation_split
+            )));
+        }
+        Ok(())
+    }
+}
+
 /// Where an epoch stands after a step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Progress {
@@ -107,17 +126,8 @@ pub fn fit(
     stop: &AtomicBool,
     observer: &mut dyn Observer,
 ) -> Result<FitReport, TrainError> {
+    options.check(dataset.len())?;
     let (train, validation) = validation_split(dataset.len(), options.validation_split);
-    if options.batch_size == 0 {
-        return Err(TrainError::Mismatch("the batch size must be at least 1".into()));
-    }
-    if train.is_empty() {
-        return Err(TrainError::Mismatch(format!(
-            "no samples to train on: {} samples with a validation split of {}",
-            dataset.len(),
-            options.validation_split
-        )));
-    }
     let mut fit =
         Fit { network, dataset, options, stop, observer, gather: Gather::default(), steps: 0, step_ms: Vec::new() };
     let mut history = History::default();

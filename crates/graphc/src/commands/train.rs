@@ -170,6 +170,7 @@ fn prepare(experiment: &Experiment, options: &FitOptions, args: &Args) -> Result
         }
         let train = train.join().map_err(|_| CliError::new("reading the training data panicked"))??;
         let test = test.join().map_err(|_| CliError::new("reading the test data panicked"))??;
+        options.check(train.len())?;
         let sizes = batch_sizes(train.len(), test.as_ref().map(Dataset::len), options);
         let (mut compile_ms, mut target) = (0.0, String::new());
         for &(mode, batch) in &sizes {
