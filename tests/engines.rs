@@ -36,7 +36,8 @@ fn check(graph: &Graph, options: &CompileOptions, seed: u64) -> Result<(), TestC
         let holder = program.buffers.iter().find(|b| (b.offset..b.offset + b.len).contains(&word));
         let name = holder.map_or("no buffer", |buffer| buffer.name.as_str());
         let [jit, loops] = [executable.arena()[word], memory.arena()[word]].map(f32::from_bits);
-        return Err(TestCaseError::fail(format!("word {word} ({name}): machine code {jit:e}, loops {loops:e}")));
+        let text = program.to_string();
+        return Err(TestCaseError::fail(format!("word {word} ({name}): machine code {jit:e}, loops {loops:e}\n{text}")));
     }
     compare_with_meaning(&lowered.backward, program, &memory, &tensors)
 }

@@ -102,6 +102,9 @@ fn lower_for(graph: &Graph, options: &CompileOptions, target: &Target) -> Result
         })?;
         result?;
     }
+    if !options.update {
+        graph.updates.clear();
+    }
     let backward = graph.compacted();
     passes.run(JOINT, &mut graph)?;
     passes.run(EXPANDED, &mut graph)?;

@@ -207,7 +207,9 @@ impl Affine {
                     if low.div_euclid(*divisor) == high.div_euclid(*divisor) {
                         multiple.plus_constant(low.div_euclid(*divisor))
                     } else {
-                        multiple.plus(&rest.div(*divisor))
+                        // Dividends stay non-negative: machine division truncates towards zero.
+                        let turns = low.div_euclid(*divisor).min(0);
+                        multiple.plus_constant(turns).plus(&rest.plus_constant(-turns * divisor).div(*divisor))
                     }
                 }
                 Atom::Mod(inner, divisor) => {
@@ -217,7 +219,7 @@ impl Affine {
                     if turns == high.div_euclid(*divisor) {
                         rest.plus_constant(-turns * divisor)
                     } else {
-                        rest.modulo(*divisor)
+                        rest.plus_constant(-turns.min(0) * divisor).modulo(*divisor)
                     }
                 }
             };

@@ -123,6 +123,7 @@ impl<'a> PointDag<'a> {
 
     /// Lets later reads of `node` at `index` be `expr`.
     pub fn give(&mut self, node: NodeId, index: Vec<Affine>, expr: ExprId) {
+        let index = self.simplified(index);
         self.given.insert((node, index), expr);
     }
 
@@ -270,7 +271,10 @@ impl<'a> PointDag<'a> {
     }
 
     /// Removes divisions that the variables' ranges decide.
+    /// A variable with a single value is that value, so that equal places have equal indices.
     pub fn simplified_one(&self, value: &Affine) -> Affine {
+        let is_single = |var: Var| var != BATCH && self.extents.get(&var) == Some(&1);
+        let value = value.substitute(&|var| if is_single(var) { Affine::constant(0) } else { Affine::var(var) });
         value.simplify(&|var| self.var_range(var))
     }
 
@@ -347,10 +351,11 @@ impl PointDag<'_> {
     /// position by position in row-major order: every load is at the same index of a tensor of the
     /// same sizes, or of a single-element tensor.
     pub fn is_flat(&self, roots: &[ExprId], axes: &[Affine], sizes: &[usize]) -> bool {
+        let axes = self.simplified(axes.to_vec());
         self.reachable(roots).into_iter().all(|id| match self.expr(id) {
             PointExpr::Load { node, index } => {
                 let load_sizes = self.graph.sizes(*node);
-                load_sizes.iter().product::<usize>() == 1 || (index == axes && load_sizes == sizes)
+                load_sizes.iter().product::<usize>() == 1 || (*index == axes && load_sizes == sizes)
             }
             PointExpr::Index(value) => value.as_constant().is_some(),
             PointExpr::Reduce { .. } => false,

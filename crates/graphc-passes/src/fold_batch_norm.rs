@@ -18,7 +18,7 @@
 use crate::report::{Report, label};
 use crate::rewrite::{is_read_only_by, replace};
 use graphc_ir::graph::{Graph, Mode, NodeId, OpCx};
-use graphc_ir::ops::{Op, Sqrt};
+use graphc_ir::ops::{MatMul, Op, Sqrt};
 use graphc_ir::types::{Dim, Shape};
 use std::collections::BTreeSet;
 
@@ -136,6 +136,14 @@ fn fold(graph: &mut Graph, normalize: NodeId, site: &Site) {
     let bias = cx.plus(scaled_centre, beta);
 
     let mut cx = OpCx::new(graph, site.contraction, mode, None);
+    // Output channels are the last dimension of the weights, the first of the two if they are transposed.
+    let scale = match contraction.op {
+        Op::MatMul(MatMul { transpose_b: true, .. }) => {
+            let channels = cx.ty(scale).shape.0[0];
+            cx.reshaped(scale, &Shape(vec![channels, Dim::Fixed(1)]))
+        }
+        _ => scale,
+    };
     let weights = cx.add_named(graphc_ir::ops::Mul {}, &[weights, scale], &weights_name);
     let product = cx.add_named(contraction.op, &[images, weights], &contraction.name);
     let value = cx.plus(product, bias);

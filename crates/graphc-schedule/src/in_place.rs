@@ -10,7 +10,7 @@ use graphc_ir::form::Forms;
 use graphc_ir::graph::plan::{FusionPlan, Group, GroupKind, Root};
 use graphc_ir::graph::{Graph, NodeId, Update};
 use graphc_ir::index::Affine;
-use graphc_ir::loops::{Access, LoopKind, Stmt};
+use graphc_ir::loops::{Access, LoopKind};
 use graphc_ir::point::{ExprId, PointDag};
 use graphc_ir::scalar::LANES;
 use std::collections::{BTreeMap, BTreeSet};
@@ -65,9 +65,8 @@ fn reads(graph: &Graph, forms: &Forms, plan: &FusionPlan, group: &Group) -> (BTr
     (reads, no_batch && dag.is_flat(&exprs, &axes, &space.extents))
 }
 
-/// Copies of the updates that are not in place.
-pub(crate) fn copies(cx: &Cx<'_>, in_place: &BTreeSet<NodeId>) -> Vec<Stmt> {
-    let mut b = Builder::new();
+/// Writes copies of the updates that are not in place.
+pub(crate) fn copy_others(cx: &Cx<'_>, b: &mut Builder, in_place: &BTreeSet<NodeId>) {
     for update in cx.graph.updates.iter().filter(|update| !in_place.contains(&update.value)) {
         let (from, to) = (cx.buffers.node(update.value), cx.buffers.node(update.parameter));
         let n_vectors = cx.buffers.layout(to).len().div_ceil(LANES);
@@ -81,5 +80,4 @@ pub(crate) fn copies(cx: &Cx<'_>, in_place: &BTreeSet<NodeId>) -> Vec<Stmt> {
             });
         });
     }
-    b.finish()
 }

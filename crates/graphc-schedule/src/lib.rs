@@ -26,7 +26,7 @@ use emit::Cx;
 use graphc_ir::form::Form;
 use graphc_ir::graph::Graph;
 use graphc_ir::graph::plan::{FusionPlan, Group, GroupKind, KernelPlan};
-use graphc_ir::loops::{Kernel, LoopKind, Program, Stmt};
+use graphc_ir::loops::{Kernel, LoopKind, Program};
 
 /// The vector registers that register tiles are cut for. Results do not depend on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,35 +54,33 @@ pub fn schedule(graph: &Graph, plan: &FusionPlan, registers: RegisterFile) -> Pr
     let in_place = in_place::find(graph, &forms, plan);
     let mut buffers = Buffers::new(graph, &forms, plan, &in_place);
     let cx = Cx { graph, forms: &forms, plan, buffers: &buffers };
-    let mut kernels: Vec<Kernel> = plan
+    let last = plan.kernels.len().saturating_sub(1);
+    let kernels: Vec<Kernel> = plan
         .kernels
         .iter()
         .enumerate()
-        .map(|(number, kernel)| Kernel {
-            name: format!("k{number}"),
-            sources: kernel.groups().map(|group| group.name.clone()).collect(),
-            body: kernel_body(&cx, kernel, registers),
+        .map(|(number, kernel)| {
+            let mut b = Builder::new();
+            kernel_body(&cx, &mut b, kernel, registers);
+            if number == last {
+                in_place::copy_others(&cx, &mut b, &in_place);
+            }
+            let sources = kernel.groups().map(|group| group.name.clone()).collect();
+            Kernel { name: format!("k{number}"), sources, body: b.finish() }
         })
         .collect();
-    let copies = in_place::copies(&cx, &in_place);
-    match kernels.last_mut() {
-        Some(kernel) => kernel.body.extend(copies),
-        None if copies.is_empty() => {}
-        None => kernels.push(Kernel { name: "k0".to_string(), sources: vec!["updates".to_string()], body: copies }),
-    }
     let arena_words = plan_memory::run(&mut buffers.list, &kernels);
     let batch = graph.batch.expect("the graph is specialised");
     Program { name: graph.name.clone(), batch, buffers: buffers.list, kernels, arena_words }
 }
 
-fn kernel_body(cx: &Cx<'_>, kernel: &KernelPlan, registers: RegisterFile) -> Vec<Stmt> {
-    let mut b = Builder::new();
+fn kernel_body(cx: &Cx<'_>, b: &mut Builder, kernel: &KernelPlan, registers: RegisterFile) {
     let no_batch = |b: &mut Builder, group: &Group| match group.kind {
         GroupKind::Contraction => contract::no_batch(cx, b, registers, group),
         GroupKind::Sweep => flat::sweep(cx, b, group),
     };
     for group in &kernel.head {
-        no_batch(&mut b, group);
+        no_batch(b, group);
     }
     if !kernel.chunk.is_empty() {
         b.for_extent(cx.n_chunks(), LoopKind::Parallel, |b, chunk| {
@@ -95,10 +93,9 @@ fn kernel_body(cx: &Cx<'_>, kernel: &KernelPlan, registers: RegisterFile) -> Vec
         });
     }
     for group in &kernel.batch {
-        contract::over_batch(cx, &mut b, registers, group);
+        contract::over_batch(cx, b, registers, group);
     }
     for group in &kernel.tail {
-        no_batch(&mut b, group);
+        no_batch(b, group);
     }
-    b.finish()
 }
