@@ -1,5 +1,5 @@
 //! Speed of the tiles that LeNet-5 needs, by hand-built programs: `cargo run --release --example tiles`.
-//! An argument prints the assembly of the kernels whose name contains it.
+//! A first argument prints the assembly of the kernels whose name contains it, a second one skips all others.
 
 #![allow(clippy::print_stdout, reason = "a report")]
 
@@ -47,6 +47,9 @@ fn main() {
         cases.push(dense(units));
     }
     for case in &cases {
+        if std::env::args().nth(2).is_some_and(|only| !case.name.contains(&only)) {
+            continue;
+        }
         if let Some(shown) = &shown
             && case.name.contains(shown.as_str())
         {
@@ -69,7 +72,7 @@ fn measure(case: &Case, target: &Target) {
         *word = ((i * 7919 % 1000) as f32 / 1000.0).to_bits();
     }
     let mut best = f64::INFINITY;
-    for _ in 0..100 {
+    for _ in 0..400 {
         let start = Instant::now();
         executable.step().expect("unchecked code cannot fail");
         best = best.min(start.elapsed().as_secs_f64());

@@ -5,9 +5,10 @@
 //! becomes `vfmadd213ps`, which overwrites its first factor; so that operand comes first whose
 //! last use this is, and otherwise the register allocator adds a copy.
 //!
-//! A splat used more than once would be a scalar load and a register broadcast, because Cranelift
-//! sinks a load only into an instruction whose result is used once. Passing the splat through a
-//! block parameter hides the further uses, and the result is one `vbroadcastss` from memory.
+//! A splat used more than once is a scalar load and a register broadcast, because Cranelift sinks
+//! a load only into an instruction whose result is used once (and removes block parameters that
+//! would hide the further uses). Loading the word once for each use is no better: two loads a
+//! cycle are the limit.
 
 use super::function::{Constant, Emit, FunctionEmitter, Held, Nests, Operand, Scalar};
 use super::index::Linear;
@@ -22,6 +23,9 @@ use std::collections::HashMap;
 
 /// Multiply-adds of a loop body up to which reductions are copied.
 const MAX_COPIED_FMAS: i64 = 208;
+
+/// Registers that accumulators and operands may fill: two of x86-64's 16 are left for copies.
+const MAX_LIVE: usize = 14;
 
 /// A tile being emitted.
 struct Plan<'t> {
@@ -63,13 +67,14 @@ enum Shape {
     Scattered,
 }
 
-/// An operand of a step: address of its first word, and which half of it.
-type Key = (Value, i32, usize);
+/// An operand of a step: its address, and whether it is a vector or a word to splat.
+type Key = (Value, i32, bool);
 
 /// One multiply-add of a step.
 struct Fma {
     acc: Variable,
     factors: [Key; 2],
+    half: usize,
 }
 
 impl<'p> FunctionEmitter<'p, '_> {
@@ -198,7 +203,7 @@ impl<'p> FunctionEmitter<'p, '_> {
             for (factor, &key) in factors.iter_mut().zip(&fma.factors) {
                 *factor = match loaded.get(&key) {
                     Some(&value) => value,
-                    None => self.load_key(plan, key, uses[&key]),
+                    None => self.load_key(plan, key),
                 };
                 loaded.insert(key, *factor);
                 *uses.get_mut(&key).expect("counted above") -= 1;
@@ -214,28 +219,40 @@ impl<'p> FunctionEmitter<'p, '_> {
         Ok(())
     }
 
-    /// Uniform factors go with both halves of a cell at once, so that one broadcast is live; pairs
-    /// of vectors go half by half, so that half of the operands are live.
+    /// The multiply-adds of a step. Pairs of vectors go half by half, so that only half of either
+    /// is live; else both halves of a cell go together, so that its splat is. If the registers
+    /// do not hold every operand, the factor with fewer distinct ones stays in them throughout
+    /// the step; those of the other one are loaded, used up and forgotten one by one.
     fn step_order(&mut self, plan: &Plan<'_>) -> Emit<Vec<Fma>> {
-        let (a, b) = (self.keys(plan, &plan.a)?, self.keys(plan, &plan.b)?);
-        let n_halves = plan.n_halves();
-        let fma = |cell: usize, half: usize| {
-            let key = |keys: &[(Value, i32)], shape: Shape| {
-                let (base, offset) = keys[cell];
-                match shape {
-                    Shape::Vector => (base, offset + half as i32 * HALF_BYTES, 1),
-                    _ => (base, offset, 0),
-                }
-            };
-            Fma { acc: plan.accs[cell][half], factors: [key(&a, plan.a.shape), key(&b, plan.b.shape)] }
-        };
-        let n_cells = plan.cells.len();
-        let both_vectors = plan.a.shape == Shape::Vector && plan.b.shape == Shape::Vector;
-        Ok(if both_vectors {
-            (0..n_halves).flat_map(|half| (0..n_cells).map(move |cell| (cell, half))).map(|(c, h)| fma(c, h)).collect()
-        } else {
-            (0..n_cells).flat_map(|cell| (0..n_halves).map(move |half| (cell, half))).map(|(c, h)| fma(c, h)).collect()
-        })
+        let keys = [self.keys(plan, &plan.a)?, self.keys(plan, &plan.b)?];
+        let shapes = [plan.a.shape, plan.b.shape];
+        let both_vectors = shapes == [Shape::Vector; 2];
+        let mut fmas = Vec::with_capacity(plan.cells.len() * plan.n_halves());
+        for (cell, vars) in plan.accs.iter().enumerate() {
+            for (half, &acc) in vars.iter().enumerate() {
+                let factors = std::array::from_fn(|factor| {
+                    let (base, offset) = keys[factor][cell];
+                    let vector = shapes[factor] == Shape::Vector;
+                    (base, if vector { offset + half as i32 * HALF_BYTES } else { offset }, vector)
+                });
+                fmas.push(Fma { acc, factors, half });
+            }
+        }
+        if both_vectors {
+            fmas.sort_by_key(|fma| fma.half);
+        }
+        let mut ranks: [HashMap<Key, usize>; 2] = Default::default();
+        for (rank, fma) in fmas.iter().enumerate() {
+            for (ranks, &key) in ranks.iter_mut().zip(&fma.factors) {
+                ranks.entry(key).or_insert(rank);
+            }
+        }
+        if fmas.len() + ranks[0].len() + ranks[1].len() <= MAX_LIVE {
+            return Ok(fmas);
+        }
+        let streamed = usize::from(ranks[1].len() > ranks[0].len());
+        fmas.sort_by_key(|fma| (both_vectors.then_some(fma.half), ranks[streamed][&fma.factors[streamed]]));
+        Ok(fmas)
     }
 
     /// Address of a factor for every cell.
@@ -258,24 +275,12 @@ impl<'p> FunctionEmitter<'p, '_> {
     }
 
     /// Loads a vector, or splats (in a region) a word.
-    fn load_key(&mut self, plan: &Plan<'_>, (base, offset, vector): Key, uses: usize) -> Value {
-        if vector == 1 {
+    fn load_key(&mut self, plan: &Plan<'_>, (base, offset, vector): Key) -> Value {
+        if vector {
             return self.load_at(F32X4, base, offset);
         }
         let word = self.load_at(F32, base, offset);
-        if plan.n_halves() == 1 {
-            return word;
-        }
-        let splat = self.builder.ins().splat(F32X4, word);
-        if uses == 1 {
-            return splat;
-        }
-        let next = self.builder.create_block();
-        let param = self.builder.append_block_param(next, F32X4);
-        self.builder.ins().jump(next, &[splat.into()]);
-        self.builder.seal_block(next);
-        self.builder.switch_to_block(next);
-        param
+        if plan.n_halves() == 1 { word } else { self.builder.ins().splat(F32X4, word) }
     }
 
     /// The general step: every cell loads its own operands.
