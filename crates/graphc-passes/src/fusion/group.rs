@@ -4,6 +4,7 @@
 //! space are merged when the later one reads the earlier one's results only at the point where
 //! both are, so that a value is still in a register when its reader needs it.
 
+use super::kernels::Levels;
 use graphc_ir::form::{Form, Forms};
 use graphc_ir::graph::plan::{Decision, FusionPlan, Group, GroupKind, Root};
 use graphc_ir::graph::{Graph, NodeId};
@@ -19,7 +20,7 @@ pub(super) type Chains = BTreeMap<NodeId, NodeId>;
 
 /// Lets every per-sample contraction's only reader, if it is elementwise, be its epilogue: the reader is
 /// stored instead, and so on along the chain.
-pub(super) fn absorb_epilogues(graph: &Graph, forms: &Forms, plan: &mut FusionPlan) -> Chains {
+pub(super) fn absorb_epilogues(graph: &Graph, forms: &Forms, levels: &Levels, plan: &mut FusionPlan) -> Chains {
     let mut chains = Chains::new();
     for start in graph.topo_order() {
         let per_sample = graph.ty(start).shape.batch_axis().is_some();
@@ -27,7 +28,7 @@ pub(super) fn absorb_epilogues(graph: &Graph, forms: &Forms, plan: &mut FusionPl
             continue;
         }
         let mut end = start;
-        while let Some(user) = epilogue_step(graph, forms, plan, end) {
+        while let Some(user) = epilogue_step(graph, forms, levels, plan, end) {
             end = user;
         }
         if end != start {
@@ -42,7 +43,7 @@ pub(super) fn absorb_epilogues(graph: &Graph, forms: &Forms, plan: &mut FusionPl
 }
 
 /// The node that can follow `end` in an epilogue.
-fn epilogue_step(graph: &Graph, forms: &Forms, plan: &mut FusionPlan, end: NodeId) -> Option<NodeId> {
+fn epilogue_step(graph: &Graph, forms: &Forms, levels: &Levels, plan: &mut FusionPlan, end: NodeId) -> Option<NodeId> {
     let users = graph.users(end);
     let [user] = users.as_slice() else {
         let text = format!("epilogue ends here: {} readers", users.len());
@@ -59,23 +60,17 @@ fn epilogue_step(graph: &Graph, forms: &Forms, plan: &mut FusionPlan, end: NodeI
     if !forms[user].is_map() || graph.sizes(*user) != graph.sizes(end) {
         return refuse("it is not elementwise");
     }
-    if reads_reduced_batch(graph, forms, *user, end) {
+    if levels[user] > levels[&end] {
         return refuse("it needs a reduction over the batch");
     }
     // The reader must read exactly the element that was just computed.
-    let everything_stored = graph.ids().into_iter().filter(|id| id != user).collect();
+    let everything_stored = graph.operands(*user).into_iter().collect();
     let mut dag = PointDag::new(graph, forms, &everything_stored);
     let axes: Vec<Affine> = graph.sizes(end).iter().map(|&size| Affine::var(dag.new_var(size))).collect();
     let own = dag.own_index(*user, &axes);
     let value = dag.define(*user, own.clone());
     let pointwise = dag.loads(&[value]).into_iter().all(|(node, index)| node != end || index == own);
     if pointwise { Some(*user) } else { refuse("it reads other elements") }
-}
-
-/// Whether an operand of `user` other than `end` depends on a batch reduction that `end` does not wait for.
-fn reads_reduced_batch(graph: &Graph, forms: &Forms, user: NodeId, end: NodeId) -> bool {
-    let levels = super::kernels::levels(graph, forms);
-    levels[&user] > levels[&end]
 }
 
 /// Parts of a kernel, in the order they run.

@@ -11,8 +11,7 @@ use graphc_ir::graph::{Graph, NodeId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Fills `plan.kernels`.
-pub(super) fn arrange(graph: &Graph, forms: &Forms, chains: &Chains, plan: &mut FusionPlan) {
-    let levels = levels(graph, forms);
+pub(super) fn arrange(graph: &Graph, forms: &Forms, levels: &Levels, chains: &Chains, plan: &mut FusionPlan) {
     let n_kernels = levels.values().max().map_or(0, |level| level + 1);
     let mut kernels: Vec<[Phase; 4]> = (0..n_kernels).map(|_| PhaseKind::ALL.map(Phase::new)).collect();
     let mut placed = BTreeSet::new();
@@ -64,8 +63,11 @@ pub(super) fn reduces_batch(graph: &Graph, form: &Form, node: NodeId) -> bool {
 }
 
 /// Number of batch reductions on the longest path to each node, itself excluded.
-pub(super) fn levels(graph: &Graph, forms: &Forms) -> BTreeMap<NodeId, usize> {
-    let mut levels: BTreeMap<NodeId, usize> = BTreeMap::new();
+pub(super) type Levels = BTreeMap<NodeId, usize>;
+
+/// Computes [`Levels`].
+pub(super) fn levels(graph: &Graph, forms: &Forms) -> Levels {
+    let mut levels = Levels::new();
     for node in graph.topo_order() {
         let available =
             |operand: &NodeId| levels[operand] + usize::from(reduces_batch(graph, &forms[operand], *operand));

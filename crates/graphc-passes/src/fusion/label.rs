@@ -1,20 +1,20 @@
 //! Names of groups in terms of the user's layers, and which nodes each group inlines.
 
 use super::group::Chains;
-use graphc_ir::form::{Form, Forms};
+use graphc_ir::form::Forms;
 use graphc_ir::graph::plan::{FusionPlan, Group, GroupKind, Root};
 use graphc_ir::graph::{Graph, NodeId, Role};
 use graphc_ir::index::Affine;
+use graphc_ir::ops::Op;
 use graphc_ir::point::PointDag;
 use std::collections::BTreeSet;
 
 /// Fills `name` and `inlined` of every group.
-pub(super) fn name_groups(graph: &Graph, chains: &Chains, plan: &mut FusionPlan) {
-    let forms = Form::all(graph);
+pub(super) fn name_groups(graph: &Graph, forms: &Forms, chains: &Chains, plan: &mut FusionPlan) {
     let mut kernels = std::mem::take(&mut plan.kernels);
     for kernel in &mut kernels {
         for group in [&mut kernel.head, &mut kernel.chunk, &mut kernel.batch, &mut kernel.tail].into_iter().flatten() {
-            let inlined = inlined(graph, &forms, &plan.stored, chains, group);
+            let inlined = inlined(graph, forms, &plan.stored, chains, group);
             group.name = name(graph, group, &inlined);
             group.inlined = inlined.into_iter().collect();
         }
@@ -50,9 +50,12 @@ fn inlined(
 }
 
 /// The layers whose nodes the group computes, in order of the graph: `bn1 + relu1 + pool1 + statistics of bn2`.
+/// Constants and mere views belong to whoever reads them, and are left out.
 fn name(graph: &Graph, group: &Group, inlined: &BTreeSet<NodeId>) -> String {
+    let computes = |node: &NodeId| !matches!(graph.op(*node), Op::Constant(_) | Op::Broadcast(_) | Op::Reshape(_));
     let roots = group.roots.iter().map(|&root| (root.node(), matches!(root, Root::Value(_))));
-    let mut nodes: Vec<(NodeId, bool)> = inlined.iter().map(|&node| (node, true)).chain(roots).collect();
+    let mut nodes: Vec<(NodeId, bool)> =
+        inlined.iter().filter(|id| computes(id)).map(|&id| (id, true)).chain(roots).collect();
     nodes.sort_by_key(|&(node, _)| node);
     let mut parts: Vec<String> = Vec::new();
     for (node, is_value) in nodes {
@@ -60,6 +63,7 @@ fn name(graph: &Graph, group: &Group, inlined: &BTreeSet<NodeId>) -> String {
         let part = match (origin.role, is_value) {
             (Role::Forward, true) => origin.layer.to_string(),
             (Role::Forward, false) => format!("statistics of {}", origin.layer),
+            (Role::Loss, _) => "loss".to_string(),
             (role, _) => format!("{} of {}", role.name(), origin.layer),
         };
         if !parts.contains(&part) {

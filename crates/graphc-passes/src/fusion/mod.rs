@@ -31,8 +31,9 @@ pub fn plan(graph: &Graph) -> FusionPlan {
     let forms = Form::all(graph);
     let mut plan = FusionPlan::default();
     store::decide(graph, &forms, &mut plan);
-    let chains = group::absorb_epilogues(graph, &forms, &mut plan);
-    kernels::arrange(graph, &forms, &chains, &mut plan);
-    label::name_groups(graph, &chains, &mut plan);
+    let levels = kernels::levels(graph, &forms);
+    let chains = group::absorb_epilogues(graph, &forms, &levels, &mut plan);
+    kernels::arrange(graph, &forms, &levels, &chains, &mut plan);
+    label::name_groups(graph, &forms, &chains, &mut plan);
     plan
 }
