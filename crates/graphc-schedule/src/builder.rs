@@ -1,7 +1,7 @@
 //! Writes the statements of one kernel: fresh names and a stack of open blocks.
 
 use graphc_ir::index::{Affine, Var};
-use graphc_ir::loops::{Access, AccId, Bound, Expr, LoopKind, Range, Stmt, ValueId};
+use graphc_ir::loops::{AccId, Access, Bound, Expr, LoopKind, Range, Stmt, ValueId};
 use graphc_ir::scalar::{BinaryOp, CmpOp, UnaryOp};
 
 /// Statements under construction.

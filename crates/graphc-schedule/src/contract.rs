@@ -11,8 +11,8 @@
 use crate::buffers::Groups;
 use crate::builder::{Builder, bounded};
 use crate::emit::{BatchAt, Cx, Emitter};
+use crate::registers::{Candidate, RegisterFile, Width};
 use crate::sweep::no_join;
-use crate::RegisterFile;
 use graphc_ir::NodeId;
 use graphc_ir::form::PointForm;
 use graphc_ir::graph::plan::{Group, Root};
@@ -21,10 +21,19 @@ use graphc_ir::loops::{Access, Bound, Expr, Join, Layout, LoopKind, Range, Stmt,
 use graphc_ir::point::{BATCH, PointExpr};
 use graphc_ir::scalar::LANES;
 
-/// How an output axis is walked.
+/// An output coordinate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Axis {
+    /// An output axis of the contraction.
+    Output(usize),
+    /// Which 8 of the 16 samples of a chunk.
+    Half,
+}
+
+/// How an output coordinate is walked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Walk {
-    axis: usize,
+    axis: Axis,
     extent: usize,
     /// Coordinates held in registers at once; 1 for an ordinary loop.
     block: usize,
@@ -41,6 +50,21 @@ struct Nest<'a> {
     /// Grid variables of the tile under construction.
     grid: Vec<(Var, usize)>,
     kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Factor {
+    A,
+    B,
+}
+
+impl Factor {
+    fn other(self) -> Factor {
+        match self {
+            Factor::A => Factor::B,
+            Factor::B => Factor::A,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -107,91 +131,62 @@ impl<'a> Nest<'a> {
         Nest { em, node, form, end: root.node(), root, grid: Vec::new(), kind }
     }
 
-    /// Output axes in the order of the result's layout, with blocks for the register grid.
+    /// Output coordinates in the order of the result's layout, with blocks for the register grid.
     fn walks(&self, registers: RegisterFile) -> Vec<Walk> {
         let order = Layout::order(self.form.extents.len(), self.form.batch_axis);
-        let contraction = self.form.as_contraction().expect("a contraction");
-        let uses = |index: &[graphc_ir::compute::LoadIndex], axis: usize| {
-            index.iter().any(|i| i.value.uses(Var(axis as u32)))
+        let mut walks: Vec<Walk> = order
+            .iter()
+            .map(|&axis| Walk { axis: Axis::Output(axis), extent: self.form.extents[axis], block: 1 })
+            .collect();
+        if let Kind::PerSample { .. } = self.kind {
+            walks.push(Walk { axis: Axis::Half, extent: self.em.cx.n_halves(), block: 1 });
+        }
+        let side = |factor: Factor| -> Vec<Candidate<Axis>> {
+            let candidate = |walk: &Walk| Candidate { axis: walk.axis, extent: walk.extent };
+            walks.iter().filter(|walk| self.belongs_to(walk.axis, factor)).map(candidate).collect()
         };
-        let in_a = |axis: usize| uses(contraction.a.1, axis);
-        let in_b = |axis: usize| uses(contraction.b.1, axis);
-        let free = |axis: usize| {
-            let var = Var(axis as u32);
-            let bounds = self.form.reds.iter().flat_map(|red| red.low.iter().chain(&red.high));
-            let indices = contraction.a.1.iter().chain(contraction.b.1).map(|i| &i.value);
-            bounds.clone().all(|bound| !bound.uses(var))
-                && indices.clone().all(|i| !i.uses(var) || i.coefficient(var) != 0)
-        };
-        let candidates = |only_in_a: bool| {
-            let side = move |axis: &usize| if only_in_a { in_a(*axis) && !in_b(*axis) } else { in_b(*axis) && !in_a(*axis) };
-            let list: Vec<usize> = order.iter().copied().filter(side).filter(|&axis| free(axis)).collect();
-            list
-        };
-        let blocks = self.blocks(registers, &candidates(true), &candidates(false));
-        let walk = |&axis: &usize| {
-            let block = blocks.iter().find(|(a, _)| *a == axis).map_or(1, |&(_, block)| block);
-            Walk { axis, extent: self.form.extents[axis], block }
-        };
-        order.iter().map(walk).collect()
+        let widths = [Factor::A, Factor::B].map(|factor| self.width(factor));
+        for (axis, block) in registers.best_grid(&[side(Factor::A), side(Factor::B)], widths) {
+            walks.iter_mut().filter(|walk| walk.axis == axis).for_each(|walk| walk.block = block);
+        }
+        walks
     }
 
-    /// Register blocks: at most one axis of each factor, so that every load serves several cells.
-    fn blocks(&self, registers: RegisterFile, of_a: &[usize], of_b: &[usize]) -> Vec<(usize, usize)> {
-        let extent = |axis: usize| self.form.extents[axis];
-        let cells = match self.kind {
-            Kind::NoBatch => 4,
-            _ => registers.tile_cells(),
+    /// Whether an output coordinate moves this factor alone, and the bounds of no reduction.
+    fn belongs_to(&self, axis: Axis, factor: Factor) -> bool {
+        let Axis::Output(axis) = axis else {
+            return self.width(factor) == Width::Vector && self.width(factor.other()) == Width::Splat;
         };
-        // A block that divides its axis leaves no remainder; else the largest that fits.
-        let fit = |axis: usize, most: usize| {
-            let most = most.min(extent(axis)).max(1);
-            (most.div_ceil(2)..=most).rev().find(|block| extent(axis).is_multiple_of(*block)).unwrap_or(most)
+        let var = Var(axis as u32);
+        let contraction = self.form.as_contraction().expect("a contraction");
+        let index = |factor| match factor {
+            Factor::A => contraction.a.1,
+            Factor::B => contraction.b.1,
         };
-        let best = |axes: &[usize], most: usize| {
-            axes.iter().rev().copied().max_by_key(|&axis| {
-                let block = fit(axis, most);
-                (block, extent(axis).is_multiple_of(block))
-            })
+        let moves = |factor| index(factor).iter().any(|i| i.value.uses(var));
+        let plainly = index(factor).iter().all(|i| !i.value.uses(var) || i.value.coefficient(var) != 0);
+        let bounds = self.form.reds.iter().flat_map(|red| red.low.iter().chain(&red.high));
+        moves(factor) && !moves(factor.other()) && plainly && bounds.clone().all(|bound| !bound.uses(var))
+    }
+
+    /// Whether a factor is loaded as vectors of samples, splats, or (without a batch) words.
+    fn width(&self, factor: Factor) -> Width {
+        let contraction = self.form.as_contraction().expect("a contraction");
+        let operand = match factor {
+            Factor::A => contraction.a.0,
+            Factor::B => contraction.b.0,
         };
-        let splat_side = match self.kind {
-            Kind::PerSample { .. } => self.splat_side(),
-            _ => None,
-        };
-        match (splat_side, of_a.is_empty(), of_b.is_empty()) {
-            (_, true, true) => Vec::new(),
-            (_, false, true) => best(of_a, cells).map(|axis| (axis, fit(axis, cells))).into_iter().collect(),
-            (_, true, false) => best(of_b, cells).map(|axis| (axis, fit(axis, cells))).into_iter().collect(),
-            (side, false, false) => {
-                let (many, few) = if side == Some(false) { (of_a, of_b) } else { (of_b, of_a) };
-                let few_axis = best(few, 2).expect("not empty");
-                let few_block = fit(few_axis, 2);
-                let many_axis = best(many, cells / few_block).expect("not empty");
-                vec![(few_axis, few_block), (many_axis, fit(many_axis, cells / few_block))]
-            }
+        let node = self.em.cx.graph.operands(self.node)[operand];
+        match (self.kind, self.em.cx.graph.ty(node).shape.batch_axis()) {
+            (Kind::NoBatch, _) => Width::Word,
+            (_, Some(_)) => Width::Vector,
+            (_, None) => Width::Splat,
         }
     }
 
-    /// Which factor has no batch: `Some(true)` for the first, `Some(false)` for the second.
-    fn splat_side(&self) -> Option<bool> {
-        let operands = self.em.cx.graph.operands(self.node);
-        let contraction = self.form.as_contraction().expect("a contraction");
-        let has_batch =
-            |operand: usize| self.em.cx.graph.ty(operands[operand]).shape.batch_axis().is_some();
-        match (has_batch(contraction.a.0), has_batch(contraction.b.0)) {
-            (false, true) => Some(true),
-            (true, false) => Some(false),
-            _ => None,
-        }
-    }
-
-    /// Loops over the remaining output axes, then the tile.
+    /// Loops over the remaining output coordinates, then the tile.
     fn walk(&mut self, b: &mut Builder, walks: &[Walk]) {
-        let Some((&Walk { axis, extent, block }, rest)) = walks.split_first() else { return self.halves(b) };
-        let axis = Var(axis as u32);
-        if block == 1 {
-            return self.blocked_loop(b, axis, extent, 1, Affine::constant(0), rest);
-        }
+        let Some((&Walk { axis, extent, block }, rest)) = walks.split_first() else { return self.tile(b) };
         let n_blocks = extent / block;
         self.blocked_loop(b, axis, n_blocks, block, Affine::constant(0), rest);
         if extent % block > 0 {
@@ -200,7 +195,15 @@ impl<'a> Nest<'a> {
     }
 
     /// `n_blocks` iterations of `block` coordinates each, from `first` on.
-    fn blocked_loop(&mut self, b: &mut Builder, axis: Var, n_blocks: usize, block: usize, first: Affine, rest: &[Walk]) {
+    fn blocked_loop(
+        &mut self,
+        b: &mut Builder,
+        axis: Axis,
+        n_blocks: usize,
+        block: usize,
+        first: Affine,
+        rest: &[Walk],
+    ) {
         let cell = (block > 1).then(|| b.var());
         if let Some(var) = cell {
             self.grid.push((var, block));
@@ -208,18 +211,11 @@ impl<'a> Nest<'a> {
         }
         let cell_index = cell.map_or(Affine::constant(0), Affine::var);
         if n_blocks == 1 {
-            self.em.bind(axis, first.plus(&cell_index));
-            self.em.open_scope();
-            self.walk(b, rest);
-            self.em.close_scope();
+            self.at(b, axis, first.plus(&cell_index), rest);
         } else {
             b.for_extent(n_blocks, LoopKind::Serial, |b, var| {
                 self.em.ranges.insert(var, (0, n_blocks as i64 - 1));
-                let index = first.add_scaled(&Affine::var(var), block as i64).plus(&cell_index);
-                self.em.bind(axis, index);
-                self.em.open_scope();
-                self.walk(b, rest);
-                self.em.close_scope();
+                self.at(b, axis, first.add_scaled(&Affine::var(var), block as i64).plus(&cell_index), rest);
             });
         }
         if cell.is_some() {
@@ -227,27 +223,19 @@ impl<'a> Nest<'a> {
         }
     }
 
-    /// Per sample: both vectors of a chunk, one after the other.
-    fn halves(&mut self, b: &mut Builder) {
-        let n_halves = self.em.cx.n_halves();
-        match self.kind {
-            Kind::PerSample { chunk, lane } if n_halves > 1 => {
-                b.for_extent(n_halves, LoopKind::Serial, |b, half| {
-                    self.em.ranges.insert(half, (0, n_halves as i64 - 1));
-                    let sample = Affine::var(lane).add_scaled(&Affine::var(half), LANES as i64);
-                    self.em.batch = Some(BatchAt { chunk: Affine::var(chunk), sample });
-                    self.em.open_scope();
-                    self.tile(b);
-                    self.em.close_scope();
-                });
+    /// The rest of the nest with a coordinate set.
+    fn at(&mut self, b: &mut Builder, axis: Axis, index: Affine, rest: &[Walk]) {
+        match (axis, self.kind) {
+            (Axis::Output(axis), _) => self.em.bind(Var(axis as u32), index),
+            (Axis::Half, Kind::PerSample { chunk, lane }) => {
+                let sample = Affine::var(lane).add_scaled(&index, LANES as i64);
+                self.em.batch = Some(BatchAt { chunk: Affine::var(chunk), sample });
             }
-            Kind::PerSample { chunk, lane } => {
-                self.em.batch = Some(BatchAt { chunk: Affine::var(chunk), sample: Affine::var(lane) });
-                self.tile(b);
-            }
-            _ => self.tile(b),
+            (Axis::Half, _) => unreachable!("halves are walked per sample only"),
         }
-        self.em.batch = None;
+        self.em.open_scope();
+        self.walk(b, rest);
+        self.em.close_scope();
     }
 
     fn tile(&mut self, b: &mut Builder) {

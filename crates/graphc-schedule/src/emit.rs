@@ -306,9 +306,9 @@ impl<'a> Emitter<'a> {
                 }
                 Combine::ArgMax => {
                     let position = position.expect("made above");
-                    let linear = reds.iter().fold(Affine::constant(0), |sum, red| {
-                        sum.times(red.extent as i64).plus(&this.vars[&red.var])
-                    });
+                    let linear = reds
+                        .iter()
+                        .fold(Affine::constant(0), |sum, red| sum.times(red.extent as i64).plus(&this.vars[&red.var]));
                     let here = b.value(Expr::Index(linear));
                     let best = b.get(position);
                     let is_greater = b.value(Expr::Cmp(CmpOp::Gt, term, before));

@@ -29,7 +29,15 @@ pub(crate) fn sweep(cx: &Cx<'_>, b: &mut Builder, group: &Group) {
     }
 }
 
-fn flat(cx: &Cx<'_>, b: &mut Builder, mut em: Emitter<'_>, group: &Group, exprs: &[ExprId], axes: &[Affine], len: usize) {
+fn flat(
+    cx: &Cx<'_>,
+    b: &mut Builder,
+    mut em: Emitter<'_>,
+    group: &Group,
+    exprs: &[ExprId],
+    axes: &[Affine],
+    len: usize,
+) {
     let n_vectors = len.div_ceil(LANES);
     let mut vectors = |b: &mut Builder, first: Affine, extent: usize, high: Vec<Affine>| {
         b.lanes(|b, lane| {
@@ -61,7 +69,14 @@ fn flat(cx: &Cx<'_>, b: &mut Builder, mut em: Emitter<'_>, group: &Group, exprs:
     });
 }
 
-fn scalar_level(b: &mut Builder, em: &mut Emitter<'_>, group: &Group, exprs: &[ExprId], extents: &[usize], depth: usize) {
+fn scalar_level(
+    b: &mut Builder,
+    em: &mut Emitter<'_>,
+    group: &Group,
+    exprs: &[ExprId],
+    extents: &[usize],
+    depth: usize,
+) {
     if depth == extents.len() {
         let axes: Vec<Affine> = (0..depth as u32).map(|axis| Affine::var(Var(axis))).collect();
         let linear = axes.iter().zip(extents).fold(Affine::constant(0), |sum, (axis, &extent)| {

@@ -58,9 +58,10 @@ fn reads(graph: &Graph, forms: &Forms, plan: &FusionPlan, group: &Group) -> (BTr
     let space = PointDag::space(graph, forms, group.roots[0]);
     let axes: Vec<Affine> = space.extents.iter().map(|&extent| Affine::var(dag.new_var(extent))).collect();
     let exprs: Vec<ExprId> = group.roots.iter().map(|&root| dag.root(root, &axes)).collect();
-    let no_batch = group.roots.iter().all(|root| {
-        matches!(root, Root::Value(node) if graph.ty(*node).shape.batch_axis().is_none())
-    });
+    let no_batch = group
+        .roots
+        .iter()
+        .all(|root| matches!(root, Root::Value(node) if graph.ty(*node).shape.batch_axis().is_none()));
     let reads = dag.loads(&exprs).into_iter().map(|(node, _)| node).collect();
     (reads, no_batch && dag.is_flat(&exprs, &axes, &space.extents))
 }

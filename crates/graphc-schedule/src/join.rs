@@ -68,10 +68,13 @@ fn group_chunks(groups: Groups, n_chunks: usize, group: usize) -> (usize, usize)
 /// Joins in pairs: the first half of the list with the second, each joined in the same way.
 fn tree<T: Clone>(mut list: Vec<T>, join: &mut impl FnMut(T, T) -> T) -> T {
     while list.len() > 1 {
-        list = list.chunks(2).map(|pair| match pair {
-            [x, y] => join(x.clone(), y.clone()),
-            one => one[0].clone(),
-        }).collect();
+        list = list
+            .chunks(2)
+            .map(|pair| match pair {
+                [x, y] => join(x.clone(), y.clone()),
+                one => one[0].clone(),
+            })
+            .collect();
     }
     list.pop().expect("at least one part")
 }

@@ -4,8 +4,8 @@
 //! buffers, and the arena plan. Knows tensor ops only through their index notation, and no machine
 //! beyond the number and width of its vector registers.
 //!
-//! Reading order: [`buffers`], [`builder`], [`emit`], [`split`], [`sweep`], [`contract`], [`flat`],
-//! [`join`], [`math`], [`in_place`], [`plan_memory`].
+//! Reading order: `buffers`, `builder`, `emit`, `split`, `sweep`, `registers`, `contract`, `flat`,
+//! `join`, `math`, `in_place`, `plan_memory`.
 #![forbid(unsafe_code)]
 
 mod buffers;
@@ -17,6 +17,7 @@ mod in_place;
 mod join;
 mod math;
 mod plan_memory;
+mod registers;
 mod split;
 mod sweep;
 
@@ -28,22 +29,7 @@ use graphc_ir::graph::Graph;
 use graphc_ir::graph::plan::{FusionPlan, Group, GroupKind, KernelPlan};
 use graphc_ir::loops::{Kernel, LoopKind, Program};
 
-/// The vector registers that register tiles are cut for. Results do not depend on it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RegisterFile {
-    /// Number of vector registers.
-    pub n_registers: usize,
-    /// `f32` lanes of each.
-    pub lanes: usize,
-}
-
-impl RegisterFile {
-    /// 8-lane accumulators of a tile, leaving registers for the factors.
-    fn tile_cells(self) -> usize {
-        let per_value = graphc_ir::scalar::LANES.div_ceil(self.lanes);
-        (self.n_registers * 3 / 4 / per_value).max(1)
-    }
-}
+pub use registers::RegisterFile;
 
 /// The loop program of a graph.
 ///

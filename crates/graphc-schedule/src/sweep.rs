@@ -14,7 +14,7 @@ use graphc_ir::compute::Combine;
 use graphc_ir::form::Form;
 use graphc_ir::graph::plan::{FusionPlan, Group, Root};
 use graphc_ir::index::{Affine, Var};
-use graphc_ir::loops::{Access, AccId, Expr, Join, LoopKind, ValueId};
+use graphc_ir::loops::{AccId, Access, Expr, Join, LoopKind, ValueId};
 use graphc_ir::point::{BATCH, ExprId, PointDag, PointExpr};
 use graphc_ir::scalar::{BinaryOp, CHUNK, CmpOp, LANES};
 use graphc_ir::types::DType;
@@ -95,7 +95,11 @@ impl Sweep<'_> {
                 self.level(b, depth + 1);
             }
             Some(&Digit { extent, axis, weight }) => {
-                let kind = if weight == 1 && self.is_digit(depth) && extent <= 4 { LoopKind::Unroll } else { LoopKind::Serial };
+                let kind = if weight == 1 && self.is_digit(depth) && extent <= 4 {
+                    LoopKind::Unroll
+                } else {
+                    LoopKind::Serial
+                };
                 b.for_extent(extent, kind, |b, var| {
                     self.em.ranges.insert(var, (0, extent as i64 - 1));
                     let term = Affine::var(var).times(weight as i64);

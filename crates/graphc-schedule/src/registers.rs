@@ -1,0 +1,148 @@
+//! Which output coordinates of a contraction are held in registers.
+//!
+//! A tile of `x` by `y` cells loads `x + y` factors for `x * y` multiply-adds, so larger tiles are better
+//! until the accumulators no longer fit, and small ones are bound by the latency of a chain. The cost of a
+//! step is the slowest of the machine's limits; the grid with the least cost over the whole index space wins.
+
+/// The vector registers that register tiles are cut for. Results do not depend on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RegisterFile {
+    /// Number of vector registers.
+    pub n_registers: usize,
+    /// `f32` lanes of each.
+    pub lanes: usize,
+}
+
+/// How a factor is loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Width {
+    /// 8 samples.
+    Vector,
+    /// One word for all lanes.
+    Splat,
+    /// One word for a scalar.
+    Word,
+}
+
+/// A coordinate that may be blocked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Candidate<A> {
+    pub(crate) axis: A,
+    pub(crate) extent: usize,
+}
+
+/// Cycles from one multiply-add of a chain to the next (Zen 2 and 3, Skylake: 4 to 5).
+const LATENCY: f64 = 4.0;
+/// Multiply-adds and vector loads started per cycle.
+const PORTS: f64 = 2.0;
+/// Instructions per cycle that the front end keeps up in practice.
+const ISSUE: f64 = 5.0;
+
+impl RegisterFile {
+    /// Registers that one 8-lane value takes.
+    fn per_value(self) -> usize {
+        graphc_ir::scalar::LANES.div_ceil(self.lanes)
+    }
+
+    /// 8-lane accumulators that leave enough registers for the factors: measured, 10 of 16 registers.
+    fn most_cells(self) -> usize {
+        (self.n_registers * 5 / 8 / self.per_value()).max(1)
+    }
+
+    /// The blocks of at most one coordinate of each factor that cost least.
+    pub(crate) fn best_grid<A: Copy>(self, sides: &[Vec<Candidate<A>>; 2], widths: [Width; 2]) -> Vec<(A, usize)> {
+        let most = self.most_cells();
+        let options = |side: &[Candidate<A>]| -> Vec<Option<(Candidate<A>, usize)>> {
+            let blocked = side
+                .iter()
+                .flat_map(|&candidate| (2..=most.min(candidate.extent)).map(move |block| Some((candidate, block))));
+            [None].into_iter().chain(blocked).collect()
+        };
+        let mut best = (f64::INFINITY, Vec::new());
+        for a in options(&sides[0]) {
+            for b in options(&sides[1]) {
+                let blocks = [a, b].map(|side| side.map_or(1, |(_, block)| block));
+                if blocks[0] * blocks[1] > most {
+                    continue;
+                }
+                let extents = [a, b].map(|side| side.map_or(1, |(candidate, _)| candidate.extent));
+                // Cost per cell, so that grids over different coordinates compare.
+                let cost = self.cost(extents, blocks, widths) / (extents[0] * extents[1]) as f64;
+                if cost < best.0 * 0.999 {
+                    best = (
+                        cost,
+                        [a, b].into_iter().flatten().map(|(candidate, block)| (candidate.axis, block)).collect(),
+                    );
+                }
+            }
+        }
+        best.1
+    }
+
+    /// Cycles of one reduction step over all tiles of `extents`, remainders included.
+    fn cost(self, extents: [usize; 2], blocks: [usize; 2], widths: [Width; 2]) -> f64 {
+        let parts = |side: usize| {
+            let (extent, block) = (extents[side], blocks[side]);
+            [(extent / block, block), (usize::from(!extent.is_multiple_of(block)), extent % block)]
+        };
+        let mut cycles = 0.0;
+        for (n_a, a) in parts(0) {
+            for (n_b, b) in parts(1) {
+                if n_a * n_b > 0 {
+                    cycles += (n_a * n_b) as f64 * self.step([a, b], widths);
+                }
+            }
+        }
+        cycles
+    }
+
+    /// Cycles of one reduction step of one tile.
+    fn step(self, cells: [usize; 2], widths: [Width; 2]) -> f64 {
+        let per_value = |width: Width| if width == Width::Word { 1 } else { self.per_value() };
+        let fmas = (cells[0] * cells[1] * per_value(widths[0]).max(per_value(widths[1]))) as f64;
+        let (mut loads, mut others) = (0, 0);
+        for (n, width) in cells.into_iter().zip(widths) {
+            match width {
+                Width::Vector => loads += n * self.per_value(),
+                Width::Splat => (loads, others) = (loads + n, others + n),
+                Width::Word => loads += n,
+            }
+        }
+        // Every multiply-add copies a register: it overwrites a factor.
+        let issued = 2.0 * fmas + (loads + others) as f64;
+        LATENCY.max(fmas / PORTS).max(loads as f64 / PORTS).max(issued / ISSUE)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SSE: RegisterFile = RegisterFile { n_registers: 16, lanes: 4 };
+
+    fn grid(extents: [usize; 2], widths: [Width; 2]) -> [usize; 2] {
+        let sides = [0, 1].map(|side| vec![Candidate { axis: side, extent: extents[side] }]);
+        let mut blocks = [1, 1];
+        for (axis, block) in SSE.best_grid(&sides, widths) {
+            blocks[axis] = block;
+        }
+        blocks
+    }
+
+    #[test]
+    fn tiles_are_square_where_they_can_be() {
+        assert_eq!(grid([2, 16], [Width::Vector, Width::Splat]), [2, 2]);
+        assert_eq!(grid([6, 16], [Width::Vector, Width::Vector]), [2, 2]);
+    }
+
+    #[test]
+    fn remainders_cost() {
+        // 5 taps in twos leave a lonely chain per pair of channels; five at once do not.
+        assert_eq!(grid([5, 6], [Width::Vector, Width::Vector]), [5, 1]);
+    }
+
+    #[test]
+    fn nothing_to_block() {
+        assert!(SSE.best_grid::<usize>(&[Vec::new(), Vec::new()], [Width::Vector, Width::Splat]).is_empty());
+    }
+}
