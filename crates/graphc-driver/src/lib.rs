@@ -3,7 +3,7 @@
 //! [`pipeline`] is the table of contents of the compiler. [`Session`] is the library door: a graph with
 //! its parameters, compiled on demand per mode and batch size, stepped, and read.
 //!
-//! Reading order: [`options`], [`stage`], [`pipeline`], [`dump`], [`session`].
+//! Reading order: [`options`], [`stage`], [`pipeline`], [`dump`](mod@dump), [`session`].
 #![forbid(unsafe_code)]
 
 pub mod dump;

@@ -221,10 +221,10 @@ impl Session {
             };
             let compiled = compile(&self.graph, &options)?;
             let mut executable = compiled.executable;
-            if let Some(optimizer) = self.graph.optimizer.as_ref().filter(|_| options.update) {
-                if executable.program().find(BufferKind::Input, "learning_rate").is_some() {
-                    executable.set(BufferKind::Input, "learning_rate", &[optimizer.learning_rate() as f32])?;
-                }
+            if let Some(optimizer) = self.graph.optimizer.as_ref().filter(|_| options.update)
+                && executable.program().find(BufferKind::Input, "learning_rate").is_some()
+            {
+                executable.set(BufferKind::Input, "learning_rate", &[optimizer.learning_rate() as f32])?;
             }
             let times =
                 CompileTimes { total: compiled.time, stages: compiled.lowered.times, target: compiled.target };

@@ -32,7 +32,7 @@ pub(crate) fn exp(b: &mut Builder, x: ValueId) -> ValueId {
     let r = b.fma(n, ln2_high, clamped);
     let r = b.fma(n, ln2_low, r);
     let p =
-        polynomial(b, r, &[1.987_569_1e-4, 1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 5.000_000_1e-1]);
+        polynomial(b, r, &[1.987_569_1e-4, 1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5]);
     let r2 = b.mul(r, r);
     let p = b.fma(p, r2, r);
     let one = b.f32(1.0);
@@ -114,7 +114,7 @@ pub(crate) fn tanh(b: &mut Builder, x: ValueId) -> ValueId {
     let size = b.unary(UnaryOp::Abs, x);
     // Near 0 an odd polynomial; elsewhere 1 - 2 / (e^(2|x|) + 1) with the sign of x.
     let z = b.mul(x, x);
-    let p = polynomial(b, z, &[-5.704_988_7e-3, 2.063_908_9e-2, -5.373_971_6e-2, 1.333_144_2e-1, -3.333_328_2e-1]);
+    let p = polynomial(b, z, &[-5.704_988_7e-3, 2.063_908_8e-2, -5.373_971_6e-2, 1.333_144_2e-1, -3.333_328e-1]);
     let p = b.mul(p, z);
     let near = b.fma(p, x, x);
     let double = b.add(size, size);

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 pub(crate) fn digits(dag: &PointDag<'_>, roots: &[ExprId], var: Var, extent: usize) -> Vec<usize> {
     let mut weights = BTreeSet::new();
     for id in dag.reachable(roots) {
-        dag.for_each_index(id, &mut |index| collect_weights(index, var, extent, &mut weights));
+        dag.for_each_index(id, &mut |index| collect_weights(index, var, &mut weights));
     }
     let weights: Vec<usize> = weights.into_iter().filter(|&weight| weight > 1 && weight < extent).collect();
     // Digits exist if every weight divides the next and the extent; otherwise the division stays.
@@ -24,25 +24,25 @@ pub(crate) fn digits(dag: &PointDag<'_>, roots: &[ExprId], var: Var, extent: usi
 }
 
 /// Weights at which divisions and remainders of `var` alone (or as part of a sum) cut it.
-fn collect_weights(index: &Affine, var: Var, extent: usize, weights: &mut BTreeSet<usize>) {
+fn collect_weights(index: &Affine, var: Var, weights: &mut BTreeSet<usize>) {
     for (atom, _) in &index.terms {
         let (inner, divisor, is_mod) = match atom {
             Atom::Var(_) => continue,
             Atom::Div(inner, divisor) => (inner, *divisor, false),
             Atom::Mod(inner, divisor) => (inner, *divisor, true),
         };
-        collect_weights(inner, var, extent, weights);
+        collect_weights(inner, var, weights);
         let coefficient = inner.coefficient(var);
         if coefficient > 0 && divisor % coefficient == 0 {
             weights.insert((divisor / coefficient) as usize);
         }
         // (var / d) % m cuts at d * m.
-        if is_mod && inner.terms.len() == 1 && inner.offset == 0 {
-            if let (Atom::Div(base, d), 1) = &inner.terms[0] {
-                if base.as_var() == Some(var) {
-                    weights.insert((d * divisor) as usize);
-                }
-            }
+        if is_mod
+            && inner.offset == 0
+            && let [(Atom::Div(base, d), 1)] = inner.terms.as_slice()
+            && base.as_var() == Some(var)
+        {
+            weights.insert((d * divisor) as usize);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! From a [`Recipe`] to a graph. Each kind of step is one function; [`KINDS`] lists them.
+//! From a [`Recipe`] to a graph. Each kind of step is one function; `KINDS` lists them.
 //!
 //! A step whose choices do not type-check, or would make too large a tensor, adds nothing.
 

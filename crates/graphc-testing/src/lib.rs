@@ -2,13 +2,13 @@
 //!
 //! * [`graphs`] is a proptest strategy: well-typed forward graphs with branches, odd sizes and a scalar loss.
 //! * [`layer_graphs`] adds `batch_norm` and `dropout`, which depend on the mode.
-//! * [`bindings`] gives inputs and parameters for any graph, the same for the same seed.
+//! * [`bindings()`] gives inputs and parameters for any graph, the same for the same seed.
 //! * [`programs::programs`] is a strategy of loop programs with every statement and operation.
 //!
 //! Values stay tame, so that engines can be compared: [`recipe`] follows a bound of every value and scales
 //! down what grows, logarithms and roots get positive operands, and divisors are at least 1.
 //!
-//! Reading order: [`recipe`] (what is random, and how it shrinks), [`build`] (from a recipe to a graph),
+//! Reading order: [`recipe`] (what is random, and how it shrinks), [`build`](mod@build) (from a recipe to a graph),
 //! [`bindings`](mod@bindings).
 #![forbid(unsafe_code)]
 

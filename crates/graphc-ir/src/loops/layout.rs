@@ -1,7 +1,7 @@
 //! Where the elements of a tensor stand in its buffer.
 //!
 //! A tensor without a batch dimension is row-major. A tensor with one is *batch-blocked*: samples
-//! go in chunks of [`CHUNK`](crate::scalar::CHUNK), a chunk holds a plane of 16 samples for every
+//! go in chunks of [`CHUNK`], a chunk holds a plane of 16 samples for every
 //! per-sample element, the 16 samples innermost: `[N/16][elements][16]`. The last chunk is padded;
 //! padding lanes of stored tensors are zero.
 

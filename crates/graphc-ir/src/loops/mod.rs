@@ -1,6 +1,6 @@
 //! The loop IR: kernels as trees of loops over scalar bodies with affine accesses.
 //!
-//! Reading order: [`kernel`], [`layout`], [`print`], [`parse`], [`verify`].
+//! Reading order: [`kernel`], [`layout`], [`print`](mod@print), [`parse`](mod@parse), [`verify`](mod@verify).
 
 pub mod kernel;
 pub mod layout;

@@ -1,4 +1,4 @@
-//! The text form of programs. [`super::parse`] reads it back; `docs/ir.md` has the grammar.
+//! The text form of programs. [`super::parse`](mod@super::parse) reads it back; `docs/ir.md` has the grammar.
 //!
 //! Printing is deterministic and exact: `f32` constants are printed with the fewest digits that
 //! read back to the same bits, infinities and NaNs as bits in hexadecimal.

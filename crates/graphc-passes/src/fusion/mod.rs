@@ -6,13 +6,13 @@
 //! rule ever sees a fused group.
 //!
 //! One mechanism serves every case of training-mode fusion. An elementwise value is inlined into its
-//! readers ([`store`]); sweeps over the same index space are merged, and a contraction takes the
-//! elementwise chain behind it as its epilogue ([`group`]); work between two reductions over the
-//! batch shares one kernel, chunk of samples by chunk ([`kernels`]). For LeNet-5 this gives
+//! readers (`store`); sweeps over the same index space are merged, and a contraction takes the
+//! elementwise chain behind it as its epilogue (`group`); work between two reductions over the
+//! batch shares one kernel, chunk of samples by chunk (`kernels`). For LeNet-5 this gives
 //! convolution + bias + statistics, normalise + relu + pool + statistics, pool gradient + relu
 //! gradient + the two batch-norm reductions, softmax + loss + gradient, weight gradient + Adam.
 //!
-//! Reading order: [`store`], [`kernels`], [`group`], [`label`].
+//! Reading order: `store`, `kernels`, `group`, `label`.
 
 mod group;
 mod kernels;
