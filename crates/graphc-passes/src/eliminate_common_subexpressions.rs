@@ -2,7 +2,7 @@
 //!
 //! Input: any graph. Output: of several nodes with the same op, attributes and operands, the first
 //! in topological order is kept and read instead of the others, which become dead. If only the
-//! other one has a name, the kept node takes it.
+//! other one has a name, the kept node takes it; of their origins it takes the one earlier in the step.
 //! Must hold: inputs and parameters are never merged, however alike they are; a random mask is a
 //! function of its attributes and operands like every other op.
 //!
@@ -35,6 +35,10 @@ pub fn run(graph: &mut Graph) -> Report {
         graph.replace_uses(id, kept);
         if graph.node(kept).name.is_empty() {
             graph.node_mut(kept).name = std::mem::take(&mut graph.node_mut(id).name);
+        }
+        // The kept node is what its earliest purpose says: forward before gradient before update.
+        if graph.node(id).origin.role < graph.node(kept).origin.role {
+            graph.node_mut(kept).origin = graph.node(id).origin.clone();
         }
         graph.remove(id);
     }

@@ -4,7 +4,7 @@
 //! space are merged when the later one reads the earlier one's results only at the point where
 //! both are, so that a value is still in a register when its reader needs it.
 
-use super::kernels::Levels;
+use super::levels::Levels;
 use graphc_ir::form::{Form, Forms};
 use graphc_ir::graph::plan::{Decision, FusionPlan, Group, GroupKind, Root};
 use graphc_ir::graph::{Graph, NodeId};
@@ -134,7 +134,7 @@ impl Phase {
 }
 
 fn reduces_batch(graph: &Graph, forms: &Forms, node: NodeId) -> bool {
-    super::kernels::reduces_batch(graph, &forms[&node], node)
+    super::levels::reduces_batch(graph, &forms[&node], node)
 }
 
 /// Whether `root` reads a result of `group` in any way.

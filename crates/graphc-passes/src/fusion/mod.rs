@@ -17,6 +17,7 @@
 mod group;
 mod kernels;
 mod label;
+mod levels;
 mod store;
 
 use graphc_ir::form::Form;
@@ -31,7 +32,7 @@ pub fn plan(graph: &Graph) -> FusionPlan {
     let forms = Form::all(graph);
     let mut plan = FusionPlan::default();
     store::decide(graph, &forms, &mut plan);
-    let levels = kernels::levels(graph, &forms);
+    let levels = levels::levels(graph, &forms);
     let chains = group::absorb_epilogues(graph, &forms, &levels, &mut plan);
     kernels::arrange(graph, &forms, &levels, &chains, &mut plan);
     label::name_groups(graph, &forms, &chains, &mut plan);
