@@ -1,0 +1,70 @@
+//! Exponential, logarithm, tanh and sigmoid as compiled: relative error against f64, and the special values.
+
+use graphc_driver::{CompileOptions, lower};
+use graphc_interp::loops::{LoopInterp, Memory};
+use graphc_ir::graph::{Graph, Origin};
+use graphc_ir::loops::BufferKind;
+use graphc_ir::ops::{Exp, Input, Log, Op, Sigmoid, Tanh};
+use graphc_ir::{DType, Shape, Tensor};
+
+/// `op` of every value, by the loop interpreter (machine code has the same bits).
+fn run(op: impl Into<Op>, values: &[f32]) -> Vec<f32> {
+    let mut graph = Graph::new("elementary");
+    let origin = Origin::layer("y", 0);
+    let shape = Shape::batched(&[1]);
+    let x = graph.add(Input { dtype: DType::F32, shape }, &[], "x", origin.clone()).expect("an input");
+    let y = graph.add(op, &[x], "y", origin).expect("an elementwise op");
+    graph.add_output("y", y);
+    let program = lower(&graph, &CompileOptions::infer(values.len())).expect("a valid graph").program;
+    let mut memory = Memory::new(&program);
+    let tensor = Tensor::new(vec![values.len(), 1], values.to_vec());
+    memory.set(&program, BufferKind::Input, "x", &tensor).expect("the input");
+    memory.run(&LoopInterp::new(&program).expect("a valid program")).expect("in bounds");
+    memory.get(&program, BufferKind::Output, "y").expect("the output").data
+}
+
+/// Largest error of `op` on `values`, relative to the exact result.
+fn worst(op: impl Into<Op>, values: &[f32], exact: impl Fn(f64) -> f64) -> f64 {
+    let found = run(op, values);
+    let error = |(&x, &y): (&f32, &f32)| {
+        let exact = exact(f64::from(x));
+        ((f64::from(y) - exact) / exact).abs()
+    };
+    values.iter().zip(&found).map(error).fold(0.0, f64::max)
+}
+
+fn between(low: f32, high: f32, n: usize) -> Vec<f32> {
+    (0..n).map(|i| low + (high - low) * (i as f32 / (n - 1) as f32)).collect()
+}
+
+#[test]
+fn exp_is_accurate() {
+    assert!(worst(Exp {}, &between(-86.9, 88.7, 20_001), f64::exp) < 1.5e-7);
+    let special = run(Exp {}, &[0.0, -0.0, -200.0, 89.0, f32::INFINITY, f32::NEG_INFINITY, f32::NAN]);
+    assert_eq!(special[..6], [1.0, 1.0, 0.0, f32::INFINITY, f32::INFINITY, 0.0]);
+    assert!(special[6].is_nan());
+}
+
+#[test]
+fn log_is_accurate() {
+    // Relative error loses its meaning near 1, where the logarithm is 0.
+    let away_from_one: Vec<f32> = between(-80.0, 80.0, 20_001).into_iter().filter(|x| x.abs() > 0.01).map(f32::exp).collect();
+    assert!(worst(Log {}, &away_from_one, f64::ln) < 2e-7);
+    let near_one = between(0.99, 1.01, 1001);
+    for (x, y) in near_one.iter().zip(run(Log {}, &near_one)) {
+        assert!((f64::from(y) - f64::from(*x).ln()).abs() < 1e-9, "log({x}) = {y}");
+    }
+    let special = run(Log {}, &[0.0, 1.0, -1.0, f32::INFINITY, f32::NAN, f32::MIN_POSITIVE / 64.0]);
+    assert_eq!(special[..2], [f32::NEG_INFINITY, 0.0]);
+    assert!(special[2].is_nan() && special[3] == f32::INFINITY && special[4].is_nan());
+    assert!((f64::from(special[5]) - f64::from(f32::MIN_POSITIVE / 64.0).ln()).abs() < 1e-5);
+}
+
+#[test]
+fn tanh_and_sigmoid_are_accurate() {
+    assert!(worst(Tanh {}, &between(-12.0, 12.0, 20_000), f64::tanh) < 3e-7);
+    assert!(worst(Sigmoid {}, &between(-80.0, 80.0, 20_001), |x| 1.0 / (1.0 + (-x).exp())) < 4e-7);
+    let special = run(Tanh {}, &[0.0, 100.0, -100.0, f32::INFINITY, f32::NEG_INFINITY, f32::NAN]);
+    assert_eq!(special[..5], [0.0, 1.0, -1.0, 1.0, -1.0]);
+    assert!(special[5].is_nan());
+}
