@@ -1,1 +1,59 @@
-fn main() {}
+//! Chores of the project: `cargo xtask ci | bless | docs`.
+#![forbid(unsafe_code)]
+#![expect(clippy::print_stdout, reason = "a command-line program says what it does")]
+
+mod ci;
+mod step;
+
+use crate::step::{Failure, cargo};
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Chores of the graphc project.
+#[derive(Parser)]
+#[command(name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Everything that must hold before a change is shared: format, lints, tests, docs, one real training run
+    Ci,
+    /// Write the expected part of every golden test anew (review the difference as code)
+    Bless {
+        /// Passed on to `cargo test`, for example a package: `-p graphc-passes`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Write the generated documents anew (docs/ops.md, the JSON schema) and build the API docs
+    Docs,
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().chore {
+        Chore::Ci => ci::run(),
+        Chore::Bless { arguments } => bless(&arguments),
+        Chore::Docs => docs(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("xtask: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn bless(arguments: &[String]) -> Result<(), Failure> {
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let scope: &[&str] = if arguments.is_empty() { &["--workspace"] } else { &arguments };
+    cargo(&[&["test", "--no-fail-fast"], scope].concat()).env("GRAPHC_BLESS", "1").run()
+}
+
+fn docs() -> Result<(), Failure> {
+    let generated = ["test", "-p", "graphc-ir", "-p", "graphc-frontend"];
+    cargo(&generated).env("GRAPHC_BLESS", "1").run()?;
+    cargo(&["doc", "--workspace", "--no-deps"]).run()
+}

@@ -3,7 +3,7 @@
 //! Reading order: [`origin`], this file, [`builder`], [`rewrite`], [`mod@print`], [`parse`], [`verify`].
 
 pub mod builder;
-#[allow(clippy::module_inception, reason = "`graph/graph.rs` holds `Graph`; the directory is the graph IR")]
+#[expect(clippy::module_inception, reason = "`graph/graph.rs` holds `Graph`; the directory is the graph IR")]
 mod graph;
 pub mod origin;
 pub mod parse;

@@ -1,0 +1,264 @@
+//! What must be absent from the source, and what must be there for every op and pass.
+//!
+//! Each test names the rule it keeps; `docs/architecture.md` and the house rules of the code give reasons.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is a folder of the workspace")
+}
+
+/// Files under a folder of the project whose name ends in `.extension`, sorted.
+fn files(folder: &str, extension: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![root().join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display())) {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|found| found == extension) {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Every Rust file of the project with its path from the root.
+fn sources() -> Vec<(String, String)> {
+    let folders = ["crates", "tests", "examples", "benches", "xtask"];
+    let paths = folders.iter().filter(|folder| root().join(folder).is_dir()).flat_map(|folder| files(folder, "rs"));
+    paths.map(|path| (relative(&path), fs::read_to_string(&path).unwrap())).collect()
+}
+
+fn relative(path: &Path) -> String {
+    path.strip_prefix(root()).unwrap().to_string_lossy().replace('\\', "/")
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+#[track_caller]
+fn assert_none(findings: &[String], rule: &str) {
+    assert!(findings.is_empty(), "{rule}\n  {}", findings.join("\n  "));
+}
+
+/// Names under `[dependencies]` (not `[dev-dependencies]`) of each crate's manifest.
+fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
+    let crates = fs::read_dir(root().join("crates")).unwrap();
+    crates
+        .map(|entry| {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            let manifest = read(&format!("crates/{name}/Cargo.toml"));
+            let section =
+                manifest.split("\n[").find(|section| section.starts_with("dependencies]")).unwrap_or_default();
+            let keys = section.lines().skip(1).filter_map(|line| line.split(['.', '=', ' ']).next());
+            (name, keys.filter(|key| !key.is_empty() && !key.starts_with('#')).map(String::from).collect())
+        })
+        .collect()
+}
+
+/// What each crate of ours may depend on. A new edge is a decision: it belongs in docs/architecture.md too.
+const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
+    ("graphc-ir", &[]),
+    ("graphc-frontend", &["graphc-ir"]),
+    ("graphc-autodiff", &["graphc-ir"]),
+    ("graphc-passes", &["graphc-ir"]),
+    ("graphc-schedule", &["graphc-ir"]),
+    ("graphc-codegen", &["graphc-ir"]),
+    ("graphc-interp", &["graphc-ir"]),
+    ("graphc-testing", &["graphc-ir"]),
+    ("graphc-runtime", &["graphc-ir", "graphc-codegen"]),
+    (
+        "graphc-driver",
+        &["graphc-ir", "graphc-autodiff", "graphc-passes", "graphc-schedule", "graphc-codegen", "graphc-runtime"],
+    ),
+    ("graphc-train", &["graphc-ir", "graphc-driver"]),
+    ("graphc", &["graphc-ir", "graphc-frontend", "graphc-driver", "graphc-train", "graphc-interp", "graphc-runtime"]),
+];
+
+#[test]
+fn dependencies_go_one_way() {
+    let allowed: BTreeMap<&str, &[&str]> = MAY_DEPEND_ON.iter().copied().collect();
+    let mut findings = Vec::new();
+    for (name, dependencies) in dependencies() {
+        let Some(allowed) = allowed.get(name.as_str()) else {
+            findings.push(format!("{name} is not listed in MAY_DEPEND_ON"));
+            continue;
+        };
+        let ours = dependencies.iter().filter(|dependency| dependency.starts_with("graphc"));
+        findings.extend(ours.filter(|d| !allowed.contains(&d.as_str())).map(|d| format!("{name} depends on {d}")));
+    }
+    assert_none(&findings, "these edges between crates must not exist:");
+}
+
+#[test]
+fn each_kind_of_dependency_stays_where_it_belongs() {
+    let places: &[(&str, &[&str])] = &[
+        ("cranelift", &["graphc-codegen"]),
+        ("iced-x86", &["graphc-codegen"]),
+        ("petgraph", &["graphc-ir"]),
+        ("serde", &["graphc-frontend", "graphc-train", "graphc"]),
+        ("jsonc", &["graphc-frontend"]),
+        ("safetensors", &["graphc-train"]),
+        ("clap", &["graphc"]),
+        ("proptest", &["graphc-testing"]),
+    ];
+    let mut findings = Vec::new();
+    for (name, dependencies) in dependencies() {
+        for (prefix, homes) in places {
+            let strays = dependencies.iter().filter(|d| d.starts_with(prefix) && !homes.contains(&name.as_str()));
+            findings.extend(strays.map(|stray| format!("{name} depends on {stray}")));
+        }
+    }
+    assert_none(&findings, "these dependencies belong to another crate:");
+}
+
+#[test]
+fn unsafe_code_lives_in_two_places() {
+    let keyword = concat!("un", "safe");
+    let mut findings = Vec::new();
+    for (path, text) in sources() {
+        let home = path == "crates/graphc-codegen/src/jit.rs" || path.starts_with("crates/graphc-runtime/");
+        let uses = |line: &&str| {
+            let code = line.split("//").next().unwrap_or_default();
+            [" {", " fn ", " impl ", " extern "].iter().any(|next| code.contains(&format!("{keyword}{next}")))
+        };
+        if !home {
+            findings.extend(text.lines().filter(uses).map(|line| format!("{path}: {}", line.trim())));
+        }
+    }
+    assert_none(&findings, "unsafe code outside graphc-codegen/src/jit.rs and graphc-runtime:");
+}
+
+#[test]
+fn every_other_crate_forbids_unsafe_code() {
+    let mut findings = Vec::new();
+    for name in dependencies().into_keys().filter(|name| !["graphc-codegen", "graphc-runtime"].contains(&name.as_str()))
+    {
+        let library = format!("crates/{name}/src/lib.rs");
+        let path = if root().join(&library).exists() { library } else { format!("crates/{name}/src/main.rs") };
+        if !read(&path).contains("#![forbid(unsafe_code)]") {
+            findings.push(path);
+        }
+    }
+    assert_none(&findings, "these crates do not forbid unsafe code:");
+}
+
+#[test]
+fn nothing_is_left_for_later() {
+    let words = [
+        concat!("to", "do!("),
+        concat!("unimple", "mented!("),
+        concat!("#[ig", "nore"),
+        concat!("TO", "DO"),
+        concat!("FIX", "ME"),
+    ];
+    let mut findings = Vec::new();
+    for (path, text) in sources() {
+        for (number, line) in text.lines().enumerate() {
+            if words.iter().any(|word| line.contains(word)) {
+                findings.push(format!("{path}:{}: {}", number + 1, line.trim()));
+            }
+        }
+    }
+    assert_none(&findings, "left for later, or tests that do not run:");
+}
+
+#[test]
+fn lints_are_only_switched_off_where_expected_and_with_a_reason() {
+    let mut findings = Vec::new();
+    for (path, text) in sources() {
+        let allows = text.lines().filter(|line| line.trim_start().starts_with(concat!("#", "[allow(")));
+        findings.extend(allows.map(|line| format!("{path}: {}", line.trim())));
+    }
+    assert_none(&findings, "use #[expect(…, reason = \"…\")], which tells when it is no longer needed:");
+}
+
+#[test]
+fn files_stay_readable() {
+    const MOST_LINES: usize = 600;
+    let long = sources().into_iter().map(|(path, text)| (path, text.lines().count())).filter(|(_, n)| *n > MOST_LINES);
+    let findings: Vec<String> = long.map(|(path, n)| format!("{path}: {n} lines")).collect();
+    assert_none(&findings, "look again at files of more than 600 lines:");
+}
+
+#[test]
+fn no_file_knows_the_machine_it_was_written_on() {
+    let marks = [concat!("/wo", "rk/"), concat!("/ro", "ot/"), concat!("/ho", "me/"), concat!("../sha", "red")];
+    let mut texts = sources();
+    let documents = ["docs", "examples", "data", "tests"]
+        .iter()
+        .flat_map(|folder| ["md", "json", "gir", "txt"].iter().flat_map(|extension| files(folder, extension)));
+    texts.extend(documents.map(|path| (relative(&path), fs::read_to_string(&path).unwrap())));
+    for path in ["README.md", "CHANGELOG.md", "Cargo.toml", ".ci/run"] {
+        texts.push((path.to_string(), read(path)));
+    }
+    let mut findings = Vec::new();
+    for (path, text) in texts {
+        let lines = text.lines().enumerate().filter(|(_, line)| marks.iter().any(|mark| line.contains(mark)));
+        findings.extend(lines.map(|(number, line)| format!("{path}:{}: {}", number + 1, line.trim())));
+    }
+    assert_none(&findings, "paths of one machine:");
+}
+
+/// `](target)` of a Markdown text, without anchors and web addresses.
+fn links(text: &str) -> Vec<String> {
+    let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    let targets = targets.map(|target| target.split('#').next().unwrap_or_default());
+    targets.filter(|target| !target.is_empty() && !target.contains("://")).map(String::from).collect()
+}
+
+#[test]
+fn links_between_documents_lead_somewhere() {
+    let mut documents = files("docs", "md");
+    documents.extend(files("data", "md"));
+    documents.extend(["README.md", "CHANGELOG.md"].map(|path| root().join(path)));
+    let mut findings = Vec::new();
+    for document in documents {
+        let folder = document.parent().unwrap();
+        let text = fs::read_to_string(&document).unwrap();
+        let dead = links(&text).into_iter().filter(|target| !folder.join(target).exists());
+        findings.extend(dead.map(|target| format!("{} links {target}", relative(&document))));
+    }
+    assert_none(&findings, "dead links:");
+}
+
+/// Paths of the project between backticks, which documents name instead of linking.
+#[test]
+fn files_that_documents_name_exist() {
+    let mut documents: Vec<PathBuf> =
+        files("docs", "md").into_iter().filter(|p| !relative(p).contains("notes/")).collect();
+    documents.push(root().join("README.md"));
+    let mut findings = Vec::new();
+    for document in documents {
+        let text = fs::read_to_string(&document).unwrap();
+        for word in text.split('`').skip(1).step_by(2) {
+            let ours = ["crates/", "tests/", "docs/", "examples/", "xtask/", "data/", "benches/"];
+            let is_path =
+                ours.iter().any(|folder| word.starts_with(folder)) && !word.contains(['*', '<', '…', ' ', '{']);
+            if is_path && !root().join(word).exists() {
+                findings.push(format!("{} names {word}", relative(&document)));
+            }
+        }
+    }
+    assert_none(&findings, "files that do not exist:");
+}
+
+#[test]
+fn every_pass_has_golden_tests() {
+    let mut findings = Vec::new();
+    for pass in graphc_passes::PASSES {
+        let folder = format!("tests/filetests/passes/{}", pass.name);
+        let n_files = if root().join(&folder).is_dir() { files(&folder, "gir").len() } else { 0 };
+        if n_files == 0 {
+            findings.push(folder);
+        }
+    }
+    assert_none(&findings, "no golden test in:");
+}
