@@ -143,7 +143,8 @@ impl<'a> Nest<'a> {
         }
         let side = |factor: Factor| -> Vec<Candidate<Axis>> {
             let candidate = |walk: &Walk| Candidate { axis: walk.axis, extent: walk.extent };
-            walks.iter().filter(|walk| self.belongs_to(walk.axis, factor)).map(candidate).collect()
+            // Innermost first: among equals the one that touches neighbouring words wins.
+            walks.iter().rev().filter(|walk| self.belongs_to(walk.axis, factor)).map(candidate).collect()
         };
         let widths = [Factor::A, Factor::B].map(|factor| self.width(factor));
         for (axis, block) in registers.best_grid(&[side(Factor::A), side(Factor::B)], widths) {
