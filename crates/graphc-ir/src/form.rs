@@ -130,7 +130,13 @@ impl PointForm {
         };
         for (r, dim) in compute.reds.iter().enumerate() {
             let var = Var((rank + r) as u32);
-            form.reds.push(Red { var, extent: size(dim), low: Vec::new(), high: Vec::new(), is_batch: *dim == Dim::Batch });
+            form.reds.push(Red {
+                var,
+                extent: size(dim),
+                low: Vec::new(),
+                high: Vec::new(),
+                is_batch: *dim == Dim::Batch,
+            });
         }
         form.resolve_guards(operand_sizes);
         form.drop_single_terms();
@@ -214,7 +220,11 @@ impl PointForm {
     fn floor_div(&self, value: &Affine, divisor: i64) -> Affine {
         let (least, _) = value.range(&|var| self.var_range(var));
         let turns = (-least).max(0).div_euclid(divisor) + 1;
-        let moved = if least < 0 { value.plus_constant(turns * divisor).div(divisor).plus_constant(-turns) } else { value.div(divisor) };
+        let moved = if least < 0 {
+            value.plus_constant(turns * divisor).div(divisor).plus_constant(-turns)
+        } else {
+            value.div(divisor)
+        };
         moved.simplify(&|var| self.var_range(var))
     }
 
@@ -318,9 +328,7 @@ impl ScalarExpr {
                 then: boxed(then),
                 otherwise: boxed(otherwise),
             },
-            ScalarExpr::Uniform { counter, key } => {
-                ScalarExpr::Uniform { counter: boxed(counter), key: boxed(key) }
-            }
+            ScalarExpr::Uniform { counter, key } => ScalarExpr::Uniform { counter: boxed(counter), key: boxed(key) },
             other => other.clone(),
         }
     }

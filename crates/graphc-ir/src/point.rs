@@ -8,8 +8,8 @@ use crate::compute::{Combine, ScalarExpr};
 use crate::form::{Form, Forms, PointForm};
 use crate::graph::plan::Root;
 use crate::graph::{Graph, NodeId};
-use crate::loops::Layout;
 use crate::index::{Affine, Var};
+use crate::loops::Layout;
 use crate::scalar::{BinaryOp, CmpOp, UnaryOp};
 use crate::types::DType;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -338,10 +338,28 @@ impl<'a> PointDag<'a> {
             PointExpr::Load { node, .. } | PointExpr::Joined(node) => self.graph.ty(*node).dtype,
             PointExpr::I32(_) | PointExpr::Index(_) => DType::I32,
             PointExpr::F32(_) | PointExpr::Uniform(..) => DType::F32,
-            PointExpr::Unary(op, _) => if *op == UnaryOp::BitsOf { DType::I32 } else { DType::F32 },
-            PointExpr::Binary(op, ..) => if op.is_integer() { DType::I32 } else { DType::F32 },
+            PointExpr::Unary(op, _) => {
+                if *op == UnaryOp::BitsOf {
+                    DType::I32
+                } else {
+                    DType::F32
+                }
+            }
+            PointExpr::Binary(op, ..) => {
+                if op.is_integer() {
+                    DType::I32
+                } else {
+                    DType::F32
+                }
+            }
             PointExpr::Select { args, .. } => self.dtype(args[2]),
-            PointExpr::Reduce { combine, .. } => if *combine == Combine::ArgMax { DType::I32 } else { DType::F32 },
+            PointExpr::Reduce { combine, .. } => {
+                if *combine == Combine::ArgMax {
+                    DType::I32
+                } else {
+                    DType::F32
+                }
+            }
         }
     }
 }

@@ -91,21 +91,30 @@ fn comments_and_spacing_do_not_matter() {
 #[test]
 fn text_errors_point_at_the_place() {
     let cases = [
-        ("prog", "1:1: expected `program`, found `prog`"),
-        ("program x", "1:9: expected a name in quotes, found `x`"),
-        ("program \"x", "1:9: a name without its closing quote"),
-        ("program \"\\n\"", "1:9: a name knows only the escapes \\\", \\\\ and \\u{…}"),
-        ("program \"\\u{d800}\"", "1:9: a malformed \\u{…} in a name"),
-        ("program \"x\" (batch=1, arena=1) {\n  #", "2:3: unexpected character '#'"),
-        ("program \"x\" (batch=1, arena=1) {\n", "2:1: expected `buffer`, `kernel` or `}`, found the end of the text"),
-        ("program \"x\" (batch=1, arena=1) { } é", "1:36: unexpected character 'é'"),
-        ("program \"é\" (batch=1, arena=1) { } }", "1:36: expected the end of the text, found `}`"),
-        ("program \"x\" (batch=99999999999999999999", "1:20: expected a number, found `99999999999999999999`"),
+        ("prog", "line 1, column 1: expected `program`, found `prog`"),
+        ("program x", "line 1, column 9: expected a name in quotes, found `x`"),
+        ("program \"x", "line 1, column 9: a name without its closing quote"),
+        ("program \"\\n\"", "line 1, column 9: a name knows only the escapes \\\", \\\\ and \\u{…}"),
+        ("program \"\\u{d800}\"", "line 1, column 9: a malformed \\u{…} in a name"),
+        ("program \"x\" (batch=1, arena=1) {\n  #", "line 2, column 3: unexpected character '#'"),
+        (
+            "program \"x\" (batch=1, arena=1) {\n",
+            "line 2, column 1: expected `buffer`, `kernel` or `}`, found the end of the text",
+        ),
+        ("program \"x\" (batch=1, arena=1) { } é", "line 1, column 36: unexpected character 'é'"),
+        ("program \"é\" (batch=1, arena=1) { } }", "line 1, column 36: expected the end of the text, found `}`"),
+        (
+            "program \"x\" (batch=99999999999999999999",
+            "line 1, column 20: expected a number, found `99999999999999999999`",
+        ),
         (
             "program \"x\" (batch=1, arena=1) { buffer b1: f32",
             "1:41: buffers are numbered in order: expected `b0`, found `b1`",
         ),
-        ("program \"x\" (batch=1, arena=1) { buffer b0: f64", "1:45: expected an element type, found `f64`"),
+        (
+            "program \"x\" (batch=1, arena=1) { buffer b0: f64",
+            "line 1, column 45: expected an element type, found `f64`",
+        ),
         (
             "program \"x\" (batch=1, arena=1) { buffer b0: f32 temp \"t\" [2] strides=[] chunk=2",
             "1:73: 0 strides for rank 1",

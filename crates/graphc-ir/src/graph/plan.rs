@@ -3,8 +3,8 @@
 //! `graphc-schedule`.
 
 use super::graph::{Graph, NodeId};
-use crate::form::{Form, Forms, PointForm};
 use crate::compute::{Combine, ScalarExpr};
+use crate::form::{Form, Forms, PointForm};
 use std::collections::BTreeSet;
 
 /// Decisions about one specialised, fully expanded graph.
@@ -102,7 +102,8 @@ impl FusionPlan {
         axes: &[usize],
     ) -> Root {
         let operand = graph.operands(variance)[0];
-        let is_sum = |user: &NodeId| stored.contains(user) && forms[user].as_point().is_some_and(|form| sums(form, axes));
+        let is_sum =
+            |user: &NodeId| stored.contains(user) && forms[user].as_point().is_some_and(|form| sums(form, axes));
         debug_assert!(matches!(forms[&variance], Form::Variance { .. }));
         graph.users(operand).into_iter().find(is_sum).map_or(Root::PartialSum(variance), Root::Partial)
     }

@@ -39,7 +39,8 @@ impl Layout {
                 stride += CHUNK;
             }
         }
-        let chunk_stride = if batch_axis.is_some() && stride.is_multiple_of(ALIAS_WORDS) { stride + CHUNK } else { stride };
+        let chunk_stride =
+            if batch_axis.is_some() && stride.is_multiple_of(ALIAS_WORDS) { stride + CHUNK } else { stride };
         Layout { shape: sizes.to_vec(), batch_axis, strides, chunk_stride }
     }
 

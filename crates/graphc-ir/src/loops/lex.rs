@@ -1,6 +1,6 @@
 //! Tokens of the text form of programs.
 
-use super::parse::ParseError;
+use crate::text::ParseError;
 
 /// A token and where it starts.
 #[derive(Clone, Debug)]

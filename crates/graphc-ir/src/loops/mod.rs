@@ -9,7 +9,8 @@ pub mod parse;
 pub mod print;
 pub mod verify;
 
+pub use crate::text::ParseError;
 pub use kernel::*;
 pub use layout::Layout;
-pub use parse::{ParseError, parse};
+pub use parse::parse;
 pub use verify::{Finding, verify};

@@ -7,29 +7,10 @@ use super::layout::Layout;
 use super::lex::{Kind, Token, lex};
 use crate::index::{Affine, Atom, Var};
 use crate::scalar::{BinaryOp, CmpOp, UnaryOp};
+use crate::text::ParseError;
 use crate::types::DType;
 use std::collections::BTreeMap;
-use std::fmt;
 use std::str::FromStr;
-
-/// What is wrong with a text, and where.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ParseError {
-    /// Line, from 1.
-    pub line: usize,
-    /// Column in characters, from 1.
-    pub column: usize,
-    /// What was expected and what was found.
-    pub message: String,
-}
-
-impl fmt::Display for ParseError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}: {}", self.line, self.column, self.message)
-    }
-}
-
-impl std::error::Error for ParseError {}
 
 /// Reads a program.
 ///

@@ -37,9 +37,7 @@ fn ids_of_the_text_are_renumbered() {
 fn floats_read_back_exactly() {
     for value in [0.1, 1e-320, f64::MAX, -0.0, 1.0 / 3.0, f64::INFINITY, f64::NEG_INFINITY, 5e20] {
         let mut graph = Graph::new("g");
-        graph
-            .add(crate::ops::Constant { value, shape: Shape::scalar() }, &[], "", Origin::layer("", 0))
-            .unwrap();
+        graph.add(crate::ops::Constant { value, shape: Shape::scalar() }, &[], "", Origin::layer("", 0)).unwrap();
         let Op::Constant(constant) = parse(&graph.to_string()).unwrap().op(NodeId(0)).clone() else { panic!() };
         assert_eq!(constant.value.to_bits(), value.to_bits(), "{value}");
     }
@@ -59,7 +57,10 @@ fn errors_say_where_and_what() {
     let constant = "%0: f32[] = constant() {value=1.0, shape=[]}";
     for (text, expected) in [
         ("grph g {}", "line 1, column 1: expected `graph`, found `grph`"),
-        ("graph g {", "line 1, column 10: expected a node, `optimizer`, `loss`, `output`, `update` or `}`, found the end of the text"),
+        (
+            "graph g {",
+            "line 1, column 10: expected a node, `optimizer`, `loss`, `output`, `update` or `}`, found the end of the text",
+        ),
         ("graph g {} x", "line 1, column 12: expected the end of the text, found `x`"),
         ("graph g(batch=0) {}", "line 1, column 15: expected a batch size of at least 1, found `0`"),
         ("graph g(mode=both) {}", "line 1, column 14: expected `train` or `infer`, found `both`"),
@@ -71,10 +72,7 @@ fn errors_say_where_and_what() {
             "graph g {\n  %0: f32[2] = constant() {value=1.0, shape=[3]} }",
             "line 2, column 7: expected the type f32[3] that constant gives, found f32[2]",
         ),
-        (
-            "graph g { %0: f32[] = constant() {value=1.0} }",
-            "line 1, column 23: constant: attribute `shape` is missing",
-        ),
+        ("graph g { %0: f32[] = constant() {value=1.0} }", "line 1, column 23: constant: attribute `shape` is missing"),
         (
             "graph g { %0: f32[] = constant() {value=1.0, value=2.0} }",
             "line 1, column 46: attribute `value` is given twice",
@@ -86,7 +84,10 @@ fn errors_say_where_and_what() {
             "line 1, column 18: the sizes of this list multiply to more than 1099511627776",
         ),
         (&format!("graph g {{ {constant}\n{constant} }}"), "line 2, column 1: %0 is defined twice"),
-        (&format!("graph g {{ {constant} @ b of x }}"), "line 1, column 58: expected a role such as `gradient`, found `b`"),
+        (
+            &format!("graph g {{ {constant} @ b of x }}"),
+            "line 1, column 58: expected a role such as `gradient`, found `b`",
+        ),
         (
             "graph g { optimizer rmsprop {} }",
             "line 1, column 11: expected the optimizer `sgd` or `adam`, found `rmsprop`",
@@ -96,7 +97,10 @@ fn errors_say_where_and_what() {
             "line 1, column 11: optimizer adam: unknown attribute `momentum`; this op has learning_rate, beta1, beta2, epsilon, weight_decay",
         ),
     ] {
-        assert_eq!(parse(text).map(|graph| graph.to_string()).map_err(|error| error.to_string()), Err(expected.to_string()));
+        assert_eq!(
+            parse(text).map(|graph| graph.to_string()).map_err(|error| error.to_string()),
+            Err(expected.to_string())
+        );
     }
 }
 

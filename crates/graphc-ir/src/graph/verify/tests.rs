@@ -37,10 +37,7 @@ fn a_valid_graph_has_no_findings() {
 
 #[test]
 fn cycles() {
-    check(
-        |graph| graph.set_operands(NodeId(4), &[NodeId(4)]),
-        &["%4 depends on itself\n    %4: f32[3] = neg(%4)"],
-    );
+    check(|graph| graph.set_operands(NodeId(4), &[NodeId(4)]), &["%4 depends on itself\n    %4: f32[3] = neg(%4)"]);
 }
 
 #[test]
