@@ -109,7 +109,7 @@ fn text_errors_point_at_the_place() {
         ),
         (
             "program \"x\" (batch=1, arena=1) { buffer b1: f32",
-            "1:41: buffers are numbered in order: expected `b0`, found `b1`",
+            "line 1, column 41: buffers are numbered in order: expected `b0`, found `b1`",
         ),
         (
             "program \"x\" (batch=1, arena=1) { buffer b0: f64",
