@@ -84,6 +84,8 @@ pub struct PointDag<'a> {
     exprs: Vec<PointExpr>,
     ids: HashMap<PointExpr, ExprId>,
     extents: BTreeMap<Var, usize>,
+    /// Reduction variables with bounds: their loop may have no turn at all, so what depends on them stays inside.
+    bounded: BTreeSet<Var>,
     n_vars: u32,
     given: HashMap<(NodeId, Vec<Affine>), ExprId>,
     inlined: BTreeSet<NodeId>,
@@ -100,6 +102,7 @@ impl<'a> PointDag<'a> {
             exprs: Vec::new(),
             ids: HashMap::new(),
             extents,
+            bounded: BTreeSet::new(),
             n_vars: 0,
             given: HashMap::new(),
             inlined: BTreeSet::new(),
@@ -225,6 +228,9 @@ impl<'a> PointDag<'a> {
         for red in &form.reds {
             let var = self.new_var(red.extent);
             vars.insert(red.var, Affine::var(var));
+            if !(red.low.is_empty() && red.high.is_empty()) {
+                self.bounded.insert(var);
+            }
             let bound = |a: &Affine| self.simplified_one(&a.substitute(&|v| vars[&v].clone()));
             let (low, high) = (red.low.iter().map(bound).collect(), red.high.iter().map(bound).collect());
             reds.push(PointRed { var, extent: red.extent, low, high });
@@ -273,7 +279,7 @@ impl<'a> PointDag<'a> {
     /// Removes divisions that the variables' ranges decide.
     /// A variable with a single value is that value, so that equal places have equal indices.
     pub fn simplified_one(&self, value: &Affine) -> Affine {
-        let is_single = |var: Var| var != BATCH && self.extents.get(&var) == Some(&1);
+        let is_single = |var: Var| var != BATCH && self.extents.get(&var) == Some(&1) && !self.bounded.contains(&var);
         let value = value.substitute(&|var| if is_single(var) { Affine::constant(0) } else { Affine::var(var) });
         value.simplify(&|var| self.var_range(var))
     }

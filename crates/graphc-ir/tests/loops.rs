@@ -117,30 +117,30 @@ fn text_errors_point_at_the_place() {
         ),
         (
             "program \"x\" (batch=1, arena=1) { buffer b0: f32 temp \"t\" [2] strides=[] chunk=2",
-            "1:73: 0 strides for rank 1",
+            "line 1, column 73: 0 strides for rank 1",
         ),
         (
             "program \"x\" (batch=1, arena=1) { buffer b0: f32 temp \"t\" [2] batch=1 strides=[0] chunk=2",
-            "1:70: the batch dimension of a buffer of rank 1",
+            "line 1, column 70: the batch dimension of a buffer of rank 1",
         ),
     ];
     for (text, message) in cases {
         assert_eq!(parse(text).expect_err(text).to_string(), message, "{text}");
     }
     let statements = [
-        ("w0 = f32 1", "8:1: expected a statement or `}`, found `w0`"),
-        ("v = f32 1", "8:1: expected a name such as `v0`, found `v`"),
-        ("v0 = f31 1", "8:6: expected an operation, found `f31`"),
-        ("v0 = f32 x", "8:10: expected a number, found `x`"),
-        ("v0 = f32 1e39", "8:10: expected an f32, found `1e39`"),
-        ("v0 = i32 2147483648", "8:10: 2147483648 is not an i32"),
-        ("v0 = load b0[i0 * 2]", "8:17: expected `]`, found `*`"),
-        ("v0 = load b0[((i0) / 0)]", "8:22: expected a positive divisor, found `0`"),
-        ("v0 = load b0[((i0) + 2)]", "8:20: expected `/` or `%`, found `+`"),
-        ("v0 = load b0[9223372036854775807 + 1]", "8:36: an index that does not fit into 64 bits"),
-        ("v0 = cmp ge", "9:1: expected a name such as `v0`, found `}`"),
-        ("for i0 in 0.5 { }", "8:11: expected a whole number, found `0.5`"),
-        ("join add v0", "8:1: expected a statement or `}`, found `join`"),
+        ("w0 = f32 1", "line 8, column 1: expected a statement or `}`, found `w0`"),
+        ("v = f32 1", "line 8, column 1: expected a name such as `v0`, found `v`"),
+        ("v0 = f31 1", "line 8, column 6: expected an operation, found `f31`"),
+        ("v0 = f32 x", "line 8, column 10: expected a number, found `x`"),
+        ("v0 = f32 1e39", "line 8, column 10: expected an f32, found `1e39`"),
+        ("v0 = i32 2147483648", "line 8, column 10: 2147483648 is not an i32"),
+        ("v0 = load b0[i0 * 2]", "line 8, column 17: expected `]`, found `*`"),
+        ("v0 = load b0[((i0) / 0)]", "line 8, column 22: expected a positive divisor, found `0`"),
+        ("v0 = load b0[((i0) + 2)]", "line 8, column 20: expected `/` or `%`, found `+`"),
+        ("v0 = load b0[9223372036854775807 + 1]", "line 8, column 36: an index that does not fit into 64 bits"),
+        ("v0 = cmp ge", "line 9, column 1: expected a name such as `v0`, found `}`"),
+        ("for i0 in 0.5 { }", "line 8, column 11: expected a whole number, found `0.5`"),
+        ("join add v0", "line 8, column 1: expected a statement or `}`, found `join`"),
     ];
     for (statement, message) in statements {
         let error = parse(&text(&format!("kernel \"k\" {{\n{statement}\n}}"))).expect_err(statement);
