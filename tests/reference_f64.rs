@@ -2,94 +2,64 @@
 //! must follow its 20 losses, gradients and weights. This pins the meaning of every op of the net,
 //! of autodiff, of Adam, and of every pass, to an independent implementation.
 
+mod reference;
+
 use graphc_autodiff::{AutodiffOptions, differentiate};
+use graphc_driver::{CompileOptions, lower};
 use graphc_interp::graph::{Evaluation, Keep, run_keeping};
 use graphc_ir::graph::Mode;
-use graphc_ir::graph::builder::{Activation, BuildError, Convolution, Dense, GraphBuilder, Loss, Padding, Pool};
-use graphc_ir::{DType, Graph, Op, Optimizer, Shape, Tensor};
+use graphc_ir::{Graph, Op, Tensor};
 use graphc_passes::{PassManager, Report};
-use std::collections::BTreeMap;
-use std::io::Read;
-use std::path::PathBuf;
-
-const BATCH: usize = 64;
-const FIRST_SAMPLE: usize = 56;
-
-/// What makes a graph ready for autodiff, and nothing more.
-const EXPAND: &[&str] = &["expand_before_autodiff"];
-
-/// All passes that run before autodiff, in the driver's order.
-const BEFORE_AUTODIFF: &[&str] = &[
-    "simplify",
-    "expand_before_autodiff",
-    "canonicalise",
-    "fold_constants",
-    "simplify",
-    "eliminate_common_subexpressions",
-    "eliminate_dead_code",
-];
-
-/// All passes that run after it.
-const AFTER_AUTODIFF: &[&str] = &[
-    "fold_batch_norm",
-    "expand_after_autodiff",
-    "canonicalise",
-    "fold_constants",
-    "simplify",
-    "eliminate_common_subexpressions",
-    "eliminate_dead_code",
-];
-
-type Tensors = BTreeMap<String, Tensor<f64>>;
+use reference::{BATCH, Fixture, Samples, Tensors, lenet5, samples_of};
 
 #[test]
-fn optimised_graph_follows_the_reference() {
+fn compiled_graph_follows_the_reference() {
     let fixture = Fixture::read();
-    let mut passes = PassManager { verify: true, ..PassManager::default() };
-    let graph = training_graph(BEFORE_AUTODIFF, AFTER_AUTODIFF, &mut passes);
-    let parameters = follow(&fixture, &graph, 20);
+    let options = CompileOptions { gradients: true, verify: true, ..CompileOptions::train(BATCH) };
+    let graph = lower(&lenet5(), &options).unwrap().fused;
+    let (parameters, first) = follow(&fixture, &graph, 20);
     check_weights(&fixture, &parameters, "after20", 1e-6);
     check_inference(&fixture, &parameters);
     // What is mathematically zero is found to be: no noise, in any precision.
     for parameter in ["conv1.bias", "conv2.bias", "bn2.beta"] {
-        let gradient = graph.output(&format!("grad.{parameter}")).expect("a gradient output");
-        assert!(matches!(graph.op(gradient), Op::Constant(constant) if constant.value == 0.0), "{parameter}");
+        let gradient = first.output(&format!("grad.{parameter}")).expect("a gradient output");
+        assert!(gradient.data.iter().all(|&x| x == 0.0), "{parameter}: {:?}", gradient.data);
     }
 }
 
 #[test]
 fn plain_graph_follows_the_reference() {
     let fixture = Fixture::read();
-    let graph = training_graph(EXPAND, &[], &mut PassManager::default());
-    let parameters = follow(&fixture, &graph, 1);
+    let (parameters, _) = follow(&fixture, &plain_training_graph(), 1);
     check_weights(&fixture, &parameters, "after1", 1e-9);
 }
 
-/// The joint graph of a step at batch 64.
-fn training_graph(before: &[&str], after: &[&str], passes: &mut PassManager) -> Graph {
+/// The joint graph of a step, with the one pass that autodiff cannot do without.
+fn plain_training_graph() -> Graph {
     let mut graph = lenet5();
     graph.batch = Some(BATCH);
     graph.mode = Some(Mode::Train);
-    passes.run(before, &mut graph).unwrap();
+    let mut passes = PassManager::default();
+    passes.run(&["expand_before_autodiff"], &mut graph).unwrap();
     let options = AutodiffOptions { gradient_outputs: true, update: true };
     let autodiff = |graph: &mut Graph| {
         differentiate(graph, &options).unwrap();
         Report::unchanged()
     };
     passes.step("autodiff", &mut graph, autodiff).unwrap();
-    passes.run(after, &mut graph).unwrap();
     graph.compacted()
 }
 
-/// Trains for `n_steps` and compares losses, and gradients of the first step; gives the weights.
-fn follow(fixture: &Fixture, graph: &Graph, n_steps: usize) -> Tensors {
-    let (images, labels) = (idx("train-images-idx3-ubyte.gz"), idx("train-labels-idx1-ubyte.gz"));
+/// Trains for `n_steps` and compares losses, and gradients of the first step; gives the weights after the last step and
+/// the outputs of the first.
+fn follow(fixture: &Fixture, graph: &Graph, n_steps: usize) -> (Tensors, Evaluation<f64>) {
+    let data = Samples::read("train");
     let mut parameters = initial_parameters(fixture, graph);
+    let mut first = None;
     for step in 0..n_steps {
-        let samples = FIRST_SAMPLE + BATCH * step..FIRST_SAMPLE + BATCH * (step + 1);
         let mut bindings = parameters.clone();
-        bindings.insert("image".to_string(), image_batch(&images, samples.clone()));
-        bindings.insert("label".to_string(), label_batch(&labels, samples));
+        bindings.insert("image".to_string(), data.images(samples_of(step)));
+        bindings.insert("label".to_string(), data.labels(samples_of(step)));
         bindings.insert("learning_rate".to_string(), Tensor::scalar(0.001));
         round_corrections_as_keras(&mut bindings, step);
         let result = run_keeping(graph, &bindings, Keep::Roots).unwrap();
@@ -97,12 +67,13 @@ fn follow(fixture: &Fixture, graph: &Graph, n_steps: usize) -> Tensors {
         if step == 0 {
             check_first_step(fixture, graph, &result);
         }
-        parameters.extend(result.updates);
+        parameters.extend(result.updates.clone());
         if step == 0 {
             check_weights(fixture, &parameters, "after1", 1e-9);
+            first = Some(result);
         }
     }
-    parameters
+    (parameters, first.expect("at least one step"))
 }
 
 /// Keras rounds the decay rates to `f32` in Adam's bias corrections, and only there, even when everything
@@ -151,19 +122,16 @@ fn check_weights(fixture: &Fixture, parameters: &Tensors, prefix: &str, relative
 
 /// Inference with moving statistics on the first 256 test images, batch normalisations folded.
 fn check_inference(fixture: &Fixture, parameters: &Tensors) {
-    let mut graph = lenet5();
-    graph.batch = Some(256);
-    graph.mode = Some(Mode::Infer);
-    let mut passes = PassManager { verify: true, ..PassManager::default() };
-    passes.run(BEFORE_AUTODIFF, &mut graph).unwrap();
-    passes.run(AFTER_AUTODIFF, &mut graph).unwrap();
-    let folded = passes.records.iter().find(|record| record.name == "fold_batch_norm").unwrap();
+    let options = CompileOptions { verify: true, ..CompileOptions::infer(256) };
+    let lowered = lower(&lenet5(), &options).unwrap();
+    let folded = lowered.records.iter().find(|record| record.name == "fold_batch_norm").unwrap();
     assert_eq!(folded.report.count(), 2, "bn1 and bn3 follow a convolution: {}", folded.report);
 
+    let data = Samples::read("t10k");
     let mut bindings = parameters.clone();
-    bindings.insert("image".to_string(), image_batch(&idx("t10k-images-idx3-ubyte.gz"), 0..256));
-    bindings.insert("label".to_string(), label_batch(&idx("t10k-labels-idx1-ubyte.gz"), 0..256));
-    let result = run_keeping(&graph, &bindings, Keep::Roots).unwrap();
+    bindings.insert("image".to_string(), data.images(0..256));
+    bindings.insert("label".to_string(), data.labels(0..256));
+    let result = run_keeping(&lowered.fused, &bindings, Keep::Roots).unwrap();
     fixture.check(result.output("probabilities").unwrap(), "eval.probabilities", 1e-6, 0.0);
 }
 
@@ -185,99 +153,4 @@ fn initial_parameters(fixture: &Fixture, graph: &Graph) -> Tensors {
         }
     }
     parameters
-}
-
-/// The reference run.
-struct Fixture {
-    losses: Vec<f64>,
-    tensors: Tensors,
-}
-
-impl Fixture {
-    fn read() -> Fixture {
-        let json = std::fs::read_to_string(root("tests/fixtures/lenet5_reference.json")).unwrap();
-        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
-        let losses = json["loss"].as_array().unwrap().iter().map(|loss| loss.as_f64().unwrap()).collect();
-        let bytes = std::fs::read(root("tests/fixtures/lenet5_reference.safetensors")).unwrap();
-        let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
-        let tensors = file.tensors().into_iter().map(|(name, view)| (name, tensor(&view))).collect();
-        Fixture { losses, tensors }
-    }
-
-    /// Compares with the tensor `name`, relative to its largest entry.
-    fn check(&self, found: &Tensor<f64>, name: &str, relative: f64, absolute: f64) {
-        let expected = &self.tensors[name];
-        assert_eq!(found.shape, expected.shape, "{name}");
-        let largest = expected.data.iter().fold(0.0f64, |largest, x| largest.max(x.abs()));
-        let error = found.data.iter().zip(&expected.data).map(|(x, y)| (x - y).abs()).fold(0.0, f64::max);
-        let is_number = found.data.iter().all(|x| x.is_finite());
-        let allowed = relative * largest + absolute;
-        assert!(is_number && error <= allowed, "{name}: off by {error:e}, allowed {allowed:e}, largest {largest:e}");
-    }
-}
-
-fn tensor(view: &safetensors::tensor::TensorView<'_>) -> Tensor<f64> {
-    let bytes = view.data();
-    let data = match view.dtype() {
-        safetensors::Dtype::F32 => {
-            bytes.chunks_exact(4).map(|x| f64::from(f32::from_le_bytes(x.try_into().unwrap()))).collect()
-        }
-        safetensors::Dtype::F64 => bytes.chunks_exact(8).map(|x| f64::from_le_bytes(x.try_into().unwrap())).collect(),
-        dtype => panic!("unexpected type {dtype:?}"),
-    };
-    Tensor::new(view.shape().to_vec(), data)
-}
-
-fn image_batch(images: &[u8], samples: std::ops::Range<usize>) -> Tensor<f64> {
-    let pixels = &images[16 + samples.start * 784..16 + samples.end * 784];
-    Tensor::new(vec![samples.len(), 28, 28, 1], pixels.iter().map(|&pixel| f64::from(pixel) / 255.0).collect())
-}
-
-fn label_batch(labels: &[u8], samples: std::ops::Range<usize>) -> Tensor<f64> {
-    let labels = &labels[8 + samples.start..8 + samples.end];
-    Tensor::new(vec![labels.len()], labels.iter().map(|&label| f64::from(label)).collect())
-}
-
-/// An IDX file of MNIST, unpacked, header included.
-fn idx(name: &str) -> Vec<u8> {
-    let file = std::fs::File::open(root(&format!("data/mnist/{name}"))).unwrap();
-    let mut bytes = Vec::new();
-    flate2::read::GzDecoder::new(file).read_to_end(&mut bytes).unwrap();
-    bytes
-}
-
-fn root(path: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)
-}
-
-/// The net of `examples/lenet5.graph.json`.
-fn lenet5() -> Graph {
-    build_lenet5().unwrap_or_else(|error| panic!("{error:?}"))
-}
-
-fn build_lenet5() -> Result<Graph, BuildError> {
-    let mut net = GraphBuilder::new("lenet5");
-    let pool = || Pool { pool: [2, 2], strides: [2, 2], padding: Padding::Valid };
-    let image = net.input("image", DType::F32, Shape::batched(&[28, 28, 1]))?;
-    let label = net.input("label", DType::I32, Shape::batched(&[]))?;
-    let mut x = image;
-    for (block, filters) in [(1, 6), (2, 16)] {
-        x = net.conv2d(&format!("conv{block}"), x, &Convolution::new(filters, [5, 5]))?;
-        x = net.batch_norm(&format!("bn{}", 2 * block - 1), x, 0.99, 1e-3)?;
-        x = net.activation(&format!("relu{block}"), x, Activation::Relu)?;
-        x = net.avg_pool2d(&format!("pool{block}"), x, &pool())?;
-        x = net.batch_norm(&format!("bn{}", 2 * block), x, 0.99, 1e-3)?;
-    }
-    x = net.flatten("flatten", x)?;
-    for (layer, units) in [(1, 120), (2, 84)] {
-        let name = format!("dense{layer}");
-        x = net.dense(&name, x, &Dense { activation: Some(Activation::Relu), ..Dense::new(units) })?;
-        x = net.batch_norm(&format!("bn{}", layer + 4), x, 0.99, 1e-3)?;
-    }
-    x = net.dense("dense3", x, &Dense::new(10))?;
-    let probabilities = net.activation("probabilities", x, Activation::Softmax)?;
-    net.loss(Loss::CategoricalCrossentropy, probabilities, label)?;
-    net.accuracy(probabilities, label)?;
-    net.optimizer(Optimizer::adam(0.001));
-    Ok(net.finish())
 }
