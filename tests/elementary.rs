@@ -48,7 +48,8 @@ fn exp_is_accurate() {
 #[test]
 fn log_is_accurate() {
     // Relative error loses its meaning near 1, where the logarithm is 0.
-    let away_from_one: Vec<f32> = between(-80.0, 80.0, 20_001).into_iter().filter(|x| x.abs() > 0.01).map(f32::exp).collect();
+    let away_from_one: Vec<f32> =
+        between(-80.0, 80.0, 20_001).into_iter().filter(|x| x.abs() > 0.01).map(f32::exp).collect();
     assert!(worst(Log {}, &away_from_one, f64::ln) < 2e-7);
     let near_one = between(0.99, 1.01, 1001);
     for (x, y) in near_one.iter().zip(run(Log {}, &near_one)) {

@@ -61,7 +61,8 @@ fn fused_text(lowered: &Lowered) -> String {
     let mut text = format!("; {} kernels a step, {n_groups} groups\n", plan.kernels.len());
     for (number, kernel) in plan.kernels.iter().enumerate() {
         _ = writeln!(text, "; kernel k{number}");
-        let phases = [("head", &kernel.head), ("chunk", &kernel.chunk), ("batch", &kernel.batch), ("tail", &kernel.tail)];
+        let phases =
+            [("head", &kernel.head), ("chunk", &kernel.chunk), ("batch", &kernel.batch), ("tail", &kernel.tail)];
         for (phase, groups) in phases {
             for group in groups {
                 _ = writeln!(text, ";   {phase}: {}", group_text(graph, group));

@@ -91,7 +91,8 @@ pub fn lower(graph: &Graph, options: &CompileOptions) -> Result<Lowered, DriverE
 fn lower_for(graph: &Graph, options: &CompileOptions, target: &Target) -> Result<Lowered, DriverError> {
     let mut times = Vec::new();
     let mut graph = specialise(graph, options)?;
-    let mut passes = PassManager { verify: options.verify, print_after: options.print_after.clone(), ..Default::default() };
+    let mut passes =
+        PassManager { verify: options.verify, print_after: options.print_after.clone(), ..Default::default() };
     passes.run(BEFORE_AUTODIFF, &mut graph)?;
     if options.mode == Mode::Train {
         let autodiff = AutodiffOptions { gradient_outputs: options.gradients, update: options.update };
@@ -114,7 +115,8 @@ fn lower_for(graph: &Graph, options: &CompileOptions, target: &Target) -> Result
     let registers = RegisterFile { n_registers: target.vector_registers, lanes: target.register_lanes };
     let program = timed(&mut times, "schedule", || schedule(&fused, &plan, registers));
     if options.verify || cfg!(debug_assertions) {
-        let findings: Vec<String> = graphc_ir::loops::verify::verify(&program).iter().map(ToString::to_string).collect();
+        let findings: Vec<String> =
+            graphc_ir::loops::verify::verify(&program).iter().map(ToString::to_string).collect();
         if !findings.is_empty() {
             return Err(DriverError::BrokenProgram(findings));
         }

@@ -148,9 +148,10 @@ impl Session {
     /// # Errors
     /// If there was no such step or there is no such output.
     pub fn output(&self, mode: Mode, batch: usize, name: &str) -> Result<Tensor<f32>, DriverError> {
-        let entry = self.entries.get(&key(mode, batch)).ok_or_else(|| {
-            DriverError::Options(format!("no {} step of batch size {batch} has run", mode.name()))
-        })?;
+        let entry = self
+            .entries
+            .get(&key(mode, batch))
+            .ok_or_else(|| DriverError::Options(format!("no {} step of batch size {batch} has run", mode.name())))?;
         Ok(entry.executable.get(BufferKind::Output, name)?)
     }
 
@@ -181,9 +182,8 @@ impl Session {
     /// If an executable cannot be read.
     pub fn optimizer_state(&mut self) -> Result<Vec<(String, Tensor<f32>)>, DriverError> {
         self.pull()?;
-        let is_weight = |name: &str| {
-            self.graph.find(name).is_some_and(|id| matches!(self.graph.op(id), Op::Parameter(_)))
-        };
+        let is_weight =
+            |name: &str| self.graph.find(name).is_some_and(|id| matches!(self.graph.op(id), Op::Parameter(_)));
         Ok(self.state.iter().filter(|(name, _)| !is_weight(name)).map(|(n, t)| (n.clone(), t.clone())).collect())
     }
 
@@ -226,8 +226,7 @@ impl Session {
             {
                 executable.set(BufferKind::Input, "learning_rate", &[optimizer.learning_rate() as f32])?;
             }
-            let times =
-                CompileTimes { total: compiled.time, stages: compiled.lowered.times, target: compiled.target };
+            let times = CompileTimes { total: compiled.time, stages: compiled.lowered.times, target: compiled.target };
             self.entries.insert(key, Entry { executable, times, version: 0 });
         }
         Ok(self.entries.get_mut(&key).expect("inserted above"))

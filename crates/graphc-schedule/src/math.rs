@@ -31,8 +31,7 @@ pub(crate) fn exp(b: &mut Builder, x: ValueId) -> ValueId {
     let (ln2_high, ln2_low) = (b.f32(-0.693_359_4), b.f32(2.121_944_4e-4));
     let r = b.fma(n, ln2_high, clamped);
     let r = b.fma(n, ln2_low, r);
-    let p =
-        polynomial(b, r, &[1.987_569_1e-4, 1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5]);
+    let p = polynomial(b, r, &[1.987_569_1e-4, 1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5]);
     let r2 = b.mul(r, r);
     let p = b.fma(p, r2, r);
     let one = b.f32(1.0);

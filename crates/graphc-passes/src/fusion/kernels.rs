@@ -7,8 +7,8 @@
 use super::group::{Chains, Phase, PhaseKind};
 use super::levels::{Levels, reduces_batch};
 use graphc_ir::form::{Form, Forms};
-use graphc_ir::graph::plan::{FusionPlan, KernelPlan, Root};
 use graphc_ir::graph::Graph;
+use graphc_ir::graph::plan::{FusionPlan, KernelPlan, Root};
 use std::collections::BTreeSet;
 
 /// Fills `plan.kernels`.
