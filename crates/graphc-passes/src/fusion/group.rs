@@ -22,17 +22,20 @@ pub(super) type Chains = BTreeMap<NodeId, NodeId>;
 /// stored instead, and so on along the chain.
 pub(super) fn absorb_epilogues(graph: &Graph, forms: &Forms, levels: &Levels, plan: &mut FusionPlan) -> Chains {
     let mut chains = Chains::new();
+    let mut taken = BTreeSet::new();
     for start in graph.topo_order() {
         let per_sample = graph.ty(start).shape.batch_axis().is_some();
         if forms[&start].as_contraction().is_none() || !per_sample {
             continue;
         }
         let mut end = start;
-        while let Some(user) = epilogue_step(graph, forms, levels, plan, end) {
+        while let Some(user) = epilogue_step(graph, forms, levels, &taken, plan, end) {
+            // Whatever its cost was a reason for: within the chain a value stays in a register.
+            plan.stored.remove(&end);
+            taken.insert(user);
             end = user;
         }
         if end != start {
-            plan.stored.remove(&start);
             plan.stored.insert(end);
             let text = format!("fused into the contraction {start} as its epilogue");
             plan.decisions.push(Decision { node: end, text });
@@ -43,7 +46,14 @@ pub(super) fn absorb_epilogues(graph: &Graph, forms: &Forms, levels: &Levels, pl
 }
 
 /// The node that can follow `end` in an epilogue.
-fn epilogue_step(graph: &Graph, forms: &Forms, levels: &Levels, plan: &mut FusionPlan, end: NodeId) -> Option<NodeId> {
+fn epilogue_step(
+    graph: &Graph,
+    forms: &Forms,
+    levels: &Levels,
+    taken: &BTreeSet<NodeId>,
+    plan: &mut FusionPlan,
+    end: NodeId,
+) -> Option<NodeId> {
     let users = graph.users(end);
     let [user] = users.as_slice() else {
         let text = format!("epilogue ends here: {} readers", users.len());
@@ -56,6 +66,9 @@ fn epilogue_step(graph: &Graph, forms: &Forms, levels: &Levels, plan: &mut Fusio
     };
     if graph.is_root(end) {
         return refuse("the value is visible outside the step");
+    }
+    if taken.contains(user) {
+        return refuse("it belongs to the epilogue of another contraction");
     }
     if !forms[user].is_map() || graph.sizes(*user) != graph.sizes(end) {
         return refuse("it is not elementwise");
