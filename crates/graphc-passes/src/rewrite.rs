@@ -38,12 +38,11 @@ pub(crate) fn apply_rules(graph: &mut Graph, rules: &[Rule]) -> Report {
 fn apply_first(graph: &mut Graph, id: NodeId, rules: &[Rule], report: &mut Report) {
     // Local rules do not depend on the mode; before it is set, any will do.
     let mode = graph.mode.unwrap_or(Mode::Infer);
-    for rule in rules {
-        let what = label(graph, id);
-        let Some(new) = (rule.apply)(&mut OpCx::new(graph, id, mode, None)) else { continue };
-        report.change(format!("{}: {what} is now {}", rule.name, label(graph, new)));
+    let mut cx = OpCx::new(graph, id, mode, None);
+    let fired = rules.iter().find_map(|rule| Some((rule.name, (rule.apply)(&mut cx)?)));
+    if let Some((rule, new)) = fired {
+        report.change(format!("{rule}: {} is now {}", label(graph, id), label(graph, new)));
         replace(graph, id, new);
-        return;
     }
 }
 
