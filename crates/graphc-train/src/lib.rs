@@ -4,8 +4,8 @@
 //! and the files of a run. It must not know the command line and prints nothing: a [`train::Observer`] is told what
 //! happens. It must not know the graph file either; callers hand over shapes and names.
 //!
-//! Reading order: [`error`], [`idx`], [`dataset`], [`batches`], [`network`], [`train`], [`evaluate`](mod@evaluate), [`predict`],
-//! [`history`], [`plots`], [`weights`], [`run_folder`].
+//! Reading order: [`error`], [`idx`], [`dataset`], [`batches`], [`network`], [`train`], [`evaluate`](mod@evaluate),
+//! [`predict`], [`history`], [`plots`], [`weights`], [`run_folder`].
 #![forbid(unsafe_code)]
 
 pub mod batches;
