@@ -98,8 +98,11 @@ fn lower_for(graph: &Graph, options: &CompileOptions, target: &Target) -> Result
         let autodiff = AutodiffOptions { gradient_outputs: options.gradients, update: options.update };
         let mut result = Ok(());
         passes.step("autodiff", &mut graph, |graph| {
+            let before = graph.len();
             result = differentiate(graph, &autodiff);
-            Report::default()
+            let mut report = Report::default();
+            report.change(format!("{} nodes of gradients and updates", graph.len().saturating_sub(before)));
+            report
         })?;
         result?;
     }
