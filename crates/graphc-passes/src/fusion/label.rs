@@ -60,11 +60,13 @@ fn name(graph: &Graph, group: &Group, inlined: &BTreeSet<NodeId>) -> String {
     let mut parts: Vec<String> = Vec::new();
     for (node, is_value) in nodes {
         let origin = &graph.node(node).origin;
+        // A graph written as text may have nodes of no layer.
+        let layer = if origin.layer.is_empty() { graph.op(node).name() } else { &*origin.layer };
         let part = match (origin.role, is_value) {
-            (Role::Forward, true) => origin.layer.to_string(),
-            (Role::Forward, false) => format!("statistics of {}", origin.layer),
+            (Role::Forward, true) => layer.to_string(),
+            (Role::Forward, false) => format!("statistics of {layer}"),
             (Role::Loss, _) => "loss".to_string(),
-            (role, _) => format!("{} of {}", role.name(), origin.layer),
+            (role, _) => format!("{} of {layer}", role.name()),
         };
         if !parts.contains(&part) {
             parts.push(part);
