@@ -1,11 +1,13 @@
 //! Every engine on random graphs: the graph interpreter in f64 is the meaning, the loop interpreter the exact
 //! bits, machine code must equal the loop interpreter bit for bit.
 
+#[path = "common/engines.rs"]
+mod engines;
+
+use engines::{compare_with_meaning, run_both};
 use graphc_driver::{CompileOptions, DriverError, compile};
 use graphc_interp::graph::{Evaluation, Keep, run_keeping};
-use graphc_interp::loops::{LoopInterp, Memory};
 use graphc_ir::graph::{Graph, Mode};
-use graphc_ir::loops::BufferKind;
 use graphc_ir::{Op, Tensor};
 use graphc_testing::{bindings, layer_graphs};
 use proptest::prelude::*;
@@ -14,66 +16,21 @@ use std::collections::BTreeMap;
 
 /// Compiles `graph`, runs it in every engine, and compares.
 fn check(graph: &Graph, options: &CompileOptions, seed: u64) -> Result<(), TestCaseError> {
-    let fail = |error: &dyn std::fmt::Display| TestCaseError::fail(error.to_string());
     let compiled = match compile(graph, options) {
         Ok(compiled) => compiled,
         Err(DriverError::Options(message)) => return Err(TestCaseError::reject(message)),
-        Err(error) => return Err(fail(&error)),
+        Err(error) => return Err(TestCaseError::fail(error.to_string())),
     };
-    let (lowered, mut executable) = (compiled.lowered, compiled.executable);
-    let program = &lowered.program;
-    let tensors = bindings(&lowered.backward, seed);
-    let mut memory = Memory::new(program);
-    for buffer in &program.buffers {
-        if matches!(buffer.kind, BufferKind::Input | BufferKind::State) {
-            memory.set(program, buffer.kind, &buffer.name, &tensors[&buffer.name]).map_err(|e| fail(&e))?;
-        }
-    }
-    executable.arena_mut().copy_from_slice(memory.arena());
-    let interp = LoopInterp::new(program).map_err(|e| fail(&e))?;
-    memory.run(&interp).map_err(|e| fail(&e))?;
-    executable.step().map_err(|e| fail(&e))?;
-    if let Some(word) = (0..program.arena_words).find(|&word| executable.arena()[word] != memory.arena()[word]) {
-        let holder = program.buffers.iter().find(|b| (b.offset..b.offset + b.len).contains(&word));
-        let name = holder.map_or("no buffer", |buffer| buffer.name.as_str());
-        let [jit, loops] = [executable.arena()[word], memory.arena()[word]].map(f32::from_bits);
-        let text = program.to_string();
-        return Err(TestCaseError::fail(format!(
-            "word {word} ({name}): machine code {jit:e}, loops {loops:e}\n{text}"
-        )));
-    }
+    let tensors = bindings(&compiled.lowered.backward, seed);
+    let (lowered, memory) = run_both(compiled, &tensors).map_err(TestCaseError::fail)?;
     // A jump makes a small difference a large one: between engines of one precision there is none.
-    let compares = options.mode == Mode::Infer || !has_jumps(&lowered.backward);
-    if compares { compare_with_meaning(&lowered.backward, program, &memory, &tensors) } else { Ok(()) }
-}
-
-/// Outputs and updated parameters against the f64 graph interpreter.
-fn compare_with_meaning(
-    graph: &Graph,
-    program: &graphc_ir::loops::Program,
-    memory: &Memory,
-    tensors: &BTreeMap<String, Tensor<f32>>,
-) -> Result<(), TestCaseError> {
-    let fail = |error: &dyn std::fmt::Display| TestCaseError::fail(error.to_string());
+    if options.mode == Mode::Train && has_jumps(&lowered.backward) {
+        return Ok(());
+    }
     let exact: BTreeMap<String, Tensor<f64>> = tensors.iter().map(|(name, t)| (name.clone(), t.cast())).collect();
-    let meaning: Evaluation<f64> = run_keeping(graph, &exact, Keep::Roots).map_err(|e| fail(&e))?;
-    let outputs = meaning.outputs.iter().map(|(name, tensor)| (BufferKind::Output, name, tensor));
-    let updates = meaning.updates.iter().map(|(name, tensor)| (BufferKind::State, name, tensor));
-    for (kind, name, expected) in outputs.chain(updates) {
-        let found = memory.get(program, kind, name).map_err(|e| fail(&e))?;
-        compare(name, &found, expected)?;
-    }
-    Ok(())
-}
-
-fn compare(name: &str, found: &Tensor<f32>, expected: &Tensor<f64>) -> Result<(), TestCaseError> {
-    prop_assert_eq!(&found.shape, &expected.shape);
-    let largest = expected.data.iter().fold(1.0_f64, |largest, x| largest.max(x.abs()));
-    for (i, (&found, &expected)) in found.data.iter().zip(&expected.data).enumerate() {
-        let error = (f64::from(found) - expected).abs();
-        prop_assert!(error <= 1e-3 * largest, "{name}[{i}]: {found:e}, expected {expected:e} (largest {largest:e})");
-    }
-    Ok(())
+    let meaning: Evaluation<f64> =
+        run_keeping(&lowered.backward, &exact, Keep::Roots).map_err(|error| TestCaseError::fail(error.to_string()))?;
+    compare_with_meaning(&lowered.program, &memory, &meaning, |_| 1e-3).map_err(TestCaseError::fail)
 }
 
 /// Whether f32 rounding can change a value by more than a little: a comparison decides it.

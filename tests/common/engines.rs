@@ -1,0 +1,73 @@
+//! What the tests of engines share: machine code and the loop interpreter side by side, and a comparison with the
+//! graph interpreter's numbers.
+
+use graphc_driver::{Compiled, Lowered};
+use graphc_interp::graph::Evaluation;
+use graphc_interp::loops::{LoopInterp, Memory};
+use graphc_ir::Tensor;
+use graphc_ir::loops::{BufferKind, Program};
+use std::collections::BTreeMap;
+use std::fmt::Display;
+
+/// Runs one step in machine code and in the loop interpreter. The memory afterwards, if it is the same in every bit.
+pub(crate) fn run_both(
+    compiled: Compiled,
+    tensors: &BTreeMap<String, Tensor<f32>>,
+) -> Result<(Lowered, Memory), String> {
+    let (lowered, mut executable) = (compiled.lowered, compiled.executable);
+    let program = &lowered.program;
+    let mut memory = Memory::new(program);
+    for buffer in &program.buffers {
+        if matches!(buffer.kind, BufferKind::Input | BufferKind::State) {
+            memory.set(program, buffer.kind, &buffer.name, &tensors[&buffer.name]).map_err(text)?;
+        }
+    }
+    executable.arena_mut().copy_from_slice(memory.arena());
+    let interp = LoopInterp::new(program).map_err(text)?;
+    memory.run(&interp).map_err(text)?;
+    executable.step().map_err(text)?;
+    if let Some(word) = (0..program.arena_words).find(|&word| executable.arena()[word] != memory.arena()[word]) {
+        let holder = program.buffers.iter().find(|b| (b.offset..b.offset + b.len).contains(&word));
+        let name = holder.map_or("no buffer", |buffer| buffer.name.as_str());
+        let [jit, loops] = [executable.arena()[word], memory.arena()[word]].map(f32::from_bits);
+        return Err(format!("word {word} ({name}): machine code {jit:e}, loops {loops:e}\n{program}"));
+    }
+    Ok((lowered, memory))
+}
+
+/// Outputs and updated parameters in `memory` against their meaning; `tolerance` is that of an output or parameter,
+/// relative to its largest element and to 1.
+pub(crate) fn compare_with_meaning(
+    program: &Program,
+    memory: &Memory,
+    meaning: &Evaluation<f64>,
+    tolerance: impl Fn(&str) -> f64,
+) -> Result<(), String> {
+    let outputs = meaning.outputs.iter().map(|(name, tensor)| (BufferKind::Output, name, tensor));
+    let updates = meaning.updates.iter().map(|(name, tensor)| (BufferKind::State, name, tensor));
+    for (kind, name, expected) in outputs.chain(updates) {
+        let found = memory.get(program, kind, name).map_err(text)?;
+        compare(name, &found, expected, tolerance(name))?;
+    }
+    Ok(())
+}
+
+/// `found` against `expected`. A tolerance of 0 wants the f32 nearest to every element.
+pub(crate) fn compare(name: &str, found: &Tensor<f32>, expected: &Tensor<f64>, tolerance: f64) -> Result<(), String> {
+    if found.shape != expected.shape {
+        return Err(format!("{name}: shape {:?}, expected {:?}", found.shape, expected.shape));
+    }
+    let largest = expected.data.iter().fold(1.0_f64, |largest, x| largest.max(x.abs()));
+    for (i, (&found, &expected)) in found.data.iter().zip(&expected.data).enumerate() {
+        let error = (f64::from(found) - expected).abs();
+        let is_right = if tolerance == 0.0 { found == expected as f32 } else { error <= tolerance * largest };
+        if !is_right {
+            return Err(format!("{name}[{i}]: {found:e}, expected {expected:e} (largest {largest:e})"));
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn text(error: impl Display) -> String {
+    error.to_string()
+}
