@@ -13,7 +13,7 @@ pub(crate) fn run() -> Result<(), Failure> {
     timed("format", || cargo(&["fmt", "--all", "--check"]).run())?;
     timed("lints", || cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]).run())?;
     timed("docs", || cargo(&["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-Dwarnings").run())?;
-    timed("tests", || cargo(&["test", "--workspace"]).run())?;
+    timed("tests", || cargo(&["test", "--workspace", "--no-fail-fast"]).run())?;
     timed("training", train)?;
     println!("xtask: everything holds");
     Ok(())

@@ -285,6 +285,7 @@ fn expansions_keep_the_value() {
         "log_softmax",
         "mean_squared_error",
         "normalize",
+        "reduce_variance",
         "softmax",
         "softmax_crossentropy",
     ];
