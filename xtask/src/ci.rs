@@ -32,7 +32,7 @@ fn train() -> Result<(), Failure> {
     let folder = tempfile::tempdir().map_err(|error| Failure(format!("temporary folder: {error}")))?;
     let out = folder.path().to_string_lossy();
     let command = ["run", "--release", "-p", "graphc", "--", "train", "examples/lenet5.graph.json"];
-    let options = ["--epochs", "3", "--limit", "12000", "--json", "--out", &out];
+    let options = ["--epochs", "1", "--json", "--out", &out];
     let report = cargo(&[&command[..], &options].concat()).stdout()?;
     print!("{report}");
     let last = report.lines().last().unwrap_or_default();
