@@ -4,7 +4,8 @@
 #[path = "common/engines.rs"]
 mod engines;
 
-use engines::{compare, compare_with_meaning, run_both, text};
+use engines::{compare, compare_isas, compare_with_meaning, run_both, text};
+use graphc_codegen::Isa;
 use graphc_driver::{CompileOptions, Lowered, compile};
 use graphc_interp::gradcheck::{GradcheckOptions, check_gradients};
 use graphc_interp::graph::{Evaluation, Keep, run_keeping};
@@ -49,6 +50,7 @@ fn check(graph: &Graph, options: &CompileOptions) -> Result<(), String> {
     let compiled = compile(graph, options).map_err(text)?;
     let tensors = bindings(&compiled.lowered.backward, SEED);
     let (lowered, memory) = run_both(compiled, &tensors)?;
+    compare_isas(graph, options, &[Isa::Portable, Isa::Fma], &tensors, &memory)?;
     let of_output: BTreeMap<&str, f64> = lowered
         .backward
         .outputs

@@ -4,7 +4,8 @@
 #[path = "common/engines.rs"]
 mod engines;
 
-use engines::{compare_with_meaning, run_both};
+use engines::{compare_isas, compare_with_meaning, run_both};
+use graphc_codegen::Isa;
 use graphc_driver::{CompileOptions, DriverError, compile};
 use graphc_interp::graph::{Evaluation, Keep, run_keeping};
 use graphc_ir::graph::{Graph, Mode};
@@ -23,6 +24,10 @@ fn check(graph: &Graph, options: &CompileOptions, seed: u64) -> Result<(), TestC
     };
     let tensors = bindings(&compiled.lowered.backward, seed);
     let (lowered, memory) = run_both(compiled, &tensors).map_err(TestCaseError::fail)?;
+    // Every case in the portable code too, every fourth in 128-bit tiles.
+    let isas = [Isa::Portable, Isa::Fma];
+    let n_isas = if seed % 4 == 0 { 2 } else { 1 };
+    compare_isas(graph, options, &isas[..n_isas], &tensors, &memory).map_err(TestCaseError::fail)?;
     // A jump makes a small difference a large one: between engines of one precision there is none.
     if options.mode == Mode::Train && has_jumps(&lowered.backward) {
         return Ok(());

@@ -18,7 +18,7 @@ const HEADER: &str = "; test: pass fusion";
 const EXPECT: &str = "; expect";
 
 /// Loops depend on how many registers the machine has; golden text must not.
-const REGISTERS: RegisterFile = RegisterFile { n_registers: 16, lanes: 4 };
+const REGISTERS: RegisterFile = RegisterFile { n_registers: 16, lanes: 4, assembled: false };
 
 #[test]
 fn lenet5_graph() {

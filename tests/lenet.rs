@@ -2,6 +2,7 @@
 
 mod reference;
 
+use graphc_codegen::Isa;
 use graphc_driver::{CompileOptions, Compiled, Session, SessionOptions, compile};
 use graphc_interp::loops::{LoopInterp, Memory};
 use graphc_ir::graph::Mode;
@@ -19,6 +20,7 @@ fn training_steps_equal_the_loop_interpreter() {
         assert_equal_steps(&train(batch), 1);
     }
     assert_equal_steps(&CompileOptions { checked: true, ..train(37) }, 1);
+    assert_equal_steps(&CompileOptions { isa: Isa::Portable, ..train(37) }, 1);
 }
 
 #[test]

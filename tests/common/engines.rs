@@ -1,10 +1,12 @@
 //! What the tests of engines share: machine code and the loop interpreter side by side, and a comparison with the
 //! graph interpreter's numbers.
 
-use graphc_driver::{Compiled, Lowered};
+use graphc_codegen::{CodegenError, Isa};
+use graphc_driver::{CompileOptions, Compiled, DriverError, Lowered, compile};
 use graphc_interp::graph::Evaluation;
 use graphc_interp::loops::{LoopInterp, Memory};
 use graphc_ir::Tensor;
+use graphc_ir::graph::Graph;
 use graphc_ir::loops::{BufferKind, Program};
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -33,6 +35,35 @@ pub(crate) fn run_both(
         return Err(format!("word {word} ({name}): machine code {jit:e}, loops {loops:e}\n{program}"));
     }
     Ok((lowered, memory))
+}
+
+/// Runs one step of code for other instructions and compares the whole memory with `expected`.
+pub(crate) fn compare_isas(
+    graph: &Graph,
+    options: &CompileOptions,
+    isas: &[Isa],
+    tensors: &BTreeMap<String, Tensor<f32>>,
+    expected: &Memory,
+) -> Result<(), String> {
+    for &isa in isas {
+        let compiled = match compile(graph, &CompileOptions { isa, ..options.clone() }) {
+            Err(DriverError::Codegen(CodegenError::Target(_))) => continue,
+            compiled => compiled.map_err(text)?,
+        };
+        let (program, mut executable) = (&compiled.lowered.program, compiled.executable);
+        let mut memory = Memory::new(program);
+        for buffer in &program.buffers {
+            if matches!(buffer.kind, BufferKind::Input | BufferKind::State) {
+                memory.set(program, buffer.kind, &buffer.name, &tensors[&buffer.name]).map_err(text)?;
+            }
+        }
+        executable.arena_mut().copy_from_slice(memory.arena());
+        executable.step().map_err(text)?;
+        if executable.arena() != expected.arena() {
+            return Err(format!("{isa:?} leaves other bits\n{program}"));
+        }
+    }
+    Ok(())
 }
 
 /// Outputs and updated parameters in `memory` against their meaning; `tolerance` is that of an output or parameter,

@@ -1,4 +1,4 @@
-//! Machine code for a loop program, made by Cranelift.
+//! Machine code for a loop program, made by Cranelift and, for tiles, by an assembler.
 //!
 //! Takes a [`graphc_ir::loops::Program`] and a [`Target`]; gives a [`CompiledProgram`], one
 //! function per phase of every kernel. It knows nothing of graphs, and it never reorders
@@ -8,13 +8,14 @@
 //! addresses, constants and splats is done here, while emitting: see `emit/index.rs`.
 //!
 //! Reading order: [`target`], [`emit`] (`mod`, `function`, `index`, `memory`, `expr`, `stmt`,
-//! `tile`), [`jit`].
+//! `tile`, `assembled`), `tile` (the assembler of tiles), [`jit`].
 
 pub mod emit;
 pub mod jit;
 pub mod target;
 
 mod error;
+mod tile;
 
 pub use emit::FunctionText;
 pub use error::CodegenError;

@@ -15,7 +15,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let file = args.next().unwrap_or_else(|| "examples/lenet5.graph.json".to_string());
     let batch: usize = args.next().map_or(Ok(64), |batch| batch.parse())?;
     let experiment = graphc_frontend::load_with(file.as_ref(), graphc_frontend::CheckData::No)?;
-    let compiled = compile(&experiment.graph, &CompileOptions::train(batch))?;
+    let isa = match args.next().as_deref() {
+        Some("portable") => graphc_codegen::Isa::Portable,
+        Some("fma") => graphc_codegen::Isa::Fma,
+        _ => graphc_codegen::Isa::Native,
+    };
+    let compiled = compile(&experiment.graph, &CompileOptions { isa, ..CompileOptions::train(batch) })?;
     let mut executable = compiled.executable;
     let tensors = bindings(&compiled.lowered.backward, 1);
     for buffer in &compiled.lowered.program.buffers {

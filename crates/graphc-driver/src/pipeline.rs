@@ -115,7 +115,11 @@ fn lower_for(graph: &Graph, options: &CompileOptions, target: &Target) -> Result
     let fused = graph.compacted();
     times.extend(passes.records.iter().map(|record| StageTime { name: record.name, time: record.time }));
     let plan = timed(&mut times, "fusion", || fusion::plan(&fused));
-    let registers = RegisterFile { n_registers: target.vector_registers, lanes: target.register_lanes };
+    let registers = RegisterFile {
+        n_registers: target.n_registers(),
+        lanes: target.register_lanes(),
+        assembled: target.assembles_tiles(),
+    };
     let program = timed(&mut times, "schedule", || schedule(&fused, &plan, registers));
     if options.verify || cfg!(debug_assertions) {
         let findings: Vec<String> =

@@ -11,6 +11,9 @@ pub struct RegisterFile {
     pub n_registers: usize,
     /// `f32` lanes of each.
     pub lanes: usize,
+    /// Whether tiles are assembled: with multiply-adds that keep both factors and broadcasts
+    /// from memory. Else every multiply-add copies a register and a splat is two instructions.
+    pub assembled: bool,
 }
 
 /// How a factor is loaded.
@@ -44,9 +47,11 @@ impl RegisterFile {
         graphc_ir::scalar::LANES.div_ceil(self.lanes)
     }
 
-    /// 8-lane accumulators that leave enough registers for the factors: measured, 10 of 16 registers.
+    /// 8-lane accumulators that leave enough registers for the factors: 12 of 16 registers, or
+    /// (measured) 10 if copies need some.
     fn most_cells(self) -> usize {
-        (self.n_registers * 5 / 8 / self.per_value()).max(1)
+        let accumulators = if self.assembled { self.n_registers * 3 / 4 } else { self.n_registers * 5 / 8 };
+        (accumulators / self.per_value()).max(1)
     }
 
     /// The blocks of at most one coordinate of each factor that cost least.
@@ -108,8 +113,7 @@ impl RegisterFile {
                 Width::Word => loads += n,
             }
         }
-        // Every multiply-add copies a register: it overwrites a factor.
-        let issued = 2.0 * fmas + (loads + others) as f64;
+        let issued = if self.assembled { fmas + loads as f64 } else { 2.0 * fmas + (loads + others) as f64 };
         LATENCY.max(fmas / PORTS).max(loads as f64 / PORTS).max(issued / ISSUE)
     }
 }
@@ -118,7 +122,7 @@ impl RegisterFile {
 mod tests {
     use super::*;
 
-    const SSE: RegisterFile = RegisterFile { n_registers: 16, lanes: 4 };
+    const SSE: RegisterFile = RegisterFile { n_registers: 16, lanes: 4, assembled: false };
 
     fn grid(extents: [usize; 2], widths: [Width; 2]) -> [usize; 2] {
         let sides = [0, 1].map(|side| vec![Candidate { axis: side, extent: extents[side] }]);

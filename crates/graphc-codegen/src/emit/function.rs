@@ -3,6 +3,7 @@
 use super::index::Indices;
 use super::mentions::Mentions;
 use super::uniform::Uniformity;
+use crate::tile::TileShape;
 use cranelift_codegen::ir::immediates::Ieee32;
 use cranelift_codegen::ir::types::{F32, F32X4, I8, I32, I32X4, I64};
 use cranelift_codegen::ir::{
@@ -113,9 +114,16 @@ pub(super) struct Callee {
     pub(super) signature: Signature,
 }
 
-/// Gives every nest a function.
-pub(super) trait Nests<'p> {
-    fn callee(&mut self, name: &'p str, body: &'p [Stmt], params: &[Var]) -> Result<Callee, String>;
+/// Functions that the one being emitted may call.
+pub(super) trait Functions<'p> {
+    /// The function of a nest.
+    fn nest(&mut self, name: &'p str, body: &'p [Stmt], params: &[Var]) -> Result<Callee, String>;
+
+    /// Whether there is an assembler of tiles.
+    fn assembles_tiles(&self) -> bool;
+
+    /// The function of a tile; none if the assembler cannot make it.
+    fn tile(&mut self, shape: &TileShape) -> Result<Option<Callee>, String>;
 }
 
 /// How emission ended.
@@ -205,7 +213,7 @@ impl<'p, 's> FunctionEmitter<'p, 's> {
         params: &[Var],
         shared_loop: Option<Var>,
         body: &'p [Stmt],
-        nests: &mut dyn Nests<'p>,
+        functions: &mut dyn Functions<'p>,
     ) -> Outcome {
         self.indices.enter(&mut self.builder);
         self.indices.define(self.arena);
@@ -216,10 +224,10 @@ impl<'p, 's> FunctionEmitter<'p, 's> {
             self.indices.bind(var, linear);
         }
         let emitted = match shared_loop {
-            None => self.block(body, nests),
+            None => self.block(body, functions),
             Some(var) => self.counted_loop(values[0], values[1], 1, true, &mut |this, value| {
                 this.indices.bind(var, value);
-                this.block(body, nests)
+                this.block(body, functions)
             }),
         };
         let zero = self.builder.ins().iconst(I32, 0);

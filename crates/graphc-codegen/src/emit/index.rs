@@ -225,6 +225,11 @@ impl Indices {
         Ok(best)
     }
 
+    /// `high - low`, at the head of the scope where both are known.
+    pub(super) fn difference(&mut self, builder: &mut FunctionBuilder<'_>, high: Value, low: Value) -> Value {
+        self.add_term(builder, Some(high), low, -1)
+    }
+
     /// `base + coefficient * value`, at the head of the scope where both are known.
     fn add_term(
         &mut self,

@@ -113,7 +113,7 @@ impl FunctionEmitter<'_, '_> {
         self.builder.ins().load(ty, flags(), base, offset)
     }
 
-    fn store_at(&mut self, value: Value, base: Value, offset: i32) {
+    pub(super) fn store_at(&mut self, value: Value, base: Value, offset: i32) {
         self.builder.ins().store(flags(), value, base, offset);
     }
 

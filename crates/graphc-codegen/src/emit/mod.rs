@@ -6,6 +6,7 @@
 //! functions stay small: Cranelift's register allocator is superlinear in a function's size.
 //! The result is 0, or in checked mode the code of the access that missed its buffer.
 
+mod assembled;
 mod expr;
 mod function;
 mod index;
@@ -15,12 +16,14 @@ mod stmt;
 mod tile;
 mod uniform;
 
+use crate::tile::{TileShape, Width, assemble, disassemble};
 use crate::{CodegenError, CodegenOptions};
 use cranelift_codegen::Context;
 use cranelift_codegen::ir::{AbiParam, Signature, UserFuncName, types};
+use cranelift_codegen::isa::CallConv;
 use cranelift_frontend::FunctionBuilderContext;
 use cranelift_module::{FuncId, Linkage, Module};
-use function::{Callee, FunctionEmitter, Nests, Outcome};
+use function::{Callee, FunctionEmitter, Functions, Outcome};
 use graphc_ir::index::Var;
 use graphc_ir::loops::{Kernel, LoopKind, Program, Stmt};
 use mentions::Mentions;
@@ -69,18 +72,23 @@ struct Pending<'p> {
 pub(crate) fn emit_program<M: Module>(
     module: &mut M,
     program: &Program,
+    tile_width: Option<Width>,
     options: &CodegenOptions,
 ) -> Result<Emitted, CodegenError> {
-    let mut session = Session { module, program, options, failures: Vec::new(), texts: Vec::new() };
+    let tiles = Tiles { width: tile_width, keep_text: options.keep_text, known: HashMap::new(), texts: Vec::new() };
+    let mut session = Session { module, program, options, tiles, failures: Vec::new(), texts: Vec::new() };
     let kernels = program.kernels.iter().enumerate().map(|(number, kernel)| session.kernel(number, kernel));
     let kernels = kernels.collect::<Result<_, _>>()?;
-    Ok(Emitted { kernels, failures: session.failures, texts: session.texts })
+    let mut texts = session.texts;
+    texts.extend(session.tiles.texts);
+    Ok(Emitted { kernels, failures: session.failures, texts })
 }
 
 struct Session<'p, M: Module> {
     module: &'p mut M,
     program: &'p Program,
     options: &'p CodegenOptions,
+    tiles: Tiles,
     failures: Vec<String>,
     texts: Vec<FunctionText>,
 }
@@ -111,7 +119,7 @@ impl<'p, M: Module> Session<'p, M> {
                 &next.params,
                 next.shared_loop,
                 next.body,
-                &mut Linker { module: &mut *self.module, queue: &mut queue },
+                &mut Linker { module: &mut *self.module, queue: &mut queue, tiles: &mut self.tiles },
             );
             if let Outcome::Invalid(message) = outcome {
                 return Err(CodegenError::Program { kernel: kernel.name.clone(), message });
@@ -213,10 +221,69 @@ struct Queue<'p> {
 struct Linker<'q, 'p, M: Module> {
     module: &'q mut M,
     queue: &'q mut Queue<'p>,
+    tiles: &'q mut Tiles,
 }
 
-impl<'p, M: Module> Nests<'p> for Linker<'_, 'p, M> {
-    fn callee(&mut self, name: &'p str, body: &'p [Stmt], params: &[Var]) -> Result<Callee, String> {
+/// Assembled tiles of a program.
+struct Tiles {
+    width: Option<Width>,
+    keep_text: bool,
+    /// None for a tile that the assembler cannot make.
+    known: HashMap<TileShape, Option<FuncId>>,
+    texts: Vec<FunctionText>,
+}
+
+impl Tiles {
+    /// The function of a tile, made when it is first asked for.
+    fn function<M: Module>(&mut self, module: &mut M, shape: &TileShape) -> Result<Option<FuncId>, String> {
+        let Some(width) = self.width else { return Ok(None) };
+        if let Some(&known) = self.known.get(shape) {
+            return Ok(known);
+        }
+        let function = match assemble(shape, width).map_err(|error| error.to_string())? {
+            None => None,
+            Some(code) => {
+                let name = format!("tile{}", self.known.len());
+                let signature = tile_signature(module, shape);
+                let function = module.declare_function(&name, Linkage::Local, &signature);
+                let function = function.map_err(|error| error.to_string())?;
+                let defined = module.define_function_bytes(function, TILE_ALIGNMENT, &code, &[]);
+                defined.map_err(|error| error.to_string())?;
+                if self.keep_text {
+                    let asm = disassemble(&code);
+                    self.texts.push(FunctionText { name, clif: shape.to_string(), asm });
+                }
+                Some(function)
+            }
+        };
+        self.known.insert(shape.clone(), function);
+        Ok(function)
+    }
+}
+
+/// Bytes; a whole fetch of two cache lines.
+const TILE_ALIGNMENT: u64 = 64;
+
+/// `fn(a, b, out, counts…)`
+fn tile_signature<M: Module>(module: &M, shape: &TileShape) -> Signature {
+    let mut signature = module.make_signature();
+    signature.call_conv = CallConv::SystemV;
+    signature.params.extend((0..3 + shape.n_counts()).map(|_| AbiParam::new(types::I64)));
+    signature
+}
+
+impl<'p, M: Module> Functions<'p> for Linker<'_, 'p, M> {
+    fn assembles_tiles(&self) -> bool {
+        self.tiles.width.is_some()
+    }
+
+    fn tile(&mut self, shape: &TileShape) -> Result<Option<Callee>, String> {
+        let function = self.tiles.function(self.module, shape)?;
+        let signature = tile_signature(self.module, shape);
+        Ok(function.map(|function| Callee { function: function.as_u32(), signature }))
+    }
+
+    fn nest(&mut self, name: &'p str, body: &'p [Stmt], params: &[Var]) -> Result<Callee, String> {
         let key = body.as_ptr();
         let signature = signature(self.module, params.len());
         if let Some(&function) = self.queue.known.get(&key) {

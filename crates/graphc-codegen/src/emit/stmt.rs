@@ -1,6 +1,6 @@
 //! Statements other than tiles, and loops.
 
-use super::function::{Acc, AccVars, Emit, FunctionEmitter, Held, Nests, Operand};
+use super::function::{Acc, AccVars, Emit, FunctionEmitter, Functions, Held, Operand};
 use super::index::{Extreme, Linear};
 use super::mentions::Mentions;
 use cranelift_codegen::ir::condcodes::IntCC;
@@ -12,19 +12,19 @@ const MAX_COPIES: i64 = 8;
 const MAX_COPIED_STMTS: usize = 32;
 
 impl<'p> FunctionEmitter<'p, '_> {
-    pub(super) fn block(&mut self, stmts: &'p [Stmt], nests: &mut dyn Nests<'p>) -> Emit {
-        stmts.iter().try_for_each(|stmt| self.stmt(stmt, nests))
+    pub(super) fn block(&mut self, stmts: &'p [Stmt], functions: &mut dyn Functions<'p>) -> Emit {
+        stmts.iter().try_for_each(|stmt| self.stmt(stmt, functions))
     }
 
-    fn stmt(&mut self, stmt: &'p Stmt, nests: &mut dyn Nests<'p>) -> Emit {
+    fn stmt(&mut self, stmt: &'p Stmt, functions: &mut dyn Functions<'p>) -> Emit {
         match stmt {
-            Stmt::Nest { name, body } => self.nest(name, body, nests),
-            Stmt::For { range, kind, body } => self.for_loop(range, *kind, body, nests),
+            Stmt::Nest { name, body } => self.nest(name, body, functions),
+            Stmt::For { range, kind, body } => self.for_loop(range, *kind, body, functions),
             Stmt::Lanes { var, body } => {
                 if self.lane.replace(*var).is_some() {
                     return Err("a lanes region inside another".to_owned());
                 }
-                self.block(body, nests)?;
+                self.block(body, functions)?;
                 self.lane = None;
                 Ok(())
             }
@@ -42,15 +42,15 @@ impl<'p> FunctionEmitter<'p, '_> {
                 let value = self.operand(*value)?;
                 self.store(to, &value)
             }
-            Stmt::Tile(tile) => self.tile(tile, nests),
+            Stmt::Tile(tile) => self.tile(tile, functions),
         }
     }
 
     /// Calls the nest's function; a nest that needs more than loop variables is emitted in place.
-    fn nest(&mut self, name: &'p str, body: &'p [Stmt], nests: &mut dyn Nests<'p>) -> Emit {
+    fn nest(&mut self, name: &'p str, body: &'p [Stmt], functions: &mut dyn Functions<'p>) -> Emit {
         let mentions = Mentions::of(body);
         if self.lane.is_some() || !mentions.are_all_of(self.mentions) {
-            return self.block(body, nests);
+            return self.block(body, functions);
         }
         let params = mentions.free_vars();
         let mut args = vec![self.arena];
@@ -58,7 +58,7 @@ impl<'p> FunctionEmitter<'p, '_> {
             let value = self.indices.resolve(&mut self.builder, &graphc_ir::index::Affine::var(var))?;
             args.push(self.indices.value(&mut self.builder, &value));
         }
-        let callee = nests.callee(name, body, &params)?;
+        let callee = functions.nest(name, body, &params)?;
         let callee = self.import(callee);
         let call = self.builder.ins().call(callee, &args);
         if let Some(checks) = &self.checks {
@@ -71,7 +71,7 @@ impl<'p> FunctionEmitter<'p, '_> {
         Ok(())
     }
 
-    fn for_loop(&mut self, range: &Range, kind: LoopKind, body: &'p [Stmt], nests: &mut dyn Nests<'p>) -> Emit {
+    fn for_loop(&mut self, range: &Range, kind: LoopKind, body: &'p [Stmt], functions: &mut dyn Functions<'p>) -> Emit {
         let (low, high) = self.range(range)?;
         if let (Some(low), Some(high)) = (low.as_constant(), high.as_constant()) {
             let copies = high.saturating_sub(low).max(0);
@@ -79,7 +79,7 @@ impl<'p> FunctionEmitter<'p, '_> {
             if kind == LoopKind::Unroll || copies <= 1 || small {
                 return (low..high).try_for_each(|value| {
                     self.indices.bind(range.var, Linear::constant(value));
-                    self.block(body, nests)
+                    self.block(body, functions)
                 });
             }
         }
@@ -88,7 +88,7 @@ impl<'p> FunctionEmitter<'p, '_> {
         let high = self.indices.value(&mut self.builder, &high);
         self.counted_loop(low, high, 1, guard, &mut |this, value| {
             this.indices.bind(range.var, value);
-            this.block(body, nests)
+            this.block(body, functions)
         })
     }
 

@@ -1,5 +1,7 @@
 //! Tiles: a grid of accumulators in registers over reduction loops.
 //!
+//! The portable form, in CLIF; `assembled` is the other one.
+//!
 //! The grid is copied; the innermost reductions are copied too, up to [`MAX_COPIED_FMAS`]. A step
 //! of the reduction loads each distinct operand once, just before its first use. On x86-64 `fma`
 //! becomes `vfmadd213ps`, which overwrites its first factor; so that operand comes first whose
@@ -10,7 +12,7 @@
 //! would hide the further uses). Loading the word once for each use is no better: two loads a
 //! cycle are the limit.
 
-use super::function::{Constant, Emit, FunctionEmitter, Held, Nests, Operand, Scalar};
+use super::function::{Constant, Emit, FunctionEmitter, Functions, Held, Operand, Scalar};
 use super::index::Linear;
 use super::memory::{HALF_BYTES, Place};
 use cranelift_codegen::ir::types::{F32, F32X4};
@@ -50,18 +52,18 @@ impl Plan<'_> {
 }
 
 /// One of the two factors, grid variables split off.
-struct Factor<'t> {
-    access: &'t Access,
+pub(super) struct Factor<'t> {
+    pub(super) access: &'t Access,
     /// Index at grid cell 0.
-    origin: Access,
+    pub(super) origin: Access,
     /// What each cell adds.
-    cells: Vec<i64>,
-    shape: Shape,
+    pub(super) cells: Vec<i64>,
+    pub(super) shape: Shape,
 }
 
 /// How a factor looks to one multiply-add.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Shape {
+pub(super) enum Shape {
     Uniform,
     Vector,
     Scattered,
@@ -78,7 +80,7 @@ struct Fma {
 }
 
 impl<'p> FunctionEmitter<'p, '_> {
-    pub(super) fn tile(&mut self, tile: &'p Tile, nests: &mut dyn Nests<'p>) -> Emit {
+    pub(super) fn tile(&mut self, tile: &'p Tile, functions: &mut dyn Functions<'p>) -> Emit {
         let cells = grid_cells(&tile.grid);
         if cells.is_empty() {
             return Ok(());
@@ -89,6 +91,9 @@ impl<'p> FunctionEmitter<'p, '_> {
             TileInit::Load(access) => self.lane.is_some_and(|lane| access.index.uses(lane)),
         };
         let lanes = init_lanes || a.shape != Shape::Uniform || b.shape != Shape::Uniform;
+        if lanes && self.assembled_tile(tile, &cells, [&a, &b], functions)? {
+            return Ok(());
+        }
         let (ty, n_halves) = if lanes { (F32X4, 2) } else { (F32, 1) };
         let accs: Vec<Vec<Variable>> =
             cells.iter().map(|_| (0..n_halves).map(|_| self.builder.declare_var(ty)).collect()).collect();
@@ -107,12 +112,12 @@ impl<'p> FunctionEmitter<'p, '_> {
                 operand.splat = Some(self.splat(Scalar::F32, value));
             }
             self.values.insert(tile.acc, operand);
-            self.block(&tile.epilogue, nests)?;
+            self.block(&tile.epilogue, functions)?;
         }
         Ok(())
     }
 
-    fn bind_cell(&mut self, tile: &Tile, cell: &[i64]) {
+    pub(super) fn bind_cell(&mut self, tile: &Tile, cell: &[i64]) {
         for (&(var, _), &coordinate) in tile.grid.iter().zip(cell) {
             self.indices.bind(var, Linear::constant(coordinate));
         }
