@@ -72,12 +72,13 @@ fn functions_of_a_small_net() {
     for stage in [Stage::Clif, Stage::Asm] {
         let text = dump(&graph, stage, &options).unwrap();
         assert!(text.starts_with(&format!("; {}\n", compiled.target)), "{text}");
-        let bodies = text.split("\n; k").skip(1).collect::<Vec<_>>();
-        assert_eq!(bodies.len(), compiled.texts.len(), "{}", stage.name());
-        for (body, function) in bodies.iter().zip(&compiled.texts) {
-            let (name, body) = body.split_once('\n').expect("a name and a body");
-            assert_eq!(format!("k{name}"), function.name);
-            assert!(body.lines().count() > 3, "{} of {} is empty:\n{body}", stage.name(), function.name);
+        let head = |name: &str| text.find(&format!("\n; {name}\n")).unwrap_or_else(|| panic!("no {name} in\n{text}"));
+        let mut heads: Vec<usize> = compiled.texts.iter().map(|function| head(&function.name)).collect();
+        assert!(heads.is_sorted(), "{}: functions stand in the order of compilation", stage.name());
+        heads.push(text.len());
+        for (span, function) in heads.windows(2).zip(&compiled.texts) {
+            let body = text[span[0]..span[1]].trim();
+            assert!(body.lines().count() > 4, "{} of {} is empty:\n{body}", stage.name(), function.name);
         }
     }
     let again = dump(&graph, Stage::Asm, &options).unwrap();

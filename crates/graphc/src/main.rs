@@ -3,7 +3,7 @@
 //! Results go to stdout, progress and warnings to stderr. An error is one message on stderr and exit code 1; a wrong
 //! command line exits with 2.
 //!
-//! Reading order: `cli`, `commands` (one file each), then what they share: `experiment`, `engine`, `error`, `output`, `progress`, `tables`.
+//! Reading order: `cli`, `commands` (one file each), then what they share: `experiment`, `engine`, `isa`, `error`, `output`, `progress`, `tables`.
 #![forbid(unsafe_code)]
 
 mod cli;
@@ -11,6 +11,7 @@ mod commands;
 mod engine;
 mod error;
 mod experiment;
+mod isa;
 mod output;
 mod progress;
 mod tables;

@@ -3,6 +3,7 @@
 use super::run::ModeArg;
 use super::train::at_least_one;
 use crate::error::CliError;
+use crate::isa::IsaArg;
 use crate::{experiment, output, tables};
 use clap::ValueEnum;
 use graphc_driver::{CompileOptions, Lowered, PrintAfter, Stage, compile, dump, dump_dot, lower};
@@ -40,6 +41,9 @@ pub(crate) struct Args {
     /// Print the graph in Graphviz's language (stages graph, backward, fused).
     #[arg(long, conflicts_with_all = ["print_after", "time_passes"])]
     dot: bool,
+    /// Which instructions to use.
+    #[arg(long, value_enum, default_value_t)]
+    isa: IsaArg,
     /// Compile with a bounds check on every memory access.
     #[arg(long)]
     checked: bool,
@@ -90,6 +94,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
         ModeArg::Infer => CompileOptions::infer(batch),
     };
     let options = CompileOptions {
+        isa: args.isa.into(),
         checked: args.checked,
         update: base.update && graph.optimizer.is_some(),
         print_after: match args.print_after.as_deref() {

@@ -1,6 +1,7 @@
 //! `graphc train`.
 
 use crate::error::CliError;
+use crate::isa::IsaArg;
 use crate::progress::{Reporter, Style};
 use crate::{experiment, output, tables};
 use graphc_driver::{Session, SessionOptions};
@@ -52,6 +53,9 @@ pub(crate) struct Args {
     /// For scripts: one JSON object a line, for every epoch and at the end.
     #[arg(long)]
     json: bool,
+    /// Which instructions to use; results are the same bits with each.
+    #[arg(long, value_enum, default_value_t)]
+    isa: IsaArg,
     /// Compile with a bounds check on every memory access (slow).
     #[arg(long)]
     checked: bool,
@@ -163,7 +167,8 @@ fn prepare(experiment: &Experiment, options: &FitOptions, args: &Args) -> Result
     std::thread::scope(|scope| {
         let train = scope.spawn(|| experiment::training_data(experiment, args.limit));
         let test = scope.spawn(|| experiment::test_data(experiment));
-        let session_options = SessionOptions { seed: options.seed, checked: args.checked, ..SessionOptions::default() };
+        let (seed, checked, isa) = (options.seed, args.checked, args.isa.into());
+        let session_options = SessionOptions { seed, checked, isa, ..SessionOptions::default() };
         let mut session = Session::new(experiment.graph.clone(), session_options)?;
         if let Some(path) = &args.init {
             experiment::load_weights(&mut session, path)?;

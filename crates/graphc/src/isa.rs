@@ -1,0 +1,32 @@
+//! `--isa`.
+
+use clap::ValueEnum;
+use graphc_driver::Isa;
+
+/// [`Isa`] on the command line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum IsaArg {
+    /// The fastest that this processor can do.
+    #[default]
+    Native,
+    /// Contractions with 256-bit vectors (x86-64 with AVX2 and FMA).
+    Avx2,
+    /// Contractions with 128-bit vectors (x86-64 with AVX and FMA).
+    Fma,
+    /// 128-bit vectors by Cranelift alone.
+    Portable,
+    /// What every processor of this architecture has; slow.
+    Baseline,
+}
+
+impl From<IsaArg> for Isa {
+    fn from(isa: IsaArg) -> Isa {
+        match isa {
+            IsaArg::Native => Isa::Native,
+            IsaArg::Avx2 => Isa::Avx2,
+            IsaArg::Fma => Isa::Fma,
+            IsaArg::Portable => Isa::Portable,
+            IsaArg::Baseline => Isa::Baseline,
+        }
+    }
+}
