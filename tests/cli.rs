@@ -582,3 +582,44 @@ fn a_closed_pipe_is_no_error() {
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     assert!(tiny.path("kept/model.safetensors").exists());
 }
+
+/// Fields and types of `bench --json`; no times, which are the machine's.
+#[test]
+fn bench_measures_a_step() {
+    let tiny = Tiny::new();
+    for (extra, mode, batch) in
+        [(&[][..], "train", 16), (&["--infer", "--batch", "3", "--isa", "portable"], "infer", 3)]
+    {
+        // No data files are needed.
+        let args = ["bench", "tiny.graph.json", "--seconds", "0.02", "--threads", "2", "--json"];
+        let stdout = tiny.ok(&[&args[..], extra].concat());
+        let result: Value = serde_json::from_str(&stdout).unwrap();
+        assert_eq!(result["graph"], "tiny");
+        assert_eq!((result["mode"].as_str(), result["batch"].as_u64()), (Some(mode), Some(batch)));
+        assert!(result["threads"].as_u64().unwrap() >= 1);
+        assert_eq!(result["isa"], if extra.is_empty() { "native" } else { "portable" });
+        let numbers = "step_ms_median samples_per_s gflops peak_gflops percent_of_peak compile_ms first_step_ms";
+        for name in numbers.split(' ') {
+            assert!(result[name].as_f64().is_some_and(|value| value > 0.0), "{name}: {result}");
+        }
+        assert!(result["peak_rss_mb"].is_null() || result["peak_rss_mb"].as_f64().unwrap() > 0.0);
+        assert_eq!(keys(&result["step_ms"]), ["min", "lower_quartile", "median", "upper_quartile", "max"]);
+        assert_eq!(result["step_ms"]["median"], result["step_ms_median"]);
+        // Two dense layers, 4 to 5 to 3: no input gradient of the first.
+        assert_eq!(result["flops_per_sample"], if mode == "train" { 170.0 } else { 70.0 });
+        assert!(keys(&result["compile_stages_ms"]).contains(&"codegen"));
+    }
+    let table = tiny.ok(&["bench", "tiny.graph.json", "--seconds", "0.02"]);
+    assert!(table.starts_with("tiny: training step of 16 samples, 1 thread, "), "{table}");
+    assert!(table.contains("Samples per second") && table.contains("% of peak"), "{table}");
+}
+
+#[test]
+fn bench_explains_wrong_options() {
+    let tiny = Tiny::new();
+    for (option, value) in [("--seconds", "0"), ("--batch", "0"), ("--threads", "0"), ("--isa", "mips")] {
+        let message = tiny.fails(2, &["bench", "tiny.graph.json", option, value]);
+        assert!(message.contains(option) && message.contains(value), "{message}");
+    }
+    assert!(tiny.fails(1, &["bench", "none.graph.json"]).contains("cannot read none.graph.json"));
+}
