@@ -132,10 +132,6 @@ impl Counter {
 mod tests {
     use super::*;
 
-    fn program(text: &str) -> Program {
-        graphc_ir::loops::parse::parse(text).unwrap()
-    }
-
     /// `b0` is read from word 4 to 23, twice over; `b1` is written at every second word up to the 19th; the second
     /// loop never runs.
     const PROGRAM: &str = r#"program "p" (batch=1, arena=96) {
@@ -144,7 +140,7 @@ buffer b1: f32 output "y" [40] strides=[1] chunk=40 len=48 @48
 kernel "k0" { nest "n" {
   for i0 in 0..10 {
     v0 = load b0[i0 + 4]
-    v1 = load b0[2*i0 + 4 + (i0) / 9]
+    v1 = load b0[2*i0 + 4 + ((i0) / 9)]
     v2 = add v0, v1
     store b1[2*i0] = v2
   }
