@@ -3,11 +3,12 @@
 //! [`pipeline`] is the table of contents of the compiler. [`Session`] is the library door: a graph with
 //! its parameters, compiled on demand per mode and batch size, stepped, and read.
 //!
-//! Reading order: [`options`], [`stage`], [`pipeline`], [`dump`](mod@dump), [`session`].
+//! Reading order: [`options`], [`stage`], [`pipeline`], [`dump`](mod@dump), [`session`], [`measure`].
 #![forbid(unsafe_code)]
 
 pub mod dump;
 pub mod error;
+pub mod measure;
 pub mod options;
 pub mod pipeline;
 pub mod session;

@@ -272,7 +272,7 @@ fn state_names(executable: &Executable) -> Vec<String> {
 
 /// First values of all parameters. Each parameter draws from a stream of its own, so that adding a
 /// layer leaves the others as they were.
-fn initial_state(graph: &Graph, seed: u64) -> BTreeMap<String, Tensor<f32>> {
+pub(crate) fn initial_state(graph: &Graph, seed: u64) -> BTreeMap<String, Tensor<f32>> {
     let mut state = BTreeMap::new();
     for id in graph.ids() {
         let Op::Parameter(parameter) = graph.op(id) else { continue };

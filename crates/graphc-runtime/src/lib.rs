@@ -4,12 +4,14 @@
 //! nothing of graphs or training.
 //!
 //! Reading order: [`Executable`], [`RuntimeError`], `pack` (tensors to and from their layouts),
-//! `arena` (aligned memory; with the call of machine code in `executable` the only unsafe code).
+//! `arena` (aligned memory), [`peak`] (what the machine can do at most). Unsafe code is in `arena`, in `executable` where
+//! machine code is called, and in `peak` where instructions of a detected processor are.
 
 mod arena;
 mod error;
 mod executable;
 mod pack;
+pub mod peak;
 
 pub use error::RuntimeError;
 pub use executable::Executable;

@@ -1,9 +1,10 @@
 //! The subcommands.
 
-use crate::commands::{check, completions, dump, eval, predict, run, schema, summary, train};
+use crate::commands::{bench, check, completions, dump, eval, predict, run, schema, summary, train};
 use crate::error::CliError;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
+use std::time::Instant;
 
 /// Compiles neural networks written as JSON graphs into machine code, and trains them.
 #[derive(Debug, Parser)]
@@ -19,6 +20,7 @@ Examples:
   graphc eval examples/lenet5.graph.json --weights runs/lenet5-1/model.safetensors
   graphc predict examples/lenet5.graph.json --weights runs/lenet5-1/model.safetensors digit.png
   graphc dump examples/lenet5.graph.json --ir --stage fused
+  graphc bench examples/lenet5.graph.json
 
 `graphc help COMMAND` explains a command.";
 
@@ -31,12 +33,14 @@ pub(crate) enum Command {
     Run(run::Args),
     Dump(dump::Args),
     Check(check::Args),
+    Bench(bench::Args),
     Schema(schema::Args),
     Completions(completions::Args),
 }
 
 impl Command {
-    pub(crate) fn run(self) -> Result<ExitCode, CliError> {
+    /// `start` is when the process started.
+    pub(crate) fn run(self, start: Instant) -> Result<ExitCode, CliError> {
         match self {
             Command::Train(args) => train::run(&args),
             Command::Eval(args) => eval::run(&args),
@@ -45,6 +49,7 @@ impl Command {
             Command::Run(args) => run::run(&args),
             Command::Dump(args) => dump::run(&args),
             Command::Check(args) => check::run(&args),
+            Command::Bench(args) => bench::run(&args, start),
             Command::Schema(args) => schema::run(&args),
             Command::Completions(args) => completions::run(&args),
         }

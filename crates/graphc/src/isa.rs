@@ -19,6 +19,19 @@ pub(crate) enum IsaArg {
     Baseline,
 }
 
+impl IsaArg {
+    /// The name on the command line.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            IsaArg::Native => "native",
+            IsaArg::Avx2 => "avx2",
+            IsaArg::Fma => "fma",
+            IsaArg::Portable => "portable",
+            IsaArg::Baseline => "baseline",
+        }
+    }
+}
+
 impl From<IsaArg> for Isa {
     fn from(isa: IsaArg) -> Isa {
         match isa {

@@ -3,7 +3,8 @@
 //! Results go to stdout, progress and warnings to stderr. An error is one message on stderr and exit code 1; a wrong
 //! command line exits with 2.
 //!
-//! Reading order: `cli`, `commands` (one file each), then what they share: `experiment`, `engine`, `isa`, `error`, `output`, `progress`, `tables`.
+//! Reading order: `cli`, `commands` (one file each), then what they share: `experiment`, `engine`, `isa`, `measuring`, `error`, `output`, `progress`,
+//! `tables`.
 #![forbid(unsafe_code)]
 
 mod cli;
@@ -12,15 +13,18 @@ mod engine;
 mod error;
 mod experiment;
 mod isa;
+mod measuring;
 mod output;
 mod progress;
 mod tables;
 
 use clap::Parser;
 use std::process::ExitCode;
+use std::time::Instant;
 
 fn main() -> ExitCode {
-    match cli::Cli::parse().command.run() {
+    let start = Instant::now();
+    match cli::Cli::parse().command.run(start) {
         Ok(code) => code,
         Err(error) => error.report(),
     }

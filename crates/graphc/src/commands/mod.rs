@@ -1,5 +1,6 @@
 //! One file per subcommand: its arguments, its help and its `run`.
 
+pub(crate) mod bench;
 pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod dump;

@@ -68,7 +68,7 @@ Examples:
   graphc train examples/lenet5.graph.json --init runs/lenet5-1/model.safetensors --lr 0.0001
   graphc train examples/mlp.graph.json --json | jq .val_accuracy";
 
-pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
+pub(crate) fn at_least_one(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(0) | Err(_) => Err("expected an integer of at least 1".into()),
         Ok(n) => Ok(n),

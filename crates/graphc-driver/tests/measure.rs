@@ -1,0 +1,90 @@
+//! Operations counted from graphs, and that measurements measure what they say. No test looks at a time.
+
+use graphc_driver::measure::{MeasureOptions, bench, profile, work};
+use graphc_driver::{CompileOptions, Isa, lower};
+use graphc_frontend::{CheckData, Experiment, load_with};
+use graphc_ir::graph::Mode;
+use std::time::{Duration, Instant};
+
+fn example(name: &str) -> Experiment {
+    let path = format!("{}/../../examples/{name}.graph.json", env!("CARGO_MANIFEST_DIR"));
+    load_with(path.as_ref(), CheckData::No).unwrap_or_else(|diagnostics| panic!("{diagnostics}"))
+}
+
+/// Operations a sample in training and in inference.
+fn flops(name: &str, batch: usize) -> [u64; 2] {
+    let graph = example(name).graph;
+    [CompileOptions::train(batch), CompileOptions::infer(batch)].map(|options| {
+        let lowered = lower(&graph, &options).unwrap();
+        let total = work::graph_flops(&lowered.fused);
+        let kernels = work::kernel_flops(&lowered.fused, &lowered.plan);
+        assert_eq!(kernels.iter().sum::<u64>(), total, "{name}: every contraction runs in one kernel");
+        assert_eq!(kernels.len(), lowered.program.kernels.len());
+        assert_eq!(total % batch as u64, 0);
+        total / batch as u64
+    })
+}
+
+#[test]
+fn flops_of_lenet5() {
+    // Three times the forward pass, less the first convolution's input gradient: 86,400 multiply-adds.
+    assert_eq!(flops("lenet5", 64), [1_517_040, 563_280]);
+    assert_eq!(flops("lenet5", 1), [1_517_040, 563_280]);
+}
+
+fn options(mode: Mode, batch: usize) -> MeasureOptions {
+    let time = Duration::from_millis(20);
+    MeasureOptions { mode, batch, threads: 3, isa: Isa::Portable, time, seed: 1 }
+}
+
+#[test]
+fn a_bench_is_consistent() {
+    let graph = example("lenet5").graph;
+    for (mode, flops) in [(Mode::Train, 1_517_040), (Mode::Infer, 563_280)] {
+        let start = Instant::now();
+        let bench = bench(&graph, &options(mode, 3), start).unwrap();
+        assert_eq!((bench.flops, bench.batch, bench.threads), (3 * flops, 3, 1));
+        assert!(bench.n_steps >= 3 && bench.step_ms.min > 0.0 && bench.step_ms.median <= bench.step_ms.max);
+        assert!(bench.first_step > bench.compile && start.elapsed() > bench.first_step);
+        let stages: Vec<&str> = bench.stages.iter().map(|stage| stage.name).collect();
+        let autodiff = if mode == Mode::Train { "passes autodiff " } else { "passes " };
+        assert_eq!(stages.join(" "), format!("{autodiff}fusion schedule codegen"));
+        assert!(bench.stages.iter().map(|stage| stage.time).sum::<Duration>() <= bench.compile);
+        assert!((bench.samples_per_s() * bench.step_ms.median / 3e3 - 1.0).abs() < 1e-9);
+        assert!(bench.percent_of_peak() > 0.0 && bench.peak_gflops.min > 0.0);
+    }
+}
+
+#[test]
+fn dropout_and_a_regression_can_be_measured() {
+    assert!(bench(&example("mlp").graph, &options(Mode::Train, 2), Instant::now()).is_ok());
+    let text = r#"{ "graphc": 1,
+        "inputs": { "x": { "shape": ["N", 3] }, "y": { "shape": ["N", 1] } },
+        "nodes": [{ "name": "d", "op": "dense", "units": 1, "inputs": "x" }],
+        "loss": { "op": "mean_squared_error", "prediction": "d", "target": "y" } }"#;
+    let graph = graphc_frontend::parse(text, "x".as_ref()).unwrap().graph;
+    for mode in [Mode::Train, Mode::Infer] {
+        assert!(bench(&graph, &options(mode, 17), Instant::now()).is_ok());
+    }
+}
+
+#[test]
+fn a_profile_is_consistent() {
+    let profile = profile(&example("lenet5").graph, &options(Mode::Train, 16)).unwrap();
+    assert_eq!(profile.kernels.iter().map(|kernel| kernel.flops).sum::<u64>(), 16 * 1_517_040);
+    assert_eq!(profile.flops, 16 * 1_517_040);
+    let kernel_ms: f64 = profile.kernels.iter().map(|kernel| kernel.ms.min).sum();
+    assert!(kernel_ms <= profile.step_ms.max, "kernels are parts of the step");
+    for kernel in &profile.kernels {
+        assert!(kernel.traffic.read_bytes > 0 && kernel.traffic.written_bytes > 0, "{} moves nothing", kernel.name);
+        assert!(!kernel.sources.is_empty() && kernel.limit_ms > 0.0 && kernel.percent_of_limit() > 0.0);
+    }
+    assert_eq!(profile.memory.len(), 3);
+    // Spans of one thread follow each other, all kernels of a step in order.
+    let n_kernels = profile.kernels.len();
+    assert_eq!(profile.spans.len() % n_kernels, 0);
+    for (position, span) in profile.spans.iter().enumerate() {
+        assert_eq!((span.step, span.kernel, span.thread), (position / n_kernels, position % n_kernels, 0));
+    }
+    assert!(profile.spans.windows(2).all(|pair| pair[0].start + pair[0].time <= pair[1].start));
+}
