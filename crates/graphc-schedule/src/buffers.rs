@@ -1,5 +1,6 @@
 //! Which buffer holds which value.
 
+use crate::lanes::FeatureLanes;
 use graphc_ir::form::{Form, Forms};
 use graphc_ir::graph::plan::{FusionPlan, Root};
 use graphc_ir::graph::{Graph, NodeId};
@@ -16,6 +17,16 @@ pub(crate) struct Buffers {
     pub(crate) list: Vec<Buffer>,
     of_node: BTreeMap<NodeId, BufId>,
     of_partial: BTreeMap<Root, Partial>,
+    rows: BTreeMap<NodeId, Rows>,
+}
+
+/// A copy of a batch of vectors with samples as rows: `[chunks * 16][stride]`, for lanes that are features.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rows {
+    /// Rows of padding samples are zero.
+    pub(crate) buffer: BufId,
+    /// Words from one sample to the next.
+    pub(crate) stride: usize,
 }
 
 /// Partial results of one batch reduction.
@@ -25,7 +36,7 @@ pub(crate) struct Partial {
     pub(crate) buffer: BufId,
     /// Words from one part to the next.
     pub(crate) part_len: usize,
-    /// Chunks (of a sweep) or groups of chunks (of a contraction).
+    /// Chunks (of a sweep) or groups of chunks (of a contraction whose lanes are samples).
     pub(crate) n_parts: usize,
 }
 
@@ -33,7 +44,8 @@ impl Buffers {
     /// Buffers of all leaves, stored values and partial results. `in_place` are update values that may
     /// overwrite their parameter.
     pub(crate) fn new(graph: &Graph, forms: &Forms, plan: &FusionPlan, in_place: &BTreeSet<NodeId>) -> Buffers {
-        let mut buffers = Buffers { list: Vec::new(), of_node: BTreeMap::new(), of_partial: BTreeMap::new() };
+        let mut buffers =
+            Buffers { list: Vec::new(), of_node: BTreeMap::new(), of_partial: BTreeMap::new(), rows: BTreeMap::new() };
         for node in graph.topo_order() {
             let kind = match graph.op(node) {
                 Op::Input(_) => BufferKind::Input,
@@ -71,6 +83,11 @@ impl Buffers {
         self.of_partial[&root]
     }
 
+    /// The copy of a stored value with samples as rows, if a contraction reads it so.
+    pub(crate) fn rows(&self, node: NodeId) -> Option<Rows> {
+        self.rows.get(&node).copied()
+    }
+
     fn add(&mut self, name: String, kind: BufferKind, dtype: DType, layout: Layout) -> BufId {
         let len = layout.len().max(1).next_multiple_of(CHUNK);
         self.list.push(Buffer { name, kind, dtype, layout, len, offset: 0 });
@@ -96,7 +113,15 @@ impl Buffers {
         let part_len = space.extents[..space.n_kept].iter().product::<usize>().max(1).next_multiple_of(CHUNK);
         let is_contraction = forms[&root.node()].as_contraction().is_some();
         let n_chunks = batch.div_ceil(CHUNK);
-        let n_parts = if is_contraction { Groups::new(n_chunks, part_len).n_groups } else { n_chunks };
+        let feature_lanes = FeatureLanes::of(graph, &forms[&root.node()], root.node());
+        let n_parts = match &feature_lanes {
+            Some(lanes) => {
+                self.add_rows(graph, lanes.vectors, lanes.n_features, n_chunks);
+                1
+            }
+            None if is_contraction => Groups::new(n_chunks, part_len).n_groups,
+            None => n_chunks,
+        };
         let what = match (root, &forms[&root.node()]) {
             (Root::PartialDeviations(_), _) => "squared deviations",
             (_, Form::Point(form)) if form.as_contraction().is_some() => "partial products",
@@ -105,6 +130,16 @@ impl Buffers {
         let name = format!("{what} of {}", root.node());
         let buffer = self.add(name, BufferKind::Temp, DType::F32, Layout::new(&[n_parts, part_len], None));
         self.of_partial.insert(root, Partial { buffer, part_len, n_parts });
+    }
+
+    fn add_rows(&mut self, graph: &Graph, node: NodeId, n_features: usize, n_chunks: usize) {
+        if self.rows.contains_key(&node) {
+            return;
+        }
+        let stride = Layout::row_stride(n_features);
+        let layout = Layout::new(&[n_chunks * CHUNK, stride], None);
+        let buffer = self.add(format!("rows of {node}"), BufferKind::Temp, graph.ty(node).dtype, layout);
+        self.rows.insert(node, Rows { buffer, stride });
     }
 }
 

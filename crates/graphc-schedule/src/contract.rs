@@ -1,9 +1,10 @@
 //! Contractions: loops over blocks of output coordinates around a [`Tile`].
 //!
-//! Three kinds, told apart by where the batch is. Per sample (the batch is an output axis): lanes are
+//! Four kinds, told apart by where the batch is. Per sample (the batch is an output axis): lanes are
 //! samples, weights are splats; forward passes and input gradients. Over the batch (the batch is a
-//! reduction axis): both factors are vectors of samples, lanes are joined at the end; weight gradients.
-//! Without a batch: scalars.
+//! reduction axis): both factors are vectors of samples, lanes are joined at the end; weight gradients of
+//! convolutions. Over the batch alone: lanes are features (see [`lanes`](crate::lanes)); weight gradients of
+//! dense layers. Without a batch: scalars.
 //!
 //! The register grid is chosen among output axes that no loop bound depends on, so that every cell has
 //! the same reduction range.
@@ -11,6 +12,7 @@
 use crate::buffers::Groups;
 use crate::builder::{Builder, bounded};
 use crate::emit::{BatchAt, Cx, Emitter};
+use crate::lanes::FeatureLanes;
 use crate::registers::{Candidate, RegisterFile, Width};
 use crate::sweep::no_join;
 use graphc_ir::NodeId;
@@ -28,6 +30,8 @@ enum Axis {
     Output(usize),
     /// Which 8 of the 16 samples of a chunk.
     Half,
+    /// Which 8 of the features.
+    Features,
 }
 
 /// How an output coordinate is walked.
@@ -37,6 +41,26 @@ struct Walk {
     extent: usize,
     /// Coordinates held in registers at once; 1 for an ordinary loop.
     block: usize,
+    part: Part,
+}
+
+/// Which blocks of an output coordinate a nest walks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    All,
+    /// Share `share` of the full blocks, `blocks` of them at most.
+    Share {
+        share: Var,
+        blocks: usize,
+    },
+    /// What is left beside the full blocks.
+    Rest,
+}
+
+impl Walk {
+    fn new(axis: Axis, extent: usize) -> Walk {
+        Walk { axis, extent, block: 1, part: Part::All }
+    }
 }
 
 struct Nest<'a> {
@@ -71,6 +95,7 @@ impl Factor {
 enum Kind {
     PerSample { chunk: Var, lane: Var },
     OverBatch { group: Var, groups: Groups, lane: Var },
+    OverFeatures { lanes: FeatureLanes, lane: Var },
     NoBatch,
 }
 
@@ -87,9 +112,13 @@ pub(crate) fn per_sample(cx: &Cx<'_>, b: &mut Builder, registers: RegisterFile, 
     });
 }
 
-/// Writes a contraction over the batch: partial results of each group of chunks.
+/// Writes a contraction over the batch: partial results of each group of chunks, or the whole sums if the lanes
+/// are features.
 pub(crate) fn over_batch(cx: &Cx<'_>, b: &mut Builder, registers: RegisterFile, group: &Group) {
     let root = group.roots[0];
+    if let Some(lanes) = FeatureLanes::of(cx.graph, &cx.forms[&root.node()], root.node()) {
+        return over_features(cx, b, registers, group, lanes);
+    }
     let partial = cx.buffers.partial(root);
     let groups = Groups::new(cx.n_chunks(), partial.part_len);
     b.for_extent(groups.n_groups, LoopKind::Parallel, |b, group_var| {
@@ -102,6 +131,31 @@ pub(crate) fn over_batch(cx: &Cx<'_>, b: &mut Builder, registers: RegisterFile, 
             });
         });
     });
+}
+
+/// Most shares that the rows of a matrix are cut into.
+const MOST_SHARES: usize = 32;
+
+/// Writes a contraction over the batch alone. Rows of the result are shared; those that do not fill a register grid
+/// are a phase of their own.
+fn over_features(cx: &Cx<'_>, b: &mut Builder, registers: RegisterFile, group: &Group, lanes: FeatureLanes) {
+    let root = group.roots[0];
+    let nest = |lane: Var| Nest::new(cx, root, root.node(), Kind::OverFeatures { lanes, lane });
+    let mut walks = nest(b.var()).walks(registers);
+    let inner = walks.len() - 1;
+    let Walk { extent, block, .. } = walks[inner];
+    let blocks = (extent / block).div_ceil(MOST_SHARES).max(1);
+    let mut write = |b: &mut Builder, part: Part| {
+        walks[inner].part = part;
+        b.nest(&group.name, |b| b.lanes(|b, lane| nest(lane).walk(b, &walks)));
+    };
+    if extent >= block {
+        let n_shares = (extent / block).div_ceil(blocks);
+        b.for_extent(n_shares, LoopKind::Parallel, |b, share| write(b, Part::Share { share, blocks }));
+    }
+    if !extent.is_multiple_of(block) {
+        write(b, Part::Rest);
+    }
 }
 
 /// Writes a contraction of tensors without a batch.
@@ -120,6 +174,28 @@ fn start_of(cx: &Cx<'_>, group: &Group, end: NodeId) -> NodeId {
     group.inlined.iter().find(is_start).copied().unwrap_or(end)
 }
 
+/// Blocks `low` to the least of `high` of a coordinate.
+struct Blocks {
+    low: Affine,
+    high: Vec<Affine>,
+}
+
+impl Blocks {
+    fn first(n: usize) -> Blocks {
+        Blocks { low: Affine::constant(0), high: vec![Affine::constant(n as i64)] }
+    }
+}
+
+impl Axis {
+    /// Elements, or samples, of one coordinate.
+    fn unit(self) -> usize {
+        match self {
+            Axis::Output(_) => 1,
+            Axis::Half | Axis::Features => LANES,
+        }
+    }
+}
+
 impl<'a> Nest<'a> {
     fn new(cx: &'a Cx<'a>, root: Root, node: NodeId, kind: Kind) -> Nest<'a> {
         let form = cx.forms[&node].as_point().expect("a contraction is a point form");
@@ -131,15 +207,19 @@ impl<'a> Nest<'a> {
         Nest { em, node, form, end: root.node(), root, grid: Vec::new(), kind }
     }
 
-    /// Output coordinates in the order of the result's layout, with blocks for the register grid.
+    /// Output coordinates in the order of the result's layout (features before rows, so that the vectors of a block of
+    /// features are near while all rows are walked), with blocks for the register grid.
     fn walks(&self, registers: RegisterFile) -> Vec<Walk> {
-        let order = Layout::order(self.form.extents.len(), self.form.batch_axis);
-        let mut walks: Vec<Walk> = order
-            .iter()
-            .map(|&axis| Walk { axis: Axis::Output(axis), extent: self.form.extents[axis], block: 1 })
-            .collect();
-        if let Kind::PerSample { .. } = self.kind {
-            walks.push(Walk { axis: Axis::Half, extent: self.em.cx.n_halves(), block: 1 });
+        let extents = &self.form.extents;
+        let order = Layout::order(extents.len(), self.form.batch_axis);
+        let mut walks: Vec<Walk> = order.iter().map(|&axis| Walk::new(Axis::Output(axis), extents[axis])).collect();
+        match self.kind {
+            Kind::PerSample { .. } => walks.push(Walk::new(Axis::Half, self.em.cx.n_halves())),
+            Kind::OverFeatures { lanes, .. } => {
+                walks =
+                    vec![Walk::new(Axis::Features, lanes.n_features / LANES), Walk::new(Axis::Output(0), extents[0])];
+            }
+            Kind::OverBatch { .. } | Kind::NoBatch => {}
         }
         let side = |factor: Factor| -> Vec<Candidate<Axis>> {
             let candidate = |walk: &Walk| Candidate { axis: walk.axis, extent: walk.extent };
@@ -172,6 +252,9 @@ impl<'a> Nest<'a> {
 
     /// Whether a factor is loaded as vectors of samples, splats, or (without a batch) words.
     fn width(&self, factor: Factor) -> Width {
+        if let Kind::OverFeatures { lanes, .. } = self.kind {
+            return if lanes.is_first == (factor == Factor::A) { Width::Vector } else { Width::Splat };
+        }
         let contraction = self.form.as_contraction().expect("a contraction");
         let operand = match factor {
             Factor::A => contraction.a.0,
@@ -187,37 +270,50 @@ impl<'a> Nest<'a> {
 
     /// Loops over the remaining output coordinates, then the tile.
     fn walk(&mut self, b: &mut Builder, walks: &[Walk]) {
-        let Some((&Walk { axis, extent, block }, rest)) = walks.split_first() else { return self.tile(b) };
+        let Some((&Walk { axis, extent, block, part }, rest)) = walks.split_first() else { return self.tile(b) };
         let n_blocks = extent / block;
-        self.blocked_loop(b, axis, n_blocks, block, Affine::constant(0), rest);
-        if extent % block > 0 {
-            self.blocked_loop(b, axis, 1, extent % block, Affine::constant((n_blocks * block) as i64), rest);
+        let rest_of_blocks = (n_blocks * block * axis.unit()) as i64;
+        match part {
+            Part::All => self.blocked_loop(b, axis, Blocks::first(n_blocks), block, 0, rest),
+            Part::Share { share, blocks } => {
+                let low = Affine::var(share).times(blocks as i64);
+                let mut high = vec![low.plus_constant(blocks as i64)];
+                if !n_blocks.is_multiple_of(blocks) {
+                    high.push(Affine::constant(n_blocks as i64));
+                }
+                self.blocked_loop(b, axis, Blocks { low, high }, block, 0, rest);
+            }
+            Part::Rest => {}
+        }
+        if !matches!(part, Part::Share { .. }) && !extent.is_multiple_of(block) {
+            self.blocked_loop(b, axis, Blocks::first(1), extent % block, rest_of_blocks, rest);
+        }
+        if let (Axis::Features, Kind::OverFeatures { lanes, .. }) = (axis, self.kind)
+            && !lanes.n_features.is_multiple_of(LANES)
+        {
+            // The last vector ends with the last feature: some elements are computed twice.
+            self.blocked_loop(b, axis, Blocks::first(1), 1, (lanes.n_features - LANES) as i64, rest);
         }
     }
 
-    /// `n_blocks` iterations of `block` coordinates each, from `first` on.
-    fn blocked_loop(
-        &mut self,
-        b: &mut Builder,
-        axis: Axis,
-        n_blocks: usize,
-        block: usize,
-        first: Affine,
-        rest: &[Walk],
-    ) {
+    /// Some blocks of `block` coordinates each; block 0 begins at index `first`.
+    fn blocked_loop(&mut self, b: &mut Builder, axis: Axis, blocks: Blocks, block: usize, first: i64, rest: &[Walk]) {
+        let unit = axis.unit() as i64;
         let cell = (block > 1).then(|| b.var());
         if let Some(var) = cell {
             self.grid.push((var, block));
             self.em.ranges.insert(var, (0, block as i64 - 1));
         }
-        let cell_index = cell.map_or(Affine::constant(0), Affine::var);
-        if n_blocks == 1 {
-            self.at(b, axis, first.plus(&cell_index), rest);
-        } else {
-            b.for_extent(n_blocks, LoopKind::Serial, |b, var| {
-                self.em.ranges.insert(var, (0, n_blocks as i64 - 1));
-                self.at(b, axis, first.add_scaled(&Affine::var(var), block as i64).plus(&cell_index), rest);
-            });
+        let first = cell.map_or(Affine::default(), Affine::var).times(unit).plus_constant(first);
+        let most = blocks.high.iter().filter_map(Affine::as_constant).min();
+        if most == Some(1) {
+            self.at(b, axis, first, rest);
+        } else if most != Some(0) {
+            let var = b.var();
+            self.em.ranges.insert(var, (0, most.map_or(i64::from(i32::MAX), |most| most - 1)));
+            let index = first.add_scaled(&Affine::var(var), block as i64 * unit);
+            let range = Range { var, low: Bound(vec![blocks.low]), high: Bound(blocks.high) };
+            b.for_range(range, LoopKind::Serial, |b| self.at(b, axis, index, rest));
         }
         if cell.is_some() {
             self.grid.pop();
@@ -229,10 +325,13 @@ impl<'a> Nest<'a> {
         match (axis, self.kind) {
             (Axis::Output(axis), _) => self.em.bind(Var(axis as u32), index),
             (Axis::Half, Kind::PerSample { chunk, lane }) => {
-                let sample = Affine::var(lane).add_scaled(&index, LANES as i64);
+                let sample = Affine::var(lane).plus(&index);
                 self.em.batch = Some(BatchAt { chunk: Affine::var(chunk), sample });
             }
-            (Axis::Half, _) => unreachable!("halves are walked per sample only"),
+            (Axis::Features, Kind::OverFeatures { lane, .. }) => {
+                self.em.bind(FeatureLanes::FEATURE, index.plus(&Affine::var(lane)));
+            }
+            (Axis::Half | Axis::Features, _) => unreachable!("{axis:?} is not walked by {:?}", self.kind),
         }
         self.em.open_scope();
         self.walk(b, rest);
@@ -241,19 +340,25 @@ impl<'a> Nest<'a> {
 
     fn tile(&mut self, b: &mut Builder) {
         let mut reds = Vec::new();
-        let mut half = None;
+        let mut innermost = None;
         for red in &self.form.reds {
             let dag_var = red.var;
             if red.is_batch {
-                let Kind::OverBatch { group, groups, lane } = self.kind else {
-                    unreachable!("only a contraction over the batch sums over it")
+                let (chunk, inner) = (b.var(), b.var());
+                let cx = self.em.cx;
+                let (chunks, extent, sample) = match self.kind {
+                    Kind::OverBatch { group, groups, lane } => {
+                        let sample = Affine::var(lane).add_scaled(&Affine::var(inner), LANES as i64);
+                        (self.chunk_range(chunk, group, groups), cx.n_halves(), sample)
+                    }
+                    Kind::OverFeatures { .. } => {
+                        (Range::new(chunk, cx.n_chunks()), cx.n_halves() * LANES, Affine::var(inner))
+                    }
+                    Kind::PerSample { .. } | Kind::NoBatch => unreachable!("{:?} does not sum over it", self.kind),
                 };
-                let chunk = b.var();
-                reds.push(self.chunk_range(chunk, group, groups));
-                let half_var = b.var();
-                let sample = Affine::var(lane).add_scaled(&Affine::var(half_var), LANES as i64);
+                reds.push(chunks);
                 self.em.batch = Some(BatchAt { chunk: Affine::var(chunk), sample });
-                half = Some(half_var);
+                innermost = Some(Range::new(inner, extent));
                 continue;
             }
             let low: Vec<Affine> = red.low.iter().map(|bound| self.em.index(b, bound)).collect();
@@ -263,9 +368,7 @@ impl<'a> Nest<'a> {
             self.em.bind(dag_var, Affine::var(var));
             reds.push(bounded(var, red.extent, low, high));
         }
-        if let Some(half) = half {
-            reds.push(Range::new(half, self.em.cx.n_halves()));
-        }
+        reds.extend(innermost);
         let [a, b_access] = self.factors(b);
         let acc = b.new_value();
         let epilogue = b.block(|b| {
@@ -299,7 +402,15 @@ impl<'a> Nest<'a> {
             .into_iter()
             .chain(self.form.reds.iter().filter(|red| red.is_batch).map(|red| red.var))
             .collect();
-        [contraction.a, contraction.b].map(|(operand, index)| {
+        let is_row = |is_first: bool| match self.kind {
+            Kind::OverFeatures { lanes, .. } => lanes.is_first == is_first,
+            _ => false,
+        };
+        [(contraction.a, is_row(true)), (contraction.b, is_row(false))].map(|((operand, index), is_row)| {
+            if is_row {
+                let rows = self.em.cx.buffers.rows(operands[operand]).expect("a copy of the vectors");
+                return self.em.row_access(b, rows, &Affine::var(FeatureLanes::FEATURE));
+            }
             let index: Vec<Affine> = index
                 .iter()
                 .map(|i| i.value.substitute(&|var| Affine::var(if batch_vars.contains(&var) { BATCH } else { var })))
@@ -311,16 +422,22 @@ impl<'a> Nest<'a> {
     /// What happens to a finished accumulator.
     fn epilogue(&mut self, b: &mut Builder, acc: graphc_ir::loops::ValueId) {
         let axes: Vec<Affine> = (0..self.form.extents.len() as u32).map(|axis| Affine::var(Var(axis))).collect();
-        if let Kind::OverBatch { group, .. } = self.kind {
+        if let Kind::OverBatch { .. } | Kind::OverFeatures { .. } = self.kind {
             let partial = self.em.cx.buffers.partial(self.root);
-            let mut word = Affine::var(group).times(partial.part_len as i64);
+            let mut word = match self.kind {
+                Kind::OverBatch { group, .. } => Affine::var(group).times(partial.part_len as i64),
+                _ => Affine::default(),
+            };
             let strides = graphc_ir::tensor::row_major_strides(&self.form.extents);
             for (axis, stride) in axes.iter().zip(strides) {
                 let index = self.em.index(b, axis);
                 word = word.add_scaled(&index, stride as i64);
             }
-            let joined = b.value(Expr::JoinLanes(Join::Add, acc));
-            return b.store(Access { buffer: partial.buffer, index: word }, joined);
+            let sum = match self.kind {
+                Kind::OverBatch { .. } => b.value(Expr::JoinLanes(Join::Add, acc)),
+                _ => acc,
+            };
+            return b.store(Access { buffer: partial.buffer, index: word }, sum);
         }
         let index = self.em.dag.own_index(self.end, &axes);
         let result = self.em.dag.intern(PointExpr::Joined(self.node));

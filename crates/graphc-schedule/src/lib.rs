@@ -4,7 +4,7 @@
 //! buffers, and the arena plan. Knows tensor ops only through their index notation, and no machine
 //! beyond the number and width of its vector registers.
 //!
-//! Reading order: `buffers`, `builder`, `emit`, `split`, `sweep`, `registers`, `contract`, `flat`,
+//! Reading order: `lanes`, `buffers`, `builder`, `emit`, `split`, `sweep`, `registers`, `contract`, `flat`,
 //! `join`, `math`, `in_place`, `plan_memory`.
 #![forbid(unsafe_code)]
 
@@ -15,6 +15,7 @@ mod emit;
 mod flat;
 mod in_place;
 mod join;
+mod lanes;
 mod math;
 mod plan_memory;
 mod registers;

@@ -35,7 +35,7 @@ pub(crate) struct Candidate<A> {
 }
 
 /// Cycles from one multiply-add of a chain to the next (Zen 2 and 3, Skylake: 4 to 5).
-const LATENCY: f64 = 4.0;
+const LATENCY: f64 = 5.0;
 /// Multiply-adds and vector loads started per cycle.
 const PORTS: f64 = 2.0;
 /// Instructions per cycle that the front end keeps up in practice.

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! lanes {
-//!   for kept axes { partial results start; for reduced axes { for half { values; stores; sums } }; join lanes; store partials }
+//!   for kept axes { partial results start; for reduced axes { for half { values; stores; sums } }; join halves and lanes; store partials }
 //! }
 //! ```
 
@@ -34,7 +34,8 @@ struct Target {
     expr: ExprId,
     /// Number of loops outside the partial result's accumulator; none for values.
     depth: Option<usize>,
-    acc: Option<AccId>,
+    /// One for each half of the chunk: chains of their own, so that one need not wait for the other.
+    accs: Vec<AccId>,
     /// Mean of the chunk, for squared deviations.
     mean: Option<ValueId>,
 }
@@ -67,7 +68,7 @@ pub(crate) fn batch_sweep(cx: &Cx<'_>, b: &mut Builder, group: &Group, chunk: Va
         let n_kept = PointDag::space(cx.graph, cx.forms, root).n_kept;
         let depth = digits.iter().filter(|digit| digit.axis < n_kept).count();
         let depth = (!matches!(root, Root::Value(_))).then_some(depth);
-        Target { root, expr, depth, acc: None, mean: None }
+        Target { root, expr, depth, accs: Vec::new(), mean: None }
     };
     let targets = group.roots.iter().zip(&exprs).map(target).collect();
     b.nest(&group.name, |b| {
@@ -148,30 +149,33 @@ impl Sweep<'_> {
 
     fn halves(&mut self, b: &mut Builder) {
         let n_halves = self.em.cx.n_halves();
-        let lane = Affine::var(self.lane);
-        let chunk = Affine::var(self.chunk);
-        if n_halves == 1 {
-            self.em.batch = Some(BatchAt { chunk, sample: lane });
-            self.point(b);
+        let is_partial = self.targets.iter().any(|target| target.depth.is_some());
+        if n_halves == 1 || is_partial {
+            (0..n_halves).for_each(|half| self.half(b, half, Affine::constant(half as i64)));
         } else {
             b.for_extent(n_halves, LoopKind::Unroll, |b, half| {
                 self.em.ranges.insert(half, (0, n_halves as i64 - 1));
-                let sample = lane.add_scaled(&Affine::var(half), LANES as i64);
-                self.em.batch = Some(BatchAt { chunk, sample });
-                self.scope(|this| this.point(b));
+                self.half(b, 0, Affine::var(half));
             });
         }
         self.em.batch = None;
     }
 
+    /// One point for half `index` of the samples; sums go to accumulator `number`.
+    fn half(&mut self, b: &mut Builder, number: usize, index: Affine) {
+        let sample = Affine::var(self.lane).add_scaled(&index, LANES as i64);
+        self.em.batch = Some(BatchAt { chunk: Affine::var(self.chunk), sample });
+        self.scope(|this| this.point(b, number));
+    }
+
     /// All results at one point; stores come last, so that an update may overwrite what it reads.
-    fn point(&mut self, b: &mut Builder) {
+    fn point(&mut self, b: &mut Builder, half: usize) {
         let mut stores = Vec::new();
         for target in 0..self.targets.len() {
             let Target { root, expr, .. } = self.targets[target];
             match root {
                 Root::Value(node) => stores.push((node, self.em.emit(b, expr, &no_join))),
-                _ => self.accumulate(b, target),
+                _ => self.accumulate(b, target, half),
             }
         }
         for (node, value) in stores {
@@ -186,9 +190,9 @@ impl Sweep<'_> {
         }
     }
 
-    fn accumulate(&mut self, b: &mut Builder, target: usize) {
-        let Target { root, expr, acc, mean, .. } = self.targets[target];
-        let acc = acc.expect("started at its depth");
+    fn accumulate(&mut self, b: &mut Builder, target: usize, half: usize) {
+        let Target { root, expr, mean, .. } = self.targets[target];
+        let acc = self.targets[target].accs[half];
         let before = b.get(acc);
         let after = match (root, mean, self.is_max(root)) {
             (_, Some(mean), _) => {
@@ -242,7 +246,7 @@ impl Sweep<'_> {
     fn start_partial(&mut self, b: &mut Builder, target: usize) {
         let root = self.targets[target].root;
         let start = b.f32(if self.is_max(root) { f32::NEG_INFINITY } else { 0.0 });
-        self.targets[target].acc = Some(b.acc(start));
+        self.targets[target].accs = (0..self.em.cx.n_halves()).map(|_| b.acc(start)).collect();
         if let Root::PartialDeviations(node) = root {
             let cx = self.em.cx;
             let Form::Variance { axes } = &cx.forms[&node] else { unreachable!("deviations are those of a variance") };
@@ -256,9 +260,10 @@ impl Sweep<'_> {
     }
 
     fn finish_partial(&mut self, b: &mut Builder, target: usize) {
-        let Target { root, acc, depth, .. } = self.targets[target];
-        let lanes = b.get(acc.expect("started at its depth"));
-        let join = if self.is_max(root) { Join::Max } else { Join::Add };
+        let Target { root, depth, .. } = self.targets[target];
+        let (op, join) = if self.is_max(root) { (BinaryOp::Max, Join::Max) } else { (BinaryOp::Add, Join::Add) };
+        let halves: Vec<ValueId> = self.targets[target].accs.iter().map(|&acc| b.get(acc)).collect();
+        let lanes = halves.into_iter().reduce(|low, high| b.binary(op, low, high)).expect("at least one half");
         let joined = b.value(Expr::JoinLanes(join, lanes));
         let to = self.partial_access(root, depth.expect("a partial result"));
         b.store(to, joined);

@@ -53,6 +53,13 @@ impl Layout {
         }
     }
 
+    /// Words from one row to the next in a matrix that is walked down its columns: whole cache lines, at a
+    /// distance that spreads the rows over the cache.
+    pub fn row_stride(n_columns: usize) -> usize {
+        let stride = n_columns.next_multiple_of(CHUNK);
+        if stride.is_multiple_of(ALIAS_WORDS / 2) { stride + CHUNK } else { stride }
+    }
+
     /// Words the buffer needs.
     pub fn len(&self) -> usize {
         self.chunk_stride * self.n_chunks()
