@@ -1,8 +1,9 @@
 //! Which buffer holds which value.
 
 use crate::lanes::FeatureLanes;
+use crate::pack::PackedWeights;
 use graphc_ir::form::{Form, Forms};
-use graphc_ir::graph::plan::{FusionPlan, Root};
+use graphc_ir::graph::plan::{FusionPlan, Group, Root};
 use graphc_ir::graph::{Graph, NodeId};
 use graphc_ir::loops::{BufId, Buffer, BufferKind, Layout};
 use graphc_ir::ops::Op;
@@ -12,12 +13,14 @@ use graphc_ir::types::DType;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Buffers of a program under construction.
+#[derive(Default)]
 pub(crate) struct Buffers {
     /// In order of `BufId`; offsets are planned at the end.
     pub(crate) list: Vec<Buffer>,
     of_node: BTreeMap<NodeId, BufId>,
     of_partial: BTreeMap<Root, Partial>,
     rows: BTreeMap<NodeId, Rows>,
+    packed: BTreeMap<NodeId, (PackedWeights, BufId)>,
 }
 
 /// A copy of a batch of vectors with samples as rows: `[chunks * 16][stride]`, for lanes that are features.
@@ -44,8 +47,7 @@ impl Buffers {
     /// Buffers of all leaves, stored values and partial results. `in_place` are update values that may
     /// overwrite their parameter.
     pub(crate) fn new(graph: &Graph, forms: &Forms, plan: &FusionPlan, in_place: &BTreeSet<NodeId>) -> Buffers {
-        let mut buffers =
-            Buffers { list: Vec::new(), of_node: BTreeMap::new(), of_partial: BTreeMap::new(), rows: BTreeMap::new() };
+        let mut buffers = Buffers::default();
         for node in graph.topo_order() {
             let kind = match graph.op(node) {
                 Op::Input(_) => BufferKind::Input,
@@ -64,6 +66,9 @@ impl Buffers {
             if !matches!(root, Root::Value(_)) {
                 buffers.add_partial(graph, forms, *root);
             }
+        }
+        for group in plan.kernels.iter().flat_map(|kernel| &kernel.chunk) {
+            buffers.add_packed(graph, forms, group);
         }
         buffers
     }
@@ -86,6 +91,24 @@ impl Buffers {
     /// The copy of a stored value with samples as rows, if a contraction reads it so.
     pub(crate) fn rows(&self, node: NodeId) -> Option<Rows> {
         self.rows.get(&node).copied()
+    }
+
+    /// The packed weights of a contraction, if there are any, and their buffer.
+    pub(crate) fn packed(&self, contraction: NodeId) -> Option<&(PackedWeights, BufId)> {
+        self.packed.get(&contraction)
+    }
+
+    fn add_packed(&mut self, graph: &Graph, forms: &Forms, group: &Group) {
+        let n_chunks = graph.batch.expect("the graph is specialised").div_ceil(CHUNK);
+        let nodes = group.inlined.iter().copied().chain(group.roots.iter().map(|root| root.node()));
+        for node in nodes {
+            if let Some(packed) = PackedWeights::of(graph, &forms[&node], node, n_chunks) {
+                let layout = Layout::new(&[packed.n_outputs, packed.n_terms()], None);
+                let name = format!("packed weights of {node}");
+                let buffer = self.add(name, BufferKind::Temp, DType::F32, layout);
+                self.packed.insert(node, (packed, buffer));
+            }
+        }
     }
 
     fn add(&mut self, name: String, kind: BufferKind, dtype: DType, layout: Layout) -> BufId {

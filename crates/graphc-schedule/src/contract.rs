@@ -13,13 +13,14 @@ use crate::buffers::Groups;
 use crate::builder::{Builder, bounded};
 use crate::emit::{BatchAt, Cx, Emitter};
 use crate::lanes::FeatureLanes;
+use crate::pack::PackedWeights;
 use crate::registers::{Candidate, RegisterFile, Width};
 use crate::sweep::no_join;
 use graphc_ir::NodeId;
 use graphc_ir::form::PointForm;
 use graphc_ir::graph::plan::{Group, Root};
 use graphc_ir::index::{Affine, Var};
-use graphc_ir::loops::{Access, Bound, Expr, Join, Layout, LoopKind, Range, Stmt, Tile, TileInit};
+use graphc_ir::loops::{Access, Bound, BufId, Expr, Join, Layout, LoopKind, Range, Stmt, Tile, TileInit};
 use graphc_ir::point::{BATCH, PointExpr};
 use graphc_ir::scalar::LANES;
 
@@ -73,7 +74,17 @@ struct Nest<'a> {
     root: Root,
     /// Grid variables of the tile under construction.
     grid: Vec<(Var, usize)>,
+    /// The block of outputs that packed weights are read for.
+    block: Option<BlockAt>,
     kind: Kind,
+}
+
+/// A block of outputs: the first, how many, and the one at hand.
+#[derive(Clone)]
+struct BlockAt {
+    first: Affine,
+    width: usize,
+    cell: Affine,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,6 +108,16 @@ enum Kind {
     OverBatch { group: Var, groups: Groups, lane: Var },
     OverFeatures { lanes: FeatureLanes, lane: Var },
     NoBatch,
+}
+
+/// Writes the copy of the weights of a contraction over chunks, if it has one.
+pub(crate) fn pack(cx: &Cx<'_>, b: &mut Builder, registers: RegisterFile, group: &Group) {
+    let node = start_of(cx, group, group.roots[0].node());
+    let Some((packed, buffer)) = cx.buffers.packed(node) else { return };
+    let kind = Kind::PerSample { chunk: b.var(), lane: b.var() };
+    let walks = Nest::new(cx, group.roots[0], node, kind).walks(registers);
+    let walk = walks.iter().find(|walk| walk.axis == Axis::Output(packed.axis)).expect("an output axis");
+    packed.write(cx, b, &group.name, *buffer, walk.block);
 }
 
 /// Writes the nest of a contraction over chunk `chunk` of the batch.
@@ -204,7 +225,7 @@ impl<'a> Nest<'a> {
         for extent in form.extents.iter().copied().chain(form.reds.iter().map(|red| red.extent)) {
             em.dag.new_var(extent);
         }
-        Nest { em, node, form, end: root.node(), root, grid: Vec::new(), kind }
+        Nest { em, node, form, end: root.node(), root, grid: Vec::new(), block: None, kind }
     }
 
     /// Output coordinates in the order of the result's layout (features before rows, so that the vectors of a block of
@@ -304,12 +325,21 @@ impl<'a> Nest<'a> {
             self.grid.push((var, block));
             self.em.ranges.insert(var, (0, block as i64 - 1));
         }
-        let first = cell.map_or(Affine::default(), Affine::var).times(unit).plus_constant(first);
+        let cell_index = cell.map_or(Affine::default(), Affine::var);
+        let (start, first) = (first, cell_index.times(unit).plus_constant(first));
+        let is_packed = self.packed().is_some_and(|(packed, _)| axis == Axis::Output(packed.axis));
+        let block_at = |first: Affine| BlockAt { first, width: block, cell: cell_index.clone() };
         let most = blocks.high.iter().filter_map(Affine::as_constant).min();
         if most == Some(1) {
+            if is_packed {
+                self.block = Some(block_at(Affine::constant(start)));
+            }
             self.at(b, axis, first, rest);
         } else if most != Some(0) {
             let var = b.var();
+            if is_packed {
+                self.block = Some(block_at(Affine::var(var).times(block as i64).plus_constant(start)));
+            }
             self.em.ranges.insert(var, (0, most.map_or(i64::from(i32::MAX), |most| most - 1)));
             let index = first.add_scaled(&Affine::var(var), block as i64 * unit);
             let range = Range { var, low: Bound(vec![blocks.low]), high: Bound(blocks.high) };
@@ -392,6 +422,14 @@ impl<'a> Nest<'a> {
         Range { var: chunk, low: Bound(vec![low]), high: Bound(high) }
     }
 
+    /// Packed weights that the nest reads.
+    fn packed(&self) -> Option<&'a (PackedWeights, BufId)> {
+        match self.kind {
+            Kind::PerSample { .. } => self.em.cx.buffers.packed(self.node),
+            _ => None,
+        }
+    }
+
     fn factors(&mut self, b: &mut Builder) -> [Access; 2] {
         let contraction = self.form.as_contraction().expect("a contraction");
         let operands = self.em.cx.graph.operands(self.node);
@@ -402,12 +440,18 @@ impl<'a> Nest<'a> {
             .into_iter()
             .chain(self.form.reds.iter().filter(|red| red.is_batch).map(|red| red.var))
             .collect();
-        let is_row = |is_first: bool| match self.kind {
-            Kind::OverFeatures { lanes, .. } => lanes.is_first == is_first,
-            _ => false,
+        let row_factor = match self.kind {
+            Kind::OverFeatures { lanes, .. } => Some(lanes.is_first),
+            _ => None,
         };
-        [(contraction.a, is_row(true)), (contraction.b, is_row(false))].map(|((operand, index), is_row)| {
-            if is_row {
+        [(contraction.a, true), (contraction.b, false)].map(|((operand, index), is_first)| {
+            if let (Some((packed, buffer)), Some(at)) = (self.packed(), &self.block)
+                && packed.is_first == is_first
+            {
+                let word = packed.word(&at.first, at.width, &at.cell, |term| self.em.vars[&term].clone());
+                return Access { buffer: *buffer, index: word };
+            }
+            if row_factor == Some(is_first) {
                 let rows = self.em.cx.buffers.rows(operands[operand]).expect("a copy of the vectors");
                 return self.em.row_access(b, rows, &Affine::var(FeatureLanes::FEATURE));
             }

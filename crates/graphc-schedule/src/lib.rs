@@ -4,7 +4,7 @@
 //! buffers, and the arena plan. Knows tensor ops only through their index notation, and no machine
 //! beyond the number and width of its vector registers.
 //!
-//! Reading order: `lanes`, `buffers`, `builder`, `emit`, `split`, `sweep`, `registers`, `contract`, `flat`,
+//! Reading order: `lanes`, `pack`, `buffers`, `builder`, `emit`, `split`, `sweep`, `registers`, `contract`, `flat`,
 //! `join`, `math`, `in_place`, `plan_memory`.
 #![forbid(unsafe_code)]
 
@@ -17,6 +17,7 @@ mod in_place;
 mod join;
 mod lanes;
 mod math;
+mod pack;
 mod plan_memory;
 mod registers;
 mod split;
@@ -68,6 +69,9 @@ fn kernel_body(cx: &Cx<'_>, b: &mut Builder, kernel: &KernelPlan, registers: Reg
     };
     for group in &kernel.head {
         no_batch(b, group);
+    }
+    for group in kernel.chunk.iter().filter(|group| group.kind == GroupKind::Contraction) {
+        contract::pack(cx, b, registers, group);
     }
     if !kernel.chunk.is_empty() {
         b.for_extent(cx.n_chunks(), LoopKind::Parallel, |b, chunk| {
