@@ -64,6 +64,9 @@ impl Walk {
     }
 }
 
+/// Words that stay in a core's own cache while they are read again and again.
+const NEAR_WORDS: usize = 1 << 17;
+
 struct Nest<'a> {
     em: Emitter<'a>,
     /// The contraction.
@@ -142,40 +145,57 @@ pub(crate) fn over_batch(cx: &Cx<'_>, b: &mut Builder, registers: RegisterFile, 
     }
     let partial = cx.buffers.partial(root);
     let groups = Groups::new(cx.n_chunks(), partial.part_len);
-    b.for_extent(groups.n_groups, LoopKind::Parallel, |b, group_var| {
-        b.nest(&group.name, |b| {
-            b.lanes(|b, lane| {
-                let mut nest = Nest::new(cx, root, root.node(), Kind::OverBatch { group: group_var, groups, lane });
-                nest.em.ranges.insert(group_var, (0, groups.n_groups as i64 - 1));
-                let walks = nest.walks(registers);
-                nest.walk(b, &walks);
-            });
+    let nest = |group: Var, lane: Var| {
+        let mut nest = Nest::new(cx, root, root.node(), Kind::OverBatch { group, groups, lane });
+        nest.em.ranges.insert(group, (0, groups.n_groups as i64 - 1));
+        nest
+    };
+    let walks = nest(b.var(), b.var()).walks(registers);
+    if groups.n_groups >= FEWEST_GROUPS {
+        return b.for_extent(groups.n_groups, LoopKind::Parallel, |b, number| {
+            b.nest(&group.name, |b| b.lanes(|b, lane| nest(number, lane).walk(b, &walks)));
         });
+    }
+    shared(b, &group.name, walks, 0, |b, lane, walks| {
+        b.for_extent(groups.n_groups, LoopKind::Serial, |b, number| nest(number, lane).walk(b, walks));
     });
 }
 
-/// Most shares that the rows of a matrix are cut into.
-const MOST_SHARES: usize = 32;
+/// Fewer groups of chunks than this leave threads without work: then blocks of the result are shared.
+const FEWEST_GROUPS: usize = 4;
 
-/// Writes a contraction over the batch alone. Rows of the result are shared; those that do not fill a register grid
-/// are a phase of their own.
+/// Writes a contraction over the batch alone; rows of the result are shared.
 fn over_features(cx: &Cx<'_>, b: &mut Builder, registers: RegisterFile, group: &Group, lanes: FeatureLanes) {
     let root = group.roots[0];
     let nest = |lane: Var| Nest::new(cx, root, root.node(), Kind::OverFeatures { lanes, lane });
-    let mut walks = nest(b.var()).walks(registers);
-    let inner = walks.len() - 1;
-    let Walk { extent, block, .. } = walks[inner];
+    let walks = nest(b.var()).walks(registers);
+    let rows = walks.len() - 1;
+    shared(b, &group.name, walks, rows, |b, lane, walks| nest(lane).walk(b, walks));
+}
+
+/// Most shares that the blocks of a walk are cut into.
+const MOST_SHARES: usize = 32;
+
+/// Writes nests that share the blocks of a walk; what does not fill a block is a phase of its own.
+fn shared(
+    b: &mut Builder,
+    name: &str,
+    mut walks: Vec<Walk>,
+    position: usize,
+    mut write: impl FnMut(&mut Builder, Var, &[Walk]),
+) {
+    let Walk { extent, block, .. } = walks[position];
     let blocks = (extent / block).div_ceil(MOST_SHARES).max(1);
-    let mut write = |b: &mut Builder, part: Part| {
-        walks[inner].part = part;
-        b.nest(&group.name, |b| b.lanes(|b, lane| nest(lane).walk(b, &walks)));
+    let mut nest = |b: &mut Builder, part: Part| {
+        walks[position].part = part;
+        b.nest(name, |b| b.lanes(|b, lane| write(b, lane, &walks)));
     };
-    if extent >= block {
-        let n_shares = (extent / block).div_ceil(blocks);
-        b.for_extent(n_shares, LoopKind::Parallel, |b, share| write(b, Part::Share { share, blocks }));
+    let n_shares = (extent / block).div_ceil(blocks);
+    if n_shares > 0 {
+        b.for_extent(n_shares, LoopKind::Parallel, |b, share| nest(b, Part::Share { share, blocks }));
     }
     if !extent.is_multiple_of(block) {
-        write(b, Part::Rest);
+        nest(b, Part::Rest);
     }
 }
 
@@ -251,7 +271,32 @@ impl<'a> Nest<'a> {
         for (axis, block) in registers.best_grid(&[side(Factor::A), side(Factor::B)], widths) {
             walks.iter_mut().filter(|walk| walk.axis == axis).for_each(|walk| walk.block = block);
         }
+        match self.kind {
+            // All taps of a block of channels before the next block: its planes stay near.
+            Kind::OverBatch { .. } => walks.sort_by_key(|walk| walk.block == 1),
+            Kind::PerSample { .. } => self.rows_first(&mut walks),
+            Kind::OverFeatures { .. } | Kind::NoBatch => {}
+        }
         walks
+    }
+
+    /// Moves the rows of the pixels before the channels if that brings fewer words from beyond a core's own cache: then
+    /// all weights are read for every row, otherwise all vectors of a chunk for every block of channels.
+    fn rows_first(&self, walks: &mut [Walk]) {
+        let [channels, rows, _, ..] = *walks else { return };
+        let [Axis::Output(_), Axis::Output(_)] = [channels.axis, rows.axis] else { return };
+        let contraction = self.form.as_contraction().expect("a contraction");
+        let [vectors, weights] = match self.width(Factor::A) {
+            Width::Vector => [contraction.a.0, contraction.b.0],
+            _ => [contraction.b.0, contraction.a.0],
+        };
+        let cx = self.em.cx;
+        let layout = |slot: usize| cx.buffers.layout(cx.buffers.node(cx.graph.operands(self.node)[slot]));
+        let far = |words: usize, times: usize| if words > NEAR_WORDS { words * times } else { 0 };
+        let by_channels = far(layout(vectors).chunk_stride, channels.extent.div_ceil(channels.block));
+        if far(layout(weights).len(), rows.extent) < by_channels {
+            walks.swap(0, 1);
+        }
     }
 
     /// Whether an output coordinate moves this factor alone, and the bounds of no reduction.
