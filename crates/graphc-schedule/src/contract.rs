@@ -219,11 +219,13 @@ fn start_of(cx: &Cx<'_>, group: &Group, end: NodeId) -> NodeId {
 struct Blocks {
     low: Affine,
     high: Vec<Affine>,
+    /// Number of all blocks.
+    n: usize,
 }
 
 impl Blocks {
     fn first(n: usize) -> Blocks {
-        Blocks { low: Affine::constant(0), high: vec![Affine::constant(n as i64)] }
+        Blocks { low: Affine::constant(0), high: vec![Affine::constant(n as i64)], n }
     }
 }
 
@@ -347,7 +349,7 @@ impl<'a> Nest<'a> {
                 if !n_blocks.is_multiple_of(blocks) {
                     high.push(Affine::constant(n_blocks as i64));
                 }
-                self.blocked_loop(b, axis, Blocks { low, high }, block, 0, rest);
+                self.blocked_loop(b, axis, Blocks { low, high, n: n_blocks }, block, 0, rest);
             }
             Part::Rest => {}
         }
@@ -374,18 +376,17 @@ impl<'a> Nest<'a> {
         let (start, first) = (first, cell_index.times(unit).plus_constant(first));
         let is_packed = self.packed().is_some_and(|(packed, _)| axis == Axis::Output(packed.axis));
         let block_at = |first: Affine| BlockAt { first, width: block, cell: cell_index.clone() };
-        let most = blocks.high.iter().filter_map(Affine::as_constant).min();
-        if most == Some(1) {
+        if blocks.n == 1 {
             if is_packed {
                 self.block = Some(block_at(Affine::constant(start)));
             }
             self.at(b, axis, first, rest);
-        } else if most != Some(0) {
+        } else if blocks.n > 1 {
             let var = b.var();
             if is_packed {
                 self.block = Some(block_at(Affine::var(var).times(block as i64).plus_constant(start)));
             }
-            self.em.ranges.insert(var, (0, most.map_or(i64::from(i32::MAX), |most| most - 1)));
+            self.em.ranges.insert(var, (0, blocks.n as i64 - 1));
             let index = first.add_scaled(&Affine::var(var), block as i64 * unit);
             let range = Range { var, low: Bound(vec![blocks.low]), high: Bound(blocks.high) };
             b.for_range(range, LoopKind::Serial, |b| self.at(b, axis, index, rest));
