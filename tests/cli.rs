@@ -169,6 +169,10 @@ fn runs_are_reproducible_and_options_override_the_file() {
     let first = losses(&tiny.train("a", &[]));
     assert_eq!(first, losses(&tiny.train("b", &["--seed", "4"])));
     assert_eq!(first, losses(&tiny.train("c", &["--checked"])), "checked code computes the same");
+    assert_eq!(first, losses(&tiny.train("k", &["--threads", "1"])), "threads change nothing");
+    assert_eq!(first, losses(&tiny.train("l", &["--threads", "3"])), "threads change nothing");
+    let run: Value = serde_json::from_slice(&std::fs::read(tiny.path("l/run.json")).unwrap()).unwrap();
+    assert_eq!(run["config"]["threads"], 3);
     assert_ne!(first, losses(&tiny.train("d", &["--seed", "5"])));
     assert_ne!(first, losses(&tiny.train("e", &["--lr", "0.01"])));
     assert_ne!(first, losses(&tiny.train("f", &["--batch-size", "7"])));
@@ -183,7 +187,7 @@ fn runs_are_reproducible_and_options_override_the_file() {
 #[test]
 fn training_for_people() {
     let tiny = Tiny::new();
-    let stdout = tiny.ok(&["train", "tiny.graph.json"]);
+    let stdout = tiny.ok(&["train", "tiny.graph.json", "--threads", "2"]);
     let lines: Vec<&str> = stdout.lines().collect();
     assert_eq!(lines[0], "Network tiny");
     for start in [
@@ -199,7 +203,7 @@ fn training_for_people() {
     ] {
         assert!(lines.iter().any(|line| line.starts_with(start)), "no line starts with {start:?}:\n{stdout}");
     }
-    assert!(stdout.contains("seed 4; 50 training samples, batch size 16"), "{stdout}");
+    assert!(stdout.contains("; 2 threads; seed 4; 50 training samples, batch size 16"), "{stdout}");
 
     let quiet = tiny.ok(&["train", "tiny.graph.json", "--quiet"]);
     let lines: Vec<&str> = quiet.lines().collect();

@@ -8,6 +8,7 @@ use graphc_interp::loops::{LoopInterp, Memory};
 use graphc_ir::Tensor;
 use graphc_ir::graph::Graph;
 use graphc_ir::loops::{BufferKind, Program};
+use graphc_runtime::{Executable, Team};
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
@@ -24,9 +25,11 @@ pub(crate) fn run_both(
             memory.set(program, buffer.kind, &buffer.name, &tensors[&buffer.name]).map_err(text)?;
         }
     }
-    executable.arena_mut().copy_from_slice(memory.arena());
+    let arena = memory.arena().to_vec();
     let interp = LoopInterp::new(program).map_err(text)?;
     memory.run(&interp).map_err(text)?;
+    same_on_a_team(&mut executable, &arena, memory.arena())?;
+    executable.arena_mut().copy_from_slice(&arena);
     executable.step().map_err(text)?;
     if let Some(word) = (0..program.arena_words).find(|&word| executable.arena()[word] != memory.arena()[word]) {
         let holder = program.buffers.iter().find(|b| (b.offset..b.offset + b.len).contains(&word));
@@ -35,6 +38,14 @@ pub(crate) fn run_both(
         return Err(format!("word {word} ({name}): machine code {jit:e}, loops {loops:e}\n{program}"));
     }
     Ok((lowered, memory))
+}
+
+/// Runs one step on a team of 3 and compares the whole memory with `expected`.
+fn same_on_a_team(executable: &mut Executable, arena: &[u32], expected: &[u32]) -> Result<(), String> {
+    executable.arena_mut().copy_from_slice(arena);
+    executable.step_on(&mut Team::new(3).map_err(text)?).map_err(text)?;
+    let other = "a team of threads leaves other bits\n";
+    if executable.arena() == expected { Ok(()) } else { Err(format!("{other}{}", executable.program())) }
 }
 
 /// Runs one step of code for other instructions and compares the whole memory with `expected`.
@@ -62,6 +73,7 @@ pub(crate) fn compare_isas(
         if executable.arena() != expected.arena() {
             return Err(format!("{isa:?} leaves other bits\n{program}"));
         }
+        same_on_a_team(&mut executable, memory.arena(), expected.arena())?;
     }
     Ok(())
 }

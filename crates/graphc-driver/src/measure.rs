@@ -26,7 +26,7 @@ pub struct MeasureOptions {
     pub mode: Mode,
     /// Samples per step.
     pub batch: usize,
-    /// Threads asked for; results say how many were used.
+    /// Threads that run a step together, at least 1.
     pub threads: usize,
     /// Which instructions to use.
     pub isa: Isa,
@@ -34,13 +34,6 @@ pub struct MeasureOptions {
     pub time: Duration,
     /// Seed of weights and inputs.
     pub seed: u64,
-}
-
-impl MeasureOptions {
-    /// Steps run on one thread, whatever was asked for: the runtime has no team of threads.
-    fn threads_used(&self) -> usize {
-        1
-    }
 }
 
 /// A set of measurements in order statistics, in the unit of the measurements.

@@ -8,7 +8,7 @@ use graphc_ir::graph::{Graph, Mode};
 use graphc_ir::loops::BufferKind;
 use graphc_ir::ops::{Initializer, Op};
 use graphc_ir::tensor::Tensor;
-use graphc_runtime::Executable;
+use graphc_runtime::{Executable, Team};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeMap;
@@ -27,6 +27,9 @@ pub struct SessionOptions {
     pub gradients: bool,
     /// Leave parameters as they are in training steps (to look at losses and gradients only).
     pub frozen: bool,
+    /// Threads that run a step together, the calling one included. 0 and 1, the default, are the calling thread alone.
+    /// Results do not depend on it.
+    pub threads: usize,
 }
 
 /// How long a compilation took.
@@ -62,6 +65,7 @@ pub struct Session {
     /// The executable that holds the newest state.
     owner: Option<(bool, usize)>,
     version: u64,
+    team: Team,
 }
 
 struct Entry {
@@ -78,14 +82,20 @@ impl Session {
     /// A session with freshly initialised parameters.
     ///
     /// # Errors
-    /// If the graph is not valid.
+    /// If the graph is not valid, or there cannot be as many threads.
     pub fn new(graph: Graph, options: SessionOptions) -> Result<Session, DriverError> {
         let findings: Vec<String> = graphc_ir::graph::verify::verify(&graph).iter().map(ToString::to_string).collect();
         if !findings.is_empty() {
             return Err(DriverError::InvalidGraph(findings));
         }
         let state = initial_state(&graph, options.seed);
-        Ok(Session { graph, options, entries: BTreeMap::new(), state, owner: None, version: 1 })
+        let team = Team::new(options.threads)?;
+        Ok(Session { graph, options, entries: BTreeMap::new(), state, owner: None, version: 1, team })
+    }
+
+    /// Threads that run a step together.
+    pub fn threads(&self) -> usize {
+        self.team.n_members()
     }
 
     /// The graph as given.
@@ -132,15 +142,15 @@ impl Session {
     pub fn step(&mut self, mode: Mode, batch: usize) -> Result<(), DriverError> {
         let key = key(mode, batch);
         self.entry(mode, batch)?;
-        let mut entry = self.entries.remove(&key).expect("compiled above");
-        let result = self.bring_up_to_date(&mut entry).and_then(|()| Ok(entry.executable.step()?));
+        self.bring_up_to_date(key)?;
+        let entry = self.entries.get_mut(&key).expect("compiled above");
+        let result = entry.executable.step_on(&mut self.team);
         if mode == Mode::Train && !self.options.frozen {
             self.version += 1;
             self.owner = Some(key);
         }
         entry.version = self.version;
-        self.entries.insert(key, entry);
-        result
+        Ok(result?)
     }
 
     /// A result of the last step at that mode and batch size, row-major.
@@ -233,23 +243,29 @@ impl Session {
     }
 
     /// Gives an executable the newest state.
-    fn bring_up_to_date(&mut self, entry: &mut Entry) -> Result<(), DriverError> {
-        if entry.version == self.version {
+    fn bring_up_to_date(&mut self, key: (bool, usize)) -> Result<(), DriverError> {
+        if self.entries.get(&key).is_none_or(|entry| entry.version == self.version) {
             return Ok(());
         }
-        match self.owner.and_then(|owner| self.entries.get(&owner)) {
-            Some(owner) => entry.executable.copy_state_from(&owner.executable)?,
-            None => {
-                for name in state_names(&entry.executable) {
-                    match self.state.get(&name) {
-                        Some(tensor) => entry.executable.set(BufferKind::State, &name, &tensor.data)?,
-                        // Optimizer state that no step has touched yet: it starts at zero, as the arena does.
-                        None => continue,
-                    }
-                }
+        let mut entry = self.entries.remove(&key).expect("found above");
+        let result = self.copy_newest_state(&mut entry.executable);
+        if result.is_ok() {
+            entry.version = self.version;
+        }
+        self.entries.insert(key, entry);
+        result
+    }
+
+    fn copy_newest_state(&self, executable: &mut Executable) -> Result<(), DriverError> {
+        if let Some(owner) = self.owner.and_then(|owner| self.entries.get(&owner)) {
+            return Ok(executable.copy_state_from(&owner.executable)?);
+        }
+        for name in state_names(executable) {
+            // Optimizer state that no step has touched yet is missing: it starts at zero, as the arena does.
+            if let Some(tensor) = self.state.get(&name) {
+                executable.set(BufferKind::State, &name, &tensor.data)?;
             }
         }
-        entry.version = self.version;
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! Operations counted from graphs, and that measurements measure what they say. No test looks at a time.
 
-use graphc_driver::measure::{MeasureOptions, bench, profile, work};
+use graphc_driver::measure::{MeasureOptions, Span, bench, profile, work};
 use graphc_driver::{CompileOptions, Isa, lower};
 use graphc_frontend::{CheckData, Experiment, load_with};
 use graphc_ir::graph::Mode;
@@ -43,7 +43,7 @@ fn a_bench_is_consistent() {
     for (mode, flops) in [(Mode::Train, 1_517_040), (Mode::Infer, 563_280)] {
         let start = Instant::now();
         let bench = bench(&graph, &options(mode, 3), start).unwrap();
-        assert_eq!((bench.flops, bench.batch, bench.threads), (3 * flops, 3, 1));
+        assert_eq!((bench.flops, bench.batch, bench.threads), (3 * flops, 3, 3));
         assert!(bench.n_steps >= 3 && bench.step_ms.min > 0.0 && bench.step_ms.median <= bench.step_ms.max);
         assert!(bench.first_step > bench.compile && start.elapsed() > bench.first_step);
         let stages: Vec<&str> = bench.stages.iter().map(|stage| stage.name).collect();
@@ -81,10 +81,23 @@ fn a_profile_is_consistent() {
     }
     assert_eq!(profile.memory.len(), 3);
     // Spans of one thread follow each other, all kernels of a step in order.
+    assert_eq!(profile.threads, 3);
     let n_kernels = profile.kernels.len();
-    assert_eq!(profile.spans.len() % n_kernels, 0);
-    for (position, span) in profile.spans.iter().enumerate() {
-        assert_eq!((span.step, span.kernel, span.thread), (position / n_kernels, position % n_kernels, 0));
+    let spans = |thread| profile.spans.iter().filter(move |span| span.thread == thread).copied().collect::<Vec<Span>>();
+    let kernels = spans(0);
+    assert_eq!(kernels.len() % n_kernels, 0);
+    for (position, span) in kernels.iter().enumerate() {
+        assert_eq!((span.step, span.kernel), (position / n_kernels, position % n_kernels));
     }
-    assert!(profile.spans.windows(2).all(|pair| pair[0].start + pair[0].time <= pair[1].start));
+    for thread in 0..3 {
+        let spans = spans(thread);
+        assert!(spans.windows(2).all(|pair| pair[0].start + pair[0].time <= pair[1].start));
+        // Shares lie within their kernels.
+        for span in &spans {
+            let kernel = kernels[span.step * n_kernels + span.kernel];
+            assert!(kernel.start <= span.start && span.start + span.time <= kernel.start + kernel.time);
+        }
+    }
+    // Sixteen samples are one chunk, which is the caller's; the optimizer's blocks are for all.
+    assert!(profile.spans.iter().any(|span| span.thread == 2));
 }

@@ -36,6 +36,8 @@ pub enum RuntimeError {
     Program(String),
     /// Checked mode found an access outside its buffer.
     OutOfBounds(String),
+    /// A team of threads cannot be made.
+    Threads(String),
 }
 
 impl fmt::Display for RuntimeError {
@@ -49,7 +51,7 @@ impl fmt::Display for RuntimeError {
                 write!(f, "{name:?} has shape {shape:?}, {expected} elements, but {found} were given")
             }
             RuntimeError::WrongType { name, expected } => write!(f, "{name:?} holds {expected} elements"),
-            RuntimeError::Program(message) => f.write_str(message),
+            RuntimeError::Program(message) | RuntimeError::Threads(message) => f.write_str(message),
             RuntimeError::OutOfBounds(message) => write!(f, "access outside its buffer: {message}"),
         }
     }

@@ -3,9 +3,12 @@
 use crate::RuntimeError;
 use crate::arena::Arena;
 use crate::pack::{pack, unpack};
+use crate::team::{SharedPhase, Team, TimedShare};
 use graphc_codegen::CompiledProgram;
 use graphc_ir::loops::{Buffer, BufferKind, Program};
 use graphc_ir::{DType, Tensor};
+use std::ops::Range;
+use std::time::Instant;
 
 /// A program with its code and its memory.
 pub struct Executable {
@@ -137,15 +140,41 @@ impl Executable {
         Ok(())
     }
 
-    /// Runs every kernel once, in order.
+    /// Runs every kernel once, in order, on this thread.
     ///
     /// # Errors
     /// In checked mode, at the first access outside its buffer.
     pub fn step(&mut self) -> Result<(), RuntimeError> {
-        (0..self.code.kernels().len()).try_for_each(|kernel| self.run_kernel(kernel))
+        self.run_kernels(0..self.code.kernels().len(), None, None)
     }
 
-    /// Runs one kernel, phase after phase.
+    /// Runs every kernel once, in order, on all members of a team. Every buffer has the bits that it has after
+    /// [`Executable::step`].
+    ///
+    /// # Errors
+    /// As [`Executable::step`], and the same one.
+    pub fn step_on(&mut self, team: &mut Team) -> Result<(), RuntimeError> {
+        self.run_kernels(0..self.code.kernels().len(), Some(team), None)
+    }
+
+    /// As [`Executable::step_on`], with the times of all kernels. Reading the clock costs some tens of nanoseconds per
+    /// kernel, and as much per member and parallel phase.
+    ///
+    /// # Errors
+    /// As [`Executable::step`].
+    pub fn step_timed(&mut self, team: &mut Team, log: &mut StepLog) -> Result<(), RuntimeError> {
+        let kernels = self.code.kernels();
+        team.clear_notes(kernels.iter().map(|kernel| kernel.phases.len()).sum());
+        log.ends.clear();
+        log.ends.reserve(kernels.len());
+        log.start = Instant::now();
+        let result = self.run_kernels(0..kernels.len(), Some(team), Some(&mut log.ends));
+        log.shares.clear();
+        log.shares.extend(team.noted());
+        result
+    }
+
+    /// Runs one kernel, phase after phase, on this thread.
     ///
     /// # Errors
     /// As [`Executable::step`].
@@ -153,19 +182,60 @@ impl Executable {
     /// # Panics
     /// If there is no kernel of that number.
     pub fn run_kernel(&mut self, kernel: usize) -> Result<(), RuntimeError> {
-        let base = self.arena.base();
-        for phase in &self.code.kernels()[kernel].phases {
-            // A team of threads would call the phase with shares of its range and meet after it.
-            let range = phase.parallel.clone().unwrap_or(0..0);
-            // SAFETY: `new` has allocated the program's arena and checked that the buffers lie in
-            // it; it is borrowed exclusively, and `self` keeps the code alive. That indices stay
-            // within buffers is the verifier's task, or that of checked code.
-            let code = unsafe { (phase.function)(base, range.start, range.end) };
-            if code != 0 {
-                return Err(RuntimeError::OutOfBounds(self.code.failure(code)));
+        self.run_kernels(kernel..kernel + 1, None, None)
+    }
+
+    fn run_kernels(
+        &mut self,
+        kernels: Range<usize>,
+        mut team: Option<&mut Team>,
+        mut ends: Option<&mut Vec<Instant>>,
+    ) -> Result<(), RuntimeError> {
+        let arena = self.arena.base();
+        for number in kernels {
+            for phase in &self.code.kernels()[number].phases {
+                let code = match (&phase.parallel, &mut team) {
+                    (Some(range), Some(team)) => {
+                        let timed = ends.is_some().then_some(number);
+                        let shared = SharedPhase { function: phase.function, arena, range: range.clone(), timed };
+                        // SAFETY: as below. The loop is marked parallel: the loop IR demands that its iterations
+                        // neither write what others write nor read what others write.
+                        unsafe { team.run(&shared) }
+                    }
+                    (range, _) => {
+                        let (low, high) = range.as_ref().map_or((0, 0), |range| (range.start, range.end));
+                        // SAFETY: `new` has allocated the program's arena and checked that the buffers lie in it; it is
+                        // borrowed exclusively, and `self` keeps the code alive. That indices stay within
+                        // buffers is the verifier's task, or that of checked code.
+                        unsafe { (phase.function)(arena, low, high) }
+                    }
+                };
+                if code != 0 {
+                    return Err(RuntimeError::OutOfBounds(self.code.failure(code)));
+                }
+            }
+            if let Some(ends) = &mut ends {
+                ends.push(Instant::now());
             }
         }
         Ok(())
+    }
+}
+
+/// When the parts of one step ran, for [`Executable::step_timed`]; it can be used for many steps.
+#[derive(Clone, Debug)]
+pub struct StepLog {
+    /// When the step began.
+    pub start: Instant,
+    /// When each kernel was done, on all threads; the next one begins there.
+    pub ends: Vec<Instant>,
+    /// Shares of the members other than the caller, member after member.
+    pub shares: Vec<TimedShare>,
+}
+
+impl Default for StepLog {
+    fn default() -> StepLog {
+        StepLog { start: Instant::now(), ends: Vec::new(), shares: Vec::new() }
     }
 }
 

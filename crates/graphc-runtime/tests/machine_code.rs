@@ -3,7 +3,7 @@
 use graphc_codegen::{CodegenError, CodegenOptions, Isa, Target, compile};
 use graphc_interp::loops;
 use graphc_ir::loops::{BufferKind, Program, verify};
-use graphc_runtime::{Executable, RuntimeError};
+use graphc_runtime::{Executable, RuntimeError, Team};
 use graphc_testing::programs::programs;
 use proptest::prelude::*;
 
@@ -26,12 +26,16 @@ fn check(program: &Program, arena: &[u32]) -> Result<(), String> {
             Err(CodegenError::Target(_)) if matches!(isa, Isa::Avx2 | Isa::Fma) => continue,
             executable => executable.map_err(|error| error.to_string())?,
         };
-        executable.arena_mut().copy_from_slice(arena);
-        executable.step().map_err(|error| error.to_string())?;
-        let found = executable.arena();
-        if let Some(word) = (0..found.len()).find(|&word| found[word] != expected[word]) {
-            let (found, expected) = (found[word], expected[word]);
-            return Err(format!("{isa:?}, checked {checked}: word {word} is {found:#x}, expected {expected:#x}"));
+        for n_members in [1, 3] {
+            executable.arena_mut().copy_from_slice(arena);
+            let mut team = Team::new(n_members).map_err(|error| error.to_string())?;
+            executable.step_on(&mut team).map_err(|error| error.to_string())?;
+            let found = executable.arena();
+            if let Some(word) = (0..found.len()).find(|&word| found[word] != expected[word]) {
+                let (found, expected) = (found[word], expected[word]);
+                let way = format!("{isa:?}, checked {checked}, {n_members} threads");
+                return Err(format!("{way}: word {word} is {found:#x}, expected {expected:#x}"));
+            }
         }
     }
     Ok(())
@@ -203,6 +207,27 @@ fn accesses_outside_buffers_are_errors() {
         let error = executable.step().expect_err(body).to_string();
         let start = "access outside its buffer: kernel \"k\", nest \"n\": index ";
         assert!(error.starts_with(start) && error.ends_with("of buffer b0 \"t0\" is not below 64"), "{error}");
+    }
+}
+
+/// The failure does not depend on who comes first: it is the one of the lowest iteration of the first failing phase.
+#[test]
+fn a_team_fails_where_one_thread_does() {
+    let body = "parallel i0 in 0..8 { nest \"fits\" { v0 = load b0[i0] store b1[i0] = v0 } }
+        parallel i1 in 0..8 { nest \"fails\" { v1 = load b0[16*i1] store b1[8*i1] = v1 v2 = load b0[40*i1] } }
+        parallel i2 in 0..8 { nest \"never\" { v3 = load b0[i2 + 70] store b1[i2 + 1] = v3 } }";
+    let program = kernel(&["f32", "f32"], body);
+    let mut executable = build(&program, Isa::Native, true).expect("the program compiles");
+    // Iteration 2 fails in its second access, iterations from 4 on in their first.
+    let expected = executable.step().expect_err("the second phase");
+    assert!(expected.to_string().contains("nest \"fails\": index 40*i1 "), "{expected}");
+    for n_members in [2, 3, 8, 11] {
+        let mut team = Team::new(n_members).expect("a small team");
+        for _ in 0..50 {
+            executable.arena_mut().fill(0);
+            assert_eq!(executable.step_on(&mut team), Err(expected.clone()));
+            assert_eq!(executable.arena()[65..72], [0; 7], "no phase runs after the one that failed");
+        }
     }
 }
 

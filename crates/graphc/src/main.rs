@@ -17,6 +17,7 @@ mod measuring;
 mod output;
 mod progress;
 mod tables;
+mod threads;
 
 use clap::Parser;
 use std::process::ExitCode;

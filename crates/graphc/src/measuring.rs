@@ -4,6 +4,7 @@ use crate::commands::train::at_least_one;
 use crate::error::CliError;
 use crate::experiment;
 use crate::isa::IsaArg;
+use crate::threads::ThreadsArg;
 use graphc_driver::measure::{MeasureOptions, Spread};
 use graphc_frontend::Experiment;
 use graphc_ir::graph::Mode;
@@ -19,9 +20,8 @@ pub(crate) struct MeasureArgs {
     /// Samples per step [default: as in the graph file].
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     batch: Option<usize>,
-    /// Threads to run the step on. Steps run on one thread so far; the result says how many were used.
-    #[arg(long, value_name = "N", value_parser = at_least_one, default_value_t = 1)]
-    threads: usize,
+    #[command(flatten)]
+    threads: ThreadsArg,
     /// Which instructions to use; results are the same bits with each.
     #[arg(long, value_enum, default_value_t)]
     pub(crate) isa: IsaArg,
@@ -50,7 +50,7 @@ impl MeasureArgs {
         let options = MeasureOptions {
             mode: if self.infer { Mode::Infer } else { Mode::Train },
             batch: self.batch.unwrap_or(experiment.train.batch_size),
-            threads: self.threads,
+            threads: self.threads.threads,
             isa: self.isa.into(),
             time: Duration::from_secs_f64(self.seconds),
             seed: experiment.train.seed,

@@ -37,6 +37,11 @@ pub(crate) fn grouped(n: usize) -> String {
     text
 }
 
+/// `1 thread`, `2 threads`.
+pub(crate) fn counted(n: usize, noun: &str) -> String {
+    format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
+}
+
 #[cfg(test)]
 mod tests {
     use super::grouped;

@@ -5,8 +5,8 @@ use super::{MeasureOptions, Spread, peak_memory, work};
 use crate::error::DriverError;
 use crate::pipeline::{Compiled, StageTime};
 use graphc_ir::graph::Graph;
-use graphc_runtime::Executable;
 use graphc_runtime::peak::{Width, multiply_adds};
+use graphc_runtime::{RuntimeError, Team};
 use std::time::{Duration, Instant};
 
 /// What was measured.
@@ -59,17 +59,18 @@ impl Bench {
 /// counted from.
 ///
 /// # Errors
-/// If the graph cannot be compiled.
+/// If the graph cannot be compiled, or there cannot be as many threads.
 pub fn bench(graph: &Graph, options: &MeasureOptions, start: Instant) -> Result<Bench, DriverError> {
+    let mut team = Team::new(options.threads)?;
     let mut compiled = prepare(graph, options)?;
-    compiled.executable.step()?;
+    compiled.executable.step_on(&mut team)?;
     let first_step = start.elapsed();
-    let threads = options.threads_used();
+    let threads = team.n_members();
     let peak_time = (options.time / 50).clamp(Duration::from_millis(2), Duration::from_millis(20));
     let narrow = || multiply_adds(Width::Bits128, threads, peak_time);
     let before = narrow();
-    let (step_ms, peaks) =
-        interleaved(&mut compiled.executable, options.time, || multiply_adds(Width::Widest, threads, peak_time))?;
+    let mut step = || compiled.executable.step_on(&mut team);
+    let (step_ms, peaks) = interleaved(&mut step, options.time, || multiply_adds(Width::Widest, threads, peak_time))?;
     Ok(Bench {
         n_steps: step_ms.len(),
         step_ms: Spread::of(step_ms),
@@ -89,18 +90,18 @@ pub fn bench(graph: &Graph, options: &MeasureOptions, start: Instant) -> Result<
 /// Milliseconds of every step for `time` after a warm-up, and peaks before, between and after them. Steps run in slices,
 /// one of which warms up and is thrown away.
 fn interleaved(
-    executable: &mut Executable,
+    step: &mut impl FnMut() -> Result<(), RuntimeError>,
     time: Duration,
     peak: impl Fn() -> f64,
 ) -> Result<(Vec<f64>, Vec<f64>), DriverError> {
     const N_SLICES: u32 = 8;
     const FEWEST_STEPS: usize = 3;
-    slice(executable, time / N_SLICES)?;
+    slice(step, time / N_SLICES)?;
     let (mut steps, mut peaks) = (Vec::new(), vec![peak()]);
     let mut measured = Duration::ZERO;
     while measured < time || steps.len() < FEWEST_STEPS {
         let begin = Instant::now();
-        steps.extend(slice(executable, time / N_SLICES)?);
+        steps.extend(slice(step, time / N_SLICES)?);
         measured += begin.elapsed();
         peaks.push(peak());
     }
@@ -108,12 +109,12 @@ fn interleaved(
 }
 
 /// Steps for `time`, at least one.
-fn slice(executable: &mut Executable, time: Duration) -> Result<Vec<f64>, DriverError> {
+fn slice(step: &mut impl FnMut() -> Result<(), RuntimeError>, time: Duration) -> Result<Vec<f64>, DriverError> {
     let begin = Instant::now();
     let mut steps = Vec::new();
     loop {
         let start = Instant::now();
-        executable.step()?;
+        step()?;
         steps.push(start.elapsed().as_secs_f64() * 1e3);
         if begin.elapsed() >= time {
             return Ok(steps);

@@ -9,8 +9,8 @@ use super::workload::prepare;
 use super::{MeasureOptions, Spread, work};
 use crate::error::DriverError;
 use graphc_ir::graph::Graph;
-use graphc_runtime::Executable;
 use graphc_runtime::peak::{Width, bandwidth, cache_bytes, multiply_adds};
+use graphc_runtime::{Executable, StepLog, Team};
 use std::time::{Duration, Instant};
 
 /// Steps whose spans are kept.
@@ -72,7 +72,7 @@ impl KernelProfile {
     }
 }
 
-/// One run of a kernel.
+/// One run of a kernel on thread 0, which waits for the others at its end; on another thread a share of one of its phases.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Span {
     /// Which step, from 0.
@@ -122,12 +122,13 @@ impl Profile {
 /// Compiles a step and measures its kernels.
 ///
 /// # Errors
-/// If the graph cannot be compiled.
+/// If the graph cannot be compiled, or there cannot be as many threads.
 pub fn profile(graph: &Graph, options: &MeasureOptions) -> Result<Profile, DriverError> {
+    let mut team = Team::new(options.threads)?;
     let mut compiled = prepare(graph, options)?;
-    let threads = options.threads_used();
+    let threads = team.n_members();
     let mut machine = Machine::measure(threads);
-    let times = run(&mut compiled.executable, options.time)?;
+    let times = run(&mut compiled.executable, &mut team, options.time)?;
     machine.keep_best(Machine::measure(threads));
 
     let (lowered, n_steps) = (&compiled.lowered, times.step_ms.len());
@@ -203,11 +204,12 @@ struct Times {
 }
 
 /// Steps for `time` after a tenth of it as a warm-up, at least one; the first ones are traced.
-fn run(executable: &mut Executable, time: Duration) -> Result<Times, DriverError> {
+fn run(executable: &mut Executable, team: &mut Team, time: Duration) -> Result<Times, DriverError> {
     let n_kernels = executable.program().kernels.len();
+    let mut log = StepLog::default();
     let warm_up = Instant::now();
     loop {
-        executable.step()?;
+        executable.step_timed(team, &mut log)?;
         if warm_up.elapsed() >= time / 10 {
             break;
         }
@@ -215,23 +217,30 @@ fn run(executable: &mut Executable, time: Duration) -> Result<Times, DriverError
     let mut times = Times { step_ms: Vec::new(), kernel_ms: vec![Vec::new(); n_kernels], spans: Vec::new() };
     let begin = Instant::now();
     loop {
-        let step = times.step_ms.len();
-        let step_start = Instant::now();
-        let mut start = step_start;
-        for kernel in 0..n_kernels {
-            executable.run_kernel(kernel)?;
-            let end = Instant::now();
-            let time = end - start;
-            times.kernel_ms[kernel].push(time.as_secs_f64() * 1e3);
-            if step < N_TRACED {
-                times.spans.push(Span { step, kernel, thread: 0, start: start - begin, time });
-            }
-            start = end;
-        }
-        times.step_ms.push((start - step_start).as_secs_f64() * 1e3);
+        executable.step_timed(team, &mut log)?;
+        times.add(&log, begin);
         if begin.elapsed() >= time {
             return Ok(times);
         }
+    }
+}
+
+impl Times {
+    /// Adds a step; `begin` is when the first one began.
+    fn add(&mut self, log: &StepLog, begin: Instant) {
+        let (step, mut start) = (self.step_ms.len(), log.start);
+        let mut span = |kernel, thread, start: Instant, end: Instant| {
+            if step < N_TRACED {
+                self.spans.push(Span { step, kernel, thread, start: start - begin, time: end - start });
+            }
+        };
+        for (kernel, &end) in log.ends.iter().enumerate() {
+            self.kernel_ms[kernel].push((end - start).as_secs_f64() * 1e3);
+            span(kernel, 0, start, end);
+            start = end;
+        }
+        log.shares.iter().for_each(|share| span(share.kernel, share.member, share.start, share.end));
+        self.step_ms.push((start - log.start).as_secs_f64() * 1e3);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::train::at_least_one;
 use crate::error::CliError;
+use crate::threads::ThreadsArg;
 use crate::{experiment, output};
 use graphc_driver::{Session, SessionOptions};
 use graphc_train::{Evaluation, evaluate};
@@ -21,6 +22,8 @@ pub(crate) struct Args {
     /// Samples evaluated at once [default: as in the graph file].
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     batch_size: Option<usize>,
+    #[command(flatten)]
+    threads: ThreadsArg,
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
@@ -28,7 +31,8 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
     let experiment = experiment::load_with_data(&args.file)?;
-    let mut session = Session::new(experiment.graph.clone(), SessionOptions::default())?;
+    let options = SessionOptions { threads: args.threads.threads, ..SessionOptions::default() };
+    let mut session = Session::new(experiment.graph.clone(), options)?;
     experiment::load_weights(&mut session, &args.weights)?;
     let Some(test) = experiment::test_data(&experiment)? else {
         return Err(CliError::new(format!("{}: `data` has no `test` files to evaluate on", args.file.display())));

@@ -3,6 +3,7 @@
 use crate::error::CliError;
 use crate::isa::IsaArg;
 use crate::progress::{Reporter, Style};
+use crate::threads::ThreadsArg;
 use crate::{experiment, output, tables};
 use graphc_driver::{Session, SessionOptions};
 use graphc_frontend::Experiment;
@@ -56,6 +57,8 @@ pub(crate) struct Args {
     /// Which instructions to use; results are the same bits with each.
     #[arg(long, value_enum, default_value_t)]
     isa: IsaArg,
+    #[command(flatten)]
+    threads: ThreadsArg,
     /// Compile with a bounds check on every memory access (slow).
     #[arg(long)]
     checked: bool,
@@ -168,7 +171,8 @@ fn prepare(experiment: &Experiment, options: &FitOptions, args: &Args) -> Result
         let train = scope.spawn(|| experiment::training_data(experiment, args.limit));
         let test = scope.spawn(|| experiment::test_data(experiment));
         let (seed, checked, isa) = (options.seed, args.checked, args.isa.into());
-        let session_options = SessionOptions { seed, checked, isa, ..SessionOptions::default() };
+        let session_options =
+            SessionOptions { seed, checked, isa, threads: args.threads.threads, ..SessionOptions::default() };
         let mut session = Session::new(experiment.graph.clone(), session_options)?;
         if let Some(path) = &args.init {
             experiment::load_weights(&mut session, path)?;
@@ -194,10 +198,11 @@ fn print_start(experiment: &Experiment, options: &FitOptions, run: &Prepared) ->
     let summary = graphc_frontend::summary(graph);
     output::line(tables::summary(&experiment.name, &summary, graphc_frontend::totals(graph)))?;
     output::line(format!(
-        "\nCompiled {} executables in {:.0} ms for {}; seed {}; {} training samples, batch size {}\n",
+        "\nCompiled {} executables in {:.0} ms for {}; {}; seed {}; {} training samples, batch size {}\n",
         run.n_executables,
         run.compile_ms,
         run.target,
+        output::counted(run.session.threads(), "thread"),
         options.seed,
         output::grouped(run.train.len()),
         options.batch_size
@@ -282,6 +287,7 @@ fn run_info(
             "shuffle": options.shuffle,
             "limit": args.limit,
             "init": args.init,
+            "threads": run.session.threads(),
             "parameters": run.n_parameters,
         }),
         seed: options.seed,

@@ -1,0 +1,330 @@
+//! A persistent team of threads that runs a step together.
+//!
+//! The caller is member 0. It walks the phases of the program; a phase that is one parallel loop goes to all members in
+//! contiguous shares ([`share_of`]), any other phase runs on the caller alone while the others wait for the next
+//! parallel one. So there is a barrier before and after a parallel phase and none between serial ones, and one that
+//! stands between two parallel phases makes a single barrier: everybody reports to the caller, the caller starts the next
+//! phase. With free cores that costs two transfers of a cache line, some hundred nanoseconds.
+//!
+//! Rejected: members that walk the program by themselves and meet in symmetric barriers. That saves one transfer
+//! between two parallel phases, costs one more around each serial phase, and needs every member to agree on where a failed step ends.
+//!
+//! Nobody allocates or locks during a step. Who waits spins at first, then offers its core to others, then sleeps:
+//! see `meeting`, which also says why no wake-up is missed.
+
+mod meeting;
+
+use crate::RuntimeError;
+use graphc_codegen::PhaseFn;
+use meeting::{Meeting, Note, Patience, Task};
+use std::ops::Range;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+/// Members of a team at most.
+pub const MAX_MEMBERS: usize = 1024;
+
+/// Threads that run steps together: the caller and the ones kept waiting here, which end when the team is dropped.
+pub struct Team {
+    meeting: Arc<Meeting>,
+    workers: Vec<JoinHandle<()>>,
+    /// Tasks posted so far.
+    epoch: usize,
+}
+
+/// A member's share of one phase, as it was timed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimedShare {
+    /// Position of the kernel in the program.
+    pub kernel: usize,
+    /// The member, from 1: the caller's times are those of the kernels.
+    pub member: usize,
+    /// When it began.
+    pub start: Instant,
+    /// When it ended.
+    pub end: Instant,
+}
+
+/// A phase to be shared.
+#[derive(Clone, Debug)]
+pub(crate) struct SharedPhase {
+    pub(crate) function: PhaseFn,
+    pub(crate) arena: *mut u8,
+    pub(crate) range: Range<i64>,
+    /// The kernel under which members note their times, if they shall.
+    pub(crate) timed: Option<usize>,
+}
+
+impl Team {
+    /// A team of `n_members`, the caller included; 0 means 1.
+    ///
+    /// # Errors
+    /// If that is more than [`MAX_MEMBERS`] or the system refuses a thread.
+    pub fn new(n_members: usize) -> Result<Team, RuntimeError> {
+        let n_cores = std::thread::available_parallelism().map_or(n_members, usize::from);
+        Team::with_patience(n_members, if n_members > n_cores { Patience::CROWDED } else { Patience::FREE })
+    }
+
+    fn with_patience(n_members: usize, patience: Patience) -> Result<Team, RuntimeError> {
+        if n_members > MAX_MEMBERS {
+            return Err(RuntimeError::Threads(format!("a team has at most {MAX_MEMBERS} threads, got {n_members}")));
+        }
+        let n_workers = n_members.saturating_sub(1);
+        let meeting = Arc::new(Meeting::new(n_workers, patience));
+        // If a thread is refused, dropping the team ends those that there are.
+        let mut team = Team { meeting, workers: Vec::with_capacity(n_workers), epoch: 0 };
+        for seat in 0..n_workers {
+            let meeting = Arc::clone(&team.meeting);
+            let worker = std::thread::Builder::new()
+                .name(format!("graphc-{}", seat + 1))
+                .spawn(move || meeting.attend(seat))
+                .map_err(|error| RuntimeError::Threads(format!("cannot start thread {}: {error}", seat + 1)))?;
+            team.workers.push(worker);
+        }
+        Ok(team)
+    }
+
+    /// Number of members, the caller included.
+    pub fn n_members(&self) -> usize {
+        self.workers.len() + 1
+    }
+
+    /// Runs a phase on all members and waits for them. The result is that of the lowest member that failed. Shares are
+    /// contiguous and in order, so it is the result of running the whole range on one thread.
+    ///
+    /// # Safety
+    /// As for [`PhaseFn`]. Calls for disjoint ranges must be allowed to run at the same time.
+    pub(crate) unsafe fn run(&mut self, phase: &SharedPhase) -> i32 {
+        let SharedPhase { function, arena, ref range, timed } = *phase;
+        let n_members = self.n_members();
+        let own = share_of(range, n_members, 0);
+        if n_members == 1 || own == *range {
+            // SAFETY: the caller's promise.
+            return unsafe { function(arena, range.start, range.end) };
+        }
+        self.epoch = self.epoch.wrapping_add(1);
+        let task = Task { function, arena, low: range.start, high: range.end, n_members, timed };
+        // SAFETY: every member has reported the task before, as this function ends by waiting for that, and `&mut self`
+        // admits one caller at a time. The caller's promise holds until this function returns, and no member touches the
+        // task after its report.
+        unsafe { self.meeting.post(self.epoch, Some(task)) };
+        self.wake();
+        // SAFETY: the caller's promise; the members' shares are disjoint from this one.
+        let mut failure = unsafe { function(arena, own.start, own.end) };
+        for seat in 0..self.workers.len() {
+            let code = self.meeting.await_report(seat, self.epoch);
+            if failure == 0 {
+                failure = code;
+            }
+        }
+        failure
+    }
+
+    fn wake(&self) {
+        if self.meeting.has_sleepers() {
+            self.workers.iter().for_each(|worker| worker.thread().unpark());
+        }
+    }
+
+    /// Forgets the times noted and makes room for those of `n_phases` phases.
+    pub(crate) fn clear_notes(&mut self, n_phases: usize) {
+        for seat in 0..self.workers.len() {
+            // SAFETY: all members have reported, see `run`; `&mut self` is exclusive.
+            let notes = unsafe { self.meeting.notes(seat) };
+            notes.clear();
+            notes.reserve(n_phases);
+        }
+    }
+
+    /// Times noted since they were cleared, by member.
+    pub(crate) fn noted(&mut self) -> impl Iterator<Item = TimedShare> {
+        let meeting = &self.meeting;
+        (0..self.workers.len()).flat_map(move |seat| {
+            // SAFETY: as in `clear_notes`; the iterator borrows the team exclusively.
+            let notes: &[Note] = unsafe { meeting.notes(seat) };
+            notes.iter().map(move |&Note { kernel, start, end }| TimedShare { kernel, member: seat + 1, start, end })
+        })
+    }
+}
+
+impl Drop for Team {
+    fn drop(&mut self) {
+        // SAFETY: all members have reported, see `run`; `&mut self` is exclusive.
+        unsafe { self.meeting.post(self.epoch.wrapping_add(1), None) };
+        self.wake();
+        for worker in self.workers.drain(..) {
+            // A member cannot panic, and if it did, there would be nothing to do about it here.
+            _ = worker.join();
+        }
+    }
+}
+
+impl std::fmt::Debug for Team {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Team").field("n_members", &self.n_members()).finish_non_exhaustive()
+    }
+}
+
+/// The share of `member` among `n_members`: contiguous, in the order of the members, their lengths at most 1 apart.
+pub(crate) fn share_of(range: &Range<i64>, n_members: usize, member: usize) -> Range<i64> {
+    // Teams are small: `MAX_MEMBERS`.
+    let (n_members, member) = (n_members as i64, member as i64);
+    let len = range.end - range.start;
+    let (share, rest) = (len / n_members, len % n_members);
+    let start = range.start + share * member + member.min(rest);
+    start..start + share + i64::from(member < rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_cover_a_range_exactly() {
+        for n_members in 1..=9 {
+            for range in [0..0, 0..1, 3..7, -5..11, 0..64, 7..107] {
+                let shares: Vec<_> = (0..n_members).map(|member| share_of(&range, n_members, member)).collect();
+                let all: Vec<i64> = shares.iter().cloned().flatten().collect();
+                assert_eq!(all, range.clone().collect::<Vec<_>>(), "{n_members} members");
+                let lengths = shares.iter().map(|share| share.end - share.start);
+                assert!(lengths.clone().max().unwrap() - lengths.min().unwrap() <= 1, "{shares:?}");
+                assert!(shares.windows(2).all(|pair| pair[0].end == pair[1].start));
+            }
+        }
+    }
+
+    /// Adds, to the words of its share, the word that the member before has made in the phase before: a wrong order of
+    /// phases, a share left out or run twice changes the sums.
+    extern "C" fn rotate(arena: *mut u8, low: i64, high: i64) -> i32 {
+        let words = arena.cast::<u64>();
+        // SAFETY: the tests give arenas of `2 * N` words and ranges inside `0..N`; a phase reads one half and
+        // writes its share of the other.
+        unsafe {
+            let even = *words.add(2 * N as usize);
+            let (from, to) = if even.is_multiple_of(2) { (0, N) } else { (N, 0) };
+            for i in low..high {
+                let before = words.add((from + (i + N - 1) % N) as usize).read();
+                words.add((to + i) as usize).write(before.wrapping_mul(31).wrapping_add(i as u64));
+            }
+        }
+        0
+    }
+
+    const N: i64 = 5;
+
+    /// `n` phases on a team, the parity word raised by the caller between them; all words at the end.
+    fn rotate_on(team: &mut Team, n: u64, pause: impl Fn(u64)) -> Vec<u64> {
+        let mut words = vec![1_u64; 2 * N as usize + 1];
+        words[2 * N as usize] = 0;
+        let arena = words.as_mut_ptr().cast::<u8>();
+        for i in 0..n {
+            let phase = SharedPhase { function: rotate, arena, range: 0..N, timed: None };
+            // SAFETY: `rotate` gets what it wants; nobody else has the words, and shares write disjoint ones.
+            assert_eq!(unsafe { team.run(&phase) }, 0);
+            // SAFETY: the last of the words; all members have reported.
+            unsafe { arena.cast::<u64>().add(2 * N as usize).write(i + 1) };
+            pause(i);
+        }
+        words
+    }
+
+    #[test]
+    fn many_phases_meet() {
+        let expected = rotate_on(&mut Team::new(1).unwrap(), 20_000, |_| ());
+        // Also more members than iterations, and surely more than cores.
+        for n_members in [2, 3, 7, 40] {
+            let n = if n_members > 7 { 2_000 } else { 20_000 };
+            let expected =
+                if n == 20_000 { expected.clone() } else { rotate_on(&mut Team::new(1).unwrap(), n, |_| ()) };
+            assert_eq!(rotate_on(&mut Team::new(n_members).unwrap(), n, |_| ()), expected, "{n_members} members");
+        }
+    }
+
+    /// Without patience everybody goes to sleep at once, so that sleeping and waking cross in every order.
+    #[test]
+    fn no_wake_up_is_missed() {
+        let expected = rotate_on(&mut Team::new(1).unwrap(), 5_000, |_| ());
+        for n_members in [2, 3, 5] {
+            let mut team = Team::with_patience(n_members, Patience::NONE).unwrap();
+            assert_eq!(rotate_on(&mut team, 5_000, |_| ()), expected);
+            let work = |i: u64| (0..(i * 37) % 400).for_each(|_| std::hint::spin_loop());
+            assert_eq!(rotate_on(&mut team, 5_000, work), expected);
+        }
+    }
+
+    #[test]
+    fn a_team_can_be_dropped_while_it_sleeps_or_before_it_works() {
+        for n_members in [1, 2, 5] {
+            drop(Team::new(n_members).unwrap());
+            let mut team = Team::new(n_members).unwrap();
+            rotate_on(&mut team, 10, |_| ());
+            std::thread::sleep(std::time::Duration::from_millis(5));
+            rotate_on(&mut team, 10, |_| ());
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+    }
+
+    #[test]
+    fn a_team_can_move_to_another_thread() {
+        let mut team = Team::with_patience(3, Patience::NONE).unwrap();
+        let expected = rotate_on(&mut Team::new(1).unwrap(), 200, |_| ());
+        for _ in 0..20 {
+            team = std::thread::spawn(move || {
+                assert_eq!(rotate_on(&mut team, 200, |_| ()), expected_of_moved());
+                team
+            })
+            .join()
+            .unwrap();
+            assert_eq!(rotate_on(&mut team, 200, |_| ()), expected);
+        }
+    }
+
+    fn expected_of_moved() -> Vec<u64> {
+        rotate_on(&mut Team::new(1).unwrap(), 200, |_| ())
+    }
+
+    /// Fails with the number of its first odd iteration.
+    extern "C" fn fail_at_odd(_: *mut u8, low: i64, high: i64) -> i32 {
+        (low..high).find(|i| i % 2 == 1).unwrap_or(0) as i32
+    }
+
+    #[test]
+    fn the_first_failure_is_that_of_one_thread() {
+        for n_members in [1, 2, 3, 8, 20] {
+            let mut team = Team::new(n_members).unwrap();
+            for (range, expected) in [(0..9, 1), (2..3, 0), (4..9, 5), (0..0, 0), (6..8, 7)] {
+                let arena = std::ptr::null_mut();
+                let phase = SharedPhase { function: fail_at_odd, arena, range, timed: None };
+                // SAFETY: the function touches no memory.
+                assert_eq!(unsafe { team.run(&phase) }, expected, "{n_members} members, {:?}", phase.range);
+            }
+        }
+    }
+
+    #[test]
+    fn every_member_notes_its_shares() {
+        let mut team = Team::new(3).unwrap();
+        for _ in 0..2 {
+            team.clear_notes(2);
+            for (kernel, range) in [(4, 0..3), (5, 0..1), (6, 0..9), (7, 0..9)] {
+                let (function, arena) = (fail_at_odd, std::ptr::null_mut());
+                // SAFETY: the function touches no memory.
+                unsafe { team.run(&SharedPhase { function, arena, range, timed: Some(kernel) }) };
+            }
+            // One iteration is the caller's; there was room for two.
+            let notes: Vec<TimedShare> = team.noted().collect();
+            let names: Vec<_> = notes.iter().map(|note| (note.member, note.kernel)).collect();
+            assert_eq!(names[..2], [(1, 4), (1, 6)]);
+            assert!(names.contains(&(2, 4)) && names.contains(&(2, 6)), "{names:?}");
+            assert!(notes.iter().all(|note| note.start <= note.end));
+        }
+    }
+
+    #[test]
+    fn too_many_members() {
+        let error = Team::new(MAX_MEMBERS + 1).unwrap_err();
+        assert_eq!(error.to_string(), "a team has at most 1024 threads, got 1025");
+        assert_eq!(Team::new(0).unwrap().n_members(), 1);
+    }
+}

@@ -1,0 +1,15 @@
+//! `--threads`, for every command that runs many steps.
+
+/// How many threads run a step.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(crate) struct ThreadsArg {
+    /// Threads that run a step together; one per physical core unless given. Results are the same bits with any number.
+    #[arg(long, value_name = "N", value_parser = crate::commands::train::at_least_one, default_value_t = n_cores())]
+    pub(crate) threads: usize,
+}
+
+/// Physical cores, as far as this process may use them.
+fn n_cores() -> usize {
+    let usable = std::thread::available_parallelism().map_or(1, usize::from);
+    num_cpus::get_physical().clamp(1, usable)
+}
