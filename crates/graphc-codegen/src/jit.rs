@@ -80,7 +80,7 @@ pub fn compile(program: &Program, target: &Target, options: &CodegenOptions) -> 
     builder.symbol("fmaf", fmaf as *const u8);
     let mut memory = Memory(ManuallyDrop::new(JITModule::new(builder)));
     let module = &mut *memory.0;
-    let Emitted { kernels, failures, texts } = emit::emit_program(module, program, target.vector_unit(), options)?;
+    let Emitted { kernels, failures, texts } = emit::emit_program(module, program, target.tile_width(), options)?;
     module.finalize_definitions().map_err(|error| CodegenError::Target(error.to_string()))?;
     let phase = |phase: emit::EmittedPhase| {
         let code = module.get_finalized_function(phase.function);

@@ -1,7 +1,7 @@
 //! What machine code is made for; decided once per process.
 
 use crate::CodegenError;
-use crate::tile::VectorUnit;
+use crate::tile::Width;
 use cranelift_codegen::isa::OwnedTargetIsa;
 use cranelift_codegen::settings::{self, Configurable};
 use std::fmt;
@@ -12,9 +12,7 @@ pub enum Isa {
     /// The fastest code this crate can make for the host.
     #[default]
     Native,
-    /// Tiles assembled with 256-bit vectors in 32 registers (AVX-512VL); the rest as [`Isa::Portable`].
-    Avx512,
-    /// Tiles assembled with 256-bit vectors in 16 registers; the rest as [`Isa::Portable`].
+    /// Tiles assembled with 256-bit vectors; the rest as [`Isa::Portable`].
     Avx2,
     /// Tiles assembled with 128-bit vectors, for processors with FMA but without AVX2.
     Fma,
@@ -25,13 +23,10 @@ pub enum Isa {
     Baseline,
 }
 
-/// Features that decide which tiles there are.
-const FEATURES: [&str; 5] = ["avx", "avx2", "fma", "avx512f", "avx512vl"];
-
 /// The host as a target.
 pub struct Target {
     isa: OwnedTargetIsa,
-    unit: Option<VectorUnit>,
+    tile_width: Option<Width>,
     features: Vec<&'static str>,
 }
 
@@ -47,45 +42,42 @@ impl Target {
             builder.finish(settings::Flags::new(flags())).map_err(|e| CodegenError::Target(e.to_string()))?;
         let enabled =
             |name: &str| cranelift.isa_flags().iter().any(|flag| flag.name == name && flag.as_bool() == Some(true));
-        let features: Vec<&str> = FEATURES.into_iter().filter(|name| enabled(&format!("has_{name}"))).collect();
+        let features: Vec<&str> =
+            ["avx", "avx2", "fma"].into_iter().filter(|name| enabled(&format!("has_{name}"))).collect();
         let has = |names: &[&str]| names.iter().all(|name| features.contains(name));
-        let require = |unit: VectorUnit, names: &[&str], what: &str| match has(names) {
-            true => Ok(Some(unit)),
-            false => Err(CodegenError::Target(format!("this processor has no {what}"))),
+        let widest = match (has(&["avx", "fma"]), has(&["avx2"])) {
+            (true, true) => Some(Width::Eight),
+            (true, false) => Some(Width::Four),
+            (false, _) => None,
         };
-        let (fma, avx2, avx512) =
-            (&["avx", "fma"][..], &["avx", "avx2", "fma"][..], &["avx2", "fma", "avx512f", "avx512vl"][..]);
-        let unit = match isa {
-            Isa::Native if has(avx512) => Some(VectorUnit::Avx512),
-            Isa::Native if has(avx2) => Some(VectorUnit::Avx2),
-            Isa::Native if has(fma) => Some(VectorUnit::Fma),
-            Isa::Avx512 => require(VectorUnit::Avx512, avx512, "AVX-512F and VL")?,
-            Isa::Avx2 => require(VectorUnit::Avx2, avx2, "AVX2 and FMA")?,
-            Isa::Fma => require(VectorUnit::Fma, fma, "AVX and FMA")?,
-            Isa::Native | Isa::Portable | Isa::Baseline => None,
+        let missing = |what: &str| CodegenError::Target(format!("this processor has no {what}"));
+        let tile_width = match isa {
+            Isa::Native => widest,
+            Isa::Avx2 => Some(widest.filter(|&width| width == Width::Eight).ok_or_else(|| missing("AVX2 and FMA"))?),
+            Isa::Fma => Some(widest.map(|_| Width::Four).ok_or_else(|| missing("AVX and FMA"))?),
+            Isa::Portable | Isa::Baseline => None,
         };
-        Ok(Target { unit, features, isa: cranelift })
+        Ok(Target { tile_width, features, isa: cranelift })
     }
 
-    /// What tiles are assembled from, if they are.
-    pub(crate) fn vector_unit(&self) -> Option<VectorUnit> {
-        self.unit
+    /// Vector registers of the assembler of tiles, if there is one.
+    pub(crate) fn tile_width(&self) -> Option<Width> {
+        self.tile_width
     }
 
     /// `f32` lanes of the registers that hold a contraction's accumulators.
     pub fn register_lanes(&self) -> usize {
-        self.unit.map_or(4, VectorUnit::lanes)
+        if self.tile_width == Some(Width::Eight) { 8 } else { 4 }
     }
 
     /// Number of vector registers.
     pub fn n_registers(&self) -> usize {
-        let of_cranelift = if self.isa.name() == "x64" { 16 } else { 32 };
-        self.unit.map_or(of_cranelift, VectorUnit::n_registers)
+        if self.isa.name() == "x64" { 16 } else { 32 }
     }
 
     /// Whether contractions are assembled rather than compiled by Cranelift.
     pub fn assembles_tiles(&self) -> bool {
-        self.unit.is_some()
+        self.tile_width.is_some()
     }
 
     /// Cranelift's view.
@@ -95,15 +87,16 @@ impl Target {
 }
 
 impl fmt::Display for Target {
-    /// For example `x86-64 avx avx2 fma, 256-bit tiles in 16 registers`.
+    /// For example `x86-64 avx avx2 fma, 256-bit tiles`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.isa.name();
         f.write_str(if name == "x64" { "x86-64" } else { name })?;
         for feature in &self.features {
             write!(f, " {feature}")?;
         }
-        match self.unit {
-            Some(unit) => write!(f, ", {}-bit tiles in {} registers", 8 * unit.bytes(), unit.n_registers()),
+        match self.tile_width {
+            Some(Width::Eight) => f.write_str(", 256-bit tiles"),
+            Some(Width::Four) => f.write_str(", 128-bit tiles"),
             None => f.write_str(", 128-bit"),
         }
     }

@@ -15,6 +15,7 @@ use crate::emit::{BatchAt, Cx, Emitter};
 use crate::lanes::FeatureLanes;
 use crate::pack::PackedWeights;
 use crate::registers::{Candidate, RegisterFile, Width};
+use crate::strips::Strips;
 use crate::sweep::no_join;
 use graphc_ir::NodeId;
 use graphc_ir::form::PointForm;
@@ -26,7 +27,7 @@ use graphc_ir::scalar::LANES;
 
 /// An output coordinate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Axis {
+pub(crate) enum Axis {
     /// An output axis of the contraction.
     Output(usize),
     /// Which 8 of the 16 samples of a chunk.
@@ -37,11 +38,11 @@ enum Axis {
 
 /// How an output coordinate is walked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Walk {
+pub(crate) struct Walk {
     axis: Axis,
-    extent: usize,
+    pub(crate) extent: usize,
     /// Coordinates held in registers at once; 1 for an ordinary loop.
-    block: usize,
+    pub(crate) block: usize,
     part: Part,
 }
 
@@ -62,23 +63,33 @@ impl Walk {
     fn new(axis: Axis, extent: usize) -> Walk {
         Walk { axis, extent, block: 1, part: Part::All }
     }
+
+    /// The axis of the result that it walks.
+    pub(crate) fn output_axis(&self) -> Option<usize> {
+        match self.axis {
+            Axis::Output(axis) => Some(axis),
+            Axis::Half | Axis::Features => None,
+        }
+    }
 }
 
 /// Words that stay in a core's own cache while they are read again and again.
 const NEAR_WORDS: usize = 1 << 17;
 
-struct Nest<'a> {
-    em: Emitter<'a>,
+pub(crate) struct Nest<'a> {
+    pub(crate) em: Emitter<'a>,
     /// The contraction.
     node: NodeId,
-    form: &'a PointForm,
+    pub(crate) form: &'a PointForm,
     /// The node that is stored: the contraction or the end of its epilogue.
     end: NodeId,
-    root: Root,
+    pub(crate) root: Root,
     /// Grid variables of the tile under construction.
-    grid: Vec<(Var, usize)>,
+    pub(crate) grid: Vec<(Var, usize)>,
     /// The block of outputs that packed weights are read for.
     block: Option<BlockAt>,
+    /// How the rows of a contraction over the batch are cut, if they are.
+    strips: Option<Strips>,
     kind: Kind,
 }
 
@@ -91,7 +102,7 @@ struct BlockAt {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Factor {
+pub(crate) enum Factor {
     A,
     B,
 }
@@ -153,12 +164,26 @@ pub(crate) fn over_batch(cx: &Cx<'_>, b: &mut Builder, registers: RegisterFile, 
     let walks = nest(b.var(), b.var()).walks(registers);
     if groups.n_groups >= FEWEST_GROUPS {
         return b.for_extent(groups.n_groups, LoopKind::Parallel, |b, number| {
-            b.nest(&group.name, |b| b.lanes(|b, lane| nest(number, lane).walk(b, &walks)));
+            b.nest(&group.name, |b| {
+                b.lanes(|b, lane| nest(number, lane).walk_in_strips(b, walks.clone(), Affine::var(number)));
+            });
         });
     }
     shared(b, &group.name, walks, 0, |b, lane, walks| {
-        b.for_extent(groups.n_groups, LoopKind::Serial, |b, number| nest(number, lane).walk(b, walks));
+        let share = walks.iter().find_map(|walk| match walk.part {
+            Part::Share { share, .. } => Some(Affine::var(share)),
+            Part::All | Part::Rest => None,
+        });
+        let share = share.unwrap_or_default();
+        b.for_extent(groups.n_groups, LoopKind::Serial, |b, number| {
+            nest(number, lane).walk_in_strips(b, walks.to_vec(), share.clone());
+        });
     });
+}
+
+/// Nests of one contraction over the batch that may run at the same time.
+pub(crate) fn n_shares(groups: Groups) -> usize {
+    if groups.n_groups >= FEWEST_GROUPS { groups.n_groups } else { MOST_SHARES }
 }
 
 /// Fewer groups of chunks than this leave threads without work: then blocks of the result are shared.
@@ -247,7 +272,7 @@ impl<'a> Nest<'a> {
         for extent in form.extents.iter().copied().chain(form.reds.iter().map(|red| red.extent)) {
             em.dag.new_var(extent);
         }
-        Nest { em, node, form, end: root.node(), root, grid: Vec::new(), block: None, kind }
+        Nest { em, node, form, end: root.node(), root, grid: Vec::new(), block: None, strips: None, kind }
     }
 
     /// Output coordinates in the order of the result's layout (features before rows, so that the vectors of a block of
@@ -301,6 +326,17 @@ impl<'a> Nest<'a> {
         }
     }
 
+    /// Whether an output coordinate moves this factor.
+    pub(crate) fn moves(&self, walk: &Walk, factor: Factor) -> bool {
+        let Some(axis) = walk.output_axis() else { return false };
+        let contraction = self.form.as_contraction().expect("a contraction");
+        let index = match factor {
+            Factor::A => contraction.a.1,
+            Factor::B => contraction.b.1,
+        };
+        index.iter().any(|i| i.value.uses(Var(axis as u32)))
+    }
+
     /// Whether an output coordinate moves this factor alone, and the bounds of no reduction.
     fn belongs_to(&self, axis: Axis, factor: Factor) -> bool {
         let Axis::Output(axis) = axis else {
@@ -336,9 +372,23 @@ impl<'a> Nest<'a> {
         }
     }
 
+    /// Loops over the output coordinates; `share` says which of the nests that may run at once this is.
+    fn walk_in_strips(&mut self, b: &mut Builder, mut walks: Vec<Walk>, share: Affine) {
+        self.strips = Strips::of(self, &walks, share);
+        if let Some(strips) = &self.strips {
+            walks.retain(|walk| walk.axis != Axis::Output(strips.axis));
+        }
+        self.walk(b, &walks);
+    }
+
     /// Loops over the remaining output coordinates, then the tile.
     fn walk(&mut self, b: &mut Builder, walks: &[Walk]) {
-        let Some((&Walk { axis, extent, block, part }, rest)) = walks.split_first() else { return self.tile(b) };
+        let Some((&Walk { axis, extent, block, part }, rest)) = walks.split_first() else {
+            return match (self.strips.clone(), self.kind) {
+                (Some(strips), Kind::OverBatch { lane, .. }) => self.strips(b, &strips, lane),
+                _ => self.tile(b),
+            };
+        };
         let n_blocks = extent / block;
         let rest_of_blocks = (n_blocks * block * axis.unit()) as i64;
         match part {
@@ -415,38 +465,9 @@ impl<'a> Nest<'a> {
     }
 
     fn tile(&mut self, b: &mut Builder) {
-        let mut reds = Vec::new();
-        let mut innermost = None;
-        for red in &self.form.reds {
-            let dag_var = red.var;
-            if red.is_batch {
-                let (chunk, inner) = (b.var(), b.var());
-                let cx = self.em.cx;
-                let (chunks, extent, sample) = match self.kind {
-                    Kind::OverBatch { group, groups, lane } => {
-                        let sample = Affine::var(lane).add_scaled(&Affine::var(inner), LANES as i64);
-                        (self.chunk_range(chunk, group, groups), cx.n_halves(), sample)
-                    }
-                    Kind::OverFeatures { .. } => {
-                        (Range::new(chunk, cx.n_chunks()), cx.n_halves() * LANES, Affine::var(inner))
-                    }
-                    Kind::PerSample { .. } | Kind::NoBatch => unreachable!("{:?} does not sum over it", self.kind),
-                };
-                reds.push(chunks);
-                self.em.batch = Some(BatchAt { chunk: Affine::var(chunk), sample });
-                innermost = Some(Range::new(inner, extent));
-                continue;
-            }
-            let low: Vec<Affine> = red.low.iter().map(|bound| self.em.index(b, bound)).collect();
-            let high: Vec<Affine> = red.high.iter().map(|bound| self.em.index(b, bound)).collect();
-            let var = b.var();
-            self.em.ranges.insert(var, (0, red.extent as i64 - 1));
-            self.em.bind(dag_var, Affine::var(var));
-            reds.push(bounded(var, red.extent, low, high));
-        }
-        reds.extend(innermost);
-        let [a, b_access] = self.factors(b);
+        let reds = self.reductions(b, None, None);
         let acc = b.new_value();
+        let [a, b_access] = self.factors(b);
         let epilogue = b.block(|b| {
             self.em.open_scope();
             self.epilogue(b, acc);
@@ -456,12 +477,67 @@ impl<'a> Nest<'a> {
         b.push(Stmt::Tile(tile));
     }
 
-    /// Chunks of one group.
-    fn chunk_range(&self, chunk: Var, group: Var, groups: Groups) -> Range {
+    /// A tile over one strip of one chunk that goes on with the accumulators at `waiting`, and leaves them there.
+    pub(crate) fn continued_tile(&mut self, b: &mut Builder, chunk: Var, strip: (&Strips, Var), waiting: Access) {
+        let reds = self.reductions(b, Some(chunk), Some(strip));
+        let acc = b.new_value();
+        let [a, b_access] = self.factors(b);
+        let epilogue = b.block(|b| b.store(waiting.clone(), acc));
+        let tile = Tile { grid: self.grid.clone(), reds, a, b: b_access, init: TileInit::Load(waiting), acc, epilogue };
+        b.push(Stmt::Tile(tile));
+    }
+
+    /// The reduction loops, bound to fresh variables: those of all chunks, or of the chunk given; those of all rows, or of the
+    /// strip given.
+    fn reductions(&mut self, b: &mut Builder, chunk: Option<Var>, strip: Option<(&Strips, Var)>) -> Vec<Range> {
+        let mut reds = Vec::new();
+        let mut innermost = None;
+        for red in &self.form.reds {
+            let dag_var = red.var;
+            if red.is_batch {
+                let inner = b.var();
+                let cx = self.em.cx;
+                let (extent, sample) = match self.kind {
+                    Kind::OverBatch { lane, .. } => {
+                        (cx.n_halves(), Affine::var(lane).add_scaled(&Affine::var(inner), LANES as i64))
+                    }
+                    Kind::OverFeatures { .. } => (cx.n_halves() * LANES, Affine::var(inner)),
+                    Kind::PerSample { .. } | Kind::NoBatch => unreachable!("{:?} does not sum over it", self.kind),
+                };
+                let chunk = chunk.unwrap_or_else(|| {
+                    let chunk = b.var();
+                    reds.push(self.chunks_of_group(chunk));
+                    chunk
+                });
+                self.em.batch = Some(BatchAt { chunk: Affine::var(chunk), sample });
+                innermost = Some(Range::new(inner, extent));
+                continue;
+            }
+            let mut low: Vec<Affine> = red.low.iter().map(|bound| self.em.index(b, bound)).collect();
+            let mut high: Vec<Affine> = red.high.iter().map(|bound| self.em.index(b, bound)).collect();
+            if let Some((strips, strip)) = strip
+                && strips.rows == dag_var
+            {
+                let (first, end) = strips.bounds(strip);
+                low.push(first);
+                high.push(end);
+            }
+            let var = b.var();
+            self.em.ranges.insert(var, (0, red.extent as i64 - 1));
+            self.em.bind(dag_var, Affine::var(var));
+            reds.push(bounded(var, red.extent, low, high));
+        }
+        reds.extend(innermost);
+        reds
+    }
+
+    /// The chunks that the nest sums over, numbered by `chunk`: those of one group, or all.
+    pub(crate) fn chunks_of_group(&self, chunk: Var) -> Range {
+        let n_chunks = self.em.cx.n_chunks();
+        let Kind::OverBatch { group, groups, .. } = self.kind else { return Range::new(chunk, n_chunks) };
         let per_group = groups.chunks_per_group as i64;
         let low = Affine::var(group).times(per_group);
         let mut high = vec![low.plus_constant(per_group)];
-        let n_chunks = self.em.cx.n_chunks();
         if !n_chunks.is_multiple_of(groups.chunks_per_group) {
             high.push(Affine::constant(n_chunks as i64));
         }
@@ -510,7 +586,7 @@ impl<'a> Nest<'a> {
     }
 
     /// What happens to a finished accumulator.
-    fn epilogue(&mut self, b: &mut Builder, acc: graphc_ir::loops::ValueId) {
+    pub(crate) fn epilogue(&mut self, b: &mut Builder, acc: graphc_ir::loops::ValueId) {
         let axes: Vec<Affine> = (0..self.form.extents.len() as u32).map(|axis| Affine::var(Var(axis))).collect();
         if let Kind::OverBatch { .. } | Kind::OverFeatures { .. } = self.kind {
             let partial = self.em.cx.buffers.partial(self.root);

@@ -4,7 +4,7 @@
 //! buffers, and the arena plan. Knows tensor ops only through their index notation, and no machine
 //! beyond the number and width of its vector registers.
 //!
-//! Reading order: `lanes`, `pack`, `buffers`, `builder`, `emit`, `split`, `sweep`, `registers`, `contract`, `flat`,
+//! Reading order: `lanes`, `pack`, `buffers`, `builder`, `emit`, `split`, `sweep`, `registers`, `contract`, `strips`, `flat`,
 //! `join`, `math`, `in_place`, `plan_memory`.
 #![forbid(unsafe_code)]
 
@@ -21,6 +21,7 @@ mod pack;
 mod plan_memory;
 mod registers;
 mod split;
+mod strips;
 mod sweep;
 
 use buffers::Buffers;

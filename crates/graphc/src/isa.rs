@@ -9,9 +9,7 @@ pub(crate) enum IsaArg {
     /// The fastest that this processor can do.
     #[default]
     Native,
-    /// Contractions with 256-bit vectors in 32 registers (x86-64 with AVX-512F and VL).
-    Avx512,
-    /// Contractions with 256-bit vectors in 16 registers (x86-64 with AVX2 and FMA).
+    /// Contractions with 256-bit vectors (x86-64 with AVX2 and FMA).
     Avx2,
     /// Contractions with 128-bit vectors (x86-64 with AVX and FMA).
     Fma,
@@ -26,7 +24,6 @@ impl IsaArg {
     pub(crate) fn name(self) -> &'static str {
         match self {
             IsaArg::Native => "native",
-            IsaArg::Avx512 => "avx512",
             IsaArg::Avx2 => "avx2",
             IsaArg::Fma => "fma",
             IsaArg::Portable => "portable",
@@ -39,7 +36,6 @@ impl From<IsaArg> for Isa {
     fn from(isa: IsaArg) -> Isa {
         match isa {
             IsaArg::Native => Isa::Native,
-            IsaArg::Avx512 => Isa::Avx512,
             IsaArg::Avx2 => Isa::Avx2,
             IsaArg::Fma => Isa::Fma,
             IsaArg::Portable => Isa::Portable,

@@ -59,7 +59,7 @@ impl<'p> FunctionEmitter<'p, '_> {
         for count in &call.counts {
             args.push(self.indices.value(&mut self.builder, count));
         }
-        if call.shape.start == Start::Out {
+        if call.shape.start == Start::Out && call.direct.is_none() {
             self.store_start(tile, cells, out)?;
         }
         self.builder.ins().call(callee, &args);
@@ -133,7 +133,12 @@ impl<'p> FunctionEmitter<'p, '_> {
         };
         let coefficient = i64::from(end == End::Vector);
         let fits = to.index.is_affine() && to.index.coefficient(lane) == coefficient;
-        (fits && tile.init == TileInit::Zero && self.scalar_of(to) == Ok(Scalar::F32)).then_some((to, end))
+        let starts = match &tile.init {
+            TileInit::Zero => true,
+            // A tile that goes on where it stopped finds its accumulators where it leaves them.
+            TileInit::Load(from) => end == End::Vector && from == to,
+        };
+        (fits && starts && self.scalar_of(to) == Ok(Scalar::F32)).then_some((to, end))
     }
 
     /// The address of an access in lane 0.

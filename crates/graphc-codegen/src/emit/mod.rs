@@ -16,7 +16,7 @@ mod stmt;
 mod tile;
 mod uniform;
 
-use crate::tile::{TileShape, VectorUnit, assemble, disassemble};
+use crate::tile::{TileShape, Width, assemble, disassemble};
 use crate::{CodegenError, CodegenOptions};
 use cranelift_codegen::Context;
 use cranelift_codegen::ir::{AbiParam, Signature, UserFuncName, types};
@@ -72,10 +72,10 @@ struct Pending<'p> {
 pub(crate) fn emit_program<M: Module>(
     module: &mut M,
     program: &Program,
-    unit: Option<VectorUnit>,
+    tile_width: Option<Width>,
     options: &CodegenOptions,
 ) -> Result<Emitted, CodegenError> {
-    let tiles = Tiles { unit, keep_text: options.keep_text, known: HashMap::new(), texts: Vec::new() };
+    let tiles = Tiles { width: tile_width, keep_text: options.keep_text, known: HashMap::new(), texts: Vec::new() };
     let mut session = Session { module, program, options, tiles, failures: Vec::new(), texts: Vec::new() };
     let kernels = program.kernels.iter().enumerate().map(|(number, kernel)| session.kernel(number, kernel));
     let kernels = kernels.collect::<Result<_, _>>()?;
@@ -226,7 +226,7 @@ struct Linker<'q, 'p, M: Module> {
 
 /// Assembled tiles of a program.
 struct Tiles {
-    unit: Option<VectorUnit>,
+    width: Option<Width>,
     keep_text: bool,
     /// None for a tile that the assembler cannot make.
     known: HashMap<TileShape, Option<FuncId>>,
@@ -236,11 +236,11 @@ struct Tiles {
 impl Tiles {
     /// The function of a tile, made when it is first asked for.
     fn function<M: Module>(&mut self, module: &mut M, shape: &TileShape) -> Result<Option<FuncId>, String> {
-        let Some(unit) = self.unit else { return Ok(None) };
+        let Some(width) = self.width else { return Ok(None) };
         if let Some(&known) = self.known.get(shape) {
             return Ok(known);
         }
-        let function = match assemble(shape, unit).map_err(|error| error.to_string())? {
+        let function = match assemble(shape, width).map_err(|error| error.to_string())? {
             None => None,
             Some(code) => {
                 let name = format!("tile{}", self.known.len());
@@ -274,7 +274,7 @@ fn tile_signature<M: Module>(module: &M, shape: &TileShape) -> Signature {
 
 impl<'p, M: Module> Functions<'p> for Linker<'_, 'p, M> {
     fn assembles_tiles(&self) -> bool {
-        self.tiles.unit.is_some()
+        self.tiles.width.is_some()
     }
 
     fn tile(&mut self, shape: &TileShape) -> Result<Option<Callee>, String> {

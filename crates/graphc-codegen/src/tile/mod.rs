@@ -21,42 +21,29 @@ pub(crate) const MAX_COUNTS: usize = 3;
 /// Bytes of an 8-lane accumulator in memory.
 pub(crate) const CELL_BYTES: i32 = LANES as i32 * 4;
 
-/// The vector instructions that tiles are assembled from.
+/// `f32` lanes of the vector registers that tiles are assembled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum VectorUnit {
-    /// 16 registers of 128 bits: AVX and FMA.
-    Fma,
-    /// 16 registers of 256 bits: AVX2 and FMA.
-    Avx2,
-    /// 32 registers of 256 bits: AVX-512F and VL. An accumulator has 8 lanes by the meaning of a program, so registers of 512 bits
-    /// would hold two of them; processors that split these into halves gain nothing by it.
-    Avx512,
+pub(crate) enum Width {
+    /// 128 bits: AVX and FMA.
+    Four,
+    /// 256 bits: AVX2 and FMA.
+    Eight,
 }
 
-impl VectorUnit {
+impl Width {
     /// Registers of an 8-lane accumulator.
     pub(crate) fn registers_per_cell(self) -> usize {
-        LANES / self.lanes()
+        match self {
+            Width::Four => 2,
+            Width::Eight => 1,
+        }
     }
 
     /// Bytes of a register.
     pub(crate) fn bytes(self) -> i32 {
-        self.lanes() as i32 * 4
-    }
-
-    /// `f32` lanes of a register.
-    pub(crate) fn lanes(self) -> usize {
         match self {
-            VectorUnit::Fma => 4,
-            VectorUnit::Avx2 | VectorUnit::Avx512 => 8,
-        }
-    }
-
-    /// Number of registers.
-    pub(crate) fn n_registers(self) -> usize {
-        match self {
-            VectorUnit::Fma | VectorUnit::Avx2 => 16,
-            VectorUnit::Avx512 => 32,
+            Width::Four => 16,
+            Width::Eight => 32,
         }
     }
 }

@@ -5,7 +5,10 @@
 //! are *streamed*: loaded, used up and forgotten one by one. A streamed vector that is used once
 //! is read by the multiply-add itself.
 
-use super::{TileShape, VectorUnit};
+use super::{TileShape, Width};
+
+/// Vector registers of x86-64 with AVX.
+pub(super) const N_REGISTERS: usize = 16;
 
 /// Part of an operand that fills one register.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,13 +33,13 @@ pub(super) enum Action {
 
 /// The instructions of one step; accumulator `cell * registers_per_cell + part` stands in the
 /// register of that number. None if there are not enough registers.
-pub(super) fn plan(shape: &TileShape, unit: VectorUnit) -> Option<Vec<Action>> {
-    let n_parts = unit.registers_per_cell();
+pub(super) fn plan(shape: &TileShape, width: Width) -> Option<Vec<Action>> {
+    let n_parts = width.registers_per_cell();
     let n_cells = shape.out.len();
     let first_free = n_cells * n_parts;
     let operand = |factor: usize, cell: usize, part: usize| {
         let side = [&shape.a, &shape.b][factor];
-        let offset = side.cells[cell] + if side.is_vector { part as i32 * unit.bytes() } else { 0 };
+        let offset = side.cells[cell] + if side.is_vector { part as i32 * width.bytes() } else { 0 };
         Operand { factor, offset, is_vector: side.is_vector }
     };
     let fmas: Vec<(usize, [Operand; 2])> = (0..n_cells)
@@ -56,7 +59,7 @@ pub(super) fn plan(shape: &TileShape, unit: VectorUnit) -> Option<Vec<Action>> {
     let resident = usize::from(operands[1].len() < operands[0].len());
     let streamed = 1 - resident;
     let n_resident = operands[resident].len();
-    let temps = first_free + n_resident..unit.n_registers();
+    let temps = first_free + n_resident..N_REGISTERS;
     if temps.is_empty() {
         return None;
     }

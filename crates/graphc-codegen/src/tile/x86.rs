@@ -1,7 +1,7 @@
 //! The assembler of tiles for x86-64 with FMA.
 
-use super::registers::{self, Action, Operand};
-use super::{Count, End, MAX_COUNTS, Reduction, Start, TileShape, VectorUnit};
+use super::registers::{self, Action, N_REGISTERS, Operand};
+use super::{Count, End, MAX_COUNTS, Reduction, Start, TileShape, Width};
 use iced_x86::code_asm::{AsmRegister64, CodeAssembler, r8, r9, r10, r11, r12, r13, rax, rbp, rbx, rcx, rdi, rdx, rsi};
 use iced_x86::{Code, Formatter, IcedError, Instruction, MemoryOperand, Register};
 
@@ -17,12 +17,12 @@ const COUNTERS: [AsmRegister64; 7] = [rax, r10, r11, rbx, rbp, r12, r13];
 const N_FREE_COUNTERS: usize = 3;
 
 /// Machine code of a tile; none if the registers do not hold it.
-pub(crate) fn assemble(shape: &TileShape, unit: VectorUnit) -> Result<Option<Vec<u8>>, IcedError> {
-    let Some(step) = registers::plan(shape, unit) else { return Ok(None) };
+pub(crate) fn assemble(shape: &TileShape, width: Width) -> Result<Option<Vec<u8>>, IcedError> {
+    let Some(step) = registers::plan(shape, width) else { return Ok(None) };
     if shape.n_counts() > COUNTS.len() || shape.loops.len() > COUNTERS.len() {
         return Ok(None);
     }
-    let mut assembler = Assembler { asm: CodeAssembler::new(64)?, shape, unit, step };
+    let mut assembler = Assembler { asm: CodeAssembler::new(64)?, shape, width, step };
     assembler.tile()?;
     assembler.asm.assemble(0).map(Some)
 }
@@ -44,7 +44,7 @@ pub(crate) fn disassemble(code: &[u8]) -> String {
 struct Assembler<'t> {
     asm: CodeAssembler,
     shape: &'t TileShape,
-    unit: VectorUnit,
+    width: Width,
     /// One step of the innermost reduction.
     step: Vec<Action>,
 }
@@ -71,9 +71,9 @@ impl Assembler<'_> {
 
     /// Accumulators by register, with the byte offset of each in `out`.
     fn accumulators(&self) -> Vec<(usize, i32)> {
-        let n_parts = self.unit.registers_per_cell();
+        let n_parts = self.width.registers_per_cell();
         let place = |(cell, &offset): (usize, &i32)| {
-            let bytes = self.unit.bytes();
+            let bytes = self.width.bytes();
             (0..n_parts).map(move |part| (cell * n_parts + part, offset + part as i32 * bytes))
         };
         self.shape.out.iter().enumerate().flat_map(place).collect()
@@ -86,15 +86,10 @@ impl Assembler<'_> {
                 Start::Zero => {
                     // The 128-bit form clears the whole register.
                     let xmm = xmm(number);
-                    let code = self.evex_or(Code::EVEX_Vpxord_xmm_k1z_xmm_xmmm128b32, Code::VEX_Vxorps_xmm_xmm_xmmm128);
-                    self.add(Instruction::with3(code, xmm, xmm, xmm)?)?;
+                    self.add(Instruction::with3(Code::VEX_Vxorps_xmm_xmm_xmmm128, xmm, xmm, xmm)?)?;
                 }
                 Start::Out => {
-                    let code = self.code([
-                        Code::VEX_Vmovups_xmm_xmmm128,
-                        Code::VEX_Vmovups_ymm_ymmm256,
-                        Code::EVEX_Vmovups_ymm_k1z_ymmm256,
-                    ]);
+                    let code = self.code(Code::VEX_Vmovups_xmm_xmmm128, Code::VEX_Vmovups_ymm_ymmm256);
                     self.add(Instruction::with2(code, register, memory(OUT, offset))?)?;
                 }
             }
@@ -160,7 +155,7 @@ impl Assembler<'_> {
     /// Multiply-adds of all iterations of the loops from `level` on, if that is a constant small enough to copy.
     fn n_fmas(&self, level: usize) -> Option<u64> {
         let Some(reduction) = self.shape.loops.get(level) else {
-            return Some((self.shape.out.len() * self.unit.registers_per_cell()) as u64);
+            return Some((self.shape.out.len() * self.width.registers_per_cell()) as u64);
         };
         let Count::Constant(count) = reduction.count else { return None };
         let all = u64::from(count) * self.n_fmas(level + 1)?;
@@ -173,17 +168,9 @@ impl Assembler<'_> {
             match action {
                 Action::Load(register, operand) => {
                     let code = if operand.is_vector {
-                        self.code([
-                            Code::VEX_Vmovups_xmm_xmmm128,
-                            Code::VEX_Vmovups_ymm_ymmm256,
-                            Code::EVEX_Vmovups_ymm_k1z_ymmm256,
-                        ])
+                        self.code(Code::VEX_Vmovups_xmm_xmmm128, Code::VEX_Vmovups_ymm_ymmm256)
                     } else {
-                        self.code([
-                            Code::VEX_Vbroadcastss_xmm_m32,
-                            Code::VEX_Vbroadcastss_ymm_m32,
-                            Code::EVEX_Vbroadcastss_ymm_k1z_xmmm32,
-                        ])
+                        self.code(Code::VEX_Vbroadcastss_xmm_m32, Code::VEX_Vbroadcastss_ymm_m32)
                     };
                     self.add(Instruction::with2(code, self.vector(register), place(operand))?)?;
                 }
@@ -201,19 +188,11 @@ impl Assembler<'_> {
     }
 
     fn fma(&self) -> Code {
-        self.code([
-            Code::VEX_Vfmadd231ps_xmm_xmm_xmmm128,
-            Code::VEX_Vfmadd231ps_ymm_ymm_ymmm256,
-            Code::EVEX_Vfmadd231ps_ymm_k1z_ymm_ymmm256b32,
-        ])
+        self.code(Code::VEX_Vfmadd231ps_xmm_xmm_xmmm128, Code::VEX_Vfmadd231ps_ymm_ymm_ymmm256)
     }
 
     fn store_vectors(&mut self) -> Result<(), IcedError> {
-        let code = self.code([
-            Code::VEX_Vmovups_xmmm128_xmm,
-            Code::VEX_Vmovups_ymmm256_ymm,
-            Code::EVEX_Vmovups_ymmm256_k1z_ymm,
-        ]);
+        let code = self.code(Code::VEX_Vmovups_xmmm128_xmm, Code::VEX_Vmovups_ymmm256_ymm);
         for (number, offset) in self.accumulators() {
             self.add(Instruction::with2(code, memory(OUT, offset), self.vector(number))?)?;
         }
@@ -222,56 +201,43 @@ impl Assembler<'_> {
 
     /// The lanes of every cell: `j` and `j + 4`, of these `j` and `j + 2`, of these both.
     fn store_sums(&mut self) -> Result<(), IcedError> {
-        let n_parts = self.unit.registers_per_cell();
+        let n_parts = self.width.registers_per_cell();
         let first_temp = self.shape.out.len() * n_parts;
-        let temps = first_temp..self.unit.n_registers();
-        let add = self.evex_or(Code::EVEX_Vaddps_xmm_k1z_xmm_xmmm128b32, Code::VEX_Vaddps_xmm_xmm_xmmm128);
-        let upper_half = self.evex_or(Code::EVEX_Vmovhlps_xmm_xmm_xmm, Code::VEX_Vmovhlps_xmm_xmm_xmm);
-        let odd_lanes = self.evex_or(Code::EVEX_Vmovshdup_xmm_k1z_xmmm128, Code::VEX_Vmovshdup_xmm_xmmm128);
-        let add_one = self.evex_or(Code::EVEX_Vaddss_xmm_k1z_xmm_xmmm32_er, Code::VEX_Vaddss_xmm_xmm_xmmm32);
-        let store_one = self.evex_or(Code::EVEX_Vmovss_m32_k1_xmm, Code::VEX_Vmovss_m32_xmm);
+        let temps = first_temp..N_REGISTERS;
+        let add = Code::VEX_Vaddps_xmm_xmm_xmmm128;
         for (cell, &offset) in self.shape.out.iter().enumerate() {
             let temp = xmm(temps.start + cell % temps.len());
             let low = xmm(cell * n_parts);
-            let high = match self.unit {
-                VectorUnit::Fma => xmm(cell * n_parts + 1),
-                VectorUnit::Avx2 | VectorUnit::Avx512 => {
-                    let extract = self.evex_or(
-                        Code::EVEX_Vextractf32x4_xmmm128_k1z_ymm_imm8,
-                        Code::VEX_Vextractf128_xmmm128_ymm_imm8,
-                    );
+            let high = match self.width {
+                Width::Four => xmm(cell * n_parts + 1),
+                Width::Eight => {
+                    let extract = Code::VEX_Vextractf128_xmmm128_ymm_imm8;
                     self.add(Instruction::with3(extract, temp, self.vector(cell), 1)?)?;
                     temp
                 }
             };
             self.add(Instruction::with3(add, low, low, high)?)?;
-            self.add(Instruction::with3(upper_half, temp, low, low)?)?;
+            self.add(Instruction::with3(Code::VEX_Vmovhlps_xmm_xmm_xmm, temp, low, low)?)?;
             self.add(Instruction::with3(add, low, low, temp)?)?;
-            self.add(Instruction::with2(odd_lanes, temp, low)?)?;
-            self.add(Instruction::with3(add_one, low, low, temp)?)?;
-            self.add(Instruction::with2(store_one, memory(OUT, offset), low)?)?;
+            self.add(Instruction::with2(Code::VEX_Vmovshdup_xmm_xmmm128, temp, low)?)?;
+            self.add(Instruction::with3(Code::VEX_Vaddss_xmm_xmm_xmmm32, low, low, temp)?)?;
+            self.add(Instruction::with2(Code::VEX_Vmovss_m32_xmm, memory(OUT, offset), low)?)?;
         }
         Ok(())
     }
 
-    /// The code for this unit, of those for 128 bits, 256 bits, and 256 bits of any of 32 registers.
-    fn code(&self, [fma, avx2, avx512]: [Code; 3]) -> Code {
-        match self.unit {
-            VectorUnit::Fma => fma,
-            VectorUnit::Avx2 => avx2,
-            VectorUnit::Avx512 => avx512,
+    /// One of two codes by register width.
+    fn code(&self, four: Code, eight: Code) -> Code {
+        match self.width {
+            Width::Four => four,
+            Width::Eight => eight,
         }
     }
 
-    /// One of two codes for the same: of any of 32 registers, or of the first 16.
-    fn evex_or(&self, evex: Code, vex: Code) -> Code {
-        self.code([vex, vex, evex])
-    }
-
     fn vector(&self, number: usize) -> Register {
-        match self.unit {
-            VectorUnit::Fma => xmm(number),
-            VectorUnit::Avx2 | VectorUnit::Avx512 => Register::YMM0 + number as u32,
+        match self.width {
+            Width::Four => xmm(number),
+            Width::Eight => Register::YMM0 + number as u32,
         }
     }
 
