@@ -17,6 +17,7 @@ use crate::pack::PackedWeights;
 use crate::registers::{Candidate, RegisterFile, Width};
 use crate::strips::Strips;
 use crate::sweep::no_join;
+use crate::task::{NEAR_WORDS, Task};
 use graphc_ir::NodeId;
 use graphc_ir::form::PointForm;
 use graphc_ir::graph::plan::{Group, Root};
@@ -30,6 +31,8 @@ use graphc_ir::scalar::LANES;
 pub(crate) enum Axis {
     /// An output axis of the contraction.
     Output(usize),
+    /// Which chunk of a task.
+    Chunk,
     /// Which 8 of the 16 samples of a chunk.
     Half,
     /// Which 8 of the features.
@@ -68,13 +71,10 @@ impl Walk {
     pub(crate) fn output_axis(&self) -> Option<usize> {
         match self.axis {
             Axis::Output(axis) => Some(axis),
-            Axis::Half | Axis::Features => None,
+            Axis::Chunk | Axis::Half | Axis::Features => None,
         }
     }
 }
-
-/// Words that stay in a core's own cache while they are read again and again.
-const NEAR_WORDS: usize = 1 << 17;
 
 pub(crate) struct Nest<'a> {
     pub(crate) em: Emitter<'a>,
@@ -118,7 +118,7 @@ impl Factor {
 
 #[derive(Clone, Copy, Debug)]
 enum Kind {
-    PerSample { chunk: Var, lane: Var },
+    PerSample { task: Task, chunk: Var, lane: Var },
     OverBatch { group: Var, groups: Groups, lane: Var },
     OverFeatures { lanes: FeatureLanes, lane: Var },
     NoBatch,
@@ -128,18 +128,21 @@ enum Kind {
 pub(crate) fn pack(cx: &Cx<'_>, b: &mut Builder, registers: RegisterFile, group: &Group) {
     let node = start_of(cx, group, group.roots[0].node());
     let Some((packed, buffer)) = cx.buffers.packed(node) else { return };
-    let kind = Kind::PerSample { chunk: b.var(), lane: b.var() };
+    let task = Task { number: b.var(), n_chunks: 1 };
+    let kind = Kind::PerSample { task, chunk: task.number, lane: b.var() };
     let walks = Nest::new(cx, group.roots[0], node, kind).walks(registers);
     let walk = walks.iter().find(|walk| walk.axis == Axis::Output(packed.axis)).expect("an output axis");
     packed.write(cx, b, &group.name, *buffer, walk.block);
 }
 
-/// Writes the nest of a contraction over chunk `chunk` of the batch.
-pub(crate) fn per_sample(cx: &Cx<'_>, b: &mut Builder, registers: RegisterFile, group: &Group, chunk: Var) {
+/// Writes the nest of a contraction for the samples of a task.
+pub(crate) fn per_sample(cx: &Cx<'_>, b: &mut Builder, registers: RegisterFile, group: &Group, task: Task) {
     let end = group.roots[0].node();
+    let chunk = if task.n_chunks == 1 { task.number } else { b.var() };
     b.nest(&group.name, |b| {
         b.lanes(|b, lane| {
-            let mut nest = Nest::new(cx, group.roots[0], start_of(cx, group, end), Kind::PerSample { chunk, lane });
+            let kind = Kind::PerSample { task, chunk, lane };
+            let mut nest = Nest::new(cx, group.roots[0], start_of(cx, group, end), kind);
             nest.em.ranges.insert(chunk, (0, cx.n_chunks() as i64 - 1));
             let walks = nest.walks(registers);
             nest.walk(b, &walks);
@@ -258,7 +261,7 @@ impl Axis {
     /// Elements, or samples, of one coordinate.
     fn unit(self) -> usize {
         match self {
-            Axis::Output(_) => 1,
+            Axis::Output(_) | Axis::Chunk => 1,
             Axis::Half | Axis::Features => LANES,
         }
     }
@@ -290,9 +293,18 @@ impl<'a> Nest<'a> {
             Kind::OverBatch { .. } | Kind::NoBatch => {}
         }
         let side = |factor: Factor| -> Vec<Candidate<Axis>> {
-            let candidate = |walk: &Walk| Candidate { axis: walk.axis, extent: walk.extent };
+            let candidate = |walk: &Walk| {
+                // Vectors of features stay near while all rows are walked: two of them take 16 KiB in 256 samples.
+                let most = if walk.axis == Axis::Features { 2 } else { walk.extent };
+                Candidate { axis: walk.axis, extent: walk.extent, most }
+            };
             // Innermost first: among equals the one that touches neighbouring words wins.
-            walks.iter().rev().filter(|walk| self.belongs_to(walk.axis, factor)).map(candidate).collect()
+            walks
+                .iter()
+                .rev()
+                .filter(|walk| walk.axis != Axis::Chunk && self.belongs_to(walk.axis, factor))
+                .map(candidate)
+                .collect()
         };
         let widths = [Factor::A, Factor::B].map(|factor| self.width(factor));
         for (axis, block) in registers.best_grid(&[side(Factor::A), side(Factor::B)], widths) {
@@ -301,7 +313,14 @@ impl<'a> Nest<'a> {
         match self.kind {
             // All taps of a block of channels before the next block: its planes stay near.
             Kind::OverBatch { .. } => walks.sort_by_key(|walk| walk.block == 1),
-            Kind::PerSample { .. } => self.rows_first(&mut walks),
+            Kind::PerSample { task, .. } => {
+                self.rows_first(&mut walks);
+                if task.n_chunks > 1 {
+                    // The weights of a block of features stay near for all chunks; images are larger than their weights.
+                    let position = if walks.len() == 2 { 1 } else { 0 };
+                    walks.insert(position, Walk::new(Axis::Chunk, task.n_chunks));
+                }
+            }
             Kind::OverFeatures { .. } | Kind::NoBatch => {}
         }
         walks
@@ -389,6 +408,14 @@ impl<'a> Nest<'a> {
                 _ => self.tile(b),
             };
         };
+        if let (Axis::Chunk, Kind::PerSample { task, chunk, .. }) = (axis, self.kind) {
+            let chunks = task.chunks(self.em.cx, chunk);
+            return b.for_range(chunks, LoopKind::Serial, |b| {
+                self.em.open_scope();
+                self.walk(b, rest);
+                self.em.close_scope();
+            });
+        }
         let n_blocks = extent / block;
         let rest_of_blocks = (n_blocks * block * axis.unit()) as i64;
         match part {
@@ -450,14 +477,14 @@ impl<'a> Nest<'a> {
     fn at(&mut self, b: &mut Builder, axis: Axis, index: Affine, rest: &[Walk]) {
         match (axis, self.kind) {
             (Axis::Output(axis), _) => self.em.bind(Var(axis as u32), index),
-            (Axis::Half, Kind::PerSample { chunk, lane }) => {
+            (Axis::Half, Kind::PerSample { chunk, lane, .. }) => {
                 let sample = Affine::var(lane).plus(&index);
                 self.em.batch = Some(BatchAt { chunk: Affine::var(chunk), sample });
             }
             (Axis::Features, Kind::OverFeatures { lane, .. }) => {
                 self.em.bind(FeatureLanes::FEATURE, index.plus(&Affine::var(lane)));
             }
-            (Axis::Half | Axis::Features, _) => unreachable!("{axis:?} is not walked by {:?}", self.kind),
+            (Axis::Chunk | Axis::Half | Axis::Features, _) => unreachable!("{axis:?} is not walked by {:?}", self.kind),
         }
         self.em.open_scope();
         self.walk(b, rest);

@@ -4,7 +4,7 @@
 //! buffers, and the arena plan. Knows tensor ops only through their index notation, and no machine
 //! beyond the number and width of its vector registers.
 //!
-//! Reading order: `lanes`, `pack`, `buffers`, `builder`, `emit`, `split`, `sweep`, `registers`, `contract`, `strips`, `flat`,
+//! Reading order: `lanes`, `pack`, `buffers`, `builder`, `emit`, `task`, `split`, `sweep`, `registers`, `contract`, `strips`, `flat`,
 //! `join`, `math`, `in_place`, `plan_memory`.
 #![forbid(unsafe_code)]
 
@@ -23,6 +23,7 @@ mod registers;
 mod split;
 mod strips;
 mod sweep;
+mod task;
 
 use buffers::Buffers;
 use builder::Builder;
@@ -31,6 +32,7 @@ use graphc_ir::form::Form;
 use graphc_ir::graph::Graph;
 use graphc_ir::graph::plan::{FusionPlan, Group, GroupKind, KernelPlan};
 use graphc_ir::loops::{Kernel, LoopKind, Program};
+use task::Task;
 
 pub use registers::RegisterFile;
 
@@ -75,11 +77,13 @@ fn kernel_body(cx: &Cx<'_>, b: &mut Builder, kernel: &KernelPlan, registers: Reg
         contract::pack(cx, b, registers, group);
     }
     if !kernel.chunk.is_empty() {
-        b.for_extent(cx.n_chunks(), LoopKind::Parallel, |b, chunk| {
+        let n_chunks = task::chunks_per_task(cx, kernel);
+        b.for_extent(cx.n_chunks().div_ceil(n_chunks), LoopKind::Parallel, |b, number| {
+            let task = Task { number, n_chunks };
             for group in &kernel.chunk {
                 match group.kind {
-                    GroupKind::Contraction => contract::per_sample(cx, b, registers, group, chunk),
-                    GroupKind::Sweep => sweep::batch_sweep(cx, b, group, chunk),
+                    GroupKind::Contraction => contract::per_sample(cx, b, registers, group, task),
+                    GroupKind::Sweep => sweep::batch_sweep(cx, b, group, task),
                 }
             }
         });

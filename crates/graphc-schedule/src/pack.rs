@@ -12,6 +12,7 @@ use graphc_ir::form::{Form, PointForm};
 use graphc_ir::graph::Graph;
 use graphc_ir::index::{Affine, Var};
 use graphc_ir::loops::{Access, BufId, LoopKind};
+use graphc_ir::scalar::LANES;
 use graphc_ir::types::DType;
 
 /// Sums shorter than this stay in the nearest cache as they are.
@@ -93,41 +94,69 @@ impl PackedWeights {
     /// Writes the copy for blocks of `block` outputs: full blocks in parallel, then the rest.
     pub(crate) fn write(&self, cx: &Cx<'_>, b: &mut Builder, name: &str, copy: BufId, block: usize) {
         let name = format!("packed weights of {name}");
-        let (n_blocks, rest) = (self.n_outputs / block, self.n_outputs % block);
-        let nest = |b: &mut Builder, first: &Affine, width: usize| {
-            b.nest(&name, |b| self.copy(cx, b, copy, first, width, &mut Vec::new()));
-        };
-        if n_blocks > 0 {
-            b.for_extent(n_blocks, LoopKind::Parallel, |b, var| nest(b, &Affine::var(var).times(block as i64), block));
+        // Blocks of which eight words can be read wherever they begin.
+        let n_wide = if self.n_outputs < LANES || block > LANES { 0 } else { (self.n_outputs - LANES) / block + 1 };
+        let n_full = self.n_outputs / block;
+        let n_wide = n_wide.min(n_full);
+        if n_wide > 0 {
+            b.for_extent(n_wide, LoopKind::Parallel, |b, var| {
+                let block = Copy { first: Affine::var(var).times(block as i64), width: block, to: copy };
+                b.nest(&name, |b| b.lanes(|b, lane| self.copy(cx, b, &block, Some(lane), &mut Vec::new())));
+            });
         }
-        if rest > 0 {
-            nest(b, &Affine::constant((n_blocks * block) as i64), rest);
+        for (first, width) in (n_wide..n_full).map(|i| (i, block)).chain([(n_full, self.n_outputs % block)]) {
+            if width > 0 {
+                let block = Copy { first: Affine::constant((first * block) as i64), width, to: copy };
+                b.nest(&name, |b| self.copy(cx, b, &block, None, &mut Vec::new()));
+            }
         }
     }
 
-    fn copy(&self, cx: &Cx<'_>, b: &mut Builder, copy: BufId, first: &Affine, width: usize, outer: &mut Vec<Var>) {
-        if let Some(&(_, extent)) = self.terms.get(outer.len()) {
-            return b.for_extent(extent, LoopKind::Serial, |b, var| {
-                outer.push(var);
-                self.copy(cx, b, copy, first, width, outer);
-                outer.pop();
-            });
+    /// Loops over the terms. With lanes, eight words are copied for every term but the last of each innermost loop: those beyond
+    /// the block are overwritten by the terms that follow.
+    fn copy(&self, cx: &Cx<'_>, b: &mut Builder, block: &Copy, lane: Option<Var>, outer: &mut Vec<Affine>) {
+        let Some(&(_, extent)) = self.terms.get(outer.len()) else {
+            return match lane {
+                Some(lane) => self.copy_word(cx, b, block, &Affine::var(lane), outer),
+                None => b.for_extent(block.width, LoopKind::Serial, |b, cell| {
+                    self.copy_word(cx, b, block, &Affine::var(cell), outer);
+                }),
+            };
+        };
+        let is_innermost = outer.len() + 1 == self.terms.len();
+        let n_wide = if is_innermost && lane.is_some() { extent - 1 } else { extent };
+        b.for_extent(n_wide, LoopKind::Serial, |b, var| {
+            outer.push(Affine::var(var));
+            self.copy(cx, b, block, lane, outer);
+            outer.pop();
+        });
+        if n_wide < extent {
+            outer.push(Affine::constant(n_wide as i64));
+            self.copy(cx, b, block, None, outer);
+            outer.pop();
         }
+    }
+
+    fn copy_word(&self, cx: &Cx<'_>, b: &mut Builder, block: &Copy, cell: &Affine, outer: &[Affine]) {
         let term = |term: Var| {
             let position = self.terms.iter().position(|&(var, _)| var == term).expect("a term");
-            Affine::var(outer[position])
+            outer[position].clone()
         };
         let source = cx.buffers.node(self.weights);
         let strides = &cx.buffers.layout(source).strides;
-        b.for_extent(width, LoopKind::Serial, |b, cell| {
-            let cell = Affine::var(cell);
-            let from = self.index.iter().zip(strides).fold(Affine::default(), |word, (&var, &stride)| {
-                let is_output = var.0 as usize == self.axis;
-                let index = if is_output { first.plus(&cell) } else { term(var) };
-                word.add_scaled(&index, stride as i64)
-            });
-            let value = b.load(Access { buffer: source, index: from });
-            b.store(Access { buffer: copy, index: self.word(first, width, &cell, term) }, value);
+        let from = self.index.iter().zip(strides).fold(Affine::default(), |word, (&var, &stride)| {
+            let is_output = var.0 as usize == self.axis;
+            let index = if is_output { block.first.plus(cell) } else { term(var) };
+            word.add_scaled(&index, stride as i64)
         });
+        let value = b.load(Access { buffer: source, index: from });
+        b.store(Access { buffer: block.to, index: self.word(&block.first, block.width, cell, term) }, value);
     }
+}
+
+/// A block to be copied.
+struct Copy {
+    first: Affine,
+    width: usize,
+    to: BufId,
 }
