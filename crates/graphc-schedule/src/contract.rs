@@ -88,6 +88,8 @@ pub(crate) struct Nest<'a> {
     pub(crate) grid: Vec<(Var, usize)>,
     /// The block of outputs that packed weights are read for.
     block: Option<BlockAt>,
+    /// The loop over blocks of what is read as splats; words of the next block are asked for ahead of time.
+    splat_blocks: Option<Var>,
     /// How the rows of a contraction over the batch are cut, if they are.
     strips: Option<Strips>,
     kind: Kind,
@@ -275,7 +277,18 @@ impl<'a> Nest<'a> {
         for extent in form.extents.iter().copied().chain(form.reds.iter().map(|red| red.extent)) {
             em.dag.new_var(extent);
         }
-        Nest { em, node, form, end: root.node(), root, grid: Vec::new(), block: None, strips: None, kind }
+        Nest {
+            em,
+            node,
+            form,
+            end: root.node(),
+            root,
+            grid: Vec::new(),
+            block: None,
+            splat_blocks: None,
+            strips: None,
+            kind,
+        }
     }
 
     /// Output coordinates in the order of the result's layout (features before rows, so that the vectors of a block of
@@ -464,6 +477,9 @@ impl<'a> Nest<'a> {
                 self.block = Some(block_at(Affine::var(var).times(block as i64).plus_constant(start)));
             }
             self.em.ranges.insert(var, (0, blocks.n as i64 - 1));
+            if self.reads_far_splats(axis) {
+                self.splat_blocks = Some(var);
+            }
             let index = first.add_scaled(&Affine::var(var), block as i64 * unit);
             let range = Range { var, low: Bound(vec![blocks.low]), high: Bound(blocks.high) };
             b.for_range(range, LoopKind::Serial, |b| self.at(b, axis, index, rest));
@@ -471,6 +487,21 @@ impl<'a> Nest<'a> {
         if cell.is_some() {
             self.grid.pop();
         }
+    }
+
+    /// Whether a coordinate walks splats of which too many are read to stay near.
+    fn reads_far_splats(&self, axis: Axis) -> bool {
+        let (Axis::Output(_), Kind::PerSample { .. } | Kind::OverFeatures { .. }) = (axis, self.kind) else {
+            return false;
+        };
+        let Some(factor) = [Factor::A, Factor::B].into_iter().find(|&factor| self.width(factor) == Width::Splat) else {
+            return false;
+        };
+        let contraction = self.form.as_contraction().expect("a contraction");
+        let (operand, _) = if factor == Factor::A { contraction.a } else { contraction.b };
+        let cx = self.em.cx;
+        let splats = cx.buffers.node(cx.graph.operands(self.node)[operand]);
+        cx.buffers.layout(splats).len() > NEAR_WORDS && self.belongs_to(axis, factor)
     }
 
     /// The rest of the nest with a coordinate set.
@@ -495,12 +526,14 @@ impl<'a> Nest<'a> {
         let reds = self.reductions(b, None, None);
         let acc = b.new_value();
         let [a, b_access] = self.factors(b);
+        let ahead =
+            [&a, &b_access].map(|access| self.splat_blocks.map_or(0, |blocks| access.index.coefficient(blocks)));
         let epilogue = b.block(|b| {
             self.em.open_scope();
             self.epilogue(b, acc);
             self.em.close_scope();
         });
-        let tile = Tile { grid: self.grid.clone(), reds, a, b: b_access, init: TileInit::Zero, acc, epilogue };
+        let tile = Tile { grid: self.grid.clone(), reds, a, b: b_access, ahead, init: TileInit::Zero, acc, epilogue };
         b.push(Stmt::Tile(tile));
     }
 
@@ -510,7 +543,16 @@ impl<'a> Nest<'a> {
         let acc = b.new_value();
         let [a, b_access] = self.factors(b);
         let epilogue = b.block(|b| b.store(waiting.clone(), acc));
-        let tile = Tile { grid: self.grid.clone(), reds, a, b: b_access, init: TileInit::Load(waiting), acc, epilogue };
+        let tile = Tile {
+            grid: self.grid.clone(),
+            reds,
+            a,
+            b: b_access,
+            ahead: [0, 0],
+            init: TileInit::Load(waiting),
+            acc,
+            epilogue,
+        };
         b.push(Stmt::Tile(tile));
     }
 

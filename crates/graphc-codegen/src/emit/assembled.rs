@@ -115,7 +115,8 @@ impl<'p> FunctionEmitter<'p, '_> {
         let (Some(a), Some(b), Some(out)) = (factor(a), factor(b), out) else { return Ok(None) };
         let start = if tile.init == TileInit::Zero { Start::Zero } else { Start::Out };
         let end = direct.map_or(End::Vector, |(_, end)| end);
-        let shape = TileShape { a, b, loops, start, end, out };
+        let ahead = tile.ahead.map(|words| i32::try_from(words.saturating_mul(4)).unwrap_or(0));
+        let shape = TileShape { a, b, ahead, loops, start, end, out };
         Ok(Some(Call { shape, counts, direct: direct.map(|(to, _)| to) }))
     }
 
