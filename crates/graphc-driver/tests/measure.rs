@@ -74,7 +74,8 @@ fn a_profile_is_consistent() {
     assert_eq!(profile.kernels.iter().map(|kernel| kernel.flops).sum::<u64>(), 16 * 1_517_040);
     assert_eq!(profile.flops, 16 * 1_517_040);
     let kernel_ms: f64 = profile.kernels.iter().map(|kernel| kernel.ms.min).sum();
-    assert!(kernel_ms <= profile.step_ms.max, "kernels are parts of the step");
+    // On a busy machine one step may be all there is; then both are the same sum, rounded in another way.
+    assert!(kernel_ms <= profile.step_ms.max * (1.0 + 1e-9), "kernels are parts of the step");
     for kernel in &profile.kernels {
         assert!(kernel.traffic.read_bytes > 0 && kernel.traffic.written_bytes > 0, "{} moves nothing", kernel.name);
         assert!(!kernel.sources.is_empty() && kernel.limit_ms > 0.0 && kernel.percent_of_limit() > 0.0);
