@@ -16,6 +16,7 @@ pub mod target;
 
 mod error;
 mod tile;
+mod vector_loop;
 
 pub use emit::FunctionText;
 pub use error::CodegenError;

@@ -143,7 +143,7 @@ impl<'p> FunctionEmitter<'p, '_> {
     }
 
     /// The address of an access in lane 0.
-    fn pointer(&mut self, access: &Access) -> Emit<Value> {
+    pub(super) fn pointer(&mut self, access: &Access) -> Emit<Value> {
         let (Place::Word(word) | Place::Vector(word)) = self.place(&access.index)? else {
             return Err(format!("the index {} of a tile is scattered", access.index));
         };

@@ -31,6 +31,11 @@ impl Mentions {
             && self.accs.iter().all(|(id, n)| kernel.accs.get(id) == Some(n))
     }
 
+    /// Whether `kernel` mentions the accumulator nowhere else.
+    pub(super) fn is_all_of_acc(&self, acc: AccId, kernel: &Mentions) -> bool {
+        self.accs.get(&acc) == kernel.accs.get(&acc)
+    }
+
     fn block(&mut self, stmts: &[Stmt]) {
         for stmt in stmts {
             self.stmt(stmt);

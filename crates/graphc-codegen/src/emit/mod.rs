@@ -15,8 +15,10 @@ mod mentions;
 mod stmt;
 mod tile;
 mod uniform;
+mod vector_loop;
 
-use crate::tile::{TileShape, Width, assemble, disassemble};
+use crate::tile::{self as tiles, TileShape, Width, disassemble};
+use crate::vector_loop::{self as loops, LoopShape};
 use crate::{CodegenError, CodegenOptions};
 use cranelift_codegen::Context;
 use cranelift_codegen::ir::{AbiParam, Signature, UserFuncName, types};
@@ -75,12 +77,18 @@ pub(crate) fn emit_program<M: Module>(
     tile_width: Option<Width>,
     options: &CodegenOptions,
 ) -> Result<Emitted, CodegenError> {
-    let tiles = Tiles { width: tile_width, keep_text: options.keep_text, known: HashMap::new(), texts: Vec::new() };
-    let mut session = Session { module, program, options, tiles, failures: Vec::new(), texts: Vec::new() };
+    let assembled = Assembled {
+        width: tile_width,
+        keep_text: options.keep_text,
+        tiles: HashMap::new(),
+        loops: HashMap::new(),
+        texts: Vec::new(),
+    };
+    let mut session = Session { module, program, options, assembled, failures: Vec::new(), texts: Vec::new() };
     let kernels = program.kernels.iter().enumerate().map(|(number, kernel)| session.kernel(number, kernel));
     let kernels = kernels.collect::<Result<_, _>>()?;
     let mut texts = session.texts;
-    texts.extend(session.tiles.texts);
+    texts.extend(session.assembled.texts);
     Ok(Emitted { kernels, failures: session.failures, texts })
 }
 
@@ -88,7 +96,7 @@ struct Session<'p, M: Module> {
     module: &'p mut M,
     program: &'p Program,
     options: &'p CodegenOptions,
-    tiles: Tiles,
+    assembled: Assembled,
     failures: Vec<String>,
     texts: Vec<FunctionText>,
 }
@@ -119,7 +127,7 @@ impl<'p, M: Module> Session<'p, M> {
                 &next.params,
                 next.shared_loop,
                 next.body,
-                &mut Linker { module: &mut *self.module, queue: &mut queue, tiles: &mut self.tiles },
+                &mut Linker { module: &mut *self.module, queue: &mut queue, assembled: &mut self.assembled },
             );
             if let Outcome::Invalid(message) = outcome {
                 return Err(CodegenError::Program { kernel: kernel.name.clone(), message });
@@ -221,48 +229,68 @@ struct Queue<'p> {
 struct Linker<'q, 'p, M: Module> {
     module: &'q mut M,
     queue: &'q mut Queue<'p>,
-    tiles: &'q mut Tiles,
+    assembled: &'q mut Assembled,
 }
 
-/// Assembled tiles of a program.
-struct Tiles {
+/// Assembled functions of a program, by shape; none for a shape that the assembler cannot make.
+struct Assembled {
     width: Option<Width>,
     keep_text: bool,
-    /// None for a tile that the assembler cannot make.
-    known: HashMap<TileShape, Option<FuncId>>,
+    tiles: HashMap<TileShape, Option<FuncId>>,
+    loops: HashMap<LoopShape, Option<FuncId>>,
     texts: Vec<FunctionText>,
 }
 
-impl Tiles {
+impl Assembled {
     /// The function of a tile, made when it is first asked for.
-    fn function<M: Module>(&mut self, module: &mut M, shape: &TileShape) -> Result<Option<FuncId>, String> {
+    fn tile<M: Module>(&mut self, module: &mut M, shape: &TileShape) -> Result<Option<FuncId>, String> {
         let Some(width) = self.width else { return Ok(None) };
-        if let Some(&known) = self.known.get(shape) {
+        if let Some(&known) = self.tiles.get(shape) {
             return Ok(known);
         }
-        let function = match assemble(shape, width).map_err(|error| error.to_string())? {
-            None => None,
-            Some(code) => {
-                let name = format!("tile{}", self.known.len());
-                let signature = tile_signature(module, shape);
-                let function = module.declare_function(&name, Linkage::Local, &signature);
-                let function = function.map_err(|error| error.to_string())?;
-                let defined = module.define_function_bytes(function, TILE_ALIGNMENT, &code, &[]);
-                defined.map_err(|error| error.to_string())?;
-                if self.keep_text {
-                    let asm = disassemble(&code);
-                    self.texts.push(FunctionText { name, clif: shape.to_string(), asm });
-                }
-                Some(function)
-            }
-        };
-        self.known.insert(shape.clone(), function);
+        let code = tiles::assemble(shape, width).map_err(|error| error.to_string())?;
+        let name = format!("tile{}", self.tiles.len());
+        let signature = tile_signature(module, shape);
+        let function = self.define(module, name, signature, code, shape)?;
+        self.tiles.insert(shape.clone(), function);
         Ok(function)
+    }
+
+    /// The function of a loop, made when it is first asked for.
+    fn vector_loop<M: Module>(&mut self, module: &mut M, shape: &LoopShape) -> Result<Option<FuncId>, String> {
+        if let Some(&known) = self.loops.get(shape) {
+            return Ok(known);
+        }
+        let code = loops::assemble(shape).map_err(|error| error.to_string())?;
+        let name = format!("loop{}", self.loops.len());
+        let signature = loop_signature(module);
+        let function = self.define(module, name, signature, code, shape)?;
+        self.loops.insert(shape.clone(), function);
+        Ok(function)
+    }
+
+    fn define<M: Module>(
+        &mut self,
+        module: &mut M,
+        name: String,
+        signature: Signature,
+        code: Option<Vec<u8>>,
+        shape: &dyn std::fmt::Display,
+    ) -> Result<Option<FuncId>, String> {
+        let Some(code) = code else { return Ok(None) };
+        let function = module.declare_function(&name, Linkage::Local, &signature);
+        let function = function.map_err(|error| error.to_string())?;
+        let defined = module.define_function_bytes(function, CODE_ALIGNMENT, &code, &[]);
+        defined.map_err(|error| error.to_string())?;
+        if self.keep_text {
+            self.texts.push(FunctionText { name, clif: shape.to_string(), asm: disassemble(&code) });
+        }
+        Ok(Some(function))
     }
 }
 
 /// Bytes; a whole fetch of two cache lines.
-const TILE_ALIGNMENT: u64 = 64;
+const CODE_ALIGNMENT: u64 = 64;
 
 /// `fn(a, b, out, counts…)`
 fn tile_signature<M: Module>(module: &M, shape: &TileShape) -> Signature {
@@ -272,13 +300,31 @@ fn tile_signature<M: Module>(module: &M, shape: &TileShape) -> Signature {
     signature
 }
 
+/// `fn(table, count)`
+fn loop_signature<M: Module>(module: &M) -> Signature {
+    let mut signature = module.make_signature();
+    signature.call_conv = CallConv::SystemV;
+    signature.params.extend([AbiParam::new(types::I64); 2]);
+    signature
+}
+
 impl<'p, M: Module> Functions<'p> for Linker<'_, 'p, M> {
     fn assembles_tiles(&self) -> bool {
-        self.tiles.width.is_some()
+        self.assembled.width.is_some()
+    }
+
+    fn assembles_loops(&self) -> bool {
+        self.assembled.width == Some(Width::Eight)
+    }
+
+    fn vector_loop(&mut self, shape: &LoopShape) -> Result<Option<Callee>, String> {
+        let function = self.assembled.vector_loop(self.module, shape)?;
+        let signature = loop_signature(self.module);
+        Ok(function.map(|function| Callee { function: function.as_u32(), signature }))
     }
 
     fn tile(&mut self, shape: &TileShape) -> Result<Option<Callee>, String> {
-        let function = self.tiles.function(self.module, shape)?;
+        let function = self.assembled.tile(self.module, shape)?;
         let signature = tile_signature(self.module, shape);
         Ok(function.map(|function| Callee { function: function.as_u32(), signature }))
     }

@@ -83,6 +83,9 @@ impl<'p> FunctionEmitter<'p, '_> {
                 });
             }
         }
+        if self.vector_loop(range, (&low, &high), body, functions)? {
+            return Ok(());
+        }
         let guard = low.as_constant().is_none() || high.as_constant().is_none();
         let low = self.indices.value(&mut self.builder, &low);
         let high = self.indices.value(&mut self.builder, &high);
