@@ -17,7 +17,7 @@ pub mod target;
 mod error;
 mod tile;
 
-pub use emit::FunctionText;
+pub use emit::{FunctionText, phases};
 pub use error::CodegenError;
 pub use jit::{CompiledKernel, CompiledProgram, Phase, PhaseFn, compile};
 pub use target::{Isa, Target};
