@@ -22,6 +22,9 @@ const N_TRACED: usize = 10;
 pub struct Part {
     /// Its time in a step, in ms.
     pub ms: Spread,
+    /// Median times of its phases added up, in ms. On a machine that interrupts most steps somewhere, this is less than the
+    /// median of the whole.
+    pub phases_ms: f64,
     /// Operations: see [`work`].
     pub flops: u64,
     /// Bytes: see [`traffic`](mod@super::traffic).
@@ -54,6 +57,7 @@ impl Part {
         let longest = parts.iter().map(|part| part.limit).max_by(|&a, &b| time_at(a).total_cmp(&time_at(b)));
         Part {
             ms,
+            phases_ms: parts.iter().map(|part| part.phases_ms).sum(),
             flops: parts.iter().map(|part| part.flops).sum(),
             traffic: parts.iter().map(|part| part.traffic).sum(),
             limit: longest.unwrap_or(Limit::Compute),
@@ -134,9 +138,9 @@ pub struct Profile {
 }
 
 impl Profile {
-    /// Median time of a part as a percentage of the median step.
+    /// Median times of the phases of a part as a percentage of those of all: these shares add up to 100.
     pub fn percent_of_step(&self, part: &Part) -> f64 {
-        100.0 * part.ms.median / self.whole.ms.median
+        100.0 * part.phases_ms / self.whole.phases_ms
     }
 
     /// Name of a limit: `compute`, or that of a level of memory.
@@ -167,7 +171,8 @@ pub fn profile(graph: &Graph, options: &MeasureOptions) -> Result<Profile, Drive
         let phases = graphc_codegen::phases(kernel).zip(flops).zip(phase_ms.by_ref()).map(|((stmts, flops), ms)| {
             let traffic = traffic(&lowered.program, stmts);
             let (limit, limit_ms) = machine.limit(flops, traffic, threads);
-            let part = Part { ms: Spread::of(ms), flops, traffic, limit, limit_ms };
+            let ms = Spread::of(ms);
+            let part = Part { ms, phases_ms: ms.median, flops, traffic, limit, limit_ms };
             PhaseProfile { nests: nests(stmts), is_shared: is_shared(stmts), part }
         });
         let phases: Vec<PhaseProfile> = phases.collect();
@@ -287,7 +292,7 @@ mod tests {
     fn the_longest_limit_of_all_phases_counts() {
         let ms = Spread::of(vec![4.0]);
         let traffic = Traffic { read_bytes: 3, written_bytes: 1 };
-        let part = |limit, limit_ms| Part { ms, flops: 2, traffic, limit, limit_ms };
+        let part = |limit, limit_ms| Part { ms, phases_ms: 0.5, flops: 2, traffic, limit, limit_ms };
         let parts = [
             part(Limit::Compute, 1.0),
             part(Limit::Memory(0), 0.75),
@@ -296,6 +301,6 @@ mod tests {
         ];
         let sum = Part::sum(ms, &parts);
         assert_eq!((sum.limit, sum.limit_ms, sum.flops, sum.traffic.bytes()), (Limit::Memory(0), 2.5, 8, 16));
-        assert_eq!(sum.percent_of_limit(), 62.5);
+        assert_eq!((sum.percent_of_limit(), sum.phases_ms), (62.5, 2.0));
     }
 }
