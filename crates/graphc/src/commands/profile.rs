@@ -32,7 +32,7 @@ use std::process::ExitCode;
 pub(crate) struct Args {
     #[command(flatten)]
     measure: MeasureArgs,
-    /// Also write the phases of the first steps, thread by thread, in Chrome's trace event format. https://ui.perfetto.dev shows it.
+    /// Also write the phases of the first steps, thread by thread, in Chrome's trace event format, which ui.perfetto.dev shows.
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
 }
