@@ -188,7 +188,7 @@ fn profile_prints_a_table() {
             .unwrap();
         let table = text(&output.stdout);
         assert!(table.starts_with("tiny: training step of 16 samples, "), "{table}");
-        for word in ["Machine: ", "GFLOP/s", " k0 ", "   phase0", "hidden", " step "] {
+        for word in ["Machine: ", "GFLOP/s", " k0 ", "  phase0", "hidden", " step "] {
             assert!(table.contains(word), "{word}: {table}");
         }
         assert_eq!(table.contains("* not shared"), threads == "2", "{table}");

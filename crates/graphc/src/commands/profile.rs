@@ -182,11 +182,11 @@ fn table(profile: &Profile, width: u16) -> String {
         }
         rows.push(row(kernel.name.clone(), summary(&kernel.sources), &kernel.whole));
         let phases = kernel.phases.iter().enumerate();
-        let phase_row = |(number, phase)| row(format!("  phase{number}{}", mark(phase)), nests(phase), &phase.part);
+        let phase_row = |(number, phase)| row(format!(" phase{number}{}", mark(phase)), nests(phase), &phase.part);
         rows.extend(phases.map(phase_row));
     }
-    rows.push(row("step".into(), "all of the above".into(), &profile.whole));
-    let header = ["Kernel", "What it computes", "ms", "GFLOP/s", "GB/s", "Of its limit", "Of step"];
+    rows.push(row("step".into(), String::new(), &profile.whole));
+    let header = ["Kernel", "Computes", "ms", "GFLOP/s", "GB/s", "Of limit", "Of step"];
     let mut table = tables::wrapped(header, 2, rows, 1, width);
     if profile.kernels.iter().flat_map(|kernel| &kernel.phases).any(is_alone) {
         table.push_str("\n* not shared: one thread runs it while the others wait");
