@@ -103,3 +103,147 @@ fn bench_explains_wrong_options() {
     }
     assert!(tiny.fails(1, &["bench", "none.graph.json"]).contains("cannot read none.graph.json"));
 }
+
+/// Fields and types of `profile --json`, for the step, every kernel and every phase.
+#[test]
+fn profile_says_where_time_goes() {
+    let tiny = Tiny::new();
+    for (extra, mode, flops) in [(&[][..], "train", 16 * 170), (&["--infer", "--isa", "portable"], "infer", 16 * 70)] {
+        let args = ["profile", "tiny.graph.json", "--seconds", "0.02", "--threads", "2", "--json"];
+        let stdout = tiny.ok(&[&args[..], extra].concat());
+        let result: Value = serde_json::from_str(&stdout).unwrap();
+        let fields = "graph mode batch threads isa target steps peak_gflops peak_gflops_128_bit memory step kernels";
+        assert_eq!(keys(&result), fields.split(' ').collect::<Vec<_>>());
+        assert_eq!((result["graph"].as_str(), result["mode"].as_str()), (Some("tiny"), Some(mode)));
+        assert_eq!((result["batch"].as_u64(), result["threads"].as_u64()), (Some(16), Some(2)));
+        let levels: Vec<&str> = list(&result["memory"]).iter().map(|level| level["name"].as_str().unwrap()).collect();
+        assert_eq!(levels, ["L2", "L3", "memory"]);
+        assert!(list(&result["memory"]).iter().all(|level| level["gb_per_s"].as_f64().unwrap() > 0.0));
+
+        let kernels = list(&result["kernels"]);
+        for kernel in kernels {
+            assert_eq!(keys(kernel), [&["name", "sources"][..], PART, &["phases"]].concat());
+            check_part(kernel);
+            for (number, phase) in list(&kernel["phases"]).iter().enumerate() {
+                assert_eq!(keys(phase), [&["name", "nests", "shared"][..], PART].concat());
+                assert_eq!(phase["name"], format!("phase{number}"));
+                assert!(!list(&phase["nests"]).is_empty() && phase["shared"].is_boolean(), "{phase}");
+                check_part(phase);
+            }
+            let phases = list(&kernel["phases"]).iter();
+            assert_eq!(kernel["flops"].as_u64(), phases.map(|phase| phase["flops"].as_u64()).sum::<Option<u64>>());
+        }
+        assert_eq!(keys(&result["step"]), PART);
+        check_part(&result["step"]);
+        assert_eq!(result["step"]["flops"], flops);
+        assert_eq!(result["step"]["percent_of_step"], 100.0);
+        let share = |part: &Value| part["percent_of_step"].as_f64().unwrap();
+        let of_kernels: f64 = kernels.iter().map(share).sum();
+        let of_phases: f64 = kernels.iter().flat_map(|kernel| list(&kernel["phases"])).map(share).sum();
+        assert!((of_kernels - 100.0).abs() < 1e-6 && (of_phases - 100.0).abs() < 1e-6, "{of_kernels} {of_phases}");
+        // The names of kernels are those of the dump.
+        let dump = tiny.ok(&["dump", "tiny.graph.json", "--stage", "loops", "--mode", mode]);
+        let dumped = dump.lines().filter_map(|line| line.trim().strip_prefix("kernel \"")?.split('"').next());
+        assert_eq!(kernels.iter().map(|k| k["name"].as_str().unwrap()).collect::<Vec<_>>(), dumped.collect::<Vec<_>>());
+    }
+}
+
+/// Fields that are said of the step, of kernels and of phases.
+const PART: &[&str] = &[
+    "ms_median",
+    "ms",
+    "flops",
+    "bytes_read",
+    "bytes_written",
+    "gflops",
+    "gb_per_s",
+    "limit",
+    "percent_of_limit",
+    "percent_of_step",
+];
+
+fn check_part(part: &Value) {
+    for name in ["ms_median", "bytes_read", "bytes_written", "gb_per_s", "percent_of_limit", "percent_of_step"] {
+        assert!(part[name].as_f64().is_some_and(|value| value > 0.0), "{name}: {part}");
+    }
+    assert_eq!(keys(&part["ms"]), ["min", "lower_quartile", "median", "upper_quartile", "max"]);
+    assert_eq!(part["ms"]["median"], part["ms_median"]);
+    assert!(["compute", "L2", "L3", "memory"].contains(&part["limit"].as_str().unwrap()), "{part}");
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().unwrap()
+}
+
+#[test]
+fn profile_prints_a_table() {
+    let tiny = Tiny::new();
+    for (columns, threads) in [("80", "1"), ("160", "2")] {
+        let args = ["profile", "tiny.graph.json", "--seconds", "0.02", "--threads", threads];
+        let output = Command::new(env!("CARGO_BIN_EXE_graphc"))
+            .args(args)
+            .env("COLUMNS", columns)
+            .current_dir(tiny.folder.path())
+            .output()
+            .unwrap();
+        let table = text(&output.stdout);
+        assert!(table.starts_with("tiny: training step of 16 samples, "), "{table}");
+        for word in ["Machine: ", "GFLOP/s", " k0 ", "  phase0", "hidden", " step "] {
+            assert!(table.contains(word), "{word}: {table}");
+        }
+        assert_eq!(table.contains("* not shared"), threads == "2", "{table}");
+        let mut rows = table.lines().skip_while(|line| !line.starts_with('─'));
+        assert!(rows.all(|line| line.chars().count() <= columns.parse().unwrap()), "{table}");
+    }
+}
+
+/// The trace is what Perfetto reads: steps hold kernels, kernels hold phases, threads have names.
+#[test]
+fn profile_writes_a_trace() {
+    let tiny = Tiny::new();
+    std::fs::write(tiny.path("out.json"), "an older file").unwrap();
+    tiny.ok(&["profile", "tiny.graph.json", "--seconds", "0.02", "--threads", "2", "--trace", "out.json"]);
+    let trace: Value = serde_json::from_str(&std::fs::read_to_string(tiny.path("out.json")).unwrap()).unwrap();
+    let events = list(&trace["traceEvents"]);
+    let names = events.iter().filter(|event| event["name"] == "thread_name").map(|event| &event["args"]["name"]);
+    assert_eq!(names.collect::<Vec<_>>(), ["thread 0", "thread 1"]);
+    let of = |category: &str| events.iter().filter(|event| event["cat"] == category).collect::<Vec<_>>();
+    let (steps, kernels, phases) = (of("step"), of("kernel"), of("phase"));
+    assert_eq!(steps.len() + kernels.len() + phases.len(), events.iter().filter(|event| event["ph"] == "X").count());
+    assert!(!steps.is_empty() && kernels.len().is_multiple_of(steps.len()) && phases.len() > kernels.len());
+    let range = |event: &Value| {
+        let [start, time] = ["ts", "dur"].map(|name| event[name].as_f64().unwrap());
+        (start, start + time)
+    };
+    // Times have three decimals.
+    let lies_in = |event: &Value, outer: &Value| {
+        let ((start, end), (first, last)) = (range(event), range(outer));
+        first <= start + 1e-4 && end <= last + 1e-4
+    };
+    for kernel in &kernels {
+        assert!(steps.iter().any(|step| lies_in(kernel, step)), "{kernel}");
+        assert_eq!(kernel["tid"], 0);
+    }
+    for phase in &phases {
+        let kernel = kernels.iter().find(|kernel| lies_in(phase, kernel));
+        let name = kernel.unwrap_or_else(|| panic!("{phase} is in no kernel"))["name"].as_str().unwrap();
+        assert!(phase["name"].as_str().unwrap().starts_with(&format!("{name}.phase")), "{phase} in {name}");
+        assert_eq!(keys(&phase["args"]), ["flops", "bytes", "bytes_read", "bytes_written", "sources"]);
+        assert!(phase["tid"].as_u64().unwrap() < 2);
+    }
+    // Nothing is left beside the file.
+    let files = std::fs::read_dir(tiny.folder.path()).unwrap().count();
+    assert_eq!(files, 2);
+}
+
+#[test]
+fn profile_explains_wrong_options() {
+    let tiny = Tiny::new();
+    for (option, value) in [("--seconds", "0"), ("--batch", "none"), ("--threads", "0"), ("--isa", "mips")] {
+        let message = tiny.fails(2, &["profile", "tiny.graph.json", option, value]);
+        assert!(message.contains(option) && message.contains(value), "{message}");
+    }
+    assert!(tiny.fails(1, &["profile", "none.graph.json"]).contains("cannot read none.graph.json"));
+    let message = tiny.fails(1, &["profile", "tiny.graph.json", "--seconds", "0.02", "--trace", "none/out.json"]);
+    assert!(message.contains("none/out.json: cannot write"), "{message}");
+}

@@ -18,7 +18,7 @@ mod error;
 mod tile;
 mod vector_loop;
 
-pub use emit::FunctionText;
+pub use emit::{FunctionText, phases};
 pub use error::CodegenError;
 pub use jit::{CompiledKernel, CompiledProgram, Phase, PhaseFn, compile};
 pub use target::{Isa, Target};

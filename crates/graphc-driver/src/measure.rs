@@ -3,17 +3,26 @@
 //! Steps run on random inputs of the graph's own shapes, so no data files are needed. Times stand beside the machine's peaks,
 //! measured in between the steps: a percentage of yesterday's clock says nothing.
 //!
-//! Reading order: [`work`] (arithmetic of a graph), [`traffic`] (memory a kernel touches), `workload` (a step
-//! ready to be measured), [`bench`](mod@bench), [`profile`](mod@profile).
+//! Reading order: `ranges` (of loop variables), [`work`] (arithmetic of a graph and of phases), [`traffic`] (memory a phase
+//! touches), `machine` (its peaks, and what limits a phase), `workload` (a step ready to be measured), [`bench`](mod@bench),
+//! [`profile`](mod@profile).
+
+mod ranges;
+
+pub mod work;
+
+pub mod traffic;
+
+mod machine;
+mod workload;
 
 pub mod bench;
 pub mod profile;
-pub mod traffic;
-pub mod work;
-mod workload;
 
 pub use bench::{Bench, bench};
-pub use profile::{KernelProfile, Limit, MemoryLevel, Profile, Span, profile};
+pub use machine::{Limit, MemoryLevel};
+pub use profile::{KernelProfile, Part, PhaseProfile, Profile, Span, profile};
+pub use workload::prepare;
 
 use graphc_codegen::Isa;
 use graphc_ir::graph::Mode;

@@ -1,9 +1,12 @@
 //! Operations counted from graphs, and that measurements measure what they say. No test looks at a time.
 
-use graphc_driver::measure::{MeasureOptions, Span, bench, profile, work};
+use graphc_driver::measure::traffic::Traffic;
+use graphc_driver::measure::{MeasureOptions, Part, Profile, Span, bench, profile, work};
 use graphc_driver::{CompileOptions, Isa, lower};
 use graphc_frontend::{CheckData, Experiment, load_with};
 use graphc_ir::graph::Mode;
+use graphc_testing::layer_graphs;
+use proptest::prelude::*;
 use std::time::{Duration, Instant};
 
 fn example(name: &str) -> Experiment {
@@ -17,8 +20,8 @@ fn flops(name: &str, batch: usize) -> [u64; 2] {
     [CompileOptions::train(batch), CompileOptions::infer(batch)].map(|options| {
         let lowered = lower(&graph, &options).unwrap();
         let total = work::graph_flops(&lowered.fused);
-        let kernels = work::kernel_flops(&lowered.fused, &lowered.plan);
-        assert_eq!(kernels.iter().sum::<u64>(), total, "{name}: every contraction runs in one kernel");
+        let kernels = work::phase_flops(&lowered.fused, &lowered.plan, &lowered.program);
+        assert_eq!(kernels.iter().flatten().sum::<u64>(), total, "{name}: every contraction runs somewhere");
         assert_eq!(kernels.len(), lowered.program.kernels.len());
         assert_eq!(total % batch as u64, 0);
         total / batch as u64
@@ -116,34 +119,67 @@ fn dropout_and_a_regression_can_be_measured() {
 #[test]
 fn a_profile_is_consistent() {
     let profile = profile(&example("lenet5").graph, &options(Mode::Train, 16)).unwrap();
-    assert_eq!(profile.kernels.iter().map(|kernel| kernel.flops).sum::<u64>(), 16 * 1_517_040);
-    assert_eq!(profile.flops, 16 * 1_517_040);
-    let kernel_ms: f64 = profile.kernels.iter().map(|kernel| kernel.ms.min).sum();
-    // On a busy machine one step may be all there is; then both are the same sum, rounded in another way.
-    assert!(kernel_ms <= profile.step_ms.max * (1.0 + 1e-9), "kernels are parts of the step");
+    let phases = || profile.kernels.iter().flat_map(|kernel| &kernel.phases);
+    assert_eq!(phases().map(|phase| phase.part.flops).sum::<u64>(), 16 * 1_517_040);
+    assert_eq!(profile.whole.flops, 16 * 1_517_040);
+    assert_eq!(phases().map(|phase| phase.part.traffic).sum::<Traffic>(), profile.whole.traffic);
     for kernel in &profile.kernels {
-        assert!(kernel.traffic.read_bytes > 0 && kernel.traffic.written_bytes > 0, "{} moves nothing", kernel.name);
-        assert!(!kernel.sources.is_empty() && kernel.limit_ms > 0.0 && kernel.percent_of_limit() > 0.0);
+        assert!(kernel.whole.ms.min <= profile.whole.ms.max, "kernels are parts of the step");
+        assert!(
+            kernel.phases.iter().all(|phase| phase.part.ms.min <= kernel.whole.ms.min),
+            "phases are parts of kernels"
+        );
+        assert!(!kernel.sources.is_empty() && kernel.whole.percent_of_limit() > 0.0);
     }
+    for phase in phases() {
+        let Part { traffic, limit_ms, .. } = phase.part;
+        assert!(traffic.read_bytes > 0 && traffic.written_bytes > 0 && limit_ms > 0.0, "{phase:?} moves nothing");
+        assert!(!phase.nests.is_empty());
+    }
+    // Both gradients of conv2 are in one kernel, in phases of their own.
+    let gradients: Vec<u64> =
+        phases().filter(|p| p.nests.iter().any(|n| n == "gradient of conv2")).map(|p| p.part.flops).collect();
+    assert_eq!(gradients, [2 * 16 * 153_600, 2 * 16 * 153_600]);
     assert_eq!(profile.memory.len(), 3);
-    // Spans of one thread follow each other, all kernels of a step in order.
+    spans_follow_each_other(&profile);
+}
+
+/// Spans of one thread follow each other, all phases of a step in order; those of others lie within their phases.
+fn spans_follow_each_other(profile: &Profile) {
     assert_eq!(profile.threads, 3);
-    let n_kernels = profile.kernels.len();
+    let kernels = profile.kernels.iter().enumerate();
+    let places: Vec<(usize, usize)> =
+        kernels.flat_map(|(k, kernel)| (0..kernel.phases.len()).map(move |p| (k, p))).collect();
     let spans = |thread| profile.spans.iter().filter(move |span| span.thread == thread).copied().collect::<Vec<Span>>();
-    let kernels = spans(0);
-    assert_eq!(kernels.len() % n_kernels, 0);
-    for (position, span) in kernels.iter().enumerate() {
-        assert_eq!((span.step, span.kernel), (position / n_kernels, position % n_kernels));
+    let phases = spans(0);
+    assert_eq!(phases.len() % places.len(), 0);
+    for (position, span) in phases.iter().enumerate() {
+        assert_eq!((span.step, (span.kernel, span.phase)), (position / places.len(), places[position % places.len()]));
     }
     for thread in 0..3 {
         let spans = spans(thread);
-        assert!(spans.windows(2).all(|pair| pair[0].start + pair[0].time <= pair[1].start));
-        // Shares lie within their kernels.
+        assert!(spans.windows(2).all(|pair| pair[0].end() <= pair[1].start));
         for span in &spans {
-            let kernel = kernels[span.step * n_kernels + span.kernel];
-            assert!(kernel.start <= span.start && span.start + span.time <= kernel.start + kernel.time);
+            let same = |phase: &&Span| (phase.step, phase.kernel, phase.phase) == (span.step, span.kernel, span.phase);
+            let phase = phases.iter().find(same).unwrap();
+            assert!(phase.start <= span.start && span.end() <= phase.end());
         }
     }
     // Sixteen samples are one chunk, which is the caller's; the optimizer's blocks are for all.
     assert!(profile.spans.iter().any(|span| span.thread == 2));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Every contraction of any graph is found in the loops.
+    #[test]
+    fn flops_of_phases_add_up(case in layer_graphs(), batch in prop::sample::select(vec![1_usize, 9, 16, 70])) {
+        for options in [CompileOptions::train(batch), CompileOptions::infer(batch)] {
+            if let Ok(lowered) = lower(&case.graph, &options) {
+                let phases = work::phase_flops(&lowered.fused, &lowered.plan, &lowered.program);
+                prop_assert_eq!(phases.iter().flatten().sum::<u64>(), work::graph_flops(&lowered.fused));
+            }
+        }
+    }
 }

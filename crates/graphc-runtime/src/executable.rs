@@ -158,18 +158,19 @@ impl Executable {
         self.run_kernels(0..self.code.kernels().len(), Some(team), None)
     }
 
-    /// As [`Executable::step_on`], with the times of all kernels. Reading the clock costs some tens of nanoseconds per
-    /// kernel, and as much per member and parallel phase.
+    /// As [`Executable::step_on`], with the times of all phases. Reading the clock costs some tens of nanoseconds per
+    /// phase, and twice as much per other member and parallel phase.
     ///
     /// # Errors
     /// As [`Executable::step`].
     pub fn step_timed(&mut self, team: &mut Team, log: &mut StepLog) -> Result<(), RuntimeError> {
-        let kernels = self.code.kernels();
-        team.clear_notes(kernels.iter().map(|kernel| kernel.phases.len()).sum());
+        let n_kernels = self.code.kernels().len();
+        let n_phases = self.code.kernels().iter().map(|kernel| kernel.phases.len()).sum();
+        team.clear_notes(n_phases);
         log.ends.clear();
-        log.ends.reserve(kernels.len());
+        log.ends.reserve(n_phases);
         log.start = Instant::now();
-        let result = self.run_kernels(0..kernels.len(), Some(team), Some(&mut log.ends));
+        let result = self.run_kernels(0..n_kernels, Some(team), Some(&mut log.ends));
         log.shares.clear();
         log.shares.extend(team.noted());
         result
@@ -197,7 +198,7 @@ impl Executable {
             for phase in &self.code.kernels()[number].phases {
                 let code = match (&phase.parallel, &mut team) {
                     (Some(range), Some(team)) => {
-                        let timed = ends.is_some().then_some(number);
+                        let timed = ends.as_ref().map(|ends| ends.len());
                         let shared = SharedPhase { function: phase.function, arena, range: range.clone(), timed };
                         // SAFETY: as below. The loop is marked parallel: the loop IR demands that its iterations
                         // neither write what others write nor read what others write.
@@ -214,21 +215,22 @@ impl Executable {
                 if code != 0 {
                     return Err(RuntimeError::OutOfBounds(self.code.failure(code)));
                 }
-            }
-            if let Some(ends) = &mut ends {
-                ends.push(Instant::now());
+                if let Some(ends) = &mut ends {
+                    ends.push(Instant::now());
+                }
             }
         }
         Ok(())
     }
 }
 
-/// When the parts of one step ran, for [`Executable::step_timed`]; it can be used for many steps.
+/// When the parts of one step ran, for [`Executable::step_timed`]; it can be used for many steps. Phases are numbered
+/// through all kernels of the program, from 0.
 #[derive(Clone, Debug)]
 pub struct StepLog {
     /// When the step began.
     pub start: Instant,
-    /// When each kernel was done, on all threads; the next one begins there.
+    /// When each phase was done, on all threads; the next one begins there.
     pub ends: Vec<Instant>,
     /// Shares of the members other than the caller, member after member.
     pub shares: Vec<TimedShare>,

@@ -36,9 +36,9 @@ pub struct Team {
 /// A member's share of one phase, as it was timed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimedShare {
-    /// Position of the kernel in the program.
-    pub kernel: usize,
-    /// The member, from 1: the caller's times are those of the kernels.
+    /// Position of the phase among those of all kernels.
+    pub phase: usize,
+    /// The member, from 1: the caller's times are those of the phases.
     pub member: usize,
     /// When it began.
     pub start: Instant,
@@ -52,7 +52,7 @@ pub(crate) struct SharedPhase {
     pub(crate) function: PhaseFn,
     pub(crate) arena: *mut u8,
     pub(crate) range: Range<i64>,
-    /// The kernel under which members note their times, if they shall.
+    /// The number under which members note their times, if they shall.
     pub(crate) timed: Option<usize>,
 }
 
@@ -143,7 +143,7 @@ impl Team {
         (0..self.workers.len()).flat_map(move |seat| {
             // SAFETY: as in `clear_notes`; the iterator borrows the team exclusively.
             let notes: &[Note] = unsafe { meeting.notes(seat) };
-            notes.iter().map(move |&Note { kernel, start, end }| TimedShare { kernel, member: seat + 1, start, end })
+            notes.iter().map(move |&Note { phase, start, end }| TimedShare { phase, member: seat + 1, start, end })
         })
     }
 }
@@ -307,14 +307,14 @@ mod tests {
         let mut team = Team::new(3).unwrap();
         for _ in 0..2 {
             team.clear_notes(2);
-            for (kernel, range) in [(4, 0..3), (5, 0..1), (6, 0..9), (7, 0..9)] {
+            for (number, range) in [(4, 0..3), (5, 0..1), (6, 0..9), (7, 0..9)] {
                 let (function, arena) = (fail_at_odd, std::ptr::null_mut());
                 // SAFETY: the function touches no memory.
-                unsafe { team.run(&SharedPhase { function, arena, range, timed: Some(kernel) }) };
+                unsafe { team.run(&SharedPhase { function, arena, range, timed: Some(number) }) };
             }
             // One iteration is the caller's; there was room for two.
             let notes: Vec<TimedShare> = team.noted().collect();
-            let names: Vec<_> = notes.iter().map(|note| (note.member, note.kernel)).collect();
+            let names: Vec<_> = notes.iter().map(|note| (note.member, note.phase)).collect();
             assert_eq!(names[..2], [(1, 4), (1, 6)]);
             assert!(names.contains(&(2, 4)) && names.contains(&(2, 6)), "{names:?}");
             assert!(notes.iter().all(|note| note.start <= note.end));

@@ -1,6 +1,6 @@
 //! The subcommands.
 
-use crate::commands::{bench, check, completions, dump, eval, predict, run, schema, summary, train};
+use crate::commands::{bench, check, completions, dump, eval, predict, profile, run, schema, summary, train};
 use crate::error::CliError;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -21,6 +21,7 @@ Examples:
   graphc predict examples/lenet5.graph.json --weights runs/lenet5-1/model.safetensors digit.png
   graphc dump examples/lenet5.graph.json --ir --stage fused
   graphc bench examples/lenet5.graph.json
+  graphc profile examples/lenet5.graph.json
 
 `graphc help COMMAND` explains a command.";
 
@@ -34,6 +35,7 @@ pub(crate) enum Command {
     Dump(dump::Args),
     Check(check::Args),
     Bench(bench::Args),
+    Profile(profile::Args),
     Schema(schema::Args),
     Completions(completions::Args),
 }
@@ -50,6 +52,7 @@ impl Command {
             Command::Dump(args) => dump::run(&args),
             Command::Check(args) => check::run(&args),
             Command::Bench(args) => bench::run(&args, start),
+            Command::Profile(args) => profile::run(&args),
             Command::Schema(args) => schema::run(&args),
             Command::Completions(args) => completions::run(&args),
         }

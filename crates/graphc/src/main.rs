@@ -4,7 +4,7 @@
 //! command line exits with 2.
 //!
 //! Reading order: `cli`, `commands` (one file each), then what they share: `experiment`, `engine`, `isa`, `measuring`, `error`, `output`, `progress`,
-//! `tables`.
+//! `tables`, `threads`, `trace`.
 #![forbid(unsafe_code)]
 
 mod cli;
@@ -18,6 +18,7 @@ mod output;
 mod progress;
 mod tables;
 mod threads;
+mod trace;
 
 use clap::Parser;
 use std::process::ExitCode;

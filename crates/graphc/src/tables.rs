@@ -1,7 +1,7 @@
 //! Tables for people.
 
 use crate::output::grouped;
-use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
+use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, LineStyle, Table, TableStyle};
 use graphc_frontend::{SummaryRow, Totals};
 use graphc_train::history::{Description, STATISTICS};
 
@@ -13,6 +13,34 @@ const STYLE: TableStyle = TableStyle::new()
 
 /// A table whose first `n_text` columns are text and whose others are numbers.
 pub(crate) fn table<'a>(header: impl IntoIterator<Item = &'a str>, n_text: usize, rows: Vec<Vec<String>>) -> String {
+    text(&plain(header, n_text, rows))
+}
+
+/// A table as [`table`], no wider than `width` if wrapping the texts of one column can do that.
+pub(crate) fn wrapped<'a>(
+    header: impl IntoIterator<Item = &'a str>,
+    n_text: usize,
+    rows: Vec<Vec<String>>,
+    wrapped: usize,
+    width: u16,
+) -> String {
+    let mut table = plain(header, n_text, rows);
+    table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+    for (_, column) in table.column_iter_mut().enumerate().filter(|(number, _)| *number != wrapped) {
+        column.set_constraint(ColumnConstraint::ContentWidth);
+    }
+    text(&table)
+}
+
+/// Columns for tables that are wrapped: `COLUMNS` if that is set, else those of the terminal, else as many as fit
+/// on most screens.
+pub(crate) fn width() -> u16 {
+    const ELSEWHERE: u16 = 120;
+    let wanted = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    wanted.filter(|&width| width > 0).or_else(|| Table::new().width()).unwrap_or(ELSEWHERE)
+}
+
+fn plain<'a>(header: impl IntoIterator<Item = &'a str>, n_text: usize, rows: Vec<Vec<String>>) -> Table {
     let mut table = Table::new();
     table.load_style(STYLE);
     table.set_header(header);
@@ -20,6 +48,10 @@ pub(crate) fn table<'a>(header: impl IntoIterator<Item = &'a str>, n_text: usize
     for column in table.column_iter_mut().skip(n_text) {
         column.set_cell_alignment(CellAlignment::Right);
     }
+    table
+}
+
+fn text(table: &Table) -> String {
     // The style pads with blanks at the ends of lines.
     table.lines().map(|line| line.trim_end().to_string()).collect::<Vec<_>>().join("\n")
 }

@@ -190,6 +190,11 @@ fn is_parallel(stmts: &[Stmt]) -> bool {
     matches!(stmts, [Stmt::For { kind: LoopKind::Parallel, .. }])
 }
 
+/// The statements of each phase of a kernel, in the order of [`CompiledKernel::phases`](crate::CompiledKernel::phases).
+pub fn phases(kernel: &Kernel) -> impl Iterator<Item = &[Stmt]> {
+    split(&kernel.body, &Mentions::of(&kernel.body))
+}
+
 /// One phase per top-level statement; a single one if they share values or variables.
 fn split<'p>(body: &'p [Stmt], kernel: &Mentions) -> std::slice::Chunks<'p, Stmt> {
     let stands_alone = |stmt: &Stmt| {

@@ -3,7 +3,7 @@
 use super::workload::prepare;
 use super::{MeasureOptions, Spread, peak_memory, work};
 use crate::error::DriverError;
-use crate::pipeline::{Compiled, StageTime};
+use crate::pipeline::{Lowered, StageTime};
 use graphc_ir::graph::Graph;
 use graphc_runtime::peak::{Width, multiply_adds};
 use graphc_runtime::{RuntimeError, Team};
@@ -79,7 +79,7 @@ pub fn bench(graph: &Graph, options: &MeasureOptions, start: Instant) -> Result<
         peak_128_gflops: before.max(narrow()),
         batch: options.batch,
         threads,
-        stages: stages(&compiled),
+        stages: stages(&compiled.lowered),
         target: compiled.target,
         compile: compiled.time,
         first_step,
@@ -122,11 +122,12 @@ fn slice(step: &mut impl FnMut() -> Result<(), RuntimeError>, time: Duration) ->
     }
 }
 
-/// Autodiff, passes and what follows them, each once, in order of first appearance.
-fn stages(compiled: &Compiled) -> Vec<StageTime> {
-    let is_pass = |name: &str| name != "autodiff" && compiled.lowered.records.iter().any(|pass| pass.name == name);
+/// Autodiff, passes and what follows them, each once, in order of first appearance; passes are added up under the
+/// name `passes`.
+pub fn stages(lowered: &Lowered) -> Vec<StageTime> {
+    let is_pass = |name: &str| name != "autodiff" && lowered.records.iter().any(|pass| pass.name == name);
     let mut stages: Vec<StageTime> = Vec::new();
-    for stage in &compiled.lowered.times {
+    for stage in &lowered.times {
         let name = if is_pass(stage.name) { "passes" } else { stage.name };
         match stages.iter_mut().find(|known| known.name == name) {
             Some(known) => known.time += stage.time,

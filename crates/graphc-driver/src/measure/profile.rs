@@ -1,61 +1,41 @@
-//! Time of every kernel inside the step, beside what limits it.
+//! Time of every phase of every kernel inside the step, beside what limits it.
 //!
-//! A kernel's limit is the longer of two times: its operations at the multiply-add peak, and the bytes it must move at the
-//! speed of the memory that holds them. The level is the smallest one that all its bytes fit into: the kernel before
-//! may have left them there.
+//! A kernel's phases run one after another, so all that is said of a kernel, and of the step, is the sum over its phases: work,
+//! bytes, and the time at the limit. A phase is the smallest part that a clock can see: what it consists of (nests) is called
+//! in turn for every share of its loop, inside machine code.
 
+use super::machine::{Limit, Machine, MemoryLevel};
 use super::traffic::{Traffic, traffic};
 use super::workload::prepare;
 use super::{MeasureOptions, Spread, work};
 use crate::error::DriverError;
 use graphc_ir::graph::Graph;
-use graphc_runtime::peak::{Width, bandwidth, cache_bytes, multiply_adds};
+use graphc_ir::loops::{LoopKind, Stmt};
 use graphc_runtime::{Executable, StepLog, Team};
 use std::time::{Duration, Instant};
 
 /// Steps whose spans are kept.
 const N_TRACED: usize = 10;
 
-/// One level of memory.
-#[derive(Clone, Debug, PartialEq)]
-pub struct MemoryLevel {
-    /// `L2`, `L3` or `memory`.
-    pub name: &'static str,
-    /// Bytes that fit, of one core where the level is a core's own; `usize::MAX` for memory.
-    pub bytes: usize,
-    /// Bytes read and written in 10^9 a second, by all threads used.
-    pub gb_per_s: f64,
-}
-
-/// What keeps a kernel from being faster.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Limit {
-    /// The multiply-add peak.
-    Compute,
-    /// The speed of the level of this position in [`Profile::memory`].
-    Memory(usize),
-}
-
-/// One kernel of the step.
-#[derive(Clone, Debug)]
-pub struct KernelProfile {
-    /// Its name in `graphc dump --stage loops`.
-    pub name: String,
-    /// What it computes: names of the fused groups, made of the user's nodes.
-    pub sources: Vec<String>,
+/// What a part of the step takes and does.
+#[derive(Clone, Copy, Debug)]
+pub struct Part {
     /// Its time in a step, in ms.
     pub ms: Spread,
+    /// Median times of its phases added up, in ms. On a machine that interrupts most steps somewhere, this is less than the
+    /// median of the whole.
+    pub phases_ms: f64,
     /// Operations: see [`work`].
     pub flops: u64,
     /// Bytes: see [`traffic`](mod@super::traffic).
     pub traffic: Traffic,
-    /// What limits it.
+    /// What limits it: of several phases, what limits them for the longest time.
     pub limit: Limit,
     /// Time it would take at its limit, in ms.
     pub limit_ms: f64,
 }
 
-impl KernelProfile {
+impl Part {
     /// Speed at the median time.
     pub fn gflops(&self) -> f64 {
         self.flops as f64 / (self.ms.median * 1e6)
@@ -70,15 +50,55 @@ impl KernelProfile {
     pub fn percent_of_limit(&self) -> f64 {
         100.0 * self.limit_ms / self.ms.median
     }
+
+    /// Phases that run one after another and together take `ms`.
+    fn sum(ms: Spread, parts: &[Part]) -> Part {
+        let time_at = |limit: Limit| parts.iter().filter(|p| p.limit == limit).map(|p| p.limit_ms).sum::<f64>();
+        let longest = parts.iter().map(|part| part.limit).max_by(|&a, &b| time_at(a).total_cmp(&time_at(b)));
+        Part {
+            ms,
+            phases_ms: parts.iter().map(|part| part.phases_ms).sum(),
+            flops: parts.iter().map(|part| part.flops).sum(),
+            traffic: parts.iter().map(|part| part.traffic).sum(),
+            limit: longest.unwrap_or(Limit::Compute),
+            limit_ms: parts.iter().map(|part| part.limit_ms).sum(),
+        }
+    }
 }
 
-/// One run of a kernel on thread 0, which waits for the others at its end; on another thread a share of one of its phases.
+/// One kernel of the step.
+#[derive(Clone, Debug)]
+pub struct KernelProfile {
+    /// Its name in `graphc dump --stage loops`.
+    pub name: String,
+    /// What it computes: names of the fused groups, made of the user's nodes.
+    pub sources: Vec<String>,
+    /// All its phases together.
+    pub whole: Part,
+    /// Its phases in the order they run.
+    pub phases: Vec<PhaseProfile>,
+}
+
+/// One phase of a kernel.
+#[derive(Clone, Debug)]
+pub struct PhaseProfile {
+    /// Names of the nests that run in it, in order.
+    pub nests: Vec<String>,
+    /// Whether threads share it; else one runs it while the others wait.
+    pub is_shared: bool,
+    /// Time, work and limit.
+    pub part: Part,
+}
+
+/// One run of a phase on thread 0, which waits for the others at its end; on another thread a share of it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Span {
     /// Which step, from 0.
     pub step: usize,
     /// Position in [`Profile::kernels`].
     pub kernel: usize,
+    /// Position in [`KernelProfile::phases`].
+    pub phase: usize,
     /// The thread that ran it, from 0.
     pub thread: usize,
     /// Time since the first of the steps began.
@@ -87,17 +107,22 @@ pub struct Span {
     pub time: Duration,
 }
 
+impl Span {
+    /// When it ended, since the first of the steps began.
+    pub fn end(&self) -> Duration {
+        self.start + self.time
+    }
+}
+
 /// What was measured.
 #[derive(Clone, Debug)]
 pub struct Profile {
     /// Steps measured.
     pub n_steps: usize,
-    /// Time of a step with all its kernels, in ms.
-    pub step_ms: Spread,
+    /// The step with all its kernels.
+    pub whole: Part,
     /// The kernels in the order they run.
     pub kernels: Vec<KernelProfile>,
-    /// Operations of a step.
-    pub flops: u64,
     /// The highest multiply-add peak of the threads used, in GFLOP/s.
     pub peak_gflops: f64,
     /// The same with 128-bit registers.
@@ -108,18 +133,26 @@ pub struct Profile {
     pub threads: usize,
     /// What the code was made for.
     pub target: String,
-    /// Every kernel of some steps.
+    /// Every phase of some steps, thread after thread in each.
     pub spans: Vec<Span>,
 }
 
 impl Profile {
-    /// Median time of a kernel as a percentage of the median step.
-    pub fn percent_of_step(&self, kernel: &KernelProfile) -> f64 {
-        100.0 * kernel.ms.median / self.step_ms.median
+    /// Median times of the phases of a part as a percentage of those of all: these shares add up to 100.
+    pub fn percent_of_step(&self, part: &Part) -> f64 {
+        100.0 * part.phases_ms / self.whole.phases_ms
+    }
+
+    /// Name of a limit: `compute`, or that of a level of memory.
+    pub fn limit_name(&self, limit: Limit) -> &'static str {
+        match limit {
+            Limit::Compute => "compute",
+            Limit::Memory(level) => self.memory[level].name,
+        }
     }
 }
 
-/// Compiles a step and measures its kernels.
+/// Compiles a step and measures its kernels and their phases.
 ///
 /// # Errors
 /// If the graph cannot be compiled, or there cannot be as many threads.
@@ -132,19 +165,27 @@ pub fn profile(graph: &Graph, options: &MeasureOptions) -> Result<Profile, Drive
     machine.keep_best(Machine::measure(threads));
 
     let (lowered, n_steps) = (&compiled.lowered, times.step_ms.len());
-    let flops = work::kernel_flops(&lowered.fused, &lowered.plan);
-    let kernels = lowered.program.kernels.iter().zip(flops).zip(times.kernel_ms);
-    let kernels = kernels.map(|((kernel, flops), ms)| {
-        let traffic = traffic(&lowered.program, kernel);
-        let (limit, limit_ms) = machine.limit(flops, traffic, threads);
-        let (name, sources) = (kernel.name.clone(), kernel.sources.clone());
-        KernelProfile { name, sources, ms: Spread::of(ms), flops, traffic, limit, limit_ms }
+    let flops = work::phase_flops(&lowered.fused, &lowered.plan, &lowered.program);
+    let mut phase_ms = times.phase_ms.into_iter();
+    let kernels = lowered.program.kernels.iter().zip(flops).zip(times.kernel_ms).map(|((kernel, flops), ms)| {
+        let phases = graphc_codegen::phases(kernel).zip(flops).zip(phase_ms.by_ref()).map(|((stmts, flops), ms)| {
+            let traffic = traffic(&lowered.program, stmts);
+            let (limit, limit_ms) = machine.limit(flops, traffic, threads);
+            let ms = Spread::of(ms);
+            let part = Part { ms, phases_ms: ms.median, flops, traffic, limit, limit_ms };
+            PhaseProfile { nests: nests(stmts), is_shared: is_shared(stmts), part }
+        });
+        let phases: Vec<PhaseProfile> = phases.collect();
+        let parts: Vec<Part> = phases.iter().map(|phase| phase.part).collect();
+        let whole = Part::sum(Spread::of(ms), &parts);
+        KernelProfile { name: kernel.name.clone(), sources: kernel.sources.clone(), whole, phases }
     });
+    let kernels: Vec<KernelProfile> = kernels.collect();
+    let parts: Vec<Part> = kernels.iter().flat_map(|kernel| &kernel.phases).map(|phase| phase.part).collect();
     Ok(Profile {
         n_steps,
-        step_ms: Spread::of(times.step_ms),
-        kernels: kernels.collect(),
-        flops: work::graph_flops(&lowered.fused),
+        whole: Part::sum(Spread::of(times.step_ms), &parts),
+        kernels,
         peak_gflops: machine.peak_gflops,
         peak_128_gflops: machine.peak_128_gflops,
         memory: machine.memory,
@@ -154,58 +195,37 @@ pub fn profile(graph: &Graph, options: &MeasureOptions) -> Result<Profile, Drive
     })
 }
 
-/// Peaks of the machine.
-struct Machine {
-    peak_gflops: f64,
-    peak_128_gflops: f64,
-    memory: Vec<MemoryLevel>,
+/// Names of the nests among statements, in order.
+pub(super) fn nests(stmts: &[Stmt]) -> Vec<String> {
+    let of_stmt = |stmt: &Stmt| match stmt {
+        Stmt::Nest { name, .. } => vec![name.clone()],
+        Stmt::For { body, .. } => nests(body),
+        _ => Vec::new(),
+    };
+    stmts.iter().flat_map(of_stmt).collect()
 }
 
-impl Machine {
-    fn measure(threads: usize) -> Machine {
-        const TIME: Duration = Duration::from_millis(30);
-        let (l2, l3) = (cache_bytes(2).unwrap_or(512 << 10), cache_bytes(3).unwrap_or(8 << 20));
-        // Well inside each cache, and well beyond the last one.
-        let levels = [("L2", l2, l2 / 2), ("L3", l3, (l3 / 2 / threads).max(2 * l2)), ("memory", usize::MAX, 2 * l3)];
-        let level = |(name, bytes, measured)| {
-            let gb_per_s = bandwidth(measured, threads, TIME);
-            MemoryLevel { name, bytes, gb_per_s }
-        };
-        Machine {
-            peak_gflops: multiply_adds(Width::Widest, threads, TIME),
-            peak_128_gflops: multiply_adds(Width::Bits128, threads, TIME),
-            memory: levels.map(level).to_vec(),
-        }
-    }
-
-    fn keep_best(&mut self, other: Machine) {
-        self.peak_gflops = self.peak_gflops.max(other.peak_gflops);
-        self.peak_128_gflops = self.peak_128_gflops.max(other.peak_128_gflops);
-        for (level, other) in self.memory.iter_mut().zip(other.memory) {
-            level.gb_per_s = level.gb_per_s.max(other.gb_per_s);
-        }
-    }
-
-    /// What limits a kernel, and the milliseconds it cannot beat.
-    fn limit(&self, flops: u64, traffic: Traffic, threads: usize) -> (Limit, f64) {
-        let compute_ms = flops as f64 / (self.peak_gflops * 1e6);
-        let share = traffic.bytes() / threads;
-        let level = self.memory.iter().position(|level| share <= level.bytes).unwrap_or(self.memory.len() - 1);
-        let memory_ms = traffic.bytes() as f64 / (self.memory[level].gb_per_s * 1e6);
-        if compute_ms >= memory_ms { (Limit::Compute, compute_ms) } else { (Limit::Memory(level), memory_ms) }
+/// Whether a phase is one parallel loop, perhaps inside a nest.
+fn is_shared(stmts: &[Stmt]) -> bool {
+    match stmts {
+        [Stmt::Nest { body, .. }] => is_shared(body),
+        [Stmt::For { kind, .. }] => *kind == LoopKind::Parallel,
+        _ => false,
     }
 }
 
-/// Milliseconds of every step and of every kernel in it.
+/// Milliseconds of every step, of every kernel in it, and of every phase in these.
 struct Times {
+    /// Kernel of every phase, and the phase's position in it.
+    places: Vec<(usize, usize)>,
     step_ms: Vec<f64>,
     kernel_ms: Vec<Vec<f64>>,
+    phase_ms: Vec<Vec<f64>>,
     spans: Vec<Span>,
 }
 
 /// Steps for `time` after a tenth of it as a warm-up, at least one; the first ones are traced.
 fn run(executable: &mut Executable, team: &mut Team, time: Duration) -> Result<Times, DriverError> {
-    let n_kernels = executable.program().kernels.len();
     let mut log = StepLog::default();
     let warm_up = Instant::now();
     loop {
@@ -214,7 +234,7 @@ fn run(executable: &mut Executable, team: &mut Team, time: Duration) -> Result<T
             break;
         }
     }
-    let mut times = Times { step_ms: Vec::new(), kernel_ms: vec![Vec::new(); n_kernels], spans: Vec::new() };
+    let mut times = Times::new(executable);
     let begin = Instant::now();
     loop {
         executable.step_timed(team, &mut log)?;
@@ -226,20 +246,40 @@ fn run(executable: &mut Executable, team: &mut Team, time: Duration) -> Result<T
 }
 
 impl Times {
+    fn new(executable: &Executable) -> Times {
+        let kernels = executable.code().kernels();
+        let places = |(kernel, phases): (usize, usize)| (0..phases).map(move |phase| (kernel, phase));
+        let places: Vec<_> = kernels.iter().map(|kernel| kernel.phases.len()).enumerate().flat_map(places).collect();
+        Times {
+            step_ms: Vec::new(),
+            kernel_ms: vec![Vec::new(); kernels.len()],
+            phase_ms: vec![Vec::new(); places.len()],
+            spans: Vec::new(),
+            places,
+        }
+    }
+
     /// Adds a step; `begin` is when the first one began.
     fn add(&mut self, log: &StepLog, begin: Instant) {
         let (step, mut start) = (self.step_ms.len(), log.start);
-        let mut span = |kernel, thread, start: Instant, end: Instant| {
+        let (places, spans) = (&self.places, &mut self.spans);
+        let mut span = |position: usize, thread, start: Instant, end: Instant| {
+            let (kernel, phase) = places[position];
             if step < N_TRACED {
-                self.spans.push(Span { step, kernel, thread, start: start - begin, time: end - start });
+                spans.push(Span { step, kernel, phase, thread, start: start - begin, time: end - start });
             }
         };
-        for (kernel, &end) in log.ends.iter().enumerate() {
-            self.kernel_ms[kernel].push((end - start).as_secs_f64() * 1e3);
-            span(kernel, 0, start, end);
+        self.kernel_ms.iter_mut().for_each(|times| times.push(0.0));
+        for (position, &end) in log.ends.iter().enumerate() {
+            let ms = (end - start).as_secs_f64() * 1e3;
+            self.phase_ms[position].push(ms);
+            if let Some(of_kernel) = self.kernel_ms[places[position].0].last_mut() {
+                *of_kernel += ms;
+            }
+            span(position, 0, start, end);
             start = end;
         }
-        log.shares.iter().for_each(|share| span(share.kernel, share.member, share.start, share.end));
+        log.shares.iter().for_each(|share| span(share.phase, share.member, share.start, share.end));
         self.step_ms.push((start - log.start).as_secs_f64() * 1e3);
     }
 }
@@ -249,19 +289,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_longer_time_limits() {
-        let level = |name, bytes, gb_per_s| MemoryLevel { name, bytes, gb_per_s };
-        let memory = vec![level("L2", 1000, 40.0), level("L3", 10_000, 20.0), level("memory", usize::MAX, 10.0)];
-        let machine = Machine { peak_gflops: 100.0, peak_128_gflops: 50.0, memory };
-        let limit = |flops, bytes, threads| {
-            let (limit, ms) = machine.limit(flops, Traffic { read_bytes: bytes, written_bytes: 0 }, threads);
-            (limit, (ms * 1e9).round() / 1e3)
-        };
-        // In ns: 10,000 operations take 100, 400 bytes of L2 take 10.
-        assert_eq!(limit(10_000, 400, 1), (Limit::Compute, 100.0));
-        assert_eq!(limit(100, 400, 1), (Limit::Memory(0), 10.0));
-        assert_eq!(limit(100, 2000, 1), (Limit::Memory(1), 100.0));
-        assert_eq!(limit(100, 2000, 2), (Limit::Memory(0), 50.0));
-        assert_eq!(limit(100, 20_000, 1), (Limit::Memory(2), 2000.0));
+    fn the_longest_limit_of_all_phases_counts() {
+        let ms = Spread::of(vec![4.0]);
+        let traffic = Traffic { read_bytes: 3, written_bytes: 1 };
+        let part = |limit, limit_ms| Part { ms, phases_ms: 0.5, flops: 2, traffic, limit, limit_ms };
+        let parts = [
+            part(Limit::Compute, 1.0),
+            part(Limit::Memory(0), 0.75),
+            part(Limit::Memory(1), 0.25),
+            part(Limit::Memory(0), 0.5),
+        ];
+        let sum = Part::sum(ms, &parts);
+        assert_eq!((sum.limit, sum.limit_ms, sum.flops, sum.traffic.bytes()), (Limit::Memory(0), 2.5, 8, 16));
+        assert_eq!((sum.percent_of_limit(), sum.phases_ms), (62.5, 2.0));
     }
 }

@@ -1,15 +1,16 @@
-//! Bytes that a kernel reads and writes at least, counted in its loops.
+//! Bytes that a phase of a kernel reads and writes at least, counted in its loops.
 //!
-//! Every buffer counts once for reading and once for writing, however often the kernel goes over it: what a
-//! cache large enough for the kernel would have to move. Of a buffer that is touched in part, the words
-//! between the first and the last touched one count.
+//! Every buffer counts once for reading and once for writing, however often the phase goes over it: what a
+//! cache large enough for the phase would have to move. Of a buffer that is touched in part, the words
+//! between the first and the last touched one count. Phases run one after another, so a kernel moves the sum.
 
-use graphc_ir::index::{Affine, Atom, Var};
-use graphc_ir::loops::{Access, Bound, BufId, Expr, Kernel, Program, Range, Stmt, TileInit};
+use super::ranges::Ranges;
+use graphc_ir::loops::{Access, BufId, Expr, Program, Stmt, TileInit};
 use graphc_ir::scalar::LANES;
 use std::collections::BTreeMap;
+use std::iter::Sum;
 
-/// Memory that a kernel touches.
+/// Memory that is touched.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Traffic {
     /// Bytes read.
@@ -25,15 +26,21 @@ impl Traffic {
     }
 }
 
-/// First and last value.
-type Interval = (i64, i64);
+impl Sum for Traffic {
+    fn sum<I: Iterator<Item = Traffic>>(parts: I) -> Traffic {
+        parts.fold(Traffic::default(), |sum, part| Traffic {
+            read_bytes: sum.read_bytes + part.read_bytes,
+            written_bytes: sum.written_bytes + part.written_bytes,
+        })
+    }
+}
 
-/// What one kernel reads and writes.
-pub fn traffic(program: &Program, kernel: &Kernel) -> Traffic {
+/// What some statements of a kernel read and write together.
+pub fn traffic(program: &Program, stmts: &[Stmt]) -> Traffic {
     let mut counter = Counter::default();
-    counter.block(&kernel.body);
-    let bytes = |touched: &BTreeMap<BufId, Interval>| {
-        let words = |(&buffer, &(first, last)): (&BufId, &Interval)| {
+    counter.block(stmts);
+    let bytes = |touched: &BTreeMap<BufId, (i64, i64)>| {
+        let words = |(&buffer, &(first, last)): (&BufId, &(i64, i64))| {
             let len = program.buffer(buffer).layout.len() as i64;
             usize::try_from(last.min(len - 1) - first.max(0) + 1).unwrap_or(0)
         };
@@ -42,12 +49,12 @@ pub fn traffic(program: &Program, kernel: &Kernel) -> Traffic {
     Traffic { read_bytes: bytes(&counter.read), written_bytes: bytes(&counter.written) }
 }
 
-/// Ranges of the variables seen so far, and of the words touched.
+/// Ranges of the variables seen so far; first and last of the words touched.
 #[derive(Default)]
 struct Counter {
-    vars: BTreeMap<Var, Interval>,
-    read: BTreeMap<BufId, Interval>,
-    written: BTreeMap<BufId, Interval>,
+    ranges: Ranges,
+    read: BTreeMap<BufId, (i64, i64)>,
+    written: BTreeMap<BufId, (i64, i64)>,
 }
 
 impl Counter {
@@ -61,26 +68,23 @@ impl Counter {
         match stmt {
             Stmt::Nest { body, .. } => self.block(body),
             Stmt::For { range, body, .. } => {
-                if self.enter(range) {
+                if self.ranges.enter(range) > 0 {
                     self.block(body);
                 }
             }
             Stmt::Lanes { var, body } => {
-                self.vars.insert(*var, (0, LANES as i64 - 1));
+                self.ranges.count(*var, LANES);
                 self.block(body);
             }
-            Stmt::LetIndex { var, value } => {
-                let interval = self.interval(value);
-                self.vars.insert(*var, interval);
-            }
+            Stmt::LetIndex { var, value } => self.ranges.define(*var, value),
             Stmt::Let { expr: Expr::Load(access), .. } => self.touch(access, false),
             Stmt::Let { .. } | Stmt::Set { .. } => {}
             Stmt::Store { to, .. } => self.touch(to, true),
             Stmt::Tile(tile) => {
                 for &(var, extent) in &tile.grid {
-                    self.vars.insert(var, (0, extent as i64 - 1));
+                    self.ranges.count(var, extent);
                 }
-                if tile.reds.iter().all(|range| self.enter(range)) {
+                if tile.reds.iter().all(|range| self.ranges.enter(range) > 0) {
                     self.touch(&tile.a, false);
                     self.touch(&tile.b, false);
                 }
@@ -92,39 +96,11 @@ impl Counter {
         }
     }
 
-    /// Notes the range of a loop variable; false if the loop never runs.
-    fn enter(&mut self, range: &Range) -> bool {
-        let values = |bound: &Bound| bound.0.iter().map(|affine| self.interval(affine)).collect::<Vec<_>>();
-        let low = values(&range.low).into_iter().map(|(first, _)| first).max().unwrap_or(0);
-        let high = values(&range.high).into_iter().map(|(_, last)| last).min().unwrap_or(0);
-        self.vars.insert(range.var, (low, high - 1));
-        low < high
-    }
-
     fn touch(&mut self, access: &Access, writes: bool) {
-        let (first, last) = self.interval(&access.index);
+        let (first, last) = self.ranges.of(&access.index);
         let touched = if writes { &mut self.written } else { &mut self.read };
         let words = touched.entry(access.buffer).or_insert((first, last));
         *words = (words.0.min(first), words.1.max(last));
-    }
-
-    /// Values an expression can take, each term by itself.
-    fn interval(&self, affine: &Affine) -> Interval {
-        affine.terms.iter().fold((affine.offset, affine.offset), |(first, last), (atom, coefficient)| {
-            let (low, high) = match atom {
-                Atom::Var(var) => self.vars.get(var).copied().unwrap_or((0, 0)),
-                Atom::Div(inner, divisor) => {
-                    let (low, high) = self.interval(inner);
-                    (low.div_euclid(*divisor), high.div_euclid(*divisor))
-                }
-                Atom::Mod(inner, divisor) => {
-                    let (low, high) = self.interval(inner);
-                    if low >= 0 && high < *divisor { (low, high) } else { (0, divisor - 1) }
-                }
-            };
-            let (a, b) = (coefficient * low, coefficient * high);
-            (first + a.min(b), last + a.max(b))
-        })
     }
 }
 
@@ -153,8 +129,9 @@ kernel "k0" { nest "n" {
     #[test]
     fn a_buffer_counts_once() {
         let program = graphc_ir::loops::parse::parse(PROGRAM).unwrap();
-        let touched = traffic(&program, &program.kernels[0]);
+        let touched = traffic(&program, &program.kernels[0].body);
         assert_eq!(touched, Traffic { read_bytes: 4 * 20, written_bytes: 4 * 19 });
         assert_eq!(touched.bytes(), 156);
+        assert_eq!([touched, touched].into_iter().sum::<Traffic>().bytes(), 312);
     }
 }

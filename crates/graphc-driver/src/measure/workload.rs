@@ -14,7 +14,10 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 /// Compiles a step and fills its inputs and weights.
-pub(super) fn prepare(graph: &Graph, options: &MeasureOptions) -> Result<Compiled, DriverError> {
+///
+/// # Errors
+/// If the graph cannot be compiled.
+pub fn prepare(graph: &Graph, options: &MeasureOptions) -> Result<Compiled, DriverError> {
     let mut graph = graph.clone();
     let mut compile_options = match options.mode {
         Mode::Train => CompileOptions::train(options.batch),

@@ -33,14 +33,14 @@ pub(super) struct Task {
     pub(super) low: i64,
     pub(super) high: i64,
     pub(super) n_members: usize,
-    /// The kernel under which members note their times, if they shall.
+    /// The number under which members note their times, if they shall.
     pub(super) timed: Option<usize>,
 }
 
 /// When a share was run.
 #[derive(Clone, Copy)]
 pub(super) struct Note {
-    pub(super) kernel: usize,
+    pub(super) phase: usize,
     pub(super) start: Instant,
     pub(super) end: Instant,
 }
@@ -178,11 +178,11 @@ impl Meeting {
                 // SAFETY: `post` wants that of its caller; members' shares are disjoint.
                 failure = unsafe { (task.function)(task.arena, share.start, share.end) };
             }
-            if let (Some(kernel), Some(start)) = (task.timed, start) {
+            if let (Some(phase), Some(start)) = (task.timed, start) {
                 // SAFETY: notes are this member's until it reports.
                 let notes = unsafe { &mut *self.seats[seat].0.notes.get() };
                 if !share.is_empty() && notes.len() < notes.capacity() {
-                    notes.push(Note { kernel, start, end: Instant::now() });
+                    notes.push(Note { phase, start, end: Instant::now() });
                 }
             }
             self.report(seat, epoch, failure);

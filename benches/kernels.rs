@@ -1,84 +1,78 @@
-//! Speed of the tiles that LeNet-5 needs, by hand-built programs: `cargo run --release --example tiles`.
-//! A first argument prints the assembly of the kernels whose name contains it, a second one skips all others.
+//! Speed of single register tiles, in programs built by hand: those that LeNet-5 needs, and other grids for the same work.
+//!
+//! `cargo bench -p graphc-driver --bench kernels`; "elements" are floating-point operations, so Gelem/s are GFLOP/s. Every
+//! tile runs as the assembler's and as Cranelift's (`portable`) code. In `cargo test` each runs once.
 
-#![allow(clippy::print_stdout, reason = "a report")]
-
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use graphc_codegen::{CodegenOptions, Isa, Target, compile};
 use graphc_ir::DType;
 use graphc_ir::index::{Affine, Var};
 use graphc_ir::loops::*;
 use graphc_runtime::Executable;
-use std::time::Instant;
+use std::time::Duration;
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default().warm_up_time(Duration::from_millis(200)).measurement_time(Duration::from_secs(1)).sample_size(30);
+    targets = tiles
+}
+criterion_main!(benches);
 
 /// A program, and its floating-point operations.
 struct Case {
     name: String,
     program: Program,
-    flops: f64,
+    flops: usize,
 }
 
+/// Chunks of 16 samples in a step.
 const CHUNKS: usize = 4;
 
-fn main() {
-    let shown = std::env::args().nth(1);
-    let target = Target::host(Isa::Native).expect("a supported host");
-    println!("{target}");
-    let mut cases = Vec::new();
-    for k in [1, 2, 3, 4, 5, 6] {
-        cases.push(conv_forward("conv1", 1, 28, 6, k, 1));
-    }
-    for (k, q) in [(1, 4), (1, 6), (2, 2), (2, 3), (3, 2)] {
-        cases.push(conv_forward("conv1", 1, 28, 6, k, q));
-    }
-    for k in [1, 2, 4, 5, 6] {
-        cases.push(conv_forward("conv2", 6, 12, if k == 5 { 15 } else { 16 } / k * k, k, 1));
-    }
-    for (k, q) in [(1, 4), (2, 2), (2, 4), (4, 2)] {
-        cases.push(conv_forward("conv2", 6, 12, 16, k, q));
-    }
-    for (c, q) in [(1, 1), (2, 1), (3, 1), (6, 1), (2, 2), (3, 2), (2, 3)] {
-        cases.push(input_gradient(c, q));
-    }
-    for (taps, k) in [(5, 1), (3, 2), (2, 2), (2, 3), (1, 4), (1, 5)] {
-        cases.push(kernel_gradient("conv2 dw", 6, 12, 16, taps, k));
-        cases.push(kernel_gradient("conv1 dw", 1, 28, 6, taps, k));
-    }
-    for units in [1, 2, 4, 5, 6] {
-        cases.push(dense(units));
-    }
-    for case in &cases {
-        if std::env::args().nth(2).is_some_and(|only| !case.name.contains(&only)) {
-            continue;
+fn tiles(criterion: &mut Criterion) {
+    for (name, isa) in [("native", Isa::Native), ("portable", Isa::Portable)] {
+        let target = Target::host(isa).expect("a supported host");
+        let mut group = criterion.benchmark_group(format!("tiles/{name}"));
+        for case in cases() {
+            group.throughput(Throughput::Elements(case.flops as u64));
+            group.bench_function(&case.name, |bencher| {
+                let mut executable = ready(&case.program, &target);
+                bencher.iter(|| executable.step().expect("unchecked code cannot fail"));
+            });
         }
-        if let Some(shown) = &shown
-            && case.name.contains(shown.as_str())
-        {
-            let code = compile(&case.program, &target, &CodegenOptions { checked: false, keep_text: true });
-            for text in code.expect("a valid program").texts() {
-                println!("{}\n{}\n{}", text.name, text.clif, text.asm);
-            }
-        }
-        measure(case, &target);
+        group.finish();
     }
 }
 
-/// Best time of many runs.
-fn measure(case: &Case, target: &Target) {
-    let start = Instant::now();
-    let code = compile(&case.program, target, &CodegenOptions::default()).expect("a valid program");
-    let compile_us = start.elapsed().as_secs_f64() * 1e6;
-    let mut executable = Executable::new(case.program.clone(), code).expect("code of this program");
+/// Grids of channels or features by halves of a chunk, as the schedule makes them, and of channels by pixels.
+fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (k, q) in [(2, 1), (4, 1), (6, 1), (2, 4)] {
+        cases.push(conv_forward("conv1", 1, 28, 6, k, q));
+    }
+    for (k, q) in [(2, 1), (4, 1), (6, 1), (4, 2)] {
+        cases.push(conv_forward("conv2", 6, 12, 16 / k * k, k, q));
+    }
+    for (c, w) in [(3, 1), (6, 1), (3, 2)] {
+        cases.push(input_gradient(c, w));
+    }
+    for (taps, k) in [(5, 1), (3, 2), (2, 3)] {
+        cases.push(kernel_gradient("conv1", 1, 28, 6, taps, k));
+        cases.push(kernel_gradient("conv2", 6, 12, 16, taps, k));
+    }
+    for units in [2, 4, 6] {
+        cases.push(dense(units));
+    }
+    cases
+}
+
+/// The program with its code, and numbers between 0 and 1 in its memory.
+fn ready(program: &Program, target: &Target) -> Executable {
+    let code = compile(program, target, &CodegenOptions::default()).expect("a valid program");
+    let mut executable = Executable::new(program.clone(), code).expect("code of this program");
     for (i, word) in executable.arena_mut().iter_mut().enumerate() {
         *word = ((i * 7919 % 1000) as f32 / 1000.0).to_bits();
     }
-    let mut best = f64::INFINITY;
-    for _ in 0..400 {
-        let start = Instant::now();
-        executable.step().expect("unchecked code cannot fail");
-        best = best.min(start.elapsed().as_secs_f64());
-    }
-    let (gflops, us) = (case.flops / best / 1e9, best * 1e6);
-    println!("{:28} {gflops:6.1} GFLOP/s {us:8.1} us, compiled in {compile_us:6.0} us", case.name);
+    executable
 }
 
 /// `sum(coefficient * var) + offset`
@@ -94,7 +88,8 @@ fn serial(var: Var, extent: usize, body: Vec<Stmt>) -> Stmt {
     Stmt::For { range: Range::new(var, extent), kind: LoopKind::Serial, body }
 }
 
-fn program(sizes: &[usize], nest: Vec<Stmt>, chunk: Option<Var>) -> Program {
+/// The nest for every chunk, on buffers of these lengths.
+fn program(sizes: &[usize], nest: Vec<Stmt>) -> Program {
     let mut offset = 0;
     let mut buffers = Vec::new();
     for (i, &size) in sizes.iter().enumerate() {
@@ -105,22 +100,39 @@ fn program(sizes: &[usize], nest: Vec<Stmt>, chunk: Option<Var>) -> Program {
         offset += size.div_ceil(16) * 16 + 48;
     }
     let nest = Stmt::Nest { name: "tile".to_owned(), body: nest };
-    let body = match chunk {
-        Some(var) => Stmt::For { range: Range::new(var, CHUNKS), kind: LoopKind::Parallel, body: vec![nest] },
-        None => nest,
-    };
+    let body = Stmt::For { range: Range::new(CHUNK, CHUNKS), kind: LoopKind::Parallel, body: vec![nest] };
     let kernel = Kernel { name: "kernel".to_owned(), sources: Vec::new(), body: vec![body] };
     Program { name: "tiles".to_owned(), batch: 16 * CHUNKS, buffers, kernels: vec![kernel], arena_words: offset }
 }
 
+/// Variables: the chunk, the half of it, the lane, and the others.
 const CHUNK: Var = Var(0);
 const HALF: Var = Var(1);
 const LANE: Var = Var(2);
 const I: [Var; 10] = [Var(10), Var(11), Var(12), Var(13), Var(14), Var(15), Var(16), Var(17), Var(18), Var(19)];
 
-fn lanes_tile(half: bool, tile: Tile) -> Stmt {
-    let lanes = Stmt::Lanes { var: LANE, body: vec![Stmt::Tile(tile)] };
-    if half { serial(HALF, 2, vec![lanes]) } else { lanes }
+fn lanes_tile(tile: Tile) -> Stmt {
+    Stmt::Lanes { var: LANE, body: vec![Stmt::Tile(tile)] }
+}
+
+/// A tile over both halves of a chunk: in the grid if there is no other `vectors` axis in it, else one after the other.
+fn halves_tile(features: (Var, usize), vectors: (Var, usize), tile: Tile) -> Stmt {
+    if vectors.1 > 1 {
+        return serial(HALF, 2, vec![lanes_tile(Tile { grid: vec![features, vectors], ..tile })]);
+    }
+    let without =
+        |access: Access| Access { index: access.index.substitute(&|var| only_zero(var, vectors.0)), ..access };
+    let epilogue = tile.epilogue.into_iter().map(|stmt| match stmt {
+        Stmt::Store { to, value } => Stmt::Store { to: without(to), value },
+        other => other,
+    });
+    let epilogue = epilogue.collect();
+    lanes_tile(Tile { grid: vec![features, (HALF, 2)], a: without(tile.a), epilogue, ..tile })
+}
+
+/// The variable, or 0 if it is `zero`.
+fn only_zero(var: Var, zero: Var) -> Affine {
+    if var == zero { Affine::constant(0) } else { Affine::var(var) }
 }
 
 fn store(to: Access) -> Vec<Stmt> {
@@ -134,7 +146,7 @@ fn conv_forward(name: &str, channels: usize, size: usize, filters: usize, tile_k
     let (x_plane, y_plane) = (size * size * 16 + 16, out * out * 16 + 16);
     let [kb, p, qb, c, r, s, k, q, ..] = I;
     let tile = Tile {
-        grid: vec![(k, tile_k), (q, tile_q)],
+        grid: Vec::new(),
         reds: vec![Range::new(c, channels), Range::new(r, 5), Range::new(s, 5)],
         a: access(
             0,
@@ -173,13 +185,13 @@ fn conv_forward(name: &str, channels: usize, size: usize, filters: usize, tile_k
     let nest = serial(
         kb,
         filters / tile_k,
-        vec![serial(p, out, vec![serial(qb, out / tile_q, vec![lanes_tile(true, tile)])])],
+        vec![serial(p, out, vec![serial(qb, out / tile_q, vec![halves_tile((k, tile_k), (q, tile_q), tile)])])],
     );
     let sizes = [CHUNKS * channels * x_plane, channels * 25 * filters, CHUNKS * filters * y_plane];
     Case {
-        name: format!("{name} fwd k{tile_k} q{tile_q}"),
-        program: program(&sizes, vec![nest], Some(CHUNK)),
-        flops: (2 * 16 * CHUNKS * out * out_tiled * (filters / tile_k * tile_k) * channels * 25) as f64,
+        name: format!("{name} forward k{tile_k} q{tile_q}"),
+        program: program(&sizes, vec![nest]),
+        flops: 2 * 16 * CHUNKS * out * out_tiled * (filters / tile_k * tile_k) * channels * 25,
     }
 }
 
@@ -203,7 +215,7 @@ fn input_gradient(tile_c: usize, tile_w: usize) -> Case {
     );
     a = a.add_scaled(&Affine::var(r), -(row as i64)).add_scaled(&Affine::var(s), -16);
     let tile = Tile {
-        grid: vec![(c, tile_c), (w, tile_w)],
+        grid: Vec::new(),
         reds: vec![tap(h, r), s_range, Range::new(k, filters)],
         a: Access { buffer: BufId(0), index: a },
         b: access(1, &[(k, 25 * channels), (r, 5 * channels), (s, channels), (cb, tile_c), (c, 1)], 0),
@@ -228,13 +240,13 @@ fn input_gradient(tile_c: usize, tile_w: usize) -> Case {
     let nest = serial(
         cb,
         channels / tile_c,
-        vec![serial(h, size, vec![serial(wb, size / tile_w, vec![lanes_tile(true, tile)])])],
+        vec![serial(h, size, vec![serial(wb, size / tile_w, vec![halves_tile((c, tile_c), (w, tile_w), tile)])])],
     );
     let sizes = [CHUNKS * filters * y_plane, filters * 25 * channels, CHUNKS * channels * x_plane];
     // Useful work: every pair of an output pixel and a tap.
-    let flops = (2 * 16 * CHUNKS * out * out * 25 * filters * channels) as f64;
-    let name = format!("conv2 dx c{tile_c} w{tile_w}{}", if padded { " (columns padded)" } else { "" });
-    Case { name, program: program(&sizes, vec![nest], Some(CHUNK)), flops }
+    let flops = 2 * 16 * CHUNKS * out * out * 25 * filters * channels;
+    let name = format!("conv2 input gradient c{tile_c} w{tile_w}{}", if padded { " padded" } else { "" });
+    Case { name, program: program(&sizes, vec![nest]), flops }
 }
 
 /// `dw[c,r,s,k] = sum_{p,q,n} x[c,p+r,q+s] dy[k,p,q]`, one partial sum per chunk.
@@ -298,14 +310,14 @@ fn kernel_gradient(name: &str, channels: usize, size: usize, filters: usize, tap
             },
         ],
     };
-    let over_k = serial(kb, filters / tile_k, vec![lanes_tile(false, tile)]);
+    let over_k = serial(kb, filters / tile_k, vec![lanes_tile(tile)]);
     let nest = serial(c, channels, vec![serial(r, 5, vec![serial(sb, blocks, vec![over_k])])]);
     let sizes = [CHUNKS * channels * x_plane + 64, CHUNKS * filters * y_plane, CHUNKS * weights * 2];
     let done = channels * 5 * blocks * taps * (filters / tile_k * tile_k);
     Case {
-        name: format!("{name} s{taps} k{tile_k}"),
-        program: program(&sizes, vec![nest], Some(CHUNK)),
-        flops: (2 * 16 * CHUNKS * out * out * done) as f64,
+        name: format!("{name} kernel gradient s{taps} k{tile_k}"),
+        program: program(&sizes, vec![nest]),
+        flops: 2 * 16 * CHUNKS * out * out * done,
     }
 }
 
@@ -314,7 +326,7 @@ fn dense(tile_u: usize) -> Case {
     let (inputs, units) = (256, 120);
     let [ub, i, u, ..] = I;
     let tile = Tile {
-        grid: vec![(u, tile_u)],
+        grid: vec![(u, tile_u), (HALF, 2)],
         reds: vec![Range::new(i, inputs)],
         a: access(0, &[(CHUNK, inputs * 16), (i, 16), (HALF, 8), (LANE, 1)], 0),
         b: access(1, &[(i, units), (ub, tile_u), (u, 1)], 0),
@@ -323,11 +335,11 @@ fn dense(tile_u: usize) -> Case {
         acc: ValueId(0),
         epilogue: store(access(2, &[(CHUNK, units * 16), (ub, tile_u * 16), (u, 16), (HALF, 8), (LANE, 1)], 0)),
     };
-    let nest = serial(ub, units / tile_u, vec![lanes_tile(true, tile)]);
+    let nest = serial(ub, units / tile_u, vec![lanes_tile(tile)]);
     let sizes = [CHUNKS * inputs * 16, inputs * units, CHUNKS * units * 16];
     Case {
         name: format!("dense 256x120 u{tile_u}"),
-        program: program(&sizes, vec![nest], Some(CHUNK)),
-        flops: (2 * 16 * CHUNKS * inputs * units) as f64,
+        program: program(&sizes, vec![nest]),
+        flops: 2 * 16 * CHUNKS * inputs * units,
     }
 }
