@@ -265,7 +265,10 @@ impl<'a> PointDag<'a> {
                 PointExpr::Binary(*op, a, b)
             }
             ScalarExpr::Select { cmp, a, b, then, otherwise } => {
-                let args = [a, b, then, otherwise].map(|x| self.scalar(x, operands, vars, acc));
+                let mut args = [a, b, then, otherwise].map(|x| self.scalar(x, operands, vars, acc));
+                if *cmp == CmpOp::Gt && self.is_zero(args[1]) {
+                    args[0] = self.before_relu(args[0]);
+                }
                 PointExpr::Select { cmp: *cmp, args }
             }
             ScalarExpr::Uniform { counter, key } => {
@@ -274,6 +277,22 @@ impl<'a> PointDag<'a> {
             }
         };
         self.intern(expr)
+    }
+
+    fn is_zero(&self, id: ExprId) -> bool {
+        *self.expr(id) == PointExpr::F32(0)
+    }
+
+    /// What is compared with 0 instead of `relu(x)`, of which no value is at hand: `x > 0` is the same.
+    fn before_relu(&self, id: ExprId) -> ExprId {
+        match *self.expr(id) {
+            PointExpr::Select { cmp: CmpOp::Gt, args: [x, zero, then, otherwise] }
+                if x == then && self.is_zero(zero) && self.is_zero(otherwise) =>
+            {
+                x
+            }
+            _ => id,
+        }
     }
 
     /// Removes divisions that the variables' ranges decide.

@@ -12,12 +12,14 @@
 use crate::buffers::Groups;
 use crate::builder::{Builder, bounded};
 use crate::emit::{BatchAt, Cx, Emitter};
+use crate::factor::Factor;
 use crate::lanes::FeatureLanes;
 use crate::pack::PackedWeights;
 use crate::registers::{Candidate, RegisterFile, Width};
 use crate::strips::Strips;
 use crate::sweep::no_join;
 use crate::task::{NEAR_WORDS, Task};
+use crate::walk::{Axis, Blocks, Part, Walk};
 use graphc_ir::NodeId;
 use graphc_ir::form::PointForm;
 use graphc_ir::graph::plan::{Group, Root};
@@ -26,60 +28,10 @@ use graphc_ir::loops::{Access, Bound, BufId, Expr, Join, Layout, LoopKind, Range
 use graphc_ir::point::{BATCH, PointExpr};
 use graphc_ir::scalar::LANES;
 
-/// An output coordinate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Axis {
-    /// An output axis of the contraction.
-    Output(usize),
-    /// Which chunk of a task.
-    Chunk,
-    /// Which 8 of the 16 samples of a chunk.
-    Half,
-    /// Which 8 of the features.
-    Features,
-}
-
-/// How an output coordinate is walked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Walk {
-    axis: Axis,
-    pub(crate) extent: usize,
-    /// Coordinates held in registers at once; 1 for an ordinary loop.
-    pub(crate) block: usize,
-    part: Part,
-}
-
-/// Which blocks of an output coordinate a nest walks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Part {
-    All,
-    /// Share `share` of the full blocks, `blocks` of them at most.
-    Share {
-        share: Var,
-        blocks: usize,
-    },
-    /// What is left beside the full blocks.
-    Rest,
-}
-
-impl Walk {
-    fn new(axis: Axis, extent: usize) -> Walk {
-        Walk { axis, extent, block: 1, part: Part::All }
-    }
-
-    /// The axis of the result that it walks.
-    pub(crate) fn output_axis(&self) -> Option<usize> {
-        match self.axis {
-            Axis::Output(axis) => Some(axis),
-            Axis::Chunk | Axis::Half | Axis::Features => None,
-        }
-    }
-}
-
 pub(crate) struct Nest<'a> {
     pub(crate) em: Emitter<'a>,
     /// The contraction.
-    node: NodeId,
+    pub(crate) node: NodeId,
     pub(crate) form: &'a PointForm,
     /// The node that is stored: the contraction or the end of its epilogue.
     end: NodeId,
@@ -92,7 +44,7 @@ pub(crate) struct Nest<'a> {
     splat_blocks: Option<Var>,
     /// How the rows of a contraction over the batch are cut, if they are.
     strips: Option<Strips>,
-    kind: Kind,
+    pub(crate) kind: Kind,
 }
 
 /// A block of outputs: the first, how many, and the one at hand.
@@ -103,23 +55,8 @@ struct BlockAt {
     cell: Affine,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Factor {
-    A,
-    B,
-}
-
-impl Factor {
-    fn other(self) -> Factor {
-        match self {
-            Factor::A => Factor::B,
-            Factor::B => Factor::A,
-        }
-    }
-}
-
 #[derive(Clone, Copy, Debug)]
-enum Kind {
+pub(crate) enum Kind {
     PerSample { task: Task, chunk: Var, lane: Var },
     OverBatch { group: Var, groups: Groups, lane: Var },
     OverFeatures { lanes: FeatureLanes, lane: Var },
@@ -245,30 +182,6 @@ fn start_of(cx: &Cx<'_>, group: &Group, end: NodeId) -> NodeId {
     group.inlined.iter().find(is_start).copied().unwrap_or(end)
 }
 
-/// Blocks `low` to the least of `high` of a coordinate.
-struct Blocks {
-    low: Affine,
-    high: Vec<Affine>,
-    /// Number of all blocks.
-    n: usize,
-}
-
-impl Blocks {
-    fn first(n: usize) -> Blocks {
-        Blocks { low: Affine::constant(0), high: vec![Affine::constant(n as i64)], n }
-    }
-}
-
-impl Axis {
-    /// Elements, or samples, of one coordinate.
-    fn unit(self) -> usize {
-        match self {
-            Axis::Output(_) | Axis::Chunk => 1,
-            Axis::Half | Axis::Features => LANES,
-        }
-    }
-}
-
 impl<'a> Nest<'a> {
     fn new(cx: &'a Cx<'a>, root: Root, node: NodeId, kind: Kind) -> Nest<'a> {
         let form = cx.forms[&node].as_point().expect("a contraction is a point form");
@@ -358,52 +271,6 @@ impl<'a> Nest<'a> {
         }
     }
 
-    /// Whether an output coordinate moves this factor.
-    pub(crate) fn moves(&self, walk: &Walk, factor: Factor) -> bool {
-        let Some(axis) = walk.output_axis() else { return false };
-        let contraction = self.form.as_contraction().expect("a contraction");
-        let index = match factor {
-            Factor::A => contraction.a.1,
-            Factor::B => contraction.b.1,
-        };
-        index.iter().any(|i| i.value.uses(Var(axis as u32)))
-    }
-
-    /// Whether an output coordinate moves this factor alone, and the bounds of no reduction.
-    fn belongs_to(&self, axis: Axis, factor: Factor) -> bool {
-        let Axis::Output(axis) = axis else {
-            return self.width(factor) == Width::Vector && self.width(factor.other()) == Width::Splat;
-        };
-        let var = Var(axis as u32);
-        let contraction = self.form.as_contraction().expect("a contraction");
-        let index = |factor| match factor {
-            Factor::A => contraction.a.1,
-            Factor::B => contraction.b.1,
-        };
-        let moves = |factor| index(factor).iter().any(|i| i.value.uses(var));
-        let plainly = index(factor).iter().all(|i| !i.value.uses(var) || i.value.coefficient(var) != 0);
-        let bounds = self.form.reds.iter().flat_map(|red| red.low.iter().chain(&red.high));
-        moves(factor) && !moves(factor.other()) && plainly && bounds.clone().all(|bound| !bound.uses(var))
-    }
-
-    /// Whether a factor is loaded as vectors of samples, splats, or (without a batch) words.
-    fn width(&self, factor: Factor) -> Width {
-        if let Kind::OverFeatures { lanes, .. } = self.kind {
-            return if lanes.is_first == (factor == Factor::A) { Width::Vector } else { Width::Splat };
-        }
-        let contraction = self.form.as_contraction().expect("a contraction");
-        let operand = match factor {
-            Factor::A => contraction.a.0,
-            Factor::B => contraction.b.0,
-        };
-        let node = self.em.cx.graph.operands(self.node)[operand];
-        match (self.kind, self.em.cx.graph.ty(node).shape.batch_axis()) {
-            (Kind::NoBatch, _) => Width::Word,
-            (_, Some(_)) => Width::Vector,
-            (_, None) => Width::Splat,
-        }
-    }
-
     /// Loops over the output coordinates; `share` says which of the nests that may run at once this is.
     fn walk_in_strips(&mut self, b: &mut Builder, mut walks: Vec<Walk>, share: Affine) {
         self.strips = Strips::of(self, &walks, share);
@@ -487,21 +354,6 @@ impl<'a> Nest<'a> {
         if cell.is_some() {
             self.grid.pop();
         }
-    }
-
-    /// Whether a coordinate walks splats of which too many are read to stay near.
-    fn reads_far_splats(&self, axis: Axis) -> bool {
-        let (Axis::Output(_), Kind::PerSample { .. } | Kind::OverFeatures { .. }) = (axis, self.kind) else {
-            return false;
-        };
-        let Some(factor) = [Factor::A, Factor::B].into_iter().find(|&factor| self.width(factor) == Width::Splat) else {
-            return false;
-        };
-        let contraction = self.form.as_contraction().expect("a contraction");
-        let (operand, _) = if factor == Factor::A { contraction.a } else { contraction.b };
-        let cx = self.em.cx;
-        let splats = cx.buffers.node(cx.graph.operands(self.node)[operand]);
-        cx.buffers.layout(splats).len() > NEAR_WORDS && self.belongs_to(axis, factor)
     }
 
     /// The rest of the nest with a coordinate set.

@@ -4,7 +4,7 @@
 //! buffers, and the arena plan. Knows tensor ops only through their index notation, and no machine
 //! beyond the number and width of its vector registers.
 //!
-//! Reading order: `lanes`, `pack`, `buffers`, `builder`, `emit`, `task`, `split`, `sweep`, `registers`, `contract`, `strips`, `flat`,
+//! Reading order: `lanes`, `pack`, `buffers`, `builder`, `emit`, `task`, `split`, `sweep`, `registers`, `walk`, `factor`, `contract`, `strips`, `flat`,
 //! `join`, `math`, `in_place`, `plan_memory`.
 #![forbid(unsafe_code)]
 
@@ -12,6 +12,7 @@ mod buffers;
 mod builder;
 mod contract;
 mod emit;
+mod factor;
 mod flat;
 mod in_place;
 mod join;
@@ -24,6 +25,7 @@ mod split;
 mod strips;
 mod sweep;
 mod task;
+mod walk;
 
 use buffers::Buffers;
 use builder::Builder;

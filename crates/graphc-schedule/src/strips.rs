@@ -7,7 +7,9 @@
 //! still sums its terms in the order of the reduction, so that results are the same to the bit.
 
 use crate::builder::Builder;
-use crate::contract::{Factor, Nest, Walk};
+use crate::contract::Nest;
+use crate::factor::Factor;
+use crate::walk::Walk;
 use graphc_ir::form::PointForm;
 use graphc_ir::index::{Affine, Var};
 use graphc_ir::loops::{Access, BufId, LoopKind};
@@ -142,7 +144,7 @@ impl Nest<'_> {
         b: &mut Builder,
         grid: &[(Var, usize)],
         cells: &mut Vec<(Affine, usize)>,
-        f: &mut dyn FnMut(&mut Self, &mut Builder, &[(Affine, usize)]),
+        f: &mut EachCell<'_, Self>,
     ) {
         let Some((&(var, extent), rest)) = grid.split_first() else {
             self.em.open_scope();
@@ -162,6 +164,9 @@ impl Nest<'_> {
         });
     }
 }
+
+/// Is called for every cell of the register grid, with its coordinates and their extents.
+type EachCell<'f, N> = dyn FnMut(&mut N, &mut Builder, &[(Affine, usize)]) + 'f;
 
 /// Number of an accumulator of a tap.
 fn vector_of(tap: Var, cells: &[(Affine, usize)]) -> Affine {

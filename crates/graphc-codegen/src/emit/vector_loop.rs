@@ -49,6 +49,8 @@ struct Recogniser<'e> {
     fixed: Vec<Fixed>,
     accs: Vec<AccId>,
     values: HashMap<ValueId, Source>,
+    /// Steps whose results are still the same: copies of a body share them.
+    known: HashMap<Step, Source>,
     /// Accumulators that live within an iteration: other names of values.
     local_accs: HashMap<AccId, Source>,
     /// Whether an accumulator is one of those.
@@ -94,6 +96,7 @@ impl<'p> FunctionEmitter<'p, '_> {
             fixed: Vec::new(),
             accs: Vec::new(),
             values: HashMap::new(),
+            known: HashMap::new(),
             local_accs: HashMap::new(),
             is_local: &is_local,
             outer: &outer,
@@ -182,12 +185,17 @@ impl Recogniser<'_> {
                 self.push(Step::Set { acc, value })?;
                 // What was read before is no longer there.
                 self.values.retain(|_, source| *source != Source::Acc(acc));
+                self.known.retain(|step, _| !step.sources().contains(&Source::Acc(acc)));
                 self.local_accs.retain(|_, source| *source != Source::Acc(acc));
             }
             Stmt::Store { to, value } => {
                 let value = self.source(*value)?;
                 let (pointer, offset) = self.place(to, 1)?;
                 self.push(Step::Store { pointer, offset, value })?;
+                let pointers = &self.pointers;
+                let is_stale =
+                    |step: &Step| matches!(step, Step::Load { pointer, .. } if pointers[*pointer].buffer == to.buffer);
+                self.known.retain(|step, _| !is_stale(step));
             }
             Stmt::For { range, body, .. } => {
                 let (low, high) = (range.low.as_constant()?, range.high.as_constant()?);
@@ -237,7 +245,12 @@ impl Recogniser<'_> {
             }
             Expr::Unary(..) | Expr::Binary(..) | Expr::I32(_) | Expr::Index(_) | Expr::JoinLanes(..) => return None,
         };
-        self.push(step)
+        if let Some(&known) = self.known.get(&step) {
+            return Some(known);
+        }
+        let result = self.push(step)?;
+        self.known.insert(step, result);
+        Some(result)
     }
 
     fn is_zero(&self, source: Source) -> bool {

@@ -1,0 +1,86 @@
+//! The two factors of a contraction: which of them an output coordinate moves, and how each is loaded.
+
+use crate::contract::{Kind, Nest};
+use crate::registers::Width;
+use crate::task::NEAR_WORDS;
+use crate::walk::{Axis, Walk};
+use graphc_ir::index::Var;
+
+/// One of the two factors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Factor {
+    A,
+    B,
+}
+
+impl Factor {
+    pub(crate) fn other(self) -> Factor {
+        match self {
+            Factor::A => Factor::B,
+            Factor::B => Factor::A,
+        }
+    }
+}
+
+impl Nest<'_> {
+    /// Whether an output coordinate moves this factor.
+    pub(crate) fn moves(&self, walk: &Walk, factor: Factor) -> bool {
+        let Some(axis) = walk.output_axis() else { return false };
+        let contraction = self.form.as_contraction().expect("a contraction");
+        let index = match factor {
+            Factor::A => contraction.a.1,
+            Factor::B => contraction.b.1,
+        };
+        index.iter().any(|i| i.value.uses(Var(axis as u32)))
+    }
+
+    /// Whether an output coordinate moves this factor alone, and the bounds of no reduction.
+    pub(crate) fn belongs_to(&self, axis: Axis, factor: Factor) -> bool {
+        let Axis::Output(axis) = axis else {
+            return self.width(factor) == Width::Vector && self.width(factor.other()) == Width::Splat;
+        };
+        let var = Var(axis as u32);
+        let contraction = self.form.as_contraction().expect("a contraction");
+        let index = |factor| match factor {
+            Factor::A => contraction.a.1,
+            Factor::B => contraction.b.1,
+        };
+        let moves = |factor| index(factor).iter().any(|i| i.value.uses(var));
+        let plainly = index(factor).iter().all(|i| !i.value.uses(var) || i.value.coefficient(var) != 0);
+        let bounds = self.form.reds.iter().flat_map(|red| red.low.iter().chain(&red.high));
+        moves(factor) && !moves(factor.other()) && plainly && bounds.clone().all(|bound| !bound.uses(var))
+    }
+
+    /// Whether a factor is loaded as vectors of samples, splats, or (without a batch) words.
+    pub(crate) fn width(&self, factor: Factor) -> Width {
+        if let Kind::OverFeatures { lanes, .. } = self.kind {
+            return if lanes.is_first == (factor == Factor::A) { Width::Vector } else { Width::Splat };
+        }
+        let contraction = self.form.as_contraction().expect("a contraction");
+        let operand = match factor {
+            Factor::A => contraction.a.0,
+            Factor::B => contraction.b.0,
+        };
+        let node = self.em.cx.graph.operands(self.node)[operand];
+        match (self.kind, self.em.cx.graph.ty(node).shape.batch_axis()) {
+            (Kind::NoBatch, _) => Width::Word,
+            (_, Some(_)) => Width::Vector,
+            (_, None) => Width::Splat,
+        }
+    }
+
+    /// Whether a coordinate walks splats of which too many are read to stay near.
+    pub(crate) fn reads_far_splats(&self, axis: Axis) -> bool {
+        let (Axis::Output(_), Kind::PerSample { .. } | Kind::OverFeatures { .. }) = (axis, self.kind) else {
+            return false;
+        };
+        let Some(factor) = [Factor::A, Factor::B].into_iter().find(|&factor| self.width(factor) == Width::Splat) else {
+            return false;
+        };
+        let contraction = self.form.as_contraction().expect("a contraction");
+        let (operand, _) = if factor == Factor::A { contraction.a } else { contraction.b };
+        let cx = self.em.cx;
+        let splats = cx.buffers.node(cx.graph.operands(self.node)[operand]);
+        cx.buffers.layout(splats).len() > NEAR_WORDS && self.belongs_to(axis, factor)
+    }
+}
