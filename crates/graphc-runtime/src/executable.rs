@@ -15,6 +15,8 @@ pub struct Executable {
     program: Program,
     code: CompiledProgram,
     arena: Arena,
+    /// Kernels of the prologue whose results are up to date.
+    n_done: usize,
 }
 
 impl Executable {
@@ -37,7 +39,7 @@ impl Executable {
             return Err(RuntimeError::Program("the code is that of another program".to_owned()));
         }
         let arena = Arena::new(program.arena_words);
-        Ok(Executable { program, code, arena })
+        Ok(Executable { program, code, arena, n_done: 0 })
     }
 
     /// The program.
@@ -55,8 +57,9 @@ impl Executable {
         self.arena.words()
     }
 
-    /// All words of the arena, to be changed.
+    /// All words of the arena, to be changed. The next step runs the prologue again.
     pub fn arena_mut(&mut self) -> &mut [u32] {
+        self.n_done = 0;
         self.arena.words_mut()
     }
 
@@ -91,6 +94,9 @@ impl Executable {
         if words.len() != shape.iter().product::<usize>() {
             return Err(RuntimeError::WrongLength { name: name.to_owned(), shape: shape.clone(), found: words.len() });
         }
+        if kind != BufferKind::Input {
+            self.n_done = 0;
+        }
         let target = &mut self.arena.words_mut()[buffer.offset..buffer.offset + buffer.layout.len()];
         pack(&buffer.layout, words, target);
         Ok(())
@@ -120,6 +126,7 @@ impl Executable {
     /// # Errors
     /// If a state buffer of this program is missing there or has another shape.
     pub fn copy_state_from(&mut self, other: &Executable) -> Result<(), RuntimeError> {
+        self.n_done = 0;
         for buffer in self.program.buffers.iter().filter(|buffer| buffer.kind == BufferKind::State) {
             let source = find(&other.program, BufferKind::State, &buffer.name)?;
             let target = buffer.offset..buffer.offset + buffer.layout.len();
@@ -140,7 +147,7 @@ impl Executable {
         Ok(())
     }
 
-    /// Runs every kernel once, in order, on this thread.
+    /// Runs every kernel once, in order, on this thread; those of the prologue only if the state was set since they ran.
     ///
     /// # Errors
     /// In checked mode, at the first access outside its buffer.
@@ -148,7 +155,7 @@ impl Executable {
         self.run_kernels(0..self.code.kernels().len(), None, None)
     }
 
-    /// Runs every kernel once, in order, on all members of a team. Every buffer has the bits that it has after
+    /// Does the same on all members of a team. Every buffer has the bits that it has after
     /// [`Executable::step`].
     ///
     /// # Errors
@@ -174,7 +181,8 @@ impl Executable {
         result
     }
 
-    /// Runs one kernel, phase after phase, on this thread.
+    /// Runs one kernel, phase after phase, on this thread; nothing if it belongs to the prologue and has run since the
+    /// state was set.
     ///
     /// # Errors
     /// As [`Executable::step`].
@@ -193,7 +201,11 @@ impl Executable {
     ) -> Result<(), RuntimeError> {
         let arena = self.arena.base();
         for number in kernels {
-            for phase in &self.code.kernels()[number].phases {
+            let phases = match &self.code.kernels()[number].phases {
+                _ if number < self.n_done => &[],
+                phases => phases.as_slice(),
+            };
+            for phase in phases {
                 let code = match (&phase.parallel, &mut team) {
                     (Some(range), Some(team)) => {
                         let timed = ends.is_some().then_some(number);
@@ -213,6 +225,9 @@ impl Executable {
                 if code != 0 {
                     return Err(RuntimeError::OutOfBounds(self.code.failure(code)));
                 }
+            }
+            if number == self.n_done && number < self.program.n_prologue {
+                self.n_done += 1;
             }
             if let Some(ends) = &mut ends {
                 ends.push(Instant::now());

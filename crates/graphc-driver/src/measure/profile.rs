@@ -94,7 +94,7 @@ pub struct Profile {
     pub n_steps: usize,
     /// Time of a step with all its kernels, in ms.
     pub step_ms: Spread,
-    /// The kernels in the order they run.
+    /// The kernels in the order they run, without the prologue, which does not run in every step.
     pub kernels: Vec<KernelProfile>,
     /// Operations of a step.
     pub flops: u64,
@@ -133,7 +133,7 @@ pub fn profile(graph: &Graph, options: &MeasureOptions) -> Result<Profile, Drive
 
     let (lowered, n_steps) = (&compiled.lowered, times.step_ms.len());
     let flops = work::kernel_flops(&lowered.fused, &lowered.plan);
-    let kernels = lowered.program.kernels.iter().zip(flops).zip(times.kernel_ms);
+    let kernels = lowered.program.kernels[times.n_prologue..].iter().zip(flops).zip(times.kernel_ms);
     let kernels = kernels.map(|((kernel, flops), ms)| {
         let traffic = traffic(&lowered.program, kernel);
         let (limit, limit_ms) = machine.limit(flops, traffic, threads);
@@ -198,6 +198,8 @@ impl Machine {
 
 /// Milliseconds of every step and of every kernel in it.
 struct Times {
+    /// Kernels of the prologue: they have run before, and are left out.
+    n_prologue: usize,
     step_ms: Vec<f64>,
     kernel_ms: Vec<Vec<f64>>,
     spans: Vec<Span>,
@@ -205,7 +207,8 @@ struct Times {
 
 /// Steps for `time` after a tenth of it as a warm-up, at least one; the first ones are traced.
 fn run(executable: &mut Executable, team: &mut Team, time: Duration) -> Result<Times, DriverError> {
-    let n_kernels = executable.program().kernels.len();
+    let n_prologue = executable.program().prologue().len();
+    let n_kernels = executable.program().kernels.len() - n_prologue;
     let mut log = StepLog::default();
     let warm_up = Instant::now();
     loop {
@@ -214,7 +217,8 @@ fn run(executable: &mut Executable, team: &mut Team, time: Duration) -> Result<T
             break;
         }
     }
-    let mut times = Times { step_ms: Vec::new(), kernel_ms: vec![Vec::new(); n_kernels], spans: Vec::new() };
+    let kernel_ms = vec![Vec::new(); n_kernels];
+    let mut times = Times { n_prologue, step_ms: Vec::new(), kernel_ms, spans: Vec::new() };
     let begin = Instant::now();
     loop {
         executable.step_timed(team, &mut log)?;
@@ -229,17 +233,18 @@ impl Times {
     /// Adds a step; `begin` is when the first one began.
     fn add(&mut self, log: &StepLog, begin: Instant) {
         let (step, mut start) = (self.step_ms.len(), log.start);
+        let n_prologue = self.n_prologue;
         let mut span = |kernel, thread, start: Instant, end: Instant| {
             if step < N_TRACED {
                 self.spans.push(Span { step, kernel, thread, start: start - begin, time: end - start });
             }
         };
-        for (kernel, &end) in log.ends.iter().enumerate() {
+        for (kernel, &end) in log.ends[n_prologue..].iter().enumerate() {
             self.kernel_ms[kernel].push((end - start).as_secs_f64() * 1e3);
             span(kernel, 0, start, end);
             start = end;
         }
-        log.shares.iter().for_each(|share| span(share.kernel, share.member, share.start, share.end));
+        log.shares.iter().for_each(|share| span(share.kernel - n_prologue, share.member, share.start, share.end));
         self.step_ms.push((start - log.start).as_secs_f64() * 1e3);
     }
 }

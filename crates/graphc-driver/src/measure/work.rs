@@ -40,7 +40,8 @@ pub fn graph_flops(graph: &Graph) -> u64 {
     graph.ids().into_iter().map(|node| node_flops(graph, node)).sum()
 }
 
-/// Operations of every kernel of a plan: those of the contractions whose values it stores.
+/// Operations of every kernel of a plan: those of the contractions whose values it stores. Kernels of a program's prologue
+/// are not among them: their work is counted, if it is any, where the plan has it.
 ///
 /// # Panics
 /// As [`node_flops`].
