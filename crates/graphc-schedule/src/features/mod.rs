@@ -6,22 +6,23 @@
 //! are the vectors, read from a copy in the order of the register tiles, and the activations are the splats.
 //!
 //! The choice is made once for a whole program, because every change of layout in between would be a transposition. It
-//! needs a program of one kernel whose work on the batch is sweeps and contractions sample by sample: nothing may sum
-//! over the batch, whose order of arithmetic is that of chunks, and nothing may be updated. Whatever is not computed
-//! feature by feature (a softmax's sum, a reshape that moves features) is a nest of scalars.
+//! needs a program without updates and without contractions over the batch: weight gradients are made of vectors of
+//! samples. Whatever is not computed feature by feature (a softmax's sum, a reshape that moves features, the mean of a
+//! loss) is a nest of scalars.
 //!
 //! Padding words hold whatever the formulas give for padded operands. They are the same in every engine, and nothing
 //! but other padding words depends on them.
 //!
-//! Reading order: `lane`, `pack`, `contract`, `sweep`.
+//! Reading order: `lane`, `pack`, `contract`, `sweep`, `partial`.
 
 pub(crate) mod contract;
 mod lane;
 pub(crate) mod pack;
+mod partial;
 pub(crate) mod sweep;
 
 use graphc_ir::graph::Graph;
-use graphc_ir::graph::plan::{FusionPlan, Root};
+use graphc_ir::graph::plan::FusionPlan;
 use graphc_ir::loops::Layout;
 use graphc_ir::scalar::LANES;
 
@@ -30,12 +31,9 @@ const FEWEST_SAMPLES: usize = 8;
 
 /// Whether the lanes of a program's regions are features.
 pub(crate) fn are_lanes(graph: &Graph, plan: &FusionPlan) -> bool {
-    let sums_batch = |root: &Root| !matches!(root, Root::Value(_));
     graph.batch.is_some_and(|batch| batch < FEWEST_SAMPLES)
         && graph.updates.is_empty()
-        && plan.kernels.len() <= 1
-        && plan.kernels.iter().all(|kernel| kernel.batch.is_empty() && kernel.tail.is_empty())
-        && !plan.kernels.iter().flat_map(|kernel| kernel.groups()).flat_map(|group| &group.roots).any(sums_batch)
+        && plan.kernels.iter().all(|kernel| kernel.batch.is_empty())
 }
 
 /// The layout of a tensor in a program whose lanes are features. What the step itself writes has rows of whole vectors;

@@ -7,13 +7,14 @@
 //! If some result does not move along its last axis as its operands do, all of the sweep is a nest of scalars.
 
 use super::lane::LaneAxis;
+use super::partial;
 use crate::builder::Builder;
 use crate::emit::{BatchAt, Cx, Emitter};
 use crate::split;
 use crate::sweep::no_join;
 use graphc_ir::NodeId;
 use graphc_ir::graph::Graph;
-use graphc_ir::graph::plan::Group;
+use graphc_ir::graph::plan::{Group, Root};
 use graphc_ir::index::{Affine, Var};
 use graphc_ir::loops::{Layout, LoopKind, Range};
 use graphc_ir::point::{BATCH, ExprId, PointDag};
@@ -36,18 +37,28 @@ struct Sweep<'a> {
     levels: Vec<Level>,
 }
 
-/// Writes the nest of `group`.
+/// Writes the nests of `group`: its values in one, each partial result in one of its own.
 pub(crate) fn write(cx: &Cx<'_>, b: &mut Builder, group: &Group) {
+    let (values, partials): (Vec<Root>, Vec<Root>) =
+        group.roots.iter().partition(|root| matches!(root, Root::Value(_)));
+    if !values.is_empty() {
+        write_values(cx, b, &group.name, &values);
+    }
+    for root in partials {
+        partial::write(cx, b, &group.name, root);
+    }
+}
+
+fn write_values(cx: &Cx<'_>, b: &mut Builder, name: &str, values: &[Root]) {
     let mut em = Emitter::new(cx);
-    let space = PointDag::space(cx.graph, cx.forms, group.roots[0]);
+    let space = PointDag::space(cx.graph, cx.forms, values[0]);
     let axes: Vec<Var> = space.extents.iter().map(|&extent| em.dag.new_var(extent)).collect();
     let indices: Vec<Affine> = axes.iter().map(|&axis| Affine::var(axis)).collect();
-    let exprs: Vec<ExprId> = group.roots.iter().map(|&root| em.dag.root(root, &indices)).collect();
-    let nodes: Vec<NodeId> = group.roots.iter().map(|root| root.node()).collect();
-    let roots: Vec<(NodeId, ExprId)> = nodes.iter().copied().zip(exprs.iter().copied()).collect();
+    let roots: Vec<(NodeId, ExprId)> =
+        values.iter().map(|&root| (root.node(), em.dag.root(root, &indices))).collect();
     let lane_position = lane_position(cx.graph, &mut em.dag, &roots, &axes, &space.extents);
     let mut sweep = Sweep { em, axes, roots, levels: Vec::new() };
-    b.nest(&group.name, |b| match lane_position {
+    b.nest(name, |b| match lane_position {
         Some(position) => b.lanes(|b, lane| {
             sweep.em.ranges.insert(lane, (0, LANES as i64 - 1));
             sweep.loops(b, &space.extents, Some((position, lane)));
