@@ -147,7 +147,8 @@ impl Network {
             padding: if self.is_padded { Padding::Same } else { Padding::Valid },
             ..Convolution::new(self.channels, [self.kernel; 2])
         };
-        let left = net.conv2d("left", image, &Convolution { activation: Some(Activation::Relu), ..convolution.clone() });
+        let left =
+            net.conv2d("left", image, &Convolution { activation: Some(Activation::Relu), ..convolution.clone() });
         let right = net.conv2d("right", image, &convolution).unwrap();
         let sum = net.op("sum", Add {}, &[left.unwrap(), right]).unwrap();
         let normal = net.batch_norm("normal", sum, 0.99, 1e-3).unwrap();

@@ -71,7 +71,8 @@ pub(crate) fn compare_isas(
         }
         executable.arena_mut().copy_from_slice(memory.arena());
         executable.step().map_err(text)?;
-        let packed: Vec<_> = program.buffers.iter().filter(|buffer| buffer.name.starts_with("packed weights")).collect();
+        let packed: Vec<_> =
+            program.buffers.iter().filter(|buffer| buffer.name.starts_with("packed weights")).collect();
         let is_packed = |word: usize| packed.iter().any(|b| (b.offset..b.offset + b.len).contains(&word));
         let differs = |&word: &usize| executable.arena()[word] != expected.arena()[word] && !is_packed(word);
         if let Some(word) = (0..program.arena_words).find(differs) {

@@ -110,7 +110,14 @@ fn program(sizes: &[usize], nest: Vec<Stmt>, chunk: Option<Var>) -> Program {
         None => nest,
     };
     let kernel = Kernel { name: "kernel".to_owned(), sources: Vec::new(), body: vec![body] };
-    Program { name: "tiles".to_owned(), batch: 16 * CHUNKS, buffers, kernels: vec![kernel], n_prologue: 0, arena_words: offset }
+    Program {
+        name: "tiles".to_owned(),
+        batch: 16 * CHUNKS,
+        buffers,
+        kernels: vec![kernel],
+        n_prologue: 0,
+        arena_words: offset,
+    }
 }
 
 const CHUNK: Var = Var(0);

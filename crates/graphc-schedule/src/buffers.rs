@@ -1,9 +1,9 @@
 //! Which buffer holds which value.
 
+use crate::contract::start_of;
 use crate::features;
 use crate::features::contract::Contraction;
 use crate::features::pack::VectorWeights;
-use crate::contract::start_of;
 use crate::lanes::FeatureLanes;
 use crate::pack::PackedWeights;
 use graphc_ir::form::{Form, Forms};

@@ -70,12 +70,7 @@ fn names<'a>(groups: impl Iterator<Item = &'a Group>) -> Vec<String> {
 }
 
 /// What depends on parameters alone, if there is anything of the kind.
-fn prologue_kernel(
-    cx: &Cx<'_>,
-    plan: &FusionPlan,
-    registers: RegisterFile,
-    prologue: &Prologue,
-) -> Option<Kernel> {
+fn prologue_kernel(cx: &Cx<'_>, plan: &FusionPlan, registers: RegisterFile, prologue: &Prologue) -> Option<Kernel> {
     let mut b = Builder::new();
     let groups = || plan.kernels.iter().flat_map(|kernel| &kernel.head).filter(|group| prologue.has(group));
     groups().for_each(|group| no_batch(cx, &mut b, registers, group));

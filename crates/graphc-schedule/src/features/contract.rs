@@ -9,6 +9,9 @@
 //! rows; the other factor must not move along it and is a splat. The register grid is vectors by coordinates of the
 //! splat: pixels of a row, or samples. Each element is one chain over the reductions in their order, as with samples as
 //! lanes. What does not fit is computed one element at a time.
+//!
+//! Beside the border of a padded image a window has fewer taps. Pixels of one grid need the same ones, so a row is walked
+//! in three parts: the left border pixel by pixel, blocks of inner pixels, the right border.
 
 use super::lane::LaneAxis;
 use super::pack::Block;
@@ -80,7 +83,8 @@ impl<'a> Contraction<'a> {
         } else {
             let (last, others) = index.split_last()?;
             let size = graph.sizes(operand).last().copied();
-            let is_row = last.value.as_var() == Some(lane) && graph.ty(operand).shape.batch_axis() != Some(others.len());
+            let is_row =
+                last.value.as_var() == Some(lane) && graph.ty(operand).shape.batch_axis() != Some(others.len());
             if !is_row || others.iter().any(|i| i.value.uses(lane)) || !lanes.reads(&dag, &last.value, size) {
                 return None;
             }
@@ -102,11 +106,14 @@ impl<'a> Contraction<'a> {
 
     /// Coordinates in the order of the loops, with blocks for the register grid.
     fn walks(&self, registers: RegisterFile) -> Vec<Walk> {
-        let features = Walk { axis: Axis::Features, extent: self.n_features().div_ceil(LANES), block: 1 };
+        let features = Walk::new(Axis::Features, self.n_features().div_ceil(LANES));
         let n_outputs = self.form.extents.len() - 1;
-        let outputs = (0..n_outputs).map(|axis| Walk { axis: Axis::Output(axis), extent: self.form.extents[axis], block: 1 });
+        let outputs = (0..n_outputs).map(|axis| {
+            let walk = Walk::new(Axis::Output(axis), self.form.extents[axis]);
+            Walk { inner: inner_coordinates(self.form, axis), ..walk }
+        });
         let mut walks: Vec<Walk> = [features].into_iter().chain(outputs).collect();
-        let candidate = |walk: &Walk| Candidate { axis: walk.axis, extent: walk.extent };
+        let candidate = |walk: &Walk| Candidate { axis: walk.axis, extent: walk.inner[1] - walk.inner[0] };
         // Innermost first: among equals the one that touches neighbouring words wins.
         let splats = walks.iter().rev().filter(|walk| self.moves_splats(walk.axis)).map(candidate).collect();
         let sides = [splats, vec![candidate(&walks[0])]];
@@ -121,7 +128,7 @@ impl<'a> Contraction<'a> {
         self.walks(registers)[0].block
     }
 
-    /// Whether an output coordinate moves the splats alone, and the bounds of no reduction.
+    /// Whether an output coordinate moves the splats alone.
     fn moves_splats(&self, axis: Axis) -> bool {
         let Axis::Output(axis) = axis else { return false };
         let var = Var(axis as u32);
@@ -131,10 +138,32 @@ impl<'a> Contraction<'a> {
             false => (contraction.b.1, contraction.a.1),
         };
         let uses = |index: &[LoadIndex]| index.iter().any(|i| i.value.uses(var));
-        let mut bounds = self.form.reds.iter().flat_map(|red| red.low.iter().chain(&red.high));
         let is_plain = splats.iter().all(|i| !i.value.uses(var) || i.value.is_affine());
-        uses(splats) && !uses(vectors) && is_plain && bounds.all(|bound| !bound.uses(var))
+        uses(splats) && !uses(vectors) && is_plain
     }
+}
+
+/// First and last, excluded, of the coordinates along an output axis that leave every reduction whole, as far as its bounds
+/// depend on them; as good as none if they depend on others too.
+fn inner_coordinates(form: &PointForm, axis: usize) -> [usize; 2] {
+    let var = Var(axis as u32);
+    let value = |bound: &Affine, coordinate: usize| {
+        let mut is_alone = true;
+        bound.for_each_var(&mut |other| is_alone &= other == var);
+        is_alone.then(|| bound.eval(&|_| coordinate as i64))
+    };
+    let is_inner = |&coordinate: &usize| {
+        form.reds.iter().all(|red| {
+            let low = red.low.iter().filter(|bound| bound.uses(var)).map(|bound| value(bound, coordinate));
+            let high = red.high.iter().filter(|bound| bound.uses(var)).map(|bound| value(bound, coordinate));
+            let whole = red.extent as i64;
+            low.into_iter().all(|low| low.is_some_and(|low| low <= 0))
+                && high.into_iter().all(|high| high.is_some_and(|high| high >= whole))
+        })
+    };
+    let first = (0..form.extents[axis]).find(is_inner).unwrap_or(0);
+    let n = (first..form.extents[axis]).take_while(is_inner).count();
+    [first, first + n]
 }
 
 /// Declares the axes and reductions of a form as variables of a fresh dag, under the same numbers.
@@ -185,6 +214,14 @@ struct Walk {
     extent: usize,
     /// Coordinates held in registers at once.
     block: usize,
+    /// The coordinates that blocks are made of; the others are walked one by one.
+    inner: [usize; 2],
+}
+
+impl Walk {
+    fn new(axis: Axis, extent: usize) -> Walk {
+        Walk { axis, extent, block: 1, inner: [0, extent] }
+    }
 }
 
 struct Nest<'a> {
@@ -195,6 +232,8 @@ struct Nest<'a> {
     /// None if elements are computed one at a time.
     lanes: Option<(&'a Contraction<'a>, Var)>,
     grid: Vec<(Var, usize)>,
+    /// Axes whose coordinates at hand leave all reductions whole.
+    inner: Vec<Var>,
     /// The block of features at hand, and the feature within it.
     block: (Block, Affine),
 }
@@ -224,7 +263,7 @@ pub(crate) fn write(cx: &Cx<'_>, b: &mut Builder, registers: RegisterFile, group
     let block = (Block { first: Affine::default(), width: LANES }, Affine::default());
     let end = group.roots[0].node();
     let contraction = Contraction::of(cx.graph, cx.forms, cx.plan, group);
-    let mut nest = Nest { em, node, end, form, lanes: None, grid: Vec::new(), block };
+    let mut nest = Nest { em, node, end, form, lanes: None, grid: Vec::new(), inner: Vec::new(), block };
     b.nest(&group.name, |b| match &contraction {
         Some(contraction) => {
             let walks = contraction.walks(registers);
@@ -236,8 +275,7 @@ pub(crate) fn write(cx: &Cx<'_>, b: &mut Builder, registers: RegisterFile, group
         }
         None => {
             let outputs = form.extents.iter().enumerate();
-            let walks: Vec<Walk> =
-                outputs.map(|(axis, &extent)| Walk { axis: Axis::Output(axis), extent, block: 1 }).collect();
+            let walks: Vec<Walk> = outputs.map(|(axis, &extent)| Walk::new(Axis::Output(axis), extent)).collect();
             nest.walk(b, &walks);
         }
     });
@@ -247,11 +285,23 @@ impl Nest<'_> {
     /// Loops over the remaining output coordinates, then the tile.
     fn walk(&mut self, b: &mut Builder, walks: &[Walk]) {
         let Some((&walk, rest)) = walks.split_first() else { return self.tile(b) };
-        let (n_blocks, left) = (walk.extent / walk.block, walk.extent % walk.block);
-        self.blocks(b, walk, n_blocks, 0, rest);
-        if left > 0 {
-            self.blocks(b, Walk { block: left, ..walk }, 1, n_blocks * walk.block, rest);
+        if walk.block == 1 {
+            return self.blocks(b, walk, walk.extent, 0, rest);
         }
+        let ([first, end], single) = (walk.inner, Walk { block: 1, ..walk });
+        let (n_blocks, left) = ((end - first) / walk.block, (end - first) % walk.block);
+        self.blocks(b, single, first, 0, rest);
+        if let Axis::Output(axis) = walk.axis {
+            self.inner.push(Var(axis as u32));
+        }
+        self.blocks(b, walk, n_blocks, first, rest);
+        if left > 0 {
+            self.blocks(b, Walk { block: left, ..walk }, 1, first + n_blocks * walk.block, rest);
+        }
+        if let Axis::Output(_) = walk.axis {
+            self.inner.pop();
+        }
+        self.blocks(b, single, walk.extent - end, end, rest);
     }
 
     /// Blocks of the coordinates from `first` on.
@@ -302,16 +352,19 @@ impl Nest<'_> {
     fn tile(&mut self, b: &mut Builder) {
         let mut reds = Vec::new();
         for red in &self.form.reds {
-            let low = red.low.iter().map(|bound| self.em.index(b, bound)).collect();
-            let high = red.high.iter().map(|bound| self.em.index(b, bound)).collect();
+            let [low, high] = [&red.low, &red.high].map(|bounds| {
+                let binds = |bound: &&Affine| !self.inner.iter().any(|&var| bound.uses(var));
+                let bounds: Vec<&Affine> = bounds.iter().filter(binds).collect();
+                bounds.into_iter().map(|bound| self.em.index(b, bound)).collect()
+            });
             let var = b.var();
             self.em.ranges.insert(var, (0, red.extent as i64 - 1));
             self.em.bind(red.var, Affine::var(var));
             reds.push(bounded(var, red.extent, low, high));
         }
         let contraction = self.form.as_contraction().expect("a contraction");
-        let [a, b_access] =
-            [(contraction.a, true), (contraction.b, false)].map(|((slot, index), is_first)| self.factor(b, slot, index, is_first));
+        let [a, b_access] = [(contraction.a, true), (contraction.b, false)]
+            .map(|((slot, index), is_first)| self.factor(b, slot, index, is_first));
         let acc = b.new_value();
         let epilogue = b.block(|b| {
             self.em.open_scope();

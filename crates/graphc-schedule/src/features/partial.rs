@@ -145,9 +145,8 @@ impl Partial<'_> {
     fn access(&self, root: Root) -> Access {
         let buffer = self.em.cx.buffers.partial(root).buffer;
         let kept = self.axes[..self.n_kept].iter().zip(&self.extents);
-        let index = kept.fold(Affine::default(), |word, (axis, &extent)| {
-            word.times(extent as i64).plus(&self.em.vars[axis])
-        });
+        let index =
+            kept.fold(Affine::default(), |word, (axis, &extent)| word.times(extent as i64).plus(&self.em.vars[axis]));
         Access { buffer, index }
     }
 }

@@ -54,8 +54,7 @@ fn write_values(cx: &Cx<'_>, b: &mut Builder, name: &str, values: &[Root]) {
     let space = PointDag::space(cx.graph, cx.forms, values[0]);
     let axes: Vec<Var> = space.extents.iter().map(|&extent| em.dag.new_var(extent)).collect();
     let indices: Vec<Affine> = axes.iter().map(|&axis| Affine::var(axis)).collect();
-    let roots: Vec<(NodeId, ExprId)> =
-        values.iter().map(|&root| (root.node(), em.dag.root(root, &indices))).collect();
+    let roots: Vec<(NodeId, ExprId)> = values.iter().map(|&root| (root.node(), em.dag.root(root, &indices))).collect();
     let lane_position = lane_position(cx.graph, &mut em.dag, &roots, &axes, &space.extents);
     let mut sweep = Sweep { em, axes, roots, levels: Vec::new() };
     b.nest(name, |b| match lane_position {
