@@ -30,6 +30,9 @@ use graphc_ir::loops::{Access, LoopKind, Stmt, Tile, TileInit, ValueId};
 use graphc_ir::point::{BATCH, PointDag, PointExpr};
 use graphc_ir::scalar::LANES;
 
+/// Weights that stay in the nearest cache.
+const NEAREST_WORDS: usize = 1 << 12;
+
 /// A contraction whose lanes are features.
 pub(crate) struct Contraction<'a> {
     pub(super) form: &'a PointForm,
@@ -117,7 +120,10 @@ impl<'a> Contraction<'a> {
         // Innermost first: among equals the one that touches neighbouring words wins.
         let splats = walks.iter().rev().filter(|walk| self.moves_splats(walk.axis)).map(candidate).collect();
         let sides = [splats, vec![candidate(&walks[0])]];
-        for (axis, block) in registers.best_grid(&sides, [Width::Splat, Width::Vector]) {
+        let n_terms: usize = self.form.reds.iter().map(|red| red.extent).product();
+        let is_far = self.n_features() * n_terms > NEAREST_WORDS;
+        let vectors = if is_far { Width::FarVector } else { Width::Vector };
+        for (axis, block) in registers.best_grid(&sides, [Width::Splat, vectors]) {
             walks.iter_mut().filter(|walk| walk.axis == axis).for_each(|walk| walk.block = block);
         }
         walks

@@ -1,9 +1,9 @@
 //! Feature lanes: the other layout, for inference on a few samples.
 //!
-//! With samples as lanes a step takes as long for one sample as for eight. Below [`FEWEST_SAMPLES`] all tensors of a
-//! program are rows instead: row-major, the last dimension (channels of an image, features of a dense layer) innermost
-//! and padded to whole vectors, and the lanes of a region are eight neighbouring features. In a contraction the weights
-//! are the vectors, read from a copy in the order of the register tiles, and the activations are the splats.
+//! With samples as lanes a step takes as long for one sample as for eight. Where that leaves many lanes empty, all tensors
+//! of a program are rows instead: row-major, the last dimension (channels of an image, features of a dense layer)
+//! innermost and padded to whole vectors, and the lanes of a region are eight neighbouring features. In a contraction
+//! the weights are the vectors, read from a copy in the order of the register tiles, and the activations are the splats.
 //!
 //! The choice is made once for a whole program, because every change of layout in between would be a transposition. It
 //! needs a program without updates and without contractions over the batch: weight gradients are made of vectors of
@@ -26,14 +26,18 @@ use graphc_ir::graph::plan::FusionPlan;
 use graphc_ir::loops::Layout;
 use graphc_ir::scalar::LANES;
 
-/// From this batch size on lanes are samples: most of them are in use.
-const FEWEST_SAMPLES: usize = 8;
-
 /// Whether the lanes of a program's regions are features.
 pub(crate) fn are_lanes(graph: &Graph, plan: &FusionPlan) -> bool {
-    graph.batch.is_some_and(|batch| batch < FEWEST_SAMPLES)
+    graph.batch.is_some_and(wastes_lanes)
         && graph.updates.is_empty()
         && plan.kernels.iter().all(|kernel| kernel.batch.is_empty())
+}
+
+/// Whether so many samples leave many lanes empty. Measured (`docs/performance.md`): seven samples take as long either
+/// way; both vectors of a chunk take less than twice the time of one, so that from 13 samples on they are faster.
+/// More than a chunk is left to the chunks, which threads can share.
+fn wastes_lanes(batch: usize) -> bool {
+    matches!(batch, 1..=7 | 9..=12)
 }
 
 /// The layout of a tensor in a program whose lanes are features. What the step itself writes has rows of whole vectors;
