@@ -276,7 +276,7 @@ fn predict_reads_pictures_samples_and_numbers() {
         assert_eq!(output.status.code(), Some(1));
         text(&output.stderr)
     };
-    assert_eq!(message("21"), "error: test-images: no sample 21: the file has 21\n");
+    assert_eq!(message("21"), "error: test-images: no sample 21: there are 21\n");
     assert_eq!(message("no.png"), "error: no.png: cannot read the picture: No such file or directory (os error 2)\n");
     assert!(message("test-labels").starts_with("error: test-labels: not a PNG or JPEG picture: "));
 }

@@ -29,7 +29,7 @@ fn train(data: &Samples, options: SessionOptions, batch: usize, n_steps: usize) 
         loss += session.output(Mode::Train, batch, "loss").unwrap().data[0];
     }
     let state = [session.parameters().unwrap(), session.optimizer_state().unwrap()].concat();
-    assert_eq!(state.len(), 34 + 2 * 22 + 1, "parameters, two moments of the trainable ones, and a step count");
+    assert_eq!(state.len(), 34 + 2 * 22 + 2, "parameters, two moments of the trainable ones, and two decay products");
     let words = state.iter().flat_map(|(_, tensor)| &tensor.data).map(|value| u64::from(value.to_bits()));
     Some((words.fold(0xcbf2_9ce4_8422_2325, |hash, word| (hash ^ word).wrapping_mul(0x0100_0000_01b3)), loss))
 }

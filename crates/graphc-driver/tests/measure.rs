@@ -32,6 +32,51 @@ fn flops_of_lenet5() {
     assert_eq!(flops("lenet5", 1), [1_517_040, 563_280]);
 }
 
+/// Of a forward pass, then of training: each contraction three times, but the first one has no input gradient.
+fn train_and_infer(multiply_adds: &[u64]) -> [u64; 2] {
+    let forward = 2 * multiply_adds.iter().sum::<u64>();
+    [3 * forward - 2 * multiply_adds[0], forward]
+}
+
+#[test]
+fn flops_of_mlp_1024() {
+    let expected = train_and_infer(&[784 * 1024, 1024 * 1024, 1024 * 10]);
+    assert_eq!(expected[0], 9_564_160);
+    assert_eq!(flops("mlp-1024", 256), expected);
+}
+
+/// Pixels of the result times the window times both channel counts.
+#[test]
+fn flops_of_vgg32() {
+    let [large, medium, small] = [32 * 32 * 9, 16 * 16 * 9, 8 * 8 * 9];
+    let expected = train_and_infer(&[
+        large * 3 * 64,
+        large * 64 * 64,
+        medium * 64 * 128,
+        medium * 128 * 128,
+        small * 128 * 256,
+        small * 256 * 256,
+        4 * 4 * 256 * 256,
+        256 * 10,
+    ]);
+    assert_eq!(expected[0], 919_354_368);
+    assert_eq!(flops("vgg32", 64), expected);
+}
+
+#[test]
+fn flops_of_strided() {
+    let expected = train_and_infer(&[
+        32 * 32 * 9 * 3 * 32,
+        16 * 16 * 9 * 32 * 64,
+        16 * 16 * 64 * 64,
+        8 * 8 * 9 * 64 * 128,
+        8 * 8 * 128 * 128,
+        4 * 4 * 9 * 128 * 256,
+        256 * 10,
+    ]);
+    assert_eq!(flops("strided", 64), expected);
+}
+
 fn options(mode: Mode, batch: usize) -> MeasureOptions {
     let time = Duration::from_millis(20);
     MeasureOptions { mode, batch, threads: 3, isa: Isa::Portable, time, seed: 1 }
@@ -85,7 +130,8 @@ fn a_profile_is_consistent() {
     assert_eq!(profile.kernels.iter().map(|kernel| kernel.flops).sum::<u64>(), 16 * 1_517_040);
     assert_eq!(profile.flops, 16 * 1_517_040);
     let kernel_ms: f64 = profile.kernels.iter().map(|kernel| kernel.ms.min).sum();
-    assert!(kernel_ms <= profile.step_ms.max, "kernels are parts of the step");
+    // On a busy machine one step may be all there is; then both are the same sum, rounded in another way.
+    assert!(kernel_ms <= profile.step_ms.max * (1.0 + 1e-9), "kernels are parts of the step");
     for kernel in &profile.kernels {
         assert!(kernel.traffic.read_bytes > 0 && kernel.traffic.written_bytes > 0, "{} moves nothing", kernel.name);
         assert!(!kernel.sources.is_empty() && kernel.limit_ms > 0.0 && kernel.percent_of_limit() > 0.0);

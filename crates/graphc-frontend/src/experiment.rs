@@ -18,7 +18,7 @@ pub struct Experiment {
     pub graph: Graph,
     /// How the training runs.
     pub train: TrainConfig,
-    /// Where the data is.
+    /// Where the data comes from.
     pub data: Option<DataConfig>,
     /// The output that the loss compares with the target.
     pub prediction: String,
@@ -43,13 +43,6 @@ pub struct TrainConfig {
     pub seed: u64,
 }
 
-/// Format of data files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DataFormat {
-    /// The format of MNIST, possibly compressed with gzip.
-    Idx,
-}
-
 /// A file of each input, in the order of the graph file's `inputs`.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct DataFiles(pub Vec<(String, PathBuf)>);
@@ -61,17 +54,34 @@ impl DataFiles {
     }
 }
 
-/// Where the data is. Paths are relative to the current directory, not to the graph file.
+/// Where the data comes from.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DataConfig {
-    /// Format of every file.
-    pub format: DataFormat,
     /// Factor on the values of `f32` inputs.
     pub scale: f64,
-    /// Training data.
-    pub train: DataFiles,
-    /// Test data.
-    pub test: Option<DataFiles>,
+    /// What gives the values.
+    pub source: DataSource,
+}
+
+/// What gives the values of the inputs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DataSource {
+    /// Files in the format of MNIST. Paths are relative to the current directory, not to the graph file.
+    Idx {
+        /// Training data.
+        train: DataFiles,
+        /// Test data.
+        test: Option<DataFiles>,
+    },
+    /// Random samples in the shapes of the inputs.
+    Synthetic {
+        /// Number of training samples.
+        samples: usize,
+        /// Number of test samples.
+        test_samples: Option<usize>,
+        /// Seed of everything that is random in them.
+        seed: u64,
+    },
 }
 
 /// Whether a missing data file is a mistake.
@@ -172,7 +182,7 @@ fn read_loss(
     diagnostics: &mut Diagnostics,
 ) -> Option<LossNodes> {
     let json = file.json("loss")?;
-    let (op, record) = read_one_of("loss", &LOSSES, json, diagnostics)?;
+    let (op, record) = read_one_of(&LOSSES, json, diagnostics)?;
     let mut named = |field: &str| {
         let name = record.names(field)?.into_iter().next()?;
         let target = network.find(&name, diagnostics)?;
@@ -234,7 +244,7 @@ fn read_metrics(
 
 fn read_optimizer(file: &Record<'_>, diagnostics: &mut Diagnostics) -> Option<Optimizer> {
     let json = section_json(file, "optimizer", "adam");
-    let (op, record) = read_one_of("optimizer", &OPTIMIZERS, &json, diagnostics)?;
+    let (op, record) = read_one_of(&OPTIMIZERS, &json, diagnostics)?;
     let learning_rate = record.number("learning_rate")?;
     if op.name == "sgd" {
         let (momentum, nesterov) = (record.number("momentum")?, record.bool("nesterov")?);
@@ -258,18 +268,24 @@ fn read_data(
     diagnostics: &mut Diagnostics,
 ) -> Option<DataConfig> {
     let json = file.json("data")?;
-    let data = read("`data`", &[DATA.fields], json, diagnostics)?;
+    let (format, data) = read_one_of(&DATA, json, diagnostics)?;
     let folder = path.parent().unwrap_or(Path::new(""));
     let inputs = network.input_names();
     let mut files = |field: &str| {
         let json = data.json(field)?;
         read_files(field, json, &inputs, folder, check, diagnostics)
     };
-    let (train, test) = (files("train"), files("test"));
-    match data.text("format")?.as_str() {
-        "idx" => Some(DataConfig { format: DataFormat::Idx, scale: data.number("scale")?, train: train?, test }),
-        _ => None,
-    }
+    let source = if format.name == "idx" {
+        let (train, test) = (files("train"), files("test"));
+        DataSource::Idx { train: train?, test }
+    } else {
+        DataSource::Synthetic {
+            samples: data.size("samples")?,
+            test_samples: data.size("test_samples"),
+            seed: u64::try_from(data.int("seed")?).ok()?,
+        }
+    };
+    Some(DataConfig { scale: data.number("scale")?, source })
 }
 
 /// A file for every input and for nothing else.

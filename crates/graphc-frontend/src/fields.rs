@@ -35,8 +35,8 @@ pub(crate) enum Kind {
     Choices(&'static [&'static str]),
     /// An object with these fields.
     Object(&'static Section),
-    /// An object whose `op` chooses one of several tables.
-    OneOf(&'static [Section]),
+    /// An object one of whose fields chooses one of several tables.
+    OneOf(&'static Variants),
     /// An object from names to objects with these fields.
     Map(&'static Section),
     /// An object from input names to file names.
@@ -111,10 +111,30 @@ pub(crate) struct Section {
     pub(crate) fields: &'static [Field],
 }
 
+/// Objects of several kinds, told apart by the string in one field.
+#[derive(Debug)]
+pub(crate) struct Variants {
+    /// Name in messages.
+    pub(crate) name: &'static str,
+    /// The field that holds the name of a table.
+    pub(crate) tag: &'static str,
+    pub(crate) sections: &'static [Section],
+}
+
+impl Variants {
+    /// The field that chooses the table, which each of them has besides its own.
+    pub(crate) const fn tag_field(&self) -> Field {
+        Field::required(self.tag, Kind::Text, "Which one.")
+    }
+}
+
 /// An integer that is a size.
 pub(crate) const SIZE: Kind = Kind::Int { min: 1, max: i32::MAX as i64 };
 
 const SEED: Kind = Kind::Int { min: 0, max: i64::MAX };
+
+/// A number of samples to make up. More than this many would be a slip, not a wish.
+const SAMPLES: Kind = Kind::Int { min: 1, max: 10_000_000 };
 
 /// The whole file.
 pub(crate) static FILE: Section = Section {
@@ -130,7 +150,7 @@ pub(crate) static FILE: Section = Section {
         Field::or("metrics", Kind::Choices(&["accuracy"]), "[]", "What else is reported."),
         Field::or("optimizer", Kind::OneOf(&OPTIMIZERS), "{ \"op\": \"adam\" }", "How parameters are updated."),
         Field::or("train", Kind::Object(&TRAIN), "{}", "How the training runs."),
-        Field::optional("data", Kind::Object(&DATA), "there is nothing to train on", "Where the data is."),
+        Field::optional("data", Kind::OneOf(&DATA), "there is nothing to train on", "Where the data comes from."),
     ],
 };
 
@@ -145,7 +165,9 @@ pub(crate) static INPUT: Section = Section {
 };
 
 /// The losses.
-pub(crate) static LOSSES: [Section; 2] = [
+pub(crate) static LOSSES: Variants = Variants { name: "loss", tag: "op", sections: LOSS_SECTIONS };
+
+const LOSS_SECTIONS: &[Section] = &[
     Section {
         name: "categorical_crossentropy",
         doc: "Mean over the batch of `-log(probability of the class)`; the target holds class numbers (`i32`, shape `[\"N\"]`).",
@@ -164,7 +186,9 @@ const LOSS_FIELDS: &[Field] = &[
 ];
 
 /// The optimizers.
-pub(crate) static OPTIMIZERS: [Section; 3] = [
+pub(crate) static OPTIMIZERS: Variants = Variants { name: "optimizer", tag: "op", sections: OPTIMIZER_SECTIONS };
+
+const OPTIMIZER_SECTIONS: &[Section] = &[
     Section {
         name: "sgd",
         doc: "Gradient descent: `v = momentum * v - learning_rate * g`, `p = p + v`.",
@@ -220,22 +244,43 @@ pub(crate) static TRAIN: Section = Section {
     ],
 };
 
-/// `data`.
-pub(crate) static DATA: Section = Section {
-    name: "data",
-    doc: "Where the data is.",
-    fields: &[
-        Field::required("format", Kind::Choice(&["idx"]), "Format of the files; they may be compressed with gzip."),
-        Field::or(
-            "scale",
-            Kind::Number(Range::Any),
-            "1.0",
-            "Factor on the values of `f32` inputs, such as 1/255 for pixels.",
-        ),
-        Field::required("train", Kind::Files, "Training data: a file for every input."),
-        Field::optional("test", Kind::Files, "no test after the training", "Test data: a file for every input."),
-    ],
-};
+/// `data`, by its format.
+pub(crate) static DATA: Variants = Variants { name: "data", tag: "format", sections: DATA_SECTIONS };
+
+const DATA_SECTIONS: &[Section] = &[
+    Section {
+        name: "idx",
+        doc: "Files in the format of MNIST, which may be compressed with gzip.",
+        fields: &[
+            Field::or(
+                "scale",
+                Kind::Number(Range::Any),
+                "1.0",
+                "Factor on the values of `f32` inputs, such as 1/255 for pixels.",
+            ),
+            Field::required("train", Kind::Files, "Training data: a file for every input."),
+            Field::optional("test", Kind::Files, "no test after the training", "Test data: a file for every input."),
+        ],
+    },
+    Section {
+        name: "synthetic",
+        doc: "Random samples in the shapes of the inputs, for a network that no data set is at hand for. Every class has a \
+              random prototype of each `f32` input (of an image, a grid of patches); a sample is the mean of its class's \
+              prototype and of noise, in bytes as pixels are. `i32` inputs are the class's number, below 256. If the target \
+              has no classes, samples are of ten kinds, so a regression has something to learn too.",
+        fields: &[
+            Field::required("samples", SAMPLES, "Number of training samples."),
+            Field::optional("test_samples", SAMPLES, "no test after the training", "Number of test samples."),
+            Field::or("scale", Kind::Number(Range::Any), "0.00392156862745098", "Factor on the bytes of `f32` inputs."),
+            Field::or(
+                "seed",
+                SEED,
+                "1",
+                "Seed of prototypes, classes and noise; that of `train` does not change them.",
+            ),
+        ],
+    },
+];
 
 /// What every node has besides the fields of its op.
 pub(crate) static NODE: Section = Section {

@@ -1,7 +1,7 @@
 //! Graph files: `.graph.json` to [`Experiment`], and what is wrong with one.
 //!
 //! Takes the text of a graph file; gives a graph of layers and operations, the training
-//! configuration and the data files, or [`Diagnostics`]: every mistake with file, line, column, the
+//! configuration and where the data comes from, or [`Diagnostics`]: every mistake with file, line, column, the
 //! offending text underlined and what was expected. It knows nothing of gradients, passes or
 //! machine code, and reads no data.
 //!
@@ -25,7 +25,7 @@ mod schema;
 pub mod summary;
 
 pub use diagnostic::{Diagnostic, Diagnostics};
-pub use experiment::{CheckData, DataConfig, DataFiles, DataFormat, Experiment, TrainConfig};
+pub use experiment::{CheckData, DataConfig, DataFiles, DataSource, Experiment, TrainConfig};
 pub use reference::reference;
 pub use schema::schema;
 pub use summary::{SummaryRow, Totals, summary, totals};

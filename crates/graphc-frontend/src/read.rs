@@ -1,7 +1,7 @@
 //! Reads one object by its field table.
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Span, closest};
-use crate::fields::{Default, Field, Kind, Range, Section};
+use crate::fields::{Default, Field, Kind, Range, Section, Variants};
 use crate::json::{Json, JsonValue, Member, Spanned};
 use graphc_ir::graph::builder::{MAX_SIZE, Padding};
 use graphc_ir::{Dim, Shape};
@@ -182,46 +182,41 @@ fn default_value<'a>(field: &Field, text: &str) -> Option<Value<'a>> {
     Some(value)
 }
 
-/// Reads an object whose `op` chooses its table.
+/// Reads an object one of whose fields chooses its table.
 pub(crate) fn read_one_of<'a>(
-    what: &str,
-    sections: &'static [Section],
+    variants: &'static Variants,
     json: &'a Json,
     diagnostics: &mut Diagnostics,
 ) -> Option<(&'static Section, Record<'a>)> {
-    let op = read_op(what, sections, json, diagnostics)?;
-    const OP: &[Field] = &[Field::required("op", Kind::Text, "Which one.")];
-    let record = read(&format!("{what} `{}`", op.name), &[OP, op.fields], json, diagnostics)?;
-    Some((op, record))
+    let section = read_tag(variants, json, diagnostics)?;
+    let what = format!("{} `{}`", variants.name, section.name);
+    let record = read(&what, &[&[variants.tag_field()], section.fields], json, diagnostics)?;
+    Some((section, record))
 }
 
-/// The table that `op` names; if there is none, that is reported and nothing else is.
-pub(crate) fn read_op(
-    what: &str,
-    sections: &'static [Section],
-    json: &Json,
-    diagnostics: &mut Diagnostics,
-) -> Option<&'static Section> {
+/// The table that the tag names; if there is none, that is reported and nothing else is.
+fn read_tag(variants: &'static Variants, json: &Json, diagnostics: &mut Diagnostics) -> Option<&'static Section> {
+    let Variants { name: what, tag, sections } = variants;
     let JsonValue::Object(members) = &json.value else {
         wrong_kind(what, "an object", json, diagnostics);
         return None;
     };
     let names = || sections.iter().map(|section| section.name);
-    let Some(op) = members.iter().find(|member| member.key.value == "op") else {
+    let Some(chosen) = members.iter().find(|member| member.key.value == *tag) else {
         let open = json.span.start..json.span.start + 1;
-        let label = format!("`op` must be one of {}", list(names()));
-        diagnostics.push(Diagnostic::new(format!("{what} lacks the field `op`"), open, label));
+        let label = format!("`{tag}` must be one of {}", list(names()));
+        diagnostics.push(Diagnostic::new(format!("{what} lacks the field `{tag}`"), open, label));
         return None;
     };
-    let JsonValue::String(name) = &op.value.value else {
-        wrong_kind("`op`", "a string", &op.value, diagnostics);
+    let JsonValue::String(name) = &chosen.value.value else {
+        wrong_kind(&format!("`{tag}`"), "a string", &chosen.value, diagnostics);
         return None;
     };
     let found = sections.iter().find(|section| section.name == name);
     if found.is_none() {
-        let span = op.value.span.clone();
+        let span = chosen.value.span.clone();
         let label = format!("expected one of {}", list(names()));
-        diagnostics.push(Diagnostic::new(format!("unknown op `{name}`"), span, label).did_you_mean(name, names()));
+        diagnostics.push(Diagnostic::new(format!("unknown {tag} `{name}`"), span, label).did_you_mean(name, names()));
     }
     found
 }

@@ -1,6 +1,6 @@
 //! The reference part of `docs/graph-file.md`, from the field tables.
 
-use crate::fields::{DATA, Default, FILE, Field, INPUT, LOSSES, NODE, OPTIMIZERS, Section, TRAIN};
+use crate::fields::{DATA, Default, FILE, Field, INPUT, LOSSES, NODE, OPTIMIZERS, Section, TRAIN, Variants};
 use crate::node_ops::NODE_OPS;
 use crate::read::expected;
 
@@ -18,13 +18,17 @@ pub fn reference() -> String {
         };
         section(&mut text, &format!("### `{}` ({n_inputs})", op.section.name), &op.section);
     }
-    text.push_str("## `loss`\n\nAn object whose `op` is one of the following.\n\n");
-    LOSSES.iter().for_each(|loss| section(&mut text, &format!("### `{}`", loss.name), loss));
-    text.push_str("## `optimizer`\n\nAn object whose `op` is one of the following.\n\n");
-    OPTIMIZERS.iter().for_each(|optimizer| section(&mut text, &format!("### `{}`", optimizer.name), optimizer));
+    one_of(&mut text, &LOSSES);
+    one_of(&mut text, &OPTIMIZERS);
     section(&mut text, "## `train`", &TRAIN);
-    section(&mut text, "## `data`", &DATA);
+    one_of(&mut text, &DATA);
     text
+}
+
+fn one_of(text: &mut String, variants: &Variants) {
+    let Variants { name, tag, sections } = variants;
+    text.push_str(&format!("## `{name}`\n\nAn object whose `{tag}` is one of the following.\n\n"));
+    sections.iter().for_each(|variant| section(text, &format!("### `{}`", variant.name), variant));
 }
 
 fn section(text: &mut String, title: &str, section: &Section) {

@@ -1,6 +1,6 @@
 //! The JSON Schema of graph files, from the field tables.
 
-use crate::fields::{Default, FILE, Field, Kind, NODE, Range, Section};
+use crate::fields::{Default, FILE, Field, Kind, NODE, Range, Variants};
 use crate::node_ops::NODE_OPS;
 use serde_json::{Map, Value, json};
 
@@ -15,13 +15,13 @@ pub fn schema() -> Value {
     Value::Object(result)
 }
 
-/// Schema of an object with these fields; `op` fixes the value of the field of that name.
-fn object(tables: &[&[Field]], doc: &str, op: Option<&str>) -> Value {
+/// Schema of an object with these fields; `tag` is the name of one and its fixed value.
+fn object(tables: &[&[Field]], doc: &str, tag: Option<(&str, &str)>) -> Value {
     let mut properties = Map::new();
     let mut required: Vec<&str> = Vec::new();
     for field in tables.iter().flat_map(|table| table.iter()) {
-        let value = match op {
-            Some(op) if field.name == "op" => json!({ "const": op, "description": doc }),
+        let value = match tag {
+            Some((tag, name)) if field.name == tag => json!({ "const": name, "description": doc }),
             _ => property(field),
         };
         properties.insert(field.name.into(), value);
@@ -72,7 +72,7 @@ fn kind(kind: &Kind) -> Value {
         Kind::Choice(choices) => json!({ "enum": choices }),
         Kind::Choices(choices) => json!({ "type": "array", "items": { "enum": choices }, "uniqueItems": true }),
         Kind::Object(section) => object(&[section.fields], section.doc, None),
-        Kind::OneOf(sections) => json!({ "oneOf": sections.iter().map(with_op).collect::<Vec<_>>() }),
+        Kind::OneOf(variants) => json!({ "oneOf": one_of(variants) }),
         Kind::Map(section) => json!({
             "type": "object",
             "propertyNames": { "pattern": NAME_PATTERN },
@@ -83,7 +83,7 @@ fn kind(kind: &Kind) -> Value {
         Kind::Nodes => {
             let nodes = NODE_OPS
                 .iter()
-                .map(|op| object(&[NODE.fields, op.section.fields], op.section.doc, Some(op.section.name)));
+                .map(|op| object(&[NODE.fields, op.section.fields], op.section.doc, Some(("op", op.section.name))));
             json!({ "type": "array", "items": { "oneOf": nodes.collect::<Vec<_>>() }, "minItems": 1 })
         }
     }
@@ -91,9 +91,13 @@ fn kind(kind: &Kind) -> Value {
 
 const NAME_PATTERN: &str = "^[A-Za-z_][A-Za-z0-9_]*$";
 
-fn with_op(section: &Section) -> Value {
-    const OP: &[Field] = &[Field::required("op", Kind::Text, "")];
-    object(&[OP, section.fields], section.doc, Some(section.name))
+fn one_of(variants: &Variants) -> Vec<Value> {
+    let sections = variants.sections.iter();
+    let schema = sections.map(|section| {
+        let tables = [&[variants.tag_field()], section.fields];
+        object(&tables, section.doc, Some((variants.tag, section.name)))
+    });
+    schema.collect()
 }
 
 fn list(item: Value, len: usize) -> Value {

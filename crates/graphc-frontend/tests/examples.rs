@@ -1,12 +1,12 @@
 //! The shipped examples, the schema and the reference.
 
-use graphc_frontend::{Experiment, Totals, load, parse, reference, schema, summary, totals};
+use graphc_frontend::{DataSource, Experiment, Totals, load, parse, reference, schema, summary, totals};
 use graphc_ir::Optimizer;
 use graphc_ir::graph::verify;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-const EXAMPLES: [&str; 3] = ["lenet5", "lenet5-classic", "mlp"];
+const EXAMPLES: [&str; 6] = ["lenet5", "lenet5-classic", "mlp", "mlp-1024", "strided", "vgg32"];
 
 fn example_path(name: &str) -> String {
     format!("../../examples/{name}.graph.json")
@@ -77,6 +77,50 @@ fn lenet5_summary() {
 fn the_other_examples_have_their_parameters() {
     assert_eq!(totals(&example("lenet5-classic").graph), Totals { trainable: 61_706, fixed: 0 });
     assert_eq!(totals(&example("mlp").graph), Totals { trainable: 235_146, fixed: 0 });
+    let dense = |n_inputs: usize, n_outputs: usize| (n_inputs + 1) * n_outputs;
+    let trainable = dense(784, 1024) + dense(1024, 1024) + dense(1024, 10);
+    assert_eq!(totals(&example("mlp-1024").graph), Totals { trainable, fixed: 0 });
+    // A convolution with bias, and gamma and beta behind it, which also has two moving statistics.
+    let conv = |size: usize, n_inputs: usize, n_outputs: usize| (size * size * n_inputs + 3) * n_outputs;
+    let trainable = conv(3, 3, 32) + conv(3, 32, 64) + conv(1, 64, 64) + conv(3, 64, 128) + conv(1, 128, 128);
+    let trainable = trainable + conv(3, 128, 256) + dense(256, 10);
+    let fixed = 2 * (32 + 64 + 64 + 128 + 128 + 256);
+    assert_eq!(totals(&example("strided").graph), Totals { trainable, fixed });
+    let trainable = conv(3, 3, 64) + conv(3, 64, 64) + conv(3, 64, 128) + conv(3, 128, 128) + conv(3, 128, 256);
+    let trainable = trainable + conv(3, 256, 256) + dense(4 * 4 * 256, 256) + dense(256, 10);
+    assert_eq!(totals(&example("vgg32").graph), Totals { trainable, fixed: 4 * (64 + 128 + 256) });
+}
+
+#[test]
+fn data_is_files_or_synthetic() {
+    let data = |name: &str| example(name).data.expect("every example can be trained");
+    assert_eq!(data("mlp-1024").source, DataSource::Synthetic { samples: 16_384, test_samples: Some(512), seed: 1 });
+    assert_eq!(data("mlp-1024").scale, 1.0 / 255.0);
+    let DataSource::Idx { train, test } = data("lenet5").source else { panic!("LeNet-5 is trained on MNIST") };
+    for files in [train, test.expect("MNIST has test samples")] {
+        assert_eq!(files.0.iter().map(|(input, _)| input.as_str()).collect::<Vec<_>>(), ["image", "label"]);
+        assert!(files.get("label").is_some_and(|path| path.starts_with("../../examples/../data/mnist")));
+    }
+}
+
+/// A seed and a scale may be given, and test samples left out.
+#[test]
+fn synthetic_data_has_defaults() {
+    let text = std::fs::read_to_string(example_path("mlp-1024")).expect("the example");
+    let (before, _) = text.split_once("\"data\":").expect("the example has data");
+    let source = |data: &str| {
+        let text = format!("{before}\"data\": {data} }}");
+        let data = parse(&text, Path::new("x")).unwrap_or_else(|diagnostics| panic!("{diagnostics}")).data;
+        data.map(|data| (data.scale, data.source))
+    };
+    assert_eq!(
+        source(r#"{ "format": "synthetic", "samples": 1 }"#),
+        Some((1.0 / 255.0, DataSource::Synthetic { samples: 1, test_samples: None, seed: 1 }))
+    );
+    assert_eq!(
+        source(r#"{ "format": "synthetic", "scale": -2, "seed": 9223372036854775807, "samples": 10000000 }"#),
+        Some((-2.0, DataSource::Synthetic { samples: 10_000_000, test_samples: None, seed: i64::MAX as u64 }))
+    );
 }
 
 #[test]
@@ -117,9 +161,10 @@ fn the_schema_is_fresh_and_accepts_the_examples() {
 #[test]
 fn the_schema_refuses_what_the_reader_refuses() {
     let validator = jsonschema::validator_for(&schema()).expect("the schema is one");
-    for case in
-        ["unknown_field", "unknown_op", "kernel_zero", "strides", "padding", "train", "version", "missing_fields"]
-    {
+    let cases = "unknown_field unknown_op kernel_zero strides padding train version missing_fields data_format_misspelt \
+                 data_format_missing synthetic_fields_of_idx idx_fields_of_synthetic synthetic_missing_fields \
+                 synthetic_numbers";
+    for case in cases.split(' ') {
         let text = std::fs::read_to_string(format!("tests/bad_input/{case}.json")).expect("the case");
         let json: serde_json::Value = serde_json::from_str(&text).expect("the case is JSON");
         assert!(!validator.is_valid(&json), "{case} is accepted by the schema");

@@ -6,7 +6,7 @@ use std::path::Path;
 
 fn examples() -> Vec<String> {
     let read = |name: &str| std::fs::read_to_string(format!("../../examples/{name}.graph.json")).expect("the example");
-    ["lenet5", "lenet5-classic", "mlp"].map(read).to_vec()
+    ["lenet5", "lenet5-classic", "mlp", "strided"].map(read).to_vec()
 }
 
 /// One piece of damage, placed by numbers that are taken modulo what there is.
@@ -114,7 +114,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 1500, ..ProptestConfig::default() })]
 
     #[test]
-    fn damaged_examples_do_not_panic(which in 0..3_usize, damages in prop::collection::vec(damage(), 1..5)) {
+    fn damaged_examples_do_not_panic(which in 0..4_usize, damages in prop::collection::vec(damage(), 1..5)) {
         let text = damages.iter().fold(examples()[which].clone(), |text, damage| apply(&text, damage));
         if let Err(diagnostics) = parse(&text, Path::new("damaged.graph.json")) {
             prop_assert!(!diagnostics.is_empty());

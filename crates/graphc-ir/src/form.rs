@@ -114,6 +114,17 @@ impl Form {
 }
 
 impl PointForm {
+    /// Whether an output axis moves a window over a reduction: `r` in `x[p + r]`, summed over `p`.
+    pub fn is_window(&self, axis: usize) -> bool {
+        let Some(contraction) = self.as_contraction() else { return false };
+        let is_red = |var: Var| self.reds.iter().any(|red| red.var == var);
+        [contraction.a.1, contraction.b.1].into_iter().flatten().any(|index| {
+            let mut uses_red = false;
+            index.value.for_each_var(&mut |var| uses_red |= is_red(var));
+            uses_red && index.value.uses(Var(axis as u32))
+        })
+    }
+
     fn new(compute: &Compute, operand_sizes: &[Vec<usize>], batch: usize) -> PointForm {
         let size = |dim: &Dim| match dim {
             Dim::Batch => batch,

@@ -159,6 +159,7 @@ fn conv_forward(name: &str, channels: usize, size: usize, filters: usize, tile_k
             0,
         ),
         b: access(1, &[(c, 25 * filters), (r, 5 * filters), (s, filters), (kb, tile_k), (k, 1)], 0),
+        ahead: [0, 0],
         init: TileInit::Zero,
         acc: ValueId(0),
         epilogue: store(access(
@@ -213,6 +214,7 @@ fn input_gradient(tile_c: usize, tile_w: usize) -> Case {
         reds: vec![tap(h, r), s_range, Range::new(k, filters)],
         a: Access { buffer: BufId(0), index: a },
         b: access(1, &[(k, 25 * channels), (r, 5 * channels), (s, channels), (cb, tile_c), (c, 1)], 0),
+        ahead: [0, 0],
         init: TileInit::Zero,
         acc: ValueId(0),
         epilogue: store(access(
@@ -280,6 +282,7 @@ fn kernel_gradient(name: &str, channels: usize, size: usize, filters: usize, tap
             ],
             0,
         ),
+        ahead: [0, 0],
         init: TileInit::Zero,
         acc: ValueId(0),
         epilogue: vec![
@@ -322,6 +325,7 @@ fn dense(tile_u: usize) -> Case {
         reds: vec![Range::new(i, inputs)],
         a: access(0, &[(CHUNK, inputs * 16), (i, 16), (HALF, 8), (LANE, 1)], 0),
         b: access(1, &[(i, units), (ub, tile_u), (u, 1)], 0),
+        ahead: [0, 0],
         init: TileInit::Zero,
         acc: ValueId(0),
         epilogue: store(access(2, &[(CHUNK, units * 16), (ub, tile_u * 16), (u, 16), (HALF, 8), (LANE, 1)], 0)),

@@ -38,6 +38,13 @@ pub enum RuntimeError {
     OutOfBounds(String),
     /// A team of threads cannot be made.
     Threads(String),
+    /// There is not enough memory for the arena.
+    Memory {
+        /// Words of the arena.
+        words: usize,
+        /// What the system said.
+        reason: String,
+    },
 }
 
 impl fmt::Display for RuntimeError {
@@ -52,6 +59,10 @@ impl fmt::Display for RuntimeError {
             }
             RuntimeError::WrongType { name, expected } => write!(f, "{name:?} holds {expected} elements"),
             RuntimeError::Program(message) | RuntimeError::Threads(message) => f.write_str(message),
+            RuntimeError::Memory { words, reason } => {
+                let bytes = words.saturating_mul(size_of::<u32>());
+                write!(f, "the step needs {bytes} bytes of memory: {reason}")
+            }
             RuntimeError::OutOfBounds(message) => write!(f, "access outside its buffer: {message}"),
         }
     }

@@ -25,7 +25,7 @@ impl Executable {
     /// accesses inside the arena.
     ///
     /// # Errors
-    /// If a buffer does not fit into the arena or a tensor into its buffer, or the kernels differ.
+    /// If a buffer does not fit into the arena or a tensor into its buffer, the kernels differ, or there is not enough memory.
     pub fn new(program: Program, code: CompiledProgram) -> Result<Executable, RuntimeError> {
         for buffer in &program.buffers {
             let end = buffer.offset.checked_add(buffer.len);
@@ -38,7 +38,8 @@ impl Executable {
         if !compiled.eq(program.kernels.iter().map(|kernel| &kernel.name)) {
             return Err(RuntimeError::Program("the code is that of another program".to_owned()));
         }
-        let arena = Arena::new(program.arena_words);
+        let arena = Arena::new(program.arena_words)
+            .map_err(|error| RuntimeError::Memory { words: program.arena_words, reason: error.to_string() })?;
         Ok(Executable { program, code, arena, n_done: 0 })
     }
 

@@ -6,6 +6,7 @@ use crate::features::contract::Contraction;
 use crate::features::pack::VectorWeights;
 use crate::lanes::FeatureLanes;
 use crate::pack::PackedWeights;
+use crate::{contract, strips};
 use graphc_ir::form::{Form, Forms};
 use graphc_ir::graph::plan::{FusionPlan, Group, GroupKind, Root};
 use graphc_ir::graph::{Graph, NodeId};
@@ -27,6 +28,7 @@ pub(crate) struct Buffers {
     packed: BTreeMap<NodeId, (PackedWeights, BufId)>,
     vector_weights: BTreeMap<NodeId, (VectorWeights, BufId)>,
     features_are_lanes: bool,
+    waiting: BTreeMap<Root, BufId>,
 }
 
 /// A copy of a batch of vectors with samples as rows: `[chunks * 16][stride]`, for lanes that are features.
@@ -128,6 +130,18 @@ impl Buffers {
         self.vector_weights.insert(node, (weights, buffer));
     }
 
+    /// Where accumulators of a contraction over the batch wait between strips, if it may be cut into them.
+    pub(crate) fn waiting(&self, root: Root) -> Option<BufId> {
+        self.waiting.get(&root).copied()
+    }
+
+    fn add_waiting(&mut self, form: &Form, root: Root, groups: Groups) {
+        let Some(extent) = form.as_point().and_then(strips::largest_window) else { return };
+        let layout = Layout::new(&[contract::n_shares(groups), strips::waiting_words(extent)], None);
+        let buffer = self.add(format!("accumulators of {}", root.node()), BufferKind::Temp, DType::F32, layout);
+        self.waiting.insert(root, buffer);
+    }
+
     fn add_packed(&mut self, graph: &Graph, forms: &Forms, group: &Group) {
         let n_chunks = graph.batch.expect("the graph is specialised").div_ceil(CHUNK);
         let nodes = group.inlined.iter().copied().chain(group.roots.iter().map(|root| root.node()));
@@ -179,7 +193,11 @@ impl Buffers {
                 self.add_rows(graph, lanes.vectors, lanes.n_features, n_chunks);
                 1
             }
-            None if is_contraction => Groups::new(n_chunks, part_len).n_groups,
+            None if is_contraction => {
+                let groups = Groups::new(n_chunks, part_len);
+                self.add_waiting(&forms[&root.node()], root, groups);
+                groups.n_groups
+            }
             None => n_chunks,
         };
         let what = match (root, &forms[&root.node()]) {

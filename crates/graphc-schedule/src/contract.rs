@@ -15,7 +15,9 @@ use crate::emit::{BatchAt, Cx, Emitter};
 use crate::lanes::FeatureLanes;
 use crate::pack::PackedWeights;
 use crate::registers::{Candidate, RegisterFile, Width};
+use crate::strips::Strips;
 use crate::sweep::no_join;
+use crate::task::{NEAR_WORDS, Task};
 use graphc_ir::NodeId;
 use graphc_ir::form::{Forms, PointForm};
 use graphc_ir::graph::plan::{Group, Root};
@@ -26,9 +28,11 @@ use graphc_ir::scalar::LANES;
 
 /// An output coordinate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Axis {
+pub(crate) enum Axis {
     /// An output axis of the contraction.
     Output(usize),
+    /// Which chunk of a task.
+    Chunk,
     /// Which 8 of the 16 samples of a chunk.
     Half,
     /// Which 8 of the features.
@@ -37,11 +41,11 @@ enum Axis {
 
 /// How an output coordinate is walked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Walk {
+pub(crate) struct Walk {
     axis: Axis,
-    extent: usize,
+    pub(crate) extent: usize,
     /// Coordinates held in registers at once; 1 for an ordinary loop.
-    block: usize,
+    pub(crate) block: usize,
     part: Part,
 }
 
@@ -62,23 +66,32 @@ impl Walk {
     fn new(axis: Axis, extent: usize) -> Walk {
         Walk { axis, extent, block: 1, part: Part::All }
     }
+
+    /// The axis of the result that it walks.
+    pub(crate) fn output_axis(&self) -> Option<usize> {
+        match self.axis {
+            Axis::Output(axis) => Some(axis),
+            Axis::Chunk | Axis::Half | Axis::Features => None,
+        }
+    }
 }
 
-/// Words that stay in a core's own cache while they are read again and again.
-const NEAR_WORDS: usize = 1 << 17;
-
-struct Nest<'a> {
-    em: Emitter<'a>,
+pub(crate) struct Nest<'a> {
+    pub(crate) em: Emitter<'a>,
     /// The contraction.
     node: NodeId,
-    form: &'a PointForm,
+    pub(crate) form: &'a PointForm,
     /// The node that is stored: the contraction or the end of its epilogue.
     end: NodeId,
-    root: Root,
+    pub(crate) root: Root,
     /// Grid variables of the tile under construction.
-    grid: Vec<(Var, usize)>,
+    pub(crate) grid: Vec<(Var, usize)>,
     /// The block of outputs that packed weights are read for.
     block: Option<BlockAt>,
+    /// The loop over blocks of what is read as splats; words of the next block are asked for ahead of time.
+    splat_blocks: Option<Var>,
+    /// How the rows of a contraction over the batch are cut, if they are.
+    strips: Option<Strips>,
     kind: Kind,
 }
 
@@ -91,7 +104,7 @@ struct BlockAt {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Factor {
+pub(crate) enum Factor {
     A,
     B,
 }
@@ -107,7 +120,7 @@ impl Factor {
 
 #[derive(Clone, Copy, Debug)]
 enum Kind {
-    PerSample { chunk: Var, lane: Var },
+    PerSample { task: Task, chunk: Var, lane: Var },
     OverBatch { group: Var, groups: Groups, lane: Var },
     OverFeatures { lanes: FeatureLanes, lane: Var },
     NoBatch,
@@ -123,18 +136,20 @@ pub(crate) fn pack(
 ) {
     let node = start_of(cx.forms, group);
     let Some((packed, buffer)) = cx.buffers.packed(node).filter(|(packed, _)| wanted(packed.weights)) else { return };
-    let kind = Kind::PerSample { chunk: b.var(), lane: b.var() };
+    let task = Task { number: b.var(), n_chunks: 1 };
+    let kind = Kind::PerSample { task, chunk: task.number, lane: b.var() };
     let walks = Nest::new(cx, group.roots[0], node, kind).walks(registers);
     let walk = walks.iter().find(|walk| walk.axis == Axis::Output(packed.axis)).expect("an output axis");
     packed.write(cx, b, &group.name, *buffer, walk.block);
 }
 
-/// Writes the nest of a contraction over chunk `chunk` of the batch.
-pub(crate) fn per_sample(cx: &Cx<'_>, b: &mut Builder, registers: RegisterFile, group: &Group, chunk: Var) {
+/// Writes the nest of a contraction for the samples of a task.
+pub(crate) fn per_sample(cx: &Cx<'_>, b: &mut Builder, registers: RegisterFile, group: &Group, task: Task) {
+    let chunk = if task.n_chunks == 1 { task.number } else { b.var() };
     b.nest(&group.name, |b| {
         b.lanes(|b, lane| {
-            let node = start_of(cx.forms, group);
-            let mut nest = Nest::new(cx, group.roots[0], node, Kind::PerSample { chunk, lane });
+            let kind = Kind::PerSample { task, chunk, lane };
+            let mut nest = Nest::new(cx, group.roots[0], start_of(cx.forms, group), kind);
             nest.em.ranges.insert(chunk, (0, cx.n_chunks() as i64 - 1));
             let walks = nest.walks(registers);
             nest.walk(b, &walks);
@@ -159,12 +174,26 @@ pub(crate) fn over_batch(cx: &Cx<'_>, b: &mut Builder, registers: RegisterFile, 
     let walks = nest(b.var(), b.var()).walks(registers);
     if groups.n_groups >= FEWEST_GROUPS {
         return b.for_extent(groups.n_groups, LoopKind::Parallel, |b, number| {
-            b.nest(&group.name, |b| b.lanes(|b, lane| nest(number, lane).walk(b, &walks)));
+            b.nest(&group.name, |b| {
+                b.lanes(|b, lane| nest(number, lane).walk_in_strips(b, walks.clone(), Affine::var(number)));
+            });
         });
     }
     shared(b, &group.name, walks, 0, |b, lane, walks| {
-        b.for_extent(groups.n_groups, LoopKind::Serial, |b, number| nest(number, lane).walk(b, walks));
+        let share = walks.iter().find_map(|walk| match walk.part {
+            Part::Share { share, .. } => Some(Affine::var(share)),
+            Part::All | Part::Rest => None,
+        });
+        let share = share.unwrap_or_default();
+        b.for_extent(groups.n_groups, LoopKind::Serial, |b, number| {
+            nest(number, lane).walk_in_strips(b, walks.to_vec(), share.clone());
+        });
     });
+}
+
+/// Nests of one contraction over the batch that may run at the same time.
+pub(crate) fn n_shares(groups: Groups) -> usize {
+    if groups.n_groups >= FEWEST_GROUPS { groups.n_groups } else { MOST_SHARES }
 }
 
 /// Fewer groups of chunks than this leave threads without work: then blocks of the result are shared.
@@ -239,7 +268,7 @@ impl Axis {
     /// Elements, or samples, of one coordinate.
     fn unit(self) -> usize {
         match self {
-            Axis::Output(_) => 1,
+            Axis::Output(_) | Axis::Chunk => 1,
             Axis::Half | Axis::Features => LANES,
         }
     }
@@ -253,7 +282,18 @@ impl<'a> Nest<'a> {
         for extent in form.extents.iter().copied().chain(form.reds.iter().map(|red| red.extent)) {
             em.dag.new_var(extent);
         }
-        Nest { em, node, form, end: root.node(), root, grid: Vec::new(), block: None, kind }
+        Nest {
+            em,
+            node,
+            form,
+            end: root.node(),
+            root,
+            grid: Vec::new(),
+            block: None,
+            splat_blocks: None,
+            strips: None,
+            kind,
+        }
     }
 
     /// Output coordinates in the order of the result's layout (features before rows, so that the vectors of a block of
@@ -271,9 +311,18 @@ impl<'a> Nest<'a> {
             Kind::OverBatch { .. } | Kind::NoBatch => {}
         }
         let side = |factor: Factor| -> Vec<Candidate<Axis>> {
-            let candidate = |walk: &Walk| Candidate { axis: walk.axis, extent: walk.extent };
+            let candidate = |walk: &Walk| {
+                // Vectors of features stay near while all rows are walked: two of them take 16 KiB in 256 samples.
+                let most = if walk.axis == Axis::Features { 2 } else { walk.extent };
+                Candidate { axis: walk.axis, extent: walk.extent, most }
+            };
             // Innermost first: among equals the one that touches neighbouring words wins.
-            walks.iter().rev().filter(|walk| self.belongs_to(walk.axis, factor)).map(candidate).collect()
+            walks
+                .iter()
+                .rev()
+                .filter(|walk| walk.axis != Axis::Chunk && self.belongs_to(walk.axis, factor))
+                .map(candidate)
+                .collect()
         };
         let widths = [Factor::A, Factor::B].map(|factor| self.width(factor));
         for (axis, block) in registers.best_grid(&[side(Factor::A), side(Factor::B)], widths) {
@@ -282,7 +331,14 @@ impl<'a> Nest<'a> {
         match self.kind {
             // All taps of a block of channels before the next block: its planes stay near.
             Kind::OverBatch { .. } => walks.sort_by_key(|walk| walk.block == 1),
-            Kind::PerSample { .. } => self.rows_first(&mut walks),
+            Kind::PerSample { task, .. } => {
+                self.rows_first(&mut walks);
+                if task.n_chunks > 1 {
+                    // The weights of a block of features stay near for all chunks; images are larger than their weights.
+                    let position = if walks.len() == 2 { 1 } else { 0 };
+                    walks.insert(position, Walk::new(Axis::Chunk, task.n_chunks));
+                }
+            }
             Kind::OverFeatures { .. } | Kind::NoBatch => {}
         }
         walks
@@ -305,6 +361,17 @@ impl<'a> Nest<'a> {
         if far(layout(weights).len(), rows.extent) < by_channels {
             walks.swap(0, 1);
         }
+    }
+
+    /// Whether an output coordinate moves this factor.
+    pub(crate) fn moves(&self, walk: &Walk, factor: Factor) -> bool {
+        let Some(axis) = walk.output_axis() else { return false };
+        let contraction = self.form.as_contraction().expect("a contraction");
+        let index = match factor {
+            Factor::A => contraction.a.1,
+            Factor::B => contraction.b.1,
+        };
+        index.iter().any(|i| i.value.uses(Var(axis as u32)))
     }
 
     /// Whether an output coordinate moves this factor alone, and the bounds of no reduction.
@@ -342,9 +409,31 @@ impl<'a> Nest<'a> {
         }
     }
 
+    /// Loops over the output coordinates; `share` says which of the nests that may run at once this is.
+    fn walk_in_strips(&mut self, b: &mut Builder, mut walks: Vec<Walk>, share: Affine) {
+        self.strips = Strips::of(self, &walks, share);
+        if let Some(strips) = &self.strips {
+            walks.retain(|walk| walk.axis != Axis::Output(strips.axis));
+        }
+        self.walk(b, &walks);
+    }
+
     /// Loops over the remaining output coordinates, then the tile.
     fn walk(&mut self, b: &mut Builder, walks: &[Walk]) {
-        let Some((&Walk { axis, extent, block, part }, rest)) = walks.split_first() else { return self.tile(b) };
+        let Some((&Walk { axis, extent, block, part }, rest)) = walks.split_first() else {
+            return match (self.strips.clone(), self.kind) {
+                (Some(strips), Kind::OverBatch { lane, .. }) => self.strips(b, &strips, lane),
+                _ => self.tile(b),
+            };
+        };
+        if let (Axis::Chunk, Kind::PerSample { task, chunk, .. }) = (axis, self.kind) {
+            let chunks = task.chunks(self.em.cx, chunk);
+            return b.for_range(chunks, LoopKind::Serial, |b| {
+                self.em.open_scope();
+                self.walk(b, rest);
+                self.em.close_scope();
+            });
+        }
         let n_blocks = extent / block;
         let rest_of_blocks = (n_blocks * block * axis.unit()) as i64;
         match part {
@@ -393,6 +482,9 @@ impl<'a> Nest<'a> {
                 self.block = Some(block_at(Affine::var(var).times(block as i64).plus_constant(start)));
             }
             self.em.ranges.insert(var, (0, blocks.n as i64 - 1));
+            if self.reads_far_splats(axis) {
+                self.splat_blocks = Some(var);
+            }
             let index = first.add_scaled(&Affine::var(var), block as i64 * unit);
             let range = Range { var, low: Bound(vec![blocks.low]), high: Bound(blocks.high) };
             b.for_range(range, LoopKind::Serial, |b| self.at(b, axis, index, rest));
@@ -402,18 +494,33 @@ impl<'a> Nest<'a> {
         }
     }
 
+    /// Whether a coordinate walks splats of which too many are read to stay near.
+    fn reads_far_splats(&self, axis: Axis) -> bool {
+        let (Axis::Output(_), Kind::PerSample { .. } | Kind::OverFeatures { .. }) = (axis, self.kind) else {
+            return false;
+        };
+        let Some(factor) = [Factor::A, Factor::B].into_iter().find(|&factor| self.width(factor) == Width::Splat) else {
+            return false;
+        };
+        let contraction = self.form.as_contraction().expect("a contraction");
+        let (operand, _) = if factor == Factor::A { contraction.a } else { contraction.b };
+        let cx = self.em.cx;
+        let splats = cx.buffers.node(cx.graph.operands(self.node)[operand]);
+        cx.buffers.layout(splats).len() > NEAR_WORDS && self.belongs_to(axis, factor)
+    }
+
     /// The rest of the nest with a coordinate set.
     fn at(&mut self, b: &mut Builder, axis: Axis, index: Affine, rest: &[Walk]) {
         match (axis, self.kind) {
             (Axis::Output(axis), _) => self.em.bind(Var(axis as u32), index),
-            (Axis::Half, Kind::PerSample { chunk, lane }) => {
+            (Axis::Half, Kind::PerSample { chunk, lane, .. }) => {
                 let sample = Affine::var(lane).plus(&index);
                 self.em.batch = Some(BatchAt { chunk: Affine::var(chunk), sample });
             }
             (Axis::Features, Kind::OverFeatures { lane, .. }) => {
                 self.em.bind(FeatureLanes::FEATURE, index.plus(&Affine::var(lane)));
             }
-            (Axis::Half | Axis::Features, _) => unreachable!("{axis:?} is not walked by {:?}", self.kind),
+            (Axis::Chunk | Axis::Half | Axis::Features, _) => unreachable!("{axis:?} is not walked by {:?}", self.kind),
         }
         self.em.open_scope();
         self.walk(b, rest);
@@ -421,53 +528,90 @@ impl<'a> Nest<'a> {
     }
 
     fn tile(&mut self, b: &mut Builder) {
+        let reds = self.reductions(b, None, None);
+        let acc = b.new_value();
+        let [a, b_access] = self.factors(b);
+        let ahead =
+            [&a, &b_access].map(|access| self.splat_blocks.map_or(0, |blocks| access.index.coefficient(blocks)));
+        let epilogue = b.block(|b| {
+            self.em.open_scope();
+            self.epilogue(b, acc);
+            self.em.close_scope();
+        });
+        let tile = Tile { grid: self.grid.clone(), reds, a, b: b_access, ahead, init: TileInit::Zero, acc, epilogue };
+        b.push(Stmt::Tile(tile));
+    }
+
+    /// A tile over one strip of one chunk that goes on with the accumulators at `waiting`, and leaves them there.
+    pub(crate) fn continued_tile(&mut self, b: &mut Builder, chunk: Var, strip: (&Strips, Var), waiting: Access) {
+        let reds = self.reductions(b, Some(chunk), Some(strip));
+        let acc = b.new_value();
+        let [a, b_access] = self.factors(b);
+        let epilogue = b.block(|b| b.store(waiting.clone(), acc));
+        let tile = Tile {
+            grid: self.grid.clone(),
+            reds,
+            a,
+            b: b_access,
+            ahead: [0, 0],
+            init: TileInit::Load(waiting),
+            acc,
+            epilogue,
+        };
+        b.push(Stmt::Tile(tile));
+    }
+
+    /// The reduction loops, bound to fresh variables: those of all chunks, or of the chunk given; those of all rows, or of the
+    /// strip given.
+    fn reductions(&mut self, b: &mut Builder, chunk: Option<Var>, strip: Option<(&Strips, Var)>) -> Vec<Range> {
         let mut reds = Vec::new();
         let mut innermost = None;
         for red in &self.form.reds {
             let dag_var = red.var;
             if red.is_batch {
-                let (chunk, inner) = (b.var(), b.var());
+                let inner = b.var();
                 let cx = self.em.cx;
-                let (chunks, extent, sample) = match self.kind {
-                    Kind::OverBatch { group, groups, lane } => {
-                        let sample = Affine::var(lane).add_scaled(&Affine::var(inner), LANES as i64);
-                        (self.chunk_range(chunk, group, groups), cx.n_halves(), sample)
+                let (extent, sample) = match self.kind {
+                    Kind::OverBatch { lane, .. } => {
+                        (cx.n_halves(), Affine::var(lane).add_scaled(&Affine::var(inner), LANES as i64))
                     }
-                    Kind::OverFeatures { .. } => {
-                        (Range::new(chunk, cx.n_chunks()), cx.n_halves() * LANES, Affine::var(inner))
-                    }
+                    Kind::OverFeatures { .. } => (cx.n_halves() * LANES, Affine::var(inner)),
                     Kind::PerSample { .. } | Kind::NoBatch => unreachable!("{:?} does not sum over it", self.kind),
                 };
-                reds.push(chunks);
+                let chunk = chunk.unwrap_or_else(|| {
+                    let chunk = b.var();
+                    reds.push(self.chunks_of_group(chunk));
+                    chunk
+                });
                 self.em.batch = Some(BatchAt { chunk: Affine::var(chunk), sample });
                 innermost = Some(Range::new(inner, extent));
                 continue;
             }
-            let low: Vec<Affine> = red.low.iter().map(|bound| self.em.index(b, bound)).collect();
-            let high: Vec<Affine> = red.high.iter().map(|bound| self.em.index(b, bound)).collect();
+            let mut low: Vec<Affine> = red.low.iter().map(|bound| self.em.index(b, bound)).collect();
+            let mut high: Vec<Affine> = red.high.iter().map(|bound| self.em.index(b, bound)).collect();
+            if let Some((strips, strip)) = strip
+                && strips.rows == dag_var
+            {
+                let (first, end) = strips.bounds(strip);
+                low.push(first);
+                high.push(end);
+            }
             let var = b.var();
             self.em.ranges.insert(var, (0, red.extent as i64 - 1));
             self.em.bind(dag_var, Affine::var(var));
             reds.push(bounded(var, red.extent, low, high));
         }
         reds.extend(innermost);
-        let [a, b_access] = self.factors(b);
-        let acc = b.new_value();
-        let epilogue = b.block(|b| {
-            self.em.open_scope();
-            self.epilogue(b, acc);
-            self.em.close_scope();
-        });
-        let tile = Tile { grid: self.grid.clone(), reds, a, b: b_access, init: TileInit::Zero, acc, epilogue };
-        b.push(Stmt::Tile(tile));
+        reds
     }
 
-    /// Chunks of one group.
-    fn chunk_range(&self, chunk: Var, group: Var, groups: Groups) -> Range {
+    /// The chunks that the nest sums over, numbered by `chunk`: those of one group, or all.
+    pub(crate) fn chunks_of_group(&self, chunk: Var) -> Range {
+        let n_chunks = self.em.cx.n_chunks();
+        let Kind::OverBatch { group, groups, .. } = self.kind else { return Range::new(chunk, n_chunks) };
         let per_group = groups.chunks_per_group as i64;
         let low = Affine::var(group).times(per_group);
         let mut high = vec![low.plus_constant(per_group)];
-        let n_chunks = self.em.cx.n_chunks();
         if !n_chunks.is_multiple_of(groups.chunks_per_group) {
             high.push(Affine::constant(n_chunks as i64));
         }
@@ -516,7 +660,7 @@ impl<'a> Nest<'a> {
     }
 
     /// What happens to a finished accumulator.
-    fn epilogue(&mut self, b: &mut Builder, acc: graphc_ir::loops::ValueId) {
+    pub(crate) fn epilogue(&mut self, b: &mut Builder, acc: graphc_ir::loops::ValueId) {
         let axes: Vec<Affine> = (0..self.form.extents.len() as u32).map(|axis| Affine::var(Var(axis))).collect();
         if let Kind::OverBatch { .. } | Kind::OverFeatures { .. } = self.kind {
             let partial = self.em.cx.buffers.partial(self.root);

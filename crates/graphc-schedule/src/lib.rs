@@ -4,8 +4,8 @@
 //! buffers, and the arena plan. Knows tensor ops only through their index notation, and no machine
 //! beyond the number and width of its vector registers.
 //!
-//! Reading order: `lanes`, `features`, `pack`, `buffers`, `builder`, `emit`, `split`, `sweep`, `registers`, `contract`, `flat`,
-//! `join`, `math`, `in_place`, `prologue`, `plan_memory`.
+//! Reading order: `lanes`, `features`, `pack`, `buffers`, `builder`, `emit`, `task`, `split`, `sweep`, `registers`, `contract`,
+//! `strips`, `flat`, `join`, `math`, `in_place`, `prologue`, `plan_memory`.
 #![forbid(unsafe_code)]
 
 mod buffers;
@@ -23,7 +23,9 @@ mod plan_memory;
 mod prologue;
 mod registers;
 mod split;
+mod strips;
 mod sweep;
+mod task;
 
 use buffers::Buffers;
 use builder::Builder;
@@ -34,6 +36,7 @@ use graphc_ir::graph::Graph;
 use graphc_ir::graph::plan::{FusionPlan, Group, GroupKind, KernelPlan};
 use graphc_ir::loops::{Kernel, LoopKind, Program};
 use prologue::Prologue;
+use task::Task;
 
 pub use registers::RegisterFile;
 
@@ -111,11 +114,13 @@ fn kernel_body(cx: &Cx<'_>, b: &mut Builder, kernel: &KernelPlan, registers: Reg
             }
         }
     } else if !kernel.chunk.is_empty() {
-        b.for_extent(cx.n_chunks(), LoopKind::Parallel, |b, chunk| {
+        let n_chunks = task::chunks_per_task(cx, kernel);
+        b.for_extent(cx.n_chunks().div_ceil(n_chunks), LoopKind::Parallel, |b, number| {
+            let task = Task { number, n_chunks };
             for group in &kernel.chunk {
                 match group.kind {
-                    GroupKind::Contraction => contract::per_sample(cx, b, registers, group, chunk),
-                    GroupKind::Sweep => sweep::batch_sweep(cx, b, group, chunk),
+                    GroupKind::Contraction => contract::per_sample(cx, b, registers, group, task),
+                    GroupKind::Sweep => sweep::batch_sweep(cx, b, group, task),
                 }
             }
         });

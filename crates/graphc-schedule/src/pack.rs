@@ -11,11 +11,18 @@ use graphc_ir::NodeId;
 use graphc_ir::form::{Form, PointForm};
 use graphc_ir::graph::Graph;
 use graphc_ir::index::{Affine, Var};
-use graphc_ir::loops::{Access, BufId, LoopKind};
+use graphc_ir::loops::{Access, Bound, BufId, LoopKind, Range};
+use graphc_ir::scalar::LANES;
 use graphc_ir::types::DType;
 
 /// Sums shorter than this stay in the nearest cache as they are.
 const FEWEST_TERMS: usize = 512;
+
+/// Rows of the matrix that are copied at a time.
+const ROWS: usize = 16;
+
+/// Shares of the blocks at most.
+const MOST_SHARES: usize = 32;
 
 /// Copies that are read less often than this cost more than they save.
 const FEWEST_USES: usize = 8;
@@ -90,44 +97,103 @@ impl PackedWeights {
         first.times(self.n_terms() as i64).add_scaled(&row, width as i64).plus(cell)
     }
 
-    /// Writes the copy for blocks of `block` outputs: full blocks in parallel, then the rest.
+    /// Writes the copy for blocks of `block` outputs: shares of the full blocks in parallel, then the rest.
     pub(crate) fn write(&self, cx: &Cx<'_>, b: &mut Builder, name: &str, copy: BufId, block: usize) {
         let name = format!("packed weights of {name}");
-        let (n_blocks, rest) = (self.n_outputs / block, self.n_outputs % block);
-        let nest = |b: &mut Builder, first: &Affine, width: usize| {
-            b.nest(&name, |b| self.copy(cx, b, copy, first, width, &mut Vec::new()));
-        };
-        if n_blocks > 0 {
-            b.for_extent(n_blocks, LoopKind::Parallel, |b, var| nest(b, &Affine::var(var).times(block as i64), block));
+        // Blocks of which eight words can be read wherever they begin.
+        let n_wide = if self.n_outputs < LANES || block > LANES { 0 } else { (self.n_outputs - LANES) / block + 1 };
+        let n_full = self.n_outputs / block;
+        let n_wide = n_wide.min(n_full);
+        if n_wide > 0 {
+            let per_share = n_wide.div_ceil(MOST_SHARES);
+            b.for_extent(n_wide.div_ceil(per_share), LoopKind::Parallel, |b, share| {
+                let low = Affine::var(share).times(per_share as i64);
+                let high = vec![low.plus_constant(per_share as i64), Affine::constant(n_wide as i64)];
+                let blocks = Blocks { origin: 0, low, high: Bound(high), width: block, to: copy };
+                b.nest(&name, |b| b.lanes(|b, lane| self.copy(cx, b, &blocks, Some(lane), &mut Vec::new())));
+            });
         }
-        if rest > 0 {
-            nest(b, &Affine::constant((n_blocks * block) as i64), rest);
+        for (first, width) in (n_wide..n_full).map(|i| (i, block)).chain([(n_full, self.n_outputs % block)]) {
+            if width > 0 {
+                let blocks =
+                    Blocks { origin: first * block, low: Affine::default(), high: Bound::constant(1), width, to: copy };
+                b.nest(&name, |b| self.copy(cx, b, &blocks, None, &mut Vec::new()));
+            }
         }
     }
 
-    fn copy(&self, cx: &Cx<'_>, b: &mut Builder, copy: BufId, first: &Affine, width: usize, outer: &mut Vec<Var>) {
-        if let Some(&(_, extent)) = self.terms.get(outer.len()) {
+    /// Loops over the terms, a few rows of the matrix at a time for all blocks of the share, so that every line of it is fetched
+    /// once. With lanes, eight words are copied for every term but the very last: those beyond the block are overwritten by
+    /// the terms that follow.
+    fn copy(&self, cx: &Cx<'_>, b: &mut Builder, blocks: &Blocks, lane: Option<Var>, outer: &mut Vec<Affine>) {
+        let (_, extent) = self.terms[outer.len()];
+        if outer.len() + 1 < self.terms.len() {
             return b.for_extent(extent, LoopKind::Serial, |b, var| {
-                outer.push(var);
-                self.copy(cx, b, copy, first, width, outer);
+                outer.push(Affine::var(var));
+                self.copy(cx, b, blocks, lane, outer);
                 outer.pop();
             });
         }
+        let n_wide = if lane.is_some() { extent - 1 } else { 0 };
+        let mut rows = |b: &mut Builder, low: Affine, high: Vec<Affine>, lane: Option<Var>| {
+            let block = b.var();
+            let range = Range { var: block, low: Bound(vec![blocks.low.clone()]), high: blocks.high.clone() };
+            b.for_range(range, LoopKind::Serial, |b| {
+                let first = Affine::var(block).times(blocks.width as i64).plus_constant(blocks.origin as i64);
+                let term = b.var();
+                let range = Range { var: term, low: Bound(vec![low]), high: Bound(high) };
+                b.for_range(range, LoopKind::Serial, |b| {
+                    outer.push(Affine::var(term));
+                    match lane {
+                        Some(lane) => self.copy_word(cx, b, blocks, &first, &Affine::var(lane), outer),
+                        None => b.for_extent(blocks.width, LoopKind::Serial, |b, cell| {
+                            self.copy_word(cx, b, blocks, &first, &Affine::var(cell), outer);
+                        }),
+                    }
+                    outer.pop();
+                });
+            });
+        };
+        if n_wide > 0 {
+            b.for_extent(n_wide.div_ceil(ROWS), LoopKind::Serial, |b, part| {
+                let low = Affine::var(part).times(ROWS as i64);
+                let high = vec![low.plus_constant(ROWS as i64), Affine::constant(n_wide as i64)];
+                rows(b, low, high, lane);
+            });
+        }
+        rows(b, Affine::constant(n_wide as i64), vec![Affine::constant(extent as i64)], None);
+    }
+
+    fn copy_word(
+        &self,
+        cx: &Cx<'_>,
+        b: &mut Builder,
+        blocks: &Blocks,
+        first: &Affine,
+        cell: &Affine,
+        outer: &[Affine],
+    ) {
         let term = |term: Var| {
             let position = self.terms.iter().position(|&(var, _)| var == term).expect("a term");
-            Affine::var(outer[position])
+            outer[position].clone()
         };
         let source = cx.buffers.node(self.weights);
         let strides = &cx.buffers.layout(source).strides;
-        b.for_extent(width, LoopKind::Serial, |b, cell| {
-            let cell = Affine::var(cell);
-            let from = self.index.iter().zip(strides).fold(Affine::default(), |word, (&var, &stride)| {
-                let is_output = var.0 as usize == self.axis;
-                let index = if is_output { first.plus(&cell) } else { term(var) };
-                word.add_scaled(&index, stride as i64)
-            });
-            let value = b.load(Access { buffer: source, index: from });
-            b.store(Access { buffer: copy, index: self.word(first, width, &cell, term) }, value);
+        let from = self.index.iter().zip(strides).fold(Affine::default(), |word, (&var, &stride)| {
+            let is_output = var.0 as usize == self.axis;
+            let index = if is_output { first.plus(cell) } else { term(var) };
+            word.add_scaled(&index, stride as i64)
         });
+        let value = b.load(Access { buffer: source, index: from });
+        b.store(Access { buffer: blocks.to, index: self.word(first, blocks.width, cell, term) }, value);
     }
+}
+
+/// Blocks `low..high` of outputs from `origin` on.
+struct Blocks {
+    origin: usize,
+    low: Affine,
+    high: Bound,
+    width: usize,
+    to: BufId,
 }

@@ -10,6 +10,7 @@
 use crate::builder::Builder;
 use crate::emit::{BatchAt, Cx, Emitter};
 use crate::split;
+use crate::task::Task;
 use graphc_ir::compute::Combine;
 use graphc_ir::form::Form;
 use graphc_ir::graph::plan::{FusionPlan, Group, Root};
@@ -49,8 +50,16 @@ struct Sweep<'a> {
     lane: Var,
 }
 
-/// Writes the nest of `group` for chunk `chunk` into the open block.
-pub(crate) fn batch_sweep(cx: &Cx<'_>, b: &mut Builder, group: &Group, chunk: Var) {
+/// Writes the nests of `group` for the chunks of a task into the open block.
+pub(crate) fn batch_sweep(cx: &Cx<'_>, b: &mut Builder, group: &Group, task: Task) {
+    if task.n_chunks == 1 {
+        return chunk_sweep(cx, b, group, task.number);
+    }
+    let chunk = b.var();
+    b.for_range(task.chunks(cx, chunk), LoopKind::Serial, |b| chunk_sweep(cx, b, group, chunk));
+}
+
+fn chunk_sweep(cx: &Cx<'_>, b: &mut Builder, group: &Group, chunk: Var) {
     let mut em = Emitter::new(cx);
     let space = PointDag::space(cx.graph, cx.forms, group.roots[0]);
     let axes: Vec<Var> = space.extents.iter().map(|&extent| em.dag.new_var(extent)).collect();

@@ -15,13 +15,13 @@ pub struct Batches {
 }
 
 impl Batches {
-    /// The samples in file order.
+    /// The samples in the order of the data.
     ///
     /// # Panics
     /// If `batch_size` is 0 or a sample number does not fit in 32 bits.
     pub fn in_order(samples: Range<usize>, batch_size: usize) -> Batches {
         assert!(batch_size > 0, "a batch has at least one sample");
-        let number = |sample: usize| u32::try_from(sample).expect("IDX counts are 32-bit");
+        let number = |sample: usize| u32::try_from(sample).expect("sample counts are 32-bit");
         Batches { order: samples.map(number).collect(), batch_size }
     }
 
@@ -64,10 +64,13 @@ fn shuffle(order: &mut [u32], seed: u64, epoch: u64) {
     key[8..16].copy_from_slice(&epoch.to_le_bytes());
     let mut rng = ChaCha8Rng::from_seed(key);
     for last in (1..order.len()).rev() {
-        // Multiply-shift maps 64 random bits to 0..=last; its bias is below 2^-32.
-        let other = (u128::from(rng.next_u64()) * (last as u128 + 1)) >> 64;
-        order.swap(last, other as usize);
+        order.swap(last, below(&mut rng, last + 1));
     }
+}
+
+/// A random number of `0..n`. Multiply-shift of 64 random bits; its bias is below 2^-32 for any `n` of 32 bits.
+pub(crate) fn below(rng: &mut ChaCha8Rng, n: usize) -> usize {
+    ((u128::from(rng.next_u64()) * n as u128) >> 64) as usize
 }
 
 #[cfg(test)]

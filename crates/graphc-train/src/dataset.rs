@@ -5,12 +5,14 @@
 use crate::error::TrainError;
 use crate::idx::{self, IdxArray};
 use crate::network::{Network, NetworkError};
+use crate::synthetic::Synthetic;
 use graphc_ir::DType;
 use graphc_ir::graph::Mode;
+use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-/// What the network takes under one name and where its values are.
+/// What the network takes under one name.
 #[derive(Clone, Debug, PartialEq)]
 pub struct InputSpec {
     /// Name of the input.
@@ -21,14 +23,23 @@ pub struct InputSpec {
     pub sample_shape: Vec<usize>,
     /// For labels, the number of classes; every value must be below it.
     pub n_classes: Option<usize>,
-    /// The IDX file.
-    pub path: PathBuf,
+}
+
+/// Where the values of an input come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// An IDX file.
+    File(PathBuf),
+    /// They are made up.
+    Synthetic(Synthetic),
 }
 
 /// One input of all samples.
 #[derive(Clone, Debug)]
 struct Column {
     spec: InputSpec,
+    /// Samples that the source has, whether in `data` or not.
+    n_in_source: usize,
     data: Vec<u8>,
 }
 
@@ -48,29 +59,25 @@ pub struct Gather {
 }
 
 impl Dataset {
-    /// Reads every input's file, at most `limit` samples of it. Floating-point inputs are multiplied by `scale`.
+    /// Takes at most `limit` samples of every input from its source. Floating-point inputs are multiplied by `scale`.
     ///
     /// # Errors
-    /// If a file is missing or corrupt, samples have another size than the input, files disagree on the number of
-    /// samples, or a label is no class.
-    pub fn load(specs: &[InputSpec], scale: f64, limit: Option<usize>) -> Result<Dataset, TrainError> {
-        let mut columns = Vec::with_capacity(specs.len());
-        let mut counts: Vec<(usize, &Path)> = Vec::with_capacity(specs.len());
-        for spec in specs {
-            let array = idx::read(&spec.path, limit)?;
-            check_sample_shape(spec, &array)?;
-            check_labels(spec, &array)?;
-            counts.push((array.n_in_file, &spec.path));
-            columns.push(Column { spec: spec.clone(), data: array.data });
-        }
-        let Some(&(n, first)) = counts.first() else {
+    /// If a file is missing or corrupt, samples have another size than the input, sources disagree on the number of
+    /// samples or have too many for the memory, or a label is no class.
+    pub fn load(inputs: &[(InputSpec, Source)], scale: f64, limit: Option<usize>) -> Result<Dataset, TrainError> {
+        let [(_, first), ..] = inputs else {
             return Err(TrainError::Mismatch("a data set needs at least one input".into()));
         };
-        if let Some((other, path)) = counts.iter().find(|(count, _)| *count != n) {
-            return Err(TrainError::file(path, format!("{other} samples, but {} has {n}", first.display())));
+        let columns =
+            inputs.iter().map(|(spec, source)| Column::read(spec, source, limit)).collect::<Result<Vec<_>, _>>()?;
+        let n = columns[0].n_in_source;
+        for (column, (_, source)) in columns.iter().zip(inputs) {
+            if column.n_in_source != n {
+                return Err(source.error(format!("{} samples, but {first} has {n}", column.n_in_source)));
+            }
         }
         if n == 0 {
-            return Err(TrainError::file(first, "no samples"));
+            return Err(first.error("no samples"));
         }
         Ok(Dataset { len: n.min(limit.unwrap_or(n)), scale: scale as f32, columns })
     }
@@ -119,7 +126,42 @@ impl Dataset {
     }
 }
 
+impl Source {
+    /// An error about its values.
+    pub(crate) fn error(&self, message: impl fmt::Display) -> TrainError {
+        match self {
+            Source::File(path) => TrainError::file(path, message.to_string()),
+            Source::Synthetic(_) => TrainError::Mismatch(format!("{self}: {message}")),
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Source::File(path) => write!(f, "{}", path.display()),
+            Source::Synthetic(_) => f.write_str("synthetic data"),
+        }
+    }
+}
+
 impl Column {
+    fn read(spec: &InputSpec, source: &Source, limit: Option<usize>) -> Result<Column, TrainError> {
+        let (n_in_source, data) = match source {
+            Source::File(path) => {
+                let array = idx::read(path, limit)?;
+                check_sample_shape(path, spec, &array)?;
+                check_labels(path, spec, &array)?;
+                (array.n_in_file, array.data)
+            }
+            Source::Synthetic(synthetic) => {
+                let n = synthetic.n_samples;
+                (n, synthetic.samples(spec, n.min(limit.unwrap_or(n)))?)
+            }
+        };
+        Ok(Column { spec: spec.clone(), n_in_source, data })
+    }
+
     fn range(&self, sample: usize) -> Range<usize> {
         let len: usize = self.spec.sample_shape.iter().product();
         sample * len..(sample + 1) * len
@@ -134,13 +176,13 @@ impl Column {
 }
 
 /// Sizes of 1 may be missing or added: MNIST's 28x28 is an image of shape 28x28x1.
-fn check_sample_shape(spec: &InputSpec, array: &IdxArray) -> Result<(), TrainError> {
+fn check_sample_shape(path: &Path, spec: &InputSpec, array: &IdxArray) -> Result<(), TrainError> {
     let without_ones = |sizes: &[usize]| sizes.iter().copied().filter(|&size| size != 1).collect::<Vec<_>>();
     if without_ones(&array.shape[1..]) == without_ones(&spec.sample_shape) {
         return Ok(());
     }
     Err(TrainError::file(
-        &spec.path,
+        path,
         format!(
             "samples of shape {}, but the input `{}` takes {}",
             shape_text(&array.shape[1..]),
@@ -150,12 +192,12 @@ fn check_sample_shape(spec: &InputSpec, array: &IdxArray) -> Result<(), TrainErr
     ))
 }
 
-fn check_labels(spec: &InputSpec, array: &IdxArray) -> Result<(), TrainError> {
+fn check_labels(path: &Path, spec: &InputSpec, array: &IdxArray) -> Result<(), TrainError> {
     let Some(n_classes) = spec.n_classes else { return Ok(()) };
     match array.data.iter().position(|&label| usize::from(label) >= n_classes) {
         None => Ok(()),
         Some(at) => Err(TrainError::file(
-            &spec.path,
+            path,
             format!(
                 "label out of range: sample {} has label {}, but `{}` has {n_classes} classes (0 to {})",
                 at / array.sample_len().max(1),
@@ -182,30 +224,20 @@ pub(crate) mod tests {
     use tempfile::TempDir;
 
     /// Images 2x2 whose pixels are all the sample's number, labels that number modulo 3.
-    pub(crate) fn numbered(n: usize) -> (TempDir, Vec<InputSpec>) {
+    pub(crate) fn numbered(n: usize) -> (TempDir, Vec<(InputSpec, Source)>) {
         let folder = tempfile::tempdir().unwrap();
         let images: Vec<u8> = (0..4 * n).map(|i| (i / 4) as u8).collect();
         let labels: Vec<u8> = (0..n).map(|i| (i % 3) as u8).collect();
         std::fs::write(folder.path().join("images"), idx_bytes(&[n as u32, 2, 2], &images)).unwrap();
         std::fs::write(folder.path().join("labels"), idx_bytes(&[n as u32], &labels)).unwrap();
-        let image = InputSpec {
-            name: "image".into(),
-            dtype: DType::F32,
-            sample_shape: vec![2, 2, 1],
-            n_classes: None,
-            path: folder.path().join("images"),
-        };
-        let label = InputSpec {
-            name: "label".into(),
-            dtype: DType::I32,
-            sample_shape: Vec::new(),
-            n_classes: Some(3),
-            path: folder.path().join("labels"),
-        };
-        (folder, vec![image, label])
+        let image = InputSpec { name: "image".into(), dtype: DType::F32, sample_shape: vec![2, 2, 1], n_classes: None };
+        let label = InputSpec { name: "label".into(), dtype: DType::I32, sample_shape: Vec::new(), n_classes: Some(3) };
+        let file = |name: &str| Source::File(folder.path().join(name));
+        let inputs = vec![(image, file("images")), (label, file("labels"))];
+        (folder, inputs)
     }
 
-    fn load_error(folder: &TempDir, specs: &[InputSpec]) -> String {
+    fn load_error(folder: &TempDir, specs: &[(InputSpec, Source)]) -> String {
         let error = Dataset::load(specs, 1.0, None).unwrap_err().to_string();
         error.replace(&format!("{}/", folder.path().display()), "")
     }
@@ -225,7 +257,7 @@ pub(crate) mod tests {
     #[test]
     fn label_out_of_range() {
         let (folder, mut specs) = numbered(7);
-        specs[1].n_classes = Some(2);
+        specs[1].0.n_classes = Some(2);
         assert_eq!(
             load_error(&folder, &specs),
             "labels: label out of range: sample 2 has label 2, but `label` has 2 classes (0 to 1)"
@@ -245,11 +277,28 @@ pub(crate) mod tests {
     #[test]
     fn sample_shape_differs() {
         let (folder, mut specs) = numbered(7);
-        specs[0].sample_shape = vec![28, 28, 1];
+        specs[0].0.sample_shape = vec![28, 28, 1];
         assert_eq!(load_error(&folder, &specs), "images: samples of shape 2x2, but the input `image` takes 28x28x1");
-        specs[0].sample_shape = vec![2, 2, 1];
+        specs[0].0.sample_shape = vec![2, 2, 1];
         std::fs::write(folder.path().join("images"), idx_bytes(&[0, 2, 2], &[])).unwrap();
         std::fs::write(folder.path().join("labels"), idx_bytes(&[0], &[])).unwrap();
         assert_eq!(load_error(&folder, &specs), "images: no samples");
+    }
+
+    /// Files and made-up columns are columns alike: limited, compared with each other, and bound by name.
+    #[test]
+    fn columns_of_either_source() {
+        let (folder, mut inputs) = numbered(7);
+        let synthetic = |n_samples| {
+            Source::Synthetic(Synthetic { seed: 1, part: crate::synthetic::Part::Train, n_samples, n_classes: 3 })
+        };
+        inputs[1].1 = synthetic(7);
+        let data = Dataset::load(&inputs, 1.0, Some(5)).unwrap();
+        assert_eq!((data.len(), data.sample("image", 4)), (5, Some(&[4, 4, 4, 4][..])));
+        assert!(data.sample("label", 4).unwrap()[0] < 3);
+        inputs[1].1 = synthetic(8);
+        assert_eq!(load_error(&folder, &inputs), "synthetic data: 8 samples, but images has 7");
+        inputs.swap(0, 1);
+        assert_eq!(load_error(&folder, &inputs), "images: 7 samples, but synthetic data has 8");
     }
 }

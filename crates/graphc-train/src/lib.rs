@@ -1,10 +1,10 @@
 //! Everything around the training step: data sets, batches, the training loop, its history and the run folder.
 //!
-//! Takes a compiled network (anything that is a [`network::Network`]) and data files; gives trained weights, a history
+//! Takes a compiled network (anything that is a [`network::Network`]) and its data; gives trained weights, a history
 //! and the files of a run. It must not know the command line and prints nothing: a [`train::Observer`] is told what
 //! happens. It must not know the graph file either; callers hand over shapes and names.
 //!
-//! Reading order: [`error`], [`idx`], [`dataset`], [`batches`], [`network`], [`train`], [`evaluate`](mod@evaluate),
+//! Reading order: [`error`], [`idx`], [`synthetic`], [`dataset`], [`batches`], [`network`], [`train`], [`evaluate`](mod@evaluate),
 //! [`predict`], [`history`], [`plots`], [`weights`], [`run_folder`].
 #![forbid(unsafe_code)]
 
@@ -19,15 +19,17 @@ pub mod plots;
 pub mod predict;
 pub mod run_folder;
 mod session;
+pub mod synthetic;
 pub mod train;
 pub mod weights;
 
 pub use batches::Batches;
-pub use dataset::{Dataset, InputSpec};
+pub use dataset::{Dataset, InputSpec, Source};
 pub use error::TrainError;
 pub use evaluate::{Evaluation, evaluate};
 pub use history::{EpochRecord, History};
 pub use network::{Network, NetworkError};
 pub use run_folder::RunFolder;
+pub use synthetic::{Part, Synthetic};
 pub use train::{FitOptions, FitReport, Observer, Progress, fit};
 pub use weights::{NamedTensor, TensorData};

@@ -1,5 +1,6 @@
-//! One picture to classify: from a PNG or JPEG file, or a sample of an IDX file.
+//! One picture to classify: from a PNG or JPEG file, a sample of an IDX file, or of the test data.
 
+use crate::dataset::{Dataset, InputSpec, Source};
 use crate::error::TrainError;
 use crate::idx;
 use image::imageops::FilterType;
@@ -81,6 +82,18 @@ pub fn read_idx_sample(path: &Path, index: usize, sample_shape: &[usize]) -> Res
         return Err(TrainError::file(path, message));
     }
     Ok(Picture { pixels: array.data[index * len..].to_vec(), warning: None })
+}
+
+/// Takes one sample of an input from its source.
+///
+/// # Errors
+/// As [`Dataset::load`], or if there are fewer samples.
+pub fn read_sample(spec: &InputSpec, source: &Source, index: usize) -> Result<Picture, TrainError> {
+    let data = Dataset::load(&[(spec.clone(), source.clone())], 1.0, index.checked_add(1))?;
+    match data.sample(&spec.name, index) {
+        Some(pixels) => Ok(Picture { pixels: pixels.to_vec(), warning: None }),
+        None => Err(source.error(format!("no sample {index}: there are {}", data.len()))),
+    }
 }
 
 fn picture_shape(sample_shape: &[usize]) -> Result<(u32, u32, usize), TrainError> {

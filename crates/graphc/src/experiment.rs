@@ -2,12 +2,12 @@
 
 use crate::error::CliError;
 use graphc_driver::Session;
-use graphc_frontend::{CheckData, DataFiles, Experiment};
+use graphc_frontend::{CheckData, DataSource, Experiment};
 use graphc_ir::ops::Op;
 use graphc_ir::{DType, Dim, Tensor};
 use graphc_train::weights::{check_weights, read_tensors};
-use graphc_train::{Dataset, InputSpec, NamedTensor, TensorData};
-use std::path::{Path, PathBuf};
+use graphc_train::{Dataset, InputSpec, NamedTensor, Part, Source, Synthetic, TensorData};
+use std::path::Path;
 
 /// Reads a graph file for a command that trains or evaluates.
 pub(crate) fn load_with_data(path: &Path) -> Result<Experiment, CliError> {
@@ -23,43 +23,75 @@ pub(crate) fn load(path: &Path) -> Result<Experiment, CliError> {
     Ok(graphc_frontend::load_with(path, CheckData::No)?)
 }
 
-/// Reads training samples, at most `limit`.
+/// The training samples, at most `limit`.
 pub(crate) fn training_data(experiment: &Experiment, limit: Option<usize>) -> Result<Dataset, CliError> {
-    let data = experiment.data.as_ref().ok_or_else(|| CliError::new("the graph file has no `data`"))?;
-    Ok(Dataset::load(&input_specs(experiment, &data.train)?, data.scale, limit)?)
+    let data = dataset(experiment, Part::Train, limit)?;
+    data.ok_or_else(|| CliError::new("the graph file has no `data`"))
 }
 
-/// Reads the test samples, if the file names any.
+/// The test samples, if the file says any.
 pub(crate) fn test_data(experiment: &Experiment) -> Result<Option<Dataset>, CliError> {
-    let Some(data) = &experiment.data else { return Ok(None) };
-    let Some(files) = &data.test else { return Ok(None) };
-    Ok(Some(Dataset::load(&input_specs(experiment, files)?, data.scale, None)?))
+    dataset(experiment, Part::Test, None)
 }
 
-/// The network's inputs with the files that hold them.
-fn input_specs(experiment: &Experiment, files: &DataFiles) -> Result<Vec<InputSpec>, CliError> {
-    files.0.iter().map(|(name, path)| input_spec(experiment, name, path.clone())).collect()
+fn dataset(experiment: &Experiment, part: Part, limit: Option<usize>) -> Result<Option<Dataset>, CliError> {
+    let Some(data) = &experiment.data else { return Ok(None) };
+    let mut inputs = Vec::new();
+    for name in sample_inputs(experiment) {
+        let Some(source) = source(experiment, part, &name) else { return Ok(None) };
+        inputs.push((input_spec(experiment, &name)?, source));
+    }
+    Ok(Some(Dataset::load(&inputs, data.scale, limit)?))
 }
+
+/// Where the values of an input come from; nowhere if the file says no data of that part.
+pub(crate) fn source(experiment: &Experiment, part: Part, input: &str) -> Option<Source> {
+    match &experiment.data.as_ref()?.source {
+        DataSource::Idx { train, test } => {
+            let files = match part {
+                Part::Train => train,
+                Part::Test => test.as_ref()?,
+            };
+            files.get(input).map(|path| Source::File(path.to_path_buf()))
+        }
+        DataSource::Synthetic { samples, test_samples, seed } => {
+            let n_samples = match part {
+                Part::Train => *samples,
+                Part::Test => (*test_samples)?,
+            };
+            let n_classes = label_classes(experiment, &experiment.target).unwrap_or(N_KINDS);
+            Some(Source::Synthetic(Synthetic { seed: *seed, part, n_samples, n_classes }))
+        }
+    }
+}
+
+/// Kinds of synthetic samples where the target is no class.
+const N_KINDS: usize = 10;
 
 /// One input of the network.
-pub(crate) fn input_spec(experiment: &Experiment, name: &str, path: PathBuf) -> Result<InputSpec, CliError> {
+pub(crate) fn input_spec(experiment: &Experiment, name: &str) -> Result<InputSpec, CliError> {
     let graph = &experiment.graph;
     let node = graph.find(name).filter(|&id| matches!(graph.op(id), Op::Input(_)));
     let ty = graph.ty(node.ok_or_else(|| CliError::new(format!("the network has no input `{name}`")))?);
     if ty.shape.batch_axis() != Some(0) {
         return Err(CliError::new(format!(
-            "the input `{name}` has shape {}; data files give one sample after the other, so N must come first",
+            "the input `{name}` has shape {}; data gives one sample after the other, so N must come first",
             ty.shape
         )));
     }
-    let is_label = name == experiment.target && ty.dtype == DType::I32;
     Ok(InputSpec {
         name: name.to_string(),
         dtype: ty.dtype,
         sample_shape: ty.shape.sizes(Some(1))[1..].to_vec(),
-        n_classes: if is_label { n_classes(experiment) } else { None },
-        path,
+        n_classes: label_classes(experiment, name),
     })
+}
+
+/// Number of classes, if the input is what they are compared with.
+fn label_classes(experiment: &Experiment, input: &str) -> Option<usize> {
+    let graph = &experiment.graph;
+    let is_label = input == experiment.target && graph.ty(graph.find(input)?).dtype == DType::I32;
+    if is_label { n_classes(experiment) } else { None }
 }
 
 /// Size of the last dimension of the prediction.
@@ -70,15 +102,18 @@ pub(crate) fn n_classes(experiment: &Experiment) -> Option<usize> {
     }
 }
 
-/// The inputs given anew for every sample, apart from the target: what a picture can be.
+/// What a picture can be: the inputs apart from the target.
 pub(crate) fn feature_inputs(experiment: &Experiment) -> Vec<String> {
+    sample_inputs(experiment).into_iter().filter(|name| *name != experiment.target).collect()
+}
+
+/// The inputs given anew for every sample, in the order of the file. The others, such as the number of the step that
+/// dropout reads, are scalars that training gives.
+fn sample_inputs(experiment: &Experiment) -> Vec<String> {
     let graph = &experiment.graph;
-    let is_feature = |id: &graphc_ir::NodeId| {
-        matches!(graph.op(*id), Op::Input(_))
-            && graph.ty(*id).shape.batch_axis().is_some()
-            && graph.node(*id).name != experiment.target
-    };
-    graph.ids().iter().filter(|id| is_feature(id)).map(|&id| graph.node(id).name.clone()).collect()
+    let is_batched = |id| graph.ty(id).shape.batch_axis().is_some();
+    let inputs = graph.ids().into_iter().filter(|&id| matches!(graph.op(id), Op::Input(_)) && is_batched(id));
+    inputs.map(|id| graph.node(id).name.clone()).collect()
 }
 
 /// Gives the network the weights of a file.

@@ -15,7 +15,7 @@ use std::time::Duration;
 /// The options of both commands.
 #[derive(Debug, clap::Args)]
 pub(crate) struct MeasureArgs {
-    /// The graph file. Its data files are not read: inputs are random numbers of their shapes.
+    /// The graph file. Its data is not read: inputs are random numbers of their shapes.
     pub(crate) file: PathBuf,
     /// Samples per step [default: as in the graph file].
     #[arg(long, value_name = "N", value_parser = at_least_one)]

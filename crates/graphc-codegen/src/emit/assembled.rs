@@ -59,7 +59,7 @@ impl<'p> FunctionEmitter<'p, '_> {
         for count in &call.counts {
             args.push(self.indices.value(&mut self.builder, count));
         }
-        if call.shape.start == Start::Out {
+        if call.shape.start == Start::Out && call.direct.is_none() {
             self.store_start(tile, cells, out)?;
         }
         self.builder.ins().call(callee, &args);
@@ -115,7 +115,8 @@ impl<'p> FunctionEmitter<'p, '_> {
         let (Some(a), Some(b), Some(out)) = (factor(a), factor(b), out) else { return Ok(None) };
         let start = if tile.init == TileInit::Zero { Start::Zero } else { Start::Out };
         let end = direct.map_or(End::Vector, |(_, end)| end);
-        let shape = TileShape { a, b, loops, start, end, out };
+        let ahead = tile.ahead.map(|words| i32::try_from(words.saturating_mul(4)).unwrap_or(0));
+        let shape = TileShape { a, b, ahead, loops, start, end, out };
         Ok(Some(Call { shape, counts, direct: direct.map(|(to, _)| to) }))
     }
 
@@ -133,7 +134,12 @@ impl<'p> FunctionEmitter<'p, '_> {
         };
         let coefficient = i64::from(end == End::Vector);
         let fits = to.index.is_affine() && to.index.coefficient(lane) == coefficient;
-        (fits && tile.init == TileInit::Zero && self.scalar_of(to) == Ok(Scalar::F32)).then_some((to, end))
+        let starts = match &tile.init {
+            TileInit::Zero => true,
+            // A tile that goes on where it stopped finds its accumulators where it leaves them.
+            TileInit::Load(from) => end == End::Vector && from == to,
+        };
+        (fits && starts && self.scalar_of(to) == Ok(Scalar::F32)).then_some((to, end))
     }
 
     /// The address of an access in lane 0.

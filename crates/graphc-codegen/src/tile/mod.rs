@@ -60,6 +60,8 @@ impl Width {
 pub(crate) struct TileShape {
     pub(crate) a: Factor,
     pub(crate) b: Factor,
+    /// Bytes ahead of each factor's operands that are fetched into the second-level cache; 0 for none.
+    pub(crate) ahead: [i32; 2],
     /// Reductions, outermost first.
     pub(crate) loops: Vec<Reduction>,
     pub(crate) start: Start,
@@ -123,6 +125,9 @@ impl fmt::Display for TileShape {
         for (name, factor) in [("a", &self.a), ("b", &self.b)] {
             let kind = if factor.is_vector { "vector" } else { "splat" };
             writeln!(f, "  {name}: {kind} at {:?}", factor.cells)?;
+        }
+        if self.ahead != [0, 0] {
+            writeln!(f, "  ahead: {:?}", self.ahead)?;
         }
         writeln!(f, "  out: at {:?}", self.out)?;
         for reduction in &self.loops {

@@ -4,9 +4,13 @@ use super::registers::{self, Action, N_REGISTERS, Operand};
 use super::{Count, End, MAX_COUNTS, Reduction, Start, TileShape, Width};
 use iced_x86::code_asm::{AsmRegister64, CodeAssembler, r8, r9, r10, r11, r12, r13, rax, rbp, rbx, rcx, rdi, rdx, rsi};
 use iced_x86::{Code, Formatter, IcedError, Instruction, MemoryOperand, Register};
+use std::collections::BTreeSet;
 
 /// Multiply-adds of a loop body up to which reductions are copied.
 const MAX_COPIED_FMAS: u64 = 160;
+
+/// Bytes of a cache line.
+const LINE_BYTES: i32 = 64;
 
 /// Pointers to the factors and the results, and the counts.
 const FACTORS: [AsmRegister64; 2] = [rdi, rsi];
@@ -22,7 +26,7 @@ pub(crate) fn assemble(shape: &TileShape, width: Width) -> Result<Option<Vec<u8>
     if shape.n_counts() > COUNTS.len() || shape.loops.len() > COUNTERS.len() {
         return Ok(None);
     }
-    let mut assembler = Assembler { asm: CodeAssembler::new(64)?, shape, width, step };
+    let mut assembler = Assembler { asm: CodeAssembler::new(64)?, shape, width, step, fetched: BTreeSet::new() };
     assembler.tile()?;
     assembler.asm.assemble(0).map(Some)
 }
@@ -47,6 +51,8 @@ struct Assembler<'t> {
     width: Width,
     /// One step of the innermost reduction.
     step: Vec<Action>,
+    /// Lines of each factor, relative to its pointer, that the loop body at hand has fetched ahead.
+    fetched: BTreeSet<(usize, i32)>,
 }
 
 impl Assembler<'_> {
@@ -135,6 +141,7 @@ impl Assembler<'_> {
             }
         };
         self.asm.set_label(&mut head)?;
+        self.fetched.clear();
         (0..copies).try_for_each(|i| self.reduce(level + 1, at(i)))?;
         for (pointer, stride) in FACTORS.into_iter().zip(strides) {
             if stride != 0 {
@@ -163,6 +170,7 @@ impl Assembler<'_> {
     }
 
     fn emit_step(&mut self, offsets: [i32; 2]) -> Result<(), IcedError> {
+        self.fetch_ahead(offsets)?;
         for action in self.step.clone() {
             let place = |operand: Operand| memory(FACTORS[operand.factor], operand.offset + offsets[operand.factor]);
             match action {
@@ -181,6 +189,22 @@ impl Assembler<'_> {
                 Action::FmaMemory(acc, first, operand) => {
                     let [acc, first] = [acc, first].map(|register| self.vector(register));
                     self.add(Instruction::with3(self.fma(), acc, first, place(operand))?)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks for the lines that lie ahead of this step's operands, each once in a loop body.
+    fn fetch_ahead(&mut self, offsets: [i32; 2]) -> Result<(), IcedError> {
+        let shape = self.shape;
+        for (factor, cells) in [&shape.a.cells, &shape.b.cells].into_iter().enumerate() {
+            let (distance, offset) = (shape.ahead[factor], offsets[factor]);
+            for cell in cells.iter().filter(|_| distance != 0) {
+                let line = (cell + offset).div_euclid(LINE_BYTES) * LINE_BYTES;
+                if self.fetched.insert((factor, line)) {
+                    let place = memory(FACTORS[factor], line + distance);
+                    self.add(Instruction::with1(Code::Prefetcht1_m8, place)?)?;
                 }
             }
         }

@@ -299,6 +299,8 @@ pub struct Tile {
     pub a: Access,
     /// Second factor.
     pub b: Access,
+    /// How many words ahead of each factor's operands others will be read soon, 0 if that is not known: a hint to fetch them.
+    pub ahead: [i64; 2],
     /// How accumulators start.
     pub init: TileInit,
     /// Name of the finished accumulator in the epilogue.

@@ -199,6 +199,16 @@ impl<'a> Parser<'a> {
         self.word("b")?;
         self.symbol("=")?;
         let b = self.access()?;
+        let ahead = if *self.peek() == Kind::Word("ahead") {
+            self.next();
+            self.symbol("=")?;
+            let words = self.list(Parser::signed)?;
+            words
+                .try_into()
+                .or_else(|words: Vec<i64>| self.error(format!("expected 2 distances, found {}", words.len())))?
+        } else {
+            [0, 0]
+        };
         self.word("init")?;
         self.symbol("=")?;
         let init = if *self.peek() == Kind::Number("0") {
@@ -209,7 +219,7 @@ impl<'a> Parser<'a> {
         };
         self.symbol("->")?;
         let acc = self.value()?;
-        Ok(Tile { grid, reds, a, b, init, acc, epilogue: self.block()? })
+        Ok(Tile { grid, reds, a, b, ahead, init, acc, epilogue: self.block()? })
     }
 
     fn expr(&mut self) -> Parsed<Expr> {

@@ -141,7 +141,11 @@ impl Display for Tile {
         for (i, (var, extent)) in self.grid.iter().enumerate() {
             write!(f, "{}{var}:{extent}", if i == 0 { "" } else { ", " })?;
         }
-        write!(f, "] reds [{}] a={} b={} init=", List(&self.reds), self.a, self.b)?;
+        write!(f, "] reds [{}] a={} b={} ", List(&self.reds), self.a, self.b)?;
+        if self.ahead != [0, 0] {
+            write!(f, "ahead=[{}] ", List(&self.ahead))?;
+        }
+        f.write_str("init=")?;
         match &self.init {
             TileInit::Zero => f.write_str("0")?,
             TileInit::Load(access) => write!(f, "{access}")?,

@@ -116,7 +116,10 @@ impl<'a> Contraction<'a> {
             Walk { inner: inner_coordinates(self.form, axis), ..walk }
         });
         let mut walks: Vec<Walk> = [features].into_iter().chain(outputs).collect();
-        let candidate = |walk: &Walk| Candidate { axis: walk.axis, extent: walk.inner[1] - walk.inner[0] };
+        let candidate = |walk: &Walk| {
+            let extent = walk.inner[1] - walk.inner[0];
+            Candidate { axis: walk.axis, extent, most: extent }
+        };
         // Innermost first: among equals the one that touches neighbouring words wins.
         let splats = walks.iter().rev().filter(|walk| self.moves_splats(walk.axis)).map(candidate).collect();
         let sides = [splats, vec![candidate(&walks[0])]];
@@ -377,7 +380,8 @@ impl Nest<'_> {
             self.epilogue(b, acc);
             self.em.close_scope();
         });
-        let tile = Tile { grid: self.grid.clone(), reds, a, b: b_access, init: TileInit::Zero, acc, epilogue };
+        let tile =
+            Tile { grid: self.grid.clone(), reds, a, b: b_access, ahead: [0, 0], init: TileInit::Zero, acc, epilogue };
         b.push(Stmt::Tile(tile));
     }
 

@@ -244,6 +244,7 @@ impl<'b, 'c> Body<'b, 'c> {
         self.known.extend(inside.into_iter().filter(|known| known.affine.is_affine()));
         let (a, b) = (self.factor(), self.factor());
         self.known.truncate(n_known);
+        let ahead = if self.choices.rarely(3) { [64, -1000] } else { [0, 0] };
         let acc = self.fresh_value();
         let epilogue = self.scoped(|body| {
             body.values.push_tile(acc, body.lane.is_none());
@@ -256,7 +257,7 @@ impl<'b, 'c> Body<'b, 'c> {
             body.store();
         });
         self.known = outer;
-        self.block.push(Stmt::Tile(Tile { grid, reds, a, b, init, acc, epilogue }));
+        self.block.push(Stmt::Tile(Tile { grid, reds, a, b, ahead, init, acc, epilogue }));
     }
 
     /// An access of a tile: a splat or a vector.

@@ -35,7 +35,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
     let mut session = Session::new(experiment.graph.clone(), options)?;
     experiment::load_weights(&mut session, &args.weights)?;
     let Some(test) = experiment::test_data(&experiment)? else {
-        return Err(CliError::new(format!("{}: `data` has no `test` files to evaluate on", args.file.display())));
+        return Err(CliError::new(format!("{}: `data` says no test samples to evaluate on", args.file.display())));
     };
     let batch_size = args.batch_size.unwrap_or(experiment.train.batch_size);
     let result = evaluate(&mut session, &test, 0..test.len(), batch_size)?;

@@ -5,8 +5,8 @@ use crate::{experiment, output};
 use graphc_driver::{Session, SessionOptions};
 use graphc_frontend::Experiment;
 use graphc_ir::graph::Mode;
-use graphc_train::predict::{Picture, PictureSource, read_idx_sample, read_picture};
-use graphc_train::{InputSpec, Network};
+use graphc_train::predict::{Picture, PictureSource, read_idx_sample, read_picture, read_sample};
+use graphc_train::{InputSpec, Network, Part};
 use serde_json::json;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -40,7 +40,7 @@ Examples:
 pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
     let experiment = experiment::load(&args.file)?;
     let input = match experiment::feature_inputs(&experiment).as_slice() {
-        [input] => experiment::input_spec(&experiment, input, PathBuf::new())?,
+        [input] => experiment::input_spec(&experiment, input)?,
         inputs => {
             return Err(CliError::new(format!(
                 "the network has {} inputs besides the label; predict needs exactly one",
@@ -66,13 +66,10 @@ fn read(experiment: &Experiment, input: &InputSpec, image: &str) -> Result<Pictu
     match PictureSource::parse(image) {
         PictureSource::File(path) => Ok(read_picture(&path, shape)?),
         PictureSource::Idx(path, index) => Ok(read_idx_sample(&path, index, shape)?),
-        PictureSource::Test(index) => {
-            let files = experiment.data.as_ref().and_then(|data| data.test.as_ref());
-            match files.and_then(|files| files.get(&input.name)) {
-                Some(path) => Ok(read_idx_sample(path, index, shape)?),
-                None => Err(CliError::new(format!("sample {index}: the graph file names no test data"))),
-            }
-        }
+        PictureSource::Test(index) => match experiment::source(experiment, Part::Test, &input.name) {
+            Some(source) => Ok(read_sample(input, &source, index)?),
+            None => Err(CliError::new(format!("sample {index}: the graph file names no test data"))),
+        },
     }
 }
 

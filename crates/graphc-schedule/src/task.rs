@@ -1,0 +1,60 @@
+//! Tasks: how many chunks of samples one iteration of a kernel's parallel loop computes.
+//!
+//! Usually one. But a large dense layer reads all its weights for every chunk, and where they do not stay in a core's own cache,
+//! sixteen samples are too few to pay for fetching them. Then a task is several chunks, and the layer takes one block of
+//! weights after the other, each for all chunks of the task.
+
+use crate::emit::Cx;
+use graphc_ir::graph::plan::{Group, GroupKind, KernelPlan};
+use graphc_ir::index::{Affine, Var};
+use graphc_ir::loops::{Bound, Range};
+
+/// Words that stay in a core's own cache while they are read again and again.
+pub(crate) const NEAR_WORDS: usize = 1 << 17;
+
+/// Tasks that a kernel is cut into at least if there are as many chunks, so that threads find work.
+const FEWEST_TASKS: usize = 4;
+
+/// More chunks than this gain little, and their samples must stay near in place of the weights.
+const MOST_CHUNKS: usize = 8;
+
+/// Consecutive chunks of a task.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Task {
+    /// Number of the task.
+    pub(crate) number: Var,
+    /// Chunks of every task but the last.
+    pub(crate) n_chunks: usize,
+}
+
+/// Chunks per task of a kernel.
+pub(crate) fn chunks_per_task(cx: &Cx<'_>, kernel: &KernelPlan) -> usize {
+    let contractions = kernel.chunk.iter().filter(|group| group.kind == GroupKind::Contraction);
+    match contractions.map(|group| weight_words(cx, group)).max() {
+        Some(words) if words > NEAR_WORDS => (cx.n_chunks() / FEWEST_TASKS).clamp(1, MOST_CHUNKS),
+        _ => 1,
+    }
+}
+
+/// Words that a contraction reads for every sample alike.
+fn weight_words(cx: &Cx<'_>, group: &Group) -> usize {
+    let nodes = group.inlined.iter().copied().chain(group.roots.iter().map(|root| root.node()));
+    let contractions = nodes.filter(|node| cx.forms[node].as_contraction().is_some());
+    let weights = contractions
+        .flat_map(|node| cx.graph.operands(node))
+        .filter(|&operand| cx.graph.ty(operand).shape.batch_axis().is_none())
+        .map(|operand| cx.graph.sizes(operand).iter().product::<usize>());
+    weights.max().unwrap_or(0)
+}
+
+impl Task {
+    /// Its chunks.
+    pub(crate) fn chunks(self, cx: &Cx<'_>, chunk: Var) -> Range {
+        let low = Affine::var(self.number).times(self.n_chunks as i64);
+        let mut high = vec![low.plus_constant(self.n_chunks as i64)];
+        if !cx.n_chunks().is_multiple_of(self.n_chunks) {
+            high.push(Affine::constant(cx.n_chunks() as i64));
+        }
+        Range { var: chunk, low: Bound(vec![low]), high: Bound(high) }
+    }
+}
