@@ -48,8 +48,8 @@ fn same_on_a_team(executable: &mut Executable, arena: &[u32], expected: &[u32]) 
     if executable.arena() == expected { Ok(()) } else { Err(format!("{other}{}", executable.program())) }
 }
 
-/// Runs one step of code for other instructions and compares the whole memory with `expected`, but for packed weights:
-/// their order is that of the register tiles, and fewer registers make other tiles.
+/// Runs one step of code for other instructions and compares inputs, state and outputs with `expected`. Temporaries may be
+/// others: packed weights are in the order of the register tiles, and fewer registers make other tiles.
 pub(crate) fn compare_isas(
     graph: &Graph,
     options: &CompileOptions,
@@ -71,12 +71,11 @@ pub(crate) fn compare_isas(
         }
         executable.arena_mut().copy_from_slice(memory.arena());
         executable.step().map_err(text)?;
-        let packed: Vec<_> =
-            program.buffers.iter().filter(|buffer| buffer.name.starts_with("packed weights")).collect();
-        let is_packed = |word: usize| packed.iter().any(|b| (b.offset..b.offset + b.len).contains(&word));
-        let differs = |&word: &usize| executable.arena()[word] != expected.arena()[word] && !is_packed(word);
-        if let Some(word) = (0..program.arena_words).find(differs) {
-            return Err(format!("{isa:?} leaves other bits, the first in word {word}\n{program}"));
+        for buffer in program.buffers.iter().filter(|buffer| buffer.kind != BufferKind::Temp) {
+            let words = buffer.offset..buffer.offset + buffer.len;
+            if executable.arena()[words.clone()] != expected.arena()[words] {
+                return Err(format!("{isa:?} leaves other bits in {}\n{program}", buffer.name));
+            }
         }
         let own = executable.arena().to_vec();
         same_on_a_team(&mut executable, memory.arena(), &own)?;
