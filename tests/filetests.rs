@@ -62,6 +62,22 @@ fn lenet5_loops() {
     assert_golden("lenet5.loops", &text);
 }
 
+/// One sample: rows, features as lanes, and a prologue.
+#[test]
+fn lenet5_loops_of_one_sample() {
+    let mut graph = example("lenet5");
+    graph.outputs.retain(|output| output.name == "probabilities");
+    graph.loss = None;
+    let lowered = lower(&graph.compacted(), &CompileOptions::infer(1)).unwrap();
+    let program = schedule(&lowered.fused, &lowered.plan, REGISTERS);
+    assert_eq!(program.n_prologue, 1);
+    assert!(program.buffers.iter().all(|buffer| buffer.layout.batch_axis.is_none()));
+    let text = program.to_string();
+    let parsed: Program = text.parse().unwrap_or_else(|error| panic!("{error}"));
+    assert!(format!("{parsed:?}") == format!("{program:?}"), "the text reads back as another program");
+    assert_golden("lenet5-infer-1.loops", &text);
+}
+
 /// Machine code differs from host to host, but every function is there, as CLIF and as assembly.
 #[test]
 fn functions_of_a_small_net() {

@@ -27,6 +27,7 @@ fn training_steps_equal_the_loop_interpreter() {
 fn inference_equals_the_loop_interpreter() {
     assert_equal_steps(&CompileOptions::infer(64), 1);
     assert_equal_steps(&CompileOptions { checked: true, ..CompileOptions::infer(37) }, 1);
+    assert_equal_steps(&CompileOptions::infer(1), 2);
 }
 
 /// Runs both engines from the same random state for some steps; every word of memory must be the same after each.

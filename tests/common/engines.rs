@@ -48,7 +48,8 @@ fn same_on_a_team(executable: &mut Executable, arena: &[u32], expected: &[u32]) 
     if executable.arena() == expected { Ok(()) } else { Err(format!("{other}{}", executable.program())) }
 }
 
-/// Runs one step of code for other instructions and compares the whole memory with `expected`.
+/// Runs one step of code for other instructions and compares inputs, state and outputs with `expected`. Temporaries may be
+/// others: packed weights are in the order of the register tiles, and fewer registers make other tiles.
 pub(crate) fn compare_isas(
     graph: &Graph,
     options: &CompileOptions,
@@ -70,10 +71,14 @@ pub(crate) fn compare_isas(
         }
         executable.arena_mut().copy_from_slice(memory.arena());
         executable.step().map_err(text)?;
-        if executable.arena() != expected.arena() {
-            return Err(format!("{isa:?} leaves other bits\n{program}"));
+        for buffer in program.buffers.iter().filter(|buffer| buffer.kind != BufferKind::Temp) {
+            let words = buffer.offset..buffer.offset + buffer.len;
+            if executable.arena()[words.clone()] != expected.arena()[words] {
+                return Err(format!("{isa:?} leaves other bits in {}\n{program}", buffer.name));
+            }
         }
-        same_on_a_team(&mut executable, memory.arena(), expected.arena())?;
+        let own = executable.arena().to_vec();
+        same_on_a_team(&mut executable, memory.arena(), &own)?;
     }
     Ok(())
 }

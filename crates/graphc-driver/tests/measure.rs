@@ -22,7 +22,7 @@ fn flops(name: &str, batch: usize) -> [u64; 2] {
         let total = work::graph_flops(&lowered.fused);
         let kernels = work::phase_flops(&lowered.fused, &lowered.plan, &lowered.program);
         assert_eq!(kernels.iter().flatten().sum::<u64>(), total, "{name}: every contraction runs somewhere");
-        assert_eq!(kernels.len(), lowered.program.kernels.len());
+        assert_eq!(kernels.len(), lowered.program.kernels.len() - lowered.program.n_prologue);
         assert_eq!(total % batch as u64, 0);
         total / batch as u64
     })
@@ -113,6 +113,17 @@ fn dropout_and_a_regression_can_be_measured() {
     let graph = graphc_frontend::parse(text, "x".as_ref()).unwrap().graph;
     for mode in [Mode::Train, Mode::Infer] {
         assert!(bench(&graph, &options(mode, 17), Instant::now()).is_ok());
+    }
+}
+
+/// The prologue does not run in the steps that are measured.
+#[test]
+fn a_profile_leaves_the_prologue_out() {
+    for batch in [1, 20] {
+        let profile = profile(&example("lenet5").graph, &options(Mode::Infer, batch)).unwrap();
+        let names: Vec<&str> = profile.kernels.iter().map(|kernel| kernel.name.as_str()).collect();
+        assert_eq!((names, profile.kernels[0].whole.flops), (vec!["k0"], batch as u64 * 563_280));
+        assert!(profile.spans.iter().all(|span| span.kernel == 0));
     }
 }
 

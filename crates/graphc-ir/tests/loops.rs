@@ -311,3 +311,49 @@ fn rules_for_buffers() {
         buffer b1: f32 temp \"a\" [16] strides=[1] chunk=16 len=16 @0 }";
     assert_eq!(verify(&read(&format!("{header}{temps}"))), []);
 }
+
+/// The messages about a prologue and the step behind it, in statements on the buffers of [`text`].
+fn prologue_findings(prologue: &str, step: &str) -> Vec<String> {
+    let kernels = format!("kernel \"p\" {{ nest \"n\" {{ {prologue} }} }} kernel \"k\" {{ nest \"n\" {{ {step} }} }}");
+    let text = text(&kernels).replacen(", arena=320", ", arena=320, prologue=1", 1);
+    let program = read(&text);
+    assert_eq!(program.prologue().len(), 1);
+    assert_eq!(read(&program.to_string()), program, "the prologue is printed");
+    verify(&program).into_iter().map(|finding| finding.message).collect()
+}
+
+#[test]
+fn a_prologue_depends_on_state_alone() {
+    let step = "v0 = load b3[0] v1 = load b0[0] v2 = add v0, v1 store b2[0] = v2";
+    assert!(prologue_findings("v0 = load b1[0] store b3[0] = v0 v1 = load b3[0] store b3[1] = v1", step).is_empty());
+    let cases = [
+        ("v0 = load b0[0] store b3[0] = v0", step, "the prologue reads the input b0"),
+        ("v0 = load b2[0] store b3[0] = v0", step, "the prologue reads what it does not write: b2"),
+        ("v0 = load b1[0] store b1[1] = v0", "", "the prologue writes to the caller's b1"),
+        (
+            "v0 = load b1[0] store b3[0] = v0",
+            "v0 = load b0[0] store b1[0] = v0",
+            "the prologue reads what a step changes: b1",
+        ),
+        (
+            "v0 = load b1[0] store b3[0] = v0",
+            "v0 = load b0[0] store b3[0] = v0",
+            "a step overwrites what the prologue leaves in b3",
+        ),
+    ];
+    for (prologue, step, message) in cases {
+        assert_eq!(prologue_findings(prologue, step), [message], "{prologue}");
+    }
+}
+
+#[test]
+fn a_prologue_shares_no_words() {
+    let kernels = "buffer b5: f32 temp \"t5\" [64] strides=[1] chunk=64 len=64 @192
+        kernel \"p\" { nest \"n\" { v0 = load b1[0] store b3[0] = v0 } }";
+    let program = |arena: &str| read(&text(kernels).replacen("arena=320", arena, 1));
+    assert!(verify(&program("arena=320")).is_empty());
+    let messages: Vec<String> = verify(&program("arena=320, prologue=1")).into_iter().map(|f| f.message).collect();
+    assert_eq!(messages, ["another buffer shares the words of the prologue's b3"]);
+    let messages: Vec<String> = verify(&program("arena=320, prologue=2")).into_iter().map(|f| f.message).collect();
+    assert_eq!(messages, ["a prologue of 2 of 1 kernels"]);
+}

@@ -2,9 +2,9 @@
 //!
 //! Input: a graph in inference mode, `batch_norm` expanded. Output: a `conv2d` or `matmul`, with or
 //! without a bias, whose only reader is a `normalize` by moving statistics reads scaled weights
-//! instead, and the `normalize` is gone. The scaled weights are nodes of parameters alone,
-//! computed anew in every run: the result stays a function of the parameters, and weights can be
-//! exchanged without compiling again.
+//! instead, and the `normalize` is gone. The scaled weights are nodes of parameters alone, which
+//! the schedule computes in the program's prologue: the result stays a function of the parameters,
+//! and weights can be exchanged without compiling again.
 //! Must hold: never in training mode, where the statistics depend on the batch; never if something
 //! else reads the value before the normalisation, which would then be computed twice.
 //!

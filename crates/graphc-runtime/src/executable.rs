@@ -15,6 +15,8 @@ pub struct Executable {
     program: Program,
     code: CompiledProgram,
     arena: Arena,
+    /// Kernels of the prologue whose results are up to date.
+    n_done: usize,
 }
 
 impl Executable {
@@ -38,7 +40,7 @@ impl Executable {
         }
         let arena = Arena::new(program.arena_words)
             .map_err(|error| RuntimeError::Memory { words: program.arena_words, reason: error.to_string() })?;
-        Ok(Executable { program, code, arena })
+        Ok(Executable { program, code, arena, n_done: 0 })
     }
 
     /// The program.
@@ -56,8 +58,9 @@ impl Executable {
         self.arena.words()
     }
 
-    /// All words of the arena, to be changed.
+    /// All words of the arena, to be changed. The next step runs the prologue again.
     pub fn arena_mut(&mut self) -> &mut [u32] {
+        self.n_done = 0;
         self.arena.words_mut()
     }
 
@@ -92,6 +95,9 @@ impl Executable {
         if words.len() != shape.iter().product::<usize>() {
             return Err(RuntimeError::WrongLength { name: name.to_owned(), shape: shape.clone(), found: words.len() });
         }
+        if kind != BufferKind::Input {
+            self.n_done = 0;
+        }
         let target = &mut self.arena.words_mut()[buffer.offset..buffer.offset + buffer.layout.len()];
         pack(&buffer.layout, words, target);
         Ok(())
@@ -121,6 +127,7 @@ impl Executable {
     /// # Errors
     /// If a state buffer of this program is missing there or has another shape.
     pub fn copy_state_from(&mut self, other: &Executable) -> Result<(), RuntimeError> {
+        self.n_done = 0;
         for buffer in self.program.buffers.iter().filter(|buffer| buffer.kind == BufferKind::State) {
             let source = find(&other.program, BufferKind::State, &buffer.name)?;
             let target = buffer.offset..buffer.offset + buffer.layout.len();
@@ -141,7 +148,7 @@ impl Executable {
         Ok(())
     }
 
-    /// Runs every kernel once, in order, on this thread.
+    /// Runs every kernel once, in order, on this thread; those of the prologue only if the state was set since they ran.
     ///
     /// # Errors
     /// In checked mode, at the first access outside its buffer.
@@ -149,7 +156,7 @@ impl Executable {
         self.run_kernels(0..self.code.kernels().len(), None, None)
     }
 
-    /// Runs every kernel once, in order, on all members of a team. Every buffer has the bits that it has after
+    /// Does the same on all members of a team. Every buffer has the bits that it has after
     /// [`Executable::step`].
     ///
     /// # Errors
@@ -176,7 +183,8 @@ impl Executable {
         result
     }
 
-    /// Runs one kernel, phase after phase, on this thread.
+    /// Runs one kernel, phase after phase, on this thread; nothing if it belongs to the prologue and has run since the
+    /// state was set.
     ///
     /// # Errors
     /// As [`Executable::step`].
@@ -195,7 +203,11 @@ impl Executable {
     ) -> Result<(), RuntimeError> {
         let arena = self.arena.base();
         for number in kernels {
-            for phase in &self.code.kernels()[number].phases {
+            let phases = match &self.code.kernels()[number].phases {
+                _ if number < self.n_done => &[],
+                phases => phases.as_slice(),
+            };
+            for phase in phases {
                 let code = match (&phase.parallel, &mut team) {
                     (Some(range), Some(team)) => {
                         let timed = ends.as_ref().map(|ends| ends.len());
@@ -218,6 +230,9 @@ impl Executable {
                 if let Some(ends) = &mut ends {
                     ends.push(Instant::now());
                 }
+            }
+            if number == self.n_done && number < self.program.n_prologue {
+                self.n_done += 1;
             }
         }
         Ok(())

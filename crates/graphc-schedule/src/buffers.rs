@@ -1,15 +1,19 @@
 //! Which buffer holds which value.
 
+use crate::contract::start_of;
+use crate::features;
+use crate::features::contract::Contraction;
+use crate::features::pack::VectorWeights;
 use crate::lanes::FeatureLanes;
 use crate::pack::PackedWeights;
 use crate::{contract, strips};
 use graphc_ir::form::{Form, Forms};
-use graphc_ir::graph::plan::{FusionPlan, Group, Root};
+use graphc_ir::graph::plan::{FusionPlan, Group, GroupKind, Root};
 use graphc_ir::graph::{Graph, NodeId};
 use graphc_ir::loops::{BufId, Buffer, BufferKind, Layout};
 use graphc_ir::ops::Op;
 use graphc_ir::point::PointDag;
-use graphc_ir::scalar::CHUNK;
+use graphc_ir::scalar::{CHUNK, LANES};
 use graphc_ir::types::DType;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,6 +26,8 @@ pub(crate) struct Buffers {
     of_partial: BTreeMap<Root, Partial>,
     rows: BTreeMap<NodeId, Rows>,
     packed: BTreeMap<NodeId, (PackedWeights, BufId)>,
+    vector_weights: BTreeMap<NodeId, (VectorWeights, BufId)>,
+    features_are_lanes: bool,
     waiting: BTreeMap<Root, BufId>,
 }
 
@@ -49,7 +55,8 @@ impl Buffers {
     /// Buffers of all leaves, stored values and partial results. `in_place` are update values that may
     /// overwrite their parameter.
     pub(crate) fn new(graph: &Graph, forms: &Forms, plan: &FusionPlan, in_place: &BTreeSet<NodeId>) -> Buffers {
-        let mut buffers = Buffers::default();
+        let features_are_lanes = features::are_lanes(graph, plan);
+        let mut buffers = Buffers { features_are_lanes, ..Buffers::default() };
         for node in graph.topo_order() {
             let kind = match graph.op(node) {
                 Op::Input(_) => BufferKind::Input,
@@ -70,7 +77,11 @@ impl Buffers {
             }
         }
         for group in plan.kernels.iter().flat_map(|kernel| &kernel.chunk) {
-            buffers.add_packed(graph, forms, group);
+            if !features_are_lanes {
+                buffers.add_packed(graph, forms, group);
+            } else if group.kind == GroupKind::Contraction {
+                buffers.add_vector_weights(graph, forms, plan, group);
+            }
         }
         buffers
     }
@@ -100,6 +111,25 @@ impl Buffers {
         self.packed.get(&contraction)
     }
 
+    /// Whether the lanes of all regions are features, and tensors are rows.
+    pub(crate) fn features_are_lanes(&self) -> bool {
+        self.features_are_lanes
+    }
+
+    /// The same for lanes that are features.
+    pub(crate) fn vector_weights(&self, contraction: NodeId) -> Option<&(VectorWeights, BufId)> {
+        self.vector_weights.get(&contraction)
+    }
+
+    fn add_vector_weights(&mut self, graph: &Graph, forms: &Forms, plan: &FusionPlan, group: &Group) {
+        let contraction = Contraction::of(graph, forms, plan, group);
+        let Some(weights) = contraction.as_ref().and_then(VectorWeights::of) else { return };
+        let node = start_of(forms, group);
+        let layout = Layout::new(&[weights.len()], None);
+        let buffer = self.add(format!("packed weights of {node}"), BufferKind::Temp, DType::F32, layout);
+        self.vector_weights.insert(node, (weights, buffer));
+    }
+
     /// Where accumulators of a contraction over the batch wait between strips, if it may be cut into them.
     pub(crate) fn waiting(&self, root: Root) -> Option<BufId> {
         self.waiting.get(&root).copied()
@@ -126,7 +156,9 @@ impl Buffers {
     }
 
     fn add(&mut self, name: String, kind: BufferKind, dtype: DType, layout: Layout) -> BufId {
-        let len = layout.len().max(1).next_multiple_of(CHUNK);
+        // With features as lanes the last vector of a row may reach beyond the row.
+        let spare = if self.features_are_lanes { LANES } else { 0 };
+        let len = (layout.len() + spare).max(1).next_multiple_of(CHUNK);
         self.list.push(Buffer { name, kind, dtype, layout, len, offset: 0 });
         BufId(self.list.len() as u32 - 1)
     }
@@ -139,7 +171,12 @@ impl Buffers {
             None if graph.node(node).name.is_empty() => node.to_string(),
             None => graph.node(node).name.clone(),
         };
-        let layout = Layout::new(&graph.sizes(node), ty.shape.batch_axis());
+        let (sizes, batch_axis) = (graph.sizes(node), ty.shape.batch_axis());
+        let layout = if self.features_are_lanes {
+            features::layout(&sizes, batch_axis, kind != BufferKind::Input)
+        } else {
+            Layout::new(&sizes, batch_axis)
+        };
         let buffer = self.add(name, kind, ty.dtype, layout);
         self.of_node.insert(node, buffer);
     }

@@ -21,7 +21,7 @@ use crate::sweep::no_join;
 use crate::task::{NEAR_WORDS, Task};
 use crate::walk::{Axis, Blocks, Part, Walk};
 use graphc_ir::NodeId;
-use graphc_ir::form::PointForm;
+use graphc_ir::form::{Forms, PointForm};
 use graphc_ir::graph::plan::{Group, Root};
 use graphc_ir::index::{Affine, Var};
 use graphc_ir::loops::{Access, Bound, BufId, Expr, Join, Layout, LoopKind, Range, Stmt, Tile, TileInit};
@@ -63,10 +63,16 @@ pub(crate) enum Kind {
     NoBatch,
 }
 
-/// Writes the copy of the weights of a contraction over chunks, if it has one.
-pub(crate) fn pack(cx: &Cx<'_>, b: &mut Builder, registers: RegisterFile, group: &Group) {
-    let node = start_of(cx, group, group.roots[0].node());
-    let Some((packed, buffer)) = cx.buffers.packed(node) else { return };
+/// Writes the copy of the weights of a contraction over chunks, if it has one and they are `wanted`.
+pub(crate) fn pack(
+    cx: &Cx<'_>,
+    b: &mut Builder,
+    registers: RegisterFile,
+    group: &Group,
+    wanted: impl Fn(NodeId) -> bool,
+) {
+    let node = start_of(cx.forms, group);
+    let Some((packed, buffer)) = cx.buffers.packed(node).filter(|(packed, _)| wanted(packed.weights)) else { return };
     let task = Task { number: b.var(), n_chunks: 1 };
     let kind = Kind::PerSample { task, chunk: task.number, lane: b.var() };
     let walks = Nest::new(cx, group.roots[0], node, kind).walks(registers);
@@ -76,12 +82,11 @@ pub(crate) fn pack(cx: &Cx<'_>, b: &mut Builder, registers: RegisterFile, group:
 
 /// Writes the nest of a contraction for the samples of a task.
 pub(crate) fn per_sample(cx: &Cx<'_>, b: &mut Builder, registers: RegisterFile, group: &Group, task: Task) {
-    let end = group.roots[0].node();
     let chunk = if task.n_chunks == 1 { task.number } else { b.var() };
     b.nest(&group.name, |b| {
         b.lanes(|b, lane| {
             let kind = Kind::PerSample { task, chunk, lane };
-            let mut nest = Nest::new(cx, group.roots[0], start_of(cx, group, end), kind);
+            let mut nest = Nest::new(cx, group.roots[0], start_of(cx.forms, group), kind);
             nest.em.ranges.insert(chunk, (0, cx.n_chunks() as i64 - 1));
             let walks = nest.walks(registers);
             nest.walk(b, &walks);
@@ -176,10 +181,10 @@ pub(crate) fn no_batch(cx: &Cx<'_>, b: &mut Builder, registers: RegisterFile, gr
     });
 }
 
-/// The contraction at the start of the chain that ends in `end`.
-fn start_of(cx: &Cx<'_>, group: &Group, end: NodeId) -> NodeId {
-    let is_start = |&&node: &&NodeId| cx.forms[&node].as_contraction().is_some();
-    group.inlined.iter().find(is_start).copied().unwrap_or(end)
+/// The contraction at the start of the chain that a group's only root ends.
+pub(crate) fn start_of(forms: &Forms, group: &Group) -> NodeId {
+    let is_start = |&&node: &&NodeId| forms[&node].as_contraction().is_some();
+    group.inlined.iter().find(is_start).copied().unwrap_or(group.roots[0].node())
 }
 
 impl<'a> Nest<'a> {

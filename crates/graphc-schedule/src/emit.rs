@@ -38,9 +38,9 @@ impl Cx<'_> {
         if self.batch() <= LANES { 1 } else { 2 }
     }
 
-    /// Whether the last vector has padding lanes.
+    /// Whether the last vector of samples has padding lanes.
     pub(crate) fn is_ragged(&self) -> bool {
-        !self.batch().is_multiple_of(self.n_halves() * LANES)
+        !self.buffers.features_are_lanes() && !self.batch().is_multiple_of(self.n_halves() * LANES)
     }
 }
 

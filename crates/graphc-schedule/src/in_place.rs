@@ -49,7 +49,7 @@ pub(crate) fn find(graph: &Graph, forms: &Forms, plan: &FusionPlan) -> BTreeSet<
 }
 
 /// Nodes whose buffers a group reads, and whether it is a flat sweep.
-fn reads(graph: &Graph, forms: &Forms, plan: &FusionPlan, group: &Group) -> (BTreeSet<NodeId>, bool) {
+pub(crate) fn reads(graph: &Graph, forms: &Forms, plan: &FusionPlan, group: &Group) -> (BTreeSet<NodeId>, bool) {
     let mut dag = PointDag::new(graph, forms, &plan.stored);
     if group.kind == GroupKind::Contraction {
         let nodes = group.inlined.iter().copied().chain(group.roots.iter().map(|root| root.node()));

@@ -4,8 +4,8 @@
 //! buffers, and the arena plan. Knows tensor ops only through their index notation, and no machine
 //! beyond the number and width of its vector registers.
 //!
-//! Reading order: `lanes`, `pack`, `buffers`, `builder`, `emit`, `task`, `split`, `sweep`, `registers`, `walk`, `factor`, `contract`, `strips`, `flat`,
-//! `join`, `math`, `in_place`, `plan_memory`.
+//! Reading order: `lanes`, `features`, `pack`, `buffers`, `builder`, `emit`, `task`, `split`, `sweep`, `registers`, `walk`, `factor`,
+//! `contract`, `strips`, `flat`, `join`, `math`, `in_place`, `prologue`, `plan_memory`.
 #![forbid(unsafe_code)]
 
 mod buffers;
@@ -13,6 +13,7 @@ mod builder;
 mod contract;
 mod emit;
 mod factor;
+mod features;
 mod flat;
 mod in_place;
 mod join;
@@ -20,6 +21,7 @@ mod lanes;
 mod math;
 mod pack;
 mod plan_memory;
+mod prologue;
 mod registers;
 mod split;
 mod strips;
@@ -30,10 +32,12 @@ mod walk;
 use buffers::Buffers;
 use builder::Builder;
 use emit::Cx;
+use graphc_ir::NodeId;
 use graphc_ir::form::Form;
 use graphc_ir::graph::Graph;
 use graphc_ir::graph::plan::{FusionPlan, Group, GroupKind, KernelPlan};
 use graphc_ir::loops::{Kernel, LoopKind, Program};
+use prologue::Prologue;
 use task::Task;
 
 pub use registers::RegisterFile;
@@ -47,38 +51,71 @@ pub fn schedule(graph: &Graph, plan: &FusionPlan, registers: RegisterFile) -> Pr
     let in_place = in_place::find(graph, &forms, plan);
     let mut buffers = Buffers::new(graph, &forms, plan, &in_place);
     let cx = Cx { graph, forms: &forms, plan, buffers: &buffers };
+    let prologue = Prologue::of(graph, &forms, plan);
+    let first = prologue_kernel(&cx, plan, registers, &prologue);
+    let n_prologue = usize::from(first.is_some());
     let last = plan.kernels.len().saturating_sub(1);
-    let kernels: Vec<Kernel> = plan
-        .kernels
-        .iter()
-        .enumerate()
-        .map(|(number, kernel)| {
-            let mut b = Builder::new();
-            kernel_body(&cx, &mut b, kernel, registers);
-            if number == last {
-                in_place::copy_others(&cx, &mut b, &in_place);
-            }
-            let sources = kernel.groups().map(|group| group.name.clone()).collect();
-            Kernel { name: format!("k{number}"), sources, body: b.finish() }
-        })
-        .collect();
-    let arena_words = plan_memory::run(&mut buffers.list, &kernels);
+    let others = plan.kernels.iter().enumerate().map(|(number, kernel)| {
+        let mut b = Builder::new();
+        kernel_body(&cx, &mut b, kernel, registers, &prologue);
+        if number == last {
+            in_place::copy_others(&cx, &mut b, &in_place);
+        }
+        let groups = kernel.groups().filter(|group| !prologue.has(group));
+        Kernel { name: format!("k{number}"), sources: names(groups), body: b.finish() }
+    });
+    let kernels: Vec<Kernel> = first.into_iter().chain(others).collect();
+    let arena_words = plan_memory::run(&mut buffers.list, &kernels, n_prologue);
     let batch = graph.batch.expect("the graph is specialised");
-    Program { name: graph.name.clone(), batch, buffers: buffers.list, kernels, arena_words }
+    Program { name: graph.name.clone(), batch, buffers: buffers.list, kernels, n_prologue, arena_words }
 }
 
-fn kernel_body(cx: &Cx<'_>, b: &mut Builder, kernel: &KernelPlan, registers: RegisterFile) {
-    let no_batch = |b: &mut Builder, group: &Group| match group.kind {
+fn names<'a>(groups: impl Iterator<Item = &'a Group>) -> Vec<String> {
+    groups.map(|group| group.name.clone()).collect()
+}
+
+/// What depends on parameters alone, if there is anything of the kind.
+fn prologue_kernel(cx: &Cx<'_>, plan: &FusionPlan, registers: RegisterFile, prologue: &Prologue) -> Option<Kernel> {
+    let mut b = Builder::new();
+    let groups = || plan.kernels.iter().flat_map(|kernel| &kernel.head).filter(|group| prologue.has(group));
+    groups().for_each(|group| no_batch(cx, &mut b, registers, group));
+    for group in plan.kernels.iter().flat_map(|kernel| &kernel.chunk) {
+        pack(cx, &mut b, registers, group, |weights| prologue.is_fixed(weights));
+    }
+    let body = b.finish();
+    (!body.is_empty()).then(|| Kernel { name: "prologue".to_string(), sources: names(groups()), body })
+}
+
+/// Writes the copy of the weights of a group, if it has one and they are `wanted`.
+fn pack(cx: &Cx<'_>, b: &mut Builder, registers: RegisterFile, group: &Group, wanted: impl Fn(NodeId) -> bool) {
+    if group.kind == GroupKind::Contraction {
+        contract::pack(cx, b, registers, group, &wanted);
+        features::contract::pack(cx, b, registers, group, &wanted);
+    }
+}
+
+fn no_batch(cx: &Cx<'_>, b: &mut Builder, registers: RegisterFile, group: &Group) {
+    match group.kind {
         GroupKind::Contraction => contract::no_batch(cx, b, registers, group),
         GroupKind::Sweep => flat::sweep(cx, b, group),
-    };
-    for group in &kernel.head {
-        no_batch(b, group);
     }
-    for group in kernel.chunk.iter().filter(|group| group.kind == GroupKind::Contraction) {
-        contract::pack(cx, b, registers, group);
+}
+
+fn kernel_body(cx: &Cx<'_>, b: &mut Builder, kernel: &KernelPlan, registers: RegisterFile, prologue: &Prologue) {
+    for group in kernel.head.iter().filter(|group| !prologue.has(group)) {
+        no_batch(cx, b, registers, group);
     }
-    if !kernel.chunk.is_empty() {
+    for group in &kernel.chunk {
+        pack(cx, b, registers, group, |weights| !prologue.is_fixed(weights));
+    }
+    if cx.buffers.features_are_lanes() {
+        for group in &kernel.chunk {
+            match group.kind {
+                GroupKind::Contraction => features::contract::write(cx, b, registers, group),
+                GroupKind::Sweep => features::sweep::write(cx, b, group),
+            }
+        }
+    } else if !kernel.chunk.is_empty() {
         let n_chunks = task::chunks_per_task(cx, kernel);
         b.for_extent(cx.n_chunks().div_ceil(n_chunks), LoopKind::Parallel, |b, number| {
             let task = Task { number, n_chunks };
@@ -94,6 +131,6 @@ fn kernel_body(cx: &Cx<'_>, b: &mut Builder, kernel: &KernelPlan, registers: Reg
         contract::over_batch(cx, b, registers, group);
     }
     for group in &kernel.tail {
-        no_batch(b, group);
+        no_batch(cx, b, registers, group);
     }
 }

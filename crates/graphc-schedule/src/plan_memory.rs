@@ -2,14 +2,15 @@
 //!
 //! State comes first, then inputs and outputs: they keep their words. Temporaries share the rest: two of
 //! them may overlap if no phase lies within the lives of both. A phase is a top-level statement of a
-//! kernel; chunks of one phase may run in any order, so all its buffers live through the whole of it.
+//! kernel; chunks of one phase may run in any order, so all its buffers live through the whole of it. What the prologue
+//! touches lives for good.
 
-use graphc_ir::loops::{BufId, Buffer, BufferKind, Expr, Kernel, Stmt, TileInit};
+use graphc_ir::loops::{Buffer, BufferKind, Kernel};
 use graphc_ir::scalar::CHUNK;
 
-/// Sets the offsets of all buffers; gives the length of the arena in words.
-pub(crate) fn run(buffers: &mut [Buffer], kernels: &[Kernel]) -> usize {
-    let lives = lives(buffers.len(), kernels);
+/// Sets the offsets of all buffers, of which the first `n_prologue` kernels keep theirs for good; gives the length of the arena in words.
+pub(crate) fn run(buffers: &mut [Buffer], kernels: &[Kernel], n_prologue: usize) -> usize {
+    let lives = lives(buffers.len(), kernels, n_prologue);
     let mut end = 0;
     for kind in [BufferKind::State, BufferKind::Input, BufferKind::Output] {
         for buffer in buffers.iter_mut().filter(|buffer| buffer.kind == kind) {
@@ -43,42 +44,30 @@ pub(crate) fn run(buffers: &mut [Buffer], kernels: &[Kernel]) -> usize {
     end
 }
 
-/// First and last phase that touches each buffer; none if nothing does.
+/// First and last phase that touches each buffer, the last without end if the prologue does; none if nothing does.
 type Life = Option<(usize, usize)>;
 
 fn overlap(a: Life, b: Life) -> bool {
     match (a, b) {
         (Some((a_first, a_last)), Some((b_first, b_last))) => a_first <= b_last && b_first <= a_last,
-        _ => false,
+        (Some((_, last)), None) | (None, Some((_, last))) => last == usize::MAX,
+        (None, None) => false,
     }
 }
 
-fn lives(n_buffers: usize, kernels: &[Kernel]) -> Vec<Life> {
+fn lives(n_buffers: usize, kernels: &[Kernel], n_prologue: usize) -> Vec<Life> {
     let mut lives = vec![None; n_buffers];
-    for (phase, stmt) in kernels.iter().flat_map(|kernel| &kernel.body).enumerate() {
-        for_each_buffer(stmt, &mut |buffer| {
-            let life: &mut Life = &mut lives[buffer.0 as usize];
-            *life = Some((life.map_or(phase, |(first, _)| first), phase));
+    let phases = kernels.iter().enumerate().flat_map(|(number, kernel)| kernel.body.iter().map(move |s| (number, s)));
+    for (phase, (kernel, stmt)) in phases.enumerate() {
+        stmt.for_each_access(&mut |access, _| {
+            let life: &mut Life = &mut lives[access.buffer.0 as usize];
+            *life = Some(match *life {
+                // What the prologue leaves must outlive every later step.
+                _ if kernel < n_prologue => (0, usize::MAX),
+                Some((first, last)) => (first, last.max(phase)),
+                None => (phase, phase),
+            });
         });
     }
     lives
-}
-
-fn for_each_buffer(stmt: &Stmt, f: &mut impl FnMut(BufId)) {
-    match stmt {
-        Stmt::Nest { body, .. } | Stmt::For { body, .. } | Stmt::Lanes { body, .. } => {
-            body.iter().for_each(|stmt| for_each_buffer(stmt, f));
-        }
-        Stmt::Let { expr: Expr::Load(from), .. } => f(from.buffer),
-        Stmt::Store { to, .. } => f(to.buffer),
-        Stmt::Tile(tile) => {
-            f(tile.a.buffer);
-            f(tile.b.buffer);
-            if let TileInit::Load(from) = &tile.init {
-                f(from.buffer);
-            }
-            tile.epilogue.iter().for_each(|stmt| for_each_buffer(stmt, f));
-        }
-        Stmt::Let { .. } | Stmt::LetIndex { .. } | Stmt::Set { .. } => {}
-    }
 }

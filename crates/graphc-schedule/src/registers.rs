@@ -21,6 +21,8 @@ pub struct RegisterFile {
 pub(crate) enum Width {
     /// 8 samples.
     Vector,
+    /// 8 lanes from beyond the nearest cache.
+    FarVector,
     /// One word for all lanes.
     Splat,
     /// One word for a scalar.
@@ -43,6 +45,8 @@ const LATENCY: f64 = 4.4;
 const OVERHEAD: f64 = 0.25;
 /// Multiply-adds and vector loads started per cycle.
 const PORTS: f64 = 2.0;
+/// Loads that 8 lanes from beyond the nearest cache take the place of, besides their own: 32 bytes a cycle at best.
+const FAR_WAITS: usize = 2;
 /// Instructions per cycle that the front end keeps up in practice.
 const ISSUE: f64 = 5.0;
 
@@ -110,16 +114,20 @@ impl RegisterFile {
     fn step(self, cells: [usize; 2], widths: [Width; 2]) -> f64 {
         let per_value = |width: Width| if width == Width::Word { 1 } else { self.per_value() };
         let fmas = (cells[0] * cells[1] * per_value(widths[0]).max(per_value(widths[1]))) as f64;
-        let (mut loads, mut others) = (0, 0);
+        let (mut loads, mut others, mut waits) = (0, 0, 0);
         for (n, width) in cells.into_iter().zip(widths) {
             match width {
                 Width::Vector => loads += n * self.per_value(),
+                Width::FarVector => {
+                    loads += n * self.per_value();
+                    waits += n * FAR_WAITS;
+                }
                 Width::Splat => (loads, others) = (loads + n, others + n),
                 Width::Word => loads += n,
             }
         }
         let issued = if self.assembled { fmas + loads as f64 } else { 2.0 * fmas + (loads + others) as f64 };
-        OVERHEAD + LATENCY.max(fmas / PORTS).max(loads as f64 / PORTS).max(issued / ISSUE)
+        OVERHEAD + LATENCY.max(fmas / PORTS).max((loads + waits) as f64 / PORTS).max(issued / ISSUE)
     }
 }
 
@@ -148,6 +156,15 @@ mod tests {
     fn remainders_cost() {
         // 5 taps in twos leave a lonely chain per pair of channels; five at once do not.
         assert_eq!(grid([5, 6], [Width::Vector, Width::Vector]), [5, 1]);
+    }
+
+    /// Weights that do not stay near are used for all samples at once.
+    #[test]
+    fn far_vectors_are_shared() {
+        let avx2 = RegisterFile { n_registers: 16, lanes: 8, assembled: true };
+        let sides = [(0, 2), (1, 32)].map(|(axis, extent)| vec![Candidate { axis, extent, most: extent }]);
+        let grid = avx2.best_grid(&sides, [Width::Splat, Width::FarVector]);
+        assert!(grid.contains(&(0, 2)), "{grid:?}");
     }
 
     #[test]

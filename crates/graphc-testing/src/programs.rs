@@ -56,7 +56,10 @@ pub fn program_from(choices: &[u32]) -> TestProgram {
     let n_kernels = 1 + choices.pick(3);
     let kernels = (0..n_kernels).map(|number| kernel(&mut choices, &buffers, number)).collect();
     let arena = arena(&buffers, arena_words);
-    TestProgram { program: Program { name: "random".to_owned(), batch: 1, buffers, kernels, arena_words }, arena }
+    TestProgram {
+        program: Program { name: "random".to_owned(), batch: 1, buffers, kernels, n_prologue: 0, arena_words },
+        arena,
+    }
 }
 
 /// One buffer of every kind and type that kernels write to, and one or two more.

@@ -105,7 +105,8 @@ impl<'p, M: Module> Session<'p, M> {
     fn kernel(&mut self, number: usize, kernel: &'p Kernel) -> Result<Vec<EmittedPhase>, CodegenError> {
         let uniformity = Uniformity::of(kernel);
         let mentions = Mentions::of(&kernel.body);
-        let mut queue = Queue { kernel: number, n_nests: 0, known: HashMap::new(), pending: VecDeque::new() };
+        let kernel_label = label(self.program, number);
+        let mut queue = Queue { kernel: kernel_label, n_nests: 0, known: HashMap::new(), pending: VecDeque::new() };
         let phases = split(&kernel.body, &mentions).enumerate();
         let phases = phases.map(|(position, stmts)| self.phase(&mut queue, position, stmts));
         let phases = phases.collect::<Result<_, _>>()?;
@@ -149,7 +150,7 @@ impl<'p, M: Module> Session<'p, M> {
             [Stmt::Nest { name, body }] if is_parallel(body) => (name.as_str(), body.as_slice()),
             stmts => ("", stmts),
         };
-        let mut name = format!("k{}.phase{position}", queue.kernel);
+        let mut name = format!("{}.phase{position}", queue.kernel);
         if !nest.is_empty() {
             name = format!("{name}.{nest}");
         }
@@ -183,6 +184,15 @@ impl<'p, M: Module> Session<'p, M> {
             self.texts.push(FunctionText { name: next.name.clone(), clif, asm });
         }
         Ok(())
+    }
+}
+
+/// `k0`, `k1`, ... for the kernels of a step, as the schedule calls them; `prologue` for what precedes them.
+fn label(program: &Program, kernel: usize) -> String {
+    match (kernel.checked_sub(program.n_prologue), kernel) {
+        (Some(number), _) => format!("k{number}"),
+        (None, 0) => "prologue".to_owned(),
+        (None, number) => format!("prologue{number}"),
     }
 }
 
@@ -224,7 +234,8 @@ fn declare<M: Module>(module: &mut M, name: &str, n_params: usize) -> Result<Fun
 
 /// Functions of one kernel that are declared and not yet defined.
 struct Queue<'p> {
-    kernel: usize,
+    /// What the names of its functions begin with.
+    kernel: String,
     n_nests: usize,
     /// By address of the nest's statements: copies of an unrolled loop share the function.
     known: HashMap<*const Stmt, FuncId>,
@@ -340,7 +351,7 @@ impl<'p, M: Module> Functions<'p> for Linker<'_, 'p, M> {
         if let Some(&function) = self.queue.known.get(&key) {
             return Ok(Callee { function: function.as_u32(), signature });
         }
-        let full_name = format!("k{}.nest{}.{name}", self.queue.kernel, self.queue.n_nests);
+        let full_name = format!("{}.nest{}.{name}", self.queue.kernel, self.queue.n_nests);
         self.queue.n_nests += 1;
         let function = declare(self.module, &full_name, params.len()).map_err(|error| error.to_string())?;
         self.queue.known.insert(key, function);

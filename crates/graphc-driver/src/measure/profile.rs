@@ -121,7 +121,7 @@ pub struct Profile {
     pub n_steps: usize,
     /// The step with all its kernels.
     pub whole: Part,
-    /// The kernels in the order they run.
+    /// The kernels in the order they run, without the prologue, which does not run in every step.
     pub kernels: Vec<KernelProfile>,
     /// The highest multiply-add peak of the threads used, in GFLOP/s.
     pub peak_gflops: f64,
@@ -167,19 +167,22 @@ pub fn profile(graph: &Graph, options: &MeasureOptions) -> Result<Profile, Drive
     let (lowered, n_steps) = (&compiled.lowered, times.step_ms.len());
     let flops = work::phase_flops(&lowered.fused, &lowered.plan, &lowered.program);
     let mut phase_ms = times.phase_ms.into_iter();
-    let kernels = lowered.program.kernels.iter().zip(flops).zip(times.kernel_ms).map(|((kernel, flops), ms)| {
-        let phases = graphc_codegen::phases(kernel).zip(flops).zip(phase_ms.by_ref()).map(|((stmts, flops), ms)| {
-            let traffic = traffic(&lowered.program, stmts);
-            let (limit, limit_ms) = machine.limit(flops, traffic, threads);
-            let ms = Spread::of(ms);
-            let part = Part { ms, phases_ms: ms.median, flops, traffic, limit, limit_ms };
-            PhaseProfile { nests: nests(stmts), is_shared: is_shared(stmts), part }
-        });
-        let phases: Vec<PhaseProfile> = phases.collect();
-        let parts: Vec<Part> = phases.iter().map(|phase| phase.part).collect();
-        let whole = Part::sum(Spread::of(ms), &parts);
-        KernelProfile { name: kernel.name.clone(), sources: kernel.sources.clone(), whole, phases }
-    });
+    let kernels = lowered.program.kernels[lowered.program.n_prologue..].iter().zip(flops).zip(times.kernel_ms).map(
+        |((kernel, flops), ms)| {
+            let phases =
+                graphc_codegen::phases(kernel).zip(flops).zip(phase_ms.by_ref()).map(|((stmts, flops), ms)| {
+                    let traffic = traffic(&lowered.program, stmts);
+                    let (limit, limit_ms) = machine.limit(flops, traffic, threads);
+                    let ms = Spread::of(ms);
+                    let part = Part { ms, phases_ms: ms.median, flops, traffic, limit, limit_ms };
+                    PhaseProfile { nests: nests(stmts), is_shared: is_shared(stmts), part }
+                });
+            let phases: Vec<PhaseProfile> = phases.collect();
+            let parts: Vec<Part> = phases.iter().map(|phase| phase.part).collect();
+            let whole = Part::sum(Spread::of(ms), &parts);
+            KernelProfile { name: kernel.name.clone(), sources: kernel.sources.clone(), whole, phases }
+        },
+    );
     let kernels: Vec<KernelProfile> = kernels.collect();
     let parts: Vec<Part> = kernels.iter().flat_map(|kernel| &kernel.phases).map(|phase| phase.part).collect();
     Ok(Profile {
@@ -247,7 +250,8 @@ fn run(executable: &mut Executable, team: &mut Team, time: Duration) -> Result<T
 
 impl Times {
     fn new(executable: &Executable) -> Times {
-        let kernels = executable.code().kernels();
+        // The prologue has run before.
+        let kernels = &executable.code().kernels()[executable.program().prologue().len()..];
         let places = |(kernel, phases): (usize, usize)| (0..phases).map(move |phase| (kernel, phase));
         let places: Vec<_> = kernels.iter().map(|kernel| kernel.phases.len()).enumerate().flat_map(places).collect();
         Times {

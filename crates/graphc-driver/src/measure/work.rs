@@ -44,18 +44,21 @@ pub fn graph_flops(graph: &Graph) -> u64 {
     graph.ids().into_iter().map(|node| node_flops(graph, node)).sum()
 }
 
-/// Operations of every phase of every kernel of a program that was scheduled from this graph and plan.
+/// Operations of every phase of every kernel of a program that was scheduled from this graph and plan, the prologue left out.
 ///
 /// A contraction counts where its tiles are. Each has a buffer of its own to store to, and they come in the order of the
 /// plan, which tells whose tiles are whose. One in two phases (full blocks of its result, then the rest) is split
 /// in proportion to the multiply-adds of both. Some have no multiply-adds in tiles: the product of two 1 x 1 matrices is a
-/// sweep, and a window can lie in the padding alone. They count where they are computed first.
+/// sweep, and a window can lie in the padding alone. They count where they are computed first. One of parameters alone, which
+/// the prologue computes, counts in the first phase of the kernel that the plan has it in.
 ///
 /// # Panics
 /// As [`node_flops`], or if the program was not made from them.
 pub fn phase_flops(graph: &Graph, plan: &FusionPlan, program: &Program) -> Vec<Vec<u64>> {
     let mut counted = BTreeSet::new();
-    let kernels = plan.kernels.iter().zip(&program.kernels);
+    let prologue: BTreeSet<&str> =
+        program.prologue().iter().flat_map(|kernel| &kernel.sources).map(String::as_str).collect();
+    let kernels = plan.kernels.iter().zip(&program.kernels[program.n_prologue..]);
     kernels
         .map(|(plan, kernel)| {
             let phases: Vec<&[Stmt]> = graphc_codegen::phases(kernel).collect();
@@ -65,6 +68,7 @@ pub fn phase_flops(graph: &Graph, plan: &FusionPlan, program: &Program) -> Vec<V
                 let nodes = group.inlined.iter().copied().chain(group.roots.iter().map(|root| root.node()));
                 let total = nodes.filter(|&node| counted.insert(node)).map(|node| node_flops(graph, node)).sum();
                 let mut weights = match group.kind {
+                    GroupKind::Contraction if prologue.contains(group.name.as_str()) => vec![1],
                     GroupKind::Contraction => tiles.next().expect("every contraction has tiles").1,
                     GroupKind::Sweep => Vec::new(),
                 };

@@ -56,11 +56,20 @@ pub struct Program {
     pub buffers: Vec<Buffer>,
     /// Run in order.
     pub kernels: Vec<Kernel>,
+    /// The first kernels that are the *prologue*: they read nothing but state that no kernel writes, and what they wrote
+    /// themselves, which nothing else overwrites. What they leave stays right until the state is set anew, so that
+    /// later steps may begin with the kernel behind them.
+    pub n_prologue: usize,
     /// Length of the arena in words.
     pub arena_words: usize,
 }
 
 impl Program {
+    /// The kernels of the prologue.
+    pub fn prologue(&self) -> &[Kernel] {
+        &self.kernels[..self.n_prologue.min(self.kernels.len())]
+    }
+
     /// The buffer.
     pub fn buffer(&self, id: BufId) -> &Buffer {
         &self.buffers[id.0 as usize]
@@ -246,6 +255,28 @@ pub enum Stmt {
     },
     /// The innermost block of a contraction.
     Tile(Tile),
+}
+
+impl Stmt {
+    /// Calls `f` with every access to a buffer in the statement, and whether it is a store.
+    pub fn for_each_access(&self, f: &mut impl FnMut(&Access, bool)) {
+        match self {
+            Stmt::Nest { body, .. } | Stmt::For { body, .. } | Stmt::Lanes { body, .. } => {
+                body.iter().for_each(|stmt| stmt.for_each_access(f));
+            }
+            Stmt::Let { expr: Expr::Load(from), .. } => f(from, false),
+            Stmt::Store { to, .. } => f(to, true),
+            Stmt::Tile(tile) => {
+                f(&tile.a, false);
+                f(&tile.b, false);
+                if let TileInit::Load(from) = &tile.init {
+                    f(from, false);
+                }
+                tile.epilogue.iter().for_each(|stmt| stmt.for_each_access(f));
+            }
+            Stmt::Let { .. } | Stmt::LetIndex { .. } | Stmt::Set { .. } => {}
+        }
+    }
 }
 
 /// A grid of accumulators over which a contraction's reduction runs; must stand in a lanes region

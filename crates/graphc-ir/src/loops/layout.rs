@@ -4,6 +4,8 @@
 //! go in chunks of [`CHUNK`], a chunk holds a plane of 16 samples for every
 //! per-sample element, the 16 samples innermost: `[N/16][elements][16]`. The last chunk is padded;
 //! padding lanes of stored tensors are zero.
+//!
+//! Where the lanes of a program are features ([`Layout::rows`]), the batch is a dimension like any other.
 
 use crate::scalar::CHUNK;
 use crate::tensor::for_each_index;
@@ -17,7 +19,7 @@ const ALIAS_WORDS: usize = 512;
 pub struct Layout {
     /// Logical sizes.
     pub shape: Vec<usize>,
-    /// Which dimension is the batch, if any.
+    /// Which dimension is the batch, if there is one and its samples go in chunks.
     pub batch_axis: Option<usize>,
     /// Words per step along each dimension; the batch dimension's entry is unused (0).
     pub strides: Vec<usize>,
@@ -42,6 +44,15 @@ impl Layout {
         let chunk_stride =
             if batch_axis.is_some() && stride.is_multiple_of(ALIAS_WORDS) { stride + CHUNK } else { stride };
         Layout { shape: sizes.to_vec(), batch_axis, strides, chunk_stride }
+    }
+
+    /// Row-major without chunks, each row (the last dimension) padded to a multiple of `width` words.
+    pub fn rows(sizes: &[usize], width: usize) -> Layout {
+        let mut padded = sizes.to_vec();
+        if let Some(last) = padded.last_mut() {
+            *last = last.next_multiple_of(width);
+        }
+        Layout { shape: sizes.to_vec(), ..Layout::new(&padded, None) }
     }
 
     /// Dimensions of a tensor in the order of its layout, outermost first, the batch left out:

@@ -53,6 +53,11 @@ impl<'a> Parser<'a> {
         let batch = self.field("batch")?;
         self.symbol(",")?;
         let arena_words = self.field("arena")?;
+        let mut n_prologue = 0;
+        if *self.peek() == Kind::Symbol(",") {
+            self.symbol(",")?;
+            n_prologue = self.field("prologue")?;
+        }
         self.symbol(")")?;
         self.symbol("{")?;
         let (mut buffers, mut kernels) = (Vec::new(), Vec::new());
@@ -68,7 +73,7 @@ impl<'a> Parser<'a> {
             }
         }
         self.symbol("}")?;
-        Ok(Program { name, batch, buffers, kernels, arena_words })
+        Ok(Program { name, batch, buffers, kernels, n_prologue, arena_words })
     }
 
     fn buffer(&mut self, number: usize) -> Parsed<Buffer> {

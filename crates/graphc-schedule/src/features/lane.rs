@@ -1,0 +1,68 @@
+//! Whether eight neighbouring features can be computed at once.
+
+use graphc_ir::graph::Graph;
+use graphc_ir::index::{Affine, Atom, Var};
+use graphc_ir::point::{ExprId, PointDag, PointExpr};
+use graphc_ir::scalar::LANES;
+
+/// Variables of a dag that stand for the lanes of one axis.
+pub(super) struct LaneAxis {
+    /// The axis.
+    pub(super) axis: Var,
+    /// Its value: a sum that contains the lane.
+    pub(super) value: Affine,
+    /// The number of the lane.
+    pub(super) lane: Var,
+}
+
+impl LaneAxis {
+    /// Whether every part of `roots` is either the same for all lanes or reads neighbouring words.
+    ///
+    /// A load may depend on the lane in the last of its indices, and moves by one word. An index as a value may depend
+    /// on it without a division; the bounds of loops may not.
+    pub(super) fn fits(&self, graph: &Graph, dag: &PointDag<'_>, roots: &[ExprId]) -> bool {
+        dag.reachable(roots).into_iter().all(|id| match dag.expr(id) {
+            PointExpr::Load { node, index } => {
+                let sizes = graph.sizes(*node);
+                index.iter().enumerate().all(|(position, value)| {
+                    let is_last = position + 1 == sizes.len() && graph.ty(*node).shape.batch_axis() != Some(position);
+                    self.reads(dag, value, is_last.then(|| sizes[position]))
+                })
+            }
+            PointExpr::Index(value) => !divides(&self.at_lane(dag, value), self.lane),
+            PointExpr::Reduce { reds, .. } => {
+                let bounds = reds.iter().flat_map(|red| red.low.iter().chain(&red.high));
+                bounds.into_iter().all(|bound| !self.at_lane(dag, bound).uses(self.lane))
+            }
+            _ => true,
+        })
+    }
+
+    /// Whether an index is the same for all lanes, or that of neighbouring words of a row of `size`.
+    pub(super) fn reads(&self, dag: &PointDag<'_>, index: &Affine, size: Option<usize>) -> bool {
+        let value = self.at_lane(dag, index);
+        if !value.uses(self.lane) {
+            return true;
+        }
+        let Some(size) = size else { return false };
+        // Nothing but the padding of the row lies behind it.
+        let (low, high) = value.range(&|var| dag.var_range(var));
+        value.coefficient(self.lane) == 1
+            && !divides(&value, self.lane)
+            && low >= 0
+            && high < size.next_multiple_of(LANES) as i64
+    }
+
+    fn at_lane(&self, dag: &PointDag<'_>, index: &Affine) -> Affine {
+        let value = index.substitute(&|var| if var == self.axis { self.value.clone() } else { Affine::var(var) });
+        value.simplify(&|var| dag.var_range(var))
+    }
+}
+
+/// Whether a division or remainder depends on `var`.
+fn divides(index: &Affine, var: Var) -> bool {
+    index.terms.iter().any(|(atom, _)| match atom {
+        Atom::Var(_) => false,
+        Atom::Div(inner, _) | Atom::Mod(inner, _) => inner.uses(var),
+    })
+}

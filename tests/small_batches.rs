@@ -1,0 +1,273 @@
+//! Inference on a few samples, where the lanes are features: every engine and instruction set has the same bits, within
+//! rounding of the meaning. And the prologue, which runs again exactly when parameters change.
+
+#[path = "common/engines.rs"]
+mod engines;
+
+use engines::{compare_isas, compare_with_meaning, run_both};
+use graphc_codegen::Isa;
+use graphc_driver::{CompileOptions, Session, SessionOptions, compile};
+use graphc_interp::graph::{Evaluation, Keep, run_keeping};
+use graphc_ir::graph::builder::{Activation, Convolution, Dense, GraphBuilder, Padding, Pool};
+use graphc_ir::graph::{Graph, Mode, NodeId, Origin};
+use graphc_ir::loops::{BufferKind, verify};
+use graphc_ir::ops::{Add, Op, ReduceMean, Softmax};
+use graphc_ir::{DType, Shape, Tensor};
+use graphc_testing::{bindings, layer_graphs};
+use proptest::prelude::*;
+use proptest::test_runner::FileFailurePersistence;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Batch sizes for which lanes are features.
+fn batches() -> impl Strategy<Value = usize> {
+    prop_oneof![1..8_usize, 9..13_usize]
+}
+
+/// Compiles `graph` for inference on `batch` samples, runs it in every engine, and compares.
+fn check(graph: &Graph, options: &CompileOptions, seed: u64) -> Result<(), String> {
+    let compiled = compile(graph, options).map_err(|error| error.to_string())?;
+    let findings: Vec<String> = verify(&compiled.lowered.program).iter().map(ToString::to_string).collect();
+    if !findings.is_empty() {
+        return Err(format!("{findings:?}\n{}", compiled.lowered.program));
+    }
+    let tensors = bindings(&compiled.lowered.backward, seed);
+    let (lowered, memory) = run_both(compiled, &tensors)?;
+    compare_isas(graph, options, &[Isa::Portable, Isa::Fma], &tensors, &memory)?;
+    // Rounding decides comparisons, and statistics of few samples make a small difference a large one.
+    if options.mode == Mode::Train {
+        return Ok(());
+    }
+    let exact: BTreeMap<String, Tensor<f64>> = tensors.iter().map(|(name, t)| (name.clone(), t.cast())).collect();
+    let meaning: Evaluation<f64> =
+        run_keeping(&lowered.backward, &exact, Keep::Roots).map_err(|error| error.to_string())?;
+    compare_with_meaning(&lowered.program, &memory, &meaning, |_| 1e-3)
+}
+
+fn options(batch: usize, checked: bool) -> CompileOptions {
+    CompileOptions { checked, ..CompileOptions::infer(batch) }
+}
+
+/// Whether every batch tensor of the compiled program is rows.
+fn lanes_are_features(graph: &Graph, batch: usize) -> bool {
+    let program = compile(graph, &options(batch, false)).unwrap().lowered.program;
+    program.buffers.iter().all(|buffer| buffer.layout.batch_axis.is_none())
+}
+
+/// Replaces the outputs by the latest values that do not come from a sum over the batch; false if there are none.
+fn keep_per_sample(graph: &mut Graph) -> bool {
+    let mut mixed: BTreeSet<NodeId> = BTreeSet::new();
+    let has_batch = |graph: &Graph, id: NodeId| graph.ty(id).shape.batch_axis().is_some();
+    for id in graph.topo_order() {
+        let operands = graph.operands(id);
+        let sums = !has_batch(graph, id) && operands.iter().any(|&operand| has_batch(graph, operand));
+        let statistics = matches!(graph.op(id), Op::BatchNorm(_)) && graph.mode == Some(Mode::Train);
+        if sums || statistics || operands.iter().any(|operand| mixed.contains(operand)) {
+            mixed.insert(id);
+        }
+    }
+    let is_leaf = |id: NodeId| matches!(graph.op(id), Op::Input(_) | Op::Parameter(_));
+    let fit = |&id: &NodeId| has_batch(graph, id) && !mixed.contains(&id) && !is_leaf(id);
+    let outputs: Vec<NodeId> = graph.topo_order().into_iter().rev().filter(fit).take(3).collect();
+    graph.outputs.clear();
+    graph.loss = None;
+    for (number, &node) in outputs.iter().enumerate() {
+        graph.add_output(&format!("y{number}"), node);
+    }
+    !outputs.is_empty()
+}
+
+fn config(cases: u32) -> ProptestConfig {
+    let cases = std::env::var("GRAPHC_CASES").ok().map_or(cases, |n| n.parse().expect("GRAPHC_CASES is a number"));
+    let seeds = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/small_batches.proptest-regressions");
+    ProptestConfig {
+        cases,
+        max_shrink_iters: 400,
+        failure_persistence: Some(Box::new(FileFailurePersistence::Direct(seeds))),
+        ..ProptestConfig::default()
+    }
+}
+
+proptest! {
+    #![proptest_config(config(300))]
+
+    #[test]
+    fn random_graphs_agree(test in layer_graphs(), batch in batches(), seed in any::<u64>(), checked in any::<bool>()) {
+        let mut graph = test.graph;
+        graph.batch = Some(batch);
+        graph.mode = Some(Mode::Infer);
+        prop_assume!(keep_per_sample(&mut graph));
+        check(&graph, &options(batch, checked), seed).map_err(TestCaseError::fail)?;
+    }
+
+    #[test]
+    fn random_losses_agree(test in layer_graphs(), batch in batches(), seed in any::<u64>(), checked in any::<bool>()) {
+        check(&test.graph, &options(batch, checked), seed).map_err(TestCaseError::fail)?;
+    }
+
+    /// The loss of a training step that leaves the parameters as they are: statistics are those of the batch.
+    #[test]
+    fn random_statistics_agree(test in layer_graphs(), batch in batches(), seed in any::<u64>(), checked in any::<bool>()) {
+        let options = CompileOptions { checked, update: false, ..CompileOptions::train(batch) };
+        check(&test.graph, &options, seed).map_err(TestCaseError::fail)?;
+    }
+}
+
+/// A convolutional network: two branches of convolutions, added, pooled, normalised, two dense layers, a softmax.
+#[derive(Clone, Debug)]
+struct Network {
+    image: [usize; 3],
+    channels: usize,
+    kernel: usize,
+    stride: usize,
+    is_padded: bool,
+    is_max_pool: bool,
+    units: [usize; 2],
+}
+
+const CHANNELS: [usize; 6] = [1, 7, 8, 9, 16, 17];
+
+fn networks() -> impl Strategy<Value = Network> {
+    let size = || prop::sample::select(vec![6_usize, 7, 9, 12]);
+    let channels = || prop::sample::select(CHANNELS.to_vec());
+    let image = (size(), size(), channels()).prop_map(|(height, width, channels)| [height, width, channels]);
+    (image, channels(), 1..=3_usize, 1..=2_usize, any::<bool>(), any::<bool>(), [channels(), channels()]).prop_map(
+        |(image, channels, kernel, stride, is_padded, is_max_pool, units)| Network {
+            image,
+            channels,
+            kernel,
+            stride,
+            is_padded,
+            is_max_pool,
+            units,
+        },
+    )
+}
+
+impl Network {
+    fn graph(&self) -> Graph {
+        let mut net = GraphBuilder::new("net");
+        let image = net.input("image", DType::F32, Shape::batched(&self.image)).unwrap();
+        let convolution = Convolution {
+            strides: [self.stride; 2],
+            padding: if self.is_padded { Padding::Same } else { Padding::Valid },
+            ..Convolution::new(self.channels, [self.kernel; 2])
+        };
+        let left =
+            net.conv2d("left", image, &Convolution { activation: Some(Activation::Relu), ..convolution.clone() });
+        let right = net.conv2d("right", image, &convolution).unwrap();
+        let sum = net.op("sum", Add {}, &[left.unwrap(), right]).unwrap();
+        let normal = net.batch_norm("normal", sum, 0.99, 1e-3).unwrap();
+        let pool = Pool { pool: [2, 2], strides: [2, 2], padding: convolution.padding };
+        let pooled = match self.is_max_pool {
+            true => net.max_pool2d("pool", normal, &pool),
+            false => net.avg_pool2d("pool", normal, &pool),
+        };
+        let x = net.flatten("flatten", pooled.unwrap()).unwrap();
+        let layer = Dense { activation: Some(Activation::Tanh), ..Dense::new(self.units[0]) };
+        let x = net.dense("dense1", x, &layer).unwrap();
+        let x = net.batch_norm("normal2", x, 0.99, 1e-3).unwrap();
+        let x = net.dense("dense2", x, &Dense::new(self.units[1])).unwrap();
+        let y = net.op("probabilities", Softmax {}, &[x]).unwrap();
+        net.output(y);
+        net.finish()
+    }
+}
+
+proptest! {
+    #![proptest_config(config(100))]
+
+    #[test]
+    fn networks_agree(net in networks(), batch in batches(), seed in any::<u64>(), checked in any::<bool>()) {
+        let graph = net.graph();
+        prop_assert!(lanes_are_features(&graph, batch));
+        check(&graph, &options(batch, checked), seed).map_err(TestCaseError::fail)?;
+    }
+}
+
+fn small_net() -> Graph {
+    let image = [9, 9, 3];
+    let net = Network { image, channels: 9, kernel: 3, stride: 1, is_padded: false, is_max_pool: true, units: [17, 7] };
+    net.graph()
+}
+
+/// What a fresh session with the parameters of `session` gives.
+fn fresh(session: &mut Session, batch: usize, image: &[f32]) -> Vec<f32> {
+    let mut other = Session::new(small_net(), SessionOptions::default()).unwrap();
+    for (name, value) in session.parameters().unwrap() {
+        other.set_parameter(&name, &value).unwrap();
+    }
+    predict(&mut other, batch, image)
+}
+
+fn predict(session: &mut Session, batch: usize, image: &[f32]) -> Vec<f32> {
+    session.set_input_f32(Mode::Infer, batch, "image", image).unwrap();
+    session.step(Mode::Infer, batch).unwrap();
+    session.output(Mode::Infer, batch, "probabilities").unwrap().data
+}
+
+#[test]
+fn the_prologue_runs_again_when_parameters_change() {
+    let image: Vec<f32> = (0..20 * 243).map(|i| (i % 17) as f32 / 17.0).collect();
+    let mut session = Session::new(small_net(), SessionOptions::default()).unwrap();
+    for batch in [1, 20] {
+        let image = &image[..batch * 243];
+        let first = predict(&mut session, batch, image);
+        assert_eq!(predict(&mut session, batch, image), first, "nothing changed");
+        for name in ["left.kernel", "normal2.gamma", "dense2.kernel"] {
+            let before = predict(&mut session, batch, image);
+            let (_, mut value) = session.parameters().unwrap().into_iter().find(|(found, _)| found == name).unwrap();
+            value.data.iter_mut().for_each(|word| *word = 0.5 - *word);
+            session.set_parameter(name, &value).unwrap();
+            let after = predict(&mut session, batch, image);
+            assert_ne!(after, before, "{name} was set");
+            assert_eq!(after, fresh(&mut session, batch, image), "{name} was set");
+        }
+    }
+}
+
+#[test]
+fn the_prologue_runs_again_when_state_is_copied() {
+    let graph = small_net();
+    let [one, two] = [(); 2].map(|()| compile(&graph, &CompileOptions::infer(1)).unwrap());
+    let (lowered, mut one, mut two) = (one.lowered, one.executable, two.executable);
+    assert_eq!(lowered.program.n_prologue, 1);
+    for (seed, executable) in [(1, &mut one), (2, &mut two)] {
+        for (name, tensor) in bindings(&lowered.backward, seed) {
+            let is_state = lowered.program.find(BufferKind::State, &name).is_some();
+            let kind = if is_state { BufferKind::State } else { BufferKind::Input };
+            let tensor = if is_state { tensor } else { bindings(&lowered.backward, 1)[&name].clone() };
+            executable.set(kind, &name, &tensor.data).unwrap();
+        }
+        executable.step().unwrap();
+    }
+    let probabilities =
+        |executable: &graphc_runtime::Executable| executable.get(BufferKind::Output, "probabilities").unwrap().data;
+    assert_ne!(probabilities(&one), probabilities(&two));
+    two.copy_state_from(&one).unwrap();
+    two.step().unwrap();
+    assert_eq!(probabilities(&one), probabilities(&two));
+    // A word of the arena, by hand: the state is what it was, so the prologue must put its results back.
+    two.arena_mut().iter_mut().zip(one.arena()).for_each(|(word, good)| *word = *good);
+    let packed = lowered.program.buffers.iter().find(|buffer| buffer.name.starts_with("packed")).unwrap();
+    two.arena_mut()[packed.offset] = 0x7fc0_0000;
+    two.step().unwrap();
+    assert_eq!(probabilities(&one), probabilities(&two));
+}
+
+#[test]
+fn lanes_are_samples_where_most_of_them_are_in_use() {
+    let graph = small_net();
+    let of_features: Vec<usize> = (1..40).filter(|&batch| lanes_are_features(&graph, batch)).collect();
+    assert_eq!(of_features, [1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12]);
+}
+
+#[test]
+fn training_steps_have_no_prologue() {
+    let mut graph = small_net();
+    let node = graph.outputs[0].node;
+    let mean = ReduceMean { axes: vec![0, 1], keep_dims: false };
+    graph.loss = Some(graph.add(mean, &[node], "loss", Origin::layer("loss", 1)).unwrap());
+    graph.optimizer = Some(graphc_ir::Optimizer::adam(0.01));
+    let program = compile(&graph, &CompileOptions::train(4)).unwrap().lowered.program;
+    assert_eq!(program.n_prologue, 0);
+}
