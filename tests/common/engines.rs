@@ -72,7 +72,8 @@ pub(crate) fn compare_isas(
         executable.arena_mut().copy_from_slice(memory.arena());
         executable.step().map_err(text)?;
         for buffer in program.buffers.iter().filter(|buffer| buffer.kind != BufferKind::Temp) {
-            let words = buffer.offset..buffer.offset + buffer.len;
+            // Behind the tensor stands what whole vectors of temporaries left there.
+            let words = buffer.offset..buffer.offset + buffer.layout.len();
             if executable.arena()[words.clone()] != expected.arena()[words] {
                 return Err(format!("{isa:?} leaves other bits in {}\n{program}", buffer.name));
             }

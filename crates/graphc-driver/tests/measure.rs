@@ -189,7 +189,9 @@ proptest! {
         for options in [CompileOptions::train(batch), CompileOptions::infer(batch)] {
             if let Ok(lowered) = lower(&case.graph, &options) {
                 let phases = work::phase_flops(&lowered.fused, &lowered.plan, &lowered.program);
-                prop_assert_eq!(phases.iter().flatten().sum::<u64>(), work::graph_flops(&lowered.fused));
+                let (sum, total) = (phases.iter().flatten().sum::<u64>(), work::graph_flops(&lowered.fused));
+                // What depends on parameters alone is no work of a step.
+                prop_assert!(sum == total || sum < total && lowered.program.n_prologue > 0, "{sum} of {total}");
             }
         }
     }

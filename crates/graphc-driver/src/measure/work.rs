@@ -49,8 +49,8 @@ pub fn graph_flops(graph: &Graph) -> u64 {
 /// A contraction counts where its tiles are. Each has a buffer of its own to store to, and they come in the order of the
 /// plan, which tells whose tiles are whose. One in two phases (full blocks of its result, then the rest) is split
 /// in proportion to the multiply-adds of both. Some have no multiply-adds in tiles: the product of two 1 x 1 matrices is a
-/// sweep, and a window can lie in the padding alone. They count where they are computed first. One of parameters alone, which
-/// the prologue computes, counts in the first phase of the kernel that the plan has it in.
+/// sweep, and a window can lie in the padding alone. They count where they are computed first. Those of parameters alone,
+/// which the prologue computes, do not count: no step runs them.
 ///
 /// # Panics
 /// As [`node_flops`], or if the program was not made from them.
@@ -67,8 +67,10 @@ pub fn phase_flops(graph: &Graph, plan: &FusionPlan, program: &Program) -> Vec<V
             for group in plan.groups() {
                 let nodes = group.inlined.iter().copied().chain(group.roots.iter().map(|root| root.node()));
                 let total = nodes.filter(|&node| counted.insert(node)).map(|node| node_flops(graph, node)).sum();
+                if prologue.contains(group.name.as_str()) {
+                    continue;
+                }
                 let mut weights = match group.kind {
-                    GroupKind::Contraction if prologue.contains(group.name.as_str()) => vec![1],
                     GroupKind::Contraction => tiles.next().expect("every contraction has tiles").1,
                     GroupKind::Sweep => Vec::new(),
                 };
