@@ -52,11 +52,7 @@ struct Sweep<'a> {
 
 /// Writes the nests of `group` for the chunks of a task into the open block.
 pub(crate) fn batch_sweep(cx: &Cx<'_>, b: &mut Builder, group: &Group, task: Task) {
-    if task.n_chunks == 1 {
-        return chunk_sweep(cx, b, group, task.number);
-    }
-    let chunk = b.var();
-    b.for_range(task.chunks(cx, chunk), LoopKind::Serial, |b| chunk_sweep(cx, b, group, chunk));
+    task.each_chunk(cx, b, |b, chunk| chunk_sweep(cx, b, group, chunk));
 }
 
 fn chunk_sweep(cx: &Cx<'_>, b: &mut Builder, group: &Group, chunk: Var) {

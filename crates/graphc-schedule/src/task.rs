@@ -4,10 +4,13 @@
 //! sixteen samples are too few to pay for fetching them. Then a task is several chunks, and the layer takes one block of
 //! weights after the other, each for all chunks of the task.
 
+use crate::buffers::Groups;
+use crate::builder::Builder;
+use crate::contract;
 use crate::emit::Cx;
 use graphc_ir::graph::plan::{Group, GroupKind, KernelPlan};
 use graphc_ir::index::{Affine, Var};
-use graphc_ir::loops::{Bound, Range};
+use graphc_ir::loops::{Bound, LoopKind, Range};
 
 /// Words that stay in a core's own cache while they are read again and again.
 pub(crate) const NEAR_WORDS: usize = 1 << 17;
@@ -47,7 +50,29 @@ fn weight_words(cx: &Cx<'_>, group: &Group) -> usize {
     weights.max().unwrap_or(0)
 }
 
+/// The groups of chunks in which a kernel computes its samples, if weight gradients of convolutions are shared by them, too: each group's
+/// gradients then follow its samples and find what was just computed. All chunks first and then all groups would read it
+/// back from far away in a large batch.
+pub(crate) fn groups(cx: &Cx<'_>, kernel: &KernelPlan) -> Option<Groups> {
+    let has_samples = !kernel.chunk.is_empty();
+    kernel.batch.iter().find_map(|group| contract::shared_groups(cx, group)).filter(|_| has_samples)
+}
+
 impl Task {
+    /// A chunk by itself.
+    pub(crate) fn chunk(number: Var) -> Task {
+        Task { number, n_chunks: 1 }
+    }
+
+    /// Writes something for every chunk.
+    pub(crate) fn each_chunk(self, cx: &Cx<'_>, b: &mut Builder, write: impl FnOnce(&mut Builder, Var)) {
+        if self.n_chunks == 1 {
+            return write(b, self.number);
+        }
+        let chunk = b.var();
+        b.for_range(self.chunks(cx, chunk), LoopKind::Serial, |b| write(b, chunk));
+    }
+
     /// Its chunks.
     pub(crate) fn chunks(self, cx: &Cx<'_>, chunk: Var) -> Range {
         let low = Affine::var(self.number).times(self.n_chunks as i64);
