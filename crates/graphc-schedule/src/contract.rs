@@ -40,8 +40,8 @@ pub(crate) struct Nest<'a> {
     pub(crate) grid: Vec<(Var, usize)>,
     /// The block of outputs that packed weights are read for.
     block: Option<BlockAt>,
-    /// The loop over blocks of what is read as splats; words of the next block are asked for ahead of time.
-    splat_blocks: Option<Var>,
+    /// The loop over blocks of what is far away; words of the next block are asked for ahead of time.
+    far_blocks: Option<Var>,
     /// How the rows of a contraction over the batch are cut, if they are.
     strips: Option<Strips>,
     pub(crate) kind: Kind,
@@ -226,7 +226,7 @@ impl<'a> Nest<'a> {
             root,
             grid: Vec::new(),
             block: None,
-            splat_blocks: None,
+            far_blocks: None,
             strips: None,
             kind,
         }
@@ -372,8 +372,8 @@ impl<'a> Nest<'a> {
                 self.block = Some(block_at(Affine::var(var).times(block as i64).plus_constant(start)));
             }
             self.em.ranges.insert(var, (0, blocks.n as i64 - 1));
-            if self.reads_far_splats(axis) {
-                self.splat_blocks = Some(var);
+            if self.reads_far(axis) {
+                self.far_blocks = Some(var);
             }
             let index = first.add_scaled(&Affine::var(var), block as i64 * unit);
             let range = Range { var, low: Bound(vec![blocks.low]), high: Bound(blocks.high) };
@@ -406,8 +406,7 @@ impl<'a> Nest<'a> {
         let reds = self.reductions(b, None, None);
         let acc = b.new_value();
         let [a, b_access] = self.factors(b);
-        let ahead =
-            [&a, &b_access].map(|access| self.splat_blocks.map_or(0, |blocks| access.index.coefficient(blocks)));
+        let ahead = [&a, &b_access].map(|access| self.far_blocks.map_or(0, |blocks| access.index.coefficient(blocks)));
         let epilogue = b.block(|b| {
             self.em.open_scope();
             self.epilogue(b, acc);

@@ -69,17 +69,20 @@ impl Nest<'_> {
         }
     }
 
-    /// Whether a coordinate walks splats of which too many are read to stay near.
-    pub(crate) fn reads_far_splats(&self, axis: Axis) -> bool {
-        let (Axis::Output(_), Kind::PerSample { .. } | Kind::OverFeatures { .. }) = (axis, self.kind) else {
-            return false;
-        };
+    /// Whether the next block of a coordinate is worth asking for ahead of time: weights of which too many are read to stay near,
+    /// or the rows of a batch, which lie far apart from one another.
+    pub(crate) fn reads_far(&self, axis: Axis) -> bool {
+        let cx = self.em.cx;
+        if let Kind::OverFeatures { lanes, .. } = self.kind {
+            let rows = cx.buffers.rows(lanes.vectors).expect("a copy of the vectors");
+            return axis == Axis::Features && cx.buffers.layout(rows.buffer).len() > NEAR_WORDS;
+        }
+        let (Axis::Output(_), Kind::PerSample { .. }) = (axis, self.kind) else { return false };
         let Some(factor) = [Factor::A, Factor::B].into_iter().find(|&factor| self.width(factor) == Width::Splat) else {
             return false;
         };
         let contraction = self.form.as_contraction().expect("a contraction");
         let (operand, _) = if factor == Factor::A { contraction.a } else { contraction.b };
-        let cx = self.em.cx;
         let splats = cx.buffers.node(cx.graph.operands(self.node)[operand]);
         cx.buffers.layout(splats).len() > NEAR_WORDS && self.belongs_to(axis, factor)
     }
