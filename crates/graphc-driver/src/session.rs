@@ -5,7 +5,7 @@ use crate::options::CompileOptions;
 use crate::pipeline::{StageTime, compile};
 use graphc_codegen::Isa;
 use graphc_ir::graph::{Graph, Mode};
-use graphc_ir::loops::BufferKind;
+use graphc_ir::loops::{Buffer, BufferKind};
 use graphc_ir::ops::{Initializer, Op};
 use graphc_ir::tensor::Tensor;
 use graphc_runtime::{Executable, Team};
@@ -133,6 +133,14 @@ impl Session {
     /// If there is no such input or the number of elements is wrong.
     pub fn set_input_i32(&mut self, mode: Mode, batch: usize, name: &str, values: &[i32]) -> Result<(), DriverError> {
         Ok(self.entry(mode, batch)?.executable.set_i32(BufferKind::Input, name, values)?)
+    }
+
+    /// The words of an input, to be written in the layout of its buffer; words of no element must stay zero.
+    ///
+    /// # Errors
+    /// If there is no such input.
+    pub fn input_words(&mut self, mode: Mode, batch: usize, name: &str) -> Result<(&Buffer, &mut [u32]), DriverError> {
+        Ok(self.entry(mode, batch)?.executable.words_mut(BufferKind::Input, name)?)
     }
 
     /// Runs once. In training mode the parameters change.

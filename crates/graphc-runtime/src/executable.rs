@@ -77,6 +77,15 @@ impl Executable {
         self.set_words(kind, name, DType::I32, data.iter().map(|value| value.cast_unsigned()))
     }
 
+    /// The words of a buffer, to be written in its layout; words of no element are zero and must stay so.
+    ///
+    /// # Errors
+    /// If there is no such buffer.
+    pub fn words_mut(&mut self, kind: BufferKind, name: &str) -> Result<(&Buffer, &mut [u32]), RuntimeError> {
+        let buffer = find(&self.program, kind, name)?;
+        Ok((buffer, &mut self.arena.words_mut()[buffer.offset..buffer.offset + buffer.layout.len()]))
+    }
+
     fn set_words(
         &mut self,
         kind: BufferKind,

@@ -1,6 +1,6 @@
 //! The driver's session is a [`Network`].
 
-use crate::network::{Network, NetworkError};
+use crate::network::{InputBuffer, Network, NetworkError};
 use graphc_driver::{DriverError, Session};
 use graphc_ir::Tensor;
 use graphc_ir::graph::Mode;
@@ -18,6 +18,11 @@ impl Network for Session {
 
     fn set_input_i32(&mut self, mode: Mode, batch: usize, name: &str, values: &[i32]) -> Result<(), NetworkError> {
         Ok(Session::set_input_i32(self, mode, batch, name, values)?)
+    }
+
+    fn input_buffer(&mut self, mode: Mode, batch: usize, name: &str) -> Result<InputBuffer<'_>, NetworkError> {
+        let (buffer, words) = Session::input_words(self, mode, batch, name)?;
+        Ok(InputBuffer { dtype: buffer.dtype, layout: &buffer.layout, words })
     }
 
     fn has_input(&mut self, mode: Mode, batch: usize, name: &str) -> Result<bool, NetworkError> {
