@@ -166,11 +166,20 @@ impl Session {
     /// # Errors
     /// If there was no such step or there is no such output.
     pub fn output(&self, mode: Mode, batch: usize, name: &str) -> Result<Tensor<f32>, DriverError> {
-        let entry = self
-            .entries
-            .get(&key(mode, batch))
-            .ok_or_else(|| DriverError::Options(format!("no {} step of batch size {batch} has run", mode.name())))?;
-        Ok(entry.executable.get(BufferKind::Output, name)?)
+        Ok(self.compiled(mode, batch)?.executable.get(BufferKind::Output, name)?)
+    }
+
+    /// A scalar `f32` result of the last step at that mode and batch size.
+    ///
+    /// # Errors
+    /// If there was no such step, there is no such output, or it is no scalar.
+    pub fn scalar(&self, mode: Mode, batch: usize, name: &str) -> Result<f32, DriverError> {
+        Ok(self.compiled(mode, batch)?.executable.scalar(BufferKind::Output, name)?)
+    }
+
+    fn compiled(&self, mode: Mode, batch: usize) -> Result<&Entry, DriverError> {
+        let entry = self.entries.get(&key(mode, batch));
+        entry.ok_or_else(|| DriverError::Options(format!("no {} step of batch size {batch} has run", mode.name())))
     }
 
     /// Names of the outputs of a compiled step.

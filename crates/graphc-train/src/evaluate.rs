@@ -4,7 +4,7 @@ use crate::batches::{Batches, sizes_of};
 use crate::dataset::Dataset;
 use crate::error::TrainError;
 use crate::feed::{Feed, Loading, Section, with_feed};
-use crate::network::{Network, scalar_output};
+use crate::network::Network;
 use crate::train::correct;
 use graphc_ir::graph::Mode;
 use std::iter;
@@ -56,9 +56,9 @@ pub(crate) fn evaluate_next(
         let batch = feed.next(network, Mode::Infer)?;
         network.step(Mode::Infer, batch)?;
         n_done += batch;
-        loss += batch as f64 * scalar_output(network, Mode::Infer, batch, "loss")?;
+        loss += batch as f64 * network.scalar(Mode::Infer, batch, "loss")?;
         if has_accuracy {
-            n_correct += correct(scalar_output(network, Mode::Infer, batch, "accuracy")?, batch);
+            n_correct += correct(network.scalar(Mode::Infer, batch, "accuracy")?, batch);
         }
     }
     let n = n_samples as f64;

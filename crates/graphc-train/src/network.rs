@@ -52,17 +52,14 @@ pub trait Network {
     /// A result of the last step at that mode and batch size.
     fn output(&self, mode: Mode, batch: usize, name: &str) -> Result<Tensor<f32>, NetworkError>;
 
+    /// A result of the last step that is a scalar.
+    fn scalar(&self, mode: Mode, batch: usize, name: &str) -> Result<f64, NetworkError> {
+        match self.output(mode, batch, name)?.data.as_slice() {
+            [value] => Ok(f64::from(*value)),
+            values => Err(NetworkError(format!("`{name}` has {} elements, expected a scalar", values.len()))),
+        }
+    }
+
     /// Whether results of that name exist.
     fn has_output(&self, name: &str) -> bool;
-}
-
-/// A scalar result.
-///
-/// # Errors
-/// If there is no such result, or it is no scalar.
-pub(crate) fn scalar_output(network: &dyn Network, mode: Mode, batch: usize, name: &str) -> Result<f64, NetworkError> {
-    match network.output(mode, batch, name)?.data.as_slice() {
-        [value] => Ok(f64::from(*value)),
-        values => Err(NetworkError(format!("`{name}` has {} elements, expected a scalar", values.len()))),
-    }
 }

@@ -73,29 +73,39 @@ impl Packing {
     }
 
     fn pack_chunk(&self, rows: &[&[u8]], convert: impl Fn(u8) -> u32, chunk: &mut [u32]) {
-        for (number, planes) in self.planes.chunks(CHUNK).enumerate() {
+        let (blocks, rest) = self.planes.as_chunks::<CHUNK>();
+        for (number, planes) in blocks.iter().enumerate() {
             let mut square = [[0; CHUNK]; CHUNK];
             for (target, row) in square.iter_mut().zip(rows) {
-                let rest = &row[number * CHUNK..];
-                match rest.first_chunk() {
-                    Some(bytes) => *target = *bytes,
-                    None => target[..rest.len()].copy_from_slice(rest),
-                }
+                // Apart from the rest, so that this is one move of 16 bytes and no call of `memcpy`.
+                *target = row.as_chunks().0[number];
             }
-            let square = transposed(&square);
-            for (&start, bytes) in planes.iter().zip(&square) {
-                let plane: &mut [u32; CHUNK] = chunk[start..].first_chunk_mut().expect("a plane lies in its chunk");
-                for (word, &byte) in plane.iter_mut().zip(bytes) {
-                    *word = convert(byte);
-                }
-                // Not by converting zeros: times a negative scale they would be -0.
-                if rows.len() < CHUNK {
-                    plane[rows.len()..].fill(0);
-                }
+            write_planes(planes, &square, rows.len(), &convert, chunk);
+        }
+        if !rest.is_empty() {
+            let mut square = [[0; CHUNK]; CHUNK];
+            for (target, row) in square.iter_mut().zip(rows) {
+                target[..rest.len()].copy_from_slice(&row[row.len() - rest.len()..]);
             }
+            write_planes(rest, &square, rows.len(), &convert, chunk);
         }
         for gap in &self.gaps {
             chunk[gap.clone()].fill(0);
+        }
+    }
+}
+
+/// Writes a plane for each column of the square, of whose rows the first `n_samples` are samples.
+#[inline]
+fn write_planes(planes: &[usize], square: &Square, n_samples: usize, convert: impl Fn(u8) -> u32, chunk: &mut [u32]) {
+    for (&start, bytes) in planes.iter().zip(&transposed(square)) {
+        let plane: &mut [u32; CHUNK] = chunk[start..].first_chunk_mut().expect("a plane lies in its chunk");
+        for (word, &byte) in plane.iter_mut().zip(bytes) {
+            *word = convert(byte);
+        }
+        // Not by converting zeros: times a negative scale they would be -0.
+        if n_samples < CHUNK {
+            plane[n_samples..].fill(0);
         }
     }
 }

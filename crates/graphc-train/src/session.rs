@@ -37,6 +37,10 @@ impl Network for Session {
         Ok(Session::output(self, mode, batch, name)?)
     }
 
+    fn scalar(&self, mode: Mode, batch: usize, name: &str) -> Result<f64, NetworkError> {
+        Ok(f64::from(Session::scalar(self, mode, batch, name)?))
+    }
+
     fn has_output(&self, name: &str) -> bool {
         self.graph().output(name).is_some()
     }

@@ -6,7 +6,7 @@ use crate::error::TrainError;
 use crate::evaluate::evaluate_next;
 use crate::feed::{Feed, Loading, Section, with_feed};
 use crate::history::{EpochRecord, History};
-use crate::network::{Network, scalar_output};
+use crate::network::Network;
 use graphc_ir::graph::Mode;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -134,7 +134,15 @@ pub fn fit(
     let sizes = batch_sizes(dataset.len(), None, options);
     let sections = (1..=options.epochs).flat_map(|epoch| epoch_sections(options, epoch, &train, &validation));
     with_feed(network, dataset, &sizes, sections, options.loading, |network, feed| {
-        let mut fit = Fit { network, feed, options, stop, observer, steps: 0, step_ms: Vec::new() };
+        let mut reads_step = false;
+        for &(mode, batch) in sizes.iter().filter(|(mode, _)| *mode == Mode::Train) {
+            // Inputs keep their values from step to step.
+            if network.has_input(mode, batch, "learning_rate")? {
+                network.set_input_f32(mode, batch, "learning_rate", &[options.learning_rate as f32])?;
+            }
+            reads_step |= network.has_input(mode, batch, "step")?;
+        }
+        let mut fit = Fit { network, feed, options, stop, observer, reads_step, steps: 0, step_ms: Vec::new() };
         let mut history = History::default();
         let mut stopped = None;
         for epoch in 1..=options.epochs {
@@ -176,6 +184,8 @@ struct Fit<'a, 'data> {
     options: &'a FitOptions,
     stop: &'a AtomicBool,
     observer: &'a mut dyn Observer,
+    /// Whether the step has the input `step`, which dropout reads.
+    reads_step: bool,
     steps: i32,
     step_ms: Vec<f32>,
 }
@@ -197,10 +207,10 @@ impl Fit<'_, '_> {
             let batch = self.step()?;
             progress.step += 1;
             progress.samples += batch;
-            loss_sum += batch as f64 * scalar_output(self.network, Mode::Train, batch, "loss")?;
+            loss_sum += batch as f64 * self.network.scalar(Mode::Train, batch, "loss")?;
             progress.loss = loss_sum / progress.samples as f64;
             if has_accuracy {
-                accuracy_sum += correct(scalar_output(self.network, Mode::Train, batch, "accuracy")?, batch);
+                accuracy_sum += correct(self.network.scalar(Mode::Train, batch, "accuracy")?, batch);
                 progress.accuracy = Some(accuracy_sum / progress.samples as f64);
             }
             progress.seconds = start.elapsed().as_secs_f64();
@@ -212,10 +222,7 @@ impl Fit<'_, '_> {
     /// Trains on the next batch; gives its size.
     fn step(&mut self) -> Result<usize, TrainError> {
         let batch = self.feed.next(self.network, Mode::Train)?;
-        if self.network.has_input(Mode::Train, batch, "learning_rate")? {
-            self.network.set_input_f32(Mode::Train, batch, "learning_rate", &[self.options.learning_rate as f32])?;
-        }
-        if self.network.has_input(Mode::Train, batch, "step")? {
+        if self.reads_step {
             self.network.set_input_i32(Mode::Train, batch, "step", &[self.steps])?;
         }
         let start = Instant::now();
@@ -403,17 +410,34 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn loading_ahead_changes_nothing() {
+        let (_folder, specs) = numbered(23);
+        let data = Dataset::load(&specs, 0.5, None).unwrap();
+        let run = |loading| {
+            let (mut toy, mut log) = (Toy::default(), Log::default());
+            let options = FitOptions { epochs: 3, learning_rate: 0.125, loading, ..options() };
+            fit(&mut toy, &data, &options, &AtomicBool::new(false), &mut log).unwrap();
+            let losses: Vec<u64> = log.steps.iter().map(|progress| progress.loss.to_bits()).collect();
+            let validation: Vec<_> = log.records.iter().map(|record| (record.val_loss, record.val_accuracy)).collect();
+            (losses, validation, toy.calls, toy.labels_seen, toy.weight.to_bits())
+        };
+        assert_eq!(run(Loading::Ahead), run(Loading::Between));
+    }
+
+    #[test]
     fn stopping_finishes_the_step() {
         let (_folder, specs) = numbered(13);
         let data = Dataset::load(&specs, 1.0, None).unwrap();
-        let stop = AtomicBool::new(false);
-        let mut log = Log { stop_at: Some((&stop, 5)), ..Log::default() };
-        let mut toy = Toy::default();
-        let report = fit(&mut toy, &data, &options(), &stop, &mut log).unwrap();
-        assert_eq!(report.history.records.len(), 1);
-        let stopped = report.stopped.unwrap();
-        assert_eq!((stopped.epoch, stopped.step, stopped.samples), (2, 2, 8));
-        assert_eq!(toy.calls.last(), Some(&(Mode::Train, 4)));
+        for loading in [Loading::Between, Loading::Ahead] {
+            let stop = AtomicBool::new(false);
+            let mut log = Log { stop_at: Some((&stop, 5)), ..Log::default() };
+            let mut toy = Toy::default();
+            let report = fit(&mut toy, &data, &FitOptions { loading, ..options() }, &stop, &mut log).unwrap();
+            assert_eq!(report.history.records.len(), 1);
+            let stopped = report.stopped.unwrap();
+            assert_eq!((stopped.epoch, stopped.step, stopped.samples), (2, 2, 8));
+            assert_eq!(toy.calls.last(), Some(&(Mode::Train, 4)));
+        }
     }
 
     #[test]

@@ -14,11 +14,6 @@ impl ThreadsArg {
     /// Batches are prepared on a core that runs no step, if there is one. Where all do, a thread that prepares them stops one
     /// of those in the middle of a step, and the others wait for it.
     pub(crate) fn loading(self) -> Loading {
-        match std::env::var("GRAPHC_LOADING").as_deref() {
-            Ok("ahead") => return Loading::Ahead,
-            Ok("between") => return Loading::Between,
-            _ => {}
-        }
         let usable = std::thread::available_parallelism().map_or(1, usize::from);
         if usable > self.threads { Loading::Ahead } else { Loading::Between }
     }
