@@ -132,7 +132,10 @@ fn training_writes_json_lines_and_a_run_folder() {
         assert!(line.as_object().unwrap().values().all(Value::is_number), "{line}");
     }
     let end = &lines[3];
-    assert_eq!(keys(end), ["test_loss", "test_accuracy", "parameters", "compile_ms", "step_ms_median"]);
+    assert_eq!(
+        keys(end),
+        ["test_loss", "test_accuracy", "parameters", "compile_ms", "step_ms_median", "first_step_ms", "peak_rss_mb"]
+    );
     assert_eq!(end["parameters"], 4 * 5 + 5 + 5 * 3 + 3);
     assert!(end.as_object().unwrap().values().all(Value::is_number), "{end}");
     assert!(lines[2]["loss"].as_f64() < lines[0]["loss"].as_f64(), "it learns: {lines:?}");
@@ -150,6 +153,7 @@ fn training_writes_json_lines_and_a_run_folder() {
         (&run["seed"], &run["config"]["epochs"], &run["config"]["batch_size"]),
         (&4.into(), &3.into(), &16.into())
     );
+    assert_eq!(run["timings"]["first_step_ms"], end["first_step_ms"]);
     assert_eq!(run["results"]["test_accuracy"], end["test_accuracy"]);
     let weights = read_tensors(&tiny.path("a/model.safetensors")).unwrap();
     assert_eq!(weights.keys().collect::<Vec<_>>(), ["hidden.bias", "hidden.kernel", "scores.bias", "scores.kernel"]);

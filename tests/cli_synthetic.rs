@@ -52,7 +52,9 @@ impl Folder {
         let mut lines: Vec<Value> = stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         for line in &mut lines {
             let fields = line.as_object_mut().unwrap();
-            ["seconds", "compile_ms", "step_ms_median"].iter().for_each(|time| drop(fields.remove(*time)));
+            ["seconds", "compile_ms", "step_ms_median", "first_step_ms", "peak_rss_mb"]
+                .iter()
+                .for_each(|time| drop(fields.remove(*time)));
         }
         lines
     }

@@ -5,7 +5,7 @@ use crate::options::CompileOptions;
 use crate::pipeline::{StageTime, compile};
 use graphc_codegen::Isa;
 use graphc_ir::graph::{Graph, Mode};
-use graphc_ir::loops::BufferKind;
+use graphc_ir::loops::{Buffer, BufferKind};
 use graphc_ir::ops::{Initializer, Op};
 use graphc_ir::tensor::Tensor;
 use graphc_runtime::{Executable, Team};
@@ -135,6 +135,14 @@ impl Session {
         Ok(self.entry(mode, batch)?.executable.set_i32(BufferKind::Input, name, values)?)
     }
 
+    /// The words of an input, to be written in the layout of its buffer; words of no element must stay zero.
+    ///
+    /// # Errors
+    /// If there is no such input.
+    pub fn input_words(&mut self, mode: Mode, batch: usize, name: &str) -> Result<(&Buffer, &mut [u32]), DriverError> {
+        Ok(self.entry(mode, batch)?.executable.words_mut(BufferKind::Input, name)?)
+    }
+
     /// Runs once. In training mode the parameters change.
     ///
     /// # Errors
@@ -158,11 +166,20 @@ impl Session {
     /// # Errors
     /// If there was no such step or there is no such output.
     pub fn output(&self, mode: Mode, batch: usize, name: &str) -> Result<Tensor<f32>, DriverError> {
-        let entry = self
-            .entries
-            .get(&key(mode, batch))
-            .ok_or_else(|| DriverError::Options(format!("no {} step of batch size {batch} has run", mode.name())))?;
-        Ok(entry.executable.get(BufferKind::Output, name)?)
+        Ok(self.compiled(mode, batch)?.executable.get(BufferKind::Output, name)?)
+    }
+
+    /// A scalar `f32` result of the last step at that mode and batch size.
+    ///
+    /// # Errors
+    /// If there was no such step, there is no such output, or it is no scalar.
+    pub fn scalar(&self, mode: Mode, batch: usize, name: &str) -> Result<f32, DriverError> {
+        Ok(self.compiled(mode, batch)?.executable.scalar(BufferKind::Output, name)?)
+    }
+
+    fn compiled(&self, mode: Mode, batch: usize) -> Result<&Entry, DriverError> {
+        let entry = self.entries.get(&key(mode, batch));
+        entry.ok_or_else(|| DriverError::Options(format!("no {} step of batch size {batch} has run", mode.name())))
     }
 
     /// Names of the outputs of a compiled step.

@@ -5,7 +5,7 @@ use crate::arena::Arena;
 use crate::pack::{pack, unpack};
 use crate::team::{SharedPhase, Team, TimedShare};
 use graphc_codegen::CompiledProgram;
-use graphc_ir::loops::{Buffer, BufferKind, Program};
+use graphc_ir::loops::{Buffer, BufferKind, Layout, Program};
 use graphc_ir::{DType, Tensor};
 use std::ops::Range;
 use std::time::Instant;
@@ -80,6 +80,15 @@ impl Executable {
         self.set_words(kind, name, DType::I32, data.iter().map(|value| value.cast_unsigned()))
     }
 
+    /// The words of a buffer, to be written in its layout; words of no element are zero and must stay so.
+    ///
+    /// # Errors
+    /// If there is no such buffer.
+    pub fn words_mut(&mut self, kind: BufferKind, name: &str) -> Result<(&Buffer, &mut [u32]), RuntimeError> {
+        let buffer = find(&self.program, kind, name)?;
+        Ok((buffer, &mut self.arena.words_mut()[buffer.offset..buffer.offset + buffer.layout.len()]))
+    }
+
     fn set_words(
         &mut self,
         kind: BufferKind,
@@ -115,6 +124,22 @@ impl Executable {
             DType::I32 => words.map(|word| word.cast_signed() as f32).collect(),
         };
         Ok(Tensor::new(buffer.layout.shape.clone(), data))
+    }
+
+    /// The only element of an `f32` tensor; takes no memory, for what is read after every step.
+    ///
+    /// # Errors
+    /// If there is no such buffer, or it has another type or more elements.
+    pub fn scalar(&self, kind: BufferKind, name: &str) -> Result<f32, RuntimeError> {
+        let buffer = find(&self.program, kind, name)?;
+        let Layout { shape, batch_axis, .. } = &buffer.layout;
+        match self.words(buffer) {
+            _ if buffer.dtype != DType::F32 => {
+                Err(RuntimeError::WrongType { name: name.to_owned(), expected: buffer.dtype })
+            }
+            [word] if batch_axis.is_none() => Ok(f32::from_bits(*word)),
+            _ => Err(RuntimeError::WrongLength { name: name.to_owned(), shape: shape.clone(), found: 1 }),
+        }
     }
 
     fn words(&self, buffer: &Buffer) -> &[u32] {

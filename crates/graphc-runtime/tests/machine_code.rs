@@ -291,4 +291,30 @@ fn tensors_by_name() {
         "\"label\" has shape [17], 17 elements, but 16 were given"
     );
     assert_eq!(message(executable.set(BufferKind::Input, "label", &[0.0; 17])), "\"label\" holds i32 elements");
+    let (buffer, words) = executable.words_mut(BufferKind::Input, "label").expect("there is a label");
+    assert_eq!(buffer.layout.unpack(words), labels.iter().map(|label| label.cast_unsigned()).collect::<Vec<u32>>());
+    assert!(words[17..].iter().all(|&word| word == 0) && words.len() == 32);
+    words[0] = 41;
+    executable.step().expect("unchecked code cannot fail");
+    assert_eq!(executable.get(BufferKind::Output, "y").expect("there is y").data[17], 42.0);
+}
+
+#[test]
+fn scalars_by_name() {
+    let text = "program \"m\" (batch=1, arena=64) {
+        buffer b0: i32 input \"n\" [] strides=[] chunk=1 len=1 @0
+        buffer b1: f32 output \"x\" [] strides=[] chunk=1 len=1 @16
+        buffer b2: f32 input \"pair\" [2] strides=[1] chunk=2 len=2 @32
+        kernel \"k\" { nest \"n\" { v0 = load b0[0] v1 = to_f32 v0 store b1[0] = v1 } } }";
+    let program: Program = text.parse().expect("the program reads");
+    let mut executable = build(&program, Isa::Native, false).expect("the program compiles");
+    executable.set_i32(BufferKind::Input, "n", &[-3]).expect("n is bound");
+    executable.step().expect("unchecked code cannot fail");
+    assert_eq!(executable.scalar(BufferKind::Output, "x"), Ok(-3.0));
+    let message = |result: Result<f32, RuntimeError>| result.expect_err("a mistake").to_string();
+    assert_eq!(message(executable.scalar(BufferKind::Input, "n")), "\"n\" holds i32 elements");
+    assert_eq!(
+        message(executable.scalar(BufferKind::Input, "pair")),
+        "\"pair\" has shape [2], 2 elements, but 1 were given"
+    );
 }

@@ -45,10 +45,25 @@ impl Batches {
         self.order.is_empty()
     }
 
+    /// The samples of batch `number`.
+    ///
+    /// # Panics
+    /// If there are not as many batches.
+    pub fn get(&self, number: usize) -> &[u32] {
+        let rest = &self.order[number * self.batch_size..];
+        &rest[..self.batch_size.min(rest.len())]
+    }
+
     /// The batches.
     pub fn iter(&self) -> impl Iterator<Item = &[u32]> {
         self.order.chunks(self.batch_size)
     }
+}
+
+/// The different sizes of the batches of `n` samples.
+pub(crate) fn sizes_of(n: usize, batch_size: usize) -> impl Iterator<Item = usize> {
+    let full = (n >= batch_size).then_some(batch_size);
+    full.into_iter().chain(Some(n % batch_size).filter(|&rest| rest > 0))
 }
 
 /// Splits `n` samples as Keras does: the last `split` of them, before any shuffling, are for validation.
@@ -86,6 +101,7 @@ mod tests {
         let batches = Batches::shuffled(10..110, 32, 1, 1);
         assert_eq!(batches.iter().map(<[u32]>::len).collect::<Vec<_>>(), [32, 32, 32, 4]);
         assert_eq!(batches.len(), 4);
+        assert!(batches.iter().enumerate().all(|(number, samples)| batches.get(number) == samples));
         let mut samples = flat(&batches);
         assert_ne!(samples, (10..110).collect::<Vec<_>>());
         samples.sort_unstable();

@@ -1,10 +1,11 @@
 //! A data set in memory: one array of bytes per input of the network.
 //!
-//! Bytes stay bytes (MNIST takes 47 MB, as `f32` it would take 188); they become numbers when a batch is gathered.
+//! Bytes stay bytes (MNIST takes 47 MB, as `f32` it would take 188); they become numbers when a batch is packed.
 
 use crate::error::TrainError;
 use crate::idx::{self, IdxArray};
-use crate::network::{Network, NetworkError};
+use crate::network::{InputBuffer, Network};
+use crate::packing::Packing;
 use crate::synthetic::Synthetic;
 use graphc_ir::DType;
 use graphc_ir::graph::Mode;
@@ -51,11 +52,11 @@ pub struct Dataset {
     columns: Vec<Column>,
 }
 
-/// Buffers reused from batch to batch.
-#[derive(Debug, Default)]
-pub struct Gather {
-    floats: Vec<f32>,
-    ints: Vec<i32>,
+/// One input of a data set, for packing batches of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Input<'a> {
+    column: &'a Column,
+    scale: f32,
 }
 
 impl Dataset {
@@ -92,31 +93,22 @@ impl Dataset {
         self.len == 0
     }
 
-    /// Binds the samples `indices` to the inputs of the network's executable for that many samples.
+    /// The inputs, in the order in which they were given.
+    pub(crate) fn inputs(&self) -> impl Iterator<Item = Input<'_>> {
+        self.columns.iter().map(|column| Input { column, scale: self.scale })
+    }
+
+    /// How batches of that size are packed for that step of the network, input by input.
     ///
     /// # Errors
-    /// If the network refuses an input.
-    pub fn bind(
+    /// If the network has no such input, or it is of another type or size.
+    pub(crate) fn packings(
         &self,
         network: &mut dyn Network,
         mode: Mode,
-        indices: &[u32],
-        gather: &mut Gather,
-    ) -> Result<(), NetworkError> {
-        for column in &self.columns {
-            let name = &column.spec.name;
-            match column.spec.dtype {
-                DType::F32 => {
-                    column.gather(indices, &mut gather.floats, |byte| f32::from(byte) * self.scale);
-                    network.set_input_f32(mode, indices.len(), name, &gather.floats)?;
-                }
-                DType::I32 => {
-                    column.gather(indices, &mut gather.ints, i32::from);
-                    network.set_input_i32(mode, indices.len(), name, &gather.ints)?;
-                }
-            }
-        }
-        Ok(())
+        batch: usize,
+    ) -> Result<Vec<Packing>, TrainError> {
+        self.columns.iter().map(|column| column.packing(network, mode, batch)).collect()
     }
 
     /// Bytes of one sample of the input `name`.
@@ -126,7 +118,34 @@ impl Dataset {
     }
 }
 
+impl Input<'_> {
+    pub(crate) fn name(&self) -> &str {
+        &self.column.spec.name
+    }
+
+    /// Packs those samples, as many as the packing is for, into the words of a buffer.
+    pub(crate) fn pack(&self, samples: &[u32], packing: &Packing, words: &mut [u32]) {
+        let Input { column, scale } = *self;
+        let bytes_of = |sample: u32| &column.data[column.range(sample as usize)];
+        match column.spec.dtype {
+            DType::F32 => packing.pack(samples, bytes_of, |byte| (f32::from(byte) * scale).to_bits(), words),
+            DType::I32 => packing.pack(samples, bytes_of, u32::from, words),
+        }
+    }
+}
+
 impl Source {
+    /// Number of samples, without reading them.
+    ///
+    /// # Errors
+    /// If a file has no head that says it.
+    pub fn announced_samples(&self) -> Result<usize, TrainError> {
+        match self {
+            Source::File(path) => idx::read(path, Some(0)).map(|array| array.n_in_file),
+            Source::Synthetic(synthetic) => Ok(synthetic.n_samples),
+        }
+    }
+
     /// An error about its values.
     pub(crate) fn error(&self, message: impl fmt::Display) -> TrainError {
         match self {
@@ -162,16 +181,25 @@ impl Column {
         Ok(Column { spec: spec.clone(), n_in_source, data })
     }
 
+    fn packing(&self, network: &mut dyn Network, mode: Mode, batch: usize) -> Result<Packing, TrainError> {
+        let InputSpec { name, dtype, sample_shape, .. } = &self.spec;
+        let buffer = network.input_buffer(mode, batch, name)?;
+        let mut shape = vec![batch];
+        shape.extend(sample_shape);
+        let packing = Packing::new(buffer.layout).filter(|_| buffer.dtype == *dtype && buffer.layout.shape == shape);
+        packing.ok_or_else(|| {
+            let InputBuffer { dtype: found, layout, .. } = buffer;
+            let (expected, found_shape) = (shape_text(&shape), shape_text(&layout.shape));
+            TrainError::Mismatch(format!(
+                "the data for `{name}` is {} of shape {expected}, but the network takes {} of shape {found_shape}, batch axis {:?}",
+                dtype.name(), found.name(), layout.batch_axis
+            ))
+        })
+    }
+
     fn range(&self, sample: usize) -> Range<usize> {
         let len: usize = self.spec.sample_shape.iter().product();
         sample * len..(sample + 1) * len
-    }
-
-    fn gather<T>(&self, indices: &[u32], out: &mut Vec<T>, convert: impl Fn(u8) -> T) {
-        out.clear();
-        for &sample in indices {
-            out.extend(self.data[self.range(sample as usize)].iter().map(|&byte| convert(byte)));
-        }
     }
 }
 
@@ -248,6 +276,7 @@ pub(crate) mod tests {
         assert_eq!(Dataset::load(&specs, 1.0, None).unwrap().len(), 7);
         let data = Dataset::load(&specs, 1.0, Some(5)).unwrap();
         assert_eq!(data.len(), 5);
+        assert_eq!(specs[0].1.announced_samples().unwrap(), 7);
         assert_eq!(data.sample("image", 4), Some(&[4, 4, 4, 4][..]));
         assert_eq!(data.sample("label", 4), Some(&[1][..]));
         assert_eq!(data.sample("label", 5), None);

@@ -1,11 +1,13 @@
 //! Loss and accuracy over a range of samples, in inference mode.
 
-use crate::batches::Batches;
-use crate::dataset::{Dataset, Gather};
+use crate::batches::{Batches, sizes_of};
+use crate::dataset::Dataset;
 use crate::error::TrainError;
-use crate::network::{Network, scalar_output};
+use crate::feed::{Feed, Loading, Section, with_feed};
+use crate::network::Network;
 use crate::train::correct;
 use graphc_ir::graph::Mode;
+use std::iter;
 use std::ops::Range;
 
 /// Averages over samples.
@@ -28,21 +30,35 @@ pub fn evaluate(
     dataset: &Dataset,
     samples: Range<usize>,
     batch_size: usize,
+    loading: Loading,
 ) -> Result<Evaluation, TrainError> {
     if samples.is_empty() || batch_size == 0 {
         return Err(TrainError::Mismatch("no samples to evaluate".into()));
     }
     let n_samples = samples.len();
+    let sizes: Vec<_> = sizes_of(n_samples, batch_size).map(|batch| (Mode::Infer, batch)).collect();
+    let section = Section { mode: Mode::Infer, batches: Batches::in_order(samples, batch_size) };
+    with_feed(network, dataset, &sizes, iter::once(section), loading, |network, feed| {
+        evaluate_next(network, feed, n_samples)
+    })
+}
+
+/// Evaluates the next batches of a feed, up to `n_samples` samples.
+pub(crate) fn evaluate_next(
+    network: &mut dyn Network,
+    feed: &mut Feed<'_>,
+    n_samples: usize,
+) -> Result<Evaluation, TrainError> {
     let has_accuracy = network.has_output("accuracy");
-    let mut gather = Gather::default();
     let (mut loss, mut n_correct) = (0.0, 0.0);
-    for indices in Batches::in_order(samples, batch_size).iter() {
-        let batch = indices.len();
-        dataset.bind(network, Mode::Infer, indices, &mut gather)?;
+    let mut n_done = 0;
+    while n_done < n_samples {
+        let batch = feed.next(network, Mode::Infer)?;
         network.step(Mode::Infer, batch)?;
-        loss += batch as f64 * scalar_output(network, Mode::Infer, batch, "loss")?;
+        n_done += batch;
+        loss += batch as f64 * network.scalar(Mode::Infer, batch, "loss")?;
         if has_accuracy {
-            n_correct += correct(scalar_output(network, Mode::Infer, batch, "accuracy")?, batch);
+            n_correct += correct(network.scalar(Mode::Infer, batch, "accuracy")?, batch);
         }
     }
     let n = n_samples as f64;
@@ -59,10 +75,13 @@ mod tests {
     fn weighs_the_remainder_by_its_samples() {
         let (_folder, specs) = numbered(7);
         let data = Dataset::load(&specs, 1.0, None).unwrap();
-        let mut toy = Toy::default();
-        let result = evaluate(&mut toy, &data, 0..7, 4).unwrap();
-        assert_eq!(toy.calls, [(Mode::Infer, 4), (Mode::Infer, 3)]);
-        assert!((result.loss - 3.0).abs() < 1e-6 && (result.accuracy.unwrap() - 3.0 / 7.0).abs() < 1e-6, "{result:?}");
-        assert!(evaluate(&mut toy, &data, 3..3, 4).is_err());
+        for loading in [Loading::Between, Loading::Ahead] {
+            let mut toy = Toy::default();
+            let result = evaluate(&mut toy, &data, 0..7, 4, loading).unwrap();
+            assert_eq!(toy.calls, [(Mode::Infer, 4), (Mode::Infer, 3)]);
+            assert!((result.loss - 3.0).abs() < 1e-6, "{result:?}");
+            assert!((result.accuracy.unwrap() - 3.0 / 7.0).abs() < 1e-6, "{result:?}");
+            assert!(evaluate(&mut toy, &data, 3..3, 4, loading).is_err());
+        }
     }
 }

@@ -4,17 +4,19 @@
 //! and the files of a run. It must not know the command line and prints nothing: a [`train::Observer`] is told what
 //! happens. It must not know the graph file either; callers hand over shapes and names.
 //!
-//! Reading order: [`error`], [`idx`], [`synthetic`], [`dataset`], [`batches`], [`network`], [`train`], [`evaluate`](mod@evaluate),
-//! [`predict`], [`history`], [`plots`], [`weights`], [`run_folder`].
+//! Reading order: [`error`], [`idx`], [`synthetic`], [`dataset`], [`batches`], [`network`], `packing` (bytes to the network's layout), `feed`
+//! (batches prepared ahead), [`train`], [`evaluate`](mod@evaluate), [`predict`], [`history`], [`plots`], [`weights`], [`run_folder`].
 #![forbid(unsafe_code)]
 
 pub mod batches;
 pub mod dataset;
 pub mod error;
 pub mod evaluate;
+mod feed;
 pub mod history;
 pub mod idx;
 pub mod network;
+mod packing;
 pub mod plots;
 pub mod predict;
 pub mod run_folder;
@@ -27,8 +29,9 @@ pub use batches::Batches;
 pub use dataset::{Dataset, InputSpec, Source};
 pub use error::TrainError;
 pub use evaluate::{Evaluation, evaluate};
+pub use feed::Loading;
 pub use history::{EpochRecord, History};
-pub use network::{Network, NetworkError};
+pub use network::{InputBuffer, Network, NetworkError};
 pub use run_folder::RunFolder;
 pub use synthetic::{Part, Synthetic};
 pub use train::{FitOptions, FitReport, Observer, Progress, fit};

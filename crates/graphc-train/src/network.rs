@@ -3,8 +3,9 @@
 //! A trait and not the driver's session itself, so that the loop is tested against a network whose arithmetic a
 //! reader can follow.
 
-use graphc_ir::Tensor;
 use graphc_ir::graph::Mode;
+use graphc_ir::loops::Layout;
+use graphc_ir::{DType, Tensor};
 use std::fmt;
 
 /// Why a network refused an input or a step.
@@ -19,6 +20,17 @@ impl fmt::Display for NetworkError {
 
 impl std::error::Error for NetworkError {}
 
+/// Where a network keeps an input; what is written there is what the next step reads.
+#[derive(Debug)]
+pub struct InputBuffer<'a> {
+    /// What the words are: bits of `f32`, or `i32`.
+    pub dtype: DType,
+    /// Where the elements stand. Words of no element are zero.
+    pub layout: &'a Layout,
+    /// As many as the layout has.
+    pub words: &'a mut [u32],
+}
+
 /// A graph with parameters that can be run in both modes at any batch size.
 #[expect(clippy::missing_errors_doc, reason = "every method fails for the same reason: the network refuses")]
 pub trait Network {
@@ -27,6 +39,9 @@ pub trait Network {
 
     /// Gives the elements of an integer input, row-major.
     fn set_input_i32(&mut self, mode: Mode, batch: usize, name: &str, values: &[i32]) -> Result<(), NetworkError>;
+
+    /// The memory of an input, for batches that are written there without a detour.
+    fn input_buffer(&mut self, mode: Mode, batch: usize, name: &str) -> Result<InputBuffer<'_>, NetworkError>;
 
     /// Whether the step of that mode reads an input of that name: `learning_rate`, dropout's `step`.
     fn has_input(&mut self, mode: Mode, batch: usize, name: &str) -> Result<bool, NetworkError>;
@@ -37,17 +52,14 @@ pub trait Network {
     /// A result of the last step at that mode and batch size.
     fn output(&self, mode: Mode, batch: usize, name: &str) -> Result<Tensor<f32>, NetworkError>;
 
+    /// A result of the last step that is a scalar.
+    fn scalar(&self, mode: Mode, batch: usize, name: &str) -> Result<f64, NetworkError> {
+        match self.output(mode, batch, name)?.data.as_slice() {
+            [value] => Ok(f64::from(*value)),
+            values => Err(NetworkError(format!("`{name}` has {} elements, expected a scalar", values.len()))),
+        }
+    }
+
     /// Whether results of that name exist.
     fn has_output(&self, name: &str) -> bool;
-}
-
-/// A scalar result.
-///
-/// # Errors
-/// If there is no such result, or it is no scalar.
-pub(crate) fn scalar_output(network: &dyn Network, mode: Mode, batch: usize, name: &str) -> Result<f64, NetworkError> {
-    match network.output(mode, batch, name)?.data.as_slice() {
-        [value] => Ok(f64::from(*value)),
-        values => Err(NetworkError(format!("`{name}` has {} elements, expected a scalar", values.len()))),
-    }
 }

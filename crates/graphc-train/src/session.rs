@@ -1,6 +1,6 @@
 //! The driver's session is a [`Network`].
 
-use crate::network::{Network, NetworkError};
+use crate::network::{InputBuffer, Network, NetworkError};
 use graphc_driver::{DriverError, Session};
 use graphc_ir::Tensor;
 use graphc_ir::graph::Mode;
@@ -20,6 +20,11 @@ impl Network for Session {
         Ok(Session::set_input_i32(self, mode, batch, name, values)?)
     }
 
+    fn input_buffer(&mut self, mode: Mode, batch: usize, name: &str) -> Result<InputBuffer<'_>, NetworkError> {
+        let (buffer, words) = Session::input_words(self, mode, batch, name)?;
+        Ok(InputBuffer { dtype: buffer.dtype, layout: &buffer.layout, words })
+    }
+
     fn has_input(&mut self, mode: Mode, batch: usize, name: &str) -> Result<bool, NetworkError> {
         Ok(Session::has_input(self, mode, batch, name)?)
     }
@@ -32,7 +37,80 @@ impl Network for Session {
         Ok(Session::output(self, mode, batch, name)?)
     }
 
+    fn scalar(&self, mode: Mode, batch: usize, name: &str) -> Result<f64, NetworkError> {
+        Ok(f64::from(Session::scalar(self, mode, batch, name)?))
+    }
+
     fn has_output(&self, name: &str) -> bool {
         self.graph().output(name).is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batches::Batches;
+    use crate::dataset::{Dataset, InputSpec, Source};
+    use crate::feed::{Loading, Section, with_feed};
+    use crate::idx::tests::idx_bytes;
+    use graphc_driver::SessionOptions;
+    use graphc_ir::{DType, Graph};
+
+    const GRAPH: &str = "graph squares() {
+  %0: f32[N,5,4,3] = input() {dtype=f32, shape=[N,5,4,3]} \"image\"
+  %1: f32[N,5,4,3] = mul(%0, %0)
+  %2: f32[] = reduce_mean(%1) {axes=[0,1,2,3], keep_dims=false}
+  output squares = %1
+  output mean = %2
+}";
+
+    /// What a feed writes into the buffers of machine code is what the elements in row-major order would be.
+    #[test]
+    fn a_feed_binds_what_set_input_binds() {
+        let folder = tempfile::tempdir().unwrap();
+        let bytes: Vec<u8> = (0..20 * 60).map(|i| (i * 37 % 256) as u8).collect();
+        std::fs::write(folder.path().join("images"), idx_bytes(&[20, 5, 4, 3], &bytes)).unwrap();
+        let image = InputSpec { name: "image".into(), dtype: DType::F32, sample_shape: vec![5, 4, 3], n_classes: None };
+        let data = Dataset::load(&[(image, Source::File(folder.path().join("images")))], 0.25, None).unwrap();
+        let graph: Graph = GRAPH.parse().unwrap();
+        for loading in [Loading::Between, Loading::Ahead] {
+            let mut session = Session::new(graph.clone(), SessionOptions::default()).unwrap();
+            let batches = Batches::shuffled(0..20, 17, 1, 1);
+            let mut expected = Vec::new();
+            for samples in batches.iter() {
+                let image: Vec<f32> = samples
+                    .iter()
+                    .flat_map(|&sample| &bytes[sample as usize * 60..][..60])
+                    .map(|&byte| f32::from(byte) * 0.25)
+                    .collect();
+                Session::set_input_f32(&mut session, Mode::Infer, samples.len(), "image", &image).unwrap();
+                Session::step(&mut session, Mode::Infer, samples.len()).unwrap();
+                expected.push(results(&session, samples.len()));
+            }
+            let sizes = [(Mode::Infer, 17), (Mode::Infer, 3)];
+            let section = Section { mode: Mode::Infer, batches };
+            let mut session = Session::new(graph.clone(), SessionOptions::default()).unwrap();
+            let mut found = Vec::new();
+            let mut sizes_seen = Vec::new();
+            with_feed(&mut session, &data, &sizes, std::iter::once(section), loading, |network, feed| {
+                for _ in 0..2 {
+                    let batch = feed.next(network, Mode::Infer)?;
+                    network.step(Mode::Infer, batch)?;
+                    found.push((
+                        network.output(Mode::Infer, batch, "squares")?,
+                        network.scalar(Mode::Infer, batch, "mean")?,
+                    ));
+                    sizes_seen.push(batch);
+                }
+                Ok(())
+            })
+            .unwrap();
+            assert_eq!((sizes_seen, found), (vec![17, 3], expected), "{loading:?}");
+        }
+    }
+
+    fn results(session: &Session, batch: usize) -> (Tensor<f32>, f64) {
+        let output = |name: &str| Session::output(session, Mode::Infer, batch, name).unwrap();
+        (output("squares"), f64::from(output("mean").data[0]))
     }
 }

@@ -1,11 +1,12 @@
 //! The training loop: epochs of shuffled batches, validation after each.
 
-use crate::batches::{Batches, validation_split};
-use crate::dataset::{Dataset, Gather};
+use crate::batches::{Batches, sizes_of, validation_split};
+use crate::dataset::Dataset;
 use crate::error::TrainError;
-use crate::evaluate::evaluate;
+use crate::evaluate::evaluate_next;
+use crate::feed::{Feed, Loading, Section, with_feed};
 use crate::history::{EpochRecord, History};
-use crate::network::{Network, scalar_output};
+use crate::network::Network;
 use graphc_ir::graph::Mode;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,6 +27,8 @@ pub struct FitOptions {
     pub shuffle: bool,
     /// Decides the orders.
     pub seed: u64,
+    /// When batches are prepared; results do not depend on it.
+    pub loading: Loading,
 }
 
 impl FitOptions {
@@ -105,8 +108,7 @@ pub fn batch_sizes(n_samples: usize, n_test: Option<usize>, options: &FitOptions
     let mut sizes = Vec::new();
     let parts = [(Mode::Train, train.len()), (Mode::Infer, validation.len()), (Mode::Infer, n_test.unwrap_or(0))];
     for (mode, n) in parts {
-        let full = (n >= options.batch_size).then_some(options.batch_size);
-        for batch in full.into_iter().chain(Some(n % options.batch_size).filter(|&rest| rest > 0)) {
+        for batch in sizes_of(n, options.batch_size) {
             if !sizes.contains(&(mode, batch)) {
                 sizes.push((mode, batch));
             }
@@ -128,21 +130,46 @@ pub fn fit(
 ) -> Result<FitReport, TrainError> {
     options.check(dataset.len())?;
     let (train, validation) = validation_split(dataset.len(), options.validation_split);
-    let mut fit =
-        Fit { network, dataset, options, stop, observer, gather: Gather::default(), steps: 0, step_ms: Vec::new() };
-    let mut history = History::default();
-    let mut stopped = None;
-    for epoch in 1..=options.epochs {
-        let (progress, finished) = fit.epoch(epoch, train.clone())?;
-        if !finished {
-            stopped = Some(progress);
-            break;
+    let (n_train, n_validation) = (train.len(), validation.len());
+    let sizes = batch_sizes(dataset.len(), None, options);
+    let sections = (1..=options.epochs).flat_map(|epoch| epoch_sections(options, epoch, &train, &validation));
+    with_feed(network, dataset, &sizes, sections, options.loading, |network, feed| {
+        let mut reads_step = false;
+        for &(mode, batch) in sizes.iter().filter(|(mode, _)| *mode == Mode::Train) {
+            // Inputs keep their values from step to step.
+            if network.has_input(mode, batch, "learning_rate")? {
+                network.set_input_f32(mode, batch, "learning_rate", &[options.learning_rate as f32])?;
+            }
+            reads_step |= network.has_input(mode, batch, "step")?;
         }
-        let record = fit.validated(progress, validation.clone())?;
-        fit.observer.epoch_done(&record);
-        history.records.push(record);
-    }
-    Ok(FitReport { history, stopped, step_ms: fit.step_ms })
+        let mut fit = Fit { network, feed, options, stop, observer, reads_step, steps: 0, step_ms: Vec::new() };
+        let mut history = History::default();
+        let mut stopped = None;
+        for epoch in 1..=options.epochs {
+            let (progress, finished) = fit.epoch(epoch, n_train)?;
+            if !finished {
+                stopped = Some(progress);
+                break;
+            }
+            let record = fit.validated(progress, n_validation)?;
+            fit.observer.epoch_done(&record);
+            history.records.push(record);
+        }
+        Ok(FitReport { history, stopped, step_ms: fit.step_ms })
+    })
+}
+
+/// The batches of an epoch, and then those of its validation.
+fn epoch_sections(options: &FitOptions, epoch: usize, train: &Range<usize>, validation: &Range<usize>) -> [Section; 2] {
+    let FitOptions { batch_size, seed, shuffle, .. } = *options;
+    let batches = match shuffle {
+        true => Batches::shuffled(train.clone(), batch_size, seed, epoch),
+        false => Batches::in_order(train.clone(), batch_size),
+    };
+    [
+        Section { mode: Mode::Train, batches },
+        Section { mode: Mode::Infer, batches: Batches::in_order(validation.clone(), batch_size) },
+    ]
 }
 
 /// Number of correct samples of a batch. Counts add up exactly, the rounded shares of batches would not.
@@ -151,45 +178,39 @@ pub(crate) fn correct(accuracy: f64, batch: usize) -> f64 {
 }
 
 /// What the epochs of one run share.
-struct Fit<'a> {
+struct Fit<'a, 'data> {
     network: &'a mut dyn Network,
-    dataset: &'a Dataset,
+    feed: &'a mut Feed<'data>,
     options: &'a FitOptions,
     stop: &'a AtomicBool,
     observer: &'a mut dyn Observer,
-    gather: Gather,
+    /// Whether the step has the input `step`, which dropout reads.
+    reads_step: bool,
     steps: i32,
     step_ms: Vec<f32>,
 }
 
-impl Fit<'_> {
+impl Fit<'_, '_> {
     /// Trains one epoch; `false` if it was stopped before its end.
-    fn epoch(&mut self, epoch: usize, samples: Range<usize>) -> Result<(Progress, bool), TrainError> {
-        let FitOptions { batch_size, seed, shuffle, .. } = *self.options;
-        let batches = match shuffle {
-            true => Batches::shuffled(samples, batch_size, seed, epoch),
-            false => Batches::in_order(samples, batch_size),
-        };
-        let n_steps = batches.len();
+    fn epoch(&mut self, epoch: usize, n_samples: usize) -> Result<(Progress, bool), TrainError> {
+        let n_steps = n_samples.div_ceil(self.options.batch_size);
         self.observer.epoch_started(epoch, n_steps);
         let has_accuracy = self.network.has_output("accuracy");
         let start = Instant::now();
         let (mut loss_sum, mut accuracy_sum) = (0.0, 0.0);
         let mut progress =
             Progress { epoch, step: 0, n_steps, samples: 0, loss: f64::NAN, accuracy: None, seconds: 0.0 };
-        for indices in batches.iter() {
+        while progress.step < n_steps {
             if self.stop.load(Ordering::Relaxed) {
                 return Ok((progress, false));
             }
-            self.step(indices)?;
-            let n = indices.len() as f64;
+            let batch = self.step()?;
             progress.step += 1;
-            progress.samples += indices.len();
-            loss_sum += n * scalar_output(self.network, Mode::Train, indices.len(), "loss")?;
+            progress.samples += batch;
+            loss_sum += batch as f64 * self.network.scalar(Mode::Train, batch, "loss")?;
             progress.loss = loss_sum / progress.samples as f64;
             if has_accuracy {
-                accuracy_sum +=
-                    correct(scalar_output(self.network, Mode::Train, indices.len(), "accuracy")?, indices.len());
+                accuracy_sum += correct(self.network.scalar(Mode::Train, batch, "accuracy")?, batch);
                 progress.accuracy = Some(accuracy_sum / progress.samples as f64);
             }
             progress.seconds = start.elapsed().as_secs_f64();
@@ -198,13 +219,10 @@ impl Fit<'_> {
         Ok((progress, true))
     }
 
-    fn step(&mut self, indices: &[u32]) -> Result<(), TrainError> {
-        let batch = indices.len();
-        self.dataset.bind(self.network, Mode::Train, indices, &mut self.gather)?;
-        if self.network.has_input(Mode::Train, batch, "learning_rate")? {
-            self.network.set_input_f32(Mode::Train, batch, "learning_rate", &[self.options.learning_rate as f32])?;
-        }
-        if self.network.has_input(Mode::Train, batch, "step")? {
+    /// Trains on the next batch; gives its size.
+    fn step(&mut self) -> Result<usize, TrainError> {
+        let batch = self.feed.next(self.network, Mode::Train)?;
+        if self.reads_step {
             self.network.set_input_i32(Mode::Train, batch, "step", &[self.steps])?;
         }
         let start = Instant::now();
@@ -213,14 +231,14 @@ impl Fit<'_> {
             self.step_ms.push(start.elapsed().as_secs_f32() * 1e3);
         }
         self.steps = self.steps.wrapping_add(1);
-        Ok(())
+        Ok(batch)
     }
 
-    fn validated(&mut self, progress: Progress, samples: Range<usize>) -> Result<EpochRecord, TrainError> {
+    fn validated(&mut self, progress: Progress, n_samples: usize) -> Result<EpochRecord, TrainError> {
         let start = Instant::now();
-        let validation = match samples.is_empty() {
-            true => None,
-            false => Some(evaluate(self.network, self.dataset, samples, self.options.batch_size)?),
+        let validation = match n_samples {
+            0 => None,
+            _ => Some(evaluate_next(self.network, self.feed, n_samples)?),
         };
         Ok(EpochRecord {
             epoch: progress.epoch,
@@ -237,8 +255,9 @@ impl Fit<'_> {
 pub(crate) mod tests {
     use super::*;
     use crate::dataset::tests::numbered;
-    use crate::network::NetworkError;
-    use graphc_ir::Tensor;
+    use crate::network::{InputBuffer, NetworkError};
+    use graphc_ir::loops::Layout;
+    use graphc_ir::{DType, Tensor};
     use std::collections::BTreeMap;
 
     /// Loss: mean of all pixels of the batch plus the weight, which a training step raises by `learning_rate`.
@@ -249,6 +268,7 @@ pub(crate) mod tests {
         pub(crate) calls: Vec<(Mode, usize)>,
         pub(crate) labels_seen: Vec<i32>,
         inputs: BTreeMap<(&'static str, usize, String), Vec<f32>>,
+        buffers: BTreeMap<(&'static str, usize, String), (Layout, Vec<u32>)>,
         loss: f32,
         accuracy: f32,
     }
@@ -264,12 +284,30 @@ pub(crate) mod tests {
             self.set_input_f32(mode, batch, name, &values)
         }
 
+        fn input_buffer(&mut self, mode: Mode, batch: usize, name: &str) -> Result<InputBuffer<'_>, NetworkError> {
+            let (dtype, layout) = match name {
+                "image" => (DType::F32, Layout::new(&[batch, 2, 2, 1], Some(0))),
+                _ => (DType::I32, Layout::new(&[batch], Some(0))),
+            };
+            let words = vec![0; layout.len()];
+            let buffer = self.buffers.entry((mode.name(), batch, name.into())).or_insert((layout, words));
+            Ok(InputBuffer { dtype, layout: &buffer.0, words: &mut buffer.1 })
+        }
+
         fn has_input(&mut self, mode: Mode, _: usize, name: &str) -> Result<bool, NetworkError> {
             Ok(mode == Mode::Train && name == "learning_rate")
         }
 
         fn step(&mut self, mode: Mode, batch: usize) -> Result<(), NetworkError> {
             self.calls.push((mode, batch));
+            for (key, (layout, words)) in &self.buffers {
+                let tensor = layout.unpack(words).into_iter();
+                let values = match key.2.as_str() {
+                    "image" => tensor.map(f32::from_bits).collect(),
+                    _ => tensor.map(|word| word as f32).collect(),
+                };
+                self.inputs.insert(key.clone(), values);
+            }
             let input = |name: &str| &self.inputs[&(mode.name(), batch, name.to_string())];
             let (pixels, labels) = (input("image"), input("label"));
             assert_eq!((pixels.len(), labels.len()), (4 * batch, batch));
@@ -297,7 +335,15 @@ pub(crate) mod tests {
     }
 
     fn options() -> FitOptions {
-        FitOptions { epochs: 2, batch_size: 4, learning_rate: 0.0, validation_split: 0.2, shuffle: true, seed: 1 }
+        FitOptions {
+            epochs: 2,
+            batch_size: 4,
+            learning_rate: 0.0,
+            validation_split: 0.2,
+            shuffle: true,
+            seed: 1,
+            loading: Loading::Between,
+        }
     }
 
     #[derive(Default)]
@@ -364,17 +410,34 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn loading_ahead_changes_nothing() {
+        let (_folder, specs) = numbered(23);
+        let data = Dataset::load(&specs, 0.5, None).unwrap();
+        let run = |loading| {
+            let (mut toy, mut log) = (Toy::default(), Log::default());
+            let options = FitOptions { epochs: 3, learning_rate: 0.125, loading, ..options() };
+            fit(&mut toy, &data, &options, &AtomicBool::new(false), &mut log).unwrap();
+            let losses: Vec<u64> = log.steps.iter().map(|progress| progress.loss.to_bits()).collect();
+            let validation: Vec<_> = log.records.iter().map(|record| (record.val_loss, record.val_accuracy)).collect();
+            (losses, validation, toy.calls, toy.labels_seen, toy.weight.to_bits())
+        };
+        assert_eq!(run(Loading::Ahead), run(Loading::Between));
+    }
+
+    #[test]
     fn stopping_finishes_the_step() {
         let (_folder, specs) = numbered(13);
         let data = Dataset::load(&specs, 1.0, None).unwrap();
-        let stop = AtomicBool::new(false);
-        let mut log = Log { stop_at: Some((&stop, 5)), ..Log::default() };
-        let mut toy = Toy::default();
-        let report = fit(&mut toy, &data, &options(), &stop, &mut log).unwrap();
-        assert_eq!(report.history.records.len(), 1);
-        let stopped = report.stopped.unwrap();
-        assert_eq!((stopped.epoch, stopped.step, stopped.samples), (2, 2, 8));
-        assert_eq!(toy.calls.last(), Some(&(Mode::Train, 4)));
+        for loading in [Loading::Between, Loading::Ahead] {
+            let stop = AtomicBool::new(false);
+            let mut log = Log { stop_at: Some((&stop, 5)), ..Log::default() };
+            let mut toy = Toy::default();
+            let report = fit(&mut toy, &data, &FitOptions { loading, ..options() }, &stop, &mut log).unwrap();
+            assert_eq!(report.history.records.len(), 1);
+            let stopped = report.stopped.unwrap();
+            assert_eq!((stopped.epoch, stopped.step, stopped.samples), (2, 2, 8));
+            assert_eq!(toy.calls.last(), Some(&(Mode::Train, 4)));
+        }
     }
 
     #[test]

@@ -44,7 +44,7 @@ impl Command {
     /// `start` is when the process started.
     pub(crate) fn run(self, start: Instant) -> Result<ExitCode, CliError> {
         match self {
-            Command::Train(args) => train::run(&args),
+            Command::Train(args) => train::run(&args, start),
             Command::Eval(args) => eval::run(&args),
             Command::Predict(args) => predict::run(&args),
             Command::Summary(args) => summary::run(&args),

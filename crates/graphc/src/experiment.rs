@@ -34,6 +34,17 @@ pub(crate) fn test_data(experiment: &Experiment) -> Result<Option<Dataset>, CliE
     dataset(experiment, Part::Test, None)
 }
 
+/// Numbers of training and test samples that the data announces, without reading it; nothing if that does not say.
+pub(crate) fn announced_samples(experiment: &Experiment, limit: Option<usize>) -> Option<(usize, Option<usize>)> {
+    let first = sample_inputs(experiment).into_iter().next()?;
+    let n_train = source(experiment, Part::Train, &first)?.announced_samples().ok()?;
+    let n_test = match source(experiment, Part::Test, &first) {
+        Some(test) => Some(test.announced_samples().ok()?),
+        None => None,
+    };
+    Some((n_train.min(limit.unwrap_or(n_train)), n_test))
+}
+
 fn dataset(experiment: &Experiment, part: Part, limit: Option<usize>) -> Result<Option<Dataset>, CliError> {
     let Some(data) = &experiment.data else { return Ok(None) };
     let mut inputs = Vec::new();

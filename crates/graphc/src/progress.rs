@@ -26,6 +26,7 @@ pub(crate) struct Reporter<'a> {
     n_epochs: usize,
     bar: Option<ProgressBar>,
     drawn: Instant,
+    first_step: Option<Instant>,
     stop: &'a AtomicBool,
     error: Option<CliError>,
 }
@@ -34,7 +35,12 @@ const REDRAW: Duration = Duration::from_millis(60);
 
 impl<'a> Reporter<'a> {
     pub(crate) fn new(style: Style, n_epochs: usize, stop: &'a AtomicBool) -> Reporter<'a> {
-        Reporter { style, n_epochs, bar: None, drawn: Instant::now(), stop, error: None }
+        Reporter { style, n_epochs, bar: None, drawn: Instant::now(), first_step: None, stop, error: None }
+    }
+
+    /// When the first step was done, if one was.
+    pub(crate) fn first_step(&self) -> Option<Instant> {
+        self.first_step
     }
 
     /// The failure that stopped the run, if output failed.
@@ -63,6 +69,7 @@ impl Observer for Reporter<'_> {
     }
 
     fn step_done(&mut self, progress: &Progress) {
+        self.first_step.get_or_insert_with(Instant::now);
         let Some(bar) = &self.bar else { return };
         // A step takes a few milliseconds or less: text is made for what can be seen.
         if self.drawn.elapsed() < REDRAW && progress.step < progress.n_steps {

@@ -38,7 +38,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
         return Err(CliError::new(format!("{}: `data` says no test samples to evaluate on", args.file.display())));
     };
     let batch_size = args.batch_size.unwrap_or(experiment.train.batch_size);
-    let result = evaluate(&mut session, &test, 0..test.len(), batch_size)?;
+    let result = evaluate(&mut session, &test, 0..test.len(), batch_size, args.threads.loading())?;
     output::line(match args.json {
         true => json!({ "test_loss": result.loss, "test_accuracy": result.accuracy, "samples": result.n_samples })
             .to_string(),

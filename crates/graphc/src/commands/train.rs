@@ -5,6 +5,7 @@ use crate::isa::IsaArg;
 use crate::progress::{Reporter, Style};
 use crate::threads::ThreadsArg;
 use crate::{experiment, output, tables};
+use graphc_driver::measure::peak_memory;
 use graphc_driver::{Session, SessionOptions};
 use graphc_frontend::Experiment;
 use graphc_ir::Optimizer;
@@ -17,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 /// Train a network and write weights, history and curves to a run folder.
 ///
@@ -85,7 +87,8 @@ fn rate(text: &str) -> Result<f64, String> {
     }
 }
 
-pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
+/// `start` is when the process started.
+pub(crate) fn run(args: &Args, start: Instant) -> Result<ExitCode, CliError> {
     let experiment = experiment::load_with_data(&args.file)?;
     let options = fit_options(&experiment, args);
     let folder = match &args.out {
@@ -105,20 +108,22 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
 
     let mut reporter = Reporter::new(style, options.epochs, &stop);
     let report = fit(&mut run.session, &run.train, &options, &stop, &mut reporter)?;
+    let first_step_ms = reporter.first_step().map(|at| at.duration_since(start).as_secs_f64() * 1e3);
     let output_error = reporter.take_error();
     drop(reporter);
     let test = match &run.test {
         Some(test) if report.stopped.is_none() => {
-            Some(evaluate(&mut run.session, test, 0..test.len(), options.batch_size)?)
+            Some(evaluate(&mut run.session, test, 0..test.len(), options.batch_size, options.loading)?)
         }
         _ => None,
     };
+    let costs = Costs { first_step_ms, peak_rss_mb: peak_memory().map(|bytes| bytes as f64 / 1e6) };
     // Written before anything else is printed: a closed pipe must not cost the weights.
-    let info = run_info(args, &experiment, &options, &run, &report, test);
+    let info = run_info(args, &experiment, &options, &run, &report, test, costs);
     folder.write(&info, &report.history, &experiment::weights(&mut run.session)?)?;
     match output_error {
         Some(error) => Err(error),
-        None => finish(args, style, &folder, &run, &report, test),
+        None => finish(args, style, &folder, &run, &report, test, costs),
     }
 }
 
@@ -132,6 +137,7 @@ fn fit_options(experiment: &Experiment, args: &Args) -> FitOptions {
         validation_split: train.validation_split,
         shuffle: train.shuffle,
         seed: args.seed.unwrap_or(train.seed),
+        loading: args.threads.loading(),
     }
 }
 
@@ -152,6 +158,14 @@ fn stop_on_ctrl_c() -> Result<Arc<AtomicBool>, CliError> {
 
 /// What shells report for a program ended by Ctrl-C.
 const INTERRUPTED: u8 = 130;
+
+/// What the run took beside its steps.
+#[derive(Clone, Copy)]
+struct Costs {
+    /// From the start of the process to the end of its first step.
+    first_step_ms: Option<f64>,
+    peak_rss_mb: Option<f64>,
+}
 
 /// A compiled network with its data.
 struct Prepared {
@@ -176,6 +190,12 @@ fn prepare(experiment: &Experiment, options: &FitOptions, args: &Args) -> Result
         let mut session = Session::new(experiment.graph.clone(), session_options)?;
         if let Some(path) = &args.init {
             experiment::load_weights(&mut session, path)?;
+        }
+        // How many samples there will be stands at the head of the files. If that cannot be read, the readers say why.
+        if let Some((n_train, n_test)) = experiment::announced_samples(experiment, args.limit) {
+            for (mode, batch) in batch_sizes(n_train, n_test, options) {
+                session.compile(mode, batch)?;
+            }
         }
         let train = train.join().map_err(|_| CliError::new("reading the training data panicked"))??;
         let test = test.join().map_err(|_| CliError::new("reading the test data panicked"))??;
@@ -216,6 +236,7 @@ fn finish(
     run: &Prepared,
     report: &FitReport,
     test: Option<Evaluation>,
+    costs: Costs,
 ) -> Result<ExitCode, CliError> {
     if style == Style::Json {
         let end = json!({
@@ -224,6 +245,8 @@ fn finish(
             "parameters": run.n_parameters,
             "compile_ms": run.compile_ms,
             "step_ms_median": report.step_ms_median(),
+            "first_step_ms": costs.first_step_ms,
+            "peak_rss_mb": costs.peak_rss_mb,
         });
         output::line(end.to_string())?;
     } else {
@@ -273,6 +296,7 @@ fn run_info(
     run: &Prepared,
     report: &FitReport,
     test: Option<Evaluation>,
+    costs: Costs,
 ) -> RunInfo {
     let seconds: f64 = report.history.records.iter().map(|record| record.seconds).sum();
     RunInfo {
@@ -299,6 +323,8 @@ fn run_info(
         timings: json!({
             "compile_ms": run.compile_ms,
             "step_ms_median": report.step_ms_median(),
+            "first_step_ms": costs.first_step_ms,
+            "peak_rss_mb": costs.peak_rss_mb,
             "steps_measured": report.step_ms.len(),
             "training_seconds": seconds,
         }),

@@ -1,0 +1,198 @@
+//! Samples of bytes to the words of an input: gathered, converted and put into the input's layout in one pass.
+//!
+//! A buffer holds chunks of 16 samples, for every element of a sample a plane of 16 words, one of each sample
+//! ([`Layout`]). So 16 elements of 16 samples are a square of bytes to be transposed, and then 16 planes to be converted
+//! and written, each as a whole. Every byte is read once and every word written once, whatever the order of the planes.
+//!
+//! Arrays of a fixed size and plain loops: rustc makes `punpcklbw`, `cvtdq2ps` and `mulps` of them, with no other
+//! processor feature than x86-64 has at least. Rejected: a crate of vector types, which would add a dependency and give
+//! the same instructions.
+
+use graphc_ir::loops::Layout;
+use graphc_ir::scalar::CHUNK;
+use graphc_ir::tensor::for_each_index;
+use std::ops::Range;
+
+/// Where the elements of a sample go in a buffer whose first dimension is the batch.
+#[derive(Clone, Debug)]
+pub(crate) struct Packing {
+    n_samples: usize,
+    /// First word in a chunk of the plane of each element, in row-major order of the elements.
+    planes: Vec<usize>,
+    /// Words of a chunk that belong to no plane.
+    gaps: Vec<Range<usize>>,
+    chunk_stride: usize,
+}
+
+impl Packing {
+    /// Of a buffer of that layout; nothing if the batch is not its first dimension.
+    pub(crate) fn new(layout: &Layout) -> Option<Packing> {
+        if layout.batch_axis != Some(0) {
+            return None;
+        }
+        let strides = &layout.strides[1..];
+        let mut planes = Vec::new();
+        for_each_index(&layout.shape[1..], |index| {
+            planes.push(index.iter().zip(strides).map(|(i, stride)| i * stride).sum());
+        });
+        let gaps = gaps(&planes, layout.chunk_stride);
+        Some(Packing { n_samples: layout.shape[0], planes, gaps, chunk_stride: layout.chunk_stride })
+    }
+
+    /// Bytes of a sample.
+    pub(crate) fn sample_len(&self) -> usize {
+        self.planes.len()
+    }
+
+    /// Words of the buffer.
+    pub(crate) fn n_words(&self) -> usize {
+        self.n_samples.div_ceil(CHUNK) * self.chunk_stride
+    }
+
+    /// Writes all words of a buffer. Lanes without a sample become zero.
+    ///
+    /// # Panics
+    /// If there are more or fewer samples or words, or a sample has another length.
+    pub(crate) fn pack<'a>(
+        &self,
+        samples: &[u32],
+        bytes_of: impl Fn(u32) -> &'a [u8],
+        convert: impl Fn(u8) -> u32,
+        words: &mut [u32],
+    ) {
+        assert_eq!((samples.len(), words.len()), (self.n_samples, self.n_words()), "samples and words of the buffer");
+        for (number, samples) in samples.chunks(CHUNK).enumerate() {
+            let mut rows: [&[u8]; CHUNK] = [&[]; CHUNK];
+            for (row, &sample) in rows.iter_mut().zip(samples) {
+                *row = bytes_of(sample);
+                assert_eq!(row.len(), self.sample_len(), "bytes of a sample");
+            }
+            let chunk = &mut words[number * self.chunk_stride..][..self.chunk_stride];
+            self.pack_chunk(&rows[..samples.len()], &convert, chunk);
+        }
+    }
+
+    fn pack_chunk(&self, rows: &[&[u8]], convert: impl Fn(u8) -> u32, chunk: &mut [u32]) {
+        let (blocks, rest) = self.planes.as_chunks::<CHUNK>();
+        for (number, planes) in blocks.iter().enumerate() {
+            let mut square = [[0; CHUNK]; CHUNK];
+            for (target, row) in square.iter_mut().zip(rows) {
+                // Apart from the rest, so that this is one move of 16 bytes and no call of `memcpy`.
+                *target = row.as_chunks().0[number];
+            }
+            write_planes(planes, &square, rows.len(), &convert, chunk);
+        }
+        if !rest.is_empty() {
+            let mut square = [[0; CHUNK]; CHUNK];
+            for (target, row) in square.iter_mut().zip(rows) {
+                target[..rest.len()].copy_from_slice(&row[row.len() - rest.len()..]);
+            }
+            write_planes(rest, &square, rows.len(), &convert, chunk);
+        }
+        for gap in &self.gaps {
+            chunk[gap.clone()].fill(0);
+        }
+    }
+}
+
+/// Writes a plane for each column of the square, of whose rows the first `n_samples` are samples.
+#[inline]
+fn write_planes(planes: &[usize], square: &Square, n_samples: usize, convert: impl Fn(u8) -> u32, chunk: &mut [u32]) {
+    for (&start, bytes) in planes.iter().zip(&transposed(square)) {
+        let plane: &mut [u32; CHUNK] = chunk[start..].first_chunk_mut().expect("a plane lies in its chunk");
+        for (word, &byte) in plane.iter_mut().zip(bytes) {
+            *word = convert(byte);
+        }
+        // Not by converting zeros: times a negative scale they would be -0.
+        if n_samples < CHUNK {
+            plane[n_samples..].fill(0);
+        }
+    }
+}
+
+/// What the planes leave of a chunk.
+fn gaps(planes: &[usize], chunk_stride: usize) -> Vec<Range<usize>> {
+    let mut starts = planes.to_vec();
+    starts.sort_unstable();
+    starts.push(chunk_stride);
+    let mut end = 0;
+    let mut gaps = Vec::new();
+    for start in starts {
+        if start > end {
+            gaps.push(end..start);
+        }
+        end = start + CHUNK;
+    }
+    gaps
+}
+
+type Square = [[u8; CHUNK]; CHUNK];
+
+/// Four times, rows `i` and `i + 8` are interleaved to rows `2i` and `2i + 1`. Each time the address of a byte, the four bits of its row
+/// and the four of its column, is rotated by one bit; four times exchange row and column.
+fn transposed(square: &Square) -> Square {
+    interleaved(&interleaved(&interleaved(&interleaved(square))))
+}
+
+#[inline]
+fn interleaved(square: &Square) -> Square {
+    const HALF: usize = CHUNK / 2;
+    let mut result = [[0; CHUNK]; CHUNK];
+    for row in 0..HALF {
+        for column in 0..HALF {
+            result[2 * row][2 * column] = square[row][column];
+            result[2 * row][2 * column + 1] = square[row + HALF][column];
+            result[2 * row + 1][2 * column] = square[row][column + HALF];
+            result[2 * row + 1][2 * column + 1] = square[row + HALF][column + HALF];
+        }
+    }
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(sizes: &[usize], scale: f32) {
+        let layout = Layout::new(sizes, Some(0));
+        let sample_len: usize = sizes[1..].iter().product();
+        let data: Vec<u8> = (0..100 * sample_len).map(|i| (i * 37 % 251) as u8).collect();
+        let samples: Vec<u32> = (0..sizes[0]).map(|i| (i * 61 % 100) as u32).collect();
+        let bytes_of = |sample: u32| &data[sample as usize * sample_len..][..sample_len];
+        let convert = |byte: u8| (f32::from(byte) * scale).to_bits();
+
+        let tensor: Vec<u32> = samples.iter().flat_map(|&sample| bytes_of(sample)).map(|&byte| convert(byte)).collect();
+        let mut expected = vec![0; layout.len()];
+        layout.pack(&tensor, &mut expected);
+        let packing = Packing::new(&layout).unwrap();
+        assert_eq!((packing.n_words(), packing.sample_len()), (layout.len(), sample_len));
+        let mut found = vec![9; layout.len()];
+        packing.pack(&samples, bytes_of, convert, &mut found);
+        assert_eq!(found, expected, "{sizes:?}");
+    }
+
+    /// The layout's own slow copy is the meaning.
+    #[test]
+    fn one_pass_equals_gathering_and_the_layout() {
+        for n_samples in [1, 2, 15, 16, 17, 40, 64] {
+            // Scalars, lengths around a block, several channels, and planes that the layout pads: 16 x 32 words.
+            for shape in [&[][..], &[1], &[15], &[16], &[17], &[5, 7, 3], &[28, 28, 1], &[8, 4, 3], &[32]] {
+                check(&[&[n_samples], shape].concat(), 1.0 / 255.0);
+            }
+        }
+        check(&[3, 20], -0.5);
+    }
+
+    #[test]
+    fn another_batch_axis_is_refused() {
+        assert!(Packing::new(&Layout::new(&[4, 3], Some(1))).is_none());
+        assert!(Packing::new(&Layout::new(&[4, 3], None)).is_none());
+    }
+
+    #[test]
+    #[should_panic(expected = "bytes of a sample")]
+    fn a_sample_of_another_length() {
+        let packing = Packing::new(&Layout::new(&[1, 3], Some(0))).unwrap();
+        packing.pack(&[0], |_| &[1, 2], u32::from, &mut [0; 48]);
+    }
+}
