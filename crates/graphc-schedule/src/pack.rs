@@ -123,8 +123,8 @@ impl PackedWeights {
     }
 
     /// Loops over the terms, a few rows of the matrix at a time for all blocks of the share, so that every line of it is fetched
-    /// once. With lanes, eight words are copied for every term but the very last: those beyond the block are overwritten by
-    /// the terms that follow.
+    /// once. With lanes, eight words are copied for every term but the very last ones: those beyond the block are overwritten by
+    /// the terms that follow, and there must be enough of them, for behind them is the next block.
     fn copy(&self, cx: &Cx<'_>, b: &mut Builder, blocks: &Blocks, lane: Option<Var>, outer: &mut Vec<Affine>) {
         let (_, extent) = self.terms[outer.len()];
         if outer.len() + 1 < self.terms.len() {
@@ -134,7 +134,8 @@ impl PackedWeights {
                 outer.pop();
             });
         }
-        let n_wide = if lane.is_some() { extent - 1 } else { 0 };
+        let n_narrow = LANES.div_ceil(blocks.width).max(2) - 1;
+        let n_wide = if lane.is_some() { extent.saturating_sub(n_narrow) } else { 0 };
         let mut rows = |b: &mut Builder, low: Affine, high: Vec<Affine>, lane: Option<Var>| {
             let block = b.var();
             let range = Range { var: block, low: Bound(vec![blocks.low.clone()]), high: blocks.high.clone() };
