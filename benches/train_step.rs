@@ -4,6 +4,7 @@
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use graphc_codegen::Isa;
+use graphc_driver::Tuning;
 use graphc_driver::measure::{MeasureOptions, prepare};
 use graphc_frontend::{CheckData, load_with};
 use graphc_ir::graph::Mode;
@@ -23,7 +24,15 @@ fn steps(criterion: &mut Criterion) {
         let mut group = criterion.benchmark_group(format!("lenet5/{}", mode.name()));
         for batch in [1, 64, 256] {
             for (isa_name, isa) in [("native", Isa::Native), ("portable", Isa::Portable)] {
-                let options = MeasureOptions { mode, batch, threads: 1, isa, time: Duration::ZERO, seed: 1 };
+                let options = MeasureOptions {
+                    mode,
+                    batch,
+                    threads: 1,
+                    isa,
+                    time: Duration::ZERO,
+                    seed: 1,
+                    tuning: Tuning::default(),
+                };
                 group.throughput(Throughput::Elements(batch as u64));
                 group.bench_function(format!("{batch} samples, {isa_name}"), |bencher| {
                     let mut executable = prepare(&graph, &options).expect("the example is valid").executable;

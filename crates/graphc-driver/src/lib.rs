@@ -3,7 +3,7 @@
 //! [`pipeline`] is the table of contents of the compiler. [`Session`] is the library door: a graph with
 //! its parameters, compiled on demand per mode and batch size, stepped, and read.
 //!
-//! Reading order: [`options`], [`stage`], [`pipeline`], [`dump`](mod@dump), [`session`], [`measure`].
+//! Reading order: [`options`], [`tuning`], [`stage`], [`pipeline`], [`dump`](mod@dump), [`session`], [`measure`].
 #![forbid(unsafe_code)]
 
 pub mod dump;
@@ -13,6 +13,7 @@ pub mod options;
 pub mod pipeline;
 pub mod session;
 pub mod stage;
+pub mod tuning;
 
 pub use dump::{dump, dump_dot};
 pub use error::DriverError;
@@ -21,3 +22,4 @@ pub use options::{CompileOptions, PrintAfter};
 pub use pipeline::{Compiled, Lowered, StageTime, compile, lower};
 pub use session::{Session, SessionOptions};
 pub use stage::Stage;
+pub use tuning::{Aspect, Candidates, Choices, Tuning, TuningKey};

@@ -5,7 +5,7 @@
 //!
 //! Reading order: `ranges` (of loop variables), [`work`] (arithmetic of a graph and of phases), [`traffic`] (memory a phase
 //! touches), `machine` (its peaks, and what limits a phase), `workload` (a step ready to be measured), [`bench`](mod@bench),
-//! [`profile`](mod@profile).
+//! [`profile`](mod@profile), `duel` (two steps against each other), [`tune`](mod@tune).
 
 mod ranges;
 
@@ -17,19 +17,23 @@ mod machine;
 mod workload;
 
 pub mod bench;
+mod duel;
 pub mod profile;
+pub mod tune;
 
 pub use bench::{Bench, bench};
 pub use machine::{Limit, MemoryLevel};
 pub use profile::{KernelProfile, Part, PhaseProfile, Profile, Span, profile};
+pub use tune::{Change, Tuned, TunedKernel, tune};
 pub use workload::prepare;
 
+use crate::tuning::Tuning;
 use graphc_codegen::Isa;
 use graphc_ir::graph::Mode;
 use std::time::Duration;
 
 /// What is measured and for how long.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct MeasureOptions {
     /// Training step or inference. Inference computes predictions only: no loss, no metrics.
     pub mode: Mode,
@@ -43,6 +47,8 @@ pub struct MeasureOptions {
     pub time: Duration,
     /// Seed of weights and inputs.
     pub seed: u64,
+    /// Where choices of the schedule come from.
+    pub tuning: Tuning,
 }
 
 /// A set of measurements in order statistics, in the unit of the measurements.

@@ -1,5 +1,6 @@
 //! What a compilation can be asked for.
 
+use crate::tuning::Tuning;
 use graphc_codegen::Isa;
 use graphc_ir::graph::Mode;
 
@@ -26,6 +27,8 @@ pub struct CompileOptions {
     pub print_after: PrintAfter,
     /// Keep CLIF and assembly of every function.
     pub keep_text: bool,
+    /// Where choices of the schedule come from; results do not depend on it.
+    pub tuning: Tuning,
 }
 
 impl CompileOptions {
@@ -41,6 +44,7 @@ impl CompileOptions {
             verify: false,
             print_after: PrintAfter::Nothing,
             keep_text: false,
+            tuning: Tuning::default(),
         }
     }
 

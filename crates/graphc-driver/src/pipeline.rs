@@ -10,7 +10,7 @@ use graphc_ir::loops::Program;
 use graphc_passes::manager::Record;
 use graphc_passes::{PassManager, Report, fusion};
 use graphc_runtime::Executable;
-use graphc_schedule::{RegisterFile, schedule};
+use graphc_schedule::{Candidates, RegisterFile, schedule_with};
 use std::time::{Duration, Instant};
 
 /// Passes before autodiff: losses find their stable forms, mode-dependent ops are expanded.
@@ -58,6 +58,12 @@ pub struct Lowered {
     pub plan: FusionPlan,
     /// The loop program.
     pub program: Program,
+    /// What the schedule could have chosen otherwise.
+    pub candidates: Vec<Candidates>,
+    /// Whether there were choices for it (see [`CompileOptions::tuning`]), be they the cost model's own.
+    pub is_tuned: bool,
+    /// What it is scheduled for.
+    pub target: String,
     /// What every pass did.
     pub records: Vec<Record>,
     /// How long every stage took.
@@ -120,7 +126,12 @@ fn lower_for(graph: &Graph, options: &CompileOptions, target: &Target) -> Result
         lanes: target.register_lanes(),
         assembled: target.assembles_tiles(),
     };
-    let program = timed(&mut times, "schedule", || schedule(&fused, &plan, registers));
+    let target = target.to_string();
+    let (scheduled, is_tuned) = timed(&mut times, "schedule", || {
+        let choices = options.tuning.choices(&fused, &target);
+        (schedule_with(&fused, &plan, registers, &choices.clone().unwrap_or_default()), choices.is_some())
+    });
+    let (program, candidates) = (scheduled.program, scheduled.candidates);
     if options.verify || cfg!(debug_assertions) {
         let findings: Vec<String> =
             graphc_ir::loops::verify::verify(&program).iter().map(ToString::to_string).collect();
@@ -128,7 +139,8 @@ fn lower_for(graph: &Graph, options: &CompileOptions, target: &Target) -> Result
             return Err(DriverError::BrokenProgram(findings));
         }
     }
-    Ok(Lowered { backward, fused, plan, program, records: passes.records, times })
+    let records = passes.records;
+    Ok(Lowered { backward, fused, plan, program, candidates, is_tuned, target, records, times })
 }
 
 /// From a graph to a compiled step.

@@ -3,6 +3,7 @@
 use crate::error::DriverError;
 use crate::options::CompileOptions;
 use crate::pipeline::{StageTime, compile};
+use crate::tuning::Tuning;
 use graphc_codegen::Isa;
 use graphc_ir::graph::{Graph, Mode};
 use graphc_ir::loops::{Buffer, BufferKind};
@@ -15,7 +16,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Options of a session.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct SessionOptions {
     /// Decides the initial parameters.
     pub seed: u64,
@@ -30,6 +31,8 @@ pub struct SessionOptions {
     /// Threads that run a step together, the calling one included. 0 and 1, the default, are the calling thread alone.
     /// Results do not depend on it.
     pub threads: usize,
+    /// Where choices of the schedules come from. Results do not depend on it.
+    pub tuning: Tuning,
 }
 
 /// How long a compilation took.
@@ -41,6 +44,8 @@ pub struct CompileTimes {
     pub stages: Vec<StageTime>,
     /// What the code was made for, for example `x86-64 avx2 fma, 128-bit`.
     pub target: String,
+    /// Whether [`SessionOptions::tuning`] had choices for it.
+    pub is_tuned: bool,
 }
 
 /// A graph, its parameter values, and executables cached per mode and batch size.
@@ -244,6 +249,7 @@ impl Session {
                 isa: self.options.isa,
                 gradients: self.options.gradients && train,
                 update: train && !self.options.frozen,
+                tuning: self.options.tuning.clone(),
                 ..CompileOptions::train(batch)
             };
             let compiled = compile(&self.graph, &options)?;
@@ -253,7 +259,13 @@ impl Session {
             {
                 executable.set(BufferKind::Input, "learning_rate", &[optimizer.learning_rate() as f32])?;
             }
-            let times = CompileTimes { total: compiled.time, stages: compiled.lowered.times, target: compiled.target };
+            let lowered = compiled.lowered;
+            let times = CompileTimes {
+                total: compiled.time,
+                stages: lowered.times,
+                target: compiled.target,
+                is_tuned: lowered.is_tuned,
+            };
             self.entries.insert(key, Entry { executable, times, version: 0 });
         }
         Ok(self.entries.get_mut(&key).expect("inserted above"))

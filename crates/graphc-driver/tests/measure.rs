@@ -2,7 +2,7 @@
 
 use graphc_driver::measure::traffic::Traffic;
 use graphc_driver::measure::{MeasureOptions, Part, Profile, Span, bench, profile, work};
-use graphc_driver::{CompileOptions, Isa, lower};
+use graphc_driver::{CompileOptions, Isa, Tuning, lower};
 use graphc_frontend::{CheckData, Experiment, load_with};
 use graphc_ir::graph::Mode;
 use graphc_testing::layer_graphs;
@@ -82,7 +82,7 @@ fn flops_of_strided() {
 
 fn options(mode: Mode, batch: usize) -> MeasureOptions {
     let time = Duration::from_millis(20);
-    MeasureOptions { mode, batch, threads: 3, isa: Isa::Portable, time, seed: 1 }
+    MeasureOptions { mode, batch, threads: 3, isa: Isa::Portable, time, seed: 1, tuning: Tuning::default() }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Which buffer holds which value.
 
+use crate::choices::{Aspect, Chooser};
 use crate::contract::start_of;
 use crate::features;
 use crate::features::contract::Contraction;
@@ -54,7 +55,13 @@ pub(crate) struct Partial {
 impl Buffers {
     /// Buffers of all leaves, stored values and partial results. `in_place` are update values that may
     /// overwrite their parameter.
-    pub(crate) fn new(graph: &Graph, forms: &Forms, plan: &FusionPlan, in_place: &BTreeSet<NodeId>) -> Buffers {
+    pub(crate) fn new(
+        graph: &Graph,
+        forms: &Forms,
+        plan: &FusionPlan,
+        in_place: &BTreeSet<NodeId>,
+        chooser: &Chooser<'_>,
+    ) -> Buffers {
         let features_are_lanes = features::are_lanes(graph, plan);
         let mut buffers = Buffers { features_are_lanes, ..Buffers::default() };
         for node in graph.topo_order() {
@@ -78,7 +85,7 @@ impl Buffers {
         }
         for group in plan.kernels.iter().flat_map(|kernel| &kernel.chunk) {
             if !features_are_lanes {
-                buffers.add_packed(graph, forms, group);
+                buffers.add_packed(graph, forms, group, chooser);
             } else if group.kind == GroupKind::Contraction {
                 buffers.add_vector_weights(graph, forms, plan, group);
             }
@@ -142,11 +149,13 @@ impl Buffers {
         self.waiting.insert(root, buffer);
     }
 
-    fn add_packed(&mut self, graph: &Graph, forms: &Forms, group: &Group) {
+    fn add_packed(&mut self, graph: &Graph, forms: &Forms, group: &Group, chooser: &Chooser<'_>) {
         let n_chunks = graph.batch.expect("the graph is specialised").div_ceil(CHUNK);
         let nodes = group.inlined.iter().copied().chain(group.roots.iter().map(|root| root.node()));
         for node in nodes {
-            if let Some(packed) = PackedWeights::of(graph, &forms[&node], node, n_chunks) {
+            if let Some((packed, pays)) = PackedWeights::of(graph, &forms[&node], node, n_chunks)
+                && chooser.is_wanted(node, Aspect::Packing, pays, ["weights packed", "weights as they are"])
+            {
                 let layout = Layout::new(&[packed.n_outputs, packed.n_terms()], None);
                 let name = format!("packed weights of {node}");
                 let buffer = self.add(name, BufferKind::Temp, DType::F32, layout);

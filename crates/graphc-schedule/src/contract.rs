@@ -11,6 +11,7 @@
 
 use crate::buffers::Groups;
 use crate::builder::{Builder, bounded};
+use crate::choices::Aspect;
 use crate::emit::{BatchAt, Cx, Emitter};
 use crate::factor::Factor;
 use crate::lanes::FeatureLanes;
@@ -164,7 +165,7 @@ fn over_features(cx: &Cx<'_>, b: &mut Builder, registers: RegisterFile, group: &
     let root = group.roots[0];
     let nest = |lane: Var| Nest::new(cx, root, root.node(), Kind::OverFeatures { lanes, lane });
     let walks = nest(b.var()).walks(registers);
-    let rows = walks.len() - 1;
+    let rows = walks.iter().position(|walk| walk.axis != Axis::Features).expect("rows are walked");
     shared(b, &group.name, walks, rows, |b, lane, walks| nest(lane).walk(b, walks));
 }
 
@@ -261,30 +262,58 @@ impl<'a> Nest<'a> {
                 .collect()
         };
         let widths = [Factor::A, Factor::B].map(|factor| self.width(factor));
-        for (axis, block) in registers.best_grid(&[side(Factor::A), side(Factor::B)], widths) {
+        let sides = [side(Factor::A), side(Factor::B)];
+        for (axis, block) in self.em.cx.chooser.grid(self.node, registers, &sides, widths) {
             walks.iter_mut().filter(|walk| walk.axis == axis).for_each(|walk| walk.block = block);
         }
         match self.kind {
             // All taps of a block of channels before the next block: its planes stay near.
-            Kind::OverBatch { .. } => walks.sort_by_key(|walk| walk.block == 1),
+            Kind::OverBatch { .. } => {
+                let mut blocks_first = walks.clone();
+                blocks_first.sort_by_key(|walk| walk.block == 1);
+                let differs = blocks_first != walks;
+                if !differs || self.is_wanted(Aspect::Order, true, ["blocks outermost", "blocks where they lie"]) {
+                    walks = blocks_first;
+                }
+            }
             Kind::PerSample { task, .. } => {
-                self.rows_first(&mut walks);
+                if let Some(by_cost) = self.rows_first(&walks)
+                    && self.is_wanted(Aspect::Order, by_cost, ["rows outermost", "channels outermost"])
+                {
+                    walks.swap(0, 1);
+                }
                 if task.n_chunks > 1 {
                     // The weights of a block of features stay near for all chunks; images are larger than their weights.
                     let position = if walks.len() == 2 { 1 } else { 0 };
                     walks.insert(position, Walk::new(Axis::Chunk, task.n_chunks));
                 }
             }
-            Kind::OverFeatures { .. } | Kind::NoBatch => {}
+            Kind::OverFeatures { .. } => {
+                if !self.is_wanted(Aspect::Order, true, ["features outermost", "rows outermost"]) {
+                    walks.reverse();
+                }
+            }
+            Kind::NoBatch => {}
         }
         walks
     }
 
-    /// Moves the rows of the pixels before the channels if that brings fewer words from beyond a core's own cache: then
-    /// all weights are read for every row, otherwise all vectors of a chunk for every block of channels.
-    fn rows_first(&self, walks: &mut [Walk]) {
-        let [channels, rows, _, ..] = *walks else { return };
-        let [Axis::Output(_), Axis::Output(_)] = [channels.axis, rows.axis] else { return };
+    fn is_wanted(&self, aspect: Aspect, by_cost: bool, words: [&str; 2]) -> bool {
+        self.em.cx.chooser.is_wanted(self.node, aspect, by_cost, words)
+    }
+
+    /// One of some options, each with its words; the cost model's is the first.
+    pub(crate) fn pick<T>(&self, aspect: Aspect, options: Vec<(T, String)>) -> T {
+        let (mut options, words): (Vec<T>, Vec<String>) = options.into_iter().unzip();
+        options.swap_remove(self.em.cx.chooser.pick(self.node, aspect, words))
+    }
+
+    /// Whether walking the rows of the pixels before the channels brings fewer words from beyond a core's own cache: then
+    /// all weights are read for every row, otherwise all vectors of a chunk for every block of channels. `None` if there
+    /// are no rows.
+    fn rows_first(&self, walks: &[Walk]) -> Option<bool> {
+        let [channels, rows, _, ..] = *walks else { return None };
+        let [Axis::Output(_), Axis::Output(_)] = [channels.axis, rows.axis] else { return None };
         let contraction = self.form.as_contraction().expect("a contraction");
         let [vectors, weights] = match self.width(Factor::A) {
             Width::Vector => [contraction.a.0, contraction.b.0],
@@ -294,9 +323,7 @@ impl<'a> Nest<'a> {
         let layout = |slot: usize| cx.buffers.layout(cx.buffers.node(cx.graph.operands(self.node)[slot]));
         let far = |words: usize, times: usize| if words > NEAR_WORDS { words * times } else { 0 };
         let by_channels = far(layout(vectors).chunk_stride, channels.extent.div_ceil(channels.block));
-        if far(layout(weights).len(), rows.extent) < by_channels {
-            walks.swap(0, 1);
-        }
+        Some(far(layout(weights).len(), rows.extent) < by_channels)
     }
 
     /// Loops over the output coordinates; `share` says which of the nests that may run at once this is.

@@ -2,6 +2,7 @@
 
 use crate::buffers::{Buffers, Rows};
 use crate::builder::{Builder, bounded};
+use crate::choices::Chooser;
 use crate::math;
 use graphc_ir::compute::Combine;
 use graphc_ir::form::Forms;
@@ -20,6 +21,7 @@ pub(crate) struct Cx<'a> {
     pub(crate) forms: &'a Forms,
     pub(crate) plan: &'a FusionPlan,
     pub(crate) buffers: &'a Buffers,
+    pub(crate) chooser: &'a Chooser<'a>,
 }
 
 impl Cx<'_> {

@@ -4,12 +4,13 @@
 //! buffers, and the arena plan. Knows tensor ops only through their index notation, and no machine
 //! beyond the number and width of its vector registers.
 //!
-//! Reading order: `lanes`, `features`, `pack`, `buffers`, `builder`, `emit`, `task`, `split`, `sweep`, `registers`, `walk`, `factor`,
+//! Reading order: `lanes`, `features`, `pack`, `buffers`, `builder`, `choices`, `emit`, `task`, `split`, `sweep`, `registers`, `walk`, `factor`,
 //! `contract`, `strips`, `flat`, `join`, `math`, `in_place`, `prologue`, `plan_memory`.
 #![forbid(unsafe_code)]
 
 mod buffers;
 mod builder;
+mod choices;
 mod contract;
 mod emit;
 mod factor;
@@ -31,6 +32,7 @@ mod walk;
 
 use buffers::Buffers;
 use builder::Builder;
+use choices::Chooser;
 use emit::Cx;
 use graphc_ir::NodeId;
 use graphc_ir::form::Form;
@@ -40,17 +42,36 @@ use graphc_ir::loops::{Kernel, LoopKind, Program};
 use prologue::Prologue;
 use task::Task;
 
+pub use choices::{Aspect, Candidates, Choices, REVISION};
 pub use registers::RegisterFile;
 
-/// The loop program of a graph.
+/// A loop program, and what else it could have been.
+#[derive(Clone, Debug)]
+pub struct Scheduled {
+    /// The program.
+    pub program: Program,
+    /// Wherever there was more than one option, kernel by kernel.
+    pub candidates: Vec<Candidates>,
+}
+
+/// The loop program of a graph, as the cost model chooses it.
 ///
 /// # Panics
 /// If the plan was not made for this graph.
 pub fn schedule(graph: &Graph, plan: &FusionPlan, registers: RegisterFile) -> Program {
+    schedule_with(graph, plan, registers, &Choices::default()).program
+}
+
+/// The loop program of a graph with some things chosen otherwise than the cost model would. Results are the same bits.
+///
+/// # Panics
+/// As [`schedule`].
+pub fn schedule_with(graph: &Graph, plan: &FusionPlan, registers: RegisterFile, choices: &Choices) -> Scheduled {
+    let chooser = Chooser::new(graph, choices);
     let forms = Form::all(graph);
     let in_place = in_place::find(graph, &forms, plan);
-    let mut buffers = Buffers::new(graph, &forms, plan, &in_place);
-    let cx = Cx { graph, forms: &forms, plan, buffers: &buffers };
+    let mut buffers = Buffers::new(graph, &forms, plan, &in_place, &chooser);
+    let cx = Cx { graph, forms: &forms, plan, buffers: &buffers, chooser: &chooser };
     let prologue = Prologue::of(graph, &forms, plan);
     let first = prologue_kernel(&cx, plan, registers, &prologue);
     let n_prologue = usize::from(first.is_some());
@@ -67,7 +88,16 @@ pub fn schedule(graph: &Graph, plan: &FusionPlan, registers: RegisterFile) -> Pr
     let kernels: Vec<Kernel> = first.into_iter().chain(others).collect();
     let arena_words = plan_memory::run(&mut buffers.list, &kernels, n_prologue);
     let batch = graph.batch.expect("the graph is specialised");
-    Program { name: graph.name.clone(), batch, buffers: buffers.list, kernels, n_prologue, arena_words }
+    let program = Program { name: graph.name.clone(), batch, buffers: buffers.list, kernels, n_prologue, arena_words };
+    Scheduled { program, candidates: chooser.into_candidates(|node| kernel_of(plan, node)) }
+}
+
+/// Position of the kernel that computes a contraction.
+fn kernel_of(plan: &FusionPlan, node: NodeId) -> usize {
+    let computes = |group: &Group| group.inlined.contains(&node) || group.roots.iter().any(|root| root.node() == node);
+    let is_it =
+        |kernel: &KernelPlan| kernel.groups().any(|group| group.kind == GroupKind::Contraction && computes(group));
+    plan.kernels.iter().position(is_it).expect("every contraction runs in a kernel")
 }
 
 fn names<'a>(groups: impl Iterator<Item = &'a Group>) -> Vec<String> {

@@ -45,8 +45,8 @@ pub(crate) struct PackedWeights {
 }
 
 impl PackedWeights {
-    /// The weights of a contraction for which a copy pays; `n_chunks` is how often the batch reads them.
-    pub(crate) fn of(graph: &Graph, form: &Form, node: NodeId, n_chunks: usize) -> Option<PackedWeights> {
+    /// The weights of a contraction that can be packed, and whether that pays; `n_chunks` is how often the batch reads them.
+    pub(crate) fn of(graph: &Graph, form: &Form, node: NodeId, n_chunks: usize) -> Option<(PackedWeights, bool)> {
         let form = form.as_point()?;
         let contraction = form.as_contraction()?;
         form.batch_axis?;
@@ -74,7 +74,8 @@ impl PackedWeights {
                     index,
                 })
             })?;
-        (found.n_terms() >= FEWEST_TERMS && found.uses(form, n_chunks) >= FEWEST_USES).then_some(found)
+        let pays = found.n_terms() >= FEWEST_TERMS && found.uses(form, n_chunks) >= FEWEST_USES;
+        Some((found, pays))
     }
 
     /// Chunks and pixels for which every word is read.

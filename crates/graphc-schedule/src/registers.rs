@@ -63,8 +63,14 @@ impl RegisterFile {
         (accumulators / self.per_value()).max(1)
     }
 
-    /// The blocks of at most one coordinate of each factor that cost least.
-    pub(crate) fn best_grid<A: Copy>(self, sides: &[Vec<Candidate<A>>; 2], widths: [Width; 2]) -> Vec<(A, usize)> {
+    /// Blocks of at most one coordinate of each factor: those that cost least, then others in order of cost; `most_grids`
+    /// of them at most, and at least one.
+    pub(crate) fn best_grids<A: Copy>(
+        self,
+        sides: &[Vec<Candidate<A>>; 2],
+        widths: [Width; 2],
+        most_grids: usize,
+    ) -> Vec<Vec<(A, usize)>> {
         let most = self.most_cells();
         let options = |side: &[Candidate<A>]| -> Vec<Option<(Candidate<A>, usize)>> {
             let blocked = side
@@ -72,7 +78,8 @@ impl RegisterFile {
                 .flat_map(|&candidate| (2..=most.min(candidate.most)).map(move |block| Some((candidate, block))));
             [None].into_iter().chain(blocked).collect()
         };
-        let mut best = (f64::INFINITY, Vec::new());
+        let mut grids: Vec<(f64, Vec<(A, usize)>)> = Vec::new();
+        let mut best = 0;
         for a in options(&sides[0]) {
             for b in options(&sides[1]) {
                 let blocks = [a, b].map(|side| side.map_or(1, |(_, block)| block));
@@ -82,15 +89,17 @@ impl RegisterFile {
                 let extents = [a, b].map(|side| side.map_or(1, |(candidate, _)| candidate.extent));
                 // Cost per cell, so that grids over different coordinates compare.
                 let cost = self.cost(extents, blocks, widths) / (extents[0] * extents[1]) as f64;
-                if cost < best.0 * 0.999 {
-                    best = (
-                        cost,
-                        [a, b].into_iter().flatten().map(|(candidate, block)| (candidate.axis, block)).collect(),
-                    );
+                let blocks = [a, b].into_iter().flatten().map(|(candidate, block)| (candidate.axis, block));
+                grids.push((cost, blocks.collect()));
+                if cost < grids[best].0 * 0.999 {
+                    best = grids.len() - 1;
                 }
             }
         }
-        best.1
+        let first = grids.remove(best).1;
+        grids.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+        let others = grids.into_iter().map(|(_, grid)| grid);
+        [first].into_iter().chain(others).take(most_grids).collect()
     }
 
     /// Cycles of one reduction step over all tiles of `extents`, remainders included.
@@ -140,10 +149,26 @@ mod tests {
     fn grid(extents: [usize; 2], widths: [Width; 2]) -> [usize; 2] {
         let sides = [0, 1].map(|side| vec![Candidate { axis: side, extent: extents[side], most: extents[side] }]);
         let mut blocks = [1, 1];
-        for (axis, block) in SSE.best_grid(&sides, widths) {
+        for &(axis, block) in &SSE.best_grids(&sides, widths, 1)[0] {
             blocks[axis] = block;
         }
         blocks
+    }
+
+    #[test]
+    fn alternatives_follow_in_order_of_cost() {
+        let sides = [(0, 2), (1, 16)].map(|(axis, extent)| vec![Candidate { axis, extent, most: extent }]);
+        let widths = [Width::Vector, Width::Splat];
+        let grids = SSE.best_grids(&sides, widths, usize::MAX);
+        assert_eq!(SSE.best_grids(&sides, widths, 3), grids[..3]);
+        let block =
+            |grid: &[(usize, usize)], axis| grid.iter().find(|(a, _)| *a == axis).map_or(1, |&(_, block)| block);
+        let costs: Vec<f64> =
+            grids.iter().map(|grid| SSE.cost([2, 16], [0, 1].map(|axis| block(grid, axis)), widths)).collect();
+        assert!(costs[1..].iter().all(|&cost| cost >= costs[0] * 0.999));
+        for (number, grid) in grids.iter().enumerate() {
+            assert!(!grids[..number].contains(grid), "{grid:?} twice");
+        }
     }
 
     #[test]
@@ -163,12 +188,13 @@ mod tests {
     fn far_vectors_are_shared() {
         let avx2 = RegisterFile { n_registers: 16, lanes: 8, assembled: true };
         let sides = [(0, 2), (1, 32)].map(|(axis, extent)| vec![Candidate { axis, extent, most: extent }]);
-        let grid = avx2.best_grid(&sides, [Width::Splat, Width::FarVector]);
+        let grid = &avx2.best_grids(&sides, [Width::Splat, Width::FarVector], 1)[0];
         assert!(grid.contains(&(0, 2)), "{grid:?}");
     }
 
     #[test]
     fn nothing_to_block() {
-        assert!(SSE.best_grid::<usize>(&[Vec::new(), Vec::new()], [Width::Vector, Width::Splat]).is_empty());
+        let grids = SSE.best_grids::<usize>(&[Vec::new(), Vec::new()], [Width::Vector, Width::Splat], 8);
+        assert_eq!(grids, [[]]);
     }
 }

@@ -7,6 +7,7 @@
 //! still sums its terms in the order of the reduction, so that results are the same to the bit.
 
 use crate::builder::Builder;
+use crate::choices::Aspect;
 use crate::contract::Nest;
 use crate::factor::Factor;
 use crate::walk::Walk;
@@ -64,7 +65,8 @@ impl Strips {
         let waiting = nest.em.cx.buffers.waiting(nest.root)?;
         let (axis, extent) = walks.iter().rev().find_map(|walk| {
             let axis = walk.output_axis()?;
-            (walk.block == 1 && walk.extent > 1 && nest.form.is_window(axis)).then_some((axis, walk.extent))
+            let is_free = walk.is_whole() && walk.block == 1 && walk.extent > 1;
+            (is_free && nest.form.is_window(axis)).then_some((axis, walk.extent))
         })?;
         let [_, rows, columns @ ..] = nest.form.reds.as_slice() else { return None };
         let row_words = CHUNK * columns.iter().map(|red| red.extent).product::<usize>();
@@ -73,15 +75,15 @@ impl Strips {
             blocks.product::<usize>()
         };
         let words_per_row = (operands(Factor::A) + operands(Factor::B)) * row_words;
-        if words_per_row * rows.extent <= NEAREST_WORDS {
-            return None;
-        }
         let most_rows = (NEAREST_WORDS / words_per_row).clamp(1, rows.extent);
-        let n_strips = rows.extent.div_ceil(most_rows);
+        let by_cost = rows.extent.div_ceil(most_rows);
+        let n_steps = rows.extent.div_ceil(by_cost) * row_words / LANES;
+        let by_cost = (words_per_row * rows.extent > NEAREST_WORDS && n_steps >= FEWEST_STEPS).then_some(by_cost);
+        let n_strips = nest.pick(Aspect::Strips, options(by_cost, rows.extent))?;
         let rows_per_strip = rows.extent.div_ceil(n_strips);
-        let n_steps = rows_per_strip * row_words / LANES;
-        let strips = Strips { axis, extent, rows: rows.var, rows_per_strip, n_strips, waiting, share };
-        (n_steps >= FEWEST_STEPS).then_some(strips)
+        // Rounding up may leave none for the last ones.
+        let n_strips = rows.extent.div_ceil(rows_per_strip);
+        Some(Strips { axis, extent, rows: rows.var, rows_per_strip, n_strips, waiting, share })
     }
 
     /// Bounds of the rows of strip number `strip`.
@@ -163,6 +165,17 @@ impl Nest<'_> {
             self.em.vars = before;
         });
     }
+}
+
+/// Numbers of strips to choose from, in words; none is whole planes.
+fn options(by_cost: Option<usize>, n_rows: usize) -> Vec<(Option<usize>, String)> {
+    let others = match by_cost {
+        None => [Some(2), Some(4), Some(8)],
+        Some(n) => [None, Some(2 * n), Some(n / 2)],
+    };
+    let others = others.into_iter().filter(|n| n.is_none_or(|n| (2..=n_rows).contains(&n)));
+    let options = [by_cost].into_iter().chain(others);
+    options.map(|n| (n, n.map_or("whole planes".to_string(), |n| format!("{n} strips")))).collect()
 }
 
 /// Is called for every cell of the register grid, with its coordinates and their extents.

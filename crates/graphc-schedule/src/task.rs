@@ -6,8 +6,10 @@
 
 use crate::buffers::Groups;
 use crate::builder::Builder;
+use crate::choices::Aspect;
 use crate::contract;
 use crate::emit::Cx;
+use graphc_ir::NodeId;
 use graphc_ir::graph::plan::{Group, GroupKind, KernelPlan};
 use graphc_ir::index::{Affine, Var};
 use graphc_ir::loops::{Bound, LoopKind, Range};
@@ -32,19 +34,25 @@ pub(crate) struct Task {
 
 /// Chunks per task of a kernel.
 pub(crate) fn chunks_per_task(cx: &Cx<'_>, kernel: &KernelPlan) -> usize {
-    let contractions = kernel.chunk.iter().filter(|group| group.kind == GroupKind::Contraction);
-    match contractions.map(|group| weight_words(cx, group)).max() {
-        Some(words) if words > NEAR_WORDS => (cx.n_chunks() / FEWEST_TASKS).clamp(1, MOST_CHUNKS),
-        _ => 1,
-    }
+    let groups = kernel.chunk.iter().filter(|group| group.kind == GroupKind::Contraction);
+    let contractions = groups.flat_map(|group| contractions(cx, group)).map(|node| (weight_words(cx, node), node));
+    let Some((words, node)) = contractions.max() else { return 1 };
+    let by_cost = if words > NEAR_WORDS { (cx.n_chunks() / FEWEST_TASKS).clamp(1, MOST_CHUNKS) } else { 1 };
+    let others = [1, 2, 4, MOST_CHUNKS].into_iter().filter(|&n| n != by_cost && n <= cx.n_chunks());
+    let options: Vec<usize> = [by_cost].into_iter().chain(others).collect();
+    let words = options.iter().map(|n| format!("{n} chunks a task"));
+    options[cx.chooser.pick(node, Aspect::Task, words.collect())]
+}
+
+fn contractions(cx: &Cx<'_>, group: &Group) -> impl Iterator<Item = NodeId> {
+    let nodes = group.inlined.iter().copied().chain(group.roots.iter().map(|root| root.node()));
+    nodes.filter(|node| cx.forms[node].as_contraction().is_some())
 }
 
 /// Words that a contraction reads for every sample alike.
-fn weight_words(cx: &Cx<'_>, group: &Group) -> usize {
-    let nodes = group.inlined.iter().copied().chain(group.roots.iter().map(|root| root.node()));
-    let contractions = nodes.filter(|node| cx.forms[node].as_contraction().is_some());
-    let weights = contractions
-        .flat_map(|node| cx.graph.operands(node))
+fn weight_words(cx: &Cx<'_>, contraction: NodeId) -> usize {
+    let operands = cx.graph.operands(contraction).into_iter();
+    let weights = operands
         .filter(|&operand| cx.graph.ty(operand).shape.batch_axis().is_none())
         .map(|operand| cx.graph.sizes(operand).iter().product::<usize>());
     weights.max().unwrap_or(0)

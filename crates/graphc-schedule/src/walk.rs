@@ -2,6 +2,7 @@
 
 use graphc_ir::index::{Affine, Var};
 use graphc_ir::scalar::LANES;
+use std::fmt::{self, Display, Formatter};
 
 /// An output coordinate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +15,17 @@ pub(crate) enum Axis {
     Half,
     /// Which 8 of the features.
     Features,
+}
+
+impl Display for Axis {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Axis::Output(axis) => write!(f, "of axis {axis}"),
+            Axis::Chunk => f.write_str("chunks"),
+            Axis::Half => f.write_str("vectors of samples"),
+            Axis::Features => f.write_str("vectors of features"),
+        }
+    }
 }
 
 /// How an output coordinate is walked.
@@ -42,6 +54,11 @@ pub(crate) enum Part {
 impl Walk {
     pub(crate) fn new(axis: Axis, extent: usize) -> Walk {
         Walk { axis, extent, block: 1, part: Part::All }
+    }
+
+    /// Whether one nest walks all blocks.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.part == Part::All
     }
 
     /// The axis of the result that it walks.

@@ -1,6 +1,6 @@
 //! The subcommands.
 
-use crate::commands::{bench, check, completions, dump, eval, predict, profile, run, schema, summary, train};
+use crate::commands::{bench, check, completions, dump, eval, predict, profile, run, schema, summary, train, tune};
 use crate::error::CliError;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -36,6 +36,7 @@ pub(crate) enum Command {
     Check(check::Args),
     Bench(bench::Args),
     Profile(profile::Args),
+    Tune(tune::Args),
     Schema(schema::Args),
     Completions(completions::Args),
 }
@@ -53,6 +54,7 @@ impl Command {
             Command::Check(args) => check::run(&args),
             Command::Bench(args) => bench::run(&args, start),
             Command::Profile(args) => profile::run(&args),
+            Command::Tune(args) => tune::run(&args),
             Command::Schema(args) => schema::run(&args),
             Command::Completions(args) => completions::run(&args),
         }

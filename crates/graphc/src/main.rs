@@ -4,7 +4,7 @@
 //! command line exits with 2.
 //!
 //! Reading order: `cli`, `commands` (one file each), then what they share: `experiment`, `engine`, `isa`, `measuring`, `error`, `output`, `progress`,
-//! `tables`, `threads`, `trace`.
+//! `tables`, `threads`, `trace`, `tuned`.
 #![forbid(unsafe_code)]
 
 mod cli;
@@ -19,6 +19,7 @@ mod progress;
 mod tables;
 mod threads;
 mod trace;
+mod tuned;
 
 use clap::Parser;
 use std::process::ExitCode;

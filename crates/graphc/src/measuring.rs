@@ -5,6 +5,7 @@ use crate::error::CliError;
 use crate::experiment;
 use crate::isa::IsaArg;
 use crate::threads::ThreadsArg;
+use crate::tuned::TuningArg;
 use graphc_driver::measure::{MeasureOptions, Spread};
 use graphc_frontend::Experiment;
 use graphc_ir::graph::Mode;
@@ -31,12 +32,14 @@ pub(crate) struct MeasureArgs {
     /// How long to measure, after the compilation and a warm-up.
     #[arg(long, value_name = "S", value_parser = seconds, default_value = "2")]
     seconds: f64,
+    #[command(flatten)]
+    tuning: TuningArg,
     /// Print one JSON object instead of tables.
     #[arg(long)]
     pub(crate) json: bool,
 }
 
-fn seconds(text: &str) -> Result<f64, String> {
+pub(crate) fn seconds(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(seconds) if seconds > 0.0 && seconds <= 86_400.0 => Ok(seconds),
         _ => Err("expected a number above 0 and at most 86400".into()),
@@ -54,6 +57,7 @@ impl MeasureArgs {
             isa: self.isa.into(),
             time: Duration::from_secs_f64(self.seconds),
             seed: experiment.train.seed,
+            tuning: self.tuning.tuning(),
         };
         Ok((experiment, options))
     }

@@ -28,6 +28,8 @@ pub struct Bench {
     pub threads: usize,
     /// What the code was made for.
     pub target: String,
+    /// Whether [`MeasureOptions::tuning`] had choices for the step.
+    pub is_tuned: bool,
     /// The whole compilation.
     pub compile: Duration,
     /// Its stages in order; passes are added up under the name `passes`.
@@ -81,6 +83,7 @@ pub fn bench(graph: &Graph, options: &MeasureOptions, start: Instant) -> Result<
         threads,
         stages: stages(&compiled.lowered),
         target: compiled.target,
+        is_tuned: compiled.lowered.is_tuned,
         compile: compiled.time,
         first_step,
         peak_memory: peak_memory(),

@@ -24,6 +24,7 @@ pub fn prepare(graph: &Graph, options: &MeasureOptions) -> Result<Compiled, Driv
         Mode::Infer => CompileOptions::infer(options.batch),
     };
     compile_options.isa = options.isa;
+    compile_options.tuning = options.tuning.clone();
     compile_options.update &= graph.optimizer.is_some();
     if options.mode == Mode::Infer {
         only_predictions(&mut graph);

@@ -29,12 +29,14 @@ use graphc_ir::index::{Affine, Var};
 use graphc_ir::loops::{Access, LoopKind, Stmt, Tile, TileInit, ValueId};
 use graphc_ir::point::{BATCH, PointDag, PointExpr};
 use graphc_ir::scalar::LANES;
+use std::fmt::{self, Display, Formatter};
 
 /// Weights that stay in the nearest cache.
 const NEAREST_WORDS: usize = 1 << 12;
 
 /// A contraction whose lanes are features.
 pub(crate) struct Contraction<'a> {
+    node: NodeId,
     pub(super) form: &'a PointForm,
     /// What is loaded as vectors.
     pub(super) vectors: Vectors,
@@ -94,7 +96,7 @@ impl<'a> Contraction<'a> {
             Vectors::Rows
         };
         let (_, value) = epilogue(&mut dag, form, node, end);
-        lanes.fits(graph, &dag, &[value]).then_some(Contraction { form, vectors, vectors_first })
+        lanes.fits(graph, &dag, &[value]).then_some(Contraction { node, form, vectors, vectors_first })
     }
 
     /// The output axis whose coordinates are lanes.
@@ -108,7 +110,7 @@ impl<'a> Contraction<'a> {
     }
 
     /// Coordinates in the order of the loops, with blocks for the register grid.
-    fn walks(&self, registers: RegisterFile) -> Vec<Walk> {
+    fn walks(&self, cx: &Cx<'_>, registers: RegisterFile) -> Vec<Walk> {
         let features = Walk::new(Axis::Features, self.n_features().div_ceil(LANES));
         let n_outputs = self.form.extents.len() - 1;
         let outputs = (0..n_outputs).map(|axis| {
@@ -126,15 +128,15 @@ impl<'a> Contraction<'a> {
         let n_terms: usize = self.form.reds.iter().map(|red| red.extent).product();
         let is_far = self.n_features() * n_terms > NEAREST_WORDS;
         let vectors = if is_far { Width::FarVector } else { Width::Vector };
-        for (axis, block) in registers.best_grid(&sides, [Width::Splat, vectors]) {
+        for (axis, block) in cx.chooser.grid(self.node, registers, &sides, [Width::Splat, vectors]) {
             walks.iter_mut().filter(|walk| walk.axis == axis).for_each(|walk| walk.block = block);
         }
         walks
     }
 
     /// Vectors that a block of packed weights holds.
-    pub(crate) fn vectors_per_block(&self, registers: RegisterFile) -> usize {
-        self.walks(registers)[0].block
+    pub(crate) fn vectors_per_block(&self, cx: &Cx<'_>, registers: RegisterFile) -> usize {
+        self.walks(cx, registers)[0].block
     }
 
     /// Whether an output coordinate moves the splats alone.
@@ -216,6 +218,15 @@ enum Axis {
     Features,
 }
 
+impl Display for Axis {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Axis::Output(axis) => write!(f, "of axis {axis}"),
+            Axis::Features => f.write_str("vectors of features"),
+        }
+    }
+}
+
 /// How an output coordinate is walked.
 #[derive(Clone, Copy, Debug)]
 struct Walk {
@@ -260,7 +271,7 @@ pub(crate) fn pack(
         return;
     };
     let contraction = Contraction::of(cx.graph, cx.forms, cx.plan, group).expect("weights are packed for vectors");
-    weights.write(cx, b, &group.name, *copy, contraction.vectors_per_block(registers));
+    weights.write(cx, b, &group.name, *copy, contraction.vectors_per_block(cx, registers));
 }
 
 /// Writes the nest of a contraction.
@@ -275,7 +286,7 @@ pub(crate) fn write(cx: &Cx<'_>, b: &mut Builder, registers: RegisterFile, group
     let mut nest = Nest { em, node, end, form, lanes: None, grid: Vec::new(), inner: Vec::new(), block };
     b.nest(&group.name, |b| match &contraction {
         Some(contraction) => {
-            let walks = contraction.walks(registers);
+            let walks = contraction.walks(cx, registers);
             b.lanes(|b, lane| {
                 let mut nest = Nest { lanes: Some((contraction, lane)), ..nest };
                 nest.em.ranges.insert(lane, (0, LANES as i64 - 1));

@@ -65,6 +65,7 @@ fn json(args: &Args, experiment: &Experiment, options: &MeasureOptions, read: Du
         "threads": bench.threads,
         "isa": args.measure.isa.name(),
         "target": bench.target,
+        "tuned": bench.is_tuned,
         "steps": bench.n_steps,
         "step_ms_median": bench.step_ms.median,
         "step_ms": spread_json(&bench.step_ms),
@@ -93,6 +94,7 @@ fn table(read: Duration, bench: &Bench) -> String {
         step.max
     );
     let peaks = format!("{:.1} median; with 128-bit registers {:.1}", bench.peak_gflops.median, bench.peak_128_gflops);
+    let schedule = if bench.is_tuned { "tuned" } else { "by cost model" };
     let stages = std::iter::once(format!("read {:.1}", ms(read)))
         .chain(bench.stages.iter().map(|stage| format!("{} {:.1}", stage.name, ms(stage.time))));
     let row = |name: &str, value: String, unit: &str, more: String| vec![name.into(), format!("{value} {unit}"), more];
@@ -107,6 +109,7 @@ fn table(read: Duration, bench: &Bench) -> String {
             "ms",
             stages.collect::<Vec<_>>().join(", "),
         ),
+        row("Schedule", schedule.into(), "", String::new()),
         row("Start to first step", format!("{:.1}", ms(bench.first_step)), "ms", String::new()),
     ];
     if let Some(bytes) = bench.peak_memory {

@@ -3,6 +3,7 @@
 use super::train::at_least_one;
 use crate::error::CliError;
 use crate::threads::ThreadsArg;
+use crate::tuned::TuningArg;
 use crate::{experiment, output};
 use graphc_driver::{Session, SessionOptions};
 use graphc_train::{Evaluation, evaluate};
@@ -24,6 +25,8 @@ pub(crate) struct Args {
     batch_size: Option<usize>,
     #[command(flatten)]
     threads: ThreadsArg,
+    #[command(flatten)]
+    tuning: TuningArg,
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
@@ -31,7 +34,8 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
     let experiment = experiment::load_with_data(&args.file)?;
-    let options = SessionOptions { threads: args.threads.threads, ..SessionOptions::default() };
+    let (threads, tuning) = (args.threads.threads, args.tuning.tuning());
+    let options = SessionOptions { threads, tuning, ..SessionOptions::default() };
     let mut session = Session::new(experiment.graph.clone(), options)?;
     experiment::load_weights(&mut session, &args.weights)?;
     let Some(test) = experiment::test_data(&experiment)? else {

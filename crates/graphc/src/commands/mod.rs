@@ -11,3 +11,4 @@ pub(crate) mod run;
 pub(crate) mod schema;
 pub(crate) mod summary;
 pub(crate) mod train;
+pub(crate) mod tune;

@@ -2,6 +2,7 @@
 
 use crate::engine::{Bindings, Engine, evaluate};
 use crate::error::CliError;
+use crate::tuned::TuningArg;
 use crate::{experiment, output};
 use clap::ValueEnum;
 use graphc_driver::{CompileOptions, Session, SessionOptions};
@@ -49,6 +50,8 @@ pub(crate) struct Args {
     /// Compile with a bounds check on every memory access.
     #[arg(long)]
     checked: bool,
+    #[command(flatten)]
+    tuning: TuningArg,
 }
 
 const EXAMPLES: &str = "\
@@ -91,7 +94,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
 
     let base =
         if mode == Mode::Train { CompileOptions::train(given.batch) } else { CompileOptions::infer(given.batch) };
-    let options = CompileOptions { gradients: args.gradients, update: false, checked: args.checked, ..base };
+    let (gradients, checked, tuning) = (args.gradients, args.checked, args.tuning.tuning());
+    let options = CompileOptions { gradients, update: false, checked, tuning, ..base };
     let mut outputs = evaluate(args.engine, graph, &options, &bindings)?;
     if drop_loss {
         outputs.retain(|(name, _)| !needs_target(graph, name));

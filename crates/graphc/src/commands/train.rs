@@ -4,6 +4,7 @@ use crate::error::CliError;
 use crate::isa::IsaArg;
 use crate::progress::{Reporter, Style};
 use crate::threads::ThreadsArg;
+use crate::tuned::TuningArg;
 use crate::{experiment, output, tables};
 use graphc_driver::measure::peak_memory;
 use graphc_driver::{Session, SessionOptions};
@@ -61,6 +62,8 @@ pub(crate) struct Args {
     isa: IsaArg,
     #[command(flatten)]
     threads: ThreadsArg,
+    #[command(flatten)]
+    tuning: TuningArg,
     /// Compile with a bounds check on every memory access (slow).
     #[arg(long)]
     checked: bool,
@@ -173,6 +176,8 @@ struct Prepared {
     train: Dataset,
     test: Option<Dataset>,
     n_executables: usize,
+    /// Executables with choices of `graphc tune`.
+    n_tuned: usize,
     compile_ms: f64,
     /// What the code was made for.
     target: String,
@@ -185,8 +190,8 @@ fn prepare(experiment: &Experiment, options: &FitOptions, args: &Args) -> Result
         let train = scope.spawn(|| experiment::training_data(experiment, args.limit));
         let test = scope.spawn(|| experiment::test_data(experiment));
         let (seed, checked, isa) = (options.seed, args.checked, args.isa.into());
-        let session_options =
-            SessionOptions { seed, checked, isa, threads: args.threads.threads, ..SessionOptions::default() };
+        let (threads, tuning) = (args.threads.threads, args.tuning.tuning());
+        let session_options = SessionOptions { seed, checked, isa, threads, tuning, ..SessionOptions::default() };
         let mut session = Session::new(experiment.graph.clone(), session_options)?;
         if let Some(path) = &args.init {
             experiment::load_weights(&mut session, path)?;
@@ -201,15 +206,17 @@ fn prepare(experiment: &Experiment, options: &FitOptions, args: &Args) -> Result
         let test = test.join().map_err(|_| CliError::new("reading the test data panicked"))??;
         options.check(train.len())?;
         let sizes = batch_sizes(train.len(), test.as_ref().map(Dataset::len), options);
-        let (mut compile_ms, mut target) = (0.0, String::new());
+        let (mut compile_ms, mut n_tuned, mut target) = (0.0, 0, String::new());
         for &(mode, batch) in &sizes {
             let times = session.compile(mode, batch)?;
             compile_ms += times.total.as_secs_f64() * 1e3;
+            n_tuned += usize::from(times.is_tuned);
             target.clone_from(&times.target);
         }
         let totals = graphc_frontend::totals(&experiment.graph);
         let n_parameters = totals.trainable + totals.fixed;
-        Ok(Prepared { session, train, test, n_executables: sizes.len(), compile_ms, target, n_parameters })
+        let n_executables = sizes.len();
+        Ok(Prepared { session, train, test, n_executables, n_tuned, compile_ms, target, n_parameters })
     })
 }
 
@@ -217,8 +224,9 @@ fn print_start(experiment: &Experiment, options: &FitOptions, run: &Prepared) ->
     let graph = &experiment.graph;
     let summary = graphc_frontend::summary(graph);
     output::line(tables::summary(&experiment.name, &summary, graphc_frontend::totals(graph)))?;
+    let tuned = if run.n_tuned > 0 { format!(" ({} tuned)", run.n_tuned) } else { String::new() };
     output::line(format!(
-        "\nCompiled {} executables in {:.0} ms for {}; {}; seed {}; {} training samples, batch size {}\n",
+        "\nCompiled {} executables{tuned} in {:.0} ms for {}; {}; seed {}; {} training samples, batch size {}\n",
         run.n_executables,
         run.compile_ms,
         run.target,

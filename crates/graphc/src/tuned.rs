@@ -1,0 +1,194 @@
+//! What `graphc tune` found, in files that later commands read.
+//!
+//! One file per step, named after its key, in `$GRAPHC_CACHE_DIR`, else `$XDG_CACHE_HOME/graphc`, else `~/.cache/graphc`. A file that
+//! cannot be used costs time only, so it is ignored with a warning.
+
+use crate::error::CliError;
+use crate::output;
+use graphc_driver::measure::Tuned;
+use graphc_driver::{Aspect, Choices, Tuning, TuningKey};
+use serde_json::{Value, json};
+use std::ffi::OsString;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+/// `--untuned`, for every command that compiles a step to run it.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(crate) struct TuningArg {
+    /// Leave the schedule to the cost model, whatever `graphc tune` has found; results are the same bits.
+    #[arg(long)]
+    untuned: bool,
+}
+
+impl TuningArg {
+    /// Stored choices, unless they are to be ignored.
+    pub(crate) fn tuning(self) -> Tuning {
+        match folder() {
+            Some(folder) if !self.untuned => Tuning::lookup(move |key| {
+                let warn = |error: String| output::warning(&error);
+                load(&folder, key).map_err(warn).ok().flatten()
+            }),
+            _ => Tuning::default(),
+        }
+    }
+}
+
+/// Where the files are; unknown without a home.
+pub(crate) fn folder() -> Option<PathBuf> {
+    let home = std::env::home_dir().map(PathBuf::into_os_string);
+    folder_of(std::env::var_os("GRAPHC_CACHE_DIR"), std::env::var_os("XDG_CACHE_HOME"), home)
+}
+
+/// Variables that are set to nothing count as unset.
+fn folder_of(own: Option<OsString>, shared: Option<OsString>, home: Option<OsString>) -> Option<PathBuf> {
+    let path = |text: Option<OsString>| text.filter(|text| !text.is_empty()).map(PathBuf::from);
+    // The XDG specification wants relative paths ignored.
+    let shared = path(shared).filter(|path| path.is_absolute());
+    path(own).or(shared.map(|path| path.join("graphc"))).or(path(home).map(|path| path.join(".cache/graphc")))
+}
+
+fn path_of(folder: &Path, key: &TuningKey) -> PathBuf {
+    folder.join(format!("{}.json", key.id()))
+}
+
+fn key_json(key: &TuningKey) -> Value {
+    json!({
+        "graph": key.graph,
+        "mode": key.mode.name(),
+        "batch": key.batch,
+        "target": key.target,
+        "graphc": key.version,
+        "schedule": key.revision,
+        "graph_hash": key.graph_hash,
+    })
+}
+
+/// Writes choices for a later run; gives the file.
+pub(crate) fn store(folder: &Path, key: &TuningKey, tuned: &Tuned) -> Result<PathBuf, CliError> {
+    let choice = |(contraction, aspect, option): (&str, Aspect, usize)| json!({ "contraction": contraction, "what": aspect.name(), "option": option });
+    let content = json!({
+        "key": key_json(key),
+        "choices": tuned.choices.iter().map(choice).collect::<Vec<_>>(),
+        "step_ms": { "before": tuned.before_ms.min, "after": tuned.after_ms.min },
+    });
+    let path = path_of(folder, key);
+    // Under a name of its own first: whoever reads meanwhile finds the old file or the new one, never a part.
+    let unfinished = path.with_extension(format!("{}.unfinished", std::process::id()));
+    let write = || {
+        std::fs::create_dir_all(folder)?;
+        std::fs::write(&unfinished, format!("{content:#}\n"))?;
+        std::fs::rename(&unfinished, &path)
+    };
+    let written: std::io::Result<()> = write();
+    written.map_err(|error| CliError::new(format!("cannot write {}: {error}", path.display())))?;
+    Ok(path)
+}
+
+/// What was stored under a key, if anything was; an error is a file that cannot be used.
+fn load(folder: &Path, key: &TuningKey) -> Result<Option<Choices>, String> {
+    let path = path_of(folder, key);
+    let read = match std::fs::read_to_string(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => Err(error.to_string()),
+        Ok(text) => parse(&text, key),
+    };
+    read.map(Some).map_err(|error| format!("ignored {}, which `graphc tune` writes: {error}", path.display()))
+}
+
+fn parse(text: &str, key: &TuningKey) -> Result<Choices, String> {
+    let content: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    if content["key"] != key_json(key) {
+        return Err("its `key` is another one".into());
+    }
+    let mut choices = Choices::default();
+    for (number, choice) in content["choices"].as_array().ok_or("it has no `choices`")?.iter().enumerate() {
+        let aspect = choice["what"].as_str().and_then(Aspect::from_name);
+        let option = choice["option"].as_u64().and_then(|option| usize::try_from(option).ok());
+        match (choice["contraction"].as_str(), aspect, option) {
+            (Some(contraction), Some(aspect), Some(option)) => choices.set(contraction, aspect, option),
+            _ => return Err(format!("choices[{number}] is none: {choice}")),
+        }
+    }
+    Ok(choices)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use graphc_driver::measure::Spread;
+    use graphc_ir::graph::Mode;
+
+    fn key(batch: usize) -> TuningKey {
+        TuningKey {
+            graph: "net".into(),
+            mode: Mode::Train,
+            batch,
+            target: "x86-64".into(),
+            version: "1.2.3".into(),
+            revision: 4,
+            graph_hash: "00ff".into(),
+        }
+    }
+
+    fn tuned() -> Tuned {
+        let mut choices = Choices::default();
+        choices.set("conv1.conv2d", Aspect::Grid, 3);
+        choices.set("conv1.conv2d", Aspect::Order, 1);
+        choices.set("%17", Aspect::Strips, 2);
+        let spread = Spread::of(vec![1.5]);
+        let (n_tried, n_left, threads) = (9, 0, 1);
+        Tuned { key: key(64), choices, kernels: vec![], before_ms: spread, after_ms: spread, n_tried, n_left, threads }
+    }
+
+    #[test]
+    fn what_is_stored_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let nested = folder.path().join("a/b");
+        assert_eq!(load(&nested, &key(64)), Ok(None));
+        let path = store(&nested, &key(64), &tuned()).unwrap();
+        assert_eq!(load(&nested, &key(64)), Ok(Some(tuned().choices)));
+        assert_eq!(load(&nested, &key(65)), Ok(None));
+        // Nothing else is left behind, and writing again replaces the file.
+        store(&nested, &key(64), &Tuned { choices: Choices::default(), ..tuned() }).unwrap();
+        assert_eq!(load(&nested, &key(64)), Ok(Some(Choices::default())));
+        let files: Vec<_> = std::fs::read_dir(&nested).unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert_eq!(files, [path]);
+    }
+
+    #[test]
+    fn files_that_cannot_be_used_are_ignored() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = store(folder.path(), &key(64), &tuned()).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let broken = [
+            ("", "EOF while parsing"),
+            (&text[..text.len() / 2], "EOF while parsing"),
+            ("[1, 2]", "its `key` is another one"),
+            (&text.replace("00ff", "00fe"), "its `key` is another one"),
+            (&text.replace("\"choices\"", "\"picks\""), "it has no `choices`"),
+            (&text.replace("\"grid\"", "\"colour\""), "choices[1] is none"),
+            (&text.replace("\"option\": 3", "\"option\": -3"), "choices[1] is none"),
+        ];
+        for (content, expected) in broken {
+            std::fs::write(&path, content).unwrap();
+            let message = load(folder.path(), &key(64)).unwrap_err();
+            assert!(message.contains(expected) && message.contains(&*path.to_string_lossy()), "{message}");
+        }
+        std::fs::remove_file(&path).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        assert!(load(folder.path(), &key(64)).is_err());
+    }
+
+    #[test]
+    fn folders() {
+        let folder = |own: &str, shared: &str, home: &str| {
+            let [own, shared, home] = [own, shared, home].map(|text| Some(OsString::from(text)));
+            folder_of(own, shared, home).map(|path| path.to_string_lossy().into_owned())
+        };
+        assert_eq!(folder("own", "/shared", "/me").as_deref(), Some("own"));
+        assert_eq!(folder("", "/shared", "/me").as_deref(), Some("/shared/graphc"));
+        assert_eq!(folder("", "relative", "/me").as_deref(), Some("/me/.cache/graphc"));
+        assert_eq!(folder("", "", ""), None);
+        assert_eq!(folder_of(None, None, None), None);
+    }
+}
