@@ -17,36 +17,48 @@ use std::ops::Range;
 #[derive(Clone, Debug)]
 pub(crate) struct Packing {
     n_samples: usize,
-    /// First word in a chunk of the plane of each element, in row-major order of the elements.
-    planes: Vec<usize>,
-    /// Words of a chunk that belong to no plane.
-    gaps: Vec<Range<usize>>,
-    chunk_stride: usize,
+    n_words: usize,
+    /// First word of each element, or of its plane in a chunk, in row-major order of the elements.
+    places: Vec<usize>,
+    arrangement: Arrangement,
+}
+
+#[derive(Clone, Debug)]
+enum Arrangement {
+    /// Samples are innermost, in chunks; `gaps` are words of a chunk that belong to no plane.
+    Chunks { gaps: Vec<Range<usize>>, stride: usize },
+    /// Samples are outermost, as networks for few of them have it.
+    Rows { stride: usize },
 }
 
 impl Packing {
-    /// Of a buffer of that layout; nothing if the batch is not its first dimension.
+    /// Of a buffer of that layout; nothing if the batch is another dimension than the first.
     pub(crate) fn new(layout: &Layout) -> Option<Packing> {
-        if layout.batch_axis != Some(0) {
-            return None;
-        }
+        let (&n_samples, sizes) = layout.shape.split_first()?;
         let strides = &layout.strides[1..];
-        let mut planes = Vec::new();
-        for_each_index(&layout.shape[1..], |index| {
-            planes.push(index.iter().zip(strides).map(|(i, stride)| i * stride).sum());
+        let mut places = Vec::new();
+        for_each_index(sizes, |index| {
+            places.push(index.iter().zip(strides).map(|(i, stride)| i * stride).sum());
         });
-        let gaps = gaps(&planes, layout.chunk_stride);
-        Some(Packing { n_samples: layout.shape[0], planes, gaps, chunk_stride: layout.chunk_stride })
+        let arrangement = match layout.batch_axis {
+            Some(0) => {
+                let stride = layout.chunk_stride;
+                Arrangement::Chunks { gaps: gaps(&places, stride), stride }
+            }
+            Some(_) => return None,
+            None => Arrangement::Rows { stride: layout.strides[0] },
+        };
+        Some(Packing { n_samples, n_words: layout.len(), places, arrangement })
     }
 
     /// Bytes of a sample.
     pub(crate) fn sample_len(&self) -> usize {
-        self.planes.len()
+        self.places.len()
     }
 
     /// Words of the buffer.
     pub(crate) fn n_words(&self) -> usize {
-        self.n_samples.div_ceil(CHUNK) * self.chunk_stride
+        self.n_words
     }
 
     /// Writes all words of a buffer. Lanes without a sample become zero.
@@ -61,19 +73,33 @@ impl Packing {
         words: &mut [u32],
     ) {
         assert_eq!((samples.len(), words.len()), (self.n_samples, self.n_words()), "samples and words of the buffer");
-        for (number, samples) in samples.chunks(CHUNK).enumerate() {
-            let mut rows: [&[u8]; CHUNK] = [&[]; CHUNK];
-            for (row, &sample) in rows.iter_mut().zip(samples) {
-                *row = bytes_of(sample);
-                assert_eq!(row.len(), self.sample_len(), "bytes of a sample");
+        let row_of = |sample: u32| {
+            let row = bytes_of(sample);
+            assert_eq!(row.len(), self.sample_len(), "bytes of a sample");
+            row
+        };
+        match &self.arrangement {
+            Arrangement::Chunks { gaps, stride } => {
+                for (samples, chunk) in samples.chunks(CHUNK).zip(words.chunks_mut(*stride)) {
+                    let mut rows: [&[u8]; CHUNK] = [&[]; CHUNK];
+                    rows.iter_mut().zip(samples).for_each(|(row, &sample)| *row = row_of(sample));
+                    self.pack_chunk(&rows[..samples.len()], &convert, chunk);
+                    gaps.iter().for_each(|gap| chunk[gap.clone()].fill(0));
+                }
             }
-            let chunk = &mut words[number * self.chunk_stride..][..self.chunk_stride];
-            self.pack_chunk(&rows[..samples.len()], &convert, chunk);
+            Arrangement::Rows { stride } => {
+                words.fill(0);
+                for (number, &sample) in samples.iter().enumerate() {
+                    for (place, &byte) in self.places.iter().zip(row_of(sample)) {
+                        words[number * stride + place] = convert(byte);
+                    }
+                }
+            }
         }
     }
 
     fn pack_chunk(&self, rows: &[&[u8]], convert: impl Fn(u8) -> u32, chunk: &mut [u32]) {
-        let (blocks, rest) = self.planes.as_chunks::<CHUNK>();
+        let (blocks, rest) = self.places.as_chunks::<CHUNK>();
         for (number, planes) in blocks.iter().enumerate() {
             let mut square = [[0; CHUNK]; CHUNK];
             for (target, row) in square.iter_mut().zip(rows) {
@@ -88,9 +114,6 @@ impl Packing {
                 target[..rest.len()].copy_from_slice(&row[row.len() - rest.len()..]);
             }
             write_planes(rest, &square, rows.len(), &convert, chunk);
-        }
-        for gap in &self.gaps {
-            chunk[gap.clone()].fill(0);
         }
     }
 }
@@ -154,7 +177,13 @@ mod tests {
     use super::*;
 
     fn check(sizes: &[usize], scale: f32) {
-        let layout = Layout::new(sizes, Some(0));
+        check_layout(&Layout::new(sizes, Some(0)), scale);
+        check_layout(&Layout::new(sizes, None), scale);
+        check_layout(&Layout::rows(sizes, 8), scale);
+    }
+
+    fn check_layout(layout: &Layout, scale: f32) {
+        let sizes = &layout.shape;
         let sample_len: usize = sizes[1..].iter().product();
         let data: Vec<u8> = (0..100 * sample_len).map(|i| (i * 37 % 251) as u8).collect();
         let samples: Vec<u32> = (0..sizes[0]).map(|i| (i * 61 % 100) as u32).collect();
@@ -164,7 +193,7 @@ mod tests {
         let tensor: Vec<u32> = samples.iter().flat_map(|&sample| bytes_of(sample)).map(|&byte| convert(byte)).collect();
         let mut expected = vec![0; layout.len()];
         layout.pack(&tensor, &mut expected);
-        let packing = Packing::new(&layout).unwrap();
+        let packing = Packing::new(layout).unwrap();
         assert_eq!((packing.n_words(), packing.sample_len()), (layout.len(), sample_len));
         let mut found = vec![9; layout.len()];
         packing.pack(&samples, bytes_of, convert, &mut found);
@@ -186,7 +215,7 @@ mod tests {
     #[test]
     fn another_batch_axis_is_refused() {
         assert!(Packing::new(&Layout::new(&[4, 3], Some(1))).is_none());
-        assert!(Packing::new(&Layout::new(&[4, 3], None)).is_none());
+        assert!(Packing::new(&Layout::new(&[], None)).is_none());
     }
 
     #[test]
