@@ -1,13 +1,13 @@
 //! Which buffer holds which value.
 
 use crate::choices::{Aspect, Chooser};
-use crate::contract::start_of;
 use crate::features;
 use crate::features::contract::Contraction;
 use crate::features::pack::VectorWeights;
+use crate::groups::Groups;
 use crate::lanes::FeatureLanes;
 use crate::pack::PackedWeights;
-use crate::{contract, strips};
+use crate::strips;
 use graphc_ir::form::{Form, Forms};
 use graphc_ir::graph::plan::{FusionPlan, Group, GroupKind, Root};
 use graphc_ir::graph::{Graph, NodeId};
@@ -131,7 +131,7 @@ impl Buffers {
     fn add_vector_weights(&mut self, graph: &Graph, forms: &Forms, plan: &FusionPlan, group: &Group) {
         let contraction = Contraction::of(graph, forms, plan, group);
         let Some(weights) = contraction.as_ref().and_then(VectorWeights::of) else { return };
-        let node = start_of(forms, group);
+        let node = group.contraction(forms);
         let layout = Layout::new(&[weights.len()], None);
         let buffer = self.add(format!("packed weights of {node}"), BufferKind::Temp, DType::F32, layout);
         self.vector_weights.insert(node, (weights, buffer));
@@ -144,7 +144,7 @@ impl Buffers {
 
     fn add_waiting(&mut self, form: &Form, root: Root, groups: Groups) {
         let Some(extent) = form.as_point().and_then(strips::largest_window) else { return };
-        let layout = Layout::new(&[contract::n_shares(groups), strips::waiting_words(extent)], None);
+        let layout = Layout::new(&[groups.n_shares(), strips::waiting_words(extent)], None);
         let buffer = self.add(format!("accumulators of {}", root.node()), BufferKind::Temp, DType::F32, layout);
         self.waiting.insert(root, buffer);
     }
@@ -227,21 +227,5 @@ impl Buffers {
         let layout = Layout::new(&[n_chunks * CHUNK, stride], None);
         let buffer = self.add(format!("rows of {node}"), BufferKind::Temp, graph.ty(node).dtype, layout);
         self.rows.insert(node, Rows { buffer, stride });
-    }
-}
-
-/// Consecutive chunks gathered into a bounded number of groups.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Groups {
-    pub(crate) n_groups: usize,
-    pub(crate) chunks_per_group: usize,
-}
-
-impl Groups {
-    /// At most 8 groups, and fewer if the partial results would exceed 2^18 words.
-    pub(crate) fn new(n_chunks: usize, part_len: usize) -> Groups {
-        let most = ((1 << 18) / part_len.max(1)).clamp(1, 8);
-        let chunks_per_group = n_chunks.div_ceil(n_chunks.min(most).max(1)).max(1);
-        Groups { n_groups: n_chunks.div_ceil(chunks_per_group), chunks_per_group }
     }
 }

@@ -9,11 +9,11 @@
 //! The register grid is chosen among output axes that no loop bound depends on, so that every cell has
 //! the same reduction range.
 
-use crate::buffers::Groups;
 use crate::builder::{Builder, bounded};
 use crate::choices::Aspect;
 use crate::emit::{BatchAt, Cx, Emitter};
 use crate::factor::Factor;
+use crate::groups::{Groups, MOST_SHARES};
 use crate::lanes::FeatureLanes;
 use crate::pack::PackedWeights;
 use crate::registers::{Candidate, RegisterFile, Width};
@@ -22,7 +22,7 @@ use crate::sweep::no_join;
 use crate::task::{NEAR_WORDS, Task};
 use crate::walk::{Axis, Blocks, Part, Walk};
 use graphc_ir::NodeId;
-use graphc_ir::form::{Forms, PointForm};
+use graphc_ir::form::PointForm;
 use graphc_ir::graph::plan::{Group, Root};
 use graphc_ir::index::{Affine, Var};
 use graphc_ir::loops::{Access, Bound, BufId, Expr, Join, Layout, LoopKind, Range, Stmt, Tile, TileInit};
@@ -72,7 +72,7 @@ pub(crate) fn pack(
     group: &Group,
     wanted: impl Fn(NodeId) -> bool,
 ) {
-    let node = start_of(cx.forms, group);
+    let node = group.contraction(cx.forms);
     let Some((packed, buffer)) = cx.buffers.packed(node).filter(|(packed, _)| wanted(packed.weights)) else { return };
     let task = Task { number: b.var(), n_chunks: 1 };
     let kind = Kind::PerSample { task, chunk: task.number, lane: b.var() };
@@ -87,7 +87,7 @@ pub(crate) fn per_sample(cx: &Cx<'_>, b: &mut Builder, registers: RegisterFile, 
     b.nest(&group.name, |b| {
         b.lanes(|b, lane| {
             let kind = Kind::PerSample { task, chunk, lane };
-            let mut nest = Nest::new(cx, group.roots[0], start_of(cx.forms, group), kind);
+            let mut nest = Nest::new(cx, group.roots[0], group.contraction(cx.forms), kind);
             nest.em.ranges.insert(chunk, (0, cx.n_chunks() as i64 - 1));
             let walks = nest.walks(registers);
             nest.walk(b, &walks);
@@ -129,7 +129,7 @@ pub(crate) fn shared_groups(cx: &Cx<'_>, group: &Group) -> Option<Groups> {
         return None;
     }
     let groups = groups_of(cx, root);
-    (groups.n_groups >= FEWEST_GROUPS).then_some(groups)
+    groups.are_enough().then_some(groups)
 }
 
 /// Writes a contraction over the batch for the group of chunks of that number.
@@ -152,14 +152,6 @@ fn group_nest<'a>(cx: &'a Cx<'a>, root: Root, groups: Groups, group: Var, lane: 
     nest
 }
 
-/// Nests of one contraction over the batch that may run at the same time.
-pub(crate) fn n_shares(groups: Groups) -> usize {
-    if groups.n_groups >= FEWEST_GROUPS { groups.n_groups } else { MOST_SHARES }
-}
-
-/// Fewer groups of chunks than this leave threads without work: then blocks of the result are shared.
-const FEWEST_GROUPS: usize = 4;
-
 /// Writes a contraction over the batch alone; rows of the result are shared.
 fn over_features(cx: &Cx<'_>, b: &mut Builder, registers: RegisterFile, group: &Group, lanes: FeatureLanes) {
     let root = group.roots[0];
@@ -168,9 +160,6 @@ fn over_features(cx: &Cx<'_>, b: &mut Builder, registers: RegisterFile, group: &
     let rows = walks.iter().position(|walk| walk.axis != Axis::Features).expect("rows are walked");
     shared(b, &group.name, walks, rows, |b, lane, walks| nest(lane).walk(b, walks));
 }
-
-/// Most shares that the blocks of a walk are cut into.
-const MOST_SHARES: usize = 32;
 
 /// Writes nests that share the blocks of a walk; what does not fill a block is a phase of its own.
 fn shared(
@@ -203,12 +192,6 @@ pub(crate) fn no_batch(cx: &Cx<'_>, b: &mut Builder, registers: RegisterFile, gr
         let walks = nest.walks(registers);
         nest.walk(b, &walks);
     });
-}
-
-/// The contraction at the start of the chain that a group's only root ends.
-pub(crate) fn start_of(forms: &Forms, group: &Group) -> NodeId {
-    let is_start = |&&node: &&NodeId| forms[&node].as_contraction().is_some();
-    group.inlined.iter().find(is_start).copied().unwrap_or(group.roots[0].node())
 }
 
 impl<'a> Nest<'a> {

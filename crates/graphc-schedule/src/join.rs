@@ -4,9 +4,10 @@
 //! order; groups by a balanced tree. Means and squared deviations are joined by the formula of Chan,
 //! Golub and LeVeque (1979), which never subtracts large numbers.
 
-use crate::buffers::{Groups, Partial};
+use crate::buffers::Partial;
 use crate::builder::{Builder, bounded};
 use crate::emit::Cx;
+use crate::groups::Groups;
 use crate::sweep::{chunk_count, terms_per_sample};
 use graphc_ir::NodeId;
 use graphc_ir::compute::Combine;

@@ -4,7 +4,7 @@
 //! buffers, and the arena plan. Knows tensor ops only through their index notation, and no machine
 //! beyond the number and width of its vector registers.
 //!
-//! Reading order: `lanes`, `features`, `pack`, `buffers`, `builder`, `choices`, `emit`, `task`, `split`, `sweep`, `registers`, `walk`, `factor`,
+//! Reading order: `lanes`, `features`, `pack`, `groups`, `buffers`, `builder`, `choices`, `emit`, `task`, `split`, `sweep`, `registers`, `walk`, `factor`,
 //! `contract`, `strips`, `flat`, `join`, `math`, `in_place`, `prologue`, `plan_memory`.
 #![forbid(unsafe_code)]
 
@@ -16,6 +16,7 @@ mod emit;
 mod factor;
 mod features;
 mod flat;
+mod groups;
 mod in_place;
 mod join;
 mod lanes;

@@ -4,11 +4,11 @@
 //! sixteen samples are too few to pay for fetching them. Then a task is several chunks, and the layer takes one block of
 //! weights after the other, each for all chunks of the task.
 
-use crate::buffers::Groups;
 use crate::builder::Builder;
 use crate::choices::Aspect;
 use crate::contract;
 use crate::emit::Cx;
+use crate::groups::Groups;
 use graphc_ir::NodeId;
 use graphc_ir::graph::plan::{Group, GroupKind, KernelPlan};
 use graphc_ir::index::{Affine, Var};

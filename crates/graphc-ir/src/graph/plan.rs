@@ -60,6 +60,17 @@ pub struct Group {
     pub inlined: Vec<NodeId>,
 }
 
+impl Group {
+    /// The contraction at the start of the chain that the only root of a contraction's group ends.
+    ///
+    /// # Panics
+    /// If the group has no root.
+    pub fn contraction(&self, forms: &Forms) -> NodeId {
+        let is_contraction = |node: &&NodeId| forms[*node].as_contraction().is_some();
+        self.inlined.iter().find(is_contraction).copied().unwrap_or(self.roots[0].node())
+    }
+}
+
 /// One result of a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Root {

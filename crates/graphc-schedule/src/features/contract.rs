@@ -16,7 +16,6 @@
 use super::lane::LaneAxis;
 use super::pack::Block;
 use crate::builder::{Builder, bounded};
-use crate::contract::start_of;
 use crate::emit::{BatchAt, Cx, Emitter};
 use crate::registers::{Candidate, RegisterFile, Width};
 use crate::sweep::no_join;
@@ -55,7 +54,7 @@ pub(super) enum Vectors {
 impl<'a> Contraction<'a> {
     /// The contraction of a group, if its lanes can be features.
     pub(crate) fn of(graph: &Graph, forms: &'a Forms, plan: &FusionPlan, group: &Group) -> Option<Contraction<'a>> {
-        let (end, node) = (group.roots[0].node(), start_of(forms, group));
+        let (end, node) = (group.roots[0].node(), group.contraction(forms));
         let form = forms[&node].as_point()?;
         let contraction = form.as_contraction()?;
         let last = form.extents.len().checked_sub(1)?;
@@ -266,7 +265,7 @@ pub(crate) fn pack(
     group: &Group,
     wanted: impl Fn(NodeId) -> bool,
 ) {
-    let node = start_of(cx.forms, group);
+    let node = group.contraction(cx.forms);
     let Some((weights, copy)) = cx.buffers.vector_weights(node).filter(|(weights, _)| wanted(weights.weights)) else {
         return;
     };
@@ -276,7 +275,7 @@ pub(crate) fn pack(
 
 /// Writes the nest of a contraction.
 pub(crate) fn write(cx: &Cx<'_>, b: &mut Builder, registers: RegisterFile, group: &Group) {
-    let node = start_of(cx.forms, group);
+    let node = group.contraction(cx.forms);
     let form = cx.forms[&node].as_point().expect("a contraction is a point form");
     let mut em = Emitter::new(cx);
     axes(&mut em.dag, form);
