@@ -102,14 +102,20 @@ pub(crate) fn over_batch(cx: &Cx<'_>, b: &mut Builder, registers: RegisterFile, 
     if let Some(lanes) = FeatureLanes::of(cx.graph, &cx.forms[&root.node()], root.node()) {
         return over_features(cx, b, registers, group, lanes);
     }
-    if let Some(groups) = shared_groups(cx, group) {
+    let groups = Groups::new(cx.n_chunks(), cx.buffers.partial(root).part_len);
+    let nest = |group: Var, lane: Var| {
+        let mut nest = Nest::new(cx, root, root.node(), Kind::OverBatch { group, groups, lane });
+        nest.em.ranges.insert(group, (0, groups.n_groups as i64 - 1));
+        nest
+    };
+    let walks = nest(b.var(), b.var()).walks(registers);
+    if groups.are_enough() {
         return b.for_extent(groups.n_groups, LoopKind::Parallel, |b, number| {
-            over_group(cx, b, registers, group, number);
+            b.nest(&group.name, |b| {
+                b.lanes(|b, lane| nest(number, lane).walk_in_strips(b, walks.clone(), Affine::var(number)));
+            });
         });
     }
-    let groups = groups_of(cx, root);
-    let nest = |group: Var, lane: Var| group_nest(cx, root, groups, group, lane);
-    let walks = nest(b.var(), b.var()).walks(registers);
     shared(b, &group.name, walks, 0, |b, lane, walks| {
         let share = walks.iter().find_map(|walk| match walk.part {
             Part::Share { share, .. } => Some(Affine::var(share)),
@@ -120,36 +126,6 @@ pub(crate) fn over_batch(cx: &Cx<'_>, b: &mut Builder, registers: RegisterFile, 
             nest(number, lane).walk_in_strips(b, walks.to_vec(), share.clone());
         });
     });
-}
-
-/// The groups of chunks that a contraction over the batch is shared by; none if it is shared otherwise.
-pub(crate) fn shared_groups(cx: &Cx<'_>, group: &Group) -> Option<Groups> {
-    let root = group.roots[0];
-    if FeatureLanes::of(cx.graph, &cx.forms[&root.node()], root.node()).is_some() {
-        return None;
-    }
-    let groups = groups_of(cx, root);
-    groups.are_enough().then_some(groups)
-}
-
-/// Writes a contraction over the batch for the group of chunks of that number.
-pub(crate) fn over_group(cx: &Cx<'_>, b: &mut Builder, registers: RegisterFile, group: &Group, number: Var) {
-    let root = group.roots[0];
-    let groups = groups_of(cx, root);
-    let walks = group_nest(cx, root, groups, b.var(), b.var()).walks(registers);
-    b.nest(&group.name, |b| {
-        b.lanes(|b, lane| group_nest(cx, root, groups, number, lane).walk_in_strips(b, walks, Affine::var(number)));
-    });
-}
-
-fn groups_of(cx: &Cx<'_>, root: Root) -> Groups {
-    Groups::new(cx.n_chunks(), cx.buffers.partial(root).part_len)
-}
-
-fn group_nest<'a>(cx: &'a Cx<'a>, root: Root, groups: Groups, group: Var, lane: Var) -> Nest<'a> {
-    let mut nest = Nest::new(cx, root, root.node(), Kind::OverBatch { group, groups, lane });
-    nest.em.ranges.insert(group, (0, groups.n_groups as i64 - 1));
-    nest
 }
 
 /// Writes a contraction over the batch alone; rows of the result are shared.

@@ -4,6 +4,7 @@ use crate::contract::{Kind, Nest};
 use crate::registers::Width;
 use crate::task::NEAR_WORDS;
 use crate::walk::{Axis, Walk};
+use graphc_ir::compute::LoadIndex;
 use graphc_ir::index::Var;
 
 /// One of the two factors.
@@ -23,15 +24,19 @@ impl Factor {
 }
 
 impl Nest<'_> {
+    /// Operand slot and index of a factor.
+    fn operand(&self, factor: Factor) -> (usize, &[LoadIndex]) {
+        let contraction = self.form.as_contraction().expect("a contraction");
+        match factor {
+            Factor::A => contraction.a,
+            Factor::B => contraction.b,
+        }
+    }
+
     /// Whether an output coordinate moves this factor.
     pub(crate) fn moves(&self, walk: &Walk, factor: Factor) -> bool {
         let Some(axis) = walk.output_axis() else { return false };
-        let contraction = self.form.as_contraction().expect("a contraction");
-        let index = match factor {
-            Factor::A => contraction.a.1,
-            Factor::B => contraction.b.1,
-        };
-        index.iter().any(|i| i.value.uses(Var(axis as u32)))
+        self.operand(factor).1.iter().any(|i| i.value.uses(Var(axis as u32)))
     }
 
     /// Whether an output coordinate moves this factor alone, and the bounds of no reduction.
@@ -40,11 +45,7 @@ impl Nest<'_> {
             return self.width(factor) == Width::Vector && self.width(factor.other()) == Width::Splat;
         };
         let var = Var(axis as u32);
-        let contraction = self.form.as_contraction().expect("a contraction");
-        let index = |factor| match factor {
-            Factor::A => contraction.a.1,
-            Factor::B => contraction.b.1,
-        };
+        let index = |factor| self.operand(factor).1;
         let moves = |factor| index(factor).iter().any(|i| i.value.uses(var));
         let plainly = index(factor).iter().all(|i| !i.value.uses(var) || i.value.coefficient(var) != 0);
         let bounds = self.form.reds.iter().flat_map(|red| red.low.iter().chain(&red.high));
@@ -56,12 +57,7 @@ impl Nest<'_> {
         if let Kind::OverFeatures { lanes, .. } = self.kind {
             return if lanes.is_first == (factor == Factor::A) { Width::Vector } else { Width::Splat };
         }
-        let contraction = self.form.as_contraction().expect("a contraction");
-        let operand = match factor {
-            Factor::A => contraction.a.0,
-            Factor::B => contraction.b.0,
-        };
-        let node = self.em.cx.graph.operands(self.node)[operand];
+        let node = self.em.cx.graph.operands(self.node)[self.operand(factor).0];
         match (self.kind, self.em.cx.graph.ty(node).shape.batch_axis()) {
             (Kind::NoBatch, _) => Width::Word,
             (_, Some(_)) => Width::Vector,
@@ -81,9 +77,7 @@ impl Nest<'_> {
         let Some(factor) = [Factor::A, Factor::B].into_iter().find(|&factor| self.width(factor) == Width::Splat) else {
             return false;
         };
-        let contraction = self.form.as_contraction().expect("a contraction");
-        let (operand, _) = if factor == Factor::A { contraction.a } else { contraction.b };
-        let splats = cx.buffers.node(cx.graph.operands(self.node)[operand]);
+        let splats = cx.buffers.node(cx.graph.operands(self.node)[self.operand(factor).0]);
         cx.buffers.layout(splats).len() > NEAR_WORDS && self.belongs_to(axis, factor)
     }
 }

@@ -149,21 +149,12 @@ fn kernel_body(cx: &Cx<'_>, b: &mut Builder, kernel: &KernelPlan, registers: Reg
         return tail(cx, b, kernel, registers);
     }
     let n_chunks = task::chunks_per_task(cx, kernel);
-    let joined = task::groups(cx, kernel).filter(|_| n_chunks == 1);
-    let is_joined = |group: &&Group| joined.is_some() && contract::shared_groups(cx, group) == joined;
-    if let Some(groups) = joined {
-        b.for_extent(groups.n_groups, LoopKind::Parallel, |b, number| {
-            let of_group = Task { number, n_chunks: groups.chunks_per_group };
-            of_group.each_chunk(cx, b, |b, chunk| chunk_groups(cx, b, kernel, registers, Task::chunk(chunk)));
-            let gradients = kernel.batch.iter().filter(is_joined);
-            gradients.for_each(|group| contract::over_group(cx, b, registers, group, number));
-        });
-    } else if !kernel.chunk.is_empty() {
+    if !kernel.chunk.is_empty() {
         b.for_extent(cx.n_chunks().div_ceil(n_chunks), LoopKind::Parallel, |b, number| {
             chunk_groups(cx, b, kernel, registers, Task { number, n_chunks });
         });
     }
-    for group in kernel.batch.iter().filter(|group| !is_joined(group)) {
+    for group in &kernel.batch {
         contract::over_batch(cx, b, registers, group);
     }
     tail(cx, b, kernel, registers);

@@ -6,9 +6,7 @@
 
 use crate::builder::Builder;
 use crate::choices::Aspect;
-use crate::contract;
 use crate::emit::Cx;
-use crate::groups::Groups;
 use graphc_ir::NodeId;
 use graphc_ir::graph::plan::{Group, GroupKind, KernelPlan};
 use graphc_ir::index::{Affine, Var};
@@ -58,20 +56,7 @@ fn weight_words(cx: &Cx<'_>, contraction: NodeId) -> usize {
     weights.max().unwrap_or(0)
 }
 
-/// The groups of chunks in which a kernel computes its samples, if weight gradients of convolutions are shared by them, too: each group's
-/// gradients then follow its samples and find what was just computed. All chunks first and then all groups would read it
-/// back from far away in a large batch.
-pub(crate) fn groups(cx: &Cx<'_>, kernel: &KernelPlan) -> Option<Groups> {
-    let has_samples = !kernel.chunk.is_empty();
-    kernel.batch.iter().find_map(|group| contract::shared_groups(cx, group)).filter(|_| has_samples)
-}
-
 impl Task {
-    /// A chunk by itself.
-    pub(crate) fn chunk(number: Var) -> Task {
-        Task { number, n_chunks: 1 }
-    }
-
     /// Writes something for every chunk.
     pub(crate) fn each_chunk(self, cx: &Cx<'_>, b: &mut Builder, write: impl FnOnce(&mut Builder, Var)) {
         if self.n_chunks == 1 {
