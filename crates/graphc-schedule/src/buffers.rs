@@ -4,16 +4,17 @@ use crate::choices::{Aspect, Chooser};
 use crate::features;
 use crate::features::contract::Contraction;
 use crate::features::pack::VectorWeights;
-use crate::groups::Groups;
+use crate::groups::{self, Groups};
+use crate::joined::Joined;
 use crate::lanes::FeatureLanes;
 use crate::pack::PackedWeights;
 use crate::strips;
+use crate::waiting::Waiting;
 use graphc_ir::form::{Form, Forms};
 use graphc_ir::graph::plan::{FusionPlan, Group, GroupKind, Root};
 use graphc_ir::graph::{Graph, NodeId};
 use graphc_ir::loops::{BufId, Buffer, BufferKind, Layout};
 use graphc_ir::ops::Op;
-use graphc_ir::point::PointDag;
 use graphc_ir::scalar::{CHUNK, LANES};
 use graphc_ir::types::DType;
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,7 +30,7 @@ pub(crate) struct Buffers {
     packed: BTreeMap<NodeId, (PackedWeights, BufId)>,
     vector_weights: BTreeMap<NodeId, (VectorWeights, BufId)>,
     features_are_lanes: bool,
-    waiting: BTreeMap<Root, BufId>,
+    waiting: BTreeMap<Root, Waiting>,
 }
 
 /// A copy of a batch of vectors with samples as rows: `[chunks * 16][stride]`, for lanes that are features.
@@ -61,6 +62,7 @@ impl Buffers {
         plan: &FusionPlan,
         in_place: &BTreeSet<NodeId>,
         chooser: &Chooser<'_>,
+        joined: &Joined,
     ) -> Buffers {
         let features_are_lanes = features::are_lanes(graph, plan);
         let mut buffers = Buffers { features_are_lanes, ..Buffers::default() };
@@ -72,7 +74,7 @@ impl Buffers {
                 _ if graph.outputs.iter().any(|output| output.node == node) => BufferKind::Output,
                 _ => BufferKind::Temp,
             };
-            buffers.add_node(graph, node, kind);
+            buffers.add_node(graph, node, kind, joined.n_places(plan, node));
         }
         for update in graph.updates.iter().filter(|update| in_place.contains(&update.value)) {
             let buffer = buffers.node(update.parameter);
@@ -137,16 +139,20 @@ impl Buffers {
         self.vector_weights.insert(node, (weights, buffer));
     }
 
-    /// Where accumulators of a contraction over the batch wait between strips, if it may be cut into them.
-    pub(crate) fn waiting(&self, root: Root) -> Option<BufId> {
-        self.waiting.get(&root).copied()
+    /// Where accumulators of a contraction over the batch wait, if they may have to.
+    pub(crate) fn waiting(&self, root: Root) -> Option<&Waiting> {
+        self.waiting.get(&root)
     }
 
-    fn add_waiting(&mut self, form: &Form, root: Root, groups: Groups) {
-        let Some(extent) = form.as_point().and_then(strips::largest_window) else { return };
-        let layout = Layout::new(&[groups.n_shares(), strips::waiting_words(extent)], None);
-        let buffer = self.add(format!("accumulators of {}", root.node()), BufferKind::Temp, DType::F32, layout);
-        self.waiting.insert(root, buffer);
+    fn add_waiting(&mut self, form: &Form, root: Root, groups: Groups, part_len: usize) {
+        let for_strips = form.as_point().and_then(strips::largest_window).map_or(0, strips::waiting_words);
+        let of_all = if groups.accumulators_wait { part_len * LANES } else { 0 };
+        let share_words = for_strips.max(of_all);
+        if share_words > 0 {
+            let layout = Layout::new(&[groups.n_shares(), share_words], None);
+            let buffer = self.add(format!("accumulators of {}", root.node()), BufferKind::Temp, DType::F32, layout);
+            self.waiting.insert(root, Waiting { buffer, share_words });
+        }
     }
 
     fn add_packed(&mut self, graph: &Graph, forms: &Forms, group: &Group, chooser: &Chooser<'_>) {
@@ -172,7 +178,8 @@ impl Buffers {
         BufId(self.list.len() as u32 - 1)
     }
 
-    fn add_node(&mut self, graph: &Graph, node: NodeId, kind: BufferKind) {
+    /// Adds the buffer of a node; some are for so many chunks only.
+    fn add_node(&mut self, graph: &Graph, node: NodeId, kind: BufferKind, n_chunks: Option<usize>) {
         let ty = graph.ty(node);
         let output = graph.outputs.iter().find(|output| output.node == node && kind == BufferKind::Output);
         let name = match output {
@@ -180,7 +187,10 @@ impl Buffers {
             None if graph.node(node).name.is_empty() => node.to_string(),
             None => graph.node(node).name.clone(),
         };
-        let (sizes, batch_axis) = (graph.sizes(node), ty.shape.batch_axis());
+        let (mut sizes, batch_axis) = (graph.sizes(node), ty.shape.batch_axis());
+        if let Some((axis, n_chunks)) = batch_axis.zip(n_chunks) {
+            sizes[axis] = n_chunks * CHUNK;
+        }
         let layout = if self.features_are_lanes {
             features::layout(&sizes, batch_axis, kind != BufferKind::Input)
         } else {
@@ -192,8 +202,7 @@ impl Buffers {
 
     fn add_partial(&mut self, graph: &Graph, forms: &Forms, root: Root) {
         let batch = graph.batch.expect("the graph is specialised");
-        let space = PointDag::space(graph, forms, root);
-        let part_len = space.extents[..space.n_kept].iter().product::<usize>().max(1).next_multiple_of(CHUNK);
+        let part_len = groups::part_len(graph, forms, root);
         let is_contraction = forms[&root.node()].as_contraction().is_some();
         let n_chunks = batch.div_ceil(CHUNK);
         let feature_lanes = FeatureLanes::of(graph, &forms[&root.node()], root.node());
@@ -204,7 +213,7 @@ impl Buffers {
             }
             None if is_contraction => {
                 let groups = Groups::new(n_chunks, part_len);
-                self.add_waiting(&forms[&root.node()], root, groups);
+                self.add_waiting(&forms[&root.node()], root, groups, part_len);
                 groups.n_groups
             }
             None => n_chunks,

@@ -13,13 +13,14 @@ use crate::builder::{Builder, bounded};
 use crate::choices::Aspect;
 use crate::emit::{BatchAt, Cx, Emitter};
 use crate::factor::Factor;
-use crate::groups::{Groups, MOST_SHARES};
+use crate::groups::Groups;
 use crate::lanes::FeatureLanes;
 use crate::pack::PackedWeights;
 use crate::registers::{Candidate, RegisterFile, Width};
 use crate::strips::Strips;
 use crate::sweep::no_join;
 use crate::task::{NEAR_WORDS, Task};
+use crate::waiting::Accumulators;
 use crate::walk::{Axis, Blocks, Part, Walk};
 use graphc_ir::NodeId;
 use graphc_ir::form::PointForm;
@@ -45,6 +46,10 @@ pub(crate) struct Nest<'a> {
     far_blocks: Option<Var>,
     /// How the rows of a contraction over the batch are cut, if they are.
     strips: Option<Strips>,
+    /// Which of the nests that may run at once this is, where that matters.
+    share: Affine,
+    /// The one chunk that a contraction over the batch takes, and where the accumulators wait for the next.
+    chunk: Option<(Var, Accumulators)>,
     pub(crate) kind: Kind,
 }
 
@@ -74,7 +79,7 @@ pub(crate) fn pack(
 ) {
     let node = group.contraction(cx.forms);
     let Some((packed, buffer)) = cx.buffers.packed(node).filter(|(packed, _)| wanted(packed.weights)) else { return };
-    let task = Task { number: b.var(), n_chunks: 1 };
+    let task = Task { number: b.var(), n_chunks: 1, group: None };
     let kind = Kind::PerSample { task, chunk: task.number, lane: b.var() };
     let walks = Nest::new(cx, group.roots[0], node, kind).walks(registers);
     let walk = walks.iter().find(|walk| walk.axis == Axis::Output(packed.axis)).expect("an output axis");
@@ -95,71 +100,6 @@ pub(crate) fn per_sample(cx: &Cx<'_>, b: &mut Builder, registers: RegisterFile, 
     });
 }
 
-/// Writes a contraction over the batch: partial results of each group of chunks, or the whole sums if the lanes
-/// are features.
-pub(crate) fn over_batch(cx: &Cx<'_>, b: &mut Builder, registers: RegisterFile, group: &Group) {
-    let root = group.roots[0];
-    if let Some(lanes) = FeatureLanes::of(cx.graph, &cx.forms[&root.node()], root.node()) {
-        return over_features(cx, b, registers, group, lanes);
-    }
-    let groups = Groups::new(cx.n_chunks(), cx.buffers.partial(root).part_len);
-    let nest = |group: Var, lane: Var| {
-        let mut nest = Nest::new(cx, root, root.node(), Kind::OverBatch { group, groups, lane });
-        nest.em.ranges.insert(group, (0, groups.n_groups as i64 - 1));
-        nest
-    };
-    let walks = nest(b.var(), b.var()).walks(registers);
-    if groups.are_enough() {
-        return b.for_extent(groups.n_groups, LoopKind::Parallel, |b, number| {
-            b.nest(&group.name, |b| {
-                b.lanes(|b, lane| nest(number, lane).walk_in_strips(b, walks.clone(), Affine::var(number)));
-            });
-        });
-    }
-    shared(b, &group.name, walks, 0, |b, lane, walks| {
-        let share = walks.iter().find_map(|walk| match walk.part {
-            Part::Share { share, .. } => Some(Affine::var(share)),
-            Part::All | Part::Rest => None,
-        });
-        let share = share.unwrap_or_default();
-        b.for_extent(groups.n_groups, LoopKind::Serial, |b, number| {
-            nest(number, lane).walk_in_strips(b, walks.to_vec(), share.clone());
-        });
-    });
-}
-
-/// Writes a contraction over the batch alone; rows of the result are shared.
-fn over_features(cx: &Cx<'_>, b: &mut Builder, registers: RegisterFile, group: &Group, lanes: FeatureLanes) {
-    let root = group.roots[0];
-    let nest = |lane: Var| Nest::new(cx, root, root.node(), Kind::OverFeatures { lanes, lane });
-    let walks = nest(b.var()).walks(registers);
-    let rows = walks.iter().position(|walk| walk.axis != Axis::Features).expect("rows are walked");
-    shared(b, &group.name, walks, rows, |b, lane, walks| nest(lane).walk(b, walks));
-}
-
-/// Writes nests that share the blocks of a walk; what does not fill a block is a phase of its own.
-fn shared(
-    b: &mut Builder,
-    name: &str,
-    mut walks: Vec<Walk>,
-    position: usize,
-    mut write: impl FnMut(&mut Builder, Var, &[Walk]),
-) {
-    let Walk { extent, block, .. } = walks[position];
-    let blocks = (extent / block).div_ceil(MOST_SHARES).max(1);
-    let mut nest = |b: &mut Builder, part: Part| {
-        walks[position].part = part;
-        b.nest(name, |b| b.lanes(|b, lane| write(b, lane, &walks)));
-    };
-    let n_shares = (extent / block).div_ceil(blocks);
-    if n_shares > 0 {
-        b.for_extent(n_shares, LoopKind::Parallel, |b, share| nest(b, Part::Share { share, blocks }));
-    }
-    if !extent.is_multiple_of(block) {
-        nest(b, Part::Rest);
-    }
-}
-
 /// Writes a contraction of tensors without a batch.
 pub(crate) fn no_batch(cx: &Cx<'_>, b: &mut Builder, registers: RegisterFile, group: &Group) {
     let root = group.roots[0];
@@ -171,7 +111,7 @@ pub(crate) fn no_batch(cx: &Cx<'_>, b: &mut Builder, registers: RegisterFile, gr
 }
 
 impl<'a> Nest<'a> {
-    fn new(cx: &'a Cx<'a>, root: Root, node: NodeId, kind: Kind) -> Nest<'a> {
+    pub(crate) fn new(cx: &'a Cx<'a>, root: Root, node: NodeId, kind: Kind) -> Nest<'a> {
         let form = cx.forms[&node].as_point().expect("a contraction is a point form");
         let mut em = Emitter::new(cx);
         // Dag variables 0.. are the output axes and then the reductions, as in the form.
@@ -188,13 +128,15 @@ impl<'a> Nest<'a> {
             block: None,
             far_blocks: None,
             strips: None,
+            share: Affine::default(),
+            chunk: None,
             kind,
         }
     }
 
     /// Output coordinates in the order of the result's layout (features before rows, so that the vectors of a block of
     /// features are near while all rows are walked), with blocks for the register grid.
-    fn walks(&self, registers: RegisterFile) -> Vec<Walk> {
+    pub(crate) fn walks(&self, registers: RegisterFile) -> Vec<Walk> {
         let extents = &self.form.extents;
         let order = Layout::order(extents.len(), self.form.batch_axis);
         let mut walks: Vec<Walk> = order.iter().map(|&axis| Walk::new(Axis::Output(axis), extents[axis])).collect();
@@ -285,21 +227,30 @@ impl<'a> Nest<'a> {
         Some(far(layout(weights).len(), rows.extent) < by_channels)
     }
 
-    /// Loops over the output coordinates; `share` says which of the nests that may run at once this is.
-    fn walk_in_strips(&mut self, b: &mut Builder, mut walks: Vec<Walk>, share: Affine) {
-        self.strips = Strips::of(self, &walks, share);
-        if let Some(strips) = &self.strips {
+    /// Loops over the output coordinates of a contraction over the batch; `share` says which of the nests that may run at once this is.
+    pub(crate) fn walk_in_strips(&mut self, b: &mut Builder, mut walks: Vec<Walk>, share: Affine) {
+        self.share = share;
+        self.strips = Strips::of(self, &walks);
+        if let Some(strips) = self.strips {
             walks.retain(|walk| walk.axis != Axis::Output(strips.axis));
         }
         self.walk(b, &walks);
     }
 
+    /// The same for one chunk; the accumulators of all outputs wait for the next.
+    pub(crate) fn walk_chunk(&mut self, b: &mut Builder, walks: Vec<Walk>, chunk: Var, accumulators: Accumulators) {
+        self.chunk = Some((chunk, accumulators));
+        self.walk_in_strips(b, walks, Affine::default());
+    }
+
     /// Loops over the remaining output coordinates, then the tile.
-    fn walk(&mut self, b: &mut Builder, walks: &[Walk]) {
+    pub(crate) fn walk(&mut self, b: &mut Builder, walks: &[Walk]) {
         let Some((&Walk { axis, extent, block, part }, rest)) = walks.split_first() else {
-            return match (self.strips.clone(), self.kind) {
-                (Some(strips), Kind::OverBatch { lane, .. }) => self.strips(b, &strips, lane),
-                _ => self.tile(b),
+            return match (self.chunk.clone(), self.strips) {
+                (None, None) => self.tile(b),
+                (None, Some(strips)) => self.chunks_in_strips(b, strips),
+                (Some((chunk, accumulators)), None) => self.continued_tile(b, chunk, None, &accumulators),
+                (Some((chunk, accumulators)), Some(strips)) => self.strips(b, strips, chunk, &accumulators),
             };
         };
         if let (Axis::Chunk, Kind::PerSample { task, chunk, .. }) = (axis, self.kind) {
@@ -374,9 +325,9 @@ impl<'a> Nest<'a> {
     fn at(&mut self, b: &mut Builder, axis: Axis, index: Affine, rest: &[Walk]) {
         match (axis, self.kind) {
             (Axis::Output(axis), _) => self.em.bind(Var(axis as u32), index),
-            (Axis::Half, Kind::PerSample { chunk, lane, .. }) => {
+            (Axis::Half, Kind::PerSample { task, chunk, lane }) => {
                 let sample = Affine::var(lane).plus(&index);
-                self.em.batch = Some(BatchAt { chunk: Affine::var(chunk), sample });
+                self.em.batch = Some(BatchAt { chunk: Affine::var(chunk), sample, group: task.group });
             }
             (Axis::Features, Kind::OverFeatures { lane, .. }) => {
                 self.em.bind(FeatureLanes::FEATURE, index.plus(&Affine::var(lane)));
@@ -402,9 +353,27 @@ impl<'a> Nest<'a> {
         b.push(Stmt::Tile(tile));
     }
 
-    /// A tile over one strip of one chunk that goes on with the accumulators at `waiting`, and leaves them there.
-    pub(crate) fn continued_tile(&mut self, b: &mut Builder, chunk: Var, strip: (&Strips, Var), waiting: Access) {
-        let reds = self.reductions(b, Some(chunk), Some(strip));
+    /// Strips of every chunk of the group, for the block of output coordinates at hand.
+    fn chunks_in_strips(&mut self, b: &mut Builder, strips: Strips) {
+        let waiting = self.em.cx.buffers.waiting(self.root).expect("a place for the accumulators");
+        let accumulators = waiting.accumulators(vec![(strips.axis, strips.extent)], &self.share);
+        self.clear(b, &accumulators);
+        let chunk = b.var();
+        let chunks = self.chunks_of_group(chunk);
+        b.for_range(chunks, LoopKind::Serial, |b| self.strips(b, strips, chunk, &accumulators));
+        self.finish(b, &accumulators);
+    }
+
+    /// A tile over one chunk, or one strip of it, that goes on with waiting accumulators, and leaves them where they wait.
+    pub(crate) fn continued_tile(
+        &mut self,
+        b: &mut Builder,
+        chunk: Var,
+        strip: Option<(Strips, Var)>,
+        accumulators: &Accumulators,
+    ) {
+        let waiting = self.place(accumulators);
+        let reds = self.reductions(b, Some(chunk), strip);
         let acc = b.new_value();
         let [a, b_access] = self.factors(b);
         let epilogue = b.block(|b| b.store(waiting.clone(), acc));
@@ -423,7 +392,7 @@ impl<'a> Nest<'a> {
 
     /// The reduction loops, bound to fresh variables: those of all chunks, or of the chunk given; those of all rows, or of the
     /// strip given.
-    fn reductions(&mut self, b: &mut Builder, chunk: Option<Var>, strip: Option<(&Strips, Var)>) -> Vec<Range> {
+    fn reductions(&mut self, b: &mut Builder, chunk: Option<Var>, strip: Option<(Strips, Var)>) -> Vec<Range> {
         let mut reds = Vec::new();
         let mut innermost = None;
         for red in &self.form.reds {
@@ -443,16 +412,17 @@ impl<'a> Nest<'a> {
                     reds.push(self.chunks_of_group(chunk));
                     chunk
                 });
-                self.em.batch = Some(BatchAt { chunk: Affine::var(chunk), sample });
+                let group = match self.kind {
+                    Kind::OverBatch { group, .. } => Some(group),
+                    _ => None,
+                };
+                self.em.batch = Some(BatchAt { chunk: Affine::var(chunk), sample, group });
                 innermost = Some(Range::new(inner, extent));
                 continue;
             }
             let mut low: Vec<Affine> = red.low.iter().map(|bound| self.em.index(b, bound)).collect();
             let mut high: Vec<Affine> = red.high.iter().map(|bound| self.em.index(b, bound)).collect();
-            if let Some((strips, strip)) = strip
-                && strips.rows == dag_var
-            {
-                let (first, end) = strips.bounds(strip);
+            if let Some((first, end)) = strip.and_then(|(strips, strip)| strips.bounds(dag_var, strip)) {
                 low.push(first);
                 high.push(end);
             }
@@ -466,16 +436,10 @@ impl<'a> Nest<'a> {
     }
 
     /// The chunks that the nest sums over, numbered by `chunk`: those of one group, or all.
-    pub(crate) fn chunks_of_group(&self, chunk: Var) -> Range {
+    fn chunks_of_group(&self, chunk: Var) -> Range {
         let n_chunks = self.em.cx.n_chunks();
         let Kind::OverBatch { group, groups, .. } = self.kind else { return Range::new(chunk, n_chunks) };
-        let per_group = groups.chunks_per_group as i64;
-        let low = Affine::var(group).times(per_group);
-        let mut high = vec![low.plus_constant(per_group)];
-        if !n_chunks.is_multiple_of(groups.chunks_per_group) {
-            high.push(Affine::constant(n_chunks as i64));
-        }
-        Range { var: chunk, low: Bound(vec![low]), high: Bound(high) }
+        groups.chunks(n_chunks, group, chunk)
     }
 
     /// Packed weights that the nest reads.

@@ -3,6 +3,7 @@
 use crate::buffers::{Buffers, Rows};
 use crate::builder::{Builder, bounded};
 use crate::choices::Chooser;
+use crate::joined::Joined;
 use crate::math;
 use graphc_ir::compute::Combine;
 use graphc_ir::form::Forms;
@@ -22,6 +23,7 @@ pub(crate) struct Cx<'a> {
     pub(crate) plan: &'a FusionPlan,
     pub(crate) buffers: &'a Buffers,
     pub(crate) chooser: &'a Chooser<'a>,
+    pub(crate) joined: &'a Joined,
 }
 
 impl Cx<'_> {
@@ -53,6 +55,8 @@ pub(crate) struct BatchAt {
     pub(crate) chunk: Affine,
     /// Sample within the chunk: `8 * half + lane`.
     pub(crate) sample: Affine,
+    /// The group of chunks of a joined kernel: where the chunk stands in what is kept for one chunk of every group.
+    pub(crate) group: Option<Var>,
 }
 
 impl BatchAt {
@@ -202,7 +206,9 @@ impl<'a> Emitter<'a> {
             if layout.batch_axis == Some(axis) {
                 assert_eq!(i.as_var(), Some(BATCH), "samples are never mixed by an index");
                 let at = self.batch.as_ref().expect("a batch tensor is read in a nest over the batch");
-                word = word.add_scaled(&at.chunk, layout.chunk_stride as i64).plus(&at.sample);
+                let is_local = self.cx.joined.is_local(node);
+                let place = at.group.filter(|_| is_local).map_or_else(|| at.chunk.clone(), Affine::var);
+                word = word.add_scaled(&place, layout.chunk_stride as i64).plus(&at.sample);
             } else if layout.shape[axis] > 1 {
                 let i = self.index(b, i);
                 word = word.add_scaled(&i, layout.strides[axis] as i64);

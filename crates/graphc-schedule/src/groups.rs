@@ -1,7 +1,27 @@
 //! Chunks of samples gathered into groups: the parts of which sums over the batch are made.
 
+use graphc_ir::form::Forms;
+use graphc_ir::graph::Graph;
+use graphc_ir::graph::plan::Root;
+use graphc_ir::index::{Affine, Var};
+use graphc_ir::loops::{Bound, Range};
+use graphc_ir::point::PointDag;
+use graphc_ir::scalar::{CHUNK, LANES};
+
 /// Fewer groups of chunks than this leave threads without work: then blocks of the result are shared.
 const FEWEST_GROUPS: usize = 4;
+
+/// Most groups of chunks.
+const MOST_GROUPS: usize = 32;
+
+/// Most groups of what a sweep leaves for every chunk.
+const MOST_ADDED_GROUPS: usize = 8;
+
+/// Words of all partial results of one sum at most.
+const MOST_PARTIAL_WORDS: usize = 1 << 18;
+
+/// Words of accumulators that may wait while a group takes the next chunk: an eighth of a core's own cache of 1 MiB.
+const MOST_WAITING_WORDS: usize = 1 << 15;
 
 /// Most shares that the blocks of a result are cut into.
 pub(crate) const MOST_SHARES: usize = 32;
@@ -11,14 +31,44 @@ pub(crate) const MOST_SHARES: usize = 32;
 pub(crate) struct Groups {
     pub(crate) n_groups: usize,
     pub(crate) chunks_per_group: usize,
+    /// Whether a group takes all that one chunk adds before the next chunk, while the accumulators wait in memory: they are
+    /// fewer than what the chunks bring along.
+    pub(crate) accumulators_wait: bool,
 }
 
 impl Groups {
-    /// At most 8 groups, and fewer if the partial results would exceed 2^18 words.
+    /// At most 32 groups, and fewer if the partial results would exceed 2^18 words.
     pub(crate) fn new(n_chunks: usize, part_len: usize) -> Groups {
-        let most = ((1 << 18) / part_len.max(1)).clamp(1, 8);
+        let groups = Groups::at_most((MOST_PARTIAL_WORDS / part_len.max(1)).clamp(1, MOST_GROUPS), n_chunks);
+        let accumulators_wait = groups.chunks_per_group > 1 && part_len * LANES <= MOST_WAITING_WORDS;
+        Groups { accumulators_wait, ..groups }
+    }
+
+    /// The groups in which partial results are added up, one for each chunk: at most 8.
+    pub(crate) fn of_parts(n_parts: usize) -> Groups {
+        Groups::at_most(MOST_ADDED_GROUPS, n_parts)
+    }
+
+    fn at_most(most: usize, n_chunks: usize) -> Groups {
         let chunks_per_group = n_chunks.div_ceil(n_chunks.min(most).max(1)).max(1);
-        Groups { n_groups: n_chunks.div_ceil(chunks_per_group), chunks_per_group }
+        Groups { n_groups: n_chunks.div_ceil(chunks_per_group), chunks_per_group, accumulators_wait: false }
+    }
+
+    /// The groups for the sum `root` over the batch.
+    pub(crate) fn of(graph: &Graph, forms: &Forms, root: Root) -> Groups {
+        let batch = graph.batch.expect("the graph is specialised");
+        Groups::new(batch.div_ceil(CHUNK), part_len(graph, forms, root))
+    }
+
+    /// The chunks, numbered by `chunk`, of group number `group`.
+    pub(crate) fn chunks(self, n_chunks: usize, group: Var, chunk: Var) -> Range {
+        let per_group = self.chunks_per_group as i64;
+        let low = Affine::var(group).times(per_group);
+        let mut high = vec![low.plus_constant(per_group)];
+        if !n_chunks.is_multiple_of(self.chunks_per_group) {
+            high.push(Affine::constant(n_chunks as i64));
+        }
+        Range { var: chunk, low: Bound(vec![low]), high: Bound(high) }
     }
 
     /// Whether there are enough of them for threads to share.
@@ -30,4 +80,10 @@ impl Groups {
     pub(crate) fn n_shares(self) -> usize {
         if self.are_enough() { self.n_groups } else { MOST_SHARES }
     }
+}
+
+/// Words of one part of a sum over the batch.
+pub(crate) fn part_len(graph: &Graph, forms: &Forms, root: Root) -> usize {
+    let space = PointDag::space(graph, forms, root);
+    space.extents[..space.n_kept].iter().product::<usize>().max(1).next_multiple_of(CHUNK)
 }

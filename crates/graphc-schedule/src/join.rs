@@ -27,8 +27,8 @@ pub(crate) fn joined(cx: &Cx<'_>, b: &mut Builder, node: NodeId, word: &Affine) 
             let partial = cx.buffers.partial(Root::Partial(node));
             // A contraction's parts are groups already.
             let groups = match form.as_contraction() {
-                Some(_) => Groups { n_groups: partial.n_parts, chunks_per_group: 1 },
-                None => Groups::new(partial.n_parts, 0),
+                Some(_) => Groups { n_groups: partial.n_parts, chunks_per_group: 1, accumulators_wait: false },
+                None => Groups::of_parts(partial.n_parts),
             };
             let sums = (0..groups.n_groups).map(|group| group_sum(b, partial, word, groups, group, op)).collect();
             tree(sums, &mut |x, y| b.binary(op, x, y))

@@ -19,8 +19,10 @@ mod flat;
 mod groups;
 mod in_place;
 mod join;
+mod joined;
 mod lanes;
 mod math;
+mod over_batch;
 mod pack;
 mod plan_memory;
 mod prologue;
@@ -29,6 +31,7 @@ mod split;
 mod strips;
 mod sweep;
 mod task;
+mod waiting;
 mod walk;
 
 use buffers::Buffers;
@@ -39,7 +42,11 @@ use graphc_ir::NodeId;
 use graphc_ir::form::Form;
 use graphc_ir::graph::Graph;
 use graphc_ir::graph::plan::{FusionPlan, Group, GroupKind, KernelPlan};
+use graphc_ir::index::Var;
 use graphc_ir::loops::{Kernel, LoopKind, Program};
+use groups::Groups;
+use joined::Joined;
+use over_batch::Gradient;
 use prologue::Prologue;
 use task::Task;
 
@@ -71,15 +78,16 @@ pub fn schedule_with(graph: &Graph, plan: &FusionPlan, registers: RegisterFile, 
     let chooser = Chooser::new(graph, choices);
     let forms = Form::all(graph);
     let in_place = in_place::find(graph, &forms, plan);
-    let mut buffers = Buffers::new(graph, &forms, plan, &in_place, &chooser);
-    let cx = Cx { graph, forms: &forms, plan, buffers: &buffers, chooser: &chooser };
+    let joined = Joined::of(graph, &forms, plan, &chooser);
+    let mut buffers = Buffers::new(graph, &forms, plan, &in_place, &chooser, &joined);
+    let cx = Cx { graph, forms: &forms, plan, buffers: &buffers, chooser: &chooser, joined: &joined };
     let prologue = Prologue::of(graph, &forms, plan);
     let first = prologue_kernel(&cx, plan, registers, &prologue);
     let n_prologue = usize::from(first.is_some());
     let last = plan.kernels.len().saturating_sub(1);
     let others = plan.kernels.iter().enumerate().map(|(number, kernel)| {
         let mut b = Builder::new();
-        kernel_body(&cx, &mut b, kernel, registers, &prologue);
+        kernel_body(&cx, &mut b, (number, kernel), registers, &prologue);
         if number == last {
             in_place::copy_others(&cx, &mut b, &in_place);
         }
@@ -132,7 +140,13 @@ fn no_batch(cx: &Cx<'_>, b: &mut Builder, registers: RegisterFile, group: &Group
     }
 }
 
-fn kernel_body(cx: &Cx<'_>, b: &mut Builder, kernel: &KernelPlan, registers: RegisterFile, prologue: &Prologue) {
+fn kernel_body(
+    cx: &Cx<'_>,
+    b: &mut Builder,
+    (position, kernel): (usize, &KernelPlan),
+    registers: RegisterFile,
+    prologue: &Prologue,
+) {
     for group in kernel.head.iter().filter(|group| !prologue.has(group)) {
         no_batch(cx, b, registers, group);
     }
@@ -148,16 +162,38 @@ fn kernel_body(cx: &Cx<'_>, b: &mut Builder, kernel: &KernelPlan, registers: Reg
         }
         return tail(cx, b, kernel, registers);
     }
-    let n_chunks = task::chunks_per_task(cx, kernel);
-    if !kernel.chunk.is_empty() {
+    let joined = cx.joined.groups(position);
+    let is_joined = |group: &&Group| joined.is_some() && joined::gradient_groups(cx.graph, cx.forms, group) == joined;
+    if let Some(groups) = joined {
+        b.for_extent(groups.n_groups, LoopKind::Parallel, |b, number| {
+            let gradient = |group| Gradient { cx, group, registers, groups, number };
+            let gradients: Vec<Gradient<'_>> = kernel.batch.iter().filter(is_joined).map(gradient).collect();
+            gradients.iter().for_each(|gradient| gradient.before(b));
+            each_chunk(cx, b, groups, number, |b, chunk| {
+                chunk_groups(cx, b, kernel, registers, Task { number: chunk, n_chunks: 1, group: Some(number) });
+                gradients.iter().for_each(|gradient| gradient.add(b, chunk));
+            });
+            gradients.iter().for_each(|gradient| gradient.after(b));
+        });
+    } else if !kernel.chunk.is_empty() {
+        let n_chunks = task::chunks_per_task(cx.graph, cx.forms, cx.chooser, kernel);
         b.for_extent(cx.n_chunks().div_ceil(n_chunks), LoopKind::Parallel, |b, number| {
-            chunk_groups(cx, b, kernel, registers, Task { number, n_chunks });
+            chunk_groups(cx, b, kernel, registers, Task { number, n_chunks, group: None });
         });
     }
-    for group in &kernel.batch {
-        contract::over_batch(cx, b, registers, group);
+    for group in kernel.batch.iter().filter(|group| !is_joined(group)) {
+        over_batch::write(cx, b, registers, group);
     }
     tail(cx, b, kernel, registers);
+}
+
+/// Writes something for every chunk of a group.
+fn each_chunk(cx: &Cx<'_>, b: &mut Builder, groups: Groups, group: Var, write: impl FnOnce(&mut Builder, Var)) {
+    if groups.chunks_per_group == 1 {
+        return write(b, group);
+    }
+    let chunk = b.var();
+    b.for_range(groups.chunks(cx.n_chunks(), group, chunk), LoopKind::Serial, |b| write(b, chunk));
 }
 
 /// What is computed for every sample of a task.

@@ -47,15 +47,17 @@ struct Sweep<'a> {
     digits: Vec<Digit>,
     targets: Vec<Target>,
     chunk: Var,
+    /// The group of chunks of a joined kernel.
+    group: Option<Var>,
     lane: Var,
 }
 
 /// Writes the nests of `group` for the chunks of a task into the open block.
 pub(crate) fn batch_sweep(cx: &Cx<'_>, b: &mut Builder, group: &Group, task: Task) {
-    task.each_chunk(cx, b, |b, chunk| chunk_sweep(cx, b, group, chunk));
+    task.each_chunk(cx, b, |b, chunk| chunk_sweep(cx, b, group, (chunk, task.group)));
 }
 
-fn chunk_sweep(cx: &Cx<'_>, b: &mut Builder, group: &Group, chunk: Var) {
+fn chunk_sweep(cx: &Cx<'_>, b: &mut Builder, group: &Group, (chunk, group_of_chunk): (Var, Option<Var>)) {
     let mut em = Emitter::new(cx);
     let space = PointDag::space(cx.graph, cx.forms, group.roots[0]);
     let axes: Vec<Var> = space.extents.iter().map(|&extent| em.dag.new_var(extent)).collect();
@@ -80,7 +82,7 @@ fn chunk_sweep(cx: &Cx<'_>, b: &mut Builder, group: &Group, chunk: Var) {
         b.lanes(|b, lane| {
             em.ranges.insert(lane, (0, LANES as i64 - 1));
             em.ranges.insert(chunk, (0, cx.n_chunks() as i64 - 1));
-            let mut sweep = Sweep { em, axes, digits, targets, chunk, lane };
+            let mut sweep = Sweep { em, axes, digits, targets, chunk, group: group_of_chunk, lane };
             sweep.level(b, 0);
         });
     });
@@ -169,7 +171,7 @@ impl Sweep<'_> {
     /// One point for half `index` of the samples; sums go to accumulator `number`.
     fn half(&mut self, b: &mut Builder, number: usize, index: Affine) {
         let sample = Affine::var(self.lane).add_scaled(&index, LANES as i64);
-        self.em.batch = Some(BatchAt { chunk: Affine::var(self.chunk), sample });
+        self.em.batch = Some(BatchAt { chunk: Affine::var(self.chunk), sample, group: self.group });
         self.scope(|this| this.point(b, number));
     }
 

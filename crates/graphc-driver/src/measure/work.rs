@@ -9,7 +9,7 @@ use super::profile::nests;
 use super::ranges::Ranges;
 use graphc_ir::graph::plan::{FusionPlan, GroupKind};
 use graphc_ir::graph::{Graph, NodeId};
-use graphc_ir::loops::{BufId, Program, Stmt, Tile, TileInit};
+use graphc_ir::loops::{BufId, Program, Stmt, Tile};
 use graphc_ir::ops::Op;
 use std::collections::BTreeSet;
 
@@ -74,9 +74,10 @@ pub fn phase_flops(graph: &Graph, plan: &FusionPlan, program: &Program) -> Vec<V
                 }
                 let mut weights = match group.kind {
                     GroupKind::Contraction => {
-                        // Gradients may run in another order than that of the plan; their partial products have their names.
-                        let name = format!("partial products of {}", group.roots[0].node());
-                        let own = tiles.iter().position(|(buffer, _)| program.buffer(*buffer).name == name);
+                        // Gradients may run in another order than that of the plan; what their tiles store has their names.
+                        let root = group.roots[0].node();
+                        let names = ["partial products", "accumulators"].map(|what| format!("{what} of {root}"));
+                        let own = tiles.iter().position(|(buffer, _)| names.contains(&program.buffer(*buffer).name));
                         assert!(!tiles.is_empty(), "every contraction has tiles");
                         tiles.remove(own.unwrap_or(0)).1
                     }
@@ -124,33 +125,29 @@ impl Tiles {
     fn of(phases: &[&[Stmt]]) -> Vec<(BufId, Vec<u64>)> {
         let mut tiles = Tiles { ranges: Ranges::default(), n_phases: phases.len(), found: Vec::new() };
         for (phase, stmts) in phases.iter().enumerate() {
-            tiles.block(stmts, stmts, phase, 1);
+            tiles.block(stmts, phase, 1);
         }
         tiles.found
     }
 
-    /// `n_runs` is how often the block runs, `nest` the innermost nest around it.
-    fn block(&mut self, stmts: &[Stmt], nest: &[Stmt], phase: usize, n_runs: u64) {
+    /// `n_runs` is how often the block runs.
+    fn block(&mut self, stmts: &[Stmt], phase: usize, n_runs: u64) {
         for stmt in stmts {
             match stmt {
-                Stmt::Nest { body, .. } => self.block(body, body, phase, n_runs),
-                Stmt::Lanes { body, .. } => self.block(body, nest, phase, n_runs),
+                Stmt::Nest { body, .. } | Stmt::Lanes { body, .. } => self.block(body, phase, n_runs),
                 Stmt::For { range, body, .. } => {
                     let n_runs = n_runs * self.ranges.enter(range);
-                    self.block(body, nest, phase, n_runs);
+                    self.block(body, phase, n_runs);
                 }
                 Stmt::LetIndex { var, value } => self.ranges.define(*var, value),
-                Stmt::Tile(tile) => self.tile(tile, nest, phase, n_runs),
+                Stmt::Tile(tile) => self.tile(tile, phase, n_runs),
                 Stmt::Let { .. } | Stmt::Set { .. } | Stmt::Store { .. } => {}
             }
         }
     }
 
-    fn tile(&mut self, tile: &Tile, nest: &[Stmt], phase: usize, n_runs: u64) {
-        let target = store_elsewhere(&tile.epilogue, None).expect("a tile stores its result");
-        // One that goes on with what it left before is part of a sum that its nest stores in the end.
-        let goes_on = matches!(&tile.init, TileInit::Load(from) if from.buffer == target);
-        let target = if goes_on { store_elsewhere(nest, Some(target)).unwrap_or(target) } else { target };
+    fn tile(&mut self, tile: &Tile, phase: usize, n_runs: u64) {
+        let target = stored(&tile.epilogue).expect("a tile stores its result");
         let cells: u64 = tile.grid.iter().map(|&(_, extent)| extent as u64).product();
         let terms: u64 = tile.reds.iter().map(|range| self.ranges.enter(range)).product();
         let position = self.found.iter().position(|(buffer, _)| *buffer == target).unwrap_or_else(|| {
@@ -161,11 +158,11 @@ impl Tiles {
     }
 }
 
-/// The first buffer but `waiting` that something other than a tile stores to.
-fn store_elsewhere(stmts: &[Stmt], waiting: Option<BufId>) -> Option<BufId> {
+/// The first buffer that something other than a tile stores to.
+fn stored(stmts: &[Stmt]) -> Option<BufId> {
     stmts.iter().find_map(|stmt| match stmt {
-        Stmt::Store { to, .. } => Some(to.buffer).filter(|&buffer| Some(buffer) != waiting),
-        Stmt::Nest { body, .. } | Stmt::For { body, .. } | Stmt::Lanes { body, .. } => store_elsewhere(body, waiting),
+        Stmt::Store { to, .. } => Some(to.buffer),
+        Stmt::Nest { body, .. } | Stmt::For { body, .. } | Stmt::Lanes { body, .. } => stored(body),
         Stmt::Let { .. } | Stmt::LetIndex { .. } | Stmt::Set { .. } | Stmt::Tile(_) => None,
     })
 }
