@@ -28,7 +28,7 @@ use graphc_ir::graph::plan::{Group, Root};
 use graphc_ir::index::{Affine, Var};
 use graphc_ir::loops::{Access, Bound, BufId, Expr, Join, Layout, LoopKind, Range, Stmt, Tile, TileInit};
 use graphc_ir::point::{BATCH, PointExpr};
-use graphc_ir::scalar::LANES;
+use graphc_ir::scalar::{CHUNK, LANES};
 
 pub(crate) struct Nest<'a> {
     pub(crate) em: Emitter<'a>,
@@ -343,7 +343,7 @@ impl<'a> Nest<'a> {
         let reds = self.reductions(b, None, None);
         let acc = b.new_value();
         let [a, b_access] = self.factors(b);
-        let ahead = [&a, &b_access].map(|access| self.far_blocks.map_or(0, |blocks| access.index.coefficient(blocks)));
+        let ahead = self.ahead(&reds, [&a, &b_access]);
         let epilogue = b.block(|b| {
             self.em.open_scope();
             self.epilogue(b, acc);
@@ -351,6 +351,20 @@ impl<'a> Nest<'a> {
         });
         let tile = Tile { grid: self.grid.clone(), reds, a, b: b_access, ahead, init: TileInit::Zero, acc, epilogue };
         b.push(Stmt::Tile(tile));
+    }
+
+    /// How many words ahead of the factors' operands to fetch others: the next block of what is far away, or, where rows of a whole
+    /// batch are read, what the sum itself reads later: the rows of the next chunk, and the splats of the one after it.
+    fn ahead(&self, reds: &[Range], factors: [&Access; 2]) -> [i64; 2] {
+        let Kind::OverFeatures { .. } = self.kind else {
+            return factors.map(|access| self.far_blocks.map_or(0, |blocks| access.index.coefficient(blocks)));
+        };
+        let [chunks, samples] = reds else { unreachable!("it sums over chunks and samples") };
+        factors.map(|access| match access.index.coefficient(samples.var) {
+            _ if !self.rows_are_far() => 0,
+            1 => 2 * access.index.coefficient(chunks.var),
+            row => row * CHUNK as i64,
+        })
     }
 
     /// Strips of every chunk of the group, for the block of output coordinates at hand.

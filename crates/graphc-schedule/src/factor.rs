@@ -65,14 +65,16 @@ impl Nest<'_> {
         }
     }
 
-    /// Whether the next block of a coordinate is worth asking for ahead of time: weights of which too many are read to stay near,
-    /// or the rows of a batch, which lie far apart from one another.
+    /// Whether the rows of a batch, the vectors of a contraction over it, are too many to stay near.
+    pub(crate) fn rows_are_far(&self) -> bool {
+        let Kind::OverFeatures { lanes, .. } = self.kind else { return false };
+        let rows = self.em.cx.buffers.rows(lanes.vectors).expect("a copy of the vectors");
+        self.em.cx.buffers.layout(rows.buffer).len() > NEAR_WORDS
+    }
+
+    /// Whether the next block of a coordinate is worth asking for ahead of time: weights of which too many are read to stay near.
     pub(crate) fn reads_far(&self, axis: Axis) -> bool {
         let cx = self.em.cx;
-        if let Kind::OverFeatures { lanes, .. } = self.kind {
-            let rows = cx.buffers.rows(lanes.vectors).expect("a copy of the vectors");
-            return axis == Axis::Features && cx.buffers.layout(rows.buffer).len() > NEAR_WORDS;
-        }
         let (Axis::Output(_), Kind::PerSample { .. }) = (axis, self.kind) else { return false };
         let Some(factor) = [Factor::A, Factor::B].into_iter().find(|&factor| self.width(factor) == Width::Splat) else {
             return false;
