@@ -13,6 +13,7 @@ use crate::builder::{Builder, bounded};
 use crate::choices::Aspect;
 use crate::emit::{BatchAt, Cx, Emitter};
 use crate::factor::Factor;
+use crate::fetch::{self, NextChunk};
 use crate::groups::Groups;
 use crate::lanes::FeatureLanes;
 use crate::pack::PackedWeights;
@@ -50,6 +51,10 @@ pub(crate) struct Nest<'a> {
     share: Affine,
     /// The one chunk that a contraction over the batch takes, and where the accumulators wait for the next.
     chunk: Option<(Var, Accumulators)>,
+    /// Buffers of whose next chunk every tile fetches a share.
+    pub(crate) fetch: Vec<BufId>,
+    /// Number of the tile, and how many there are, as far as the coordinates of the loops at hand tell.
+    pub(crate) tile_number: (Affine, usize),
     pub(crate) kind: Kind,
 }
 
@@ -87,13 +92,23 @@ pub(crate) fn pack(
 }
 
 /// Writes the nest of a contraction for the samples of a task.
-pub(crate) fn per_sample(cx: &Cx<'_>, b: &mut Builder, registers: RegisterFile, group: &Group, task: Task) {
+pub(crate) fn per_sample(
+    cx: &Cx<'_>,
+    b: &mut Builder,
+    registers: RegisterFile,
+    group: &Group,
+    task: Task,
+    next: &NextChunk<'_>,
+) {
     let chunk = if task.n_chunks == 1 { task.number } else { b.var() };
     b.nest(&group.name, |b| {
         b.lanes(|b, lane| {
             let kind = Kind::PerSample { task, chunk, lane };
             let mut nest = Nest::new(cx, group.roots[0], group.contraction(cx.forms), kind);
             nest.em.ranges.insert(chunk, (0, cx.n_chunks() as i64 - 1));
+            if task.n_chunks == 1 {
+                nest.fetch = next.carried_by(group).to_vec();
+            }
             let walks = nest.walks(registers);
             nest.walk(b, &walks);
         });
@@ -130,6 +145,8 @@ impl<'a> Nest<'a> {
             strips: None,
             share: Affine::default(),
             chunk: None,
+            fetch: Vec::new(),
+            tile_number: (Affine::default(), 1),
             kind,
         }
     }
@@ -246,10 +263,16 @@ impl<'a> Nest<'a> {
     /// Loops over the remaining output coordinates, then the tile.
     pub(crate) fn walk(&mut self, b: &mut Builder, walks: &[Walk]) {
         let Some((&Walk { axis, extent, block, part }, rest)) = walks.split_first() else {
+            if let (Kind::PerSample { chunk, .. }, false) = (self.kind, self.fetch.is_empty()) {
+                self.fetch_next(b, chunk, self.tile_number.clone());
+            }
             return match (self.chunk.clone(), self.strips) {
                 (None, None) => self.tile(b),
                 (None, Some(strips)) => self.chunks_in_strips(b, strips),
-                (Some((chunk, accumulators)), None) => self.continued_tile(b, chunk, None, &accumulators),
+                (Some((chunk, accumulators)), None) => {
+                    self.fetch_next(b, chunk, self.tile_number.clone());
+                    self.continued_tile(b, chunk, None, &accumulators);
+                }
                 (Some((chunk, accumulators)), Some(strips)) => self.strips(b, strips, chunk, &accumulators),
             };
         };
@@ -263,6 +286,9 @@ impl<'a> Nest<'a> {
         }
         let n_blocks = extent / block;
         let rest_of_blocks = (n_blocks * block * axis.unit()) as i64;
+        let outer = self.tile_number.clone();
+        let n_all = extent.div_ceil(block);
+        self.tile_number = (outer.0.times(n_all as i64), outer.1 * n_all);
         match part {
             Part::All => self.blocked_loop(b, axis, Blocks::first(n_blocks), block, 0, rest),
             Part::Share { share, blocks } => {
@@ -271,12 +297,12 @@ impl<'a> Nest<'a> {
                 if !n_blocks.is_multiple_of(blocks) {
                     high.push(Affine::constant(n_blocks as i64));
                 }
-                self.blocked_loop(b, axis, Blocks { low, high, n: n_blocks }, block, 0, rest);
+                self.blocked_loop(b, axis, Blocks { low, high, n: n_blocks, n_before: 0 }, block, 0, rest);
             }
             Part::Rest => {}
         }
         if !matches!(part, Part::Share { .. }) && !extent.is_multiple_of(block) {
-            self.blocked_loop(b, axis, Blocks::first(1), extent % block, rest_of_blocks, rest);
+            self.blocked_loop(b, axis, Blocks::last(n_blocks), extent % block, rest_of_blocks, rest);
         }
         if let (Axis::Features, Kind::OverFeatures { lanes, .. }) = (axis, self.kind)
             && !lanes.n_features.is_multiple_of(LANES)
@@ -284,6 +310,7 @@ impl<'a> Nest<'a> {
             // The last vector ends with the last feature: some elements are computed twice.
             self.blocked_loop(b, axis, Blocks::first(1), 1, (lanes.n_features - LANES) as i64, rest);
         }
+        self.tile_number = outer;
     }
 
     /// Some blocks of `block` coordinates each; block 0 begins at index `first`.
@@ -297,6 +324,8 @@ impl<'a> Nest<'a> {
         let cell_index = cell.map_or(Affine::default(), Affine::var);
         let (start, first) = (first, cell_index.times(unit).plus_constant(first));
         let is_packed = self.packed().is_some_and(|(packed, _)| axis == Axis::Output(packed.axis));
+        let outer = self.tile_number.0.clone();
+        self.tile_number.0 = outer.plus_constant(blocks.n_before as i64);
         let block_at = |first: Affine| BlockAt { first, width: block, cell: cell_index.clone() };
         if blocks.n == 1 {
             if is_packed {
@@ -312,10 +341,12 @@ impl<'a> Nest<'a> {
             if self.reads_far(axis) {
                 self.far_blocks = Some(var);
             }
+            self.tile_number.0 = outer.plus(&Affine::var(var));
             let index = first.add_scaled(&Affine::var(var), block as i64 * unit);
             let range = Range { var, low: Bound(vec![blocks.low]), high: Bound(blocks.high) };
             b.for_range(range, LoopKind::Serial, |b| self.at(b, axis, index, rest));
         }
+        self.tile_number.0 = outer;
         if cell.is_some() {
             self.grid.pop();
         }
@@ -376,6 +407,11 @@ impl<'a> Nest<'a> {
         let chunks = self.chunks_of_group(chunk);
         b.for_range(chunks, LoopKind::Serial, |b| self.strips(b, strips, chunk, &accumulators));
         self.finish(b, &accumulators);
+    }
+
+    /// Fetches what belongs to the tile of that number, of so many, of the chunk after `chunk`.
+    pub(crate) fn fetch_next(&self, b: &mut Builder, chunk: Var, (number, n_tiles): (Affine, usize)) {
+        fetch::write(self.em.cx, b, &self.fetch, chunk, (&number, n_tiles));
     }
 
     /// A tile over one chunk, or one strip of it, that goes on with waiting accumulators, and leaves them where they wait.

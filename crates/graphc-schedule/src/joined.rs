@@ -36,14 +36,17 @@ impl Joined {
         for (kernel, groups) in plan.kernels.iter().zip(&kernels) {
             let Some(groups) = groups.filter(|groups| groups.chunks_per_group > 1) else { continue };
             let gradients = kernel.batch.iter().filter(|group| gradient_groups(graph, forms, group) == Some(groups));
-            let own: Vec<&Group> = kernel.chunk.iter().chain(gradients).collect();
+            let own: Vec<&Group> = kernel.chunk.iter().chain(gradients.clone()).collect();
             let is_foreign = |group: &&Group| !own.iter().any(|own| std::ptr::eq(*own, *group));
+            // Whoever joins the partial results does not read what they sum over.
+            let sums: BTreeSet<NodeId> = gradients.flat_map(|group| &group.roots).map(|root| root.node()).collect();
             let foreign: BTreeSet<NodeId> = plan
                 .kernels
                 .iter()
                 .flat_map(KernelPlan::groups)
                 .filter(is_foreign)
                 .flat_map(nodes)
+                .filter(|node| !sums.contains(node))
                 .flat_map(|node| graph.operands(node))
                 .chain(graph.outputs.iter().map(|output| output.node))
                 .collect();

@@ -15,6 +15,7 @@ mod contract;
 mod emit;
 mod factor;
 mod features;
+mod fetch;
 mod flat;
 mod groups;
 mod in_place;
@@ -38,6 +39,7 @@ use buffers::Buffers;
 use builder::Builder;
 use choices::Chooser;
 use emit::Cx;
+use fetch::NextChunk;
 use graphc_ir::NodeId;
 use graphc_ir::form::Form;
 use graphc_ir::graph::Graph;
@@ -164,13 +166,16 @@ fn kernel_body(
     }
     let joined = cx.joined.groups(position);
     let is_joined = |group: &&Group| joined.is_some() && joined::gradient_groups(cx.graph, cx.forms, group) == joined;
+    let gradients = kernel.batch.iter().filter(is_joined);
+    let next = NextChunk::of(cx, &kernel.chunk.iter().chain(gradients.clone()).collect::<Vec<_>>());
     if let Some(groups) = joined {
         b.for_extent(groups.n_groups, LoopKind::Parallel, |b, number| {
-            let gradient = |group| Gradient { cx, group, registers, groups, number };
-            let gradients: Vec<Gradient<'_>> = kernel.batch.iter().filter(is_joined).map(gradient).collect();
+            let gradient = |group| Gradient { cx, group, registers, groups, number, next: &next };
+            let gradients: Vec<Gradient<'_>> = gradients.map(gradient).collect();
             gradients.iter().for_each(|gradient| gradient.before(b));
             each_chunk(cx, b, groups, number, |b, chunk| {
-                chunk_groups(cx, b, kernel, registers, Task { number: chunk, n_chunks: 1, group: Some(number) });
+                let task = Task { number: chunk, n_chunks: 1, group: Some(number) };
+                chunk_groups(cx, b, kernel, registers, task, &next);
                 gradients.iter().for_each(|gradient| gradient.add(b, chunk));
             });
             gradients.iter().for_each(|gradient| gradient.after(b));
@@ -178,7 +183,7 @@ fn kernel_body(
     } else if !kernel.chunk.is_empty() {
         let n_chunks = task::chunks_per_task(cx.graph, cx.forms, cx.chooser, kernel);
         b.for_extent(cx.n_chunks().div_ceil(n_chunks), LoopKind::Parallel, |b, number| {
-            chunk_groups(cx, b, kernel, registers, Task { number, n_chunks, group: None });
+            chunk_groups(cx, b, kernel, registers, Task { number, n_chunks, group: None }, &next);
         });
     }
     for group in kernel.batch.iter().filter(|group| !is_joined(group)) {
@@ -197,10 +202,17 @@ fn each_chunk(cx: &Cx<'_>, b: &mut Builder, groups: Groups, group: Var, write: i
 }
 
 /// What is computed for every sample of a task.
-fn chunk_groups(cx: &Cx<'_>, b: &mut Builder, kernel: &KernelPlan, registers: RegisterFile, task: Task) {
+fn chunk_groups(
+    cx: &Cx<'_>,
+    b: &mut Builder,
+    kernel: &KernelPlan,
+    registers: RegisterFile,
+    task: Task,
+    next: &NextChunk<'_>,
+) {
     for group in &kernel.chunk {
         match group.kind {
-            GroupKind::Contraction => contract::per_sample(cx, b, registers, group, task),
+            GroupKind::Contraction => contract::per_sample(cx, b, registers, group, task, next),
             GroupKind::Sweep => sweep::batch_sweep(cx, b, group, task),
         }
     }

@@ -3,6 +3,7 @@
 use crate::builder::Builder;
 use crate::contract::{Kind, Nest};
 use crate::emit::Cx;
+use crate::fetch::NextChunk;
 use crate::groups::{Groups, MOST_SHARES};
 use crate::lanes::FeatureLanes;
 use crate::registers::RegisterFile;
@@ -22,7 +23,8 @@ pub(crate) fn write(cx: &Cx<'_>, b: &mut Builder, registers: RegisterFile, group
     let groups = Groups::of(cx.graph, cx.forms, root);
     if groups.are_enough() {
         return b.for_extent(groups.n_groups, LoopKind::Parallel, |b, number| {
-            let gradient = Gradient { cx, group, registers, groups, number };
+            let next = NextChunk::default();
+            let gradient = Gradient { cx, group, registers, groups, number, next: &next };
             gradient.before(b);
             if groups.accumulators_wait {
                 let chunk = b.var();
@@ -59,6 +61,8 @@ pub(crate) struct Gradient<'a> {
     pub(crate) groups: Groups,
     /// Number of the group of chunks.
     pub(crate) number: Var,
+    /// What the kernel reads of the next chunk.
+    pub(crate) next: &'a NextChunk<'a>,
 }
 
 impl<'a> Gradient<'a> {
@@ -74,6 +78,7 @@ impl<'a> Gradient<'a> {
         if self.groups.accumulators_wait {
             self.nest(b, |b, nest, accumulators| {
                 let walks = nest.walks(self.registers);
+                nest.fetch = self.next.carried_by(self.group).to_vec();
                 nest.walk_chunk(b, walks, chunk, accumulators.clone());
             });
         }

@@ -96,7 +96,11 @@ impl Nest<'_> {
         let n_strips = strips.n_rows.div_ceil(strips.rows_per_strip);
         b.for_extent(n_strips, LoopKind::Serial, |b, strip| {
             self.em.ranges.insert(strip, (0, n_strips as i64 - 1));
+            let (number, n_tiles) = self.tile_number.clone();
+            let number = number.times(n_strips as i64).plus(&Affine::var(strip)).times(strips.extent as i64);
             self.each_coordinate(b, &[(strips.axis, strips.extent)], &mut |nest, b| {
+                let number = number.plus(&nest.em.vars[&Var(strips.axis as u32)]);
+                nest.fetch_next(b, chunk, (number, n_tiles * n_strips * strips.extent));
                 nest.continued_tile(b, chunk, Some((strips, strip)), accumulators);
             });
         });

@@ -9,6 +9,7 @@
 
 use crate::builder::Builder;
 use crate::emit::{BatchAt, Cx, Emitter};
+use crate::fetch;
 use crate::split;
 use crate::task::Task;
 use graphc_ir::compute::Combine;
@@ -83,7 +84,9 @@ fn chunk_sweep(cx: &Cx<'_>, b: &mut Builder, group: &Group, (chunk, group_of_chu
             em.ranges.insert(lane, (0, LANES as i64 - 1));
             em.ranges.insert(chunk, (0, cx.n_chunks() as i64 - 1));
             let mut sweep = Sweep { em, axes, digits, targets, chunk, group: group_of_chunk, lane };
-            sweep.level(b, 0);
+            let mut body = b.block(|b| sweep.level(b, 0));
+            fetch::windows(cx, &mut body, lane);
+            body.into_iter().for_each(|stmt| b.push(stmt));
         });
     });
 }

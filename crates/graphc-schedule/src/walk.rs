@@ -76,11 +76,18 @@ pub(crate) struct Blocks {
     pub(crate) high: Vec<Affine>,
     /// Number of all blocks.
     pub(crate) n: usize,
+    /// Blocks of the coordinate that come before these.
+    pub(crate) n_before: usize,
 }
 
 impl Blocks {
     pub(crate) fn first(n: usize) -> Blocks {
-        Blocks { low: Affine::constant(0), high: vec![Affine::constant(n as i64)], n }
+        Blocks { low: Affine::constant(0), high: vec![Affine::constant(n as i64)], n, n_before: 0 }
+    }
+
+    /// A single block after `n_before` others.
+    pub(crate) fn last(n_before: usize) -> Blocks {
+        Blocks { n_before, ..Blocks::first(1) }
     }
 }
 

@@ -73,7 +73,7 @@ fn every_form_occurs() {
     assert!(missing.is_empty(), "missing: {missing:?}, found: {found:?}");
 }
 
-const FORMS: &str = "nest for parallel unroll lanes let_index set store store_uniform store_gather \
+const FORMS: &str = "nest fetch for parallel unroll lanes let_index set store store_uniform store_gather \
     tile_lanes tile_scalar tile_zero tile_load tile_splat_vector tile_vector_vector tile_bounds tile_join \
     load load_gather f32 i32 index acc neg abs sqrt to_f32 bits_of from_bits add sub mul div max min iadd isub imul \
     iand ixor ishl ishr fma cmp select join_add join_max empty_loop splat_read";
@@ -134,6 +134,7 @@ fn stmts(body: &[Stmt], lane: Option<graphc_ir::index::Var>, found: &mut BTreeSe
                     });
                 }
             }
+            Stmt::Fetch { .. } => see("fetch"),
             Stmt::Tile(tile) => {
                 see(if lane.is_some() { "tile_lanes" } else { "tile_scalar" });
                 see(if tile.init == TileInit::Zero { "tile_zero" } else { "tile_load" });

@@ -69,6 +69,7 @@ impl Mentions {
                 self.access(to);
                 self.value(*value);
             }
+            Stmt::Fetch { from, .. } => self.access(from),
             Stmt::Tile(tile) => {
                 self.bound_vars.extend(tile.grid.iter().map(|&(var, _)| var));
                 tile.reds.iter().for_each(|range| self.range(range));

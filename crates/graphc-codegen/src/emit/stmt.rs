@@ -42,6 +42,7 @@ impl<'p> FunctionEmitter<'p, '_> {
                 let value = self.operand(*value)?;
                 self.store(to, &value)
             }
+            Stmt::Fetch { from, n_lines } => self.fetch(from, *n_lines, functions),
             Stmt::Tile(tile) => self.tile(tile, functions),
         }
     }

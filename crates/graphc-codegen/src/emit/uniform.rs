@@ -50,7 +50,7 @@ impl Uniformity {
         match stmt {
             Stmt::Nest { body, .. } | Stmt::For { body, .. } => self.block(body, lane),
             Stmt::Lanes { var, body } => self.block(body, Some(*var)),
-            Stmt::LetIndex { .. } => {}
+            Stmt::LetIndex { .. } | Stmt::Fetch { .. } => {}
             Stmt::Let { value, expr } => {
                 if self.expr(expr, lane) {
                     self.lane_values.insert(*value);

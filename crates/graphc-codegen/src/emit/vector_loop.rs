@@ -7,7 +7,7 @@ use super::function::{AccVars, Constant, Emit, FunctionEmitter, Functions, Scala
 use super::index::Linear;
 use super::memory::HALF_BYTES;
 use super::mentions::Mentions;
-use crate::vector_loop::{LoopShape, MAX_POINTERS, Source, Step};
+use crate::vector_loop::{LINE_BYTES, LoopShape, MAX_POINTERS, Source, Step};
 use cranelift_codegen::ir::types::{F32X4, I64};
 use cranelift_codegen::ir::{InstBuilder, StackSlotData, StackSlotKind, Value};
 use graphc_ir::index::{Affine, Var};
@@ -20,6 +20,9 @@ const MAX_STEPS: usize = 160;
 
 /// Iterations below which a call is not worth its table.
 const FEWEST_ITERATIONS: i64 = 4;
+
+/// Lines below which asking for them is not worth a call.
+const FEWEST_LINES: usize = 2;
 
 /// A constant vector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,6 +148,23 @@ impl<'p> FunctionEmitter<'p, '_> {
         Ok(true)
     }
 
+    /// Emits a hint as a call of a loop that does nothing else; none if there is no assembler.
+    pub(super) fn fetch(&mut self, from: &Access, n_lines: usize, functions: &mut dyn Functions<'p>) -> Emit {
+        if self.checks.is_some() || !functions.assembles_loops() || n_lines < FEWEST_LINES {
+            return Ok(());
+        }
+        let Some(callee) = functions.vector_loop(&LoopShape::fetch())? else { return Ok(()) };
+        let callee = self.import(callee);
+        let slot = StackSlotData::new(StackSlotKind::ExplicitSlot, LoopShape::fetch().table_bytes() as u32, 5);
+        let slot = self.builder.create_sized_stack_slot(slot);
+        let table = self.builder.ins().stack_addr(I64, slot, 0);
+        let address = self.pointer(from)?;
+        self.store_at(address, table, 0);
+        let count = self.builder.ins().iconst(I64, n_lines as i64);
+        self.builder.ins().call(callee, &[table, count]);
+        Ok(())
+    }
+
     fn store_halves(&mut self, halves: [Value; 2], table: Value, offset: i32) {
         for (half, offset) in halves.into_iter().zip([offset, offset + HALF_BYTES]) {
             self.store_at(half, table, offset);
@@ -196,6 +216,12 @@ impl Recogniser<'_> {
                 let is_stale =
                     |step: &Step| matches!(step, Step::Load { pointer, .. } if pointers[*pointer].buffer == to.buffer);
                 self.known.retain(|step, _| !is_stale(step));
+            }
+            Stmt::Fetch { from, n_lines } => {
+                let (pointer, offset) = self.place(from, 0)?;
+                for line in 0..i32::try_from(*n_lines).ok()? {
+                    self.push(Step::Fetch { pointer, offset: offset.checked_add(line.checked_mul(LINE_BYTES)?)? })?;
+                }
             }
             Stmt::For { range, body, .. } => {
                 let (low, high) = (range.low.as_constant()?, range.high.as_constant()?);

@@ -2,15 +2,13 @@
 
 use super::registers::{self, Action, N_REGISTERS, Operand};
 use super::{Count, End, MAX_COUNTS, Reduction, Start, TileShape, Width};
+use crate::vector_loop::LINE_BYTES;
 use iced_x86::code_asm::{AsmRegister64, CodeAssembler, r8, r9, r10, r11, r12, r13, rax, rbp, rbx, rcx, rdi, rdx, rsi};
 use iced_x86::{Code, Formatter, IcedError, Instruction, MemoryOperand, Register};
 use std::collections::BTreeSet;
 
 /// Multiply-adds of a loop body up to which reductions are copied.
 const MAX_COPIED_FMAS: u64 = 160;
-
-/// Bytes of a cache line.
-const LINE_BYTES: i32 = 64;
 
 /// Pointers to the factors and the results, and the counts.
 const FACTORS: [AsmRegister64; 2] = [rdi, rsi];

@@ -16,6 +16,9 @@ pub(crate) use x86::assemble;
 /// Most pointers of a loop: registers that need not be saved.
 pub(crate) const MAX_POINTERS: usize = 7;
 
+/// Bytes of a cache line.
+pub(crate) const LINE_BYTES: i32 = 64;
+
 /// Bytes at the start of the table that hold the pointers.
 pub(crate) const POINTER_BYTES: i32 = 64;
 
@@ -70,6 +73,8 @@ pub(crate) enum Step {
     Xor(Source, Source),
     /// Eight words.
     Store { pointer: usize, offset: i32, value: Source },
+    /// Asks for the cache line there.
+    Fetch { pointer: usize, offset: i32 },
     /// A new value of an accumulator.
     Set { acc: usize, value: Source },
 }
@@ -78,7 +83,7 @@ impl Step {
     /// What it reads.
     pub(crate) fn sources(&self) -> Vec<Source> {
         match *self {
-            Step::Load { .. } => Vec::new(),
+            Step::Load { .. } | Step::Fetch { .. } => Vec::new(),
             Step::Sqrt(a) | Step::Store { value: a, .. } | Step::Set { value: a, .. } => vec![a],
             Step::Binary(_, a, b) | Step::Compare(_, a, b) | Step::And(a, b) | Step::AndNot(a, b) | Step::Xor(a, b) => {
                 vec![a, b]
@@ -89,11 +94,17 @@ impl Step {
 
     /// Whether it has a result.
     pub(crate) fn has_result(&self) -> bool {
-        !matches!(self, Step::Store { .. } | Step::Set { .. })
+        !matches!(self, Step::Store { .. } | Step::Fetch { .. } | Step::Set { .. })
     }
 }
 
 impl LoopShape {
+    /// Asks for as many lines as it has iterations.
+    pub(crate) fn fetch() -> LoopShape {
+        let steps = vec![Step::Fetch { pointer: 0, offset: 0 }];
+        LoopShape { strides: vec![LINE_BYTES], n_constants: 0, n_accs: 0, steps }
+    }
+
     /// Bytes of the table.
     pub(crate) fn table_bytes(&self) -> i32 {
         self.acc_offset(self.n_accs)

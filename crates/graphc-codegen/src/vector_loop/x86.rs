@@ -76,6 +76,10 @@ impl Assembler<'_> {
                 let place = MemoryOperand::with_base_displ(POINTERS[pointer].into(), i64::from(offset));
                 self.add(Instruction::with2(STORE, place, ymm(value))?)
             }
+            Step::Fetch { pointer, offset } => {
+                let place = MemoryOperand::with_base_displ(POINTERS[pointer].into(), i64::from(offset));
+                self.add(Instruction::with1(Code::Prefetcht1_m8, place)?)
+            }
             Step::Set { acc, .. } => {
                 if placed.sources[0] == Place::Register(acc) {
                     Ok(())

@@ -78,7 +78,7 @@ impl Counter {
             }
             Stmt::LetIndex { var, value } => self.ranges.define(*var, value),
             Stmt::Let { expr: Expr::Load(access), .. } => self.touch(access, false),
-            Stmt::Let { .. } | Stmt::Set { .. } => {}
+            Stmt::Let { .. } | Stmt::Set { .. } | Stmt::Fetch { .. } => {}
             Stmt::Store { to, .. } => self.touch(to, true),
             Stmt::Tile(tile) => {
                 for &(var, extent) in &tile.grid {

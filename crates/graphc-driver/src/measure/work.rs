@@ -141,7 +141,7 @@ impl Tiles {
                 }
                 Stmt::LetIndex { var, value } => self.ranges.define(*var, value),
                 Stmt::Tile(tile) => self.tile(tile, phase, n_runs),
-                Stmt::Let { .. } | Stmt::Set { .. } | Stmt::Store { .. } => {}
+                Stmt::Let { .. } | Stmt::Set { .. } | Stmt::Store { .. } | Stmt::Fetch { .. } => {}
             }
         }
     }
@@ -163,7 +163,7 @@ fn stored(stmts: &[Stmt]) -> Option<BufId> {
     stmts.iter().find_map(|stmt| match stmt {
         Stmt::Store { to, .. } => Some(to.buffer),
         Stmt::Nest { body, .. } | Stmt::For { body, .. } | Stmt::Lanes { body, .. } => stored(body),
-        Stmt::Let { .. } | Stmt::LetIndex { .. } | Stmt::Set { .. } | Stmt::Tile(_) => None,
+        Stmt::Let { .. } | Stmt::LetIndex { .. } | Stmt::Set { .. } | Stmt::Fetch { .. } | Stmt::Tile(_) => None,
     })
 }
 

@@ -195,7 +195,8 @@ type Compiled<T> = Result<T, String>;
 
 impl Compiler<'_> {
     fn block(&mut self, stmts: &[Stmt]) -> Compiled<Vec<Op>> {
-        stmts.iter().map(|stmt| self.stmt(stmt)).collect()
+        let does_something = |stmt: &&Stmt| !matches!(stmt, Stmt::Fetch { .. });
+        stmts.iter().filter(does_something).map(|stmt| self.stmt(stmt)).collect()
     }
 
     fn stmt(&mut self, stmt: &Stmt) -> Compiled<Op> {
@@ -240,6 +241,7 @@ impl Compiler<'_> {
                 expect(self.program.buffers[place.buffer].dtype.into(), ty, *value)?;
                 Op::Store(place, from)
             }
+            Stmt::Fetch { .. } => unreachable!("hints are left out"),
             Stmt::Tile(tile) => Op::Tile(Box::new(self.tile(tile)?)),
         })
     }

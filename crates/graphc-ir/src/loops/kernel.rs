@@ -253,12 +253,19 @@ pub enum Stmt {
         /// What.
         value: ValueId,
     },
+    /// A hint without a result: lines from there on will be read soon. They may lie outside the buffer.
+    Fetch {
+        /// The first word; the same in all lanes.
+        from: Access,
+        /// How many lines of 64 bytes.
+        n_lines: usize,
+    },
     /// The innermost block of a contraction.
     Tile(Tile),
 }
 
 impl Stmt {
-    /// Calls `f` with every access to a buffer in the statement, and whether it is a store.
+    /// Calls `f` with every access to a buffer in the statement, and whether it is a store; hints are none.
     pub fn for_each_access(&self, f: &mut impl FnMut(&Access, bool)) {
         match self {
             Stmt::Nest { body, .. } | Stmt::For { body, .. } | Stmt::Lanes { body, .. } => {
@@ -274,7 +281,7 @@ impl Stmt {
                 }
                 tile.epilogue.iter().for_each(|stmt| stmt.for_each_access(f));
             }
-            Stmt::Let { .. } | Stmt::LetIndex { .. } | Stmt::Set { .. } => {}
+            Stmt::Let { .. } | Stmt::LetIndex { .. } | Stmt::Set { .. } | Stmt::Fetch { .. } => {}
         }
     }
 }

@@ -152,6 +152,13 @@ impl<'a> Parser<'a> {
                 self.symbol("=")?;
                 return Ok(Stmt::Store { to, value: self.value()? });
             }
+            "fetch" => {
+                self.next();
+                let from = self.access()?;
+                self.word("lines")?;
+                self.symbol("=")?;
+                return Ok(Stmt::Fetch { from, n_lines: self.integer("a number of lines")? });
+            }
             "tile" => return Ok(Stmt::Tile(self.tile()?)),
             "for" => LoopKind::Serial,
             "parallel" => LoopKind::Parallel,

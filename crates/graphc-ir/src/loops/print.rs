@@ -76,6 +76,7 @@ impl Display for Head<'_> {
             Stmt::Let { value, expr } => write!(f, "{value} = {expr}"),
             Stmt::Set { acc, value } => write!(f, "{acc} = {value}"),
             Stmt::Store { to, value } => write!(f, "store {to} = {value}"),
+            Stmt::Fetch { from, n_lines } => write!(f, "fetch {from} lines={n_lines}"),
             Stmt::Tile(tile) => write!(f, "{tile}"),
         }
     }

@@ -101,7 +101,7 @@ impl<'b, 'c> Body<'b, 'c> {
     }
 
     fn statement(&mut self) {
-        match self.choices.pick(16) {
+        match self.choices.pick(17) {
             0..=4 => self.any_value(),
             5 | 6 => self.store(),
             7 | 8 => self.declare(),
@@ -110,6 +110,7 @@ impl<'b, 'c> Body<'b, 'c> {
             12 if self.depth < MAX_DEPTH => self.accumulate(),
             13 if self.lane.is_none() => self.lanes(),
             14 => self.let_index(),
+            15 => self.fetch(),
             _ => self.tile(),
         }
     }
@@ -138,12 +139,23 @@ impl<'b, 'c> Body<'b, 'c> {
     fn accumulate(&mut self) {
         self.declare();
         self.counted(LoopKind::Serial, |body| {
+            if body.choices.rarely(3) {
+                body.fetch();
+            }
             for _ in 0..1 + body.choices.pick(3) {
                 body.any_value();
             }
             body.set();
         });
         self.store();
+    }
+
+    /// A hint, also for words outside the buffer.
+    fn fetch(&mut self) {
+        let buffer = self.choices.pick(self.windows.len());
+        let mut from = self.access(buffer, Lane::Free);
+        from.index = from.index.plus_constant(self.choices.one_of(&[0, 16, 5000, -100_000]));
+        self.block.push(Stmt::Fetch { from, n_lines: 1 + self.choices.pick(3) });
     }
 
     fn counted(&mut self, kind: LoopKind, fill: impl FnOnce(&mut Self)) {

@@ -301,6 +301,7 @@ impl<'a> Verifier<'a> {
                     self.report(format!("{value} may differ from lane to lane, but the index does not"));
                 }
             }
+            Stmt::Fetch { from, .. } => self.hint(from),
             Stmt::Tile(tile) => self.tile(tile),
         }
     }
@@ -530,6 +531,14 @@ impl<'a> Verifier<'a> {
         if !self.is_uniform(affine) {
             self.report(format!("{affine} depends on the lane"));
         }
+    }
+
+    /// A hint may point anywhere, but it is one for all lanes.
+    fn hint(&mut self, from: &Access) {
+        if self.program.buffers.get(from.buffer.0 as usize).is_none() {
+            self.report(format!("there is no buffer {}", from.buffer));
+        }
+        self.lane_free(&from.index);
     }
 
     /// Whether variables are in scope and numbers reasonable.

@@ -1,0 +1,145 @@
+//! What is read from far away is asked for ahead of time.
+//!
+//! In a large batch, what a kernel reads and writes of a chunk of samples is in memory. Contractions leave memory idle
+//! meanwhile, and sweeps then wait for it. So the largest contraction of a kernel asks, between its register tiles, for what the
+//! kernel will touch of the next chunk, a few lines at a time ([`NextChunk`]).
+//!
+//! The processor itself sees a sweep coming that goes through memory word by word. It does not where a pool reads a window of
+//! several rows at every step; there the sweep asks for what it reads two steps of the outer loop later ([`windows`]).
+
+use crate::builder::Builder;
+use crate::emit::Cx;
+use graphc_ir::graph::plan::{Group, GroupKind, Root};
+use graphc_ir::index::{Affine, Var};
+use graphc_ir::loops::{Access, BufId, Expr, LoopKind, Stmt};
+use graphc_ir::scalar::LANES;
+use graphc_ir::{NodeId, ops::Op};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Words of a buffer that is far away even if nothing else is used: a core's own cache of 1 MiB.
+const FAR_WORDS: usize = 1 << 18;
+
+/// Words of a page, in which the processor sees by itself what comes next.
+const PAGE_WORDS: i64 = 1 << 10;
+
+/// Words of a cache line.
+const LINE_WORDS: usize = 16;
+
+/// Far buffers that a kernel reads or writes chunk by chunk, and the contraction that asks for them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct NextChunk<'a> {
+    carrier: Option<&'a Group>,
+    buffers: Vec<BufId>,
+}
+
+impl<'a> NextChunk<'a> {
+    /// For the groups that a kernel computes chunk by chunk.
+    pub(crate) fn of(cx: &Cx<'_>, groups: &[&'a Group]) -> NextChunk<'a> {
+        let read = groups.iter().flat_map(|group| nodes(group)).flat_map(|node| cx.graph.operands(node));
+        let written = groups.iter().flat_map(|group| &group.roots).map(|root| root.node());
+        let is_far = |node: &NodeId| {
+            let is_kept = cx.plan.stored.contains(node) || matches!(cx.graph.op(*node), Op::Input(_));
+            let has_samples = cx.graph.ty(*node).shape.batch_axis().is_some();
+            is_kept && has_samples && !cx.joined.is_local(*node) && is_far(cx, cx.buffers.node(*node))
+        };
+        let buffers: BTreeSet<BufId> = read.chain(written).filter(is_far).map(|node| cx.buffers.node(node)).collect();
+        let contractions = groups.iter().copied().filter(|group| group.kind == GroupKind::Contraction);
+        let carrier = contractions.max_by_key(|group| multiply_adds(cx, group));
+        NextChunk { carrier, buffers: buffers.into_iter().collect() }
+    }
+
+    /// The buffers that this group has to ask for.
+    pub(crate) fn carried_by(&self, group: &Group) -> &[BufId] {
+        match self.carrier {
+            Some(carrier) if std::ptr::eq(carrier, group) => &self.buffers,
+            _ => &[],
+        }
+    }
+}
+
+/// Writes the hints for share `share` of `n_shares` of the chunk after `chunk`.
+pub(crate) fn write(cx: &Cx<'_>, b: &mut Builder, buffers: &[BufId], chunk: Var, (share, n_shares): (&Affine, usize)) {
+    for &buffer in buffers {
+        let chunk_words = cx.buffers.layout(buffer).chunk_stride;
+        let words = chunk_words.div_ceil(n_shares).next_multiple_of(LINE_WORDS);
+        let next = Affine::var(chunk).plus_constant(1).times(chunk_words as i64);
+        let from = Access { buffer, index: next.add_scaled(share, words as i64) };
+        b.push(Stmt::Fetch { from, n_lines: words / LINE_WORDS });
+    }
+}
+
+/// Adds the hints to the innermost loops among `stmts`, the statements of a lanes region.
+pub(crate) fn windows(cx: &Cx<'_>, stmts: &mut [Stmt], lane: Var) {
+    within(cx, stmts, lane, &mut Vec::new());
+}
+
+/// `around` are the variables of the loops around the statements.
+fn within(cx: &Cx<'_>, stmts: &mut [Stmt], lane: Var, around: &mut Vec<Var>) {
+    for stmt in stmts {
+        let Stmt::For { range, kind: LoopKind::Serial, body } = stmt else { continue };
+        if body.iter().any(|stmt| matches!(stmt, Stmt::For { kind: LoopKind::Serial, .. })) {
+            around.push(range.var);
+            within(cx, body, lane, around);
+            around.pop();
+        } else {
+            let mut loads = BTreeMap::new();
+            collect_loads(body, lane, &|var| Affine::var(var), &mut loads);
+            let hints = loads.iter().filter(|((buffer, _), _)| is_far(cx, *buffer));
+            let hints: Vec<Stmt> = hints.flat_map(|(at, offsets)| of_window(at, offsets, range.var, around)).collect();
+            body.splice(0..0, hints);
+        }
+    }
+}
+
+/// Loads of one iteration by buffer and index, the constants of the indices apart.
+type Loads = BTreeMap<(BufId, Affine), BTreeSet<i64>>;
+
+/// Collects the loads of a block, the iterations of unrolled loops one by one.
+fn collect_loads(stmts: &[Stmt], lane: Var, value: &dyn Fn(Var) -> Affine, loads: &mut Loads) {
+    for stmt in stmts {
+        match stmt {
+            Stmt::Let { expr: Expr::Load(from), .. } => {
+                let at = |var: Var| if var == lane { Affine::default() } else { value(var) };
+                let index = from.index.substitute(&at);
+                let offset = index.offset;
+                loads.entry((from.buffer, index.plus_constant(-offset))).or_default().insert(offset);
+            }
+            Stmt::For { range, body, .. } => {
+                for i in 0..range.extent().unwrap_or(0) as i64 {
+                    let inner = |var: Var| if var == range.var { Affine::constant(i) } else { value(var) };
+                    collect_loads(body, lane, &inner, loads);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The hints for vectors at `offsets`, if a step of the loop over `var` reads farther than it moves.
+fn of_window((buffer, index): &(BufId, Affine), offsets: &BTreeSet<i64>, var: Var, around: &[Var]) -> Vec<Stmt> {
+    let step = index.coefficient(var);
+    let (Some(first), Some(last)) = (offsets.first(), offsets.last()) else { return Vec::new() };
+    let outer = around.iter().rev().map(|&var| index.coefficient(var)).find(|&outer| outer > 0);
+    let is_window = step > 0 && last + LANES as i64 - first > step;
+    let Some(outer) = outer.filter(|outer| is_window && 2 * outer >= PAGE_WORDS) else { return Vec::new() };
+    let lines: BTreeSet<i64> = offsets.iter().map(|offset| offset.div_euclid(LINE_WORDS as i64)).collect();
+    let hint = |line: i64| {
+        let index = index.plus_constant(2 * outer + line * LINE_WORDS as i64);
+        Stmt::Fetch { from: Access { buffer: *buffer, index }, n_lines: 1 }
+    };
+    lines.into_iter().map(hint).collect()
+}
+
+/// Whether a buffer is too large for a core's own cache.
+fn is_far(cx: &Cx<'_>, buffer: BufId) -> bool {
+    cx.buffers.layout(buffer).len() > FAR_WORDS
+}
+
+fn nodes(group: &Group) -> impl Iterator<Item = NodeId> {
+    group.inlined.iter().copied().chain(group.roots.iter().map(|root: &Root| root.node()))
+}
+
+fn multiply_adds(cx: &Cx<'_>, group: &Group) -> usize {
+    let form = cx.forms[&group.contraction(cx.forms)].as_point().expect("a contraction is a point form");
+    form.extents.iter().copied().chain(form.reds.iter().map(|red| red.extent)).product()
+}
