@@ -22,6 +22,9 @@ const FAR_WORDS: usize = 1 << 18;
 /// Words of a page, in which the processor sees by itself what comes next.
 const PAGE_WORDS: i64 = 1 << 10;
 
+/// Lines that one tile asks for at most.
+const MOST_LINES: usize = 64;
+
 /// Words of a cache line.
 const LINE_WORDS: usize = 16;
 
@@ -64,7 +67,7 @@ pub(crate) fn write(cx: &Cx<'_>, b: &mut Builder, buffers: &[BufId], chunk: Var,
         let words = chunk_words.div_ceil(n_shares).next_multiple_of(LINE_WORDS);
         let next = Affine::var(chunk).plus_constant(1).times(chunk_words as i64);
         let from = Access { buffer, index: next.add_scaled(share, words as i64) };
-        b.push(Stmt::Fetch { from, n_lines: words / LINE_WORDS });
+        b.push(Stmt::Fetch { from, n_lines: (words / LINE_WORDS).min(MOST_LINES) });
     }
 }
 

@@ -24,6 +24,7 @@ mod joined;
 mod lanes;
 mod math;
 mod over_batch;
+mod overlay;
 mod pack;
 mod plan_memory;
 mod prologue;

@@ -13,7 +13,13 @@ const MAX_COPIED_STMTS: usize = 32;
 
 impl<'p> FunctionEmitter<'p, '_> {
     pub(super) fn block(&mut self, stmts: &'p [Stmt], functions: &mut dyn Functions<'p>) -> Emit {
-        stmts.iter().try_for_each(|stmt| self.stmt(stmt, functions))
+        // Hints that follow one another are one call.
+        let are_hints = |a: &Stmt, b: &Stmt| matches!((a, b), (Stmt::Fetch { .. }, Stmt::Fetch { .. }));
+        stmts.chunk_by(are_hints).try_for_each(|run| match run {
+            [Stmt::Fetch { .. }, ..] => self.fetch(run, functions),
+            [stmt] => self.stmt(stmt, functions),
+            _ => unreachable!("only hints are taken together"),
+        })
     }
 
     fn stmt(&mut self, stmt: &'p Stmt, functions: &mut dyn Functions<'p>) -> Emit {
@@ -42,7 +48,7 @@ impl<'p> FunctionEmitter<'p, '_> {
                 let value = self.operand(*value)?;
                 self.store(to, &value)
             }
-            Stmt::Fetch { from, n_lines } => self.fetch(from, *n_lines, functions),
+            Stmt::Fetch { .. } => self.fetch(std::slice::from_ref(stmt), functions),
             Stmt::Tile(tile) => self.tile(tile, functions),
         }
     }

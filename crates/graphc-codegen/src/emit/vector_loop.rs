@@ -148,20 +148,34 @@ impl<'p> FunctionEmitter<'p, '_> {
         Ok(true)
     }
 
-    /// Emits a hint as a call of a loop that does nothing else; none if there is no assembler.
-    pub(super) fn fetch(&mut self, from: &Access, n_lines: usize, functions: &mut dyn Functions<'p>) -> Emit {
-        if self.checks.is_some() || !functions.assembles_loops() || n_lines < FEWEST_LINES {
+    /// Emits hints as calls of functions that do nothing else; none if there is no assembler.
+    pub(super) fn fetch(&mut self, hints: &'p [Stmt], functions: &mut dyn Functions<'p>) -> Emit {
+        if self.checks.is_some() || !functions.assembles_loops() {
             return Ok(());
         }
-        let Some(callee) = functions.vector_loop(&LoopShape::fetch())? else { return Ok(()) };
-        let callee = self.import(callee);
-        let slot = StackSlotData::new(StackSlotKind::ExplicitSlot, LoopShape::fetch().table_bytes() as u32, 5);
-        let slot = self.builder.create_sized_stack_slot(slot);
-        let table = self.builder.ins().stack_addr(I64, slot, 0);
-        let address = self.pointer(from)?;
-        self.store_at(address, table, 0);
-        let count = self.builder.ins().iconst(I64, n_lines as i64);
-        self.builder.ins().call(callee, &[table, count]);
+        for hints in hints.chunks(MAX_POINTERS) {
+            let hints = || {
+                hints.iter().filter_map(|stmt| match stmt {
+                    Stmt::Fetch { from, n_lines } => Some((from, *n_lines)),
+                    _ => None,
+                })
+            };
+            if hints().map(|(_, n_lines)| n_lines).sum::<usize>() < FEWEST_LINES {
+                continue;
+            }
+            let shape = LoopShape::fetch(hints().map(|(_, n_lines)| n_lines));
+            let Some(callee) = functions.vector_loop(&shape)? else { continue };
+            let callee = self.import(callee);
+            let slot = StackSlotData::new(StackSlotKind::ExplicitSlot, shape.table_bytes() as u32, 5);
+            let slot = self.builder.create_sized_stack_slot(slot);
+            let table = self.builder.ins().stack_addr(I64, slot, 0);
+            for (number, (from, _)) in hints().enumerate() {
+                let address = self.pointer(from)?;
+                self.store_at(address, table, number as i32 * 8);
+            }
+            let once = self.builder.ins().iconst(I64, 1);
+            self.builder.ins().call(callee, &[table, once]);
+        }
         Ok(())
     }
 

@@ -99,10 +99,14 @@ impl Step {
 }
 
 impl LoopShape {
-    /// Asks for as many lines as it has iterations.
-    pub(crate) fn fetch() -> LoopShape {
-        let steps = vec![Step::Fetch { pointer: 0, offset: 0 }];
-        LoopShape { strides: vec![LINE_BYTES], n_constants: 0, n_accs: 0, steps }
+    /// Asks for so many lines from each pointer on, in one iteration.
+    pub(crate) fn fetch(n_lines: impl Iterator<Item = usize>) -> LoopShape {
+        let lines = |(pointer, n_lines): (usize, usize)| {
+            (0..n_lines as i32).map(move |line| Step::Fetch { pointer, offset: line * LINE_BYTES })
+        };
+        let n_lines: Vec<usize> = n_lines.collect();
+        let steps = n_lines.iter().copied().enumerate().flat_map(lines).collect();
+        LoopShape { strides: vec![0; n_lines.len()], n_constants: 0, n_accs: 0, steps }
     }
 
     /// Bytes of the table.

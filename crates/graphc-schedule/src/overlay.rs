@@ -1,0 +1,136 @@
+//! Results that take the place of what they are computed from.
+//!
+//! Where a loop reads an element of a tensor for the last time and stores an element of another at the same place of it, the second may
+//! take the memory of the first: its lines are in the nearest cache already, and need not be fetched to be overwritten.
+
+use graphc_ir::index::{Affine, Var};
+use graphc_ir::loops::{Access, BufId, Expr, Range, Stmt};
+use graphc_ir::scalar::LANES;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Pairs of buffers, a read one and one that is stored over it, that one phase of a kernel allows. The caller knows that the first is not read
+/// later and the second not stored earlier, and that they are equally long.
+pub(crate) fn pairs(phase: &Stmt) -> Vec<(BufId, BufId)> {
+    let mut uses = Uses::default();
+    uses.block(std::slice::from_ref(phase));
+    let uses = &uses.of;
+    let stored = uses.iter().filter(|(_, of)| of.is_stored());
+    let pairs = stored.flat_map(|(&second, stores)| {
+        let others = uses.iter().filter(move |(first, loads)| **first != second && stores.may_overwrite(loads));
+        others.map(move |(&first, _)| (first, second))
+    });
+    pairs.collect()
+}
+
+/// All uses of a buffer in a phase.
+#[derive(Default)]
+struct Use {
+    plain: Vec<Plain>,
+    /// Whether tiles load it or store it: those do so in an order of their own.
+    in_tiles: [bool; 2],
+}
+
+/// One load or store.
+struct Plain {
+    /// Number of the block of statements.
+    block: usize,
+    position: usize,
+    index: Affine,
+    is_store: bool,
+    /// The loops around it with their extents.
+    loops: Vec<(Var, i64)>,
+}
+
+impl Use {
+    fn is_stored(&self) -> bool {
+        self.plain.iter().any(|plain| plain.is_store)
+    }
+
+    /// Whether what is stored here may lie over what is loaded there: all stores stand in one block, every load stands in it, too, ahead of the
+    /// store to the same place, and no two iterations reach the same place.
+    fn may_overwrite(&self, loads: &Use) -> bool {
+        let stores: Vec<&Plain> = self.plain.iter().filter(|plain| plain.is_store).collect();
+        let follows = |load: &Plain| {
+            let is_it = |store: &&&Plain| {
+                store.block == load.block && store.position > load.position && store.index == load.index
+            };
+            !load.is_store && stores.iter().any(|store| is_it(&store))
+        };
+        let in_one_block = stores.iter().all(|store| store.block == stores[0].block);
+        let are_plain = !self.in_tiles[1] && loads.in_tiles == [false, false];
+        are_plain && in_one_block && !loads.plain.is_empty() && loads.plain.iter().all(follows) && are_distinct(&stores)
+    }
+}
+
+/// Whether stores of one block, in all iterations of the loops around it, go to distinct words.
+fn are_distinct(stores: &[&Plain]) -> bool {
+    let Some(first) = stores.first() else { return true };
+    let constant = |store: &&Plain| store.index.add_scaled(&first.index, -1).as_constant();
+    let Some(offsets) = stores.iter().map(constant).collect::<Option<BTreeSet<i64>>>() else { return false };
+    if offsets.len() != stores.len() || !first.index.is_affine() {
+        return false;
+    }
+    // Digits of a mixed radix: every coefficient exceeds what all smaller ones add up to.
+    let mut digits: Vec<(i64, i64)> =
+        first.loops.iter().map(|&(var, extent)| (first.index.coefficient(var), extent - 1)).collect();
+    let gaps: BTreeSet<i64> = offsets.iter().zip(offsets.iter().skip(1)).map(|(a, b)| b - a).collect();
+    match (gaps.len(), gaps.first()) {
+        (0, _) => {}
+        (1, Some(&gap)) => digits.push((gap, offsets.len() as i64 - 1)),
+        _ => return false,
+    }
+    digits.retain(|&(_, most)| most > 0);
+    digits.sort_unstable();
+    let mut reach = 0;
+    digits.iter().all(|&(coefficient, most)| {
+        let is_distinct = coefficient > reach;
+        reach += coefficient * most;
+        is_distinct
+    })
+}
+
+#[derive(Default)]
+struct Uses {
+    of: BTreeMap<BufId, Use>,
+    loops: Vec<(Var, i64)>,
+    n_blocks: usize,
+}
+
+impl Uses {
+    fn block(&mut self, stmts: &[Stmt]) {
+        let block = self.n_blocks;
+        self.n_blocks += 1;
+        for (position, stmt) in stmts.iter().enumerate() {
+            match stmt {
+                Stmt::Nest { body, .. } => self.block(body),
+                Stmt::For { range, body, .. } => self.within((range.var, most_iterations(range)), body),
+                Stmt::Lanes { var, body } => self.within((*var, Some(LANES as i64)), body),
+                Stmt::Let { expr: Expr::Load(from), .. } => self.plain(from, (block, position), false),
+                Stmt::Store { to, .. } => self.plain(to, (block, position), true),
+                // A tile; other statements have no accesses.
+                _ => stmt.for_each_access(&mut |access, is_store| {
+                    self.of.entry(access.buffer).or_default().in_tiles[usize::from(is_store)] = true;
+                }),
+            }
+        }
+    }
+
+    fn within(&mut self, (var, extent): (Var, Option<i64>), body: &[Stmt]) {
+        // Bounds that are not known count as very many iterations.
+        self.loops.push((var, extent.unwrap_or(i64::from(i32::MAX))));
+        self.block(body);
+        self.loops.pop();
+    }
+
+    fn plain(&mut self, access: &Access, (block, position): (usize, usize), is_store: bool) {
+        let plain = Plain { block, position, index: access.index.clone(), is_store, loops: self.loops.clone() };
+        self.of.entry(access.buffer).or_default().plain.push(plain);
+    }
+}
+
+/// Upper limit of the iterations of a loop from 0 on.
+fn most_iterations(range: &Range) -> Option<i64> {
+    let is_counted = range.low.0.iter().any(|low| low.as_constant().is_some_and(|low| low >= 0));
+    let high = range.high.0.iter().filter_map(Affine::as_constant).min();
+    high.filter(|_| is_counted)
+}
