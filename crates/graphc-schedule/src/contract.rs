@@ -263,11 +263,14 @@ impl<'a> Nest<'a> {
     /// Loops over the remaining output coordinates, then the tile.
     pub(crate) fn walk(&mut self, b: &mut Builder, walks: &[Walk]) {
         let Some((&Walk { axis, extent, block, part }, rest)) = walks.split_first() else {
-            if let (Kind::PerSample { chunk, .. }, false) = (self.kind, self.fetch.is_empty()) {
-                self.fetch_next(b, chunk, self.tile_number.clone());
-            }
             return match (self.chunk.clone(), self.strips) {
-                (None, None) => self.tile(b),
+                (None, None) => {
+                    // A group that asks for the next chunk is a single one.
+                    if let Kind::PerSample { chunk, .. } | Kind::OverBatch { group: chunk, .. } = self.kind {
+                        self.fetch_next(b, chunk, self.tile_number.clone());
+                    }
+                    self.tile(b)
+                }
                 (None, Some(strips)) => self.chunks_in_strips(b, strips),
                 (Some((chunk, accumulators)), None) => {
                     self.fetch_next(b, chunk, self.tile_number.clone());

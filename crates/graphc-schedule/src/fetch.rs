@@ -5,7 +5,7 @@
 //! kernel will touch of the next chunk, a few lines at a time ([`NextChunk`]).
 //!
 //! The processor itself sees a sweep coming that goes through memory word by word. It does not where a pool reads a window of
-//! several rows at every step; there the sweep asks for what it reads two steps of the outer loop later ([`windows`]).
+//! several rows at every step; there the sweep asks for what it touches two steps of the outer loop later ([`windows`]).
 
 use crate::builder::Builder;
 use crate::emit::Cx;
@@ -46,6 +46,7 @@ impl<'a> NextChunk<'a> {
             is_kept && has_samples && !cx.joined.is_local(*node) && is_far(cx, cx.buffers.node(*node))
         };
         let buffers: BTreeSet<BufId> = read.chain(written).filter(is_far).map(|node| cx.buffers.node(node)).collect();
+        // The last of the largest: what it asks for is wanted soon.
         let contractions = groups.iter().copied().filter(|group| group.kind == GroupKind::Contraction);
         let carrier = contractions.max_by_key(|group| multiply_adds(cx, group));
         NextChunk { carrier, buffers: buffers.into_iter().collect() }
@@ -85,52 +86,58 @@ fn within(cx: &Cx<'_>, stmts: &mut [Stmt], lane: Var, around: &mut Vec<Var>) {
             within(cx, body, lane, around);
             around.pop();
         } else {
-            let mut loads = BTreeMap::new();
-            collect_loads(body, lane, &|var| Affine::var(var), &mut loads);
-            let hints = loads.iter().filter(|((buffer, _), _)| is_far(cx, *buffer));
-            let hints: Vec<Stmt> = hints.flat_map(|(at, offsets)| of_window(at, offsets, range.var, around)).collect();
+            let hints = of_loop(cx, body, (range.var, lane), around);
             body.splice(0..0, hints);
         }
     }
 }
 
-/// Loads of one iteration by buffer and index, the constants of the indices apart.
-type Loads = BTreeMap<(BufId, Affine), BTreeSet<i64>>;
+/// The hints for a loop over `var`, if it reads a window: all words of far buffers that it touches two steps of the outer loop later.
+fn of_loop(cx: &Cx<'_>, body: &[Stmt], (var, lane): (Var, Var), around: &[Var]) -> Vec<Stmt> {
+    let mut touched = Touched::new();
+    collect(body, lane, &|var| Affine::var(var), &mut touched);
+    touched.retain(|(buffer, _), _| is_far(cx, *buffer));
+    let outer = |index: &Affine| around.iter().rev().map(|&var| index.coefficient(var)).find(|&outer| outer > 0);
+    let is_window = |((_, index), offsets): (&(BufId, Affine), &BTreeSet<i64>)| {
+        let (step, span) = (index.coefficient(var), offsets.last().zip(offsets.first()).map_or(0, |(a, b)| a - b));
+        step > 0 && span + LANES as i64 > step && outer(index).is_some_and(|outer| 2 * outer >= PAGE_WORDS)
+    };
+    if !touched.iter().any(is_window) {
+        return Vec::new();
+    }
+    let mut hints = Vec::new();
+    for ((buffer, index), offsets) in &touched {
+        let ahead = index.plus_constant(2 * outer(index).unwrap_or(0));
+        let lines: BTreeSet<i64> = offsets.iter().map(|offset| offset.div_euclid(LINE_WORDS as i64)).collect();
+        for line in lines {
+            let index = ahead.plus_constant(line * LINE_WORDS as i64);
+            hints.push(Stmt::Fetch { from: Access { buffer: *buffer, index }, n_lines: 1 });
+        }
+    }
+    hints
+}
 
-/// Collects the loads of a block, the iterations of unrolled loops one by one.
-fn collect_loads(stmts: &[Stmt], lane: Var, value: &dyn Fn(Var) -> Affine, loads: &mut Loads) {
+/// What one iteration loads and stores by buffer and index, the constants of the indices apart.
+type Touched = BTreeMap<(BufId, Affine), BTreeSet<i64>>;
+
+/// Collects what a block touches, in the iterations of unrolled loops one by one.
+fn collect(stmts: &[Stmt], lane: Var, value: &dyn Fn(Var) -> Affine, touched: &mut Touched) {
     for stmt in stmts {
         match stmt {
-            Stmt::Let { expr: Expr::Load(from), .. } => {
-                let at = |var: Var| if var == lane { Affine::default() } else { value(var) };
-                let index = from.index.substitute(&at);
+            Stmt::Let { expr: Expr::Load(at), .. } | Stmt::Store { to: at, .. } => {
+                let index = at.index.substitute(&|var| if var == lane { Affine::default() } else { value(var) });
                 let offset = index.offset;
-                loads.entry((from.buffer, index.plus_constant(-offset))).or_default().insert(offset);
+                touched.entry((at.buffer, index.plus_constant(-offset))).or_default().insert(offset);
             }
             Stmt::For { range, body, .. } => {
                 for i in 0..range.extent().unwrap_or(0) as i64 {
                     let inner = |var: Var| if var == range.var { Affine::constant(i) } else { value(var) };
-                    collect_loads(body, lane, &inner, loads);
+                    collect(body, lane, &inner, touched);
                 }
             }
             _ => {}
         }
     }
-}
-
-/// The hints for vectors at `offsets`, if a step of the loop over `var` reads farther than it moves.
-fn of_window((buffer, index): &(BufId, Affine), offsets: &BTreeSet<i64>, var: Var, around: &[Var]) -> Vec<Stmt> {
-    let step = index.coefficient(var);
-    let (Some(first), Some(last)) = (offsets.first(), offsets.last()) else { return Vec::new() };
-    let outer = around.iter().rev().map(|&var| index.coefficient(var)).find(|&outer| outer > 0);
-    let is_window = step > 0 && last + LANES as i64 - first > step;
-    let Some(outer) = outer.filter(|outer| is_window && 2 * outer >= PAGE_WORDS) else { return Vec::new() };
-    let lines: BTreeSet<i64> = offsets.iter().map(|offset| offset.div_euclid(LINE_WORDS as i64)).collect();
-    let hint = |line: i64| {
-        let index = index.plus_constant(2 * outer + line * LINE_WORDS as i64);
-        Stmt::Fetch { from: Access { buffer: *buffer, index }, n_lines: 1 }
-    };
-    lines.into_iter().map(hint).collect()
 }
 
 /// Whether a buffer is too large for a core's own cache.

@@ -93,6 +93,9 @@ impl<'a> Gradient<'a> {
             b.lanes(|b, lane| {
                 let mut nest = self.over_groups(lane);
                 let walks = nest.walks(self.registers);
+                if self.groups.chunks_per_group == 1 {
+                    nest.fetch = self.next.carried_by(self.group).to_vec();
+                }
                 nest.walk_in_strips(b, walks, Affine::var(self.number));
             });
         });
