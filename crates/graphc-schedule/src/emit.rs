@@ -16,6 +16,9 @@ use graphc_ir::scalar::{BinaryOp, CHUNK, CmpOp, LANES, UnaryOp};
 use graphc_ir::types::DType;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+/// Sums within one another that are taken as one.
+const MOST_NESTED_SUMS: usize = 3;
+
 /// What all nests of a program share.
 pub(crate) struct Cx<'a> {
     pub(crate) graph: &'a Graph,
@@ -243,6 +246,7 @@ impl<'a> Emitter<'a> {
                     op => b.unary(op, x),
                 }
             }
+            PointExpr::Binary(BinaryOp::Add, ..) => self.emit_sum(b, id, join),
             PointExpr::Binary(op, x, y) => {
                 let [x, y] = [x, y].map(|id| self.emit(b, id, join));
                 b.binary(op, x, y)
@@ -259,6 +263,41 @@ impl<'a> Emitter<'a> {
         };
         self.define(id, value);
         value
+    }
+
+    /// A sum. Products among its terms become multiply-adds, each rounded once, that go on from the sum of the other terms; all in
+    /// the order in which they are written.
+    fn emit_sum(&mut self, b: &mut Builder, id: ExprId, join: &JoinFn<'_>) -> ValueId {
+        let mut terms = Vec::new();
+        self.terms(id, MOST_NESTED_SUMS, &mut terms);
+        let product = |this: &Self, id: ExprId| match *this.dag.expr(id) {
+            PointExpr::Binary(BinaryOp::Mul, x, y) => Some([x, y]),
+            _ => None,
+        };
+        let (mut products, mut others): (Vec<ExprId>, Vec<ExprId>) =
+            terms.into_iter().partition(|&term| product(self, term).is_some());
+        if others.is_empty() {
+            others.push(products.remove(0));
+        }
+        let mut others = others.into_iter().map(|term| self.emit(b, term, join)).collect::<Vec<_>>().into_iter();
+        let first = others.next().expect("a sum has terms");
+        let mut sum = others.fold(first, |sum, term| b.add(sum, term));
+        for term in products {
+            let [x, y] = product(self, term).expect("it was told apart above");
+            let [x, y] = [x, y].map(|id| self.emit(b, id, join));
+            sum = b.fma(x, y, sum);
+        }
+        sum
+    }
+
+    /// The terms of a sum of sums, up to so many within one another: the same sum may be a term of many others.
+    fn terms(&self, id: ExprId, depth: usize, terms: &mut Vec<ExprId>) {
+        match *self.dag.expr(id) {
+            PointExpr::Binary(BinaryOp::Add, x, y) if depth > 0 => {
+                [x, y].into_iter().for_each(|id| self.terms(id, depth - 1, terms));
+            }
+            _ => terms.push(id),
+        }
     }
 
     /// Computes, in the open block, whatever part of `roots` depends only on variables in scope and
