@@ -162,7 +162,7 @@ impl Buffers {
             if let Some((packed, pays)) = PackedWeights::of(graph, &forms[&node], node, n_chunks)
                 && chooser.is_wanted(node, Aspect::Packing, pays, ["weights packed", "weights as they are"])
             {
-                let layout = Layout::new(&[packed.n_outputs, packed.n_terms()], None);
+                let layout = Layout::new(&[packed.n_outputs, packed.output_stride()], None);
                 let name = format!("packed weights of {node}");
                 let buffer = self.add(name, BufferKind::Temp, DType::F32, layout);
                 self.packed.insert(node, (packed, buffer));

@@ -33,6 +33,7 @@ mod split;
 mod strips;
 mod sweep;
 mod task;
+mod unread;
 mod waiting;
 mod walk;
 
@@ -97,7 +98,8 @@ pub fn schedule_with(graph: &Graph, plan: &FusionPlan, registers: RegisterFile, 
         let groups = kernel.groups().filter(|group| !prologue.has(group));
         Kernel { name: format!("k{number}"), sources: names(groups), body: b.finish() }
     });
-    let kernels: Vec<Kernel> = first.into_iter().chain(others).collect();
+    let mut kernels: Vec<Kernel> = first.into_iter().chain(others).collect();
+    unread::remove(&buffers.list, &mut kernels);
     let arena_words = plan_memory::run(&mut buffers.list, &kernels, n_prologue);
     let batch = graph.batch.expect("the graph is specialised");
     let program = Program { name: graph.name.clone(), batch, buffers: buffers.list, kernels, n_prologue, arena_words };

@@ -11,18 +11,18 @@ use graphc_ir::NodeId;
 use graphc_ir::form::{Form, PointForm};
 use graphc_ir::graph::Graph;
 use graphc_ir::index::{Affine, Var};
-use graphc_ir::loops::{Access, Bound, BufId, LoopKind, Range};
+use graphc_ir::loops::{Access, Bound, BufId, LoopKind, Range, Stmt};
 use graphc_ir::scalar::LANES;
 use graphc_ir::types::DType;
 
 /// Sums shorter than this stay in the nearest cache as they are.
 const FEWEST_TERMS: usize = 512;
 
-/// Rows of the matrix that are copied at a time.
-const ROWS: usize = 16;
+/// How many rows ahead the places of the copy are fetched: each block is a stream of its own.
+const ROWS_AHEAD: usize = 16;
 
-/// Shares of the blocks at most.
-const MOST_SHARES: usize = 32;
+/// Shares of the blocks at most: the words of a share should be many in every row.
+const MOST_SHARES: usize = 8;
 
 /// Copies that are read less often than this cost more than they save.
 const FEWEST_USES: usize = 8;
@@ -90,12 +90,19 @@ impl PackedWeights {
         self.terms.iter().map(|(_, extent)| extent).product()
     }
 
+    /// Words of the copy from one output to the next: blocks whose distance is a power of two would fall into the same cache sets, and
+    /// all of them are written at a time.
+    pub(crate) fn output_stride(&self) -> usize {
+        let stride = self.n_terms().next_multiple_of(LANES);
+        if stride.is_multiple_of(2 * LANES) { stride + LANES } else { stride }
+    }
+
     /// Word of the copy: the block that begins with output `first` has `width` outputs, and `cell` is one of them. `term`
     /// gives the value of a reduction's variable.
     pub(crate) fn word(&self, first: &Affine, width: usize, cell: &Affine, term: impl Fn(Var) -> Affine) -> Affine {
         let row =
             self.terms.iter().fold(Affine::default(), |row, &(var, extent)| row.times(extent as i64).plus(&term(var)));
-        first.times(self.n_terms() as i64).add_scaled(&row, width as i64).plus(cell)
+        first.times(self.output_stride() as i64).add_scaled(&row, width as i64).plus(cell)
     }
 
     /// Writes the copy for blocks of `block` outputs: shares of the full blocks in parallel, then the rest.
@@ -123,8 +130,7 @@ impl PackedWeights {
         }
     }
 
-    /// Loops over the terms, a few rows of the matrix at a time for all blocks of the share, so that every line of it is fetched
-    /// once. With lanes, eight words are copied for every term but the very last ones: those beyond the block are overwritten by
+    /// Loops over the terms, which are rows of the matrix, and for each over the blocks of the share. With lanes, eight words are copied for every term but the very last ones: those beyond the block are overwritten by
     /// the terms that follow, and there must be enough of them, for behind them is the next block.
     fn copy(&self, cx: &Cx<'_>, b: &mut Builder, blocks: &Blocks, lane: Option<Var>, outer: &mut Vec<Affine>) {
         let (_, extent) = self.terms[outer.len()];
@@ -137,19 +143,19 @@ impl PackedWeights {
         }
         let n_narrow = LANES.div_ceil(blocks.width).max(2) - 1;
         let n_wide = if lane.is_some() { extent.saturating_sub(n_narrow) } else { 0 };
-        let mut rows = |b: &mut Builder, low: Affine, high: Vec<Affine>, lane: Option<Var>| {
-            let block = b.var();
-            let range = Range { var: block, low: Bound(vec![blocks.low.clone()]), high: blocks.high.clone() };
+        let mut rows = |b: &mut Builder, low: usize, high: usize, lane: Option<Var>| {
+            let term = b.var();
+            let range = Range { var: term, low: Bound::constant(low), high: Bound::constant(high) };
             b.for_range(range, LoopKind::Serial, |b| {
-                let first = Affine::var(block).times(blocks.width as i64).plus_constant(blocks.origin as i64);
-                let term = b.var();
-                let range = Range { var: term, low: Bound(vec![low]), high: Bound(high) };
+                let block = b.var();
+                let range = Range { var: block, low: Bound(vec![blocks.low.clone()]), high: blocks.high.clone() };
                 b.for_range(range, LoopKind::Serial, |b| {
+                    let first = Affine::var(block).times(blocks.width as i64).plus_constant(blocks.origin as i64);
                     outer.push(Affine::var(term));
                     match lane {
-                        Some(lane) => self.copy_word(cx, b, blocks, &first, &Affine::var(lane), outer),
+                        Some(lane) => self.copy_word(cx, b, blocks, &first, &Affine::var(lane), outer, Some(lane)),
                         None => b.for_extent(blocks.width, LoopKind::Serial, |b, cell| {
-                            self.copy_word(cx, b, blocks, &first, &Affine::var(cell), outer);
+                            self.copy_word(cx, b, blocks, &first, &Affine::var(cell), outer, None);
                         }),
                     }
                     outer.pop();
@@ -157,13 +163,9 @@ impl PackedWeights {
             });
         };
         if n_wide > 0 {
-            b.for_extent(n_wide.div_ceil(ROWS), LoopKind::Serial, |b, part| {
-                let low = Affine::var(part).times(ROWS as i64);
-                let high = vec![low.plus_constant(ROWS as i64), Affine::constant(n_wide as i64)];
-                rows(b, low, high, lane);
-            });
+            rows(b, 0, n_wide, lane);
         }
-        rows(b, Affine::constant(n_wide as i64), vec![Affine::constant(extent as i64)], None);
+        rows(b, n_wide, extent, None);
     }
 
     fn copy_word(
@@ -174,6 +176,7 @@ impl PackedWeights {
         first: &Affine,
         cell: &Affine,
         outer: &[Affine],
+        lane: Option<Var>,
     ) {
         let term = |term: Var| {
             let position = self.terms.iter().position(|&(var, _)| var == term).expect("a term");
@@ -186,8 +189,13 @@ impl PackedWeights {
             let index = if is_output { first.plus(cell) } else { term(var) };
             word.add_scaled(&index, stride as i64)
         });
+        let to = Access { buffer: blocks.to, index: self.word(first, blocks.width, cell, term) };
+        if let Some(lane) = lane {
+            let ahead = to.index.plus_constant((ROWS_AHEAD * blocks.width) as i64).add_scaled(&Affine::var(lane), -1);
+            b.push(Stmt::Fetch { from: Access { buffer: to.buffer, index: ahead }, n_lines: 1 });
+        }
         let value = b.load(Access { buffer: source, index: from });
-        b.store(Access { buffer: blocks.to, index: self.word(first, blocks.width, cell, term) }, value);
+        b.store(to, value);
     }
 }
 
