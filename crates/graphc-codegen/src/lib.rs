@@ -16,6 +16,7 @@ pub mod target;
 
 mod error;
 mod tile;
+mod transpose;
 mod vector_loop;
 
 pub use emit::{FunctionText, phases};

@@ -389,16 +389,12 @@ impl<'a> Emitter<'a> {
         self.vars.remove(&red.var);
     }
 
-    /// Stores a node's element, also in its copy by rows; padding samples of a batch tensor are stored as zero.
+    /// Stores a node's element; padding samples of a batch tensor are stored as zero.
     pub(crate) fn store(&mut self, b: &mut Builder, node: NodeId, index: &[Affine], value: ValueId) {
         let is_batch = self.cx.graph.ty(node).shape.batch_axis().is_some();
         let value = if is_batch { self.masked(b, value, self.cx.graph.ty(node).dtype, 0.0) } else { value };
         let to = self.access(b, node, index);
         b.store(to, value);
-        if let Some(rows) = self.cx.buffers.rows(node) {
-            let to = self.row_access(b, rows, &index[1]);
-            b.store(to, value);
-        }
     }
 
     /// Where feature `feature` of the current sample stands in a copy with samples as rows.

@@ -29,6 +29,7 @@ mod pack;
 mod plan_memory;
 mod prologue;
 mod registers;
+mod rows;
 mod split;
 mod strips;
 mod sweep;
@@ -218,6 +219,7 @@ fn chunk_groups(
             GroupKind::Contraction => contract::per_sample(cx, b, registers, group, task, next),
             GroupKind::Sweep => sweep::batch_sweep(cx, b, group, task),
         }
+        rows::write(cx, b, group, task);
     }
 }
 

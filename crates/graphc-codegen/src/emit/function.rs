@@ -4,6 +4,7 @@ use super::index::Indices;
 use super::mentions::Mentions;
 use super::uniform::Uniformity;
 use crate::tile::TileShape;
+use crate::transpose::TransposeShape;
 use crate::vector_loop::LoopShape;
 use cranelift_codegen::ir::immediates::Ieee32;
 use cranelift_codegen::ir::types::{F32, F32X4, I8, I32, I32X4, I64};
@@ -128,6 +129,9 @@ pub(super) trait Functions<'p> {
 
     /// The function of a loop; none if the assembler cannot make it.
     fn vector_loop(&mut self, shape: &LoopShape) -> Result<Option<Callee>, String>;
+
+    /// The function of a transposed copy; none if the assembler cannot make it.
+    fn transpose(&mut self, shape: TransposeShape) -> Result<Option<Callee>, String>;
 
     /// The function of a tile; none if the assembler cannot make it.
     fn tile(&mut self, shape: &TileShape) -> Result<Option<Callee>, String>;

@@ -14,10 +14,12 @@ mod memory;
 mod mentions;
 mod stmt;
 mod tile;
+mod transpose;
 mod uniform;
 mod vector_loop;
 
 use crate::tile::{self as tiles, TileShape, Width, disassemble};
+use crate::transpose::{self as copies, TransposeShape};
 use crate::vector_loop::{self as loops, LoopShape};
 use crate::{CodegenError, CodegenOptions};
 use cranelift_codegen::Context;
@@ -82,6 +84,7 @@ pub(crate) fn emit_program<M: Module>(
         keep_text: options.keep_text,
         tiles: HashMap::new(),
         loops: HashMap::new(),
+        transposes: HashMap::new(),
         texts: Vec::new(),
     };
     let mut session = Session { module, program, options, assembled, failures: Vec::new(), texts: Vec::new() };
@@ -254,6 +257,7 @@ struct Assembled {
     keep_text: bool,
     tiles: HashMap<TileShape, Option<FuncId>>,
     loops: HashMap<LoopShape, Option<FuncId>>,
+    transposes: HashMap<TransposeShape, Option<FuncId>>,
     texts: Vec<FunctionText>,
 }
 
@@ -285,6 +289,19 @@ impl Assembled {
         Ok(function)
     }
 
+    /// The function of a transposed copy, made when it is first asked for.
+    fn transpose<M: Module>(&mut self, module: &mut M, shape: TransposeShape) -> Result<Option<FuncId>, String> {
+        if let Some(&known) = self.transposes.get(&shape) {
+            return Ok(known);
+        }
+        let code = copies::assemble(shape).map_err(|error| error.to_string())?;
+        let name = format!("transpose{}", self.transposes.len());
+        let signature = integer_signature(module, 3);
+        let function = self.define(module, name, signature, code, &shape)?;
+        self.transposes.insert(shape, function);
+        Ok(function)
+    }
+
     fn define<M: Module>(
         &mut self,
         module: &mut M,
@@ -310,17 +327,19 @@ const CODE_ALIGNMENT: u64 = 64;
 
 /// `fn(a, b, out, counts…)`
 fn tile_signature<M: Module>(module: &M, shape: &TileShape) -> Signature {
-    let mut signature = module.make_signature();
-    signature.call_conv = CallConv::SystemV;
-    signature.params.extend((0..3 + shape.n_counts()).map(|_| AbiParam::new(types::I64)));
-    signature
+    integer_signature(module, 3 + shape.n_counts())
 }
 
 /// `fn(table, count)`
 fn loop_signature<M: Module>(module: &M) -> Signature {
+    integer_signature(module, 2)
+}
+
+/// A function of so many pointers and counts without a result.
+fn integer_signature<M: Module>(module: &M, n_params: usize) -> Signature {
     let mut signature = module.make_signature();
     signature.call_conv = CallConv::SystemV;
-    signature.params.extend([AbiParam::new(types::I64); 2]);
+    signature.params.extend((0..n_params).map(|_| AbiParam::new(types::I64)));
     signature
 }
 
@@ -336,6 +355,12 @@ impl<'p, M: Module> Functions<'p> for Linker<'_, 'p, M> {
     fn vector_loop(&mut self, shape: &LoopShape) -> Result<Option<Callee>, String> {
         let function = self.assembled.vector_loop(self.module, shape)?;
         let signature = loop_signature(self.module);
+        Ok(function.map(|function| Callee { function: function.as_u32(), signature }))
+    }
+
+    fn transpose(&mut self, shape: TransposeShape) -> Result<Option<Callee>, String> {
+        let function = self.assembled.transpose(self.module, shape)?;
+        let signature = integer_signature(self.module, 3);
         Ok(function.map(|function| Callee { function: function.as_u32(), signature }))
     }
 

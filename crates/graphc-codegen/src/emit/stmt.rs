@@ -90,7 +90,9 @@ impl<'p> FunctionEmitter<'p, '_> {
                 });
             }
         }
-        if self.vector_loop(range, (&low, &high), body, functions)? {
+        if self.vector_loop(range, (&low, &high), body, functions)?
+            || self.transposed_copy(range, (&low, &high), body, functions)?
+        {
             return Ok(());
         }
         let guard = low.as_constant().is_none() || high.as_constant().is_none();
