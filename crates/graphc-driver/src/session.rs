@@ -15,6 +15,9 @@ use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+/// Words of an input that are worth the meeting of all threads.
+const FEWEST_SHARED_WORDS: usize = 8 << 10;
+
 /// Options of a session.
 #[derive(Clone, Debug, Default)]
 pub struct SessionOptions {
@@ -146,6 +149,30 @@ impl Session {
     /// If there is no such input.
     pub fn input_words(&mut self, mode: Mode, batch: usize, name: &str) -> Result<(&Buffer, &mut [u32]), DriverError> {
         Ok(self.entry(mode, batch)?.executable.words_mut(BufferKind::Input, name)?)
+    }
+
+    /// Has the words of an input written in the layout of its buffer: `fill` gets the number of every chunk of samples (there is one alone where
+    /// samples do not go in chunks) and its words. The threads of the session fill different chunks at the same time.
+    ///
+    /// # Errors
+    /// If there is no such input.
+    pub fn fill_input(
+        &mut self,
+        mode: Mode,
+        batch: usize,
+        name: &str,
+        fill: &(dyn Fn(usize, &mut [u32]) + Sync),
+    ) -> Result<(), DriverError> {
+        self.entry(mode, batch)?;
+        let entry = self.entries.get_mut(&key(mode, batch)).expect("compiled above");
+        let (buffer, words) = entry.executable.words_mut(BufferKind::Input, name)?;
+        let chunk = buffer.layout.chunk_stride.max(1);
+        if words.len() < FEWEST_SHARED_WORDS {
+            words.chunks_mut(chunk).enumerate().for_each(|(number, words)| fill(number, words));
+        } else {
+            self.team.for_each_part(words, chunk, fill);
+        }
+        Ok(())
     }
 
     /// Runs once. In training mode the parameters change.

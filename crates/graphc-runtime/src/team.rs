@@ -12,6 +12,7 @@
 //! Nobody allocates or locks during a step. Who waits spins at first, then offers its core to others, then sleeps:
 //! see `meeting`, which also says why no wake-up is missed.
 
+mod each;
 mod meeting;
 
 use crate::RuntimeError;

@@ -125,11 +125,20 @@ impl Input<'_> {
 
     /// Packs those samples, as many as the packing is for, into the words of a buffer.
     pub(crate) fn pack(&self, samples: &[u32], packing: &Packing, words: &mut [u32]) {
+        assert_eq!(words.len(), packing.n_words(), "words of the buffer");
+        let chunks = words.chunks_mut(packing.chunk_len());
+        chunks.enumerate().for_each(|(chunk, words)| self.pack_chunk(samples, packing, chunk, words));
+    }
+
+    /// Packs those of them that belong to one chunk of the buffer, of that number and with those words.
+    pub(crate) fn pack_chunk(&self, samples: &[u32], packing: &Packing, chunk: usize, words: &mut [u32]) {
         let Input { column, scale } = *self;
         let bytes_of = |sample: u32| &column.data[column.range(sample as usize)];
         match column.spec.dtype {
-            DType::F32 => packing.pack(samples, bytes_of, |byte| (f32::from(byte) * scale).to_bits(), words),
-            DType::I32 => packing.pack(samples, bytes_of, u32::from, words),
+            DType::F32 => {
+                packing.pack_chunk(samples, bytes_of, |byte| (f32::from(byte) * scale).to_bits(), chunk, words);
+            }
+            DType::I32 => packing.pack_chunk(samples, bytes_of, u32::from, chunk, words),
         }
     }
 }

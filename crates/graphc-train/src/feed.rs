@@ -1,8 +1,8 @@
 //! Batches on their way to the network, in an order that is known beforehand.
 //!
 //! With [`Loading::Ahead`] a thread of its own chooses, gathers and packs the next batches into two staging buffers while
-//! the network makes its step; between steps a batch is then only copied. With [`Loading::Between`] the calling thread packs
-//! each batch into the network's own buffers before the step. That saves the copy and the thread, and is what a machine
+//! the network makes its step; between steps a batch is then only copied. With [`Loading::Between`] the network's threads pack
+//! each batch into the network's own buffers before the step, each some chunks of it. That saves the copy and the thread, and is what a machine
 //! whose cores all run the step should do: there a further thread takes its time from one of them, and the others wait
 //! for that one. Results are the same bits.
 //!
@@ -20,7 +20,7 @@ use std::thread;
 /// When batches are prepared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Loading {
-    /// Between the steps, on the thread that runs them.
+    /// Between the steps, on the threads that run them.
     #[default]
     Between,
     /// During the step before, on another thread.
@@ -164,8 +164,8 @@ impl Packer<'_> {
         let Packer { dataset, plans, sections, current } = self;
         let Some((mode, samples)) = next_batch(sections, current) else { return Ok(None) };
         for (input, packing) in dataset.inputs().zip(packings(plans, mode, samples.len())?) {
-            let buffer = network.input_buffer(mode, samples.len(), input.name())?;
-            input.pack(samples, packing, buffer.words);
+            let fill = |chunk: usize, words: &mut [u32]| input.pack_chunk(samples, packing, chunk, words);
+            network.fill_input(mode, samples.len(), input.name(), &fill)?;
         }
         Ok(Some((mode, samples.len())))
     }

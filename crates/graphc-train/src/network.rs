@@ -43,6 +43,21 @@ pub trait Network {
     /// The memory of an input, for batches that are written there without a detour.
     fn input_buffer(&mut self, mode: Mode, batch: usize, name: &str) -> Result<InputBuffer<'_>, NetworkError>;
 
+    /// Has that memory written: `fill` gets the number of every chunk of samples, of so many words ([`Layout::chunk_stride`]), and its words. Chunks
+    /// may be filled at the same time.
+    fn fill_input(
+        &mut self,
+        mode: Mode,
+        batch: usize,
+        name: &str,
+        fill: &(dyn Fn(usize, &mut [u32]) + Sync),
+    ) -> Result<(), NetworkError> {
+        let InputBuffer { layout, words, .. } = self.input_buffer(mode, batch, name)?;
+        let chunks = words.chunks_mut(layout.chunk_stride.max(1));
+        chunks.enumerate().for_each(|(number, words)| fill(number, words));
+        Ok(())
+    }
+
     /// Whether the step of that mode reads an input of that name: `learning_rate`, dropout's `step`.
     fn has_input(&mut self, mode: Mode, batch: usize, name: &str) -> Result<bool, NetworkError>;
 

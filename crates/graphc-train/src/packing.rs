@@ -61,31 +61,41 @@ impl Packing {
         self.n_words
     }
 
-    /// Writes all words of a buffer. Lanes without a sample become zero.
+    /// Words of a chunk of samples; of the buffer if samples are outermost.
+    pub(crate) fn chunk_len(&self) -> usize {
+        match self.arrangement {
+            Arrangement::Chunks { stride, .. } => stride.max(1),
+            Arrangement::Rows { .. } => self.n_words.max(1),
+        }
+    }
+
+    /// Writes all words of chunk number `chunk` of a buffer for those samples. Lanes without a sample become zero.
     ///
     /// # Panics
     /// If there are more or fewer samples or words, or a sample has another length.
-    pub(crate) fn pack<'a>(
+    pub(crate) fn pack_chunk<'a>(
         &self,
         samples: &[u32],
         bytes_of: impl Fn(u32) -> &'a [u8],
         convert: impl Fn(u8) -> u32,
+        chunk: usize,
         words: &mut [u32],
     ) {
-        assert_eq!((samples.len(), words.len()), (self.n_samples, self.n_words()), "samples and words of the buffer");
+        assert_eq!((samples.len(), words.len()), (self.n_samples, self.chunk_len()), "samples, and words of the chunk");
         let row_of = |sample: u32| {
             let row = bytes_of(sample);
             assert_eq!(row.len(), self.sample_len(), "bytes of a sample");
             row
         };
         match &self.arrangement {
-            Arrangement::Chunks { gaps, stride } => {
-                for (samples, chunk) in samples.chunks(CHUNK).zip(words.chunks_mut(*stride)) {
-                    let mut rows: [&[u8]; CHUNK] = [&[]; CHUNK];
-                    rows.iter_mut().zip(samples).for_each(|(row, &sample)| *row = row_of(sample));
-                    self.pack_chunk(&rows[..samples.len()], &convert, chunk);
-                    gaps.iter().for_each(|gap| chunk[gap.clone()].fill(0));
-                }
+            Arrangement::Chunks { gaps, .. } => {
+                let samples = samples.chunks(CHUNK).nth(chunk).expect("as many chunks as the samples fill");
+                let mut rows: [&[u8]; CHUNK] = [&[]; CHUNK];
+                rows.iter_mut().zip(samples).for_each(|(row, &sample)| *row = row_of(sample));
+                let rows = &rows[..samples.len()];
+                fetch(rows);
+                self.pack_rows(rows, &convert, words);
+                gaps.iter().for_each(|gap| words[gap.clone()].fill(0));
             }
             Arrangement::Rows { stride } => {
                 words.fill(0);
@@ -98,7 +108,7 @@ impl Packing {
         }
     }
 
-    fn pack_chunk(&self, rows: &[&[u8]], convert: impl Fn(u8) -> u32, chunk: &mut [u32]) {
+    fn pack_rows(&self, rows: &[&[u8]], convert: impl Fn(u8) -> u32, chunk: &mut [u32]) {
         let (blocks, rest) = self.places.as_chunks::<CHUNK>();
         for (number, planes) in blocks.iter().enumerate() {
             let mut square = [[0; CHUNK]; CHUNK];
@@ -131,6 +141,14 @@ fn write_planes(planes: &[usize], square: &Square, n_samples: usize, convert: im
             plane[n_samples..].fill(0);
         }
     }
+}
+
+/// Reads a byte of every line of the rows, which do not depend on each other, so that many are on their way from memory at once. What
+/// follows goes through all rows side by side and would wait for a few lines at a time.
+fn fetch(rows: &[&[u8]]) {
+    const LINE: usize = 64;
+    let bytes = rows.iter().flat_map(|row| row.iter().step_by(LINE).chain(row.last()));
+    std::hint::black_box(bytes.fold(0, |all, byte| all ^ byte));
 }
 
 /// What the planes leave of a chunk.
@@ -196,7 +214,8 @@ mod tests {
         let packing = Packing::new(layout).unwrap();
         assert_eq!((packing.n_words(), packing.sample_len()), (layout.len(), sample_len));
         let mut found = vec![9; layout.len()];
-        packing.pack(&samples, bytes_of, convert, &mut found);
+        let chunks = found.chunks_mut(packing.chunk_len()).enumerate();
+        chunks.for_each(|(chunk, words)| packing.pack_chunk(&samples, bytes_of, convert, chunk, words));
         assert_eq!(found, expected, "{sizes:?}");
     }
 
@@ -222,6 +241,6 @@ mod tests {
     #[should_panic(expected = "bytes of a sample")]
     fn a_sample_of_another_length() {
         let packing = Packing::new(&Layout::new(&[1, 3], Some(0))).unwrap();
-        packing.pack(&[0], |_| &[1, 2], u32::from, &mut [0; 48]);
+        packing.pack_chunk(&[0], |_| &[1, 2], u32::from, 0, &mut [0; 48]);
     }
 }

@@ -25,6 +25,16 @@ impl Network for Session {
         Ok(InputBuffer { dtype: buffer.dtype, layout: &buffer.layout, words })
     }
 
+    fn fill_input(
+        &mut self,
+        mode: Mode,
+        batch: usize,
+        name: &str,
+        fill: &(dyn Fn(usize, &mut [u32]) + Sync),
+    ) -> Result<(), NetworkError> {
+        Ok(Session::fill_input(self, mode, batch, name, fill)?)
+    }
+
     fn has_input(&mut self, mode: Mode, batch: usize, name: &str) -> Result<bool, NetworkError> {
         Ok(Session::has_input(self, mode, batch, name)?)
     }
