@@ -8,7 +8,9 @@ use super::function::{Emit, FunctionEmitter, Functions, Held, Operand, Scalar};
 use super::index::Linear;
 use super::memory::{HALF_BYTES, Place};
 use super::tile::{Factor, Shape};
+use super::vector_loop::Epilogue;
 use crate::tile::{self, CELL_BYTES, Count, End, Reduction, Start, TileShape};
+use crate::vector_loop::LoopShape;
 use cranelift_codegen::ir::types::{F32X4, I64};
 use cranelift_codegen::ir::{InstBuilder, StackSlotData, StackSlotKind, Value};
 use graphc_ir::index::{Affine, Var};
@@ -39,7 +41,8 @@ impl<'p> FunctionEmitter<'p, '_> {
         if self.lane.is_none() || self.checks.is_some() || !functions.assembles_tiles() {
             return Ok(false);
         }
-        let Some(call) = self.call_of(tile, cells, factors)? else { return Ok(false) };
+        let Some(mut call) = self.call_of(tile, cells, factors)? else { return Ok(false) };
+        let epilogue = self.epilogue(tile, cells, &mut call, functions)?;
         let Some(callee) = functions.tile(&call.shape)? else { return Ok(false) };
         let callee = self.import(callee);
         let mut args = Vec::with_capacity(3 + call.counts.len());
@@ -47,6 +50,7 @@ impl<'p> FunctionEmitter<'p, '_> {
             args.push(self.pointer(&factor.origin)?);
         }
         let out = match call.direct {
+            _ if epilogue.is_some() => self.epilogue_table(epilogue.as_ref().expect("tested"))?,
             Some(to) => self.pointer(&at_first_cell(tile, to))?,
             None => {
                 let bytes = cells.len() as u32 * CELL_BYTES as u32;
@@ -63,7 +67,7 @@ impl<'p> FunctionEmitter<'p, '_> {
             self.store_start(tile, cells, out)?;
         }
         self.builder.ins().call(callee, &args);
-        if call.direct.is_some() {
+        if call.direct.is_some() || epilogue.is_some() {
             return Ok(true);
         }
         for (cell, offset) in cells.iter().zip((0..).step_by(CELL_BYTES as usize)) {
@@ -73,6 +77,26 @@ impl<'p> FunctionEmitter<'p, '_> {
             self.block(&tile.epilogue, functions)?;
         }
         Ok(true)
+    }
+
+    /// The epilogue, if the function can do it itself; then the shape of the call has it.
+    fn epilogue(
+        &mut self,
+        tile: &'p Tile,
+        cells: &[Vec<i64>],
+        call: &mut Call<'_>,
+        functions: &mut dyn Functions<'p>,
+    ) -> Emit<Option<Epilogue>> {
+        if call.direct.is_some() || call.shape.start != Start::Zero || !functions.assembles_loops() {
+            return Ok(None);
+        }
+        let Some(epilogue) = self.epilogue_of(tile, cells) else { return Ok(None) };
+        let shape = TileShape { end: End::Epilogue, epilogue: epilogue.shape.clone(), ..call.shape.clone() };
+        let has_function = functions.tile(&shape)?.is_some();
+        if has_function {
+            call.shape = shape;
+        }
+        Ok(has_function.then_some(epilogue))
     }
 
     /// What to call; binds the reductions' variables to their lower bounds.
@@ -116,7 +140,7 @@ impl<'p> FunctionEmitter<'p, '_> {
         let start = if tile.init == TileInit::Zero { Start::Zero } else { Start::Out };
         let end = direct.map_or(End::Vector, |(_, end)| end);
         let ahead = tile.ahead.map(|words| i32::try_from(words.saturating_mul(4)).unwrap_or(0));
-        let shape = TileShape { a, b, ahead, loops, start, end, out };
+        let shape = TileShape { a, b, ahead, loops, start, end, out, epilogue: LoopShape::default() };
         Ok(Some(Call { shape, counts, direct: direct.map(|(to, _)| to) }))
     }
 

@@ -11,7 +11,7 @@ use crate::vector_loop::{LINE_BYTES, LoopShape, MAX_POINTERS, Source, Step};
 use cranelift_codegen::ir::types::{F32X4, I64};
 use cranelift_codegen::ir::{InstBuilder, StackSlotData, StackSlotKind, Value};
 use graphc_ir::index::{Affine, Var};
-use graphc_ir::loops::{AccId, Access, BufId, Expr, Range, Stmt, ValueId};
+use graphc_ir::loops::{AccId, Access, BufId, Expr, Range, Stmt, Tile, ValueId};
 use graphc_ir::scalar::{BinaryOp, UnaryOp};
 use std::collections::HashMap;
 
@@ -79,58 +79,24 @@ impl<'p> FunctionEmitter<'p, '_> {
         {
             return Ok(false);
         }
-        let outer = |id: ValueId| {
-            let operand = self.values.get(&id)?;
-            let bits = match operand.constant {
-                Some(Constant::F32(bits)) => Some(bits),
-                _ => None,
-            };
-            (operand.scalar == Scalar::F32).then_some(bits)
-        };
+        let outer = |id: ValueId| self.outer(id);
         let is_f32 = |access: &Access| self.scalar_of(access) == Ok(Scalar::F32);
         let mentions = Mentions::of(body);
         let is_local = |acc: AccId| !self.accs.contains_key(&acc) && mentions.is_all_of_acc(acc, self.mentions);
-        let recogniser = Recogniser {
-            lane,
-            var: range.var,
-            copied: Vec::new(),
-            shape: LoopShape::default(),
-            pointers: Vec::new(),
-            fixed: Vec::new(),
-            accs: Vec::new(),
-            values: HashMap::new(),
-            known: HashMap::new(),
-            local_accs: HashMap::new(),
-            is_local: &is_local,
-            outer: &outer,
-            is_f32: &is_f32,
+        let mut recogniser = Recogniser::new(lane, range.var, &is_local, &outer, &is_f32);
+        let recognised = recogniser.block(body).and_then(|()| recogniser.finish());
+        let Some((shape, pointers, fixed, accs)) = recognised else { return Ok(false) };
+        let has_lanes = |acc: &AccId| {
+            let known = self.accs.get(acc);
+            known.is_some_and(|known| known.scalar == Scalar::F32 && matches!(known.vars, AccVars::Lanes(_)))
         };
-        let Some((shape, pointers, fixed, accs)) = recogniser.recognise(body) else { return Ok(false) };
-        let has_lanes =
-            |acc: &AccId| matches!(self.accs.get(acc), Some(known) if matches!(known.vars, AccVars::Lanes(_)));
         if !accs.iter().all(has_lanes) {
             return Ok(false);
         }
         let Some(callee) = functions.vector_loop(&shape)? else { return Ok(false) };
         let callee = self.import(callee);
-        let slot = StackSlotData::new(StackSlotKind::ExplicitSlot, shape.table_bytes() as u32, 5);
-        let slot = self.builder.create_sized_stack_slot(slot);
-        let table = self.builder.ins().stack_addr(I64, slot, 0);
         self.indices.bind(range.var, low.clone());
-        for (number, pointer) in pointers.iter().enumerate() {
-            let address = self.pointer(&Access { buffer: pointer.buffer, index: pointer.index.clone() })?;
-            self.store_at(address, table, number as i32 * 8);
-        }
-        for (number, fixed) in fixed.iter().enumerate() {
-            let halves = match fixed {
-                Fixed::Bits(bits) => [self.constant(Constant::F32(*bits), true); 2],
-                Fixed::Outer(id) => {
-                    let operand = self.operand(*id)?;
-                    self.lanes(&operand)
-                }
-            };
-            self.store_halves(halves, table, shape.constant_offset(number));
-        }
+        let table = self.table(&shape, &pointers, &fixed)?;
         for (number, &acc) in accs.iter().enumerate() {
             let operand = self.read_acc(acc)?;
             let halves = self.lanes(&operand);
@@ -146,6 +112,61 @@ impl<'p> FunctionEmitter<'p, '_> {
             vars.into_iter().zip(halves).for_each(|(var, half)| self.builder.def_var(var, half));
         }
         Ok(true)
+    }
+
+    /// The epilogue of a tile, in all cells one after the other, as steps on accumulators of the cells' numbers.
+    pub(super) fn epilogue_of(&self, tile: &Tile, cells: &[Vec<i64>]) -> Option<Epilogue> {
+        let outer = |id: ValueId| self.outer(id);
+        let is_f32 = |access: &Access| self.scalar_of(access) == Ok(Scalar::F32);
+        let is_local = |_: AccId| false;
+        // Nothing moves from one iteration to the next, as there is one alone.
+        let none = Var(u32::MAX);
+        let mut recogniser = Recogniser::new(self.lane?, none, &is_local, &outer, &is_f32);
+        for (number, cell) in cells.iter().enumerate() {
+            recogniser.copied = tile.grid.iter().zip(cell).map(|(&(var, _), &at)| (var, at)).collect();
+            recogniser.values.insert(tile.acc, Source::Acc(number));
+            recogniser.block(&tile.epilogue)?;
+        }
+        let (mut shape, pointers, fixed, accs) = recogniser.finish()?;
+        shape.n_accs = cells.len();
+        accs.is_empty().then_some(Epilogue { shape, pointers, fixed })
+    }
+
+    /// Whether a value from outside is a floating-point number; its bits if they are known.
+    fn outer(&self, id: ValueId) -> Option<Option<u32>> {
+        let operand = self.values.get(&id)?;
+        let bits = match operand.constant {
+            Some(Constant::F32(bits)) => Some(bits),
+            _ => None,
+        };
+        (operand.scalar == Scalar::F32).then_some(bits)
+    }
+
+    /// The table of an epilogue.
+    pub(super) fn epilogue_table(&mut self, epilogue: &Epilogue) -> Emit<Value> {
+        self.table(&epilogue.shape, &epilogue.pointers, &epilogue.fixed)
+    }
+
+    /// A table on the stack with its pointers and constant vectors.
+    fn table(&mut self, shape: &LoopShape, pointers: &[Pointer], fixed: &[Fixed]) -> Emit<Value> {
+        let slot = StackSlotData::new(StackSlotKind::ExplicitSlot, shape.table_bytes() as u32, 5);
+        let slot = self.builder.create_sized_stack_slot(slot);
+        let table = self.builder.ins().stack_addr(I64, slot, 0);
+        for (number, pointer) in pointers.iter().enumerate() {
+            let address = self.pointer(&Access { buffer: pointer.buffer, index: pointer.index.clone() })?;
+            self.store_at(address, table, number as i32 * 8);
+        }
+        for (number, fixed) in fixed.iter().enumerate() {
+            let halves = match fixed {
+                Fixed::Bits(bits) => [self.constant(Constant::F32(*bits), true); 2],
+                Fixed::Outer(id) => {
+                    let operand = self.operand(*id)?;
+                    self.lanes(&operand)
+                }
+            };
+            self.store_halves(halves, table, shape.constant_offset(number));
+        }
+        Ok(table)
     }
 
     /// Emits hints as calls of functions that do nothing else; none if there is no assembler.
@@ -186,11 +207,42 @@ impl<'p> FunctionEmitter<'p, '_> {
     }
 }
 
+/// The epilogue of a tile, recognised.
+pub(super) struct Epilogue {
+    pub(super) shape: LoopShape,
+    pointers: Vec<Pointer>,
+    fixed: Vec<Fixed>,
+}
+
 type Recognised = (LoopShape, Vec<Pointer>, Vec<Fixed>, Vec<AccId>);
 
-impl Recogniser<'_> {
-    fn recognise(mut self, body: &[Stmt]) -> Option<Recognised> {
-        self.block(body)?;
+impl<'e> Recogniser<'e> {
+    fn new(
+        lane: Var,
+        var: Var,
+        is_local: &'e dyn Fn(AccId) -> bool,
+        outer: &'e dyn Fn(ValueId) -> Option<Option<u32>>,
+        is_f32: &'e dyn Fn(&Access) -> bool,
+    ) -> Recogniser<'e> {
+        Recogniser {
+            lane,
+            var,
+            copied: Vec::new(),
+            shape: LoopShape::default(),
+            pointers: Vec::new(),
+            fixed: Vec::new(),
+            accs: Vec::new(),
+            values: HashMap::new(),
+            known: HashMap::new(),
+            local_accs: HashMap::new(),
+            is_local,
+            outer,
+            is_f32,
+        }
+    }
+
+    /// What was recognised, if it leaves anything.
+    fn finish(mut self) -> Option<Recognised> {
         if self.shape.steps.iter().all(|step| step.has_result()) {
             return None;
         }

@@ -10,6 +10,7 @@
 mod registers;
 mod x86;
 
+use crate::vector_loop::LoopShape;
 use graphc_ir::scalar::LANES;
 use std::fmt;
 
@@ -56,6 +57,8 @@ impl Width {
 /// for l in loops, in order:    for c in cells:   acc[c] = fma(a[..], b[..], acc[c])
 /// for c in cells:              out[c] = acc[c]
 /// ```
+///
+/// or an epilogue in place of the last line.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct TileShape {
     pub(crate) a: Factor,
@@ -68,6 +71,8 @@ pub(crate) struct TileShape {
     pub(crate) end: End,
     /// Byte offset of every cell's result from `out`.
     pub(crate) out: Vec<i32>,
+    /// What happens to all accumulators at the end, if they are not just stored: one iteration.
+    pub(crate) epilogue: LoopShape,
 }
 
 /// One of the two factors.
@@ -110,6 +115,8 @@ pub(crate) enum End {
     Vector,
     /// The sum of the lanes in the fixed tree, one word.
     Sum,
+    /// Not itself: it is an accumulator of the shape's epilogue, whose table `out` is.
+    Epilogue,
 }
 
 impl TileShape {
@@ -129,7 +136,10 @@ impl fmt::Display for TileShape {
         if self.ahead != [0, 0] {
             writeln!(f, "  ahead: {:?}", self.ahead)?;
         }
-        writeln!(f, "  out: at {:?}", self.out)?;
+        match self.end {
+            End::Epilogue => write!(f, "  epilogue: {}", self.epilogue)?,
+            End::Vector | End::Sum => writeln!(f, "  out: at {:?}", self.out)?,
+        }
         for reduction in &self.loops {
             let [a, b] = reduction.strides;
             match reduction.count {

@@ -2,7 +2,7 @@
 
 use super::registers::{self, Action, N_REGISTERS, Operand};
 use super::{Count, End, MAX_COUNTS, Reduction, Start, TileShape, Width};
-use crate::vector_loop::LINE_BYTES;
+use crate::vector_loop::{self, LINE_BYTES, Plan};
 use iced_x86::code_asm::{AsmRegister64, CodeAssembler, r8, r9, r10, r11, r12, r13, rax, rbp, rbx, rcx, rdi, rdx, rsi};
 use iced_x86::{Code, Formatter, IcedError, Instruction, MemoryOperand, Register};
 use std::collections::BTreeSet;
@@ -17,6 +17,8 @@ const COUNTS: [AsmRegister64; MAX_COUNTS] = [rcx, r8, r9];
 /// Loop counters; the last four belong to the caller.
 const COUNTERS: [AsmRegister64; 7] = [rax, r10, r11, rbx, rbp, r12, r13];
 const N_FREE_COUNTERS: usize = 3;
+/// What the epilogue may use: factors and counts are done with.
+const EPILOGUE_POINTERS: [AsmRegister64; 7] = [rdi, rsi, rcx, r8, r9, rax, r10];
 
 /// Machine code of a tile; none if the registers do not hold it.
 pub(crate) fn assemble(shape: &TileShape, width: Width) -> Result<Option<Vec<u8>>, IcedError> {
@@ -24,7 +26,18 @@ pub(crate) fn assemble(shape: &TileShape, width: Width) -> Result<Option<Vec<u8>
     if shape.n_counts() > COUNTS.len() || shape.loops.len() > COUNTERS.len() {
         return Ok(None);
     }
-    let mut assembler = Assembler { asm: CodeAssembler::new(64)?, shape, width, step, fetched: BTreeSet::new() };
+    let epilogue = match (shape.end, width) {
+        (End::Epilogue, Width::Eight) if shape.epilogue.strides.len() <= EPILOGUE_POINTERS.len() => {
+            match Plan::once(&shape.epilogue) {
+                None => return Ok(None),
+                plan => plan,
+            }
+        }
+        (End::Epilogue, _) => return Ok(None),
+        (End::Vector | End::Sum, _) => None,
+    };
+    let mut assembler =
+        Assembler { asm: CodeAssembler::new(64)?, shape, width, step, epilogue, fetched: BTreeSet::new() };
     assembler.tile()?;
     assembler.asm.assemble(0).map(Some)
 }
@@ -49,6 +62,8 @@ struct Assembler<'t> {
     width: Width,
     /// One step of the innermost reduction.
     step: Vec<Action>,
+    /// Registers of the epilogue.
+    epilogue: Option<Plan>,
     /// Lines of each factor, relative to its pointer, that the loop body at hand has fetched ahead.
     fetched: BTreeSet<(usize, i32)>,
 }
@@ -65,6 +80,10 @@ impl Assembler<'_> {
         match self.shape.end {
             End::Vector => self.store_vectors()?,
             End::Sum => self.store_sums()?,
+            End::Epilogue => {
+                let Some(plan) = &self.epilogue else { unreachable!("`assemble` has made it") };
+                vector_loop::append(&mut self.asm, &self.shape.epilogue, plan, OUT, &EPILOGUE_POINTERS)?;
+            }
         }
         for &register in saved.iter().rev() {
             self.asm.pop(register)?;

@@ -11,7 +11,8 @@ mod x86;
 use graphc_ir::scalar::{BinaryOp, CmpOp};
 use std::fmt;
 
-pub(crate) use x86::assemble;
+pub(crate) use plan::Plan;
+pub(crate) use x86::{append, assemble};
 
 /// Most pointers of a loop: registers that need not be saved.
 pub(crate) const MAX_POINTERS: usize = 7;

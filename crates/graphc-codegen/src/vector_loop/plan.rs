@@ -1,6 +1,7 @@
 //! Which register holds what in one iteration.
 //!
-//! Accumulators have registers of their own throughout. A result gets a register at its step and gives it back at its last use.
+//! Accumulators have registers of their own throughout; where there is one iteration alone, until they are last read. A result gets a
+//! register at its step, that of an operand read there for the last time if there is one, and gives it back at its last use.
 //! Constant vectors stay in what registers are left, the most used ones first; the others are read from the table by the
 //! instructions that need them.
 
@@ -11,7 +12,7 @@ const N_REGISTERS: usize = 16;
 
 /// Where an operand is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(crate) enum Place {
     Register(usize),
     /// Bytes from the table's start.
     Table(i32),
@@ -19,20 +20,18 @@ pub(super) enum Place {
 
 /// A step with its places.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Placed {
+pub(crate) struct Placed {
     pub(super) step: Step,
     pub(super) sources: Vec<Place>,
     /// Register of the result.
     pub(super) result: usize,
-    /// Whether each source's register is free from here on.
-    pub(super) dies: Vec<bool>,
     /// A register for anything.
     pub(super) scratch: usize,
 }
 
 /// The placed steps, and the constants that are kept in registers.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Plan {
+pub(crate) struct Plan {
     pub(super) steps: Vec<Placed>,
     /// `(constant, register)`.
     pub(super) kept: Vec<(usize, usize)>,
@@ -40,7 +39,16 @@ pub(super) struct Plan {
 
 impl Plan {
     /// The plan that keeps most constants in registers; none if the registers do not even hold the results.
-    pub(super) fn of(shape: &LoopShape) -> Option<Plan> {
+    pub(crate) fn of(shape: &LoopShape) -> Option<Plan> {
+        Plan::with_most_constants(shape, false)
+    }
+
+    /// The same for a single iteration, after which nobody wants the accumulators.
+    pub(crate) fn once(shape: &LoopShape) -> Option<Plan> {
+        Plan::with_most_constants(shape, true)
+    }
+
+    fn with_most_constants(shape: &LoopShape, is_once: bool) -> Option<Plan> {
         let mut uses = vec![0_usize; shape.n_constants];
         for source in shape.steps.iter().flat_map(Step::sources) {
             if let Source::Constant(number) = source {
@@ -50,11 +58,16 @@ impl Plan {
         let mut by_use: Vec<usize> = (0..shape.n_constants).collect();
         by_use.sort_by_key(|&number| (std::cmp::Reverse(uses[number]), number));
         let most = by_use.len().min((N_REGISTERS - 2).checked_sub(shape.n_accs)?);
-        (0..=most).rev().find_map(|n_kept| Plan::keeping(shape, &by_use[..n_kept]))
+        (0..=most).rev().find_map(|n_kept| Plan::keeping(shape, &by_use[..n_kept], is_once))
     }
 
-    fn keeping(shape: &LoopShape, constants: &[usize]) -> Option<Plan> {
+    fn keeping(shape: &LoopShape, constants: &[usize], is_once: bool) -> Option<Plan> {
         let last_use = last_uses(shape);
+        let last_read_of = |acc: usize| {
+            let reads = |step: &Step| step.sources().contains(&Source::Acc(acc));
+            shape.steps.iter().rposition(reads).filter(|_| is_once)
+        };
+        let last_reads: Vec<Option<usize>> = (0..shape.n_accs).map(last_read_of).collect();
         let kept: Vec<(usize, usize)> =
             constants.iter().enumerate().map(|(i, &number)| (number, shape.n_accs + i)).collect();
         // The last register is for instructions that need one more.
@@ -75,11 +88,27 @@ impl Plan {
             let places: Vec<Place> = sources.iter().map(|&source| place(source)).collect::<Option<_>>()?;
             let dies: Vec<bool> = sources
                 .iter()
-                .map(|source| matches!(source, Source::Step(step) if last_use[*step] == number))
+                .map(|source| match source {
+                    Source::Step(step) => last_use[*step] == number,
+                    Source::Acc(acc) => last_reads[*acc] == Some(number),
+                    Source::Constant(_) => false,
+                })
                 .collect();
-            // Registers are given back after the result has its own, so that no source is overwritten too early; an instruction
-            // may still choose to end in a dying source's register.
-            let result = match accumulator_of(shape, number) {
+            // An instruction reads all its operands before it writes its result, so that this may take the place of one of them.
+            for (&source, _) in sources.iter().zip(&dies).filter(|(_, dies)| **dies) {
+                let register = match source {
+                    Source::Step(step) => register_of[step],
+                    Source::Acc(acc) => Some(acc),
+                    Source::Constant(_) => None,
+                };
+                if let Some(register) = register
+                    && (register >= shape.n_accs || is_once)
+                    && !free.contains(&register)
+                {
+                    free.push(register);
+                }
+            }
+            let result = match accumulator_of(shape, number).filter(|_| !is_once) {
                 Some(acc) => acc,
                 None if step.has_result() => free.pop()?,
                 None => scratch,
@@ -87,19 +116,10 @@ impl Plan {
             if step.has_result() {
                 register_of[number] = Some(result);
             }
-            for (source, _) in sources.iter().zip(&dies).filter(|(_, dies)| **dies) {
-                if let Source::Step(step) = source
-                    && let Some(register) = register_of[*step]
-                    && register >= shape.n_accs
-                    && !free.contains(&register)
-                {
-                    free.push(register);
-                }
-            }
-            if step.has_result() && last_use[number] == number && result >= shape.n_accs {
+            if step.has_result() && last_use[number] == number && (result >= shape.n_accs || is_once) {
                 free.push(result);
             }
-            steps.push(Placed { step: *step, sources: places, result, dies, scratch });
+            steps.push(Placed { step: *step, sources: places, result, scratch });
         }
         Some(Plan { steps, kept })
     }

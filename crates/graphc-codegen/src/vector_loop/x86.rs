@@ -20,14 +20,34 @@ pub(crate) fn assemble(shape: &LoopShape) -> Result<Option<Vec<u8>>, IcedError> 
         return Ok(None);
     }
     let Some(plan) = Plan::of(shape) else { return Ok(None) };
-    let mut assembler = Assembler { asm: CodeAssembler::new(64)?, shape };
-    assembler.function(&plan)?;
-    assembler.asm.assemble(0).map(Some)
+    let mut asm = CodeAssembler::new(64)?;
+    Assembler { asm: &mut asm, shape, table: TABLE, pointers: &POINTERS }.function(&plan)?;
+    asm.assemble(0).map(Some)
+}
+
+/// Appends one iteration to a function that has the accumulators in its first registers and the address of the table in `table`; every other
+/// register is free, those of `pointers` too.
+///
+/// # Errors
+/// If an instruction cannot be encoded.
+pub(crate) fn append(
+    asm: &mut CodeAssembler,
+    shape: &LoopShape,
+    plan: &Plan,
+    table: AsmRegister64,
+    pointers: &[AsmRegister64],
+) -> Result<(), IcedError> {
+    let mut assembler = Assembler { asm, shape, table, pointers };
+    assembler.load_pointers()?;
+    assembler.load_constants(plan)?;
+    plan.steps.iter().try_for_each(|placed| assembler.step(placed))
 }
 
 struct Assembler<'s> {
-    asm: CodeAssembler,
+    asm: &'s mut CodeAssembler,
     shape: &'s LoopShape,
+    table: AsmRegister64,
+    pointers: &'s [AsmRegister64],
 }
 
 impl Assembler<'_> {
@@ -36,19 +56,14 @@ impl Assembler<'_> {
         let (mut head, mut end) = (self.asm.create_label(), self.asm.create_label());
         self.asm.test(COUNT, COUNT)?;
         self.asm.jle(end)?;
-        for (number, &pointer) in POINTERS[..shape.strides.len()].iter().enumerate() {
-            let place = MemoryOperand::with_base_displ(TABLE.into(), number as i64 * 8);
-            self.add(Instruction::with2(Code::Mov_r64_rm64, Register::from(pointer), place)?)?;
-        }
+        self.load_pointers()?;
         for acc in 0..shape.n_accs {
-            self.add(Instruction::with2(LOAD, ymm(acc), table(shape.acc_offset(acc)))?)?;
+            self.add(Instruction::with2(LOAD, ymm(acc), self.at(shape.acc_offset(acc)))?)?;
         }
-        for &(constant, register) in &plan.kept {
-            self.add(Instruction::with2(LOAD, ymm(register), table(shape.constant_offset(constant)))?)?;
-        }
+        self.load_constants(plan)?;
         self.asm.set_label(&mut head)?;
         plan.steps.iter().try_for_each(|placed| self.step(placed))?;
-        for (&pointer, &stride) in POINTERS.iter().zip(&shape.strides) {
+        for (&pointer, &stride) in self.pointers.iter().zip(&shape.strides) {
             if stride != 0 {
                 self.asm.add(pointer, stride)?;
             }
@@ -56,11 +71,32 @@ impl Assembler<'_> {
         self.asm.dec(COUNT)?;
         self.asm.jne(head)?;
         for acc in 0..shape.n_accs {
-            self.add(Instruction::with2(STORE, table(shape.acc_offset(acc)), ymm(acc))?)?;
+            self.add(Instruction::with2(STORE, self.at(shape.acc_offset(acc)), ymm(acc))?)?;
         }
         self.asm.set_label(&mut end)?;
         self.asm.vzeroupper()?;
         self.asm.ret()
+    }
+
+    fn load_pointers(&mut self) -> Result<(), IcedError> {
+        for (number, &pointer) in self.pointers[..self.shape.strides.len()].iter().enumerate() {
+            let place = self.at(number as i32 * 8);
+            self.add(Instruction::with2(Code::Mov_r64_rm64, Register::from(pointer), place)?)?;
+        }
+        Ok(())
+    }
+
+    fn load_constants(&mut self, plan: &Plan) -> Result<(), IcedError> {
+        for &(constant, register) in &plan.kept {
+            let place = self.at(self.shape.constant_offset(constant));
+            self.add(Instruction::with2(LOAD, ymm(register), place)?)?;
+        }
+        Ok(())
+    }
+
+    /// A place in the table.
+    fn at(&self, offset: i32) -> MemoryOperand {
+        MemoryOperand::with_base_displ(self.table.into(), i64::from(offset))
     }
 
     fn step(&mut self, placed: &Placed) -> Result<(), IcedError> {
@@ -68,16 +104,16 @@ impl Assembler<'_> {
         match placed.step {
             Step::Load { pointer, offset, is_splat } => {
                 let code = if is_splat { Code::VEX_Vbroadcastss_ymm_m32 } else { LOAD };
-                let place = MemoryOperand::with_base_displ(POINTERS[pointer].into(), i64::from(offset));
+                let place = MemoryOperand::with_base_displ(self.pointers[pointer].into(), i64::from(offset));
                 self.add(Instruction::with2(code, ymm(to), place)?)
             }
             Step::Store { pointer, offset, .. } => {
                 let value = self.in_register(placed, 0)?;
-                let place = MemoryOperand::with_base_displ(POINTERS[pointer].into(), i64::from(offset));
+                let place = MemoryOperand::with_base_displ(self.pointers[pointer].into(), i64::from(offset));
                 self.add(Instruction::with2(STORE, place, ymm(value))?)
             }
             Step::Fetch { pointer, offset } => {
-                let place = MemoryOperand::with_base_displ(POINTERS[pointer].into(), i64::from(offset));
+                let place = MemoryOperand::with_base_displ(self.pointers[pointer].into(), i64::from(offset));
                 self.add(Instruction::with1(Code::Prefetcht1_m8, place)?)
             }
             Step::Set { acc, .. } => {
@@ -98,7 +134,7 @@ impl Assembler<'_> {
                 let predicate = predicate(op);
                 self.add(match placed.sources[1] {
                     Place::Register(second) => Instruction::with4(code, ymm(to), ymm(first), ymm(second), predicate)?,
-                    Place::Table(offset) => Instruction::with4(code, ymm(to), ymm(first), table(offset), predicate)?,
+                    Place::Table(offset) => Instruction::with4(code, ymm(to), ymm(first), self.at(offset), predicate)?,
                 })
             }
             Step::Blend { .. } => self.blend(placed),
@@ -112,7 +148,7 @@ impl Assembler<'_> {
         let to = ymm(placed.result);
         self.add(match placed.sources[1] {
             Place::Register(second) => Instruction::with3(code, to, ymm(first), ymm(second))?,
-            Place::Table(offset) => Instruction::with3(code, to, ymm(first), table(offset))?,
+            Place::Table(offset) => Instruction::with3(code, to, ymm(first), self.at(offset))?,
         })
     }
 
@@ -130,7 +166,7 @@ impl Assembler<'_> {
         let (code, to) = (Code::VEX_Vblendvps_ymm_ymm_ymmm256_ymm, ymm(placed.result));
         self.add(match then {
             Place::Register(then) => Instruction::with4(code, to, ymm(otherwise), ymm(then), ymm(mask))?,
-            Place::Table(offset) => Instruction::with4(code, to, ymm(otherwise), table(offset), ymm(mask))?,
+            Place::Table(offset) => Instruction::with4(code, to, ymm(otherwise), self.at(offset), ymm(mask))?,
         })
     }
 
@@ -146,7 +182,7 @@ impl Assembler<'_> {
             let code213 = Code::VEX_Vfmadd213ps_ymm_ymm_ymmm256;
             return self.add(match c {
                 Place::Register(c) => Instruction::with3(code213, ymm(to), ymm(other), ymm(c))?,
-                Place::Table(offset) => Instruction::with3(code213, ymm(to), ymm(other), table(offset))?,
+                Place::Table(offset) => Instruction::with3(code213, ymm(to), ymm(other), self.at(offset))?,
             });
         }
         if c != Place::Register(to) {
@@ -159,14 +195,14 @@ impl Assembler<'_> {
         };
         self.add(match second {
             Place::Register(second) => Instruction::with3(code231, ymm(to), ymm(first), ymm(second))?,
-            Place::Table(offset) => Instruction::with3(code231, ymm(to), ymm(first), table(offset))?,
+            Place::Table(offset) => Instruction::with3(code231, ymm(to), ymm(first), self.at(offset))?,
         })
     }
 
     fn two(&mut self, code: Code, to: usize, from: Place) -> Result<(), IcedError> {
         self.add(match from {
             Place::Register(from) => Instruction::with2(code, ymm(to), ymm(from))?,
-            Place::Table(offset) => Instruction::with2(code, ymm(to), table(offset))?,
+            Place::Table(offset) => Instruction::with2(code, ymm(to), self.at(offset))?,
         })
     }
 
@@ -219,8 +255,4 @@ fn predicate(op: CmpOp) -> u32 {
 
 fn ymm(number: usize) -> Register {
     Register::YMM0 + number as u32
-}
-
-fn table(offset: i32) -> MemoryOperand {
-    MemoryOperand::with_base_displ(TABLE.into(), i64::from(offset))
 }
