@@ -177,6 +177,72 @@ fn tiles() {
     check_body(&["f32", "f32", "f32"], scalar);
 }
 
+/// Tiles that do more than store: with biases, a comparison, a second result, constants beyond the registers, and a sum that is not theirs.
+#[test]
+fn epilogues_of_tiles() {
+    let epilogues = [
+        "v1 = load b1[i1] v2 = add v0, v1 v3 = f32 0.0 v4 = cmp gt v2, v3 v5 = select v4, v2, v3 store b2[CELL] = v5",
+        "v1 = load b1[i1] v2 = load b1[i0 + i1] v3 = fma v1, v0, v2 v4 = sub v3, v9 v5 = min v4, v0 store b2[CELL] = v5",
+        "v1 = load b0[CELL] v2 = mul v1, v0 v3 = div v2, v8 v4 = sqrt v3 v5 = neg v4 v6 = abs v5 v7 = add v6, v5 store b2[CELL] = v2
+         store b2[CELL] = v7",
+        "v1 = f32 1.5 v2 = f32 -2.0 v3 = f32 3.25 v4 = mul v0, v1 v5 = add v4, v2 v6 = fma v5, v3, v0 v7 = fma v8, v9, v6
+         v10 = max v7, v4 v11 = cmp le v5, v10 v12 = select v11, v9, v5 store b2[CELL] = v12",
+        "v1 = acc a0 v2 = add v1, v0 a0 = v2 store b2[CELL] = v2",
+    ];
+    for (grid, cell) in [("i1:6", "8*i1 + i0"), ("i1:3, i2:2", "16*i1 + 8*i2 + i0"), ("i1:1", "8*i1 + i0 + 8")] {
+        for epilogue in epilogues {
+            let b = if grid.contains("i2") { "8*i2 + i0 + i4" } else { "i0 + i4" };
+            let body = format!(
+                "lanes i0 {{ v8 = f32 0.75 v9 = load b1[3] v20 = f32 0.5 a0 = v20
+                 for i5 in 0..2 {{ tile [{grid}] reds [i3 in 0..3, i4 in 0..5] a=b0[i1 + i3 + 7*i4 + i5] b=b1[{b}] init=0 -> v0 {{ {} }} }}
+                 v30 = acc a0 store b2[i0 + 56] = v30 }}",
+                epilogue.replace("CELL", cell)
+            );
+            check_body(&["f32", "f32", "f32"], &body);
+        }
+    }
+}
+
+/// Vectors become rows: whole squares, a last one that overlaps the one before, too few for one, and what is no such copy.
+#[test]
+fn transposed_copies() {
+    for (n, stride, row) in [(8, 8, 8), (7, 8, 7), (13, 2, 16), (16, 3, 17), (20, 2, 20), (9, 1, 9)] {
+        let mut program = kernel(
+            &["f32", "f32"],
+            &format!(
+                "parallel i3 in 0..2 {{ nest \"n\" {{ lanes i0 {{ for i1 in 0..{n} {{ v0 = load b0[i0 + {stride}*i1 + i3]
+                 store b1[{row}*i0 + i1 + 320*i3] = v0 }} }} }} }}"
+            ),
+        );
+        // Buffers long enough for the rows.
+        let len = 640;
+        for (number, buffer) in program.buffers.iter_mut().enumerate() {
+            (buffer.len, buffer.offset) = (len, number * len);
+            (buffer.layout.shape, buffer.layout.chunk_stride) = (vec![len], len);
+        }
+        program.arena_words = 2 * len;
+        assert_eq!(verify(&program), []);
+        check(&program, &ramps(&program)).unwrap_or_else(|error| panic!("{n} {stride} {row}: {error}"));
+    }
+    for body in [
+        // Onto itself, in another order, of integers, with a factor.
+        "lanes i0 { for i1 in 0..8 { v0 = load b0[i0 + i1] store b0[2*i0 + i1] = v0 } }",
+        "lanes i0 { for i1 in 0..16 { v0 = load b0[i0 + 2*i1] store b1[4*i0 + 2*i1] = v0 } }",
+        "lanes i0 { for i1 in 0..8 { v0 = load b0[i0 + 2*i1] v1 = add v0, v0 store b1[8*i0 + i1] = v1 } }",
+    ] {
+        check_body(&["f32", "f32"], body);
+    }
+    check_body(&["i32", "i32"], "lanes i0 { for i1 in 0..8 { v0 = load b0[i0 + 8*i1] store b1[8*i0 + i1] = v0 } }");
+}
+
+/// Hints change nothing, wherever they point.
+#[test]
+fn hints() {
+    let body = "fetch b0[-100000] lines=3 for i1 in 0..6 { fetch b1[900*i1] lines=1 fetch b0[5] lines=70 lanes i0 {
+        fetch b0[i1 + 40] lines=2 for i2 in 0..5 { fetch b0[8*i2 + 4096] lines=2 v0 = load b0[i0 + 8*i2 + i1] store b1[i0 + 8*i2] = v0 } } }";
+    check_body(&["f32", "f32"], body);
+}
+
 /// Nests are functions whose parameters are the loop variables around them.
 #[test]
 fn nests_in_loops() {

@@ -134,3 +134,49 @@ fn most_iterations(range: &Range) -> Option<i64> {
     let high = range.high.0.iter().filter_map(Affine::as_constant).min();
     high.filter(|_| is_counted)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use graphc_ir::loops::Program;
+
+    /// Pairs of the first phase of a kernel.
+    fn pairs_of(body: &str) -> Vec<(u32, u32)> {
+        let buffers: String = (0..4)
+            .map(|i| format!("buffer b{i}: f32 temp \"t{i}\" [512] strides=[1] chunk=512 len=512 @{}\n", 512 * i))
+            .collect();
+        let text = format!("program \"p\" (batch=1, arena=2048) {{\n{buffers}kernel \"k\" from \"a\" {{ {body} }} }}");
+        let program: Program = text.parse().unwrap_or_else(|error| panic!("{error} in\n{text}"));
+        pairs(&program.kernels[0].body[0]).into_iter().map(|(first, second)| (first.0, second.0)).collect()
+    }
+
+    #[test]
+    fn an_element_may_take_the_place_of_the_one_it_is_computed_from() {
+        let body = |inner: &str, after: &str| {
+            format!(
+                "parallel i0 in 0..4 {{ nest \"n\" {{ lanes i1 {{ for i2 in 0..3 {{ {inner} }} }} }}
+                 nest \"m\" {{ lanes i3 {{ {after} }} }} }}"
+            )
+        };
+        let load = "v0 = load b0[96*i0 + 16*i2 + i1] v1 = load b1[16*i2 + i1] v2 = add v0, v1";
+        let store = "store b2[96*i0 + 16*i2 + i1] = v2";
+        let then = "v3 = load b2[i3 + 96*i0] store b3[i3 + 96*i0] = v3";
+        // `b1` is read again in other iterations of the outer loop.
+        assert_eq!(pairs_of(&body(&format!("{load} {store}"), then)), [(0, 2)]);
+        // Both halves of a chunk, each at its own place.
+        let halves =
+            format!("{load} {store} v4 = load b0[96*i0 + 16*i2 + i1 + 8] store b2[96*i0 + 16*i2 + i1 + 8] = v4");
+        assert_eq!(pairs_of(&body(&halves, then)), [(0, 2)]);
+        // `b0` is read later, or from elsewhere, or where it was stored before.
+        assert_eq!(pairs_of(&body(&format!("{load} {store}"), "v3 = load b0[i3] store b3[i3] = v3")), []);
+        assert_eq!(pairs_of(&body(&format!("{load} v5 = load b0[i1 + 480] {store}"), then)), []);
+        assert_eq!(pairs_of(&body(&format!("v2 = f32 1.0 {store} v0 = load b0[96*i0 + 16*i2 + i1]"), then)), []);
+        // Iterations store to the same place.
+        let overlapping = "v2 = load b0[4*i0 + 4*i2 + i1] store b2[4*i0 + 4*i2 + i1] = v2";
+        assert_eq!(pairs_of(&body(overlapping, then)), []);
+        assert_eq!(pairs_of(&body("v2 = load b0[16*i2 + i1] store b2[16*i2 + i1] = v2", then)), []);
+        // A tile reads it in an order of its own.
+        let tile = "tile [] reds [i4 in 0..3] a=b0[i4 + i3] b=b1[i4] init=0 -> v6 { store b3[i3] = v6 }";
+        assert_eq!(pairs_of(&body(&format!("{load} {store}"), tile)), []);
+    }
+}

@@ -30,3 +30,29 @@ fn remove_from(stmts: &mut Vec<Stmt>, is_unread: &dyn Fn(BufId) -> bool) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use graphc_ir::loops::Program;
+
+    #[test]
+    fn stores_that_nothing_reads_go() {
+        let kinds = ["input", "temp", "temp", "output"];
+        let buffers: String = kinds
+            .iter()
+            .enumerate()
+            .map(|(i, kind)| format!("buffer b{i}: f32 {kind} \"t{i}\" [16] strides=[1] chunk=16 len=16 @{}\n", 16 * i))
+            .collect();
+        let text = |stores: &str| {
+            format!(
+                "program \"p\" (batch=1, arena=64) {{\n{buffers}kernel \"k\" from \"a\" {{ nest \"n\" {{ lanes i0 {{
+                 v0 = load b0[i0] {stores} }} lanes i1 {{ v1 = load b1[i1] store b3[i1 + 8] = v1 }} }} }} }}"
+            )
+        };
+        let parsed = |text: &str| text.parse::<Program>().unwrap_or_else(|error| panic!("{error} in\n{text}"));
+        let mut program = parsed(&text("store b1[i0] = v0 store b2[i0] = v0 store b3[i0] = v0"));
+        remove(&program.buffers, &mut program.kernels);
+        assert_eq!(program, parsed(&text("store b1[i0] = v0 store b3[i0] = v0")));
+    }
+}
