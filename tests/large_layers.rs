@@ -3,7 +3,6 @@
 //! instructions, and against the meaning where the order of sums is special.
 
 #[path = "common/engines.rs"]
-#[expect(dead_code, reason = "other tests use the rest")]
 mod engines;
 
 use engines::{compare_isas, compare_with_meaning, run_both};

@@ -4,8 +4,8 @@
 //! buffers, and the arena plan. Knows tensor ops only through their index notation, and no machine
 //! beyond the number and width of its vector registers.
 //!
-//! Reading order: `lanes`, `features`, `pack`, `groups`, `buffers`, `builder`, `choices`, `emit`, `task`, `split`, `sweep`, `registers`, `walk`, `factor`,
-//! `contract`, `strips`, `flat`, `join`, `math`, `in_place`, `prologue`, `plan_memory`.
+//! Reading order: `lanes`, `features`, `pack`, `groups`, `joined`, `buffers`, `builder`, `choices`, `emit`, `task`, `split`, `sweep`, `rows`, `registers`, `walk`,
+//! `factor`, `contract`, `over_batch`, `waiting`, `strips`, `fetch`, `flat`, `join`, `math`, `in_place`, `prologue`, `unread`, `overlay`, `plan_memory`.
 #![forbid(unsafe_code)]
 
 mod buffers;

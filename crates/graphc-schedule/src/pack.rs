@@ -153,9 +153,14 @@ impl PackedWeights {
                     let first = Affine::var(block).times(blocks.width as i64).plus_constant(blocks.origin as i64);
                     outer.push(Affine::var(term));
                     match lane {
-                        Some(lane) => self.copy_word(cx, b, blocks, &first, &Affine::var(lane), outer, Some(lane)),
+                        Some(lane) => {
+                            let Access { buffer, index } = self.place(blocks, &first, &Affine::default(), outer);
+                            let index = index.plus_constant((ROWS_AHEAD * blocks.width) as i64);
+                            b.push(Stmt::Fetch { from: Access { buffer, index }, n_lines: 1 });
+                            self.copy_word(cx, b, blocks, &first, &Affine::var(lane), outer);
+                        }
                         None => b.for_extent(blocks.width, LoopKind::Serial, |b, cell| {
-                            self.copy_word(cx, b, blocks, &first, &Affine::var(cell), outer, None);
+                            self.copy_word(cx, b, blocks, &first, &Affine::var(cell), outer);
                         }),
                     }
                     outer.pop();
@@ -176,26 +181,27 @@ impl PackedWeights {
         first: &Affine,
         cell: &Affine,
         outer: &[Affine],
-        lane: Option<Var>,
     ) {
-        let term = |term: Var| {
-            let position = self.terms.iter().position(|&(var, _)| var == term).expect("a term");
-            outer[position].clone()
-        };
         let source = cx.buffers.node(self.weights);
         let strides = &cx.buffers.layout(source).strides;
         let from = self.index.iter().zip(strides).fold(Affine::default(), |word, (&var, &stride)| {
             let is_output = var.0 as usize == self.axis;
-            let index = if is_output { first.plus(cell) } else { term(var) };
+            let index = if is_output { first.plus(cell) } else { self.term(var, outer) };
             word.add_scaled(&index, stride as i64)
         });
-        let to = Access { buffer: blocks.to, index: self.word(first, blocks.width, cell, term) };
-        if let Some(lane) = lane {
-            let ahead = to.index.plus_constant((ROWS_AHEAD * blocks.width) as i64).add_scaled(&Affine::var(lane), -1);
-            b.push(Stmt::Fetch { from: Access { buffer: to.buffer, index: ahead }, n_lines: 1 });
-        }
         let value = b.load(Access { buffer: source, index: from });
-        b.store(to, value);
+        b.store(self.place(blocks, first, cell, outer), value);
+    }
+
+    /// Where a word goes.
+    fn place(&self, blocks: &Blocks, first: &Affine, cell: &Affine, outer: &[Affine]) -> Access {
+        Access { buffer: blocks.to, index: self.word(first, blocks.width, cell, |term| self.term(term, outer)) }
+    }
+
+    /// Value of a reduction's variable.
+    fn term(&self, term: Var, outer: &[Affine]) -> Affine {
+        let position = self.terms.iter().position(|&(var, _)| var == term).expect("a term");
+        outer[position].clone()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use graphc_ir::index::{Affine, Var};
 use graphc_ir::loops::Range;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// First and last value of every variable seen so far.
 #[derive(Default)]
@@ -12,6 +12,17 @@ impl Ranges {
     /// First and last value an expression can take, each term by itself.
     pub(super) fn of(&self, affine: &Affine) -> (i64, i64) {
         affine.range(&|var| self.0.get(&var).copied().unwrap_or((0, 0)))
+    }
+
+    /// Values an expression takes at most, from the numbers of values of its variables.
+    pub(super) fn n_values(&self, affine: &Affine) -> usize {
+        let mut vars = BTreeSet::new();
+        affine.for_each_var(&mut |var| _ = vars.insert(var));
+        let extent = |var: &Var| {
+            let (first, last) = self.0.get(var).copied().unwrap_or((0, 0));
+            usize::try_from(last - first + 1).unwrap_or(0)
+        };
+        vars.iter().map(extent).fold(1, usize::saturating_mul)
     }
 
     /// Notes a variable that counts from 0 to below `extent`.

@@ -2,7 +2,8 @@
 //!
 //! Every buffer counts once for reading and once for writing, however often the phase goes over it: what a
 //! cache large enough for the phase would have to move. Of a buffer that is touched in part, the words
-//! between the first and the last touched one count. Phases run one after another, so a kernel moves the sum.
+//! between the first and the last touched one count, but no more of them than loads or stores can reach. Phases run one after another, so a kernel
+//! moves the sum.
 
 use super::ranges::Ranges;
 use graphc_ir::loops::{Access, BufId, Expr, Program, Stmt, TileInit};
@@ -39,22 +40,31 @@ impl Sum for Traffic {
 pub fn traffic(program: &Program, stmts: &[Stmt]) -> Traffic {
     let mut counter = Counter::default();
     counter.block(stmts);
-    let bytes = |touched: &BTreeMap<BufId, (i64, i64)>| {
-        let words = |(&buffer, &(first, last)): (&BufId, &(i64, i64))| {
+    let bytes = |touched: &BTreeMap<BufId, Touched>| {
+        let words = |(&buffer, touched): (&BufId, &Touched)| {
             let len = program.buffer(buffer).layout.len() as i64;
-            usize::try_from(last.min(len - 1) - first.max(0) + 1).unwrap_or(0)
+            let between = usize::try_from(touched.last.min(len - 1) - touched.first.max(0) + 1).unwrap_or(0);
+            between.min(touched.n_words)
         };
         size_of::<f32>() * touched.iter().map(words).sum::<usize>()
     };
     Traffic { read_bytes: bytes(&counter.read), written_bytes: bytes(&counter.written) }
 }
 
-/// Ranges of the variables seen so far; first and last of the words touched.
+/// Words of a buffer that are touched.
+struct Touched {
+    first: i64,
+    last: i64,
+    /// How many at most.
+    n_words: usize,
+}
+
+/// Ranges of the variables seen so far, and the words touched.
 #[derive(Default)]
 struct Counter {
     ranges: Ranges,
-    read: BTreeMap<BufId, (i64, i64)>,
-    written: BTreeMap<BufId, (i64, i64)>,
+    read: BTreeMap<BufId, Touched>,
+    written: BTreeMap<BufId, Touched>,
 }
 
 impl Counter {
@@ -98,9 +108,11 @@ impl Counter {
 
     fn touch(&mut self, access: &Access, writes: bool) {
         let (first, last) = self.ranges.of(&access.index);
+        let n_words = self.ranges.n_values(&access.index);
         let touched = if writes { &mut self.written } else { &mut self.read };
-        let words = touched.entry(access.buffer).or_insert((first, last));
-        *words = (words.0.min(first), words.1.max(last));
+        let words = touched.entry(access.buffer).or_insert(Touched { first, last, n_words: 0 });
+        (words.first, words.last) = (words.first.min(first), words.last.max(last));
+        words.n_words = words.n_words.saturating_add(n_words);
     }
 }
 
@@ -108,7 +120,7 @@ impl Counter {
 mod tests {
     use super::*;
 
-    /// `b0` is read from word 4 to 23, twice over; `b1` is written at every second word up to the 19th; the second
+    /// `b0` is read from word 4 to 23, ten and ten words; `b1` is written at every second word up to the 19th; the second
     /// loop never runs.
     const PROGRAM: &str = r#"program "p" (batch=1, arena=96) {
 buffer b0: f32 input "x" [40] strides=[1] chunk=40 len=48 @0
@@ -130,8 +142,8 @@ kernel "k0" { nest "n" {
     fn a_buffer_counts_once() {
         let program = graphc_ir::loops::parse::parse(PROGRAM).unwrap();
         let touched = traffic(&program, &program.kernels[0].body);
-        assert_eq!(touched, Traffic { read_bytes: 4 * 20, written_bytes: 4 * 19 });
-        assert_eq!(touched.bytes(), 156);
-        assert_eq!([touched, touched].into_iter().sum::<Traffic>().bytes(), 312);
+        assert_eq!(touched, Traffic { read_bytes: 4 * 20, written_bytes: 4 * 10 });
+        assert_eq!(touched.bytes(), 120);
+        assert_eq!([touched, touched].into_iter().sum::<Traffic>().bytes(), 240);
     }
 }
