@@ -5,7 +5,8 @@
 //! kernel will touch of the next chunk, a few lines at a time ([`NextChunk`]).
 //!
 //! The processor itself sees a sweep coming that goes through memory word by word. It does not where a pool reads a window of
-//! several rows at every step; there the sweep asks for what it touches two steps of the outer loop later ([`windows`]).
+//! several rows at every step; there the sweep asks for what it touches some steps of the outer loop later ([`in_sweep`]). So do all sweeps of
+//! a kernel without a contraction: they wait for nothing but memory.
 
 use crate::builder::Builder;
 use crate::emit::Cx;
@@ -21,6 +22,9 @@ const FAR_WORDS: usize = 1 << 18;
 
 /// Words of a page, in which the processor sees by itself what comes next.
 const PAGE_WORDS: i64 = 1 << 10;
+
+/// Steps of the outer loop that a sweep looks ahead.
+const STEPS_AHEAD: i64 = 6;
 
 /// Lines that one tile asks for at most.
 const MOST_LINES: usize = 64;
@@ -52,6 +56,11 @@ impl<'a> NextChunk<'a> {
         NextChunk { carrier, buffers: buffers.into_iter().collect() }
     }
 
+    /// Whether there is a contraction.
+    pub(crate) fn has_carrier(&self) -> bool {
+        self.carrier.is_some()
+    }
+
     /// The buffers that this group has to ask for.
     pub(crate) fn carried_by(&self, group: &Group) -> &[BufId] {
         match self.carrier {
@@ -72,42 +81,45 @@ pub(crate) fn write(cx: &Cx<'_>, b: &mut Builder, buffers: &[BufId], chunk: Var,
     }
 }
 
-/// Adds the hints to the innermost loops among `stmts`, the statements of a lanes region.
-pub(crate) fn windows(cx: &Cx<'_>, stmts: &mut [Stmt], lane: Var) {
-    within(cx, stmts, lane, &mut Vec::new());
+/// Adds the hints to the innermost loops among `stmts`, the statements of a lanes region; `is_alone` if the kernel has no contraction.
+pub(crate) fn in_sweep(cx: &Cx<'_>, stmts: &mut [Stmt], lane: Var, is_alone: bool) {
+    within(cx, stmts, (lane, is_alone), &mut Vec::new());
 }
 
 /// `around` are the variables of the loops around the statements.
-fn within(cx: &Cx<'_>, stmts: &mut [Stmt], lane: Var, around: &mut Vec<Var>) {
+fn within(cx: &Cx<'_>, stmts: &mut [Stmt], (lane, is_alone): (Var, bool), around: &mut Vec<Var>) {
     for stmt in stmts {
         let Stmt::For { range, kind: LoopKind::Serial, body } = stmt else { continue };
         if body.iter().any(|stmt| matches!(stmt, Stmt::For { kind: LoopKind::Serial, .. })) {
             around.push(range.var);
-            within(cx, body, lane, around);
+            within(cx, body, (lane, is_alone), around);
             around.pop();
         } else {
-            let hints = of_loop(cx, body, (range.var, lane), around);
+            let hints = of_loop(cx, body, (range.var, lane), is_alone, around);
             body.splice(0..0, hints);
         }
     }
 }
 
-/// The hints for a loop over `var`, if it reads a window: all words of far buffers that it touches two steps of the outer loop later.
-fn of_loop(cx: &Cx<'_>, body: &[Stmt], (var, lane): (Var, Var), around: &[Var]) -> Vec<Stmt> {
+/// The hints for a loop over `var`, if it needs them: all words of far buffers that it touches some steps of the outer loop later.
+fn of_loop(cx: &Cx<'_>, body: &[Stmt], (var, lane): (Var, Var), is_alone: bool, around: &[Var]) -> Vec<Stmt> {
     let mut touched = Touched::new();
     collect(body, lane, &|var| Affine::var(var), &mut touched);
     touched.retain(|(buffer, _), _| is_far(cx, *buffer));
     let outer = |index: &Affine| around.iter().rev().map(|&var| index.coefficient(var)).find(|&outer| outer > 0);
     let is_window = |((_, index), offsets): (&(BufId, Affine), &BTreeSet<i64>)| {
         let (step, span) = (index.coefficient(var), offsets.last().zip(offsets.first()).map_or(0, |(a, b)| a - b));
-        step > 0 && span + LANES as i64 > step && outer(index).is_some_and(|outer| 2 * outer >= PAGE_WORDS)
+        step > 0 && span + LANES as i64 > step
     };
-    if !touched.iter().any(is_window) {
+    let is_seen = |(_, index): &(BufId, Affine)| outer(index).is_none_or(|outer| 2 * outer < PAGE_WORDS);
+    let has_windows = touched.iter().any(is_window);
+    let has_unseen = touched.iter().any(|(at, offsets)| is_window((at, offsets)) && !is_seen(at));
+    if !(has_unseen || is_alone && !has_windows) {
         return Vec::new();
     }
     let mut hints = Vec::new();
     for ((buffer, index), offsets) in &touched {
-        let ahead = index.plus_constant(2 * outer(index).unwrap_or(0));
+        let ahead = index.plus_constant(STEPS_AHEAD * outer(index).unwrap_or(0));
         let lines: BTreeSet<i64> = offsets.iter().map(|offset| offset.div_euclid(LINE_WORDS as i64)).collect();
         for line in lines {
             let index = ahead.plus_constant(line * LINE_WORDS as i64);

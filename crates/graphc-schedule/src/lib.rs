@@ -217,7 +217,7 @@ fn chunk_groups(
     for group in &kernel.chunk {
         match group.kind {
             GroupKind::Contraction => contract::per_sample(cx, b, registers, group, task, next),
-            GroupKind::Sweep => sweep::batch_sweep(cx, b, group, task),
+            GroupKind::Sweep => sweep::batch_sweep(cx, b, group, task, next),
         }
         rows::write(cx, b, group, task);
     }

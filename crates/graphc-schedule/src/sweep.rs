@@ -9,7 +9,7 @@
 
 use crate::builder::Builder;
 use crate::emit::{BatchAt, Cx, Emitter};
-use crate::fetch;
+use crate::fetch::{self, NextChunk};
 use crate::split;
 use crate::task::Task;
 use graphc_ir::compute::Combine;
@@ -54,11 +54,17 @@ struct Sweep<'a> {
 }
 
 /// Writes the nests of `group` for the chunks of a task into the open block.
-pub(crate) fn batch_sweep(cx: &Cx<'_>, b: &mut Builder, group: &Group, task: Task) {
-    task.each_chunk(cx, b, |b, chunk| chunk_sweep(cx, b, group, (chunk, task.group)));
+pub(crate) fn batch_sweep(cx: &Cx<'_>, b: &mut Builder, group: &Group, task: Task, next: &NextChunk<'_>) {
+    task.each_chunk(cx, b, |b, chunk| chunk_sweep(cx, b, group, (chunk, task.group), next));
 }
 
-fn chunk_sweep(cx: &Cx<'_>, b: &mut Builder, group: &Group, (chunk, group_of_chunk): (Var, Option<Var>)) {
+fn chunk_sweep(
+    cx: &Cx<'_>,
+    b: &mut Builder,
+    group: &Group,
+    (chunk, group_of_chunk): (Var, Option<Var>),
+    next: &NextChunk<'_>,
+) {
     let mut em = Emitter::new(cx);
     let space = PointDag::space(cx.graph, cx.forms, group.roots[0]);
     let axes: Vec<Var> = space.extents.iter().map(|&extent| em.dag.new_var(extent)).collect();
@@ -85,7 +91,7 @@ fn chunk_sweep(cx: &Cx<'_>, b: &mut Builder, group: &Group, (chunk, group_of_chu
             em.ranges.insert(chunk, (0, cx.n_chunks() as i64 - 1));
             let mut sweep = Sweep { em, axes, digits, targets, chunk, group: group_of_chunk, lane };
             let mut body = b.block(|b| sweep.level(b, 0));
-            fetch::windows(cx, &mut body, lane);
+            fetch::in_sweep(cx, &mut body, lane, !next.has_carrier());
             body.into_iter().for_each(|stmt| b.push(stmt));
         });
     });
