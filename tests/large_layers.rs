@@ -99,7 +99,7 @@ fn large_batches() {
     let x = builder.dense("hidden", x, &Dense { activation: Some(Activation::Tanh), ..Dense::new(13) }).unwrap();
     let graph = finish(builder, x);
     // 33 chunks are 16 groups of two and one of one.
-    let marks = ["accumulators of", "[272,", "fetch", "lines=1\n", "rows of"];
+    let marks = ["accumulators of", "fetch", "lines=1\n", "rows of"];
     check_with(&graph, 33 * 16 - 5, &marks, true);
     // As many groups as chunks: nothing waits.
     check_with(&graph, 9 * 16, &["rows of"], true);

@@ -5,7 +5,6 @@ use crate::features;
 use crate::features::contract::Contraction;
 use crate::features::pack::VectorWeights;
 use crate::groups::{self, Groups};
-use crate::joined::Joined;
 use crate::lanes::FeatureLanes;
 use crate::pack::PackedWeights;
 use crate::strips;
@@ -62,7 +61,6 @@ impl Buffers {
         plan: &FusionPlan,
         in_place: &BTreeSet<NodeId>,
         chooser: &Chooser<'_>,
-        joined: &Joined,
     ) -> Buffers {
         let features_are_lanes = features::are_lanes(graph, plan);
         let mut buffers = Buffers { features_are_lanes, ..Buffers::default() };
@@ -74,7 +72,7 @@ impl Buffers {
                 _ if graph.outputs.iter().any(|output| output.node == node) => BufferKind::Output,
                 _ => BufferKind::Temp,
             };
-            buffers.add_node(graph, node, kind, joined.n_places(plan, node));
+            buffers.add_node(graph, node, kind);
         }
         for update in graph.updates.iter().filter(|update| in_place.contains(&update.value)) {
             let buffer = buffers.node(update.parameter);
@@ -178,8 +176,7 @@ impl Buffers {
         BufId(self.list.len() as u32 - 1)
     }
 
-    /// Adds the buffer of a node; some are for so many chunks only.
-    fn add_node(&mut self, graph: &Graph, node: NodeId, kind: BufferKind, n_chunks: Option<usize>) {
+    fn add_node(&mut self, graph: &Graph, node: NodeId, kind: BufferKind) {
         let ty = graph.ty(node);
         let output = graph.outputs.iter().find(|output| output.node == node && kind == BufferKind::Output);
         let name = match output {
@@ -187,10 +184,7 @@ impl Buffers {
             None if graph.node(node).name.is_empty() => node.to_string(),
             None => graph.node(node).name.clone(),
         };
-        let (mut sizes, batch_axis) = (graph.sizes(node), ty.shape.batch_axis());
-        if let Some((axis, n_chunks)) = batch_axis.zip(n_chunks) {
-            sizes[axis] = n_chunks * CHUNK;
-        }
+        let (sizes, batch_axis) = (graph.sizes(node), ty.shape.batch_axis());
         let layout = if self.features_are_lanes {
             features::layout(&sizes, batch_axis, kind != BufferKind::Input)
         } else {

@@ -84,7 +84,7 @@ pub(crate) fn pack(
 ) {
     let node = group.contraction(cx.forms);
     let Some((packed, buffer)) = cx.buffers.packed(node).filter(|(packed, _)| wanted(packed.weights)) else { return };
-    let task = Task { number: b.var(), n_chunks: 1, group: None };
+    let task = Task { number: b.var(), n_chunks: 1 };
     let kind = Kind::PerSample { task, chunk: task.number, lane: b.var() };
     let walks = Nest::new(cx, group.roots[0], node, kind).walks(registers);
     let walk = walks.iter().find(|walk| walk.axis == Axis::Output(packed.axis)).expect("an output axis");
@@ -359,9 +359,9 @@ impl<'a> Nest<'a> {
     fn at(&mut self, b: &mut Builder, axis: Axis, index: Affine, rest: &[Walk]) {
         match (axis, self.kind) {
             (Axis::Output(axis), _) => self.em.bind(Var(axis as u32), index),
-            (Axis::Half, Kind::PerSample { task, chunk, lane }) => {
+            (Axis::Half, Kind::PerSample { chunk, lane, .. }) => {
                 let sample = Affine::var(lane).plus(&index);
-                self.em.batch = Some(BatchAt { chunk: Affine::var(chunk), sample, group: task.group });
+                self.em.batch = Some(BatchAt { chunk: Affine::var(chunk), sample });
             }
             (Axis::Features, Kind::OverFeatures { lane, .. }) => {
                 self.em.bind(FeatureLanes::FEATURE, index.plus(&Affine::var(lane)));
@@ -465,11 +465,7 @@ impl<'a> Nest<'a> {
                     reds.push(self.chunks_of_group(chunk));
                     chunk
                 });
-                let group = match self.kind {
-                    Kind::OverBatch { group, .. } => Some(group),
-                    _ => None,
-                };
-                self.em.batch = Some(BatchAt { chunk: Affine::var(chunk), sample, group });
+                self.em.batch = Some(BatchAt { chunk: Affine::var(chunk), sample });
                 innermost = Some(Range::new(inner, extent));
                 continue;
             }

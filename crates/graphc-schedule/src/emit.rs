@@ -58,8 +58,6 @@ pub(crate) struct BatchAt {
     pub(crate) chunk: Affine,
     /// Sample within the chunk: `8 * half + lane`.
     pub(crate) sample: Affine,
-    /// The group of chunks of a joined kernel: where the chunk stands in what is kept for one chunk of every group.
-    pub(crate) group: Option<Var>,
 }
 
 impl BatchAt {
@@ -209,9 +207,7 @@ impl<'a> Emitter<'a> {
             if layout.batch_axis == Some(axis) {
                 assert_eq!(i.as_var(), Some(BATCH), "samples are never mixed by an index");
                 let at = self.batch.as_ref().expect("a batch tensor is read in a nest over the batch");
-                let is_local = self.cx.joined.is_local(node);
-                let place = at.group.filter(|_| is_local).map_or_else(|| at.chunk.clone(), Affine::var);
-                word = word.add_scaled(&place, layout.chunk_stride as i64).plus(&at.sample);
+                word = word.add_scaled(&at.chunk, layout.chunk_stride as i64).plus(&at.sample);
             } else if layout.shape[axis] > 1 {
                 let i = self.index(b, i);
                 word = word.add_scaled(&i, layout.strides[axis] as i64);

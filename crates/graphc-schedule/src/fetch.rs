@@ -47,7 +47,7 @@ impl<'a> NextChunk<'a> {
         let is_far = |node: &NodeId| {
             let is_kept = cx.plan.stored.contains(node) || matches!(cx.graph.op(*node), Op::Input(_));
             let has_samples = cx.graph.ty(*node).shape.batch_axis().is_some();
-            is_kept && has_samples && !cx.joined.is_local(*node) && is_far(cx, cx.buffers.node(*node))
+            is_kept && has_samples && is_far(cx, cx.buffers.node(*node))
         };
         let buffers: BTreeSet<BufId> = read.chain(written).filter(is_far).map(|node| cx.buffers.node(node)).collect();
         // The last of the largest: what it asks for is wanted soon.

@@ -84,7 +84,7 @@ pub fn schedule_with(graph: &Graph, plan: &FusionPlan, registers: RegisterFile, 
     let forms = Form::all(graph);
     let in_place = in_place::find(graph, &forms, plan);
     let joined = Joined::of(graph, &forms, plan, &chooser);
-    let mut buffers = Buffers::new(graph, &forms, plan, &in_place, &chooser, &joined);
+    let mut buffers = Buffers::new(graph, &forms, plan, &in_place, &chooser);
     let cx = Cx { graph, forms: &forms, plan, buffers: &buffers, chooser: &chooser, joined: &joined };
     let prologue = Prologue::of(graph, &forms, plan);
     let first = prologue_kernel(&cx, plan, registers, &prologue);
@@ -178,7 +178,7 @@ fn kernel_body(
             let gradients: Vec<Gradient<'_>> = gradients.map(gradient).collect();
             gradients.iter().for_each(|gradient| gradient.before(b));
             each_chunk(cx, b, groups, number, |b, chunk| {
-                let task = Task { number: chunk, n_chunks: 1, group: Some(number) };
+                let task = Task { number: chunk, n_chunks: 1 };
                 chunk_groups(cx, b, kernel, registers, task, &next);
                 gradients.iter().for_each(|gradient| gradient.add(b, chunk));
             });
@@ -187,7 +187,7 @@ fn kernel_body(
     } else if !kernel.chunk.is_empty() {
         let n_chunks = task::chunks_per_task(cx.graph, cx.forms, cx.chooser, kernel);
         b.for_extent(cx.n_chunks().div_ceil(n_chunks), LoopKind::Parallel, |b, number| {
-            chunk_groups(cx, b, kernel, registers, Task { number, n_chunks, group: None }, &next);
+            chunk_groups(cx, b, kernel, registers, Task { number, n_chunks }, &next);
         });
     }
     for group in kernel.batch.iter().filter(|group| !is_joined(group)) {

@@ -37,8 +37,17 @@ struct Plain {
     position: usize,
     index: Affine,
     is_store: bool,
-    /// The loops around it with their extents.
-    loops: Vec<(Var, i64)>,
+    loops: Vec<Around>,
+}
+
+/// A loop around a load or store.
+#[derive(Clone, Copy)]
+struct Around {
+    var: Var,
+    /// Values of the variable, or more.
+    extent: i64,
+    /// A variable of a loop around this one that this one has other values for in each iteration.
+    parent: Option<Var>,
 }
 
 impl Use {
@@ -71,8 +80,14 @@ fn are_distinct(stores: &[&Plain]) -> bool {
         return false;
     }
     // Digits of a mixed radix: every coefficient exceeds what all smaller ones add up to.
-    let mut digits: Vec<(i64, i64)> =
-        first.loops.iter().map(|&(var, extent)| (first.index.coefficient(var), extent - 1)).collect();
+    let coefficient = |var: Var| first.index.coefficient(var);
+    let is_told = |var: Var| first.loops.iter().any(|inner| inner.parent == Some(var) && coefficient(inner.var) > 0);
+    let mut digits: Vec<(i64, i64)> = first
+        .loops
+        .iter()
+        .filter(|around| coefficient(around.var) != 0 || !is_told(around.var))
+        .map(|around| (coefficient(around.var), around.extent - 1))
+        .collect();
     let gaps: BTreeSet<i64> = offsets.iter().zip(offsets.iter().skip(1)).map(|(a, b)| b - a).collect();
     match (gaps.len(), gaps.first()) {
         (0, _) => {}
@@ -92,7 +107,7 @@ fn are_distinct(stores: &[&Plain]) -> bool {
 #[derive(Default)]
 struct Uses {
     of: BTreeMap<BufId, Use>,
-    loops: Vec<(Var, i64)>,
+    loops: Vec<Around>,
     n_blocks: usize,
 }
 
@@ -103,8 +118,14 @@ impl Uses {
         for (position, stmt) in stmts.iter().enumerate() {
             match stmt {
                 Stmt::Nest { body, .. } => self.block(body),
-                Stmt::For { range, body, .. } => self.within((range.var, most_iterations(range)), body),
-                Stmt::Lanes { var, body } => self.within((*var, Some(LANES as i64)), body),
+                // Bounds that are not known count as very many iterations.
+                Stmt::For { range, body, .. } => {
+                    let extent = most_iterations(range).unwrap_or(i64::from(i32::MAX));
+                    self.within(Around { var: range.var, extent, parent: parent_of(range) }, body);
+                }
+                Stmt::Lanes { var, body } => {
+                    self.within(Around { var: *var, extent: LANES as i64, parent: None }, body);
+                }
                 Stmt::Let { expr: Expr::Load(from), .. } => self.plain(from, (block, position), false),
                 Stmt::Store { to, .. } => self.plain(to, (block, position), true),
                 // A tile; other statements have no accesses.
@@ -115,9 +136,8 @@ impl Uses {
         }
     }
 
-    fn within(&mut self, (var, extent): (Var, Option<i64>), body: &[Stmt]) {
-        // Bounds that are not known count as very many iterations.
-        self.loops.push((var, extent.unwrap_or(i64::from(i32::MAX))));
+    fn within(&mut self, around: Around, body: &[Stmt]) {
+        self.loops.push(around);
         self.block(body);
         self.loops.pop();
     }
@@ -133,6 +153,17 @@ fn most_iterations(range: &Range) -> Option<i64> {
     let is_counted = range.low.0.iter().any(|low| low.as_constant().is_some_and(|low| low >= 0));
     let high = range.high.0.iter().filter_map(Affine::as_constant).min();
     high.filter(|_| is_counted)
+}
+
+/// The variable `p` of a loop `for var in c*p..c*p + n` with `n` at most `c`.
+fn parent_of(range: &Range) -> Option<Var> {
+    let [low] = range.low.0.as_slice() else { return None };
+    let mut vars = Vec::new();
+    low.for_each_var(&mut |var| vars.push(var));
+    let &[parent] = vars.as_slice() else { return None };
+    let stride = low.coefficient(parent);
+    let is_short = |high: &Affine| high.add_scaled(low, -1).as_constant().is_some_and(|n| n <= stride);
+    range.high.0.iter().any(is_short).then_some(parent)
 }
 
 #[cfg(test)]
@@ -175,6 +206,13 @@ mod tests {
         let overlapping = "v2 = load b0[4*i0 + 4*i2 + i1] store b2[4*i0 + 4*i2 + i1] = v2";
         assert_eq!(pairs_of(&body(overlapping, then)), []);
         assert_eq!(pairs_of(&body("v2 = load b0[16*i2 + i1] store b2[16*i2 + i1] = v2", then)), []);
+        // Groups of chunks, one after the other: the number of the group is told by that of the chunk, unless groups overlap.
+        let groups = |n: u32| {
+            let (load, store) = ("v0 = load b0[16*i4 + i1]", "store b2[16*i4 + i1] = v0");
+            format!("parallel i0 in 0..3 {{ for i4 in 2*i0..2*i0 + {n} {{ nest \"n\" {{ lanes i1 {{ {load} {store} }} }} }} }}")
+        };
+        assert_eq!(pairs_of(&groups(2)), [(0, 2)]);
+        assert_eq!(pairs_of(&groups(3)), []);
         // A tile reads it in an order of its own.
         let tile = "tile [] reds [i4 in 0..3] a=b0[i4 + i3] b=b1[i4] init=0 -> v6 { store b3[i3] = v6 }";
         assert_eq!(pairs_of(&body(&format!("{load} {store}"), tile)), []);

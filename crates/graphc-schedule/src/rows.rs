@@ -22,7 +22,7 @@ pub(crate) fn write(cx: &Cx<'_>, b: &mut Builder, group: &Group, task: Task) {
                         let mut em = Emitter::new(cx);
                         let feature = em.dag.new_var(n_features);
                         let sample = Affine::var(lane).add_scaled(&Affine::var(half), LANES as i64);
-                        em.batch = Some(BatchAt { chunk: Affine::var(chunk), sample, group: task.group });
+                        em.batch = Some(BatchAt { chunk: Affine::var(chunk), sample });
                         b.for_extent(n_features, LoopKind::Serial, |b, var: Var| {
                             em.bind(feature, Affine::var(var));
                             let from = em.access(b, node, &[Affine::var(BATCH), Affine::var(feature)]);

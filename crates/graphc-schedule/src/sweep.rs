@@ -48,23 +48,15 @@ struct Sweep<'a> {
     digits: Vec<Digit>,
     targets: Vec<Target>,
     chunk: Var,
-    /// The group of chunks of a joined kernel.
-    group: Option<Var>,
     lane: Var,
 }
 
 /// Writes the nests of `group` for the chunks of a task into the open block.
 pub(crate) fn batch_sweep(cx: &Cx<'_>, b: &mut Builder, group: &Group, task: Task, next: &NextChunk<'_>) {
-    task.each_chunk(cx, b, |b, chunk| chunk_sweep(cx, b, group, (chunk, task.group), next));
+    task.each_chunk(cx, b, |b, chunk| chunk_sweep(cx, b, group, chunk, next));
 }
 
-fn chunk_sweep(
-    cx: &Cx<'_>,
-    b: &mut Builder,
-    group: &Group,
-    (chunk, group_of_chunk): (Var, Option<Var>),
-    next: &NextChunk<'_>,
-) {
+fn chunk_sweep(cx: &Cx<'_>, b: &mut Builder, group: &Group, chunk: Var, next: &NextChunk<'_>) {
     let mut em = Emitter::new(cx);
     let space = PointDag::space(cx.graph, cx.forms, group.roots[0]);
     let axes: Vec<Var> = space.extents.iter().map(|&extent| em.dag.new_var(extent)).collect();
@@ -89,7 +81,7 @@ fn chunk_sweep(
         b.lanes(|b, lane| {
             em.ranges.insert(lane, (0, LANES as i64 - 1));
             em.ranges.insert(chunk, (0, cx.n_chunks() as i64 - 1));
-            let mut sweep = Sweep { em, axes, digits, targets, chunk, group: group_of_chunk, lane };
+            let mut sweep = Sweep { em, axes, digits, targets, chunk, lane };
             let mut body = b.block(|b| sweep.level(b, 0));
             fetch::in_sweep(cx, &mut body, lane, !next.has_carrier());
             body.into_iter().for_each(|stmt| b.push(stmt));
@@ -180,7 +172,7 @@ impl Sweep<'_> {
     /// One point for half `index` of the samples; sums go to accumulator `number`.
     fn half(&mut self, b: &mut Builder, number: usize, index: Affine) {
         let sample = Affine::var(self.lane).add_scaled(&index, LANES as i64);
-        self.em.batch = Some(BatchAt { chunk: Affine::var(self.chunk), sample, group: self.group });
+        self.em.batch = Some(BatchAt { chunk: Affine::var(self.chunk), sample });
         self.scope(|this| this.point(b, number));
     }
 

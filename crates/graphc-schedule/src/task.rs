@@ -30,8 +30,6 @@ pub(crate) struct Task {
     pub(crate) number: Var,
     /// Chunks of every task but the last.
     pub(crate) n_chunks: usize,
-    /// The group of chunks of a joined kernel.
-    pub(crate) group: Option<Var>,
 }
 
 /// Chunks per task of a kernel.

@@ -351,7 +351,7 @@ impl Nest<'_> {
         match (walk.axis, self.lanes) {
             (Axis::Output(axis), _) => {
                 if self.form.batch_axis == Some(axis) {
-                    self.em.batch = Some(BatchAt { chunk: Affine::default(), sample: index.clone(), group: None });
+                    self.em.batch = Some(BatchAt { chunk: Affine::default(), sample: index.clone() });
                 }
                 self.em.bind(Var(axis as u32), index);
             }

@@ -92,7 +92,7 @@ impl Partial<'_> {
         let mean = self.mean(b);
         b.for_extent(cx.batch(), LoopKind::Serial, |b, sample| {
             self.em.ranges.insert(sample, (0, cx.batch() as i64 - 1));
-            self.em.batch = Some(BatchAt { chunk: Affine::default(), sample: Affine::var(sample), group: None });
+            self.em.batch = Some(BatchAt { chunk: Affine::default(), sample: Affine::var(sample) });
             self.em.open_scope();
             self.terms(b, self.n_kept, &mut |this, b| {
                 let x = this.em.emit(b, this.expr, &no_join);

@@ -107,7 +107,7 @@ impl Sweep<'_> {
     fn loops(&mut self, b: &mut Builder, extents: &[usize], lanes: Option<(usize, Var)>) {
         let cx = self.em.cx;
         let sample = self.add(b, cx.batch(), LoopKind::Serial);
-        self.em.batch = Some(BatchAt { chunk: Affine::default(), sample, group: None });
+        self.em.batch = Some(BatchAt { chunk: Affine::default(), sample });
         self.know(BATCH);
         let ty = cx.graph.ty(self.roots[0].0);
         let order = Layout::order(ty.rank(), ty.shape.batch_axis());
