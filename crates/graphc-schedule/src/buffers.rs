@@ -8,7 +8,6 @@ use crate::groups::{self, Groups};
 use crate::lanes::FeatureLanes;
 use crate::pack::PackedWeights;
 use crate::strips;
-use crate::waiting::Waiting;
 use graphc_ir::form::{Form, Forms};
 use graphc_ir::graph::plan::{FusionPlan, Group, GroupKind, Root};
 use graphc_ir::graph::{Graph, NodeId};
@@ -50,6 +49,15 @@ pub(crate) struct Partial {
     pub(crate) part_len: usize,
     /// Chunks (of a sweep) or groups of chunks (of a contraction whose lanes are samples).
     pub(crate) n_parts: usize,
+}
+
+/// Where the accumulators of a contraction over the batch wait.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Waiting {
+    /// `[shares][accumulators][8]`.
+    pub(crate) buffer: BufId,
+    /// Words of a share.
+    pub(crate) share_words: usize,
 }
 
 impl Buffers {
@@ -138,8 +146,8 @@ impl Buffers {
     }
 
     /// Where accumulators of a contraction over the batch wait, if they may have to.
-    pub(crate) fn waiting(&self, root: Root) -> Option<&Waiting> {
-        self.waiting.get(&root)
+    pub(crate) fn waiting(&self, root: Root) -> Option<Waiting> {
+        self.waiting.get(&root).copied()
     }
 
     fn add_waiting(&mut self, form: &Form, root: Root, groups: Groups, part_len: usize) {

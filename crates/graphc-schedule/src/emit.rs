@@ -3,7 +3,6 @@
 use crate::buffers::{Buffers, Rows};
 use crate::builder::{Builder, bounded};
 use crate::choices::Chooser;
-use crate::joined::Joined;
 use crate::math;
 use graphc_ir::compute::Combine;
 use graphc_ir::form::Forms;
@@ -26,7 +25,6 @@ pub(crate) struct Cx<'a> {
     pub(crate) plan: &'a FusionPlan,
     pub(crate) buffers: &'a Buffers,
     pub(crate) chooser: &'a Chooser<'a>,
-    pub(crate) joined: &'a Joined,
 }
 
 impl Cx<'_> {

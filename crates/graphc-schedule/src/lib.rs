@@ -50,7 +50,6 @@ use graphc_ir::graph::plan::{FusionPlan, Group, GroupKind, KernelPlan};
 use graphc_ir::index::Var;
 use graphc_ir::loops::{Kernel, LoopKind, Program};
 use groups::Groups;
-use joined::Joined;
 use over_batch::Gradient;
 use prologue::Prologue;
 use task::Task;
@@ -83,16 +82,15 @@ pub fn schedule_with(graph: &Graph, plan: &FusionPlan, registers: RegisterFile, 
     let chooser = Chooser::new(graph, choices);
     let forms = Form::all(graph);
     let in_place = in_place::find(graph, &forms, plan);
-    let joined = Joined::of(graph, &forms, plan, &chooser);
     let mut buffers = Buffers::new(graph, &forms, plan, &in_place, &chooser);
-    let cx = Cx { graph, forms: &forms, plan, buffers: &buffers, chooser: &chooser, joined: &joined };
+    let cx = Cx { graph, forms: &forms, plan, buffers: &buffers, chooser: &chooser };
     let prologue = Prologue::of(graph, &forms, plan);
     let first = prologue_kernel(&cx, plan, registers, &prologue);
     let n_prologue = usize::from(first.is_some());
     let last = plan.kernels.len().saturating_sub(1);
     let others = plan.kernels.iter().enumerate().map(|(number, kernel)| {
         let mut b = Builder::new();
-        kernel_body(&cx, &mut b, (number, kernel), registers, &prologue);
+        kernel_body(&cx, &mut b, kernel, registers, &prologue);
         if number == last {
             in_place::copy_others(&cx, &mut b, &in_place);
         }
@@ -146,13 +144,7 @@ fn no_batch(cx: &Cx<'_>, b: &mut Builder, registers: RegisterFile, group: &Group
     }
 }
 
-fn kernel_body(
-    cx: &Cx<'_>,
-    b: &mut Builder,
-    (position, kernel): (usize, &KernelPlan),
-    registers: RegisterFile,
-    prologue: &Prologue,
-) {
+fn kernel_body(cx: &Cx<'_>, b: &mut Builder, kernel: &KernelPlan, registers: RegisterFile, prologue: &Prologue) {
     for group in kernel.head.iter().filter(|group| !prologue.has(group)) {
         no_batch(cx, b, registers, group);
     }
@@ -168,8 +160,8 @@ fn kernel_body(
         }
         return tail(cx, b, kernel, registers);
     }
-    let joined = cx.joined.groups(position);
-    let is_joined = |group: &&Group| joined.is_some() && joined::gradient_groups(cx.graph, cx.forms, group) == joined;
+    let joined = joined::groups(cx, kernel);
+    let is_joined = |group: &&Group| joined.is_some() && joined::groups_of(cx, group) == joined;
     let gradients = kernel.batch.iter().filter(is_joined);
     let next = NextChunk::of(cx, &kernel.chunk.iter().chain(gradients.clone()).collect::<Vec<_>>());
     if let Some(groups) = joined {
@@ -185,7 +177,7 @@ fn kernel_body(
             gradients.iter().for_each(|gradient| gradient.after(b));
         });
     } else if !kernel.chunk.is_empty() {
-        let n_chunks = task::chunks_per_task(cx.graph, cx.forms, cx.chooser, kernel);
+        let n_chunks = task::chunks_per_task(cx, kernel);
         b.for_extent(cx.n_chunks().div_ceil(n_chunks), LoopKind::Parallel, |b, number| {
             chunk_groups(cx, b, kernel, registers, Task { number, n_chunks }, &next);
         });

@@ -209,7 +209,9 @@ mod tests {
         // Groups of chunks, one after the other: the number of the group is told by that of the chunk, unless groups overlap.
         let groups = |n: u32| {
             let (load, store) = ("v0 = load b0[16*i4 + i1]", "store b2[16*i4 + i1] = v0");
-            format!("parallel i0 in 0..3 {{ for i4 in 2*i0..2*i0 + {n} {{ nest \"n\" {{ lanes i1 {{ {load} {store} }} }} }} }}")
+            format!(
+                "parallel i0 in 0..3 {{ for i4 in 2*i0..2*i0 + {n} {{ nest \"n\" {{ lanes i1 {{ {load} {store} }} }} }} }}"
+            )
         };
         assert_eq!(pairs_of(&groups(2)), [(0, 2)]);
         assert_eq!(pairs_of(&groups(3)), []);

@@ -5,14 +5,12 @@
 //! weights after the other, each for all chunks of the task.
 
 use crate::builder::Builder;
-use crate::choices::{Aspect, Chooser};
+use crate::choices::Aspect;
 use crate::emit::Cx;
-use graphc_ir::form::Forms;
+use graphc_ir::NodeId;
 use graphc_ir::graph::plan::{Group, GroupKind, KernelPlan};
-use graphc_ir::graph::{Graph, NodeId};
 use graphc_ir::index::{Affine, Var};
 use graphc_ir::loops::{Bound, LoopKind, Range};
-use graphc_ir::scalar::CHUNK;
 
 /// Words that stay in a core's own cache while they are read again and again.
 pub(crate) const NEAR_WORDS: usize = 1 << 17;
@@ -33,29 +31,29 @@ pub(crate) struct Task {
 }
 
 /// Chunks per task of a kernel.
-pub(crate) fn chunks_per_task(graph: &Graph, forms: &Forms, chooser: &Chooser<'_>, kernel: &KernelPlan) -> usize {
-    let n_chunks = graph.batch.expect("the graph is specialised").div_ceil(CHUNK);
+pub(crate) fn chunks_per_task(cx: &Cx<'_>, kernel: &KernelPlan) -> usize {
+    let n_chunks = cx.n_chunks();
     let groups = kernel.chunk.iter().filter(|group| group.kind == GroupKind::Contraction);
-    let contractions = groups.flat_map(|group| contractions(forms, group));
-    let Some((words, node)) = contractions.map(|node| (weight_words(graph, node), node)).max() else { return 1 };
+    let contractions = groups.flat_map(|group| contractions(cx, group));
+    let Some((words, node)) = contractions.map(|node| (weight_words(cx, node), node)).max() else { return 1 };
     let by_cost = if words > NEAR_WORDS { (n_chunks / FEWEST_TASKS).clamp(1, MOST_CHUNKS) } else { 1 };
     let others = [1, 2, 4, MOST_CHUNKS].into_iter().filter(|&n| n != by_cost && n <= n_chunks);
     let options: Vec<usize> = [by_cost].into_iter().chain(others).collect();
     let words = options.iter().map(|n| format!("{n} chunks a task"));
-    options[chooser.pick(node, Aspect::Task, words.collect())]
+    options[cx.chooser.pick(node, Aspect::Task, words.collect())]
 }
 
-fn contractions(forms: &Forms, group: &Group) -> impl Iterator<Item = NodeId> {
+fn contractions(cx: &Cx<'_>, group: &Group) -> impl Iterator<Item = NodeId> {
     let nodes = group.inlined.iter().copied().chain(group.roots.iter().map(|root| root.node()));
-    nodes.filter(|node| forms[node].as_contraction().is_some())
+    nodes.filter(|node| cx.forms[node].as_contraction().is_some())
 }
 
 /// Words that a contraction reads for every sample alike.
-fn weight_words(graph: &Graph, contraction: NodeId) -> usize {
-    let operands = graph.operands(contraction).into_iter();
+fn weight_words(cx: &Cx<'_>, contraction: NodeId) -> usize {
+    let operands = cx.graph.operands(contraction).into_iter();
     let weights = operands
-        .filter(|&operand| graph.ty(operand).shape.batch_axis().is_none())
-        .map(|operand| graph.sizes(operand).iter().product::<usize>());
+        .filter(|&operand| cx.graph.ty(operand).shape.batch_axis().is_none())
+        .map(|operand| cx.graph.sizes(operand).iter().product::<usize>());
     weights.max().unwrap_or(0)
 }
 

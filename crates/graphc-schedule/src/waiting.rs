@@ -6,20 +6,12 @@
 //! a vector, and a tile goes on where the last one for the same outputs stopped. Every accumulator still sums its terms in the order of the reduction, so
 //! that results are the same to the bit.
 
+use crate::buffers::Waiting;
 use crate::builder::Builder;
 use crate::contract::{Kind, Nest};
 use graphc_ir::index::{Affine, Var};
 use graphc_ir::loops::{Access, BufId, LoopKind};
 use graphc_ir::scalar::LANES;
-
-/// Where the accumulators of a contraction over the batch wait.
-#[derive(Clone, Debug)]
-pub(crate) struct Waiting {
-    /// `[shares][accumulators][8]`.
-    pub(crate) buffer: BufId,
-    /// Words of a share.
-    pub(crate) share_words: usize,
-}
 
 /// The accumulators that wait for a nest: those of all coordinates of some axes, and of the cells of the register grid at hand.
 #[derive(Clone, Debug)]
