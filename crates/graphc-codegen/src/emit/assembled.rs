@@ -49,10 +49,10 @@ impl<'p> FunctionEmitter<'p, '_> {
         for factor in factors {
             args.push(self.pointer(&factor.origin)?);
         }
-        let out = match call.direct {
-            _ if epilogue.is_some() => self.epilogue_table(epilogue.as_ref().expect("tested"))?,
-            Some(to) => self.pointer(&at_first_cell(tile, to))?,
-            None => {
+        let out = match (&epilogue, call.direct) {
+            (Some(epilogue), _) => self.epilogue_table(epilogue)?,
+            (None, Some(to)) => self.pointer(&at_first_cell(tile, to))?,
+            (None, None) => {
                 let bytes = cells.len() as u32 * CELL_BYTES as u32;
                 let slot = StackSlotData::new(StackSlotKind::ExplicitSlot, bytes, 5);
                 let slot = self.builder.create_sized_stack_slot(slot);
