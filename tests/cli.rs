@@ -1,25 +1,24 @@
 //! The built program on a tiny experiment of 2x2 images and on the files in `examples/`: results, files, messages and
 //! exit codes.
 
+#[path = "common/folder.rs"]
+mod folder;
+
+use folder::{Folder as Tiny, text};
 use graphc_train::weights::{read_tensors, write_tensors};
 use graphc_train::{NamedTensor, TensorData};
 use serde_json::Value;
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-use tempfile::TempDir;
-
-/// A folder with `tiny.graph.json` and its data: class 0 is dark, 1 has a bright first pixel, 2 a bright last one.
-struct Tiny {
-    folder: TempDir,
-}
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 const N_TRAIN: usize = 50;
 const N_TEST: usize = 21;
 
 impl Tiny {
+    /// `tiny.graph.json` and its data: class 0 is dark, 1 has a bright first pixel, 2 a bright last one.
     fn new() -> Tiny {
-        let tiny = Tiny { folder: tempfile::tempdir().unwrap() };
+        let tiny = Tiny::with(&[("tiny.graph.json", GRAPH.as_bytes())]);
         for (part, n) in [("train", N_TRAIN), ("test", N_TEST)] {
             let labels: Vec<u8> = (0..n).map(|sample| (sample % 3) as u8).collect();
             let pixels = |sample: usize| -> [u8; 4] {
@@ -30,41 +29,11 @@ impl Tiny {
             tiny.write(&format!("{part}-images"), &idx(&[n, 2, 2], &(0..n).flat_map(pixels).collect::<Vec<u8>>()));
             tiny.write(&format!("{part}-labels"), &idx(&[n], &labels));
         }
-        tiny.write("tiny.graph.json", GRAPH.as_bytes());
         tiny
     }
 
     fn write(&self, name: &str, bytes: &[u8]) {
         std::fs::write(self.path(name), bytes).unwrap();
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_graphc"));
-        command.args(args).current_dir(self.folder.path());
-        command
-    }
-
-    fn run(&self, args: &[&str]) -> Output {
-        self.command(args).output().unwrap()
-    }
-
-    /// Stdout of a command that must succeed.
-    fn ok(&self, args: &[&str]) -> String {
-        let output = self.run(args);
-        assert!(output.status.success(), "{args:?} failed:\n{}", text(&output.stderr));
-        text(&output.stdout)
-    }
-
-    /// Stderr of a command that must fail with `code` and print nothing else.
-    fn fails(&self, code: i32, args: &[&str]) -> String {
-        let output = self.run(args);
-        assert_eq!(output.status.code(), Some(code), "{args:?}:\n{}", text(&output.stderr));
-        assert_eq!(text(&output.stdout), "", "{args:?}");
-        text(&output.stderr)
     }
 
     /// Trains three epochs to `name` and gives the JSON lines.
@@ -96,10 +65,6 @@ fn idx(shape: &[usize], data: &[u8]) -> Vec<u8> {
     shape.iter().for_each(|&size| bytes.extend((size as u32).to_be_bytes()));
     bytes.extend(data);
     bytes
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).unwrap()
 }
 
 fn example(name: &str) -> String {

@@ -1,15 +1,12 @@
 //! `graphc bench` and `graphc profile` as built: fields, types and messages, never times, which are the machine's.
 
+#[path = "common/folder.rs"]
+mod folder;
+
+use folder::{Folder as Tiny, text};
 use serde_json::Value;
-use std::path::PathBuf;
-use std::process::{Command, Output};
-use tempfile::TempDir;
 
-/// A folder with `tiny.graph.json`, whose data files do not exist: measuring needs none.
-struct Tiny {
-    folder: TempDir,
-}
-
+/// Of an experiment whose data files do not exist: measuring needs none.
 const GRAPH: &str = r#"{ "graphc": 1, "name": "tiny",
   "inputs": { "image": { "shape": ["N", 2, 2, 1] }, "label": { "shape": ["N"], "dtype": "i32" } },
   "nodes": [
@@ -25,37 +22,8 @@ const GRAPH: &str = r#"{ "graphc": 1, "name": "tiny",
 
 impl Tiny {
     fn new() -> Tiny {
-        let tiny = Tiny { folder: tempfile::tempdir().unwrap() };
-        std::fs::write(tiny.path("tiny.graph.json"), GRAPH).unwrap();
-        tiny
+        Tiny::with(&[("tiny.graph.json", GRAPH.as_bytes())])
     }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn run(&self, args: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_graphc")).args(args).current_dir(self.folder.path()).output().unwrap()
-    }
-
-    /// Stdout of a command that must succeed.
-    fn ok(&self, args: &[&str]) -> String {
-        let output = self.run(args);
-        assert!(output.status.success(), "{args:?} failed:\n{}", text(&output.stderr));
-        text(&output.stdout)
-    }
-
-    /// Stderr of a command that must fail with `code` and print nothing else.
-    fn fails(&self, code: i32, args: &[&str]) -> String {
-        let output = self.run(args);
-        assert_eq!(output.status.code(), Some(code), "{args:?}:\n{}", text(&output.stderr));
-        assert_eq!(text(&output.stdout), "", "{args:?}");
-        text(&output.stderr)
-    }
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).unwrap()
 }
 
 fn keys(object: &Value) -> Vec<&str> {
@@ -180,12 +148,7 @@ fn profile_prints_a_table() {
     let tiny = Tiny::new();
     for (columns, threads) in [("80", "1"), ("160", "2")] {
         let args = ["profile", "tiny.graph.json", "--seconds", "0.02", "--threads", threads];
-        let output = Command::new(env!("CARGO_BIN_EXE_graphc"))
-            .args(args)
-            .env("COLUMNS", columns)
-            .current_dir(tiny.folder.path())
-            .output()
-            .unwrap();
+        let output = tiny.command(&args).env("COLUMNS", columns).output().unwrap();
         let table = text(&output.stdout);
         assert!(table.starts_with("tiny: training step of 16 samples, "), "{table}");
         for word in ["Machine: ", "GFLOP/s", " k0 ", "  phase0", "hidden", " step "] {
@@ -232,7 +195,7 @@ fn profile_writes_a_trace() {
         assert!(phase["tid"].as_u64().unwrap() < 2);
     }
     // Nothing is left beside the file.
-    let files = std::fs::read_dir(tiny.folder.path()).unwrap().count();
+    let files = std::fs::read_dir(tiny.path("")).unwrap().count();
     assert_eq!(files, 2);
 }
 

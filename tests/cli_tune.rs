@@ -1,14 +1,12 @@
 //! `graphc tune` and the commands that use what it stores: files, fields and messages, never times.
 
+#[path = "common/folder.rs"]
+#[expect(dead_code, reason = "other tests use the rest")]
+mod folder;
+
+use folder::Folder as Tiny;
 use serde_json::{Value, json};
 use std::path::PathBuf;
-use std::process::{Command, Output};
-use tempfile::TempDir;
-
-/// A folder with `tiny.graph.json` and a cache of its own.
-struct Tiny {
-    folder: TempDir,
-}
 
 const GRAPH: &str = r#"{ "graphc": 1, "name": "tiny",
   "inputs": { "image": { "shape": ["N", 2, 2, 3] }, "label": { "shape": ["N"], "dtype": "i32" } },
@@ -26,31 +24,11 @@ const GRAPH: &str = r#"{ "graphc": 1, "name": "tiny",
 
 impl Tiny {
     fn new() -> Tiny {
-        let tiny = Tiny { folder: tempfile::tempdir().unwrap() };
-        std::fs::write(tiny.path("tiny.graph.json"), GRAPH).unwrap();
-        tiny
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn run(&self, args: &[&str]) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_graphc"));
-        let cache = self.path("cache");
-        command.args(args).current_dir(self.folder.path()).env("GRAPHC_CACHE_DIR", cache).output().unwrap()
-    }
-
-    /// Stdout and stderr of a command that must succeed.
-    fn ok(&self, args: &[&str]) -> (String, String) {
-        let output = self.run(args);
-        let [stdout, stderr] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
-        assert!(output.status.success(), "{args:?} failed:\n{stderr}");
-        (stdout, stderr)
+        Tiny::with(&[("tiny.graph.json", GRAPH.as_bytes())])
     }
 
     fn json(&self, args: &[&str]) -> Value {
-        serde_json::from_str(&self.ok(args).0).unwrap()
+        serde_json::from_str(&self.ok(args)).unwrap()
     }
 
     fn tune(&self, more: &[&str]) -> Value {
@@ -63,7 +41,7 @@ impl Tiny {
 
     /// Losses of a short training run, and whether it says that it uses tuned choices.
     fn train(&self, out: &str, more: &[&str]) -> (Vec<Value>, bool) {
-        let train = |more: &[&str]| self.ok(&[&["train", "tiny.graph.json"], more].concat()).0;
+        let train = |more: &[&str]| self.ok(&[&["train", "tiny.graph.json"], more].concat());
         let text = train(&[&["--json", "--out", out], more].concat());
         let losses = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["loss"].clone());
         let human = train(&[&["--out", &format!("{out}-2")], more].concat());
@@ -128,11 +106,11 @@ fn a_broken_file_is_ignored_with_a_warning() {
     let file = files(&tiny.tune(&[])).remove(0);
     std::fs::write(&file, "{ \"key\": 3").unwrap();
     let bench = ["bench", "tiny.graph.json", "--seconds", "0.01", "--json"];
-    let (stdout, stderr) = tiny.ok(&bench);
+    let (stdout, stderr) = tiny.both(&bench);
     assert_eq!(serde_json::from_str::<Value>(&stdout).unwrap()["tuned"], false);
     assert!(stderr.starts_with("warning: ignored ") && stderr.contains(&*file.to_string_lossy()), "{stderr}");
     // Nobody asks for it.
-    assert_eq!(tiny.ok(&[&bench[..], &["--untuned"]].concat()).1, "");
+    assert_eq!(tiny.both(&[&bench[..], &["--untuned"]].concat()).1, "");
 }
 
 /// `bench --infer` computes predictions only, `eval` the loss too: both use what is found.
@@ -151,11 +129,11 @@ fn inference_has_two_steps() {
 #[test]
 fn the_table_is_for_people() {
     let tiny = Tiny::new();
-    let (table, _) = tiny.ok(&["tune", "tiny.graph.json", "--seconds", "0.05", "--threads", "1"]);
+    let table = tiny.ok(&["tune", "tiny.graph.json", "--seconds", "0.05", "--threads", "1"]);
     assert!(table.starts_with("tiny: training step of 16 samples, 1 thread, "), "{table}");
     assert!(table.contains(" alternatives tried") && table.contains("times as fast"), "{table}");
     assert!(table.contains("\nStored in "), "{table}");
-    let (table, _) = tiny.ok(&["bench", "tiny.graph.json", "--seconds", "0.01"]);
+    let table = tiny.ok(&["bench", "tiny.graph.json", "--seconds", "0.01"]);
     assert!(table.lines().any(|line| line.contains("Schedule") && line.contains("tuned")), "{table}");
 }
 

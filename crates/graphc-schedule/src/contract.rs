@@ -486,9 +486,8 @@ impl<'a> Nest<'a> {
 
     /// The chunks that the nest sums over, numbered by `chunk`: those of one group, or all.
     fn chunks_of_group(&self, chunk: Var) -> Range {
-        let n_chunks = self.em.cx.n_chunks();
-        let Kind::OverBatch { group, groups, .. } = self.kind else { return Range::new(chunk, n_chunks) };
-        groups.chunks(n_chunks, group, chunk)
+        let Kind::OverBatch { group, groups, .. } = self.kind else { return Range::new(chunk, self.em.cx.n_chunks()) };
+        Task { number: group, n_chunks: groups.chunks_per_group }.chunks(self.em.cx, chunk)
     }
 
     /// Packed weights that the nest reads.

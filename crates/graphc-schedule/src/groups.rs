@@ -3,8 +3,6 @@
 use graphc_ir::form::Forms;
 use graphc_ir::graph::Graph;
 use graphc_ir::graph::plan::Root;
-use graphc_ir::index::{Affine, Var};
-use graphc_ir::loops::{Bound, Range};
 use graphc_ir::point::PointDag;
 use graphc_ir::scalar::{CHUNK, LANES};
 
@@ -58,17 +56,6 @@ impl Groups {
     pub(crate) fn of(graph: &Graph, forms: &Forms, root: Root) -> Groups {
         let batch = graph.batch.expect("the graph is specialised");
         Groups::new(batch.div_ceil(CHUNK), part_len(graph, forms, root))
-    }
-
-    /// The chunks, numbered by `chunk`, of group number `group`.
-    pub(crate) fn chunks(self, n_chunks: usize, group: Var, chunk: Var) -> Range {
-        let per_group = self.chunks_per_group as i64;
-        let low = Affine::var(group).times(per_group);
-        let mut high = vec![low.plus_constant(per_group)];
-        if !n_chunks.is_multiple_of(self.chunks_per_group) {
-            high.push(Affine::constant(n_chunks as i64));
-        }
-        Range { var: chunk, low: Bound(vec![low]), high: Bound(high) }
     }
 
     /// Whether there are enough of them for threads to share.

@@ -47,9 +47,7 @@ use graphc_ir::NodeId;
 use graphc_ir::form::Form;
 use graphc_ir::graph::Graph;
 use graphc_ir::graph::plan::{FusionPlan, Group, GroupKind, KernelPlan};
-use graphc_ir::index::Var;
 use graphc_ir::loops::{Kernel, LoopKind, Program};
-use groups::Groups;
 use over_batch::Gradient;
 use prologue::Prologue;
 use task::Task;
@@ -169,9 +167,9 @@ fn kernel_body(cx: &Cx<'_>, b: &mut Builder, kernel: &KernelPlan, registers: Reg
             let gradient = |group| Gradient { cx, group, registers, groups, number, next: &next };
             let gradients: Vec<Gradient<'_>> = gradients.map(gradient).collect();
             gradients.iter().for_each(|gradient| gradient.before(b));
-            each_chunk(cx, b, groups, number, |b, chunk| {
-                let task = Task { number: chunk, n_chunks: 1 };
-                chunk_groups(cx, b, kernel, registers, task, &next);
+            let task = Task { number, n_chunks: groups.chunks_per_group };
+            task.each_chunk(cx, b, |b, chunk| {
+                chunk_groups(cx, b, kernel, registers, Task { number: chunk, n_chunks: 1 }, &next);
                 gradients.iter().for_each(|gradient| gradient.add(b, chunk));
             });
             gradients.iter().for_each(|gradient| gradient.after(b));
@@ -186,15 +184,6 @@ fn kernel_body(cx: &Cx<'_>, b: &mut Builder, kernel: &KernelPlan, registers: Reg
         over_batch::write(cx, b, registers, group);
     }
     tail(cx, b, kernel, registers);
-}
-
-/// Writes something for every chunk of a group.
-fn each_chunk(cx: &Cx<'_>, b: &mut Builder, groups: Groups, group: Var, write: impl FnOnce(&mut Builder, Var)) {
-    if groups.chunks_per_group == 1 {
-        return write(b, group);
-    }
-    let chunk = b.var();
-    b.for_range(groups.chunks(cx.n_chunks(), group, chunk), LoopKind::Serial, |b| write(b, chunk));
 }
 
 /// What is computed for every sample of a task.

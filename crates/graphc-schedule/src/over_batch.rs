@@ -7,6 +7,7 @@ use crate::fetch::NextChunk;
 use crate::groups::{Groups, MOST_SHARES};
 use crate::lanes::FeatureLanes;
 use crate::registers::RegisterFile;
+use crate::task::Task;
 use crate::waiting::Accumulators;
 use crate::walk::{Axis, Part, Walk};
 use graphc_ir::graph::plan::{Group, Root};
@@ -27,8 +28,8 @@ pub(crate) fn write(cx: &Cx<'_>, b: &mut Builder, registers: RegisterFile, group
             let gradient = Gradient { cx, group, registers, groups, number, next: &next };
             gradient.before(b);
             if groups.accumulators_wait {
-                let chunk = b.var();
-                b.for_range(groups.chunks(cx.n_chunks(), number, chunk), LoopKind::Serial, |b| gradient.add(b, chunk));
+                let task = Task { number, n_chunks: groups.chunks_per_group };
+                task.each_chunk(cx, b, |b, chunk| gradient.add(b, chunk));
             }
             gradient.after(b);
         });
