@@ -207,18 +207,15 @@ impl Buffers {
         let part_len = groups::part_len(graph, forms, root);
         let is_contraction = forms[&root.node()].as_contraction().is_some();
         let n_chunks = batch.div_ceil(CHUNK);
-        let feature_lanes = FeatureLanes::of(graph, &forms[&root.node()], root.node());
-        let n_parts = match &feature_lanes {
-            Some(lanes) => {
-                self.add_rows(graph, lanes.vectors, lanes.n_features, n_chunks);
-                1
-            }
-            None if is_contraction => {
-                let groups = Groups::new(n_chunks, part_len);
-                self.add_waiting(&forms[&root.node()], root, groups, part_len);
-                groups.n_groups
-            }
-            None => n_chunks,
+        if let Some(lanes) = FeatureLanes::of(graph, &forms[&root.node()], root.node()) {
+            self.add_rows(graph, lanes.vectors, lanes.n_features, n_chunks);
+        }
+        let n_parts = if is_contraction {
+            let groups = Groups::of(graph, forms, root);
+            self.add_waiting(&forms[&root.node()], root, groups, part_len);
+            groups.n_groups
+        } else {
+            n_chunks
         };
         let what = match (root, &forms[&root.node()]) {
             (Root::PartialDeviations(_), _) => "squared deviations",

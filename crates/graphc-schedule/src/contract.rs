@@ -70,7 +70,7 @@ struct BlockAt {
 pub(crate) enum Kind {
     PerSample { task: Task, chunk: Var, lane: Var },
     OverBatch { group: Var, groups: Groups, lane: Var },
-    OverFeatures { lanes: FeatureLanes, lane: Var },
+    OverFeatures { lanes: FeatureLanes, group: Option<Var>, groups: Groups, lane: Var },
     NoBatch,
 }
 
@@ -486,8 +486,12 @@ impl<'a> Nest<'a> {
 
     /// The chunks that the nest sums over, numbered by `chunk`: those of one group, or all.
     fn chunks_of_group(&self, chunk: Var) -> Range {
-        let Kind::OverBatch { group, groups, .. } = self.kind else { return Range::new(chunk, self.em.cx.n_chunks()) };
-        Task { number: group, n_chunks: groups.chunks_per_group }.chunks(self.em.cx, chunk)
+        match self.kind {
+            Kind::OverBatch { group, groups, .. } | Kind::OverFeatures { group: Some(group), groups, .. } => {
+                Task { number: group, n_chunks: groups.chunks_per_group }.chunks(self.em.cx, chunk)
+            }
+            _ => Range::new(chunk, self.em.cx.n_chunks()),
+        }
     }
 
     /// Packed weights that the nest reads.
@@ -537,7 +541,9 @@ impl<'a> Nest<'a> {
         if let Kind::OverBatch { .. } | Kind::OverFeatures { .. } = self.kind {
             let partial = self.em.cx.buffers.partial(self.root);
             let mut word = match self.kind {
-                Kind::OverBatch { group, .. } => Affine::var(group).times(partial.part_len as i64),
+                Kind::OverBatch { group, .. } | Kind::OverFeatures { group: Some(group), .. } => {
+                    Affine::var(group).times(partial.part_len as i64)
+                }
                 _ => Affine::default(),
             };
             let strides = graphc_ir::tensor::row_major_strides(&self.form.extents);

@@ -1,5 +1,6 @@
 //! Chunks of samples gathered into groups: the parts of which sums over the batch are made.
 
+use crate::lanes::FeatureLanes;
 use graphc_ir::form::Forms;
 use graphc_ir::graph::Graph;
 use graphc_ir::graph::plan::Root;
@@ -14,6 +15,9 @@ const MOST_GROUPS: usize = 32;
 
 /// Most groups of what a sweep leaves for every chunk.
 const MOST_ADDED_GROUPS: usize = 8;
+
+/// Chunks below which a chain of sums over rows is too short to pay for a partial result.
+const FEWEST_CHUNKS_OF_ROWS: usize = 16;
 
 /// Words of all partial results of one sum at most.
 const MOST_PARTIAL_WORDS: usize = 1 << 18;
@@ -52,10 +56,20 @@ impl Groups {
         Groups { n_groups: n_chunks.div_ceil(chunks_per_group), chunks_per_group, accumulators_wait: false }
     }
 
-    /// The groups for the sum `root` over the batch.
+    /// The groups for the contraction `root` over the batch.
     pub(crate) fn of(graph: &Graph, forms: &Forms, root: Root) -> Groups {
         let batch = graph.batch.expect("the graph is specialised");
-        Groups::new(batch.div_ceil(CHUNK), part_len(graph, forms, root))
+        let (n_chunks, part_len) = (batch.div_ceil(CHUNK), part_len(graph, forms, root));
+        match FeatureLanes::of(graph, &forms[&root.node()], root.node()) {
+            None => Groups::new(n_chunks, part_len),
+            Some(_) => Groups::of_rows(n_chunks, part_len),
+        }
+    }
+
+    /// The groups for sums whose lanes are features: of at least 256 samples, and a single one unless there are enough.
+    fn of_rows(n_chunks: usize, part_len: usize) -> Groups {
+        let most = (n_chunks / FEWEST_CHUNKS_OF_ROWS).min(MOST_PARTIAL_WORDS / part_len.max(1)).min(MOST_GROUPS);
+        Groups::at_most(if most >= FEWEST_GROUPS { most } else { 1 }, n_chunks)
     }
 
     /// Whether there are enough of them for threads to share.

@@ -7,7 +7,6 @@
 
 use crate::emit::Cx;
 use crate::groups::Groups;
-use crate::lanes::FeatureLanes;
 use crate::task;
 use graphc_ir::graph::plan::{Group, KernelPlan};
 
@@ -20,9 +19,5 @@ pub(crate) fn groups(cx: &Cx<'_>, kernel: &KernelPlan) -> Option<Groups> {
 
 /// The groups of chunks that a contraction over the batch is shared by; none if it is shared otherwise.
 pub(crate) fn groups_of(cx: &Cx<'_>, group: &Group) -> Option<Groups> {
-    let root = group.roots[0];
-    if FeatureLanes::of(cx.graph, &cx.forms[&root.node()], root.node()).is_some() {
-        return None;
-    }
-    Some(Groups::of(cx.graph, cx.forms, root)).filter(|groups| groups.are_enough())
+    Some(Groups::of(cx.graph, cx.forms, group.roots[0])).filter(|groups| groups.are_enough())
 }

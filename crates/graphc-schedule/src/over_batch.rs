@@ -14,13 +14,9 @@ use graphc_ir::graph::plan::{Group, Root};
 use graphc_ir::index::{Affine, Var};
 use graphc_ir::loops::LoopKind;
 
-/// Writes a contraction over the batch: partial results of each group of chunks, or the whole sums if the lanes
-/// are features.
+/// Writes a contraction over the batch: partial results of each group of chunks.
 pub(crate) fn write(cx: &Cx<'_>, b: &mut Builder, registers: RegisterFile, group: &Group) {
     let root = group.roots[0];
-    if let Some(lanes) = FeatureLanes::of(cx.graph, &cx.forms[&root.node()], root.node()) {
-        return over_features(cx, b, registers, group, lanes);
-    }
     let groups = Groups::of(cx.graph, cx.forms, root);
     if groups.are_enough() {
         return b.for_extent(groups.n_groups, LoopKind::Parallel, |b, number| {
@@ -33,6 +29,9 @@ pub(crate) fn write(cx: &Cx<'_>, b: &mut Builder, registers: RegisterFile, group
             }
             gradient.after(b);
         });
+    }
+    if let Some(lanes) = FeatureLanes::of(cx.graph, &cx.forms[&root.node()], root.node()) {
+        return over_features(cx, b, registers, group, lanes);
     }
     let nest = |group: Var, lane: Var| over_groups(cx, root, groups, group, lane);
     let walks = nest(b.var(), b.var()).walks(registers);
@@ -49,7 +48,11 @@ pub(crate) fn write(cx: &Cx<'_>, b: &mut Builder, registers: RegisterFile, group
 }
 
 fn over_groups<'a>(cx: &'a Cx<'a>, root: Root, groups: Groups, group: Var, lane: Var) -> Nest<'a> {
-    let mut nest = Nest::new(cx, root, root.node(), Kind::OverBatch { group, groups, lane });
+    let kind = match FeatureLanes::of(cx.graph, &cx.forms[&root.node()], root.node()) {
+        Some(lanes) => Kind::OverFeatures { lanes, group: Some(group), groups, lane },
+        None => Kind::OverBatch { group, groups, lane },
+    };
+    let mut nest = Nest::new(cx, root, root.node(), kind);
     nest.em.ranges.insert(group, (0, groups.n_groups as i64 - 1));
     nest
 }
@@ -119,7 +122,8 @@ impl<'a> Gradient<'a> {
 /// Writes a contraction over the batch alone; rows of the result are shared.
 fn over_features(cx: &Cx<'_>, b: &mut Builder, registers: RegisterFile, group: &Group, lanes: FeatureLanes) {
     let root = group.roots[0];
-    let nest = |lane: Var| Nest::new(cx, root, root.node(), Kind::OverFeatures { lanes, lane });
+    let groups = Groups::of(cx.graph, cx.forms, root);
+    let nest = |lane: Var| Nest::new(cx, root, root.node(), Kind::OverFeatures { lanes, group: None, groups, lane });
     let walks = nest(b.var()).walks(registers);
     let rows = walks.iter().position(|walk| walk.axis != Axis::Features).expect("rows are walked");
     shared(b, &group.name, walks, rows, |b, lane, walks| nest(lane).walk(b, walks));
