@@ -29,7 +29,13 @@ use graphc_ir::graph::plan::{Group, Root};
 use graphc_ir::index::{Affine, Var};
 use graphc_ir::loops::{Access, Bound, BufId, Expr, Join, Layout, LoopKind, Range, Stmt, Tile, TileInit};
 use graphc_ir::point::{BATCH, PointExpr};
-use graphc_ir::scalar::{CHUNK, LANES};
+use graphc_ir::scalar::LANES;
+
+/// Rows that a sum over rows looks ahead: what one line of each takes to come from beyond a core's own cache.
+const ROWS_AHEAD: i64 = 24;
+
+/// Chunks of splats that it looks ahead.
+const SPLATS_AHEAD: i64 = 8;
 
 pub(crate) struct Nest<'a> {
     pub(crate) em: Emitter<'a>,
@@ -388,7 +394,7 @@ impl<'a> Nest<'a> {
     }
 
     /// How many words ahead of the factors' operands to fetch others: the next block of what is far away, or, where rows of a whole
-    /// batch are read, what the sum itself reads later: the rows of the next chunk, and the splats of the one after it.
+    /// batch are read, what the sum itself reads later.
     fn ahead(&self, reds: &[Range], factors: [&Access; 2]) -> [i64; 2] {
         let Kind::OverFeatures { .. } = self.kind else {
             return factors.map(|access| self.far_blocks.map_or(0, |blocks| access.index.coefficient(blocks)));
@@ -396,8 +402,8 @@ impl<'a> Nest<'a> {
         let [chunks, samples] = reds else { unreachable!("it sums over chunks and samples") };
         factors.map(|access| match access.index.coefficient(samples.var) {
             _ if !self.rows_are_far() => 0,
-            1 => 2 * access.index.coefficient(chunks.var),
-            row => row * CHUNK as i64,
+            1 => SPLATS_AHEAD * access.index.coefficient(chunks.var),
+            row => ROWS_AHEAD * row,
         })
     }
 

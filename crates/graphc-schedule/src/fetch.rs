@@ -4,21 +4,25 @@
 //! meanwhile, and sweeps then wait for it. So the largest contraction of a kernel asks, between its register tiles, for what the
 //! kernel will touch of the next chunk, a few lines at a time ([`NextChunk`]).
 //!
-//! The processor itself sees a sweep coming that goes through memory word by word. It does not where a pool reads a window of
-//! several rows at every step; there the sweep asks for what it touches some steps of the outer loop later ([`in_sweep`]). So do all sweeps of
-//! a kernel without a contraction: they wait for nothing but memory.
+//! Of a kernel without a contraction the longest sweep does that, as long as the next chunk is small beside the cache. Otherwise
+//! every sweep asks for what it touches itself some steps of the outer loop later ([`in_sweep`]): in a kernel without a contraction, which waits
+//! for nothing but memory, and where a pool reads a window of several rows at every step, for that hides from the processor what comes next.
 
 use crate::builder::Builder;
 use crate::emit::Cx;
 use graphc_ir::graph::plan::{Group, GroupKind, Root};
 use graphc_ir::index::{Affine, Var};
 use graphc_ir::loops::{Access, BufId, Expr, LoopKind, Stmt};
+use graphc_ir::point::PointDag;
 use graphc_ir::scalar::LANES;
 use graphc_ir::{NodeId, ops::Op};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Words of a buffer that is far away even if nothing else is used: a core's own cache of 1 MiB.
 const FAR_WORDS: usize = 1 << 18;
+
+/// Words of a chunk that are few beside a core's own cache of 1 MiB.
+const SMALL_CHUNK_WORDS: usize = 1 << 15;
 
 /// Words of a page, in which the processor sees by itself what comes next.
 const PAGE_WORDS: i64 = 1 << 10;
@@ -29,10 +33,13 @@ const STEPS_AHEAD: i64 = 6;
 /// Lines that one tile asks for at most.
 const MOST_LINES: usize = 64;
 
+/// Words at the end of a chunk that may be left out so that shares are whole lines: channels are padded by a line each.
+const LEFT_OUT_WORDS: usize = 1 << 8;
+
 /// Words of a cache line.
 const LINE_WORDS: usize = 16;
 
-/// Far buffers that a kernel reads or writes chunk by chunk, and the contraction that asks for them.
+/// Far buffers that a kernel reads or writes chunk by chunk, and the group that asks for them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct NextChunk<'a> {
     carrier: Option<&'a Group>,
@@ -50,13 +57,16 @@ impl<'a> NextChunk<'a> {
             is_kept && has_samples && is_far(cx, cx.buffers.node(*node))
         };
         let buffers: BTreeSet<BufId> = read.chain(written).filter(is_far).map(|node| cx.buffers.node(node)).collect();
+        let words: usize = buffers.iter().map(|&buffer| cx.buffers.layout(buffer).chunk_stride).sum();
         // The last of the largest: what it asks for is wanted soon.
-        let contractions = groups.iter().copied().filter(|group| group.kind == GroupKind::Contraction);
-        let carrier = contractions.max_by_key(|group| multiply_adds(cx, group));
+        let of_kind = |kind: GroupKind| groups.iter().copied().filter(move |group| group.kind == kind);
+        let contraction = of_kind(GroupKind::Contraction).max_by_key(|group| multiply_adds(cx, group));
+        let sweep = of_kind(GroupKind::Sweep).max_by_key(|group| operations(cx, group));
+        let carrier = contraction.or(sweep.filter(|_| words <= SMALL_CHUNK_WORDS));
         NextChunk { carrier, buffers: buffers.into_iter().collect() }
     }
 
-    /// Whether there is a contraction.
+    /// Whether a group asks for the next chunk.
     pub(crate) fn has_carrier(&self) -> bool {
         self.carrier.is_some()
     }
@@ -74,14 +84,45 @@ impl<'a> NextChunk<'a> {
 pub(crate) fn write(cx: &Cx<'_>, b: &mut Builder, buffers: &[BufId], chunk: Var, (share, n_shares): (&Affine, usize)) {
     for &buffer in buffers {
         let chunk_words = cx.buffers.layout(buffer).chunk_stride;
-        let words = chunk_words.div_ceil(n_shares).next_multiple_of(LINE_WORDS);
+        let words = chunk_words.saturating_sub(LEFT_OUT_WORDS).div_ceil(n_shares).next_multiple_of(LINE_WORDS);
         let next = Affine::var(chunk).plus_constant(1).times(chunk_words as i64);
         let from = Access { buffer, index: next.add_scaled(share, words as i64) };
         b.push(Stmt::Fetch { from, n_lines: (words / LINE_WORDS).min(MOST_LINES) });
     }
 }
 
-/// Adds the hints to the innermost loops among `stmts`, the statements of a lanes region; `is_alone` if the kernel has no contraction.
+/// Adds hints for the chunk after `chunk` to the loops among `stmts`, the statements of a lanes region: shares of at least a line, as far
+/// inside as that goes.
+pub(crate) fn next_in_sweep(cx: &Cx<'_>, stmts: &mut Vec<Stmt>, buffers: &[BufId], chunk: Var) {
+    share_out(cx, stmts, &mut buffers.to_vec(), chunk, (Affine::default(), 1));
+}
+
+/// Shares out what is `left` of the buffers. The statements run for share `share` of `n_shares`.
+fn share_out(
+    cx: &Cx<'_>,
+    stmts: &mut Vec<Stmt>,
+    left: &mut Vec<BufId>,
+    chunk: Var,
+    (share, n_shares): (Affine, usize),
+) {
+    let loops = stmts.iter_mut().filter_map(|stmt| match stmt {
+        Stmt::For { range, kind: LoopKind::Serial, body } => Some((range.var, range.extent()? as usize, body)),
+        _ => None,
+    });
+    if let Some((var, extent, body)) = loops.max_by_key(|(_, extent, _)| *extent) {
+        let inner = share.times(extent as i64).plus(&Affine::var(var));
+        share_out(cx, body, left, chunk, (inner, n_shares * extent));
+    }
+    let has_lines = |buffer: &BufId| n_shares == 1 || cx.buffers.layout(*buffer).chunk_stride >= n_shares * LINE_WORDS;
+    let mut b = Builder::new();
+    let (here, outside) = left.iter().partition::<Vec<BufId>, _>(|buffer| has_lines(buffer));
+    write(cx, &mut b, &here, chunk, (&share, n_shares));
+    stmts.splice(0..0, b.finish());
+    *left = outside;
+}
+
+/// Adds the hints to the innermost loops among `stmts`, the statements of a lanes region; `is_alone` if the kernel has no group that asks
+/// for the next chunk.
 pub(crate) fn in_sweep(cx: &Cx<'_>, stmts: &mut [Stmt], lane: Var, is_alone: bool) {
     within(cx, stmts, (lane, is_alone), &mut Vec::new());
 }
@@ -164,4 +205,10 @@ fn nodes(group: &Group) -> impl Iterator<Item = NodeId> {
 fn multiply_adds(cx: &Cx<'_>, group: &Group) -> usize {
     let form = cx.forms[&group.contraction(cx.forms)].as_point().expect("a contraction is a point form");
     form.extents.iter().copied().chain(form.reds.iter().map(|red| red.extent)).product()
+}
+
+/// Operations of a sweep, roughly.
+fn operations(cx: &Cx<'_>, group: &Group) -> usize {
+    let extents = PointDag::space(cx.graph, cx.forms, group.roots[0]).extents;
+    extents.iter().product::<usize>() * (group.inlined.len() + group.roots.len())
 }

@@ -83,6 +83,7 @@ fn chunk_sweep(cx: &Cx<'_>, b: &mut Builder, group: &Group, chunk: Var, next: &N
             em.ranges.insert(chunk, (0, cx.n_chunks() as i64 - 1));
             let mut sweep = Sweep { em, axes, digits, targets, chunk, lane };
             let mut body = b.block(|b| sweep.level(b, 0));
+            fetch::next_in_sweep(cx, &mut body, next.carried_by(group), chunk);
             fetch::in_sweep(cx, &mut body, lane, !next.has_carrier());
             body.into_iter().for_each(|stmt| b.push(stmt));
         });
