@@ -5,8 +5,9 @@ use crate::arena::Arena;
 use crate::pack::{pack, unpack};
 use crate::team::{SharedPhase, Team, TimedShare};
 use graphc_codegen::CompiledProgram;
-use graphc_ir::loops::{Buffer, BufferKind, Layout, Program};
+use graphc_ir::loops::{BufId, Buffer, BufferKind, Layout, Program};
 use graphc_ir::{DType, Tensor};
+use std::collections::HashMap;
 use std::ops::Range;
 use std::time::Instant;
 
@@ -15,9 +16,13 @@ pub struct Executable {
     program: Program,
     code: CompiledProgram,
     arena: Arena,
+    names: Names,
     /// Kernels of the prologue whose results are up to date.
     n_done: usize,
 }
+
+/// Buffers by kind and name: a program has hundreds, and a few are asked for between any two steps.
+type Names = HashMap<BufferKind, HashMap<String, BufId>>;
 
 impl Executable {
     /// Allocates the arena, all zeros. `code` must be compiled from `program`, and `program` must
@@ -40,7 +45,11 @@ impl Executable {
         }
         let arena = Arena::new(program.arena_words)
             .map_err(|error| RuntimeError::Memory { words: program.arena_words, reason: error.to_string() })?;
-        Ok(Executable { program, code, arena, n_done: 0 })
+        let mut names = Names::new();
+        for (number, buffer) in program.buffers.iter().enumerate() {
+            names.entry(buffer.kind).or_default().entry(buffer.name.clone()).or_insert(BufId(number as u32));
+        }
+        Ok(Executable { program, code, arena, names, n_done: 0 })
     }
 
     /// The program.
@@ -85,7 +94,7 @@ impl Executable {
     /// # Errors
     /// If there is no such buffer.
     pub fn words_mut(&mut self, kind: BufferKind, name: &str) -> Result<(&Buffer, &mut [u32]), RuntimeError> {
-        let buffer = find(&self.program, kind, name)?;
+        let buffer = find(&self.program, &self.names, kind, name)?;
         Ok((buffer, &mut self.arena.words_mut()[buffer.offset..buffer.offset + buffer.layout.len()]))
     }
 
@@ -96,7 +105,7 @@ impl Executable {
         dtype: DType,
         words: impl ExactSizeIterator<Item = u32> + Clone,
     ) -> Result<(), RuntimeError> {
-        let buffer = find(&self.program, kind, name)?;
+        let buffer = find(&self.program, &self.names, kind, name)?;
         if buffer.dtype != dtype {
             return Err(RuntimeError::WrongType { name: name.to_owned(), expected: buffer.dtype });
         }
@@ -117,7 +126,7 @@ impl Executable {
     /// # Errors
     /// If there is no such buffer.
     pub fn get(&self, kind: BufferKind, name: &str) -> Result<Tensor<f32>, RuntimeError> {
-        let buffer = find(&self.program, kind, name)?;
+        let buffer = self.find(kind, name)?;
         let words = unpack(&buffer.layout, self.words(buffer)).into_iter();
         let data = match buffer.dtype {
             DType::F32 => words.map(f32::from_bits).collect(),
@@ -131,7 +140,7 @@ impl Executable {
     /// # Errors
     /// If there is no such buffer, or it has another type or more elements.
     pub fn scalar(&self, kind: BufferKind, name: &str) -> Result<f32, RuntimeError> {
-        let buffer = find(&self.program, kind, name)?;
+        let buffer = self.find(kind, name)?;
         let Layout { shape, batch_axis, .. } = &buffer.layout;
         match self.words(buffer) {
             _ if buffer.dtype != DType::F32 => {
@@ -140,6 +149,10 @@ impl Executable {
             [word] if batch_axis.is_none() => Ok(f32::from_bits(*word)),
             _ => Err(RuntimeError::WrongLength { name: name.to_owned(), shape: shape.clone(), found: 1 }),
         }
+    }
+
+    fn find(&self, kind: BufferKind, name: &str) -> Result<&Buffer, RuntimeError> {
+        find(&self.program, &self.names, kind, name)
     }
 
     fn words(&self, buffer: &Buffer) -> &[u32] {
@@ -154,7 +167,7 @@ impl Executable {
     pub fn copy_state_from(&mut self, other: &Executable) -> Result<(), RuntimeError> {
         self.n_done = 0;
         for buffer in self.program.buffers.iter().filter(|buffer| buffer.kind == BufferKind::State) {
-            let source = find(&other.program, BufferKind::State, &buffer.name)?;
+            let source = other.find(BufferKind::State, &buffer.name)?;
             let target = buffer.offset..buffer.offset + buffer.layout.len();
             if source.layout == buffer.layout {
                 self.arena.words_mut()[target].copy_from_slice(other.words(source));
@@ -282,13 +295,13 @@ impl Default for StepLog {
     }
 }
 
-fn find<'a>(program: &'a Program, kind: BufferKind, name: &str) -> Result<&'a Buffer, RuntimeError> {
-    let id = program.find(kind, name).ok_or_else(|| RuntimeError::UnknownName {
+fn find<'a>(program: &'a Program, names: &Names, kind: BufferKind, name: &str) -> Result<&'a Buffer, RuntimeError> {
+    let found = names.get(&kind).and_then(|names| names.get(name));
+    found.map(|&id| program.buffer(id)).ok_or_else(|| RuntimeError::UnknownName {
         kind,
         name: name.to_owned(),
         known: program.buffers.iter().filter(|b| b.kind == kind).map(|b| b.name.clone()).collect(),
-    })?;
-    Ok(program.buffer(id))
+    })
 }
 
 impl std::fmt::Debug for Executable {
