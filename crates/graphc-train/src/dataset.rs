@@ -5,7 +5,7 @@
 use crate::error::TrainError;
 use crate::idx::{self, IdxArray};
 use crate::network::{InputBuffer, Network};
-use crate::packing::Packing;
+use crate::packing::{Conversion, Packing};
 use crate::synthetic::Synthetic;
 use graphc_ir::DType;
 use graphc_ir::graph::Mode;
@@ -134,12 +134,11 @@ impl Input<'_> {
     pub(crate) fn pack_chunk(&self, samples: &[u32], packing: &Packing, chunk: usize, words: &mut [u32]) {
         let Input { column, scale } = *self;
         let bytes_of = |sample: u32| &column.data[column.range(sample as usize)];
-        match column.spec.dtype {
-            DType::F32 => {
-                packing.pack_chunk(samples, bytes_of, |byte| (f32::from(byte) * scale).to_bits(), chunk, words);
-            }
-            DType::I32 => packing.pack_chunk(samples, bytes_of, u32::from, chunk, words),
-        }
+        let conversion = match column.spec.dtype {
+            DType::F32 => Conversion::Scaled(scale),
+            DType::I32 => Conversion::Integer,
+        };
+        packing.pack_chunk(samples, bytes_of, conversion, chunk, words);
     }
 }
 

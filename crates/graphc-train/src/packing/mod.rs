@@ -3,14 +3,13 @@
 //! A buffer holds chunks of 16 samples, for every element of a sample a plane of 16 words, one of each sample
 //! ([`Layout`]). So 16 elements of 16 samples are a square of bytes to be transposed, and then 16 planes to be converted
 //! and written, each as a whole. Every byte is read once and every word written once, whatever the order of the planes.
-//!
-//! Arrays of a fixed size and plain loops: rustc makes `punpcklbw`, `cvtdq2ps` and `mulps` of them, with no other
-//! processor feature than x86-64 has at least. Rejected: a crate of vector types, which would add a dependency and give
-//! the same instructions.
+
+mod square;
 
 use graphc_ir::loops::Layout;
 use graphc_ir::scalar::CHUNK;
 use graphc_ir::tensor::for_each_index;
+use square::Writer;
 use std::ops::Range;
 
 /// Where the elements of a sample go in a buffer whose first dimension is the batch.
@@ -21,12 +20,32 @@ pub(crate) struct Packing {
     /// First word of each element, or of its plane in a chunk, in row-major order of the elements.
     places: Vec<usize>,
     arrangement: Arrangement,
+    writer: Writer,
+}
+
+/// What a byte becomes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Conversion {
+    /// An `f32`, times this.
+    Scaled(f32),
+    /// An `i32`.
+    Integer,
+}
+
+impl Conversion {
+    fn word(self, byte: u8) -> u32 {
+        match self {
+            Conversion::Scaled(scale) => (f32::from(byte) * scale).to_bits(),
+            Conversion::Integer => byte.into(),
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
 enum Arrangement {
-    /// Samples are innermost, in chunks; `gaps` are words of a chunk that belong to no plane.
-    Chunks { gaps: Vec<Range<usize>>, stride: usize },
+    /// Samples are innermost, in chunks; `gaps` are words of a chunk that belong to no plane, `no_sample` stands for samples that the last
+    /// chunk has not.
+    Chunks { gaps: Vec<Range<usize>>, stride: usize, no_sample: Box<[u8]> },
     /// Samples are outermost, as networks for few of them have it.
     Rows { stride: usize },
 }
@@ -43,12 +62,12 @@ impl Packing {
         let arrangement = match layout.batch_axis {
             Some(0) => {
                 let stride = layout.chunk_stride;
-                Arrangement::Chunks { gaps: gaps(&places, stride), stride }
+                Arrangement::Chunks { gaps: gaps(&places, stride), stride, no_sample: vec![0; places.len()].into() }
             }
             Some(_) => return None,
             None => Arrangement::Rows { stride: layout.strides[0] },
         };
-        Some(Packing { n_samples, n_words: layout.len(), places, arrangement })
+        Some(Packing { n_samples, n_words: layout.len(), places, arrangement, writer: Writer::new() })
     }
 
     /// Bytes of a sample.
@@ -77,7 +96,7 @@ impl Packing {
         &self,
         samples: &[u32],
         bytes_of: impl Fn(u32) -> &'a [u8],
-        convert: impl Fn(u8) -> u32,
+        conversion: Conversion,
         chunk: usize,
         words: &mut [u32],
     ) {
@@ -88,57 +107,40 @@ impl Packing {
             row
         };
         match &self.arrangement {
-            Arrangement::Chunks { gaps, .. } => {
+            Arrangement::Chunks { gaps, no_sample, .. } => {
                 let samples = samples.chunks(CHUNK).nth(chunk).expect("as many chunks as the samples fill");
-                let mut rows: [&[u8]; CHUNK] = [&[]; CHUNK];
+                let mut rows: [&[u8]; CHUNK] = [no_sample; CHUNK];
                 rows.iter_mut().zip(samples).for_each(|(row, &sample)| *row = row_of(sample));
-                let rows = &rows[..samples.len()];
-                fetch(rows);
-                self.pack_rows(rows, &convert, words);
+                fetch(&rows[..samples.len()]);
+                self.pack_rows(rows, samples.len(), conversion, words);
                 gaps.iter().for_each(|gap| words[gap.clone()].fill(0));
             }
             Arrangement::Rows { stride } => {
                 words.fill(0);
                 for (number, &sample) in samples.iter().enumerate() {
                     for (place, &byte) in self.places.iter().zip(row_of(sample)) {
-                        words[number * stride + place] = convert(byte);
+                        words[number * stride + place] = conversion.word(byte);
                     }
                 }
             }
         }
     }
 
-    fn pack_rows(&self, rows: &[&[u8]], convert: impl Fn(u8) -> u32, chunk: &mut [u32]) {
+    /// Packs a chunk of samples, the first `n_samples` of the rows.
+    fn pack_rows(&self, rows: [&[u8]; CHUNK], n_samples: usize, conversion: Conversion, chunk: &mut [u32]) {
         let (blocks, rest) = self.places.as_chunks::<CHUNK>();
-        for (number, planes) in blocks.iter().enumerate() {
-            let mut square = [[0; CHUNK]; CHUNK];
-            for (target, row) in square.iter_mut().zip(rows) {
-                // Apart from the rest, so that this is one move of 16 bytes and no call of `memcpy`.
-                *target = row.as_chunks().0[number];
-            }
-            write_planes(planes, &square, rows.len(), &convert, chunk);
-        }
+        self.writer.write(rows.map(|row| row.as_chunks().0), blocks.as_flattened(), conversion, chunk);
         if !rest.is_empty() {
-            let mut square = [[0; CHUNK]; CHUNK];
-            for (target, row) in square.iter_mut().zip(rows) {
-                target[..rest.len()].copy_from_slice(&row[row.len() - rest.len()..]);
-            }
-            write_planes(rest, &square, rows.len(), &convert, chunk);
-        }
-    }
-}
-
-/// Writes a plane for each column of the square, of whose rows the first `n_samples` are samples.
-#[inline]
-fn write_planes(planes: &[usize], square: &Square, n_samples: usize, convert: impl Fn(u8) -> u32, chunk: &mut [u32]) {
-    for (&start, bytes) in planes.iter().zip(&transposed(square)) {
-        let plane: &mut [u32; CHUNK] = chunk[start..].first_chunk_mut().expect("a plane lies in its chunk");
-        for (word, &byte) in plane.iter_mut().zip(bytes) {
-            *word = convert(byte);
+            let last = rows.map(|row| {
+                let mut bytes = [[0; CHUNK]];
+                bytes[0][..rest.len()].copy_from_slice(&row[row.len() - rest.len()..]);
+                bytes
+            });
+            self.writer.write(last.each_ref().map(<[_; 1]>::as_slice), rest, conversion, chunk);
         }
         // Not by converting zeros: times a negative scale they would be -0.
         if n_samples < CHUNK {
-            plane[n_samples..].fill(0);
+            self.places.iter().for_each(|&start| chunk[start..][n_samples..CHUNK].fill(0));
         }
     }
 }
@@ -167,29 +169,6 @@ fn gaps(planes: &[usize], chunk_stride: usize) -> Vec<Range<usize>> {
     gaps
 }
 
-type Square = [[u8; CHUNK]; CHUNK];
-
-/// Four times, rows `i` and `i + 8` are interleaved to rows `2i` and `2i + 1`. Each time the address of a byte, the four bits of its row
-/// and the four of its column, is rotated by one bit; four times exchange row and column.
-fn transposed(square: &Square) -> Square {
-    interleaved(&interleaved(&interleaved(&interleaved(square))))
-}
-
-#[inline]
-fn interleaved(square: &Square) -> Square {
-    const HALF: usize = CHUNK / 2;
-    let mut result = [[0; CHUNK]; CHUNK];
-    for row in 0..HALF {
-        for column in 0..HALF {
-            result[2 * row][2 * column] = square[row][column];
-            result[2 * row][2 * column + 1] = square[row + HALF][column];
-            result[2 * row + 1][2 * column] = square[row][column + HALF];
-            result[2 * row + 1][2 * column + 1] = square[row + HALF][column + HALF];
-        }
-    }
-    result
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -206,16 +185,17 @@ mod tests {
         let data: Vec<u8> = (0..100 * sample_len).map(|i| (i * 37 % 251) as u8).collect();
         let samples: Vec<u32> = (0..sizes[0]).map(|i| (i * 61 % 100) as u32).collect();
         let bytes_of = |sample: u32| &data[sample as usize * sample_len..][..sample_len];
-        let convert = |byte: u8| (f32::from(byte) * scale).to_bits();
+        let conversion = Conversion::Scaled(scale);
 
-        let tensor: Vec<u32> = samples.iter().flat_map(|&sample| bytes_of(sample)).map(|&byte| convert(byte)).collect();
+        let tensor: Vec<u32> =
+            samples.iter().flat_map(|&sample| bytes_of(sample)).map(|&byte| conversion.word(byte)).collect();
         let mut expected = vec![0; layout.len()];
         layout.pack(&tensor, &mut expected);
         let packing = Packing::new(layout).unwrap();
         assert_eq!((packing.n_words(), packing.sample_len()), (layout.len(), sample_len));
         let mut found = vec![9; layout.len()];
         let chunks = found.chunks_mut(packing.chunk_len()).enumerate();
-        chunks.for_each(|(chunk, words)| packing.pack_chunk(&samples, bytes_of, convert, chunk, words));
+        chunks.for_each(|(chunk, words)| packing.pack_chunk(&samples, bytes_of, conversion, chunk, words));
         assert_eq!(found, expected, "{sizes:?}");
     }
 
@@ -241,6 +221,6 @@ mod tests {
     #[should_panic(expected = "bytes of a sample")]
     fn a_sample_of_another_length() {
         let packing = Packing::new(&Layout::new(&[1, 3], Some(0))).unwrap();
-        packing.pack_chunk(&[0], |_| &[1, 2], u32::from, 0, &mut [0; 48]);
+        packing.pack_chunk(&[0], |_| &[1, 2], Conversion::Integer, 0, &mut [0; 48]);
     }
 }
