@@ -18,6 +18,7 @@ pub mod tuning;
 pub use dump::{dump, dump_dot};
 pub use error::DriverError;
 pub use graphc_codegen::{CRANELIFT_VERSION, Isa};
+pub use graphc_runtime::hint;
 pub use options::{CompileOptions, PrintAfter};
 pub use pipeline::{Compiled, Lowered, StageTime, compile, lower};
 pub use session::{Session, SessionOptions};

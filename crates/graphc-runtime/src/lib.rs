@@ -4,12 +4,13 @@
 //! nothing of graphs or training.
 //!
 //! Reading order: [`Executable`], [`Team`] (threads that run a step together), [`RuntimeError`], `pack` (tensors to and
-//! from their layouts), `arena` (aligned memory), [`peak`] (what the machine can do at most). Unsafe code is in `arena`, in
-//! `executable` and `team` where machine code is called, and in `peak` where instructions of a detected processor are.
+//! from their layouts), `arena` (aligned memory), [`hint`] (to the processor), [`peak`] (what the machine can do at most). Unsafe code is in
+//! `arena`, in `executable` and `team` where machine code is called, and in `hint` and `peak` for instructions of the processor.
 
 mod arena;
 mod error;
 mod executable;
+pub mod hint;
 mod pack;
 pub mod peak;
 mod team;

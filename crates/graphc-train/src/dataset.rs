@@ -7,6 +7,7 @@ use crate::idx::{self, IdxArray};
 use crate::network::{InputBuffer, Network};
 use crate::packing::{Conversion, Packing};
 use crate::synthetic::Synthetic;
+use graphc_driver::hint;
 use graphc_ir::DType;
 use graphc_ir::graph::Mode;
 use std::fmt;
@@ -128,6 +129,13 @@ impl Input<'_> {
         assert_eq!(words.len(), packing.n_words(), "words of the buffer");
         let chunks = words.chunks_mut(packing.chunk_len());
         chunks.enumerate().for_each(|(chunk, words)| self.pack_chunk(samples, packing, chunk, words));
+    }
+
+    /// Asks for the bytes of those of the samples that belong to one chunk of the buffer.
+    pub(crate) fn prefetch_chunk(&self, samples: &[u32], packing: &Packing, chunk: usize) {
+        for &sample in packing.samples_of_chunk(samples, chunk) {
+            hint::prefetch(&self.column.data[self.column.range(sample as usize)]);
+        }
     }
 
     /// Packs those of them that belong to one chunk of the buffer, of that number and with those words.

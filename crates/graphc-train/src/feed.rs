@@ -2,7 +2,8 @@
 //!
 //! With [`Loading::Ahead`] a thread of its own chooses, gathers and packs the next batches into two staging buffers while
 //! the network makes its step; between steps a batch is then only copied. With [`Loading::Between`] the network's threads pack
-//! each batch into the network's own buffers before the step, each some chunks of it. That saves the copy and the thread, and is what a machine
+//! each batch into the network's own buffers before the step, each some chunks of it, and ask for the samples of the batch after it, which come from
+//! all over the data. That saves the copy and the thread, and is what a machine
 //! whose cores all run the step should do: there a further thread takes its time from one of them, and the others wait
 //! for that one. Results are the same bits.
 //!
@@ -162,9 +163,12 @@ impl Packer<'_> {
     /// Packs the next batch into the network's own buffers.
     fn pack_into(&mut self, network: &mut dyn Network) -> Result<Option<(Mode, usize)>, TrainError> {
         let Packer { dataset, plans, sections, current } = self;
-        let Some((mode, samples)) = next_batch(sections, current) else { return Ok(None) };
+        let Some(Next { mode, samples, after }) = next_batch(sections, current) else { return Ok(None) };
         for (input, packing) in dataset.inputs().zip(packings(plans, mode, samples.len())?) {
-            let fill = |chunk: usize, words: &mut [u32]| input.pack_chunk(samples, packing, chunk, words);
+            let fill = |chunk: usize, words: &mut [u32]| {
+                input.pack_chunk(samples, packing, chunk, words);
+                input.prefetch_chunk(after, packing, chunk);
+            };
             network.fill_input(mode, samples.len(), input.name(), &fill)?;
         }
         Ok(Some((mode, samples.len())))
@@ -173,7 +177,7 @@ impl Packer<'_> {
     /// Packs the next batch into a staging buffer; `false` if there is none.
     fn stage(&mut self, staged: &mut Staged) -> Result<bool, TrainError> {
         let Packer { dataset, plans, sections, current } = self;
-        let Some((mode, samples)) = next_batch(sections, current) else { return Ok(false) };
+        let Some(Next { mode, samples, .. }) = next_batch(sections, current) else { return Ok(false) };
         let packings = packings(plans, mode, samples.len())?;
         if staged.inputs.is_empty() {
             staged.inputs.extend(dataset.inputs().map(|input| (input.name().to_string(), Vec::new())));
@@ -194,17 +198,26 @@ fn packings(plans: &[Plan], mode: Mode, batch: usize) -> Result<&[Packing], Trai
     Ok(&plan.ok_or_else(message)?.packings)
 }
 
-/// The samples of the next batch.
+struct Next<'a> {
+    mode: Mode,
+    samples: &'a [u32],
+    /// The samples of the batch after it; none at the end of a section.
+    after: &'a [u32],
+}
+
+/// The next batch.
 fn next_batch<'a>(
     sections: &mut dyn Iterator<Item = Section>,
     current: &'a mut Option<(Section, usize)>,
-) -> Option<(Mode, &'a [u32])> {
+) -> Option<Next<'a>> {
     while current.as_ref().is_none_or(|(section, at)| *at == section.batches.len()) {
         *current = Some((sections.next()?, 0));
     }
     let (section, at) = current.as_mut()?;
+    let number = *at;
     *at += 1;
-    Some((section.mode, section.batches.get(*at - 1)))
+    let after = if *at < section.batches.len() { section.batches.get(*at) } else { &[] };
+    Some(Next { mode: section.mode, samples: section.batches.get(number), after })
 }
 
 #[cfg(test)]

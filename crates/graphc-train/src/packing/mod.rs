@@ -88,6 +88,14 @@ impl Packing {
         }
     }
 
+    /// Those of the samples of a batch that belong to one chunk; all of them if samples are outermost.
+    pub(crate) fn samples_of_chunk<'s>(&self, samples: &'s [u32], chunk: usize) -> &'s [u32] {
+        match self.arrangement {
+            Arrangement::Chunks { .. } => samples.chunks(CHUNK).nth(chunk).unwrap_or_default(),
+            Arrangement::Rows { .. } => samples,
+        }
+    }
+
     /// Writes all words of chunk number `chunk` of a buffer for those samples. Lanes without a sample become zero.
     ///
     /// # Panics
@@ -106,9 +114,9 @@ impl Packing {
             assert_eq!(row.len(), self.sample_len(), "bytes of a sample");
             row
         };
+        let samples = self.samples_of_chunk(samples, chunk);
         match &self.arrangement {
             Arrangement::Chunks { gaps, no_sample, .. } => {
-                let samples = samples.chunks(CHUNK).nth(chunk).expect("as many chunks as the samples fill");
                 let mut rows: [&[u8]; CHUNK] = [no_sample; CHUNK];
                 rows.iter_mut().zip(samples).for_each(|(row, &sample)| *row = row_of(sample));
                 fetch(&rows[..samples.len()]);
