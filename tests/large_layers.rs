@@ -104,3 +104,17 @@ fn large_batches() {
     // As many groups as chunks: nothing waits.
     check_with(&graph, 9 * 16, &["rows of"], true);
 }
+
+/// Enough samples for several groups of rows: the last has fewer chunks, and is ragged.
+#[test]
+fn dense_layers_of_large_batches() {
+    let mut builder = GraphBuilder::new("dense");
+    let features = builder.input("features", DType::F32, Shape::batched(&[11])).unwrap();
+    let hidden = Dense { activation: Some(Activation::Tanh), ..Dense::new(13) };
+    let x = builder.dense("hidden", features, &hidden).unwrap();
+    let graph = finish(builder, x);
+    // Partial products of 11 times 13 weights.
+    check_with(&graph, 64 * 16, &["rows of", " [4,144] "], true);
+    check_with(&graph, 67 * 16 - 5, &["rows of", " [4,144] "], true);
+    check_with(&graph, 63 * 16, &["rows of", " [1,144] "], true);
+}
