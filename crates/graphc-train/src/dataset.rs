@@ -5,9 +5,8 @@
 use crate::error::TrainError;
 use crate::idx::{self, IdxArray};
 use crate::network::{InputBuffer, Network};
-use crate::packing::{Conversion, Packing};
+use crate::packing::{Batch, Conversion, Packing};
 use crate::synthetic::Synthetic;
-use graphc_driver::hint;
 use graphc_ir::DType;
 use graphc_ir::graph::Mode;
 use std::fmt;
@@ -127,26 +126,20 @@ impl Input<'_> {
     /// Packs those samples, as many as the packing is for, into the words of a buffer.
     pub(crate) fn pack(&self, samples: &[u32], packing: &Packing, words: &mut [u32]) {
         assert_eq!(words.len(), packing.n_words(), "words of the buffer");
+        let batch = Batch { samples, after: &[] };
         let chunks = words.chunks_mut(packing.chunk_len());
-        chunks.enumerate().for_each(|(chunk, words)| self.pack_chunk(samples, packing, chunk, words));
+        chunks.enumerate().for_each(|(chunk, words)| self.pack_chunk(batch, packing, chunk, words));
     }
 
-    /// Asks for the bytes of those of the samples that belong to one chunk of the buffer.
-    pub(crate) fn prefetch_chunk(&self, samples: &[u32], packing: &Packing, chunk: usize) {
-        for &sample in packing.samples_of_chunk(samples, chunk) {
-            hint::prefetch(&self.column.data[self.column.range(sample as usize)]);
-        }
-    }
-
-    /// Packs those of them that belong to one chunk of the buffer, of that number and with those words.
-    pub(crate) fn pack_chunk(&self, samples: &[u32], packing: &Packing, chunk: usize, words: &mut [u32]) {
+    /// Packs those of a batch's samples that belong to one chunk of the buffer, of that number and with those words.
+    pub(crate) fn pack_chunk(&self, batch: Batch<'_>, packing: &Packing, chunk: usize, words: &mut [u32]) {
         let Input { column, scale } = *self;
         let bytes_of = |sample: u32| &column.data[column.range(sample as usize)];
         let conversion = match column.spec.dtype {
             DType::F32 => Conversion::Scaled(scale),
             DType::I32 => Conversion::Integer,
         };
-        packing.pack_chunk(samples, bytes_of, conversion, chunk, words);
+        packing.pack_chunk(batch, bytes_of, conversion, chunk, words);
     }
 }
 

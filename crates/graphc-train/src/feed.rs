@@ -13,7 +13,7 @@ use crate::batches::Batches;
 use crate::dataset::Dataset;
 use crate::error::TrainError;
 use crate::network::Network;
-use crate::packing::Packing;
+use crate::packing::{Batch, Packing};
 use graphc_ir::graph::Mode;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
@@ -163,21 +163,19 @@ impl Packer<'_> {
     /// Packs the next batch into the network's own buffers.
     fn pack_into(&mut self, network: &mut dyn Network) -> Result<Option<(Mode, usize)>, TrainError> {
         let Packer { dataset, plans, sections, current } = self;
-        let Some(Next { mode, samples, after }) = next_batch(sections, current) else { return Ok(None) };
-        for (input, packing) in dataset.inputs().zip(packings(plans, mode, samples.len())?) {
-            let fill = |chunk: usize, words: &mut [u32]| {
-                input.pack_chunk(samples, packing, chunk, words);
-                input.prefetch_chunk(after, packing, chunk);
-            };
-            network.fill_input(mode, samples.len(), input.name(), &fill)?;
+        let Some((mode, batch)) = next_batch(sections, current) else { return Ok(None) };
+        let n_samples = batch.samples.len();
+        for (input, packing) in dataset.inputs().zip(packings(plans, mode, n_samples)?) {
+            let fill = |chunk: usize, words: &mut [u32]| input.pack_chunk(batch, packing, chunk, words);
+            network.fill_input(mode, n_samples, input.name(), &fill)?;
         }
-        Ok(Some((mode, samples.len())))
+        Ok(Some((mode, n_samples)))
     }
 
     /// Packs the next batch into a staging buffer; `false` if there is none.
     fn stage(&mut self, staged: &mut Staged) -> Result<bool, TrainError> {
         let Packer { dataset, plans, sections, current } = self;
-        let Some(Next { mode, samples, .. }) = next_batch(sections, current) else { return Ok(false) };
+        let Some((mode, Batch { samples, .. })) = next_batch(sections, current) else { return Ok(false) };
         let packings = packings(plans, mode, samples.len())?;
         if staged.inputs.is_empty() {
             staged.inputs.extend(dataset.inputs().map(|input| (input.name().to_string(), Vec::new())));
@@ -198,18 +196,11 @@ fn packings(plans: &[Plan], mode: Mode, batch: usize) -> Result<&[Packing], Trai
     Ok(&plan.ok_or_else(message)?.packings)
 }
 
-struct Next<'a> {
-    mode: Mode,
-    samples: &'a [u32],
-    /// The samples of the batch after it; none at the end of a section.
-    after: &'a [u32],
-}
-
-/// The next batch.
+/// The next batch; the last of a section does not know the one after it.
 fn next_batch<'a>(
     sections: &mut dyn Iterator<Item = Section>,
     current: &'a mut Option<(Section, usize)>,
-) -> Option<Next<'a>> {
+) -> Option<(Mode, Batch<'a>)> {
     while current.as_ref().is_none_or(|(section, at)| *at == section.batches.len()) {
         *current = Some((sections.next()?, 0));
     }
@@ -217,7 +208,7 @@ fn next_batch<'a>(
     let number = *at;
     *at += 1;
     let after = if *at < section.batches.len() { section.batches.get(*at) } else { &[] };
-    Some(Next { mode: section.mode, samples: section.batches.get(number), after })
+    Some((section.mode, Batch { samples: section.batches.get(number), after }))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 
 mod square;
 
+use graphc_driver::hint;
 use graphc_ir::loops::Layout;
 use graphc_ir::scalar::CHUNK;
 use graphc_ir::tensor::for_each_index;
@@ -21,6 +22,14 @@ pub(crate) struct Packing {
     places: Vec<usize>,
     arrangement: Arrangement,
     writer: Writer,
+}
+
+/// Numbers of the samples of a batch.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Batch<'a> {
+    pub(crate) samples: &'a [u32],
+    /// Those of the batch after it, if they are known: they are asked for meanwhile.
+    pub(crate) after: &'a [u32],
 }
 
 /// What a byte becomes.
@@ -88,21 +97,13 @@ impl Packing {
         }
     }
 
-    /// Those of the samples of a batch that belong to one chunk; all of them if samples are outermost.
-    pub(crate) fn samples_of_chunk<'s>(&self, samples: &'s [u32], chunk: usize) -> &'s [u32] {
-        match self.arrangement {
-            Arrangement::Chunks { .. } => samples.chunks(CHUNK).nth(chunk).unwrap_or_default(),
-            Arrangement::Rows { .. } => samples,
-        }
-    }
-
     /// Writes all words of chunk number `chunk` of a buffer for those samples. Lanes without a sample become zero.
     ///
     /// # Panics
     /// If there are more or fewer samples or words, or a sample has another length.
-    pub(crate) fn pack_chunk<'a>(
+    pub(crate) fn pack_chunk<'a, 's>(
         &self,
-        samples: &[u32],
+        Batch { samples, after }: Batch<'s>,
         bytes_of: impl Fn(u32) -> &'a [u8],
         conversion: Conversion,
         chunk: usize,
@@ -114,13 +115,19 @@ impl Packing {
             assert_eq!(row.len(), self.sample_len(), "bytes of a sample");
             row
         };
-        let samples = self.samples_of_chunk(samples, chunk);
         match &self.arrangement {
             Arrangement::Chunks { gaps, no_sample, .. } => {
-                let mut rows: [&[u8]; CHUNK] = [no_sample; CHUNK];
+                let of_chunk = |samples: &'s [u32]| samples.chunks(CHUNK).nth(chunk).unwrap_or_default();
+                let (samples, after) = (of_chunk(samples), of_chunk(after));
+                let (mut rows, mut next): ([&[u8]; CHUNK], [&[u8]; CHUNK]) = ([no_sample; CHUNK], [&[]; CHUNK]);
                 rows.iter_mut().zip(samples).for_each(|(row, &sample)| *row = row_of(sample));
+                next.iter_mut().zip(after).for_each(|(row, &sample)| *row = row_of(sample));
                 fetch(&rows[..samples.len()]);
-                self.pack_rows(rows, samples.len(), conversion, words);
+                self.pack_rows(rows, next, conversion, words);
+                // Not by converting zeros: times a negative scale they would be -0.
+                if samples.len() < CHUNK {
+                    self.places.iter().for_each(|&start| words[start..][samples.len()..CHUNK].fill(0));
+                }
                 gaps.iter().for_each(|gap| words[gap.clone()].fill(0));
             }
             Arrangement::Rows { stride } => {
@@ -134,21 +141,19 @@ impl Packing {
         }
     }
 
-    /// Packs a chunk of samples, the first `n_samples` of the rows.
-    fn pack_rows(&self, rows: [&[u8]; CHUNK], n_samples: usize, conversion: Conversion, chunk: &mut [u32]) {
+    /// Packs the rows of a chunk and asks for those of the `next` one to be packed.
+    fn pack_rows(&self, rows: [&[u8]; CHUNK], next: [&[u8]; CHUNK], conversion: Conversion, chunk: &mut [u32]) {
         let (blocks, rest) = self.places.as_chunks::<CHUNK>();
-        self.writer.write(rows.map(|row| row.as_chunks().0), blocks.as_flattened(), conversion, chunk);
+        self.writer.write(rows.map(|row| row.as_chunks().0), next, blocks.as_flattened(), conversion, chunk);
         if !rest.is_empty() {
             let last = rows.map(|row| {
                 let mut bytes = [[0; CHUNK]];
                 bytes[0][..rest.len()].copy_from_slice(&row[row.len() - rest.len()..]);
                 bytes
             });
-            self.writer.write(last.each_ref().map(<[_; 1]>::as_slice), rest, conversion, chunk);
-        }
-        // Not by converting zeros: times a negative scale they would be -0.
-        if n_samples < CHUNK {
-            self.places.iter().for_each(|&start| chunk[start..][n_samples..CHUNK].fill(0));
+            // Few elements have no whole square that asks.
+            let next = if blocks.is_empty() { next } else { [[].as_slice(); CHUNK] };
+            self.writer.write(last.each_ref().map(<[_; 1]>::as_slice), next, rest, conversion, chunk);
         }
     }
 }
@@ -156,8 +161,7 @@ impl Packing {
 /// Reads a byte of every line of the rows, which do not depend on each other, so that many are on their way from memory at once. What
 /// follows goes through all rows side by side and would wait for a few lines at a time.
 fn fetch(rows: &[&[u8]]) {
-    const LINE: usize = 64;
-    let bytes = rows.iter().flat_map(|row| row.iter().step_by(LINE).chain(row.last()));
+    let bytes = rows.iter().flat_map(|row| row.iter().step_by(hint::LINE).chain(row.last()));
     std::hint::black_box(bytes.fold(0, |all, byte| all ^ byte));
 }
 
@@ -203,7 +207,8 @@ mod tests {
         assert_eq!((packing.n_words(), packing.sample_len()), (layout.len(), sample_len));
         let mut found = vec![9; layout.len()];
         let chunks = found.chunks_mut(packing.chunk_len()).enumerate();
-        chunks.for_each(|(chunk, words)| packing.pack_chunk(&samples, bytes_of, conversion, chunk, words));
+        let batch = Batch { samples: &samples, after: &samples[..sizes[0] / 2] };
+        chunks.for_each(|(chunk, words)| packing.pack_chunk(batch, bytes_of, conversion, chunk, words));
         assert_eq!(found, expected, "{sizes:?}");
     }
 
@@ -229,6 +234,6 @@ mod tests {
     #[should_panic(expected = "bytes of a sample")]
     fn a_sample_of_another_length() {
         let packing = Packing::new(&Layout::new(&[1, 3], Some(0))).unwrap();
-        packing.pack_chunk(&[0], |_| &[1, 2], Conversion::Integer, 0, &mut [0; 48]);
+        packing.pack_chunk(Batch { samples: &[0], after: &[] }, |_| &[1, 2], Conversion::Integer, 0, &mut [0; 48]);
     }
 }

@@ -8,6 +8,7 @@
 //! processors (`punpcklbw`, `cvtdq2ps` and `mulps`), but in a function compiled for AVX2 it does not, and that took three times as long.
 
 use super::Conversion;
+use graphc_driver::hint;
 use graphc_ir::scalar::CHUNK;
 
 type Square = [[u8; CHUNK]; CHUNK];
@@ -37,11 +38,21 @@ impl Writer {
     }
 
     /// Writes planes, of which those are the first words: those of one square after the other, which are cut from the rows of 16 samples.
-    pub(super) fn write(self, rows: Rows<'_>, planes: &[usize], conversion: Conversion, chunk: &mut [u32]) {
+    /// Asks for the same bytes of `next` on the way, a few lines at a time: many at once would be waited for.
+    pub(super) fn write(
+        self,
+        rows: Rows<'_>,
+        next: [&[u8]; CHUNK],
+        planes: &[usize],
+        conversion: Conversion,
+        chunk: &mut [u32],
+    ) {
         match self {
-            Writer::Portable => portable(rows, planes, conversion, chunk),
+            Writer::Portable => portable(rows, next, planes, conversion, chunk),
             #[cfg(target_arch = "x86_64")]
-            Writer::Avx2(simd) => pulp::Simd::vectorize(simd, avx2::Write { simd, rows, planes, conversion, chunk }),
+            Writer::Avx2(simd) => {
+                pulp::Simd::vectorize(simd, avx2::Write { simd, rows, next, planes, conversion, chunk });
+            }
         }
     }
 }
@@ -50,8 +61,19 @@ fn plane(chunk: &mut [u32], start: usize) -> &mut Plane {
     chunk[start..].first_chunk_mut().expect("a plane lies in its chunk")
 }
 
-fn portable(rows: Rows<'_>, planes: &[usize], conversion: Conversion, chunk: &mut [u32]) {
+/// Asks for bytes of the square of that number, if a line begins there.
+#[inline(always)]
+fn prefetch(rows: &[&[u8]; CHUNK], number: usize) {
+    if number.is_multiple_of(hint::LINE / CHUNK) {
+        for row in rows {
+            row.get(number * CHUNK).into_iter().for_each(hint::prefetch);
+        }
+    }
+}
+
+fn portable(rows: Rows<'_>, next: [&[u8]; CHUNK], planes: &[usize], conversion: Conversion, chunk: &mut [u32]) {
     for (number, planes) in planes.chunks(CHUNK).enumerate() {
+        prefetch(&next, number);
         let square = rows.map(|row| row[number]);
         let columns = interleaved(&interleaved(&interleaved(&interleaved(&square))));
         for (&start, bytes) in planes.iter().zip(&columns) {
@@ -83,7 +105,7 @@ fn interleaved(square: &Square) -> Square {
 
 #[cfg(target_arch = "x86_64")]
 mod avx2 {
-    use super::{CHUNK, Conversion, Rows, plane};
+    use super::{CHUNK, Conversion, Rows, plane, prefetch};
     use pulp::x86::V3;
     use pulp::{NullaryFnOnce, cast};
     use std::arch::x86_64::{__m128i, __m256i};
@@ -93,6 +115,7 @@ mod avx2 {
     pub(super) struct Write<'a> {
         pub(super) simd: V3,
         pub(super) rows: Rows<'a>,
+        pub(super) next: [&'a [u8]; CHUNK],
         pub(super) planes: &'a [usize],
         pub(super) conversion: Conversion,
         pub(super) chunk: &'a mut [u32],
@@ -103,8 +126,9 @@ mod avx2 {
 
         #[inline(always)]
         fn call(self) {
-            let Write { simd, rows, planes, conversion, chunk } = self;
+            let Write { simd, rows, next, planes, conversion, chunk } = self;
             for (number, planes) in planes.chunks(CHUNK).enumerate() {
+                prefetch(&next, number);
                 let columns = transposed(
                     simd,
                     from_fn(
@@ -169,7 +193,13 @@ mod tests {
             }
             for writer in [Writer::Portable, Writer::new()] {
                 let mut found = vec![9; 3 * CHUNK * CHUNK];
-                writer.write(rows.each_ref().map(<[_; 3]>::as_slice), &planes, conversion, &mut found);
+                writer.write(
+                    rows.each_ref().map(<[_; 3]>::as_slice),
+                    [&[7; 20]; CHUNK],
+                    &planes,
+                    conversion,
+                    &mut found,
+                );
                 assert_eq!(found, expected, "{writer:?}, {conversion:?}");
             }
         }
