@@ -2,12 +2,12 @@
 
 use crate::choices::{Aspect, Chooser};
 use crate::features;
-use crate::features::contract::Contraction;
-use crate::features::pack::VectorWeights;
+use crate::features::contraction::Contraction;
+use crate::features::packed::VectorWeights;
 use crate::groups::{self, Groups};
 use crate::lanes::FeatureLanes;
-use crate::pack::PackedWeights;
-use crate::strips;
+use crate::packed::PackedWeights;
+use crate::windows;
 use graphc_ir::form::{Form, Forms};
 use graphc_ir::graph::plan::{FusionPlan, Group, GroupKind, Root};
 use graphc_ir::graph::{Graph, NodeId};
@@ -151,7 +151,7 @@ impl Buffers {
     }
 
     fn add_waiting(&mut self, form: &Form, root: Root, groups: Groups, part_len: usize) {
-        let for_strips = form.as_point().and_then(strips::largest_window).map_or(0, strips::waiting_words);
+        let for_strips = form.as_point().and_then(windows::largest).map_or(0, windows::waiting_words);
         let of_all = if groups.accumulators_wait { part_len * LANES } else { 0 };
         let share_words = for_strips.max(of_all);
         if share_words > 0 {

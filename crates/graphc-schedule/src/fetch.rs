@@ -106,7 +106,7 @@ fn share_out(
     (share, n_shares): (Affine, usize),
 ) {
     let loops = stmts.iter_mut().filter_map(|stmt| match stmt {
-        Stmt::For { range, kind: LoopKind::Serial, body } => Some((range.var, range.extent()? as usize, body)),
+        Stmt::For { range, kind: LoopKind::Serial, body } => Some((range.var, range.extent()?, body)),
         _ => None,
     });
     if let Some((var, extent, body)) = loops.max_by_key(|(_, extent, _)| *extent) {

@@ -4,8 +4,9 @@
 //! buffers, and the arena plan. Knows tensor ops only through their index notation, and no machine
 //! beyond the number and width of its vector registers.
 //!
-//! Reading order: `lanes`, `features`, `pack`, `groups`, `joined`, `buffers`, `builder`, `choices`, `emit`, `task`, `split`, `sweep`, `rows`, `registers`, `walk`,
-//! `factor`, `contract`, `over_batch`, `waiting`, `strips`, `fetch`, `flat`, `join`, `math`, `in_place`, `prologue`, `unread`, `overlay`, `plan_memory`.
+//! Reading order. What there is beside the graph, before anything is written: `lanes`, `groups`, `windows`, `packed`, `features`, `choices`, `registers`,
+//! `buffers`. How it is written: `builder`, `emit`, `math`, `split`, `sweep`, `flat`, `join`, `rows`, `pack`, `task`, `contract` and what is in that folder,
+//! `joined`, `fetch`, `in_place`, `prologue`. What is mended afterwards: `unread`, `overlay`, `plan_memory`.
 #![forbid(unsafe_code)]
 
 mod buffers;
@@ -13,7 +14,6 @@ mod builder;
 mod choices;
 mod contract;
 mod emit;
-mod factor;
 mod features;
 mod fetch;
 mod flat;
@@ -23,24 +23,23 @@ mod join;
 mod joined;
 mod lanes;
 mod math;
-mod over_batch;
 mod overlay;
 mod pack;
+mod packed;
 mod plan_memory;
 mod prologue;
 mod registers;
 mod rows;
 mod split;
-mod strips;
 mod sweep;
 mod task;
 mod unread;
-mod waiting;
-mod walk;
+mod windows;
 
 use buffers::Buffers;
 use builder::Builder;
 use choices::Chooser;
+use contract::over_batch::{self, Gradient};
 use emit::Cx;
 use fetch::NextChunk;
 use graphc_ir::NodeId;
@@ -48,7 +47,6 @@ use graphc_ir::form::Form;
 use graphc_ir::graph::Graph;
 use graphc_ir::graph::plan::{FusionPlan, Group, GroupKind, KernelPlan};
 use graphc_ir::loops::{Kernel, LoopKind, Program};
-use over_batch::Gradient;
 use prologue::Prologue;
 use task::Task;
 

@@ -13,11 +13,13 @@
 //! Padding words hold whatever the formulas give for padded operands. They are the same in every engine, and nothing
 //! but other padding words depends on them.
 //!
-//! Reading order: `lane`, `pack`, `contract`, `sweep`, `partial`.
+//! Reading order: `lane`, `contraction`, `packed`, `pack`, `contract`, `sweep`, `partial`.
 
 pub(crate) mod contract;
+pub(crate) mod contraction;
 mod lane;
-pub(crate) mod pack;
+mod pack;
+pub(crate) mod packed;
 mod partial;
 pub(crate) mod sweep;
 

@@ -1,6 +1,8 @@
 //! Contractions over the batch: gradients of weights.
 
 use crate::builder::Builder;
+use crate::contract::waiting::Accumulators;
+use crate::contract::walk::{Axis, Part, Walk};
 use crate::contract::{Kind, Nest};
 use crate::emit::Cx;
 use crate::fetch::NextChunk;
@@ -8,8 +10,6 @@ use crate::groups::{Groups, MOST_SHARES};
 use crate::lanes::FeatureLanes;
 use crate::registers::RegisterFile;
 use crate::task::Task;
-use crate::waiting::Accumulators;
-use crate::walk::{Axis, Part, Walk};
 use graphc_ir::graph::plan::{Group, Root};
 use graphc_ir::index::{Affine, Var};
 use graphc_ir::loops::LoopKind;

@@ -1,9 +1,9 @@
 //! The two factors of a contraction: which of them an output coordinate moves, and how each is loaded.
 
+use crate::contract::walk::{Axis, Walk};
 use crate::contract::{Kind, Nest};
 use crate::registers::Width;
 use crate::task::NEAR_WORDS;
-use crate::walk::{Axis, Walk};
 use graphc_ir::compute::LoadIndex;
 use graphc_ir::index::Var;
 

@@ -4,30 +4,21 @@
 //! channels for every tap of the window. Where the planes do not stay in the nearest cache, each tap would fetch them anew, and
 //! fetching is slower than multiplying. So the rows are cut into strips that do stay, and all taps of one window axis take
 //! their share of a strip before the next strip comes. Each tap's accumulators wait in memory meanwhile
-//! ([`waiting`](crate::waiting)).
+//! ([`waiting`](crate::contract::waiting)).
 
 use crate::builder::Builder;
 use crate::choices::Aspect;
 use crate::contract::Nest;
-use crate::factor::Factor;
-use crate::waiting::Accumulators;
-use crate::walk::Walk;
-use graphc_ir::form::PointForm;
+use crate::contract::factor::Factor;
+use crate::contract::waiting::Accumulators;
+use crate::contract::walk::Walk;
+use crate::windows::{self, NEAREST_WORDS};
 use graphc_ir::index::{Affine, Var};
 use graphc_ir::loops::LoopKind;
 use graphc_ir::scalar::{CHUNK, LANES};
 
-/// Words that stay in the nearest cache beside what else passes through it: 28 of 32 KiB.
-const NEAREST_WORDS: usize = 7 << 10;
-
 /// Multiply-adds in a chain below which loading and storing the accumulators would cost more than it saves.
 const FEWEST_STEPS: usize = 48;
-
-/// Operands of a step of a large tile.
-const MOST_OPERANDS: usize = 12;
-
-/// Most accumulators of a tile.
-const MOST_CELLS: usize = 32;
 
 /// How the rows of a contraction over the batch are cut.
 #[derive(Clone, Copy, Debug)]
@@ -41,25 +32,11 @@ pub(crate) struct Strips {
     rows_per_strip: usize,
 }
 
-/// Words of the accumulators of one share for an axis of that extent.
-pub(crate) fn waiting_words(extent: usize) -> usize {
-    extent * MOST_CELLS * LANES
-}
-
-/// Extent of the largest window axis of a contraction whose planes are large enough to be cut.
-pub(crate) fn largest_window(form: &PointForm) -> Option<usize> {
-    let plane: usize = form.reds.iter().filter(|red| !red.is_batch).map(|red| red.extent).product();
-    if plane * CHUNK * MOST_OPERANDS <= NEAREST_WORDS {
-        return None;
-    }
-    (0..form.extents.len()).filter(|&axis| form.is_window(axis)).map(|axis| form.extents[axis]).max()
-}
-
 impl Strips {
     /// The strips that `nest` needs when its output coordinates are walked as `walks`; none if the planes stay in the cache or
     /// no axis shares them.
     pub(crate) fn of(nest: &Nest<'_>, walks: &[Walk]) -> Option<Strips> {
-        largest_window(nest.form)?;
+        windows::largest(nest.form)?;
         let (axis, extent) = walks.iter().rev().find_map(|walk| {
             let axis = walk.output_axis()?;
             let is_free = walk.is_whole() && walk.block == 1 && walk.extent > 1;

@@ -8,21 +8,27 @@
 //!
 //! The register grid is chosen among output axes that no loop bound depends on, so that every cell has
 //! the same reduction range.
+//!
+//! [`walk`] says how output coordinates are walked, [`factor`] what the two operands are, [`strips`] how large images are cut,
+//! [`waiting`] where accumulators stay while others have their turn, [`over_batch`] who sums over which samples.
+
+mod factor;
+pub(crate) mod over_batch;
+mod strips;
+mod waiting;
+mod walk;
 
 use crate::builder::{Builder, bounded};
 use crate::choices::Aspect;
 use crate::emit::{BatchAt, Cx, Emitter};
-use crate::factor::Factor;
 use crate::fetch::{self, NextChunk};
 use crate::groups::Groups;
 use crate::lanes::FeatureLanes;
-use crate::pack::PackedWeights;
+use crate::packed::PackedWeights;
 use crate::registers::{Candidate, RegisterFile, Width};
-use crate::strips::Strips;
 use crate::sweep::no_join;
 use crate::task::{NEAR_WORDS, Task};
-use crate::waiting::Accumulators;
-use crate::walk::{Axis, Blocks, Part, Walk};
+use factor::Factor;
 use graphc_ir::NodeId;
 use graphc_ir::form::PointForm;
 use graphc_ir::graph::plan::{Group, Root};
@@ -30,6 +36,9 @@ use graphc_ir::index::{Affine, Var};
 use graphc_ir::loops::{Access, Bound, BufId, Expr, Join, Layout, LoopKind, Range, Stmt, Tile, TileInit};
 use graphc_ir::point::{BATCH, PointExpr};
 use graphc_ir::scalar::LANES;
+use strips::Strips;
+use waiting::Accumulators;
+use walk::{Axis, Blocks, Part, Walk};
 
 /// Rows that a sum over rows looks ahead: what one line of each takes to come from beyond a core's own cache.
 const ROWS_AHEAD: i64 = 24;
