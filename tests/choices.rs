@@ -175,7 +175,7 @@ fn choices_that_make_no_sense_are_the_cost_models() {
 
 #[test]
 fn keys_tell_steps_apart() {
-    let key = |graph: &Graph, options: &CompileOptions| TuningKey::of_step(graph, options).unwrap();
+    let key = |graph: &Graph, options: &CompileOptions| graphc_driver::tuning_key(graph, options).unwrap();
     let graph = lenet5();
     let options = CompileOptions::train(64);
     let first = key(&graph, &options);

@@ -20,7 +20,7 @@ pub use error::DriverError;
 pub use graphc_codegen::{CRANELIFT_VERSION, Isa};
 pub use graphc_runtime::hint;
 pub use options::{CompileOptions, PrintAfter};
-pub use pipeline::{Compiled, Lowered, StageTime, compile, lower};
+pub use pipeline::{Compiled, Lowered, StageTime, compile, lower, tuning_key};
 pub use session::{Session, SessionOptions};
 pub use stage::Stage;
 pub use tuning::{Aspect, Candidates, Choices, Tuning, TuningKey};

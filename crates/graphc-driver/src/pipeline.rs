@@ -2,6 +2,7 @@
 
 use crate::error::DriverError;
 use crate::options::CompileOptions;
+use crate::tuning::{Tuning, TuningKey};
 use graphc_autodiff::{AutodiffOptions, differentiate};
 use graphc_codegen::{CodegenOptions, CompiledProgram, Target};
 use graphc_ir::graph::plan::FusionPlan;
@@ -181,4 +182,13 @@ fn timed<T>(times: &mut Vec<StageTime>, name: &'static str, run: impl FnOnce() -
     let result = run();
     times.push(StageTime { name, time: start.elapsed() });
     result
+}
+
+/// What choices for the step that these options make are stored under.
+///
+/// # Errors
+/// As [`lower`].
+pub fn tuning_key(graph: &Graph, options: &CompileOptions) -> Result<TuningKey, DriverError> {
+    let lowered = lower(graph, &CompileOptions { tuning: Tuning::default(), ..options.clone() })?;
+    Ok(TuningKey::of_fused(&lowered.fused, &lowered.target))
 }

@@ -3,9 +3,6 @@
 //! The library reads no files: it describes a step by a [`TuningKey`] and asks a [`Tuning`] for the choices that were stored
 //! under it. Choices change how long a step takes, never what it computes.
 
-use crate::error::DriverError;
-use crate::options::CompileOptions;
-use crate::pipeline::lower;
 use graphc_ir::graph::{Graph, Mode};
 use std::fmt::{self, Debug, Formatter};
 use std::sync::Arc;
@@ -43,15 +40,6 @@ impl TuningKey {
             revision: graphc_schedule::REVISION,
             graph_hash: hash_of(fused),
         }
-    }
-
-    /// The key of the step that these options make.
-    ///
-    /// # Errors
-    /// As [`lower`].
-    pub fn of_step(graph: &Graph, options: &CompileOptions) -> Result<TuningKey, DriverError> {
-        let lowered = lower(graph, &CompileOptions { tuning: Tuning::default(), ..options.clone() })?;
-        Ok(TuningKey::of_fused(&lowered.fused, &lowered.target))
     }
 
     /// A name for a file: equal for equal keys, different for different ones.

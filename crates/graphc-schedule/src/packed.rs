@@ -4,7 +4,7 @@
 //! words lie a row apart: every step of the sum touches another cache line, of which it needs a part, and lines a power
 //! of two apart fall into the same few cache sets. The copy holds, for each block of outputs, term after term, the words
 //! of the block: `[outputs / block][terms][block]`. It is made once a step
-//! ([`pack`](crate::pack)) and read for every pixel of every chunk.
+//! ([`pack`](mod@crate::pack)) and read for every pixel of every chunk.
 
 use graphc_ir::NodeId;
 use graphc_ir::form::{Form, PointForm};

@@ -4,6 +4,7 @@
 
 use crate::error::TrainError;
 use crate::idx::{self, IdxArray};
+use crate::input::{InputSpec, shape_text};
 use crate::network::{InputBuffer, Network};
 use crate::packing::{Batch, Conversion, Packing};
 use crate::synthetic::Synthetic;
@@ -12,19 +13,6 @@ use graphc_ir::graph::Mode;
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-
-/// What the network takes under one name.
-#[derive(Clone, Debug, PartialEq)]
-pub struct InputSpec {
-    /// Name of the input.
-    pub name: String,
-    /// `F32`: bytes are scaled. `I32`: bytes are class numbers or counts, taken as they are.
-    pub dtype: DType,
-    /// Sizes of one sample, without the batch dimension.
-    pub sample_shape: Vec<usize>,
-    /// For labels, the number of classes; every value must be below it.
-    pub n_classes: Option<usize>,
-}
 
 /// Where the values of an input come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -244,14 +232,6 @@ fn check_labels(path: &Path, spec: &InputSpec, array: &IdxArray) -> Result<(), T
             ),
         )),
     }
-}
-
-/// `28x28x1`, or `a scalar`.
-pub(crate) fn shape_text(sizes: &[usize]) -> String {
-    if sizes.is_empty() {
-        return "a scalar".into();
-    }
-    sizes.iter().map(usize::to_string).collect::<Vec<_>>().join("x")
 }
 
 #[cfg(test)]

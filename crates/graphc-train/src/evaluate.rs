@@ -5,7 +5,6 @@ use crate::dataset::Dataset;
 use crate::error::TrainError;
 use crate::feed::{Feed, Loading, Section, with_feed};
 use crate::network::Network;
-use crate::train::correct;
 use graphc_ir::graph::Mode;
 use std::iter;
 use std::ops::Range;
@@ -63,6 +62,11 @@ pub(crate) fn evaluate_next(
     }
     let n = n_samples as f64;
     Ok(Evaluation { loss: loss / n, accuracy: has_accuracy.then_some(n_correct / n), n_samples })
+}
+
+/// Number of correct samples of a batch. Counts add up exactly, the rounded shares of batches would not.
+pub(crate) fn correct(accuracy: f64, batch: usize) -> f64 {
+    (accuracy * batch as f64).round()
 }
 
 #[cfg(test)]

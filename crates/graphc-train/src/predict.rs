@@ -1,8 +1,9 @@
 //! One picture to classify: from a PNG or JPEG file, a sample of an IDX file, or of the test data.
 
-use crate::dataset::{Dataset, InputSpec, Source};
+use crate::dataset::{Dataset, Source};
 use crate::error::TrainError;
 use crate::idx;
+use crate::input::InputSpec;
 use image::imageops::FilterType;
 use std::path::{Path, PathBuf};
 
@@ -98,7 +99,7 @@ pub fn read_sample(spec: &InputSpec, source: &Source, index: usize) -> Result<Pi
 
 fn picture_shape(sample_shape: &[usize]) -> Result<(u32, u32, usize), TrainError> {
     let refuse = || {
-        let text = crate::dataset::shape_text(sample_shape);
+        let text = crate::input::shape_text(sample_shape);
         TrainError::Mismatch(format!(
             "the network takes {text}; pictures need height x width x channels with 1 or 3 channels"
         ))

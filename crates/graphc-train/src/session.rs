@@ -60,9 +60,10 @@ impl Network for Session {
 mod tests {
     use super::*;
     use crate::batches::Batches;
-    use crate::dataset::{Dataset, InputSpec, Source};
+    use crate::dataset::{Dataset, Source};
     use crate::feed::{Loading, Section, with_feed};
     use crate::idx::tests::idx_bytes;
+    use crate::input::InputSpec;
     use graphc_driver::SessionOptions;
     use graphc_ir::{DType, Graph};
 

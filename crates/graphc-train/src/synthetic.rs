@@ -11,8 +11,8 @@
 //! the name of the input alone: not on how many samples are asked for, nor on what other inputs there are.
 
 use crate::batches::below;
-use crate::dataset::{InputSpec, shape_text};
 use crate::error::TrainError;
+use crate::input::{InputSpec, shape_text};
 use graphc_ir::DType;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};

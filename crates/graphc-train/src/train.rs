@@ -3,7 +3,7 @@
 use crate::batches::{Batches, sizes_of, validation_split};
 use crate::dataset::Dataset;
 use crate::error::TrainError;
-use crate::evaluate::evaluate_next;
+use crate::evaluate::{correct, evaluate_next};
 use crate::feed::{Feed, Loading, Section, with_feed};
 use crate::history::{EpochRecord, History};
 use crate::network::Network;
@@ -170,11 +170,6 @@ fn epoch_sections(options: &FitOptions, epoch: usize, train: &Range<usize>, vali
         Section { mode: Mode::Train, batches },
         Section { mode: Mode::Infer, batches: Batches::in_order(validation.clone(), batch_size) },
     ]
-}
-
-/// Number of correct samples of a batch. Counts add up exactly, the rounded shares of batches would not.
-pub(crate) fn correct(accuracy: f64, batch: usize) -> f64 {
-    (accuracy * batch as f64).round()
 }
 
 /// What the epochs of one run share.

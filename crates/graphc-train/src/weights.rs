@@ -1,7 +1,7 @@
 //! Tensors by name in `safetensors` files: weights, and the inputs and outputs of `graphc run`.
 
-use crate::dataset::shape_text;
 use crate::error::TrainError;
+use crate::input::shape_text;
 use crate::run_folder::write_atomically;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use std::collections::BTreeMap;

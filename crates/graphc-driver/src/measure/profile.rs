@@ -175,7 +175,7 @@ pub fn profile(graph: &Graph, options: &MeasureOptions) -> Result<Profile, Drive
                     let (limit, limit_ms) = machine.limit(flops, traffic, threads);
                     let ms = Spread::of(ms);
                     let part = Part { ms, phases_ms: ms.median, flops, traffic, limit, limit_ms };
-                    PhaseProfile { nests: nests(stmts), is_shared: is_shared(stmts), part }
+                    PhaseProfile { nests: work::nests(stmts), is_shared: is_shared(stmts), part }
                 });
             let phases: Vec<PhaseProfile> = phases.collect();
             let parts: Vec<Part> = phases.iter().map(|phase| phase.part).collect();
@@ -196,16 +196,6 @@ pub fn profile(graph: &Graph, options: &MeasureOptions) -> Result<Profile, Drive
         target: compiled.target,
         spans: times.spans,
     })
-}
-
-/// Names of the nests among statements, in order.
-pub(super) fn nests(stmts: &[Stmt]) -> Vec<String> {
-    let of_stmt = |stmt: &Stmt| match stmt {
-        Stmt::Nest { name, .. } => vec![name.clone()],
-        Stmt::For { body, .. } => nests(body),
-        _ => Vec::new(),
-    };
-    stmts.iter().flat_map(of_stmt).collect()
 }
 
 /// Whether a phase is one parallel loop, perhaps inside a nest.

@@ -5,7 +5,6 @@
 //! frameworks. Taps of a convolution that fall into the padding are counted, as is usual, although they
 //! are left out of the loops.
 
-use super::profile::nests;
 use super::ranges::Ranges;
 use graphc_ir::graph::plan::{FusionPlan, GroupKind};
 use graphc_ir::graph::{Graph, NodeId};
@@ -165,6 +164,16 @@ fn stored(stmts: &[Stmt]) -> Option<BufId> {
         Stmt::Nest { body, .. } | Stmt::For { body, .. } | Stmt::Lanes { body, .. } => stored(body),
         Stmt::Let { .. } | Stmt::LetIndex { .. } | Stmt::Set { .. } | Stmt::Fetch { .. } | Stmt::Tile(_) => None,
     })
+}
+
+/// Names of the nests among statements, in order.
+pub(super) fn nests(stmts: &[Stmt]) -> Vec<String> {
+    let of_stmt = |stmt: &Stmt| match stmt {
+        Stmt::Nest { name, .. } => vec![name.clone()],
+        Stmt::For { body, .. } => nests(body),
+        _ => Vec::new(),
+    };
+    stmts.iter().flat_map(of_stmt).collect()
 }
 
 #[cfg(test)]

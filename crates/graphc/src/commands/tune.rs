@@ -7,7 +7,7 @@ use crate::measuring::{heading, seconds, spread_json};
 use crate::threads::ThreadsArg;
 use crate::{experiment, output, tables, tuned};
 use graphc_driver::measure::{Change, MeasureOptions, Tuned, TunedKernel, tune};
-use graphc_driver::{CompileOptions, Tuning, TuningKey};
+use graphc_driver::{CompileOptions, Tuning};
 use graphc_frontend::Experiment;
 use graphc_ir::graph::Mode;
 use serde_json::{Value, json};
@@ -93,7 +93,7 @@ fn store(
     if options.mode == Mode::Infer {
         // What is measured computes predictions only; `eval` and `run` want the loss too.
         let evaluation = CompileOptions { isa: options.isa, ..CompileOptions::infer(options.batch) };
-        keys.push(TuningKey::of_step(&experiment.graph, &evaluation)?);
+        keys.push(graphc_driver::tuning_key(&experiment.graph, &evaluation)?);
         keys.dedup();
     }
     keys.iter().map(|key| tuned::store(folder, key, tuned)).collect()

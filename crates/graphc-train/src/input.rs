@@ -1,0 +1,24 @@
+//! What the inputs of a network take.
+
+use graphc_ir::DType;
+
+/// What the network takes under one name.
+#[derive(Clone, Debug, PartialEq)]
+pub struct InputSpec {
+    /// Name of the input.
+    pub name: String,
+    /// `F32`: bytes are scaled. `I32`: bytes are class numbers or counts, taken as they are.
+    pub dtype: DType,
+    /// Sizes of one sample, without the batch dimension.
+    pub sample_shape: Vec<usize>,
+    /// For labels, the number of classes; every value must be below it.
+    pub n_classes: Option<usize>,
+}
+
+/// `28x28x1`, or `a scalar`.
+pub(crate) fn shape_text(sizes: &[usize]) -> String {
+    if sizes.is_empty() {
+        return "a scalar".into();
+    }
+    sizes.iter().map(usize::to_string).collect::<Vec<_>>().join("x")
+}
