@@ -109,6 +109,28 @@ fn special_values() {
     }
 }
 
+/// Without AVX, operands in memory must lie on a boundary of 16 bytes: vectors that are compared where they lie, or chosen, do not.
+#[test]
+fn vectors_off_their_boundaries() {
+    for op in ["eq", "ne", "lt", "le", "gt", "ge"] {
+        let compared = |a: &str, b: &str| {
+            format!(
+                "lanes i0 {{ v0 = f32 0.5 v1 = load b0[i0 + 1] v2 = cmp {op} {a}, {b} v3 = f32 2.0 v4 = f32 3.0 v5 = select v2, v3, v4
+                 store b1[i0 + 3] = v5 }}"
+            )
+        };
+        check_body(&["f32", "f32"], &compared("v0", "v1"));
+        check_body(&["f32", "f32"], &compared("v1", "v0"));
+    }
+    for op in ["add", "sub", "mul", "div", "min", "max"] {
+        let combined = |a: &str, b: &str| {
+            format!("lanes i0 {{ v0 = f32 0.5 v1 = load b0[i0 + 1] v2 = {op} {a}, {b} store b1[i0 + 3] = v2 }}")
+        };
+        check_body(&["f32", "f32"], &combined("v0", "v1"));
+        check_body(&["f32", "f32"], &combined("v1", "v0"));
+    }
+}
+
 #[test]
 fn accumulators_and_uniform_values() {
     for body in [

@@ -164,12 +164,25 @@ impl FunctionEmitter<'_, '_> {
     /// `x < y ? a : b` in the form that becomes `minps` or `maxps`, which have just this meaning
     /// (CLIF's `fmin` and `fmax` do not).
     fn select_by(&mut self, a: Value, b: Value, x: Value, y: Value) -> Value {
-        let less = self.builder.ins().fcmp(FloatCC::LessThan, x, y);
+        let less = self.fcmp(FloatCC::LessThan, x, y);
         if self.builder.func.dfg.value_type(a) == F32 {
             return self.builder.ins().select(less, a, b);
         }
         let mask = self.bits_as(F32X4, less);
         self.builder.ins().bitselect(mask, a, b)
+    }
+
+    /// Cranelift 0.135 makes a vector that is loaded just to be compared an operand of `cmpps` in memory, which must lie on a boundary of 16 bytes
+    /// if the processor has no AVX. As another type's bits it is loaded by itself.
+    fn fcmp(&mut self, order: FloatCC, a: Value, b: Value) -> Value {
+        let [a, b] = [a, b].map(|value| match self.builder.func.dfg.value_type(value) {
+            F32X4 => {
+                let bits = self.bits_as(I32X4, value);
+                self.bits_as(F32X4, bits)
+            }
+            _ => value,
+        });
+        self.builder.ins().fcmp(order, a, b)
     }
 
     fn compare(&mut self, op: CmpOp, a: ValueId, b: ValueId) -> Emit<Operand> {
@@ -185,7 +198,7 @@ impl FunctionEmitter<'_, '_> {
                     CmpOp::Gt => FloatCC::GreaterThan,
                     CmpOp::Ge => FloatCC::GreaterThanOrEqual,
                 };
-                Ok(self.map(Scalar::Condition, [a, b], |this, [a, b]| this.builder.ins().fcmp(order, a, b)))
+                Ok(self.map(Scalar::Condition, [a, b], |this, [a, b]| this.fcmp(order, a, b)))
             }
             Scalar::I32 => {
                 let order = match op {
