@@ -20,6 +20,13 @@ pub(crate) enum Style {
     Quiet,
 }
 
+/// A bar on a terminal; hidden elsewhere, and without a template.
+pub(crate) fn bar(template: Option<&str>) -> ProgressBar {
+    let Some(template) = template.filter(|_| std::io::stderr().is_terminal()) else { return ProgressBar::hidden() };
+    let style = ProgressStyle::with_template(template).expect("the template is well-formed");
+    ProgressBar::new(0).with_style(style)
+}
+
 /// Shows progress; an output that is closed stops the run.
 pub(crate) struct Reporter<'a> {
     style: Style,
@@ -58,12 +65,12 @@ impl<'a> Reporter<'a> {
 
 impl Observer for Reporter<'_> {
     fn epoch_started(&mut self, epoch: usize, n_steps: usize) {
-        if self.style != Style::Human || !std::io::stderr().is_terminal() {
+        let template = "{prefix} {bar:24} batch {pos}/{len}  ETA {eta}  {msg}";
+        let bar = bar((self.style == Style::Human).then_some(template));
+        if bar.is_hidden() {
             return;
         }
-        let bar = ProgressBar::new(n_steps as u64);
-        let template = "{prefix} {bar:24} batch {pos}/{len}  ETA {eta}  {msg}";
-        bar.set_style(ProgressStyle::with_template(template).expect("the template is well-formed"));
+        bar.set_length(n_steps as u64);
         bar.set_prefix(format!("epoch {epoch:>2}/{}", self.n_epochs));
         self.bar = Some(bar);
     }

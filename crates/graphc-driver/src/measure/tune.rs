@@ -71,14 +71,20 @@ pub struct Change {
     pub after: String,
 }
 
-/// Measures alternatives for about `options.time`, compilations included.
+/// Measures alternatives for about `options.time`, compilations included. After every round `observe` gets the number of those tried so far, and
+/// of those left.
 ///
 /// # Errors
 /// If the graph cannot be compiled, or there cannot be as many threads.
-pub fn tune(graph: &Graph, options: &MeasureOptions) -> Result<Tuned, DriverError> {
+pub fn tune(
+    graph: &Graph,
+    options: &MeasureOptions,
+    observe: &mut dyn FnMut(usize, usize),
+) -> Result<Tuned, DriverError> {
     let begin = Instant::now();
     let mut search = Search::new(graph, options)?;
-    search.run(begin, options.time.mul_f64(1.0 - LAST_PART))?;
+    observe(0, search.n_left());
+    search.run(begin, options.time.mul_f64(1.0 - LAST_PART), observe)?;
     let mut by_cost = search.prepare(&Choices::default())?;
     let programs = [&mut by_cost.executable, &mut search.best.executable];
     let last = Duel::run(programs, &mut search.team, options.time.mul_f64(LAST_PART))?;
@@ -118,7 +124,12 @@ impl<'a> Search<'a> {
     }
 
     /// Rounds until nothing is left to try or the time since `begin` is over; at least one.
-    fn run(&mut self, begin: Instant, time: Duration) -> Result<(), DriverError> {
+    fn run(
+        &mut self,
+        begin: Instant,
+        time: Duration,
+        observe: &mut dyn FnMut(usize, usize),
+    ) -> Result<(), DriverError> {
         loop {
             let n_rounds = self.trials.values().map(VecDeque::len).max().unwrap_or(0);
             if n_rounds == 0 {
@@ -126,10 +137,15 @@ impl<'a> Search<'a> {
             }
             let slot = time.saturating_sub(begin.elapsed()) / n_rounds as u32;
             self.round(slot)?;
+            observe(self.n_tried, self.n_left());
             if begin.elapsed() >= time {
                 return Ok(());
             }
         }
+    }
+
+    fn n_left(&self) -> usize {
+        self.trials.values().map(VecDeque::len).sum()
     }
 
     /// Tries the next alternative of every kernel. A round takes about `slot`, half of it if nothing wins.
@@ -168,6 +184,7 @@ impl<'a> Search<'a> {
     /// What was found; nothing if the step as a whole is no faster for it.
     fn finish(self, by_cost: &Compiled, last: &Duel) -> Tuned {
         let is_faster = last.step_speedup() > 1.0;
+        let n_left = self.n_left();
         let choices = if is_faster { self.choices } else { Choices::default() };
         let [before_ms, after_ms] = last.step_ms();
         let kernel = |(name, sources): (&String, &Vec<String>)| {
@@ -186,7 +203,7 @@ impl<'a> Search<'a> {
             before_ms,
             after_ms: if is_faster { after_ms } else { before_ms },
             n_tried: self.n_tried,
-            n_left: self.trials.values().map(VecDeque::len).sum(),
+            n_left,
             threads: self.team.n_members(),
         }
     }

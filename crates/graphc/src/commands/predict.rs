@@ -1,6 +1,7 @@
 //! `graphc predict`.
 
 use crate::error::CliError;
+use crate::tuned::TuningArg;
 use crate::{experiment, output};
 use graphc_driver::{Session, SessionOptions};
 use graphc_frontend::Experiment;
@@ -26,6 +27,8 @@ pub(crate) struct Args {
     /// Pictures: FILE.png, FILE.jpg, FILE#NUMBER or NUMBER.
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<String>,
+    #[command(flatten)]
+    tuning: TuningArg,
     /// Print one JSON object for each picture.
     #[arg(long)]
     json: bool,
@@ -48,7 +51,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
             )));
         }
     };
-    let mut session = Session::new(experiment.graph.clone(), SessionOptions::default())?;
+    let options = SessionOptions { tuning: args.tuning.tuning(), ..SessionOptions::default() };
+    let mut session = Session::new(experiment.graph.clone(), options)?;
     experiment::load_weights(&mut session, &args.weights)?;
     for image in &args.images {
         let picture = read(&experiment, &input, image)?;

@@ -5,7 +5,7 @@ use crate::error::CliError;
 use crate::isa::IsaArg;
 use crate::measuring::{heading, seconds, spread_json};
 use crate::threads::ThreadsArg;
-use crate::{experiment, output, tables, tuned};
+use crate::{experiment, output, progress, tables, tuned};
 use graphc_driver::measure::{Change, MeasureOptions, Tuned, TunedKernel, tune};
 use graphc_driver::{CompileOptions, Tuning};
 use graphc_frontend::Experiment;
@@ -69,7 +69,14 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
         seed: experiment.train.seed,
         tuning: Tuning::default(),
     };
-    let result = tune(&experiment.graph, &options)?;
+    let bar = progress::bar((!args.json).then_some("{prefix} {bar:24} {pos}/{len} alternatives  {elapsed}"));
+    bar.set_prefix("tuning");
+    let result = tune(&experiment.graph, &options, &mut |n_tried, n_left| {
+        bar.set_length((n_tried + n_left) as u64);
+        bar.set_position(n_tried as u64);
+    });
+    bar.finish_and_clear();
+    let result = result?;
     let files = store(&folder, &experiment, &options, &result)?;
     if args.json {
         output::line(json(args, &experiment, &result, &files).to_string())?;
