@@ -3,7 +3,7 @@
 //! Four times, rows `i` and `i + 8` are interleaved to rows `2i` and `2i + 1`. Each time the address of a byte, the four bits of its row
 //! and the four of its column, is rotated by one bit; four times exchange row and column.
 //!
-//! What follows, 16 bytes to 16 words, is most of the work and done with AVX2 where there is such a processor: packing takes 60% of the
+//! What follows, 16 bytes to 16 words, is most of the work and done with AVX2 where there is such a processor: packing takes two thirds of the
 //! time. Instructions are called by name, through a crate that makes that safe: of plain loops rustc makes good code for all
 //! processors (`punpcklbw`, `cvtdq2ps` and `mulps`), but in a function compiled for AVX2 it does not, and that took three times as long.
 
