@@ -84,7 +84,8 @@ impl<'a> NextChunk<'a> {
 pub(crate) fn write(cx: &Cx<'_>, b: &mut Builder, buffers: &[BufId], chunk: Var, (share, n_shares): (&Affine, usize)) {
     for &buffer in buffers {
         let chunk_words = cx.buffers.layout(buffer).chunk_stride;
-        let words = chunk_words.saturating_sub(LEFT_OUT_WORDS).div_ceil(n_shares).next_multiple_of(LINE_WORDS);
+        let left_out = LEFT_OUT_WORDS.min(chunk_words / LINE_WORDS);
+        let words = (chunk_words - left_out).div_ceil(n_shares).next_multiple_of(LINE_WORDS);
         let next = Affine::var(chunk).plus_constant(1).times(chunk_words as i64);
         let from = Access { buffer, index: next.add_scaled(share, words as i64) };
         b.push(Stmt::Fetch { from, n_lines: (words / LINE_WORDS).min(MOST_LINES) });
