@@ -21,6 +21,12 @@ use graphc_ir::point::{BATCH, ExprId, PointDag, PointExpr};
 use graphc_ir::scalar::{BinaryOp, CHUNK, CmpOp, LANES};
 use graphc_ir::types::DType;
 
+/// Partial results of a sweep at most that have two chains each: their accumulators take half of 16 registers.
+const MOST_CHAINED: usize = 2;
+
+/// Iterations of an innermost loop from which on it has two chains: half as many are still worth a loop.
+const FEWEST_CHAINED: usize = 8;
+
 /// One loop of the sweep.
 struct Digit {
     extent: usize,
@@ -36,7 +42,7 @@ struct Target {
     expr: ExprId,
     /// Number of loops outside the partial result's accumulator; none for values.
     depth: Option<usize>,
-    /// One for each half of the chunk: chains of their own, so that one need not wait for the other.
+    /// One for each half of the chunk, and that for every chain of the innermost loop: none of them need wait for another.
     accs: Vec<AccId>,
     /// Mean of the chunk, for squared deviations.
     mean: Option<ValueId>,
@@ -49,6 +55,9 @@ struct Sweep<'a> {
     targets: Vec<Target>,
     chunk: Var,
     lane: Var,
+    /// Chains that the innermost loop deals its points to in turn, and the one at hand.
+    n_chains: usize,
+    chain: usize,
 }
 
 /// Writes the nests of `group` for the chunks of a task into the open block.
@@ -81,7 +90,8 @@ fn chunk_sweep(cx: &Cx<'_>, b: &mut Builder, group: &Group, chunk: Var, next: &N
         b.lanes(|b, lane| {
             em.ranges.insert(lane, (0, LANES as i64 - 1));
             em.ranges.insert(chunk, (0, cx.n_chunks() as i64 - 1));
-            let mut sweep = Sweep { em, axes, digits, targets, chunk, lane };
+            let mut sweep = Sweep { em, axes, digits, targets, chunk, lane, n_chains: 1, chain: 0 };
+            sweep.n_chains = sweep.chains();
             let mut body = b.block(|b| sweep.level(b, 0));
             fetch::next_in_sweep(cx, &mut body, next.carried_by(group), chunk);
             fetch::in_sweep(cx, &mut body, lane, !next.has_carrier());
@@ -110,19 +120,32 @@ impl Sweep<'_> {
                 } else {
                     LoopKind::Serial
                 };
-                b.for_extent(extent, kind, |b, var| {
-                    self.em.ranges.insert(var, (0, extent as i64 - 1));
-                    let term = Affine::var(var).times(weight as i64);
-                    let axis = self.axes[axis];
-                    let before = self.em.vars.get(&axis).cloned();
-                    let index = before.as_ref().map_or(term.clone(), |index| index.plus(&term));
-                    self.em.bind(axis, index);
-                    self.scope(|this| this.level(b, depth + 1));
-                    match before {
-                        Some(index) => self.em.bind(axis, index),
-                        None => _ = self.em.vars.remove(&axis),
+                let n_chains = if depth + 1 == self.digits.len() { self.n_chains } else { 1 };
+                let n_rounds = extent / n_chains;
+                let mut round = |b: &mut Builder, var: Option<Var>| {
+                    if let Some(var) = var {
+                        self.em.ranges.insert(var, (0, n_rounds as i64 - 1));
                     }
-                });
+                    let first = var.map_or(Affine::default(), Affine::var).times(n_chains as i64);
+                    for chain in 0..n_chains {
+                        let term = first.plus_constant(chain as i64).times(weight as i64);
+                        let axis = self.axes[axis];
+                        let before = self.em.vars.get(&axis).cloned();
+                        let index = before.as_ref().map_or(term.clone(), |index| index.plus(&term));
+                        self.em.bind(axis, index);
+                        self.chain = chain;
+                        self.scope(|this| this.level(b, depth + 1));
+                        match before {
+                            Some(index) => self.em.bind(axis, index),
+                            None => _ = self.em.vars.remove(&axis),
+                        }
+                    }
+                };
+                if n_rounds == 1 {
+                    round(b, None);
+                } else {
+                    b.for_extent(n_rounds, kind, |b, var| round(b, Some(var)));
+                }
             }
             None => self.halves(b),
         }
@@ -131,6 +154,15 @@ impl Sweep<'_> {
                 self.finish_partial(b, target);
             }
         }
+    }
+
+    /// Chains of the innermost loop: two if it is a loop of partial results, long enough, and these are few enough for the registers.
+    fn chains(&self) -> usize {
+        let partial = self.targets.iter().filter_map(|target| target.depth);
+        let is_inside = partial.clone().all(|depth| depth < self.digits.len());
+        let is_long = |digit: &Digit| digit.extent.is_multiple_of(2) && digit.extent >= FEWEST_CHAINED;
+        let has_few = (1..=MOST_CHAINED).contains(&partial.count());
+        if is_inside && has_few && self.digits.last().is_some_and(is_long) { 2 } else { 1 }
     }
 
     /// Whether a loop is part of an axis that was split.
@@ -201,7 +233,7 @@ impl Sweep<'_> {
 
     fn accumulate(&mut self, b: &mut Builder, target: usize, half: usize) {
         let Target { root, expr, mean, .. } = self.targets[target];
-        let acc = self.targets[target].accs[half];
+        let acc = self.targets[target].accs[self.chain * self.em.cx.n_halves() + half];
         let before = b.get(acc);
         let after = match (root, mean, self.is_max(root)) {
             (_, Some(mean), _) => {
@@ -255,7 +287,7 @@ impl Sweep<'_> {
     fn start_partial(&mut self, b: &mut Builder, target: usize) {
         let root = self.targets[target].root;
         let start = b.f32(if self.is_max(root) { f32::NEG_INFINITY } else { 0.0 });
-        self.targets[target].accs = (0..self.em.cx.n_halves()).map(|_| b.acc(start)).collect();
+        self.targets[target].accs = (0..self.n_chains * self.em.cx.n_halves()).map(|_| b.acc(start)).collect();
         if let Root::PartialDeviations(node) = root {
             let cx = self.em.cx;
             let Form::Variance { axes } = &cx.forms[&node] else { unreachable!("deviations are those of a variance") };
@@ -271,8 +303,17 @@ impl Sweep<'_> {
     fn finish_partial(&mut self, b: &mut Builder, target: usize) {
         let Target { root, depth, .. } = self.targets[target];
         let (op, join) = if self.is_max(root) { (BinaryOp::Max, Join::Max) } else { (BinaryOp::Add, Join::Add) };
-        let halves: Vec<ValueId> = self.targets[target].accs.iter().map(|&acc| b.get(acc)).collect();
-        let lanes = halves.into_iter().reduce(|low, high| b.binary(op, low, high)).expect("at least one half");
+        let sum = |b: &mut Builder, parts: Vec<ValueId>| {
+            parts.into_iter().reduce(|a, other| b.binary(op, a, other)).expect("at least one part")
+        };
+        let chains: Vec<Vec<AccId>> =
+            self.targets[target].accs.chunks(self.em.cx.n_halves()).map(<[AccId]>::to_vec).collect();
+        let mut chains_of_halves = Vec::new();
+        for halves in chains {
+            let halves = halves.into_iter().map(|acc| b.get(acc)).collect();
+            chains_of_halves.push(sum(b, halves));
+        }
+        let lanes = sum(b, chains_of_halves);
         let joined = b.value(Expr::JoinLanes(join, lanes));
         let to = self.partial_access(root, depth.expect("a partial result"));
         b.store(to, joined);
