@@ -118,3 +118,20 @@ fn dense_layers_of_large_batches() {
     check_with(&graph, 67 * 16 - 5, &["rows of", " [4,144] "], true);
     check_with(&graph, 63 * 16, &["rows of", " [1,144] "], true);
 }
+
+/// Without batch norms one kernel has gradients of both kinds of layers: those of the convolution follow their samples, whatever the dense
+/// layers' do.
+#[test]
+fn both_kinds_of_gradients_in_one_kernel() {
+    let mut builder = GraphBuilder::new("both");
+    let image = builder.input("image", DType::F32, Shape::batched(&[6, 5, 1])).unwrap();
+    let x = builder.conv2d("conv", image, &Convolution::new(3, [3, 3])).unwrap();
+    let x = builder.flatten("flat", x).unwrap();
+    let x = builder.dense("hidden", x, &Dense { activation: Some(Activation::Tanh), ..Dense::new(11) }).unwrap();
+    let graph = finish(builder, x);
+    // 67 chunks are 23 groups for the convolution and 4 for the dense layers; nothing is shared chunk by chunk.
+    let batch = 67 * 16 - 5;
+    check_with(&graph, batch, &["in 0..23 {", "in 0..4 {"], true);
+    let text = compile(&graph, &CompileOptions::train(batch)).unwrap().lowered.program.to_string();
+    assert!(!text.lines().any(|line| line.contains("parallel") && line.ends_with("in 0..67 {")), "{text}");
+}

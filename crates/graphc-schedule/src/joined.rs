@@ -13,8 +13,8 @@ use graphc_ir::graph::plan::{Group, KernelPlan};
 /// The groups of chunks that a kernel's threads share, if it is worth joining.
 pub(crate) fn groups(cx: &Cx<'_>, kernel: &KernelPlan) -> Option<Groups> {
     let has_samples = !kernel.chunk.is_empty() && task::chunks_per_task(cx, kernel) == 1;
-    let groups = kernel.batch.iter().find_map(|group| groups_of(cx, group));
-    groups.filter(|groups| has_samples && (groups.chunks_per_group == 1 || groups.accumulators_wait))
+    let mut groups = kernel.batch.iter().filter_map(|group| groups_of(cx, group));
+    groups.find(|groups| has_samples && (groups.chunks_per_group == 1 || groups.accumulators_wait))
 }
 
 /// The groups of chunks that a contraction over the batch is shared by; none if it is shared otherwise.

@@ -55,8 +55,7 @@ struct Sweep<'a> {
     targets: Vec<Target>,
     chunk: Var,
     lane: Var,
-    /// Chains that the innermost loop deals its points to in turn, and the one at hand.
-    n_chains: usize,
+    /// Which of its chains the innermost loop is at.
     chain: usize,
 }
 
@@ -90,8 +89,7 @@ fn chunk_sweep(cx: &Cx<'_>, b: &mut Builder, group: &Group, chunk: Var, next: &N
         b.lanes(|b, lane| {
             em.ranges.insert(lane, (0, LANES as i64 - 1));
             em.ranges.insert(chunk, (0, cx.n_chunks() as i64 - 1));
-            let mut sweep = Sweep { em, axes, digits, targets, chunk, lane, n_chains: 1, chain: 0 };
-            sweep.n_chains = sweep.chains();
+            let mut sweep = Sweep { em, axes, digits, targets, chunk, lane, chain: 0 };
             let mut body = b.block(|b| sweep.level(b, 0));
             fetch::next_in_sweep(cx, &mut body, next.carried_by(group), chunk);
             fetch::in_sweep(cx, &mut body, lane, !next.has_carrier());
@@ -120,7 +118,7 @@ impl Sweep<'_> {
                 } else {
                     LoopKind::Serial
                 };
-                let n_chains = if depth + 1 == self.digits.len() { self.n_chains } else { 1 };
+                let n_chains = if depth + 1 == self.digits.len() { self.n_chains() } else { 1 };
                 let n_rounds = extent / n_chains;
                 let mut round = |b: &mut Builder, var: Option<Var>| {
                     if let Some(var) = var {
@@ -156,8 +154,8 @@ impl Sweep<'_> {
         }
     }
 
-    /// Chains of the innermost loop: two if it is a loop of partial results, long enough, and these are few enough for the registers.
-    fn chains(&self) -> usize {
+    /// Chains that the innermost loop deals its points to in turn: two if it is a loop of partial results, long enough, and these are few enough for the registers.
+    fn n_chains(&self) -> usize {
         let partial = self.targets.iter().filter_map(|target| target.depth);
         let is_inside = partial.clone().all(|depth| depth < self.digits.len());
         let is_long = |digit: &Digit| digit.extent.is_multiple_of(2) && digit.extent >= FEWEST_CHAINED;
@@ -287,7 +285,7 @@ impl Sweep<'_> {
     fn start_partial(&mut self, b: &mut Builder, target: usize) {
         let root = self.targets[target].root;
         let start = b.f32(if self.is_max(root) { f32::NEG_INFINITY } else { 0.0 });
-        self.targets[target].accs = (0..self.n_chains * self.em.cx.n_halves()).map(|_| b.acc(start)).collect();
+        self.targets[target].accs = (0..self.n_chains() * self.em.cx.n_halves()).map(|_| b.acc(start)).collect();
         if let Root::PartialDeviations(node) = root {
             let cx = self.em.cx;
             let Form::Variance { axes } = &cx.forms[&node] else { unreachable!("deviations are those of a variance") };
@@ -306,14 +304,12 @@ impl Sweep<'_> {
         let sum = |b: &mut Builder, parts: Vec<ValueId>| {
             parts.into_iter().reduce(|a, other| b.binary(op, a, other)).expect("at least one part")
         };
-        let chains: Vec<Vec<AccId>> =
-            self.targets[target].accs.chunks(self.em.cx.n_halves()).map(<[AccId]>::to_vec).collect();
-        let mut chains_of_halves = Vec::new();
-        for halves in chains {
-            let halves = halves.into_iter().map(|acc| b.get(acc)).collect();
-            chains_of_halves.push(sum(b, halves));
+        let mut chains = Vec::new();
+        for halves in self.targets[target].accs.chunks(self.em.cx.n_halves()) {
+            let halves = halves.iter().map(|&acc| b.get(acc)).collect();
+            chains.push(sum(b, halves));
         }
-        let lanes = sum(b, chains_of_halves);
+        let lanes = sum(b, chains);
         let joined = b.value(Expr::JoinLanes(join, lanes));
         let to = self.partial_access(root, depth.expect("a partial result"));
         b.store(to, joined);

@@ -83,9 +83,22 @@ struct BlockAt {
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Kind {
-    PerSample { task: Task, chunk: Var, lane: Var },
-    OverBatch { group: Var, groups: Groups, lane: Var },
-    OverFeatures { lanes: FeatureLanes, group: Option<Var>, groups: Groups, lane: Var },
+    PerSample {
+        task: Task,
+        chunk: Var,
+        lane: Var,
+    },
+    OverBatch {
+        group: Var,
+        groups: Groups,
+        lane: Var,
+    },
+    /// Over one group of chunks, or over all.
+    OverFeatures {
+        lanes: FeatureLanes,
+        group: Option<(Var, Groups)>,
+        lane: Var,
+    },
     NoBatch,
 }
 
@@ -502,7 +515,7 @@ impl<'a> Nest<'a> {
     /// The chunks that the nest sums over, numbered by `chunk`: those of one group, or all.
     fn chunks_of_group(&self, chunk: Var) -> Range {
         match self.kind {
-            Kind::OverBatch { group, groups, .. } | Kind::OverFeatures { group: Some(group), groups, .. } => {
+            Kind::OverBatch { group, groups, .. } | Kind::OverFeatures { group: Some((group, groups)), .. } => {
                 Task { number: group, n_chunks: groups.chunks_per_group }.chunks(self.em.cx, chunk)
             }
             _ => Range::new(chunk, self.em.cx.n_chunks()),
@@ -556,7 +569,7 @@ impl<'a> Nest<'a> {
         if let Kind::OverBatch { .. } | Kind::OverFeatures { .. } = self.kind {
             let partial = self.em.cx.buffers.partial(self.root);
             let mut word = match self.kind {
-                Kind::OverBatch { group, .. } | Kind::OverFeatures { group: Some(group), .. } => {
+                Kind::OverBatch { group, .. } | Kind::OverFeatures { group: Some((group, _)), .. } => {
                     Affine::var(group).times(partial.part_len as i64)
                 }
                 _ => Affine::default(),

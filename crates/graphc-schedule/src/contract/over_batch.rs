@@ -49,7 +49,7 @@ pub(crate) fn write(cx: &Cx<'_>, b: &mut Builder, registers: RegisterFile, group
 
 fn over_groups<'a>(cx: &'a Cx<'a>, root: Root, groups: Groups, group: Var, lane: Var) -> Nest<'a> {
     let kind = match FeatureLanes::of(cx.graph, &cx.forms[&root.node()], root.node()) {
-        Some(lanes) => Kind::OverFeatures { lanes, group: Some(group), groups, lane },
+        Some(lanes) => Kind::OverFeatures { lanes, group: Some((group, groups)), lane },
         None => Kind::OverBatch { group, groups, lane },
     };
     let mut nest = Nest::new(cx, root, root.node(), kind);
@@ -122,8 +122,7 @@ impl<'a> Gradient<'a> {
 /// Writes a contraction over the batch alone; rows of the result are shared.
 fn over_features(cx: &Cx<'_>, b: &mut Builder, registers: RegisterFile, group: &Group, lanes: FeatureLanes) {
     let root = group.roots[0];
-    let groups = Groups::of(cx.graph, cx.forms, root);
-    let nest = |lane: Var| Nest::new(cx, root, root.node(), Kind::OverFeatures { lanes, group: None, groups, lane });
+    let nest = |lane: Var| Nest::new(cx, root, root.node(), Kind::OverFeatures { lanes, group: None, lane });
     let walks = nest(b.var()).walks(registers);
     let rows = walks.iter().position(|walk| walk.axis != Axis::Features).expect("rows are walked");
     shared(b, &group.name, walks, rows, |b, lane, walks| nest(lane).walk(b, walks));

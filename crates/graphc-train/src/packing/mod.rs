@@ -117,8 +117,9 @@ impl Packing {
         };
         match &self.arrangement {
             Arrangement::Chunks { gaps, no_sample, .. } => {
-                let of_chunk = |samples: &'s [u32]| samples.chunks(CHUNK).nth(chunk).unwrap_or_default();
-                let (samples, after) = (of_chunk(samples), of_chunk(after));
+                let of_chunk = |samples: &'s [u32]| samples.chunks(CHUNK).nth(chunk);
+                let samples = of_chunk(samples).expect("as many chunks as the samples fill");
+                let after = of_chunk(after).unwrap_or_default();
                 let (mut rows, mut next): ([&[u8]; CHUNK], [&[u8]; CHUNK]) = ([no_sample; CHUNK], [&[]; CHUNK]);
                 rows.iter_mut().zip(samples).for_each(|(row, &sample)| *row = row_of(sample));
                 next.iter_mut().zip(after).for_each(|(row, &sample)| *row = row_of(sample));
