@@ -6,6 +6,13 @@ use crate::registers::Width;
 use crate::task::NEAR_WORDS;
 use graphc_ir::compute::LoadIndex;
 use graphc_ir::index::Var;
+use graphc_ir::loops::{Access, Range};
+
+/// Rows that a sum over rows looks ahead: what one line of each takes to come from beyond a core's own cache.
+const ROWS_AHEAD: i64 = 24;
+
+/// Chunks of splats that it looks ahead.
+const SPLATS_AHEAD: i64 = 8;
 
 /// One of the two factors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,5 +88,19 @@ impl Nest<'_> {
         };
         let splats = cx.buffers.node(cx.graph.operands(self.node)[self.operand(factor).0]);
         cx.buffers.layout(splats).len() > NEAR_WORDS && self.belongs_to(axis, factor)
+    }
+
+    /// How many words ahead of the factors' operands to fetch others: the next block of what is far away, or, where rows of a whole
+    /// batch are read, what the sum itself reads later.
+    pub(super) fn ahead(&self, reds: &[Range], factors: [&Access; 2]) -> [i64; 2] {
+        let Kind::OverFeatures { .. } = self.kind else {
+            return factors.map(|access| self.far_blocks.map_or(0, |blocks| access.index.coefficient(blocks)));
+        };
+        let [chunks, samples] = reds else { unreachable!("it sums over chunks and samples") };
+        factors.map(|access| match access.index.coefficient(samples.var) {
+            _ if !self.rows_are_far() => 0,
+            1 => SPLATS_AHEAD * access.index.coefficient(chunks.var),
+            row => ROWS_AHEAD * row,
+        })
     }
 }

@@ -40,12 +40,6 @@ use strips::Strips;
 use waiting::Accumulators;
 use walk::{Axis, Blocks, Part, Walk};
 
-/// Rows that a sum over rows looks ahead: what one line of each takes to come from beyond a core's own cache.
-const ROWS_AHEAD: i64 = 24;
-
-/// Chunks of splats that it looks ahead.
-const SPLATS_AHEAD: i64 = 8;
-
 pub(crate) struct Nest<'a> {
     pub(crate) em: Emitter<'a>,
     /// The contraction.
@@ -413,20 +407,6 @@ impl<'a> Nest<'a> {
         });
         let tile = Tile { grid: self.grid.clone(), reds, a, b: b_access, ahead, init: TileInit::Zero, acc, epilogue };
         b.push(Stmt::Tile(tile));
-    }
-
-    /// How many words ahead of the factors' operands to fetch others: the next block of what is far away, or, where rows of a whole
-    /// batch are read, what the sum itself reads later.
-    fn ahead(&self, reds: &[Range], factors: [&Access; 2]) -> [i64; 2] {
-        let Kind::OverFeatures { .. } = self.kind else {
-            return factors.map(|access| self.far_blocks.map_or(0, |blocks| access.index.coefficient(blocks)));
-        };
-        let [chunks, samples] = reds else { unreachable!("it sums over chunks and samples") };
-        factors.map(|access| match access.index.coefficient(samples.var) {
-            _ if !self.rows_are_far() => 0,
-            1 => SPLATS_AHEAD * access.index.coefficient(chunks.var),
-            row => ROWS_AHEAD * row,
-        })
     }
 
     /// Strips of every chunk of the group, for the block of output coordinates at hand.
