@@ -15,7 +15,7 @@ use graphc_ir::graph::{Graph, Mode, NodeId, Origin};
 use graphc_ir::loops::{BufferKind, verify};
 use graphc_ir::ops::{Add, Op, ReduceMean, Softmax};
 use graphc_ir::{DType, Shape, Tensor};
-use graphc_testing::{bindings, layer_graphs};
+use graphc_testing::{Specials, bindings, layer_graphs, special_bindings};
 use meaning::compare_with_meaning;
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
@@ -33,11 +33,16 @@ fn check(graph: &Graph, options: &CompileOptions, seed: u64) -> Result<(), Strin
     if !findings.is_empty() {
         return Err(format!("{findings:?}\n{}", compiled.lowered.program));
     }
-    let tensors = bindings(&compiled.lowered.backward, seed);
+    // Of special values only the engines' bits are compared here; `special_values.rs` compares their meaning.
+    let is_special = seed.is_multiple_of(3);
+    let tensors = match is_special {
+        true => special_bindings(&compiled.lowered.backward, seed, Specials::All),
+        false => bindings(&compiled.lowered.backward, seed),
+    };
     let (lowered, memory) = run_both(compiled, &tensors)?;
     compare_isas(graph, options, &[Isa::Portable, Isa::Fma], &tensors, &memory)?;
     // Rounding decides comparisons, and statistics of few samples make a small difference a large one.
-    if options.mode == Mode::Train {
+    if options.mode == Mode::Train || is_special {
         return Ok(());
     }
     let exact: BTreeMap<String, Tensor<f64>> = tensors.iter().map(|(name, t)| (name.clone(), t.cast())).collect();

@@ -96,6 +96,7 @@ fn elementwise(case: &mut AddCase<'_>) {
     }
     case(Log {}.into(), vec![with(&[0, 3], Values::Positive)]);
     case(Sqrt {}.into(), vec![with(&[0, 3], Values::Positive)]);
+    case(LogSigmoid {}.into(), vec![any(&[0, 3])]);
     case(ReluGrad {}.into(), vec![any(&[0, 5]), any(&[0, 5])]);
 }
 
@@ -225,6 +226,11 @@ fn composites(case: &mut AddCase<'_>) {
         case(CategoricalCrossentropy {}.into(), vec![with(&[0, classes], Values::Rows), labels()]);
         case(SoftmaxCrossentropy {}.into(), vec![any(&[0, classes]), labels()]);
     }
+    for (rows, labels) in [(&[0, 4][..], &[0][..]), (&[2, 3, 1], &[2, 3]), (&[5], &[])] {
+        let depth = rows[rows.len() - 1];
+        case(Pick {}.into(), vec![any(rows), with(labels, Values::Below(depth))]);
+        case(PickGrad { depth }.into(), vec![with(labels, Values::Below(depth)), any(labels)]);
+    }
     for shape in [&[0][..], &[0, 3, 2], &[2, 3]] {
         case(MeanSquaredError {}.into(), vec![any(shape), any(shape)]);
     }
@@ -237,6 +243,7 @@ const NOT_DIFFERENTIABLE: &[(&str, &str)] = &[
     ("constant", "a leaf: it has no operands"),
     ("batch_size", "a leaf: it has no operands"),
     ("equal", "piecewise constant"),
+    ("zero_if_finite", "constant wherever it is a number"),
     ("argmax", "gives integers"),
     ("one_hot", "takes integers"),
     ("max_pool2d_index", "gives integers"),

@@ -215,15 +215,16 @@ fn inputs(builder: &mut Builder) {
     }
 }
 
-/// `relu`, `neg`, `sigmoid`, `tanh`, and `exp` of something bounded.
+/// `relu`, `neg`, `sigmoid`, `tanh`, `log_sigmoid`, and `exp` of something bounded.
 fn activation(builder: &mut Builder) -> Option<NodeId> {
     let x = builder.tensor(|_| true)?;
     let bound = builder.bound(x);
-    match builder.pick(6) {
+    match builder.pick(7) {
         0 | 1 => builder.add(Relu {}, &[x], bound),
         2 => builder.add(Neg {}, &[x], bound),
         3 => builder.add(Sigmoid {}, &[x], 1.0),
         4 => builder.add(Tanh {}, &[x], 1.0),
+        5 => builder.add(LogSigmoid {}, &[x], bound + 1.0),
         _ => {
             let tame = builder.add(Tanh {}, &[x], 1.0)?;
             builder.add(Exp {}, &[tame], 1f64.exp())
@@ -476,7 +477,8 @@ fn random_mask(builder: &mut Builder) -> Option<NodeId> {
     builder.add(Mul {}, &[x, mask], 1.6 * builder.bound(x))
 }
 
-/// Cross-entropy of rows with new labels, whole or in parts, or a squared error.
+/// Cross-entropy of rows with new labels, whole or in parts, of probabilities that are exactly 0 where an input is, or a
+/// squared error.
 fn loss(builder: &mut Builder) -> Option<NodeId> {
     if builder.pick(4) == 3 {
         let prediction = builder.tensor(|shape| shape.rank() > 0)?;
@@ -489,13 +491,26 @@ fn loss(builder: &mut Builder) -> Option<NodeId> {
     let Dim::Fixed(depth) = builder.shape(x).0[1] else { return None };
     let labels = builder.input(DType::I32, Shape::batched(&[]))?;
     let bound = 2.0 * builder.bound(x) + 3.0;
-    match builder.pick(3) {
+    match builder.pick(6) {
         0 => builder.add(SoftmaxCrossentropy {}, &[x, labels], bound),
         1 => {
             // Probabilities so small that a logarithm is infinite would not be tame.
             let tame = builder.add(Tanh {}, &[x], 1.0)?;
             let probabilities = builder.add(Softmax {}, &[tame], 1.0)?;
             builder.add(CategoricalCrossentropy {}, &[probabilities, labels], 5.0)
+        }
+        2 => {
+            let probabilities = builder.add(Sigmoid {}, &[x], 1.0)?;
+            builder.add(CategoricalCrossentropy {}, &[probabilities, labels], bound)
+        }
+        3 => {
+            let given = builder.input(DType::F32, Shape::batched(&[depth]))?;
+            let probabilities = builder.add(Mul {}, &[given, given], 4.0)?;
+            builder.add(CategoricalCrossentropy {}, &[probabilities, labels], 32.0)
+        }
+        4 => {
+            let picked = builder.add(Pick {}, &[x, labels], builder.bound(x))?;
+            builder.add(ReduceSum { axes: vec![0], keep_dims: false }, &[picked], bound * builder.batch as f64)
         }
         _ => {
             let logs = builder.add(LogSoftmax {}, &[x], bound)?;

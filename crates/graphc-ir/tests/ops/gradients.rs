@@ -25,7 +25,11 @@ fn rules_equal_finite_differences() {
         let operands: Vec<&TensorType> = case.operands.iter().collect();
         let out = case.result();
         let before = matches!(case.op.lower(&operands, &out), Lowering::Composite(Expand::BeforeAutodiff));
-        if before || out.dtype != DType::F32 || operands.is_empty() || matches!(case.op, Op::Equal(_) | Op::ZeroIfFinite(_)) {
+        if before
+            || out.dtype != DType::F32
+            || operands.is_empty()
+            || matches!(case.op, Op::Equal(_) | Op::ZeroIfFinite(_))
+        {
             continue;
         }
         let mut net = OneOp::new(&case);
