@@ -11,6 +11,7 @@ use graphc_ir::Graph;
 use graphc_ir::graph::Mode;
 use graphc_ir::loops::Program;
 use graphc_schedule::{RegisterFile, schedule};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -164,6 +165,22 @@ fn split_cases(text: &str) -> Vec<&str> {
 
 fn parse_case(input: &str, place: &str) -> Graph {
     input.parse().unwrap_or_else(|error| panic!("{place}: {error}"))
+}
+
+/// What the documents show of dumps is what the dumps of today say. (Lines of loops and of assembly depend on the machine.)
+#[test]
+fn excerpts_in_documents_are_of_today() {
+    let goldens = fs::read_dir(filetests().join("dump")).unwrap().map(|entry| entry.unwrap().path());
+    let dumped: String = goldens.map(|path| fs::read_to_string(path).unwrap()).collect();
+    let dumped: BTreeSet<&str> = dumped.lines().collect();
+    let is_dumped = |line: &&str| ["  %", "; kernel ", ";   ", "  buffer "].iter().any(|head| line.starts_with(head));
+    for document in ["README.md", "docs/architecture.md"] {
+        let text = fs::read_to_string(root().join(document)).unwrap();
+        let excerpts: Vec<&str> = text.lines().filter(is_dumped).collect();
+        assert!(!excerpts.is_empty(), "{document} shows no dump");
+        let stale: Vec<&str> = excerpts.into_iter().filter(|line| !dumped.contains(line)).collect();
+        assert!(stale.is_empty(), "{document}: not in tests/filetests/dump:\n{}", stale.join("\n"));
+    }
 }
 
 fn assert_golden(name: &str, text: &str) {

@@ -1,6 +1,7 @@
 //! Everything that must hold before a change is shared.
 
 use crate::step::{Failure, cargo};
+use std::path::Path;
 use std::time::Instant;
 
 /// What the short training run must reach: one epoch over all training images (a fifth of them held out for
@@ -15,6 +16,7 @@ pub(crate) fn run() -> Result<(), Failure> {
     timed("docs", || cargo(&["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-Dwarnings").run())?;
     timed("tests", || cargo(&["test", "--workspace", "--no-fail-fast"]).run())?;
     timed("training", train)?;
+    timed("figures of the README", readme_figures)?;
     println!("xtask: everything holds");
     Ok(())
 }
@@ -45,4 +47,37 @@ fn train() -> Result<(), Failure> {
         return Err(Failure(format!("test accuracy is {accuracy}, expected at least {LEAST_ACCURACY}")));
     }
     Ok(())
+}
+
+/// The README says what a short training prints: losses and accuracies must be these, on any machine. Seconds are anyone's.
+fn readme_figures() -> Result<(), Failure> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
+    let readme = std::fs::read_to_string(path).map_err(|error| Failure(format!("README.md: {error}")))?;
+    let said = figures(&readme);
+    let epochs = said.iter().filter(|line| line.starts_with("epoch")).count();
+    if epochs == 0 || said.len() != epochs + 1 {
+        return Err(Failure(format!("README.md shows no training: {said:?}")));
+    }
+    let folder = tempfile::tempdir().map_err(|error| Failure(format!("temporary folder: {error}")))?;
+    let out = folder.path().to_string_lossy();
+    let command = ["run", "--release", "-p", "graphc", "--", "train", "examples/lenet5.graph.json"];
+    let epochs = epochs.to_string();
+    let printed = cargo(&[&command[..], &["--epochs", &epochs, "--out", &out]].concat()).stdout()?;
+    let found = figures(&printed);
+    if found == said {
+        return Ok(());
+    }
+    Err(Failure(format!("README.md says\n{}\nbut the command prints\n{}", said.join("\n"), found.join("\n"))))
+}
+
+/// The lines of epochs and of the test, in single spaces and without seconds.
+fn figures(text: &str) -> Vec<String> {
+    let is_figure = |line: &&str| line.starts_with("epoch ") || line.starts_with("Test loss ");
+    let without_seconds = |line: &str| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let is_time = |at: usize| words.get(at) == Some(&"s") || words.get(at + 1) == Some(&"s");
+        let kept = words.iter().enumerate().filter(|&(at, _)| !is_time(at));
+        kept.map(|(_, word)| *word).collect::<Vec<_>>().join(" ")
+    };
+    text.lines().filter(is_figure).map(without_seconds).collect()
 }
