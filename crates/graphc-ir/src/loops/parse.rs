@@ -35,7 +35,7 @@ impl FromStr for Program {
 
 /// Blocks and divisions may stand this deep in each other; protects the stack of everything that
 /// recurses over a program.
-const MAX_DEPTH: usize = 100;
+pub const MAX_DEPTH: usize = 100;
 
 struct Parser<'a> {
     tokens: Vec<Token<'a>>,
@@ -521,6 +521,6 @@ impl<'a> Parser<'a> {
 
     fn error<T>(&self, message: String) -> Parsed<T> {
         let Token { line, column, .. } = self.tokens[self.at];
-        Err(ParseError { line, column, message })
+        Err(ParseError::new(line, column, &message))
     }
 }
