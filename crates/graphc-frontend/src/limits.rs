@@ -6,7 +6,7 @@
 use graphc_ir::graph::builder::{MAX_SIZE, MAX_TENSOR_BYTES};
 use graphc_ir::graph::parse::{MAX_ATTRS, MAX_ELEMENTS};
 use graphc_ir::loops::parse::MAX_DEPTH;
-use graphc_ir::text::{MAX_MESSAGE_CHARS, MAX_RANK, MAX_SHOWN_CHARS};
+use graphc_ir::text::{MAX_MESSAGE_CHARS, MAX_RANK, MAX_SHOWN_CHARS, MAX_TEXT_BYTES};
 
 /// Largest graph file, in bytes.
 pub const MAX_FILE_BYTES: usize = 16 << 20;
@@ -80,6 +80,7 @@ pub fn limits() -> String {
         &mut text,
         "Text of graphs and loop programs (`.gir`)",
         &[
+            ("size of the text", bytes(MAX_TEXT_BYTES as u64)),
             ("elements of a tensor", MAX_ELEMENTS.to_string()),
             ("batch size", MAX_SIZE.to_string()),
             ("dimensions of a tensor", MAX_RANK.to_string()),

@@ -373,14 +373,14 @@ fn number(range: Range, text: &str) -> Result<f64, NotANumber> {
 fn narrowing_label(range: Range, narrowing: Option<Narrowing>) -> String {
     let least = format!("{:e}", f32::MIN_POSITIVE);
     match (narrowing, range) {
-        (None, _) => format!("this is 1 in f32, expected at most {}", 1.0f32.next_down()),
+        (None, _) => format!("this is 1 in f32; expected at most {}", 1.0f32.next_down()),
         (Some(what @ Narrowing::Infinite), Range::Any) => {
-            format!("this {what}, expected at most {:e} in size", f32::MAX)
+            format!("this {what}; expected at most {:e} in size", f32::MAX)
         }
-        (Some(what @ Narrowing::Infinite), _) => format!("this {what}, expected at most {:e}", f32::MAX),
-        (Some(what), Range::Positive) => format!("this {what}, expected at least {least}"),
-        (Some(what), Range::NotNegative | Range::Fraction) => format!("this {what}, expected 0 or at least {least}"),
-        (Some(what), Range::Any) => format!("this {what}, expected 0 or at least {least} in size"),
+        (Some(what @ Narrowing::Infinite), _) => format!("this {what}; expected at most {:e}", f32::MAX),
+        (Some(what), Range::Positive) => format!("this {what}; expected at least {least}"),
+        (Some(what), Range::NotNegative | Range::Fraction) => format!("this {what}; expected 0 or at least {least}"),
+        (Some(what), Range::Any) => format!("this {what}; expected 0 or at least {least} in size"),
     }
 }
 

@@ -16,6 +16,26 @@ pub const MAX_MESSAGE_CHARS: usize = 500;
 /// Most dimensions of a tensor in the text form and in graph files.
 pub const MAX_RANK: usize = 16;
 
+/// Largest text of a graph or loop program that is read, in bytes.
+pub const MAX_TEXT_BYTES: usize = 64 << 20;
+
+/// Bytes of a file as text.
+///
+/// # Errors
+/// If it is larger than [`MAX_TEXT_BYTES`], or where it stops being UTF-8.
+pub fn utf8(bytes: &[u8]) -> Result<&str, ParseError> {
+    if bytes.len() > MAX_TEXT_BYTES {
+        return Err(ParseError::new(1, 1, &format!("expected a text of at most {MAX_TEXT_BYTES} bytes")));
+    }
+    std::str::from_utf8(bytes).map_err(|error| {
+        let (before, rest) = bytes.split_at(error.valid_up_to());
+        let before = String::from_utf8_lossy(before);
+        let line = before.rsplit('\n').next().map_or(0, |line| line.chars().count());
+        let message = format!("expected UTF-8, found the byte 0x{:02x}", rest[0]);
+        ParseError::new(before.matches('\n').count() + 1, line + 1, &message)
+    })
+}
+
 /// Whether a character changes what a terminal does or what a reader sees around it: control characters, marks of
 /// the direction of writing, and the byte order mark.
 pub fn is_hidden(c: char) -> bool {

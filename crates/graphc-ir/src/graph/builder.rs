@@ -544,7 +544,7 @@ impl GraphBuilder {
     fn check_attributes(&self, op: &Op) -> Result<(), TypeError> {
         for (name, value) in op.attrs().0 {
             match value {
-                AttrValue::Shape(shape) => self.check_shape(&shape)?,
+                AttrValue::Shape(shape) => self.check_shape(&shape.check_one_batch()?)?,
                 AttrValue::Ints(values) if values.iter().any(|&value| value > MAX_SIZE as i64 || value < 0) => {
                     return Err(TypeError::new(format!("`{name}` {values:?} is too large")));
                 }

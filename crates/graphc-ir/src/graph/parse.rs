@@ -11,7 +11,7 @@ use crate::attrs::{AttrError, AttrValue, Attrs, read_field, refuse_unknown};
 use crate::ops::Op;
 use crate::optimizer::Optimizer;
 pub use crate::text::ParseError;
-use crate::text::{Cursor, MAX_RANK, Position, Token, shown};
+use crate::text::{Cursor, MAX_RANK, Position, Token, shown, utf8};
 use crate::types::{DType, Dim, Shape, TensorType};
 use std::collections::BTreeMap;
 
@@ -40,6 +40,14 @@ pub fn parse(text: &str) -> Result<Graph, ParseError> {
         Token::End => Ok(graph),
         _ => Err(cursor.expected("the end of the text")),
     }
+}
+
+/// Reads the bytes of a file with one graph.
+///
+/// # Errors
+/// See [`parse`] and [`utf8`].
+pub fn parse_bytes(bytes: &[u8]) -> Result<Graph, ParseError> {
+    parse(utf8(bytes)?)
 }
 
 /// Reads one graph and leaves the cursor after its closing brace.
@@ -271,7 +279,8 @@ fn attr_value(cursor: &mut Cursor) -> Result<AttrValue, ParseError> {
 
 fn number(text: &str) -> Option<AttrValue> {
     let is_float = text.contains(['.', 'e', 'E']);
-    if is_float { text.parse().ok().map(AttrValue::Float) } else { text.parse().ok().map(AttrValue::Int) }
+    let float = || text.parse().ok().filter(|value: &f64| value.is_finite());
+    if is_float { float().map(AttrValue::Float) } else { text.parse().ok().map(AttrValue::Int) }
 }
 
 /// The rest of a list after its opening bracket: a shape if `N` stands in it.
@@ -294,7 +303,8 @@ fn list(cursor: &mut Cursor, position: Position) -> Result<AttrValue, ParseError
     };
     let dims: Option<Vec<Dim>> = items.iter().map(dim).collect();
     let dims = dims.ok_or_else(|| position.error("expected sizes of at least 0 in a shape"))?;
-    Ok(AttrValue::Shape(Shape(dims)))
+    let shape = Shape(dims).check_one_batch().map_err(|error| position.error(error.message))?;
+    Ok(AttrValue::Shape(shape))
 }
 
 /// The optimizer called `name` with these numbers.

@@ -7,7 +7,7 @@ use super::layout::Layout;
 use super::lex::{Kind, Token, lex};
 use crate::index::{Affine, Atom, Var};
 use crate::scalar::{BinaryOp, CmpOp, UnaryOp};
-use crate::text::ParseError;
+use crate::text::{ParseError, utf8};
 use crate::types::DType;
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -23,6 +23,14 @@ pub fn parse(text: &str) -> Result<Program, ParseError> {
         Kind::End => Ok(program),
         _ => parser.expected("the end of the text"),
     }
+}
+
+/// Reads the bytes of a file with one program.
+///
+/// # Errors
+/// See [`parse`] and [`utf8`].
+pub fn parse_bytes(bytes: &[u8]) -> Result<Program, ParseError> {
+    parse(utf8(bytes)?)
 }
 
 impl FromStr for Program {
