@@ -104,7 +104,6 @@ fn each_kind_of_dependency_stays_where_it_belongs() {
         ("iced-x86", &["graphc-codegen"]),
         ("petgraph", &["graphc-ir"]),
         ("serde", &["graphc-frontend", "graphc-train", "graphc"]),
-        ("jsonc", &["graphc-frontend"]),
         ("safetensors", &["graphc-train"]),
         ("clap", &["graphc"]),
         ("proptest", &["graphc-testing"]),

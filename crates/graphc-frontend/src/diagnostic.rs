@@ -1,8 +1,14 @@
 //! What is wrong with a graph file, where, and what was expected; rendered with the offending text
 //! underlined.
+//!
+//! The text is someone else's: hidden characters are shown as escapes, long lines and names are cut, and only the first
+//! mistakes are kept ([`crate::limits`]), so that what is said stays small whatever the file.
 
+use crate::excerpt::{Mark, excerpts};
+use crate::limits::{MAX_COMPARED, MAX_MISTAKES, MAX_NOTES, MAX_SUGGESTED_CHARS, MAX_SUGGESTIONS};
 use annotate_snippets::renderer::DecorStyle;
-use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use annotate_snippets::{Group, Level, Renderer};
+use graphc_ir::text::visible;
 use std::fmt;
 use std::ops::Range;
 use std::path::Path;
@@ -31,10 +37,17 @@ impl Diagnostic {
         Diagnostic { message: message.into(), span: Some(span), label: label.into(), notes: Vec::new(), help: None }
     }
 
-    /// Points at another place.
+    /// A mistake of the file as a whole.
+    pub fn of_file(message: impl Into<String>) -> Diagnostic {
+        Diagnostic { message: message.into(), span: None, label: String::new(), notes: Vec::new(), help: None }
+    }
+
+    /// Points at another place; beyond [`MAX_NOTES`] places nothing is added.
     #[must_use]
     pub fn note(mut self, span: Span, label: impl Into<String>) -> Diagnostic {
-        self.notes.push((span, label.into()));
+        if self.notes.len() < MAX_NOTES {
+            self.notes.push((span, label.into()));
+        }
         self
     }
 
@@ -45,10 +58,10 @@ impl Diagnostic {
         self
     }
 
-    /// Adds "did you mean" if one of `known` is close to `name`.
+    /// Adds "did you mean" if a name was probably meant.
     #[must_use]
-    pub fn did_you_mean<'a>(self, name: &str, known: impl IntoIterator<Item = &'a str>) -> Diagnostic {
-        match closest(name, known) {
+    pub fn did_you_mean(self, name: Option<&str>) -> Diagnostic {
+        match name {
             Some(close) => self.help(format!("did you mean `{close}`?")),
             None => self,
         }
@@ -56,93 +69,162 @@ impl Diagnostic {
 }
 
 /// The known name that `name` is probably a misspelling of.
-pub(crate) fn closest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let limit = (name.chars().count() / 3).max(1);
-    let distance = |candidate: &str| strsim::damerau_levenshtein(&name.to_lowercase(), &candidate.to_lowercase());
-    let near =
-        known.into_iter().map(|candidate| (distance(candidate), candidate)).min_by_key(|&(distance, _)| distance);
-    near.filter(|&(distance, _)| distance <= limit).map(|(_, candidate)| candidate)
+fn closest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let n_chars = name.chars().count();
+    if n_chars > MAX_SUGGESTED_CHARS {
+        return None;
+    }
+    let limit = (n_chars / 3).max(1);
+    let name = name.to_lowercase();
+    let letters = histogram(&name);
+    // A cheap bound first: every edit adds, removes or replaces one letter.
+    let near = known.filter_map(|candidate| {
+        if candidate.len() > 4 * MAX_SUGGESTED_CHARS {
+            return None;
+        }
+        let lower = candidate.to_lowercase();
+        let apart = letters.iter().zip(histogram(&lower)).map(|(&a, b)| i32::from(a) - i32::from(b));
+        let (more, less) = apart.fold((0, 0), |(more, less), d| (more + d.max(0), less - d.min(0)));
+        (more.max(less) as usize <= 4 * limit).then_some((candidate, lower))
+    });
+    let distances = near.take(MAX_COMPARED).map(|(candidate, lower)| (strsim::osa_distance(&name, &lower), candidate));
+    let best = distances.min_by_key(|&(distance, _)| distance);
+    best.filter(|&(distance, _)| distance <= limit).map(|(_, candidate)| candidate)
 }
 
-/// Every mistake found in one file.
+/// How often each byte occurs, by its lowest bits.
+fn histogram(text: &str) -> [u16; 32] {
+    let mut counts = [0; 32];
+    text.bytes().for_each(|byte| counts[usize::from(byte % 32)] += 1);
+    counts
+}
+
+/// The mistakes found in one file: the first [`MAX_MISTAKES`] of them, and how many there are.
 #[derive(Clone, Debug)]
 pub struct Diagnostics {
     path: String,
     source: String,
+    /// Where each line begins.
+    line_starts: Vec<usize>,
+    /// In file order.
     found: Vec<Diagnostic>,
+    n_found: usize,
+    n_suggestions: usize,
 }
 
 impl Diagnostics {
     /// No mistakes yet in the file at `path` with the text `source`.
     pub fn new(path: &Path, source: &str) -> Diagnostics {
-        Diagnostics { path: path.display().to_string(), source: source.to_string(), found: Vec::new() }
+        let starts = source.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
+        Diagnostics {
+            path: path.display().to_string(),
+            source: source.to_string(),
+            line_starts: std::iter::once(0).chain(starts).collect(),
+            found: Vec::new(),
+            n_found: 0,
+            n_suggestions: 0,
+        }
     }
 
-    /// Adds a mistake.
+    /// Adds a mistake; kept are those that come first in the file.
     pub fn push(&mut self, diagnostic: Diagnostic) {
-        self.found.push(diagnostic);
+        self.n_found += 1;
+        let key = |diagnostic: &Diagnostic| diagnostic.span.as_ref().map_or((0, 0), |span| (span.start, span.end));
+        let at = self.found.partition_point(|earlier| key(earlier) <= key(&diagnostic));
+        if at < MAX_MISTAKES {
+            self.found.truncate(MAX_MISTAKES - 1);
+            self.found.insert(at, diagnostic);
+        }
+    }
+
+    /// The one of `known` that `name` is probably a misspelling of; after [`MAX_SUGGESTIONS`] searches none is.
+    pub(crate) fn closest<'a>(&mut self, name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+        if self.n_suggestions == MAX_SUGGESTIONS {
+            return None;
+        }
+        self.n_suggestions += 1;
+        closest(name, known.into_iter())
     }
 
     /// Whether nothing is wrong.
     pub fn is_empty(&self) -> bool {
-        self.found.is_empty()
+        self.n_found == 0
     }
 
-    /// The mistakes in file order.
+    /// Number of mistakes, those that are not kept included.
+    pub fn len(&self) -> usize {
+        self.n_found
+    }
+
+    /// The first mistakes in file order.
     pub fn sorted(&self) -> Vec<&Diagnostic> {
-        let mut sorted: Vec<&Diagnostic> = self.found.iter().collect();
-        sorted.sort_by_key(|diagnostic| diagnostic.span.as_ref().map_or((0, 0), |span| (span.start, span.end)));
-        sorted
+        self.found.iter().collect()
+    }
+
+    /// Line of a byte, from 1.
+    pub fn line(&self, byte: usize) -> usize {
+        self.line_starts.partition_point(|&start| start <= byte)
     }
 
     /// Line and column of a byte, from 1; the column counts characters.
     pub fn line_column(&self, byte: usize) -> (usize, usize) {
-        let before = &self.source[..byte.min(self.source.len())];
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+        let line = self.line(byte);
+        let end = self.source.floor_char_boundary(byte.min(self.source.len()));
+        (line, self.source[self.line_starts[line - 1]..end].chars().count() + 1)
+    }
+
+    /// The text of a line, counted from 1, without its end.
+    pub(crate) fn line_text(&self, line: usize) -> (usize, &str) {
+        let start = self.line_starts[line - 1];
+        let end = self.line_starts.get(line).map_or(self.source.len(), |next| next - 1);
+        (start, self.source[start..end].trim_end_matches('\r'))
     }
 
     /// The text for people: one block a mistake, in file order, and how many there are.
     pub fn render(&self, color: bool) -> String {
         let renderer = if color { Renderer::styled() } else { Renderer::plain() }.decor_style(DecorStyle::Ascii);
         let mut text = String::new();
-        for diagnostic in self.sorted() {
+        for diagnostic in &self.found {
             text.push_str(&self.render_one(diagnostic, &renderer));
             text.push_str("\n\n");
         }
-        match self.found.len() {
-            1 => text.push_str("1 mistake"),
-            n => text.push_str(&format!("{n} mistakes")),
-        }
-        text.push_str(&format!(" in {}", self.path));
+        text.push_str(&match (self.found.len(), self.n_found - self.found.len()) {
+            (1, 0) => "1 mistake".to_string(),
+            (n, 0) => format!("{n} mistakes"),
+            (_, more) => format!("{} mistakes, {more} more than are shown,", self.n_found),
+        });
+        text.push_str(&format!(" in {}", visible(&self.path)));
         text
     }
 
     fn render_one(&self, diagnostic: &Diagnostic, renderer: &Renderer) -> String {
-        let title = Level::ERROR.primary_title(diagnostic.message.as_str());
-        let mut group = Group::with_title(title);
+        let mut group = Group::with_title(Level::ERROR.primary_title(visible(&diagnostic.message)));
+        let mut places = Vec::new();
         if let Some(span) = &diagnostic.span {
-            let primary = AnnotationKind::Primary.span(self.inside(span)).label(diagnostic.label.as_str());
-            let notes = diagnostic
-                .notes
-                .iter()
-                .map(|(span, label)| AnnotationKind::Context.span(self.inside(span)).label(label.as_str()));
-            let snippet = Snippet::source(self.source.as_str()).path(self.path.as_str()).annotation(primary);
-            group = group.element(snippet.annotations(notes));
+            let primary = Mark { span: self.inside(span), label: &diagnostic.label, primary: true };
+            let notes = diagnostic.notes.iter();
+            let notes = notes.map(|(span, label)| Mark { span: self.inside(span), label, primary: false });
+            let marks: Vec<Mark<'_>> = std::iter::once(primary).chain(notes).collect();
+            let excerpts = excerpts(self, &visible(&self.path), &marks);
+            group = group.elements(excerpts.snippets);
+            places = excerpts.places;
         }
         if let Some(help) = &diagnostic.help {
-            group = group.element(Level::HELP.message(help.as_str()));
+            group = group.element(Level::HELP.message(visible(help)));
         }
-        renderer.render(&[group])
+        let text = renderer.render(&[group]);
+        // The renderer counts columns in the excerpt, which is cut.
+        places.iter().fold(text, |text, [shown, real]| text.replacen(shown, real, 1))
     }
 
     /// The part of `span` that is shown: its first line, and at least one character if there is one.
     fn inside(&self, span: &Span) -> Span {
         let start = self.source.floor_char_boundary(span.start.min(self.source.len()));
         let end = self.source.ceil_char_boundary(span.end.clamp(start, self.source.len()));
-        let first_line = self.source[start..end].find(['\n', '\r']).map_or(end, |newline| start + newline);
-        let one = self.source[start..].chars().next().filter(|&c| c != '\n' && c != '\r').map_or(0, char::len_utf8);
-        start..first_line.max(start + one)
+        let (line_start, line) = self.line_text(self.line(start));
+        let line_end = line_start + line.len();
+        let one = self.source[start..].chars().next().filter(|_| start < line_end).map_or(0, char::len_utf8);
+        start..end.min(line_end.max(start)).max(start + one)
     }
 }
 
@@ -153,3 +235,44 @@ impl fmt::Display for Diagnostics {
 }
 
 impl std::error::Error for Diagnostics {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_found_by_its_letters() {
+        let known = ["conv1", "conv2", "dense1", "Probabilities"];
+        let found = |name: &str| closest(name, known.into_iter());
+        assert_eq!(found("conv_1"), Some("conv1"));
+        assert_eq!(found("ocnv2"), Some("conv2"));
+        assert_eq!(found("probabilites"), Some("Probabilities"));
+        assert_eq!(found("probabilitiés"), Some("Probabilities"));
+        assert_eq!(found("pool"), None);
+        assert_eq!(found(""), None);
+        let long = "a".repeat(MAX_SUGGESTED_CHARS);
+        assert_eq!(closest(&long, [long.as_str()].into_iter()), Some(long.as_str()));
+        let longer = "a".repeat(MAX_SUGGESTED_CHARS + 1);
+        assert_eq!(closest(&longer, [longer.as_str()].into_iter()), None);
+    }
+
+    #[test]
+    fn the_first_mistakes_are_kept() {
+        let mut diagnostics = Diagnostics::new(Path::new("x"), &" ".repeat(1000));
+        for at in (0..1000).rev() {
+            diagnostics.push(Diagnostic::new(format!("mistake {at}"), at..at + 1, ""));
+        }
+        let messages: Vec<String> = diagnostics.sorted().iter().map(|d| d.message.clone()).collect();
+        assert_eq!(messages, (0..MAX_MISTAKES).map(|at| format!("mistake {at}")).collect::<Vec<_>>());
+        assert!(diagnostics.to_string().ends_with("\n\n1000 mistakes, 980 more than are shown, in x"));
+    }
+
+    #[test]
+    fn lines_and_columns() {
+        let diagnostics = Diagnostics::new(Path::new("x"), "aé\r\n\nb");
+        let at: Vec<(usize, usize)> = [0, 1, 3, 4, 5, 6, 7, 99].map(|byte| diagnostics.line_column(byte)).into();
+        assert_eq!(at, [(1, 1), (1, 2), (1, 3), (1, 4), (2, 1), (3, 1), (3, 2), (3, 2)]);
+        assert_eq!(diagnostics.line_text(1), (0, "aé"));
+        assert_eq!(diagnostics.line_text(3), (6, "b"));
+    }
+}

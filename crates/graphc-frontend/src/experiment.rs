@@ -2,11 +2,15 @@
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::fields::{DATA, FILE, Field, LOSSES, OPTIMIZERS, TRAIN};
-use crate::json::{Json, JsonValue, Spanned};
+use crate::json::{Json, JsonValue, Member, Spanned};
+use crate::limits::MAX_NODES;
 use crate::network::{Network, does_not_fit};
-use crate::read::{Record, read, read_one_of, wrong_kind};
+use crate::read::{Record, list, read, read_one_of, wrong_kind};
 use graphc_ir::graph::builder::{GraphBuilder, Loss};
+use graphc_ir::text::{cut, shown};
 use graphc_ir::{Graph, NodeId, Optimizer};
+use std::collections::{HashMap, HashSet};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// A network, how it is trained and on what.
@@ -119,6 +123,13 @@ pub(crate) fn read_experiment(
     if inputs.is_empty() || nodes.is_empty() {
         return None; // Otherwise every name would be reported as unknown.
     }
+    let n_entries = inputs.len() + nodes.len();
+    if n_entries > MAX_NODES {
+        let span = file.span_of(if inputs.len() > nodes.len() { "inputs" } else { "nodes" });
+        let label = format!("expected at most {MAX_NODES}");
+        diagnostics.push(Diagnostic::new(format!("the network has {n_entries} inputs and nodes"), span, label));
+        return None;
+    }
     let network = Network::read(inputs, nodes, &mut builder, diagnostics);
     let loss = read_loss(&file, &network, &mut builder, diagnostics);
     if let Some((Some(prediction), Some(target))) = loss.as_ref().map(|loss| (loss.prediction.1, loss.target.1)) {
@@ -150,7 +161,7 @@ fn section_json(file: &Record<'_>, field: &str, empty: &str) -> Json {
         (None, op) => {
             let string = |text: &str| Spanned { value: text.to_string(), span: file.span.clone() };
             let value = Spanned { value: JsonValue::String(op.to_string()), span: file.span.clone() };
-            let members = vec![crate::json::Member { key: string("op"), value }];
+            let members = vec![Member { key: string("op"), value }];
             Spanned { value: JsonValue::Object(members), span: file.span.clone() }
         }
     }
@@ -202,7 +213,7 @@ fn read_loss(
     }
     if let (Some(p), Some(t)) = (prediction.node, target.node) {
         let loss = Loss::ALL.into_iter().find(|loss| loss.name() == op.name)?;
-        builder.set_line(diagnostics.line_column(json.span.start).0 as u32);
+        builder.set_line(diagnostics.line(json.span.start) as u32);
         if let Err(error) = builder.loss(loss, p, t) {
             let operands = [(prediction.span.clone(), p), (target.span.clone(), t)];
             diagnostics.push(does_not_fit(&error, record.span_of("op"), &operands, builder));
@@ -233,7 +244,7 @@ fn read_metrics(
             );
             continue;
         }
-        builder.set_line(diagnostics.line_column(metric.span.start).0 as u32);
+        builder.set_line(diagnostics.line(metric.span.start) as u32);
         if let Err(error) = builder.accuracy(prediction, target) {
             let [at_prediction, at_target] = loss.spans.clone();
             let operands = [(at_prediction, prediction), (at_target, target)];
@@ -292,40 +303,59 @@ fn read_data(
 fn read_files(
     field: &str,
     json: &Json,
-    inputs: &[String],
+    inputs: &[&str],
     folder: &Path,
     check: CheckData,
     diagnostics: &mut Diagnostics,
 ) -> Option<DataFiles> {
     let JsonValue::Object(members) = &json.value else { return None };
+    let known: HashSet<&str> = inputs.iter().copied().collect();
+    let expected = format!("expected one of {}", list(inputs.iter().copied()));
     for member in members {
         let name = &member.key.value;
-        if !inputs.contains(name) {
-            let message = format!("`{field}` has a file for `{name}`, which is no input");
-            let known = inputs.iter().map(String::as_str);
-            let label = format!("expected one of {}", crate::read::list(known.clone()));
-            diagnostics.push(Diagnostic::new(message, member.key.span.clone(), label).did_you_mean(name, known));
+        if !known.contains(name.as_str()) {
+            let message = format!("`{field}` has a file for `{}`, which is no input", shown(name));
+            let close = diagnostics.closest(name, inputs.iter().copied());
+            diagnostics.push(Diagnostic::new(message, member.key.span.clone(), &*expected).did_you_mean(close));
         }
     }
+    let given: HashMap<&str, &Member> = members.iter().map(|member| (member.key.value.as_str(), member)).collect();
     let mut files = Vec::new();
-    for input in inputs {
-        let Some(member) = members.iter().find(|member| member.key.value == *input) else {
+    for &input in inputs {
+        let named = shown(input);
+        let Some(member) = given.get(input) else {
             let open = json.span.start..json.span.start + 1;
-            let label = format!("expected `{input}` and a file name");
-            diagnostics.push(Diagnostic::new(format!("`{field}` lacks a file for the input `{input}`"), open, label));
+            let label = format!("expected `{named}` and a file name");
+            diagnostics.push(Diagnostic::new(format!("`{field}` lacks a file for the input `{named}`"), open, label));
             continue;
         };
         let JsonValue::String(name) = &member.value.value else {
-            wrong_kind(&format!("the file of `{input}`"), "a string", &member.value, diagnostics);
+            wrong_kind(&format!("the file of `{named}`"), "a string", &member.value, diagnostics);
             continue;
         };
         let path = folder.join(name);
-        if check == CheckData::Yes && !path.is_file() {
-            let message = format!("the data file for `{input}` does not exist");
-            let label = format!("tried {}", path.display());
+        if check == CheckData::Yes
+            && let Some(why) = not_a_file(&path)
+        {
+            let message = format!("the data file for `{named}` {why}");
+            let label = format!("tried {}", cut(&path.to_string_lossy(), MAX_PATH_CHARS));
             diagnostics.push(Diagnostic::new(message, member.value.span.clone(), label));
         }
-        files.push((input.clone(), path));
+        files.push((input.to_string(), path));
     }
     Some(DataFiles(files))
+}
+
+/// Most characters of a path in a message.
+const MAX_PATH_CHARS: usize = 200;
+
+/// Why there is no data to be read at `path`.
+fn not_a_file(path: &Path) -> Option<String> {
+    match std::fs::metadata(path) {
+        Ok(found) if found.is_file() => None,
+        Ok(found) if found.is_dir() => Some("is a folder".into()),
+        Ok(_) => Some("is not a regular file".into()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Some("does not exist".into()),
+        Err(error) => Some(format!("cannot be read: {error}")),
+    }
 }

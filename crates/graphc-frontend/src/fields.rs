@@ -9,11 +9,15 @@
 pub(crate) enum Kind {
     /// Any string.
     Text,
+    /// The name of the network: text that can be shown.
+    Title,
     /// A name: letters, digits and `_`, not starting with a digit.
     Name,
-    /// The name of an input or node.
-    Reference,
-    /// One such name or a list of them.
+    /// The name of an input.
+    InputName,
+    /// The name of a node.
+    NodeName,
+    /// The name of an input or node, or a list of such names.
     References,
     /// An integer in a range.
     Int { min: i64, max: i64 },
@@ -143,7 +147,7 @@ pub(crate) static FILE: Section = Section {
     fields: &[
         Field::optional("$schema", Kind::Text, "none", "Where editors find the JSON Schema; not read by graphc."),
         Field::required("graphc", Kind::Int { min: 1, max: 1 }, "Version of the format."),
-        Field::or("name", Kind::Text, "\"network\"", "Name of the network."),
+        Field::or("name", Kind::Title, "\"network\"", "Name of the network."),
         Field::required("inputs", Kind::Map(&INPUT), "The tensors given at every step, by name."),
         Field::required("nodes", Kind::Nodes, "The layers and operations."),
         Field::required("loss", Kind::OneOf(&LOSSES), "What is minimised; the output `loss`."),
@@ -181,8 +185,8 @@ const LOSS_SECTIONS: &[Section] = &[
 ];
 
 const LOSS_FIELDS: &[Field] = &[
-    Field::required("prediction", Kind::Reference, "The node that is compared; also an output of that name."),
-    Field::required("target", Kind::Reference, "The input it is compared with."),
+    Field::required("prediction", Kind::NodeName, "The node that is compared; also an output of that name."),
+    Field::required("target", Kind::InputName, "The input it is compared with."),
 ];
 
 /// The optimizers.

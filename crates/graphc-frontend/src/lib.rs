@@ -9,14 +9,19 @@
 //! Schema ([`schema()`]) and the reference ([`reference()`]) follow from them. A JSON field is added
 //! there and nowhere else.
 //!
-//! Reading order: [`diagnostic`], `json`, `fields`, `read`, `node_ops`, `network`, [`experiment`],
-//! `schema`, `reference`, [`mod@summary`].
+//! A file may be someone else's: [`limits`] says what it may cost. [`parse_bytes`] is the whole reader without any access
+//! to files.
+//!
+//! Reading order: [`limits`], [`diagnostic`], `excerpt`, `json`, `fields`, `read`, `node_ops`, `network`,
+//! [`experiment`], `schema`, `reference`, [`mod@summary`].
 #![forbid(unsafe_code)]
 
 pub mod diagnostic;
+mod excerpt;
 pub mod experiment;
 mod fields;
 mod json;
+pub mod limits;
 mod network;
 mod node_ops;
 mod read;
@@ -26,10 +31,13 @@ pub mod summary;
 
 pub use diagnostic::{Diagnostic, Diagnostics};
 pub use experiment::{CheckData, DataConfig, DataFiles, DataSource, Experiment, TrainConfig};
+pub use limits::limits;
 pub use reference::reference;
 pub use schema::schema;
 pub use summary::{SummaryRow, Totals, summary, totals};
 
+use limits::MAX_FILE_BYTES;
+use std::io::Read;
 use std::path::Path;
 
 /// Reads a graph file and looks whether its data files exist.
@@ -45,32 +53,63 @@ pub fn load(path: &Path) -> Result<Experiment, Diagnostics> {
 /// # Errors
 /// Everything that is wrong with it.
 pub fn load_with(path: &Path, check_data: CheckData) -> Result<Experiment, Diagnostics> {
-    let unreadable = |message: String| {
-        let mut diagnostics = Diagnostics::new(path, "");
-        diagnostics.push(Diagnostic {
-            message: format!("cannot read {}: {message}", path.display()),
-            span: None,
-            label: String::new(),
-            notes: Vec::new(),
-            help: None,
-        });
-        diagnostics
-    };
-    let bytes = std::fs::read(path).map_err(|error| unreadable(error.to_string()))?;
-    let text = String::from_utf8(bytes).map_err(|error| {
-        let at = error.utf8_error().valid_up_to();
-        unreadable(format!("it is not UTF-8 text (the first wrong byte is byte {at})"))
-    })?;
-    parse_with(&text, path, check_data)
+    let bytes = read_bytes(path).map_err(|error| of_file(path, format!("cannot read {}: {error}", path.display())))?;
+    text_of(&bytes, path).and_then(|text| parse_with(text, path, check_data))
 }
 
-/// Reads the text of a graph file that stands, or would stand, at `path`; data files are not
-/// looked at.
+/// The file, or one byte more than it may have.
+fn read_bytes(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take(MAX_FILE_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Reads the bytes of a graph file that stands, or would stand, at `path`; no file is looked at.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn parse_bytes(bytes: &[u8], path: &Path) -> Result<Experiment, Diagnostics> {
+    text_of(bytes, path).and_then(|text| parse_with(text, path, CheckData::No))
+}
+
+/// Reads the text of a graph file that stands, or would stand, at `path`; no file is looked at.
 ///
 /// # Errors
 /// Everything that is wrong with it.
 pub fn parse(text: &str, path: &Path) -> Result<Experiment, Diagnostics> {
-    parse_with(text, path, CheckData::No)
+    parse_bytes(text.as_bytes(), path)
+}
+
+/// The text of a file in UTF-8; a byte order mark in front of it, as some editors write one, is passed over.
+fn text_of<'a>(bytes: &'a [u8], path: &Path) -> Result<&'a str, Diagnostics> {
+    if bytes.len() > MAX_FILE_BYTES {
+        let limit = MAX_FILE_BYTES >> 20;
+        return Err(of_file(
+            path,
+            format!("{} is larger than {limit} MiB, too large for a graph file", path.display()),
+        ));
+    }
+    let text = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
+    std::str::from_utf8(text).map_err(|error| {
+        let at = error.valid_up_to();
+        // The text up to the wrong byte, and what stands behind it, for the excerpt.
+        let end = text.len().min(at + 200);
+        let source = String::from_utf8_lossy(&text[..end]);
+        let mut diagnostics = Diagnostics::new(path, &source);
+        let label = format!("expected UTF-8, found the byte 0x{:02x}", text[at]);
+        let diagnostic = Diagnostic::new("this is not UTF-8 text", at..at + 1, label);
+        diagnostics.push(match text {
+            [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => diagnostic.help("this looks like UTF-16; save the file as UTF-8"),
+            _ => diagnostic,
+        });
+        diagnostics
+    })
+}
+
+fn of_file(path: &Path, message: String) -> Diagnostics {
+    let mut diagnostics = Diagnostics::new(path, "");
+    diagnostics.push(Diagnostic::of_file(message));
+    diagnostics
 }
 
 fn parse_with(text: &str, path: &Path, check_data: CheckData) -> Result<Experiment, Diagnostics> {

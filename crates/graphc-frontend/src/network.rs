@@ -5,10 +5,12 @@
 use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 use crate::fields::{INPUT, NODE};
 use crate::json::{Json, JsonValue, Member, Spanned};
+use crate::limits::{MAX_NAME_CHARS, MAX_NOTES};
 use crate::node_ops::{NODE_OPS, NodeCx, NodeOp};
 use crate::read::{Record, is_name, list, read, read_known, wrong_kind};
 use graphc_ir::graph::NodeId;
 use graphc_ir::graph::builder::{BuildError, GraphBuilder, STEP_INPUT};
+use graphc_ir::text::shown;
 use graphc_ir::{DType, Dim};
 use std::collections::{BTreeSet, HashMap};
 
@@ -84,9 +86,9 @@ impl<'a> Network<'a> {
     }
 
     /// Names of the file's inputs, in order.
-    pub(crate) fn input_names(&self) -> Vec<String> {
+    pub(crate) fn input_names(&self) -> Vec<&str> {
         let inputs = self.entries.iter().filter(|entry| matches!(entry.what, What::Input));
-        inputs.filter_map(|entry| entry.name.as_ref().map(|name| name.value.clone())).collect()
+        inputs.filter_map(|entry| entry.name.as_ref().map(|name| name.value.as_str())).collect()
     }
 
     /// Nodes that no other node reads, in file order.
@@ -115,11 +117,11 @@ impl<'a> Network<'a> {
     fn lookup(&self, name: &Spanned<String>, diagnostics: &mut Diagnostics) -> Option<usize> {
         let found = self.by_name.get(&name.value).copied();
         if found.is_none() {
-            let message = format!("there is no input or node called `{}`", name.value);
-            let known: Vec<&str> =
-                self.entries.iter().filter_map(|entry| entry.name.as_ref()).map(|name| name.value.as_str()).collect();
+            let message = format!("there is no input or node called `{}`", shown(&name.value));
+            let known = self.entries.iter().filter_map(|entry| entry.name.as_ref()).map(|name| name.value.as_str());
+            let close = diagnostics.closest(&name.value, known);
             let label = "expected the name of an input or node";
-            diagnostics.push(Diagnostic::new(message, name.span.clone(), label).did_you_mean(&name.value, known));
+            diagnostics.push(Diagnostic::new(message, name.span.clone(), label).did_you_mean(close));
         }
         found
     }
@@ -137,7 +139,7 @@ impl<'a> Network<'a> {
             ));
         } else if let Some(&first) = self.by_name.get(&name.value) {
             let first = self.entries[first].name.as_ref().map_or(0..0, |name| name.span.clone());
-            let message = format!("the name `{}` is used twice", name.value);
+            let message = format!("the name `{}` is used twice", shown(&name.value));
             diagnostics.push(
                 Diagnostic::new(message, name.span.clone(), "expected another name").note(first, "first used here"),
             );
@@ -155,11 +157,15 @@ impl<'a> Network<'a> {
         let name = member.key.value.as_str();
         let mut ok = is_name(name);
         if !ok {
-            let label = "expected letters, digits and `_`, not starting with a digit";
-            diagnostics.push(Diagnostic::new(format!("`{name}` is not a name"), member.key.span.clone(), label));
+            let label = match name.chars().nth(MAX_NAME_CHARS) {
+                Some(_) => format!("expected at most {MAX_NAME_CHARS} characters"),
+                None => "expected letters, digits and `_`, not starting with a digit".into(),
+            };
+            let message = format!("`{}` is not a name", shown(name));
+            diagnostics.push(Diagnostic::new(message, member.key.span.clone(), label));
         }
         ok &= self.enter(member.key.clone(), What::Input, diagnostics);
-        let record = read(&format!("input `{name}`"), &[INPUT.fields], &member.value, diagnostics);
+        let record = read(&format!("input `{}`", shown(name)), &[INPUT.fields], &member.value, diagnostics);
         let Some(record) = record.filter(|record| record.ok && ok) else { return };
         let (Some(shape), Some(dtype)) = (record.shape("shape"), record.text("dtype")) else { return };
         let span = record.span_of("shape");
@@ -170,7 +176,7 @@ impl<'a> Network<'a> {
             return;
         }
         let dtype = DType::from_name(&dtype).unwrap_or(DType::F32);
-        builder.set_line(diagnostics.line_column(member.key.span.start).0 as u32);
+        builder.set_line(diagnostics.line(member.key.span.start) as u32);
         match builder.input(name, dtype, shape) {
             Ok(node) => {
                 if let Some(entry) = self.entries.last_mut() {
@@ -192,7 +198,8 @@ impl<'a> Network<'a> {
                 JsonValue::String(name) => Some(Spanned { value: name.clone(), span: member.value.span.clone() }),
                 _ => None,
             });
-        let what = name.as_ref().map_or(format!("node {}", position + 1), |name| format!("node `{}`", name.value));
+        let what =
+            name.as_ref().map_or(format!("node {}", position + 1), |name| format!("node `{}`", shown(&name.value)));
         let body = read_body(&what, members, json, diagnostics);
         let what = What::Node { body, inputs: Vec::new() };
         match name {
@@ -222,9 +229,7 @@ impl<'a> Network<'a> {
                 None if op.n_inputs == 0 => Some(Vec::new()),
                 None if position > 0 => Some(vec![Operand { entry: Some(at - 1), span: span.clone() }]),
                 None => {
-                    let known = self.input_names();
-                    let label =
-                        format!("expected `inputs`, such as {}", list(known.iter().map(String::as_str).take(1)));
+                    let label = format!("expected `inputs`, such as {}", list(self.input_names().into_iter().take(1)));
                     diagnostics.push(Diagnostic::new("the first node must say what it reads", span.clone(), label));
                     None
                 }
@@ -301,7 +306,15 @@ impl<'a> Network<'a> {
         let smallest = (0..cycle.len()).min_by_key(|&i| cycle[i]).unwrap_or(0);
         let cycle: Vec<usize> = (0..=cycle.len()).map(|i| cycle[(smallest + i) % cycle.len()]).collect();
         let name = |at: usize| self.entries[at].name.as_ref().map_or("(unnamed)", |name| name.value.as_str());
-        let path: Vec<String> = cycle.iter().map(|&at| format!("`{}`", name(at))).collect();
+        // A long cycle is shown as its beginning and its end.
+        let steps: Vec<usize> = match cycle.len().checked_sub(MAX_NOTES + 1) {
+            Some(more) if more > 0 => [&cycle[..MAX_NOTES], &cycle[cycle.len() - 1..]].concat(),
+            _ => cycle.clone(),
+        };
+        let mut path: Vec<String> = steps.iter().map(|&at| format!("`{}`", shown(name(at)))).collect();
+        if steps.len() < cycle.len() {
+            path.insert(MAX_NOTES, format!("({} more)", cycle.len() - steps.len()));
+        }
         let message = format!("these nodes read each other in a cycle: {}", path.join(" reads "));
         let read_at = |reader: usize, operand: usize| match &self.entries[reader].what {
             What::Node { inputs, .. } => {
@@ -309,8 +322,8 @@ impl<'a> Network<'a> {
             }
             What::Input => 0..0,
         };
-        let label = |pair: &[usize]| format!("`{}` reads `{}`", name(pair[0]), name(pair[1]));
-        let mut pairs = cycle.windows(2);
+        let label = |pair: &[usize]| format!("`{}` reads `{}`", shown(name(pair[0])), shown(name(pair[1])));
+        let mut pairs = cycle.windows(2).take(MAX_NOTES);
         let Some(first) = pairs.next() else { return };
         let mut diagnostic = Diagnostic::new(message, read_at(first[0], first[1]), label(first));
         for pair in pairs {
@@ -326,7 +339,7 @@ impl<'a> Network<'a> {
         let operands: Option<Vec<NodeId>> =
             inputs.iter().map(|operand| operand.entry.and_then(|entry| self.entries[entry].node)).collect();
         let Some(operands) = operands.filter(|_| record.ok && !RESERVED.contains(&name.value.as_str())) else { return };
-        builder.set_line(diagnostics.line_column(name.span.start).0 as u32);
+        builder.set_line(diagnostics.line(name.span.start) as u32);
         let mut cx = NodeCx { builder, name: &name.value, record, inputs: &operands, position: at - n_inputs };
         match (op.build)(&mut cx) {
             Some(Ok(node)) => self.entries[at].node = Some(node),
@@ -362,7 +375,9 @@ fn read_body<'a>(
         let names = || NODE_OPS.iter().map(|op| op.section.name);
         let span = op.map_or(json.span.clone(), |op| op.span.clone());
         let label = format!("expected one of {}", list(names()));
-        diagnostics.push(Diagnostic::new(format!("unknown op `{name}`"), span, label).did_you_mean(name, names()));
+        let close = diagnostics.closest(name, names());
+        let message = format!("unknown op `{}`", shown(name));
+        diagnostics.push(Diagnostic::new(message, span, label).did_you_mean(close));
         read_known(what, &[NODE.fields], json, diagnostics);
         return None;
     };
@@ -388,7 +403,7 @@ pub(crate) fn does_not_fit(
         if !noted.contains(node) {
             noted.push(*node);
             let name = &builder.graph().node(*node).name;
-            diagnostic = diagnostic.note(span.clone(), format!("`{name}` is {}", builder.ty(*node)));
+            diagnostic = diagnostic.note(span.clone(), format!("`{}` is {}", shown(name), builder.ty(*node)));
         }
     }
     diagnostic

@@ -157,7 +157,7 @@ pub(crate) static NODE_OPS: &[NodeOp] = &[
             Field::optional(
                 "seed",
                 Kind::Int { min: 0, max: i64::MAX },
-                "the node's position in the file",
+                "the node's position in the file, counted from 0",
                 "Seed of the mask.",
             ),
         ],

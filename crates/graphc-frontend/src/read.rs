@@ -1,9 +1,12 @@
 //! Reads one object by its field table.
 
-use crate::diagnostic::{Diagnostic, Diagnostics, Span, closest};
+use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 use crate::fields::{Default, Field, Kind, Range, Section, Variants};
 use crate::json::{Json, JsonValue, Member, Spanned};
+use crate::limits::{MAX_LISTED, MAX_NAME_CHARS};
 use graphc_ir::graph::builder::{MAX_SIZE, Padding};
+use graphc_ir::narrow::{Narrowing, narrow};
+use graphc_ir::text::{MAX_RANK, is_hidden, shown};
 use graphc_ir::{Dim, Shape};
 
 /// The value of a field, of the kind its table states.
@@ -216,7 +219,9 @@ fn read_tag(variants: &'static Variants, json: &Json, diagnostics: &mut Diagnost
     if found.is_none() {
         let span = chosen.value.span.clone();
         let label = format!("expected one of {}", list(names()));
-        diagnostics.push(Diagnostic::new(format!("unknown {tag} `{name}`"), span, label).did_you_mean(name, names()));
+        let close = diagnostics.closest(name, names());
+        let message = format!("unknown {tag} `{}`", shown(name));
+        diagnostics.push(Diagnostic::new(message, span, label).did_you_mean(close));
     }
     found
 }
@@ -230,9 +235,10 @@ fn unknown_field(
 ) -> Option<&'static str> {
     let names = || fields.iter().map(|field| field.name);
     let label = format!("expected one of {}", list(names()));
-    let message = format!("{what} has no field `{}`", key.value);
-    diagnostics.push(Diagnostic::new(message, key.span.clone(), label).did_you_mean(&key.value, names()));
-    closest(&key.value, names())
+    let message = format!("{what} has no field `{}`", shown(&key.value));
+    let close = diagnostics.closest(&key.value, names());
+    diagnostics.push(Diagnostic::new(message, key.span.clone(), label).did_you_mean(close));
+    close
 }
 
 /// Reports that a value has the wrong kind.
@@ -241,20 +247,27 @@ pub(crate) fn wrong_kind(what: &str, expected: &str, json: &Json, diagnostics: &
     diagnostics.push(Diagnostic::new(message, json.span.clone(), format!("this is {}", json.value.kind())));
 }
 
-/// `a, b, c` in backquotes.
-pub(crate) fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+/// `a, b, c` in backquotes, at most [`MAX_LISTED`] of them.
+pub(crate) fn list<'a>(mut names: impl Iterator<Item = &'a str>) -> String {
+    let quoted: Vec<String> = names.by_ref().take(MAX_LISTED).map(|name| format!("`{}`", shown(name))).collect();
+    match names.count() {
+        0 => quoted.join(", "),
+        more => format!("{} and {more} more", quoted.join(", ")),
+    }
 }
 
 /// What a kind accepts, in words.
 pub(crate) fn expected(kind: &Kind) -> String {
     match kind {
         Kind::Text => "a string".into(),
-        Kind::Name => "a name of letters, digits and `_` that does not start with a digit".into(),
-        Kind::Reference => "the name of an input or node".into(),
+        Kind::Title => format!("a text of 1 to {MAX_NAME_CHARS} characters, none of them a control character"),
+        Kind::Name => {
+            format!("a name of at most {MAX_NAME_CHARS} letters, digits and `_` that does not start with a digit")
+        }
+        Kind::InputName => "the name of an input".into(),
+        Kind::NodeName => "the name of a node".into(),
         Kind::References => "the name of an input or node, or a list of such names".into(),
         Kind::Int { min, max } if min == max => format!("{min}"),
-        Kind::Int { min, max } if *max == i64::MAX => format!("an integer of at least {min}"),
         Kind::Int { min, max } => format!("an integer from {min} to {max}"),
         Kind::Number(Range::Any) => "a number".into(),
         Kind::Number(Range::Positive) => "a number greater than 0".into(),
@@ -263,8 +276,8 @@ pub(crate) fn expected(kind: &Kind) -> String {
         Kind::Bool => "true or false".into(),
         Kind::Pair => "a size of at least 1 or a list of two such sizes, [height, width]".into(),
         Kind::Padding => "\"valid\", \"same\", a number of zeros, or a list of four, [top, bottom, left, right]".into(),
-        Kind::Shape => "a list of sizes of at least 1, in which \"N\" may stand first".into(),
-        Kind::Axes => "a list of dimension numbers, counted from 0".into(),
+        Kind::Shape => format!("a list of at most {MAX_RANK} sizes of at least 1, in which \"N\" may stand first"),
+        Kind::Axes => format!("a list of at most {MAX_RANK} dimension numbers, counted from 0"),
         Kind::Choice(choices) => format!("one of {}", list(choices.iter().copied())),
         Kind::Choices(choices) => format!("a list of any of {}", list(choices.iter().copied())),
         Kind::Object(_) | Kind::OneOf(_) => "an object".into(),
@@ -278,13 +291,14 @@ pub(crate) fn expected(kind: &Kind) -> String {
 fn read_value<'a>(field: &Field, json: &'a Json, diagnostics: &mut Diagnostics) -> Option<Value<'a>> {
     accept(&field.kind, json, &mut |bad| {
         let message = format!("`{}` must be {}", field.name, expected(&field.kind));
-        let diagnostic = Diagnostic::new(message, bad.span.clone(), label_for(&field.kind, bad));
-        diagnostics.push(match (&field.kind, &bad.value) {
+        let close = match (&field.kind, &bad.value) {
             (Kind::Choice(choices) | Kind::Choices(choices), JsonValue::String(text)) => {
-                diagnostic.did_you_mean(text, choices.iter().copied())
+                diagnostics.closest(text, choices.iter().copied())
             }
-            _ => diagnostic,
-        });
+            _ => None,
+        };
+        let diagnostic = Diagnostic::new(message, bad.span.clone(), label_for(&field.kind, bad));
+        diagnostics.push(diagnostic.did_you_mean(close));
     })
 }
 
@@ -302,8 +316,15 @@ fn label_for(kind: &Kind, bad: &Json) -> String {
                 Err(_) => "this is out of range".into(),
             }
         }
-        (Kind::Number(_), JsonValue::Number(_)) => "this is out of range".into(),
-        (Kind::Pair | Kind::Padding, JsonValue::Array(items)) => match items.len() {
+        (Kind::Number(range), JsonValue::Number(text)) => match number(*range, text) {
+            Err(NotANumber::InF32(narrowing)) => narrowing_label(*range, narrowing),
+            _ => "this is out of range".into(),
+        },
+        (Kind::Title, JsonValue::String(text)) => unfit_title(text).unwrap_or("this is none").into(),
+        (Kind::Name, JsonValue::String(text)) if text.len() > MAX_NAME_CHARS => {
+            format!("this has {} characters", text.chars().count())
+        }
+        (Kind::Pair | Kind::Padding | Kind::Shape | Kind::Axes, JsonValue::Array(items)) => match items.len() {
             1 => "this list has 1 entry".into(),
             n => format!("this list has {n} entries"),
         },
@@ -314,14 +335,64 @@ fn label_for(kind: &Kind, bad: &Json) -> String {
     }
 }
 
+/// Why the name of a network is not acceptable.
+fn unfit_title(text: &str) -> Option<&'static str> {
+    match text {
+        "" => Some("this is empty"),
+        _ if text.contains(is_hidden) => Some("this has control characters"),
+        _ if text.chars().nth(MAX_NAME_CHARS).is_some() => Some("this is longer"),
+        _ => None,
+    }
+}
+
+/// Why the text of a number is not acceptable.
+enum NotANumber {
+    OutOfRange,
+    /// In range, but something else in `f32`, in which everything is computed.
+    InF32(Option<Narrowing>),
+}
+
+/// The number, if it is in range and means the same in `f32`: no number but 0 may count as 0 there, no finite one be
+/// infinite, and what must be less than 1 must stay so.
+fn number(range: Range, text: &str) -> Result<f64, NotANumber> {
+    let value: f64 = text.parse().map_err(|_| NotANumber::OutOfRange)?;
+    if value.is_infinite() {
+        return Err(NotANumber::InF32(Some(Narrowing::Infinite)));
+    }
+    if !range.contains(value) {
+        return Err(NotANumber::OutOfRange);
+    }
+    match narrow(value) {
+        Err(narrowing) => Err(NotANumber::InF32(Some(narrowing))),
+        Ok(narrowed) if !range.contains(narrowed.into()) => Err(NotANumber::InF32(None)),
+        Ok(_) => Ok(value),
+    }
+}
+
+/// What a number becomes in `f32`, and what would be accepted; `None` if it is rounded to 1.
+fn narrowing_label(range: Range, narrowing: Option<Narrowing>) -> String {
+    let least = format!("{:e}", f32::MIN_POSITIVE);
+    match (narrowing, range) {
+        (None, _) => format!("this is 1 in f32; expected at most {}", 1.0f32.next_down()),
+        (Some(what @ Narrowing::Infinite), Range::Any) => {
+            format!("this {what}; expected at most {:e} in size", f32::MAX)
+        }
+        (Some(what @ Narrowing::Infinite), _) => format!("this {what}; expected at most {:e}", f32::MAX),
+        (Some(what), Range::Positive) => format!("this {what}; expected at least {least}"),
+        (Some(what), Range::NotNegative | Range::Fraction) => format!("this {what}; expected 0 or at least {least}"),
+        (Some(what), Range::Any) => format!("this {what}; expected 0 or at least {least} in size"),
+    }
+}
+
 /// How [`accept`] reports the part of a value that is not acceptable.
 type Refuse<'r, 'a> = dyn FnMut(&'a Json) + 'r;
 
 fn accept<'a>(kind: &Kind, json: &'a Json, refuse: &mut Refuse<'_, 'a>) -> Option<Value<'a>> {
     let value = match (kind, &json.value) {
         (Kind::Text, JsonValue::String(text)) => Some(Value::Text(text.clone())),
+        (Kind::Title, JsonValue::String(text)) if unfit_title(text).is_none() => Some(Value::Text(text.clone())),
         (Kind::Name, JsonValue::String(text)) if is_name(text) => Some(Value::Text(text.clone())),
-        (Kind::Reference, JsonValue::String(_)) | (Kind::References, JsonValue::String(_)) => {
+        (Kind::InputName | Kind::NodeName | Kind::References, JsonValue::String(_)) => {
             name_of(json).map(|name| Value::Names(vec![name]))
         }
         (Kind::References, JsonValue::Array(items)) => {
@@ -331,10 +402,7 @@ fn accept<'a>(kind: &Kind, json: &'a Json, refuse: &mut Refuse<'_, 'a>) -> Optio
         (Kind::Int { min, max }, JsonValue::Number(text)) => {
             text.parse().ok().filter(|value| (min..=max).contains(&value)).map(Value::Int)
         }
-        (Kind::Number(range), JsonValue::Number(text)) => {
-            let value: Option<f64> = text.parse().ok().filter(|value: &f64| value.is_finite());
-            value.filter(|&value| range.contains(value)).map(Value::Number)
-        }
+        (Kind::Number(range), JsonValue::Number(text)) => number(*range, text).ok().map(Value::Number),
         (Kind::Bool, JsonValue::Bool(value)) => Some(Value::Bool(*value)),
         (Kind::Pair, JsonValue::Number(_)) => size_of(json, 1).map(|size| Value::Pair([size, size])),
         (Kind::Pair, JsonValue::Array(items)) if items.len() == 2 => {
@@ -353,7 +421,7 @@ fn accept<'a>(kind: &Kind, json: &'a Json, refuse: &mut Refuse<'_, 'a>) -> Optio
             let sizes = each(items, refuse, |item| size_of(item, 0))?;
             Some(Value::Padding(Padding::Explicit([sizes[0], sizes[1], sizes[2], sizes[3]])))
         }
-        (Kind::Shape, JsonValue::Array(items)) => {
+        (Kind::Shape, JsonValue::Array(items)) if items.len() <= MAX_RANK => {
             let first = items.first().map(|item| item.span.clone());
             let dims = each(items, refuse, |item| match &item.value {
                 JsonValue::String(name) if name == "N" && Some(&item.span) == first.as_ref() => Some(Dim::Batch),
@@ -361,7 +429,9 @@ fn accept<'a>(kind: &Kind, json: &'a Json, refuse: &mut Refuse<'_, 'a>) -> Optio
             })?;
             Some(Value::Shape(Shape(dims)))
         }
-        (Kind::Axes, JsonValue::Array(items)) => Some(Value::Axes(each(items, refuse, |item| size_of(item, 0))?)),
+        (Kind::Axes, JsonValue::Array(items)) if items.len() <= MAX_RANK => {
+            Some(Value::Axes(each(items, refuse, |item| size_of(item, 0))?))
+        }
         (Kind::Choice(choices), JsonValue::String(text)) if choices.contains(&text.as_str()) => {
             Some(Value::Text(text.clone()))
         }
@@ -410,9 +480,13 @@ fn size_of(json: &Json, min: usize) -> Option<usize> {
     }
 }
 
-/// Whether `text` can name a node: also in the text form of the IR, where `.` separates a layer
+/// Whether `text` can name an input or node: also in the text form of the IR, where `.` separates a layer
 /// from its parts.
 pub(crate) fn is_name(text: &str) -> bool {
-    text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+    text.len() <= MAX_NAME_CHARS
+        && text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
+
+#[cfg(test)]
+mod tests;

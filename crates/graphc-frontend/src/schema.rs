@@ -1,7 +1,9 @@
 //! The JSON Schema of graph files, from the field tables.
 
 use crate::fields::{Default, FILE, Field, Kind, NODE, Range, Variants};
+use crate::limits::MAX_NAME_CHARS;
 use crate::node_ops::NODE_OPS;
+use graphc_ir::text::MAX_RANK;
 use serde_json::{Map, Value, json};
 
 /// The JSON Schema (draft 2020-12) of graph files, for editors and other tools.
@@ -53,29 +55,32 @@ fn kind(kind: &Kind) -> Value {
     let name = || json!({ "type": "string" });
     let size = |min: i64| json!({ "type": "integer", "minimum": min, "maximum": i32::MAX });
     match kind {
-        Kind::Text | Kind::Reference => name(),
-        Kind::Name => json!({ "type": "string", "pattern": NAME_PATTERN }),
+        Kind::Text | Kind::InputName | Kind::NodeName => name(),
+        Kind::Title => json!({ "type": "string", "minLength": 1, "maxLength": MAX_NAME_CHARS }),
+        Kind::Name => json!({ "type": "string", "pattern": NAME_PATTERN, "maxLength": MAX_NAME_CHARS }),
         Kind::References => json!({ "anyOf": [name(), { "type": "array", "items": name() }] }),
         Kind::Int { min, max } if min == max => json!({ "const": min }),
         Kind::Int { min, max } => json!({ "type": "integer", "minimum": min, "maximum": max }),
         Kind::Number(range) => match range {
-            Range::Any => json!({ "type": "number" }),
-            Range::Positive => json!({ "type": "number", "exclusiveMinimum": 0 }),
-            Range::NotNegative => json!({ "type": "number", "minimum": 0 }),
+            Range::Any => json!({ "type": "number", "minimum": f32::MIN, "maximum": f32::MAX }),
+            Range::Positive => json!({ "type": "number", "minimum": f32::MIN_POSITIVE, "maximum": f32::MAX }),
+            Range::NotNegative => json!({ "type": "number", "minimum": 0, "maximum": f32::MAX }),
             Range::Fraction => json!({ "type": "number", "minimum": 0, "exclusiveMaximum": 1 }),
         },
         Kind::Bool => json!({ "type": "boolean" }),
         Kind::Pair => json!({ "anyOf": [size(1), list(size(1), 2)] }),
         Kind::Padding => json!({ "anyOf": [{ "enum": ["valid", "same"] }, size(0), list(size(0), 4)] }),
-        Kind::Shape => json!({ "type": "array", "items": { "anyOf": [{ "const": "N" }, size(1)] } }),
-        Kind::Axes => json!({ "type": "array", "items": size(0) }),
+        Kind::Shape => {
+            json!({ "type": "array", "items": { "anyOf": [{ "const": "N" }, size(1)] }, "maxItems": MAX_RANK })
+        }
+        Kind::Axes => json!({ "type": "array", "items": size(0), "maxItems": MAX_RANK }),
         Kind::Choice(choices) => json!({ "enum": choices }),
         Kind::Choices(choices) => json!({ "type": "array", "items": { "enum": choices }, "uniqueItems": true }),
         Kind::Object(section) => object(&[section.fields], section.doc, None),
         Kind::OneOf(variants) => json!({ "oneOf": one_of(variants) }),
         Kind::Map(section) => json!({
             "type": "object",
-            "propertyNames": { "pattern": NAME_PATTERN },
+            "propertyNames": { "pattern": NAME_PATTERN, "maxLength": MAX_NAME_CHARS },
             "additionalProperties": object(&[section.fields], section.doc, None),
             "minProperties": 1,
         }),

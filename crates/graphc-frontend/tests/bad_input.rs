@@ -62,7 +62,9 @@ fn a_file_that_is_not_text_is_refused() {
     std::fs::write(&path, b"{ \"graphc\": \xff }").expect("a writable temporary folder");
     let message = load(&path).expect_err("not UTF-8").to_string();
     std::fs::remove_file(&path).expect("the file is there");
-    assert!(message.contains("it is not UTF-8 text (the first wrong byte is byte 12)"), "{message}");
+    assert!(message.starts_with("error: this is not UTF-8 text\n --> "), "{message}");
+    assert!(message.contains(":1:13\n  |\n1 | { \"graphc\": \u{fffd} }\n"), "{message}");
+    assert!(message.contains("  |             ^ expected UTF-8, found the byte 0xff\n"), "{message}");
 }
 
 #[test]

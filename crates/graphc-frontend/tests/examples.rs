@@ -163,7 +163,7 @@ fn the_schema_refuses_what_the_reader_refuses() {
     let validator = jsonschema::validator_for(&schema()).expect("the schema is one");
     let cases = "unknown_field unknown_op kernel_zero strides padding train version missing_fields data_format_misspelt \
                  data_format_missing synthetic_fields_of_idx idx_fields_of_synthetic synthetic_missing_fields \
-                 synthetic_numbers";
+                 synthetic_numbers too_many_dimensions name_of_network names_too_long";
     for case in cases.split(' ') {
         let text = std::fs::read_to_string(format!("tests/bad_input/{case}.json")).expect("the case");
         let json: serde_json::Value = serde_json::from_str(&text).expect("the case is JSON");

@@ -1,5 +1,6 @@
 //! Attributes of an op: the one ordered map that carries its fields to and from text and JSON.
 
+use crate::text::shown;
 use crate::types::{DType, Shape};
 use std::fmt;
 
@@ -71,10 +72,10 @@ impl fmt::Display for AttrError {
         match self {
             AttrError::Missing(name) => write!(f, "attribute `{name}` is missing"),
             AttrError::Unknown(name, known) if known.is_empty() => {
-                write!(f, "unknown attribute `{name}`; this op has none")
+                write!(f, "unknown attribute `{}`; this op has none", shown(name))
             }
             AttrError::Unknown(name, known) => {
-                write!(f, "unknown attribute `{name}`; this op has {}", known.join(", "))
+                write!(f, "unknown attribute `{}`; this op has {}", shown(name), known.join(", "))
             }
             AttrError::Kind { name, expected } => write!(f, "attribute `{name}` must be {expected}"),
         }

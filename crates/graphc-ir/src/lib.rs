@@ -9,8 +9,8 @@
 //!
 //! This crate does no I/O and knows no file format, no schedule and no machine.
 //!
-//! Reading order: [`types`], [`tensor`], [`index`], [`scalar`], [`compute`], [`attrs`], [`optimizer`], [`graph`],
-//! [`ops`], [`form`], [`point`], [`loops`].
+//! Reading order: [`types`], [`tensor`], [`index`], [`scalar`], [`narrow`], [`compute`], [`attrs`], [`optimizer`],
+//! [`text`], [`graph`], [`ops`], [`form`], [`point`], [`loops`].
 #![forbid(unsafe_code)]
 
 pub mod attrs;
@@ -19,6 +19,7 @@ pub mod form;
 pub mod graph;
 pub mod index;
 pub mod loops;
+pub mod narrow;
 pub mod ops;
 pub mod optimizer;
 pub mod point;

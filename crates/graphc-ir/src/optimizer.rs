@@ -1,5 +1,7 @@
 //! What an optimizer is called and which numbers it has; `graphc-autodiff` writes its update nodes.
 
+use crate::narrow::narrow;
+
 /// Rule that turns gradients into parameter updates. The learning rate is an input of the step
 /// (`learning_rate`); the value here is its default.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,8 +41,56 @@ impl Optimizer {
         }
     }
 
+    /// Its numbers by name.
+    fn numbers(&self) -> Vec<(&'static str, f64)> {
+        match *self {
+            Optimizer::Sgd { learning_rate, momentum, nesterov: _ } => {
+                vec![("learning_rate", learning_rate), ("momentum", momentum)]
+            }
+            Optimizer::Adam { learning_rate, beta1, beta2, epsilon, weight_decay } => vec![
+                ("learning_rate", learning_rate),
+                ("beta1", beta1),
+                ("beta2", beta2),
+                ("epsilon", epsilon),
+                ("weight_decay", weight_decay),
+            ],
+        }
+    }
+
+    /// Whether every number is finite and means the same in `f32`, in which it is computed.
+    ///
+    /// # Errors
+    /// Names the first number of which that is not so, and what it becomes.
+    pub fn check(&self) -> Result<(), String> {
+        for (name, value) in self.numbers() {
+            if !value.is_finite() {
+                return Err(format!("`{name}` must be finite, got {value}"));
+            }
+            narrow(value).map_err(|what| format!("`{name}` {value:e} {what}"))?;
+        }
+        Ok(())
+    }
+
     /// Keras's Adam.
     pub fn adam(learning_rate: f64) -> Optimizer {
         Optimizer::Adam { learning_rate, beta1: 0.9, beta2: 0.999, epsilon: 1e-7, weight_decay: 0.0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_what_they_say() {
+        assert_eq!(Optimizer::adam(0.0).check(), Ok(()));
+        assert_eq!(Optimizer::adam(1e39).check(), Err("`learning_rate` 1e39 is infinite in f32".into()));
+        assert_eq!(Optimizer::adam(f64::NAN).check(), Err("`learning_rate` must be finite, got NaN".into()));
+        let Optimizer::Adam { learning_rate, beta1, beta2, weight_decay, .. } = Optimizer::adam(0.1) else { panic!() };
+        let adam = |epsilon| Optimizer::Adam { learning_rate, beta1, beta2, epsilon, weight_decay };
+        assert_eq!(adam(1e-46).check(), Err("`epsilon` 1e-46 is 0 in f32".into()));
+        assert_eq!(adam(1e-40).check(), Err("`epsilon` 1e-40 is subnormal in f32, which counts as 0".into()));
+        let sgd = Optimizer::Sgd { learning_rate: 0.1, momentum: 1e-39, nesterov: false };
+        assert_eq!(sgd.check(), Err("`momentum` 1e-39 is subnormal in f32, which counts as 0".into()));
     }
 }

@@ -1,9 +1,72 @@
-//! What the text forms share: tokens, a cursor over them, names, and the parse error.
+//! What the text forms share: tokens, a cursor over them, names, and the parse error; and how text of someone
+//! else is quoted in messages.
 //!
 //! Tokens are words (`conv2d`, `conv1.kernel`, `-inf`), numbers (`-3`, `1e-7`), quoted strings with Rust's
 //! escapes, ids of nodes (`%3`) and single characters. `;` starts a comment that goes to the end of the line.
 
+use std::borrow::Cow;
 use std::fmt;
+
+/// Most characters of a name that a message shows.
+pub const MAX_SHOWN_CHARS: usize = 60;
+
+/// Most characters of the message of a [`ParseError`].
+pub const MAX_MESSAGE_CHARS: usize = 500;
+
+/// Most dimensions of a tensor in the text form and in graph files.
+pub const MAX_RANK: usize = 16;
+
+/// Largest text of a graph or loop program that is read, in bytes.
+pub const MAX_TEXT_BYTES: usize = 64 << 20;
+
+/// Bytes of a file as text.
+///
+/// # Errors
+/// If it is larger than [`MAX_TEXT_BYTES`], or where it stops being UTF-8.
+pub fn utf8(bytes: &[u8]) -> Result<&str, ParseError> {
+    if bytes.len() > MAX_TEXT_BYTES {
+        return Err(ParseError::new(1, 1, &format!("expected a text of at most {MAX_TEXT_BYTES} bytes")));
+    }
+    std::str::from_utf8(bytes).map_err(|error| {
+        let (before, rest) = bytes.split_at(error.valid_up_to());
+        let before = String::from_utf8_lossy(before);
+        let line = before.rsplit('\n').next().map_or(0, |line| line.chars().count());
+        let message = format!("expected UTF-8, found the byte 0x{:02x}", rest[0]);
+        ParseError::new(before.matches('\n').count() + 1, line + 1, &message)
+    })
+}
+
+/// Whether a character changes what a terminal does or what a reader sees around it: control characters, marks of
+/// the direction of writing, and the byte order mark.
+pub fn is_hidden(c: char) -> bool {
+    let is_mark = matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}');
+    c.is_control() || is_mark || c == '\u{feff}'
+}
+
+/// Text of a file for a terminal: hidden characters are written as escapes such as `\u{1b}`.
+pub fn visible(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_hidden) {
+        return Cow::Borrowed(text);
+    }
+    let mut result = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_hidden(c) { result.extend(c.escape_default()) } else { result.push(c) }
+    }
+    Cow::Owned(result)
+}
+
+/// A name for a message: [`visible`], and cut after [`MAX_SHOWN_CHARS`] characters.
+pub fn shown(text: &str) -> Cow<'_, str> {
+    cut(text, MAX_SHOWN_CHARS)
+}
+
+/// [`visible`] text of at most `max` characters of the original, then an ellipsis.
+pub fn cut(text: &str, max: usize) -> Cow<'_, str> {
+    match text.char_indices().nth(max) {
+        Some((end, _)) => Cow::Owned(format!("{}…", visible(&text[..end]))),
+        None => visible(text),
+    }
+}
 
 /// Where a text stops being readable, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +77,13 @@ pub struct ParseError {
     pub column: usize,
     /// What was expected and what was found.
     pub message: String,
+}
+
+impl ParseError {
+    /// An error at a place; the message is made fit for a terminal.
+    pub fn new(line: usize, column: usize, message: &str) -> ParseError {
+        ParseError { line, column, message: cut(message, MAX_MESSAGE_CHARS).into_owned() }
+    }
 }
 
 impl fmt::Display for ParseError {
@@ -44,10 +114,10 @@ pub enum Token {
 impl fmt::Display for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Token::Word(text) | Token::Number(text) => write!(f, "`{text}`"),
-            Token::Str(text) => write!(f, "{text:?}"),
+            Token::Word(text) | Token::Number(text) => write!(f, "`{}`", shown(text)),
+            Token::Str(text) => write!(f, "\"{}\"", shown(text)),
             Token::Node(id) => write!(f, "`%{id}`"),
-            Token::Punct(c) => write!(f, "`{c}`"),
+            Token::Punct(c) => write!(f, "`{}`", shown(c.encode_utf8(&mut [0; 4]))),
             Token::End => f.write_str("the end of the text"),
         }
     }
@@ -65,7 +135,7 @@ pub struct Position {
 impl Position {
     /// An error here.
     pub fn error(self, message: impl Into<String>) -> ParseError {
-        ParseError { line: self.line, column: self.column, message: message.into() }
+        ParseError::new(self.line, self.column, &message.into())
     }
 }
 
@@ -196,13 +266,16 @@ impl Cursor {
     /// Takes a name, bare or quoted.
     ///
     /// # Errors
-    /// If something else stands there.
+    /// If something else stands there, or the name has [hidden](is_hidden) characters.
     pub fn name(&mut self, what: &str) -> Result<String, ParseError> {
-        match self.peek().clone() {
-            Token::Word(text) | Token::Str(text) => {
-                self.take();
-                Ok(text)
+        match self.peek() {
+            Token::Str(text) if text.contains(is_hidden) => {
+                Err(self.expected(&format!("{what}, without control characters")))
             }
+            Token::Word(_) | Token::Str(_) => match self.take() {
+                Token::Word(text) | Token::Str(text) => Ok(text),
+                token => unreachable!("peeked at a name, took {token}"),
+            },
             _ => Err(self.expected(what)),
         }
     }
@@ -355,9 +428,34 @@ mod tests {
     fn strings_read_back() {
         for name in ["a\"b\\c", "line\nbreak\t\r\0", "ünïcode \u{301}\u{7f}\u{10ffff}", "'", "%3 ; no comment"] {
             let mut cursor = Cursor::new(&Name(name).to_string()).unwrap();
-            assert_eq!(cursor.name("a name"), Ok(name.to_string()));
+            assert_eq!(cursor.take(), Token::Str(name.to_string()));
             assert_eq!(cursor.take(), Token::End);
         }
+    }
+
+    #[test]
+    fn names_have_no_control_characters() {
+        let name = |text: &str| Cursor::new(text).unwrap().name("a name").map_err(|error| error.to_string());
+        assert_eq!(name("\"ünïcode ß→ 名\""), Ok("ünïcode ß→ 名".into()));
+        for escape in ["\\u{1b}", "\\n", "\\u{202e}", "\u{7f}", "\u{1b}"] {
+            let error = name(&format!("\"a{escape}[31mb\"")).unwrap_err();
+            assert!(
+                error.starts_with("line 1, column 1: expected a name, without control characters, found "),
+                "{error}"
+            );
+            assert!(!error.contains(is_hidden), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn messages_are_visible_and_short() {
+        assert_eq!(visible("a\u{1b}[31mb\u{202e}\n"), "a\\u{1b}[31mb\\u{202e}\\n");
+        assert_eq!(shown("é"), "é");
+        assert_eq!(shown(&"é".repeat(60)), "é".repeat(60));
+        assert_eq!(shown(&"é".repeat(61)), format!("{}…", "é".repeat(60)));
+        let error = Cursor::new(&"w".repeat(60_000)).unwrap().expected("a graph");
+        assert_eq!(error.message, format!("expected a graph, found `{}…`", "w".repeat(60)));
+        assert_eq!(ParseError::new(1, 1, &"x".repeat(60_000)).message.chars().count(), MAX_MESSAGE_CHARS + 1);
     }
 
     #[test]

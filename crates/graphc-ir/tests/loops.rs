@@ -31,7 +31,7 @@ fn in_nest(body: &str) -> Vec<String> {
 
 #[test]
 fn prints_as_written() {
-    let text = r#"program "le\"net\u{a}" (batch=64, arena=50432) {
+    let text = r#"program "le\"net\\" (batch=64, arena=50432) {
   buffer b0: f32 input "image" [64,28,28,1] batch=0 strides=[0,448,16,16] chunk=12544 len=50176 @0
   buffer b1: f32 state "w" [] strides=[] chunk=1 len=16 @50176
   buffer b2: i32 temp "t" [3,4] strides=[4,1] chunk=12 len=16 @50192

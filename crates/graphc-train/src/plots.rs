@@ -1,6 +1,7 @@
 //! Curves of a run as SVG: training against validation over epochs.
 
 use crate::history::{EpochRecord, History};
+use graphc_ir::text::shown;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use std::error::Error;
@@ -31,7 +32,7 @@ pub fn loss_svg(name: &str, history: &History) -> Option<String> {
     let curves = curves(history, |record| Some(record.loss), |record| record.val_loss);
     let (_, high) = extent(&curves)?;
     let y_range = 0.0..if high > 0.0 { high * 1.05 } else { 1.0 };
-    Some(render(&Picture { title: format!("Loss of {name}"), y_label: "loss", y_range }, &curves))
+    Some(render(&Picture { title: format!("Loss of {}", shown(name)), y_label: "loss", y_range }, &curves))
 }
 
 /// The accuracy curves; `None` if accuracy was not measured.
@@ -41,7 +42,7 @@ pub fn accuracy_svg(name: &str, history: &History) -> Option<String> {
     // Accuracies crowd below 1, so the axis starts where the data does.
     let margin = (0.05 * (high - low)).max(0.002);
     let y_range = (low - margin).max(0.0)..(high + margin).min(1.0).max(low + margin);
-    Some(render(&Picture { title: format!("Accuracy of {name}"), y_label: "accuracy", y_range }, &curves))
+    Some(render(&Picture { title: format!("Accuracy of {}", shown(name)), y_label: "accuracy", y_range }, &curves))
 }
 
 fn curves(
@@ -178,5 +179,9 @@ mod tests {
     fn names_are_escaped() {
         let svg = loss_svg("a<b>&c", &history(&[0.5, 0.25])).unwrap();
         assert!(svg.contains("Loss of a&lt;b&gt;&amp;c"), "{svg}");
+        // Control characters cannot stand in XML, not even escaped.
+        let svg = loss_svg("a\u{1b}[31m\u{0}\"'b\u{202e}", &history(&[0.5, 0.25])).unwrap();
+        assert!(svg.contains("Loss of a\\u{1b}[31m\\u{0}&quot;&apos;b\\u{202e}"), "{svg}");
+        assert!(!svg.contains(|c: char| graphc_ir::text::is_hidden(c) && c != '\n'));
     }
 }

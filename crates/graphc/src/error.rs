@@ -28,11 +28,17 @@ impl CliError {
         match self {
             CliError::ClosedPipe => return ExitCode::SUCCESS,
             CliError::Graph(diagnostics) => eprintln!("{}", diagnostics.render(color)),
-            CliError::Message(message) if color => eprintln!("\x1b[1;31merror\x1b[0m: {message}"),
-            CliError::Message(message) => eprintln!("error: {message}"),
+            CliError::Message(message) if color => eprintln!("\x1b[1;31merror\x1b[0m: {}", visible(message)),
+            CliError::Message(message) => eprintln!("error: {}", visible(message)),
         }
         ExitCode::FAILURE
     }
+}
+
+/// The message without characters that a terminal would obey: names and paths in it may be someone else's.
+fn visible(message: &str) -> String {
+    let lines: Vec<_> = message.split('\n').map(graphc_ir::text::visible).collect();
+    lines.join("\n")
 }
 
 impl From<Diagnostics> for CliError {

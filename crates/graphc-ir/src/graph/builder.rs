@@ -27,11 +27,13 @@
 use super::graph::{Graph, NodeId};
 use super::origin::{Origin, Role};
 use crate::attrs::AttrValue;
+use crate::narrow::narrow;
 use crate::ops::{
     Add, Argmax, AvgPool2d, BatchNorm, CategoricalCrossentropy, Conv2d, Dropout, Equal, Initializer, Input, LogSoftmax,
     MatMul, MaxPool2d, MeanSquaredError, Op, Parameter, ReduceMean, Relu, Reshape, Sigmoid, Softmax, Tanh,
 };
 use crate::optimizer::Optimizer;
+use crate::text::{MAX_RANK, is_hidden, shown};
 use crate::types::{DType, Dim, Shape, TensorType, TypeError};
 use std::collections::HashSet;
 use std::fmt;
@@ -57,7 +59,7 @@ pub struct BuildError {
 
 impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}`: {}", self.node, self.error)
+        write!(f, "`{}`: {}", shown(&self.node), self.error)
     }
 }
 
@@ -224,6 +226,10 @@ impl Loss {
 pub struct GraphBuilder {
     graph: Graph,
     names: HashSet<String>,
+    /// Names of the graph's outputs.
+    outputs: HashSet<String>,
+    /// The input that counts steps, once it is there.
+    step: Option<NodeId>,
     line: u32,
     role: Role,
     largest_batch: usize,
@@ -232,7 +238,15 @@ pub struct GraphBuilder {
 impl GraphBuilder {
     /// An empty network.
     pub fn new(name: &str) -> GraphBuilder {
-        GraphBuilder { graph: Graph::new(name), names: HashSet::new(), line: 0, role: Role::Forward, largest_batch: 1 }
+        GraphBuilder {
+            graph: Graph::new(name),
+            names: HashSet::new(),
+            outputs: HashSet::new(),
+            step: None,
+            line: 0,
+            role: Role::Forward,
+            largest_batch: 1,
+        }
     }
 
     /// Refuses tensors that are too large at this batch size from now on.
@@ -380,15 +394,20 @@ impl GraphBuilder {
 
     /// The input that counts steps, made if it is not there yet.
     fn step_input(&mut self, layer: &str) -> BuildResult {
-        if let Some(step) = self.graph.find(STEP_INPUT) {
-            let scalar = TensorType::i32(Shape::scalar());
-            if !matches!(self.graph.op(step), Op::Input(_)) || *self.ty(step) != scalar {
-                let message = format!("dropout needs an i32 scalar input `{STEP_INPUT}`, but that name is taken");
-                return fail(layer, TypeError::new(message));
-            }
+        if let Some(step) = self.step {
             return Ok(step);
         }
-        self.input(STEP_INPUT, DType::I32, Shape::scalar())
+        let step = match self.graph.find(STEP_INPUT).filter(|_| self.names.contains(STEP_INPUT)) {
+            Some(step) => step,
+            None => self.input(STEP_INPUT, DType::I32, Shape::scalar())?,
+        };
+        let scalar = TensorType::i32(Shape::scalar());
+        if !matches!(self.graph.op(step), Op::Input(_)) || *self.ty(step) != scalar {
+            let message = format!("dropout needs an i32 scalar input `{STEP_INPUT}`, but that name is taken");
+            return fail(layer, TypeError::new(message));
+        }
+        self.step = Some(step);
+        Ok(step)
     }
 
     /// An activation as a node of its own.
@@ -440,7 +459,7 @@ impl GraphBuilder {
         let node = self.in_role(Role::Loss, |builder| builder.op("loss", loss.op(), &[prediction, target]))?;
         self.output(prediction);
         self.graph.loss = Some(node);
-        self.graph.add_output("loss", node);
+        self.output(node);
         Ok(node)
     }
 
@@ -466,7 +485,7 @@ impl GraphBuilder {
             let hit = builder.add(name, "accuracy.equal", Equal {}.into(), &[class, label])?;
             builder.op(name, ReduceMean { axes: vec![0], keep_dims: false }, &[hit])
         })?;
-        self.graph.add_output(name, node);
+        self.output(node);
         Ok(node)
     }
 
@@ -478,7 +497,7 @@ impl GraphBuilder {
     /// Makes a node readable from outside under its own name.
     pub fn output(&mut self, node: NodeId) {
         let name = self.graph.node(node).name.clone();
-        if self.graph.output(&name).is_none() {
+        if self.outputs.insert(name.clone()) {
             self.graph.add_output(&name, node);
         }
     }
@@ -503,9 +522,13 @@ impl GraphBuilder {
     fn add(&mut self, layer: &str, name: &str, op: Op, operands: &[NodeId]) -> BuildResult {
         let checked =
             |result: Result<(), TypeError>| result.map_err(|error| BuildError { node: layer.to_string(), error });
-        if name.is_empty() || self.names.contains(name) {
-            let message =
-                if name.is_empty() { "a node needs a name".into() } else { format!("the name `{name}` is taken") };
+        let unfit = match name {
+            "" => Some("a node needs a name".into()),
+            _ if self.names.contains(name) => Some(format!("the name `{}` is taken", shown(name))),
+            _ if name.contains(is_hidden) => Some(format!("the name `{}` has control characters", shown(name))),
+            _ => None,
+        };
+        if let Some(message) = unfit {
             return fail(layer, TypeError::new(message));
         }
         checked(self.check_attributes(&op))?;
@@ -517,13 +540,16 @@ impl GraphBuilder {
         self.graph.add(op, operands, name, origin).map_err(|error| BuildError { node: layer.to_string(), error })
     }
 
-    /// Refuses numbers with which a shape rule could overflow.
+    /// Refuses numbers with which a shape rule could overflow, and those that are not what they say in `f32`.
     fn check_attributes(&self, op: &Op) -> Result<(), TypeError> {
         for (name, value) in op.attrs().0 {
             match value {
-                AttrValue::Shape(shape) => self.check_shape(&shape)?,
+                AttrValue::Shape(shape) => self.check_shape(&shape.check_one_batch()?)?,
                 AttrValue::Ints(values) if values.iter().any(|&value| value > MAX_SIZE as i64 || value < 0) => {
                     return Err(TypeError::new(format!("`{name}` {values:?} is too large")));
+                }
+                AttrValue::Float(value) => {
+                    narrow(value).map_err(|what| TypeError::new(format!("`{name}` {value:e} {what}")))?;
                 }
                 _ => {}
             }
@@ -533,6 +559,10 @@ impl GraphBuilder {
 
     /// Refuses empty and absurdly large tensors.
     fn check_shape(&self, shape: &Shape) -> Result<(), TypeError> {
+        if shape.rank() > MAX_RANK {
+            let found = shape.rank();
+            return Err(TypeError::new(format!("a tensor has at most {MAX_RANK} dimensions, got {found}")));
+        }
         let mut bytes = Some(4u64);
         for dim in &shape.0 {
             let size = match dim {

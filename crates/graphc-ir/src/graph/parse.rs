@@ -4,18 +4,22 @@
 //! and its written type must be the inferred one. Nodes are numbered in the order of the text,
 //! whatever their ids there: `parse(print(g)) == g` for a compacted graph.
 
+use super::builder::MAX_SIZE;
 use super::graph::{Graph, Mode, Node, NodeId, Update};
 use super::origin::{Origin, Role};
 use crate::attrs::{AttrError, AttrValue, Attrs, read_field, refuse_unknown};
 use crate::ops::Op;
 use crate::optimizer::Optimizer;
 pub use crate::text::ParseError;
-use crate::text::{Cursor, Position, Token};
+use crate::text::{Cursor, MAX_RANK, Position, Token, shown, utf8};
 use crate::types::{DType, Dim, Shape, TensorType};
 use std::collections::BTreeMap;
 
-/// Most elements of one tensor without the batch; keeps every product of sizes far from overflow.
-const MAX_ELEMENTS: u64 = 1 << 40;
+/// Most elements of one tensor; keeps every product of sizes far from overflow.
+pub const MAX_ELEMENTS: u64 = 1 << 40;
+
+/// Most attributes of one operation.
+pub const MAX_ATTRS: usize = 32;
 
 impl std::str::FromStr for Graph {
     type Err = ParseError;
@@ -36,6 +40,14 @@ pub fn parse(text: &str) -> Result<Graph, ParseError> {
         Token::End => Ok(graph),
         _ => Err(cursor.expected("the end of the text")),
     }
+}
+
+/// Reads the bytes of a file with one graph.
+///
+/// # Errors
+/// See [`parse`] and [`utf8`].
+pub fn parse_bytes(bytes: &[u8]) -> Result<Graph, ParseError> {
+    parse(utf8(bytes)?)
 }
 
 /// Reads one graph and leaves the cursor after its closing brace.
@@ -71,10 +83,14 @@ impl Parser<'_> {
             if cursor.accept_word("batch") {
                 cursor.expect('=')?;
                 let position = cursor.position();
-                graph.batch = Some(cursor.integer("a batch size")?);
-                if graph.batch == Some(0) {
+                let batch: usize = cursor.integer("a batch size")?;
+                if batch == 0 {
                     return Err(position.error("expected a batch size of at least 1, found `0`"));
                 }
+                if batch > MAX_SIZE {
+                    return Err(position.error(format!("expected a batch size of at most {MAX_SIZE}, found `{batch}`")));
+                }
+                graph.batch = Some(batch);
                 return Ok(());
             }
             if !cursor.accept_word("mode") {
@@ -132,7 +148,7 @@ impl Parser<'_> {
         let attrs = self.attrs()?;
         let op = match Op::from_attrs(&mnemonic, &attrs) {
             Some(op) => op.map_err(|error| op_position.error(format!("{mnemonic}: {error}")))?,
-            None => return Err(op_position.error(format!("expected an operation, found `{mnemonic}`"))),
+            None => return Err(op_position.error(format!("expected an operation, found `{}`", shown(&mnemonic)))),
         };
         let types: Vec<&TensorType> = operands.iter().map(|&operand| self.graph.ty(operand)).collect();
         let ty = op.infer(&types).map_err(|error| op_position.error(format!("{mnemonic}: {error}")))?;
@@ -192,8 +208,17 @@ impl Parser<'_> {
             AttrValue::Ints(sizes) => Shape(sizes.iter().map(|&size| Dim::Fixed(size.max(0) as usize)).collect()),
             value => unreachable!("a list is never {value}"),
         };
+        if shape.rank() > MAX_RANK {
+            let found = shape.rank();
+            return Err(position.error(format!("expected a shape of at most {MAX_RANK} dimensions, found {found}")));
+        }
         if shape.0.contains(&Dim::Fixed(0)) {
             return Err(position.error(format!("expected sizes of at least 1, found {shape}")));
+        }
+        let batch = self.graph.batch.filter(|_| shape.batch_axis().is_some()).unwrap_or(1);
+        if shape.fixed_len() as u64 > MAX_ELEMENTS / batch as u64 {
+            let message = format!("{shape} has more than {MAX_ELEMENTS} elements at batch size {batch}");
+            return Err(position.error(message));
         }
         Ok(TensorType { dtype, shape })
     }
@@ -206,9 +231,12 @@ impl Parser<'_> {
         let mut attrs: Vec<(String, AttrValue)> = Vec::new();
         self.cursor.list('}', |cursor| {
             let position = cursor.position();
+            if attrs.len() == MAX_ATTRS {
+                return Err(position.error(format!("more than {MAX_ATTRS} attributes")));
+            }
             let name = cursor.word("the name of an attribute")?;
             if attrs.iter().any(|(other, _)| *other == name) {
-                return Err(position.error(format!("attribute `{name}` is given twice")));
+                return Err(position.error(format!("attribute `{}` is given twice", shown(&name))));
             }
             cursor.expect('=')?;
             attrs.push((name, attr_value(cursor)?));
@@ -251,7 +279,8 @@ fn attr_value(cursor: &mut Cursor) -> Result<AttrValue, ParseError> {
 
 fn number(text: &str) -> Option<AttrValue> {
     let is_float = text.contains(['.', 'e', 'E']);
-    if is_float { text.parse().ok().map(AttrValue::Float) } else { text.parse().ok().map(AttrValue::Int) }
+    let float = || text.parse().ok().filter(|value: &f64| value.is_finite());
+    if is_float { float().map(AttrValue::Float) } else { text.parse().ok().map(AttrValue::Int) }
 }
 
 /// The rest of a list after its opening bracket: a shape if `N` stands in it.
@@ -274,7 +303,8 @@ fn list(cursor: &mut Cursor, position: Position) -> Result<AttrValue, ParseError
     };
     let dims: Option<Vec<Dim>> = items.iter().map(dim).collect();
     let dims = dims.ok_or_else(|| position.error("expected sizes of at least 0 in a shape"))?;
-    Ok(AttrValue::Shape(Shape(dims)))
+    let shape = Shape(dims).check_one_batch().map_err(|error| position.error(error.message))?;
+    Ok(AttrValue::Shape(shape))
 }
 
 /// The optimizer called `name` with these numbers.
@@ -302,7 +332,7 @@ fn optimizer(name: &str, attrs: &Attrs) -> Result<Optimizer, String> {
     };
     match build() {
         Ok(Some(optimizer)) => Ok(optimizer),
-        Ok(None) => Err(format!("expected the optimizer `sgd` or `adam`, found `{name}`")),
+        Ok(None) => Err(format!("expected the optimizer `sgd` or `adam`, found `{}`", shown(name))),
         Err(error) => Err(format!("optimizer {name}: {error}")),
     }
 }

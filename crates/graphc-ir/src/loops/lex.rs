@@ -1,6 +1,6 @@
 //! Tokens of the text form of programs.
 
-use crate::text::ParseError;
+use crate::text::{ParseError, is_hidden, shown};
 
 /// A token and where it starts.
 #[derive(Clone, Debug)]
@@ -29,8 +29,8 @@ impl Kind<'_> {
     /// How messages name the token.
     pub(super) fn describe(&self) -> String {
         match self {
-            Kind::Word(text) | Kind::Number(text) | Kind::Symbol(text) => format!("`{text}`"),
-            Kind::Quoted(text) => format!("{text:?}"),
+            Kind::Word(text) | Kind::Number(text) | Kind::Symbol(text) => format!("`{}`", shown(text)),
+            Kind::Quoted(text) => format!("\"{}\"", shown(text)),
             Kind::End => "the end of the text".to_owned(),
         }
     }
@@ -56,10 +56,12 @@ fn char_count(text: &str) -> usize {
 
 fn lex_line<'a>(text: &'a str, line: usize, tokens: &mut Vec<Token<'a>>) -> Result<(), ParseError> {
     let mut rest = text;
+    let mut column = 1;
     loop {
-        rest = rest.trim_start();
-        let column = 1 + char_count(&text[..text.len() - rest.len()]);
-        let error = |message: String| ParseError { line, column, message };
+        let blanks = rest.len() - rest.trim_start().len();
+        column += char_count(&rest[..blanks]);
+        rest = &rest[blanks..];
+        let error = |message: String| ParseError::new(line, column, &message);
         let Some(first) = rest.chars().next().filter(|&c| c != ';') else { return Ok(()) };
         let (kind, len) = if first.is_ascii_alphabetic() {
             let len = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
@@ -76,6 +78,7 @@ fn lex_line<'a>(text: &'a str, line: usize, tokens: &mut Vec<Token<'a>>) -> Resu
             return Err(error(format!("unexpected character {first:?}")));
         };
         tokens.push(Token { kind, line, column });
+        column += char_count(&rest[..len]);
         rest = &rest[len..];
     }
 }
@@ -114,6 +117,9 @@ fn quoted(text: &str) -> Result<(String, usize), String> {
     let mut chars = text.char_indices().skip(1);
     while let Some((at, c)) = chars.next() {
         match c {
+            '"' if name.contains(is_hidden) => {
+                return Err(format!("the name \"{}\" has control characters", shown(&name)));
+            }
             '"' => return Ok((name, at + 1)),
             '\\' => match chars.next() {
                 Some((_, c @ ('"' | '\\'))) => name.push(c),

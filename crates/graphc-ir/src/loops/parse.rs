@@ -7,7 +7,7 @@ use super::layout::Layout;
 use super::lex::{Kind, Token, lex};
 use crate::index::{Affine, Atom, Var};
 use crate::scalar::{BinaryOp, CmpOp, UnaryOp};
-use crate::text::ParseError;
+use crate::text::{ParseError, utf8};
 use crate::types::DType;
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -25,6 +25,14 @@ pub fn parse(text: &str) -> Result<Program, ParseError> {
     }
 }
 
+/// Reads the bytes of a file with one program.
+///
+/// # Errors
+/// See [`parse`] and [`utf8`].
+pub fn parse_bytes(bytes: &[u8]) -> Result<Program, ParseError> {
+    parse(utf8(bytes)?)
+}
+
 impl FromStr for Program {
     type Err = ParseError;
 
@@ -35,7 +43,7 @@ impl FromStr for Program {
 
 /// Blocks and divisions may stand this deep in each other; protects the stack of everything that
 /// recurses over a program.
-const MAX_DEPTH: usize = 100;
+pub const MAX_DEPTH: usize = 100;
 
 struct Parser<'a> {
     tokens: Vec<Token<'a>>,
@@ -521,6 +529,6 @@ impl<'a> Parser<'a> {
 
     fn error<T>(&self, message: String) -> Parsed<T> {
         let Token { line, column, .. } = self.tokens[self.at];
-        Err(ParseError { line, column, message })
+        Err(ParseError::new(line, column, &message))
     }
 }

@@ -8,6 +8,8 @@ use crate::{experiment, output, tables};
 use clap::ValueEnum;
 use graphc_driver::{CompileOptions, Lowered, PrintAfter, Stage, compile, dump, dump_dot, lower};
 use graphc_ir::Graph;
+use graphc_ir::text::MAX_TEXT_BYTES;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -127,8 +129,11 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
 fn load(path: &Path) -> Result<(Graph, usize), CliError> {
     if path.extension().is_some_and(|extension| extension == "gir") {
         let error = |message: String| CliError::new(format!("{}: {message}", path.display()));
-        let text = std::fs::read_to_string(path).map_err(|e| error(format!("cannot read the graph: {e}")))?;
-        let graph = graphc_ir::graph::parse::parse(&text).map_err(|e| error(e.to_string()))?;
+        let mut bytes = Vec::new();
+        std::fs::File::open(path)
+            .and_then(|file| file.take(MAX_TEXT_BYTES as u64 + 1).read_to_end(&mut bytes))
+            .map_err(|e| error(format!("cannot read the graph: {e}")))?;
+        let graph = graphc_ir::graph::parse::parse_bytes(&bytes).map_err(|e| error(e.to_string()))?;
         return Ok((graph, 64));
     }
     let experiment = experiment::load(path)?;

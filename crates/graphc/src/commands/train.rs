@@ -10,6 +10,7 @@ use graphc_driver::measure::peak_memory;
 use graphc_driver::{Session, SessionOptions};
 use graphc_frontend::Experiment;
 use graphc_ir::Optimizer;
+use graphc_ir::narrow::narrow;
 use graphc_train::run_folder::RunInfo;
 use graphc_train::train::batch_sizes;
 use graphc_train::{Dataset, Evaluation, FitOptions, FitReport, RunFolder, evaluate, fit};
@@ -85,8 +86,11 @@ pub(crate) fn at_least_one(text: &str) -> Result<usize, String> {
 
 fn rate(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
-        Ok(rate) if rate > 0.0 && rate.is_finite() => Ok(rate),
-        _ => Err("expected a number above 0".into()),
+        Ok(rate) if rate >= 0.0 && rate.is_finite() => match narrow(rate) {
+            Ok(_) => Ok(rate),
+            Err(what) => Err(format!("this {what}")),
+        },
+        _ => Err("expected a number of at least 0".into()),
     }
 }
 
