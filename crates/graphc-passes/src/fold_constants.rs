@@ -6,7 +6,9 @@
 //! with two constants become one product.
 //! Must hold: folding is in `f64`, which is the meaning of the graph; the constant is rounded to
 //! `f32` once, when it is used, so `f32` engines may see a result that is better by a rounding.
-//! Every engine runs after the pass and sees the same. A result that is not finite stays unfolded.
+//! Every engine runs after the pass and sees the same. A result that is not finite stays unfolded, and so does arithmetic with numbers that
+//! are subnormal in `f32`, operands or results: they count as zero in some engines ([`graphc_ir::scalar::flushed`]), so each
+//! computes what is its own.
 //!
 //! ```text
 //! %1 = constant {value=2}; %2 = constant {value=3}
@@ -17,6 +19,7 @@ use crate::report::Report;
 use crate::rewrite::{Rule, apply_rules, constant_value, is_read_only_by};
 use graphc_ir::graph::{Graph, NodeId, OpCx};
 use graphc_ir::ops::{Constant, Op};
+use graphc_ir::scalar::flushed::is_flushed;
 use graphc_ir::tensor::Tensor;
 use graphc_ir::types::Dim;
 
@@ -39,7 +42,8 @@ fn elementwise(cx: &mut OpCx<'_>) -> Option<NodeId> {
     let scalar = |id: &NodeId| constant_value(cx.graph, *id).map(Tensor::<f64>::scalar);
     let operands: Vec<Tensor<f64>> = cx.operands.iter().map(scalar).collect::<Option<_>>()?;
     let value = match op {
-        Op::Reshape(_) | Op::Broadcast(_) | Op::Transpose(_) => operands[0].data[0],
+        Op::Reshape(_) | Op::Broadcast(_) | Op::Transpose(_) => return moved(cx, operands[0].data[0]),
+        _ if operands.iter().any(|operand| is_flushed(operand.data[0])) => return None,
         Op::Add(_)
         | Op::Sub(_)
         | Op::Mul(_)
@@ -62,7 +66,7 @@ fn elementwise(cx: &mut OpCx<'_>) -> Option<NodeId> {
 
 // reduce_sum(c) => c * count; reduce_mean(c) => c; reduce_max(c) => c; reduce_variance(c) => 0
 fn reduction(cx: &mut OpCx<'_>) -> Option<NodeId> {
-    let value = constant_value(cx.graph, *cx.operands.first()?)?;
+    let value = constant_value(cx.graph, *cx.operands.first()?).filter(|&value| !is_flushed(value))?;
     let result = match cx.graph.op(cx.node) {
         Op::ReduceSum(op) => {
             let dims = &cx.graph.ty(cx.operands[0]).shape.0;
@@ -116,8 +120,13 @@ fn factors(cx: &mut OpCx<'_>) -> Option<NodeId> {
     Some(cx.times(operands[0], factor))
 }
 
-/// A constant of the node's type, if it can be written down.
+/// The result of arithmetic as a constant of the node's type, if it can be written down and is the same in every engine.
 fn constant(cx: &mut OpCx<'_>, value: f64) -> Option<NodeId> {
+    if is_flushed(value) { None } else { moved(cx, value) }
+}
+
+/// A constant of the node's type, if it can be written down.
+fn moved(cx: &mut OpCx<'_>, value: f64) -> Option<NodeId> {
     let shape = cx.ty(cx.node).shape;
     value.is_finite().then(|| cx.add(Constant { value, shape }, &[]))
 }

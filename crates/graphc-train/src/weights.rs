@@ -3,6 +3,7 @@
 use crate::error::TrainError;
 use crate::input::shape_text;
 use crate::run_folder::write_atomically;
+use graphc_ir::scalar::flushed;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -56,10 +57,16 @@ impl TensorData {
         }
     }
 
+    /// Little-endian bytes; one NaN for all, because their bits depend on the processor and mean nothing.
     fn bytes(&self) -> (Dtype, Vec<u8>) {
         match self {
-            TensorData::F32(values) => (Dtype::F32, values.iter().flat_map(|value| value.to_le_bytes()).collect()),
-            TensorData::F64(values) => (Dtype::F64, values.iter().flat_map(|value| value.to_le_bytes()).collect()),
+            TensorData::F32(values) => {
+                (Dtype::F32, values.iter().flat_map(|&value| flushed::canonical(value).to_le_bytes()).collect())
+            }
+            TensorData::F64(values) => {
+                let canonical = |value: f64| if value.is_nan() { f64::from_bits(0x7ff8 << 48) } else { value };
+                (Dtype::F64, values.iter().flat_map(|&value| canonical(value).to_le_bytes()).collect())
+            }
             TensorData::I32(values) => (Dtype::I32, values.iter().flat_map(|value| value.to_le_bytes()).collect()),
         }
     }
