@@ -11,42 +11,31 @@ use std::hint::black_box;
 /// Words of a buffer.
 const N: usize = 2048;
 
-/// One operation: its statement, which has operands `v0`, `v1` and `v2`, and what it should give.
+/// One operation: its statements, which make `v9` of the operands `v0`, `v1` and `v2`, and what it should be.
 struct Case {
     stmt: String,
-    value: fn(&str, [f32; 3]) -> f32,
-    name: &'static str,
+    value: Box<dyn Fn([f32; 3]) -> f32>,
 }
 
 fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
+    let mut add = |stmt: String, value: Box<dyn Fn([f32; 3]) -> f32>| cases.push(Case { stmt, value });
     for op in BinaryOp::ALL.into_iter().filter(|op| !op.is_integer()) {
-        let value: fn(&str, [f32; 3]) -> f32 = |name, [a, b, _]| {
-            let op = BinaryOp::ALL.into_iter().find(|op| op.name() == name).expect("an operation");
-            op.eval_f32(a, b)
-        };
-        cases.push(Case { stmt: format!("v9 = {} v0, v1", op.name()), value, name: op.name() });
+        add(format!("v9 = {} v0, v1", op.name()), Box::new(move |[a, b, _]| op.eval_f32(a, b)));
     }
     for op in [UnaryOp::Neg, UnaryOp::Abs, UnaryOp::Sqrt] {
-        let value: fn(&str, [f32; 3]) -> f32 = |name, [a, ..]| {
-            let op = UnaryOp::ALL.into_iter().find(|op| op.name() == name).expect("an operation");
-            f32::from_bits(op.eval_word(a.to_bits()))
-        };
-        cases.push(Case { stmt: format!("v9 = {} v0", op.name()), value, name: op.name() });
+        let value = move |[a, ..]: [f32; 3]| f32::from_bits(op.eval_word(a.to_bits()));
+        add(format!("v9 = {} v0", op.name()), Box::new(value));
     }
     for op in CmpOp::ALL {
-        // What is selected keeps its bits.
-        let value: fn(&str, [f32; 3]) -> f32 = |name, [a, b, c]| {
-            let op = CmpOp::ALL.into_iter().find(|op| op.name() == name).expect("a comparison");
-            if op.eval_f32(a, b) { c } else { a }
-        };
-        cases.push(Case {
-            stmt: format!("v3 = cmp {} v0, v1 v9 = select v3, v2, v0", op.name()),
-            value,
-            name: op.name(),
-        });
+        // What is selected keeps its bits, also where operands are selected by their own comparison.
+        for [then, otherwise] in [[2, 0], [0, 1], [1, 0]] {
+            let stmt = format!("v3 = cmp {} v0, v1 v9 = select v3, v{then}, v{otherwise}", op.name());
+            let value = move |all: [f32; 3]| if op.eval_f32(all[0], all[1]) { all[then] } else { all[otherwise] };
+            add(stmt, Box::new(value));
+        }
     }
-    cases.push(Case { stmt: "v9 = fma v0, v1, v2".to_owned(), value: |_, [a, b, c]| fma(a, b, c), name: "fma" });
+    add("v9 = fma v0, v1, v2".to_owned(), Box::new(|[a, b, c]| fma(a, b, c)));
     cases
 }
 
@@ -174,7 +163,7 @@ fn operations_give_the_bits_of_the_definition() {
         for _ in 0..rounds {
             let operands: Vec<[f32; 3]> = (0..N).map(|_| random.operands()).collect();
             let expected: Vec<u32> =
-                operands.iter().map(|&operands| canonical((case.value)(case.name, operands)).to_bits()).collect();
+                operands.iter().map(|&operands| canonical((case.value)(operands)).to_bits()).collect();
             for (isa, executable) in &mut executables {
                 let arena = executable.arena_mut();
                 for (number, buffer) in arena[..3 * N].chunks_mut(N).enumerate() {
@@ -186,7 +175,7 @@ fn operations_give_the_bits_of_the_definition() {
                     assert!(
                         found == expected,
                         "{isa:?}, word {at}: {} of {:x?} is {found:#x}, expected {expected:#x}",
-                        case.name,
+                        case.stmt,
                         operands[at].map(f32::to_bits)
                     );
                 }

@@ -161,21 +161,20 @@ impl FunctionEmitter<'_, '_> {
         }))
     }
 
-    /// `x < y ? a : b` of the same two operands, as they are read. Vectors have the form that becomes `minps` or `maxps`, which have just
-    /// this meaning (CLIF's `fmin` and `fmax` do not); a selection anywhere else keeps subnormal numbers.
+    /// `x < y ? a : b` of the same two operands, as they are read. On x86-64 that is the form that becomes `minps` or `maxps`, which have
+    /// just this meaning (CLIF's `fmin` and `fmax` do not); elsewhere it is a selection, which keeps subnormal numbers.
     fn select_by(&mut self, a: Value, b: Value, x: Value, y: Value) -> Value {
-        debug_assert!([(a, b), (b, a)].contains(&(x, y)), "a selection among what is compared");
-        if self.builder.func.dfg.value_type(a) == F32 {
-            let less = self.fcmp(FloatCC::LessThan, x, y);
-            let chosen = self.builder.ins().select(less, a, b);
-            return self.flushed(chosen);
-        }
         let is_straight = x == a;
+        debug_assert_eq!((x, y), if is_straight { (a, b) } else { (b, a) }, "a selection among what is compared");
         let [a, b] = [a, b].map(|value| self.apart(value));
         let [x, y] = if is_straight { [a, b] } else { [b, a] };
         let less = self.builder.ins().fcmp(FloatCC::LessThan, x, y);
-        let mask = self.bits_as(F32X4, less);
-        let chosen = self.builder.ins().bitselect(mask, a, b);
+        let chosen = if self.builder.func.dfg.value_type(a) == F32 {
+            self.builder.ins().select(less, a, b)
+        } else {
+            let mask = self.bits_as(F32X4, less);
+            self.builder.ins().bitselect(mask, a, b)
+        };
         if self.is_x64 { chosen } else { self.flushed(chosen) }
     }
 
@@ -209,11 +208,12 @@ impl FunctionEmitter<'_, '_> {
                 let order = match op {
                     CmpOp::Eq => FloatCC::Equal,
                     CmpOp::Ne => FloatCC::NotEqual,
-                    CmpOp::Lt => FloatCC::LessThan,
+                    // Not `LessThan`: Cranelift makes a minimum of a selection by that, and a selection keeps subnormal numbers.
+                    CmpOp::Lt | CmpOp::Gt => FloatCC::GreaterThan,
                     CmpOp::Le => FloatCC::LessThanOrEqual,
-                    CmpOp::Gt => FloatCC::GreaterThan,
                     CmpOp::Ge => FloatCC::GreaterThanOrEqual,
                 };
+                let [a, b] = if op == CmpOp::Lt { [b, a] } else { [a, b] };
                 Ok(self.map(Scalar::Condition, [a, b], |this, [a, b]| this.fcmp(order, a, b)))
             }
             Scalar::I32 => {
