@@ -55,8 +55,14 @@ fn build(program: &Program, isa: Isa, checked: bool) -> Result<Executable, Codeg
     Ok(Executable::new(program.clone(), code).expect("code of this program"))
 }
 
+/// 150 cases, or `GRAPHC_CASES`.
+fn config() -> ProptestConfig {
+    let cases = std::env::var("GRAPHC_CASES").map_or(150, |n| n.parse().expect("GRAPHC_CASES is a number"));
+    ProptestConfig { cases, ..ProptestConfig::default() }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn random_programs_give_the_interpreters_bits(case in programs()) {

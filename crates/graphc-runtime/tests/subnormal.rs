@@ -158,8 +158,8 @@ fn operations_give_the_bits_of_the_definition() {
     let mut random = Random(1);
     for case in cases() {
         let mut executables = executables(&program_of(&case));
-        // 300,000 operands of each operation; `GRAPHC_ROUNDS=10000` for 20 million.
-        let rounds = std::env::var("GRAPHC_ROUNDS").map_or(150, |n| n.parse().expect("GRAPHC_ROUNDS is a number"));
+        // 800,000 operands of each operation; `GRAPHC_ROUNDS=10000` for 20 million.
+        let rounds = std::env::var("GRAPHC_ROUNDS").map_or(400, |n| n.parse().expect("GRAPHC_ROUNDS is a number"));
         for _ in 0..rounds {
             let operands: Vec<[f32; 3]> = (0..N).map(|_| random.operands()).collect();
             let expected: Vec<u32> =

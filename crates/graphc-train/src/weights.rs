@@ -189,6 +189,23 @@ mod tests {
         assert_eq!(write_tensors(&path, &twice).unwrap_err().to_string(), "two tensors are called `z`");
     }
 
+    /// The bits of a NaN depend on the processor: files are the same everywhere.
+    #[test]
+    fn files_hold_one_nan() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.safetensors");
+        let single = [0x7fc0_1234, 0xffc0_0000, 0x7f80_0001, 0x3f80_0000, 0x8000_0001].map(f32::from_bits);
+        let double = [f64::from_bits(0xfff8 << 48), 1.5];
+        let tensors =
+            [tensor("x", &[5], TensorData::F32(single.to_vec())), tensor("y", &[2], TensorData::F64(double.to_vec()))];
+        write_tensors(&path, &tensors).unwrap();
+        let read = read_tensors(&path).unwrap();
+        let bits: Vec<u32> = read["x"].data.to_f32().iter().map(|x| x.to_bits()).collect();
+        assert_eq!(bits, [0x7fc0_0000, 0x7fc0_0000, 0x7fc0_0000, 0x3f80_0000, 0x8000_0001]);
+        let bits: Vec<u64> = read["y"].data.to_f64().iter().map(|y| y.to_bits()).collect();
+        assert_eq!(bits, [0x7ff8 << 48, 1.5_f64.to_bits()]);
+    }
+
     #[test]
     fn integers_of_other_widths() {
         let folder = tempfile::tempdir().unwrap();
