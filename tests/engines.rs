@@ -3,14 +3,17 @@
 
 #[path = "common/engines.rs"]
 mod engines;
+#[path = "common/meaning.rs"]
+mod meaning;
 
-use engines::{compare_isas, compare_with_meaning, run_both};
+use engines::{compare_isas, run_both};
 use graphc_codegen::Isa;
 use graphc_driver::{CompileOptions, DriverError, compile};
 use graphc_interp::graph::{Evaluation, Keep, run_keeping};
 use graphc_ir::graph::{Graph, Mode};
 use graphc_ir::{Op, Tensor};
 use graphc_testing::{bindings, layer_graphs};
+use meaning::compare_with_meaning;
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 use std::collections::BTreeMap;

@@ -4,8 +4,10 @@
 
 #[path = "common/engines.rs"]
 mod engines;
+#[path = "common/meaning.rs"]
+mod meaning;
 
-use engines::{compare_isas, compare_with_meaning, run_both};
+use engines::{compare_isas, run_both};
 use graphc_codegen::Isa;
 use graphc_driver::{CompileOptions, compile};
 use graphc_interp::graph::{Evaluation, Keep, run_keeping};
@@ -13,6 +15,7 @@ use graphc_ir::graph::Graph;
 use graphc_ir::graph::builder::{Activation, Convolution, Dense, GraphBuilder, Loss, Padding, Pool};
 use graphc_ir::{DType, NodeId, Optimizer, Shape, Tensor};
 use graphc_testing::bindings;
+use meaning::compare_with_meaning;
 use std::collections::BTreeMap;
 
 /// Adds a classifier of ten classes and trains everything with Adam.

@@ -3,8 +3,10 @@
 
 #[path = "common/engines.rs"]
 mod engines;
+#[path = "common/meaning.rs"]
+mod meaning;
 
-use engines::{compare_isas, compare_with_meaning, run_both};
+use engines::{compare_isas, run_both};
 use graphc_codegen::Isa;
 use graphc_driver::{CompileOptions, Session, SessionOptions, compile};
 use graphc_interp::graph::{Evaluation, Keep, run_keeping};
@@ -14,6 +16,7 @@ use graphc_ir::loops::{BufferKind, verify};
 use graphc_ir::ops::{Add, Op, ReduceMean, Softmax};
 use graphc_ir::{DType, Shape, Tensor};
 use graphc_testing::{bindings, layer_graphs};
+use meaning::compare_with_meaning;
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 use std::collections::{BTreeMap, BTreeSet};

@@ -81,10 +81,27 @@ pub enum ScalarExpr {
 pub enum Combine {
     /// Sum, starting at 0.
     Sum,
-    /// `term > acc ? term : acc`, starting at minus infinity.
+    /// The greatest term, NaN if any term is; minus infinity without terms.
     Max,
-    /// Row-major position (over the reduction axes) of the first greatest term, as `i32`.
-    ArgMax,
+    /// Row-major position (over the reduction axes) of the first greatest term, as `i32`. NaN is greater than any
+    /// number.
+    ArgMax(Nan),
+}
+
+/// Which of several NaNs is taken for the greatest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Nan {
+    /// The first one (NumPy's and PyTorch's `argmax`).
+    First,
+    /// The last one (the gradient of PyTorch's max pooling).
+    Last,
+}
+
+impl Combine {
+    /// Whether the result is a position, an `i32`.
+    pub fn is_position(self) -> bool {
+        matches!(self, Combine::ArgMax(_))
+    }
 }
 
 /// One op in index notation. Axes `Var(0) .. Var(rank)` are the output's dimensions; reduction

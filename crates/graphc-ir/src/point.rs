@@ -266,7 +266,7 @@ impl<'a> PointDag<'a> {
             }
             ScalarExpr::Select { cmp, a, b, then, otherwise } => {
                 let mut args = [a, b, then, otherwise].map(|x| self.scalar(x, operands, vars, acc));
-                if *cmp == CmpOp::Gt && self.is_zero(args[1]) {
+                if matches!(cmp, CmpOp::Gt | CmpOp::Le) && self.is_zero(args[1]) {
                     args[0] = self.before_relu(args[0]);
                 }
                 PointExpr::Select { cmp: *cmp, args }
@@ -283,11 +283,12 @@ impl<'a> PointDag<'a> {
         *self.expr(id) == PointExpr::F32(0)
     }
 
-    /// What is compared with 0 instead of `relu(x)`, of which no value is at hand: `x > 0` is the same.
+    /// What is compared with 0 instead of `relu(x)`, of which no value is at hand: `x > 0` and `x <= 0` are the same,
+    /// for NaN too.
     fn before_relu(&self, id: ExprId) -> ExprId {
         match *self.expr(id) {
-            PointExpr::Select { cmp: CmpOp::Gt, args: [x, zero, then, otherwise] }
-                if x == then && self.is_zero(zero) && self.is_zero(otherwise) =>
+            PointExpr::Select { cmp: CmpOp::Le, args: [x, zero, then, otherwise] }
+                if x == otherwise && self.is_zero(zero) && self.is_zero(then) =>
             {
                 x
             }
@@ -379,7 +380,7 @@ impl<'a> PointDag<'a> {
             }
             PointExpr::Select { args, .. } => self.dtype(args[2]),
             PointExpr::Reduce { combine, .. } => {
-                if *combine == Combine::ArgMax {
+                if combine.is_position() {
                     DType::I32
                 } else {
                     DType::F32

@@ -224,6 +224,11 @@ impl CmpOp {
     }
 }
 
+/// The greater of both, NaN if either is: what joins the lanes of a maximum. ([`BinaryOp::Max`] is the machine's.)
+pub fn maximum(a: f32, b: f32) -> f32 {
+    if a.is_nan() { a } else { BinaryOp::Max.eval_f32(a, b) }
+}
+
 /// Number of 8-lane partial sums' lanes in the semantics of a lane reduction.
 pub const LANES: usize = 8;
 

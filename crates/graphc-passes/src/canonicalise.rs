@@ -3,7 +3,7 @@
 //! Input: any graph. Output: constants are the right operand of commutative ops and other operands
 //! stand in order of id; no `neg` under `add` or `sub`; no reshape, transpose or broadcast that
 //! does nothing, follows another one, or only serves an elementwise op that broadcasts anyway.
-//! Must hold: values stay the same (signs of zero excepted).
+//! Must hold: values stay the same, but for signs of zero in gradients and updates.
 //!
 //! ```text
 //! %3 = mul(%2, %1)                    %3 = mul(%1, %2)
@@ -12,7 +12,7 @@
 //! ```
 
 use crate::report::Report;
-use crate::rewrite::{Rule, apply_rules, constant_value, is_constant};
+use crate::rewrite::{Rule, apply_rules, constant_value, is_constant, signs_of_zero_are_free};
 use graphc_ir::graph::{Graph, NodeId, OpCx};
 use graphc_ir::ops::{Broadcast, Op, Reshape, Transpose};
 
@@ -64,8 +64,9 @@ fn neg_into_sub(cx: &mut OpCx<'_>) -> Option<NodeId> {
     Some(cx.plus(a, y))
 }
 
-// -(x - y) => y - x
+// -(x - y) => y - x where the sign of a zero does not matter (x = y)
 fn neg_of_sub(cx: &mut OpCx<'_>) -> Option<NodeId> {
+    signs_of_zero_are_free(cx).then_some(())?;
     let difference = negated(cx, cx.node)?;
     matches!(cx.graph.op(difference), Op::Sub(_)).then_some(())?;
     let operands = cx.graph.operands(difference);

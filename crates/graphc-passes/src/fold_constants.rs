@@ -6,9 +6,9 @@
 //! with two constants become one product.
 //! Must hold: folding is in `f64`, which is the meaning of the graph; the constant is rounded to
 //! `f32` once, when it is used, so `f32` engines may see a result that is better by a rounding.
-//! Every engine runs after the pass and sees the same. A result that is not finite stays unfolded, and so does arithmetic with numbers that
-//! are subnormal in `f32`, operands or results: they count as zero in some engines ([`graphc_ir::scalar::flushed`]), so each
-//! computes what is its own.
+//! Every engine runs after the pass and sees the same. What is not a normal number in `f32` (or 0), operand or
+//! result, stays unfolded: there `f64` means something else. Subnormal numbers count as zero in some engines
+//! ([`graphc_ir::scalar::flushed`]), and each computes what is its own.
 //!
 //! ```text
 //! %1 = constant {value=2}; %2 = constant {value=3}
@@ -19,7 +19,6 @@ use crate::report::Report;
 use crate::rewrite::{Rule, apply_rules, constant_value, is_read_only_by};
 use graphc_ir::graph::{Graph, NodeId, OpCx};
 use graphc_ir::ops::{Constant, Op};
-use graphc_ir::scalar::flushed::is_flushed;
 use graphc_ir::tensor::Tensor;
 use graphc_ir::types::Dim;
 
@@ -39,11 +38,10 @@ const RULES: &[Rule] = &[
 // f(constant, constant) => constant, element by element; a moved or repeated constant is itself
 fn elementwise(cx: &mut OpCx<'_>) -> Option<NodeId> {
     let op = cx.graph.op(cx.node).clone();
-    let scalar = |id: &NodeId| constant_value(cx.graph, *id).map(Tensor::<f64>::scalar);
+    let scalar = |id: &NodeId| constant_value(cx.graph, *id).filter(|&x| is_normal(x)).map(Tensor::<f64>::scalar);
     let operands: Vec<Tensor<f64>> = cx.operands.iter().map(scalar).collect::<Option<_>>()?;
     let value = match op {
-        Op::Reshape(_) | Op::Broadcast(_) | Op::Transpose(_) => return moved(cx, operands[0].data[0]),
-        _ if operands.iter().any(|operand| is_flushed(operand.data[0])) => return None,
+        Op::Reshape(_) | Op::Broadcast(_) | Op::Transpose(_) => operands[0].data[0],
         Op::Add(_)
         | Op::Sub(_)
         | Op::Mul(_)
@@ -66,7 +64,7 @@ fn elementwise(cx: &mut OpCx<'_>) -> Option<NodeId> {
 
 // reduce_sum(c) => c * count; reduce_mean(c) => c; reduce_max(c) => c; reduce_variance(c) => 0
 fn reduction(cx: &mut OpCx<'_>) -> Option<NodeId> {
-    let value = constant_value(cx.graph, *cx.operands.first()?).filter(|&value| !is_flushed(value))?;
+    let value = constant_value(cx.graph, *cx.operands.first()?).filter(|&x| is_normal(x))?;
     let result = match cx.graph.op(cx.node) {
         Op::ReduceSum(op) => {
             let dims = &cx.graph.ty(cx.operands[0]).shape.0;
@@ -114,19 +112,21 @@ fn factors(cx: &mut OpCx<'_>) -> Option<NodeId> {
     let a = constant_value(cx.graph, operands[1])?;
     // No product may leave the range of f32 that its factors stay in.
     let is_safe = |x: f64| (1e-30..=1e30).contains(&x.abs());
+    // Where x * a overflows, the folded product must, too.
+    let is_safe_step = a.abs() <= 1.0 || b.abs() >= 1.0;
     let is_same_shape = cx.ty(cx.node) == cx.ty(inner) && cx.ty(inner) == cx.ty(operands[0]);
-    (is_safe(a) && is_safe(b) && is_safe(a * b) && is_same_shape).then_some(())?;
+    (is_safe(a) && is_safe(b) && is_safe(a * b) && is_safe_step && is_same_shape).then_some(())?;
     let factor = cx.constant(a * b);
     Some(cx.times(operands[0], factor))
 }
 
-/// The result of arithmetic as a constant of the node's type, if it can be written down and is the same in every engine.
-fn constant(cx: &mut OpCx<'_>, value: f64) -> Option<NodeId> {
-    if is_flushed(value) { None } else { moved(cx, value) }
+/// Whether a constant is in `f32` what it is in `f64`, up to rounding.
+fn is_normal(value: f64) -> bool {
+    value == 0.0 || (value as f32).is_normal()
 }
 
 /// A constant of the node's type, if it can be written down.
-fn moved(cx: &mut OpCx<'_>, value: f64) -> Option<NodeId> {
+fn constant(cx: &mut OpCx<'_>, value: f64) -> Option<NodeId> {
     let shape = cx.ty(cx.node).shape;
-    value.is_finite().then(|| cx.add(Constant { value, shape }, &[]))
+    is_normal(value).then(|| cx.add(Constant { value, shape }, &[]))
 }

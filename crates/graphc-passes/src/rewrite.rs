@@ -4,7 +4,7 @@
 //! make progress: no chain of rules may come back to where it started.
 
 use crate::report::{Report, label};
-use graphc_ir::graph::{Graph, Mode, NodeId, OpCx};
+use graphc_ir::graph::{Graph, Mode, NodeId, OpCx, Role};
 use graphc_ir::ops::Op;
 
 /// A named identity.
@@ -83,6 +83,15 @@ pub(crate) fn constant_value(graph: &Graph, id: NodeId) -> Option<f64> {
 /// Whether a node is a constant of exactly this value (`-0.0` counts as `0.0`).
 pub(crate) fn is_constant(graph: &Graph, id: NodeId, value: f64) -> bool {
     constant_value(graph, id) == Some(value)
+}
+
+/// Whether a rule may give `cx.node` a zero of the other sign: not in what the network, its loss and its metrics
+/// compute, as the file says it, where `1 / x` would tell them apart.
+pub(crate) fn signs_of_zero_are_free(cx: &OpCx<'_>) -> bool {
+    match cx.graph.node(cx.node).origin.role {
+        Role::Forward | Role::Loss | Role::Metric => false,
+        Role::Gradient | Role::Update | Role::Statistics => true,
+    }
 }
 
 /// Whether `id` has this one user and is not visible outside.

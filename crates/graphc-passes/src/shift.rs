@@ -7,10 +7,13 @@
 //! terms cancel only up to rounding: a framework in `f32` trains on that noise.) Moving means keep
 //! the bias. The same goes for the `beta` of a normalisation that reaches the next one through an
 //! unpadded convolution alone.
+//!
+//! All that is so of finite shifts. An infinite or NaN one makes the normalised value NaN, so the variance keeps
+//! `zero_if_finite` of it.
 
 use crate::rewrite::{is_constant, is_read_only_by};
 use graphc_ir::graph::{Graph, NodeId, OpCx};
-use graphc_ir::ops::{Constant, Op};
+use graphc_ir::ops::{Constant, Op, ZeroIfFinite};
 use graphc_ir::types::{Dim, Shape};
 
 // mean(x + b) => mean(x) + b if b is constant along the reduced axes
@@ -23,14 +26,18 @@ pub(crate) fn mean_of_shifted(cx: &mut OpCx<'_>) -> Option<NodeId> {
     Some(cx.plus(mean, shift))
 }
 
-// variance(x + b) => variance(x) if b is constant along the reduced axes
+// variance(x + b) => variance(x) + zero_if_finite(b) if b is constant along the reduced axes
 pub(crate) fn variance_of_shifted(cx: &mut OpCx<'_>) -> Option<NodeId> {
     let Op::ReduceVariance(op) = cx.graph.op(cx.node).clone() else { return None };
-    let Shifted { x, .. } = shifted(cx, cx.operands[0], &op.axes)?;
-    Some(cx.add(op, &[x]))
+    let Shifted { x, shift } = shifted(cx, cx.operands[0], &op.axes)?;
+    let shape = reduced_shape(&cx.ty(shift).shape, cx.ty(x).rank(), &op.axes, op.keep_dims);
+    let variance = cx.add(op, &[x]);
+    let trace = cx.add(ZeroIfFinite {}, &[shift]);
+    let trace = cx.reshaped(trace, &shape);
+    Some(cx.plus(variance, trace))
 }
 
-// normalize(x + b, m + b, v, gamma, beta) => normalize(x, m, v, gamma, beta)
+// normalize(x + b, m + b, v, gamma, beta) => normalize(x, m, v, gamma, beta) if v has the trace of b
 pub(crate) fn normalize_of_shifted(cx: &mut OpCx<'_>) -> Option<NodeId> {
     let Op::Normalize(op) = cx.graph.op(cx.node).clone() else { return None };
     let mean = cx.operands[1];
@@ -40,7 +47,7 @@ pub(crate) fn normalize_of_shifted(cx: &mut OpCx<'_>) -> Option<NodeId> {
     let Shifted { x, shift } = shifted(cx, cx.operands[0], &axes)?;
     let slot = mean_parts.iter().position(|&part| part == shift)?;
     let unshifted = mean_parts[1 - slot];
-    (cx.ty(unshifted) == cx.ty(mean)).then_some(())?;
+    (cx.ty(unshifted) == cx.ty(mean) && has_trace(cx.graph, cx.operands[2], shift)).then_some(())?;
     let mut operands = cx.operands.clone();
     (operands[0], operands[1]) = (x, unshifted);
     Some(cx.add(op, &operands))
@@ -60,7 +67,8 @@ pub(crate) fn shift_through_conv(cx: &mut OpCx<'_>) -> Option<NodeId> {
     is_gain.then_some(())?;
     let shape = cx.ty(beta).shape;
     let Dim::Fixed(c) = shape.0[0] else { return None };
-    operands[4] = cx.add(Constant { value: 0.0, shape }, &[]);
+    // What is added to minus zero stays as it is.
+    operands[4] = cx.add(Constant { value: -0.0, shape }, &[]);
     let (name, origin) = (cx.graph.node(images).name.clone(), cx.graph.node(images).origin.clone());
     let images = cx.graph.add(normalize, &operands, &name, origin).ok()?;
     let name = cx.graph.node(cx.node).name.clone();
@@ -69,6 +77,17 @@ pub(crate) fn shift_through_conv(cx: &mut OpCx<'_>) -> Option<NodeId> {
     let weighted = cx.times(kernel, beta);
     let shift = cx.sum(weighted, &[0, 1, 2], false);
     Some(cx.plus(unshifted, shift))
+}
+
+/// Whether a value is `zero_if_finite(shift)`, perhaps reshaped, or a sum with that among its terms.
+fn has_trace(graph: &Graph, id: NodeId, shift: NodeId) -> bool {
+    match graph.op(id) {
+        Op::ZeroIfFinite(_) => graph.operands(id) == [shift],
+        Op::Reshape(_) | Op::Broadcast(_) | Op::Add(_) => {
+            graph.operands(id).into_iter().any(|operand| has_trace(graph, operand, shift))
+        }
+        _ => false,
+    }
 }
 
 /// Whether everything that reads a value is a normalisation by its own statistics, or those.

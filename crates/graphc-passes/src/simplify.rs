@@ -3,9 +3,9 @@
 //! Input: any graph, at any stage: the losses are recognised before composites are expanded,
 //! statistics of shifted values after that and before autodiff. Output: the graph with every rule
 //! applied wherever it fits.
-//! Must hold: values stay the same up to rounding and signs of zero. `0 * x => 0` fires only where
-//! `x` cannot be infinite or NaN, because a gradient that vanishes must not hide a forward value
-//! that blew up.
+//! Must hold: values stay the same up to rounding, and no rule hides a NaN or an infinity: `0 * x => 0` fires only
+//! where `x` cannot be one, and a value that cancels out leaves `zero_if_finite` behind. A zero keeps its sign in what
+//! the network computes; in gradients, updates and statistics it may change ([`signs_of_zero_are_free`]).
 //!
 //! The rules about shifts in front of batch statistics stand in `shift.rs`.
 //!
@@ -16,10 +16,10 @@
 //! ```
 
 use crate::report::Report;
-use crate::rewrite::{Rule, apply_rules, is_constant};
+use crate::rewrite::{Rule, apply_rules, constant_value, is_constant, signs_of_zero_are_free};
 use crate::shift::{self, is_constant_along, reduced_shape};
 use graphc_ir::graph::{Graph, NodeId, OpCx};
-use graphc_ir::ops::{LogSoftmax, Op, SoftmaxCrossentropy};
+use graphc_ir::ops::{LogSigmoid, LogSoftmax, Op, Pick, Sigmoid, SoftmaxCrossentropy};
 use graphc_ir::types::Dim;
 
 /// See the module.
@@ -29,14 +29,15 @@ pub fn run(graph: &mut Graph) -> Report {
 
 const RULES: &[Rule] = &[
     Rule { name: "log_of_softmax", apply: log_of_softmax },
+    Rule { name: "log_of_sigmoid", apply: log_of_sigmoid },
     Rule { name: "crossentropy_of_softmax", apply: crossentropy_of_softmax },
+    Rule { name: "pick_of_sigmoid", apply: pick_of_sigmoid },
     Rule { name: "mean_of_shifted", apply: shift::mean_of_shifted },
     Rule { name: "variance_of_shifted", apply: shift::variance_of_shifted },
     Rule { name: "normalize_of_shifted", apply: shift::normalize_of_shifted },
     Rule { name: "shift_through_conv", apply: shift::shift_through_conv },
     Rule { name: "add_zero", apply: add_zero },
     Rule { name: "sub_zero", apply: sub_zero },
-    Rule { name: "zero_sub", apply: zero_sub },
     Rule { name: "mul_one", apply: mul_one },
     Rule { name: "mul_zero", apply: mul_zero },
     Rule { name: "div_one", apply: div_one },
@@ -54,6 +55,24 @@ fn log_of_softmax(cx: &mut OpCx<'_>) -> Option<NodeId> {
     Some(cx.add(LogSoftmax {}, &[x]))
 }
 
+// log(sigmoid(x)) => log_sigmoid(x)
+fn log_of_sigmoid(cx: &mut OpCx<'_>) -> Option<NodeId> {
+    matches!(cx.graph.op(cx.node), Op::Log(_)).then_some(())?;
+    matches!(cx.graph.op(cx.operands[0]), Op::Sigmoid(_)).then_some(())?;
+    let x = cx.graph.operands(cx.operands[0])[0];
+    Some(cx.add(LogSigmoid {}, &[x]))
+}
+
+// pick(sigmoid(x), y) => sigmoid(pick(x, y)), so that its logarithm can be taken without underflow
+fn pick_of_sigmoid(cx: &mut OpCx<'_>) -> Option<NodeId> {
+    matches!(cx.graph.op(cx.node), Op::Pick(_)).then_some(())?;
+    let [rows, labels] = [cx.operands[0], cx.operands[1]];
+    matches!(cx.graph.op(rows), Op::Sigmoid(_)).then_some(())?;
+    let x = cx.graph.operands(rows)[0];
+    let picked = cx.add(Pick {}, &[x, labels]);
+    Some(cx.add(Sigmoid {}, &[picked]))
+}
+
 // categorical_crossentropy(softmax(x), y) => softmax_crossentropy(x, y)
 fn crossentropy_of_softmax(cx: &mut OpCx<'_>) -> Option<NodeId> {
     matches!(cx.graph.op(cx.node), Op::CategoricalCrossentropy(_)).then_some(())?;
@@ -63,30 +82,28 @@ fn crossentropy_of_softmax(cx: &mut OpCx<'_>) -> Option<NodeId> {
     Some(cx.add(SoftmaxCrossentropy {}, &[x, target]))
 }
 
-// x + 0 => x
+// x + -0 => x; x + 0 => x where the sign of a zero does not matter (-0 + 0 is 0)
 fn add_zero(cx: &mut OpCx<'_>) -> Option<NodeId> {
     matches!(cx.graph.op(cx.node), Op::Add(_)).then_some(())?;
     let [a, b] = [cx.operands[0], cx.operands[1]];
-    match (is_constant(cx.graph, a, 0.0), is_constant(cx.graph, b, 0.0)) {
+    let any_sign = signs_of_zero_are_free(cx);
+    let is_neutral = |graph: &Graph, id: NodeId| match constant_value(graph, id) {
+        Some(value) => value == 0.0 && (any_sign || value.is_sign_negative()),
+        None => false,
+    };
+    match (is_neutral(cx.graph, a), is_neutral(cx.graph, b)) {
         (_, true) => Some(as_result(cx, a)),
         (true, _) => Some(as_result(cx, b)),
         _ => None,
     }
 }
 
-// x - 0 => x
+// x - 0 => x, exactly; x - -0 => x where the sign of a zero does not matter. (0 - x is not -x: 0 at x = 0.)
 fn sub_zero(cx: &mut OpCx<'_>) -> Option<NodeId> {
-    let applies = matches!(cx.graph.op(cx.node), Op::Sub(_)) && is_constant(cx.graph, cx.operands[1], 0.0);
+    matches!(cx.graph.op(cx.node), Op::Sub(_)).then_some(())?;
+    let value = constant_value(cx.graph, cx.operands[1])?;
+    let applies = value == 0.0 && (value.is_sign_positive() || signs_of_zero_are_free(cx));
     applies.then(|| as_result(cx, cx.operands[0]))
-}
-
-// 0 - x => -x
-fn zero_sub(cx: &mut OpCx<'_>) -> Option<NodeId> {
-    let applies = matches!(cx.graph.op(cx.node), Op::Sub(_)) && is_constant(cx.graph, cx.operands[0], 0.0);
-    applies.then(|| {
-        let x = as_result(cx, cx.operands[1]);
-        cx.negative(x)
-    })
 }
 
 // x * 1 => x
@@ -100,13 +117,12 @@ fn mul_one(cx: &mut OpCx<'_>) -> Option<NodeId> {
     }
 }
 
-// x * 0 => 0 if x is finite whatever its operands are: a comparison, a one-hot, a mask, a count
+// x * 0 => 0 if x is finite and at least 0 whatever its operands are: a comparison, a one-hot, a mask, a count
 fn mul_zero(cx: &mut OpCx<'_>) -> Option<NodeId> {
     matches!(cx.graph.op(cx.node), Op::Mul(_)).then_some(())?;
     let [a, b] = [cx.operands[0], cx.operands[1]];
     let is_finite = |id: NodeId| match cx.graph.op(id) {
         Op::Equal(_) | Op::OneHot(_) | Op::DropoutMask(_) | Op::BatchSize(_) => true,
-        Op::Constant(constant) => constant.value.is_finite(),
         _ => false,
     };
     let zero = [(a, b), (b, a)].into_iter().find(|&(x, zero)| is_constant(cx.graph, zero, 0.0) && is_finite(x))?.1;
@@ -131,9 +147,10 @@ fn relu_of_relu(cx: &mut OpCx<'_>) -> Option<NodeId> {
     (is_relu(cx.node) && is_relu(cx.operands[0])).then(|| cx.operands[0])
 }
 
-// sum(broadcast(x)) over repeated axes => x * count
+// sum(broadcast(x)) over repeated axes => x * count where the sign of a zero does not matter (a sum begins with 0)
 fn sum_of_broadcast(cx: &mut OpCx<'_>) -> Option<NodeId> {
     let Op::ReduceSum(op) = cx.graph.op(cx.node).clone() else { return None };
+    signs_of_zero_are_free(cx).then_some(())?;
     let x = repeated(cx, &op.axes, op.keep_dims)?;
     let dims = cx.ty(cx.operands[0]).shape.0;
     let sizes = op.axes.iter().map(|&axis| match dims[axis] {

@@ -4,7 +4,7 @@
 use graphc_codegen::{CodegenError, CodegenOptions, Isa, Target, compile};
 use graphc_ir::loops::{Program, verify};
 use graphc_ir::scalar::flushed::{canonical, fma};
-use graphc_ir::scalar::{BinaryOp, CmpOp, UnaryOp, join_lanes};
+use graphc_ir::scalar::{BinaryOp, CmpOp, UnaryOp, join_lanes, maximum};
 use graphc_runtime::{Executable, Team};
 use std::hint::black_box;
 
@@ -211,7 +211,7 @@ fn tiles_and_joins() {
             });
             lanes.iter().enumerate().for_each(|(i0, &lane)| set(8 * i1 + i0, lane));
             set(i1 + 64, join_lanes(lanes, |a, b| BinaryOp::Add.eval_f32(a, b)));
-            set(i1 + 72, join_lanes(lanes, |a, b| BinaryOp::Max.eval_f32(a, b)));
+            set(i1 + 72, join_lanes(lanes, maximum));
         }
         for (i3, i0) in (0..16).map(|at| (at / 8, at % 8)) {
             let sum = (0..2).fold(number(i0), |sum, i4| fma(number(i0 + i4), number(64 + i3 + i4), sum));

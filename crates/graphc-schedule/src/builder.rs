@@ -1,7 +1,7 @@
 //! Writes the statements of one kernel: fresh names and a stack of open blocks.
 
 use graphc_ir::index::{Affine, Var};
-use graphc_ir::loops::{AccId, Access, Bound, Expr, LoopKind, Range, Stmt, ValueId};
+use graphc_ir::loops::{AccId, Access, Bound, Expr, Join, LoopKind, Range, Stmt, ValueId};
 use graphc_ir::scalar::{BinaryOp, CmpOp, UnaryOp};
 
 /// Statements under construction.
@@ -89,6 +89,20 @@ impl Builder {
 
     pub(crate) fn div(&mut self, a: ValueId, b: ValueId) -> ValueId {
         self.binary(BinaryOp::Div, a, b)
+    }
+
+    /// The greater of both, NaN if either is. (`BinaryOp::Max` is the machine's: `b` if either is NaN.)
+    pub(crate) fn maximum(&mut self, a: ValueId, b: ValueId) -> ValueId {
+        let greater = self.binary(BinaryOp::Max, a, b);
+        self.select(CmpOp::Ne, [a, a], a, greater)
+    }
+
+    /// Two partial results in one.
+    pub(crate) fn combine(&mut self, join: Join, a: ValueId, b: ValueId) -> ValueId {
+        match join {
+            Join::Add => self.add(a, b),
+            Join::Max => self.maximum(a, b),
+        }
     }
 
     pub(crate) fn fma(&mut self, a: ValueId, b: ValueId, c: ValueId) -> ValueId {

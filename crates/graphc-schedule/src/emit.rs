@@ -4,7 +4,7 @@ use crate::buffers::{Buffers, Rows};
 use crate::builder::{Builder, bounded};
 use crate::choices::Chooser;
 use crate::math;
-use graphc_ir::compute::Combine;
+use graphc_ir::compute::{Combine, Nan};
 use graphc_ir::form::Forms;
 use graphc_ir::graph::plan::FusionPlan;
 use graphc_ir::graph::{Graph, NodeId};
@@ -323,12 +323,12 @@ impl<'a> Emitter<'a> {
         self.hoist(b, &[body], &|var| known.contains(&var), join);
         let start = match combine {
             Combine::Sum => b.f32(0.0),
-            Combine::Max | Combine::ArgMax => b.f32(f32::NEG_INFINITY),
+            Combine::Max | Combine::ArgMax(_) => b.f32(f32::NEG_INFINITY),
         };
         let acc = b.acc(start);
-        let position = (combine == Combine::ArgMax).then(|| {
-            let zero = b.i32(0);
-            b.acc(zero)
+        let position = combine.is_position().then(|| {
+            let none = b.i32(-1);
+            b.acc(none)
         });
         let fixed = reds.iter().all(|red| red.low.is_empty() && red.high.is_empty());
         let small = reds.iter().map(|red| red.extent).product::<usize>() <= 16;
@@ -342,19 +342,26 @@ impl<'a> Emitter<'a> {
                     b.set(acc, sum);
                 }
                 Combine::Max => {
-                    let greater = b.binary(BinaryOp::Max, term, before);
+                    let greater = b.maximum(term, before);
                     b.set(acc, greater);
                 }
-                Combine::ArgMax => {
+                Combine::ArgMax(nan) => {
                     let position = position.expect("made above");
                     let linear = reds
                         .iter()
                         .fold(Affine::constant(0), |sum, red| sum.times(red.extent as i64).plus(&this.vars[&red.var]));
                     let here = b.value(Expr::Index(linear));
                     let best = b.get(position);
-                    let is_greater = b.value(Expr::Cmp(CmpOp::Gt, term, before));
-                    let value = b.value(Expr::Select(is_greater, term, before));
-                    let index = b.value(Expr::Select(is_greater, here, best));
+                    let value = b.maximum(term, before);
+                    let index = b.select(CmpOp::Gt, [term, before], here, best);
+                    let at_nan = match nan {
+                        Nan::First => b.select(CmpOp::Ne, [before, before], best, here),
+                        Nan::Last => here,
+                    };
+                    let index = b.select(CmpOp::Ne, [term, term], at_nan, index);
+                    // The first term is the greatest so far, even if it is minus infinity.
+                    let zero = b.i32(0);
+                    let index = b.select(CmpOp::Lt, [best, zero], here, index);
                     b.set(acc, value);
                     b.set(position, index);
                 }

@@ -14,8 +14,8 @@ use graphc_ir::compute::Combine;
 use graphc_ir::form::Form;
 use graphc_ir::graph::plan::{FusionPlan, Root};
 use graphc_ir::index::Affine;
-use graphc_ir::loops::{Access, LoopKind, ValueId};
-use graphc_ir::scalar::{BinaryOp, CHUNK};
+use graphc_ir::loops::{Access, Join, LoopKind, ValueId};
+use graphc_ir::scalar::CHUNK;
 
 /// The joined value of `node` at element `word` of its result.
 pub(crate) fn joined(cx: &Cx<'_>, b: &mut Builder, node: NodeId, word: &Affine) -> ValueId {
@@ -23,15 +23,19 @@ pub(crate) fn joined(cx: &Cx<'_>, b: &mut Builder, node: NodeId, word: &Affine) 
         Form::Variance { axes } => variance(cx, b, node, axes, word),
         form => {
             let point = form.as_point().expect("a batch reduction is a point form or a variance");
-            let op = if point.combine == Some(Combine::Max) { BinaryOp::Max } else { BinaryOp::Add };
+            let join = match point.combine {
+                Some(Combine::Max) => Join::Max,
+                Some(Combine::Sum) => Join::Add,
+                other => unreachable!("{other:?} does not reduce the batch"),
+            };
             let partial = cx.buffers.partial(Root::Partial(node));
             // A contraction's parts are groups already.
             let groups = match form.as_contraction() {
                 Some(_) => Groups { n_groups: partial.n_parts, chunks_per_group: 1, accumulators_wait: false },
                 None => Groups::of_parts(partial.n_parts),
             };
-            let sums = (0..groups.n_groups).map(|group| group_sum(b, partial, word, groups, group, op)).collect();
-            tree(sums, &mut |x, y| b.binary(op, x, y))
+            let sums = (0..groups.n_groups).map(|group| group_sum(b, partial, word, groups, group, join)).collect();
+            tree(sums, &mut |x, y| b.combine(join, x, y))
         }
     }
 }
@@ -43,7 +47,7 @@ fn part(b: &mut Builder, partial: Partial, word: &Affine, part: &Affine) -> Valu
 }
 
 /// Chunks of one group, in order.
-fn group_sum(b: &mut Builder, partial: Partial, word: &Affine, groups: Groups, group: usize, op: BinaryOp) -> ValueId {
+fn group_sum(b: &mut Builder, partial: Partial, word: &Affine, groups: Groups, group: usize, join: Join) -> ValueId {
     let (first, last) = group_chunks(groups, partial.n_parts, group);
     let sum = part(b, partial, word, &Affine::constant(first as i64));
     if last - first == 1 {
@@ -54,7 +58,7 @@ fn group_sum(b: &mut Builder, partial: Partial, word: &Affine, groups: Groups, g
     b.for_range(bounded(var, last - first - 1, Vec::new(), Vec::new()), LoopKind::Serial, |b| {
         let next = part(b, partial, word, &Affine::var(var).plus_constant(first as i64 + 1));
         let before = b.get(acc);
-        let sum = b.binary(op, before, next);
+        let sum = b.combine(join, before, next);
         b.set(acc, sum);
     });
     b.get(acc)

@@ -4,7 +4,7 @@
 //! relative errors about 1e-7 over the normal range.
 
 use crate::builder::Builder;
-use graphc_ir::loops::ValueId;
+use graphc_ir::loops::{Expr, ValueId};
 use graphc_ir::scalar::{BinaryOp, CmpOp, UnaryOp};
 
 /// `sum(coefficients[i] * x^(n-1-i))` by Horner's rule.
@@ -17,12 +17,12 @@ fn polynomial(b: &mut Builder, x: ValueId, coefficients: &[f32]) -> ValueId {
     sum
 }
 
-/// `e^x`: 0 below -87, infinity above 88.73, NaN for NaN.
+/// `e^x`: 0 where that is below 2^-126 (`x < -87.3366`), infinity above 88.73, NaN for NaN.
 pub(crate) fn exp(b: &mut Builder, x: ValueId) -> ValueId {
     // x = n ln 2 + r with |r| <= ln 2 / 2. Adding 1.5 * 2^23 rounds x / ln 2 to the integer n and
     // leaves n in the low bits.
     const MAGIC: f32 = 12_582_912.0;
-    let (low, high) = (b.f32(-87.0), b.f32(88.73));
+    let (low, high, zero) = (b.f32(-88.0), b.f32(88.73), b.f32(0.0));
     let clamped = b.binary(BinaryOp::Max, low, x);
     let clamped = b.binary(BinaryOp::Min, high, clamped);
     let (magic, log2_e) = (b.f32(MAGIC), b.f32(std::f32::consts::LOG2_E));
@@ -36,17 +36,21 @@ pub(crate) fn exp(b: &mut Builder, x: ValueId) -> ValueId {
     let p = b.fma(p, r2, r);
     let one = b.f32(1.0);
     let p = b.add(p, one);
-    // 2^n as 2 * 2^(n-1), since n may be 128: exponent bits (n - 1 + 127) << 23.
+    // 2^n in two factors that are normal numbers, though n may be 128 or -127: for positive x 2^(n-1) and 2, else
+    // 2^(n+24) and 2^-24. The exponent bits of 2^m are (m + 127) << 23.
     let bits = b.unary(UnaryOp::BitsOf, shifted);
-    let bias = b.i32(126 - MAGIC.to_bits() as i32);
+    let [above, below] = [126, 151].map(|bias| b.i32(bias - MAGIC.to_bits() as i32));
+    let is_negative = b.value(Expr::Cmp(CmpOp::Lt, clamped, zero));
+    let bias = b.value(Expr::Select(is_negative, below, above));
     let exponent = b.binary(BinaryOp::IAdd, bits, bias);
     let shift = b.i32(23);
     let exponent = b.binary(BinaryOp::IShl, exponent, shift);
-    let half_scale = b.unary(UnaryOp::FromBits, exponent);
-    let y = b.mul(p, half_scale);
-    let y = b.add(y, y);
-    let zero = b.f32(0.0);
-    b.select(CmpOp::Lt, [x, low], zero, y)
+    let scale = b.unary(UnaryOp::FromBits, exponent);
+    let [two, tiny] = [2.0, 2.0_f32.powi(-24)].map(|factor| b.f32(factor));
+    let rest = b.value(Expr::Select(is_negative, tiny, two));
+    let y = b.mul(p, scale);
+    // A product below 2^-126 counts as zero, as everywhere.
+    b.mul(y, rest)
 }
 
 /// Natural logarithm: minus infinity at 0, as which subnormal numbers count, and NaN below.
@@ -105,21 +109,23 @@ pub(crate) fn log(b: &mut Builder, x: ValueId) -> ValueId {
 /// Hyperbolic tangent.
 pub(crate) fn tanh(b: &mut Builder, x: ValueId) -> ValueId {
     let size = b.unary(UnaryOp::Abs, x);
-    // Near 0 an odd polynomial; elsewhere 1 - 2 / (e^(2|x|) + 1) with the sign of x.
-    let z = b.mul(x, x);
+    // Near 0 an odd polynomial of |x|; elsewhere 1 - 2 / (e^(2|x|) + 1). Then the sign of x, also that of zero.
+    let z = b.mul(size, size);
     let p = polynomial(b, z, &[-5.704_988_7e-3, 2.063_908_8e-2, -5.373_971_6e-2, 1.333_144_2e-1, -3.333_328e-1]);
     let p = b.mul(p, z);
-    let near = b.fma(p, x, x);
+    let near = b.fma(p, size, size);
     let double = b.add(size, size);
     let e = exp(b, double);
-    let (one, two, zero) = (b.f32(1.0), b.f32(2.0), b.f32(0.0));
+    let (one, two) = (b.f32(1.0), b.f32(2.0));
     let denominator = b.add(e, one);
     let quotient = b.div(two, denominator);
     let far = b.sub(one, quotient);
-    let minus_far = b.unary(UnaryOp::Neg, far);
-    let far = b.select(CmpOp::Lt, [x, zero], minus_far, far);
     let limit = b.f32(0.625);
-    b.select(CmpOp::Lt, [size, limit], near, far)
+    let y = b.select(CmpOp::Lt, [size, limit], near, far);
+    let (sign, bits, y) = (b.i32(i32::MIN), b.unary(UnaryOp::BitsOf, x), b.unary(UnaryOp::BitsOf, y));
+    let sign = b.binary(BinaryOp::IAnd, bits, sign);
+    let y = b.binary(BinaryOp::IXor, y, sign);
+    b.unary(UnaryOp::FromBits, y)
 }
 
 /// [`graphc_ir::compute::uniform`], operation by operation.

@@ -243,7 +243,7 @@ impl Sweep<'_> {
             (_, None, true) => {
                 let x = self.em.emit(b, expr, &no_join);
                 let x = self.em.masked(b, x, DType::F32, f32::NEG_INFINITY);
-                b.binary(BinaryOp::Max, x, before)
+                b.maximum(x, before)
             }
             (_, None, false) => match *self.em.dag.expr(expr) {
                 PointExpr::Binary(BinaryOp::Mul, x, y) if !self.em.cx.is_ragged() => {
@@ -300,9 +300,9 @@ impl Sweep<'_> {
 
     fn finish_partial(&mut self, b: &mut Builder, target: usize) {
         let Target { root, depth, .. } = self.targets[target];
-        let (op, join) = if self.is_max(root) { (BinaryOp::Max, Join::Max) } else { (BinaryOp::Add, Join::Add) };
+        let join = if self.is_max(root) { Join::Max } else { Join::Add };
         let sum = |b: &mut Builder, parts: Vec<ValueId>| {
-            parts.into_iter().reduce(|a, other| b.binary(op, a, other)).expect("at least one part")
+            parts.into_iter().reduce(|a, other| b.combine(join, a, other)).expect("at least one part")
         };
         let mut chains = Vec::new();
         for halves in self.targets[target].accs.chunks(self.em.cx.n_halves()) {

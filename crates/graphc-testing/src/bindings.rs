@@ -41,10 +41,81 @@ pub fn bindings(graph: &Graph, seed: u64) -> BTreeMap<String, Tensor<f32>> {
     bindings
 }
 
+/// What a test of special values puts among others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Specials {
+    /// NaN, infinities, zeros of both signs: every engine must make the same of them.
+    Certain,
+    /// These, subnormal numbers, the ends of the range, and where `exp` begins and ends.
+    All,
+}
+
+impl Specials {
+    fn values(self) -> &'static [f32] {
+        const VALUES: &[f32] = &[
+            f32::NAN,
+            f32::INFINITY,
+            f32::NEG_INFINITY,
+            0.0,
+            -0.0,
+            // From here on what graph interpreters may see otherwise.
+            1e-40,
+            -1e-40,
+            f32::from_bits(1),
+            f32::MIN_POSITIVE,
+            -f32::MIN_POSITIVE,
+            f32::MAX,
+            -3e38,
+            1e20,
+            -1e-20,
+            -87.33,
+            88.72,
+        ];
+        match self {
+            Specials::Certain => &VALUES[..5],
+            Specials::All => VALUES,
+        }
+    }
+}
+
+/// [`bindings`], of whose `f32` tensors one in two has special values among its elements: one in eight of them, but at
+/// least one. Integers stay as they are.
+///
+/// # Panics
+/// As [`bindings`].
+pub fn special_bindings(graph: &Graph, seed: u64, specials: Specials) -> BTreeMap<String, Tensor<f32>> {
+    let integers: Vec<&str> = graph
+        .ids()
+        .into_iter()
+        .filter(|&id| graph.ty(id).dtype == DType::I32)
+        .map(|id| graph.node(id).name.as_str())
+        .collect();
+    let mut bindings = bindings(graph, seed);
+    let mut counter = 0;
+    let mut below = |n: usize| {
+        counter += 1;
+        (compute::uniform(counter, (seed ^ (seed >> 32) ^ 0x5bec) as i32) * n as f32) as usize
+    };
+    for (name, tensor) in &mut bindings {
+        if integers.contains(&name.as_str()) || below(2) == 0 {
+            continue;
+        }
+        let len = tensor.data.len();
+        for _ in 0..len.div_ceil(8) {
+            let value = specials.values()[below(specials.values().len())];
+            if let Some(slot) = tensor.data.get_mut(below(len.max(1))) {
+                *slot = value;
+            }
+        }
+    }
+    bindings
+}
+
 /// The number of classes that every reader of the labels `id` knows.
 fn n_labels(graph: &Graph, id: NodeId) -> usize {
     let of_reader = |user: NodeId| match graph.op(user) {
         Op::OneHot(one_hot) => Some(one_hot.depth),
+        Op::PickGrad(pick) => Some(pick.depth),
         // The losses take predictions first; their last dimension is the classes.
         _ => match graph.ty(*graph.operands(user).first()?).shape.0.last() {
             Some(Dim::Fixed(classes)) if graph.ty(graph.operands(user)[0]).dtype == DType::F32 => Some(*classes),

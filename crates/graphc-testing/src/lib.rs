@@ -3,6 +3,8 @@
 //! * [`graphs`] is a proptest strategy: well-typed forward graphs with branches, odd sizes and a scalar loss.
 //! * [`layer_graphs`] adds `batch_norm` and `dropout`, which depend on the mode.
 //! * [`bindings()`] gives inputs and parameters for any graph, the same for the same seed.
+//! * [`special_bindings`] puts NaN, infinities, zeros, subnormal and huge numbers among them, and [`approx`] tells for which
+//!   graphs engines must agree all the same.
 //! * [`programs::programs`] is a strategy of loop programs with every statement and operation.
 //!
 //! Values stay tame, so that engines can be compared: [`recipe`] follows a bound of every value and scales
@@ -16,9 +18,11 @@ pub mod recipe;
 
 pub mod build;
 
+pub mod approx;
+
 pub mod bindings;
 
 pub mod programs;
 
-pub use bindings::bindings;
+pub use bindings::{Specials, bindings, special_bindings};
 pub use recipe::{Recipe, TestGraph, graphs, layer_graphs};

@@ -190,6 +190,17 @@ impl FunctionEmitter<'_, '_> {
         self.builder.ins().fcmp(order, a, b)
     }
 
+    /// The greater of both, NaN if either is: `maxps` alone gives `b` then.
+    fn maximum(&mut self, a: Value, b: Value) -> Value {
+        let greater = self.select_by(a, b, b, a);
+        let is_nan = self.fcmp(FloatCC::NotEqual, a, a);
+        if self.builder.func.dfg.value_type(a) == F32 {
+            return self.builder.ins().select(is_nan, a, greater);
+        }
+        let mask = self.bits_as(F32X4, is_nan);
+        self.builder.ins().bitselect(mask, a, greater)
+    }
+
     /// Cranelift 0.135 makes a vector that is loaded just to be compared an operand of `cmpps` in memory, which must lie on a boundary of 16 bytes
     /// if the processor has no AVX. As another type's bits it is loaded by itself.
     fn apart(&mut self, value: Value) -> Value {
@@ -264,7 +275,7 @@ impl FunctionEmitter<'_, '_> {
         let a = self.typed(a, Scalar::F32)?;
         let combine = |this: &mut Self, a: Value, b: Value| match join {
             Join::Add => this.builder.ins().fadd(a, b),
-            Join::Max => this.select_by(a, b, b, a),
+            Join::Max => this.maximum(a, b),
         };
         let joined = match a.held {
             Held::Uniform(value) => {

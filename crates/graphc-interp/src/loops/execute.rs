@@ -3,7 +3,7 @@
 use super::compile::{Code, LaneIndex, LaneStep, Op, Place};
 use graphc_ir::loops::Join;
 use graphc_ir::scalar::flushed::{add, fma_lanes};
-use graphc_ir::scalar::{BinaryOp, LANES, UnaryOp, join_lanes};
+use graphc_ir::scalar::{BinaryOp, LANES, UnaryOp, join_lanes, maximum};
 
 /// An access outside its buffer.
 pub(super) struct Fault {
@@ -90,7 +90,7 @@ impl Machine<'_> {
                 let values = self.regs[a].map(f32::from_bits);
                 let joined = match join {
                     Join::Add => join_lanes(values, add),
-                    Join::Max => join_lanes(values, |a, b| BinaryOp::Max.eval_f32(a, b)),
+                    Join::Max => join_lanes(values, maximum),
                 };
                 self.regs[to] = [joined.to_bits(); LANES];
             }

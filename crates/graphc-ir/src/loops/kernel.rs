@@ -332,7 +332,7 @@ pub enum TileInit {
 pub enum Join {
     /// `a + b`.
     Add,
-    /// `a > b ? a : b`.
+    /// [`crate::scalar::maximum`].
     Max,
 }
 

@@ -1,15 +1,15 @@
 //! `argmax`: where the greatest element stands.
 
 use super::{Lowering, OpRules, reduction};
-use crate::compute::Combine;
+use crate::compute::{Combine, Nan};
 use crate::graph::{NodeId, OpCx};
 use crate::op_struct;
 use crate::tensor::{Real, Tensor};
 use crate::types::{TensorType, TypeError};
 
 op_struct! {
-    /// Position along `axis` of the greatest element, the first one of equals; `i32`, that dimension
-    /// removed.
+    /// Position along `axis` of the greatest element, the first one of equals, the first NaN if there is one; `i32`,
+    /// that dimension removed.
     pub struct Argmax {
         /// The searched dimension; not the batch.
         pub axis: usize,
@@ -33,14 +33,11 @@ impl OpRules for Argmax {
         Tensor::from_fn(out, |index| {
             let mut index = index.to_vec();
             index.insert(self.axis, 0);
-            let (mut max, mut position) = (R::neg_infinity(), 0);
-            for i in 0..x.shape[self.axis] {
+            let row = (0..x.shape[self.axis]).map(|i| {
                 index[self.axis] = i;
-                if x.at(&index) > max {
-                    (max, position) = (x.at(&index), i);
-                }
-            }
-            R::from_f64(position as f64)
+                (i, x.at(&index))
+            });
+            R::from_f64(reduction::arg_max(row, Nan::First) as f64)
         })
     }
 
@@ -50,6 +47,6 @@ impl OpRules for Argmax {
     }
 
     fn lower(&self, operands: &[&TensorType], out: &TensorType) -> Lowering {
-        Lowering::Compute(reduction::lower(operands[0], &[self.axis], false, out, Combine::ArgMax))
+        Lowering::Compute(reduction::lower(operands[0], &[self.axis], false, out, Combine::ArgMax(Nan::First)))
     }
 }

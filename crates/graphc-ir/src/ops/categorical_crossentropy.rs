@@ -7,8 +7,8 @@ use crate::tensor::{Real, Tensor};
 use crate::types::{TensorType, TypeError};
 
 op_struct! {
-    /// `-mean over n of log(p[n, label[n]])`. After a `softmax` the algebraic rules make it as stable as
-    /// [`super::SoftmaxCrossentropy`].
+    /// `-mean over n of log(p[n, label[n]])`: the other probabilities may be 0. After a `softmax` or a `sigmoid` the
+    /// algebraic rules make it stable, so that `p[n, label[n]]` may underflow.
     pub struct CategoricalCrossentropy {}
 }
 
@@ -34,9 +34,8 @@ impl OpRules for CategoricalCrossentropy {
     }
 
     fn expand(&self, cx: &mut OpCx<'_>) -> NodeId {
-        let one_hot = classification::one_hot(cx);
-        let log = cx.add(Log {}, &[cx.operands[0]]);
-        let terms = cx.times(one_hot, log);
-        classification::negative_mean_of_row_sums(cx, terms)
+        let probability = classification::picked(cx, cx.operands[0]);
+        let log = cx.add(Log {}, &[probability]);
+        classification::negative_mean(cx, log)
     }
 }

@@ -1,6 +1,6 @@
 //! What the classification losses share: rows of scores, one label each.
 
-use super::{OneHot, ReduceMean};
+use super::{OneHot, Pick, ReduceMean};
 use crate::graph::{NodeId, OpCx};
 use crate::tensor::{Real, Tensor};
 use crate::types::{DType, Dim, Shape, TensorType, TypeError};
@@ -28,23 +28,28 @@ pub(super) fn one_hot(cx: &mut OpCx<'_>) -> NodeId {
     cx.add(OneHot { depth }, &[labels])
 }
 
-/// Minus the mean over rows of the sum along a row.
-pub(super) fn negative_mean_of_row_sums(cx: &mut OpCx<'_>, terms: NodeId) -> NodeId {
-    let rows = cx.sum(terms, &[1], false);
-    let mean = cx.add(ReduceMean { axes: vec![0], keep_dims: false }, &[rows]);
-    cx.negative(mean)
+/// The elements of rows that the labels name.
+pub(super) fn picked(cx: &mut OpCx<'_>, rows: NodeId) -> NodeId {
+    let labels = cx.operands[1];
+    cx.add(Pick {}, &[rows, labels])
 }
 
-/// The mean over rows of `term(row, label)`; a label that is not a class adds nothing.
+/// Minus the mean of one number a row.
+pub(super) fn negative_mean(cx: &mut OpCx<'_>, terms: NodeId) -> NodeId {
+    // The other way round a loss of 0 would be -0.
+    let terms = cx.negative(terms);
+    cx.add(ReduceMean { axes: vec![0], keep_dims: false }, &[terms])
+}
+
+/// The mean over rows of `term(row, label)`; NaN if a label is not a class.
 pub(super) fn eval_mean<R: Real>(operands: &[&Tensor<R>], term: impl Fn(&[R], usize) -> R) -> Tensor<R> {
     let [scores, labels] = [operands[0], operands[1]];
     let c = scores.shape[1];
     let mut sum = R::zero();
     for (row, label) in scores.data.chunks(c).zip(&labels.data) {
         let label = label.widen();
-        if (0.0..c as f64).contains(&label) {
-            sum = sum + term(row, label as usize);
-        }
+        let is_class = (0.0..c as f64).contains(&label);
+        sum = sum + if is_class { term(row, label as usize) } else { R::nan() };
     }
     Tensor::new(Vec::new(), vec![sum / R::from_f64(scores.shape[0] as f64)])
 }

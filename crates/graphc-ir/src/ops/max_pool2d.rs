@@ -1,7 +1,7 @@
 //! `max_pool2d`: maximum over windows of an image.
 
 use super::pool::Window;
-use super::{Lowering, MaxPool2dGrad, MaxPool2dIndex, OpRules};
+use super::{Lowering, MaxPool2dGrad, MaxPool2dIndex, OpRules, reduction};
 use crate::compute::{Combine, Compute, ScalarExpr};
 use crate::graph::{NodeId, OpCx};
 use crate::op_struct;
@@ -10,7 +10,7 @@ use crate::types::{TensorType, TypeError};
 
 op_struct! {
     /// `y[n,p,q,c]` is the greatest `x[n, p*stride - top + r, q*stride - left + s, c]` over the `r,s` that
-    /// lie inside the image.
+    /// lie inside the image; NaN if any of them is.
     pub struct MaxPool2d {
         /// Window size along h and w.
         pub pool: [usize; 2],
@@ -43,12 +43,12 @@ impl OpRules for MaxPool2d {
             let [n, p, q, c] = [index[0], index[1], index[2], index[3]];
             let taps = window.taps(p, q, [x.shape[1], x.shape[2]]);
             let values = taps.iter().map(|tap| x.at(&[n, tap.h, tap.w, c]));
-            values.fold(R::neg_infinity(), |max, value| if value > max { value } else { max })
+            values.fold(R::neg_infinity(), |max, value| reduction::maximum(value, max))
         })
     }
 
     fn vjp(&self, cx: &mut OpCx<'_>, dy: NodeId) -> Vec<Option<NodeId>> {
-        // dx = sum of dy over the windows whose first maximum is the pixel
+        // dx = sum of dy over the windows whose first maximum (or last NaN) is the pixel
         let (pool, strides, padding) = (self.pool, self.strides, self.padding);
         let x = cx.operands[0];
         let shape = cx.ty(x).shape;

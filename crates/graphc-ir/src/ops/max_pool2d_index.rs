@@ -1,15 +1,16 @@
 //! `max_pool2d_index`: where `max_pool2d` found its maximum.
 
 use super::pool::Window;
-use super::{Lowering, OpRules};
-use crate::compute::{Combine, Compute, ScalarExpr};
+use super::{Lowering, OpRules, reduction};
+use crate::compute::{Combine, Compute, Nan, ScalarExpr};
 use crate::graph::{NodeId, OpCx};
 use crate::op_struct;
 use crate::tensor::{Real, Tensor};
 use crate::types::{TensorType, TypeError};
 
 op_struct! {
-    /// `i[n,p,q,c] = r * pool_w + s` of the first greatest element of the window; `i32`.
+    /// `i[n,p,q,c] = r * pool_w + s` of the first greatest element of the window inside the image, or of the last NaN,
+    /// which is where PyTorch sends the gradient; `i32`.
     pub struct MaxPool2dIndex {
         /// Window size along h and w.
         pub pool: [usize; 2],
@@ -40,14 +41,9 @@ impl OpRules for MaxPool2dIndex {
         let window = self.window();
         Tensor::from_fn(out, |index| {
             let [n, p, q, c] = [index[0], index[1], index[2], index[3]];
-            let (mut max, mut position) = (R::neg_infinity(), 0);
-            for tap in window.taps(p, q, [x.shape[1], x.shape[2]]) {
-                let value = x.at(&[n, tap.h, tap.w, c]);
-                if value > max {
-                    (max, position) = (value, tap.position);
-                }
-            }
-            R::from_f64(position as f64)
+            let taps = window.taps(p, q, [x.shape[1], x.shape[2]]);
+            let values = taps.iter().map(|tap| (tap.position, x.at(&[n, tap.h, tap.w, c])));
+            R::from_f64(reduction::arg_max(values, Nan::Last) as f64)
         })
     }
 
@@ -59,6 +55,6 @@ impl OpRules for MaxPool2dIndex {
     fn lower(&self, _: &[&TensorType], out: &TensorType) -> Lowering {
         let window = self.window();
         let body = ScalarExpr::Load { operand: 0, index: window.image_index() };
-        Lowering::Compute(Compute::reduce(&out.shape.0, &window.reds(), Combine::ArgMax, body))
+        Lowering::Compute(Compute::reduce(&out.shape.0, &window.reds(), Combine::ArgMax(Nan::Last), body))
     }
 }

@@ -8,7 +8,7 @@ use crate::tensor::{Real, Tensor};
 use crate::types::{TensorType, TypeError};
 
 op_struct! {
-    /// Greatest element over `axes`; NaNs are passed over.
+    /// Greatest element over `axes`; NaN if any of them is.
     pub struct ReduceMax {
         /// Reduced dimensions, ascending.
         pub axes: Vec<usize>,
@@ -28,12 +28,11 @@ impl OpRules for ReduceMax {
     }
 
     fn eval<R: Real>(&self, operands: &[&Tensor<R>], out: &[usize]) -> Tensor<R> {
-        let greater = |max: R, x: R| if x > max { x } else { max };
-        reduction::eval(operands[0], &self.axes, out, R::neg_infinity(), greater)
+        reduction::eval(operands[0], &self.axes, out, R::neg_infinity(), |max, x| reduction::maximum(x, max))
     }
 
     fn vjp(&self, cx: &mut OpCx<'_>, dy: NodeId) -> Vec<Option<NodeId>> {
-        // dx = mask * dy / sum(mask), mask = (x == y)
+        // dx = mask * dy / sum(mask), mask = (x == y); NaN if y is, since then the mask is 0
         let x = cx.operands[0];
         let kept = reduction::kept_shape(&cx.ty(x).shape, &self.axes);
         let y = cx.reshaped(cx.node, &kept);

@@ -1,7 +1,7 @@
 //! What reductions share: the result's shape, evaluation and index maps.
 
 use super::BatchSize;
-use crate::compute::{Combine, Compute, ScalarExpr, build};
+use crate::compute::{Combine, Compute, Nan, ScalarExpr, build};
 use crate::graph::{NodeId, OpCx};
 use crate::index::{Affine, Var};
 use crate::tensor::{Real, Tensor, for_each_index, linear_index};
@@ -60,6 +60,23 @@ pub(super) fn refuse_empty(operand: &TensorType, axes: &[usize]) -> Result<(), T
         ));
     }
     Ok(())
+}
+
+/// The greater of a term and the greatest of those before; NaN if either is.
+pub(super) fn maximum<R: Real>(term: R, before: R) -> R {
+    if term > before || term.is_nan() { term } else { before }
+}
+
+/// Position that goes with the greatest of at least one value: the first one of equals, NaN greater than any number.
+pub(super) fn arg_max<R: Real>(values: impl Iterator<Item = (usize, R)>, nan: Nan) -> usize {
+    let later = |best: (usize, R), other: (usize, R)| {
+        let is_better = match (best.1.is_nan(), nan) {
+            (true, Nan::First) => false,
+            _ => other.1 > best.1 || other.1.is_nan(),
+        };
+        if is_better { other } else { best }
+    };
+    values.reduce(later).expect("at least one value").0
 }
 
 /// `a / count`, where `count` terms of an operand of `shape` are reduced over `axes`.

@@ -9,7 +9,7 @@ use crate::tensor::{Real, Tensor};
 use crate::types::{TensorType, TypeError};
 
 op_struct! {
-    /// `x > 0 ? x : 0`; 0 for NaN.
+    /// `x <= 0 ? 0 : x`: NaN for NaN, `+0` for `-0`.
     pub struct Relu {}
 }
 
@@ -23,18 +23,18 @@ impl OpRules for Relu {
     }
 
     fn eval<R: Real>(&self, operands: &[&Tensor<R>], out: &[usize]) -> Tensor<R> {
-        elementwise::eval(operands, out, |x| if x[0] > R::zero() { x[0] } else { R::zero() })
+        elementwise::eval(operands, out, |x| if x[0] <= R::zero() { R::zero() } else { x[0] })
     }
 
     fn vjp(&self, cx: &mut OpCx<'_>, dy: NodeId) -> Vec<Option<NodeId>> {
-        // dx = dy * (y > 0), and y > 0 exactly where x > 0
+        // dx = y <= 0 ? 0 : dy, and y <= 0 exactly where x <= 0; dy at NaN
         vec![Some(cx.add(ReluGrad {}, &[cx.node, dy]))]
     }
 
     fn lower(&self, operands: &[&TensorType], out: &TensorType) -> Lowering {
         elementwise::lower(operands, out, |mut loads| {
             let x = loads.remove(0);
-            build::select(CmpOp::Gt, x.clone(), ScalarExpr::Const(0.0), x, ScalarExpr::Const(0.0))
+            build::select(CmpOp::Le, x.clone(), ScalarExpr::Const(0.0), ScalarExpr::Const(0.0), x)
         })
     }
 }

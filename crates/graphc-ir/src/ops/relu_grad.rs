@@ -9,21 +9,21 @@ use crate::tensor::{Real, Tensor};
 use crate::types::{TensorType, TypeError};
 
 op_struct! {
-    /// `relu_grad(y, dy) = y > 0 ? dy : 0`.
+    /// `relu_grad(y, dy) = y <= 0 ? 0 : dy`: where `y` is NaN, the gradient passes, as in PyTorch.
     pub struct ReluGrad {}
 }
 
 impl OpRules for ReluGrad {
     const NAME: &'static str = "relu_grad";
     const ARITY: usize = 2;
-    const SUMMARY: &'static str = "gradient of relu from its result y: dy where y > 0, else 0";
+    const SUMMARY: &'static str = "gradient of relu from its result y: 0 where y <= 0, else dy";
 
     fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
         elementwise::infer(operands)
     }
 
     fn eval<R: Real>(&self, operands: &[&Tensor<R>], out: &[usize]) -> Tensor<R> {
-        elementwise::eval(operands, out, |x| if x[0] > R::zero() { x[1] } else { R::zero() })
+        elementwise::eval(operands, out, |x| if x[0] <= R::zero() { R::zero() } else { x[1] })
     }
 
     fn vjp(&self, cx: &mut OpCx<'_>, dy: NodeId) -> Vec<Option<NodeId>> {
@@ -37,7 +37,7 @@ impl OpRules for ReluGrad {
     fn lower(&self, operands: &[&TensorType], out: &TensorType) -> Lowering {
         elementwise::lower(operands, out, |loads| {
             let [y, dy] = loads.try_into().expect("two operands");
-            build::select(CmpOp::Gt, y, ScalarExpr::Const(0.0), dy, ScalarExpr::Const(0.0))
+            build::select(CmpOp::Le, y, ScalarExpr::Const(0.0), ScalarExpr::Const(0.0), dy)
         })
     }
 }

@@ -1,6 +1,6 @@
 //! `softmax` over the last axis; also what the softmax family shares.
 
-use super::{Exp, Expand, Log, Lowering, OpRules, ReduceMax, ReduceSum};
+use super::{Exp, Expand, Log, Lowering, OpRules, ReduceMax, ReduceSum, reduction};
 use crate::graph::{NodeId, OpCx};
 use crate::op_struct;
 use crate::tensor::{Real, Tensor};
@@ -27,7 +27,7 @@ pub(super) fn infer(name: &str, x: &TensorType) -> Result<TensorType, TypeError>
 
 /// `x - max(x)` and `log(sum(e^(x - max(x))))` of one row.
 pub(super) fn shifted_row<R: Real>(x: &[R]) -> (Vec<R>, R) {
-    let max = x.iter().fold(R::neg_infinity(), |max, &x| if x > max { x } else { max });
+    let max = x.iter().fold(R::neg_infinity(), |max, &x| reduction::maximum(x, max));
     let shifted: Vec<R> = x.iter().map(|&x| x - max).collect();
     let sum = shifted.iter().fold(R::zero(), |sum, z| sum + z.exp());
     (shifted, sum.ln())

@@ -7,7 +7,7 @@ use crate::tensor::{Real, Tensor};
 use crate::types::{TensorType, TypeError};
 
 op_struct! {
-    /// `-mean over n of log_softmax(logits)[n, label[n]]`.
+    /// `-mean over n of log_softmax(logits)[n, label[n]]`: the other logits may be minus infinity.
     pub struct SoftmaxCrossentropy {}
 }
 
@@ -43,11 +43,10 @@ impl OpRules for SoftmaxCrossentropy {
     }
 
     fn expand(&self, cx: &mut OpCx<'_>) -> NodeId {
-        let one_hot = classification::one_hot(cx);
         let z = softmax::shifted(cx, cx.operands[0]);
         let log_sum = softmax::log_sum_exp(cx, z);
         let log_softmax = cx.minus(z, log_sum);
-        let terms = cx.times(one_hot, log_softmax);
-        classification::negative_mean_of_row_sums(cx, terms)
+        let picked = classification::picked(cx, log_softmax);
+        classification::negative_mean(cx, picked)
     }
 }

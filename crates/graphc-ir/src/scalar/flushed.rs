@@ -21,11 +21,6 @@ pub fn flush(x: f32) -> f32 {
     f32::from_bits(if bits & EXPONENT == 0 { bits & SIGN } else { bits })
 }
 
-/// Whether a number other than 0 counts as zero here.
-pub fn is_flushed(x: f64) -> bool {
-    x != 0.0 && x.abs() < LEAST
-}
-
 /// One NaN for all: which bits an operation gives depends on the processor, and they mean nothing.
 pub fn canonical(x: f32) -> f32 {
     if x.is_nan() { f32::from_bits(0x7fc0_0000) } else { x }

@@ -19,15 +19,23 @@ impl Case {
     }
 
     /// Numbers for the operands: multiples of 1/8, so that there are ties; positive where the op wants
-    /// it; labels from -1 to 7.
+    /// it; labels from -1 to 7, or of the classes there are where others mean nothing.
     pub(crate) fn inputs(&self, batch: usize, seed: u64) -> Vec<Tensor<f64>> {
         let mut random = Random(seed);
         let is_positive = |i| {
             matches!((&self.op, i), (Op::Log(_) | Op::Sqrt(_), _) | (Op::Div(_), 1) | (Op::Normalize(_), 2))
                 || matches!((&self.op, i), (Op::CategoricalCrossentropy(_), 0))
         };
+        let n_classes = match &self.op {
+            Op::PickGrad(pick) => Some(pick.depth),
+            Op::Pick(_) | Op::CategoricalCrossentropy(_) | Op::SoftmaxCrossentropy(_) => {
+                self.operands[0].shape.sizes(Some(batch)).last().copied()
+            }
+            _ => None,
+        };
         let fill = |(i, ty): (usize, &TensorType)| {
             Tensor::from_fn(&ty.shape.sizes(Some(batch)), |_| match ty.dtype {
+                DType::I32 if n_classes.is_some() => random.below(n_classes.unwrap_or(1) as u64) as f64,
                 DType::I32 => random.below(9) as f64 - 1.0,
                 DType::F32 if is_positive(i) => (1 + random.below(24)) as f64 / 8.0,
                 DType::F32 => random.below(41) as f64 / 8.0 - 2.5,
@@ -98,6 +106,7 @@ fn elementwise() -> Vec<Case> {
         let x = [x];
         cases.extend([case(Neg {}, &x), case(Exp {}, &x), case(Log {}, &x), case(Sqrt {}, &x)]);
         cases.extend([case(Sigmoid {}, &x), case(Tanh {}, &x), case(Relu {}, &x)]);
+        cases.extend([case(LogSigmoid {}, &x), case(ZeroIfFinite {}, &x)]);
     }
     for pair in [[b(&[3]), b(&[3])], [b(&[2, 1]), f(&[5])], [f(&[]), b(&[4])], [f(&[3, 1]), batch_at(1, &[3])]] {
         cases.extend([case(Add {}, &pair), case(Sub {}, &pair), case(Mul {}, &pair), case(Div {}, &pair)]);
@@ -131,6 +140,11 @@ fn reductions() -> Vec<Case> {
     }
     cases.extend([case(Argmax { axis: 1 }, &[b(&[6])]), case(Argmax { axis: 0 }, &[f(&[4, 3])])]);
     cases.push(case(Argmax { axis: 1 }, &[b(&[5, 2])]));
+    for (rows, labels) in [(b(&[5]), b(&[])), (f(&[2, 3, 1]), f(&[2, 3]))] {
+        let Some(&Dim::Fixed(depth)) = rows.shape.0.last() else { unreachable!("written above") };
+        cases.push(case(Pick {}, &[rows, i(labels.clone())]));
+        cases.push(case(PickGrad { depth }, &[i(labels.clone()), labels]));
+    }
     cases.extend([case(OneHot { depth: 5 }, &[i(b(&[]))]), case(OneHot { depth: 1 }, &[i(f(&[2, 3]))])]);
     cases
 }

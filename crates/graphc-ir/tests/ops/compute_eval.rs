@@ -1,7 +1,7 @@
 //! Evaluates a [`Compute`] in `f64`, straight from its definition.
 
 use graphc_ir::Tensor;
-use graphc_ir::compute::{Combine, Compute, LoadIndex, ScalarExpr, uniform};
+use graphc_ir::compute::{Combine, Compute, LoadIndex, Nan, ScalarExpr, uniform};
 use graphc_ir::scalar::{BinaryOp, UnaryOp};
 use graphc_ir::tensor::for_each_index;
 use graphc_ir::types::{Shape, TensorType};
@@ -24,21 +24,28 @@ pub(crate) fn evaluate(compute: &Compute, operands: &[&Tensor<f64>], batch: usiz
 }
 
 fn reduced(point: &mut Point<'_>, axis: &[usize], reds: &[usize], combine: Combine, body: &ScalarExpr) -> f64 {
-    let (mut sum, mut max, mut arg_max, mut position) = (0.0, f64::NEG_INFINITY, 0, 0);
+    let (mut sum, mut terms, mut position) = (0.0, Vec::new(), 0);
     for_each_index(reds, |red| {
         point.vars = [axis, red].concat();
         if let Some(term) = point.value(body) {
             sum += term;
-            if term > max {
-                (max, arg_max) = (term, position);
-            }
+            terms.push((position, term));
         }
         position += 1;
     });
+    let max = terms.iter().fold(f64::NEG_INFINITY, |max, term| max.max(term.1));
+    let mut nans = terms.iter().filter(|term| term.1.is_nan());
+    let nan = match combine {
+        Combine::ArgMax(Nan::Last) => nans.next_back(),
+        _ => nans.next(),
+    };
     match combine {
         Combine::Sum => sum,
-        Combine::Max => max,
-        Combine::ArgMax => f64::from(arg_max),
+        Combine::Max => nan.map_or(max, |term| term.1),
+        Combine::ArgMax(_) => {
+            let greatest = nan.or_else(|| terms.iter().find(|term| term.1 == max)).expect("at least one term");
+            f64::from(greatest.0)
+        }
     }
 }
 
@@ -118,9 +125,10 @@ fn binary(op: BinaryOp, a: f64, b: f64) -> f64 {
 /// compared or hashed, never used as `f32`.
 pub(crate) fn check_types(compute: &Compute, operands: &[&TensorType], out: &TensorType) {
     use graphc_ir::DType;
-    let acc = if compute.combine == Some(Combine::ArgMax) { DType::I32 } else { DType::F32 };
+    let is_position = compute.combine.is_some_and(Combine::is_position);
+    let acc = if is_position { DType::I32 } else { DType::F32 };
     let body = dtype(&compute.body, operands, acc);
-    let reduced = if compute.combine == Some(Combine::ArgMax) { DType::I32 } else { body };
+    let reduced = if is_position { DType::I32 } else { body };
     assert_eq!(dtype(&compute.finish, operands, reduced), out.dtype, "type of the result");
 }
 

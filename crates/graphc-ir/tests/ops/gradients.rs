@@ -25,7 +25,11 @@ fn rules_equal_finite_differences() {
         let operands: Vec<&TensorType> = case.operands.iter().collect();
         let out = case.result();
         let before = matches!(case.op.lower(&operands, &out), Lowering::Composite(Expand::BeforeAutodiff));
-        if before || out.dtype != DType::F32 || operands.is_empty() || matches!(case.op, Op::Equal(_)) {
+        if before
+            || out.dtype != DType::F32
+            || operands.is_empty()
+            || matches!(case.op, Op::Equal(_) | Op::ZeroIfFinite(_))
+        {
             continue;
         }
         let mut net = OneOp::new(&case);
@@ -39,9 +43,6 @@ fn rules_equal_finite_differences() {
             if ty.dtype == DType::F32 {
                 x.data.iter_mut().for_each(|x| *x += (1 + random.below(1000)) as f64 * 1e-4);
             }
-        }
-        if matches!(case.op, Op::SoftmaxCrossentropy(_)) {
-            inputs[1].data.iter_mut().for_each(|label| *label = label.clamp(0.0, 7.0));
         }
         assert!(is_smooth_near(&case.op, &inputs), "{case}: an input at a kink");
         let weights = Tensor::from_fn(&out.shape.sizes(Some(batch)), |_| random.below(17) as f64 / 4.0 - 2.0);

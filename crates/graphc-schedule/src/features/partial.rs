@@ -18,7 +18,7 @@ use graphc_ir::graph::plan::{FusionPlan, Root};
 use graphc_ir::index::{Affine, Var};
 use graphc_ir::loops::{Access, LoopKind, ValueId};
 use graphc_ir::point::{BATCH, ExprId, PointDag};
-use graphc_ir::scalar::{BinaryOp, LANES};
+use graphc_ir::scalar::LANES;
 
 struct Partial<'a> {
     em: Emitter<'a>,
@@ -102,7 +102,7 @@ impl Partial<'_> {
                         let deviation = b.sub(x, mean);
                         b.fma(deviation, deviation, before)
                     }
-                    None if is_max => b.binary(BinaryOp::Max, x, before),
+                    None if is_max => b.maximum(x, before),
                     None => b.add(before, x),
                 };
                 b.set(acc, after);
