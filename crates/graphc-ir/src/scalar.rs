@@ -229,6 +229,11 @@ pub fn maximum(a: f32, b: f32) -> f32 {
     if a.is_nan() { a } else { BinaryOp::Max.eval_f32(a, b) }
 }
 
+/// Whether two words that may hold real numbers are the same: in every bit, or both NaN, whose bits are not defined.
+pub fn is_same_word(a: u32, b: u32) -> bool {
+    a == b || (f32::from_bits(a).is_nan() && f32::from_bits(b).is_nan())
+}
+
 /// Number of 8-lane partial sums' lanes in the semantics of a lane reduction.
 pub const LANES: usize = 8;
 
