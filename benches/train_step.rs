@@ -1,19 +1,23 @@
-//! Time of whole steps of LeNet-5 on one thread: training and inference, several batch sizes and instruction sets.
+//! Time of whole steps on one thread: LeNet-5 in training and inference, several batch sizes and instruction sets; and a dense network
+//! whose weights are normal numbers or all subnormal, which takes the same time.
 //!
 //! `cargo bench -p graphc-driver --bench train_step`; "elements" are samples. In `cargo test` every step runs once.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use graphc_codegen::Isa;
-use graphc_driver::Tuning;
 use graphc_driver::measure::{MeasureOptions, prepare};
+use graphc_driver::{Session, SessionOptions, Tuning};
 use graphc_frontend::{CheckData, load_with};
+use graphc_ir::Tensor;
 use graphc_ir::graph::Mode;
+use graphc_ir::graph::builder::{Activation, Dense, GraphBuilder, Loss};
+use graphc_ir::{DType, Shape};
 use std::time::Duration;
 
 criterion_group! {
     name = benches;
     config = Criterion::default().warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(2)).sample_size(30);
-    targets = steps
+    targets = steps, subnormal_weights
 }
 criterion_main!(benches);
 
@@ -42,4 +46,30 @@ fn steps(criterion: &mut Criterion) {
         }
         group.finish();
     }
+}
+
+fn subnormal_weights(criterion: &mut Criterion) {
+    const BATCH: usize = 64;
+    let mut group = criterion.benchmark_group("dense 256-512-10/train");
+    for (name, weight) in [("normal", None), ("subnormal", Some(1e-40))] {
+        let mut builder = GraphBuilder::new("dense");
+        let features = builder.input("features", DType::F32, Shape::batched(&[256])).expect("an input");
+        let relu = Dense { activation: Some(Activation::Relu), ..Dense::new(512) };
+        let hidden = builder.dense("hidden", features, &relu).expect("a layer");
+        let softmax = Dense { activation: Some(Activation::Softmax), ..Dense::new(10) };
+        let classes = builder.dense("classes", hidden, &softmax).expect("a layer");
+        let label = builder.input("label", DType::I32, Shape::batched(&[])).expect("an input");
+        builder.loss(Loss::CategoricalCrossentropy, classes, label).expect("a loss");
+        let options = SessionOptions { frozen: true, gradients: true, ..SessionOptions::default() };
+        let mut session = Session::new(builder.finish(), options).expect("a valid network");
+        for (name, tensor) in session.parameters().expect("parameters") {
+            let value = weight.map_or(tensor.clone(), |weight| Tensor::full(&tensor.shape, weight));
+            session.set_parameter(&name, &value).expect("a parameter of that shape");
+        }
+        let values: Vec<f32> = (0..BATCH * 256).map(|at| (at as f32 * 0.37).sin()).collect();
+        session.set_input_f32(Mode::Train, BATCH, "features", &values).expect("the input");
+        group.throughput(Throughput::Elements(BATCH as u64));
+        group.bench_function(name, |bencher| bencher.iter(|| session.step(Mode::Train, BATCH).expect("a step")));
+    }
+    group.finish();
 }

@@ -6,6 +6,7 @@ use graphc_interp::loops::{LoopInterp, Memory};
 use graphc_ir::Tensor;
 use graphc_ir::graph::Graph;
 use graphc_ir::loops::BufferKind;
+use graphc_ir::scalar::is_same_word;
 use graphc_runtime::{Executable, Team};
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -29,7 +30,7 @@ pub(crate) fn run_both(
     same_on_a_team(&mut executable, &arena, memory.arena())?;
     executable.arena_mut().copy_from_slice(&arena);
     executable.step().map_err(text)?;
-    let is_other = |&word: &usize| !is_same(executable.arena()[word], memory.arena()[word]);
+    let is_other = |&word: &usize| !is_same_word(executable.arena()[word], memory.arena()[word]);
     if let Some(word) = (0..program.arena_words).find(is_other) {
         let holder = program.buffers.iter().find(|b| (b.offset..b.offset + b.len).contains(&word));
         let name = holder.map_or("no buffer", |buffer| buffer.name.as_str());
@@ -83,13 +84,8 @@ pub(crate) fn compare_isas(
     Ok(())
 }
 
-/// The same bits, or both a NaN: which NaN an operation gives is not part of the semantics.
-fn is_same(a: u32, b: u32) -> bool {
-    a == b || (f32::from_bits(a).is_nan() && f32::from_bits(b).is_nan())
-}
-
 fn are_same(a: &[u32], b: &[u32]) -> bool {
-    a.len() == b.len() && a.iter().zip(b).all(|(&a, &b)| is_same(a, b))
+    a.len() == b.len() && a.iter().zip(b).all(|(&a, &b)| is_same_word(a, b))
 }
 
 pub(crate) fn text(error: impl Display) -> String {

@@ -7,6 +7,7 @@ use crate::emit::{self, Emitted, FunctionText};
 use crate::{CodegenError, CodegenOptions, Target};
 use cranelift_jit::{JITBuilder, JITModule};
 use graphc_ir::loops::Program;
+use graphc_ir::scalar::flushed;
 use std::mem::ManuallyDrop;
 use std::ops::Range;
 
@@ -80,7 +81,7 @@ pub fn compile(program: &Program, target: &Target, options: &CodegenOptions) -> 
     builder.symbol("fmaf", fmaf as *const u8);
     let mut memory = Memory(ManuallyDrop::new(JITModule::new(builder)));
     let module = &mut *memory.0;
-    let Emitted { kernels, failures, texts } = emit::emit_program(module, program, target.tile_width(), options)?;
+    let Emitted { kernels, failures, texts } = emit::emit_program(module, program, target, options)?;
     module.finalize_definitions().map_err(|error| CodegenError::Target(error.to_string()))?;
     let phase = |phase: emit::EmittedPhase| {
         let code = module.get_finalized_function(phase.function);
@@ -97,9 +98,10 @@ pub fn compile(program: &Program, target: &Target, options: &CodegenOptions) -> 
     Ok(CompiledProgram { kernels, failures, texts, memory })
 }
 
-/// Fused multiply-add for hosts without the instruction.
+/// Fused multiply-add for hosts without the instruction. It runs in the mode of machine code, so it may compute nothing
+/// that depends on the mode: `flushed` promises that.
 extern "C" fn fmaf(a: f32, b: f32, c: f32) -> f32 {
-    a.mul_add(b, c)
+    flushed::fma(a, b, c)
 }
 
 /// The pages of a module. `JITModule` itself leaks them when dropped.

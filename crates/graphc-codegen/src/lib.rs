@@ -8,13 +8,14 @@
 //! addresses, constants and splats is done here, while emitting: see `emit/index.rs`.
 //!
 //! Reading order: [`target`], [`emit`] (`mod`, `function`, `index`, `memory`, `expr`, `stmt`,
-//! `tile`, `assembled`), `tile` (the assembler of tiles), [`jit`].
+//! `tile`, `assembled`), `tile` (the assembler of tiles), `mode` (the processor's, for subnormal numbers), [`jit`].
 
 pub mod emit;
 pub mod jit;
 pub mod target;
 
 mod error;
+mod mode;
 mod tile;
 mod transpose;
 mod vector_loop;

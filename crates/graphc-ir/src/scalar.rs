@@ -1,4 +1,8 @@
 //! Scalar operations shared by compute bodies and the loop IR.
+//!
+//! The names say what is computed; [`flushed`] has the arithmetic of the loop IR, in which subnormal numbers count as zero.
+
+pub mod flushed;
 
 /// A one-operand scalar operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -92,6 +96,24 @@ impl UnaryOp {
             UnaryOp::FromBits => "from_bits",
         }
     }
+
+    /// The word that the loop IR's operation makes of a word. A sign is a bit: of a subnormal number, too, it is only set,
+    /// cleared or turned.
+    ///
+    /// # Panics
+    /// On an operation that is not part of the loop IR.
+    #[inline(always)]
+    pub fn eval_word(self, word: u32) -> u32 {
+        let x = f32::from_bits(word);
+        match self {
+            UnaryOp::Neg => (-x).to_bits(),
+            UnaryOp::Abs => x.abs().to_bits(),
+            UnaryOp::Sqrt => flushed::sqrt(x).to_bits(),
+            UnaryOp::ToF32 => (word.cast_signed() as f32).to_bits(),
+            UnaryOp::BitsOf | UnaryOp::FromBits => word,
+            UnaryOp::Exp | UnaryOp::Log | UnaryOp::Tanh => panic!("{} is not part of the loop IR", self.name()),
+        }
+    }
 }
 
 impl BinaryOp {
@@ -125,29 +147,25 @@ impl BinaryOp {
         self >= BinaryOp::IAdd
     }
 
-    /// `f32` result of a floating-point operation.
+    /// `f32` result of a floating-point operation, subnormal numbers counting as zero ([`flushed`]). A maximum or minimum is one of the
+    /// operands as they are read: never subnormal.
     ///
     /// # Panics
     /// On an integer operation.
+    #[inline(always)]
     pub fn eval_f32(self, a: f32, b: f32) -> f32 {
         match self {
-            BinaryOp::Add => a + b,
-            BinaryOp::Sub => a - b,
-            BinaryOp::Mul => a * b,
-            BinaryOp::Div => a / b,
+            BinaryOp::Add => flushed::add(a, b),
+            BinaryOp::Sub => flushed::sub(a, b),
+            BinaryOp::Mul => flushed::mul(a, b),
+            BinaryOp::Div => flushed::div(a, b),
             BinaryOp::Max => {
-                if a > b {
-                    a
-                } else {
-                    b
-                }
+                let (a, b) = (flushed::flush(a), flushed::flush(b));
+                if a > b { a } else { b }
             }
             BinaryOp::Min => {
-                if a < b {
-                    a
-                } else {
-                    b
-                }
+                let (a, b) = (flushed::flush(a), flushed::flush(b));
+                if a < b { a } else { b }
             }
             _ => panic!("{} is an integer operation", self.name()),
         }
@@ -198,11 +216,22 @@ impl CmpOp {
             CmpOp::Ge => a >= b,
         }
     }
+
+    /// Whether the comparison holds in the loop IR: subnormal numbers count as zero.
+    #[inline(always)]
+    pub fn eval_f32(self, a: f32, b: f32) -> bool {
+        self.eval(flushed::flush(a), flushed::flush(b))
+    }
 }
 
 /// The greater of both, NaN if either is: what joins the lanes of a maximum. ([`BinaryOp::Max`] is the machine's.)
 pub fn maximum(a: f32, b: f32) -> f32 {
     if a.is_nan() { a } else { BinaryOp::Max.eval_f32(a, b) }
+}
+
+/// Whether two words that may hold real numbers are the same: in every bit, or both NaN, whose bits are not defined.
+pub fn is_same_word(a: u32, b: u32) -> bool {
+    a == b || (f32::from_bits(a).is_nan() && f32::from_bits(b).is_nan())
 }
 
 /// Number of 8-lane partial sums' lanes in the semantics of a lane reduction.

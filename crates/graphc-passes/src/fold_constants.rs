@@ -7,7 +7,8 @@
 //! Must hold: folding is in `f64`, which is the meaning of the graph; the constant is rounded to
 //! `f32` once, when it is used, so `f32` engines may see a result that is better by a rounding.
 //! Every engine runs after the pass and sees the same. What is not a normal number in `f32` (or 0), operand or
-//! result, stays unfolded: there `f64` means something else.
+//! result, stays unfolded: there `f64` means something else. Subnormal numbers count as zero in some engines
+//! ([`graphc_ir::scalar::flushed`]), and each computes what is its own.
 //!
 //! ```text
 //! %1 = constant {value=2}; %2 = constant {value=3}

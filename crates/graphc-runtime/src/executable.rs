@@ -6,6 +6,7 @@ use crate::pack::{pack, unpack};
 use crate::team::{SharedPhase, Team, TimedShare};
 use graphc_codegen::CompiledProgram;
 use graphc_ir::loops::{BufId, Buffer, BufferKind, Layout, Program};
+use graphc_ir::scalar::flushed::canonical;
 use graphc_ir::{DType, Tensor};
 use std::collections::HashMap;
 use std::ops::Range;
@@ -121,7 +122,7 @@ impl Executable {
         Ok(())
     }
 
-    /// A tensor; integers become the nearest reals.
+    /// A tensor; integers become the nearest reals, and every NaN the same one.
     ///
     /// # Errors
     /// If there is no such buffer.
@@ -129,7 +130,7 @@ impl Executable {
         let buffer = self.find(kind, name)?;
         let words = unpack(&buffer.layout, self.words(buffer)).into_iter();
         let data = match buffer.dtype {
-            DType::F32 => words.map(f32::from_bits).collect(),
+            DType::F32 => words.map(|word| canonical(f32::from_bits(word))).collect(),
             DType::I32 => words.map(|word| word.cast_signed() as f32).collect(),
         };
         Ok(Tensor::new(buffer.layout.shape.clone(), data))
@@ -146,7 +147,7 @@ impl Executable {
             _ if buffer.dtype != DType::F32 => {
                 Err(RuntimeError::WrongType { name: name.to_owned(), expected: buffer.dtype })
             }
-            [word] if batch_axis.is_none() => Ok(f32::from_bits(*word)),
+            [word] if batch_axis.is_none() => Ok(canonical(f32::from_bits(*word))),
             _ => Err(RuntimeError::WrongLength { name: name.to_owned(), shape: shape.clone(), found: 1 }),
         }
     }

@@ -2,9 +2,10 @@
 //!
 //! They are for proving that two executors agree bit for bit, so nothing in them depends on what the loop IR leaves open:
 //!
-//! * no NaN comes up in arithmetic, because the bits of a NaN are not defined: a bound of every value is followed, what
-//!   grows is clamped, roots get positive operands and divisors are at least 0.5. Infinities and NaNs are compared and
-//!   clamped with only;
+//! * two programs in three are tame, so that a wrong number is not lost among infinities: a bound of every value is followed, what grows
+//!   is clamped, roots get positive operands and divisors are at least 0.5. Infinities and NaNs are compared and clamped with only;
+//! * the third is wild: anything may become infinite or NaN. The bits of a NaN are not defined, so nothing asks for them, and
+//!   executors are compared by what is NaN;
 //! * iterations of a parallel loop write rows of their own, and read what others write only in their own row;
 //! * every index comes from expressions of known range.
 //!
@@ -33,8 +34,11 @@ use std::fmt;
 pub struct TestProgram {
     /// Verified to be valid by the tests of this crate.
     pub program: Program,
-    /// Words of every buffer: reals from -4 to 4, or any integers.
+    /// Words of every buffer: any integers; reals from -4 to 4, among them zeros, subnormal numbers and numbers whose products are subnormal. In
+    /// a wild program also infinite and huge ones and NaNs.
     pub arena: Vec<u32>,
+    /// Whether numbers may become infinite or NaN.
+    pub wild: bool,
 }
 
 impl fmt::Debug for TestProgram {
@@ -54,9 +58,11 @@ pub fn program_from(choices: &[u32]) -> TestProgram {
     let buffers = buffers(&mut choices);
     let arena_words = buffers.iter().map(|buffer| buffer.offset + buffer.len).max().unwrap_or(0);
     let n_kernels = 1 + choices.pick(3);
-    let kernels = (0..n_kernels).map(|number| kernel(&mut choices, &buffers, number)).collect();
-    let arena = arena(&buffers, arena_words);
+    let wild = choices.rarely(3);
+    let kernels = (0..n_kernels).map(|number| kernel(&mut choices, &buffers, number, wild)).collect();
+    let arena = arena(&buffers, arena_words, wild);
     TestProgram {
+        wild,
         program: Program { name: "random".to_owned(), batch: 1, buffers, kernels, n_prologue: 0, arena_words },
         arena,
     }
@@ -86,7 +92,7 @@ fn buffers(choices: &mut Choices<'_>) -> Vec<Buffer> {
 }
 
 /// Words that look random; the same for the same sizes.
-fn arena(buffers: &[Buffer], words: usize) -> Vec<u32> {
+fn arena(buffers: &[Buffer], words: usize, wild: bool) -> Vec<u32> {
     let mut arena = vec![0; words];
     for buffer in buffers {
         for (at, word) in arena.iter_mut().enumerate().skip(buffer.offset).take(buffer.len) {
@@ -95,15 +101,34 @@ fn arena(buffers: &[Buffer], words: usize) -> Vec<u32> {
             let mixed = mixed ^ (mixed >> 13);
             *word = match buffer.dtype {
                 DType::I32 => mixed,
-                DType::F32 => ((mixed as f32) / (u32::MAX as f32) * 8.0 - 4.0).to_bits(),
+                DType::F32 => real(mixed, wild).to_bits(),
             };
         }
     }
     arena
 }
 
-fn kernel(choices: &mut Choices<'_>, buffers: &[Buffer], number: usize) -> Kernel {
+/// A real number made of random bits.
+fn real(bits: u32, wild: bool) -> f32 {
+    let (sign, fraction) = (bits & 1 << 31, bits >> 8 & 0x7f_ffff);
+    let signed = |magnitude: u32| f32::from_bits(sign | magnitude);
+    match bits % 16 {
+        0 => signed(0),
+        1 => signed(fraction),
+        // Neighbours of the smallest normal number, and of 1.
+        2 => signed(0x0080_0000 - 2 + fraction % 5),
+        3 => signed(0x3f80_0000 - 2 + fraction % 5),
+        // Their products are subnormal, or nearly so; and small normal numbers.
+        4 => signed((63 + fraction % 2) << 23 | fraction),
+        5 => signed((1 + fraction % 24) << 23 | fraction),
+        6 if wild => signed([0x7f80_0000, 0x7fc0_0000, 0x7f7f_ffff, 0x7e00_0000 | fraction][fraction as usize % 4]),
+        _ => (bits as f32) / (u32::MAX as f32) * 8.0 - 4.0,
+    }
+}
+
+fn kernel(choices: &mut Choices<'_>, buffers: &[Buffer], number: usize, wild: bool) -> Kernel {
     let mut body = Body::new(choices, buffers);
+    body.wild = wild;
     let n_phases = 1 + body.choices.pick(3);
     let phases = (0..n_phases).map(|phase| self::phase(&mut body, buffers, phase)).collect();
     Kernel { name: format!("k{number}"), sources: vec!["random \"code\"".to_owned(); number], body: phases }

@@ -16,7 +16,8 @@ proptest! {
         prop_assert!(findings.is_empty(), "{}", findings[0]);
         let mut arena = test.arena.clone();
         prop_assert_eq!(run(&test.program, &mut arena), Ok(()));
-        for buffer in test.program.buffers.iter().filter(|buffer| buffer.dtype == DType::F32) {
+        let tame = |buffer: &&graphc_ir::loops::Buffer| buffer.dtype == DType::F32 && !test.wild;
+        for buffer in test.program.buffers.iter().filter(tame) {
             for &word in &arena[buffer.offset..buffer.offset + buffer.len] {
                 prop_assert!(f32::from_bits(word).abs() <= 1e6, "{} in {}", f32::from_bits(word), buffer.name);
             }

@@ -3,6 +3,7 @@
 use crate::error::TrainError;
 use crate::input::shape_text;
 use crate::run_folder::write_atomically;
+use graphc_ir::scalar::flushed;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -56,10 +57,16 @@ impl TensorData {
         }
     }
 
+    /// Little-endian bytes; one NaN for all, because their bits depend on the processor and mean nothing.
     fn bytes(&self) -> (Dtype, Vec<u8>) {
         match self {
-            TensorData::F32(values) => (Dtype::F32, values.iter().flat_map(|value| value.to_le_bytes()).collect()),
-            TensorData::F64(values) => (Dtype::F64, values.iter().flat_map(|value| value.to_le_bytes()).collect()),
+            TensorData::F32(values) => {
+                (Dtype::F32, values.iter().flat_map(|&value| flushed::canonical(value).to_le_bytes()).collect())
+            }
+            TensorData::F64(values) => {
+                let canonical = |value: f64| if value.is_nan() { f64::from_bits(0x7ff8 << 48) } else { value };
+                (Dtype::F64, values.iter().flat_map(|&value| canonical(value).to_le_bytes()).collect())
+            }
             TensorData::I32(values) => (Dtype::I32, values.iter().flat_map(|value| value.to_le_bytes()).collect()),
         }
     }
@@ -180,6 +187,23 @@ mod tests {
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file is left");
         let twice = [tensors[0].clone(), tensors[0].clone()];
         assert_eq!(write_tensors(&path, &twice).unwrap_err().to_string(), "two tensors are called `z`");
+    }
+
+    /// The bits of a NaN depend on the processor: files are the same everywhere.
+    #[test]
+    fn files_hold_one_nan() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.safetensors");
+        let single = [0x7fc0_1234, 0xffc0_0000, 0x7f80_0001, 0x3f80_0000, 0x8000_0001].map(f32::from_bits);
+        let double = [f64::from_bits(0xfff8 << 48), 1.5];
+        let tensors =
+            [tensor("x", &[5], TensorData::F32(single.to_vec())), tensor("y", &[2], TensorData::F64(double.to_vec()))];
+        write_tensors(&path, &tensors).unwrap();
+        let read = read_tensors(&path).unwrap();
+        let bits: Vec<u32> = read["x"].data.to_f32().iter().map(|x| x.to_bits()).collect();
+        assert_eq!(bits, [0x7fc0_0000, 0x7fc0_0000, 0x7fc0_0000, 0x3f80_0000, 0x8000_0001]);
+        let bits: Vec<u64> = read["y"].data.to_f64().iter().map(|y| y.to_bits()).collect();
+        assert_eq!(bits, [0x7ff8 << 48, 1.5_f64.to_bits()]);
     }
 
     #[test]

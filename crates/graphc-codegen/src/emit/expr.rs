@@ -161,15 +161,33 @@ impl FunctionEmitter<'_, '_> {
         }))
     }
 
-    /// `x < y ? a : b` in the form that becomes `minps` or `maxps`, which have just this meaning
-    /// (CLIF's `fmin` and `fmax` do not).
+    /// `x < y ? a : b` of the same two operands, as they are read. On x86-64 that is the form that becomes `minps` or `maxps`, which have
+    /// just this meaning (CLIF's `fmin` and `fmax` do not); elsewhere it is a selection, which keeps subnormal numbers.
     fn select_by(&mut self, a: Value, b: Value, x: Value, y: Value) -> Value {
-        let less = self.fcmp(FloatCC::LessThan, x, y);
-        if self.builder.func.dfg.value_type(a) == F32 {
-            return self.builder.ins().select(less, a, b);
-        }
-        let mask = self.bits_as(F32X4, less);
-        self.builder.ins().bitselect(mask, a, b)
+        let is_straight = x == a;
+        debug_assert_eq!((x, y), if is_straight { (a, b) } else { (b, a) }, "a selection among what is compared");
+        let [a, b] = [a, b].map(|value| self.apart(value));
+        let [x, y] = if is_straight { [a, b] } else { [b, a] };
+        let less = self.builder.ins().fcmp(FloatCC::LessThan, x, y);
+        let chosen = if self.builder.func.dfg.value_type(a) == F32 {
+            self.builder.ins().select(less, a, b)
+        } else {
+            let mask = self.bits_as(F32X4, less);
+            self.builder.ins().bitselect(mask, a, b)
+        };
+        if self.is_x64 { chosen } else { self.flushed(chosen) }
+    }
+
+    /// A zero of the same sign for a subnormal number, else the number: `x + -0` is `x`.
+    fn flushed(&mut self, x: Value) -> Value {
+        let is_vector = self.builder.func.dfg.value_type(x).is_vector();
+        let zero = self.constant(Constant::F32(1 << 31), is_vector);
+        self.builder.ins().fadd(x, zero)
+    }
+
+    fn fcmp(&mut self, order: FloatCC, a: Value, b: Value) -> Value {
+        let [a, b] = [a, b].map(|value| self.apart(value));
+        self.builder.ins().fcmp(order, a, b)
     }
 
     /// The greater of both, NaN if either is: `maxps` alone gives `b` then.
@@ -185,15 +203,12 @@ impl FunctionEmitter<'_, '_> {
 
     /// Cranelift 0.135 makes a vector that is loaded just to be compared an operand of `cmpps` in memory, which must lie on a boundary of 16 bytes
     /// if the processor has no AVX. As another type's bits it is loaded by itself.
-    fn fcmp(&mut self, order: FloatCC, a: Value, b: Value) -> Value {
-        let [a, b] = [a, b].map(|value| match self.builder.func.dfg.value_type(value) {
-            F32X4 => {
-                let bits = self.bits_as(I32X4, value);
-                self.bits_as(F32X4, bits)
-            }
-            _ => value,
-        });
-        self.builder.ins().fcmp(order, a, b)
+    fn apart(&mut self, value: Value) -> Value {
+        if self.builder.func.dfg.value_type(value) != F32X4 {
+            return value;
+        }
+        let bits = self.bits_as(I32X4, value);
+        self.bits_as(F32X4, bits)
     }
 
     fn compare(&mut self, op: CmpOp, a: ValueId, b: ValueId) -> Emit<Operand> {
@@ -204,11 +219,12 @@ impl FunctionEmitter<'_, '_> {
                 let order = match op {
                     CmpOp::Eq => FloatCC::Equal,
                     CmpOp::Ne => FloatCC::NotEqual,
-                    CmpOp::Lt => FloatCC::LessThan,
+                    // Not `LessThan`: Cranelift makes a minimum of a selection by that, and a selection keeps subnormal numbers.
+                    CmpOp::Lt | CmpOp::Gt => FloatCC::GreaterThan,
                     CmpOp::Le => FloatCC::LessThanOrEqual,
-                    CmpOp::Gt => FloatCC::GreaterThan,
                     CmpOp::Ge => FloatCC::GreaterThanOrEqual,
                 };
+                let [a, b] = if op == CmpOp::Lt { [b, a] } else { [a, b] };
                 Ok(self.map(Scalar::Condition, [a, b], |this, [a, b]| this.fcmp(order, a, b)))
             }
             Scalar::I32 => {

@@ -12,7 +12,7 @@ use cranelift_codegen::ir::{
     Block, Endianness, ExtFuncData, ExternalName, FuncRef, Function, InstBuilder, MemFlagsData, Signature, Type,
     UserExternalName, Value,
 };
-use cranelift_codegen::isa::TargetFrontendConfig;
+use cranelift_codegen::isa::{TargetFrontendConfig, TargetIsa};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
 use graphc_ir::DType;
 use graphc_ir::index::Var;
@@ -124,6 +124,9 @@ pub(super) trait Functions<'p> {
     /// Whether there is an assembler of tiles.
     fn assembles_tiles(&self) -> bool;
 
+    /// The functions that set and restore the processor's mode, if it has one.
+    fn mode(&self) -> Option<[Callee; 2]>;
+
     /// Whether there is an assembler of loops.
     fn assembles_loops(&self) -> bool;
 
@@ -170,6 +173,8 @@ pub(super) struct FunctionEmitter<'p, 's> {
     /// The lane variable within a region.
     pub(super) lane: Option<Var>,
     pub(super) checks: Option<Checks<'s>>,
+    /// Whether the code is for x86-64.
+    pub(super) is_x64: bool,
     constants: HashMap<(Constant, bool), Value>,
     frontend: TargetFrontendConfig,
 }
@@ -181,7 +186,7 @@ impl<'p, 's> FunctionEmitter<'p, 's> {
         (uniformity, mentions): (&'s Uniformity, &'s Mentions),
         func: &'s mut Function,
         context: &'s mut FunctionBuilderContext,
-        frontend: TargetFrontendConfig,
+        isa: &dyn TargetIsa,
     ) -> FunctionEmitter<'p, 's> {
         let mut builder = FunctionBuilder::new(func, context);
         let entry = builder.create_block();
@@ -201,8 +206,9 @@ impl<'p, 's> FunctionEmitter<'p, 's> {
             accs: HashMap::new(),
             lane: None,
             checks: None,
+            is_x64: isa.name() == "x64",
             constants: HashMap::new(),
-            frontend,
+            frontend: isa.frontend_config(),
         }
     }
 
@@ -218,14 +224,19 @@ impl<'p, 's> FunctionEmitter<'p, 's> {
     }
 
     /// Emits the body; variables get the parameters' values. A shared loop runs from the first
-    /// parameter to the second.
+    /// parameter to the second. A phase sets the processor's mode.
     pub(super) fn emit(
         mut self,
         params: &[Var],
         shared_loop: Option<Var>,
-        body: &'p [Stmt],
+        (body, is_phase): (&'p [Stmt], bool),
         functions: &mut dyn Functions<'p>,
     ) -> Outcome {
+        let mode = functions.mode().filter(|_| is_phase).map(|[enter, leave]| {
+            let (enter, leave) = (self.import(enter), self.import(leave));
+            let call = self.builder.ins().call(enter, &[]);
+            (leave, self.builder.inst_results(call)[0])
+        });
         self.indices.enter(&mut self.builder);
         self.indices.define(self.arena);
         let entry = self.builder.current_block().expect("a block");
@@ -242,11 +253,11 @@ impl<'p, 's> FunctionEmitter<'p, 's> {
             }),
         };
         let zero = self.builder.ins().iconst(I32, 0);
-        self.builder.ins().return_(&[zero]);
+        self.leave(mode, zero);
         if let Some(checks) = &self.checks {
             self.builder.switch_to_block(checks.fail);
             let code = self.builder.block_params(checks.fail)[0];
-            self.builder.ins().return_(&[code]);
+            self.leave(mode, code);
         }
         self.builder.seal_all_blocks();
         self.builder.finalize(self.frontend);
@@ -254,6 +265,14 @@ impl<'p, 's> FunctionEmitter<'p, 's> {
             Ok(()) => Outcome::Done,
             Err(message) => Outcome::Invalid(message),
         }
+    }
+
+    /// Returns a code; restores the processor's mode by that function and control word first.
+    fn leave(&mut self, mode: Option<(FuncRef, Value)>, code: Value) {
+        if let Some((leave, found)) = mode {
+            self.builder.ins().call(leave, &[found]);
+        }
+        self.builder.ins().return_(&[code]);
     }
 
     /// A reference to another function of the module.

@@ -4,7 +4,8 @@
 //! `fn(arena, low, high) -> i32`; `low..high` is the share of a top-level parallel loop. Every
 //! [`Stmt::Nest`] below becomes a function of its own, `fn(arena, variables…) -> i32`, so that
 //! functions stay small: Cranelift's register allocator is superlinear in a function's size.
-//! The result is 0, or in checked mode the code of the access that missed its buffer.
+//! The result is 0, or in checked mode the code of the access that missed its buffer. A phase runs in the processor's mode in which
+//! subnormal numbers count as zero, and restores the one it found (`mode`).
 
 mod assembled;
 mod expr;
@@ -18,10 +19,11 @@ mod transpose;
 mod uniform;
 mod vector_loop;
 
+use crate::mode::{Mode, mode};
 use crate::tile::{self as tiles, TileShape, Width, disassemble};
 use crate::transpose::{self as copies, TransposeShape};
 use crate::vector_loop::{self as loops, LoopShape};
-use crate::{CodegenError, CodegenOptions};
+use crate::{CodegenError, CodegenOptions, Target};
 use cranelift_codegen::Context;
 use cranelift_codegen::ir::{AbiParam, Signature, UserFuncName, types};
 use cranelift_codegen::isa::CallConv;
@@ -70,23 +72,30 @@ struct Pending<'p> {
     /// The phase's own loop if it is parallel: runs from the first to the second parameter.
     shared_loop: Option<Var>,
     nest: &'p str,
+    is_phase: bool,
 }
 
 /// Lowers every kernel.
 pub(crate) fn emit_program<M: Module>(
     module: &mut M,
     program: &Program,
-    tile_width: Option<Width>,
+    target: &Target,
     options: &CodegenOptions,
 ) -> Result<Emitted, CodegenError> {
-    let assembled = Assembled {
-        width: tile_width,
+    let mut assembled = Assembled {
+        width: target.tile_width(),
         keep_text: options.keep_text,
         tiles: HashMap::new(),
         loops: HashMap::new(),
         transposes: HashMap::new(),
+        mode: None,
         texts: Vec::new(),
     };
+    if let Some(mode) = mode(target) {
+        let functions = assembled.mode(module, mode);
+        assembled.mode =
+            Some(functions.map_err(|message| CodegenError::Backend { function: "mode".to_owned(), message })?);
+    }
     let mut session = Session { module, program, options, assembled, failures: Vec::new(), texts: Vec::new() };
     let kernels = program.kernels.iter().enumerate().map(|(number, kernel)| session.kernel(number, kernel));
     let kernels = kernels.collect::<Result<_, _>>()?;
@@ -124,13 +133,13 @@ impl<'p, M: Module> Session<'p, M> {
                 (&uniformity, &mentions),
                 &mut context.func,
                 &mut builder_context,
-                self.module.isa().frontend_config(),
+                self.module.isa(),
             )
             .checked(self.options.checked.then_some(&mut self.failures), next.nest)
             .emit(
                 &next.params,
                 next.shared_loop,
-                next.body,
+                (next.body, next.is_phase),
                 &mut Linker { module: &mut *self.module, queue: &mut queue, assembled: &mut self.assembled },
             );
             if let Outcome::Invalid(message) = outcome {
@@ -159,8 +168,15 @@ impl<'p, M: Module> Session<'p, M> {
         }
         let function = declare(self.module, &name, 2)?;
         let unused = [Var(u32::MAX - 1), Var(u32::MAX)];
-        let mut pending =
-            Pending { name: name.clone(), function, params: unused.to_vec(), body: stmts, shared_loop: None, nest };
+        let mut pending = Pending {
+            name: name.clone(),
+            function,
+            params: unused.to_vec(),
+            body: stmts,
+            shared_loop: None,
+            nest,
+            is_phase: true,
+        };
         let mut parallel = None;
         if let [Stmt::For { range, kind: LoopKind::Parallel, body }] = stmts
             && let (Some(low), Some(high)) = (range.low.as_constant(), range.high.as_constant())
@@ -258,10 +274,25 @@ struct Assembled {
     tiles: HashMap<TileShape, Option<FuncId>>,
     loops: HashMap<LoopShape, Option<FuncId>>,
     transposes: HashMap<TransposeShape, Option<FuncId>>,
+    /// What phases call when they are entered and before they return.
+    mode: Option<[FuncId; 2]>,
     texts: Vec<FunctionText>,
 }
 
 impl Assembled {
+    fn mode<M: Module>(&mut self, module: &mut M, mode: Mode) -> Result<[FuncId; 2], String> {
+        let [enter, leave] = mode_signatures(module);
+        let define = |(name, signature, code): (&str, Signature, Vec<u8>)| {
+            let function = module.declare_function(name, Linkage::Local, &signature);
+            let function = function.map_err(|error| error.to_string())?;
+            let defined = module.define_function_bytes(function, CODE_ALIGNMENT, &code, &[]);
+            defined.map_err(|error| error.to_string()).map(|()| function)
+        };
+        let functions = [("enter", enter, mode.enter), ("leave", leave, mode.leave)].map(define);
+        let [enter, leave] = functions;
+        Ok([enter?, leave?])
+    }
+
     /// The function of a tile, made when it is first asked for.
     fn tile<M: Module>(&mut self, module: &mut M, shape: &TileShape) -> Result<Option<FuncId>, String> {
         let Some(width) = self.width else { return Ok(None) };
@@ -335,6 +366,13 @@ fn loop_signature<M: Module>(module: &M) -> Signature {
     integer_signature(module, 2)
 }
 
+/// `fn() -> control word` and `fn(control word)`
+fn mode_signatures<M: Module>(module: &M) -> [Signature; 2] {
+    let mut enter = integer_signature(module, 0);
+    enter.returns.push(AbiParam::new(types::I64));
+    [enter, integer_signature(module, 1)]
+}
+
 /// A function of so many pointers and counts without a result.
 fn integer_signature<M: Module>(module: &M, n_params: usize) -> Signature {
     let mut signature = module.make_signature();
@@ -350,6 +388,13 @@ impl<'p, M: Module> Functions<'p> for Linker<'_, 'p, M> {
 
     fn assembles_loops(&self) -> bool {
         self.assembled.width == Some(Width::Eight)
+    }
+
+    fn mode(&self) -> Option<[Callee; 2]> {
+        let [enter, leave] = self.assembled.mode?;
+        let [of_enter, of_leave] = mode_signatures(self.module);
+        let callee = |function: FuncId, signature| Callee { function: function.as_u32(), signature };
+        Some([callee(enter, of_enter), callee(leave, of_leave)])
     }
 
     fn vector_loop(&mut self, shape: &LoopShape) -> Result<Option<Callee>, String> {
@@ -388,6 +433,7 @@ impl<'p, M: Module> Functions<'p> for Linker<'_, 'p, M> {
             body,
             shared_loop: None,
             nest: name,
+            is_phase: false,
         });
         Ok(Callee { function: function.as_u32(), signature })
     }

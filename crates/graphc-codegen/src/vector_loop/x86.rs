@@ -234,7 +234,7 @@ fn binary(op: BinaryOp) -> Code {
         BinaryOp::Sub => Code::VEX_Vsubps_ymm_ymm_ymmm256,
         BinaryOp::Mul => Code::VEX_Vmulps_ymm_ymm_ymmm256,
         BinaryOp::Div => Code::VEX_Vdivps_ymm_ymm_ymmm256,
-        // Both give the second operand unless the comparison holds, as the loop IR wants.
+        // Both give the second operand unless the comparison holds, and a zero for a subnormal one, as the loop IR wants.
         BinaryOp::Max => Code::VEX_Vmaxps_ymm_ymm_ymmm256,
         BinaryOp::Min => Code::VEX_Vminps_ymm_ymm_ymmm256,
         op => unreachable!("{} is no step of a loop", op.name()),

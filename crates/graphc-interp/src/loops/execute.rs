@@ -2,7 +2,8 @@
 
 use super::compile::{Code, LaneIndex, LaneStep, Op, Place};
 use graphc_ir::loops::Join;
-use graphc_ir::scalar::{BinaryOp, CmpOp, LANES, UnaryOp, join_lanes, maximum};
+use graphc_ir::scalar::flushed::{add, fma_lanes};
+use graphc_ir::scalar::{BinaryOp, LANES, UnaryOp, join_lanes, maximum};
 
 /// An access outside its buffer.
 pub(super) struct Fault {
@@ -66,17 +67,20 @@ impl Machine<'_> {
             Op::Unary(to, op, a) => self.regs[to] = unary::<W>(op, self.regs[a]),
             Op::Binary(to, op, a, b) => self.regs[to] = binary::<W>(op, self.regs[a], self.regs[b]),
             Op::Fma(to, a, b, c) => {
-                let (a, b, c) = (self.regs[a], self.regs[b], self.regs[c]);
-                let fma = |l: usize| f32::from_bits(a[l]).mul_add(f32::from_bits(b[l]), f32::from_bits(c[l]));
-                self.regs[to] = lanes::<W>(|l| fma(l).to_bits());
+                let [a, b, c] = [a, b, c].map(|reg| self.regs[reg].map(f32::from_bits));
+                self.regs[to] = if W == 1 {
+                    [fma_lanes([a[0]], [b[0]], [c[0]])[0].to_bits(); LANES]
+                } else {
+                    fma_lanes(a, b, c).map(f32::to_bits)
+                };
             }
             Op::CmpF32(to, op, a, b) => {
                 let (a, b) = (self.regs[a].map(f32::from_bits), self.regs[b].map(f32::from_bits));
-                self.regs[to] = compare::<W, f32>(op, a, b);
+                self.regs[to] = lanes::<W>(|l| u32::from(op.eval_f32(a[l], b[l])));
             }
             Op::CmpI32(to, op, a, b) => {
                 let (a, b) = (self.regs[a].map(u32::cast_signed), self.regs[b].map(u32::cast_signed));
-                self.regs[to] = compare::<W, i32>(op, a, b);
+                self.regs[to] = lanes::<W>(|l| u32::from(op.eval(a[l], b[l])));
             }
             Op::Select(to, condition, a, b) => {
                 let (condition, a, b) = (self.regs[condition], self.regs[a], self.regs[b]);
@@ -85,7 +89,7 @@ impl Machine<'_> {
             Op::Join(to, join, a) => {
                 let values = self.regs[a].map(f32::from_bits);
                 let joined = match join {
-                    Join::Add => join_lanes(values, |a, b| a + b),
+                    Join::Add => join_lanes(values, add),
                     Join::Max => join_lanes(values, maximum),
                 };
                 self.regs[to] = [joined.to_bits(); LANES];
@@ -157,23 +161,19 @@ fn lanes<const W: usize>(value: impl Fn(usize) -> u32) -> Reg {
 }
 
 fn unary<const W: usize>(op: UnaryOp, a: Reg) -> Reg {
-    let float = |value: fn(f32) -> f32| lanes::<W>(|l| value(f32::from_bits(a[l])).to_bits());
     match op {
-        UnaryOp::Neg => float(|x| -x),
-        UnaryOp::Abs => float(f32::abs),
-        UnaryOp::Sqrt => float(f32::sqrt),
-        UnaryOp::ToF32 => lanes::<W>(|l| (a[l].cast_signed() as f32).to_bits()),
         UnaryOp::BitsOf | UnaryOp::FromBits => a,
-        UnaryOp::Exp | UnaryOp::Log | UnaryOp::Tanh => unreachable!("the translation refuses {}", op.name()),
+        _ => lanes::<W>(|l| op.eval_word(a[l])),
     }
 }
 
 fn binary<const W: usize>(op: BinaryOp, a: Reg, b: Reg) -> Reg {
+    // One loop for each of the frequent operations.
     match op {
-        BinaryOp::Add => floats::<W>(a, b, |a, b| a + b),
-        BinaryOp::Sub => floats::<W>(a, b, |a, b| a - b),
-        BinaryOp::Mul => floats::<W>(a, b, |a, b| a * b),
-        BinaryOp::Div => floats::<W>(a, b, |a, b| a / b),
+        BinaryOp::Add => floats::<W>(a, b, |a, b| BinaryOp::Add.eval_f32(a, b)),
+        BinaryOp::Sub => floats::<W>(a, b, |a, b| BinaryOp::Sub.eval_f32(a, b)),
+        BinaryOp::Mul => floats::<W>(a, b, |a, b| BinaryOp::Mul.eval_f32(a, b)),
+        BinaryOp::Div => floats::<W>(a, b, |a, b| BinaryOp::Div.eval_f32(a, b)),
         BinaryOp::Max => floats::<W>(a, b, |a, b| BinaryOp::Max.eval_f32(a, b)),
         BinaryOp::Min => floats::<W>(a, b, |a, b| BinaryOp::Min.eval_f32(a, b)),
         // Shift counts beyond 31 are against the rules (see the verifier); the mask only avoids a panic.
@@ -185,8 +185,4 @@ fn binary<const W: usize>(op: BinaryOp, a: Reg, b: Reg) -> Reg {
 
 fn floats<const W: usize>(a: Reg, b: Reg, f: impl Fn(f32, f32) -> f32) -> Reg {
     lanes::<W>(|l| f(f32::from_bits(a[l]), f32::from_bits(b[l])).to_bits())
-}
-
-fn compare<const W: usize, T: PartialOrd + Copy>(op: CmpOp, a: [T; LANES], b: [T; LANES]) -> Reg {
-    lanes::<W>(|l| u32::from(op.eval(a[l], b[l])))
 }

@@ -2,6 +2,7 @@
 
 use super::{InterpError, LoopInterp};
 use graphc_ir::loops::{Buffer, BufferKind, Program};
+use graphc_ir::scalar::flushed::canonical;
 use graphc_ir::{DType, Tensor};
 
 /// The arena of a program. Starts as zeros.
@@ -83,7 +84,7 @@ pub fn write(
     Ok(())
 }
 
-/// Copies a tensor out of its buffer of an arena. Integers become the nearest reals.
+/// Copies a tensor out of its buffer of an arena. Integers become the nearest reals, and every NaN the same one.
 ///
 /// # Errors
 /// If there is no such buffer or the arena is too short.
@@ -92,7 +93,7 @@ pub fn read(program: &Program, arena: &[u32], kind: BufferKind, name: &str) -> R
     let words = arena.get(buffer.offset..buffer.offset + buffer.len).ok_or_else(|| outside(buffer))?;
     let words = buffer.layout.unpack(words).into_iter();
     let data = match buffer.dtype {
-        DType::F32 => words.map(f32::from_bits).collect(),
+        DType::F32 => words.map(|word| canonical(f32::from_bits(word))).collect(),
         DType::I32 => words.map(|word| word.cast_signed() as f32).collect(),
     };
     Ok(Tensor::new(buffer.layout.shape.clone(), data))

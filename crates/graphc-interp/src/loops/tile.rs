@@ -7,6 +7,7 @@
 use super::compile::{Factor, TileCode};
 use super::execute::{Machine, Run};
 use graphc_ir::scalar::LANES;
+use graphc_ir::scalar::flushed::fma_lanes;
 
 /// The innermost reduction: its extent, and the words each factor moves per step.
 struct Chain {
@@ -171,7 +172,7 @@ fn run_chain<const W: usize>(
         let (mut a_at, mut b_at) = (a_first + a_start, b_first + b_start);
         for _ in 0..chain.extent {
             let (x, y): ([f32; W], [f32; W]) = (read(arena, a, a_at), read(arena, b, b_at));
-            acc = std::array::from_fn(|l| x[l].mul_add(y[l], acc[l]));
+            acc = fma_lanes(x, y, acc);
             (a_at, b_at) = (a_at.wrapping_add(chain.a_step), b_at.wrapping_add(chain.b_step));
         }
     }

@@ -9,7 +9,9 @@
 //!   a variable. Loops inside have the same bounds for all lanes. [`Expr::JoinLanes`] combines
 //!   the lanes in the fixed tree of [`crate::scalar::join_lanes`]; its result is the same in every
 //!   lane. Outside a region values are single scalars. Regions do not nest.
-//! * Floating-point operations are IEEE single precision, rounded once; `fma` is fused.
+//! * Floating-point operations are IEEE single precision, rounded once; `fma` is fused. Subnormal numbers count as zero in
+//!   arithmetic, comparisons, maxima and minima ([`crate::scalar::flushed`]); loads, stores, selections, signs and bits keep them.
+//! * The bits of a NaN are not defined: what is one is one on every engine.
 //! * A store inside a region whose index does not depend on the lane stores a uniform value once.
 
 use super::layout::Layout;

@@ -30,6 +30,8 @@ pub(super) struct Body<'b, 'c> {
     pub(super) values: Values,
     pub(super) accs: Vec<Acc>,
     pub(super) lane: Option<Var>,
+    /// Whether numbers may be infinite or NaN.
+    pub(super) wild: bool,
     /// Statements of the block being made.
     pub(super) block: Vec<Stmt>,
     n_vars: u32,
@@ -49,6 +51,7 @@ impl<'b, 'c> Body<'b, 'c> {
             values: Values::default(),
             accs: Vec::new(),
             lane: None,
+            wild: false,
             block: Vec::new(),
             n_vars: 0,
             n_values: 0,

@@ -11,7 +11,25 @@ const STORED: f32 = 1e6;
 /// Largest magnitude of a value: the product of two still is finite.
 const LARGEST: f64 = 1e15;
 
-/// A real value in scope; its magnitude is at most `bound`.
+/// Constants of arithmetic.
+const CONSTANTS: [f32; 9] = [0.5, 1.0, -0.0, 0.0, 0.1, -3.7, 1e-40, 123_456.79, f32::MIN_POSITIVE];
+/// Constants that give products, sums and quotients near the smallest normal number.
+const SMALL: [f32; 9] = [
+    1.0 - f32::EPSILON / 2.0,
+    1.0 + f32::EPSILON,
+    -1.0 + f32::EPSILON,
+    f32::MIN_POSITIVE * 1.5,
+    -f32::MIN_POSITIVE,
+    f32::from_bits(0x807f_ffff),
+    // 2^-63, 2^-100.
+    f32::from_bits(0x2000_0000),
+    f32::from_bits(0x0d80_0000),
+    f32::from_bits(1),
+];
+/// Constants of wild programs.
+const WILD: [f32; 6] = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX, -1e38, 1e30];
+
+/// A real value in scope; its magnitude is at most `bound`, unless the program is wild.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Float {
     id: ValueId,
@@ -91,9 +109,9 @@ impl Body<'_, '_> {
         int
     }
 
-    /// The value itself if it is small, else limited to what is stored.
+    /// The value itself if it is small or the program is wild, else limited to what is stored.
     fn clamp(&mut self, float: Float) -> Float {
-        if float.bound <= f64::from(STORED) {
+        if self.wild || float.bound <= f64::from(STORED) {
             return float;
         }
         let high = self.emit(Expr::F32(STORED));
@@ -121,7 +139,11 @@ impl Body<'_, '_> {
 
     fn leaf(&mut self) -> Float {
         if self.choices.pick(3) == 2 {
-            let value = self.choices.one_of(&[0.5, 1.0, -0.0, 0.0, 0.1, -3.7, 1e-40, 123_456.79, f32::MIN_POSITIVE]);
+            let value = match self.choices.pick(6) {
+                0..=2 => self.choices.one_of(&CONSTANTS),
+                5 if self.wild => self.choices.one_of(&WILD),
+                _ => self.choices.one_of(&SMALL),
+            };
             return self.push_float(Expr::F32(value), value.abs().into(), true);
         }
         let (expr, uniform) = self.read(DType::F32);
@@ -162,8 +184,9 @@ impl Body<'_, '_> {
                 self.push_float(Expr::Unary(UnaryOp::ToF32, int.id), 2e10, int.uniform)
             }
             9 => {
-                // The bits of a number from 0 to below 2, subnormal ones included.
-                let (int, mask) = (self.int(), self.emit(Expr::I32(0x3fff_ffff)));
+                // The bits of a number from 0 to below 2, subnormal ones included; or any bits.
+                let mask = if self.wild { -1 } else { 0x3fff_ffff };
+                let (int, mask) = (self.int(), self.emit(Expr::I32(mask)));
                 let bits = self.push_int(Expr::Binary(BinaryOp::IAnd, int.id, mask), int.uniform);
                 self.push_float(Expr::Unary(UnaryOp::FromBits, bits.id), 2.0, int.uniform)
             }
@@ -189,6 +212,7 @@ impl Body<'_, '_> {
         let bound = match op {
             BinaryOp::Mul => a.bound * b.bound,
             BinaryOp::Max | BinaryOp::Min => a.bound.max(b.bound),
+            BinaryOp::Div if self.wild => a.bound,
             BinaryOp::Div => {
                 let size = self.emit(Expr::Unary(UnaryOp::Abs, b.id));
                 let half = self.emit(Expr::F32(0.5));
@@ -203,7 +227,7 @@ impl Body<'_, '_> {
     fn root_or_sign(&mut self) -> Float {
         let float = self.float();
         let op = self.choices.one_of(&[UnaryOp::Neg, UnaryOp::Abs, UnaryOp::Sqrt]);
-        if op != UnaryOp::Sqrt {
+        if op != UnaryOp::Sqrt || self.wild {
             return self.push_float(Expr::Unary(op, float.id), float.bound, float.uniform);
         }
         let size = self.emit(Expr::Unary(UnaryOp::Abs, float.id));
@@ -221,6 +245,13 @@ impl Body<'_, '_> {
         ]);
         let limit = self.emit(Expr::F32(limit));
         self.push_float(Expr::Binary(op, limit, float.id), float.bound, float.uniform)
+    }
+
+    /// The number, 0 for NaN, whose bits are not defined.
+    fn defined(&mut self, id: ValueId) -> ValueId {
+        let zero = self.emit(Expr::F32(0.0));
+        let is_number = self.emit(Expr::Cmp(CmpOp::Eq, id, id));
+        self.emit(Expr::Select(is_number, id, zero))
     }
 
     fn int(&mut self) -> Plain {
@@ -244,7 +275,8 @@ impl Body<'_, '_> {
             0 | 1 => self.int_leaf(),
             2 => {
                 let float = self.float();
-                self.push_int(Expr::Unary(UnaryOp::BitsOf, float.id), float.uniform)
+                let id = if self.wild { self.defined(float.id) } else { float.id };
+                self.push_int(Expr::Unary(UnaryOp::BitsOf, id), float.uniform)
             }
             3 => {
                 let (condition, a, b) = (self.condition(), self.int(), self.int());

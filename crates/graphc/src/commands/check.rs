@@ -12,6 +12,7 @@ use graphc_interp::loops::{LoopInterp, Memory};
 use graphc_ir::graph::Mode;
 use graphc_ir::loops::{Buffer, Program};
 use graphc_ir::ops::Op;
+use graphc_ir::scalar::is_same_word;
 use graphc_ir::{DType, Tensor};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -190,7 +191,7 @@ fn bits(experiment: &Experiment, mode: Mode, batch: usize, args: &Args) -> Resul
 
 /// Number of words that differ, and the name of a buffer with the first of them.
 fn first_difference(program: &Program, expected: &[u32], found: &[u32]) -> Option<(usize, String)> {
-    let differs = |word: &usize| expected[*word] != found[*word];
+    let differs = |word: &usize| !is_same_word(expected[*word], found[*word]);
     let first = (0..expected.len()).find(differs)?;
     let n_words = (first..expected.len()).filter(differs).count();
     let holds = |buffer: &&Buffer| (buffer.offset..buffer.offset + buffer.len).contains(&first);
@@ -213,9 +214,9 @@ fn rounding(experiment: &Experiment, mode: Mode, args: &Args) -> Result<Check, C
     for (name, expected) in expected {
         let found = found.iter().find(|(other, _)| *other == name).map(|(_, value)| value);
         let found = found.ok_or_else(|| CliError::new(format!("machine code has no output `{name}`")))?;
-        let largest = expected.data.iter().fold(0.0, |largest: f64, value| largest.max(value.abs()));
-        let errors = expected.data.iter().zip(&found.data).map(|(a, b)| (a - b).abs());
-        let worst = errors.max_by(f64::total_cmp).unwrap_or(0.0);
+        let sizes = expected.data.iter().map(|value| value.abs()).filter(|size| size.is_finite());
+        let largest = sizes.fold(0.0, f64::max);
+        let worst = expected.data.iter().zip(&found.data).map(|(&a, &b)| distance(a, b)).fold(0.0, f64::max);
         findings.push(Finding {
             node: name,
             badness: worst / (RELATIVE * largest + ABSOLUTE),
@@ -227,6 +228,15 @@ fn rounding(experiment: &Experiment, mode: Mode, args: &Args) -> Result<Check, C
         what: "machine code with graph interpreter (f64)".into(),
         findings,
     })
+}
+
+/// 0 between infinities of one sign and between NaNs, infinite from any of them to another number.
+fn distance(expected: f64, found: f64) -> f64 {
+    if expected == found || (expected.is_nan() && found.is_nan()) {
+        return 0.0;
+    }
+    let distance = (expected - found).abs();
+    if distance.is_nan() { f64::INFINITY } else { distance }
 }
 
 /// Fresh parameters and random inputs: numbers from 0 to 1, labels among the classes.
@@ -262,5 +272,33 @@ impl Random {
         x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         ((x ^ (x >> 31)) >> 11) as f64 / (1u64 << 53) as f64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_nans_are_equal() {
+        let nan = [0x7fc0_0000_u32, 0xffc0_0001];
+        let program: Program = "program \"p\" (batch=1, arena=16) {
+            buffer b0: f32 output \"y\" [2] strides=[1] chunk=2 len=2 @0
+            kernel \"k\" from \"a\" { nest \"n\" { v0 = f32 1.0 store b0[0] = v0 } } }"
+            .parse()
+            .unwrap();
+        assert_eq!(first_difference(&program, &[nan[0], 1], &[nan[1], 1]), None);
+        assert_eq!(first_difference(&program, &[nan[0], 1], &[0x7f80_0000, 1]), Some((1, "y".to_owned())));
+        let infinite = f64::INFINITY;
+        for (a, b, expected) in [
+            (f64::NAN, -f64::NAN, 0.0),
+            (infinite, infinite, 0.0),
+            (infinite, -infinite, infinite),
+            (f64::NAN, 1.0, infinite),
+            (1.0, infinite, infinite),
+            (1.0, 1.5, 0.5),
+        ] {
+            assert_eq!(distance(a, b), expected, "{a} {b}");
+        }
     }
 }
