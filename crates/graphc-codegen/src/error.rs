@@ -21,12 +21,15 @@ pub enum CodegenError {
         /// Cranelift's message.
         message: String,
     },
+    /// The system has no room for the machine code.
+    Memory(String),
 }
 
 impl fmt::Display for CodegenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             CodegenError::Target(message) => write!(f, "target: {message}"),
+            CodegenError::Memory(message) => write!(f, "memory: {message}"),
             CodegenError::Program { kernel, message } => write!(f, "kernel {kernel}: {message}"),
             CodegenError::Backend { function, message } => write!(f, "function {function}: {message}"),
         }

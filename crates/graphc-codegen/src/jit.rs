@@ -5,11 +5,16 @@
 
 use crate::emit::{self, Emitted, FunctionText};
 use crate::{CodegenError, CodegenOptions, Target};
-use cranelift_jit::{JITBuilder, JITModule};
+use cranelift_jit::{ArenaMemoryProvider, BranchProtection, JITBuilder, JITMemoryKind, JITMemoryProvider, JITModule};
+use cranelift_module::ModuleResult;
 use graphc_ir::loops::Program;
 use graphc_ir::scalar::flushed;
+use memmap2::MmapMut;
+use std::io;
 use std::mem::ManuallyDrop;
 use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A compiled phase: arena, and the share `low..high` of its parallel loop (ignored if it has
 /// none). Returns 0, or in checked mode the code of the access that missed its buffer.
@@ -75,10 +80,29 @@ impl std::fmt::Debug for CompiledProgram {
 /// Compiles a program for the host.
 ///
 /// # Errors
-/// If the program breaks a rule of the loop IR, or Cranelift refuses a function.
+/// If the program breaks a rule of the loop IR, Cranelift refuses a function, or there is no memory for the code.
 pub fn compile(program: &Program, target: &Target, options: &CodegenOptions) -> Result<CompiledProgram, CodegenError> {
+    let is_full = Arc::new(AtomicBool::new(false));
+    let mut result = Err(CodegenError::Memory("there is no region for machine code".to_owned()));
+    for size in Region::SIZES {
+        is_full.store(false, Ordering::Relaxed);
+        result = compile_into(Region::reserve(size, &is_full)?, program, target, options);
+        if !is_full.load(Ordering::Relaxed) {
+            break;
+        }
+    }
+    result
+}
+
+fn compile_into(
+    region: Region,
+    program: &Program,
+    target: &Target,
+    options: &CodegenOptions,
+) -> Result<CompiledProgram, CodegenError> {
     let mut builder = JITBuilder::with_isa(target.isa().clone(), cranelift_module::default_libcall_names());
     builder.symbol("fmaf", fmaf as *const u8);
+    builder.memory_provider(Box::new(region));
     let mut memory = Memory(ManuallyDrop::new(JITModule::new(builder)));
     let module = &mut *memory.0;
     let Emitted { kernels, failures, texts } = emit::emit_program(module, program, target, options)?;
@@ -104,6 +128,64 @@ extern "C" fn fmaf(a: f32, b: f32, c: f32) -> f32 {
     flushed::fma(a, b, c)
 }
 
+/// One stretch of addresses for all code of a module.
+///
+/// Functions call each other over at most 2 GiB. Pages asked for one by one can lie farther apart: the system puts them wherever there is
+/// room between the stacks of threads and other mappings, and Cranelift panics when it links such a module.
+struct Region {
+    arena: ArenaMemoryProvider,
+    /// Bytes that may still be taken before the system is asked for memory again.
+    granted: usize,
+    /// Bytes of addresses left, at least.
+    left: usize,
+    /// Set when there are too few addresses.
+    is_full: Arc<AtomicBool>,
+}
+
+impl Region {
+    /// Addresses reserved. Programs of dozens of layers take one of the first; a program that does not fit is compiled anew into the next.
+    /// They are no memory, but a process may have a limit of them.
+    const SIZES: [usize; 3] = [16 << 20, 256 << 20, 2000 << 20];
+
+    /// Bytes asked for at once.
+    const GRANT: usize = 1 << 20;
+
+    fn reserve(size: usize, is_full: &Arc<AtomicBool>) -> Result<Region, CodegenError> {
+        let arena = ArenaMemoryProvider::new_with_size(size).map_err(|error| {
+            CodegenError::Memory(format!("no {} MB of addresses for machine code: {error}", size >> 20))
+        })?;
+        Ok(Region { arena, granted: 0, left: size, is_full: Arc::clone(is_full) })
+    }
+}
+
+impl JITMemoryProvider for Region {
+    fn allocate(&mut self, size: usize, align: u64, kind: JITMemoryKind) -> io::Result<*mut u8> {
+        let needed = size.saturating_add(usize::try_from(align).unwrap_or(usize::MAX));
+        if needed > self.left {
+            self.is_full.store(true, Ordering::Relaxed);
+            return Err(io::Error::new(io::ErrorKind::OutOfMemory, "the region for machine code is full"));
+        }
+        self.left -= needed;
+        if needed > self.granted {
+            // The arena panics where it gets no memory, so that it is tried here first.
+            let grant = needed.max(Region::GRANT);
+            drop(MmapMut::map_anon(grant)?);
+            self.granted = grant;
+        }
+        self.granted -= needed;
+        self.arena.allocate(size, align, kind)
+    }
+
+    unsafe fn free_memory(&mut self) {
+        // SAFETY: the caller's promise.
+        unsafe { JITMemoryProvider::free_memory(&mut self.arena) }
+    }
+
+    fn finalize(&mut self, branch_protection: BranchProtection) -> ModuleResult<()> {
+        JITMemoryProvider::finalize(&mut self.arena, branch_protection)
+    }
+}
+
 /// The pages of a module. `JITModule` itself leaks them when dropped.
 struct Memory(ManuallyDrop<JITModule>);
 
@@ -112,5 +194,29 @@ impl Drop for Memory {
         // SAFETY: the module is taken once, here. Its functions run only while a
         // `CompiledProgram` is alive, which `PhaseFn` demands of callers.
         unsafe { ManuallyDrop::take(&mut self.0).free_memory() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A region that is too small says so, and the next larger one is taken.
+    #[test]
+    fn a_full_region_is_no_panic() {
+        let is_full = Arc::new(AtomicBool::new(false));
+        let mut region = Region::reserve(1 << 16, &is_full).unwrap();
+        region.allocate(1 << 15, 16, JITMemoryKind::Executable).unwrap();
+        assert!(!is_full.load(Ordering::Relaxed));
+        let error = region.allocate(1 << 15, 16, JITMemoryKind::Executable).unwrap_err();
+        assert_eq!(error.to_string(), "the region for machine code is full");
+        assert!(is_full.load(Ordering::Relaxed));
+        assert!(Region::SIZES.is_sorted() && Region::SIZES[2] < 1 << 31, "calls reach 2 GiB");
+    }
+
+    #[test]
+    fn addresses_that_there_are_not_are_an_error() {
+        let error = Region::reserve(1 << 50, &Arc::new(AtomicBool::new(false))).err().unwrap().to_string();
+        assert!(error.starts_with("memory: no 1073741824 MB of addresses for machine code: "), "{error}");
     }
 }

@@ -1,5 +1,6 @@
 //! Why a compilation or a session failed.
 
+use crate::memory::MemoryError;
 use graphc_autodiff::AutodiffError;
 use graphc_codegen::CodegenError;
 use graphc_passes::BrokenGraph;
@@ -11,6 +12,10 @@ use std::fmt;
 pub enum DriverError {
     /// The options do not fit the graph.
     Options(String),
+    /// An input is missing, or has values that make no sense.
+    Input(String),
+    /// The machine has not as much memory.
+    Memory(MemoryError),
     /// The graph given is not valid; all findings.
     InvalidGraph(Vec<String>),
     /// A pass broke the graph: a bug.
@@ -28,7 +33,8 @@ pub enum DriverError {
 impl fmt::Display for DriverError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            DriverError::Options(message) => f.write_str(message),
+            DriverError::Options(message) | DriverError::Input(message) => f.write_str(message),
+            DriverError::Memory(error) => error.fmt(f),
             DriverError::InvalidGraph(findings) => {
                 write!(f, "the graph is not valid:")?;
                 findings.iter().try_for_each(|finding| write!(f, "\n  {finding}"))

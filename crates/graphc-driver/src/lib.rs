@@ -3,16 +3,18 @@
 //! [`pipeline`] is the table of contents of the compiler. [`Session`] is the library door: a graph with
 //! its parameters, compiled on demand per mode and batch size, stepped, and read.
 //!
-//! Reading order: [`options`], [`tuning`], [`stage`], [`pipeline`], [`dump`](mod@dump), [`session`], [`measure`].
+//! Reading order: [`options`], [`tuning`], [`stage`], [`memory`], `threads`, [`pipeline`], [`dump`](mod@dump), [`session`], [`measure`].
 #![forbid(unsafe_code)]
 
 pub mod dump;
 pub mod error;
 pub mod measure;
+pub mod memory;
 pub mod options;
 pub mod pipeline;
 pub mod session;
 pub mod stage;
+mod threads;
 pub mod tuning;
 
 pub use dump::{dump, dump_dot};
@@ -23,4 +25,5 @@ pub use options::{CompileOptions, PrintAfter};
 pub use pipeline::{Compiled, Lowered, StageTime, compile, lower, tuning_key};
 pub use session::{Session, SessionOptions};
 pub use stage::Stage;
+pub use threads::default_threads;
 pub use tuning::{Aspect, Candidates, Choices, Tuning, TuningKey};

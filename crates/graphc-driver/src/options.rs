@@ -1,5 +1,6 @@
 //! What a compilation can be asked for.
 
+use crate::memory::MemoryBudget;
 use crate::tuning::Tuning;
 use graphc_codegen::Isa;
 use graphc_ir::graph::Mode;
@@ -29,6 +30,8 @@ pub struct CompileOptions {
     pub keep_text: bool,
     /// Where choices of the schedule come from; results do not depend on it.
     pub tuning: Tuning,
+    /// What a compiled step may need; what the machine has at that time unless given.
+    pub memory: Option<MemoryBudget>,
 }
 
 impl CompileOptions {
@@ -45,6 +48,7 @@ impl CompileOptions {
             print_after: PrintAfter::Nothing,
             keep_text: false,
             tuning: Tuning::default(),
+            memory: None,
         }
     }
 

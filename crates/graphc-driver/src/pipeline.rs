@@ -1,6 +1,7 @@
 //! Every stage, in order: the table of contents of the compiler.
 
 use crate::error::DriverError;
+use crate::memory::{MemoryBudget, check_sizes, step_text};
 use crate::options::CompileOptions;
 use crate::tuning::{Tuning, TuningKey};
 use graphc_autodiff::{AutodiffOptions, differentiate};
@@ -92,12 +93,19 @@ pub struct Compiled {
 /// If the graph is not valid or cannot be differentiated.
 pub fn lower(graph: &Graph, options: &CompileOptions) -> Result<Lowered, DriverError> {
     let target = Target::host(options.isa)?;
-    lower_for(graph, options, &target)
+    lower_for(graph, options, &target, |_| Ok(()))
 }
 
-fn lower_for(graph: &Graph, options: &CompileOptions, target: &Target) -> Result<Lowered, DriverError> {
+/// `check` gets the graph with its mode and batch size before anything is made of it.
+fn lower_for(
+    graph: &Graph,
+    options: &CompileOptions,
+    target: &Target,
+    check: impl FnOnce(&Graph) -> Result<(), DriverError>,
+) -> Result<Lowered, DriverError> {
     let mut times = Vec::new();
     let mut graph = specialise(graph, options)?;
+    check(&graph)?;
     let mut passes =
         PassManager { verify: options.verify, print_after: options.print_after.clone(), ..Default::default() };
     passes.run(BEFORE_AUTODIFF, &mut graph)?;
@@ -147,11 +155,14 @@ fn lower_for(graph: &Graph, options: &CompileOptions, target: &Target) -> Result
 /// From a graph to a compiled step.
 ///
 /// # Errors
-/// If the graph is not valid, cannot be differentiated, or the machine is not supported.
+/// If the graph is not valid, cannot be differentiated, or the machine is not supported or has too little memory.
 pub fn compile(graph: &Graph, options: &CompileOptions) -> Result<Compiled, DriverError> {
     let start = Instant::now();
     let target = Target::host(options.isa)?;
-    let mut lowered = lower_for(graph, options, &target)?;
+    let mut memory = options.memory.clone().unwrap_or_else(MemoryBudget::of_machine);
+    let what = step_text(options.mode, options.batch);
+    let mut lowered = lower_for(graph, options, &target, |graph| memory.check_graph(&what, graph))?;
+    memory.take_program(&what, &lowered.program)?;
     let codegen = CodegenOptions { checked: options.checked, keep_text: options.keep_text };
     let mut times = std::mem::take(&mut lowered.times);
     let code: CompiledProgram =
@@ -174,7 +185,11 @@ fn specialise(graph: &Graph, options: &CompileOptions) -> Result<Graph, DriverEr
     graph.batch = Some(options.batch);
     graph.mode = Some(options.mode);
     let findings: Vec<String> = graphc_ir::graph::verify::verify(&graph).iter().map(ToString::to_string).collect();
-    if findings.is_empty() { Ok(graph) } else { Err(DriverError::InvalidGraph(findings)) }
+    if !findings.is_empty() {
+        return Err(DriverError::InvalidGraph(findings));
+    }
+    check_sizes(&graph)?;
+    Ok(graph)
 }
 
 fn timed<T>(times: &mut Vec<StageTime>, name: &'static str, run: impl FnOnce() -> T) -> T {

@@ -1,19 +1,33 @@
 //! A graph with its parameters, compiled on demand.
+//!
+//! Reading order: this file, `inputs` (what a step must be given, and what it may be given), `parameters` (their initial values).
+
+mod inputs;
+mod parameters;
+
+pub use inputs::{first_outside, label_out_of_range};
+pub(crate) use parameters::initial_state;
 
 use crate::error::DriverError;
+use crate::memory::{MemoryBudget, parameter_bytes};
 use crate::options::CompileOptions;
 use crate::pipeline::{StageTime, compile};
+use crate::threads::default_threads;
 use crate::tuning::Tuning;
 use graphc_codegen::Isa;
+use graphc_ir::DType;
+use graphc_ir::graph::builder::STEP_INPUT;
 use graphc_ir::graph::{Graph, Mode};
 use graphc_ir::loops::{Buffer, BufferKind};
-use graphc_ir::ops::{Initializer, Op};
+use graphc_ir::ops::Op;
 use graphc_ir::tensor::Tensor;
 use graphc_runtime::{Executable, Team};
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
+use inputs::{Pending, Shared, Signature, Value};
 use std::collections::BTreeMap;
 use std::time::Duration;
+
+/// Name of the input that holds the learning rate, a scalar.
+const LEARNING_RATE: &str = "learning_rate";
 
 /// Words of an input that are worth the meeting of all threads.
 const FEWEST_SHARED_WORDS: usize = 8 << 10;
@@ -31,8 +45,9 @@ pub struct SessionOptions {
     pub gradients: bool,
     /// Leave parameters as they are in training steps (to look at losses and gradients only).
     pub frozen: bool,
-    /// Threads that run a step together, the calling one included. 0 and 1, the default, are the calling thread alone.
-    /// Results do not depend on it.
+    /// Threads that run a step together, the calling one included; 0, the default, is [`default_threads`]: one for each physical core. Where
+    /// they take longer than the calling thread alone, for example because other processes want the cores, it steps alone. Results do not depend
+    /// on it.
     pub threads: usize,
     /// Where choices of the schedules come from. Results do not depend on it.
     pub tuning: Tuning,
@@ -53,6 +68,9 @@ pub struct CompileTimes {
 
 /// A graph, its parameter values, and executables cached per mode and batch size.
 ///
+/// Inputs with a batch dimension belong to a mode and a batch size; they keep their values from step to step. Those without one, such as the scalar
+/// `learning_rate`, are the session's: once set they hold for every mode and batch size. Dropout's scalar `step` counts training steps by itself.
+///
 /// ```no_run
 /// # use graphc_driver::{Session, SessionOptions};
 /// # use graphc_ir::graph::{Graph, Mode};
@@ -68,18 +86,29 @@ pub struct Session {
     graph: Graph,
     options: SessionOptions,
     entries: BTreeMap<(bool, usize), Entry>,
-    /// Parameters and optimizer state by name, as of `version` if no executable holds newer ones.
-    state: BTreeMap<String, Tensor<f32>>,
+    /// Parameters and optimizer state by name, as of `version` if no executable holds newer ones; made when they are first wanted.
+    state: Option<BTreeMap<String, Tensor<f32>>>,
     /// The executable that holds the newest state.
     owner: Option<(bool, usize)>,
     version: u64,
     team: Team,
+    signature: Signature,
+    shared: Shared,
+    /// Number of the next training step.
+    steps: i32,
+    /// Of what the machine had when this session first wanted some.
+    memory: Option<MemoryBudget>,
 }
 
 struct Entry {
     executable: Executable,
     times: CompileTimes,
     version: u64,
+    pending: Pending,
+    /// Whether it counts steps.
+    reads_step: bool,
+    /// Whether outputs are those of a step.
+    has_run: bool,
 }
 
 fn key(mode: Mode, batch: usize) -> (bool, usize) {
@@ -90,18 +119,37 @@ impl Session {
     /// A session with freshly initialised parameters.
     ///
     /// # Errors
-    /// If the graph is not valid, or there cannot be as many threads.
+    /// If the graph is not valid, its learning rate is not finite in single precision, or there cannot be as many threads.
     pub fn new(graph: Graph, options: SessionOptions) -> Result<Session, DriverError> {
         let findings: Vec<String> = graphc_ir::graph::verify::verify(&graph).iter().map(ToString::to_string).collect();
         if !findings.is_empty() {
             return Err(DriverError::InvalidGraph(findings));
         }
-        let state = initial_state(&graph, options.seed);
-        let team = Team::new(options.threads)?;
-        Ok(Session { graph, options, entries: BTreeMap::new(), state, owner: None, version: 1, team })
+        let n_threads = if options.threads == 0 { default_threads() } else { options.threads };
+        let team = Team::adaptive(n_threads)?;
+        let signature = Signature::of(&graph);
+        let mut shared = Shared::default();
+        if let Some(optimizer) = &graph.optimizer {
+            let rate = optimizer.learning_rate() as f32;
+            check_rate(rate)?;
+            shared.keep(LEARNING_RATE, Value::F32(&[rate]));
+        }
+        Ok(Session {
+            graph,
+            options,
+            entries: BTreeMap::new(),
+            state: None,
+            owner: None,
+            version: 1,
+            team,
+            signature,
+            shared,
+            steps: 0,
+            memory: None,
+        })
     }
 
-    /// Threads that run a step together.
+    /// Threads that run a step together: fewer than asked for if the system gave no more.
     pub fn threads(&self) -> usize {
         self.team.n_members()
     }
@@ -109,6 +157,14 @@ impl Session {
     /// The graph as given.
     pub fn graph(&self) -> &Graph {
         &self.graph
+    }
+
+    /// Speaks for memory that the caller needs beside the session, so that steps are refused for which there would be too little.
+    ///
+    /// # Errors
+    /// If there is not as much.
+    pub fn reserve_memory(&mut self, what: &str, bytes: u64) -> Result<(), DriverError> {
+        self.memory.get_or_insert_with(MemoryBudget::of_machine).take(what, bytes)
     }
 
     /// Compiles for a mode and batch size, unless that has happened before.
@@ -127,32 +183,92 @@ impl Session {
         Ok(self.entry(mode, batch)?.executable.program().find(BufferKind::Input, name).is_some())
     }
 
-    /// Sets an `f32` input from elements in row-major order.
+    /// Sets an `f32` input from elements in row-major order: for that mode and batch size, or for all of them if it has no batch dimension.
     ///
     /// # Errors
-    /// If there is no such input or the number of elements is wrong.
+    /// If there is no such input, the number of elements is wrong, or it is a learning rate that is not finite.
     pub fn set_input_f32(&mut self, mode: Mode, batch: usize, name: &str, values: &[f32]) -> Result<(), DriverError> {
-        Ok(self.entry(mode, batch)?.executable.set(BufferKind::Input, name, values)?)
+        if let (LEARNING_RATE, [rate]) = (name, values) {
+            check_rate(*rate)?;
+        }
+        self.set_input(mode, batch, name, Value::F32(values))
     }
 
-    /// Sets an `i32` input from elements in row-major order.
+    /// Sets an `i32` input from elements in row-major order: for that mode and batch size, or for all of them if it has no batch dimension. Dropout's
+    /// `step` goes on counting from what it is set to.
     ///
     /// # Errors
-    /// If there is no such input or the number of elements is wrong.
+    /// If there is no such input, the number of elements is wrong, or a label is no class.
     pub fn set_input_i32(&mut self, mode: Mode, batch: usize, name: &str, values: &[i32]) -> Result<(), DriverError> {
-        Ok(self.entry(mode, batch)?.executable.set_i32(BufferKind::Input, name, values)?)
+        self.signature.check_labels(name, values)?;
+        self.set_input(mode, batch, name, Value::I32(values))?;
+        if let (STEP_INPUT, [step]) = (name, values) {
+            self.steps = *step;
+        }
+        Ok(())
     }
 
-    /// The words of an input, to be written in the layout of its buffer; words of no element must stay zero.
+    fn set_input(&mut self, mode: Mode, batch: usize, name: &str, value: Value<'_>) -> Result<(), DriverError> {
+        let is_shared = !self.signature.is_batched(name);
+        let entry = self.entry(mode, batch)?;
+        value.write(&mut entry.executable, name)?;
+        entry.pending.set(name);
+        if is_shared {
+            self.shared.keep(name, value);
+            for entry in self.entries.values_mut() {
+                if entry.executable.program().find(BufferKind::Input, name).is_some() {
+                    value.write(&mut entry.executable, name)?;
+                    entry.pending.set(name);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets the learning rate of all training steps from now on.
+    ///
+    /// # Errors
+    /// If it is not finite in single precision, or the graph has no optimizer.
+    pub fn set_learning_rate(&mut self, rate: f64) -> Result<(), DriverError> {
+        let rate = rate as f32;
+        check_rate(rate)?;
+        if self.graph.optimizer.is_none() {
+            return Err(DriverError::Options("the graph has no optimizer whose learning rate could be set".to_owned()));
+        }
+        self.shared.keep(LEARNING_RATE, Value::F32(&[rate]));
+        for entry in self.entries.values_mut() {
+            if entry.executable.program().find(BufferKind::Input, LEARNING_RATE).is_some() {
+                Value::F32(&[rate]).write(&mut entry.executable, LEARNING_RATE)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Number of the next training step: as many as have been made, unless it was set. Dropout draws its masks by it.
+    pub fn steps(&self) -> i32 {
+        self.steps
+    }
+
+    /// Goes on counting training steps from there, for example where another session has ended.
+    pub fn set_steps(&mut self, steps: i32) {
+        self.steps = steps;
+    }
+
+    /// The words of an input with a batch dimension, to be written in the layout of its buffer; words of no element must stay zero. Labels are
+    /// looked at when the step is made.
     ///
     /// # Errors
     /// If there is no such input.
     pub fn input_words(&mut self, mode: Mode, batch: usize, name: &str) -> Result<(&Buffer, &mut [u32]), DriverError> {
-        Ok(self.entry(mode, batch)?.executable.words_mut(BufferKind::Input, name)?)
+        self.signature.must_be_batched(name)?;
+        let entry = self.entry(mode, batch)?;
+        entry.pending.set_unseen(name);
+        Ok(entry.executable.words_mut(BufferKind::Input, name)?)
     }
 
     /// Has the words of an input written in the layout of its buffer: `fill` gets the number of every chunk of samples (there is one alone where
-    /// samples do not go in chunks) and its words. The threads of the session fill different chunks at the same time.
+    /// samples do not go in chunks) and its words. The threads of the session fill different chunks at the same time. As [`Session::input_words`]
+    /// in everything else.
     ///
     /// # Errors
     /// If there is no such input.
@@ -163,8 +279,10 @@ impl Session {
         name: &str,
         fill: &(dyn Fn(usize, &mut [u32]) + Sync),
     ) -> Result<(), DriverError> {
+        self.signature.must_be_batched(name)?;
         self.entry(mode, batch)?;
         let entry = self.entries.get_mut(&key(mode, batch)).expect("compiled above");
+        entry.pending.set_unseen(name);
         let (buffer, words) = entry.executable.words_mut(BufferKind::Input, name)?;
         let chunk = buffer.layout.chunk_stride.max(1);
         if words.len() < FEWEST_SHARED_WORDS {
@@ -178,40 +296,52 @@ impl Session {
     /// Runs once. In training mode the parameters change.
     ///
     /// # Errors
-    /// If compilation fails, or a checked access misses its buffer.
+    /// If compilation fails, an input has never been set (in inference one that every output needs), a label is no class, or a checked access
+    /// misses its buffer.
     pub fn step(&mut self, mode: Mode, batch: usize) -> Result<(), DriverError> {
         let key = key(mode, batch);
         self.entry(mode, batch)?;
         self.bring_up_to_date(key)?;
         let entry = self.entries.get_mut(&key).expect("compiled above");
+        self.signature.check_step(mode, batch, &mut entry.pending, &mut entry.executable)?;
+        if entry.reads_step {
+            entry.executable.set_i32(BufferKind::Input, STEP_INPUT, &[self.steps])?;
+        }
         let result = entry.executable.step_on(&mut self.team);
-        if mode == Mode::Train && !self.options.frozen {
-            self.version += 1;
-            self.owner = Some(key);
+        if mode == Mode::Train {
+            self.steps = self.steps.wrapping_add(1);
+            if !self.options.frozen {
+                self.version += 1;
+                self.owner = Some(key);
+            }
         }
         entry.version = self.version;
+        entry.has_run = result.is_ok();
         Ok(result?)
     }
 
     /// A result of the last step at that mode and batch size, row-major.
     ///
     /// # Errors
-    /// If there was no such step or there is no such output.
+    /// If there was no such step, there is no such output, or it needs an input that was not set.
     pub fn output(&self, mode: Mode, batch: usize, name: &str) -> Result<Tensor<f32>, DriverError> {
-        Ok(self.compiled(mode, batch)?.executable.get(BufferKind::Output, name)?)
+        Ok(self.stepped(mode, batch, name)?.executable.get(BufferKind::Output, name)?)
     }
 
     /// A scalar `f32` result of the last step at that mode and batch size.
     ///
     /// # Errors
-    /// If there was no such step, there is no such output, or it is no scalar.
+    /// As [`Session::output`], or if it is no scalar.
     pub fn scalar(&self, mode: Mode, batch: usize, name: &str) -> Result<f32, DriverError> {
-        Ok(self.compiled(mode, batch)?.executable.scalar(BufferKind::Output, name)?)
+        Ok(self.stepped(mode, batch, name)?.executable.scalar(BufferKind::Output, name)?)
     }
 
-    fn compiled(&self, mode: Mode, batch: usize) -> Result<&Entry, DriverError> {
-        let entry = self.entries.get(&key(mode, batch));
-        entry.ok_or_else(|| DriverError::Options(format!("no {} step of batch size {batch} has run", mode.name())))
+    fn stepped(&self, mode: Mode, batch: usize, output: &str) -> Result<&Entry, DriverError> {
+        let entry = self.entries.get(&key(mode, batch)).filter(|entry| entry.has_run);
+        let entry = entry
+            .ok_or_else(|| DriverError::Options(format!("no {} step of batch size {batch} has run", mode.name())))?;
+        self.signature.check_output(output, &entry.pending)?;
+        Ok(entry)
     }
 
     /// Names of the outputs of a compiled step.
@@ -227,23 +357,27 @@ impl Session {
     /// Weights and moving statistics by name, in the order of the graph.
     ///
     /// # Errors
-    /// If an executable cannot be read.
+    /// If an executable cannot be read, or there is not enough memory.
     pub fn parameters(&mut self) -> Result<Vec<(String, Tensor<f32>)>, DriverError> {
         self.pull()?;
         let is_parameter = |id: &graphc_ir::NodeId| matches!(self.graph.op(*id), Op::Parameter(_));
         let names = self.graph.ids().into_iter().filter(is_parameter).map(|id| self.graph.node(id).name.clone());
-        Ok(names.map(|name| (name.clone(), self.state[&name].clone())).collect())
+        let names: Vec<String> = names.collect();
+        let state = self.state()?;
+        Ok(names.into_iter().map(|name| (name.clone(), state[&name].clone())).collect())
     }
 
     /// Everything the optimizer keeps between steps, by name.
     ///
     /// # Errors
-    /// If an executable cannot be read.
+    /// As [`Session::parameters`].
     pub fn optimizer_state(&mut self) -> Result<Vec<(String, Tensor<f32>)>, DriverError> {
         self.pull()?;
+        self.state()?;
+        let state = self.state.iter().flatten();
         let is_weight =
             |name: &str| self.graph.find(name).is_some_and(|id| matches!(self.graph.op(id), Op::Parameter(_)));
-        Ok(self.state.iter().filter(|(name, _)| !is_weight(name)).map(|(n, t)| (n.clone(), t.clone())).collect())
+        Ok(state.filter(|(name, _)| !is_weight(name)).map(|(n, t)| (n.clone(), t.clone())).collect())
     }
 
     /// Replaces a parameter.
@@ -252,13 +386,18 @@ impl Session {
     /// If there is no such parameter or its shape is another one.
     pub fn set_parameter(&mut self, name: &str, value: &Tensor<f32>) -> Result<(), DriverError> {
         self.pull()?;
-        let Some(slot) = self.state.get_mut(name) else {
-            let known: Vec<&str> = self.state.keys().map(String::as_str).collect();
+        let state = self.state()?;
+        let Some(slot) = state.get_mut(name) else {
+            let known: Vec<&str> = state.keys().map(String::as_str).collect();
             return Err(DriverError::Options(format!("no parameter `{name}`; there are {}", known.join(", "))));
         };
         if slot.shape != value.shape {
             let (expected, got) = (&slot.shape, &value.shape);
             return Err(DriverError::Options(format!("parameter `{name}` has shape {expected:?}, got {got:?}")));
+        }
+        if slot.data.len() != value.data.len() {
+            let (expected, got) = (slot.data.len(), value.data.len());
+            return Err(DriverError::Options(format!("parameter `{name}` has {expected} elements, got {got}")));
         }
         *slot = value.clone();
         self.owner = None;
@@ -266,10 +405,21 @@ impl Session {
         Ok(())
     }
 
+    /// Parameters and optimizer state as they are outside of executables.
+    fn state(&mut self) -> Result<&mut BTreeMap<String, Tensor<f32>>, DriverError> {
+        if self.state.is_none() {
+            let bytes = parameter_bytes(&self.graph);
+            self.memory.get_or_insert_with(MemoryBudget::of_machine).take("a copy of the parameters", bytes)?;
+            self.state = Some(initial_state(&self.graph, self.options.seed));
+        }
+        Ok(self.state.as_mut().expect("made above"))
+    }
+
     fn entry(&mut self, mode: Mode, batch: usize) -> Result<&mut Entry, DriverError> {
         let key = key(mode, batch);
         if !self.entries.contains_key(&key) {
             let train = mode == Mode::Train;
+            let memory = self.memory.get_or_insert_with(MemoryBudget::of_machine);
             let options = CompileOptions {
                 mode,
                 checked: self.options.checked,
@@ -277,14 +427,23 @@ impl Session {
                 gradients: self.options.gradients && train,
                 update: train && !self.options.frozen,
                 tuning: self.options.tuning.clone(),
+                memory: Some(memory.clone()),
                 ..CompileOptions::train(batch)
             };
             let compiled = compile(&self.graph, &options)?;
+            let what = crate::memory::step_text(mode, batch);
+            memory.take_program(&what, compiled.executable.program())?;
             let mut executable = compiled.executable;
-            if let Some(optimizer) = self.graph.optimizer.as_ref().filter(|_| options.update)
-                && executable.program().find(BufferKind::Input, "learning_rate").is_some()
-            {
-                executable.set(BufferKind::Input, "learning_rate", &[optimizer.learning_rate() as f32])?;
+            let is_input = |buffer: &&Buffer| buffer.kind == BufferKind::Input;
+            let inputs = executable.program().buffers.iter().filter(is_input);
+            let inputs: Vec<(String, DType)> = inputs.map(|buffer| (buffer.name.clone(), buffer.dtype)).collect();
+            let reads_step =
+                inputs.contains(&(STEP_INPUT.to_owned(), DType::I32)) && !self.signature.is_batched(STEP_INPUT);
+            let mut pending = self.signature.pending(inputs.iter().map(|(name, _)| name.as_str()));
+            for (name, _) in &inputs {
+                if self.shared.write(&mut executable, name)? || (reads_step && name == STEP_INPUT) {
+                    pending.set(name);
+                }
             }
             let lowered = compiled.lowered;
             let times = CompileTimes {
@@ -293,7 +452,7 @@ impl Session {
                 target: compiled.target,
                 is_tuned: lowered.is_tuned,
             };
-            self.entries.insert(key, Entry { executable, times, version: 0 });
+            self.entries.insert(key, Entry { executable, times, version: 0, pending, reads_step, has_run: false });
         }
         Ok(self.entries.get_mut(&key).expect("inserted above"))
     }
@@ -302,6 +461,9 @@ impl Session {
     fn bring_up_to_date(&mut self, key: (bool, usize)) -> Result<(), DriverError> {
         if self.entries.get(&key).is_none_or(|entry| entry.version == self.version) {
             return Ok(());
+        }
+        if self.owner.is_none() {
+            self.state()?;
         }
         let mut entry = self.entries.remove(&key).expect("found above");
         let result = self.copy_newest_state(&mut entry.executable);
@@ -318,7 +480,7 @@ impl Session {
         }
         for name in state_names(executable) {
             // Optimizer state that no step has touched yet is missing: it starts at zero, as the arena does.
-            if let Some(tensor) = self.state.get(&name) {
+            if let Some(tensor) = self.state.as_ref().and_then(|state| state.get(&name)) {
                 executable.set(BufferKind::State, &name, &tensor.data)?;
             }
         }
@@ -327,53 +489,27 @@ impl Session {
 
     /// Copies the newest state out of the executable that holds it.
     fn pull(&mut self) -> Result<(), DriverError> {
-        if let Some(owner) = self.owner.and_then(|owner| self.entries.get(&owner)) {
+        self.state()?;
+        let owner = self.owner.and_then(|owner| self.entries.get(&owner));
+        if let (Some(owner), Some(state)) = (owner, &mut self.state) {
             for name in state_names(&owner.executable) {
                 let tensor = owner.executable.get(BufferKind::State, &name)?;
-                self.state.insert(name, tensor);
+                state.insert(name, tensor);
             }
         }
         Ok(())
     }
 }
 
+/// Only finite rates make sense: any other makes every parameter NaN in one step.
+fn check_rate(rate: f32) -> Result<(), DriverError> {
+    if rate.is_finite() {
+        return Ok(());
+    }
+    Err(DriverError::Options(format!("the learning rate must be a finite number in single precision, got {rate}")))
+}
+
 fn state_names(executable: &Executable) -> Vec<String> {
     let state = executable.program().buffers.iter().filter(|buffer| buffer.kind == BufferKind::State);
     state.map(|buffer| buffer.name.clone()).collect()
-}
-
-/// First values of all parameters. Each parameter draws from a stream of its own, so that adding a
-/// layer leaves the others as they were.
-pub(crate) fn initial_state(graph: &Graph, seed: u64) -> BTreeMap<String, Tensor<f32>> {
-    let mut state = BTreeMap::new();
-    for id in graph.ids() {
-        let Op::Parameter(parameter) = graph.op(id) else { continue };
-        let name = graph.node(id).name.clone();
-        let sizes = parameter.shape.sizes(None);
-        let tensor = match parameter.initializer {
-            Initializer::Constant(value) => Tensor::full(&sizes, value),
-            Initializer::GlorotUniform => {
-                let mut rng = ChaCha8Rng::seed_from_u64(seed);
-                rng.set_stream(stream_of(&name));
-                let limit = (6.0 / fans(&sizes)).sqrt() as f32;
-                Tensor::from_fn(&sizes, |_| (2.0 * rng.random::<f32>() - 1.0) * limit)
-            }
-        };
-        state.insert(name, tensor);
-    }
-    state
-}
-
-/// Sum of fan-in and fan-out (Keras): the last two sizes times the receptive field before them.
-fn fans(sizes: &[usize]) -> f64 {
-    match sizes {
-        [] => 2.0,
-        [size] => 2.0 * *size as f64,
-        [field @ .., fan_in, fan_out] => (field.iter().product::<usize>() * (fan_in + fan_out)) as f64,
-    }
-}
-
-/// FNV-1a of a name.
-fn stream_of(name: &str) -> u64 {
-    name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }

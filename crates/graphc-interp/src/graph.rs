@@ -126,6 +126,26 @@ pub fn run_keeping<R: Real>(
     Ok(Evaluation { values, outputs, updates })
 }
 
+/// Most elements that [`run_keeping`] with [`Keep::Roots`] holds at once, for comparing with the memory there is.
+///
+/// # Errors
+/// If the graph is not specialised, or has a cycle.
+pub fn peak_elements(graph: &Graph) -> Result<u64, InterpError> {
+    let order = evaluation_order(graph)?;
+    let mut readers_left: BTreeMap<NodeId, usize> = order.iter().map(|&id| (id, graph.users(id).len())).collect();
+    let mut values = BTreeMap::new();
+    let (mut held, mut peak) = (0_u64, 0_u64);
+    for id in order {
+        let len = graph.sizes(id).iter().fold(1, |len: u64, &size| len.saturating_mul(size as u64));
+        values.insert(id, len);
+        held = held.saturating_add(len);
+        peak = peak.max(held);
+        free_after(graph, id, &mut values, &mut readers_left);
+        held = values.values().fold(0, |sum, &len| sum.saturating_add(len));
+    }
+    Ok(peak)
+}
+
 /// Topological order, once it is known that every size is.
 pub(crate) fn evaluation_order(graph: &Graph) -> Result<Vec<NodeId>, InterpError> {
     let order = graph.try_topo_order().ok_or(InterpError::Cycle)?;
@@ -180,10 +200,10 @@ fn bound<R: Real>(
 }
 
 /// Frees the operands that `id` was the last to read, and `id` itself if nothing reads it.
-fn free_after<R>(
+fn free_after<V>(
     graph: &Graph,
     id: NodeId,
-    values: &mut BTreeMap<NodeId, Tensor<R>>,
+    values: &mut BTreeMap<NodeId, V>,
     readers_left: &mut BTreeMap<NodeId, usize>,
 ) {
     let mut operands = graph.operands(id);

@@ -3,7 +3,7 @@
 use crate::RuntimeError;
 use crate::arena::Arena;
 use crate::pack::{pack, unpack};
-use crate::team::{SharedPhase, Team, TimedShare};
+use crate::team::{ProgramPace, SharedPhase, Team, TimedShare};
 use graphc_codegen::CompiledProgram;
 use graphc_ir::loops::{BufId, Buffer, BufferKind, Layout, Program};
 use graphc_ir::scalar::flushed::canonical;
@@ -20,6 +20,8 @@ pub struct Executable {
     names: Names,
     /// Kernels of the prologue whose results are up to date.
     n_done: usize,
+    /// Whether steps are faster on all members of a team.
+    pace: ProgramPace,
 }
 
 /// Buffers by kind and name: a program has hundreds, and a few are asked for between any two steps.
@@ -50,7 +52,7 @@ impl Executable {
         for (number, buffer) in program.buffers.iter().enumerate() {
             names.entry(buffer.kind).or_default().entry(buffer.name.clone()).or_insert(BufId(number as u32));
         }
-        Ok(Executable { program, code, arena, names, n_done: 0 })
+        Ok(Executable { program, code, arena, names, n_done: 0, pace: ProgramPace::default() })
     }
 
     /// The program.
@@ -195,13 +197,21 @@ impl Executable {
         self.run_kernels(0..self.code.kernels().len(), None, None)
     }
 
-    /// Does the same on all members of a team. Every buffer has the bits that it has after
-    /// [`Executable::step`].
+    /// Does the same on all members of a team, or on the caller alone if the team is adaptive and that is faster. Every buffer has the bits
+    /// that it has after [`Executable::step`].
     ///
     /// # Errors
     /// As [`Executable::step`], and the same one.
     pub fn step_on(&mut self, team: &mut Team) -> Result<(), RuntimeError> {
-        self.run_kernels(0..self.code.kernels().len(), Some(team), None)
+        let kernels = 0..self.code.kernels().len();
+        if !team.is_adaptive() {
+            return self.run_kernels(kernels, Some(team), None);
+        }
+        let is_alone = team.is_alone(&mut self.pace);
+        let start = Instant::now();
+        let result = self.run_kernels(kernels, if is_alone { None } else { Some(&mut *team) }, None);
+        team.note(&mut self.pace, start.elapsed());
+        result
     }
 
     /// As [`Executable::step_on`], with the times of all phases. Reading the clock costs some tens of nanoseconds per

@@ -5,7 +5,7 @@
 //! measured is the best of many short runs, on as many threads as asked for at once.
 
 use std::hint::black_box;
-use std::sync::Barrier;
+use std::sync::RwLock;
 use std::time::{Duration, Instant};
 
 /// Width of the registers that multiply-adds are measured with.
@@ -68,14 +68,19 @@ fn on_threads(threads: usize, measure: impl Fn() -> f64 + Sync) -> f64 {
     if threads <= 1 {
         return measure();
     }
-    let start = Barrier::new(threads);
+    // Held until all are there. The system may give fewer.
+    let start = RwLock::new(());
     std::thread::scope(|scope| {
         let run = || {
-            start.wait();
+            drop(start.read());
             measure()
         };
-        let handles: Vec<_> = (0..threads).map(|_| scope.spawn(run)).collect();
-        handles.into_iter().map(|handle| handle.join().unwrap_or(0.0)).sum()
+        let hold = start.write();
+        let others = (1..threads).map_while(|_| std::thread::Builder::new().spawn_scoped(scope, run).ok());
+        let others: Vec<_> = others.collect();
+        drop(hold);
+        let own = measure();
+        own + others.into_iter().map(|handle| handle.join().unwrap_or(0.0)).sum::<f64>()
     })
 }
 

@@ -9,19 +9,28 @@
 //! Rejected: members that walk the program by themselves and meet in symmetric barriers. That saves one transfer
 //! between two parallel phases, costs one more around each serial phase, and needs every member to agree on where a failed step ends.
 //!
+//! A team made by [`Team::adaptive`] steps alone while that is faster, for example on a machine with other work: see `pace`.
+//!
 //! Nobody allocates or locks during a step. Who waits spins at first, then offers its core to others, then sleeps:
 //! see `meeting`, which also says why no wake-up is missed.
 
 mod each;
 mod meeting;
+mod pace;
 
 use crate::RuntimeError;
 use graphc_codegen::PhaseFn;
 use meeting::{Meeting, Note, Patience, Task};
+use memmap2::MmapMut;
+use pace::{Pace, Way};
+
 use std::ops::Range;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// Bytes of addresses that are left for everything else when threads are started.
+const ROOM: usize = 512 << 20;
 
 /// Members of a team at most.
 pub const MAX_MEMBERS: usize = 1024;
@@ -32,6 +41,30 @@ pub struct Team {
     workers: Vec<JoinHandle<()>>,
     /// Tasks posted so far.
     epoch: usize,
+    /// How steps are made at present; nothing if that is always together.
+    verdict: Option<Verdict>,
+}
+
+/// What the program that asked last has found out. Others begin with it.
+#[derive(Clone, Copy, Debug)]
+struct Verdict {
+    way: Way,
+    /// Number of changes so far.
+    serial: u64,
+}
+
+/// How one program's steps are made on an adaptive team.
+#[derive(Clone, Debug)]
+pub(crate) struct ProgramPace {
+    pace: Pace,
+    /// The verdict that it has begun with or made.
+    serial: u64,
+}
+
+impl Default for ProgramPace {
+    fn default() -> ProgramPace {
+        ProgramPace { pace: Pace::new(Way::Together), serial: 0 }
+    }
 }
 
 /// A member's share of one phase, as it was timed.
@@ -58,13 +91,25 @@ pub(crate) struct SharedPhase {
 }
 
 impl Team {
-    /// A team of `n_members`, the caller included; 0 means 1.
+    /// A team of `n_members`, the caller included; 0 means 1. It has fewer if the system gives no more threads, see
+    /// [`Team::n_members`].
     ///
     /// # Errors
-    /// If that is more than [`MAX_MEMBERS`] or the system refuses a thread.
+    /// If that is more than [`MAX_MEMBERS`].
     pub fn new(n_members: usize) -> Result<Team, RuntimeError> {
         let n_cores = std::thread::available_parallelism().map_or(n_members, usize::from);
         Team::with_patience(n_members, if n_members > n_cores { Patience::CROWDED } else { Patience::FREE })
+    }
+
+    /// A team that makes steps on the caller alone while that takes less time. Which members run a step changes none of its bits.
+    ///
+    /// # Errors
+    /// As [`Team::new`].
+    pub fn adaptive(n_members: usize) -> Result<Team, RuntimeError> {
+        let mut team = Team::new(n_members)?;
+        // A caller without others has no choice.
+        team.verdict = (team.n_members() > 1).then_some(Verdict { way: Way::Together, serial: 0 });
+        Ok(team)
     }
 
     fn with_patience(n_members: usize, patience: Patience) -> Result<Team, RuntimeError> {
@@ -73,22 +118,55 @@ impl Team {
         }
         let n_workers = n_members.saturating_sub(1);
         let meeting = Arc::new(Meeting::new(n_workers, patience));
-        // If a thread is refused, dropping the team ends those that there are.
-        let mut team = Team { meeting, workers: Vec::with_capacity(n_workers), epoch: 0 };
+        let mut team = Team { meeting, workers: Vec::with_capacity(n_workers), epoch: 0, verdict: None };
+        // Threads must not take the last addresses of a process with a limit of them.
+        let Some(room) = (n_workers > 0).then(|| MmapMut::map_anon(ROOM)).transpose().unwrap_or(None) else {
+            return Ok(team);
+        };
         for seat in 0..n_workers {
             let meeting = Arc::clone(&team.meeting);
-            let worker = std::thread::Builder::new()
-                .name(format!("graphc-{}", seat + 1))
-                .spawn(move || meeting.attend(seat))
-                .map_err(|error| RuntimeError::Threads(format!("cannot start thread {}: {error}", seat + 1)))?;
+            let builder = std::thread::Builder::new().name(format!("graphc-{}", seat + 1));
+            // Where the system gives no more threads, a smaller team does the same.
+            let Ok(worker) = builder.spawn(move || meeting.attend(seat)) else { break };
             team.workers.push(worker);
         }
+        drop(room);
         Ok(team)
     }
 
     /// Number of members, the caller included.
     pub fn n_members(&self) -> usize {
         self.workers.len() + 1
+    }
+
+    /// Whether the next step of a program is to be made by the caller alone, and what else is done between steps as well.
+    pub(crate) fn is_alone(&self, program: &mut ProgramPace) -> bool {
+        let Some(verdict) = self.verdict else { return false };
+        if program.serial != verdict.serial {
+            *program = ProgramPace { pace: Pace::new(verdict.way), serial: verdict.serial };
+        }
+        program.pace.next() == Way::Alone
+    }
+
+    /// Takes in the time of a step that was made as [`Team::is_alone`] said.
+    pub(crate) fn note(&mut self, program: &mut ProgramPace, took: Duration) {
+        if let Some(verdict) = &mut self.verdict
+            && program.pace.note(took)
+        {
+            verdict.way = program.pace.preferred();
+            verdict.serial += 1;
+            program.serial = verdict.serial;
+        }
+    }
+
+    /// Whether the clock must be read for [`Team::note`].
+    pub(crate) fn is_adaptive(&self) -> bool {
+        self.verdict.is_some()
+    }
+
+    /// Whether the caller does what is done between steps alone.
+    fn works_alone(&self) -> bool {
+        self.verdict.is_some_and(|verdict| verdict.way == Way::Alone)
     }
 
     /// Runs a phase on all members and waits for them. The result is that of the lowest member that failed. Shares are
@@ -228,6 +306,34 @@ mod tests {
             pause(i);
         }
         words
+    }
+
+    /// Times stand for a machine on which steps together take 1 ms, alone 0.01 ms.
+    #[test]
+    fn an_adaptive_team_does_what_is_faster() {
+        let mut team = Team::adaptive(3).unwrap();
+        let mut program = ProgramPace::default();
+        assert!(!team.is_alone(&mut program), "the first steps are made together");
+        for _ in 0..2_000 {
+            let took = if team.is_alone(&mut program) { 10 } else { 1_000 };
+            team.note(&mut program, Duration::from_micros(took));
+        }
+        assert!(team.is_alone(&mut program));
+        assert!(team.is_alone(&mut ProgramPace::default()), "others begin with what has been found out");
+        let caller = std::thread::current().id();
+        let mut words = [0; 6];
+        team.for_each_part(&mut words, 1, &|number, part| {
+            assert_eq!(std::thread::current().id(), caller, "packing is not worth a meeting either");
+            part.fill(number as u32);
+        });
+        assert_eq!(words, [0, 1, 2, 3, 4, 5]);
+        // Two seconds of steps that together are faster again.
+        for _ in 0..20_000 {
+            let took = if team.is_alone(&mut program) { 200 } else { 100 };
+            team.note(&mut program, Duration::from_micros(took));
+        }
+        assert!(!team.is_alone(&mut ProgramPace::default()));
+        assert!(!Team::new(3).unwrap().is_adaptive(), "measurements are of all members");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use crate::input::{InputSpec, shape_text};
 use crate::network::{InputBuffer, Network};
 use crate::packing::{Batch, Conversion, Packing};
 use crate::synthetic::Synthetic;
+use graphc_driver::session::{first_outside, label_out_of_range};
 use graphc_ir::DType;
 use graphc_ir::graph::Mode;
 use std::fmt;
@@ -219,17 +220,11 @@ fn check_sample_shape(path: &Path, spec: &InputSpec, array: &IdxArray) -> Result
 
 fn check_labels(path: &Path, spec: &InputSpec, array: &IdxArray) -> Result<(), TrainError> {
     let Some(n_classes) = spec.n_classes else { return Ok(()) };
-    match array.data.iter().position(|&label| usize::from(label) >= n_classes) {
+    match first_outside(array.data.iter().map(|&label| i32::from(label)), n_classes) {
         None => Ok(()),
         Some(at) => Err(TrainError::file(
             path,
-            format!(
-                "label out of range: sample {} has label {}, but `{}` has {n_classes} classes (0 to {})",
-                at / array.sample_len().max(1),
-                array.data[at],
-                spec.name,
-                n_classes - 1
-            ),
+            label_out_of_range(&spec.name, n_classes, at / array.sample_len().max(1), i64::from(array.data[at])),
         )),
     }
 }

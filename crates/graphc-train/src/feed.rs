@@ -16,6 +16,7 @@ use crate::network::Network;
 use crate::packing::{Batch, Packing};
 use graphc_ir::graph::Mode;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 /// When batches are prepared.
@@ -46,7 +47,7 @@ pub(crate) enum Feed<'a> {
 /// Runs `run` with a feed of all batches of `sections`, whose kinds and sizes are among `sizes`.
 ///
 /// # Errors
-/// If the network's inputs do not fit the data, there is no thread to be had, or `run` fails.
+/// If the network's inputs do not fit the data, or `run` fails.
 pub(crate) fn with_feed<'a, R>(
     network: &mut dyn Network,
     dataset: &'a Dataset,
@@ -59,20 +60,22 @@ pub(crate) fn with_feed<'a, R>(
         |&(mode, batch): &(Mode, usize)| Ok(Plan { mode, batch, packings: dataset.packings(network, mode, batch)? });
     let plans = sizes.iter().map(plan).collect::<Result<Vec<_>, TrainError>>()?;
     let packer = Packer { dataset, plans, sections: Box::new(sections), current: None };
+    // Whoever packs takes it from here.
+    let packer = Mutex::new(Some(packer));
+    let take = || packer.lock().unwrap_or_else(PoisonError::into_inner).take().expect("it is taken once");
     match loading {
-        Loading::Between => run(network, &mut Feed::Between(packer)),
+        Loading::Between => run(network, &mut Feed::Between(take())),
         Loading::Ahead => thread::scope(|scope| {
             let (empty, to_fill) = sync_channel(N_STAGED);
             let (done, filled) = sync_channel(N_STAGED);
             for _ in 0..N_STAGED {
                 empty.send(Staged::default()).expect("the channel has room for all and its end is held");
             }
-            let loader = thread::Builder::new()
-                .name("graphc-loader".into())
-                .spawn_scoped(scope, move || load(packer, &to_fill, &done))
-                .map_err(|error| {
-                    TrainError::Mismatch(format!("cannot start the thread that loads batches: {error}"))
-                })?;
+            let loader = move || load(take(), &to_fill, &done);
+            let Ok(loader) = thread::Builder::new().name("graphc-loader".into()).spawn_scoped(scope, loader) else {
+                // The system gives no more threads: then batches are packed by the one there is.
+                return run(network, &mut Feed::Between(take()));
+            };
             let mut feed = Feed::Ahead { filled, empty };
             let result = run(network, &mut feed);
             // Without its channels the loader ends, whether or not it has got to the last batch.

@@ -3,9 +3,11 @@
 //! Values travel as `f64`, which holds every `f32` and `i32` exactly.
 
 use crate::error::CliError;
+use crate::output;
 use clap::ValueEnum;
+use graphc_driver::memory::{MemoryBudget, parameter_bytes};
 use graphc_driver::{CompileOptions, compile, lower};
-use graphc_interp::graph::{Keep, run_keeping};
+use graphc_interp::graph::{Keep, peak_elements, run_keeping};
 use graphc_interp::loops::{LoopInterp, Memory};
 use graphc_ir::loops::{Buffer, BufferKind, Program};
 use graphc_ir::{DType, Graph, Real, Tensor};
@@ -24,8 +26,43 @@ pub(crate) enum Engine {
     GraphF64,
 }
 
+impl Engine {
+    /// As in messages.
+    fn name(self) -> &'static str {
+        match self {
+            Engine::Jit => "machine code",
+            Engine::Loops => "the loop interpreter",
+            Engine::GraphF32 => "the graph interpreter (f32)",
+            Engine::GraphF64 => "the graph interpreter (f64)",
+        }
+    }
+}
+
 /// Values of inputs and parameters by name.
 pub(crate) type Bindings = BTreeMap<String, Tensor<f64>>;
+
+/// Compares what [`evaluate`] and its bindings will need with what the machine has.
+///
+/// # Errors
+/// If that is too little.
+pub(crate) fn check_memory(engine: Engine, graph: &Graph, options: &CompileOptions) -> Result<(), CliError> {
+    let mut memory = MemoryBudget::of_machine();
+    let what = format!("{} of {}", engine.name(), output::counted(options.batch, "sample"));
+    memory.check_graph(&what, graph)?;
+    // They are drawn or read in single precision, and bound in double precision.
+    memory.take("copies of the parameters", parameter_bytes(graph).saturating_mul(4))?;
+    match engine {
+        Engine::Jit | Engine::Loops => memory.take_program(&what, &lower(graph, options)?.program)?,
+        Engine::GraphF32 | Engine::GraphF64 => {
+            let joint = lower(graph, options)?.backward;
+            let peak = peak_elements(&joint).map_err(|error| CliError::new(error.to_string()))?;
+            // Bindings are bound as copies of the engine's precision.
+            let bytes = if engine == Engine::GraphF32 { 4 } else { 8 };
+            memory.take(&what, peak.saturating_mul(bytes))?;
+        }
+    }
+    Ok(())
+}
 
 /// Runs once; gives the outputs in order.
 pub(crate) fn evaluate(

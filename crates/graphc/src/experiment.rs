@@ -45,6 +45,20 @@ pub(crate) fn announced_samples(experiment: &Experiment, limit: Option<usize>) -
     Some((n_train.min(limit.unwrap_or(n_train)), n_test))
 }
 
+/// Bytes that one sample takes in memory, all its inputs together.
+pub(crate) fn sample_bytes(experiment: &Experiment) -> u64 {
+    let graph = &experiment.graph;
+    let inputs = sample_inputs(experiment).into_iter().filter_map(|name| graph.find(&name));
+    inputs.fold(0, |sum: u64, id| sum.saturating_add(graph.ty(id).shape.fixed_len() as u64))
+}
+
+/// Bytes of the test samples, as far as the data announces them.
+pub(crate) fn test_bytes(experiment: &Experiment) -> u64 {
+    let first = sample_inputs(experiment).into_iter().next();
+    let test = first.and_then(|first| source(experiment, Part::Test, &first)?.announced_samples().ok());
+    (test.unwrap_or(0) as u64).saturating_mul(sample_bytes(experiment))
+}
+
 fn dataset(experiment: &Experiment, part: Part, limit: Option<usize>) -> Result<Option<Dataset>, CliError> {
     let Some(data) = &experiment.data else { return Ok(None) };
     let mut inputs = Vec::new();

@@ -1,12 +1,14 @@
 //! `--threads`, for every command that runs many steps.
 
+use crate::output;
 use graphc_train::Loading;
 
 /// How many threads run a step.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(crate) struct ThreadsArg {
-    /// Threads that run a step together; one per physical core unless given. Results are the same bits with any number.
-    #[arg(long, value_name = "N", value_parser = crate::commands::train::at_least_one, default_value_t = n_cores())]
+    /// Threads that run a step together; one per physical core that may be used unless given. While the machine is busy with other work,
+    /// training and evaluation step on one if that is faster. Results are the same bits with any number.
+    #[arg(long, value_name = "N", value_parser = crate::commands::train::at_least_one, default_value_t = graphc_driver::default_threads())]
     pub(crate) threads: usize,
 }
 
@@ -19,8 +21,10 @@ impl ThreadsArg {
     }
 }
 
-/// Physical cores, as far as this process may use them.
-fn n_cores() -> usize {
-    let usable = std::thread::available_parallelism().map_or(1, usize::from);
-    num_cpus::get_physical().clamp(1, usable)
+/// Says that the system gave fewer threads than asked for.
+pub(crate) fn warn_if_fewer(asked: usize, got: usize) {
+    if got < asked {
+        let asked = output::counted(asked, "thread");
+        output::warning(&format!("the system gives no more than {got} of {asked} (see `ulimit -u` and `ulimit -v`)"));
+    }
 }

@@ -2,6 +2,7 @@
 
 use super::MeasureOptions;
 use crate::error::DriverError;
+use crate::memory::{MemoryBudget, parameter_bytes};
 use crate::options::CompileOptions;
 use crate::pipeline::{Compiled, compile};
 use crate::session::initial_state;
@@ -29,6 +30,9 @@ pub fn prepare(graph: &Graph, options: &MeasureOptions) -> Result<Compiled, Driv
     if options.mode == Mode::Infer {
         only_predictions(&mut graph);
     }
+    let mut memory = MemoryBudget::of_machine();
+    memory.take("a copy of the parameters", parameter_bytes(&graph))?;
+    compile_options.memory = Some(memory);
     let mut compiled = compile(&graph, &compile_options)?;
     set_inputs(&graph, options, &mut compiled.executable)?;
     for (name, tensor) in initial_state(&graph, options.seed) {

@@ -23,6 +23,9 @@ impl Team {
     /// If `each` does, or parts have no words.
     pub fn for_each_part(&mut self, words: &mut [u32], part_len: usize, each: &(dyn Fn(usize, &mut [u32]) + Sync)) {
         assert!(part_len > 0, "parts have words");
+        if self.works_alone() {
+            return words.chunks_mut(part_len).enumerate().for_each(|(number, part)| each(number, part));
+        }
         let n_parts = words.len().div_ceil(part_len);
         let parts = Parts { words: words.as_mut_ptr(), n_words: words.len(), part_len, each, panic: Mutex::new(None) };
         let arena = (&raw const parts).cast_mut().cast::<u8>();

@@ -2,6 +2,7 @@
 
 use crate::error::CliError;
 use crate::measuring::{MeasureArgs, heading, spread_json};
+use crate::threads::warn_if_fewer;
 use crate::{output, tables};
 use graphc_driver::measure::{Bench, MeasureOptions, bench};
 use graphc_frontend::Experiment;
@@ -37,6 +38,7 @@ pub(crate) fn run(args: &Args, start: Instant) -> Result<ExitCode, CliError> {
     let (experiment, options) = args.measure.load()?;
     let read = read.elapsed();
     let result = bench(&experiment.graph, &options, start)?;
+    warn_if_fewer(options.threads, result.threads);
     if args.measure.json {
         output::line(json(args, &experiment, &options, read, &result).to_string())?;
     } else {

@@ -2,7 +2,7 @@
 
 use super::run::fresh_parameters;
 use super::train::at_least_one;
-use crate::engine::{Bindings, Engine, bound, evaluate};
+use crate::engine::{Bindings, Engine, bound, check_memory, evaluate};
 use crate::error::CliError;
 use crate::{experiment, output, tables};
 use graphc_driver::{CompileOptions, compile, lower};
@@ -72,6 +72,11 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
     let mut checks = Vec::new();
     let modes: &[Mode] =
         if experiment.graph.optimizer.is_some() { &[Mode::Train, Mode::Infer] } else { &[Mode::Infer] };
+    for &mode in modes {
+        for engine in [Engine::GraphF64, Engine::Loops, Engine::Jit] {
+            check_memory(engine, &experiment.graph, &options(mode, args.batch))?;
+        }
+    }
     for &mode in modes {
         checks.push(verify(&experiment, mode, args)?);
     }

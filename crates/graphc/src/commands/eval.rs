@@ -2,7 +2,7 @@
 
 use super::train::at_least_one;
 use crate::error::CliError;
-use crate::threads::ThreadsArg;
+use crate::threads::{ThreadsArg, warn_if_fewer};
 use crate::tuned::TuningArg;
 use crate::{experiment, output};
 use graphc_driver::{Session, SessionOptions};
@@ -37,6 +37,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
     let (threads, tuning) = (args.threads.threads, args.tuning.tuning());
     let options = SessionOptions { threads, tuning, ..SessionOptions::default() };
     let mut session = Session::new(experiment.graph.clone(), options)?;
+    warn_if_fewer(threads, session.threads());
+    session.reserve_memory("the data", experiment::test_bytes(&experiment))?;
     experiment::load_weights(&mut session, &args.weights)?;
     let Some(test) = experiment::test_data(&experiment)? else {
         return Err(CliError::new(format!("{}: `data` says no test samples to evaluate on", args.file.display())));

@@ -2,6 +2,7 @@
 
 use crate::error::CliError;
 use crate::measuring::{MeasureArgs, heading, spread_json};
+use crate::threads::warn_if_fewer;
 use crate::{output, tables, trace};
 use graphc_driver::measure::{KernelProfile, MeasureOptions, MemoryLevel, Part, PhaseProfile, Profile, profile};
 use graphc_frontend::Experiment;
@@ -47,6 +48,7 @@ Examples:
 pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
     let (experiment, options) = args.measure.load()?;
     let profile = profile(&experiment.graph, &options)?;
+    warn_if_fewer(options.threads, profile.threads);
     let heading = heading(&experiment, &options, profile.threads, &profile.target);
     if let Some(path) = &args.trace {
         write_atomically(path, trace::chrome(&heading, &profile).to_string().as_bytes())?;

@@ -1,10 +1,11 @@
 //! `graphc run`.
 
-use crate::engine::{Bindings, Engine, evaluate};
+use crate::engine::{Bindings, Engine, check_memory, evaluate};
 use crate::error::CliError;
 use crate::tuned::TuningArg;
 use crate::{experiment, output};
 use clap::ValueEnum;
+use graphc_driver::session::label_out_of_range;
 use graphc_driver::{CompileOptions, Session, SessionOptions};
 use graphc_frontend::Experiment;
 use graphc_ir::graph::{Mode, Role};
@@ -89,13 +90,13 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
     let mut given = Inputs::read(&args.inputs, graph)?;
     let drop_loss = mode == Mode::Infer && !given.bindings.contains_key(&experiment.target);
     given.fill_in(&experiment, drop_loss)?;
-    let mut bindings = given.bindings;
-    bindings.extend(parameters(&experiment, args)?);
-
     let base =
         if mode == Mode::Train { CompileOptions::train(given.batch) } else { CompileOptions::infer(given.batch) };
     let (gradients, checked, tuning) = (args.gradients, args.checked, args.tuning.tuning());
     let options = CompileOptions { gradients, update: false, checked, tuning, ..base };
+    check_memory(args.engine, graph, &options)?;
+    let mut bindings = given.bindings;
+    bindings.extend(parameters(&experiment, args)?);
     let mut outputs = evaluate(args.engine, graph, &options, &bindings)?;
     if drop_loss {
         outputs.retain(|(name, _)| !needs_target(graph, name));
@@ -183,12 +184,9 @@ fn check_classes(experiment: &Experiment, bindings: &Bindings) -> Result<(), Cli
     let labels = &bindings[&experiment.target].data;
     match labels.iter().position(|&label| label < 0.0 || label >= n_classes as f64) {
         None => Ok(()),
-        Some(sample) => Err(CliError::new(format!(
-            "label out of range: sample {sample} has label {}, but `{}` has {n_classes} classes (0 to {})",
-            labels[sample],
-            experiment.target,
-            n_classes - 1
-        ))),
+        Some(sample) => {
+            Err(CliError::new(label_out_of_range(&experiment.target, n_classes, sample, labels[sample] as i64)))
+        }
     }
 }
 
@@ -214,7 +212,8 @@ fn parameters(experiment: &Experiment, args: &Args) -> Result<Bindings, CliError
 
 /// Parameters as training would start with.
 pub(super) fn fresh_parameters(experiment: &Experiment, seed: Option<u64>) -> Result<Bindings, CliError> {
-    let options = SessionOptions { seed: seed.unwrap_or(experiment.train.seed), ..SessionOptions::default() };
+    let seed = seed.unwrap_or(experiment.train.seed);
+    let options = SessionOptions { seed, threads: 1, ..SessionOptions::default() };
     let mut session = Session::new(experiment.graph.clone(), options)?;
     Ok(session.parameters()?.into_iter().map(|(name, value)| (name, value.cast())).collect())
 }

@@ -3,10 +3,11 @@
 use crate::error::CliError;
 use crate::isa::IsaArg;
 use crate::progress::{Reporter, Style};
-use crate::threads::ThreadsArg;
+use crate::threads::{ThreadsArg, warn_if_fewer};
 use crate::tuned::TuningArg;
 use crate::{experiment, output, tables};
 use graphc_driver::measure::peak_memory;
+use graphc_driver::memory::parameter_bytes;
 use graphc_driver::{Session, SessionOptions};
 use graphc_frontend::Experiment;
 use graphc_ir::Optimizer;
@@ -20,6 +21,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Instant;
 
 /// Train a network and write weights, history and curves to a run folder.
@@ -190,24 +192,35 @@ struct Prepared {
 
 /// Reads the data on other threads while this one compiles.
 fn prepare(experiment: &Experiment, options: &FitOptions, args: &Args) -> Result<Prepared, CliError> {
-    std::thread::scope(|scope| {
-        let train = scope.spawn(|| experiment::training_data(experiment, args.limit));
-        let test = scope.spawn(|| experiment::test_data(experiment));
-        let (seed, checked, isa) = (options.seed, args.checked, args.isa.into());
-        let (threads, tuning) = (args.threads.threads, args.tuning.tuning());
-        let session_options = SessionOptions { seed, checked, isa, threads, tuning, ..SessionOptions::default() };
-        let mut session = Session::new(experiment.graph.clone(), session_options)?;
+    let (seed, checked, isa) = (options.seed, args.checked, args.isa.into());
+    let (threads, tuning) = (args.threads.threads, args.tuning.tuning());
+    let session_options = SessionOptions { seed, checked, isa, threads, tuning, ..SessionOptions::default() };
+    let mut session = Session::new(experiment.graph.clone(), session_options)?;
+    warn_if_fewer(threads, session.threads());
+    // How many samples there will be stands at the head of the files. If that cannot be read, the readers say why.
+    let announced = experiment::announced_samples(experiment, args.limit);
+    let (n_train, n_test) = announced.unwrap_or((0, None));
+    let n_samples = n_train as u64 + n_test.unwrap_or(0) as u64;
+    session.reserve_memory("the data", n_samples.saturating_mul(experiment::sample_bytes(experiment)))?;
+    thread::scope(|scope| {
+        // Without further threads the data is read here, afterwards.
+        let read_train = || experiment::training_data(experiment, args.limit);
+        let read_test = || experiment::test_data(experiment);
+        let train = thread::Builder::new().spawn_scoped(scope, read_train).ok();
+        let test = thread::Builder::new().spawn_scoped(scope, read_test).ok();
         if let Some(path) = &args.init {
             experiment::load_weights(&mut session, path)?;
         }
-        // How many samples there will be stands at the head of the files. If that cannot be read, the readers say why.
-        if let Some((n_train, n_test)) = experiment::announced_samples(experiment, args.limit) {
+        if let Some((n_train, n_test)) = announced {
             for (mode, batch) in batch_sizes(n_train, n_test, options) {
                 session.compile(mode, batch)?;
             }
         }
-        let train = train.join().map_err(|_| CliError::new("reading the training data panicked"))??;
-        let test = test.join().map_err(|_| CliError::new("reading the test data panicked"))??;
+        // At the end weights are copied and put into the form of a file.
+        session.reserve_memory("writing the weights", parameter_bytes(&experiment.graph).saturating_mul(2))?;
+        let panicked = |what: &str| CliError::new(format!("reading the {what} data panicked"));
+        let train = train.map_or_else(|| Ok(read_train()), |data| data.join().map_err(|_| panicked("training")))??;
+        let test = test.map_or_else(|| Ok(read_test()), |data| data.join().map_err(|_| panicked("test")))??;
         options.check(train.len())?;
         let sizes = batch_sizes(train.len(), test.as_ref().map(Dataset::len), options);
         let (mut compile_ms, mut n_tuned, mut target) = (0.0, 0, String::new());

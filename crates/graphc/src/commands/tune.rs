@@ -4,7 +4,7 @@ use super::train::at_least_one;
 use crate::error::CliError;
 use crate::isa::IsaArg;
 use crate::measuring::{heading, seconds, spread_json};
-use crate::threads::ThreadsArg;
+use crate::threads::{ThreadsArg, warn_if_fewer};
 use crate::{experiment, output, progress, tables, tuned};
 use graphc_driver::measure::{Change, MeasureOptions, Tuned, TunedKernel, tune};
 use graphc_driver::{CompileOptions, Tuning};
@@ -77,6 +77,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
     });
     bar.finish_and_clear();
     let result = result?;
+    warn_if_fewer(options.threads, result.threads);
     let files = store(&folder, &experiment, &options, &result)?;
     if args.json {
         output::line(json(args, &experiment, &result, &files).to_string())?;

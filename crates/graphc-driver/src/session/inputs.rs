@@ -1,0 +1,239 @@
+//! What a step must be given before it is made: the inputs of its graph, and which of them are labels.
+
+use crate::error::DriverError;
+use graphc_ir::graph::{Graph, Mode, NodeId};
+use graphc_ir::loops::BufferKind;
+use graphc_ir::ops::Op;
+use graphc_ir::types::{DType, Dim};
+use graphc_runtime::{Executable, RuntimeError};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The inputs of a graph.
+pub(super) struct Signature {
+    /// Those with a batch dimension.
+    batched: BTreeSet<String>,
+    /// Those that say classes, with the number of classes.
+    labels: BTreeMap<String, usize>,
+    /// The inputs that every output needs.
+    needs: BTreeMap<String, BTreeSet<String>>,
+}
+
+/// What is missing for a step of one mode and batch size.
+pub(super) struct Pending {
+    /// Inputs never set.
+    unset: BTreeSet<String>,
+    /// Labels written in place and not looked at yet.
+    unseen: BTreeMap<String, bool>,
+}
+
+impl Pending {
+    /// The input has been set.
+    pub(super) fn set(&mut self, name: &str) {
+        if !self.unset.is_empty() {
+            self.unset.remove(name);
+        }
+        if let Some(unseen) = self.unseen.get_mut(name) {
+            *unseen = false;
+        }
+    }
+
+    /// The input is written in place.
+    pub(super) fn set_unseen(&mut self, name: &str) {
+        self.set(name);
+        if let Some(unseen) = self.unseen.get_mut(name) {
+            *unseen = true;
+        }
+    }
+}
+
+impl Signature {
+    pub(super) fn of(graph: &Graph) -> Signature {
+        let is_input = |id: &NodeId| matches!(graph.op(*id), Op::Input(_));
+        let name = |id: NodeId| graph.node(id).name.clone();
+        let batched = graph.ids().into_iter().filter(is_input).filter(|&id| graph.ty(id).shape.batch_axis().is_some());
+        let outputs = graph.outputs.iter().map(|output| {
+            let needed = ancestors(graph, output.node);
+            (output.name.clone(), needed.into_iter().filter(is_input).map(name).collect())
+        });
+        Signature { batched: batched.map(name).collect(), labels: labels(graph), needs: outputs.collect() }
+    }
+
+    pub(super) fn is_batched(&self, name: &str) -> bool {
+        self.batched.contains(name)
+    }
+
+    pub(super) fn must_be_batched(&self, name: &str) -> Result<(), DriverError> {
+        if self.is_batched(name) {
+            return Ok(());
+        }
+        let known: Vec<&str> = self.batched.iter().map(String::as_str).collect();
+        Err(DriverError::Options(format!("no input `{name}` with a batch dimension; there are: {}", known.join(", "))))
+    }
+
+    /// Of a new step with those inputs.
+    pub(super) fn pending<'a>(&self, inputs: impl Iterator<Item = &'a str> + Clone) -> Pending {
+        let labels = inputs.clone().filter(|&name| self.labels.contains_key(name));
+        Pending {
+            unset: inputs.map(str::to_owned).collect(),
+            unseen: labels.map(|name| (name.to_owned(), false)).collect(),
+        }
+    }
+
+    /// # Errors
+    /// If the input says classes and one of the values is none.
+    pub(super) fn check_labels(&self, name: &str, values: &[i32]) -> Result<(), DriverError> {
+        let Some(&n_classes) = self.labels.get(name) else { return Ok(()) };
+        match first_outside(values.iter().copied(), n_classes) {
+            None => Ok(()),
+            Some(sample) => {
+                Err(DriverError::Input(label_out_of_range(name, n_classes, sample, i64::from(values[sample]))))
+            }
+        }
+    }
+
+    /// Whether all is there for a step.
+    ///
+    /// # Errors
+    /// If an input is missing, in inference one that every output needs, or labels that were written in place are no classes.
+    pub(super) fn check_step(
+        &self,
+        mode: Mode,
+        batch: usize,
+        pending: &mut Pending,
+        executable: &mut Executable,
+    ) -> Result<(), DriverError> {
+        let missing = match mode {
+            Mode::Train => pending.unset.first(),
+            Mode::Infer => self.missing_everywhere(&pending.unset),
+        };
+        if let Some(name) = missing {
+            let step = crate::memory::step_text(mode, batch);
+            return Err(DriverError::Input(format!("the input `{name}` of {step} has not been set")));
+        }
+        for (name, unseen) in &mut pending.unseen {
+            if *unseen {
+                let (buffer, words) = executable.words_mut(BufferKind::Input, name)?;
+                // Words of no element are zero, which is a class.
+                if first_outside(words.iter().map(|word| word.cast_signed()), self.labels[name]).is_some() {
+                    let labels = buffer.layout.unpack(words);
+                    let labels: Vec<i32> = labels.into_iter().map(u32::cast_signed).collect();
+                    self.check_labels(name, &labels)?;
+                }
+                *unseen = false;
+            }
+        }
+        Ok(())
+    }
+
+    /// An input that is not set and without which there is no output at all.
+    fn missing_everywhere<'a>(&self, unset: &'a BTreeSet<String>) -> Option<&'a String> {
+        let is_computed = |needed: &BTreeSet<String>| needed.is_disjoint(unset);
+        if unset.is_empty() || self.needs.values().any(is_computed) {
+            return None;
+        }
+        let needed_by = |name: &&String| self.needs.values().filter(|needed| needed.contains(*name)).count();
+        // The first of those that most outputs need.
+        unset.iter().rev().max_by_key(needed_by)
+    }
+
+    /// # Errors
+    /// If the output needs an input that was never set.
+    pub(super) fn check_output(&self, output: &str, pending: &Pending) -> Result<(), DriverError> {
+        if pending.unset.is_empty() {
+            return Ok(());
+        }
+        let missing = self.needs.get(output).and_then(|needed| needed.intersection(&pending.unset).next());
+        match missing {
+            None => Ok(()),
+            Some(name) => {
+                Err(DriverError::Input(format!("`{output}` needs the input `{name}`, which has not been set")))
+            }
+        }
+    }
+}
+
+/// A node and all that it is computed from.
+fn ancestors(graph: &Graph, node: NodeId) -> BTreeSet<NodeId> {
+    let (mut found, mut next) = (BTreeSet::from([node]), vec![node]);
+    while let Some(id) = next.pop() {
+        next.extend(graph.operands(id).into_iter().filter(|&operand| found.insert(operand)));
+    }
+    found
+}
+
+/// The integer inputs that a loss takes classes from.
+fn labels(graph: &Graph) -> BTreeMap<String, usize> {
+    let mut labels = BTreeMap::new();
+    for id in graph.ids() {
+        if !matches!(graph.op(id), Op::CategoricalCrossentropy(_) | Op::SoftmaxCrossentropy(_)) {
+            continue;
+        }
+        let [scores, label] = graph.operands(id)[..] else { continue };
+        let is_input = matches!(graph.op(label), Op::Input(_)) && graph.ty(label).dtype == DType::I32;
+        if let (true, Some(Dim::Fixed(n_classes))) = (is_input, graph.ty(scores).shape.0.last()) {
+            // Of several losses the one with the fewest classes counts.
+            let least = labels.entry(graph.node(label).name.clone()).or_insert(*n_classes);
+            *least = (*least).min(*n_classes);
+        }
+    }
+    labels
+}
+
+/// Position of the first label that is no class.
+pub fn first_outside(labels: impl IntoIterator<Item = i32>, n_classes: usize) -> Option<usize> {
+    labels.into_iter().position(|label| !usize::try_from(label).is_ok_and(|label| label < n_classes))
+}
+
+/// Says that a label is no class: losses would read it as a class of probability 1.
+pub fn label_out_of_range(name: &str, n_classes: usize, sample: usize, label: i64) -> String {
+    let last = n_classes.saturating_sub(1);
+    format!("label out of range: sample {sample} has label {label}, but `{name}` has {n_classes} classes (0 to {last})")
+}
+
+/// Elements given to an input.
+#[derive(Clone, Copy)]
+pub(super) enum Value<'a> {
+    F32(&'a [f32]),
+    I32(&'a [i32]),
+}
+
+impl Value<'_> {
+    pub(super) fn write(self, executable: &mut Executable, name: &str) -> Result<(), RuntimeError> {
+        match self {
+            Value::F32(values) => executable.set(BufferKind::Input, name, values),
+            Value::I32(values) => executable.set_i32(BufferKind::Input, name, values),
+        }
+    }
+}
+
+/// Values of inputs without a batch dimension, for executables that are still to be made.
+#[derive(Default)]
+pub(super) struct Shared {
+    values: BTreeMap<String, Owned>,
+}
+
+enum Owned {
+    F32(Vec<f32>),
+    I32(Vec<i32>),
+}
+
+impl Shared {
+    pub(super) fn keep(&mut self, name: &str, value: Value<'_>) {
+        match (self.values.get_mut(name), value) {
+            (Some(Owned::F32(kept)), Value::F32(values)) if kept.len() == values.len() => kept.copy_from_slice(values),
+            (Some(Owned::I32(kept)), Value::I32(values)) if kept.len() == values.len() => kept.copy_from_slice(values),
+            (_, Value::F32(values)) => _ = self.values.insert(name.to_owned(), Owned::F32(values.to_vec())),
+            (_, Value::I32(values)) => _ = self.values.insert(name.to_owned(), Owned::I32(values.to_vec())),
+        }
+    }
+
+    /// Sets the input of a new executable, if there is a value for it.
+    pub(super) fn write(&self, executable: &mut Executable, name: &str) -> Result<bool, RuntimeError> {
+        let Some(value) = self.values.get(name) else { return Ok(false) };
+        match value {
+            Owned::F32(values) => Value::F32(values).write(executable, name)?,
+            Owned::I32(values) => Value::I32(values).write(executable, name)?,
+        }
+        Ok(true)
+    }
+}

@@ -1,0 +1,327 @@
+//! Whether steps run on all members of a team or on the caller alone: whichever takes less time.
+//!
+//! Where other processes want cores too, a member loses its core for milliseconds in the middle of a step of microseconds, and all others wait
+//! for it: two threads on two cores beside a single busy process take twice as long as one thread, with four such processes five
+//! times as long. A program without enough work for two is slower together, too. So steps are timed, and now and then some are made the other
+//! way. Results are the same bits either way.
+//!
+//! [`Pace`] is a function of the times of steps alone: it reads no clock, so that its decisions can be tested.
+//!
+//! - Together, the mean of a window of steps is compared with what a step alone took last. If that was less, steps are made alone from then on. If
+//!   the mean has risen, or nobody has asked for a while, some steps are made alone to ask again: at first after a second, up to eight
+//!   seconds later as long as together is clearly better. On a machine without other work that is a few steps in some thousands.
+//! - Alone, some steps are made together after every second.
+//! - A way is left only for one that takes less than nine tenths of its time.
+//!
+//! Rejected: looking at the load of the machine or at lost cores. Neither says whether steps would be faster alone, and a step of many
+//! milliseconds is not, on two cores with three threads that want them.
+
+use std::time::Duration;
+
+/// Who runs a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// All members of the team.
+    Together,
+    /// The caller.
+    Alone,
+}
+
+impl Way {
+    fn other(self) -> Way {
+        match self {
+            Way::Together => Way::Alone,
+            Way::Alone => Way::Together,
+        }
+    }
+}
+
+/// Some steps.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tally {
+    n_steps: u32,
+    time: Duration,
+}
+
+impl Tally {
+    fn add(&mut self, took: Duration) {
+        self.n_steps += 1;
+        self.time += took;
+    }
+
+    fn mean(&self) -> f64 {
+        self.time.as_secs_f64() / f64::from(self.n_steps.max(1))
+    }
+
+    fn has(&self, n_steps: u32, time: Duration) -> bool {
+        self.n_steps >= n_steps && self.time >= time
+    }
+}
+
+/// The first question is asked after so many steps that took [`FIRST_TIME`], or as soon as they take [`FIRST_LONG_TIME`].
+const FIRST_STEPS: u32 = 4;
+const FIRST_TIME: Duration = Duration::from_millis(2);
+const FIRST_LONG_TIME: Duration = Duration::from_millis(20);
+
+/// Steps together are compared in windows of so much time, be it a single step: longer than the turns that processes are given.
+const WINDOW_TIME: Duration = Duration::from_millis(40);
+
+/// A trial takes the time of so many steps of the way that is kept, and at least [`ALONE_TIME`] alone, or [`TOGETHER_TIME`] together: members
+/// that have slept are given cores readily at first. If together has turned out slower than its trial, the next trial is twice as long.
+const TRIAL_STEPS: f64 = 3.0;
+const ALONE_TIME: Duration = Duration::from_millis(2);
+const TOGETHER_TIME: Duration = Duration::from_millis(10);
+const MOST_DOUBLINGS: u32 = 3;
+/// A trial that takes so long has an answer, unless it takes longer for being fast.
+const LONGEST_TRIAL: Duration = Duration::from_millis(30);
+
+/// Time between questions.
+const INTERVAL: Duration = Duration::from_secs(1);
+const LONGEST_INTERVAL: Duration = Duration::from_secs(8);
+/// The same in steps, for steps that are long themselves.
+const FEWEST_BETWEEN: f64 = 50.0;
+/// The same if steps have become slower.
+const SHORT_INTERVAL: Duration = Duration::from_millis(250);
+
+/// A way is left for one that takes less than this part of its time.
+const WORTH_IT: f64 = 0.9;
+/// Together has become slower if a step takes so many times what it took when it was found to be better.
+const SLOWER: f64 = 1.25;
+
+/// What the steps of one program have taken, and what follows for the next one.
+#[derive(Clone, Debug)]
+pub(crate) struct Pace {
+    way: Way,
+    /// Steps of that way in this window.
+    window: Tally,
+    /// Steps of the other way, while it is tried.
+    trial: Option<Tally>,
+    /// Mean seconds of the last window, which a trial is compared with.
+    reference: f64,
+    /// Mean seconds of a step alone when last asked.
+    alone: Option<f64>,
+    /// Least mean seconds of a window together since it was found to be better.
+    healthy: f64,
+    /// Time of steps since the last answer.
+    since: Duration,
+    interval: Duration,
+    /// How often together has soon turned out slower than its trial.
+    n_fooled: u32,
+}
+
+impl Pace {
+    /// Of a program that has made no step, on a team that makes them that way.
+    pub(crate) fn new(way: Way) -> Pace {
+        Pace {
+            way,
+            window: Tally::default(),
+            trial: None,
+            reference: 0.0,
+            alone: None,
+            healthy: f64::INFINITY,
+            since: Duration::ZERO,
+            interval: INTERVAL,
+            n_fooled: 0,
+        }
+    }
+
+    /// How the next step is to be made.
+    pub(crate) fn next(&self) -> Way {
+        if self.trial.is_some() { self.way.other() } else { self.way }
+    }
+
+    /// The way that has been found to be better.
+    pub(crate) fn preferred(&self) -> Way {
+        self.way
+    }
+
+    /// Takes in the time of a step that was made as [`Pace::next`] said; true if another way is preferred from now on.
+    pub(crate) fn note(&mut self, took: Duration) -> bool {
+        if let Some(mut trial) = self.trial {
+            trial.add(took);
+            self.trial = Some(trial);
+            return self.judge(trial);
+        }
+        self.window.add(took);
+        self.since += took;
+        match self.way {
+            Way::Together => self.look_together(),
+            Way::Alone => {
+                if self.since >= self.interval {
+                    self.alone = Some(self.window.mean());
+                    self.ask();
+                }
+                false
+            }
+        }
+    }
+
+    fn look_together(&mut self) -> bool {
+        let Some(alone) = self.alone else {
+            if self.window.has(FIRST_STEPS, FIRST_TIME) || self.window.time >= FIRST_LONG_TIME {
+                self.ask();
+            }
+            return false;
+        };
+        if self.window.time < WINDOW_TIME {
+            return false;
+        }
+        let mean = self.window.mean();
+        if mean > alone {
+            self.n_fooled = if self.since < SHORT_INTERVAL { MOST_DOUBLINGS.min(self.n_fooled + 1) } else { 0 };
+            self.settle(Way::Alone);
+            return true;
+        }
+        let is_slower = mean > SLOWER * self.healthy && self.since >= SHORT_INTERVAL;
+        self.healthy = self.healthy.min(mean);
+        if is_slower || self.since >= self.interval {
+            self.ask();
+        } else {
+            self.window = Tally::default();
+        }
+        false
+    }
+
+    /// Has the next steps made the other way.
+    fn ask(&mut self) {
+        self.reference = self.window.mean();
+        self.trial = Some(Tally::default());
+    }
+
+    fn judge(&mut self, trial: Tally) -> bool {
+        let (mean, reference) = (trial.mean(), self.reference);
+        let enough = match self.way {
+            Way::Together => ALONE_TIME,
+            Way::Alone => TOGETHER_TIME * 2_u32.pow(self.n_fooled),
+        };
+        let enough = enough.max(Duration::from_secs_f64(TRIAL_STEPS * reference));
+        let is_lost = trial.time >= LONGEST_TRIAL && mean >= WORTH_IT * reference;
+        if trial.time < enough && !is_lost {
+            return false;
+        }
+        let is_better = mean < WORTH_IT * reference;
+        let interval = self.interval;
+        if self.way == Way::Together {
+            self.alone = Some(mean);
+        }
+        self.settle(if is_better { self.way.other() } else { self.way });
+        self.healthy = mean.min(reference);
+        if self.way == Way::Together && !is_better && mean > SLOWER * reference {
+            self.interval = (2 * interval).min(LONGEST_INTERVAL);
+        }
+        self.interval = self.interval.max(Duration::from_secs_f64(FEWEST_BETWEEN * mean.max(reference)));
+        is_better
+    }
+
+    fn settle(&mut self, way: Way) {
+        self.way = way;
+        self.trial = None;
+        self.window = Tally::default();
+        self.since = Duration::ZERO;
+        self.interval = INTERVAL;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Steps of a machine that takes so many microseconds together and alone, for that many milliseconds; the share of their time that was
+    /// spent alone.
+    fn run(pace: &mut Pace, together: u64, alone: u64, ms: u64) -> f64 {
+        let (mut time, mut time_alone) = (Duration::ZERO, Duration::ZERO);
+        while time < Duration::from_millis(ms) {
+            let way = pace.next();
+            let took = Duration::from_micros(if way == Way::Together { together } else { alone });
+            time += took;
+            time_alone += if way == Way::Alone { took } else { Duration::ZERO };
+            pace.note(took);
+        }
+        time_alone.as_secs_f64() / time.as_secs_f64()
+    }
+
+    #[test]
+    fn an_idle_machine_steps_together() {
+        let mut pace = Pace::new(Way::Together);
+        let alone = run(&mut pace, 560, 1040, 1_000);
+        assert!(alone > 0.0 && alone < 0.005, "a few steps are made alone: {alone}");
+        let alone = run(&mut pace, 560, 1040, 60_000);
+        assert!(alone > 0.0 && alone < 0.001, "it is asked rarely: {alone}");
+        assert_eq!(pace.preferred(), Way::Together);
+    }
+
+    #[test]
+    fn a_busy_machine_steps_alone_from_the_first_steps_on() {
+        for (together, alone) in [(2_100, 1_060), (12_000, 2_500), (40_000, 2_500)] {
+            let mut pace = Pace::new(Way::Together);
+            run(&mut pace, together, alone, 4 * together / 1_000 + 40);
+            assert_eq!(pace.preferred(), Way::Alone, "{together} {alone}");
+            // Asked every second: at most 30 ms and the step that exceeds them.
+            let share = run(&mut pace, together, alone, 20_000);
+            assert!(share < 0.999 && share > 0.92, "{together} {alone}: {share}");
+        }
+    }
+
+    #[test]
+    fn load_that_comes_and_goes_is_followed() {
+        let mut pace = Pace::new(Way::Together);
+        run(&mut pace, 560, 1_040, 30_000);
+        run(&mut pace, 2_100, 1_060, 90);
+        assert_eq!(pace.preferred(), Way::Alone, "a window suffices, after the one in which the load came");
+        run(&mut pace, 2_100, 1_060, 3_000);
+        assert_eq!(pace.preferred(), Way::Alone);
+        run(&mut pace, 560, 1_040, 1_100);
+        assert_eq!(pace.preferred(), Way::Together, "asked after a second");
+        // Steps alone would be slower than they were, but not as slow as together.
+        run(&mut pace, 1_000, 900, 400);
+        assert_eq!(pace.preferred(), Way::Alone, "steps have become slower, so it is asked soon");
+    }
+
+    /// A few steps together are fast by chance each time: the cost is a window every second.
+    #[test]
+    fn a_lucky_trial_is_soon_found_out() {
+        let mut pace = Pace::new(Way::Alone);
+        let (mut time, mut n_lucky) = (Duration::ZERO, 0);
+        let mut time_together = Duration::ZERO;
+        while time < Duration::from_secs(20) {
+            let is_trial = pace.next() != pace.preferred();
+            let took = Duration::from_micros(match (pace.next(), is_trial) {
+                (Way::Together, true) => 600,
+                (Way::Together, false) => 2_100,
+                (Way::Alone, _) => 1_060,
+            });
+            time += took;
+            time_together += if pace.next() == Way::Together { took } else { Duration::ZERO };
+            n_lucky += u32::from(pace.note(took) && pace.preferred() == Way::Together);
+        }
+        assert!(n_lucky >= 15, "{n_lucky}");
+        // 80 ms of trial and a window of 40 ms, at last.
+        assert!(time_together < Duration::from_millis(2_400), "{time_together:?}");
+    }
+
+    #[test]
+    fn steps_too_short_for_two_are_made_alone() {
+        let mut pace = Pace::new(Way::Together);
+        run(&mut pace, 12, 9, 10);
+        assert_eq!(pace.preferred(), Way::Alone);
+    }
+
+    #[test]
+    fn what_makes_no_difference_is_left_as_it_is() {
+        for way in [Way::Together, Way::Alone] {
+            let mut pace = Pace::new(way);
+            run(&mut pace, 1_000, 980, 5_000);
+            assert!(pace.preferred() == way || pace.preferred() == Way::Alone, "no way back for 2%");
+            run(&mut pace, 980, 1_000, 5_000);
+            assert!(pace.preferred() == Way::Alone || way == Way::Together);
+        }
+    }
+
+    #[test]
+    fn long_steps_are_judged_one_by_one() {
+        let mut pace = Pace::new(Way::Together);
+        let share = run(&mut pace, 500_000, 1_000_000, 60_000);
+        assert!(share < 0.05, "{share}");
+        assert_eq!(pace.preferred(), Way::Together);
+    }
+}
