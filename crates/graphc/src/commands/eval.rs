@@ -2,6 +2,7 @@
 
 use super::train::at_least_one;
 use crate::error::CliError;
+use crate::nonfinite::AllowNonfiniteArg;
 use crate::threads::ThreadsArg;
 use crate::tuned::TuningArg;
 use crate::{experiment, output};
@@ -23,6 +24,8 @@ pub(crate) struct Args {
     /// Samples evaluated at once [default: as in the graph file].
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     batch_size: Option<usize>,
+    #[command(flatten)]
+    nonfinite: AllowNonfiniteArg,
     #[command(flatten)]
     threads: ThreadsArg,
     #[command(flatten)]
@@ -48,7 +51,10 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
             .to_string(),
         false => result_line(&result),
     })?;
-    Ok(ExitCode::SUCCESS)
+    if result.loss.is_finite() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    args.nonfinite.tell(&format!("the test loss is {}, no finite number", result.loss), &mut session)
 }
 
 /// `Test loss 0.0301, accuracy 0.9912 (10,000 samples)`.
