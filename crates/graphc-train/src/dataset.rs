@@ -27,6 +27,8 @@ pub enum Source {
 #[derive(Clone, Debug)]
 struct Column {
     spec: InputSpec,
+    /// What a byte of a floating-point input counts.
+    scale: f32,
     data: Vec<u8>,
 }
 
@@ -34,7 +36,6 @@ struct Column {
 #[derive(Clone, Debug)]
 pub struct Dataset {
     len: usize,
-    scale: f32,
     columns: Vec<Column>,
 }
 
@@ -42,12 +43,11 @@ pub struct Dataset {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Input<'a> {
     column: &'a Column,
-    scale: f32,
 }
 
 impl Dataset {
     /// Takes at most `limit` samples of every input from its source. Floating-point inputs are multiplied
-    /// by `scale`, but not the target.
+    /// by `scale`, but not a target that comes from a file.
     ///
     /// # Errors
     /// If a file is missing or corrupt, samples have another size than the input, sources disagree on the number of
@@ -71,8 +71,9 @@ impl Dataset {
         if u32::try_from(n).is_err() {
             return Err(first.error(format!("{n} samples, expected at most {}", u32::MAX)));
         }
-        let columns = opened.into_iter().map(|column| column.read(limit)).collect::<Result<Vec<_>, _>>()?;
-        Ok(Dataset { len: n.min(limit.unwrap_or(n)), scale: scale as f32, columns })
+        let columns =
+            opened.into_iter().map(|column| column.read(scale as f32, limit)).collect::<Result<Vec<_>, _>>()?;
+        Ok(Dataset { len: n.min(limit.unwrap_or(n)), columns })
     }
 
     /// Number of samples.
@@ -87,7 +88,7 @@ impl Dataset {
 
     /// The inputs, in the order in which they were given.
     pub(crate) fn inputs(&self) -> impl Iterator<Item = Input<'_>> {
-        self.columns.iter().map(|column| Input { column, scale: self.scale })
+        self.columns.iter().map(|column| Input { column })
     }
 
     /// How batches of that size are packed for that step of the network, input by input.
@@ -125,11 +126,10 @@ impl Input<'_> {
 
     /// Packs those of a batch's samples that belong to one chunk of the buffer, of that number and with those words.
     pub(crate) fn pack_chunk(&self, batch: Batch<'_>, packing: &Packing, chunk: usize, words: &mut [u32]) {
-        let Input { column, scale } = *self;
+        let Input { column } = *self;
         let bytes_of = |sample: u32| &column.data[column.range(sample as usize)];
         let conversion = match column.spec.dtype {
-            // Scaling is for what the network sees, not for what it is to answer.
-            DType::F32 => Conversion::Scaled(if column.spec.is_target { 1.0 } else { scale }),
+            DType::F32 => Conversion::Scaled(column.scale),
             DType::I32 => Conversion::Integer,
         };
         packing.pack_chunk(batch, bytes_of, conversion, chunk, words);
@@ -193,17 +193,19 @@ impl<'a> OpenColumn<'a> {
         }
     }
 
-    fn read(self, limit: Option<usize>) -> Result<Column, TrainError> {
+    fn read(self, scale: f32, limit: Option<usize>) -> Result<Column, TrainError> {
         let n = self.n_samples();
-        let data = match self.source {
+        let (scale, data) = match self.source {
             OpenSource::File(path, file) => {
                 let array = file.read(limit)?;
                 check_labels(path, self.spec, &array)?;
-                array.data
+                // Scaling is for what the network sees, not for what it is to answer.
+                (if self.spec.is_target { 1.0 } else { scale }, array.data)
             }
-            OpenSource::Synthetic(synthetic) => synthetic.samples(self.spec, n.min(limit.unwrap_or(n)))?,
+            // Here the factor says which values are made up.
+            OpenSource::Synthetic(synthetic) => (scale, synthetic.samples(self.spec, n.min(limit.unwrap_or(n)))?),
         };
-        Ok(Column { spec: self.spec.clone(), data })
+        Ok(Column { spec: self.spec.clone(), scale, data })
     }
 }
 
@@ -287,8 +289,20 @@ pub(crate) mod tests {
         let labels: Vec<u8> = (0..n).map(|i| (i % 3) as u8).collect();
         std::fs::write(folder.path().join("images"), idx_bytes(&[n as u32, 2, 2], &images)).unwrap();
         std::fs::write(folder.path().join("labels"), idx_bytes(&[n as u32], &labels)).unwrap();
-        let image = InputSpec { name: "image".into(), dtype: DType::F32, sample_shape: vec![2, 2, 1], is_target: false, n_classes: None };
-        let label = InputSpec { name: "label".into(), dtype: DType::I32, sample_shape: Vec::new(), is_target: true, n_classes: Some(3) };
+        let image = InputSpec {
+            name: "image".into(),
+            dtype: DType::F32,
+            sample_shape: vec![2, 2, 1],
+            is_target: false,
+            n_classes: None,
+        };
+        let label = InputSpec {
+            name: "label".into(),
+            dtype: DType::I32,
+            sample_shape: Vec::new(),
+            is_target: true,
+            n_classes: Some(3),
+        };
         let file = |name: &str| Source::File(folder.path().join(name));
         let inputs = vec![(image, file("images")), (label, file("labels"))];
         (folder, inputs)

@@ -27,11 +27,7 @@ const MOST_BYTES: u64 = 1 << 30;
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn decode(
-    file: impl BufRead + Seek,
-    shape: PictureShape,
-    options: PictureOptions,
-) -> Result<Picture, String> {
+pub fn decode(file: impl BufRead + Seek, shape: PictureShape, options: PictureOptions) -> Result<Picture, String> {
     let no_picture = |error: image::ImageError| format!("not a PNG or JPEG picture: {error}");
     let reader = ImageReader::new(file).with_guessed_format();
     let reader = reader.map_err(|error| format!("cannot read the picture: {error}"))?;
@@ -58,7 +54,7 @@ fn fit(picture: DynamicImage, shape: PictureShape, options: PictureOptions) -> P
     }
     let (width, height) = (picture.width(), picture.height());
     if (width, height) != (shape.width, shape.height) {
-        let keeps_aspect = is_scaled([width, height], [shape.width, shape.height]);
+        let keeps_aspect = have_same_aspect([width, height], [shape.width, shape.height]);
         let how = if keeps_aspect { "resized" } else { "stretched, for its aspect ratio is another" };
         let takes = format!("the network takes {}x{}", shape.width, shape.height);
         warnings.push(format!("the picture is {width}x{height} pixels, {takes}; {how}"));
@@ -67,8 +63,7 @@ fn fit(picture: DynamicImage, shape: PictureShape, options: PictureOptions) -> P
         true => picture,
         false => picture.resize_exact(shape.width, shape.height, FilterType::Triangle),
     };
-    let mut pixels =
-        if shape.channels == 1 { picture.into_luma8().into_raw() } else { picture.into_rgb8().into_raw() };
+    let mut pixels = if shape.channels == 1 { picture.into_luma8().into_raw() } else { picture.into_rgb8().into_raw() };
     if options.invert {
         pixels.iter_mut().for_each(|byte| *byte = 255 - *byte);
     }
@@ -95,11 +90,11 @@ fn on_white(picture: DynamicImage) -> (DynamicImage, bool) {
     (DynamicImage::ImageRgba8(pixels), was_transparent)
 }
 
-/// Whether one size is the other, larger or smaller, to the pixel.
-fn is_scaled([width, height]: [u32; 2], [to_width, to_height]: [u32; 2]) -> bool {
+/// Whether two sizes have the same aspect ratio, but for 2 %, which nobody sees.
+fn have_same_aspect([width, height]: [u32; 2], [to_width, to_height]: [u32; 2]) -> bool {
     let [width, height, to_width, to_height] = [width, height, to_width, to_height].map(u64::from);
-    let is_near = |side: u64, expected: u64, divisor: u64| (side * divisor).abs_diff(expected) <= divisor / 2;
-    is_near(to_height, height * to_width, width) || is_near(to_width, width * to_height, height)
+    let [one, other] = [width * to_height, height * to_width];
+    one.abs_diff(other) <= one.max(other) / 50
 }
 
 /// How bright the outermost pixels are on average.
@@ -166,15 +161,17 @@ mod tests {
     /// Black ink on nothing: white paper.
     #[test]
     fn transparent_pixels_are_laid_on_white() {
-        let picture = decode_with(include_bytes!("../../../fuzz/seeds/picture/ink.png"), GREY, PictureOptions::default());
-        assert_eq!(picture.unwrap(), Picture { pixels: vec![], warnings: vec![] });
+        let picture =
+            decode_with(include_bytes!("../../../fuzz/seeds/picture/ink.png"), GREY, PictureOptions::default());
+        let warnings = vec!["the picture has transparent pixels; laid on white".to_string()];
+        // Its opacity rises from nothing to nearly all.
+        assert_eq!(picture.unwrap(), Picture { pixels: vec![255, 205, 155, 105, 55, 5], warnings: warnings.clone() });
         let pixels = [[0, 0, 0, 0], [0, 0, 0, 255], [0, 0, 0, 128], [200, 100, 50, 51], [255; 4], [1, 2, 3, 255]];
         let bytes = png(RgbaImage::from_raw(3, 2, pixels.concat()).unwrap());
         let shape = PictureShape { channels: 3, ..GREY };
         let picture = decode_with(&bytes, shape, PictureOptions::default()).unwrap();
         // 200 * 0.2 + 255 * 0.8 = 244, 100 and 50 likewise.
         let expected = [[255; 3], [0; 3], [127; 3], [244, 224, 214], [255; 3], [1, 2, 3]].concat();
-        let warnings = vec!["the picture has transparent pixels; laid on white".to_string()];
         assert_eq!(picture, Picture { pixels: expected, warnings });
         let opaque = png(RgbaImage::from_pixel(3, 2, image::Rgba([9, 9, 9, 255])));
         assert_eq!(decode_with(&opaque, shape, PictureOptions::default()).unwrap().warnings, [""; 0]);
@@ -209,10 +206,10 @@ mod tests {
         };
         assert_eq!(warnings(3, 2), [""; 0]);
         assert_eq!(warnings(6, 4), ["the picture is 6x4 pixels, the network takes 3x2; resized"]);
-        // 31x20 is 3x1.94, which is 3x2 to the pixel.
-        assert_eq!(warnings(31, 20), ["the picture is 31x20 pixels, the network takes 3x2; resized"]);
+        assert_eq!(warnings(302, 200), ["the picture is 302x200 pixels, the network takes 3x2; resized"]);
         let stretched = "the network takes 3x2; stretched, for its aspect ratio is another";
         assert_eq!(warnings(40, 20), [format!("the picture is 40x20 pixels, {stretched}")]);
+        assert_eq!(warnings(31, 20), [format!("the picture is 31x20 pixels, {stretched}")]);
         assert_eq!(warnings(2, 3), [format!("the picture is 2x3 pixels, {stretched}")]);
     }
 
@@ -286,7 +283,7 @@ mod tests {
         let no_format = "not a PNG or JPEG picture: The image format could not be determined";
         assert_eq!(error(b""), no_format);
         assert_eq!(error(b"root:x:0:0"), no_format);
-        assert_eq!(error(b"GIF89a"), "not a PNG or JPEG picture: The image format GIF is not supported");
+        assert_eq!(error(b"GIF89a"), "not a PNG or JPEG picture: The image format Gif is not supported");
         let whole = grey(3, 2, &[0; 6]);
         for len in [9, 20, 40, whole.len() - 20] {
             let message = error(&whole[..len]);

@@ -45,7 +45,10 @@ pub(crate) fn read_header(header: &[u8]) -> Result<Vec<TensorInfo>, String> {
     let text = std::str::from_utf8(header).map_err(|_| "its header is not UTF-8 text")?;
     let Header(entries) = serde_json::from_str(text).map_err(|error| match error.classify() {
         serde_json::error::Category::Data => {
-            format!("column {} of its header: expected tensors with `dtype`, `shape` and `data_offsets`", error.column())
+            format!(
+                "column {} of its header: expected tensors with `dtype`, `shape` and `data_offsets`",
+                error.column()
+            )
         }
         _ => format!("column {} of its header: no JSON", error.column()),
     })?;

@@ -292,7 +292,10 @@ mod tests {
         assert_eq!(message("secret", 0), "column 1 of its header: no JSON");
         assert_eq!(message("{\"secret\": \"word\"}", 0), tensors_expected(17));
         assert_eq!(message("[1, 2]", 0), tensors_expected(0));
-        assert_eq!(message(r#"{"a": {"dtype": "F32", "shape": [-1], "data_offsets": [0, 4]}}"#, 4), tensors_expected(35));
+        assert_eq!(
+            message(r#"{"a": {"dtype": "F32", "shape": [-1], "data_offsets": [0, 4]}}"#, 4),
+            tensors_expected(35)
+        );
         assert_eq!(message(&"[".repeat(1_000_000), 0), tensors_expected(0));
     }
 
@@ -384,9 +387,8 @@ mod tests {
             "w: the weights do not fit the network:\n  `a` has shape 2, expected 3x1\n  `b` (4) is missing\n  \
              `extra` is no parameter of the network"
         );
-        let many: BTreeMap<String, NamedTensor> = (0..1000)
-            .map(|i| (format!("{i:03}\x1b[31m"), tensor("", &[], TensorData::F32(vec![0.0]))))
-            .collect();
+        let many: BTreeMap<String, NamedTensor> =
+            (0..1000).map(|i| (format!("{i:03}\x1b[31m"), tensor("", &[], TensorData::F32(vec![0.0])))).collect();
         let message = check_weights(Path::new("w"), &many, &[]).unwrap_err().to_string();
         assert!(message.ends_with("  `039\\u{1b}[31m` is no parameter of the network\n  and 960 more"), "{message}");
         assert!(check_weights(Path::new("w"), &file, &[("a".into(), vec![2]), ("extra".into(), vec![])]).is_ok());

@@ -82,7 +82,9 @@ fn read_small(path: &Path) -> std::io::Result<Vec<u8>> {
     let found = std::fs::metadata(path)?;
     match (found.is_file(), found.len()) {
         (true, 0..=tuning_file::MOST_BYTES) => std::fs::read(path),
-        (true, len) => Err(std::io::Error::other(format!("it has {len} bytes, expected at most {}", tuning_file::MOST_BYTES))),
+        (true, len) => {
+            Err(std::io::Error::other(format!("it has {len} bytes, expected at most {}", tuning_file::MOST_BYTES)))
+        }
         (false, _) => Err(std::io::Error::other("it is not a regular file")),
     }
 }
@@ -140,7 +142,7 @@ mod tests {
         let broken = [
             ("", "no JSON from line 1, column 0 on"),
             ("root:x:0:0:", "no JSON from line 1, column 1 on"),
-            (&text[..text.len() / 2], "no JSON from line 14, column 16 on"),
+            (&text[..text.len() / 2], "no JSON from line 15, column 13 on"),
             ("[1, 2]", "its `key` is another one"),
             (&text.replace("00ff", "00fe"), "its `key` is another one"),
             (&text.replace("\"choices\"", "\"picks\""), "it has no `choices`"),
@@ -148,9 +150,7 @@ mod tests {
             (&text.replace("\"option\": 3", "\"option\": -3"), no_choice),
             (&" ".repeat(4_194_305), "it has 4194305 bytes, expected at most 4194304"),
         ];
-        let ignored = |error: &str| {
-            Err(format!("ignored {}, which `graphc tune` writes: {error}", path.display()))
-        };
+        let ignored = |error: &str| Err(format!("ignored {}, which `graphc tune` writes: {error}", path.display()));
         for (content, expected) in broken {
             std::fs::write(&path, content).unwrap();
             assert_eq!(load(folder.path(), &key(64)), ignored(expected));

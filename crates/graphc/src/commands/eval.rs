@@ -2,7 +2,7 @@
 
 use super::train::at_least_one;
 use crate::error::CliError;
-use crate::nonfinite::AllowNonfiniteArg;
+use crate::finite::{AllowNonfiniteArg, warn_of_weights};
 use crate::threads::ThreadsArg;
 use crate::tuned::TuningArg;
 use crate::{experiment, output};
@@ -41,6 +41,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
     let options = SessionOptions { threads, tuning, ..SessionOptions::default() };
     let mut session = Session::new(experiment.graph.clone(), options)?;
     experiment::load_weights(&mut session, &args.weights)?;
+    warn_of_weights(&mut session, &args.weights)?;
     let Some(test) = experiment::test_data(&experiment)? else {
         return Err(CliError::new(format!("{}: `data` says no test samples to evaluate on", args.file.display())));
     };
@@ -54,7 +55,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
     if result.loss.is_finite() {
         return Ok(ExitCode::SUCCESS);
     }
-    args.nonfinite.tell(&format!("the test loss is {}, no finite number", result.loss), &mut session)
+    args.nonfinite.tell(&format!("the test loss is {}, no finite number", result.loss))
 }
 
 /// `Test loss 0.0301, accuracy 0.9912 (10,000 samples)`.

@@ -2,7 +2,7 @@
 
 use super::train::at_least_one;
 use crate::error::CliError;
-use crate::nonfinite::AllowNonfiniteArg;
+use crate::finite::{AllowNonfiniteArg, warn_of_weights};
 use crate::tuned::TuningArg;
 use crate::{experiment, output};
 use graphc_driver::{Session, SessionOptions};
@@ -72,6 +72,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
     let options = SessionOptions { tuning: args.tuning.tuning(), ..SessionOptions::default() };
     let mut session = Session::new(experiment.graph.clone(), options)?;
     experiment::load_weights(&mut session, &args.weights)?;
+    warn_of_weights(&mut session, &args.weights)?;
     let kind = Kind::of(&experiment);
     if args.top.is_some() && kind == Kind::Values {
         return Err(CliError::new(format!("--top: the output `{}` is no list of classes", experiment.prediction)));
@@ -90,7 +91,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
         return Ok(ExitCode::SUCCESS);
     }
     let pictures = output::counted(args.images.len(), "picture");
-    args.nonfinite.tell(&format!("the predictions for {n_bad} of {pictures} are not finite"), &mut session)
+    args.nonfinite.tell(&format!("the predictions for {n_bad} of {pictures} are not finite"))
 }
 
 /// How bright the edges of the network's own samples are; only asked if there is a picture file to compare with them.
@@ -100,12 +101,7 @@ fn edge(experiment: &Experiment, input: &InputSpec, images: &[String]) -> Option
     [Part::Test, Part::Train].into_iter().filter_map(source).find_map(|source| edge_of_samples(input, &source))
 }
 
-fn read(
-    experiment: &Experiment,
-    input: &InputSpec,
-    image: &str,
-    options: PictureOptions,
-) -> Result<Picture, CliError> {
+fn read(experiment: &Experiment, input: &InputSpec, image: &str, options: PictureOptions) -> Result<Picture, CliError> {
     match PictureSource::parse(image) {
         PictureSource::File(path) => Ok(read_picture(&path, &input.sample_shape, options)?),
         PictureSource::Idx(path, index) => Ok(read_idx_sample(&path, index, input)?),
@@ -145,7 +141,8 @@ enum Kind {
 impl Kind {
     fn of(experiment: &Experiment) -> Kind {
         let graph = &experiment.graph;
-        let is_list = |graph: &Graph| graph.output(&experiment.prediction).is_some_and(|id| graph.ty(id).shape.rank() == 2);
+        let is_list =
+            |graph: &Graph| graph.output(&experiment.prediction).is_some_and(|id| graph.ty(id).shape.rank() == 2);
         let has_labels = graph.find(&experiment.target).is_some_and(|id| graph.ty(id).dtype == DType::I32);
         let ends_in_softmax =
             graph.output(&experiment.prediction).is_some_and(|id| matches!(graph.op(id), Op::Softmax(_)));
@@ -240,23 +237,28 @@ mod tests {
     #[test]
     fn classes() {
         let text = |values: &[f32], top| prediction(values, Kind::Probabilities, top).text();
-        assert_eq!(prediction(&[0.25, 0.5, 0.5], Kind::Probabilities, None).class(), Some(1), "the first of the largest");
+        assert_eq!(
+            prediction(&[0.25, 0.5, 0.5], Kind::Probabilities, None).class(),
+            Some(1),
+            "the first of the largest"
+        );
         assert_eq!(
             text(&[0.05, 0.95], None),
             format!("a.png: class 1 (95.00%)\n    0  0.050000  ##\n    1  0.950000  {}", "#".repeat(38))
         );
         assert_eq!(
             text(&[0.05, 0.125, 0.5, 0.325], Some(2)),
-            format!("a.png: class 2 (50.00%)\n    2  0.500000  {}\n    3  0.325000  {}", "#".repeat(20), "#".repeat(13))
+            format!(
+                "a.png: class 2 (50.00%)\n    2  0.500000  {}\n    3  0.325000  {}",
+                "#".repeat(20),
+                "#".repeat(13)
+            )
         );
         assert_eq!(text(&[1.0], Some(5)), format!("a.png: class 0 (100.00%)\n    0  1.000000  {}", "#".repeat(40)));
         let many: Vec<f32> = (0..21).map(|class| if class == 20 { 0.5 } else { 0.025 }).collect();
         assert_eq!(text(&many, None).lines().count(), 1 + N_BEST);
         assert_eq!(text(&many[..20], None).lines().count(), 1 + MOST_SHOWN);
-        assert_eq!(
-            prediction(&[-1.5, 12.25], Kind::Scores, None).text(),
-            "a.png: class 1\n    0  -1.5\n    1  12.25"
-        );
+        assert_eq!(prediction(&[-1.5, 12.25], Kind::Scores, None).text(), "a.png: class 1\n    0  -1.5\n    1  12.25");
     }
 
     #[test]
