@@ -279,7 +279,7 @@ fn check_labels(path: &Path, spec: &InputSpec, array: &IdxArray) -> Result<(), T
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::idx::tests::idx_bytes;
+    use crate::idx::tests::{gzip, idx_bytes};
     use tempfile::TempDir;
 
     /// Images 2x2 whose pixels are all the sample's number, labels that number modulo 3.
@@ -355,6 +355,45 @@ pub(crate) mod tests {
         std::fs::write(folder.path().join("images"), idx_bytes(&[0, 2, 2], &[])).unwrap();
         std::fs::write(folder.path().join("labels"), idx_bytes(&[0], &[])).unwrap();
         assert_eq!(load_error(&folder, &specs), "images: no samples");
+    }
+
+    /// Shapes and numbers of samples are compared before anything but headers is read, or inflated.
+    #[test]
+    fn headers_are_compared_first() {
+        let (folder, specs) = numbered(7);
+        let images = gzip(&idx_bytes(&[7, 3, 2], &[0; 42]));
+        // The elements are cut off.
+        let stored = [&images[..images.len() - 12], &[0xff; 40]].concat();
+        std::fs::write(folder.path().join("images"), &stored).unwrap();
+        assert_eq!(load_error(&folder, &specs), "images: samples of shape 3x2, but the input `image` takes 2x2x1");
+        let images = gzip(&idx_bytes(&[8, 2, 2], &[1; 32]));
+        let corrupt = [&images[..images.len() - 8], &[0; 8]].concat();
+        std::fs::write(folder.path().join("images"), &corrupt).unwrap();
+        assert_eq!(load_error(&folder, &specs), "labels: 7 samples, but images has 8");
+        std::fs::write(folder.path().join("labels"), idx_bytes(&[8], &[0; 8])).unwrap();
+        assert_eq!(
+            load_error(&folder, &specs),
+            "images: corrupt gzip data: corrupt gzip stream does not have a matching checksum"
+        );
+    }
+
+    /// What the network answers is not scaled, what it sees is; of what is made up, everything is.
+    #[test]
+    fn scale_leaves_targets_of_files_alone() {
+        let (_folder, mut inputs) = numbered(7);
+        let scales = |inputs: &[(InputSpec, Source)]| {
+            let data = Dataset::load(inputs, 0.5, None).unwrap();
+            data.columns.iter().map(|column| column.scale).collect::<Vec<_>>()
+        };
+        inputs[1].0 = InputSpec { dtype: DType::F32, n_classes: None, ..inputs[1].0.clone() };
+        assert_eq!(scales(&inputs), [0.5, 1.0]);
+        inputs[1].1 = Source::Synthetic(Synthetic {
+            seed: 1,
+            part: crate::synthetic::Part::Train,
+            n_samples: 7,
+            n_classes: 3,
+        });
+        assert_eq!(scales(&inputs), [0.5, 0.5]);
     }
 
     /// Files and made-up columns are columns alike: limited, compared with each other, and bound by name.
