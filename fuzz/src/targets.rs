@@ -32,7 +32,7 @@ pub fn idx(bytes: &[u8]) {
     let some = idx::read_bytes(path(), bytes, Some(2));
     match idx::read_bytes(path(), bytes, None) {
         Ok(all) => {
-            assert_eq!(all.data.len(), all.shape.iter().product::<usize>());
+            assert_eq!(all.data.len(), all.shape[0] * all.sample_len());
             let some = some.expect("a part of a good file is good");
             assert_eq!((some.n_in_file, some.shape[0]), (all.shape[0], all.shape[0].min(2)));
             assert_eq!(some.data, all.data[..some.data.len()]);

@@ -387,12 +387,8 @@ pub(crate) mod tests {
         };
         inputs[1].0 = InputSpec { dtype: DType::F32, n_classes: None, ..inputs[1].0.clone() };
         assert_eq!(scales(&inputs), [0.5, 1.0]);
-        inputs[1].1 = Source::Synthetic(Synthetic {
-            seed: 1,
-            part: crate::synthetic::Part::Train,
-            n_samples: 7,
-            n_classes: 3,
-        });
+        inputs[1].1 =
+            Source::Synthetic(Synthetic { seed: 1, part: crate::synthetic::Part::Train, n_samples: 7, n_classes: 3 });
         assert_eq!(scales(&inputs), [0.5, 0.5]);
     }
 

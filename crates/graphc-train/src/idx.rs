@@ -69,6 +69,8 @@ pub struct IdxFile<'a> {
     reader: Box<dyn Read + 'a>,
     is_gzip: bool,
     shape: Vec<usize>,
+    /// Elements of one sample; the number of samples times this fits in a `usize`.
+    sample_len: usize,
 }
 
 impl<'a> IdxFile<'a> {
@@ -87,7 +89,7 @@ impl<'a> IdxFile<'a> {
         let is_gzip = start.starts_with(&GZIP_MAGIC);
         let reader: Box<dyn Read + 'a> =
             if is_gzip { Box::new(Gunzip(GzDecoder::new(source))) } else { Box::new(source) };
-        let mut file = IdxFile { path, reader, is_gzip, shape: Vec::new() };
+        let mut file = IdxFile { path, reader, is_gzip, shape: Vec::new(), sample_len: 0 };
         file.read_header()?;
         file.check_length(len)?;
         Ok(file)
@@ -110,12 +112,12 @@ impl<'a> IdxFile<'a> {
     pub fn read(mut self, limit: Option<usize>) -> Result<IdxArray, TrainError> {
         let n_in_file = self.shape[0];
         let n = n_in_file.min(limit.unwrap_or(n_in_file));
-        let len = n * self.sample_shape().iter().product::<usize>();
+        let len = n * self.sample_len;
         let mut data = room_for(len).map_err(|message| self.error(format!("{}, but {message}", self.announced())))?;
         let done =
             (&mut self.reader).take(len as u64).read_to_end(&mut data).map_err(|error| self.read_error(&error))?;
         if done < len {
-            let total = self.data_len();
+            let total = n_in_file * self.sample_len;
             let message = format!("truncated: expected {total} bytes after the header, the file ends after {done}");
             return Err(self.error(message));
         }
@@ -162,13 +164,16 @@ impl<'a> IdxFile<'a> {
     }
 
     /// Compares what the header announces with the length of the file.
-    fn check_length(&self, len: u64) -> Result<(), TrainError> {
+    fn check_length(&mut self, len: u64) -> Result<(), TrainError> {
         let header_len = 4 + 4 * self.shape.len() as u64;
-        let announced = self.shape.iter().try_fold(1u64, |product, &size| product.checked_mul(size as u64));
+        // Also of no samples: sizes of which one is 0 may have a product that fits and partial ones that do not.
+        let sample_len = self.sample_shape().iter().try_fold(1usize, |product, &size| product.checked_mul(size));
+        self.sample_len = sample_len.unwrap_or(0);
+        let announced = sample_len.and_then(|len| len.checked_mul(self.shape[0])).map(|len| len as u64);
         let most = if self.is_gzip { len.saturating_mul(MAX_DEFLATE_RATIO) } else { len }.saturating_sub(header_len);
         let text = self.announced();
         match announced {
-            None => Err(self.error(format!("truncated: {text}, more than any file has"))),
+            None => Err(self.error(format!("{text}, which no file can hold"))),
             Some(announced) if announced > most && self.is_gzip => {
                 let message = format!("truncated: {text}, but {len} bytes of gzip data hold at most {most}");
                 Err(self.error(message))
@@ -190,11 +195,6 @@ impl<'a> IdxFile<'a> {
             (Some(bytes), _) => format!("the header announces {} = {bytes} bytes", shape_text(&self.shape)),
             (None, _) => format!("the header announces {}", shape_text(&self.shape)),
         }
-    }
-
-    /// Bytes after the header.
-    fn data_len(&self) -> usize {
-        self.shape.iter().product()
     }
 
     /// Also makes the gzip decoder check the checksum at the end.
@@ -389,18 +389,28 @@ pub(crate) mod tests {
     fn announced_sizes_are_checked_before_memory_is_taken() {
         check(
             &idx_bytes(&[u32::MAX, u32::MAX, u32::MAX], &[0; 8]),
-            "truncated: the header announces 4294967295x4294967295x4294967295 = 79228162458924105385300197375 bytes, \
-             more than any file has",
+            "the header announces 4294967295x4294967295x4294967295 = 79228162458924105385300197375 bytes, \
+             which no file can hold",
         );
         check(
             &idx_bytes(&[u32::MAX; 8], &[]),
-            &format!("truncated: the header announces {}, more than any file has", ["4294967295"; 8].join("x")),
+            &format!(
+                "the header announces {}, which no file can hold",
+                ["4294967295"; 8].join("x")
+            ),
         );
         check(
             &gzip(&idx_bytes(&[1 << 30], &[0; 8])),
             "truncated: the header announces 1073741824 bytes, but 27 bytes of gzip data hold at most 27856",
         );
         assert_eq!(read_bytes(&idx_bytes(&[u32::MAX, 0], &[]), None).unwrap().shape, [u32::MAX as usize, 0]);
+        // No samples of a size beyond all integers, and samples of no size whose first sizes alone are beyond them.
+        check(
+            &idx_bytes(&[0, u32::MAX, u32::MAX, u32::MAX], &[]),
+            "the header announces 0x4294967295x4294967295x4294967295 = 0 bytes, which no file can hold",
+        );
+        let empty = read_bytes(&idx_bytes(&[u32::MAX, 1 << 31, 2, 0], &[]), Some(5)).unwrap();
+        assert_eq!((empty.shape, empty.data.len()), (vec![5, 1 << 31, 2, 0], 0));
     }
 
     /// 64 MB of zeros in 64 kB: no more is inflated than the header announces and one byte.
