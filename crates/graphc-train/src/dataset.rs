@@ -51,7 +51,8 @@ impl Dataset {
     ///
     /// # Errors
     /// If a file is missing or corrupt, samples have another size than the input, sources disagree on the number of
-    /// samples or have too many for the memory, or a label is no class. What does not fit is found before anything is read.
+    /// samples or have too many for the memory, or a label is no class. What does not fit is found before anything is
+    /// read.
     pub fn load(inputs: &[(InputSpec, Source)], scale: f64, limit: Option<usize>) -> Result<Dataset, TrainError> {
         let [(_, first), ..] = inputs else {
             return Err(TrainError::Mismatch("a data set needs at least one input".into()));

@@ -1,9 +1,10 @@
 //! IDX files, the format of MNIST: two zero bytes, an element type, a rank, big-endian sizes, the elements.
 //!
 //! Gzip is recognised by its first two bytes, not by the file name. A file is untrusted: its header is read first, by
-//! itself ([`IdxFile::open`]), so that a caller can refuse what does not fit before anything else is read or inflated. No
-//! more is inflated than the header announces and one byte, and no memory is taken for more than a file of this length can
-//! hold. A file that is something else is not quoted: whoever names the paths need not be the one who may read them.
+//! itself ([`IdxFile::open`]), so that a caller can refuse what does not fit before anything else is read or inflated.
+//! No more is inflated than the header announces and one byte, and no memory is taken for more than a file of this
+//! length can hold. A file that is something else is not quoted: whoever names the paths need not be the one who may
+//! read them.
 
 use crate::error::TrainError;
 use crate::input::shape_text;

@@ -7,7 +7,8 @@ use graphc_ir::DType;
 pub struct InputSpec {
     /// Name of the input.
     pub name: String,
-    /// `F32`: bytes are scaled, but not those of the target. `I32`: bytes are class numbers or counts, taken as they are.
+    /// `F32`: bytes are scaled, but not those of the target. `I32`: bytes are class numbers or counts, taken as they
+    /// are.
     pub dtype: DType,
     /// Sizes of one sample, without the batch dimension.
     pub sample_shape: Vec<usize>,

@@ -53,8 +53,8 @@ impl PictureSource {
 /// Reads a PNG or JPEG file as `[height, width, channels]` bytes: 1 channel is grey, 3 are red, green and blue.
 ///
 /// It is turned upright as its EXIF data say, transparent pixels are laid on white, and another size is resized; of the
-/// last two there is a warning, and of a picture that looks like ink on paper to a network that knows light on dark, or the
-/// other way round.
+/// last two there is a warning, and of a picture that looks like ink on paper to a network that knows light on dark, or
+/// the other way round.
 ///
 /// # Errors
 /// If the file is no such picture or larger than [`picture::MOST_PIXELS`], or the network's input has no such shape.

@@ -350,7 +350,8 @@ mod tests {
     #[test]
     fn metadata_and_order_do_not_matter() {
         let header = r#"{"b": {"dtype": "I32", "shape": [1], "data_offsets": [4, 8]}, "__metadata__": {"format": "pt"},
-            "a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}, "none": {"dtype": "F32", "shape": [0], "data_offsets": [4, 4]}}   "#;
+            "a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]},
+            "none": {"dtype": "F32", "shape": [0], "data_offsets": [4, 4]}}   "#;
         let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
         bytes.extend(header.as_bytes());
         bytes.extend(1.5f32.to_le_bytes());

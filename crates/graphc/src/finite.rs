@@ -1,5 +1,5 @@
-//! Weights and results of `eval` and `predict` that are not finite numbers: told, and such a result is a failure unless it is
-//! allowed.
+//! Weights and results of `eval` and `predict` that are not finite numbers: told, and such a result is a failure unless
+//! it is allowed.
 
 use crate::error::CliError;
 use crate::output;

@@ -1,7 +1,7 @@
 //! The text of a file of choices: which step it is for, and what was chosen.
 //!
-//! Reading is a function of the bytes alone. What it says about a file never quotes it: the file may be another one than
-//! was meant.
+//! Reading is a function of the bytes alone. What it says about a file never quotes it: the file may be another one
+//! than was meant.
 
 use graphc_driver::{Aspect, Choices, TuningKey};
 use serde_json::{Value, json};
@@ -11,11 +11,10 @@ pub(crate) const MOST_BYTES: u64 = 4 << 20;
 
 /// The text of a file; `step_ms` is the time of a step before and after.
 pub(crate) fn print(key: &TuningKey, choices: &Choices, step_ms: [f64; 2]) -> String {
-    let choice = |(contraction, aspect, option): (&str, Aspect, usize)| json!({ "contraction": contraction, "what": aspect.name(), "option": option });
     let [before, after] = step_ms;
     let content = json!({
         "key": key_json(key),
-        "choices": choices.iter().map(choice).collect::<Vec<_>>(),
+        "choices": choices.iter().map(choice_json).collect::<Vec<_>>(),
         "step_ms": { "before": before, "after": after },
     });
     format!("{content:#}\n")
@@ -41,6 +40,10 @@ pub(crate) fn parse(bytes: &[u8], key: &TuningKey) -> Result<Choices, String> {
         }
     }
     Ok(choices)
+}
+
+fn choice_json((contraction, aspect, option): (&str, Aspect, usize)) -> Value {
+    json!({ "contraction": contraction, "what": aspect.name(), "option": option })
 }
 
 fn key_json(key: &TuningKey) -> Value {

@@ -7,9 +7,9 @@ use crate::tuned::TuningArg;
 use crate::{experiment, output};
 use graphc_driver::{Session, SessionOptions};
 use graphc_frontend::Experiment;
+use graphc_ir::DType;
 use graphc_ir::graph::Mode;
 use graphc_ir::ops::Op;
-use graphc_ir::{DType, Graph};
 use graphc_train::error::printable;
 use graphc_train::predict::{
     Picture, PictureOptions, PictureSource, edge_of_samples, read_idx_sample, read_picture, read_sample,
@@ -22,9 +22,9 @@ use std::process::ExitCode;
 /// Classify pictures, or compute what a regression gives for them.
 ///
 /// A picture is a PNG or JPEG file, a sample of an IDX file written FILE#NUMBER, or a plain number: that sample of the
-/// test data. PNG and JPEG files are turned upright as their EXIF data say, transparent pixels are laid on white, and colours
-/// become grey if the network takes grey pictures. Another size is resized, without keeping the aspect ratio. Of whatever
-/// changes the picture, and of ink on paper where the network's samples are light on dark, there is a warning.
+/// test data. PNG and JPEG files are turned upright as their EXIF data say, transparent pixels are laid on white, and
+/// colours become grey if the network takes grey pictures. Another size is resized, without keeping the aspect ratio.
+/// Of what changes the picture, and of ink on paper where the network's samples are light on dark, there is a warning.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -141,14 +141,12 @@ enum Kind {
 impl Kind {
     fn of(experiment: &Experiment) -> Kind {
         let graph = &experiment.graph;
-        let is_list =
-            |graph: &Graph| graph.output(&experiment.prediction).is_some_and(|id| graph.ty(id).shape.rank() == 2);
+        let Some(prediction) = graph.output(&experiment.prediction) else { return Kind::Values };
+        let is_list = graph.ty(prediction).shape.rank() == 2;
         let has_labels = graph.find(&experiment.target).is_some_and(|id| graph.ty(id).dtype == DType::I32);
-        let ends_in_softmax =
-            graph.output(&experiment.prediction).is_some_and(|id| matches!(graph.op(id), Op::Softmax(_)));
-        match (is_list(graph), ends_in_softmax, has_labels) {
-            (true, true, _) => Kind::Probabilities,
-            (true, false, true) => Kind::Scores,
+        match graph.op(prediction) {
+            Op::Softmax(_) if is_list => Kind::Probabilities,
+            _ if is_list && has_labels => Kind::Scores,
             _ => Kind::Values,
         }
     }

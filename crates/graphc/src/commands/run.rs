@@ -18,10 +18,10 @@ use std::process::ExitCode;
 
 /// Evaluate a network once on given tensors.
 ///
-/// For debugging, scripting and comparing with other frameworks. The inputs are tensors by input name, of any batch size, and
-/// the step gets them as they are: `scale` and whatever else the graph file says under `data` is not applied, unless with
-/// --preprocess. The results are the outputs by node name, with `loss` and the metrics. In inference mode the target may be left out, and
-/// with it the loss. No weights are changed.
+/// For debugging, scripting and comparing with other frameworks. The inputs are tensors by input name, of any batch
+/// size, and the step gets them as they are: `scale` and whatever else the graph file says under `data` is not applied,
+/// unless with --preprocess. The results are the outputs by node name, with `loss` and the metrics. In inference mode
+/// the target may be left out, and with it the loss. No weights are changed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -33,7 +33,7 @@ pub(crate) struct Args {
     /// Tensors by input name (safetensors).
     #[arg(long, value_name = "FILE")]
     inputs: PathBuf,
-    /// Treat the inputs as training treats data: multiply those of type f32, but not the target, by the graph file's `data.scale`.
+    /// Treat inputs as training treats data: multiply those of type f32, but not the target, by `data.scale`.
     #[arg(long)]
     preprocess: bool,
     /// Where the results go (safetensors).
