@@ -395,10 +395,7 @@ pub(crate) mod tests {
         );
         check(
             &idx_bytes(&[u32::MAX; 8], &[]),
-            &format!(
-                "the header announces {}, which no file can hold",
-                ["4294967295"; 8].join("x")
-            ),
+            &format!("the header announces {}, which no file can hold", ["4294967295"; 8].join("x")),
         );
         check(
             &gzip(&idx_bytes(&[1 << 30], &[0; 8])),
