@@ -11,7 +11,6 @@ use graphc_ir::graph::Mode;
 use graphc_train::picture::{PictureShape, decode};
 use graphc_train::predict::PictureOptions;
 use graphc_train::{idx, weights};
-use std::io::Cursor;
 use std::path::Path;
 
 /// Where the bytes would stand; it is in every message.
@@ -61,7 +60,7 @@ pub fn safetensors(bytes: &[u8]) {
 pub fn picture(bytes: &[u8]) {
     for (channels, invert, edge) in [(1, false, None), (3, true, Some(0))] {
         let shape = PictureShape { height: 5, width: 7, channels };
-        match decode(Cursor::new(bytes), shape, PictureOptions { invert, edge }) {
+        match decode(bytes, shape, PictureOptions { invert, edge }) {
             Ok(picture) => {
                 assert_eq!(picture.pixels.len(), 5 * 7 * channels);
                 picture.warnings.iter().for_each(|warning| is_readable(warning));

@@ -3,8 +3,8 @@
 use crate::predict::{Picture, PictureOptions};
 use image::imageops::FilterType;
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder, ImageReader, Limits, RgbaImage};
-use std::io::{BufRead, Seek};
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbaImage};
+use std::io::Cursor;
 
 /// Size of the pictures that a network takes.
 #[derive(Clone, Copy, Debug)]
@@ -27,10 +27,13 @@ const MOST_BYTES: u64 = 1 << 30;
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn decode(file: impl BufRead + Seek, shape: PictureShape, options: PictureOptions) -> Result<Picture, String> {
+pub fn decode(bytes: &[u8], shape: PictureShape, options: PictureOptions) -> Result<Picture, String> {
     let no_picture = |error: image::ImageError| format!("not a PNG or JPEG picture: {error}");
-    let reader = ImageReader::new(file).with_guessed_format();
+    let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format();
     let reader = reader.map_err(|error| format!("cannot read the picture: {error}"))?;
+    if reader.format() == Some(ImageFormat::Jpeg) {
+        check_markers(bytes)?;
+    }
     let mut decoder = reader.into_decoder().map_err(no_picture)?;
     let (width, height) = decoder.dimensions();
     if u64::from(width) * u64::from(height) > MOST_PIXELS {
@@ -69,6 +72,38 @@ fn fit(picture: DynamicImage, shape: PictureShape, options: PictureOptions) -> P
     }
     warnings.extend(wrong_ground(edge(&pixels, shape), shape, options));
     Picture { pixels, warnings }
+}
+
+/// Most scans of a JPEG file. Encoders make some ten; each one goes over the whole picture, however short it is.
+const MOST_SCANS: usize = 100;
+
+/// Checks that a JPEG file reaches the marker that ends it, for the decoder makes up what is missing, and is not made to
+/// keep the decoder busy. What follows the end is not looked at: some cameras put a film there.
+fn check_markers(bytes: &[u8]) -> Result<(), String> {
+    let truncated = || Err("truncated: the JPEG data ends too early".to_string());
+    let mut n_scans = 0;
+    // Neither a stuffed byte of a scan, nor a filling one, nor a restart within a scan.
+    let is_marker = |pair: &[u8]| pair[0] == 0xff && !matches!(pair[1], 0 | 0xd0..=0xd7 | 0xff);
+    let mut rest = bytes.get(2..).unwrap_or_default();
+    while let Some(at) = rest.windows(2).position(is_marker) {
+        let segment = &rest[at + 2..];
+        let marker = rest[at + 1];
+        n_scans += usize::from(marker == 0xda);
+        if n_scans > MOST_SCANS {
+            return Err(format!("the JPEG data has more than {MOST_SCANS} scans"));
+        }
+        match (marker, segment) {
+            (0xd9, _) => return Ok(()),
+            // Markers that nothing belongs to.
+            (0x01 | 0xd8, _) => rest = segment,
+            (_, [high, low, ..]) => {
+                let len = usize::from(u16::from_be_bytes([*high, *low]));
+                rest = segment.get(len.max(2)..).unwrap_or_default();
+            }
+            (_, _) => return truncated(),
+        }
+    }
+    truncated()
 }
 
 /// The picture without transparency, and whether it had any.
@@ -140,7 +175,6 @@ fn wrong_ground(edge: u8, shape: PictureShape, options: PictureOptions) -> Optio
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Cursor;
 
     const GREY: PictureShape = PictureShape { height: 2, width: 3, channels: 1 };
 
@@ -151,7 +185,7 @@ mod tests {
     }
 
     fn decode_with(bytes: &[u8], shape: PictureShape, options: PictureOptions) -> Result<Picture, String> {
-        decode(Cursor::new(bytes), shape, options)
+        decode(bytes, shape, options)
     }
 
     fn grey(width: u32, height: u32, bytes: &[u8]) -> Vec<u8> {
@@ -284,6 +318,14 @@ mod tests {
         assert_eq!(error(b""), no_format);
         assert_eq!(error(b"root:x:0:0"), no_format);
         assert_eq!(error(b"GIF89a"), "not a PNG or JPEG picture: The image format Gif is not supported");
+        let whole: &[u8] = include_bytes!("../../../fuzz/seeds/picture/exif.jpg");
+        for len in [30, 100, 350, whole.len() - 1] {
+            assert_eq!(error(&whole[..len]), "truncated: the JPEG data ends too early", "{len} bytes");
+        }
+        let many_scans = [&whole[..2], &[0xff, 0xda, 0, 2, 0x55].repeat(101), &whole[2..]].concat();
+        assert_eq!(error(&many_scans), "the JPEG data has more than 100 scans");
+        let with_film = [whole, b"ftypmp42"].concat();
+        assert!(decode_with(&with_film, GREY, PictureOptions::default()).is_ok());
         let whole = grey(3, 2, &[0; 6]);
         for len in [9, 20, 40, whole.len() - 20] {
             let message = error(&whole[..len]);

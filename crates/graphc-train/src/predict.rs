@@ -4,8 +4,8 @@ use crate::dataset::{Dataset, Source, open_file};
 use crate::error::TrainError;
 use crate::input::{InputSpec, shape_text};
 use crate::picture::{self, PictureShape};
-use crate::reading::open_regular;
-use std::io::BufReader;
+use crate::reading::{open_regular, room_for};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// Where a picture is.
@@ -60,9 +60,12 @@ impl PictureSource {
 /// If the file is no such picture or larger than [`picture::MOST_PIXELS`], or the network's input has no such shape.
 pub fn read_picture(path: &Path, sample_shape: &[usize], options: PictureOptions) -> Result<Picture, TrainError> {
     let shape = picture_shape(sample_shape)?;
-    let (file, _) = open_regular(path, "read the picture")?;
     let named = |message: String| TrainError::file(path, message);
-    let mut picture = picture::decode(BufReader::new(file), shape, options).map_err(named)?;
+    let (file, len) = open_regular(path, "read the picture")?;
+    let mut bytes = room_for(usize::try_from(len).unwrap_or(usize::MAX)).map_err(named)?;
+    let read = file.take(len).read_to_end(&mut bytes);
+    read.map_err(|error| TrainError::io(path, "read the picture", &error))?;
+    let mut picture = picture::decode(&bytes, shape, options).map_err(named)?;
     picture.warnings.iter_mut().for_each(|warning| *warning = named(std::mem::take(warning)).to_string());
     Ok(picture)
 }

@@ -81,7 +81,7 @@ pub fn read_tensors(path: &Path) -> Result<BTreeMap<String, NamedTensor>, TrainE
     let io_error = |error| TrainError::io(path, "read the tensors", &error);
     let file = File::open(path).map_err(io_error)?;
     let found = file.metadata().map_err(io_error)?;
-    let len = found.is_file().then(|| found.len());
+    let len = found.is_file().then_some(found.len());
     read_stream(path, BufReader::new(file), len)
 }
 
