@@ -337,7 +337,7 @@ mod tests {
             "the tensor `a` has more elements than memory: 4294967295x4294967295 of F32"
         );
         assert_eq!(of(&[tensor("a", "F99", "[2]", 0, 8)], 8), "the tensor `a` has the unknown element type F99");
-        assert_eq!(of(&[a.clone()], 7), "truncated: its header announces 8 bytes, but 7 follow it");
+        assert_eq!(of(std::slice::from_ref(&a), 7), "truncated: its header announces 8 bytes, but 7 follow it");
         assert_eq!(of(&[a], 9), "too long: its header announces 8 bytes, but more follow it");
         let huge = tensor("a", "U8", "[1000000000000000]", 0, 1_000_000_000_000_000);
         let bytes = [(huge.len() as u64 + 2).to_le_bytes().as_slice(), b"{", huge.as_bytes(), b"}", &[0; 8]].concat();
