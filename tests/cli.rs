@@ -210,47 +210,6 @@ fn ctrl_c_writes_the_run_folder_and_says_how_to_go_on() {
 }
 
 #[test]
-fn predict_reads_pictures_samples_and_numbers() {
-    let tiny = Tiny::new();
-    tiny.train("a", &["--epochs", "20"]);
-    let predict = |images: &[&str]| {
-        let args = ["predict", "tiny.graph.json", "--weights", "a/model.safetensors"];
-        tiny.run(&[&args[..], images].concat())
-    };
-    let picture = |name: &str, width, height, at: (u32, u32)| {
-        let bright = |x, y| image::Luma([if (x, y) == at { 240 } else { 10 }]);
-        image::GrayImage::from_fn(width, height, bright).save(tiny.path(name)).unwrap();
-    };
-    picture("first.png", 2, 2, (0, 0));
-    picture("last.jpg", 2, 2, (1, 1));
-    picture("wide.png", 6, 2, (0, 0));
-
-    let output = predict(&["4", "test-images#2", "first.png", "--json"]);
-    assert_eq!(text(&output.stderr), "");
-    let lines: Vec<Value> = text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!(keys(&lines[0]), ["image", "class", "probabilities"]);
-    assert_eq!(lines.iter().map(|line| line["class"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 2, 1]);
-    let sum: f64 = lines[0]["probabilities"].as_array().unwrap().iter().map(|p| p.as_f64().unwrap()).sum();
-    assert!((sum - 1.0).abs() < 1e-5);
-
-    let output = predict(&["last.jpg"]);
-    let stdout = text(&output.stdout);
-    assert!(stdout.starts_with("last.jpg: class ") && stdout.lines().count() == 4, "{stdout}");
-    let output = predict(&["wide.png"]);
-    assert!(output.status.success());
-    assert_eq!(text(&output.stderr), "warning: wide.png: the picture is 6x2 pixels, the network takes 2x2; resized\n");
-
-    let message = |image: &str| {
-        let output = predict(&[image]);
-        assert_eq!(output.status.code(), Some(1));
-        text(&output.stderr)
-    };
-    assert_eq!(message("21"), "error: test-images: no sample 21: there are 21\n");
-    assert_eq!(message("no.png"), "error: no.png: cannot read the picture: No such file or directory (os error 2)\n");
-    assert!(message("test-labels").starts_with("error: test-labels: not a PNG or JPEG picture: "));
-}
-
-#[test]
 fn run_gives_the_same_on_every_engine() {
     let tiny = Tiny::new();
     write_inputs(&tiny.path("x"), 5, true);
@@ -360,12 +319,12 @@ fn wrong_data_files() {
     wrong(
         "test-images",
         &idx(&[N_TEST, 2, 2], &[0; 80]),
-        "test-images: truncated: the header announces 21x2x2 elements, 84 bytes, but the file can hold at most 80",
+        "test-images: truncated: the header announces 21x2x2 = 84 bytes, but 80 follow it",
     );
     wrong(
         "train-images",
         b"hello world",
-        "train-images: not an IDX file: expected it to start with the bytes 00 00 08 (unsigned bytes), found 68 65 6c 6c",
+        "train-images: not an IDX file: expected the bytes 00 00 08 (unsigned bytes) at its start",
     );
     assert_eq!(
         tiny.fails(1, &["train", "tiny.graph.json", "--limit", "1"]),
@@ -399,8 +358,9 @@ error: w: the weights do not fit the network:
     assert_eq!(tiny.fails(1, &["train", "tiny.graph.json", "--init", "w"]), expected);
     assert_eq!(tiny.fails(1, &["predict", "tiny.graph.json", "--weights", "w", "0"]), expected);
     tiny.write("w", b"hello");
-    let message = tiny.fails(1, &["eval", "tiny.graph.json", "--weights", "w"]);
-    assert!(message.starts_with("error: w: not a safetensors file: "), "{message}");
+    let no_tensors = "error: w: not a safetensors file: it has 5 bytes, expected 8 with the length of its header\n";
+    assert_eq!(tiny.fails(1, &["eval", "tiny.graph.json", "--weights", "w"]), no_tensors);
+    assert_eq!(tiny.fails(1, &["train", "tiny.graph.json", "--init", "w"]), no_tensors);
 
     assert_eq!(
         tiny.fails(1, &["train", "tiny.graph.json", "--out", "."]),

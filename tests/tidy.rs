@@ -30,7 +30,7 @@ fn files(folder: &str, extension: &str) -> Vec<PathBuf> {
 
 /// Every Rust file of the project with its path from the root.
 fn sources() -> Vec<(String, String)> {
-    let folders = ["crates", "tests", "examples", "benches", "xtask"];
+    let folders = ["crates", "tests", "examples", "benches", "xtask", "fuzz/src", "fuzz/fuzz_targets"];
     let paths = folders.iter().filter(|folder| root().join(folder).is_dir()).flat_map(|folder| files(folder, "rs"));
     paths.map(|path| (relative(&path), fs::read_to_string(&path).unwrap())).collect()
 }

@@ -61,7 +61,7 @@ impl DataFiles {
 /// Where the data comes from.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DataConfig {
-    /// Factor on the values of `f32` inputs.
+    /// Factor on the values of `f32` inputs, but not on a target that is read from a file.
     pub scale: f64,
     /// What gives the values.
     pub source: DataSource,

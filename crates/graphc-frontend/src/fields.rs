@@ -260,7 +260,7 @@ const DATA_SECTIONS: &[Section] = &[
                 "scale",
                 Kind::Number(Range::Any),
                 "1.0",
-                "Factor on the values of `f32` inputs, such as 1/255 for pixels.",
+                "Factor on the values of `f32` inputs but the target, such as 1/255 for pixels.",
             ),
             Field::required("train", Kind::Files, "Training data: a file for every input."),
             Field::optional("test", Kind::Files, "no test after the training", "Test data: a file for every input."),

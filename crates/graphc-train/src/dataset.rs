@@ -3,7 +3,7 @@
 //! Bytes stay bytes (MNIST takes 47 MB, as `f32` it would take 188); they become numbers when a batch is packed.
 
 use crate::error::TrainError;
-use crate::idx::{self, IdxArray};
+use crate::idx::{IdxArray, IdxFile};
 use crate::input::{InputSpec, shape_text};
 use crate::network::{InputBuffer, Network};
 use crate::packing::{Batch, Conversion, Packing};
@@ -28,8 +28,8 @@ pub enum Source {
 #[derive(Clone, Debug)]
 struct Column {
     spec: InputSpec,
-    /// Samples that the source has, whether in `data` or not.
-    n_in_source: usize,
+    /// What a byte of a floating-point input counts.
+    scale: f32,
     data: Vec<u8>,
 }
 
@@ -37,7 +37,6 @@ struct Column {
 #[derive(Clone, Debug)]
 pub struct Dataset {
     len: usize,
-    scale: f32,
     columns: Vec<Column>,
 }
 
@@ -45,31 +44,38 @@ pub struct Dataset {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Input<'a> {
     column: &'a Column,
-    scale: f32,
 }
 
 impl Dataset {
-    /// Takes at most `limit` samples of every input from its source. Floating-point inputs are multiplied by `scale`.
+    /// Takes at most `limit` samples of every input from its source. Floating-point inputs are multiplied
+    /// by `scale`, but not a target that comes from a file.
     ///
     /// # Errors
     /// If a file is missing or corrupt, samples have another size than the input, sources disagree on the number of
-    /// samples or have too many for the memory, or a label is no class.
+    /// samples or have too many for the memory, or a label is no class. What does not fit is found before anything is
+    /// read.
     pub fn load(inputs: &[(InputSpec, Source)], scale: f64, limit: Option<usize>) -> Result<Dataset, TrainError> {
         let [(_, first), ..] = inputs else {
             return Err(TrainError::Mismatch("a data set needs at least one input".into()));
         };
-        let columns =
-            inputs.iter().map(|(spec, source)| Column::read(spec, source, limit)).collect::<Result<Vec<_>, _>>()?;
-        let n = columns[0].n_in_source;
-        for (column, (_, source)) in columns.iter().zip(inputs) {
-            if column.n_in_source != n {
-                return Err(source.error(format!("{} samples, but {first} has {n}", column.n_in_source)));
+        // Everything is opened and compared before anything is read.
+        let opened =
+            inputs.iter().map(|(spec, source)| OpenColumn::open(spec, source)).collect::<Result<Vec<_>, _>>()?;
+        let n = opened[0].n_samples();
+        for (column, (_, source)) in opened.iter().zip(inputs) {
+            if column.n_samples() != n {
+                return Err(source.error(format!("{} samples, but {first} has {n}", column.n_samples())));
             }
         }
         if n == 0 {
             return Err(first.error("no samples"));
         }
-        Ok(Dataset { len: n.min(limit.unwrap_or(n)), scale: scale as f32, columns })
+        if u32::try_from(n).is_err() {
+            return Err(first.error(format!("{n} samples, expected at most {}", u32::MAX)));
+        }
+        let columns =
+            opened.into_iter().map(|column| column.read(scale as f32, limit)).collect::<Result<Vec<_>, _>>()?;
+        Ok(Dataset { len: n.min(limit.unwrap_or(n)), columns })
     }
 
     /// Number of samples.
@@ -84,7 +90,7 @@ impl Dataset {
 
     /// The inputs, in the order in which they were given.
     pub(crate) fn inputs(&self) -> impl Iterator<Item = Input<'_>> {
-        self.columns.iter().map(|column| Input { column, scale: self.scale })
+        self.columns.iter().map(|column| Input { column })
     }
 
     /// How batches of that size are packed for that step of the network, input by input.
@@ -122,10 +128,10 @@ impl Input<'_> {
 
     /// Packs those of a batch's samples that belong to one chunk of the buffer, of that number and with those words.
     pub(crate) fn pack_chunk(&self, batch: Batch<'_>, packing: &Packing, chunk: usize, words: &mut [u32]) {
-        let Input { column, scale } = *self;
+        let Input { column } = *self;
         let bytes_of = |sample: u32| &column.data[column.range(sample as usize)];
         let conversion = match column.spec.dtype {
-            DType::F32 => Conversion::Scaled(scale),
+            DType::F32 => Conversion::Scaled(column.scale),
             DType::I32 => Conversion::Integer,
         };
         packing.pack_chunk(batch, bytes_of, conversion, chunk, words);
@@ -139,7 +145,7 @@ impl Source {
     /// If a file has no head that says it.
     pub fn announced_samples(&self) -> Result<usize, TrainError> {
         match self {
-            Source::File(path) => idx::read(path, Some(0)).map(|array| array.n_in_file),
+            Source::File(path) => IdxFile::open(path).map(|file| file.n_samples()),
             Source::Synthetic(synthetic) => Ok(synthetic.n_samples),
         }
     }
@@ -162,23 +168,60 @@ impl fmt::Display for Source {
     }
 }
 
-impl Column {
-    fn read(spec: &InputSpec, source: &Source, limit: Option<usize>) -> Result<Column, TrainError> {
-        let (n_in_source, data) = match source {
-            Source::File(path) => {
-                let array = idx::read(path, limit)?;
-                check_sample_shape(path, spec, &array)?;
-                check_labels(path, spec, &array)?;
-                (array.n_in_file, array.data)
-            }
-            Source::Synthetic(synthetic) => {
-                let n = synthetic.n_samples;
-                (n, synthetic.samples(spec, n.min(limit.unwrap_or(n)))?)
-            }
+/// A column whose source is known to fit, but not read yet.
+struct OpenColumn<'a> {
+    spec: &'a InputSpec,
+    source: OpenSource<'a>,
+}
+
+enum OpenSource<'a> {
+    File(&'a Path, IdxFile<'a>),
+    Synthetic(&'a Synthetic),
+}
+
+impl<'a> OpenColumn<'a> {
+    fn open(spec: &'a InputSpec, source: &'a Source) -> Result<OpenColumn<'a>, TrainError> {
+        let source = match source {
+            Source::File(path) => OpenSource::File(path, open_file(path, spec)?),
+            Source::Synthetic(synthetic) => OpenSource::Synthetic(synthetic),
         };
-        Ok(Column { spec: spec.clone(), n_in_source, data })
+        Ok(OpenColumn { spec, source })
     }
 
+    fn n_samples(&self) -> usize {
+        match &self.source {
+            OpenSource::File(_, file) => file.n_samples(),
+            OpenSource::Synthetic(synthetic) => synthetic.n_samples,
+        }
+    }
+
+    fn read(self, scale: f32, limit: Option<usize>) -> Result<Column, TrainError> {
+        let n = self.n_samples();
+        let (scale, data) = match self.source {
+            OpenSource::File(path, file) => {
+                let array = file.read(limit)?;
+                check_labels(path, self.spec, &array)?;
+                // Scaling is for what the network sees, not for what it is to answer.
+                (if self.spec.is_target { 1.0 } else { scale }, array.data)
+            }
+            // Here the factor says which values are made up.
+            OpenSource::Synthetic(synthetic) => (scale, synthetic.samples(self.spec, n.min(limit.unwrap_or(n)))?),
+        };
+        Ok(Column { spec: self.spec.clone(), scale, data })
+    }
+}
+
+/// Opens a file whose samples have the shape of an input.
+///
+/// # Errors
+/// As [`IdxFile::open`], or if they have another.
+pub(crate) fn open_file<'a>(path: &'a Path, spec: &InputSpec) -> Result<IdxFile<'a>, TrainError> {
+    let file = IdxFile::open(path)?;
+    check_sample_shape(path, spec, file.sample_shape())?;
+    Ok(file)
+}
+
+impl Column {
     fn packing(&self, network: &mut dyn Network, mode: Mode, batch: usize) -> Result<Packing, TrainError> {
         let InputSpec { name, dtype, sample_shape, .. } = &self.spec;
         let buffer = network.input_buffer(mode, batch, name)?;
@@ -202,16 +245,16 @@ impl Column {
 }
 
 /// Sizes of 1 may be missing or added: MNIST's 28x28 is an image of shape 28x28x1.
-fn check_sample_shape(path: &Path, spec: &InputSpec, array: &IdxArray) -> Result<(), TrainError> {
+fn check_sample_shape(path: &Path, spec: &InputSpec, found: &[usize]) -> Result<(), TrainError> {
     let without_ones = |sizes: &[usize]| sizes.iter().copied().filter(|&size| size != 1).collect::<Vec<_>>();
-    if without_ones(&array.shape[1..]) == without_ones(&spec.sample_shape) {
+    if without_ones(found) == without_ones(&spec.sample_shape) {
         return Ok(());
     }
     Err(TrainError::file(
         path,
         format!(
             "samples of shape {}, but the input `{}` takes {}",
-            shape_text(&array.shape[1..]),
+            shape_text(found),
             spec.name,
             shape_text(&spec.sample_shape)
         ),
@@ -232,7 +275,7 @@ fn check_labels(path: &Path, spec: &InputSpec, array: &IdxArray) -> Result<(), T
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::idx::tests::idx_bytes;
+    use crate::idx::tests::{gzip, idx_bytes};
     use tempfile::TempDir;
 
     /// Images 2x2 whose pixels are all the sample's number, labels that number modulo 3.
@@ -242,8 +285,20 @@ pub(crate) mod tests {
         let labels: Vec<u8> = (0..n).map(|i| (i % 3) as u8).collect();
         std::fs::write(folder.path().join("images"), idx_bytes(&[n as u32, 2, 2], &images)).unwrap();
         std::fs::write(folder.path().join("labels"), idx_bytes(&[n as u32], &labels)).unwrap();
-        let image = InputSpec { name: "image".into(), dtype: DType::F32, sample_shape: vec![2, 2, 1], n_classes: None };
-        let label = InputSpec { name: "label".into(), dtype: DType::I32, sample_shape: Vec::new(), n_classes: Some(3) };
+        let image = InputSpec {
+            name: "image".into(),
+            dtype: DType::F32,
+            sample_shape: vec![2, 2, 1],
+            is_target: false,
+            n_classes: None,
+        };
+        let label = InputSpec {
+            name: "label".into(),
+            dtype: DType::I32,
+            sample_shape: Vec::new(),
+            is_target: true,
+            n_classes: Some(3),
+        };
         let file = |name: &str| Source::File(folder.path().join(name));
         let inputs = vec![(image, file("images")), (label, file("labels"))];
         (folder, inputs)
@@ -296,6 +351,41 @@ pub(crate) mod tests {
         std::fs::write(folder.path().join("images"), idx_bytes(&[0, 2, 2], &[])).unwrap();
         std::fs::write(folder.path().join("labels"), idx_bytes(&[0], &[])).unwrap();
         assert_eq!(load_error(&folder, &specs), "images: no samples");
+    }
+
+    /// Shapes and numbers of samples are compared before anything but headers is read, or inflated.
+    #[test]
+    fn headers_are_compared_first() {
+        let (folder, specs) = numbered(7);
+        let images = gzip(&idx_bytes(&[7, 3, 2], &[0; 42]));
+        // The elements are cut off.
+        let stored = [&images[..images.len() - 12], &[0xff; 40]].concat();
+        std::fs::write(folder.path().join("images"), &stored).unwrap();
+        assert_eq!(load_error(&folder, &specs), "images: samples of shape 3x2, but the input `image` takes 2x2x1");
+        let images = gzip(&idx_bytes(&[8, 2, 2], &[1; 32]));
+        let corrupt = [&images[..images.len() - 8], &[0; 8]].concat();
+        std::fs::write(folder.path().join("images"), &corrupt).unwrap();
+        assert_eq!(load_error(&folder, &specs), "labels: 7 samples, but images has 8");
+        std::fs::write(folder.path().join("labels"), idx_bytes(&[8], &[0; 8])).unwrap();
+        assert_eq!(
+            load_error(&folder, &specs),
+            "images: corrupt gzip data: corrupt gzip stream does not have a matching checksum"
+        );
+    }
+
+    /// What the network answers is not scaled, what it sees is; of what is made up, everything is.
+    #[test]
+    fn scale_leaves_targets_of_files_alone() {
+        let (_folder, mut inputs) = numbered(7);
+        let scales = |inputs: &[(InputSpec, Source)]| {
+            let data = Dataset::load(inputs, 0.5, None).unwrap();
+            data.columns.iter().map(|column| column.scale).collect::<Vec<_>>()
+        };
+        inputs[1].0 = InputSpec { dtype: DType::F32, n_classes: None, ..inputs[1].0.clone() };
+        assert_eq!(scales(&inputs), [0.5, 1.0]);
+        inputs[1].1 =
+            Source::Synthetic(Synthetic { seed: 1, part: crate::synthetic::Part::Train, n_samples: 7, n_classes: 3 });
+        assert_eq!(scales(&inputs), [0.5, 0.5]);
     }
 
     /// Files and made-up columns are columns alike: limited, compared with each other, and bound by name.

@@ -32,10 +32,31 @@ impl TrainError {
     }
 }
 
+/// A name from a file, for a message: [`printable`], and a long one is cut.
+pub(crate) fn escaped(name: &str) -> String {
+    const MOST_CHARS: usize = 100;
+    match name.char_indices().nth(MOST_CHARS) {
+        Some((at, _)) => printable(&name[..at]) + "…",
+        None => printable(name),
+    }
+}
+
+/// A text whose control characters are escaped: a terminal would obey them.
+pub fn printable(text: &str) -> String {
+    let mut printable = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character.is_control() {
+            true => printable.extend(character.escape_default()),
+            false => printable.push(character),
+        }
+    }
+    printable
+}
+
 impl fmt::Display for TrainError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            TrainError::File { path, message } => write!(f, "{}: {message}", path.display()),
+            TrainError::File { path, message } => write!(f, "{}: {message}", printable(&path.to_string_lossy())),
             TrainError::Mismatch(message) => f.write_str(message),
             TrainError::Network(error) => write!(f, "{error}"),
         }
@@ -47,5 +68,19 @@ impl std::error::Error for TrainError {}
 impl From<NetworkError> for TrainError {
     fn from(error: NetworkError) -> TrainError {
         TrainError::Network(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_paths_are_printable() {
+        assert_eq!(escaped("a\x1b[31m\n"), "a\\u{1b}[31m\\n");
+        assert_eq!(escaped(&"ä".repeat(100)), "ä".repeat(100));
+        assert_eq!(escaped(&"ä".repeat(101)), "ä".repeat(100) + "…");
+        let error = TrainError::file(Path::new("a\x1b]0;b\x07"), "no\nsuch");
+        assert_eq!(error.to_string(), "a\\u{1b}]0;b\\u{7}: no\nsuch");
     }
 }

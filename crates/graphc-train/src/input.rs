@@ -7,10 +7,13 @@ use graphc_ir::DType;
 pub struct InputSpec {
     /// Name of the input.
     pub name: String,
-    /// `F32`: bytes are scaled. `I32`: bytes are class numbers or counts, taken as they are.
+    /// `F32`: bytes are scaled, but not those of the target. `I32`: bytes are class numbers or counts, taken as they
+    /// are.
     pub dtype: DType,
     /// Sizes of one sample, without the batch dimension.
     pub sample_shape: Vec<usize>,
+    /// Whether the loss compares the prediction with it; its values in a file are never scaled.
+    pub is_target: bool,
     /// For labels, the number of classes; every value must be below it.
     pub n_classes: Option<usize>,
 }

@@ -4,8 +4,8 @@
 //! and the files of a run. It must not know the command line and prints nothing: a [`train::Observer`] is told what
 //! happens. It must not know the graph file either; callers hand over shapes and names.
 //!
-//! Reading order: [`error`], [`idx`], [`synthetic`], [`dataset`], [`batches`], [`network`], `packing` (bytes to the network's layout), `feed`
-//! (batches prepared ahead), [`train`], [`evaluate`](mod@evaluate), [`predict`], [`history`], [`plots`], [`weights`], [`run_folder`].
+//! Reading order: [`error`], `reading`, [`idx`], [`synthetic`], [`dataset`], [`batches`], [`network`], `packing` (bytes to the network's layout), `feed`
+//! (batches prepared ahead), [`train`], [`evaluate`](mod@evaluate), [`picture`], [`predict`], [`history`], [`plots`], `tensor_header`, [`weights`], [`run_folder`].
 #![forbid(unsafe_code)]
 
 pub mod batches;
@@ -18,11 +18,14 @@ pub mod idx;
 pub mod input;
 pub mod network;
 mod packing;
+pub mod picture;
 pub mod plots;
 pub mod predict;
+mod reading;
 pub mod run_folder;
 mod session;
 pub mod synthetic;
+mod tensor_header;
 pub mod train;
 pub mod weights;
 

@@ -1,10 +1,11 @@
 //! One picture to classify: from a PNG or JPEG file, a sample of an IDX file, or of the test data.
 
-use crate::dataset::{Dataset, Source};
+use crate::dataset::{Dataset, Source, open_file};
 use crate::error::TrainError;
-use crate::idx;
-use crate::input::InputSpec;
-use image::imageops::FilterType;
+use crate::input::{InputSpec, shape_text};
+use crate::picture::{self, PictureShape};
+use crate::reading::{open_regular, room_for};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// Where a picture is.
@@ -23,8 +24,17 @@ pub enum PictureSource {
 pub struct Picture {
     /// Height x width x channels, row-major.
     pub pixels: Vec<u8>,
-    /// What was changed to make it fit.
-    pub warning: Option<String>,
+    /// What was changed to make it fit, and what looks wrong with it.
+    pub warnings: Vec<String>,
+}
+
+/// How a picture file becomes the bytes of an input.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PictureOptions {
+    /// Bright becomes dark and the other way round.
+    pub invert: bool,
+    /// How bright the edges of the network's own samples are, if that is known ([`edge_of_samples`]).
+    pub edge: Option<u8>,
 }
 
 impl PictureSource {
@@ -40,49 +50,38 @@ impl PictureSource {
     }
 }
 
-/// Reads a PNG or JPEG file as `[height, width, channels]` bytes: 1 channel is grey, 3 are red, green and blue. Another
-/// size is resized, with a warning.
+/// Reads a PNG or JPEG file as `[height, width, channels]` bytes: 1 channel is grey, 3 are red, green and blue.
+///
+/// It is turned upright as its EXIF data say, transparent pixels are laid on white, and another size is resized; of the
+/// last two there is a warning, and of a picture that looks like ink on paper to a network that knows light on dark, or
+/// the other way round.
 ///
 /// # Errors
-/// If the file is no such picture, or the network's input has no such shape.
-pub fn read_picture(path: &Path, sample_shape: &[usize]) -> Result<Picture, TrainError> {
-    let (height, width, channels) = picture_shape(sample_shape)?;
-    let reader = image::ImageReader::open(path)
-        .and_then(image::ImageReader::with_guessed_format)
-        .map_err(|error| TrainError::io(path, "read the picture", &error))?;
-    let picture =
-        reader.decode().map_err(|error| TrainError::file(path, format!("not a PNG or JPEG picture: {error}")))?;
-    let found = (picture.width(), picture.height());
-    let (picture, warning) = if found == (width, height) {
-        (picture, None)
-    } else {
-        let warning = format!(
-            "{}: the picture is {}x{} pixels, the network takes {width}x{height}; resized",
-            path.display(),
-            found.0,
-            found.1
-        );
-        (picture.resize_exact(width, height, FilterType::Triangle), Some(warning))
-    };
-    let pixels = if channels == 1 { picture.into_luma8().into_raw() } else { picture.into_rgb8().into_raw() };
-    Ok(Picture { pixels, warning })
+/// If the file is no such picture or larger than [`picture::MOST_PIXELS`], or the network's input has no such shape.
+pub fn read_picture(path: &Path, sample_shape: &[usize], options: PictureOptions) -> Result<Picture, TrainError> {
+    let shape = picture_shape(sample_shape)?;
+    let named = |message: String| TrainError::file(path, message);
+    let (file, len) = open_regular(path, "read the picture")?;
+    let mut bytes = room_for(usize::try_from(len).unwrap_or(usize::MAX)).map_err(named)?;
+    let read = file.take(len).read_to_end(&mut bytes);
+    read.map_err(|error| TrainError::io(path, "read the picture", &error))?;
+    let mut picture = picture::decode(&bytes, shape, options).map_err(named)?;
+    picture.warnings.iter_mut().for_each(|warning| *warning = named(std::mem::take(warning)).to_string());
+    Ok(picture)
 }
 
 /// Reads one sample of an IDX file.
 ///
 /// # Errors
-/// If the file is corrupt or has fewer samples, or its samples have another size than the network's input.
-pub fn read_idx_sample(path: &Path, index: usize, sample_shape: &[usize]) -> Result<Picture, TrainError> {
-    let array = idx::read(path, index.checked_add(1))?;
-    if index >= array.n_in_file {
-        return Err(TrainError::file(path, format!("no sample {index}: the file has {}", array.n_in_file)));
+/// If the file is corrupt or has fewer samples, or its samples have another shape than the network's input.
+pub fn read_idx_sample(path: &Path, index: usize, spec: &InputSpec) -> Result<Picture, TrainError> {
+    let file = open_file(path, spec)?;
+    if index >= file.n_samples() {
+        return Err(TrainError::file(path, format!("no sample {index}: the file has {}", file.n_samples())));
     }
-    let len: usize = sample_shape.iter().product();
-    if array.sample_len() != len {
-        let message = format!("samples of {} bytes, the network takes {len}", array.sample_len());
-        return Err(TrainError::file(path, message));
-    }
-    Ok(Picture { pixels: array.data[index * len..].to_vec(), warning: None })
+    let mut pixels = file.read(Some(index + 1))?.data;
+    let len: usize = spec.sample_shape.iter().product();
+    Ok(Picture { pixels: pixels.split_off(index * len), warnings: Vec::new() })
 }
 
 /// Takes one sample of an input from its source.
@@ -90,16 +89,28 @@ pub fn read_idx_sample(path: &Path, index: usize, sample_shape: &[usize]) -> Res
 /// # Errors
 /// As [`Dataset::load`], or if there are fewer samples.
 pub fn read_sample(spec: &InputSpec, source: &Source, index: usize) -> Result<Picture, TrainError> {
-    let data = Dataset::load(&[(spec.clone(), source.clone())], 1.0, index.checked_add(1))?;
+    let data = Dataset::load(&[(spec.clone(), source.clone())], 1.0, Some(index.saturating_add(1)))?;
     match data.sample(&spec.name, index) {
-        Some(pixels) => Ok(Picture { pixels: pixels.to_vec(), warning: None }),
+        Some(pixels) => Ok(Picture { pixels: pixels.to_vec(), warnings: Vec::new() }),
         None => Err(source.error(format!("no sample {index}: there are {}", data.len()))),
     }
 }
 
-fn picture_shape(sample_shape: &[usize]) -> Result<(u32, u32, usize), TrainError> {
+/// Samples that are looked at for how the network's pictures look.
+const N_LOOKED_AT: usize = 64;
+
+/// How bright the edges of an input's samples are on average, if they are pictures and can be read.
+pub fn edge_of_samples(spec: &InputSpec, source: &Source) -> Option<u8> {
+    let shape = picture_shape(&spec.sample_shape).ok()?;
+    let data = Dataset::load(&[(spec.clone(), source.clone())], 1.0, Some(N_LOOKED_AT)).ok()?;
+    let edges = (0..data.len()).filter_map(|index| data.sample(&spec.name, index));
+    let sum: usize = edges.map(|pixels| usize::from(picture::edge(pixels, shape))).sum();
+    u8::try_from(sum / data.len()).ok()
+}
+
+fn picture_shape(sample_shape: &[usize]) -> Result<PictureShape, TrainError> {
     let refuse = || {
-        let text = crate::input::shape_text(sample_shape);
+        let text = shape_text(sample_shape);
         TrainError::Mismatch(format!(
             "the network takes {text}; pictures need height x width x channels with 1 or 3 channels"
         ))
@@ -109,14 +120,20 @@ fn picture_shape(sample_shape: &[usize]) -> Result<(u32, u32, usize), TrainError
         [height, width, channels @ (1 | 3)] => (height, width, channels),
         _ => return Err(refuse()),
     };
-    let size = |size: usize| u32::try_from(size).map_err(|_| refuse());
-    Ok((size(height)?, size(width)?, channels))
+    let size = |size: usize| u32::try_from(size).ok().filter(|&size| size > 0).ok_or_else(refuse);
+    Ok(PictureShape { height: size(height)?, width: size(width)?, channels })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::idx::tests::{gzip, idx_bytes};
+    use graphc_ir::DType;
+
+    fn spec(sample_shape: &[usize]) -> InputSpec {
+        let sample_shape = sample_shape.to_vec();
+        InputSpec { name: "image".into(), dtype: DType::F32, sample_shape, is_target: false, n_classes: None }
+    }
 
     #[test]
     fn arguments() {
@@ -127,23 +144,29 @@ mod tests {
     }
 
     #[test]
-    fn pictures_become_grey_and_are_resized_with_a_warning() {
+    fn files_are_read_and_named() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("p.png");
         let picture = image::RgbImage::from_fn(4, 2, |x, _| image::Rgb([(x * 10) as u8; 3]));
         picture.save(&path).unwrap();
-        let exact = read_picture(&path, &[2, 4, 1]).unwrap();
-        assert_eq!(exact, Picture { pixels: vec![0, 10, 20, 30, 0, 10, 20, 30], warning: None });
-        assert_eq!(read_picture(&path, &[2, 4, 3]).unwrap().pixels.len(), 24);
-        let smaller = read_picture(&path, &[1, 2]).unwrap();
+        let read = |shape: &[usize]| read_picture(&path, shape, PictureOptions::default());
+        let cut = |text: &str| text.replace(&format!("{}/", folder.path().display()), "");
+        assert_eq!(read(&[2, 4, 1]).unwrap().pixels, [0, 10, 20, 30, 0, 10, 20, 30]);
+        assert_eq!(read(&[2, 4, 3]).unwrap().pixels.len(), 24);
+        let smaller = read(&[1, 2]).unwrap();
         assert_eq!(smaller.pixels.len(), 2);
-        assert!(smaller.warning.unwrap().ends_with("p.png: the picture is 4x2 pixels, the network takes 2x1; resized"));
         assert_eq!(
-            read_picture(&path, &[10]).unwrap_err().to_string(),
-            "the network takes 10; pictures need height x width x channels with 1 or 3 channels"
+            smaller.warnings.iter().map(|warning| cut(warning)).collect::<Vec<_>>(),
+            ["p.png: the picture is 4x2 pixels, the network takes 2x1; resized"]
         );
-        std::fs::write(&path, "text").unwrap();
-        assert!(read_picture(&path, &[2, 4, 1]).unwrap_err().to_string().contains("not a PNG or JPEG picture"));
+        let takes = "; pictures need height x width x channels with 1 or 3 channels";
+        for (shape, text) in [(&[10][..], "10"), (&[2, 4, 2], "2x4x2"), (&[0, 4], "0x4")] {
+            assert_eq!(read(shape).unwrap_err().to_string(), format!("the network takes {text}{takes}"));
+        }
+        assert_eq!(
+            cut(&read_picture(folder.path(), &[2, 2], PictureOptions::default()).unwrap_err().to_string()),
+            format!("{}: cannot read the picture: it is not a regular file but a directory", folder.path().display())
+        );
     }
 
     #[test]
@@ -151,9 +174,29 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.gz");
         std::fs::write(&path, gzip(&idx_bytes(&[3, 2], &[1, 2, 3, 4, 5, 6]))).unwrap();
-        assert_eq!(read_idx_sample(&path, 1, &[2, 1]).unwrap().pixels, [3, 4]);
-        let message = |index, shape: &[usize]| read_idx_sample(&path, index, shape).unwrap_err().to_string();
-        assert!(message(3, &[2]).ends_with("x.gz: no sample 3: the file has 3"));
-        assert!(message(0, &[3]).ends_with("x.gz: samples of 2 bytes, the network takes 3"));
+        assert_eq!(read_idx_sample(&path, 1, &spec(&[2, 1])).unwrap().pixels, [3, 4]);
+        let message = |index, shape: &[usize]| {
+            let text = read_idx_sample(&path, index, &spec(shape)).unwrap_err().to_string();
+            text.replace(&format!("{}/", folder.path().display()), "")
+        };
+        assert_eq!(message(3, &[2]), "x.gz: no sample 3: the file has 3");
+        assert_eq!(message(usize::MAX, &[2]), "x.gz: no sample 18446744073709551615: the file has 3");
+        assert_eq!(message(0, &[3]), "x.gz: samples of shape 2, but the input `image` takes 3");
+        // As many bytes do not make it the same shape.
+        std::fs::write(&path, idx_bytes(&[1, 3, 2], &[1, 2, 3, 4, 5, 6])).unwrap();
+        assert_eq!(message(0, &[2, 3, 1]), "x.gz: samples of shape 3x2, but the input `image` takes 2x3x1");
+    }
+
+    #[test]
+    fn how_bright_the_edges_of_samples_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let source = Source::File(folder.path().join("x"));
+        let mut data = [20u8; 18];
+        data[4] = 255;
+        data[13] = 255;
+        std::fs::write(folder.path().join("x"), idx_bytes(&[2, 3, 3], &data)).unwrap();
+        assert_eq!(edge_of_samples(&spec(&[3, 3, 1]), &source), Some(20));
+        assert_eq!(edge_of_samples(&spec(&[9]), &source), None, "no pictures");
+        assert_eq!(edge_of_samples(&spec(&[3, 3]), &Source::File("no/such".into())), None);
     }
 }

@@ -81,7 +81,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let bytes: Vec<u8> = (0..20 * 60).map(|i| (i * 37 % 256) as u8).collect();
         std::fs::write(folder.path().join("images"), idx_bytes(&[20, 5, 4, 3], &bytes)).unwrap();
-        let image = InputSpec { name: "image".into(), dtype: DType::F32, sample_shape: vec![5, 4, 3], n_classes: None };
+        let image = InputSpec {
+            name: "image".into(),
+            dtype: DType::F32,
+            sample_shape: vec![5, 4, 3],
+            is_target: false,
+            n_classes: None,
+        };
         let data = Dataset::load(&[(image, Source::File(folder.path().join("images")))], 0.25, None).unwrap();
         let graph: Graph = GRAPH.parse().unwrap();
         for loading in [Loading::Between, Loading::Ahead] {

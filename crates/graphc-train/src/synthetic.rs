@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     fn spec(name: &str, dtype: DType, sample_shape: &[usize]) -> InputSpec {
-        InputSpec { name: name.into(), dtype, sample_shape: sample_shape.to_vec(), n_classes: None }
+        InputSpec { name: name.into(), dtype, sample_shape: sample_shape.to_vec(), is_target: false, n_classes: None }
     }
 
     fn train(n_samples: usize) -> Synthetic {

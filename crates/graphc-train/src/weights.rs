@@ -1,11 +1,17 @@
 //! Tensors by name in `safetensors` files: weights, and the inputs and outputs of `graphc run`.
 
-use crate::error::TrainError;
+use crate::error::{TrainError, escaped};
 use crate::input::shape_text;
+use crate::reading::room_for;
 use crate::run_folder::write_atomically;
+use crate::tensor_header::{LENGTH_BYTES, TensorInfo, header_len, read_header};
 use graphc_ir::scalar::flushed;
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
-use std::collections::BTreeMap;
+use safetensors::tensor::{Dtype, TensorView};
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::fs::File;
+use std::io::{BufReader, Read};
 use std::path::Path;
 
 /// Elements of one tensor, row-major.
@@ -74,23 +80,72 @@ impl TensorData {
 
 /// Reads every tensor of a file, by name. 64-bit and 8-bit integers become 32-bit ones.
 ///
+/// The file may be a pipe: its header says where it ends, and no more is read than that and one byte.
+///
 /// # Errors
 /// If the file cannot be read, is no safetensors file, or holds element types other than f32, f64 and integers.
 pub fn read_tensors(path: &Path) -> Result<BTreeMap<String, NamedTensor>, TrainError> {
-    let bytes = std::fs::read(path).map_err(|error| TrainError::io(path, "read the tensors", &error))?;
-    let file = SafeTensors::deserialize(&bytes)
-        .map_err(|error| TrainError::file(path, format!("not a safetensors file: {error}")))?;
-    let mut tensors = BTreeMap::new();
-    for (name, view) in file.iter() {
-        let data = decode(&view).map_err(|message| TrainError::file(path, format!("tensor `{name}`: {message}")))?;
-        tensors.insert(name.to_string(), NamedTensor { name: name.to_string(), shape: view.shape().to_vec(), data });
-    }
-    Ok(tensors)
+    let io_error = |error| TrainError::io(path, "read the tensors", &error);
+    let file = File::open(path).map_err(io_error)?;
+    let found = file.metadata().map_err(io_error)?;
+    let len = found.is_file().then_some(found.len());
+    read_stream(path, BufReader::new(file), len)
 }
 
-fn decode(view: &TensorView<'_>) -> Result<TensorData, String> {
-    let bytes = view.data();
-    match view.dtype() {
+/// As [`read_tensors`], of bytes that stand, or would stand, at `path`.
+///
+/// # Errors
+/// As [`read_tensors`].
+pub fn read_tensor_bytes(path: &Path, bytes: &[u8]) -> Result<BTreeMap<String, NamedTensor>, TrainError> {
+    read_stream(path, bytes, Some(bytes.len() as u64))
+}
+
+/// Reads a source whose length may be known.
+fn read_stream(
+    path: &Path,
+    mut source: impl Read,
+    len: Option<u64>,
+) -> Result<BTreeMap<String, NamedTensor>, TrainError> {
+    let error = |message: String| TrainError::file(path, format!("not a safetensors file: {message}"));
+    let mut read = |n: usize| {
+        let mut bytes = if len.is_none_or(|len| n as u64 <= len) { room_for(n).map_err(error)? } else { Vec::new() };
+        let part = (&mut source).take(n as u64).read_to_end(&mut bytes);
+        part.map_err(|error| TrainError::io(path, "read the tensors", &error)).map(|_| bytes)
+    };
+    let header_len = header_len(&read(LENGTH_BYTES)?).map_err(error)?;
+    let header = read(header_len)?;
+    if header.len() < header_len {
+        let found = header.len();
+        return Err(error(format!("its header should have {header_len} bytes, but the file ends after {found}")));
+    }
+    let infos = read_header(&header).map_err(error)?;
+    let announced = infos.last().map_or(0, |info| info.bytes.end);
+    if let Some(len) = len {
+        check_len(announced as u64, len.saturating_sub((LENGTH_BYTES + header_len) as u64)).map_err(error)?;
+    }
+    let bytes = read(announced.saturating_add(1))?;
+    check_len(announced as u64, bytes.len() as u64).map_err(error)?;
+    let tensors = infos.into_iter().map(|TensorInfo { name, dtype, shape, bytes: range }| {
+        let message = |message| TrainError::file(path, format!("tensor `{}`: {message}", escaped(&name)));
+        let data = decode(dtype, &bytes[range]).map_err(message)?;
+        Ok((name.clone(), NamedTensor { name, shape, data }))
+    });
+    tensors.collect()
+}
+
+fn check_len(announced: u64, found: u64) -> Result<(), String> {
+    let message = |problem: &str, found: &dyn fmt::Display| {
+        Err(format!("{problem}: its header announces {announced} bytes, but {found} follow it"))
+    };
+    match found.cmp(&announced) {
+        Ordering::Less => message("truncated", &found),
+        Ordering::Equal => Ok(()),
+        Ordering::Greater => message("too long", &"more"),
+    }
+}
+
+fn decode(dtype: Dtype, bytes: &[u8]) -> Result<TensorData, String> {
+    match dtype {
         Dtype::F32 => Ok(TensorData::F32(elements(bytes, f32::from_le_bytes))),
         Dtype::F64 => Ok(TensorData::F64(elements(bytes, f64::from_le_bytes))),
         Dtype::I32 => Ok(TensorData::I32(elements(bytes, i32::from_le_bytes))),
@@ -127,7 +182,7 @@ pub fn write_tensors(path: &Path, tensors: &[NamedTensor]) -> Result<(), TrainEr
     write_atomically(path, &bytes)
 }
 
-/// Compares the weights of a file with what a network has (`name`, shape); every difference is reported.
+/// Compares the weights of a file with what a network has (`name`, shape); the differences are reported together.
 ///
 /// # Errors
 /// Lists missing and unknown tensors and shapes that differ.
@@ -142,21 +197,28 @@ pub fn check_weights(
             None => problems.push(format!("`{name}` ({}) is missing", shape_text(shape))),
             Some(tensor) if tensor.shape != *shape => problems.push(format!(
                 "`{name}` has shape {}, expected {}",
-                shape_text(&tensor.shape),
+                escaped(&shape_text(&tensor.shape)),
                 shape_text(shape)
             )),
             Some(_) => {}
         }
     }
-    let unknown = tensors.keys().filter(|name| !expected.iter().any(|(known, _)| known == *name));
-    problems.extend(unknown.map(|name| format!("`{name}` is no parameter of the network")));
-    match problems.is_empty() {
-        true => Ok(()),
-        false => {
-            Err(TrainError::file(path, format!("the weights do not fit the network:\n  {}", problems.join("\n  "))))
-        }
+    let known: BTreeSet<&str> = expected.iter().map(|(name, _)| name.as_str()).collect();
+    let unknown = tensors.keys().filter(|name| !known.contains(name.as_str()));
+    problems.extend(unknown.map(|name| format!("`{}` is no parameter of the network", escaped(name))));
+    if problems.is_empty() {
+        return Ok(());
     }
+    if problems.len() > MOST_PROBLEMS {
+        let n_more = problems.len() - MOST_PROBLEMS;
+        problems.truncate(MOST_PROBLEMS);
+        problems.push(format!("and {n_more} more"));
+    }
+    Err(TrainError::file(path, format!("the weights do not fit the network:\n  {}", problems.join("\n  "))))
 }
+
+/// Differences that are listed; a file of another network may have very many.
+const MOST_PROBLEMS: usize = 40;
 
 #[cfg(test)]
 mod tests {
@@ -227,13 +289,112 @@ mod tests {
         );
     }
 
+    /// The message for a file of a header and so many bytes, whether its length is known or not.
+    fn message(header: &str, n_bytes: usize) -> String {
+        let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+        bytes.extend(header.as_bytes());
+        bytes.extend(vec![0; n_bytes]);
+        message_of(&bytes)
+    }
+
+    fn message_of(bytes: &[u8]) -> String {
+        let path = Path::new("w");
+        let known = read_tensor_bytes(path, bytes).unwrap_err().to_string();
+        assert_eq!(read_stream(path, bytes, None).unwrap_err().to_string(), known);
+        known.strip_prefix("w: not a safetensors file: ").expect("all messages are of that kind").to_string()
+    }
+
     #[test]
-    fn a_file_that_is_something_else() {
+    fn files_that_are_something_else_are_not_quoted() {
+        assert_eq!(message_of(b"hello"), "it has 5 bytes, expected 8 with the length of its header");
+        let no_length = "expected the length of a header at its start, at most 100000000";
+        assert_eq!(message_of(b"root:x:0:0:root"), no_length);
+        assert_eq!(message_of(&[0; 64]), no_length);
+        let mut cut = 1000u64.to_le_bytes().to_vec();
+        cut.extend(b"{}");
+        assert_eq!(message_of(&cut), "its header should have 1000 bytes, but the file ends after 2");
+        assert_eq!(message("secret", 0), "column 1 of its header: no JSON");
+        assert_eq!(message("{\"secret\": \"word\"}", 0), tensors_expected(17));
+        assert_eq!(message("[1, 2]", 0), tensors_expected(0));
+        assert_eq!(
+            message(r#"{"a": {"dtype": "F32", "shape": [-1], "data_offsets": [0, 4]}}"#, 4),
+            tensors_expected(35)
+        );
+        assert_eq!(message(&"[".repeat(1_000_000), 0), tensors_expected(0));
+    }
+
+    fn tensors_expected(column: usize) -> String {
+        format!("column {column} of its header: expected tensors with `dtype`, `shape` and `data_offsets`")
+    }
+
+    #[test]
+    fn headers_that_do_not_fit_the_bytes() {
+        let tensor = |name: &str, dtype: &str, shape: &str, from: u64, to: u64| {
+            format!(r#""{name}": {{"dtype": "{dtype}", "shape": {shape}, "data_offsets": [{from}, {to}]}}"#)
+        };
+        let of = |tensors: &[String], n_bytes| message(&format!("{{{}}}", tensors.join(", ")), n_bytes);
+        let (a, b) = (tensor("a", "F32", "[2]", 0, 8), tensor("b", "F32", "[1]", 8, 12));
+        assert_eq!(of(&[a.clone(), b.clone(), tensor("a", "I32", "[1]", 12, 16)], 16), "two tensors are called `a`");
+        assert_eq!(of(&[a.clone(), a.clone()], 8), "two tensors are called `a`");
+        let escape = tensor("\\u001b[31m", "F32", "[1]", 0, 4);
+        assert_eq!(of(&[escape.clone(), escape], 4), "two tensors are called `\\u{1b}[31m`");
+        assert_eq!(
+            of(&[a.clone(), tensor("b", "F32", "[1]", 4, 8)], 8),
+            "the tensor `b` begins at byte 4 and overlaps what ends at byte 8"
+        );
+        assert_eq!(
+            of(&[a.clone(), tensor("b", "F32", "[1]", 12, 16)], 16),
+            "the tensor `b` begins at byte 12 and leaves a gap behind what ends at byte 8"
+        );
+        assert_eq!(of(&[b], 12), "the tensor `b` begins at byte 8 and leaves a gap behind what ends at byte 0");
+        assert_eq!(
+            of(&[tensor("a", "F32", "[3]", 0, 8)], 8),
+            "the tensor `a` takes bytes 0 to 8, but 3 of F32 has 12 bytes"
+        );
+        assert_eq!(
+            of(&[tensor("a", "F32", "[2]", 8, 0)], 8),
+            "the tensor `a` takes bytes 8 to 0, but 2 of F32 has 8 bytes"
+        );
+        let huge = "[4294967295, 4294967295]";
+        assert_eq!(
+            of(&[tensor("a", "F32", huge, 0, 8)], 8),
+            "the tensor `a` has more elements than memory: 4294967295x4294967295 of F32"
+        );
+        assert_eq!(of(&[tensor("a", "F99", "[2]", 0, 8)], 8), "the tensor `a` has the unknown element type F99");
+        assert_eq!(of(std::slice::from_ref(&a), 7), "truncated: its header announces 8 bytes, but 7 follow it");
+        assert_eq!(of(&[a], 9), "too long: its header announces 8 bytes, but more follow it");
+        let huge = tensor("a", "U8", "[1000000000000000]", 0, 1_000_000_000_000_000);
+        let bytes = [(huge.len() as u64 + 2).to_le_bytes().as_slice(), b"{", huge.as_bytes(), b"}", &[0; 8]].concat();
+        assert_eq!(
+            read_tensor_bytes(Path::new("w"), &bytes).unwrap_err().to_string(),
+            "w: not a safetensors file: truncated: its header announces 1000000000000000 bytes, but 8 follow it"
+        );
+    }
+
+    #[test]
+    fn metadata_and_order_do_not_matter() {
+        let header = r#"{"b": {"dtype": "I32", "shape": [1], "data_offsets": [4, 8]}, "__metadata__": {"format": "pt"},
+            "a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]},
+            "none": {"dtype": "F32", "shape": [0], "data_offsets": [4, 4]}}   "#;
+        let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+        bytes.extend(header.as_bytes());
+        bytes.extend(1.5f32.to_le_bytes());
+        bytes.extend(7i32.to_le_bytes());
+        let read = read_tensor_bytes(Path::new("w"), &bytes).unwrap();
+        assert_eq!(read["a"].data, TensorData::F32(vec![1.5]));
+        assert_eq!(read["b"].data, TensorData::I32(vec![7]));
+        assert_eq!(read.len(), 3);
+    }
+
+    #[test]
+    fn a_device_is_not_read_without_end() {
+        assert_eq!(
+            read_tensors(Path::new("/dev/zero")).unwrap_err().to_string(),
+            "/dev/zero: not a safetensors file: expected the length of a header at its start, at most 100000000"
+        );
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("x.safetensors");
-        std::fs::write(&path, b"hello").unwrap();
-        let error = read_tensors(&path).unwrap_err().to_string();
-        assert!(error.contains("x.safetensors: not a safetensors file: "), "{error}");
+        let message = read_tensors(folder.path()).unwrap_err().to_string();
+        assert!(message.ends_with(": cannot read the tensors: Is a directory (os error 21)"), "{message}");
     }
 
     #[test]
@@ -251,6 +412,10 @@ mod tests {
             "w: the weights do not fit the network:\n  `a` has shape 2, expected 3x1\n  `b` (4) is missing\n  \
              `extra` is no parameter of the network"
         );
+        let many: BTreeMap<String, NamedTensor> =
+            (0..1000).map(|i| (format!("{i:03}\x1b[31m"), tensor("", &[], TensorData::F32(vec![0.0])))).collect();
+        let message = check_weights(Path::new("w"), &many, &[]).unwrap_err().to_string();
+        assert!(message.ends_with("  `039\\u{1b}[31m` is no parameter of the network\n  and 960 more"), "{message}");
         assert!(check_weights(Path::new("w"), &file, &[("a".into(), vec![2]), ("extra".into(), vec![])]).is_ok());
     }
 }

@@ -108,6 +108,7 @@ pub(crate) fn input_spec(experiment: &Experiment, name: &str) -> Result<InputSpe
         name: name.to_string(),
         dtype: ty.dtype,
         sample_shape: ty.shape.sizes(Some(1))[1..].to_vec(),
+        is_target: name == experiment.target,
         n_classes: label_classes(experiment, name),
     })
 }

@@ -3,8 +3,8 @@
 //! Results go to stdout, progress and warnings to stderr. An error is one message on stderr and exit code 1; a wrong
 //! command line exits with 2.
 //!
-//! Reading order: `cli`, `commands` (one file each), then what they share: `experiment`, `engine`, `isa`, `measuring`, `error`, `output`, `progress`,
-//! `tables`, `threads`, `trace`, `tuned`.
+//! Reading order: `cli`, `commands` (one file each), then what they share: `experiment`, `engine`, `isa`, `measuring`, `finite`, `error`, `output`, `progress`,
+//! `tables`, `threads`, `trace`, `tuned`, `tuning_file`.
 #![forbid(unsafe_code)]
 
 mod cli;
@@ -12,6 +12,7 @@ mod commands;
 mod engine;
 mod error;
 mod experiment;
+mod finite;
 mod isa;
 mod measuring;
 mod output;
@@ -20,6 +21,7 @@ mod tables;
 mod threads;
 mod trace;
 mod tuned;
+mod tuning_file;
 
 use clap::Parser;
 use std::process::ExitCode;

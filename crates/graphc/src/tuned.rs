@@ -4,10 +4,9 @@
 //! cannot be used costs time only, so it is ignored with a warning.
 
 use crate::error::CliError;
-use crate::output;
+use crate::{output, tuning_file};
 use graphc_driver::measure::Tuned;
-use graphc_driver::{Aspect, Choices, Tuning, TuningKey};
-use serde_json::{Value, json};
+use graphc_driver::{Choices, Tuning, TuningKey};
 use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -51,32 +50,15 @@ fn path_of(folder: &Path, key: &TuningKey) -> PathBuf {
     folder.join(format!("{}.json", key.id()))
 }
 
-fn key_json(key: &TuningKey) -> Value {
-    json!({
-        "graph": key.graph,
-        "mode": key.mode.name(),
-        "batch": key.batch,
-        "target": key.target,
-        "graphc": key.version,
-        "schedule": key.revision,
-        "graph_hash": key.graph_hash,
-    })
-}
-
 /// Writes choices for a later run; gives the file.
 pub(crate) fn store(folder: &Path, key: &TuningKey, tuned: &Tuned) -> Result<PathBuf, CliError> {
-    let choice = |(contraction, aspect, option): (&str, Aspect, usize)| json!({ "contraction": contraction, "what": aspect.name(), "option": option });
-    let content = json!({
-        "key": key_json(key),
-        "choices": tuned.choices.iter().map(choice).collect::<Vec<_>>(),
-        "step_ms": { "before": tuned.before_ms.min, "after": tuned.after_ms.min },
-    });
+    let text = tuning_file::print(key, &tuned.choices, [tuned.before_ms.min, tuned.after_ms.min]);
     let path = path_of(folder, key);
     // Under a name of its own first: whoever reads meanwhile finds the old file or the new one, never a part.
     let unfinished = path.with_extension(format!("{}.unfinished", std::process::id()));
     let write = || {
         std::fs::create_dir_all(folder)?;
-        std::fs::write(&unfinished, format!("{content:#}\n"))?;
+        std::fs::write(&unfinished, &text)?;
         std::fs::rename(&unfinished, &path)
     };
     let written: std::io::Result<()> = write();
@@ -87,34 +69,30 @@ pub(crate) fn store(folder: &Path, key: &TuningKey, tuned: &Tuned) -> Result<Pat
 /// What was stored under a key, if anything was; an error is a file that cannot be used.
 fn load(folder: &Path, key: &TuningKey) -> Result<Option<Choices>, String> {
     let path = path_of(folder, key);
-    let read = match std::fs::read_to_string(&path) {
+    let read = match read_small(&path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => Err(error.to_string()),
-        Ok(text) => parse(&text, key),
+        Ok(bytes) => tuning_file::parse(&bytes, key),
     };
     read.map(Some).map_err(|error| format!("ignored {}, which `graphc tune` writes: {error}", path.display()))
 }
 
-fn parse(text: &str, key: &TuningKey) -> Result<Choices, String> {
-    let content: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
-    if content["key"] != key_json(key) {
-        return Err("its `key` is another one".into());
-    }
-    let mut choices = Choices::default();
-    for (number, choice) in content["choices"].as_array().ok_or("it has no `choices`")?.iter().enumerate() {
-        let aspect = choice["what"].as_str().and_then(Aspect::from_name);
-        let option = choice["option"].as_u64().and_then(|option| usize::try_from(option).ok());
-        match (choice["contraction"].as_str(), aspect, option) {
-            (Some(contraction), Some(aspect), Some(option)) => choices.set(contraction, aspect, option),
-            _ => return Err(format!("choices[{number}] is none: {choice}")),
+/// The bytes of a regular file of a size that a file of choices can have.
+fn read_small(path: &Path) -> std::io::Result<Vec<u8>> {
+    let found = std::fs::metadata(path)?;
+    match (found.is_file(), found.len()) {
+        (true, 0..=tuning_file::MOST_BYTES) => std::fs::read(path),
+        (true, len) => {
+            Err(std::io::Error::other(format!("it has {len} bytes, expected at most {}", tuning_file::MOST_BYTES)))
         }
+        (false, _) => Err(std::io::Error::other("it is not a regular file")),
     }
-    Ok(choices)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use graphc_driver::Aspect;
     use graphc_driver::measure::Spread;
     use graphc_ir::graph::Mode;
 
@@ -160,23 +138,26 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = store(folder.path(), &key(64), &tuned()).unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
+        let no_choice = "choices[1] is none: expected `contraction`, `what` and `option`";
         let broken = [
-            ("", "EOF while parsing"),
-            (&text[..text.len() / 2], "EOF while parsing"),
+            ("", "no JSON from line 1, column 0 on"),
+            ("root:x:0:0:", "no JSON from line 1, column 1 on"),
+            (&text[..text.len() / 2], "no JSON from line 15, column 13 on"),
             ("[1, 2]", "its `key` is another one"),
             (&text.replace("00ff", "00fe"), "its `key` is another one"),
             (&text.replace("\"choices\"", "\"picks\""), "it has no `choices`"),
-            (&text.replace("\"grid\"", "\"colour\""), "choices[1] is none"),
-            (&text.replace("\"option\": 3", "\"option\": -3"), "choices[1] is none"),
+            (&text.replace("\"grid\"", "\"colour\""), no_choice),
+            (&text.replace("\"option\": 3", "\"option\": -3"), no_choice),
+            (&" ".repeat(4_194_305), "it has 4194305 bytes, expected at most 4194304"),
         ];
+        let ignored = |error: &str| Err(format!("ignored {}, which `graphc tune` writes: {error}", path.display()));
         for (content, expected) in broken {
             std::fs::write(&path, content).unwrap();
-            let message = load(folder.path(), &key(64)).unwrap_err();
-            assert!(message.contains(expected) && message.contains(&*path.to_string_lossy()), "{message}");
+            assert_eq!(load(folder.path(), &key(64)), ignored(expected));
         }
         std::fs::remove_file(&path).unwrap();
         std::fs::create_dir(&path).unwrap();
-        assert!(load(folder.path(), &key(64)).is_err());
+        assert_eq!(load(folder.path(), &key(64)), ignored("it is not a regular file"));
     }
 
     #[test]

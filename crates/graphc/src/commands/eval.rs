@@ -2,6 +2,7 @@
 
 use super::train::at_least_one;
 use crate::error::CliError;
+use crate::finite::{AllowNonfiniteArg, warn_of_weights};
 use crate::threads::{ThreadsArg, warn_if_fewer};
 use crate::tuned::TuningArg;
 use crate::{experiment, output};
@@ -24,6 +25,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     batch_size: Option<usize>,
     #[command(flatten)]
+    nonfinite: AllowNonfiniteArg,
+    #[command(flatten)]
     threads: ThreadsArg,
     #[command(flatten)]
     tuning: TuningArg,
@@ -40,6 +43,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
     warn_if_fewer(threads, session.threads());
     session.reserve_memory("the data", experiment::test_bytes(&experiment))?;
     experiment::load_weights(&mut session, &args.weights)?;
+    warn_of_weights(&mut session, &args.weights)?;
     let Some(test) = experiment::test_data(&experiment)? else {
         return Err(CliError::new(format!("{}: `data` says no test samples to evaluate on", args.file.display())));
     };
@@ -50,7 +54,10 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
             .to_string(),
         false => result_line(&result),
     })?;
-    Ok(ExitCode::SUCCESS)
+    if result.loss.is_finite() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    args.nonfinite.tell(&format!("the test loss is {}, no finite number", result.loss))
 }
 
 /// `Test loss 0.0301, accuracy 0.9912 (10,000 samples)`.

@@ -1,21 +1,30 @@
 //! `graphc predict`.
 
+use super::train::at_least_one;
 use crate::error::CliError;
+use crate::finite::{AllowNonfiniteArg, warn_of_weights};
 use crate::tuned::TuningArg;
 use crate::{experiment, output};
 use graphc_driver::{Session, SessionOptions};
 use graphc_frontend::Experiment;
+use graphc_ir::DType;
 use graphc_ir::graph::Mode;
-use graphc_train::predict::{Picture, PictureSource, read_idx_sample, read_picture, read_sample};
+use graphc_ir::ops::Op;
+use graphc_train::error::printable;
+use graphc_train::predict::{
+    Picture, PictureOptions, PictureSource, edge_of_samples, read_idx_sample, read_picture, read_sample,
+};
 use graphc_train::{InputSpec, Network, Part};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Classify pictures.
+/// Classify pictures, or compute what a regression gives for them.
 ///
 /// A picture is a PNG or JPEG file, a sample of an IDX file written FILE#NUMBER, or a plain number: that sample of the
-/// test data. Colours become grey if the network takes grey pictures; another size is resized, with a warning.
+/// test data. PNG and JPEG files are turned upright as their EXIF data say, transparent pixels are laid on white, and
+/// colours become grey if the network takes grey pictures. Another size is resized, without keeping the aspect ratio.
+/// Of what changes the picture, and of ink on paper where the network's samples are light on dark, there is a warning.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -27,6 +36,14 @@ pub(crate) struct Args {
     /// Pictures: FILE.png, FILE.jpg, FILE#NUMBER or NUMBER.
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<String>,
+    /// Take the negative of PNG and JPEG files: ink on paper for a network that has learnt light on dark.
+    #[arg(long)]
+    invert: bool,
+    /// Show the K most probable classes, the best first [default: all if they are at most 20, else 10].
+    #[arg(long, value_name = "K", value_parser = at_least_one)]
+    top: Option<usize>,
+    #[command(flatten)]
+    nonfinite: AllowNonfiniteArg,
     #[command(flatten)]
     tuning: TuningArg,
     /// Print one JSON object for each picture.
@@ -37,6 +54,7 @@ pub(crate) struct Args {
 const EXAMPLES: &str = "\
 Examples:
   graphc predict net.graph.json --weights model.safetensors digit.png
+  graphc predict net.graph.json --weights model.safetensors --invert --top 3 scan.jpg
   graphc predict net.graph.json --weights model.safetensors data/mnist/t10k-images-idx3-ubyte.gz#7
   graphc predict net.graph.json --weights model.safetensors 0 1 2";
 
@@ -54,22 +72,39 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
     let options = SessionOptions { tuning: args.tuning.tuning(), ..SessionOptions::default() };
     let mut session = Session::new(experiment.graph.clone(), options)?;
     experiment::load_weights(&mut session, &args.weights)?;
-    for image in &args.images {
-        let picture = read(&experiment, &input, image)?;
-        if let Some(warning) = &picture.warning {
-            output::warning(warning);
-        }
-        let values = predict(&mut session, &experiment, &input, &picture)?;
-        output::line(if args.json { to_json(image, &values).to_string() } else { to_text(image, &values) })?;
+    warn_of_weights(&mut session, &args.weights)?;
+    let kind = Kind::of(&experiment);
+    if args.top.is_some() && kind == Kind::Values {
+        return Err(CliError::new(format!("--top: the output `{}` is no list of classes", experiment.prediction)));
     }
-    Ok(ExitCode::SUCCESS)
+    let options = PictureOptions { invert: args.invert, edge: edge(&experiment, &input, &args.images) };
+    let mut n_bad = 0;
+    for image in &args.images {
+        let picture = read(&experiment, &input, image, options)?;
+        picture.warnings.iter().for_each(|warning| output::warning(warning));
+        let values = predict(&mut session, &experiment, &input, &picture)?;
+        n_bad += usize::from(!values.iter().all(|value| value.is_finite()));
+        let prediction = Prediction { image, values: &values, kind, top: args.top };
+        output::line(if args.json { prediction.json().to_string() } else { prediction.text() })?;
+    }
+    if n_bad == 0 {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let pictures = output::counted(args.images.len(), "picture");
+    args.nonfinite.tell(&format!("the predictions for {n_bad} of {pictures} are not finite"))
 }
 
-fn read(experiment: &Experiment, input: &InputSpec, image: &str) -> Result<Picture, CliError> {
-    let shape = &input.sample_shape;
+/// How bright the edges of the network's own samples are; only asked if there is a picture file to compare with them.
+fn edge(experiment: &Experiment, input: &InputSpec, images: &[String]) -> Option<u8> {
+    images.iter().find(|image| matches!(PictureSource::parse(image), PictureSource::File(_)))?;
+    let source = |part| experiment::source(experiment, part, &input.name);
+    [Part::Test, Part::Train].into_iter().filter_map(source).find_map(|source| edge_of_samples(input, &source))
+}
+
+fn read(experiment: &Experiment, input: &InputSpec, image: &str, options: PictureOptions) -> Result<Picture, CliError> {
     match PictureSource::parse(image) {
-        PictureSource::File(path) => Ok(read_picture(&path, shape)?),
-        PictureSource::Idx(path, index) => Ok(read_idx_sample(&path, index, shape)?),
+        PictureSource::File(path) => Ok(read_picture(&path, &input.sample_shape, options)?),
+        PictureSource::Idx(path, index) => Ok(read_idx_sample(&path, index, input)?),
         PictureSource::Test(index) => match experiment::source(experiment, Part::Test, &input.name) {
             Some(source) => Ok(read_sample(input, &source, index)?),
             None => Err(CliError::new(format!("sample {index}: the graph file names no test data"))),
@@ -92,37 +127,178 @@ fn predict(
     Ok(network.output(Mode::Infer, 1, &experiment.prediction)?.data)
 }
 
-/// The first of the largest.
-fn class(values: &[f32]) -> usize {
-    (0..values.len()).rev().max_by(|&a, &b| values[a].total_cmp(&values[b])).unwrap_or(0)
+/// What the numbers of a prediction are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// One for each class, each the probability of it.
+    Probabilities,
+    /// One for each class, the largest of the most likely one.
+    Scores,
+    /// Numbers that mean themselves: a regression.
+    Values,
 }
 
-fn to_json(image: &str, values: &[f32]) -> serde_json::Value {
-    json!({ "image": image, "class": class(values), "probabilities": values })
-}
-
-fn to_text(image: &str, values: &[f32]) -> String {
-    let best = class(values);
-    let mut text = format!("{image}: class {best} ({:.2}%)", 100.0 * values[best]);
-    for (class, value) in values.iter().enumerate() {
-        let bar = "#".repeat((value.clamp(0.0, 1.0) * 40.0).round() as usize);
-        text.push_str(format!("\n  {class:>3}  {value:.6}  {bar}").trim_end());
+impl Kind {
+    fn of(experiment: &Experiment) -> Kind {
+        let graph = &experiment.graph;
+        let Some(prediction) = graph.output(&experiment.prediction) else { return Kind::Values };
+        let is_list = graph.ty(prediction).shape.rank() == 2;
+        let has_labels = graph.find(&experiment.target).is_some_and(|id| graph.ty(id).dtype == DType::I32);
+        match graph.op(prediction) {
+            Op::Softmax(_) if is_list => Kind::Probabilities,
+            _ if is_list && has_labels => Kind::Scores,
+            _ => Kind::Values,
+        }
     }
-    text
+}
+
+/// Classes that are all shown; of more only the best [`N_BEST`].
+const MOST_SHOWN: usize = 20;
+const N_BEST: usize = 10;
+
+/// What the network gives for one picture.
+struct Prediction<'a> {
+    image: &'a str,
+    values: &'a [f32],
+    kind: Kind,
+    top: Option<usize>,
+}
+
+impl Prediction<'_> {
+    /// The most likely class, the first one of several; none if a number is not finite.
+    fn class(&self) -> Option<usize> {
+        let is_finite = self.values.iter().all(|value| value.is_finite());
+        self.best(1).first().copied().filter(|_| is_finite && self.kind != Kind::Values)
+    }
+
+    /// The `n` most likely classes, the best first.
+    fn best(&self, n: usize) -> Vec<usize> {
+        let mut classes: Vec<usize> = (0..self.values.len()).collect();
+        classes.sort_by(|&a, &b| self.values[b].total_cmp(&self.values[a]));
+        classes.truncate(n);
+        classes
+    }
+
+    fn json(&self) -> Value {
+        let Prediction { image, values, .. } = self;
+        if self.kind == Kind::Values {
+            return json!({ "image": image, "values": values });
+        }
+        let mut object = json!({ "image": image, "class": self.class(), "probabilities": values });
+        if let Some(top) = self.top {
+            let entry = |class: usize| json!({ "class": class, "probability": values[class] });
+            object["top"] = self.best(top).into_iter().map(entry).collect();
+        }
+        object
+    }
+
+    fn text(&self) -> String {
+        let Prediction { image, values, kind, .. } = self;
+        let image = printable(image);
+        let n_bad = values.iter().filter(|value| !value.is_finite()).count();
+        let mut text = match (self.class(), kind, *values) {
+            (Some(class), Kind::Probabilities, _) => format!("{image}: class {class} ({:.2}%)", 100.0 * values[class]),
+            (Some(class), ..) => format!("{image}: class {class}"),
+            (None, Kind::Values, [value]) => return format!("{image}: {value}"),
+            (None, Kind::Values, _) if n_bad == 0 => format!("{image}: {}", output::counted(values.len(), "value")),
+            _ => format!("{image}: no prediction, {n_bad} of {} values are not finite", values.len()),
+        };
+        let shown = match (self.top, kind) {
+            (Some(top), _) => self.best(top),
+            (None, Kind::Values) => (0..values.len()).collect(),
+            (None, _) if values.len() <= MOST_SHOWN => (0..values.len()).collect(),
+            (None, _) => self.best(N_BEST),
+        };
+        for class in shown {
+            let value = values[class];
+            let line = match kind {
+                Kind::Probabilities => {
+                    let bar = "#".repeat((value.clamp(0.0, 1.0) * 40.0).round() as usize);
+                    format!("\n  {class:>3}  {value:.6}  {bar}")
+                }
+                Kind::Scores | Kind::Values => format!("\n  {class:>3}  {value}"),
+            };
+            text.push_str(line.trim_end());
+        }
+        text
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn prediction(values: &[f32], kind: Kind, top: Option<usize>) -> Prediction<'_> {
+        Prediction { image: "a.png", values, kind, top }
+    }
+
     #[test]
-    fn texts() {
-        let values = [0.25, 0.5, 0.5];
-        assert_eq!(class(&values), 1, "the first of the largest");
+    fn classes() {
+        let text = |values: &[f32], top| prediction(values, Kind::Probabilities, top).text();
         assert_eq!(
-            to_text("a.png", &[0.05, 0.95]),
+            prediction(&[0.25, 0.5, 0.5], Kind::Probabilities, None).class(),
+            Some(1),
+            "the first of the largest"
+        );
+        assert_eq!(
+            text(&[0.05, 0.95], None),
             format!("a.png: class 1 (95.00%)\n    0  0.050000  ##\n    1  0.950000  {}", "#".repeat(38))
         );
-        assert_eq!(to_json("3", &values).to_string(), r#"{"image":"3","class":1,"probabilities":[0.25,0.5,0.5]}"#);
+        assert_eq!(
+            text(&[0.05, 0.125, 0.5, 0.325], Some(2)),
+            format!(
+                "a.png: class 2 (50.00%)\n    2  0.500000  {}\n    3  0.325000  {}",
+                "#".repeat(20),
+                "#".repeat(13)
+            )
+        );
+        assert_eq!(text(&[1.0], Some(5)), format!("a.png: class 0 (100.00%)\n    0  1.000000  {}", "#".repeat(40)));
+        let many: Vec<f32> = (0..21).map(|class| if class == 20 { 0.5 } else { 0.025 }).collect();
+        assert_eq!(text(&many, None).lines().count(), 1 + N_BEST);
+        assert_eq!(text(&many[..20], None).lines().count(), 1 + MOST_SHOWN);
+        assert_eq!(prediction(&[-1.5, 12.25], Kind::Scores, None).text(), "a.png: class 1\n    0  -1.5\n    1  12.25");
+    }
+
+    #[test]
+    fn values_are_no_classes() {
+        assert_eq!(prediction(&[158.57], Kind::Values, None).text(), "a.png: 158.57");
+        assert_eq!(prediction(&[1.5, -2.0], Kind::Values, None).text(), "a.png: 2 values\n    0  1.5\n    1  -2");
+        assert_eq!(
+            prediction(&[158.5], Kind::Values, None).json().to_string(),
+            r#"{"image":"a.png","values":[158.5]}"#
+        );
+    }
+
+    #[test]
+    fn what_is_not_finite_is_no_class() {
+        let values = [0.5, f32::NAN, f32::INFINITY];
+        let text = "a.png: no prediction, 2 of 3 values are not finite";
+        assert!(prediction(&values, Kind::Probabilities, None).text().starts_with(text));
+        assert!(prediction(&values, Kind::Values, None).text().starts_with(text));
+        assert_eq!(prediction(&values[1..2], Kind::Values, None).text(), "a.png: NaN");
+        assert_eq!(
+            prediction(&values, Kind::Probabilities, None).json().to_string(),
+            r#"{"image":"a.png","class":null,"probabilities":[0.5,null,null]}"#
+        );
+    }
+
+    #[test]
+    fn json() {
+        let values = [0.25, 0.5, 0.25];
+        assert_eq!(
+            prediction(&values, Kind::Probabilities, None).json().to_string(),
+            r#"{"image":"a.png","class":1,"probabilities":[0.25,0.5,0.25]}"#
+        );
+        assert_eq!(
+            prediction(&values, Kind::Probabilities, Some(2)).json()["top"].to_string(),
+            r#"[{"class":1,"probability":0.5},{"class":0,"probability":0.25}]"#
+        );
+    }
+
+    #[test]
+    fn names_do_not_reach_the_terminal_raw() {
+        let image = "\x1b[31mred.png";
+        let text = Prediction { image, values: &[1.0], kind: Kind::Values, top: None }.text();
+        assert_eq!(text, "\\u{1b}[31mred.png: 1");
     }
 }

@@ -19,9 +19,10 @@ use std::process::ExitCode;
 
 /// Evaluate a network once on given tensors.
 ///
-/// For debugging, scripting and comparing with other frameworks. The inputs are tensors by input name, of any batch size; the
-/// results are the outputs by node name, with `loss` and the metrics. In inference mode the target may be left out, and
-/// with it the loss. No weights are changed.
+/// For debugging, scripting and comparing with other frameworks. The inputs are tensors by input name, of any batch
+/// size, and the step gets them as they are: `scale` and whatever else the graph file says under `data` is not applied,
+/// unless with --preprocess. The results are the outputs by node name, with `loss` and the metrics. In inference mode
+/// the target may be left out, and with it the loss. No weights are changed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -33,6 +34,9 @@ pub(crate) struct Args {
     /// Tensors by input name (safetensors).
     #[arg(long, value_name = "FILE")]
     inputs: PathBuf,
+    /// Treat inputs as training treats data: multiply those of type f32, but not the target, by `data.scale`.
+    #[arg(long)]
+    preprocess: bool,
     /// Where the results go (safetensors).
     #[arg(long, value_name = "FILE")]
     outputs: PathBuf,
@@ -58,7 +62,8 @@ pub(crate) struct Args {
 const EXAMPLES: &str = "\
 Examples:
   graphc run net.graph.json --weights model.safetensors --inputs x.safetensors --outputs y.safetensors
-  graphc run net.graph.json --inputs x.safetensors --outputs y.safetensors --gradients --engine graph-f64";
+  graphc run net.graph.json --inputs x.safetensors --outputs y.safetensors --gradients --engine graph-f64
+  graphc run net.graph.json --inputs pixels.safetensors --outputs y.safetensors --preprocess";
 
 /// [`Mode`] on the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -89,6 +94,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
     let graph = &experiment.graph;
     let mut given = Inputs::read(&args.inputs, graph)?;
     let drop_loss = mode == Mode::Infer && !given.bindings.contains_key(&experiment.target);
+    if args.preprocess {
+        given.preprocess(&experiment)?;
+    }
     given.fill_in(&experiment, drop_loss)?;
     let base =
         if mode == Mode::Train { CompileOptions::train(given.batch) } else { CompileOptions::infer(given.batch) };
@@ -156,6 +164,22 @@ impl<'a> Inputs<'a> {
             bindings.insert(name, Tensor::new(tensor.shape, tensor.data.to_f64()));
         }
         Ok(Inputs { path, bindings, batch: batch.map_or(1, |(size, _)| size) })
+    }
+
+    /// Does to the inputs what is done to data: in single precision, whichever engine computes with them.
+    fn preprocess(&mut self, experiment: &Experiment) -> Result<(), CliError> {
+        let Some(data) = &experiment.data else {
+            let path = experiment.path.display();
+            return Err(CliError::new(format!("{path}: no `data`, so --preprocess has nothing to apply")));
+        };
+        let graph = &experiment.graph;
+        for name in experiment::feature_inputs(experiment) {
+            let is_scaled = graph.find(&name).is_some_and(|id| graph.ty(id).dtype == DType::F32);
+            if let Some(tensor) = self.bindings.get_mut(&name).filter(|_| is_scaled) {
+                tensor.data.iter_mut().for_each(|value| *value = f64::from(*value as f32 * data.scale as f32));
+            }
+        }
+        Ok(())
     }
 
     /// Scalars such as dropout's step counter are 0 unless given; so is the target if its loss is not wanted.

@@ -1,0 +1,64 @@
+//! Opening files that somebody else named, and memory for what they announce.
+
+use crate::error::TrainError;
+use std::fs::File;
+use std::path::Path;
+
+/// Opens a regular file and gives its length; `action` completes "cannot ...".
+///
+/// # Errors
+/// If there is none. A device or a pipe is not opened: reading it might not come to an end, or not even begin.
+pub(crate) fn open_regular(path: &Path, action: &str) -> Result<(File, u64), TrainError> {
+    let io_error = |error| TrainError::io(path, action, &error);
+    let found = std::fs::metadata(path).map_err(io_error)?;
+    if !found.is_file() {
+        let what = if found.is_dir() { "a directory" } else { "a device or a pipe" };
+        return Err(TrainError::file(path, format!("cannot {action}: it is not a regular file but {what}")));
+    }
+    let file = File::open(path).map_err(io_error)?;
+    let len = file.metadata().map_err(io_error)?.len();
+    Ok((file, len))
+}
+
+/// An empty vector for `len` bytes.
+///
+/// # Errors
+/// If there is not as much memory. That is asked first: the system promises more than it has, and ends who uses it.
+pub(crate) fn room_for(len: usize) -> Result<Vec<u8>, String> {
+    if len > SMALL
+        && let Some(available) = available_memory().filter(|&available| len as u64 > available)
+    {
+        return Err(format!("there is memory for {available}"));
+    }
+    let mut data = Vec::new();
+    match data.try_reserve_exact(len) {
+        Ok(()) => Ok(data),
+        Err(_) => Err("there is not as much memory".into()),
+    }
+}
+
+/// Bytes that are not worth asking for.
+const SMALL: usize = 1 << 20;
+
+/// Bytes that the machine can give without taking them from others, if it says.
+fn available_memory() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    line.trim().strip_suffix(" kB")?.parse::<u64>().ok()?.checked_mul(1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_looked_at_before_it_is_taken() {
+        assert!(room_for(1000).unwrap().capacity() >= 1000);
+        if let Some(available) = available_memory() {
+            assert!(available > 0);
+            let message = room_for(1 << 50).unwrap_err();
+            assert!(message.starts_with("there is memory for "), "{message}");
+        }
+        assert!(room_for(usize::MAX).is_err());
+    }
+}

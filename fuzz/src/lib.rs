@@ -1,0 +1,4 @@
+//! What the fuzzers call: everything that reads bytes from outside.
+#![forbid(unsafe_code)]
+
+pub mod targets;

@@ -1,0 +1,129 @@
+//! One function for each kind of file. It gets any bytes; it must come to an end, in time and memory that go with their
+//! number, and must not panic.
+//!
+//! `tests/fuzz_seeds.rs` calls them too, so that they do not rot between two runs of the fuzzers.
+
+#[path = "../../crates/graphc/src/tuning_file.rs"]
+mod tuning_file;
+
+use graphc_driver::TuningKey;
+use graphc_ir::graph::Mode;
+use graphc_train::picture::{PictureShape, decode};
+use graphc_train::predict::PictureOptions;
+use graphc_train::{idx, weights};
+use std::path::Path;
+
+/// Where the bytes would stand; it is in every message.
+fn path() -> &'static Path {
+    Path::new("file")
+}
+
+/// A message is for people: whatever the file is, it is short, and a terminal prints it as it is.
+#[track_caller]
+fn is_readable(message: &str) {
+    assert!(message.len() < 20_000, "a message of {} bytes", message.len());
+    let is_strange = |c: char| c.is_control() && c != '\n';
+    assert!(!message.contains(is_strange), "control characters in {message:?}");
+}
+
+/// Data in IDX files, plain or gzip: a limit gives the same samples, and an array is what its shape says.
+pub fn idx(bytes: &[u8]) {
+    let some = idx::read_bytes(path(), bytes, Some(2));
+    match idx::read_bytes(path(), bytes, None) {
+        Ok(all) => {
+            assert_eq!(all.data.len(), all.shape[0] * all.sample_len());
+            let some = some.expect("a part of a good file is good");
+            assert_eq!((some.n_in_file, some.shape[0]), (all.shape[0], all.shape[0].min(2)));
+            assert_eq!(some.data, all.data[..some.data.len()]);
+        }
+        Err(error) => is_readable(&error.to_string()),
+    }
+}
+
+/// Tensors in safetensors files.
+pub fn safetensors(bytes: &[u8]) {
+    match weights::read_tensor_bytes(path(), bytes) {
+        Ok(tensors) => {
+            for (name, tensor) in &tensors {
+                assert_eq!(*name, tensor.name);
+                assert_eq!(tensor.data.to_f64().len(), tensor.shape.iter().product::<usize>());
+            }
+            if let Err(error) = weights::check_weights(path(), &tensors, &[]) {
+                is_readable(&error.to_string());
+            }
+        }
+        Err(error) => is_readable(&error.to_string()),
+    }
+}
+
+/// Pictures for `graphc predict`: grey or coloured, they have the size that was asked for.
+pub fn picture(bytes: &[u8]) {
+    for (channels, invert, edge) in [(1, false, None), (3, true, Some(0))] {
+        let shape = PictureShape { height: 5, width: 7, channels };
+        match decode(bytes, shape, PictureOptions { invert, edge }) {
+            Ok(picture) => {
+                assert_eq!(picture.pixels.len(), 5 * 7 * channels);
+                picture.warnings.iter().for_each(|warning| is_readable(warning));
+            }
+            Err(message) => is_readable(&message),
+        }
+    }
+}
+
+/// A file of choices that `graphc tune` left in the cache: what is read is what is written.
+pub fn tuning(bytes: &[u8]) {
+    let key = tuning_key();
+    if let Ok(choices) = tuning_file::parse(bytes, &key) {
+        let text = tuning_file::print(&key, &choices, [1.0, 0.5]);
+        assert_eq!(tuning_file::parse(text.as_bytes(), &key).as_ref(), Ok(&choices));
+        assert!(bytes.len() as u64 <= tuning_file::MOST_BYTES);
+    }
+}
+
+/// The key of the files in `seeds/tuning`.
+fn tuning_key() -> TuningKey {
+    TuningKey {
+        graph: "net".into(),
+        mode: Mode::Train,
+        batch: 64,
+        target: "x86-64".into(),
+        version: "1.2.3".into(),
+        revision: 4,
+        graph_hash: "00ff".into(),
+    }
+}
+
+/// Graph files: what is wrong is told in a bounded number of words; a network that is accepted passes the verifier.
+pub fn graph_file(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    match graphc_frontend::parse(text, path()) {
+        Ok(experiment) => {
+            let findings = graphc_ir::graph::verify::verify(&experiment.graph);
+            assert!(findings.is_empty(), "{}", findings[0]);
+            let printed = experiment.graph.to_string();
+            assert_eq!(graphc_ir::graph::parse::parse(&printed).map(|graph| graph.to_string()), Ok(printed));
+        }
+        Err(diagnostics) => drop(diagnostics.render(false)),
+    }
+}
+
+/// Graphs and loop programs as text: what is read is printed and read again, and verifiers look at it.
+pub fn gir(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    match graphc_ir::graph::parse::parse(text) {
+        Ok(graph) => {
+            let printed = graph.to_string();
+            assert_eq!(graphc_ir::graph::parse::parse(&printed).map(|graph| graph.to_string()), Ok(printed));
+            drop(graphc_ir::graph::verify::verify(&graph));
+        }
+        Err(error) => drop(error.to_string()),
+    }
+    match graphc_ir::loops::parse::parse(text) {
+        Ok(program) => {
+            let printed = program.to_string();
+            assert_eq!(graphc_ir::loops::parse::parse(&printed).map(|program| program.to_string()), Ok(printed));
+            drop(graphc_ir::loops::verify::verify(&program));
+        }
+        Err(error) => drop(error.to_string()),
+    }
+}
