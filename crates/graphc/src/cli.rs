@@ -2,7 +2,7 @@
 
 use crate::commands::{bench, check, completions, dump, eval, predict, profile, run, schema, summary, train, tune};
 use crate::error::CliError;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -41,6 +41,18 @@ pub(crate) enum Command {
     Completions(completions::Args),
 }
 
+/// The command line, or a message about it and the end of the program.
+pub(crate) fn parse() -> Cli {
+    // `--epochs -1` is a wrong number, not an option `-1`.
+    let command = Cli::command().mut_subcommands(|command| {
+        command.mut_args(|arg| {
+            let takes_values = arg.get_action().takes_values();
+            arg.allow_negative_numbers(takes_values)
+        })
+    });
+    Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
+}
+
 impl Command {
     /// `start` is when the process started.
     pub(crate) fn run(self, start: Instant) -> Result<ExitCode, CliError> {
@@ -64,7 +76,6 @@ impl Command {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_command_line_is_consistent() {
