@@ -94,7 +94,7 @@ fn what_cannot_be_written_is_said_before_anything_is_computed() {
     let run = |outputs: &str| fails(&["run", "tiny.graph.json", "--inputs", "x", "--outputs", outputs]);
     assert_eq!(
         run("none/y"),
-        "error: none/y: cannot make a file in the folder none: No such file or directory (os error 2)\n"
+        "error: none/y: cannot write into the folder none: No such file or directory (os error 2)\n"
     );
     assert_eq!(run("."), "error: .: cannot write: is a directory\n");
     assert_eq!(run("none/"), "error: none/: cannot write: No such file or directory (os error 2)\n");
@@ -183,9 +183,9 @@ fn weights_survive_a_run_folder_that_becomes_read_only() {
     let run = folder.path("run");
     let protect = |mode| fs::set_permissions(&run, fs::Permissions::from_mode(mode)).unwrap();
     let (code, _, stderr) = train_while(command, || protect(0o555));
-    let message = "run/model.safetensors: cannot make a file in the folder run: Permission denied (os error 13)";
+    let message = "run/model.safetensors: cannot write into the folder run: Permission denied (os error 13)";
     assert_eq!((code, stderr), (1, format!("error: {message}\n{SAVED}")));
-    protect(0o755);
+    assert!(!run.exists(), "it is removed, since nothing is in it");
     assert_eq!(tiny_run::names(&folder.path("tiny-saved-1")), FILES);
 }
 
@@ -298,12 +298,6 @@ fn control_characters_of_a_name_reach_no_terminal() {
         let both = text(&output.stdout) + &text(&output.stderr);
         assert!(is_clean(&both) && !both.is_empty(), "{args:?}: {both:?}");
     }
-    for file in ["loss.svg", "accuracy.svg"] {
-        let svg = fs::read_to_string(folder.path("run").join(file)).unwrap();
-        assert!(is_clean(&svg) && svg.contains("of a\u{fffd}[31mb"), "{svg}");
-    }
-    let stderr = folder.fails(1, &["summary", "no\u{1b}[31m"]);
-    assert!(is_clean(&stderr), "{stderr:?}");
 }
 
 #[test]
@@ -320,6 +314,7 @@ fn numbers_that_no_option_takes() {
         ("train", "--threads <N>", "-1", count),
         ("train", "--seed <SEED>", "-1", seed),
         ("train", "--lr <RATE>", "-1e-3", rate),
+        ("train", "--lr <RATE>", "-inf", rate),
         ("train", "--lr <RATE>", "1e39", rate),
         ("train", "--lr <RATE>", "1e-46", rate),
         ("train", "--epochs <N>", "99999999999999999999", "expected an integer of at most 18446744073709551615"),

@@ -165,7 +165,7 @@ fn temporary_file(named: &Path, path: &Path, replaced: Option<&Metadata>) -> Res
         Err(io::Error::other("other programs remove it"))
     };
     make().map_err(|error: io::Error| {
-        TrainError::file(named, format!("cannot make a file in the folder {}: {error}", folder.display()))
+        TrainError::file(named, format!("cannot write into the folder {}: {error}", folder.display()))
     })
 }
 

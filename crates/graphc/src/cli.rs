@@ -3,6 +3,7 @@
 use crate::commands::{bench, check, completions, dump, eval, predict, profile, run, schema, summary, train, tune};
 use crate::error::CliError;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use std::any::TypeId;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -44,10 +45,11 @@ pub(crate) enum Command {
 /// The command line, or a message about it and the end of the program.
 pub(crate) fn parse() -> Cli {
     // `--epochs -1` is a wrong number, not an option `-1`.
+    let numbers = [TypeId::of::<usize>(), TypeId::of::<u64>(), TypeId::of::<f64>()];
     let command = Cli::command().mut_subcommands(|command| {
         command.mut_args(|arg| {
-            let takes_values = arg.get_action().takes_values();
-            arg.allow_negative_numbers(takes_values)
+            let is_number = numbers.iter().any(|number| arg.get_value_parser().type_id() == *number);
+            arg.allow_hyphen_values(is_number)
         })
     });
     Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())

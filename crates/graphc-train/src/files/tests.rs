@@ -100,7 +100,7 @@ fn what_cannot_be_written_is_said() {
     fs::create_dir(folder.path().join("folder")).unwrap();
     assert_eq!(write("folder"), "folder: cannot write: is a directory");
     assert_eq!(write("none/"), "none/: cannot write: No such file or directory (os error 2)");
-    let here = format!("none/x: cannot make a file in the folder {}/none: ", folder.path().display());
+    let here = format!("none/x: cannot write into the folder {}/none: ", folder.path().display());
     let error = write_file(&folder.path().join("none/x"), b"new").unwrap_err().to_string();
     assert_eq!(error.replace(&format!("{}/none/x", folder.path().display()), "none/x"), format!("{here}{NO_FOLDER}"));
     assert_eq!(
