@@ -11,7 +11,7 @@
 //! writes to the folder next removes it.
 
 use crate::error::TrainError;
-use std::fs::{self, File, Metadata, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
@@ -156,9 +156,10 @@ fn temporary_file(named: &Path, path: &Path, replaced: Option<&Metadata>) -> Res
             let mut builder = tempfile::Builder::new();
             let file = builder.prefix(PREFIX).suffix(".tmp").make_in(folder, |path| options.open(path))?;
             step()?;
-            // Not every file system has locks. Between the two calls another process may have taken the file for a left one.
-            let _ = file.as_file().try_lock();
-            if is_at(file.as_file(), file.path()) {
+            // Another process may have taken the file for one that was left: it has the lock and removes the file, or has done so.
+            // Not every file system has locks, though.
+            let is_taken = matches!(file.as_file().try_lock(), Err(TryLockError::WouldBlock));
+            if !is_taken && is_at(file.as_file(), file.path()) {
                 return Ok(file);
             }
         }

@@ -23,8 +23,10 @@ const WEIGHTS: &str = "model.safetensors";
 #[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,
-    /// The folder itself, locked; nothing where folders cannot be opened.
-    lock: Option<File>,
+    /// The folder itself; nothing where folders cannot be opened.
+    open: Option<File>,
+    /// Whether it is locked, which some network file systems cannot do.
+    is_locked: bool,
 }
 
 /// What `run.json` says.
@@ -143,8 +145,8 @@ impl RunFolder {
         if !self.is_ours() {
             return error("the run folder is gone");
         }
-        // Where there are no locks another run may have been as far as this.
-        if self.weights_path().exists() {
+        // Under a lock this run has written them earlier. Without one, another run may have been as far as this.
+        if !self.is_locked && self.weights_path().exists() {
             return error("the run folder holds the weights of another run");
         }
         write_file(&self.weights_path(), bytes)?;
@@ -175,7 +177,7 @@ impl RunFolder {
 
     /// Whether the folder at the path is still the one that was made.
     fn is_ours(&self) -> bool {
-        self.lock.as_ref().map_or_else(|| self.path.is_dir(), |lock| is_at(lock, &self.path))
+        self.open.as_ref().map_or_else(|| self.path.is_dir(), |open| is_at(open, &self.path))
     }
 }
 
@@ -218,14 +220,15 @@ fn first_free(base: &Path, name: &str, is_free: impl Fn(&Path) -> bool) -> Resul
 
 /// Locks the folder, if it is free and holds nothing.
 fn claim(path: &Path) -> io::Result<Claim> {
-    let lock = match lock(path)? {
+    let (open, is_locked) = match lock(path)? {
         Lock::Held => return Ok(Claim::InUse),
-        Lock::Ours(lock) => lock,
+        Lock::Ours(folder) => (Some(folder), true),
+        Lock::None(folder) => (folder, false),
     };
     match contents(path)? {
         Contents::Nothing => {
             remove_unfinished(path);
-            Ok(Claim::Ours(RunFolder { path: path.to_path_buf(), lock }))
+            Ok(Claim::Ours(RunFolder { path: path.to_path_buf(), open, is_locked }))
         }
         full => Ok(Claim::Full(full)),
     }
@@ -234,22 +237,23 @@ fn claim(path: &Path) -> io::Result<Claim> {
 enum Lock {
     /// By another process, or by this one.
     Held,
-    Ours(Option<File>),
+    Ours(File),
+    /// Folders cannot be locked here.
+    None(Option<File>),
 }
 
 /// Locks a folder until the file is dropped or the process ends, however it ends.
 fn lock(path: &Path) -> io::Result<Lock> {
     if !cfg!(unix) {
-        return Ok(Lock::Ours(None));
+        return Ok(Lock::None(None));
     }
     loop {
         let folder = File::open(path)?;
         match folder.try_lock() {
             Err(TryLockError::WouldBlock) => return Ok(Lock::Held),
-            // Some network file systems lock no folders.
-            Err(TryLockError::Error(_)) => return Ok(Lock::Ours(Some(folder))),
+            Err(TryLockError::Error(_)) => return Ok(Lock::None(Some(folder))),
             // Whoever had the lock before may have removed the folder.
-            Ok(()) if is_at(&folder, path) => return Ok(Lock::Ours(Some(folder))),
+            Ok(()) if is_at(&folder, path) => return Ok(Lock::Ours(folder)),
             Ok(()) => {}
         }
     }

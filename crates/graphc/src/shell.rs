@@ -36,10 +36,8 @@ pub(crate) fn quoted(word: &OsStr) -> String {
 pub(crate) fn resumed(args: impl IntoIterator<Item = OsString>, weights: &Path, n_epochs: usize) -> String {
     const CHANGED: [&str; 3] = ["--out", "--init", "--epochs"];
     let is_changed = |arg: &OsStr| CHANGED.iter().any(|name| arg == *name);
-    let is_changed_with_value = |arg: &OsStr| {
-        let starts = |name: &&str| arg.as_encoded_bytes().starts_with(format!("{name}=").as_bytes());
-        CHANGED.iter().any(|name| starts(&name))
-    };
+    let starts = |arg: &OsStr, name: &str| arg.as_encoded_bytes().starts_with(format!("{name}=").as_bytes());
+    let is_changed_with_value = |arg: &OsStr| CHANGED.iter().any(|name| starts(arg, name));
     let (mut words, mut plain, mut args) = (Vec::new(), Vec::new(), args.into_iter());
     while let Some(arg) = args.next() {
         if arg == "--" {

@@ -32,6 +32,8 @@ const ALL: [&str; 5] = ["accuracy.svg", "history.csv", "loss.svg", "model.safete
 fn writes_everything_and_leaves_no_temporary_file() {
     let base = tempfile::tempdir().unwrap();
     let folder = RunFolder::numbered(base.path(), "net").unwrap();
+    // A run may write its weights before the end, too.
+    fs::write(folder.weights_path(), "early").unwrap();
     let (folder, problem) = folder.save_weights(&weights(), "net", &[]).unwrap();
     assert!(problem.is_none());
     folder.write_record(&info(), &history(&[0.5, 0.25])).unwrap();
@@ -105,7 +107,7 @@ fn a_folder_that_a_run_has_begun_is_used_again_but_not_while_it_goes_on() {
     assert!(path.join(".graphc-left.tmp").exists());
     // As a kill leaves it: the lock ends with the process, the folder stays.
     let mut killed = first;
-    killed.lock = None;
+    killed.open = None;
     let second = RunFolder::create(&path).unwrap();
     assert!(names(&path).is_empty(), "what was left unfinished is removed");
     let (second, _) = second.save_weights(&weights(), "net", &[]).unwrap();
@@ -136,7 +138,8 @@ fn weights_go_elsewhere_when_their_folder_is_gone_or_another_run_has_it() {
     assert!(path.exists(), "the other run's folder is not removed");
     drop(another);
 
-    let folder = RunFolder::create(&path).unwrap();
+    let mut folder = RunFolder::create(&path).unwrap();
+    folder.is_locked = false;
     fs::write(path.join("model.safetensors"), "of another").unwrap();
     let message = "base/run: the run folder holds the weights of another run";
     assert_eq!(save(folder), (base.path().join("other/net-saved-3"), message.into()));
