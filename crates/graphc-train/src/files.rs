@@ -61,7 +61,9 @@ pub(crate) fn remove_unfinished(folder: &Path) {
     let is_file = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_file());
     for entry in entries.flatten().filter(|entry| is_unfinished(&entry.file_name()) && is_file(entry)) {
         let path = entry.path();
-        if File::open(&path).is_ok_and(|file| file.try_lock().is_ok()) {
+        let Ok(file) = File::open(&path) else { continue };
+        // The lock is held until the name is gone: who has just made the file sees one or the other.
+        if file.try_lock().is_ok() {
             let _ = fs::remove_file(&path);
         }
     }
