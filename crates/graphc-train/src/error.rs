@@ -43,14 +43,7 @@ pub(crate) fn escaped(name: &str) -> String {
 
 /// A text whose control characters are escaped: a terminal would obey them.
 pub fn printable(text: &str) -> String {
-    let mut printable = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character.is_control() {
-            true => printable.extend(character.escape_default()),
-            false => printable.push(character),
-        }
-    }
-    printable
+    graphc_ir::text::visible(text).into_owned()
 }
 
 impl fmt::Display for TrainError {

@@ -5,7 +5,8 @@
 //! happens. It must not know the graph file either; callers hand over shapes and names.
 //!
 //! Reading order: [`error`], `reading`, [`idx`], [`synthetic`], [`dataset`], [`batches`], [`network`], `packing` (bytes to the network's layout), `feed`
-//! (batches prepared ahead), [`train`], [`evaluate`](mod@evaluate), [`picture`], [`predict`], [`history`], [`plots`], `tensor_header`, [`weights`], [`run_folder`].
+//! (batches prepared ahead), [`train`], [`evaluate`](mod@evaluate), [`picture`], [`predict`], [`history`], [`plots`], [`files`], `tensor_header`,
+//! [`weights`], [`run_folder`].
 #![forbid(unsafe_code)]
 
 pub mod batches;
@@ -13,6 +14,7 @@ pub mod dataset;
 pub mod error;
 pub mod evaluate;
 mod feed;
+pub mod files;
 pub mod history;
 pub mod idx;
 pub mod input;
@@ -34,6 +36,7 @@ pub use dataset::{Dataset, Source};
 pub use error::TrainError;
 pub use evaluate::{Evaluation, evaluate};
 pub use feed::Loading;
+pub use files::{check_writable, write_file};
 pub use history::{EpochRecord, History};
 pub use input::InputSpec;
 pub use network::{InputBuffer, Network, NetworkError};

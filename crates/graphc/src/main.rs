@@ -1,10 +1,11 @@
 //! The command line. One file per subcommand; everything that computes is in the libraries.
 //!
 //! Results go to stdout, progress and warnings to stderr. An error is one message on stderr and exit code 1; a wrong
-//! command line exits with 2.
+//! command line exits with 2. A reader that closes our output ends a command silently, but for a training, whose folder is written
+//! first; then the exit code is 141, as of a program that SIGPIPE ended, and 128 + S after a signal S.
 //!
-//! Reading order: `cli`, `commands` (one file each), then what they share: `experiment`, `engine`, `isa`, `measuring`, `finite`, `error`, `output`, `progress`,
-//! `tables`, `threads`, `trace`, `tuned`, `tuning_file`.
+//! Reading order: `cli`, `commands` (one file each), then what they share: `experiment`, `engine`, `isa`, `measuring`, `finite`, `numbers`, `error`, `output`,
+//! `progress`, `shell`, `signals`, `tables`, `threads`, `trace`, `tuned`, `tuning_file`.
 #![forbid(unsafe_code)]
 
 mod cli;
@@ -15,21 +16,24 @@ mod experiment;
 mod finite;
 mod isa;
 mod measuring;
+mod numbers;
 mod output;
 mod progress;
+mod shell;
+mod signals;
 mod tables;
 mod threads;
 mod trace;
 mod tuned;
 mod tuning_file;
 
-use clap::Parser;
 use std::process::ExitCode;
 use std::time::Instant;
 
 fn main() -> ExitCode {
     let start = Instant::now();
-    match cli::Cli::parse().command.run(start) {
+    signals::outlive_size_limit();
+    match cli::parse().command.run(start) {
         Ok(code) => code,
         Err(error) => error.report(),
     }

@@ -8,7 +8,7 @@ use graphc_train::Loading;
 pub(crate) struct ThreadsArg {
     /// Threads that run a step together; one per physical core that may be used unless given. While the machine is busy with other work,
     /// training and evaluation step on one if that is faster. Results are the same bits with any number.
-    #[arg(long, value_name = "N", value_parser = crate::commands::train::at_least_one, default_value_t = graphc_driver::default_threads())]
+    #[arg(long, value_name = "N", value_parser = crate::numbers::at_least_one, default_value_t = graphc_driver::default_threads())]
     pub(crate) threads: usize,
 }
 

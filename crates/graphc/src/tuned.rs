@@ -7,6 +7,7 @@ use crate::error::CliError;
 use crate::{output, tuning_file};
 use graphc_driver::measure::Tuned;
 use graphc_driver::{Choices, Tuning, TuningKey};
+use graphc_train::{check_writable, write_file};
 use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -54,16 +55,20 @@ fn path_of(folder: &Path, key: &TuningKey) -> PathBuf {
 pub(crate) fn store(folder: &Path, key: &TuningKey, tuned: &Tuned) -> Result<PathBuf, CliError> {
     let text = tuning_file::print(key, &tuned.choices, [tuned.before_ms.min, tuned.after_ms.min]);
     let path = path_of(folder, key);
-    // Under a name of its own first: whoever reads meanwhile finds the old file or the new one, never a part.
-    let unfinished = path.with_extension(format!("{}.unfinished", std::process::id()));
-    let write = || {
-        std::fs::create_dir_all(folder)?;
-        std::fs::write(&unfinished, &text)?;
-        std::fs::rename(&unfinished, &path)
-    };
-    let written: std::io::Result<()> = write();
-    written.map_err(|error| CliError::new(format!("cannot write {}: {error}", path.display())))?;
+    make_folder(folder)?;
+    write_file(&path, text.as_bytes())?;
     Ok(path)
+}
+
+/// Whether files can be stored, before time is spent on what they will hold.
+pub(crate) fn check_folder(folder: &Path) -> Result<(), CliError> {
+    make_folder(folder)?;
+    Ok(check_writable(&folder.join("any.json"))?)
+}
+
+fn make_folder(folder: &Path) -> Result<(), CliError> {
+    let error = |error| CliError::new(format!("{}: cannot make the folder: {error}", folder.display()));
+    std::fs::create_dir_all(folder).map_err(error)
 }
 
 /// What was stored under a key, if anything was; an error is a file that cannot be used.

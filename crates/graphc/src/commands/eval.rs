@@ -1,8 +1,8 @@
 //! `graphc eval`.
 
-use super::train::at_least_one;
 use crate::error::CliError;
 use crate::finite::{AllowNonfiniteArg, warn_of_weights};
+use crate::numbers::at_least_one;
 use crate::threads::{ThreadsArg, warn_if_fewer};
 use crate::tuned::TuningArg;
 use crate::{experiment, output};
