@@ -1,8 +1,8 @@
 //! `graphc predict`.
 
-use super::train::at_least_one;
 use crate::error::CliError;
 use crate::finite::{AllowNonfiniteArg, warn_of_weights};
+use crate::numbers::at_least_one;
 use crate::tuned::TuningArg;
 use crate::{experiment, output};
 use graphc_driver::{Session, SessionOptions};
