@@ -2,6 +2,7 @@
 
 use graphc_autodiff::AutodiffError;
 use graphc_codegen::CodegenError;
+use graphc_interp::graph::InterpError;
 use graphc_passes::BrokenGraph;
 use graphc_runtime::RuntimeError;
 use std::fmt;
@@ -23,6 +24,8 @@ pub enum DriverError {
     Codegen(CodegenError),
     /// An executable refused a tensor or a step.
     Runtime(RuntimeError),
+    /// The graph interpreter refused the graph.
+    Interp(InterpError),
 }
 
 impl fmt::Display for DriverError {
@@ -41,6 +44,7 @@ impl fmt::Display for DriverError {
             DriverError::Autodiff(error) => error.fmt(f),
             DriverError::Codegen(error) => error.fmt(f),
             DriverError::Runtime(error) => error.fmt(f),
+            DriverError::Interp(error) => error.fmt(f),
         }
     }
 }
@@ -57,4 +61,10 @@ macro_rules! from {
     };
 }
 
-from!(BrokenGraph => BrokenGraph, AutodiffError => Autodiff, CodegenError => Codegen, RuntimeError => Runtime);
+from!(
+    BrokenGraph => BrokenGraph,
+    AutodiffError => Autodiff,
+    CodegenError => Codegen,
+    RuntimeError => Runtime,
+    InterpError => Interp,
+);

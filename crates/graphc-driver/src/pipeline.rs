@@ -97,25 +97,7 @@ pub fn lower(graph: &Graph, options: &CompileOptions) -> Result<Lowered, DriverE
 
 fn lower_for(graph: &Graph, options: &CompileOptions, target: &Target) -> Result<Lowered, DriverError> {
     let mut times = Vec::new();
-    let mut graph = specialise(graph, options)?;
-    let mut passes =
-        PassManager { verify: options.verify, print_after: options.print_after.clone(), ..Default::default() };
-    passes.run(BEFORE_AUTODIFF, &mut graph)?;
-    if options.mode == Mode::Train {
-        let autodiff = AutodiffOptions { gradient_outputs: options.gradients, update: options.update };
-        let mut result = Ok(());
-        passes.step("autodiff", &mut graph, |graph| {
-            let before = graph.len();
-            result = differentiate(graph, &autodiff);
-            let mut report = Report::default();
-            report.change(format!("{} nodes of gradients and updates", graph.len().saturating_sub(before)));
-            report
-        })?;
-        result?;
-    }
-    if !options.update {
-        graph.updates.clear();
-    }
+    let (mut graph, mut passes) = joint(graph, options)?;
     let backward = graph.compacted();
     passes.run(JOINT, &mut graph)?;
     passes.run(EXPANDED, &mut graph)?;
@@ -142,6 +124,38 @@ fn lower_for(graph: &Graph, options: &CompileOptions, target: &Target) -> Result
     }
     let records = passes.records;
     Ok(Lowered { backward, fused, plan, program, candidates, is_tuned, target, records, times })
+}
+
+/// Forward, loss, backward and update in one graph: what [`Stage::Backward`](crate::Stage::Backward) prints.
+///
+/// # Errors
+/// If the graph is not valid or cannot be differentiated.
+pub fn lower_to_backward(graph: &Graph, options: &CompileOptions) -> Result<Graph, DriverError> {
+    Ok(joint(graph, options)?.0.compacted())
+}
+
+/// The first stages, with what their passes did.
+fn joint(graph: &Graph, options: &CompileOptions) -> Result<(Graph, PassManager), DriverError> {
+    let mut graph = specialise(graph, options)?;
+    let mut passes =
+        PassManager { verify: options.verify, print_after: options.print_after.clone(), ..Default::default() };
+    passes.run(BEFORE_AUTODIFF, &mut graph)?;
+    if options.mode == Mode::Train {
+        let autodiff = AutodiffOptions { gradient_outputs: options.gradients, update: options.update };
+        let mut result = Ok(());
+        passes.step("autodiff", &mut graph, |graph| {
+            let before = graph.len();
+            result = differentiate(graph, &autodiff);
+            let mut report = Report::default();
+            report.change(format!("{} nodes of gradients and updates", graph.len().saturating_sub(before)));
+            report
+        })?;
+        result?;
+    }
+    if !options.update {
+        graph.updates.clear();
+    }
+    Ok((graph, passes))
 }
 
 /// From a graph to a compiled step.

@@ -15,6 +15,12 @@ use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+mod explain;
+mod state;
+
+pub use explain::{Explanation, NodeFacts, OperandFacts, ParameterFacts};
+pub use state::{NonfiniteTensor, SavedState};
+
 /// Words of an input that are worth the meeting of all threads.
 const FEWEST_SHARED_WORDS: usize = 8 << 10;
 
@@ -269,16 +275,7 @@ impl Session {
     fn entry(&mut self, mode: Mode, batch: usize) -> Result<&mut Entry, DriverError> {
         let key = key(mode, batch);
         if !self.entries.contains_key(&key) {
-            let train = mode == Mode::Train;
-            let options = CompileOptions {
-                mode,
-                checked: self.options.checked,
-                isa: self.options.isa,
-                gradients: self.options.gradients && train,
-                update: train && !self.options.frozen,
-                tuning: self.options.tuning.clone(),
-                ..CompileOptions::train(batch)
-            };
+            let options = self.compile_options(mode, batch);
             let compiled = compile(&self.graph, &options)?;
             let mut executable = compiled.executable;
             if let Some(optimizer) = self.graph.optimizer.as_ref().filter(|_| options.update)
@@ -296,6 +293,19 @@ impl Session {
             self.entries.insert(key, Entry { executable, times, version: 0 });
         }
         Ok(self.entries.get_mut(&key).expect("inserted above"))
+    }
+
+    fn compile_options(&self, mode: Mode, batch: usize) -> CompileOptions {
+        let train = mode == Mode::Train;
+        CompileOptions {
+            mode,
+            checked: self.options.checked,
+            isa: self.options.isa,
+            gradients: self.options.gradients && train,
+            update: train && !self.options.frozen,
+            tuning: self.options.tuning.clone(),
+            ..CompileOptions::train(batch)
+        }
     }
 
     /// Gives an executable the newest state.
