@@ -3,7 +3,7 @@
 //! Results go to stdout, progress and warnings to stderr. An error is one message on stderr and exit code 1; a wrong
 //! command line exits with 2.
 //!
-//! Reading order: `cli`, `commands` (one file each), then what they share: `experiment`, `engine`, `isa`, `measuring`, `error`, `output`, `progress`,
+//! Reading order: `cli`, `commands` (one file each), then what they share: `experiment`, `engine`, `isa`, `measuring`, `nonfinite`, `error`, `output`, `progress`,
 //! `tables`, `threads`, `trace`, `tuned`.
 #![forbid(unsafe_code)]
 
@@ -14,6 +14,7 @@ mod error;
 mod experiment;
 mod isa;
 mod measuring;
+mod nonfinite;
 mod output;
 mod progress;
 mod tables;

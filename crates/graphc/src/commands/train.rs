@@ -2,6 +2,7 @@
 
 use crate::error::CliError;
 use crate::isa::IsaArg;
+use crate::nonfinite::{self, Ending, Rescue};
 use crate::progress::{Reporter, Style};
 use crate::threads::ThreadsArg;
 use crate::tuned::TuningArg;
@@ -67,6 +68,9 @@ pub(crate) struct Args {
     /// Compile with a bounds check on every memory access (slow).
     #[arg(long)]
     checked: bool,
+    /// Train on when a loss or a weight is NaN or infinite, and only warn.
+    #[arg(long)]
+    allow_nonfinite: bool,
 }
 
 const EXAMPLES: &str = "\
@@ -98,11 +102,7 @@ pub(crate) fn run(args: &Args, start: Instant) -> Result<ExitCode, CliError> {
         Some(path) => RunFolder::create(path)?,
         None => RunFolder::numbered(Path::new("runs"), &experiment.name)?,
     };
-    let style = match (args.json, args.quiet) {
-        (true, _) => Style::Json,
-        (false, true) => Style::Quiet,
-        (false, false) => Style::Human,
-    };
+    let style = style(args);
     let stop = stop_on_ctrl_c()?;
     let mut run = prepare(&experiment, &options, args)?;
     if style == Style::Human {
@@ -110,23 +110,43 @@ pub(crate) fn run(args: &Args, start: Instant) -> Result<ExitCode, CliError> {
     }
 
     let mut reporter = Reporter::new(style, options.epochs, &stop);
-    let report = fit(&mut run.session, &run.train, &options, &stop, &mut reporter)?;
+    reporter.set_rescue(Rescue::new(folder.weights_path(), &experiment.graph));
+    let (report, mut ending) = Ending::of(fit(&mut run.session, &run.train, &options, &stop, &mut reporter))?;
     let first_step_ms = reporter.first_step().map(|at| at.duration_since(start).as_secs_f64() * 1e3);
     let output_error = reporter.take_error();
     drop(reporter);
     let test = match &run.test {
-        Some(test) if report.stopped.is_none() => {
+        Some(test) if report.stopped.is_none() && !ending.is_failure() => {
             Some(evaluate(&mut run.session, test, 0..test.len(), options.batch_size, options.loading)?)
         }
         _ => None,
     };
+    if let (Some(test), Some(data)) = (&test, &run.test) {
+        let rescue = Rescue::new(folder.weights_path(), &experiment.graph);
+        ending.look_at_test(&mut run.session, data, test, args.allow_nonfinite, &stop, &rescue)?;
+    }
     let costs = Costs { first_step_ms, peak_rss_mb: peak_memory().map(|bytes| bytes as f64 / 1e6) };
     // Written before anything else is printed: a closed pipe must not cost the weights.
-    let info = run_info(args, &experiment, &options, &run, &report, test, costs);
+    let mut info = run_info(args, &experiment, &options, &run, &report, test, costs);
+    if let Some(nonfinite) = ending.json() {
+        info.results["nonfinite"] = nonfinite;
+    }
     folder.write(&info, &report.history, &experiment::weights(&mut run.session)?)?;
-    match output_error {
+    ending.write(folder.path())?;
+    let finished = match output_error {
         Some(error) => Err(error),
-        None => finish(args, style, &folder, &run, &report, test, costs),
+        None => finish(args, &folder, &run, &report, test, costs, &ending),
+    };
+    // That nobody reads the results any more does not make them finite.
+    ending.result(&folder.weights_path(), options.learning_rate)?;
+    finished
+}
+
+fn style(args: &Args) -> Style {
+    match (args.json, args.quiet) {
+        (true, _) => Style::Json,
+        (false, true) => Style::Quiet,
+        (false, false) => Style::Human,
     }
 }
 
@@ -141,6 +161,7 @@ fn fit_options(experiment: &Experiment, args: &Args) -> FitOptions {
         shuffle: train.shuffle,
         seed: args.seed.unwrap_or(train.seed),
         loading: args.threads.loading(),
+        allow_nonfinite: args.allow_nonfinite,
     }
 }
 
@@ -195,6 +216,7 @@ fn prepare(experiment: &Experiment, options: &FitOptions, args: &Args) -> Result
         let mut session = Session::new(experiment.graph.clone(), session_options)?;
         if let Some(path) = &args.init {
             experiment::load_weights(&mut session, path)?;
+            nonfinite::check_weights(&session, path, args.allow_nonfinite)?;
         }
         // How many samples there will be stands at the head of the files. If that cannot be read, the readers say why.
         if let Some((n_train, n_test)) = experiment::announced_samples(experiment, args.limit) {
@@ -239,15 +261,16 @@ fn print_start(experiment: &Experiment, options: &FitOptions, run: &Prepared) ->
 
 fn finish(
     args: &Args,
-    style: Style,
     folder: &RunFolder,
     run: &Prepared,
     report: &FitReport,
     test: Option<Evaluation>,
     costs: Costs,
+    ending: &Ending,
 ) -> Result<ExitCode, CliError> {
+    let style = style(args);
     if style == Style::Json {
-        let end = json!({
+        let mut end = json!({
             "test_loss": test.map(|test| test.loss),
             "test_accuracy": test.and_then(|test| test.accuracy),
             "parameters": run.n_parameters,
@@ -256,6 +279,9 @@ fn finish(
             "first_step_ms": costs.first_step_ms,
             "peak_rss_mb": costs.peak_rss_mb,
         });
+        if let Some(nonfinite) = ending.json() {
+            end["nonfinite"] = nonfinite;
+        }
         output::line(end.to_string())?;
     } else {
         if let Some(test) = test {
@@ -306,7 +332,7 @@ fn run_info(
     test: Option<Evaluation>,
     costs: Costs,
 ) -> RunInfo {
-    let seconds: f64 = report.history.records.iter().map(|record| record.seconds).sum();
+    let seconds: f64 = report.history.records.iter().fold(0.0, |sum, record| sum + record.seconds);
     RunInfo {
         name: experiment.name.clone(),
         config: json!({
