@@ -76,7 +76,15 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("graphc-runtime", &["graphc-ir", "graphc-codegen"]),
     (
         "graphc-driver",
-        &["graphc-ir", "graphc-autodiff", "graphc-passes", "graphc-schedule", "graphc-codegen", "graphc-runtime"],
+        &[
+            "graphc-ir",
+            "graphc-autodiff",
+            "graphc-passes",
+            "graphc-schedule",
+            "graphc-codegen",
+            "graphc-runtime",
+            "graphc-interp",
+        ],
     ),
     ("graphc-train", &["graphc-ir", "graphc-driver"]),
     ("graphc", &["graphc-ir", "graphc-frontend", "graphc-driver", "graphc-train", "graphc-interp", "graphc-runtime"]),

@@ -3,6 +3,7 @@
 use crate::memory::MemoryError;
 use graphc_autodiff::AutodiffError;
 use graphc_codegen::CodegenError;
+use graphc_interp::graph::InterpError;
 use graphc_passes::BrokenGraph;
 use graphc_runtime::RuntimeError;
 use std::fmt;
@@ -28,6 +29,8 @@ pub enum DriverError {
     Codegen(CodegenError),
     /// An executable refused a tensor or a step.
     Runtime(RuntimeError),
+    /// The graph interpreter refused the graph.
+    Interp(InterpError),
 }
 
 impl fmt::Display for DriverError {
@@ -47,6 +50,7 @@ impl fmt::Display for DriverError {
             DriverError::Autodiff(error) => error.fmt(f),
             DriverError::Codegen(error) => error.fmt(f),
             DriverError::Runtime(error) => error.fmt(f),
+            DriverError::Interp(error) => error.fmt(f),
         }
     }
 }
@@ -63,4 +67,10 @@ macro_rules! from {
     };
 }
 
-from!(BrokenGraph => BrokenGraph, AutodiffError => Autodiff, CodegenError => Codegen, RuntimeError => Runtime);
+from!(
+    BrokenGraph => BrokenGraph,
+    AutodiffError => Autodiff,
+    CodegenError => Codegen,
+    RuntimeError => Runtime,
+    InterpError => Interp,
+);

@@ -22,8 +22,10 @@ pub use error::DriverError;
 pub use graphc_codegen::{CRANELIFT_VERSION, Isa};
 pub use graphc_runtime::hint;
 pub use options::{CompileOptions, PrintAfter};
-pub use pipeline::{Compiled, Lowered, StageTime, compile, lower, tuning_key};
-pub use session::{Session, SessionOptions};
+pub use pipeline::{Compiled, Lowered, StageTime, compile, lower, lower_to_backward, tuning_key};
+pub use session::{
+    Explanation, NodeFacts, NonfiniteTensor, OperandFacts, ParameterFacts, SavedState, Session, SessionOptions,
+};
 pub use stage::Stage;
 pub use threads::default_threads;
 pub use tuning::{Aspect, Candidates, Choices, Tuning, TuningKey};

@@ -104,26 +104,7 @@ fn lower_for(
     check: impl FnOnce(&Graph) -> Result<(), DriverError>,
 ) -> Result<Lowered, DriverError> {
     let mut times = Vec::new();
-    let mut graph = specialise(graph, options)?;
-    check(&graph)?;
-    let mut passes =
-        PassManager { verify: options.verify, print_after: options.print_after.clone(), ..Default::default() };
-    passes.run(BEFORE_AUTODIFF, &mut graph)?;
-    if options.mode == Mode::Train {
-        let autodiff = AutodiffOptions { gradient_outputs: options.gradients, update: options.update };
-        let mut result = Ok(());
-        passes.step("autodiff", &mut graph, |graph| {
-            let before = graph.len();
-            result = differentiate(graph, &autodiff);
-            let mut report = Report::default();
-            report.change(format!("{} nodes of gradients and updates", graph.len().saturating_sub(before)));
-            report
-        })?;
-        result?;
-    }
-    if !options.update {
-        graph.updates.clear();
-    }
+    let (mut graph, mut passes) = joint(graph, options, check)?;
     let backward = graph.compacted();
     passes.run(JOINT, &mut graph)?;
     passes.run(EXPANDED, &mut graph)?;
@@ -150,6 +131,43 @@ fn lower_for(
     }
     let records = passes.records;
     Ok(Lowered { backward, fused, plan, program, candidates, is_tuned, target, records, times })
+}
+
+/// Forward, loss, backward and update in one graph: what [`Stage::Backward`](crate::Stage::Backward) prints.
+///
+/// # Errors
+/// If the graph is not valid or cannot be differentiated.
+pub fn lower_to_backward(graph: &Graph, options: &CompileOptions) -> Result<Graph, DriverError> {
+    Ok(joint(graph, options, |_| Ok(()))?.0.compacted())
+}
+
+/// The first stages, with what their passes did; `check` is that of [`lower_for`].
+fn joint(
+    graph: &Graph,
+    options: &CompileOptions,
+    check: impl FnOnce(&Graph) -> Result<(), DriverError>,
+) -> Result<(Graph, PassManager), DriverError> {
+    let mut graph = specialise(graph, options)?;
+    check(&graph)?;
+    let mut passes =
+        PassManager { verify: options.verify, print_after: options.print_after.clone(), ..Default::default() };
+    passes.run(BEFORE_AUTODIFF, &mut graph)?;
+    if options.mode == Mode::Train {
+        let autodiff = AutodiffOptions { gradient_outputs: options.gradients, update: options.update };
+        let mut result = Ok(());
+        passes.step("autodiff", &mut graph, |graph| {
+            let before = graph.len();
+            result = differentiate(graph, &autodiff);
+            let mut report = Report::default();
+            report.change(format!("{} nodes of gradients and updates", graph.len().saturating_sub(before)));
+            report
+        })?;
+        result?;
+    }
+    if !options.update {
+        graph.updates.clear();
+    }
+    Ok((graph, passes))
 }
 
 /// From a graph to a compiled step.

@@ -1,12 +1,17 @@
 //! A graph with its parameters, compiled on demand.
 //!
-//! Reading order: this file, `inputs` (what a step must be given, and what it may be given), `parameters` (their initial values).
+//! Reading order: this file, `inputs` (what a step must be given, and what it may be given), `parameters` (their initial values),
+//! `state` (what training changes, copied and compared), `explain` (where a step stops being finite).
 
+mod explain;
 mod inputs;
 mod parameters;
+mod state;
 
+pub use explain::{Explanation, NodeFacts, OperandFacts, ParameterFacts};
 pub use inputs::{first_outside, label_out_of_range};
 pub(crate) use parameters::initial_state;
+pub use state::{NonfiniteTensor, SavedState};
 
 use crate::error::DriverError;
 use crate::memory::{MemoryBudget, parameter_bytes};
@@ -418,19 +423,10 @@ impl Session {
     fn entry(&mut self, mode: Mode, batch: usize) -> Result<&mut Entry, DriverError> {
         let key = key(mode, batch);
         if !self.entries.contains_key(&key) {
-            let train = mode == Mode::Train;
-            let memory = self.memory.get_or_insert_with(MemoryBudget::of_machine);
-            let options = CompileOptions {
-                mode,
-                checked: self.options.checked,
-                isa: self.options.isa,
-                gradients: self.options.gradients && train,
-                update: train && !self.options.frozen,
-                tuning: self.options.tuning.clone(),
-                memory: Some(memory.clone()),
-                ..CompileOptions::train(batch)
-            };
+            let memory = self.memory.get_or_insert_with(MemoryBudget::of_machine).clone();
+            let options = CompileOptions { memory: Some(memory), ..self.compile_options(mode, batch) };
             let compiled = compile(&self.graph, &options)?;
+            let memory = self.memory.get_or_insert_with(MemoryBudget::of_machine);
             let what = crate::memory::step_text(mode, batch);
             memory.take_program(&what, compiled.executable.program())?;
             let mut executable = compiled.executable;
@@ -455,6 +451,19 @@ impl Session {
             self.entries.insert(key, Entry { executable, times, version: 0, pending, reads_step, has_run: false });
         }
         Ok(self.entries.get_mut(&key).expect("inserted above"))
+    }
+
+    fn compile_options(&self, mode: Mode, batch: usize) -> CompileOptions {
+        let train = mode == Mode::Train;
+        CompileOptions {
+            mode,
+            checked: self.options.checked,
+            isa: self.options.isa,
+            gradients: self.options.gradients && train,
+            update: train && !self.options.frozen,
+            tuning: self.options.tuning.clone(),
+            ..CompileOptions::train(batch)
+        }
     }
 
     /// Gives an executable the newest state.

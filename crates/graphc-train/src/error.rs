@@ -1,6 +1,8 @@
 //! [`TrainError`]: what can go wrong outside the compiler.
 
 use crate::network::NetworkError;
+use crate::nonfinite::{NonfiniteFit, state_text};
+use graphc_driver::NonfiniteTensor;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -18,6 +20,10 @@ pub enum TrainError {
     Mismatch(String),
     /// The network refused an input or a step.
     Network(NetworkError),
+    /// Weights that training was to start from are not finite; at least one tensor.
+    NonfiniteState(Vec<NonfiniteTensor>),
+    /// A number that is not finite ended a training.
+    Nonfinite(Box<NonfiniteFit>),
 }
 
 impl TrainError {
@@ -52,6 +58,10 @@ impl fmt::Display for TrainError {
             TrainError::File { path, message } => write!(f, "{}: {message}", printable(&path.to_string_lossy())),
             TrainError::Mismatch(message) => f.write_str(message),
             TrainError::Network(error) => write!(f, "{error}"),
+            TrainError::NonfiniteState(tensors) => {
+                write!(f, "the weights to start from are not finite: {}", state_text(tensors))
+            }
+            TrainError::Nonfinite(fit) => write!(f, "{fit}"),
         }
     }
 }

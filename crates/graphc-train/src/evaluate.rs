@@ -18,6 +18,17 @@ pub struct Evaluation {
     pub accuracy: Option<f64>,
     /// Number of samples.
     pub n_samples: usize,
+    /// The first batch whose loss is not finite; then neither is the mean.
+    pub nonfinite: Option<NonfiniteBatch>,
+}
+
+/// Samples that were evaluated together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NonfiniteBatch {
+    /// Number of the first one in the data set.
+    pub first_sample: usize,
+    /// How many there are.
+    pub n_samples: usize,
 }
 
 /// Runs the samples through the network at `batch_size`, the remainder in a smaller batch.
@@ -34,34 +45,39 @@ pub fn evaluate(
     if samples.is_empty() || batch_size == 0 {
         return Err(TrainError::Mismatch("no samples to evaluate".into()));
     }
-    let n_samples = samples.len();
-    let sizes: Vec<_> = sizes_of(n_samples, batch_size).map(|batch| (Mode::Infer, batch)).collect();
-    let section = Section { mode: Mode::Infer, batches: Batches::in_order(samples, batch_size) };
+    let sizes: Vec<_> = sizes_of(samples.len(), batch_size).map(|batch| (Mode::Infer, batch)).collect();
+    let section = Section { mode: Mode::Infer, batches: Batches::in_order(samples.clone(), batch_size) };
     with_feed(network, dataset, &sizes, iter::once(section), loading, |network, feed| {
-        evaluate_next(network, feed, n_samples)
+        evaluate_next(network, feed, samples)
     })
 }
 
-/// Evaluates the next batches of a feed, up to `n_samples` samples.
+/// Evaluates the next batches of a feed, which are those of `samples` in order.
 pub(crate) fn evaluate_next(
     network: &mut dyn Network,
     feed: &mut Feed<'_>,
-    n_samples: usize,
+    samples: Range<usize>,
 ) -> Result<Evaluation, TrainError> {
     let has_accuracy = network.has_output("accuracy");
     let (mut loss, mut n_correct) = (0.0, 0.0);
-    let mut n_done = 0;
-    while n_done < n_samples {
+    let mut nonfinite = None;
+    let mut next = samples.start;
+    while next < samples.end {
         let batch = feed.next(network, Mode::Infer)?;
         network.step(Mode::Infer, batch)?;
-        n_done += batch;
-        loss += batch as f64 * network.scalar(Mode::Infer, batch, "loss")?;
+        let batch_loss = network.scalar(Mode::Infer, batch, "loss")?;
+        if !batch_loss.is_finite() {
+            nonfinite.get_or_insert(NonfiniteBatch { first_sample: next, n_samples: batch });
+        }
+        next += batch;
+        loss += batch as f64 * batch_loss;
         if has_accuracy {
             n_correct += correct(network.scalar(Mode::Infer, batch, "accuracy")?, batch);
         }
     }
-    let n = n_samples as f64;
-    Ok(Evaluation { loss: loss / n, accuracy: has_accuracy.then_some(n_correct / n), n_samples })
+    let n = samples.len() as f64;
+    let accuracy = has_accuracy.then_some(n_correct / n);
+    Ok(Evaluation { loss: loss / n, accuracy, n_samples: samples.len(), nonfinite })
 }
 
 /// Number of correct samples of a batch. Counts add up exactly, the rounded shares of batches would not.

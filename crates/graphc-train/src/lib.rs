@@ -5,12 +5,13 @@
 //! happens. It must not know the graph file either; callers hand over shapes and names.
 //!
 //! Reading order: [`error`], `reading`, [`idx`], [`synthetic`], [`dataset`], [`batches`], [`network`], `packing` (bytes to the network's layout), `feed`
-//! (batches prepared ahead), [`train`], [`evaluate`](mod@evaluate), [`picture`], [`predict`], [`history`], [`plots`], [`files`], `tensor_header`,
-//! [`weights`], [`run_folder`].
+//! (batches prepared ahead), [`train`] and `epochs`, [`nonfinite`] and `search` (numbers that stop being finite),
+//! [`evaluate`](mod@evaluate), [`picture`], [`predict`], [`history`], [`plots`], [`files`], `tensor_header`, [`weights`], [`run_folder`].
 #![forbid(unsafe_code)]
 
 pub mod batches;
 pub mod dataset;
+mod epochs;
 pub mod error;
 pub mod evaluate;
 mod feed;
@@ -19,12 +20,14 @@ pub mod history;
 pub mod idx;
 pub mod input;
 pub mod network;
+pub mod nonfinite;
 mod packing;
 pub mod picture;
 pub mod plots;
 pub mod predict;
 mod reading;
 pub mod run_folder;
+mod search;
 mod session;
 pub mod synthetic;
 mod tensor_header;
@@ -34,12 +37,13 @@ pub mod weights;
 pub use batches::Batches;
 pub use dataset::{Dataset, Source};
 pub use error::TrainError;
-pub use evaluate::{Evaluation, evaluate};
+pub use evaluate::{Evaluation, NonfiniteBatch, evaluate};
 pub use feed::Loading;
 pub use files::{check_writable, write_file};
 pub use history::{EpochRecord, History};
 pub use input::InputSpec;
 pub use network::{InputBuffer, Network, NetworkError};
+pub use nonfinite::{Nonfinite, NonfiniteFit};
 pub use run_folder::RunFolder;
 pub use synthetic::{Part, Synthetic};
 pub use train::{FitOptions, FitReport, Observer, Progress, fit};

@@ -3,10 +3,12 @@
 //! A trait and not the driver's session itself, so that the loop is tested against a network whose arithmetic a
 //! reader can follow.
 
+use graphc_driver::{Explanation, NonfiniteTensor, SavedState};
 use graphc_ir::graph::Mode;
 use graphc_ir::loops::Layout;
 use graphc_ir::{DType, Tensor};
 use std::fmt;
+use std::sync::atomic::AtomicBool;
 
 /// Why a network refused an input or a step.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,4 +79,23 @@ pub trait Network {
 
     /// Whether results of that name exist.
     fn has_output(&self, name: &str) -> bool;
+
+    /// Copies everything that training steps change into `saved`, in place of what it has.
+    fn save_state(&mut self, saved: &mut SavedState) -> Result<(), NetworkError>;
+
+    /// Goes back to a copy: the same steps give the same bits from there.
+    fn restore_state(&mut self, saved: &SavedState) -> Result<(), NetworkError>;
+
+    /// Tensors that hold NaN or an infinity, of all that training steps change: weights first.
+    fn nonfinite_state(&mut self) -> Result<Vec<NonfiniteTensor>, NetworkError>;
+
+    /// Where the outputs or next states of those names stop being finite in a step with the inputs that are set and
+    /// the state as it is; nothing if `stop` became true.
+    fn explain(
+        &mut self,
+        mode: Mode,
+        batch: usize,
+        names: &[&str],
+        stop: &AtomicBool,
+    ) -> Result<Option<Explanation>, NetworkError>;
 }

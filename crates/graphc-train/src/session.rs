@@ -1,9 +1,10 @@
 //! The driver's session is a [`Network`].
 
 use crate::network::{InputBuffer, Network, NetworkError};
-use graphc_driver::{DriverError, Session};
+use graphc_driver::{DriverError, Explanation, NonfiniteTensor, SavedState, Session};
 use graphc_ir::Tensor;
 use graphc_ir::graph::Mode;
+use std::sync::atomic::AtomicBool;
 
 impl From<DriverError> for NetworkError {
     fn from(error: DriverError) -> NetworkError {
@@ -54,18 +55,45 @@ impl Network for Session {
     fn has_output(&self, name: &str) -> bool {
         self.graph().output(name).is_some()
     }
+
+    fn save_state(&mut self, saved: &mut SavedState) -> Result<(), NetworkError> {
+        Session::save_state(self, saved);
+        Ok(())
+    }
+
+    fn restore_state(&mut self, saved: &SavedState) -> Result<(), NetworkError> {
+        Ok(Session::restore_state(self, saved)?)
+    }
+
+    fn nonfinite_state(&mut self) -> Result<Vec<NonfiniteTensor>, NetworkError> {
+        Ok(Session::nonfinite_state(self))
+    }
+
+    fn explain(
+        &mut self,
+        mode: Mode,
+        batch: usize,
+        names: &[&str],
+        stop: &AtomicBool,
+    ) -> Result<Option<Explanation>, NetworkError> {
+        Ok(Session::explain(self, mode, batch, names, stop)?)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::batches::Batches;
+    use crate::dataset::tests::numbered;
     use crate::dataset::{Dataset, Source};
+    use crate::epochs::{Steps, training_section};
     use crate::feed::{Loading, Section, with_feed};
     use crate::idx::tests::idx_bytes;
     use crate::input::InputSpec;
+    use crate::train::tests::options;
     use graphc_driver::SessionOptions;
-    use graphc_ir::{DType, Graph};
+    use graphc_ir::graph::builder::{Activation, Dense, GraphBuilder, Loss};
+    use graphc_ir::{DType, Graph, Optimizer, Shape};
 
     const GRAPH: &str = "graph squares() {
   %0: f32[N,5,4,3] = input() {dtype=f32, shape=[N,5,4,3]} \"image\"
@@ -129,5 +157,60 @@ mod tests {
     fn results(session: &Session, batch: usize) -> (Tensor<f32>, f64) {
         let output = |name: &str| Session::output(session, Mode::Infer, batch, name).unwrap();
         (output("squares"), f64::from(output("mean").data[0]))
+    }
+
+    /// Dropout, Adam and moving statistics: everything that a step depends on or changes.
+    fn dropout_net() -> Graph {
+        let mut builder = GraphBuilder::new("net");
+        let image = builder.input("image", DType::F32, Shape::batched(&[2, 2, 1])).unwrap();
+        let label = builder.input("label", DType::I32, Shape::batched(&[])).unwrap();
+        let flat = builder.flatten("flat", image).unwrap();
+        let hidden = builder.dense("hidden", flat, &Dense::new(8)).unwrap();
+        let normal = builder.batch_norm("normal", hidden, 0.9, 1e-3).unwrap();
+        let dropped = builder.dropout("dropped", normal, 0.5, 3).unwrap();
+        let classes = Dense { activation: Some(Activation::Softmax), ..Dense::new(3) };
+        let classes = builder.dense("classes", dropped, &classes).unwrap();
+        builder.loss(Loss::CategoricalCrossentropy, classes, label).unwrap();
+        builder.optimizer(Optimizer::adam(0.01));
+        builder.finish()
+    }
+
+    #[test]
+    fn an_epoch_repeated_from_a_copy_of_its_start_gives_the_same_bits() {
+        let (_folder, specs) = numbered(13);
+        let data = Dataset::load(&specs, 0.1, None).unwrap();
+        let options = crate::FitOptions { learning_rate: 0.01, ..options() };
+        let sizes = [(Mode::Train, 4), (Mode::Train, 1)];
+        let mut session = Session::new(dropout_net(), SessionOptions::default()).unwrap();
+        let mut saved = [SavedState::default(), SavedState::default()];
+        let epoch = |session: &mut Session, epoch: usize, saved: Option<&mut SavedState>| -> Vec<u64> {
+            if let Some(saved) = saved {
+                session.save_state(saved);
+            }
+            let section = training_section(&options, epoch, &(0..13));
+            let losses =
+                with_feed(session, &data, &sizes, std::iter::once(section), Loading::Between, |network, feed| {
+                    let mut steps = Steps::prepare(network, &sizes, &options)?;
+                    steps.go_to_epoch(epoch, 4);
+                    let mut loss = |_| {
+                        let batch = steps.make(network, feed)?.batch;
+                        Ok(network.scalar(Mode::Train, batch, "loss")?.to_bits())
+                    };
+                    (0..4).map(&mut loss).collect::<Result<_, crate::TrainError>>()
+                });
+            losses.unwrap()
+        };
+        let [first, second] = &mut saved;
+        let expected = [epoch(&mut session, 1, Some(first)), epoch(&mut session, 2, Some(second))];
+        let parameters = session.parameters().unwrap();
+        // Adam's state, which did not exist before the first step, is zero again.
+        for (number, saved) in [(2, &saved[1]), (1, &saved[0]), (1, &saved[0])] {
+            session.restore_state(saved).unwrap();
+            assert_eq!(epoch(&mut session, number, None), expected[number - 1]);
+        }
+        assert_eq!(epoch(&mut session, 2, None), expected[1]);
+        assert_eq!(session.parameters().unwrap(), parameters);
+        session.restore_state(&saved[0]).unwrap();
+        assert_ne!(epoch(&mut session, 2, None), expected[1], "another epoch has other masks and batches");
     }
 }

@@ -2,15 +2,17 @@
 
 use crate::batches::{Batches, sizes_of, validation_split};
 use crate::dataset::Dataset;
+use crate::epochs::{Failure, Fit, Steps, Watch, training_section};
 use crate::error::TrainError;
-use crate::evaluate::{correct, evaluate_next};
-use crate::feed::{Feed, Loading, Section, with_feed};
+use crate::evaluate::Evaluation;
+use crate::feed::{Loading, Section, with_feed};
 use crate::history::{EpochRecord, History};
 use crate::network::Network;
+use crate::nonfinite::{Cause, NonfiniteFit, Noticed, Search, explain_evaluation};
+use crate::search::{Suspicion, search};
+use graphc_driver::SavedState;
 use graphc_ir::graph::Mode;
-use std::ops::Range;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::sync::atomic::AtomicBool;
 
 /// How to train.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,6 +31,8 @@ pub struct FitOptions {
     pub seed: u64,
     /// When batches are prepared; results do not depend on it.
     pub loading: Loading,
+    /// Whether training goes on when a loss or what it changes is not finite.
+    pub allow_nonfinite: bool,
 }
 
 impl FitOptions {
@@ -77,13 +81,18 @@ pub trait Observer {
     fn step_done(&mut self, _progress: &Progress) {}
     /// An epoch ended; validation is done.
     fn epoch_done(&mut self, _record: &EpochRecord) {}
+    /// Something is not finite, for the first time of its kind, and [`FitOptions::allow_nonfinite`].
+    fn nonfinite_allowed(&mut self, _noticed: &Noticed) {}
+    /// Something is not finite, and its cause is going to be looked for, which may take minutes and much memory.
+    /// `kept` is what the network will be left with.
+    fn search_started(&mut self, _noticed: &Noticed, _kept: &SavedState) {}
 }
 
 /// Hears nothing.
 impl Observer for () {}
 
 /// What came of it; the weights are in the network.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct FitReport {
     /// The finished epochs.
     pub history: History,
@@ -91,6 +100,8 @@ pub struct FitReport {
     pub stopped: Option<Progress>,
     /// Milliseconds of every step of full batch size, in order.
     pub step_ms: Vec<f32>,
+    /// What was not finite and was let pass, the first of each kind.
+    pub nonfinite: Vec<Noticed>,
 }
 
 impl FitReport {
@@ -119,8 +130,11 @@ pub fn batch_sizes(n_samples: usize, n_test: Option<usize>, options: &FitOptions
 
 /// Trains until the epochs are over or `stop` becomes true; then the current step is still finished.
 ///
+/// What training changes is copied at the start of every epoch, unless [`FitOptions::allow_nonfinite`]; that takes as
+/// much memory once more.
+///
 /// # Errors
-/// If the options leave nothing to train on or the network fails.
+/// If the options leave nothing to train on, the network fails, or a number is not finite that must be.
 pub fn fit(
     network: &mut dyn Network,
     dataset: &Dataset,
@@ -130,120 +144,49 @@ pub fn fit(
 ) -> Result<FitReport, TrainError> {
     options.check(dataset.len())?;
     let (train, validation) = validation_split(dataset.len(), options.validation_split);
-    let (n_train, n_validation) = (train.len(), validation.len());
     let sizes = batch_sizes(dataset.len(), None, options);
-    let sections = (1..=options.epochs).flat_map(|epoch| epoch_sections(options, epoch, &train, &validation));
-    with_feed(network, dataset, &sizes, sections, options.loading, |network, feed| {
-        let mut reads_step = false;
-        for &(mode, batch) in sizes.iter().filter(|(mode, _)| *mode == Mode::Train) {
-            // Inputs keep their values from step to step.
-            if network.has_input(mode, batch, "learning_rate")? {
-                network.set_input_f32(mode, batch, "learning_rate", &[options.learning_rate as f32])?;
-            }
-            reads_step |= network.has_input(mode, batch, "step")?;
+    let sections = (1..=options.epochs).flat_map(|epoch| {
+        let validation = Batches::in_order(validation.clone(), options.batch_size);
+        [training_section(options, epoch, &train), Section { mode: Mode::Infer, batches: validation }]
+    });
+    let mut start = SavedState::default();
+    let (report, failure) = with_feed(network, dataset, &sizes, sections, options.loading, |network, feed| {
+        let steps = Steps::prepare(network, &sizes, options)?;
+        let watch = Watch::new(options, observer);
+        let mut fit = Fit { network, feed, options, stop, watch, steps, step_ms: Vec::new() };
+        let mut report = FitReport::default();
+        let failure = fit.epochs(train.len(), &validation, &mut report, &mut start)?;
+        report.step_ms = fit.step_ms;
+        report.nonfinite = fit.watch.allowed;
+        Ok((report, failure))
+    })?;
+    let Some(Failure { noticed, validation }) = failure else { return Ok(report) };
+    if validation.is_some() {
+        network.save_state(&mut start)?;
+    }
+    observer.search_started(&noticed, &start);
+    let (search, before_step) = match validation {
+        Some(evaluation) => (explain_validation(network, dataset, &evaluation, &noticed, stop)?, None),
+        None => {
+            let found =
+                search(network, &Suspicion { dataset, options, train, noticed: &noticed, start: &start, stop })?;
+            network.restore_state(&start)?;
+            found
         }
-        let mut fit = Fit { network, feed, options, stop, observer, reads_step, steps: 0, step_ms: Vec::new() };
-        let mut history = History::default();
-        let mut stopped = None;
-        for epoch in 1..=options.epochs {
-            let (progress, finished) = fit.epoch(epoch, n_train)?;
-            if !finished {
-                stopped = Some(progress);
-                break;
-            }
-            let record = fit.validated(progress, n_validation)?;
-            fit.observer.epoch_done(&record);
-            history.records.push(record);
-        }
-        Ok(FitReport { history, stopped, step_ms: fit.step_ms })
-    })
-}
-
-/// The batches of an epoch, and then those of its validation.
-fn epoch_sections(options: &FitOptions, epoch: usize, train: &Range<usize>, validation: &Range<usize>) -> [Section; 2] {
-    let FitOptions { batch_size, seed, shuffle, .. } = *options;
-    let batches = match shuffle {
-        true => Batches::shuffled(train.clone(), batch_size, seed, epoch),
-        false => Batches::in_order(train.clone(), batch_size),
     };
-    [
-        Section { mode: Mode::Train, batches },
-        Section { mode: Mode::Infer, batches: Batches::in_order(validation.clone(), batch_size) },
-    ]
+    Err(TrainError::Nonfinite(Box::new(NonfiniteFit { report, noticed, search, before_step })))
 }
 
-/// What the epochs of one run share.
-struct Fit<'a, 'data> {
-    network: &'a mut dyn Network,
-    feed: &'a mut Feed<'data>,
-    options: &'a FitOptions,
-    stop: &'a AtomicBool,
-    observer: &'a mut dyn Observer,
-    /// Whether the step has the input `step`, which dropout reads.
-    reads_step: bool,
-    steps: i32,
-    step_ms: Vec<f32>,
-}
-
-impl Fit<'_, '_> {
-    /// Trains one epoch; `false` if it was stopped before its end.
-    fn epoch(&mut self, epoch: usize, n_samples: usize) -> Result<(Progress, bool), TrainError> {
-        let n_steps = n_samples.div_ceil(self.options.batch_size);
-        self.observer.epoch_started(epoch, n_steps);
-        let has_accuracy = self.network.has_output("accuracy");
-        let start = Instant::now();
-        let (mut loss_sum, mut accuracy_sum) = (0.0, 0.0);
-        let mut progress =
-            Progress { epoch, step: 0, n_steps, samples: 0, loss: f64::NAN, accuracy: None, seconds: 0.0 };
-        while progress.step < n_steps {
-            if self.stop.load(Ordering::Relaxed) {
-                return Ok((progress, false));
-            }
-            let batch = self.step()?;
-            progress.step += 1;
-            progress.samples += batch;
-            loss_sum += batch as f64 * self.network.scalar(Mode::Train, batch, "loss")?;
-            progress.loss = loss_sum / progress.samples as f64;
-            if has_accuracy {
-                accuracy_sum += correct(self.network.scalar(Mode::Train, batch, "accuracy")?, batch);
-                progress.accuracy = Some(accuracy_sum / progress.samples as f64);
-            }
-            progress.seconds = start.elapsed().as_secs_f64();
-            self.observer.step_done(&progress);
-        }
-        Ok((progress, true))
-    }
-
-    /// Trains on the next batch; gives its size.
-    fn step(&mut self) -> Result<usize, TrainError> {
-        let batch = self.feed.next(self.network, Mode::Train)?;
-        if self.reads_step {
-            self.network.set_input_i32(Mode::Train, batch, "step", &[self.steps])?;
-        }
-        let start = Instant::now();
-        self.network.step(Mode::Train, batch)?;
-        if batch == self.options.batch_size {
-            self.step_ms.push(start.elapsed().as_secs_f32() * 1e3);
-        }
-        self.steps = self.steps.wrapping_add(1);
-        Ok(batch)
-    }
-
-    fn validated(&mut self, progress: Progress, n_samples: usize) -> Result<EpochRecord, TrainError> {
-        let start = Instant::now();
-        let validation = match n_samples {
-            0 => None,
-            _ => Some(evaluate_next(self.network, self.feed, n_samples)?),
-        };
-        Ok(EpochRecord {
-            epoch: progress.epoch,
-            loss: progress.loss,
-            accuracy: progress.accuracy,
-            val_loss: validation.as_ref().map(|validation| validation.loss),
-            val_accuracy: validation.as_ref().and_then(|validation| validation.accuracy),
-            seconds: progress.seconds + start.elapsed().as_secs_f64(),
-        })
-    }
+fn explain_validation(
+    network: &mut dyn Network,
+    dataset: &Dataset,
+    evaluation: &Evaluation,
+    noticed: &Noticed,
+    stop: &AtomicBool,
+) -> Result<Search, TrainError> {
+    let (explanation, sample) = explain_evaluation(network, dataset, evaluation, stop)?.unzip();
+    let what = noticed.what.clone();
+    Ok(Search::Found(Box::new(Cause { step: None, what, explanation, sample: sample.flatten() })))
 }
 
 #[cfg(test)]
@@ -251,21 +194,26 @@ pub(crate) mod tests {
     use super::*;
     use crate::dataset::tests::numbered;
     use crate::network::{InputBuffer, NetworkError};
+    use graphc_driver::{Explanation, NodeFacts, NonfiniteTensor};
+    use graphc_ir::graph::Origin;
     use graphc_ir::loops::Layout;
     use graphc_ir::{DType, Tensor};
     use std::collections::BTreeMap;
+    use std::sync::atomic::Ordering;
 
     /// Loss: mean of all pixels of the batch plus the weight, which a training step raises by `learning_rate`.
     /// Accuracy: share of samples of class 0.
     #[derive(Default)]
     pub(crate) struct Toy {
         pub(crate) weight: f32,
+        /// The call whose loss is wrong.
+        pub(crate) nan_in_call: Option<usize>,
         pub(crate) calls: Vec<(Mode, usize)>,
         pub(crate) labels_seen: Vec<i32>,
-        inputs: BTreeMap<(&'static str, usize, String), Vec<f32>>,
-        buffers: BTreeMap<(&'static str, usize, String), (Layout, Vec<u32>)>,
-        loss: f32,
-        accuracy: f32,
+        pub(crate) inputs: BTreeMap<(&'static str, usize, String), Vec<f32>>,
+        pub(crate) buffers: BTreeMap<(&'static str, usize, String), (Layout, Vec<u32>)>,
+        pub(crate) loss: f32,
+        pub(crate) accuracy: f32,
     }
 
     impl Network for Toy {
@@ -307,6 +255,9 @@ pub(crate) mod tests {
             let (pixels, labels) = (input("image"), input("label"));
             assert_eq!((pixels.len(), labels.len()), (4 * batch, batch));
             self.loss = self.weight + pixels.iter().sum::<f32>() / pixels.len() as f32;
+            if self.nan_in_call == Some(self.calls.len()) {
+                self.loss = f32::NAN;
+            }
             self.accuracy = labels.iter().filter(|&&label| label == 0.0).count() as f32 / batch as f32;
             if mode == Mode::Train {
                 self.weight += input("learning_rate")[0];
@@ -327,9 +278,48 @@ pub(crate) mod tests {
         fn has_output(&self, name: &str) -> bool {
             ["loss", "accuracy", "image"].contains(&name)
         }
+
+        fn save_state(&mut self, saved: &mut SavedState) -> Result<(), NetworkError> {
+            saved.set("weight", &Tensor::scalar(f64::from(self.weight)));
+            Ok(())
+        }
+
+        fn restore_state(&mut self, saved: &SavedState) -> Result<(), NetworkError> {
+            self.weight = saved.get("weight").unwrap().data[0];
+            Ok(())
+        }
+
+        fn nonfinite_state(&mut self) -> Result<Vec<NonfiniteTensor>, NetworkError> {
+            let weight = Tensor::<f32>::scalar(f64::from(self.weight));
+            Ok(NonfiniteTensor::find("weight", &weight).into_iter().collect())
+        }
+
+        /// It is said to be the second sample of the batch.
+        fn explain(
+            &mut self,
+            mode: Mode,
+            _: usize,
+            names: &[&str],
+            _: &AtomicBool,
+        ) -> Result<Option<Explanation>, NetworkError> {
+            let first = NodeFacts {
+                op: "add",
+                name: names.join(" "),
+                origin: Origin::layer(mode.name(), 7),
+                len: 1,
+                n_nonfinite: 1,
+                index: Vec::new(),
+                value: f32::INFINITY,
+                sample: Some(1),
+                in_f64: None,
+                operands: Vec::new(),
+                parameter: None,
+            };
+            Ok(Some(Explanation { first: Some(first), first_nan: None, largest: None, subnormal: None }))
+        }
     }
 
-    fn options() -> FitOptions {
+    pub(crate) fn options() -> FitOptions {
         FitOptions {
             epochs: 2,
             batch_size: 4,
@@ -338,6 +328,7 @@ pub(crate) mod tests {
             shuffle: true,
             seed: 1,
             loading: Loading::Between,
+            allow_nonfinite: false,
         }
     }
 

@@ -1,7 +1,10 @@
 //! What the training loop's observer shows: a bar per epoch on a terminal, a line per epoch everywhere.
 
 use crate::error::CliError;
+use crate::nonfinite::Rescue;
 use crate::output;
+use graphc_driver::SavedState;
+use graphc_train::nonfinite::Noticed;
 use graphc_train::{EpochRecord, Observer, Progress};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
@@ -36,13 +39,28 @@ pub(crate) struct Reporter<'a> {
     first_step: Option<Instant>,
     stop: &'a AtomicBool,
     error: Option<CliError>,
+    rescue: Option<Rescue>,
 }
 
 const REDRAW: Duration = Duration::from_millis(60);
 
 impl<'a> Reporter<'a> {
     pub(crate) fn new(style: Style, n_epochs: usize, stop: &'a AtomicBool) -> Reporter<'a> {
-        Reporter { style, n_epochs, bar: None, drawn: Instant::now(), first_step: None, stop, error: None }
+        Reporter {
+            style,
+            n_epochs,
+            bar: None,
+            drawn: Instant::now(),
+            first_step: None,
+            stop,
+            error: None,
+            rescue: None,
+        }
+    }
+
+    /// Where weights go before it is searched where a number has stopped being finite.
+    pub(crate) fn set_rescue(&mut self, rescue: Rescue) {
+        self.rescue = Some(rescue);
     }
 
     /// When the first step was done, if one was.
@@ -107,8 +125,21 @@ impl Observer for Reporter<'_> {
             Style::Json => self.line(epoch_json(record).to_string()),
             Style::Quiet => {}
         }
-        if !record.loss.is_finite() && self.style != Style::Json {
-            output::warning("the loss is not a finite number; a smaller learning rate may help");
+    }
+
+    fn nonfinite_allowed(&mut self, noticed: &Noticed) {
+        output::warning(&format!("{noticed}; training goes on"));
+    }
+
+    fn search_started(&mut self, noticed: &Noticed, kept: &SavedState) {
+        if let Some(rescue) = &self.rescue {
+            rescue.write(kept);
+        }
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+        if self.style == Style::Human {
+            output::warning(&format!("{noticed};\nlooking for where that begins; Ctrl-C ends the search"));
         }
     }
 }

@@ -208,10 +208,6 @@ fn first_difference(program: &Program, expected: &[u32], found: &[u32]) -> Optio
 
 /// Machine code against the meaning of the graph: outputs, and gradients in training.
 fn rounding(experiment: &Experiment, mode: Mode, args: &Args) -> Result<Check, CliError> {
-    // f32 sums of thousands of terms, and batch statistics in between; a gradient that is zero by cancellation is
-    // compared with the second number.
-    const RELATIVE: f64 = 1e-3;
-    const ABSOLUTE: f64 = 1e-4;
     let options = CompileOptions { gradients: mode == Mode::Train, update: false, ..options(mode, args.batch) };
     let bindings = bindings(experiment, args.batch, args)?;
     let expected = evaluate(Engine::GraphF64, &experiment.graph, &options, &bindings)?;
@@ -220,14 +216,7 @@ fn rounding(experiment: &Experiment, mode: Mode, args: &Args) -> Result<Check, C
     for (name, expected) in expected {
         let found = found.iter().find(|(other, _)| *other == name).map(|(_, value)| value);
         let found = found.ok_or_else(|| CliError::new(format!("machine code has no output `{name}`")))?;
-        let sizes = expected.data.iter().map(|value| value.abs()).filter(|size| size.is_finite());
-        let largest = sizes.fold(0.0, f64::max);
-        let worst = expected.data.iter().zip(&found.data).map(|(&a, &b)| distance(a, b)).fold(0.0, f64::max);
-        findings.push(Finding {
-            node: name,
-            badness: worst / (RELATIVE * largest + ABSOLUTE),
-            detail: format!("{worst:.1e} of {largest:.1e}"),
-        });
+        findings.push(compare(name, &expected, found));
     }
     Ok(Check {
         name: format!("rounding, {}, batch {}", mode.name(), args.batch),
@@ -236,13 +225,31 @@ fn rounding(experiment: &Experiment, mode: Mode, args: &Args) -> Result<Check, C
     })
 }
 
-/// 0 between infinities of one sign and between NaNs, infinite from any of them to another number.
-fn distance(expected: f64, found: f64) -> f64 {
-    if expected == found || (expected.is_nan() && found.is_nan()) {
-        return 0.0;
+/// One output against its meaning. Elements that are not finite must be the same: NaN where NaN is meant, infinite
+/// with the same sign.
+fn compare(node: String, expected: &Tensor<f64>, found: &Tensor<f64>) -> Finding {
+    // f32 sums of thousands of terms, and batch statistics in between; a gradient that is zero by cancellation is
+    // compared with the second number.
+    const RELATIVE: f64 = 1e-3;
+    const ABSOLUTE: f64 = 1e-4;
+    let pairs = || expected.data.iter().copied().zip(found.data.iter().copied());
+    let is_same = |(a, b): (f64, f64)| a == b || (a.is_nan() && b.is_nan());
+    let n_nonfinite = pairs().filter(|(a, b)| !a.is_finite() || !b.is_finite()).count();
+    if let Some((a, b)) = pairs().find(|&(a, b)| (!a.is_finite() || !b.is_finite()) && !is_same((a, b))) {
+        return Finding { node, badness: f64::INFINITY, detail: format!("{} for {}", short(b), short(a)) };
     }
-    let distance = (expected - found).abs();
-    if distance.is_nan() { f64::INFINITY } else { distance }
+    let finite = || pairs().filter(|(a, _)| a.is_finite());
+    let largest = finite().fold(0.0, |largest: f64, (a, _)| largest.max(a.abs()));
+    let worst = finite().map(|(a, b)| (a - b).abs()).max_by(f64::total_cmp).unwrap_or(0.0);
+    let detail = match n_nonfinite {
+        0 => format!("{worst:.1e} of {largest:.1e}"),
+        n => format!("{worst:.1e} of {largest:.1e}; {n} not finite in both"),
+    };
+    Finding { node, badness: worst / (RELATIVE * largest + ABSOLUTE), detail }
+}
+
+fn short(value: f64) -> String {
+    if value.is_finite() { format!("{value:.1e}") } else { value.to_string() }
 }
 
 /// Fresh parameters and random inputs: numbers from 0 to 1, labels among the classes.
@@ -295,16 +302,21 @@ mod tests {
             .unwrap();
         assert_eq!(first_difference(&program, &[nan[0], 1], &[nan[1], 1]), None);
         assert_eq!(first_difference(&program, &[nan[0], 1], &[0x7f80_0000, 1]), Some((1, "y".to_owned())));
-        let infinite = f64::INFINITY;
-        for (a, b, expected) in [
-            (f64::NAN, -f64::NAN, 0.0),
-            (infinite, infinite, 0.0),
-            (infinite, -infinite, infinite),
-            (f64::NAN, 1.0, infinite),
-            (1.0, infinite, infinite),
-            (1.0, 1.5, 0.5),
-        ] {
-            assert_eq!(distance(a, b), expected, "{a} {b}");
-        }
+    }
+
+    #[test]
+    fn what_is_not_finite_must_be_the_same() {
+        let (nan, inf) = (f64::NAN, f64::INFINITY);
+        let compare = |expected: [f64; 3], found: [f64; 3]| {
+            let tensor = |values: [f64; 3]| Tensor::new(vec![3], values.to_vec());
+            let finding = compare("y".into(), &tensor(expected), &tensor(found));
+            (finding.passes(), finding.detail)
+        };
+        assert_eq!(compare([1.0, 2.0, 0.0], [1.0, 2.0, 0.0]), (true, "0.0e0 of 2.0e0".into()));
+        assert_eq!(compare([nan, -inf, 2.0], [nan, -inf, 2.0]), (true, "0.0e0 of 2.0e0; 2 not finite in both".into()));
+        assert_eq!(compare([nan, 1.0, 2.0], [0.0, 1.0, 2.0]), (false, "0.0e0 for NaN".into()));
+        assert_eq!(compare([1.5, 1.0, 2.0], [nan, 1.0, 2.0]), (false, "NaN for 1.5e0".into()));
+        assert_eq!(compare([inf, 1.0, 2.0], [-inf, 1.0, 2.0]), (false, "-inf for inf".into()));
+        assert_eq!(compare([1.0, 1.0, 2.0], [1.0, 1.5, 2.0]), (false, "5.0e-1 of 2.0e0".into()));
     }
 }

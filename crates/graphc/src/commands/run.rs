@@ -4,7 +4,7 @@ use crate::engine::{Bindings, Engine, check_memory, evaluate};
 use crate::error::CliError;
 use crate::numbers::seed;
 use crate::tuned::TuningArg;
-use crate::{experiment, output};
+use crate::{experiment, nonfinite, output};
 use clap::ValueEnum;
 use graphc_driver::session::label_out_of_range;
 use graphc_driver::{CompileOptions, Session, SessionOptions};
@@ -112,6 +112,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
         outputs.retain(|(name, _)| !needs_target(graph, name));
         output::warning(&format!("no input `{}`: outputs that need it are left out", experiment.target));
     }
+    nonfinite::warn_of(&outputs);
     let named = outputs.into_iter().map(|(name, value)| NamedTensor {
         name,
         shape: value.shape.clone(),

@@ -2,6 +2,7 @@
 
 use crate::error::CliError;
 use crate::isa::IsaArg;
+use crate::nonfinite::{self, Ending, Rescue};
 use crate::numbers::{at_least_one, rate, seed};
 use crate::progress::{Reporter, Style};
 use crate::signals::{Stop, stop_on_signals};
@@ -69,6 +70,9 @@ pub(crate) struct Args {
     /// Compile with a bounds check on every memory access (slow).
     #[arg(long)]
     checked: bool,
+    /// Train on when a loss or a weight is NaN or infinite, and only warn.
+    #[arg(long)]
+    allow_nonfinite: bool,
 }
 
 const EXAMPLES: &str = "\
@@ -94,21 +98,27 @@ pub(crate) fn run(args: &Args, start: Instant) -> Result<ExitCode, CliError> {
     };
     let mut run = prepare(&experiment, &options, args)?;
     let mut reporter = Reporter::new(style, options.epochs, stop.flag());
+    reporter.set_rescue(Rescue::new(folder.weights_path(), &experiment.graph));
     if style == Style::Human {
         print_start(&mut reporter, &experiment, &options, &run);
     }
-    let report = fit(&mut run.session, &run.train, &options, stop.flag(), &mut reporter)?;
+    let (report, mut ending) = Ending::of(fit(&mut run.session, &run.train, &options, stop.flag(), &mut reporter))?;
     reporter.clear();
 
     let mut problems = Vec::new();
-    let test = test(&mut run, &options, &report).unwrap_or_else(|error| {
+    let test = test(&mut run, &options, &report, &ending).unwrap_or_else(|error| {
         problems.push(error);
         None
     });
+    if let (Some(test), Some(data)) = (&test, &run.test) {
+        let rescue = Rescue::new(folder.weights_path(), &experiment.graph);
+        let looked = ending.look_at_test(&mut run.session, data, test, args.allow_nonfinite, stop.flag(), &rescue);
+        problems.extend(looked.err());
+    }
     let first_step_ms = reporter.first_step().map(|at| at.duration_since(start).as_secs_f64() * 1e3);
     let costs = Costs { first_step_ms, peak_rss_mb: peak_memory().map(|bytes| bytes as f64 / 1e6) };
     // Before anything is written: a disk that is full must not cost the results, nor a closed pipe the weights.
-    print_results(&mut reporter, style, &run, &report, test, costs);
+    print_results(&mut reporter, style, &run, &report, test, costs, &ending);
     if report.stopped.is_some_and(|at| (at.epoch, at.step) == (1, 0)) {
         output::message("Stopped before the first step: there is nothing to save.");
         return Ok(exit_code(&stop, &reporter, &report, &[]));
@@ -118,8 +128,13 @@ pub(crate) fn run(args: &Args, start: Instant) -> Result<ExitCode, CliError> {
     problems.extend(misplaced.map(|error| {
         CliError::new(format!("{error}\nThe run is saved in another folder instead: {}", folder.path().display()))
     }));
-    let info = run_info(args, &experiment, &options, &run, &report, test, costs);
+    let mut info = run_info(args, &experiment, &options, &run, &report, test, costs);
+    if let Some(nonfinite) = ending.json() {
+        info.results["nonfinite"] = nonfinite;
+    }
     problems.extend(folder.write_record(&info, &report.history).map_err(CliError::from).err());
+    problems.extend(ending.write(folder.path()).err());
+    problems.extend(ending.result(&folder.weights_path(), options.learning_rate).err());
     if style != Style::Json {
         reporter.line(format!("Run folder: {}", folder.path().display()));
     }
@@ -129,9 +144,14 @@ pub(crate) fn run(args: &Args, start: Instant) -> Result<ExitCode, CliError> {
 }
 
 /// Loss and accuracy on the test samples, if there are any and the training came to its end.
-fn test(run: &mut Prepared, options: &FitOptions, report: &FitReport) -> Result<Option<Evaluation>, CliError> {
+fn test(
+    run: &mut Prepared,
+    options: &FitOptions,
+    report: &FitReport,
+    ending: &Ending,
+) -> Result<Option<Evaluation>, CliError> {
     match &run.test {
-        Some(test) if report.stopped.is_none() => {
+        Some(test) if report.stopped.is_none() && !ending.is_failure() => {
             Ok(Some(evaluate(&mut run.session, test, 0..test.len(), options.batch_size, options.loading)?))
         }
         _ => Ok(None),
@@ -155,6 +175,7 @@ fn fit_options(experiment: &Experiment, args: &Args) -> FitOptions {
         shuffle: train.shuffle,
         seed: args.seed.unwrap_or(train.seed),
         loading: args.threads.loading(),
+        allow_nonfinite: args.allow_nonfinite,
     }
 }
 
@@ -200,6 +221,7 @@ fn prepare(experiment: &Experiment, options: &FitOptions, args: &Args) -> Result
         let test = thread::Builder::new().spawn_scoped(scope, read_test).ok();
         if let Some(path) = &args.init {
             experiment::load_weights(&mut session, path)?;
+            nonfinite::check_weights(&session, path, args.allow_nonfinite)?;
         }
         if let Some((n_train, n_test)) = announced {
             for (mode, batch) in batch_sizes(n_train, n_test, options) {
@@ -251,9 +273,10 @@ fn print_results(
     report: &FitReport,
     test: Option<Evaluation>,
     costs: Costs,
+    ending: &Ending,
 ) {
     if style == Style::Json {
-        let end = json!({
+        let mut end = json!({
             "test_loss": test.map(|test| test.loss),
             "test_accuracy": test.and_then(|test| test.accuracy),
             "parameters": run.n_parameters,
@@ -262,6 +285,9 @@ fn print_results(
             "first_step_ms": costs.first_step_ms,
             "peak_rss_mb": costs.peak_rss_mb,
         });
+        if let Some(nonfinite) = ending.json() {
+            end["nonfinite"] = nonfinite;
+        }
         return reporter.line(end.to_string());
     }
     if let Some(test) = test {
@@ -329,7 +355,7 @@ fn run_info(
     test: Option<Evaluation>,
     costs: Costs,
 ) -> RunInfo {
-    let seconds: f64 = report.history.records.iter().map(|record| record.seconds).sum();
+    let seconds: f64 = report.history.records.iter().fold(0.0, |sum, record| sum + record.seconds);
     RunInfo {
         name: experiment.name.clone(),
         config: json!({
