@@ -57,8 +57,7 @@ impl Network for Session {
     }
 
     fn save_state(&mut self, saved: &mut SavedState) -> Result<(), NetworkError> {
-        Session::save_state(self, saved);
-        Ok(())
+        Ok(Session::save_state(self, saved)?)
     }
 
     fn restore_state(&mut self, saved: &SavedState) -> Result<(), NetworkError> {
@@ -185,7 +184,7 @@ mod tests {
         let mut saved = [SavedState::default(), SavedState::default()];
         let epoch = |session: &mut Session, epoch: usize, saved: Option<&mut SavedState>| -> Vec<u64> {
             if let Some(saved) = saved {
-                session.save_state(saved);
+                session.save_state(saved).expect("there is memory");
             }
             let section = training_section(&options, epoch, &(0..13));
             let losses =

@@ -68,7 +68,7 @@ impl Ending {
             return Ok(());
         }
         let mut state = SavedState::default();
-        session.save_state(&mut state);
+        session.save_state(&mut state)?;
         rescue.write(&state);
         let found = if is_allowed { None } else { explain_evaluation(session, data, test, stop)? };
         let (explanation, sample) = found.map_or((None, None), |(explanation, sample)| (Some(explanation), sample));

@@ -5,7 +5,7 @@
 //! very end of the range may be infinite in one and finite in the other, and then that is what is told. What the
 //! value would be in double precision says whether the range was too small or the mathematics has no finite answer.
 
-use super::Session;
+use super::{Session, key};
 use super::state::{index_of, index_text};
 use crate::error::DriverError;
 use crate::pipeline::lower_to_backward;
@@ -145,7 +145,7 @@ impl Session {
     ) -> Result<BTreeMap<String, Tensor<f32>>, DriverError> {
         self.pull()?;
         self.entry(mode, batch)?;
-        let executable = &self.compiled(mode, batch)?.executable;
+        let executable = &self.entries[&key(mode, batch)].executable;
         let mut bindings = BTreeMap::new();
         for id in graph.ids() {
             let name = &graph.node(id).name;
@@ -153,7 +153,7 @@ impl Session {
                 // What the step does not read has no buffer, and no influence.
                 Op::Input(_) => executable.get(BufferKind::Input, name).ok(),
                 // What the optimizer keeps is zero before the first step.
-                Op::Parameter(_) => self.state.get(name).cloned(),
+                Op::Parameter(_) => self.state.as_ref().and_then(|state| state.get(name)).cloned(),
                 _ => continue,
             };
             bindings.insert(name.clone(), value.unwrap_or_else(|| Tensor::full(&graph.sizes(id), 0.0)));

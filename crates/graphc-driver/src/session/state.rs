@@ -129,7 +129,10 @@ fn tensor_of(layout: &Layout, words: &[u32]) -> Tensor<f32> {
 
 impl Session {
     /// Copies everything that training steps change.
-    pub fn save_state(&mut self, saved: &mut SavedState) {
+    ///
+    /// # Errors
+    /// If there is no memory for the initial parameters.
+    pub fn save_state(&mut self, saved: &mut SavedState) -> Result<(), DriverError> {
         match self.owner.and_then(|owner| self.entries.get(&owner)) {
             Some(entry) => {
                 let names: BTreeSet<&str> = entry.state().map(|(buffer, _)| buffer.name.as_str()).collect();
@@ -139,10 +142,12 @@ impl Session {
                 }
             }
             None => {
-                saved.tensors.retain(|name, _| self.state.contains_key(name));
-                self.state.iter().for_each(|(name, tensor)| saved.set(name, tensor));
+                let state = self.state()?;
+                saved.tensors.retain(|name, _| state.contains_key(name));
+                state.iter().for_each(|(name, tensor)| saved.set(name, tensor));
             }
         }
+        Ok(())
     }
 
     /// Goes back to a copy: steps made from here give the bits that they gave from there.
@@ -152,8 +157,9 @@ impl Session {
     pub fn restore_state(&mut self, saved: &SavedState) -> Result<(), DriverError> {
         self.pull()?;
         // What the optimizer has begun to keep since then is zero again.
-        self.state.values_mut().for_each(|tensor| tensor.data.fill(0.0));
-        self.state.extend(saved.tensors().map(|(name, tensor)| (name.to_string(), tensor)));
+        let state = self.state()?;
+        state.values_mut().for_each(|tensor| tensor.data.fill(0.0));
+        state.extend(saved.tensors().map(|(name, tensor)| (name.to_string(), tensor)));
         self.owner = None;
         self.version += 1;
         Ok(())
@@ -170,7 +176,8 @@ impl Session {
                 };
                 suspects.filter_map(find).collect()
             }
-            None => self.state.iter().filter_map(|(name, tensor)| NonfiniteTensor::find(name, tensor)).collect(),
+            // Initial parameters, if there are none yet, are finite.
+            None => self.state.iter().flatten().filter_map(|(name, tensor)| NonfiniteTensor::find(name, tensor)).collect(),
         };
         let parameters = parameter_names(&self.graph);
         let place = |name: &str| parameters.iter().position(|known| known == name).unwrap_or(parameters.len());
