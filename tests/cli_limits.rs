@@ -1,5 +1,5 @@
-//! The built program under limits of threads, memory and stacks, as `ulimit` sets them: a message or less of what is scarce, never a panic, and
-//! no process killed.
+//! The built program under limits of threads, memory and stacks, as `ulimit` sets them: a message or less of what is
+//! scarce, never a panic, and no process killed.
 #![cfg(target_os = "linux")]
 
 #[path = "common/folder.rs"]
@@ -52,7 +52,8 @@ fn survived(output: &Output) -> (i32, String, String) {
     (code, stdout, stderr)
 }
 
-/// A limit of addresses that 999 stacks do not fit into. That of processes (`ulimit -u`) does not bind root, which tests may run as.
+/// A limit of addresses that 999 stacks do not fit into. That of processes (`ulimit -u`) does not bind root, which
+/// tests may run as.
 #[test]
 fn threads_that_cannot_be_started_are_done_without() {
     let folder = folder(32);
@@ -72,7 +73,8 @@ fn threads_that_cannot_be_started_are_done_without() {
     assert_eq!(losses(&stdout), losses(&expected), "the same bits");
 }
 
-/// The stacks of 999 threads lie between the pages that code would be given one by one: more than the 2 GiB that a call reaches.
+/// The stacks of 999 threads lie between the pages that code would be given one by one: more than the 2 GiB that a call
+/// reaches.
 #[test]
 fn code_is_linked_between_the_stacks_of_many_threads() {
     let folder = folder(32);
@@ -83,7 +85,8 @@ fn code_is_linked_between_the_stacks_of_many_threads() {
     }
 }
 
-/// 2^28 units of 784 weights are 842 GB in every copy, and Adam has three. Every command refuses before it allocates anything.
+/// 2^28 units of 784 weights are 842 GB in every copy, and Adam has three. Every command refuses before it allocates
+/// anything.
 #[test]
 fn memory_that_no_machine_has_is_refused() {
     let folder = folder(1 << 28);

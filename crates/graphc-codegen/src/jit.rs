@@ -130,8 +130,9 @@ extern "C" fn fmaf(a: f32, b: f32, c: f32) -> f32 {
 
 /// One stretch of addresses for all code of a module.
 ///
-/// Functions call each other over at most 2 GiB. Pages asked for one by one can lie farther apart: the system puts them wherever there is
-/// room between the stacks of threads and other mappings, and Cranelift panics when it links such a module.
+/// Functions call each other over at most 2 GiB. Pages asked for one by one can lie farther apart: the system puts them
+/// wherever there is room between the stacks of threads and other mappings, and Cranelift panics when it links such a
+/// module.
 struct Region {
     arena: ArenaMemoryProvider,
     /// Bytes that may still be taken before the system is asked for memory again.
@@ -143,8 +144,8 @@ struct Region {
 }
 
 impl Region {
-    /// Addresses reserved. Programs of dozens of layers take one of the first; a program that does not fit is compiled anew into the next.
-    /// They are no memory, but a process may have a limit of them.
+    /// Addresses reserved. Programs of dozens of layers take one of the first; a program that does not fit is compiled
+    /// anew into the next. They are no memory, but a process may have a limit of them.
     const SIZES: [usize; 3] = [16 << 20, 256 << 20, 2000 << 20];
 
     /// Bytes asked for at once.

@@ -1,7 +1,8 @@
 //! What a step needs compared with what the machine has, before anything is allocated.
 //!
-//! The one place that refuses a step for its memory: [`crate::compile`] asks here, and so do sessions and interpreters. The sizes of a
-//! file's layers multiply to any amount; a system gives addresses for it and kills the process that writes to them.
+//! The one place that refuses a step for its memory: [`crate::compile`] asks here, and so do sessions and interpreters.
+//! The sizes of a file's layers multiply to any amount; a system gives addresses for it and kills the process that
+//! writes to them.
 
 use crate::error::DriverError;
 use graphc_ir::graph::{Graph, Mode, NodeId};
@@ -58,7 +59,8 @@ impl fmt::Display for MemoryError {
 /// What the compiler takes beside everything that depends on the sizes of a graph.
 const COMPILER_BYTES: u64 = 48 << 20;
 
-/// What is kept besides where addresses are scarce: those reserved for machine code, and by the system's allocator for threads that read data.
+/// What is kept besides where addresses are scarce: those reserved for machine code, and by the system's allocator for
+/// threads that read data.
 const RESERVED_ADDRESSES: u64 = 192 << 20;
 
 impl MemoryBudget {
@@ -116,8 +118,8 @@ impl MemoryBudget {
         self.available
     }
 
-    /// Whether there is room for what every step of a graph keeps: parameters and inputs. The rest is known only when it is compiled,
-    /// which this is to be asked before.
+    /// Whether there is room for what every step of a graph keeps: parameters and inputs. The rest is known only when
+    /// it is compiled, which this is to be asked before.
     ///
     /// # Errors
     /// If there is not.

@@ -50,9 +50,9 @@ pub struct SessionOptions {
     pub gradients: bool,
     /// Leave parameters as they are in training steps (to look at losses and gradients only).
     pub frozen: bool,
-    /// Threads that run a step together, the calling one included; 0, the default, is [`default_threads`]: one for each physical core. Where
-    /// they take longer than the calling thread alone, for example because other processes want the cores, it steps alone. Results do not depend
-    /// on it.
+    /// Threads that run a step together, the calling one included; 0, the default, is [`default_threads`]: one for each
+    /// physical core. Where they take longer than the calling thread alone, for example because other processes want
+    /// the cores, it steps alone. Results do not depend on it.
     pub threads: usize,
     /// Where choices of the schedules come from. Results do not depend on it.
     pub tuning: Tuning,
@@ -73,8 +73,9 @@ pub struct CompileTimes {
 
 /// A graph, its parameter values, and executables cached per mode and batch size.
 ///
-/// Inputs with a batch dimension belong to a mode and a batch size; they keep their values from step to step. Those without one, such as the scalar
-/// `learning_rate`, are the session's: once set they hold for every mode and batch size. Dropout's scalar `step` counts training steps by itself.
+/// Inputs with a batch dimension belong to a mode and a batch size; they keep their values from step to step. Those
+/// without one, such as the scalar `learning_rate`, are the session's: once set they hold for every mode and batch
+/// size. Dropout's scalar `step` counts training steps by itself.
 ///
 /// ```no_run
 /// # use graphc_driver::{Session, SessionOptions};
@@ -91,7 +92,8 @@ pub struct Session {
     graph: Graph,
     options: SessionOptions,
     entries: BTreeMap<(bool, usize), Entry>,
-    /// Parameters and optimizer state by name, as of `version` if no executable holds newer ones; made when they are first wanted.
+    /// Parameters and optimizer state by name, as of `version` if no executable holds newer ones; made when they are
+    /// first wanted.
     state: Option<BTreeMap<String, Tensor<f32>>>,
     /// The executable that holds the newest state.
     owner: Option<(bool, usize)>,
@@ -124,7 +126,8 @@ impl Session {
     /// A session with freshly initialised parameters.
     ///
     /// # Errors
-    /// If the graph is not valid, its learning rate is not finite in single precision, or there cannot be as many threads.
+    /// If the graph is not valid, its learning rate is not finite in single precision, or there cannot be as many
+    /// threads.
     pub fn new(graph: Graph, options: SessionOptions) -> Result<Session, DriverError> {
         let findings: Vec<String> = graphc_ir::graph::verify::verify(&graph).iter().map(ToString::to_string).collect();
         if !findings.is_empty() {
@@ -164,7 +167,8 @@ impl Session {
         &self.graph
     }
 
-    /// Speaks for memory that the caller needs beside the session, so that steps are refused for which there would be too little.
+    /// Speaks for memory that the caller needs beside the session, so that steps are refused for which there would be
+    /// too little.
     ///
     /// # Errors
     /// If there is not as much.
@@ -188,7 +192,8 @@ impl Session {
         Ok(self.entry(mode, batch)?.executable.program().find(BufferKind::Input, name).is_some())
     }
 
-    /// Sets an `f32` input from elements in row-major order: for that mode and batch size, or for all of them if it has no batch dimension.
+    /// Sets an `f32` input from elements in row-major order: for that mode and batch size, or for all of them if it has
+    /// no batch dimension.
     ///
     /// # Errors
     /// If there is no such input, the number of elements is wrong, or it is a learning rate that is not finite.
@@ -199,8 +204,8 @@ impl Session {
         self.set_input(mode, batch, name, Value::F32(values))
     }
 
-    /// Sets an `i32` input from elements in row-major order: for that mode and batch size, or for all of them if it has no batch dimension. Dropout's
-    /// `step` goes on counting from what it is set to.
+    /// Sets an `i32` input from elements in row-major order: for that mode and batch size, or for all of them if it has
+    /// no batch dimension. Dropout's `step` goes on counting from what it is set to.
     ///
     /// # Errors
     /// If there is no such input, the number of elements is wrong, or a label is no class.
@@ -259,8 +264,8 @@ impl Session {
         self.steps = steps;
     }
 
-    /// The words of an input with a batch dimension, to be written in the layout of its buffer; words of no element must stay zero. Labels are
-    /// looked at when the step is made.
+    /// The words of an input with a batch dimension, to be written in the layout of its buffer; words of no element
+    /// must stay zero. Labels are looked at when the step is made.
     ///
     /// # Errors
     /// If there is no such input.
@@ -271,9 +276,9 @@ impl Session {
         Ok(entry.executable.words_mut(BufferKind::Input, name)?)
     }
 
-    /// Has the words of an input written in the layout of its buffer: `fill` gets the number of every chunk of samples (there is one alone where
-    /// samples do not go in chunks) and its words. The threads of the session fill different chunks at the same time. As [`Session::input_words`]
-    /// in everything else.
+    /// Has the words of an input written in the layout of its buffer: `fill` gets the number of every chunk of samples
+    /// (there is one alone where samples do not go in chunks) and its words. The threads of the session fill different
+    /// chunks at the same time. As [`Session::input_words`] in everything else.
     ///
     /// # Errors
     /// If there is no such input.
@@ -301,8 +306,8 @@ impl Session {
     /// Runs once. In training mode the parameters change.
     ///
     /// # Errors
-    /// If compilation fails, an input has never been set (in inference one that every output needs), a label is no class, or a checked access
-    /// misses its buffer.
+    /// If compilation fails, an input has never been set (in inference one that every output needs), a label is no
+    /// class, or a checked access misses its buffer.
     pub fn step(&mut self, mode: Mode, batch: usize) -> Result<(), DriverError> {
         let key = key(mode, batch);
         self.entry(mode, batch)?;

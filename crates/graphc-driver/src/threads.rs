@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-/// One for each physical core that this process may use, at least 1: two threads of one core share its arithmetic units, so that a second one gains
-/// nothing. Affinity masks and the quota of a control group are heeded.
+/// One for each physical core that this process may use, at least 1: two threads of one core share its arithmetic
+/// units, so that a second one gains nothing. Affinity masks and the quota of a control group are heeded.
 pub fn default_threads() -> usize {
     let usable = std::thread::available_parallelism().map_or(1, usize::from);
     let read = |path: &str| std::fs::read_to_string(path).ok();

@@ -33,7 +33,8 @@ impl Executable {
     /// accesses inside the arena.
     ///
     /// # Errors
-    /// If a buffer does not fit into the arena or a tensor into its buffer, the kernels differ, or there is not enough memory.
+    /// If a buffer does not fit into the arena or a tensor into its buffer, the kernels differ, or there is not enough
+    /// memory.
     pub fn new(program: Program, code: CompiledProgram) -> Result<Executable, RuntimeError> {
         for buffer in &program.buffers {
             let end = buffer.offset.checked_add(buffer.len);
@@ -189,7 +190,8 @@ impl Executable {
         Ok(())
     }
 
-    /// Runs every kernel once, in order, on this thread; those of the prologue only if the state was set since they ran.
+    /// Runs every kernel once, in order, on this thread; those of the prologue only if the state was set since they
+    /// ran.
     ///
     /// # Errors
     /// In checked mode, at the first access outside its buffer.
@@ -197,8 +199,8 @@ impl Executable {
         self.run_kernels(0..self.code.kernels().len(), None, None)
     }
 
-    /// Does the same on all members of a team, or on the caller alone if the team is adaptive and that is faster. Every buffer has the bits
-    /// that it has after [`Executable::step`].
+    /// Does the same on all members of a team, or on the caller alone if the team is adaptive and that is faster. Every
+    /// buffer has the bits that it has after [`Executable::step`].
     ///
     /// # Errors
     /// As [`Executable::step`], and the same one.

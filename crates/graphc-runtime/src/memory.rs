@@ -1,7 +1,8 @@
 //! How much memory this process can still get, as the system says.
 //!
-//! Asking for more does not fail where it could be told: pages are given when they are first written, and a process that writes more of them
-//! than there are is killed. So the need of a step is compared with this before anything is allocated.
+//! Asking for more does not fail where it could be told: pages are given when they are first written, and a process
+//! that writes more of them than there are is killed. So the need of a step is compared with this before anything is
+//! allocated.
 
 use std::fmt;
 

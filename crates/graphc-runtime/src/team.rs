@@ -3,13 +3,15 @@
 //! The caller is member 0. It walks the phases of the program; a phase that is one parallel loop goes to all members in
 //! contiguous shares ([`share_of`]), any other phase runs on the caller alone while the others wait for the next
 //! parallel one. So there is a barrier before and after a parallel phase and none between serial ones, and one that
-//! stands between two parallel phases makes a single barrier: everybody reports to the caller, the caller starts the next
-//! phase. With free cores that costs two transfers of a cache line, some hundred nanoseconds.
+//! stands between two parallel phases makes a single barrier: everybody reports to the caller, the caller starts the
+//! next phase. With free cores that costs two transfers of a cache line, some hundred nanoseconds.
 //!
 //! Rejected: members that walk the program by themselves and meet in symmetric barriers. That saves one transfer
-//! between two parallel phases, costs one more around each serial phase, and needs every member to agree on where a failed step ends.
+//! between two parallel phases, costs one more around each serial phase, and needs every member to agree on where a
+//! failed step ends.
 //!
-//! A team made by [`Team::adaptive`] steps alone while that is faster, for example on a machine with other work: see `pace`.
+//! A team made by [`Team::adaptive`] steps alone while that is faster, for example on a machine with other work: see
+//! `pace`.
 //!
 //! Nobody allocates or locks during a step. Who waits spins at first, then offers its core to others, then sleeps:
 //! see `meeting`, which also says why no wake-up is missed.
@@ -101,7 +103,8 @@ impl Team {
         Team::with_patience(n_members, if n_members > n_cores { Patience::CROWDED } else { Patience::FREE })
     }
 
-    /// A team that makes steps on the caller alone while that takes less time. Which members run a step changes none of its bits.
+    /// A team that makes steps on the caller alone while that takes less time. Which members run a step changes none of
+    /// its bits.
     ///
     /// # Errors
     /// As [`Team::new`].
@@ -139,7 +142,8 @@ impl Team {
         self.workers.len() + 1
     }
 
-    /// Whether the next step of a program is to be made by the caller alone, and what else is done between steps as well.
+    /// Whether the next step of a program is to be made by the caller alone, and what else is done between steps as
+    /// well.
     pub(crate) fn is_alone(&self, program: &mut ProgramPace) -> bool {
         let Some(verdict) = self.verdict else { return false };
         if program.serial != verdict.serial {
@@ -185,8 +189,8 @@ impl Team {
         self.epoch = self.epoch.wrapping_add(1);
         let task = Task { function, arena, low: range.start, high: range.end, n_members, timed };
         // SAFETY: every member has reported the task before, as this function ends by waiting for that, and `&mut self`
-        // admits one caller at a time. The caller's promise holds until this function returns, and no member touches the
-        // task after its report.
+        // admits one caller at a time. The caller's promise holds until this function returns, and no member touches
+        // the task after its report.
         unsafe { self.meeting.post(self.epoch, Some(task)) };
         self.wake();
         // SAFETY: the caller's promise; the members' shares are disjoint from this one.

@@ -41,7 +41,7 @@ pub enum Part {
 
 /// Memory that one input of all samples may take. A `samples` with some zeros too many is told so, rather than that the
 /// machine runs out of memory.
-const MOST_BYTES: usize = 1 << 30;
+pub const MOST_BYTES: usize = 1 << 30;
 
 /// Patches of a prototype along every dimension of a sample but the last, which counts channels.
 const N_PATCHES: usize = 4;

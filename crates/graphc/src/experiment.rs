@@ -5,6 +5,7 @@ use graphc_driver::Session;
 use graphc_frontend::{CheckData, DataSource, Experiment};
 use graphc_ir::ops::Op;
 use graphc_ir::{DType, Dim, Tensor};
+use graphc_train::synthetic::MOST_BYTES;
 use graphc_train::weights::{check_weights, read_tensors};
 use graphc_train::{Dataset, InputSpec, NamedTensor, Part, Source, Synthetic, TensorData};
 use std::path::Path;
@@ -45,18 +46,22 @@ pub(crate) fn announced_samples(experiment: &Experiment, limit: Option<usize>) -
     Some((n_train.min(limit.unwrap_or(n_train)), n_test))
 }
 
-/// Bytes that one sample takes in memory, all its inputs together.
-pub(crate) fn sample_bytes(experiment: &Experiment) -> u64 {
+/// Bytes that so many samples take in memory, all their inputs together.
+pub(crate) fn data_bytes(experiment: &Experiment, n_samples: usize) -> u64 {
     let graph = &experiment.graph;
+    let is_synthetic = experiment.data.as_ref().is_some_and(|data| matches!(data.source, DataSource::Synthetic { .. }));
     let inputs = sample_inputs(experiment).into_iter().filter_map(|name| graph.find(&name));
-    inputs.fold(0, |sum: u64, id| sum.saturating_add(graph.ty(id).shape.fixed_len() as u64))
+    let columns = inputs.map(|id| (graph.ty(id).shape.fixed_len() as u64).saturating_mul(n_samples as u64));
+    // More synthetic data than that is refused by whoever makes it, with a better message.
+    let columns = columns.filter(|&bytes| !is_synthetic || bytes <= MOST_BYTES as u64);
+    columns.fold(0, u64::saturating_add)
 }
 
 /// Bytes of the test samples, as far as the data announces them.
 pub(crate) fn test_bytes(experiment: &Experiment) -> u64 {
     let first = sample_inputs(experiment).into_iter().next();
     let test = first.and_then(|first| source(experiment, Part::Test, &first)?.announced_samples().ok());
-    (test.unwrap_or(0) as u64).saturating_mul(sample_bytes(experiment))
+    data_bytes(experiment, test.unwrap_or(0))
 }
 
 fn dataset(experiment: &Experiment, part: Part, limit: Option<usize>) -> Result<Option<Dataset>, CliError> {

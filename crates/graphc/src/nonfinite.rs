@@ -1,4 +1,4 @@
-//! What `train` says of numbers that are not finite, for people and for scripts.
+//! Numbers that are not finite, as the commands tell of them: where a training's begin, and weights and results that are.
 
 use crate::error::CliError;
 use crate::output;
@@ -12,6 +12,7 @@ use graphc_train::{Dataset, Evaluation, FitReport, NamedTensor, Nonfinite, Nonfi
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
 
 /// What is to be said of a training, and decides its exit code.
@@ -259,4 +260,44 @@ fn node_json(node: &NodeFacts) -> Value {
         "value": node.value.to_string(),
         "parameter": node.parameter.as_ref().map(|parameter| &parameter.name),
     })
+}
+
+/// `--allow-nonfinite`, for commands that only compute.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(crate) struct AllowNonfiniteArg {
+    /// Warn of results that are NaN or infinite, and succeed; without it they are an error.
+    #[arg(long)]
+    allow_nonfinite: bool,
+}
+
+impl AllowNonfiniteArg {
+    /// Says that results are not finite.
+    ///
+    /// # Errors
+    /// Just that, unless it is allowed.
+    pub(crate) fn tell(self, what: &str) -> Result<ExitCode, CliError> {
+        if self.allow_nonfinite {
+            output::warning(what);
+            return Ok(ExitCode::SUCCESS);
+        }
+        Err(CliError::new(format!("{what}\n`--allow-nonfinite` makes this a warning")))
+    }
+}
+
+/// Warns of weights, read from `path`, that are not finite: results need not show it.
+pub(crate) fn warn_of_weights(session: &mut Session, path: &Path) -> Result<(), CliError> {
+    let parameters = session.parameters()?;
+    let counts = parameters.iter().map(|(name, value)| {
+        let n_bad = value.data.iter().filter(|value| !value.is_finite()).count();
+        (name, n_bad, value.data.len())
+    });
+    let bad: Vec<_> = counts.filter(|(_, n_bad, _)| *n_bad > 0).collect();
+    if let Some((name, n_bad, len)) = bad.first() {
+        let others = match bad.len() {
+            1 => String::new(),
+            n => format!(", and some in {} more", output::counted(n - 1, "tensor")),
+        };
+        output::warning(&format!("{}: {n_bad} of {len} weights in `{name}` are not finite{others}", path.display()));
+    }
+    Ok(())
 }

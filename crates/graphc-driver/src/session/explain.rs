@@ -5,8 +5,8 @@
 //! very end of the range may be infinite in one and finite in the other, and then that is what is told. What the
 //! value would be in double precision says whether the range was too small or the mathematics has no finite answer.
 
-use super::{Session, key};
 use super::state::{index_of, index_text};
+use super::{Session, key};
 use crate::error::DriverError;
 use crate::pipeline::lower_to_backward;
 use graphc_interp::visit::{ancestors, visit};

@@ -94,7 +94,8 @@ impl Signature {
     /// Whether all is there for a step.
     ///
     /// # Errors
-    /// If an input is missing, in inference one that every output needs, or labels that were written in place are no classes.
+    /// If an input is missing, in inference one that every output needs, or labels that were written in place are no
+    /// classes.
     pub(super) fn check_step(
         &self,
         mode: Mode,

@@ -9,11 +9,14 @@ use graphc_ir::{DType, Graph};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-/// Everything that training steps change, as it was once: weights, moving statistics, and what the optimizer keeps.
+/// Everything that training steps change, as it was once: weights, moving statistics, what the optimizer keeps, and the
+/// number of the next step.
 /// Taking it again into the same value costs a copy of the words and no memory.
 #[derive(Clone, Debug, Default)]
 pub struct SavedState {
     tensors: BTreeMap<String, SavedTensor>,
+    /// Number of the next training step.
+    steps: i32,
 }
 
 /// The words of a tensor in its layout.
@@ -133,6 +136,7 @@ impl Session {
     /// # Errors
     /// If there is no memory for the initial parameters.
     pub fn save_state(&mut self, saved: &mut SavedState) -> Result<(), DriverError> {
+        saved.steps = self.steps;
         match self.owner.and_then(|owner| self.entries.get(&owner)) {
             Some(entry) => {
                 let names: BTreeSet<&str> = entry.state().map(|(buffer, _)| buffer.name.as_str()).collect();
@@ -160,6 +164,7 @@ impl Session {
         let state = self.state()?;
         state.values_mut().for_each(|tensor| tensor.data.fill(0.0));
         state.extend(saved.tensors().map(|(name, tensor)| (name.to_string(), tensor)));
+        self.steps = saved.steps;
         self.owner = None;
         self.version += 1;
         Ok(())
@@ -177,7 +182,9 @@ impl Session {
                 suspects.filter_map(find).collect()
             }
             // Initial parameters, if there are none yet, are finite.
-            None => self.state.iter().flatten().filter_map(|(name, tensor)| NonfiniteTensor::find(name, tensor)).collect(),
+            None => {
+                self.state.iter().flatten().filter_map(|(name, tensor)| NonfiniteTensor::find(name, tensor)).collect()
+            }
         };
         let parameters = parameter_names(&self.graph);
         let place = |name: &str| parameters.iter().position(|known| known == name).unwrap_or(parameters.len());

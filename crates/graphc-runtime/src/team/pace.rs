@@ -1,20 +1,22 @@
 //! Whether steps run on all members of a team or on the caller alone: whichever takes less time.
 //!
-//! Where other processes want cores too, a member loses its core for milliseconds in the middle of a step of microseconds, and all others wait
-//! for it: two threads on two cores beside a single busy process take twice as long as one thread, with four such processes five
-//! times as long. A program without enough work for two is slower together, too. So steps are timed, and now and then some are made the other
-//! way. Results are the same bits either way.
+//! Where other processes want cores too, a member loses its core for milliseconds in the middle of a step of
+//! microseconds, and all others wait for it: two threads on two cores beside a single busy process take twice as long
+//! as one thread, with four such processes five times as long. A program without enough work for two is slower
+//! together, too. So steps are timed, and now and then some are made the other way. Results are the same bits either
+//! way.
 //!
 //! [`Pace`] is a function of the times of steps alone: it reads no clock, so that its decisions can be tested.
 //!
-//! - Together, the mean of a window of steps is compared with what a step alone took last. If that was less, steps are made alone from then on. If
-//!   the mean has risen, or nobody has asked for a while, some steps are made alone to ask again: at first after a second, up to eight
-//!   seconds later as long as together is clearly better. On a machine without other work that is a few steps in some thousands.
+//! - Together, the mean of a window of steps is compared with what a step alone took last. If that was less, steps are
+//!   made alone from then on. If the mean has risen, or nobody has asked for a while, some steps are made alone to ask
+//!   again: at first after a second, up to eight seconds later as long as together is clearly better. On a machine
+//!   without other work that is a few steps in some thousands.
 //! - Alone, some steps are made together after every second.
 //! - A way is left only for one that takes less than nine tenths of its time.
 //!
-//! Rejected: looking at the load of the machine or at lost cores. Neither says whether steps would be faster alone, and a step of many
-//! milliseconds is not, on two cores with three threads that want them.
+//! Rejected: looking at the load of the machine or at lost cores. Neither says whether steps would be faster alone, and
+//! a step of many milliseconds is not, on two cores with three threads that want them.
 
 use std::time::Duration;
 
@@ -58,16 +60,19 @@ impl Tally {
     }
 }
 
-/// The first question is asked after so many steps that took [`FIRST_TIME`], or as soon as they take [`FIRST_LONG_TIME`].
+/// The first question is asked after so many steps that took [`FIRST_TIME`], or as soon as they take
+/// [`FIRST_LONG_TIME`].
 const FIRST_STEPS: u32 = 4;
 const FIRST_TIME: Duration = Duration::from_millis(2);
 const FIRST_LONG_TIME: Duration = Duration::from_millis(20);
 
-/// Steps together are compared in windows of so much time, be it a single step: longer than the turns that processes are given.
+/// Steps together are compared in windows of so much time, be it a single step: longer than the turns that processes
+/// are given.
 const WINDOW_TIME: Duration = Duration::from_millis(40);
 
-/// A trial takes the time of so many steps of the way that is kept, and at least [`ALONE_TIME`] alone, or [`TOGETHER_TIME`] together: members
-/// that have slept are given cores readily at first. If together has turned out slower than its trial, the next trial is twice as long.
+/// A trial takes the time of so many steps of the way that is kept, and at least [`ALONE_TIME`] alone, or
+/// [`TOGETHER_TIME`] together: members that have slept are given cores readily at first. If together has turned out
+/// slower than its trial, the next trial is twice as long.
 const TRIAL_STEPS: f64 = 3.0;
 const ALONE_TIME: Duration = Duration::from_millis(2);
 const TOGETHER_TIME: Duration = Duration::from_millis(10);
@@ -226,8 +231,8 @@ impl Pace {
 mod tests {
     use super::*;
 
-    /// Steps of a machine that takes so many microseconds together and alone, for that many milliseconds; the share of their time that was
-    /// spent alone.
+    /// Steps of a machine that takes so many microseconds together and alone, for that many milliseconds; the share of
+    /// their time that was spent alone.
     fn run(pace: &mut Pace, together: u64, alone: u64, ms: u64) -> f64 {
         let (mut time, mut time_alone) = (Duration::ZERO, Duration::ZERO);
         while time < Duration::from_millis(ms) {

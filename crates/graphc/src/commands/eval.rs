@@ -1,7 +1,7 @@
 //! `graphc eval`.
 
 use crate::error::CliError;
-use crate::finite::{AllowNonfiniteArg, warn_of_weights};
+use crate::nonfinite::{AllowNonfiniteArg, warn_of_weights};
 use crate::numbers::at_least_one;
 use crate::threads::{ThreadsArg, warn_if_fewer};
 use crate::tuned::TuningArg;

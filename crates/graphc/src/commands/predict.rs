@@ -1,7 +1,7 @@
 //! `graphc predict`.
 
 use crate::error::CliError;
-use crate::finite::{AllowNonfiniteArg, warn_of_weights};
+use crate::nonfinite::{AllowNonfiniteArg, warn_of_weights};
 use crate::numbers::at_least_one;
 use crate::tuned::TuningArg;
 use crate::{experiment, output};

@@ -211,8 +211,8 @@ fn prepare(experiment: &Experiment, options: &FitOptions, args: &Args) -> Result
     // How many samples there will be stands at the head of the files. If that cannot be read, the readers say why.
     let announced = experiment::announced_samples(experiment, args.limit);
     let (n_train, n_test) = announced.unwrap_or((0, None));
-    let n_samples = n_train as u64 + n_test.unwrap_or(0) as u64;
-    session.reserve_memory("the data", n_samples.saturating_mul(experiment::sample_bytes(experiment)))?;
+    let n_samples = n_train.saturating_add(n_test.unwrap_or(0));
+    session.reserve_memory("the data", experiment::data_bytes(experiment, n_samples))?;
     thread::scope(|scope| {
         // Without further threads the data is read here, afterwards.
         let read_train = || experiment::training_data(experiment, args.limit);
