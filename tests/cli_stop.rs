@@ -328,6 +328,6 @@ fn killed_at_any_moment_nothing_earlier_is_harmed_and_the_next_start_is_clean() 
         }
         fs::remove_dir_all(&run).unwrap();
     }
-    println!("{n_kills} kills: {n_without} before the weights, {n_part} between files, {n_whole} after them");
+    eprintln!("{n_kills} kills: {n_without} before the weights, {n_part} between files, {n_whole} after them");
     assert_no_temporary_file(&folder.path("earlier"));
 }
