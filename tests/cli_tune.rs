@@ -146,5 +146,5 @@ fn mistakes_are_explained() {
     let output = tiny.run(&["tune", "tiny.graph.json", "--seconds", "0.01", "--threads", "1"]);
     assert_eq!(output.status.code(), Some(1));
     let message = String::from_utf8(output.stderr).unwrap();
-    assert!(message.contains("cannot write ") && message.contains("cache"), "{message}");
+    assert!(message.contains("cannot make the folder: File exists") && message.contains("cache"), "{message}");
 }

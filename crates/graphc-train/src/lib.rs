@@ -5,7 +5,7 @@
 //! happens. It must not know the graph file either; callers hand over shapes and names.
 //!
 //! Reading order: [`error`], [`idx`], [`synthetic`], [`dataset`], [`batches`], [`network`], `packing` (bytes to the network's layout), `feed`
-//! (batches prepared ahead), [`train`], [`evaluate`](mod@evaluate), [`predict`], [`history`], [`plots`], [`weights`], [`run_folder`].
+//! (batches prepared ahead), [`train`], [`evaluate`](mod@evaluate), [`predict`], [`history`], [`plots`], [`files`], [`weights`], [`run_folder`].
 #![forbid(unsafe_code)]
 
 pub mod batches;
@@ -13,6 +13,7 @@ pub mod dataset;
 pub mod error;
 pub mod evaluate;
 mod feed;
+pub mod files;
 pub mod history;
 pub mod idx;
 pub mod input;
@@ -31,6 +32,7 @@ pub use dataset::{Dataset, Source};
 pub use error::TrainError;
 pub use evaluate::{Evaluation, evaluate};
 pub use feed::Loading;
+pub use files::{check_writable, write_file};
 pub use history::{EpochRecord, History};
 pub use input::InputSpec;
 pub use network::{InputBuffer, Network, NetworkError};

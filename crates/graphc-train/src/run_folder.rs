@@ -1,20 +1,32 @@
 //! The folder of a run: history, curves, weights, and what produced them.
 //!
-//! Every file is written under a temporary name and renamed, so a reader never sees half a file.
+//! A run has its folder from its start on, locked against other runs for as long as it goes on. Nothing is in it until the end,
+//! when the weights are written first. So a folder without weights was left by a run that came to nothing, and is used
+//! again; one that holds weights, or anything else, is left alone. Where the folder cannot take the weights in the end (the disk is
+//! full, somebody removed it), they go to another place: [`RunFolder::save_weights`].
 
 use crate::error::TrainError;
+use crate::files::{check_writable, folder_of, is_at, is_unfinished, remove_unfinished, sync_folder, write_file};
 use crate::history::History;
 use crate::plots;
-use crate::weights::{NamedTensor, write_tensors};
+use crate::weights::{NamedTensor, encode_tensors};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::io::{ErrorKind, Write};
+use std::fs::{self, File, TryLockError};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+const WEIGHTS: &str = "model.safetensors";
 
 /// A folder reserved for one run. Dropped while still empty, it is removed.
 #[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,
+    /// The folder itself; nothing where folders cannot be opened.
+    open: Option<File>,
+    /// Whether it is locked, which some network file systems cannot do.
+    is_locked: bool,
 }
 
 /// What `run.json` says.
@@ -36,18 +48,53 @@ pub struct RunInfo {
     pub results: serde_json::Value,
 }
 
+/// Whose a folder is.
+enum Claim {
+    /// Ours from now on.
+    Ours(RunFolder),
+    /// Another run is going on in it.
+    InUse,
+    /// It holds something.
+    Full(Contents),
+}
+
+/// What is in a folder, apart from what a killed program left unfinished.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Contents {
+    Nothing,
+    Weights,
+    Other,
+}
+
 impl RunFolder {
-    /// Makes `path`, which must not exist or be empty.
+    /// Makes `path`, or takes it over if a run has begun there and written nothing.
     ///
     /// # Errors
-    /// If there is something already, or the folder cannot be made.
+    /// If it holds something, another run is going on in it, or no file can be made in it.
     pub fn create(path: &Path) -> Result<RunFolder, TrainError> {
         let error = |error| TrainError::io(path, "make the run folder", &error);
-        std::fs::create_dir_all(path).map_err(error)?;
-        if std::fs::read_dir(path).map_err(error)?.next().is_some() {
-            return Err(TrainError::file(path, "the run folder exists and is not empty; give another one"));
+        // Another run may be removing the folder, or looking whether it is in use.
+        const PATIENCE: [u64; 4] = [1, 10, 50, 0];
+        for wait_ms in PATIENCE {
+            fs::create_dir_all(path).map_err(error)?;
+            match claim(path) {
+                Ok(Claim::Ours(folder)) => {
+                    check_writable(&folder.weights_path())?;
+                    return Ok(folder);
+                }
+                Ok(Claim::InUse) => {}
+                Ok(Claim::Full(Contents::Weights)) => {
+                    return Err(TrainError::file(path, "the run folder holds the weights of a run; give another one"));
+                }
+                Ok(Claim::Full(_)) => {
+                    return Err(TrainError::file(path, "the run folder exists and is not empty; give another one"));
+                }
+                Err(other) if other.kind() == ErrorKind::NotFound => {}
+                Err(other) => return Err(error(other)),
+            }
+            std::thread::sleep(Duration::from_millis(wait_ms));
         }
-        Ok(RunFolder { path: path.to_path_buf() })
+        Err(TrainError::file(path, "another training is going on in this run folder; give another one"))
     }
 
     /// Makes `<base>/<name>-<n>` with the first number that is free.
@@ -55,19 +102,7 @@ impl RunFolder {
     /// # Errors
     /// If the folder cannot be made.
     pub fn numbered(base: &Path, name: &str) -> Result<RunFolder, TrainError> {
-        let error = |path: &Path, error| TrainError::io(path, "make the run folder", &error);
-        std::fs::create_dir_all(base).map_err(|e| error(base, e))?;
-        let name = file_name(name);
-        for n in 1u64.. {
-            let path = base.join(format!("{name}-{n}"));
-            // `create_dir` fails if it exists, so two runs started together get two folders.
-            match std::fs::create_dir(&path) {
-                Ok(()) => return Ok(RunFolder { path }),
-                Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
-                Err(e) => return Err(error(&path, e)),
-            }
-        }
-        unreachable!("the numbers do not run out")
+        first_free(base, name, |path| matches!(contents(path), Ok(Contents::Nothing)))
     }
 
     /// Where it is.
@@ -77,62 +112,163 @@ impl RunFolder {
 
     /// Where the weights go.
     pub fn weights_path(&self) -> PathBuf {
-        self.path.join("model.safetensors")
+        self.path.join(WEIGHTS)
     }
 
-    /// Writes `model.safetensors`, `history.csv`, `run.json`, and the curves if there is anything to draw.
+    /// Writes `model.safetensors`. If the folder cannot take it, a new folder `<name>-saved-<n>` in the first of `others` that can
+    /// becomes the run's, and the error is given beside it.
     ///
     /// # Errors
-    /// If a file cannot be written.
-    pub fn write(&self, info: &RunInfo, history: &History, weights: &[NamedTensor]) -> Result<(), TrainError> {
-        // The weights first: they are what must not be lost.
-        write_tensors(&self.weights_path(), weights)?;
-        let mut csv = Vec::new();
-        history.write_csv(&mut csv).expect("writing to memory does not fail");
-        write_atomically(&self.path.join("history.csv"), &csv)?;
-        for (file, svg) in [
-            ("loss.svg", plots::loss_svg(&info.name, history)),
-            ("accuracy.svg", plots::accuracy_svg(&info.name, history)),
-        ] {
-            if let Some(svg) = svg {
-                write_atomically(&self.path.join(file), svg.as_bytes())?;
+    /// If no place can take them; the message names each with its reason.
+    pub fn save_weights(
+        self,
+        weights: &[NamedTensor],
+        name: &str,
+        others: &[PathBuf],
+    ) -> Result<(RunFolder, Option<TrainError>), TrainError> {
+        let bytes = encode_tensors(weights)?;
+        let Err(first) = self.write_weights(&bytes) else { return Ok((self, None)) };
+        let mut failures = first.to_string();
+        for base in others {
+            // Nothing that is there already is touched: it may be anybody's.
+            let folder = first_free(base, &format!("{name}-saved"), |_| false);
+            match folder.and_then(|folder| folder.write_weights(&bytes).map(|()| folder)) {
+                Ok(folder) => return Ok((folder, Some(first))),
+                Err(error) => failures.push_str(&format!("\n  {error}")),
             }
         }
+        Err(TrainError::Mismatch(format!("the weights are lost: no place takes them\n  {failures}")))
+    }
+
+    fn write_weights(&self, bytes: &[u8]) -> Result<(), TrainError> {
+        let error = |message: &str| Err(TrainError::file(&self.path, message));
+        if !self.is_ours() {
+            return error("the run folder is gone");
+        }
+        // Under a lock this run has written them earlier. Without one, another run may have been as far as this.
+        if !self.is_locked && self.weights_path().exists() {
+            return error("the run folder holds the weights of another run");
+        }
+        write_file(&self.weights_path(), bytes)?;
+        // The folder itself may be new.
+        sync_folder(folder_of(&self.path)).map_err(|error| TrainError::io(&self.path, "sync the run folder", &error))
+    }
+
+    /// Writes `history.csv`, `run.json`, and the curves if there is anything to draw.
+    ///
+    /// # Errors
+    /// If a file cannot be written; the others are written all the same.
+    pub fn write_record(&self, info: &RunInfo, history: &History) -> Result<(), TrainError> {
+        let mut csv = Vec::new();
+        history.write_csv(&mut csv).expect("writing to memory does not fail");
         let mut json = serde_json::to_vec_pretty(info).expect("the run's facts are plain values");
         json.push(b'\n');
-        write_atomically(&self.path.join("run.json"), &json)
+        let svg = |svg: Option<String>| svg.map(String::into_bytes);
+        let files = [
+            ("history.csv", Some(csv)),
+            ("run.json", Some(json)),
+            ("loss.svg", svg(plots::loss_svg(&info.name, history))),
+            ("accuracy.svg", svg(plots::accuracy_svg(&info.name, history))),
+        ];
+        let write = |(file, bytes): (&str, Option<Vec<u8>>)| write_file(&self.path.join(file), &bytes?).err();
+        let failures: Vec<TrainError> = files.into_iter().filter_map(write).collect();
+        failures.into_iter().next().map_or(Ok(()), Err)
+    }
+
+    /// Whether the folder at the path is still the one that was made.
+    fn is_ours(&self) -> bool {
+        self.open.as_ref().map_or_else(|| self.path.is_dir(), |open| is_at(open, &self.path))
     }
 }
 
 impl Drop for RunFolder {
     fn drop(&mut self) {
-        // Refuses a folder that holds files, which is what is wanted.
-        let _ = std::fs::remove_dir(&self.path);
+        if self.is_ours() {
+            remove_unfinished(&self.path);
+            // Refuses a folder that holds files, which is what is wanted.
+            let _ = fs::remove_dir(&self.path);
+        }
     }
 }
 
-/// Writes to a temporary file in the same folder and renames it.
-///
-/// # Errors
-/// If the file cannot be written.
-pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), TrainError> {
-    let error = |error: &std::io::Error| TrainError::io(path, "write", error);
-    let folder = match path.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
+/// `<base>/<name>-<n>` with the first number that is not there, or of which `is_free` says that it may be taken over.
+fn first_free(base: &Path, name: &str, is_free: impl Fn(&Path) -> bool) -> Result<RunFolder, TrainError> {
+    let error = |path: &Path, error| TrainError::io(path, "make the run folder", &error);
+    fs::create_dir_all(base).map_err(|e| error(base, e))?;
+    let name = file_name(name);
+    for n in 1u64.. {
+        let path = base.join(format!("{name}-{n}"));
+        let is_new = match fs::create_dir(&path) {
+            Ok(()) => true,
+            Err(e) if e.kind() != ErrorKind::AlreadyExists => return Err(error(&path, e)),
+            Err(_) if is_free(&path) => false,
+            Err(_) => continue,
+        };
+        // Of two runs started together, one gets the lock and the other the next number.
+        match claim(&path) {
+            Ok(Claim::Ours(folder)) => match check_writable(&folder.weights_path()) {
+                Ok(()) => return Ok(folder),
+                Err(e) if is_new => return Err(e),
+                Err(_) => {}
+            },
+            Err(e) if is_new && e.kind() != ErrorKind::NotFound => return Err(error(&path, e)),
+            _ => {}
+        }
+    }
+    unreachable!("the numbers do not run out")
+}
+
+/// Locks the folder, if it is free and holds nothing.
+fn claim(path: &Path) -> io::Result<Claim> {
+    let (open, is_locked) = match lock(path)? {
+        Lock::Held => return Ok(Claim::InUse),
+        Lock::Ours(folder) => (Some(folder), true),
+        Lock::None(folder) => (folder, false),
     };
-    let mut builder = tempfile::Builder::new();
-    let builder = builder.prefix(".graphc-");
-    #[cfg(unix)]
-    let builder = {
-        use std::os::unix::fs::PermissionsExt;
-        // Temporary files are private by default; results are ordinary files (the umask still applies).
-        builder.permissions(std::fs::Permissions::from_mode(0o666))
-    };
-    let mut file = builder.tempfile_in(folder).map_err(|e| error(&e))?;
-    file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(|e| error(&e))?;
-    file.persist(path).map_err(|e| error(&e.error))?;
-    Ok(())
+    match contents(path)? {
+        Contents::Nothing => {
+            remove_unfinished(path);
+            Ok(Claim::Ours(RunFolder { path: path.to_path_buf(), open, is_locked }))
+        }
+        full => Ok(Claim::Full(full)),
+    }
+}
+
+enum Lock {
+    /// By another process, or by this one.
+    Held,
+    Ours(File),
+    /// Folders cannot be locked here.
+    None(Option<File>),
+}
+
+/// Locks a folder until the file is dropped or the process ends, however it ends.
+fn lock(path: &Path) -> io::Result<Lock> {
+    if !cfg!(unix) {
+        return Ok(Lock::None(None));
+    }
+    loop {
+        let folder = File::open(path)?;
+        match folder.try_lock() {
+            Err(TryLockError::WouldBlock) => return Ok(Lock::Held),
+            Err(TryLockError::Error(_)) => return Ok(Lock::None(Some(folder))),
+            // Whoever had the lock before may have removed the folder.
+            Ok(()) if is_at(&folder, path) => return Ok(Lock::Ours(folder)),
+            Ok(()) => {}
+        }
+    }
+}
+
+fn contents(path: &Path) -> io::Result<Contents> {
+    let mut contents = Contents::Nothing;
+    for entry in fs::read_dir(path)? {
+        match entry?.file_name() {
+            name if is_unfinished(&name) => {}
+            name if name == WEIGHTS => return Ok(Contents::Weights),
+            _ => contents = Contents::Other,
+        }
+    }
+    Ok(contents)
 }
 
 /// The name without what file systems or shells stumble over.
@@ -146,77 +282,5 @@ fn file_name(name: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::history::tests::history;
-    use crate::weights::TensorData;
-
-    fn info() -> RunInfo {
-        RunInfo {
-            name: "net".into(),
-            config: serde_json::json!({ "epochs": 2 }),
-            seed: 7,
-            versions: BTreeMap::from([("graphc".into(), "0.1.0".into())]),
-            isa: "x86-64".into(),
-            timings: serde_json::json!({ "compile_ms": 1.5 }),
-            results: serde_json::json!({ "test_loss": null }),
-        }
-    }
-
-    fn files(folder: &Path) -> Vec<String> {
-        let mut names: Vec<String> =
-            std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-        names.sort();
-        names
-    }
-
-    #[test]
-    fn writes_everything_and_leaves_no_temporary_file() {
-        let base = tempfile::tempdir().unwrap();
-        let folder = RunFolder::numbered(base.path(), "net").unwrap();
-        let weights = [NamedTensor { name: "w".into(), shape: vec![1], data: TensorData::F32(vec![2.0]) }];
-        folder.write(&info(), &history(&[0.5, 0.25]), &weights).unwrap();
-        assert_eq!(files(folder.path()), ["accuracy.svg", "history.csv", "loss.svg", "model.safetensors", "run.json"]);
-        let json: serde_json::Value =
-            serde_json::from_slice(&std::fs::read(folder.path().join("run.json")).unwrap()).unwrap();
-        assert_eq!(json["seed"], 7);
-        assert_eq!(json["config"]["epochs"], 2);
-        // Written again (a second save of the same run) it is replaced.
-        folder.write(&info(), &history(&[0.5]), &weights).unwrap();
-        assert_eq!(std::fs::read_to_string(folder.path().join("history.csv")).unwrap().lines().count(), 2);
-        let path = folder.path().to_path_buf();
-        drop(folder);
-        assert!(path.exists(), "a folder with files stays");
-    }
-
-    #[test]
-    fn no_finished_epoch_has_no_curves() {
-        let base = tempfile::tempdir().unwrap();
-        let folder = RunFolder::create(&base.path().join("a/b")).unwrap();
-        folder.write(&info(), &History::default(), &[]).unwrap();
-        assert_eq!(files(folder.path()), ["history.csv", "model.safetensors", "run.json"]);
-    }
-
-    #[test]
-    fn numbers_go_on() {
-        let base = tempfile::tempdir().unwrap();
-        let first = RunFolder::numbered(base.path(), "my net/1").unwrap();
-        let second = RunFolder::numbered(base.path(), "my net/1").unwrap();
-        assert_eq!(first.path(), base.path().join("my_net_1-1"));
-        assert_eq!(second.path(), base.path().join("my_net_1-2"));
-        drop((first, second));
-        assert!(files(base.path()).is_empty(), "empty folders are removed");
-        assert_eq!(file_name("../.."), "_..");
-        assert_eq!(file_name(".."), "run");
-    }
-
-    #[test]
-    fn an_existing_folder_is_not_overwritten() {
-        let base = tempfile::tempdir().unwrap();
-        std::fs::write(base.path().join("x"), "").unwrap();
-        let error = RunFolder::create(base.path()).unwrap_err().to_string();
-        assert!(error.ends_with(": the run folder exists and is not empty; give another one"), "{error}");
-        let error = RunFolder::create(&base.path().join("x")).unwrap_err().to_string();
-        assert!(error.contains("cannot make the run folder"), "{error}");
-    }
-}
+#[path = "run_folder/tests.rs"]
+mod tests;

@@ -1,8 +1,8 @@
 //! Tensors by name in `safetensors` files: weights, and the inputs and outputs of `graphc run`.
 
 use crate::error::TrainError;
+use crate::files::write_file;
 use crate::input::shape_text;
-use crate::run_folder::write_atomically;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -100,11 +100,19 @@ fn elements<T, const LEN: usize>(bytes: &[u8], element: impl Fn([u8; LEN]) -> T)
     bytes.chunks_exact(LEN).map(|chunk| element(chunk.try_into().expect("chunks have that length"))).collect()
 }
 
-/// Writes tensors to a temporary file beside `path` and renames it.
+/// Writes tensors to a file, as [`write_file`] does.
 ///
 /// # Errors
 /// If two tensors have the same name or the file cannot be written.
 pub fn write_tensors(path: &Path, tensors: &[NamedTensor]) -> Result<(), TrainError> {
+    write_file(path, &encode_tensors(tensors)?)
+}
+
+/// The bytes of a `safetensors` file.
+///
+/// # Errors
+/// If two tensors have the same name.
+pub fn encode_tensors(tensors: &[NamedTensor]) -> Result<Vec<u8>, TrainError> {
     let mut encoded = BTreeMap::new();
     for tensor in tensors {
         if encoded.insert(tensor.name.as_str(), (tensor.data.bytes(), &tensor.shape)).is_some() {
@@ -115,9 +123,8 @@ pub fn write_tensors(path: &Path, tensors: &[NamedTensor]) -> Result<(), TrainEr
         let view = TensorView::new(*dtype, shape.to_vec(), bytes).expect("shapes fit their elements");
         (*name, view)
     });
-    let bytes = safetensors::serialize(views, None)
-        .map_err(|error| TrainError::file(path, format!("cannot write the tensors: {error}")))?;
-    write_atomically(path, &bytes)
+    safetensors::serialize(views, None)
+        .map_err(|error| TrainError::Mismatch(format!("cannot encode the tensors: {error}")))
 }
 
 /// Compares the weights of a file with what a network has (`name`, shape); every difference is reported.

@@ -2,7 +2,8 @@
 
 use crate::commands::{bench, check, completions, dump, eval, predict, profile, run, schema, summary, train, tune};
 use crate::error::CliError;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use std::any::TypeId;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -41,6 +42,19 @@ pub(crate) enum Command {
     Completions(completions::Args),
 }
 
+/// The command line, or a message about it and the end of the program.
+pub(crate) fn parse() -> Cli {
+    // `--epochs -1` is a wrong number, not an option `-1`.
+    let numbers = [TypeId::of::<usize>(), TypeId::of::<u64>(), TypeId::of::<f64>()];
+    let command = Cli::command().mut_subcommands(|command| {
+        command.mut_args(|arg| {
+            let is_number = numbers.iter().any(|number| arg.get_value_parser().type_id() == *number);
+            arg.allow_hyphen_values(is_number)
+        })
+    });
+    Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
+}
+
 impl Command {
     /// `start` is when the process started.
     pub(crate) fn run(self, start: Instant) -> Result<ExitCode, CliError> {
@@ -64,7 +78,6 @@ impl Command {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_command_line_is_consistent() {

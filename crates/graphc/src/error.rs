@@ -1,5 +1,6 @@
 //! [`CliError`]: the one place where errors of all crates become a message and an exit code.
 
+use crate::output;
 use graphc_driver::DriverError;
 use graphc_frontend::Diagnostics;
 use graphc_train::{NetworkError, TrainError};
@@ -24,14 +25,21 @@ impl CliError {
 
     /// Prints the message and gives the exit code.
     pub(crate) fn report(&self) -> ExitCode {
+        self.print();
+        if matches!(self, CliError::ClosedPipe) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    }
+
+    /// Prints the message.
+    pub(crate) fn print(&self) {
         let color = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
         match self {
-            CliError::ClosedPipe => return ExitCode::SUCCESS,
-            CliError::Graph(diagnostics) => eprintln!("{}", diagnostics.render(color)),
-            CliError::Message(message) if color => eprintln!("\x1b[1;31merror\x1b[0m: {message}"),
-            CliError::Message(message) => eprintln!("error: {message}"),
+            CliError::ClosedPipe => {}
+            CliError::Graph(diagnostics) => output::message(&diagnostics.render(color)),
+            CliError::Message(message) => {
+                let error = if color { "\x1b[1;31merror\x1b[0m" } else { "error" };
+                output::message(&format!("{error}: {}", output::printable(message)));
+            }
         }
-        ExitCode::FAILURE
     }
 }
 

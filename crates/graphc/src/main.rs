@@ -1,10 +1,11 @@
 //! The command line. One file per subcommand; everything that computes is in the libraries.
 //!
 //! Results go to stdout, progress and warnings to stderr. An error is one message on stderr and exit code 1; a wrong
-//! command line exits with 2.
+//! command line exits with 2. A reader that closes our output ends a command silently, but for a training, whose folder is written
+//! first; then the exit code is 141, as of a program that SIGPIPE ended, and 128 + S after a signal S.
 //!
-//! Reading order: `cli`, `commands` (one file each), then what they share: `experiment`, `engine`, `isa`, `measuring`, `error`, `output`, `progress`,
-//! `tables`, `threads`, `trace`, `tuned`.
+//! Reading order: `cli`, `commands` (one file each), then what they share: `experiment`, `engine`, `isa`, `measuring`, `numbers`, `error`, `output`, `progress`,
+//! `shell`, `signals`, `tables`, `threads`, `trace`, `tuned`.
 #![forbid(unsafe_code)]
 
 mod cli;
@@ -14,20 +15,23 @@ mod error;
 mod experiment;
 mod isa;
 mod measuring;
+mod numbers;
 mod output;
 mod progress;
+mod shell;
+mod signals;
 mod tables;
 mod threads;
 mod trace;
 mod tuned;
 
-use clap::Parser;
 use std::process::ExitCode;
 use std::time::Instant;
 
 fn main() -> ExitCode {
     let start = Instant::now();
-    match cli::Cli::parse().command.run(start) {
+    signals::outlive_size_limit();
+    match cli::parse().command.run(start) {
         Ok(code) => code,
         Err(error) => error.report(),
     }

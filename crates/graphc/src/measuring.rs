@@ -1,9 +1,9 @@
 //! What `bench` and `profile` share: which step of which file is measured, and how.
 
-use crate::commands::train::at_least_one;
 use crate::error::CliError;
 use crate::experiment;
 use crate::isa::IsaArg;
+use crate::numbers::{at_least_one, seconds};
 use crate::threads::ThreadsArg;
 use crate::tuned::TuningArg;
 use graphc_driver::measure::{MeasureOptions, Spread};
@@ -37,13 +37,6 @@ pub(crate) struct MeasureArgs {
     /// Print one JSON object instead of tables.
     #[arg(long)]
     pub(crate) json: bool,
-}
-
-pub(crate) fn seconds(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(seconds) if seconds > 0.0 && seconds <= 86_400.0 => Ok(seconds),
-        _ => Err("expected a number above 0 and at most 86400".into()),
-    }
 }
 
 impl MeasureArgs {

@@ -1,27 +1,42 @@
-//! Writing results: `println!` panics when a pipe is closed, this reports it.
+//! Writing results and messages: `println!` and `eprintln!` panic when a pipe is closed, this does not.
+//!
+//! Names and paths come from files: what a terminal would obey in them is shown as `\u001b`, which JSON reads as the same name.
 
 use crate::error::CliError;
+use std::borrow::Cow;
 use std::io::Write;
 
 /// Writes text and a newline to stdout, at once.
-pub(crate) fn line(text: impl AsRef<str>) -> Result<(), CliError> {
-    let mut out = std::io::stdout().lock();
-    out.write_all(text.as_ref().as_bytes())?;
-    out.write_all(b"\n")?;
-    Ok(out.flush()?)
+pub(crate) fn line(line: impl AsRef<str>) -> Result<(), CliError> {
+    text(&format!("{}\n", line.as_ref()))
 }
 
 /// Writes a text that ends with its own newline.
 pub(crate) fn text(text: &str) -> Result<(), CliError> {
     let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes())?;
+    out.write_all(printable(text).as_bytes())?;
     Ok(out.flush()?)
 }
 
 /// Says something on stderr that is no result.
 pub(crate) fn warning(text: &str) {
-    // A closed stderr leaves nobody to tell.
-    let _ = writeln!(std::io::stderr(), "warning: {text}");
+    message(&format!("warning: {}", printable(text)));
+}
+
+/// Writes a message to stderr as it is.
+pub(crate) fn message(text: &str) {
+    // A closed stderr leaves nobody to tell. In one piece, so that the lines of two programs do not mix.
+    let _ = std::io::stderr().write_all(format!("{text}\n").as_bytes());
+}
+
+/// Control characters other than newlines and tabs as their escapes.
+pub(crate) fn printable(text: &str) -> Cow<'_, str> {
+    let is_harmful = |c: char| c.is_control() && c != '\n' && c != '\t';
+    if !text.contains(is_harmful) {
+        return text.into();
+    }
+    let escaped = |c: char| if is_harmful(c) { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() };
+    text.chars().map(escaped).collect::<String>().into()
 }
 
 /// `12345` as `12,345`.
@@ -44,10 +59,19 @@ pub(crate) fn counted(n: usize, noun: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::grouped;
+    use super::{grouped, printable};
 
     #[test]
     fn thousands() {
         assert_eq!([0, 999, 1000, 45_418, 1_234_567].map(grouped), ["0", "999", "1,000", "45,418", "1,234,567"]);
+    }
+
+    #[test]
+    fn control_characters_are_shown() {
+        assert_eq!(printable("a\tb\n"), "a\tb\n");
+        assert_eq!(printable("\u{1b}[31mred\r\u{7f}\u{9b}é"), r"\u001b[31mred\u000d\u007f\u009bé");
+        let name = "\u{9b}2J";
+        let json = printable(&serde_json::json!(name).to_string()).into_owned();
+        assert_eq!(serde_json::from_str::<String>(&json).unwrap(), name);
     }
 }

@@ -27,7 +27,7 @@ pub(crate) fn bar(template: Option<&str>) -> ProgressBar {
     ProgressBar::new(0).with_style(style)
 }
 
-/// Shows progress; an output that is closed stops the run.
+/// Shows progress. A reader that closes the output stops the run; any other failure to write is told once, and at the end.
 pub(crate) struct Reporter<'a> {
     style: Style,
     n_epochs: usize,
@@ -50,15 +50,26 @@ impl<'a> Reporter<'a> {
         self.first_step
     }
 
-    /// The failure that stopped the run, if output failed.
-    pub(crate) fn take_error(&mut self) -> Option<CliError> {
-        self.error.take()
+    /// Why output failed, if it did.
+    pub(crate) fn error(&self) -> Option<&CliError> {
+        self.error.as_ref()
     }
 
-    fn line(&mut self, text: String) {
-        if let Err(error) = output::line(text) {
-            self.error.get_or_insert(error);
-            self.stop.store(true, Ordering::Relaxed);
+    /// Writes a result.
+    pub(crate) fn line(&mut self, text: impl AsRef<str>) {
+        let Err(error) = output::line(text) else { return };
+        match &error {
+            CliError::ClosedPipe => self.stop.store(true, Ordering::Relaxed),
+            CliError::Message(message) if self.error.is_none() => output::warning(message),
+            _ => {}
+        }
+        self.error.get_or_insert(error);
+    }
+
+    /// Takes the bar away.
+    pub(crate) fn clear(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
         }
     }
 }
@@ -90,9 +101,7 @@ impl Observer for Reporter<'_> {
     }
 
     fn epoch_done(&mut self, record: &EpochRecord) {
-        if let Some(bar) = self.bar.take() {
-            bar.finish_and_clear();
-        }
+        self.clear();
         match self.style {
             Style::Human => self.line(epoch_line(record, self.n_epochs)),
             Style::Json => self.line(epoch_json(record).to_string()),
@@ -106,9 +115,7 @@ impl Observer for Reporter<'_> {
 
 impl Drop for Reporter<'_> {
     fn drop(&mut self) {
-        if let Some(bar) = self.bar.take() {
-            bar.finish_and_clear();
-        }
+        self.clear();
     }
 }
 

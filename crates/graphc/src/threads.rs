@@ -6,7 +6,7 @@ use graphc_train::Loading;
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(crate) struct ThreadsArg {
     /// Threads that run a step together; one per physical core unless given. Results are the same bits with any number.
-    #[arg(long, value_name = "N", value_parser = crate::commands::train::at_least_one, default_value_t = n_cores())]
+    #[arg(long, value_name = "N", value_parser = crate::numbers::at_least_one, default_value_t = n_cores())]
     pub(crate) threads: usize,
 }
 

@@ -7,6 +7,7 @@ use crate::error::CliError;
 use crate::output;
 use graphc_driver::measure::Tuned;
 use graphc_driver::{Aspect, Choices, Tuning, TuningKey};
+use graphc_train::{check_writable, write_file};
 use serde_json::{Value, json};
 use std::ffi::OsString;
 use std::io::ErrorKind;
@@ -72,16 +73,20 @@ pub(crate) fn store(folder: &Path, key: &TuningKey, tuned: &Tuned) -> Result<Pat
         "step_ms": { "before": tuned.before_ms.min, "after": tuned.after_ms.min },
     });
     let path = path_of(folder, key);
-    // Under a name of its own first: whoever reads meanwhile finds the old file or the new one, never a part.
-    let unfinished = path.with_extension(format!("{}.unfinished", std::process::id()));
-    let write = || {
-        std::fs::create_dir_all(folder)?;
-        std::fs::write(&unfinished, format!("{content:#}\n"))?;
-        std::fs::rename(&unfinished, &path)
-    };
-    let written: std::io::Result<()> = write();
-    written.map_err(|error| CliError::new(format!("cannot write {}: {error}", path.display())))?;
+    make_folder(folder)?;
+    write_file(&path, format!("{content:#}\n").as_bytes())?;
     Ok(path)
+}
+
+/// Whether files can be stored, before time is spent on what they will hold.
+pub(crate) fn check_folder(folder: &Path) -> Result<(), CliError> {
+    make_folder(folder)?;
+    Ok(check_writable(&folder.join("any.json"))?)
+}
+
+fn make_folder(folder: &Path) -> Result<(), CliError> {
+    let error = |error| CliError::new(format!("{}: cannot make the folder: {error}", folder.display()));
+    std::fs::create_dir_all(folder).map_err(error)
 }
 
 /// What was stored under a key, if anything was; an error is a file that cannot be used.

@@ -1,9 +1,9 @@
 //! `graphc dump`.
 
 use super::run::ModeArg;
-use super::train::at_least_one;
 use crate::error::CliError;
 use crate::isa::IsaArg;
+use crate::numbers::at_least_one;
 use crate::{experiment, output, tables};
 use clap::ValueEnum;
 use graphc_driver::{CompileOptions, Lowered, PrintAfter, Stage, compile, dump, dump_dot, lower};

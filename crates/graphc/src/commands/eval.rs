@@ -1,7 +1,7 @@
 //! `graphc eval`.
 
-use super::train::at_least_one;
 use crate::error::CliError;
+use crate::numbers::at_least_one;
 use crate::threads::ThreadsArg;
 use crate::tuned::TuningArg;
 use crate::{experiment, output};

@@ -5,7 +5,7 @@ use crate::measuring::{MeasureArgs, heading, spread_json};
 use crate::{output, tables, trace};
 use graphc_driver::measure::{KernelProfile, MeasureOptions, MemoryLevel, Part, PhaseProfile, Profile, profile};
 use graphc_frontend::Experiment;
-use graphc_train::run_folder::write_atomically;
+use graphc_train::{check_writable, write_file};
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -46,11 +46,16 @@ Examples:
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
     let (experiment, options) = args.measure.load()?;
+    if let Some(path) = &args.trace {
+        check_writable(path)?;
+    }
     let profile = profile(&experiment.graph, &options)?;
     let heading = heading(&experiment, &options, profile.threads, &profile.target);
-    if let Some(path) = &args.trace {
-        write_atomically(path, trace::chrome(&heading, &profile).to_string().as_bytes())?;
-    }
+    // What was measured is shown even if the trace cannot be written.
+    let written = match &args.trace {
+        Some(path) => write_file(path, trace::chrome(&heading, &profile).to_string().as_bytes()),
+        None => Ok(()),
+    };
     if args.measure.json {
         output::line(json(args, &experiment, &options, &profile).to_string())?;
     } else {
@@ -59,6 +64,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
         output::line(steps(&profile))?;
         output::line(table(&profile, tables::width()))?;
     }
+    written?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -2,6 +2,7 @@
 
 use crate::engine::{Bindings, Engine, evaluate};
 use crate::error::CliError;
+use crate::numbers::seed;
 use crate::tuned::TuningArg;
 use crate::{experiment, output};
 use clap::ValueEnum;
@@ -11,7 +12,7 @@ use graphc_ir::graph::{Mode, Role};
 use graphc_ir::ops::Op;
 use graphc_ir::{DType, Graph, NodeId, Tensor};
 use graphc_train::weights::{check_weights, read_tensors, write_tensors};
-use graphc_train::{NamedTensor, TensorData};
+use graphc_train::{NamedTensor, TensorData, check_writable};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -45,7 +46,7 @@ pub(crate) struct Args {
     #[arg(long, value_enum, default_value_t = Engine::Jit)]
     engine: Engine,
     /// Seed of fresh weights [default: as in the graph file].
-    #[arg(long, conflicts_with = "weights")]
+    #[arg(long, conflicts_with = "weights", value_parser = seed)]
     seed: Option<u64>,
     /// Compile with a bounds check on every memory access.
     #[arg(long)]
@@ -85,6 +86,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
         (None, false) => Mode::Infer,
     };
     let experiment = experiment::load(&args.file)?;
+    check_writable(&args.outputs)?;
     let graph = &experiment.graph;
     let mut given = Inputs::read(&args.inputs, graph)?;
     let drop_loss = mode == Mode::Infer && !given.bindings.contains_key(&experiment.target);

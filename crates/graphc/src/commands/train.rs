@@ -2,10 +2,12 @@
 
 use crate::error::CliError;
 use crate::isa::IsaArg;
+use crate::numbers::{at_least_one, rate, seed};
 use crate::progress::{Reporter, Style};
+use crate::signals::{Stop, stop_on_signals};
 use crate::threads::ThreadsArg;
 use crate::tuned::TuningArg;
-use crate::{experiment, output, tables};
+use crate::{experiment, output, shell, signals, tables};
 use graphc_driver::measure::peak_memory;
 use graphc_driver::{Session, SessionOptions};
 use graphc_frontend::Experiment;
@@ -17,14 +19,12 @@ use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 /// Train a network and write weights, history and curves to a run folder.
 ///
 /// The graph file says what to train, on what and for how long; the options override it. Ctrl-C finishes the current
-/// step and writes the run folder; a second Ctrl-C stops at once.
+/// step and writes the run folder; a second Ctrl-C stops at once. SIGTERM and SIGHUP do as the first Ctrl-C does.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -40,12 +40,12 @@ pub(crate) struct Args {
     #[arg(long, value_name = "RATE", value_parser = rate)]
     lr: Option<f64>,
     /// Seed of the initial weights and of the shuffling.
-    #[arg(long)]
+    #[arg(long, value_parser = seed)]
     seed: Option<u64>,
     /// Use the first N training samples only (the last part of them validates).
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     limit: Option<usize>,
-    /// Run folder to make [default: runs/NAME-1, -2, ...].
+    /// Run folder to make, or one without weights [default: runs/NAME-1, -2, ...].
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Start from these weights.
@@ -76,24 +76,11 @@ Examples:
   graphc train examples/lenet5.graph.json --init runs/lenet5-1/model.safetensors --lr 0.0001
   graphc train examples/mlp.graph.json --json | jq .val_accuracy";
 
-pub(crate) fn at_least_one(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(0) | Err(_) => Err("expected an integer of at least 1".into()),
-        Ok(n) => Ok(n),
-    }
-}
-
-fn rate(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(rate) if rate > 0.0 && rate.is_finite() => Ok(rate),
-        _ => Err("expected a number above 0".into()),
-    }
-}
-
 /// `start` is when the process started.
 pub(crate) fn run(args: &Args, start: Instant) -> Result<ExitCode, CliError> {
     let experiment = experiment::load_with_data(&args.file)?;
     let options = fit_options(&experiment, args);
+    let stop = stop_on_signals()?;
     let folder = match &args.out {
         Some(path) => RunFolder::create(path)?,
         None => RunFolder::numbered(Path::new("runs"), &experiment.name)?,
@@ -103,31 +90,56 @@ pub(crate) fn run(args: &Args, start: Instant) -> Result<ExitCode, CliError> {
         (false, true) => Style::Quiet,
         (false, false) => Style::Human,
     };
-    let stop = stop_on_ctrl_c()?;
     let mut run = prepare(&experiment, &options, args)?;
+    let mut reporter = Reporter::new(style, options.epochs, stop.flag());
     if style == Style::Human {
-        print_start(&experiment, &options, &run)?;
+        print_start(&mut reporter, &experiment, &options, &run);
     }
+    let report = fit(&mut run.session, &run.train, &options, stop.flag(), &mut reporter)?;
+    reporter.clear();
 
-    let mut reporter = Reporter::new(style, options.epochs, &stop);
-    let report = fit(&mut run.session, &run.train, &options, &stop, &mut reporter)?;
+    let mut problems = Vec::new();
+    let test = test(&mut run, &options, &report).unwrap_or_else(|error| {
+        problems.push(error);
+        None
+    });
     let first_step_ms = reporter.first_step().map(|at| at.duration_since(start).as_secs_f64() * 1e3);
-    let output_error = reporter.take_error();
-    drop(reporter);
-    let test = match &run.test {
-        Some(test) if report.stopped.is_none() => {
-            Some(evaluate(&mut run.session, test, 0..test.len(), options.batch_size, options.loading)?)
-        }
-        _ => None,
-    };
     let costs = Costs { first_step_ms, peak_rss_mb: peak_memory().map(|bytes| bytes as f64 / 1e6) };
-    // Written before anything else is printed: a closed pipe must not cost the weights.
-    let info = run_info(args, &experiment, &options, &run, &report, test, costs);
-    folder.write(&info, &report.history, &experiment::weights(&mut run.session)?)?;
-    match output_error {
-        Some(error) => Err(error),
-        None => finish(args, style, &folder, &run, &report, test, costs),
+    // Before anything is written: a disk that is full must not cost the results, nor a closed pipe the weights.
+    print_results(&mut reporter, style, &run, &report, test, costs);
+    if report.stopped.is_some_and(|at| (at.epoch, at.step) == (1, 0)) {
+        output::message("Stopped before the first step: there is nothing to save.");
+        return Ok(exit_code(&stop, &reporter, &report, &[]));
     }
+    let weights = experiment::weights(&mut run.session)?;
+    let (folder, misplaced) = folder.save_weights(&weights, &experiment.name, &other_places())?;
+    problems.extend(misplaced.map(|error| {
+        CliError::new(format!("{error}\nThe run is saved in another folder instead: {}", folder.path().display()))
+    }));
+    let info = run_info(args, &experiment, &options, &run, &report, test, costs);
+    problems.extend(folder.write_record(&info, &report.history).map_err(CliError::from).err());
+    if style != Style::Json {
+        reporter.line(format!("Run folder: {}", folder.path().display()));
+    }
+    problems.iter().for_each(CliError::print);
+    print_end(&stop, &reporter, &report, &options, &folder);
+    Ok(exit_code(&stop, &reporter, &report, &problems))
+}
+
+/// Loss and accuracy on the test samples, if there are any and the training came to its end.
+fn test(run: &mut Prepared, options: &FitOptions, report: &FitReport) -> Result<Option<Evaluation>, CliError> {
+    match &run.test {
+        Some(test) if report.stopped.is_none() => {
+            Ok(Some(evaluate(&mut run.session, test, 0..test.len(), options.batch_size, options.loading)?))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Where weights go that the run folder does not take. The last is memory, which any disk may be full beside.
+fn other_places() -> Vec<PathBuf> {
+    let memory = cfg!(target_os = "linux").then(|| PathBuf::from("/dev/shm"));
+    [Some(PathBuf::new()), Some(std::env::temp_dir()), std::env::home_dir(), memory].into_iter().flatten().collect()
 }
 
 fn fit_options(experiment: &Experiment, args: &Args) -> FitOptions {
@@ -143,24 +155,6 @@ fn fit_options(experiment: &Experiment, args: &Args) -> FitOptions {
         loading: args.threads.loading(),
     }
 }
-
-/// The first Ctrl-C asks for a stop, the second one ends the program.
-fn stop_on_ctrl_c() -> Result<Arc<AtomicBool>, CliError> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let asked = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&stop);
-    let handler = move || {
-        if asked.swap(true, Ordering::Relaxed) {
-            std::process::exit(INTERRUPTED.into());
-        }
-        flag.store(true, Ordering::Relaxed);
-    };
-    ctrlc::set_handler(handler).map_err(|error| CliError::new(format!("cannot handle Ctrl-C: {error}")))?;
-    Ok(stop)
-}
-
-/// What shells report for a program ended by Ctrl-C.
-const INTERRUPTED: u8 = 130;
 
 /// What the run took beside its steps.
 #[derive(Clone, Copy)]
@@ -220,12 +214,12 @@ fn prepare(experiment: &Experiment, options: &FitOptions, args: &Args) -> Result
     })
 }
 
-fn print_start(experiment: &Experiment, options: &FitOptions, run: &Prepared) -> Result<(), CliError> {
+fn print_start(reporter: &mut Reporter<'_>, experiment: &Experiment, options: &FitOptions, run: &Prepared) {
     let graph = &experiment.graph;
     let summary = graphc_frontend::summary(graph);
-    output::line(tables::summary(&experiment.name, &summary, graphc_frontend::totals(graph)))?;
+    reporter.line(tables::summary(&experiment.name, &summary, graphc_frontend::totals(graph)));
     let tuned = if run.n_tuned > 0 { format!(" ({} tuned)", run.n_tuned) } else { String::new() };
-    output::line(format!(
+    reporter.line(format!(
         "\nCompiled {} executables{tuned} in {:.0} ms for {}; {}; seed {}; {} training samples, batch size {}\n",
         run.n_executables,
         run.compile_ms,
@@ -234,18 +228,17 @@ fn print_start(experiment: &Experiment, options: &FitOptions, run: &Prepared) ->
         options.seed,
         output::grouped(run.train.len()),
         options.batch_size
-    ))
+    ));
 }
 
-fn finish(
-    args: &Args,
+fn print_results(
+    reporter: &mut Reporter<'_>,
     style: Style,
-    folder: &RunFolder,
     run: &Prepared,
     report: &FitReport,
     test: Option<Evaluation>,
     costs: Costs,
-) -> Result<ExitCode, CliError> {
+) {
     if style == Style::Json {
         let end = json!({
             "test_loss": test.map(|test| test.loss),
@@ -256,29 +249,46 @@ fn finish(
             "first_step_ms": costs.first_step_ms,
             "peak_rss_mb": costs.peak_rss_mb,
         });
-        output::line(end.to_string())?;
-    } else {
-        if let Some(test) = test {
-            output::line(super::eval::result_line(&test))?;
-        }
-        if style == Style::Human && !report.history.records.is_empty() {
-            output::line(format!("\n{}", tables::describe(&report.history.describe())))?;
-        }
-        if let Some(step_ms) = report.step_ms_median().filter(|_| style == Style::Human) {
-            output::line(format!("\nMedian step: {step_ms:.3} ms"))?;
-        }
-        output::line(format!("Run folder: {}", folder.path().display()))?;
+        return reporter.line(end.to_string());
     }
-    let Some(at) = report.stopped else { return Ok(ExitCode::SUCCESS) };
-    eprintln!(
-        "Stopped in epoch {} after step {} of {}; the weights are saved. To go on from them:\n  graphc train {} --init {}",
-        at.epoch,
-        at.step,
-        at.n_steps,
-        args.file.display(),
-        folder.weights_path().display()
-    );
-    Ok(ExitCode::from(INTERRUPTED))
+    if let Some(test) = test {
+        reporter.line(super::eval::result_line(&test));
+    }
+    if style == Style::Human && !report.history.records.is_empty() {
+        reporter.line(format!("\n{}", tables::describe(&report.history.describe())));
+    }
+    if let Some(step_ms) = report.step_ms_median().filter(|_| style == Style::Human) {
+        reporter.line(format!("\nMedian step: {step_ms:.3} ms"));
+    }
+}
+
+/// Why the training stopped early, and how to go on; or why nobody saw its end.
+fn print_end(stop: &Stop, reporter: &Reporter<'_>, report: &FitReport, options: &FitOptions, folder: &RunFolder) {
+    const CLOSED: &str = "nobody reads the output (the pipe is closed)";
+    if let Some(at) = report.stopped {
+        let reason = stop.signal().map_or_else(|| CLOSED.into(), |signal| format!("by {}", signals::name(signal)));
+        let n_left = options.epochs - report.history.records.len();
+        output::message(&output::printable(&format!(
+            "Stopped in epoch {} after step {} of {}, {reason}; the weights are saved. To go on from them:\n  {}",
+            at.epoch,
+            at.step,
+            at.n_steps,
+            shell::resumed(std::env::args_os(), &folder.weights_path(), n_left)
+        )));
+    } else if matches!(reporter.error(), Some(CliError::ClosedPipe)) {
+        let path = folder.path().display();
+        CliError::new(format!("{CLOSED}; the run is saved: {path}")).print();
+    }
+}
+
+fn exit_code(stop: &Stop, reporter: &Reporter<'_>, report: &FitReport, problems: &[CliError]) -> ExitCode {
+    // A signal that came after the last step has stopped nothing.
+    match (stop.signal().filter(|_| report.stopped.is_some()), reporter.error()) {
+        (Some(signal), _) => ExitCode::from(signals::exit_code(signal)),
+        (None, Some(CliError::ClosedPipe)) => ExitCode::from(signals::CLOSED_PIPE),
+        (None, None) if problems.is_empty() => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    }
 }
 
 /// As in a graph file; the learning rate in force stands beside it.
@@ -310,7 +320,7 @@ fn run_info(
     RunInfo {
         name: experiment.name.clone(),
         config: json!({
-            "graph": args.file,
+            "graph": shell::path_json(&args.file),
             "epochs": options.epochs,
             "batch_size": options.batch_size,
             "learning_rate": options.learning_rate,
@@ -318,7 +328,7 @@ fn run_info(
             "validation_split": options.validation_split,
             "shuffle": options.shuffle,
             "limit": args.limit,
-            "init": args.init,
+            "init": args.init.as_deref().map(shell::path_json),
             "threads": run.session.threads(),
             "parameters": run.n_parameters,
         }),

@@ -1,11 +1,11 @@
 //! `graphc tune`.
 
-use super::train::at_least_one;
 use crate::error::CliError;
 use crate::isa::IsaArg;
-use crate::measuring::{heading, seconds, spread_json};
+use crate::measuring::{heading, spread_json};
+use crate::numbers::{at_least_one, seconds};
 use crate::threads::ThreadsArg;
-use crate::{experiment, output, progress, tables, tuned};
+use crate::{experiment, output, progress, shell, tables, tuned};
 use graphc_driver::measure::{Change, MeasureOptions, Tuned, TunedKernel, tune};
 use graphc_driver::{CompileOptions, Tuning};
 use graphc_frontend::Experiment;
@@ -60,6 +60,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
     let Some(folder) = tuned::folder() else {
         return Err(CliError::new("no folder to keep the result in: neither GRAPHC_CACHE_DIR nor HOME is set"));
     };
+    tuned::check_folder(&folder)?;
     let options = MeasureOptions {
         mode: if args.infer { Mode::Infer } else { Mode::Train },
         batch: args.batch.unwrap_or(experiment.train.batch_size),
@@ -77,15 +78,18 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
     });
     bar.finish_and_clear();
     let result = result?;
-    let files = store(&folder, &experiment, &options, &result)?;
+    // What was found out is shown even if it cannot be kept.
+    let stored = store(&folder, &experiment, &options, &result);
+    let files = stored.as_deref().unwrap_or_default();
     if args.json {
-        output::line(json(args, &experiment, &result, &files).to_string())?;
+        output::line(json(args, &experiment, &result, files).to_string())?;
     } else {
         output::line(heading(&experiment, &options, result.threads, &result.key.target))?;
         output::line(table(&result))?;
         output::line(conclusion(&result))?;
         files.iter().try_for_each(|file| output::line(format!("Stored in {}", file.display())))?;
     }
+    stored?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -141,7 +145,7 @@ fn json(args: &Args, experiment: &Experiment, tuned: &Tuned, files: &[PathBuf]) 
         "tried": tuned.n_tried,
         "left": tuned.n_left,
         "kernels": tuned.kernels.iter().map(kernel).collect::<Vec<_>>(),
-        "stored": files,
+        "stored": files.iter().map(|file| shell::path_json(file)).collect::<Vec<_>>(),
     })
 }
 

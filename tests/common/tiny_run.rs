@@ -1,0 +1,89 @@
+//! A training of a few milliseconds for the tests of files and signals, and what must hold of its folder.
+
+use crate::folder::Folder;
+use graphc_train::History;
+use graphc_train::weights::read_tensors;
+use std::fs;
+use std::io::Read;
+use std::path::Path;
+use std::process::Command;
+
+/// On made data, with a test part.
+pub(crate) const GRAPH: &str = r#"{ "graphc": 1, "name": "tiny",
+  "inputs": { "image": { "shape": ["N", 2, 2, 3] }, "label": { "shape": ["N"], "dtype": "i32" } },
+  "nodes": [
+    { "name": "flat", "op": "flatten", "inputs": "image" },
+    { "name": "hidden", "op": "dense", "units": 5, "activation": "tanh" },
+    { "name": "scores", "op": "dense", "units": 3 },
+    { "name": "probabilities", "op": "softmax" } ],
+  "loss": { "op": "categorical_crossentropy", "prediction": "probabilities", "target": "label" },
+  "metrics": ["accuracy"],
+  "optimizer": { "op": "adam", "learning_rate": 0.01 },
+  "train": { "batch_size": 16, "epochs": 2, "validation_split": 0.25 },
+  "data": { "format": "synthetic", "samples": 64, "test_samples": 16, "seed": 1 } }
+"#;
+
+/// A folder with `tiny.graph.json`.
+pub(crate) fn graph() -> Folder {
+    Folder::with(&[("tiny.graph.json", GRAPH.as_bytes())])
+}
+
+/// A script in which `$0` is the program.
+pub(crate) fn sh(folder: &Folder, script: &str) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", script, env!("CARGO_BIN_EXE_graphc")]).current_dir(folder.path("."));
+    command.env("GRAPHC_CACHE_DIR", folder.path("cache"));
+    command
+}
+
+/// Reads one line and no more.
+pub(crate) fn first_line(reader: &mut impl Read) -> String {
+    let mut line = Vec::new();
+    while line.last() != Some(&b'\n') {
+        let mut byte = [0];
+        reader.read_exact(&mut byte).unwrap();
+        line.push(byte[0]);
+    }
+    String::from_utf8(line).unwrap()
+}
+
+/// Names in a folder, sorted.
+pub(crate) fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap();
+    let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+/// Nowhere below the folder.
+#[track_caller]
+pub(crate) fn assert_no_temporary_file(folder: &Path) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name();
+        assert!(!name.as_encoded_bytes().starts_with(b".graphc-"), "{} is left", entry.path().display());
+        if entry.file_type().unwrap().is_dir() {
+            assert_no_temporary_file(&entry.path());
+        }
+    }
+}
+
+/// No file of a run of `n_epochs` that is there under its name is a part of one.
+#[track_caller]
+pub(crate) fn assert_whole(run: &Path, n_epochs: usize) {
+    for name in names(run) {
+        let path = run.join(&name);
+        match name.as_str() {
+            "model.safetensors" => assert_eq!(read_tensors(&path).unwrap().len(), 4),
+            "history.csv" => assert_eq!(History::read_csv(&path).unwrap().records.len(), n_epochs),
+            "run.json" => {
+                let run: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+                assert_eq!(run["results"]["epochs_finished"], n_epochs);
+            }
+            "loss.svg" | "accuracy.svg" => {
+                assert!(fs::read_to_string(&path).unwrap().trim_end().ends_with("</svg>"), "{}", path.display());
+            }
+            name => assert!(name.starts_with(".graphc-"), "{name}"),
+        }
+    }
+}
