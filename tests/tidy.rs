@@ -150,6 +150,38 @@ fn every_other_crate_forbids_unsafe_code() {
     assert_none(&findings, "these crates do not forbid unsafe code:");
 }
 
+/// Lines of the crates outside tests that hold one of the marks.
+fn uses(marks: &[&str], homes: &[&str]) -> Vec<String> {
+    let mut findings = Vec::new();
+    for (path, text) in sources() {
+        let is_test = !path.starts_with("crates/") || path.contains("/tests") || path.contains("graphc-testing");
+        if is_test || homes.contains(&path.as_str()) {
+            continue;
+        }
+        let code = text.split("mod tests {").next().unwrap_or_default();
+        let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+        let found = lines.filter(|line| marks.iter().any(|mark| line.contains(mark)));
+        findings.extend(found.map(|line| format!("{path}: {}", line.trim())));
+    }
+    findings
+}
+
+#[test]
+fn files_are_written_in_one_place() {
+    let marks = ["fs::write(", "File::create", "File::options", "fs::rename(", "OpenOptions", ".persist("];
+    let findings = uses(&marks, &["crates/graphc-train/src/files.rs"]);
+    assert_none(
+        &findings,
+        "use graphc_train::write_file, which replaces files as a whole and leaves devices and links:",
+    );
+}
+
+#[test]
+fn output_that_fails_does_not_panic() {
+    let findings = uses(&["println!(", "print!(", "eprintln!(", "eprint!("], &[]);
+    assert_none(&findings, "these macros panic when nobody reads; `output` of the command line does not:");
+}
+
 #[test]
 fn nothing_is_left_for_later() {
     let words = [
