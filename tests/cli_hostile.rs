@@ -56,7 +56,8 @@ fn learning_rates() {
     let output =
         run(folder.path(), &["train", "net.graph.json", "--json", "--out", "run", "--lr", "0", "--epochs", "2"]);
     assert!(output.status.success(), "{}", said(&output));
-    let lines: Vec<serde_json::Value> = said(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<serde_json::Value> = stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let (first, second) = (lines[0]["loss"].as_f64().unwrap(), lines[1]["loss"].as_f64().unwrap());
     assert!((first - second).abs() < 1e-5, "{first} and {second}");
     std::fs::write(

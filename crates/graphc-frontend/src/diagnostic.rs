@@ -2,7 +2,7 @@
 //! underlined.
 //!
 //! The text is someone else's: hidden characters are shown as escapes, long lines and names are cut, and only the first
-//! mistakes are kept ([`crate::limits`]), so that what is said stays small whatever the file.
+//! mistakes are kept ([`mod@crate::limits`]), so that what is said stays small whatever the file.
 
 use crate::excerpt::{Mark, excerpts};
 use crate::limits::{MAX_COMPARED, MAX_MISTAKES, MAX_NOTES, MAX_SUGGESTED_CHARS, MAX_SUGGESTIONS};

@@ -110,10 +110,10 @@ fn push_line(text: &mut String, line: &str, places: &[Span]) -> Vec<Span> {
 fn windows(line: &str, places: &[Span]) -> Vec<Span> {
     // A line with all that is shown around one place is not cut.
     if line.len() <= 3 * MAX_CONTEXT_CHARS {
-        return vec![0..line.len()];
+        return Vec::from([Span { start: 0, end: line.len() }]);
     }
     if places.is_empty() {
-        return vec![0..line.floor_char_boundary(2 * MAX_CONTEXT_CHARS)];
+        return Vec::from([Span { start: 0, end: line.floor_char_boundary(2 * MAX_CONTEXT_CHARS) }]);
     }
     let around = |place: &Span| {
         let behind = if place.len() > MAX_CONTEXT_CHARS { place.start } else { place.end };
@@ -146,8 +146,8 @@ mod tests {
     #[test]
     fn short_lines_are_whole() {
         assert_eq!(shown("one two", &[4..7, 0..0]), ("one two".into(), vec!["two".into(), String::new()]));
-        assert_eq!(shown("", &[0..0]), (String::new(), vec![String::new()]));
-        assert_eq!(shown("é", &[2..2]), ("é".into(), vec![String::new()]));
+        assert_eq!(shown("", &[Span { start: 0, end: 0 }]), (String::new(), vec![String::new()]));
+        assert_eq!(shown("é", &[Span { start: 2, end: 2 }]), ("é".into(), vec![String::new()]));
     }
 
     #[test]
@@ -165,7 +165,7 @@ mod tests {
         assert_eq!(text, format!("…{a}first{b}…{b}second{c}…"));
         assert_eq!(parts, ["second", "first"]);
         let line = "é".repeat(60_000);
-        let (text, parts) = shown(&line, &[0..120_000]);
+        let (text, parts) = shown(&line, &[Span { start: 0, end: 120_000 }]);
         assert_eq!((text, parts), (format!("{}…", "é".repeat(30)), vec!["é".repeat(30)]));
     }
 }

@@ -9,10 +9,10 @@
 //! Schema ([`schema()`]) and the reference ([`reference()`]) follow from them. A JSON field is added
 //! there and nowhere else.
 //!
-//! A file may be someone else's: [`limits`] says what it may cost. [`parse_bytes`] is the whole reader without any access
-//! to files.
+//! A file may be someone else's: [`mod@limits`] says what it may cost. [`parse_bytes`] is the whole reader without any
+//! access to files.
 //!
-//! Reading order: [`limits`], [`diagnostic`], `excerpt`, `json`, `fields`, `read`, `node_ops`, `network`,
+//! Reading order: [`mod@limits`], [`diagnostic`], `excerpt`, `json`, `fields`, `read`, `node_ops`, `network`,
 //! [`experiment`], `schema`, `reference`, [`mod@summary`].
 #![forbid(unsafe_code)]
 

@@ -72,11 +72,11 @@ const PADDING: Field = Field::or("padding", Kind::Padding, "\"valid\"", "What is
 const POOL: &[Field] = &[
     Field::required("pool", Kind::Pair, "Height and width of a window."),
     Field::optional("strides", Kind::Pair, "`pool`", "Steps along height and width."),
-    PADDING,
+    Field { doc: "What is added around the image, less than a window.", ..PADDING },
 ];
 
 const REDUCTION: &[Field] = &[
-    Field::required("axes", Kind::Axes, "Reduced dimensions, ascending."),
+    Field::required("axes", Kind::Axes, "Reduced dimensions, ascending, at least one."),
     Field::or("keep_dims", Kind::Bool, "false", "Whether they stay, with size 1."),
 ];
 
@@ -226,7 +226,7 @@ pub(crate) static NODE_OPS: &[NodeOp] = &[
         "argmax",
         1,
         "Position of the first maximum along a dimension (`i32`).",
-        &[Field::required("axis", Kind::Int { min: 0, max: i32::MAX as i64 }, "The dimension.")],
+        &[Field::required("axis", Kind::Int { min: 0, max: i32::MAX as i64 }, "The dimension; not the batch.")],
         |cx| cx.op(Argmax { axis: cx.record.size("axis")? }),
     ),
     op(
