@@ -8,7 +8,7 @@
 
 use crate::error::TrainError;
 use crate::input::shape_text;
-use crate::reading::{open_regular, room_for};
+use crate::reading::{open_regular, zeros};
 use flate2::bufread::GzDecoder;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read};
 use std::path::Path;
@@ -114,9 +114,8 @@ impl<'a> IdxFile<'a> {
         let n_in_file = self.shape[0];
         let n = n_in_file.min(limit.unwrap_or(n_in_file));
         let len = n * self.sample_len;
-        let mut data = room_for(len).map_err(|message| self.error(format!("{}, but {message}", self.announced())))?;
-        let done =
-            (&mut self.reader).take(len as u64).read_to_end(&mut data).map_err(|error| self.read_error(&error))?;
+        let mut data = zeros(len).map_err(|message| self.error(format!("{}, but {message}", self.announced())))?;
+        let done = self.fill(&mut data)?;
         if done < len {
             let total = n_in_file * self.sample_len;
             let message = format!("truncated: expected {total} bytes after the header, the file ends after {done}");
@@ -132,7 +131,7 @@ impl<'a> IdxFile<'a> {
 
     fn read_header(&mut self) -> Result<(), TrainError> {
         let mut magic = [0; 4];
-        self.fill(&mut magic, 0)?;
+        self.fill_header(&mut magic, 0)?;
         let [zero0, zero1, kind, rank] = magic;
         let element_type = ELEMENT_TYPES.iter().find(|(code, _)| *code == kind);
         let (Some((_, name)), [0, 0]) = (element_type, [zero0, zero1]) else {
@@ -146,22 +145,32 @@ impl<'a> IdxFile<'a> {
             return Err(self.error(format!("expected an IDX array of 1 to {MAX_RANK} dimensions, found {rank}")));
         }
         let mut sizes = vec![0; 4 * rank];
-        self.fill(&mut sizes, 4)?;
+        self.fill_header(&mut sizes, 4)?;
         let size = |bytes: &[u8]| u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]) as usize;
         self.shape = sizes.chunks_exact(4).map(size).collect();
         Ok(())
     }
 
-    /// Fills `buffer`, which stands at byte `offset` of the header.
-    fn fill(&mut self, buffer: &mut [u8], offset: u64) -> Result<(), TrainError> {
-        let mut bytes = Vec::with_capacity(buffer.len());
-        let mut part = (&mut self.reader).take(buffer.len() as u64);
-        let done = part.read_to_end(&mut bytes).map_err(|error| self.read_error(&error))?;
-        if done < buffer.len() {
-            return Err(self.error(format!("not an IDX file: its header ends after {} bytes", offset + done as u64)));
+    /// Fills a part of the header, at byte `offset`.
+    fn fill_header(&mut self, buffer: &mut [u8], offset: usize) -> Result<(), TrainError> {
+        match self.fill(buffer)? {
+            n if n == buffer.len() => Ok(()),
+            n => Err(self.error(format!("not an IDX file: its header ends after {} bytes", offset + n))),
         }
-        buffer.copy_from_slice(&bytes);
-        Ok(())
+    }
+
+    /// Fills a buffer as far as there are bytes; gives how many.
+    fn fill(&mut self, buffer: &mut [u8]) -> Result<usize, TrainError> {
+        let mut done = 0;
+        while done < buffer.len() {
+            match self.reader.read(&mut buffer[done..]) {
+                Ok(0) => break,
+                Ok(n) => done += n,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.read_error(&error)),
+            }
+        }
+        Ok(done)
     }
 
     /// Compares what the header announces with the length of the file.
@@ -200,9 +209,7 @@ impl<'a> IdxFile<'a> {
 
     /// Also makes the gzip decoder check the checksum at the end.
     fn expect_end(&mut self) -> Result<(), TrainError> {
-        let mut byte = Vec::new();
-        let n = (&mut self.reader).take(1).read_to_end(&mut byte).map_err(|error| self.read_error(&error))?;
-        match n {
+        match self.fill(&mut [0])? {
             0 => Ok(()),
             _ => Err(self.error(format!("too long: {}, but more follow it", self.announced()))),
         }

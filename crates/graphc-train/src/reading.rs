@@ -37,6 +37,15 @@ pub(crate) fn room_for(len: usize) -> Result<Vec<u8>, String> {
     }
 }
 
+/// As many zeros, which the system makes when they are first written.
+///
+/// # Errors
+/// As [`room_for`].
+pub(crate) fn zeros(len: usize) -> Result<Vec<u8>, String> {
+    drop(room_for(len)?);
+    Ok(vec![0; len])
+}
+
 /// Bytes that are not worth asking for.
 const SMALL: usize = 1 << 20;
 
