@@ -1,6 +1,7 @@
 //! Opening files that somebody else named, and memory for what they announce.
 
 use crate::error::TrainError;
+use graphc_driver::Available;
 use std::fs::File;
 use std::path::Path;
 
@@ -26,9 +27,9 @@ pub(crate) fn open_regular(path: &Path, action: &str) -> Result<(File, u64), Tra
 /// If there is not as much memory. That is asked first: the system promises more than it has, and ends who uses it.
 pub(crate) fn room_for(len: usize) -> Result<Vec<u8>, String> {
     if len > SMALL
-        && let Some(available) = available_memory().filter(|&available| len as u64 > available)
+        && let Some(Available { bytes, limit }) = Available::now().filter(|available| len as u64 > available.bytes)
     {
-        return Err(format!("there is memory for {available}"));
+        return Err(format!("{limit} room for {bytes}"));
     }
     let mut data = Vec::new();
     match data.try_reserve_exact(len) {
@@ -49,13 +50,6 @@ pub(crate) fn zeros(len: usize) -> Result<Vec<u8>, String> {
 /// Bytes that are not worth asking for.
 const SMALL: usize = 1 << 20;
 
-/// Bytes that the machine can give without taking them from others, if it says.
-fn available_memory() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    line.trim().strip_suffix(" kB")?.parse::<u64>().ok()?.checked_mul(1024)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -63,10 +57,9 @@ mod tests {
     #[test]
     fn memory_is_looked_at_before_it_is_taken() {
         assert!(room_for(1000).unwrap().capacity() >= 1000);
-        if let Some(available) = available_memory() {
-            assert!(available > 0);
+        if Available::now().is_some() {
             let message = room_for(1 << 50).unwrap_err();
-            assert!(message.starts_with("there is memory for "), "{message}");
+            assert!(message.contains(" has room for "), "{message}");
         }
         assert!(room_for(usize::MAX).is_err());
     }
