@@ -20,7 +20,8 @@ pub mod tuning;
 pub use dump::{dump, dump_dot};
 pub use error::DriverError;
 pub use graphc_codegen::{CRANELIFT_VERSION, Isa};
-pub use graphc_runtime::{Available, hint};
+pub use graphc_runtime::hint;
+pub use graphc_runtime::memory::Available;
 pub use options::{CompileOptions, PrintAfter};
 pub use pipeline::{Compiled, Lowered, StageTime, compile, lower, lower_to_backward, tuning_key};
 pub use session::{
