@@ -37,20 +37,15 @@ fn said(output: &Output) -> String {
 fn learning_rates() {
     let folder = folder();
     let train = |rate: &str| run(folder.path(), &["train", "net.graph.json", "--json", "--out", "run", "--lr", rate]);
-    for (rate, why) in [
-        ("NaN", "expected a number of at least 0"),
-        ("inf", "expected a number of at least 0"),
-        ("1e-46", "this is 0 in f32"),
-        ("1e-40", "this is subnormal in f32, which counts as 0"),
-        ("1e39", "this is infinite in f32"),
-    ] {
+    let why = "expected 0, or a number from 1.2e-38 to 3.4e38";
+    for rate in ["NaN", "inf", "1e-46", "1e-40", "1e39"] {
         let output = train(rate);
         let text = said(&output);
         assert_eq!(output.status.code(), Some(2), "{rate}: {text}");
         assert!(text.contains(&format!("'{rate}' for '--lr <RATE>': {why}")), "{text}");
     }
     let negative = run(folder.path(), &["train", "net.graph.json", "--lr=-1"]);
-    assert!(said(&negative).contains("'-1' for '--lr <RATE>': expected a number of at least 0"));
+    assert!(said(&negative).contains(&format!("'-1' for '--lr <RATE>': {why}")));
     assert!(!folder.path().join("run").exists());
     // With the rate 0 nothing is learnt: the loss of every epoch is the same.
     let output =

@@ -482,7 +482,7 @@ mod tests {
             "%9: f32[N,2] = div(%0, %0) \"d\" @ d, line 7",
             &[1.0, 0.0],
             "first node: div `d` (d, line 7)\n  NaN at [0,1] (not finite: 1 of 2)\n  in double precision NaN, too\n  \
-             reads `x`: 0 there, from 0 to 1\n  reads `x`: 0 there, from 0 to 1",
+             reads `x`: 0 there, from 0 to 1",
         );
     }
 
