@@ -68,6 +68,8 @@ fn subnormal_weights(criterion: &mut Criterion) {
         }
         let values: Vec<f32> = (0..BATCH * 256).map(|at| (at as f32 * 0.37).sin()).collect();
         session.set_input_f32(Mode::Train, BATCH, "features", &values).expect("the input");
+        let labels: Vec<i32> = (0..BATCH as i32).map(|at| at % 10).collect();
+        session.set_input_i32(Mode::Train, BATCH, "label", &labels).expect("the labels");
         group.throughput(Throughput::Elements(BATCH as u64));
         group.bench_function(name, |bencher| bencher.iter(|| session.step(Mode::Train, BATCH).expect("a step")));
     }

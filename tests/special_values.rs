@@ -114,7 +114,7 @@ fn run(cases: u32, options: impl Fn(usize, bool) -> CompileOptions) {
         panic!("{error}");
     }
     let [compared, uncertain] = [&tally.compared, &tally.uncertain].map(|count| count.load(Ordering::Relaxed));
-    println!("{compared} graphs compared with their meaning, {uncertain} of uncertain meaning");
+    eprintln!("{compared} graphs compared with their meaning, {uncertain} of uncertain meaning");
     assert!(5 * compared >= compared + uncertain, "too few certain: {compared} of {}", compared + uncertain);
 }
 

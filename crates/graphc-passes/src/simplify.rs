@@ -121,10 +121,8 @@ fn mul_one(cx: &mut OpCx<'_>) -> Option<NodeId> {
 fn mul_zero(cx: &mut OpCx<'_>) -> Option<NodeId> {
     matches!(cx.graph.op(cx.node), Op::Mul(_)).then_some(())?;
     let [a, b] = [cx.operands[0], cx.operands[1]];
-    let is_finite = |id: NodeId| match cx.graph.op(id) {
-        Op::Equal(_) | Op::OneHot(_) | Op::DropoutMask(_) | Op::BatchSize(_) => true,
-        _ => false,
-    };
+    let is_finite =
+        |id: NodeId| matches!(cx.graph.op(id), Op::Equal(_) | Op::OneHot(_) | Op::DropoutMask(_) | Op::BatchSize(_));
     let zero = [(a, b), (b, a)].into_iter().find(|&(x, zero)| is_constant(cx.graph, zero, 0.0) && is_finite(x))?.1;
     Some(as_result(cx, zero))
 }
