@@ -215,16 +215,17 @@ fn inputs(builder: &mut Builder) {
     }
 }
 
-/// `relu`, `neg`, `sigmoid`, `tanh`, `log_sigmoid`, and `exp` of something bounded.
+/// `relu`, `neg`, `sigmoid`, `tanh`, `log_sigmoid`, `zero_if_finite`, and `exp` of something bounded.
 fn activation(builder: &mut Builder) -> Option<NodeId> {
     let x = builder.tensor(|_| true)?;
     let bound = builder.bound(x);
-    match builder.pick(7) {
+    match builder.pick(8) {
         0 | 1 => builder.add(Relu {}, &[x], bound),
         2 => builder.add(Neg {}, &[x], bound),
         3 => builder.add(Sigmoid {}, &[x], 1.0),
         4 => builder.add(Tanh {}, &[x], 1.0),
         5 => builder.add(LogSigmoid {}, &[x], bound + 1.0),
+        6 => builder.add(ZeroIfFinite {}, &[x], 0.0),
         _ => {
             let tame = builder.add(Tanh {}, &[x], 1.0)?;
             builder.add(Exp {}, &[tame], 1f64.exp())
