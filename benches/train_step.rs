@@ -60,7 +60,7 @@ fn subnormal_weights(criterion: &mut Criterion) {
         let classes = builder.dense("classes", hidden, &softmax).expect("a layer");
         let label = builder.input("label", DType::I32, Shape::batched(&[])).expect("an input");
         builder.loss(Loss::CategoricalCrossentropy, classes, label).expect("a loss");
-        let options = SessionOptions { frozen: true, gradients: true, ..SessionOptions::default() };
+        let options = SessionOptions { frozen: true, gradients: true, threads: 1, ..SessionOptions::default() };
         let mut session = Session::new(builder.finish(), options).expect("a valid network");
         for (name, tensor) in session.parameters().expect("parameters") {
             let value = weight.map_or(tensor.clone(), |weight| Tensor::full(&tensor.shape, weight));

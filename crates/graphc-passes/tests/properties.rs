@@ -37,8 +37,10 @@ proptest! {
 /// Numbers with NaN, infinities and zeros of both signs among them, if what they mean does not hang on rounding.
 fn certain_specials(graph: &Graph, seed: u64) -> Option<BTreeMap<String, Tensor<f32>>> {
     let tensors = special_bindings(graph, seed, Specials::Certain);
-    let approx = tensors.iter().map(|(name, tensor)| (name.clone(), tensor.cast::<Approx>())).collect();
-    let (_, is_certain) = Approx::watch(|| run(graph, &approx).unwrap());
+    let (_, is_certain) = Approx::watch(|| {
+        let approx = tensors.iter().map(|(name, tensor)| (name.clone(), tensor.cast::<Approx>())).collect();
+        run(graph, &approx).unwrap()
+    });
     is_certain.then_some(tensors)
 }
 
