@@ -247,12 +247,15 @@ impl Search<'_> {
         Ok(best)
     }
 
-    /// The value of an expression; chains of definitions can make numbers too large to try.
+    /// The value of an expression where the next variable is defined; chains of definitions can make numbers too large
+    /// to try. Of several variables of one name, which is another mistake, the last one before is meant.
     fn eval(&self, affine: &Affine) -> Result<i64, TooMany> {
+        let known = self.scope.0.iter().zip(&self.values);
+        let value_of = |var: Var| known.clone().rfind(|((other, _), _)| *other == var).map_or(0, |(_, value)| *value);
         let mut sum = i128::from(affine.offset);
         for (atom, coefficient) in &affine.terms {
             let value = match atom {
-                Atom::Var(var) => self.scope.position(*var).map_or(0, |position| self.values[position]),
+                Atom::Var(var) => value_of(*var),
                 Atom::Div(inner, divisor) => self.eval(inner)?.div_euclid(*divisor),
                 Atom::Mod(inner, divisor) => self.eval(inner)?.rem_euclid(*divisor),
             };
