@@ -8,8 +8,8 @@
 //!
 //! [`Pace`] is a function of the times of steps alone: it reads no clock, so that its decisions can be tested.
 //!
-//! - Together, the mean of a window of steps is compared with what a step alone took last. If that was less, steps are
-//!   made alone from then on. If the mean has risen, or nobody has asked for a while, some steps are made alone to ask
+//! - Together, the mean of a window of steps is compared with what a step alone took last. If that was less in three
+//!   windows in a row, steps are made alone from then on. If the mean has risen, or nobody has asked for a while, some steps are made alone to ask
 //!   again: at first after a second, up to eight seconds later as long as together is clearly better. On a machine
 //!   without other work that is a few steps in some thousands.
 //! - Alone, some steps are made together after every second.
@@ -63,12 +63,16 @@ impl Tally {
 /// The first question is asked after so many steps that took [`FIRST_TIME`], or as soon as they take
 /// [`FIRST_LONG_TIME`].
 const FIRST_STEPS: u32 = 4;
-const FIRST_TIME: Duration = Duration::from_millis(2);
+const FIRST_TIME: Duration = Duration::from_millis(20);
 const FIRST_LONG_TIME: Duration = Duration::from_millis(20);
 
 /// Steps together are compared in windows of so much time, be it a single step: longer than the turns that processes
 /// are given.
 const WINDOW_TIME: Duration = Duration::from_millis(40);
+
+/// So many windows in a row must be slower than steps alone before together is left: a core that is lost once is soon
+/// back, and steps alone last a second.
+const BAD_WINDOWS: u32 = 3;
 
 /// A trial takes the time of so many steps of the way that is kept, and at least [`ALONE_TIME`] alone, or
 /// [`TOGETHER_TIME`] together: members that have slept are given cores readily at first. If together has turned out
@@ -110,6 +114,8 @@ pub(crate) struct Pace {
     /// Time of steps since the last answer.
     since: Duration,
     interval: Duration,
+    /// Windows in a row that were slower than steps alone.
+    n_bad: u32,
     /// How often together has soon turned out slower than its trial.
     n_fooled: u32,
 }
@@ -126,6 +132,7 @@ impl Pace {
             healthy: f64::INFINITY,
             since: Duration::ZERO,
             interval: INTERVAL,
+            n_bad: 0,
             n_fooled: 0,
         }
     }
@@ -173,10 +180,17 @@ impl Pace {
         }
         let mean = self.window.mean();
         if mean > alone {
-            self.n_fooled = if self.since < SHORT_INTERVAL { MOST_DOUBLINGS.min(self.n_fooled + 1) } else { 0 };
+            let is_fooled = self.since < SHORT_INTERVAL;
+            self.n_bad += 1;
+            if !is_fooled && self.n_bad < BAD_WINDOWS {
+                self.window = Tally::default();
+                return false;
+            }
+            self.n_fooled = if is_fooled { MOST_DOUBLINGS.min(self.n_fooled + 1) } else { 0 };
             self.settle(Way::Alone);
             return true;
         }
+        self.n_bad = 0;
         let is_slower = mean > SLOWER * self.healthy && self.since >= SHORT_INTERVAL;
         self.healthy = self.healthy.min(mean);
         if is_slower || self.since >= self.interval {
@@ -224,6 +238,7 @@ impl Pace {
         self.window = Tally::default();
         self.since = Duration::ZERO;
         self.interval = INTERVAL;
+        self.n_bad = 0;
     }
 }
 
@@ -272,7 +287,9 @@ mod tests {
         let mut pace = Pace::new(Way::Together);
         run(&mut pace, 560, 1_040, 30_000);
         run(&mut pace, 2_100, 1_060, 90);
-        assert_eq!(pace.preferred(), Way::Alone, "a window suffices, after the one in which the load came");
+        assert_eq!(pace.preferred(), Way::Together, "it may be gone at once");
+        run(&mut pace, 2_100, 1_060, 90);
+        assert_eq!(pace.preferred(), Way::Alone, "three windows suffice, after the one in which the load came");
         run(&mut pace, 2_100, 1_060, 3_000);
         assert_eq!(pace.preferred(), Way::Alone);
         run(&mut pace, 560, 1_040, 1_100);
@@ -307,7 +324,7 @@ mod tests {
     #[test]
     fn steps_too_short_for_two_are_made_alone() {
         let mut pace = Pace::new(Way::Together);
-        run(&mut pace, 12, 9, 10);
+        run(&mut pace, 12, 9, 40);
         assert_eq!(pace.preferred(), Way::Alone);
     }
 
