@@ -61,7 +61,7 @@ impl Tally {
 }
 
 /// The first question is asked after so many steps that took [`FIRST_TIME`], or as soon as they take
-/// [`FIRST_LONG_TIME`].
+/// [`FIRST_LONG_TIME`]; as much is let pass before.
 const FIRST_STEPS: u32 = 4;
 const FIRST_TIME: Duration = Duration::from_millis(20);
 const FIRST_LONG_TIME: Duration = Duration::from_millis(20);
@@ -114,6 +114,8 @@ pub(crate) struct Pace {
     /// Time of steps since the last answer.
     since: Duration,
     interval: Duration,
+    /// Whether the first steps are over: they take memory and fill caches, and say nothing.
+    is_warm: bool,
     /// Windows in a row that were slower than steps alone.
     n_bad: u32,
     /// How often together has soon turned out slower than its trial.
@@ -132,6 +134,7 @@ impl Pace {
             healthy: f64::INFINITY,
             since: Duration::ZERO,
             interval: INTERVAL,
+            is_warm: false,
             n_bad: 0,
             n_fooled: 0,
         }
@@ -171,7 +174,12 @@ impl Pace {
     fn look_together(&mut self) -> bool {
         let Some(alone) = self.alone else {
             if self.window.has(FIRST_STEPS, FIRST_TIME) || self.window.time >= FIRST_LONG_TIME {
-                self.ask();
+                if self.is_warm {
+                    self.ask();
+                } else {
+                    self.is_warm = true;
+                    self.window = Tally::default();
+                }
             }
             return false;
         };
@@ -324,7 +332,7 @@ mod tests {
     #[test]
     fn steps_too_short_for_two_are_made_alone() {
         let mut pace = Pace::new(Way::Together);
-        run(&mut pace, 12, 9, 40);
+        run(&mut pace, 12, 9, 60);
         assert_eq!(pace.preferred(), Way::Alone);
     }
 
