@@ -13,7 +13,7 @@
 //!   again: at first after a second, up to eight seconds later as long as together is clearly better. On a machine
 //!   without other work that is a few steps in some thousands.
 //! - Alone, some steps are made together after every second.
-//! - A way is left only for one that takes less than nine tenths of its time.
+//! - Together is left only for steps alone that take less than three quarters of its time; alone for less than 95%.
 //!
 //! Rejected: looking at the load of the machine or at lost cores. Neither says whether steps would be faster alone, and
 //! a step of many milliseconds is not, on two cores with three threads that want them.
@@ -92,8 +92,10 @@ const FEWEST_BETWEEN: f64 = 50.0;
 /// The same if steps have become slower.
 const SHORT_INTERVAL: Duration = Duration::from_millis(250);
 
-/// A way is left for one that takes less than this part of its time.
-const WORTH_IT: f64 = 0.9;
+/// A way is left for one that takes less than this part of its time: together for alone only where much is gained, since
+/// one core lost for a moment makes it seem slower, and a core that is taken for good costs half and more.
+const WORTH_ALONE: f64 = 0.75;
+const WORTH_TOGETHER: f64 = 0.95;
 /// Together has become slower if a step takes so many times what it took when it was found to be better.
 const SLOWER: f64 = 1.25;
 
@@ -187,7 +189,7 @@ impl Pace {
             return false;
         }
         let mean = self.window.mean();
-        if mean > alone {
+        if WORTH_ALONE * mean > alone {
             let is_fooled = self.since < SHORT_INTERVAL;
             self.n_bad += 1;
             if !is_fooled && self.n_bad < BAD_WINDOWS {
@@ -222,11 +224,12 @@ impl Pace {
             Way::Alone => TOGETHER_TIME * 2_u32.pow(self.n_fooled),
         };
         let enough = enough.max(Duration::from_secs_f64(TRIAL_STEPS * reference));
-        let is_lost = trial.time >= LONGEST_TRIAL && mean >= WORTH_IT * reference;
+        let worth_it = if self.way == Way::Together { WORTH_ALONE } else { WORTH_TOGETHER };
+        let is_lost = trial.time >= LONGEST_TRIAL && mean >= worth_it * reference;
         if trial.time < enough && !is_lost {
             return false;
         }
-        let is_better = mean < WORTH_IT * reference;
+        let is_better = mean < worth_it * reference;
         let interval = self.interval;
         if self.way == Way::Together {
             self.alone = Some(mean);
@@ -303,7 +306,7 @@ mod tests {
         run(&mut pace, 560, 1_040, 1_100);
         assert_eq!(pace.preferred(), Way::Together, "asked after a second");
         // Steps alone would be slower than they were, but not as slow as together.
-        run(&mut pace, 1_000, 900, 400);
+        run(&mut pace, 1_600, 900, 800);
         assert_eq!(pace.preferred(), Way::Alone, "steps have become slower, so it is asked soon");
     }
 
@@ -332,7 +335,7 @@ mod tests {
     #[test]
     fn steps_too_short_for_two_are_made_alone() {
         let mut pace = Pace::new(Way::Together);
-        run(&mut pace, 12, 9, 60);
+        run(&mut pace, 15, 9, 60);
         assert_eq!(pace.preferred(), Way::Alone);
     }
 
