@@ -8,8 +8,7 @@ mod tuning_file;
 
 use graphc_driver::TuningKey;
 use graphc_ir::graph::Mode;
-use graphc_train::picture::{PictureShape, decode};
-use graphc_train::predict::PictureOptions;
+use graphc_train::picture::{PictureOptions, PictureShape, decode};
 use graphc_train::{idx, weights};
 use std::path::Path;
 

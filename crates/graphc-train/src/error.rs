@@ -1,7 +1,6 @@
 //! [`TrainError`]: what can go wrong outside the compiler.
 
 use crate::network::NetworkError;
-use crate::nonfinite::{NonfiniteFit, state_text};
 use graphc_driver::NonfiniteTensor;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -22,8 +21,6 @@ pub enum TrainError {
     Network(NetworkError),
     /// Weights that training was to start from are not finite; at least one tensor.
     NonfiniteState(Vec<NonfiniteTensor>),
-    /// A number that is not finite ended a training.
-    Nonfinite(Box<NonfiniteFit>),
 }
 
 impl TrainError {
@@ -35,6 +32,15 @@ impl TrainError {
     /// An operating system error; `action` completes "cannot ...".
     pub fn io(path: &Path, action: &str, error: &std::io::Error) -> TrainError {
         TrainError::file(path, format!("cannot {action}: {error}"))
+    }
+}
+
+/// `` `w` is NaN at [0,1] (not finite: 3 of 12)``, and how many tensors more.
+pub(crate) fn state_text(tensors: &[NonfiniteTensor]) -> String {
+    match tensors {
+        [] => "all numbers are finite".into(),
+        [one] => one.to_string(),
+        [one, others @ ..] => format!("{one},\nand {} more", others.len()),
     }
 }
 
@@ -61,7 +67,6 @@ impl fmt::Display for TrainError {
             TrainError::NonfiniteState(tensors) => {
                 write!(f, "the weights to start from are not finite: {}", state_text(tensors))
             }
-            TrainError::Nonfinite(fit) => write!(f, "{fit}"),
         }
     }
 }

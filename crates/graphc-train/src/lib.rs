@@ -43,7 +43,7 @@ pub use files::{check_writable, write_file};
 pub use history::{EpochRecord, History};
 pub use input::InputSpec;
 pub use network::{InputBuffer, Network, NetworkError};
-pub use nonfinite::{Nonfinite, NonfiniteFit};
+pub use nonfinite::{FitError, Nonfinite, NonfiniteFit};
 pub use run_folder::RunFolder;
 pub use synthetic::{Part, Synthetic};
 pub use train::{FitOptions, FitReport, Observer, Progress, fit};

@@ -7,9 +7,9 @@
 //! [`FitOptions::allow_nonfinite`]: crate::train::FitOptions::allow_nonfinite
 
 use crate::dataset::Dataset;
-use crate::error::TrainError;
+use crate::error::{TrainError, state_text};
 use crate::feed::{Loading, Section, with_feed};
-use crate::network::Network;
+use crate::network::{Network, NetworkError};
 use crate::train::FitReport;
 use crate::{Batches, Evaluation};
 use graphc_driver::{Explanation, NonfiniteTensor, SavedState};
@@ -103,15 +103,6 @@ impl fmt::Display for Nonfinite {
     }
 }
 
-/// `` `w` is NaN at [0,1] (not finite: 3 of 12)``, and how many tensors more.
-pub(crate) fn state_text(tensors: &[NonfiniteTensor]) -> String {
-    match tensors {
-        [] => "all numbers are finite".into(),
-        [one] => one.to_string(),
-        [one, others @ ..] => format!("{one},\nand {} more", others.len()),
-    }
-}
-
 /// `the loss is NaN in epoch 2, step 3 of 40`.
 impl fmt::Display for Noticed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -130,6 +121,38 @@ impl fmt::Display for Noticed {
         }
     }
 }
+
+/// Why a training has no end.
+#[derive(Debug)]
+pub enum FitError {
+    /// Data, options or the network.
+    Train(TrainError),
+    /// A number that is not finite ended it.
+    Nonfinite(Box<NonfiniteFit>),
+}
+
+impl From<TrainError> for FitError {
+    fn from(error: TrainError) -> FitError {
+        FitError::Train(error)
+    }
+}
+
+impl From<NetworkError> for FitError {
+    fn from(error: NetworkError) -> FitError {
+        FitError::Train(error.into())
+    }
+}
+
+impl fmt::Display for FitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            FitError::Train(error) => error.fmt(f),
+            FitError::Nonfinite(fit) => fit.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for FitError {}
 
 impl fmt::Display for NonfiniteFit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,10 +1,27 @@
 //! A PNG or JPEG file to the bytes of an input.
 
-use crate::predict::{Picture, PictureOptions};
 use image::imageops::FilterType;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbaImage};
 use std::io::Cursor;
+
+/// Bytes of a picture in the network's size.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Picture {
+    /// Height x width x channels, row-major.
+    pub pixels: Vec<u8>,
+    /// What was changed to make it fit, and what looks wrong with it.
+    pub warnings: Vec<String>,
+}
+
+/// How a picture file becomes the bytes of an input.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PictureOptions {
+    /// Bright becomes dark and the other way round.
+    pub invert: bool,
+    /// How bright the edges of the network's own samples are, if that is known ([`edge_of_samples`](crate::predict::edge_of_samples)).
+    pub edge: Option<u8>,
+}
 
 /// Size of the pictures that a network takes.
 #[derive(Clone, Copy, Debug)]

@@ -3,7 +3,7 @@
 use crate::dataset::{Dataset, Source, open_file};
 use crate::error::TrainError;
 use crate::input::{InputSpec, shape_text};
-use crate::picture::{self, PictureShape};
+use crate::picture::{self, Picture, PictureOptions, PictureShape};
 use crate::reading::{open_regular, room_for};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -17,24 +17,6 @@ pub enum PictureSource {
     Idx(PathBuf, usize),
     /// A sample of the experiment's test set, written as a plain number.
     Test(usize),
-}
-
-/// Bytes of a picture in the network's size.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Picture {
-    /// Height x width x channels, row-major.
-    pub pixels: Vec<u8>,
-    /// What was changed to make it fit, and what looks wrong with it.
-    pub warnings: Vec<String>,
-}
-
-/// How a picture file becomes the bytes of an input.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct PictureOptions {
-    /// Bright becomes dark and the other way round.
-    pub invert: bool,
-    /// How bright the edges of the network's own samples are, if that is known ([`edge_of_samples`]).
-    pub edge: Option<u8>,
 }
 
 impl PictureSource {

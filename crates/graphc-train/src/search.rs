@@ -108,7 +108,7 @@ mod tests {
     use super::*;
     use crate::dataset::tests::numbered;
     use crate::history::EpochRecord;
-    use crate::nonfinite::NonfiniteFit;
+    use crate::nonfinite::{FitError, NonfiniteFit};
     use crate::train::tests::{Toy, options};
     use crate::train::{FitReport, Observer, Progress, fit};
 
@@ -143,7 +143,7 @@ mod tests {
     }
 
     /// Three steps an epoch, each of which raises the weight by `learning_rate`.
-    fn run(toy: &mut Toy, told: &mut Told<'_>, options: FitOptions, scale: f64) -> Result<FitReport, TrainError> {
+    fn run(toy: &mut Toy, told: &mut Told<'_>, options: FitOptions, scale: f64) -> Result<FitReport, FitError> {
         let (_folder, specs) = numbered(13);
         let data = Dataset::load(&specs, scale, None).unwrap();
         let never = AtomicBool::new(false);
@@ -153,7 +153,7 @@ mod tests {
 
     fn failure(toy: &mut Toy, told: &mut Told<'_>, options: FitOptions, scale: f64) -> NonfiniteFit {
         match run(toy, told, options, scale) {
-            Err(TrainError::Nonfinite(failure)) => *failure,
+            Err(FitError::Nonfinite(failure)) => *failure,
             other => panic!("{other:?}"),
         }
     }

@@ -8,7 +8,7 @@ use crate::evaluate::Evaluation;
 use crate::feed::{Loading, Section, with_feed};
 use crate::history::{EpochRecord, History};
 use crate::network::Network;
-use crate::nonfinite::{Cause, NonfiniteFit, Noticed, Search, explain_evaluation};
+use crate::nonfinite::{Cause, FitError, NonfiniteFit, Noticed, Search, explain_evaluation};
 use crate::search::{Suspicion, search};
 use graphc_driver::SavedState;
 use graphc_ir::graph::Mode;
@@ -141,7 +141,7 @@ pub fn fit(
     options: &FitOptions,
     stop: &AtomicBool,
     observer: &mut dyn Observer,
-) -> Result<FitReport, TrainError> {
+) -> Result<FitReport, FitError> {
     options.check(dataset.len())?;
     let (train, validation) = validation_split(dataset.len(), options.validation_split);
     let sizes = batch_sizes(dataset.len(), None, options);
@@ -174,7 +174,7 @@ pub fn fit(
             found
         }
     };
-    Err(TrainError::Nonfinite(Box::new(NonfiniteFit { report, noticed, search, before_step })))
+    Err(FitError::Nonfinite(Box::new(NonfiniteFit { report, noticed, search, before_step })))
 }
 
 fn explain_validation(

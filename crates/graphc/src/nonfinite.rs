@@ -8,7 +8,7 @@ use graphc_ir::ops::Op;
 use graphc_ir::{Graph, Tensor};
 use graphc_train::nonfinite::{Noticed, Search, explain_evaluation};
 use graphc_train::weights::write_tensors;
-use graphc_train::{Dataset, Evaluation, FitReport, NamedTensor, Nonfinite, NonfiniteFit, TensorData, TrainError};
+use graphc_train::{Dataset, Evaluation, FitError, FitReport, NamedTensor, Nonfinite, NonfiniteFit, TensorData};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -36,17 +36,17 @@ struct TestLoss {
 
 impl Ending {
     /// Takes a training apart that a number ended: what came of it until then is worth as much as of any other.
-    pub(crate) fn of(result: Result<FitReport, TrainError>) -> Result<(FitReport, Ending), CliError> {
+    pub(crate) fn of(result: Result<FitReport, FitError>) -> Result<(FitReport, Ending), CliError> {
         match result {
             Ok(report) => {
                 let allowed = report.nonfinite.clone();
                 Ok((report, Ending { allowed, ..Ending::default() }))
             }
-            Err(TrainError::Nonfinite(mut failure)) => {
+            Err(FitError::Nonfinite(mut failure)) => {
                 let report = std::mem::take(&mut failure.report);
                 Ok((report, Ending { failure: Some(failure), ..Ending::default() }))
             }
-            Err(error) => Err(error.into()),
+            Err(FitError::Train(error)) => Err(error.into()),
         }
     }
 

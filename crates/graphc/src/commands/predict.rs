@@ -11,9 +11,8 @@ use graphc_ir::DType;
 use graphc_ir::graph::Mode;
 use graphc_ir::ops::Op;
 use graphc_train::error::printable;
-use graphc_train::predict::{
-    Picture, PictureOptions, PictureSource, edge_of_samples, read_idx_sample, read_picture, read_sample,
-};
+use graphc_train::picture::{Picture, PictureOptions};
+use graphc_train::predict::{PictureSource, edge_of_samples, read_idx_sample, read_picture, read_sample};
 use graphc_train::{InputSpec, Network, Part};
 use serde_json::{Value, json};
 use std::path::PathBuf;
