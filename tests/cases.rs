@@ -1,12 +1,8 @@
 //! One case file an op, `tests/cases/ops/<op>.gir`, on every engine: machine code equals the loop interpreter in every
 //! bit, both graph interpreters within the op's tolerance, and gradients equal central differences.
 
-#[path = "common/engines.rs"]
-mod engines;
-#[path = "common/meaning.rs"]
-mod meaning;
-
-use engines::{compare_isas, run_both, text};
+use crate::common::engines::{compare_isas, run_both, text};
+use crate::common::meaning::{compare, compare_with_meaning};
 use graphc_codegen::Isa;
 use graphc_driver::{CompileOptions, Lowered, compile};
 use graphc_interp::gradcheck::{GradcheckOptions, check_gradients};
@@ -14,7 +10,6 @@ use graphc_interp::graph::{Evaluation, Keep, run_keeping};
 use graphc_ir::graph::{Graph, Mode, NodeId};
 use graphc_ir::{Op, Tensor};
 use graphc_testing::bindings;
-use meaning::{compare, compare_with_meaning};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 

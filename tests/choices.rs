@@ -1,10 +1,6 @@
 //! Whatever is chosen in place of what the cost model chooses: results are the same bits.
 
-#[path = "common/engines.rs"]
-#[expect(dead_code, reason = "other tests use the rest")]
-mod engines;
-
-use engines::run_both;
+use crate::common::engines::run_both;
 use graphc_codegen::{CodegenError, Isa};
 use graphc_driver::{
     Aspect, Candidates, Choices, CompileOptions, DriverError, Lowered, Tuning, TuningKey, compile, lower,

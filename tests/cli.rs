@@ -1,24 +1,33 @@
 //! The built program on a tiny experiment of 2x2 images and on the files in `examples/`: results, files, messages and
 //! exit codes.
 
-#[path = "common/folder.rs"]
-mod folder;
-
-use folder::{Folder as Tiny, text};
+use crate::common::folder::{Folder, text};
 use graphc_train::weights::{read_tensors, write_tensors};
 use graphc_train::{NamedTensor, TensorData};
 use serde_json::Value;
 use std::io::{BufRead, BufReader};
+use std::ops::Deref;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 const N_TRAIN: usize = 50;
 const N_TEST: usize = 21;
 
+/// A folder with the experiment and its data.
+struct Tiny(Folder);
+
+impl Deref for Tiny {
+    type Target = Folder;
+
+    fn deref(&self) -> &Folder {
+        &self.0
+    }
+}
+
 impl Tiny {
     /// `tiny.graph.json` and its data: class 0 is dark, 1 has a bright first pixel, 2 a bright last one.
     fn new() -> Tiny {
-        let tiny = Tiny::with(&[("tiny.graph.json", GRAPH.as_bytes())]);
+        let tiny = Tiny(Folder::with(&[("tiny.graph.json", GRAPH.as_bytes())]));
         for (part, n) in [("train", N_TRAIN), ("test", N_TEST)] {
             let labels: Vec<u8> = (0..n).map(|sample| (sample % 3) as u8).collect();
             let pixels = |sample: usize| -> [u8; 4] {

@@ -2,12 +2,8 @@
 //! that are no text; numbers and names that are not what one expects.
 #![cfg(unix)]
 
-#[path = "common/folder.rs"]
-mod folder;
-#[path = "common/tiny_run.rs"]
-mod tiny_run;
-
-use folder::{Folder, text};
+use crate::common::folder::{Folder, text};
+use crate::common::tiny_run::{self, GRAPH, assert_no_temporary_file, first_line, graph, sh};
 use graphc_train::weights::{read_tensors, write_tensors};
 use graphc_train::{NamedTensor, TensorData};
 use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
@@ -19,7 +15,6 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Output, Stdio};
-use tiny_run::{GRAPH, assert_no_temporary_file, first_line, graph, sh};
 
 /// With inputs for `graphc run`.
 fn with_inputs() -> Folder {

@@ -2,11 +2,7 @@
 //! scarce, never a panic, and no process killed.
 #![cfg(target_os = "linux")]
 
-#[path = "common/folder.rs"]
-#[expect(dead_code, reason = "here the program runs in a shell")]
-mod folder;
-
-use folder::{Folder, text};
+use crate::common::folder::{Folder, text};
 use std::process::Output;
 
 /// A network of two dense layers on made-up samples.

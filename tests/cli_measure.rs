@@ -1,9 +1,6 @@
 //! `graphc bench` and `graphc profile` as built: fields, types and messages, never times, which are the machine's.
 
-#[path = "common/folder.rs"]
-mod folder;
-
-use folder::{Folder as Tiny, text};
+use crate::common::folder::{Folder, text};
 use serde_json::Value;
 
 /// Of an experiment whose data files do not exist: measuring needs none.
@@ -20,10 +17,8 @@ const GRAPH: &str = r#"{ "graphc": 1, "name": "tiny",
   "data": { "format": "idx", "train": { "image": "images", "label": "labels" } } }
 "#;
 
-impl Tiny {
-    fn new() -> Tiny {
-        Tiny::with(&[("tiny.graph.json", GRAPH.as_bytes())])
-    }
+fn tiny() -> Folder {
+    Folder::with(&[("tiny.graph.json", GRAPH.as_bytes())])
 }
 
 fn keys(object: &Value) -> Vec<&str> {
@@ -33,7 +28,7 @@ fn keys(object: &Value) -> Vec<&str> {
 /// Fields and types of `bench --json`.
 #[test]
 fn bench_measures_a_step() {
-    let tiny = Tiny::new();
+    let tiny = tiny();
     for (extra, mode, batch) in
         [(&[][..], "train", 16), (&["--infer", "--batch", "3", "--isa", "portable"], "infer", 3)]
     {
@@ -64,7 +59,7 @@ fn bench_measures_a_step() {
 
 #[test]
 fn bench_explains_wrong_options() {
-    let tiny = Tiny::new();
+    let tiny = tiny();
     for (option, value) in [("--seconds", "0"), ("--batch", "0"), ("--threads", "0"), ("--isa", "mips")] {
         let message = tiny.fails(2, &["bench", "tiny.graph.json", option, value]);
         assert!(message.contains(option) && message.contains(value), "{message}");
@@ -75,7 +70,7 @@ fn bench_explains_wrong_options() {
 /// Fields and types of `profile --json`, for the step, every kernel and every phase.
 #[test]
 fn profile_says_where_time_goes() {
-    let tiny = Tiny::new();
+    let tiny = tiny();
     for (extra, mode, flops) in [(&[][..], "train", 16 * 170), (&["--infer", "--isa", "portable"], "infer", 16 * 70)] {
         let args = ["profile", "tiny.graph.json", "--seconds", "0.02", "--threads", "2", "--json"];
         let stdout = tiny.ok(&[&args[..], extra].concat());
@@ -145,7 +140,7 @@ fn list(value: &Value) -> &[Value] {
 
 #[test]
 fn profile_prints_a_table() {
-    let tiny = Tiny::new();
+    let tiny = tiny();
     for (columns, threads) in [("80", "1"), ("160", "2")] {
         let args = ["profile", "tiny.graph.json", "--seconds", "0.02", "--threads", threads];
         let output = tiny.command(&args).env("COLUMNS", columns).output().unwrap();
@@ -163,7 +158,7 @@ fn profile_prints_a_table() {
 /// The trace is what Perfetto reads: steps hold kernels, kernels hold phases, threads have names.
 #[test]
 fn profile_writes_a_trace() {
-    let tiny = Tiny::new();
+    let tiny = tiny();
     std::fs::write(tiny.path("out.json"), "an older file").unwrap();
     tiny.ok(&["profile", "tiny.graph.json", "--seconds", "0.02", "--threads", "2", "--trace", "out.json"]);
     let trace: Value = serde_json::from_str(&std::fs::read_to_string(tiny.path("out.json")).unwrap()).unwrap();
@@ -201,7 +196,7 @@ fn profile_writes_a_trace() {
 
 #[test]
 fn profile_explains_wrong_options() {
-    let tiny = Tiny::new();
+    let tiny = tiny();
     for (option, value) in [("--seconds", "0"), ("--batch", "none"), ("--threads", "0"), ("--isa", "mips")] {
         let message = tiny.fails(2, &["profile", "tiny.graph.json", option, value]);
         assert!(message.contains(option) && message.contains(value), "{message}");

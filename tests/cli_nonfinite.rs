@@ -1,10 +1,7 @@
 //! Numbers that stop being finite in `graphc train`: what is said, where it is said to begin, what is kept, and the
 //! exit code.
 
-#[path = "common/folder.rs"]
-mod folder;
-
-use folder::{Folder, text};
+use crate::common::folder::{Folder, text};
 use graphc_train::weights::{read_tensors, write_tensors};
 use graphc_train::{NamedTensor, TensorData};
 use serde_json::Value;

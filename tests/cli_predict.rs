@@ -1,9 +1,6 @@
 //! `graphc predict`, and what `eval` and `run` do with data, on networks whose weights are written here.
 
-#[path = "common/folder.rs"]
-mod folder;
-
-use folder::{Folder, text};
+use crate::common::folder::{Folder, text};
 use graphc_train::weights::{read_tensors, write_tensors};
 use graphc_train::{NamedTensor, TensorData};
 use serde_json::Value;

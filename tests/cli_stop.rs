@@ -1,12 +1,8 @@
 //! Trainings that end early: by signals, kills, readers and terminals that go away, and another training in the same folder.
 #![cfg(unix)]
 
-#[path = "common/folder.rs"]
-mod folder;
-#[path = "common/tiny_run.rs"]
-mod tiny_run;
-
-use folder::{Folder, text};
+use crate::common::folder::{Folder, text};
+use crate::common::tiny_run::{GRAPH, assert_no_temporary_file, assert_whole, first_line, graph, names, sh};
 use rustix::process::{Pid, Signal, kill_process};
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,7 +11,6 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
-use tiny_run::{GRAPH, assert_no_temporary_file, assert_whole, first_line, graph, names, sh};
 
 /// A training without end.
 fn endless<'a>(file: &'a str, out: &'a str) -> [&'a str; 7] {

@@ -1,11 +1,8 @@
 //! `graphc tune` and the commands that use what it stores: files, fields and messages, never times.
 
-#[path = "common/folder.rs"]
-#[expect(dead_code, reason = "other tests use the rest")]
-mod folder;
-
-use folder::Folder as Tiny;
+use crate::common::folder::Folder;
 use serde_json::{Value, json};
+use std::ops::Deref;
 use std::path::PathBuf;
 
 const GRAPH: &str = r#"{ "graphc": 1, "name": "tiny",
@@ -22,9 +19,20 @@ const GRAPH: &str = r#"{ "graphc": 1, "name": "tiny",
   "data": { "format": "synthetic", "samples": 64, "seed": 1 } }
 "#;
 
+/// A folder with that file.
+struct Tiny(Folder);
+
+impl Deref for Tiny {
+    type Target = Folder;
+
+    fn deref(&self) -> &Folder {
+        &self.0
+    }
+}
+
 impl Tiny {
     fn new() -> Tiny {
-        Tiny::with(&[("tiny.graph.json", GRAPH.as_bytes())])
+        Tiny(Folder::with(&[("tiny.graph.json", GRAPH.as_bytes())]))
     }
 
     fn json(&self, args: &[&str]) -> Value {

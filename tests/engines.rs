@@ -1,19 +1,14 @@
 //! Every engine on random graphs: the graph interpreter in f64 is the meaning, the loop interpreter the exact
 //! bits, machine code must equal the loop interpreter bit for bit.
 
-#[path = "common/engines.rs"]
-mod engines;
-#[path = "common/meaning.rs"]
-mod meaning;
-
-use engines::{compare_isas, run_both};
+use crate::common::engines::{compare_isas, run_both};
+use crate::common::meaning::compare_with_meaning;
 use graphc_codegen::Isa;
 use graphc_driver::{CompileOptions, DriverError, compile};
 use graphc_interp::graph::{Evaluation, Keep, run_keeping};
 use graphc_ir::graph::{Graph, Mode};
 use graphc_ir::{Op, Tensor};
 use graphc_testing::{bindings, layer_graphs};
-use meaning::compare_with_meaning;
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 use std::collections::BTreeMap;

@@ -2,12 +2,8 @@
 //! weights, images cut into strips, sums over several chunks of a group, fetching ahead. Machine code against the loop interpreter and other
 //! instructions, and against the meaning where the order of sums is special.
 
-#[path = "common/engines.rs"]
-mod engines;
-#[path = "common/meaning.rs"]
-mod meaning;
-
-use engines::{compare_isas, run_both};
+use crate::common::engines::{compare_isas, run_both};
+use crate::common::meaning::compare_with_meaning;
 use graphc_codegen::Isa;
 use graphc_driver::{CompileOptions, compile};
 use graphc_interp::graph::{Evaluation, Keep, run_keeping};
@@ -15,7 +11,6 @@ use graphc_ir::graph::Graph;
 use graphc_ir::graph::builder::{Activation, Convolution, Dense, GraphBuilder, Loss, Padding, Pool};
 use graphc_ir::{DType, NodeId, Optimizer, Shape, Tensor};
 use graphc_testing::bindings;
-use meaning::compare_with_meaning;
 use std::collections::BTreeMap;
 
 /// Adds a classifier of ten classes and trains everything with Adam.

@@ -1,7 +1,6 @@
 //! LeNet-5 in machine code: bit for bit the loop interpreter, and within `f32` rounding of the float64 reference.
 
-mod reference;
-
+use crate::reference::{BATCH, Fixture, Samples, lenet5, samples_of};
 use graphc_codegen::Isa;
 use graphc_driver::{CompileOptions, Compiled, Session, SessionOptions, compile};
 use graphc_interp::loops::{LoopInterp, Memory};
@@ -9,7 +8,6 @@ use graphc_ir::graph::Mode;
 use graphc_ir::loops::BufferKind;
 use graphc_ir::{Op, Tensor};
 use graphc_testing::bindings;
-use reference::{BATCH, Fixture, Samples, lenet5, samples_of};
 
 #[test]
 fn training_steps_equal_the_loop_interpreter() {

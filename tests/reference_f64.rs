@@ -2,15 +2,13 @@
 //! must follow its 20 losses, gradients and weights. This pins the meaning of every op of the net,
 //! of autodiff, of Adam, and of every pass, to an independent implementation.
 
-mod reference;
-
+use crate::reference::{BATCH, Fixture, Samples, Tensors, lenet5, samples_of};
 use graphc_autodiff::{AutodiffOptions, differentiate};
 use graphc_driver::{CompileOptions, lower};
 use graphc_interp::graph::{Evaluation, Keep, run_keeping};
 use graphc_ir::graph::Mode;
 use graphc_ir::{Graph, Op, Tensor};
 use graphc_passes::{PassManager, Report};
-use reference::{BATCH, Fixture, Samples, Tensors, lenet5, samples_of};
 
 #[test]
 fn compiled_graph_follows_the_reference() {

@@ -1,10 +1,7 @@
 //! What NaN, infinity and zero give, on every engine: values from NumPy in float64, which PyTorch, JAX and Keras agree
 //! with unless a case says otherwise. Most were reported as bugs of other programs.
 
-#[path = "common/engines.rs"]
-mod engines;
-
-use engines::{compare_isas, run_both, text};
+use crate::common::engines::{compare_isas, run_both, text};
 use graphc_codegen::Isa;
 use graphc_driver::{CompileOptions, compile};
 use graphc_interp::graph::{Evaluation, run};

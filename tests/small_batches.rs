@@ -1,12 +1,8 @@
 //! Inference on a few samples, where the lanes are features: every engine and instruction set has the same bits, within
 //! rounding of the meaning. And the prologue, which runs again exactly when parameters change.
 
-#[path = "common/engines.rs"]
-mod engines;
-#[path = "common/meaning.rs"]
-mod meaning;
-
-use engines::{compare_isas, run_both};
+use crate::common::engines::{compare_isas, run_both};
+use crate::common::meaning::compare_with_meaning;
 use graphc_codegen::Isa;
 use graphc_driver::{CompileOptions, Session, SessionOptions, compile};
 use graphc_interp::graph::{Evaluation, Keep, run_keeping};
@@ -16,7 +12,6 @@ use graphc_ir::loops::{BufferKind, verify};
 use graphc_ir::ops::{Add, Op, ReduceMean, Softmax};
 use graphc_ir::{DType, Shape, Tensor};
 use graphc_testing::{Specials, bindings, layer_graphs, special_bindings};
-use meaning::compare_with_meaning;
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 use std::collections::{BTreeMap, BTreeSet};

@@ -2,10 +2,7 @@
 //! code equals the loop interpreter always, and means what the graph interpreter says wherever no intermediate value
 //! leaves the normal range of `f32` in any order of summation.
 
-#[path = "common/engines.rs"]
-mod engines;
-
-use engines::{compare_isas, run_both, text};
+use crate::common::engines::{compare_isas, run_both, text};
 use graphc_codegen::Isa;
 use graphc_driver::{CompileOptions, DriverError, Lowered, compile};
 use graphc_interp::graph::{Evaluation, Keep, run_keeping};

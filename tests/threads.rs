@@ -1,13 +1,10 @@
 //! Results do not depend on the number of threads: LeNet-5 trained on teams of different sizes, bit for bit.
 
-#[expect(dead_code, reason = "the tests against the reference run use all of it")]
-mod reference;
-
+use crate::reference::{Samples, lenet5};
 use graphc_codegen::{CodegenError, Isa};
 use graphc_driver::{DriverError, Session, SessionOptions};
 use graphc_ir::Tensor;
 use graphc_ir::graph::Mode;
-use reference::{Samples, lenet5};
 use std::fmt::Debug;
 
 /// Trains for some steps; a hash of every parameter and everything the optimizer keeps, and the sum of losses. None

@@ -209,6 +209,26 @@ fn nothing_is_left_for_later() {
     assert_none(&findings, "left for later, or tests that do not run:");
 }
 
+/// A file that no binary names compiles and runs never.
+#[test]
+fn every_test_file_is_run() {
+    let manifests: String = ["crates", "xtask"]
+        .iter()
+        .flat_map(|folder| files(folder, "toml"))
+        .map(|path| fs::read_to_string(path).unwrap())
+        .collect();
+    let binaries = ["command_line", "compiler"].map(|name| read(&format!("tests/{name}.rs"))).concat();
+    let mut findings = Vec::new();
+    for (path, _) in sources() {
+        let Some(name) = path.strip_prefix("tests/").and_then(|path| path.strip_suffix(".rs")) else { continue };
+        let is_module = binaries.lines().any(|line| line == format!("mod {name};"));
+        if !name.contains('/') && !is_module && !manifests.contains(&format!("tests/{name}.rs\"")) {
+            findings.push(path);
+        }
+    }
+    assert_none(&findings, "no binary has these files: add a `mod` line to tests/compiler.rs or tests/command_line.rs");
+}
+
 #[test]
 fn lints_are_only_switched_off_where_expected_and_with_a_reason() {
     let mut findings = Vec::new();

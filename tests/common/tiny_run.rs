@@ -1,6 +1,6 @@
 //! A training of a few milliseconds for the tests of files and signals, and what must hold of its folder.
 
-use crate::folder::Folder;
+use super::folder::Folder;
 use graphc_train::History;
 use graphc_train::weights::read_tensors;
 use std::fs;

@@ -1,0 +1,20 @@
+//! Everything that is tested with the built program, in one binary, since linking takes longer than most tests of one file:
+//! `cargo test --workspace --test command_line cli_stop::` runs those of a file.
+
+mod common {
+    pub(crate) mod folder;
+    #[cfg(unix)]
+    pub(crate) mod tiny_run;
+}
+
+mod cli;
+mod cli_files;
+mod cli_hostile;
+mod cli_limits;
+mod cli_measure;
+mod cli_nonfinite;
+mod cli_predict;
+mod cli_stop;
+mod cli_synthetic;
+mod cli_tune;
+mod fuzz_seeds;
