@@ -12,7 +12,7 @@ use graphc_ir::graph::builder::{Activation, Convolution, Dense, GraphBuilder, Lo
 use graphc_ir::loops::{BufferKind, Program};
 use graphc_ir::{DType, Optimizer, Shape, Tensor};
 use graphc_runtime::Executable;
-use graphc_testing::{Specials, bindings, layer_graphs, special_bindings};
+use graphc_testing::{Specials, bindings, cases, layer_graphs, special_bindings};
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 use std::collections::{BTreeMap, BTreeSet};
@@ -197,7 +197,7 @@ fn keys_tell_steps_apart() {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: std::env::var("GRAPHC_CASES").ok().map_or(300, |n| n.parse().expect("GRAPHC_CASES is a number")),
+        cases: cases(60, 300),
         max_shrink_iters: 400,
         failure_persistence: Some(Box::new(FileFailurePersistence::Direct(
             concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/choices.proptest-regressions")

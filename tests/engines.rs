@@ -8,7 +8,7 @@ use graphc_driver::{CompileOptions, DriverError, compile};
 use graphc_interp::graph::{Evaluation, Keep, run_keeping};
 use graphc_ir::graph::{Graph, Mode};
 use graphc_ir::{Op, Tensor};
-use graphc_testing::{bindings, layer_graphs};
+use graphc_testing::{bindings, cases, layer_graphs};
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 use std::collections::BTreeMap;
@@ -46,9 +46,7 @@ fn has_jumps(graph: &Graph) -> bool {
     })
 }
 
-/// Cases of a test, `GRAPHC_CASES` of them if that is set. Training alone compares 2,000 graphs.
 fn config(cases: u32) -> ProptestConfig {
-    let cases = std::env::var("GRAPHC_CASES").ok().map_or(cases, |n| n.parse().expect("GRAPHC_CASES is a number"));
     let seeds = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/engines.proptest-regressions");
     ProptestConfig {
         cases,
@@ -64,7 +62,7 @@ fn checked() -> impl Strategy<Value = bool> {
 }
 
 proptest! {
-    #![proptest_config(config(600))]
+    #![proptest_config(config(cases(100, 600)))]
 
     #[test]
     fn inference_agrees(test in layer_graphs(), seed in any::<u64>(), checked in checked()) {
@@ -74,7 +72,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(config(2000))]
+    #![proptest_config(config(cases(300, 2000)))]
 
     #[test]
     fn training_agrees(test in layer_graphs(), seed in any::<u64>(), checked in checked()) {

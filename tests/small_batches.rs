@@ -11,7 +11,7 @@ use graphc_ir::graph::{Graph, Mode, NodeId, Origin};
 use graphc_ir::loops::{BufferKind, verify};
 use graphc_ir::ops::{Add, Op, ReduceMean, Softmax};
 use graphc_ir::{DType, Shape, Tensor};
-use graphc_testing::{Specials, bindings, layer_graphs, special_bindings};
+use graphc_testing::{Specials, bindings, cases, layer_graphs, special_bindings};
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 use std::collections::{BTreeMap, BTreeSet};
@@ -80,7 +80,6 @@ fn keep_per_sample(graph: &mut Graph) -> bool {
 }
 
 fn config(cases: u32) -> ProptestConfig {
-    let cases = std::env::var("GRAPHC_CASES").ok().map_or(cases, |n| n.parse().expect("GRAPHC_CASES is a number"));
     let seeds = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/small_batches.proptest-regressions");
     ProptestConfig {
         cases,
@@ -91,7 +90,7 @@ fn config(cases: u32) -> ProptestConfig {
 }
 
 proptest! {
-    #![proptest_config(config(300))]
+    #![proptest_config(config(cases(60, 300)))]
 
     #[test]
     fn random_graphs_agree(test in layer_graphs(), batch in batches(), seed in any::<u64>(), checked in any::<bool>()) {

@@ -12,7 +12,7 @@ use graphc_ir::loops::BufferKind;
 use graphc_ir::{Op, Real, Tensor};
 use graphc_passes::manager::Record;
 use graphc_testing::approx::Approx;
-use graphc_testing::{Specials, layer_graphs, special_bindings};
+use graphc_testing::{Specials, cases, layer_graphs, special_bindings};
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 use std::collections::BTreeMap;
@@ -102,9 +102,8 @@ fn compare(name: &str, found: &Tensor<f32>, expected: &Tensor<Approx>) -> Result
     Ok(())
 }
 
-/// `GRAPHC_CASES` or so many cases; of them at least a fifth must have been compared with the meaning.
+/// Of so many cases at least a fifth must have been compared with the meaning.
 fn run(cases: u32, options: impl Fn(usize, bool) -> CompileOptions) {
-    let cases = std::env::var("GRAPHC_CASES").ok().map_or(cases, |n| n.parse().expect("GRAPHC_CASES is a number"));
     let seeds = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/special_values.proptest-regressions");
     let config = ProptestConfig {
         cases,
@@ -129,10 +128,10 @@ fn run(cases: u32, options: impl Fn(usize, bool) -> CompileOptions) {
 
 #[test]
 fn inference_agrees_on_special_values() {
-    run(300, |batch, checked| CompileOptions { checked, ..CompileOptions::infer(batch) });
+    run(cases(60, 300), |batch, checked| CompileOptions { checked, ..CompileOptions::infer(batch) });
 }
 
 #[test]
 fn training_agrees_on_special_values() {
-    run(700, |batch, checked| CompileOptions { gradients: true, checked, ..CompileOptions::train(batch) });
+    run(cases(140, 700), |batch, checked| CompileOptions { gradients: true, checked, ..CompileOptions::train(batch) });
 }

@@ -9,12 +9,14 @@ use std::time::Instant;
 /// statistics that inference uses take hundreds of steps to settle.
 const LEAST_ACCURACY: f64 = 0.94;
 
-/// Runs every check in turn and stops at the first that fails.
-pub(crate) fn run() -> Result<(), Failure> {
+/// Runs every check in turn and stops at the first that fails. Random tests have their long counts if it is to be `long`.
+pub(crate) fn run(long: bool) -> Result<(), Failure> {
     timed("format", || cargo(&["fmt", "--all", "--check"]).run())?;
     timed("lints", || cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]).run())?;
     timed("docs", || cargo(&["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-Dwarnings").run())?;
-    timed("tests", || cargo(&["test", "--workspace", "--no-fail-fast"]).run())?;
+    timed("tests", || {
+        cargo(&["test", "--workspace", "--no-fail-fast"]).env("GRAPHC_LONG", if long { "1" } else { "0" }).run()
+    })?;
     timed("training", train)?;
     timed("figures of the README", readme_figures)?;
     println!("xtask: everything holds");

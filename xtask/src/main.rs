@@ -20,7 +20,11 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Chore {
     /// Everything that must hold before a change is shared: format, lints, tests, docs, one real training run
-    Ci,
+    Ci {
+        /// Random tests repeat themselves some five times as often
+        #[arg(long)]
+        long: bool,
+    },
     /// Write the expected part of every golden test anew (review the difference as code)
     Bless {
         /// Passed on to `cargo test`, for example a package: `-p graphc-passes`
@@ -33,7 +37,7 @@ enum Chore {
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().chore {
-        Chore::Ci => ci::run(),
+        Chore::Ci { long } => ci::run(long),
         Chore::Bless { arguments } => bless(&arguments),
         Chore::Docs => docs(),
     };

@@ -7,7 +7,7 @@ use graphc_ir::graph::{Graph, Mode};
 use graphc_ir::{Op, Optimizer, Tensor};
 use graphc_passes::{PASSES, Pass};
 use graphc_testing::approx::Approx;
-use graphc_testing::{Specials, TestGraph, bindings, layer_graphs, special_bindings};
+use graphc_testing::{Specials, TestGraph, bindings, cases, layer_graphs, special_bindings};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 const TOLERANCE: f64 = 1e-8;
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(cases(12, 48)))]
 
     #[test]
     fn passes_keep_the_meaning_of_training(test in layer_graphs(), seed: u64) {

@@ -5,6 +5,7 @@ use graphc_interp::loops;
 use graphc_ir::DType;
 use graphc_ir::loops::{BufferKind, Program, verify};
 use graphc_runtime::{Executable, RuntimeError, Team};
+use graphc_testing::cases;
 use graphc_testing::programs::programs;
 use proptest::prelude::*;
 
@@ -55,14 +56,8 @@ fn build(program: &Program, isa: Isa, checked: bool) -> Result<Executable, Codeg
     Ok(Executable::new(program.clone(), code).expect("code of this program"))
 }
 
-/// 150 cases, or `GRAPHC_CASES`.
-fn config() -> ProptestConfig {
-    let cases = std::env::var("GRAPHC_CASES").map_or(150, |n| n.parse().expect("GRAPHC_CASES is a number"));
-    ProptestConfig { cases, ..ProptestConfig::default() }
-}
-
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(ProptestConfig::with_cases(cases(40, 150)))]
 
     #[test]
     fn random_programs_give_the_interpreters_bits(case in programs()) {

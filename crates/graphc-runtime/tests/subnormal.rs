@@ -6,6 +6,7 @@ use graphc_ir::loops::{Program, verify};
 use graphc_ir::scalar::flushed::{canonical, fma};
 use graphc_ir::scalar::{BinaryOp, CmpOp, UnaryOp, join_lanes, maximum};
 use graphc_runtime::{Executable, Team};
+use graphc_testing::counts::count;
 use std::hint::black_box;
 
 /// Words of a buffer.
@@ -158,8 +159,8 @@ fn operations_give_the_bits_of_the_definition() {
     let mut random = Random(1);
     for case in cases() {
         let mut executables = executables(&program_of(&case));
-        // 800,000 operands of each operation; `GRAPHC_ROUNDS=10000` for 20 million.
-        let rounds = std::env::var("GRAPHC_ROUNDS").map_or(400, |n| n.parse().expect("GRAPHC_ROUNDS is a number"));
+        // 160,000 operands of each operation, or 800,000; `GRAPHC_ROUNDS=10000` for 20 million.
+        let rounds = count("GRAPHC_ROUNDS", 80, 400);
         for _ in 0..rounds {
             let operands: Vec<[f32; 3]> = (0..N).map(|_| random.operands()).collect();
             let expected: Vec<u32> =
@@ -200,7 +201,7 @@ fn tiles_and_joins() {
     assert_eq!(verify(&program), []);
     let mut random = Random(2);
     let mut executables = executables(&program);
-    for _ in 0..5_000 {
+    for _ in 0..count("GRAPHC_ROUNDS", 1_000, 5_000) {
         let words: Vec<u32> = (0..128).map(|at| random.operands()[at % 2].to_bits()).collect();
         let number = |at: usize| f32::from_bits(words[at]);
         let mut expected = vec![0_u32; 128];

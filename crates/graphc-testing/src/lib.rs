@@ -6,6 +6,7 @@
 //! * [`special_bindings`] puts NaN, infinities, zeros, subnormal and huge numbers among them, and [`approx`] tells for which
 //!   graphs engines must agree all the same.
 //! * [`programs::programs`] is a strategy of loop programs with every statement and operation.
+//! * [`cases`] says how often random tests repeat themselves.
 //!
 //! Values stay tame, so that engines can be compared: [`recipe`] follows a bound of every value and scales
 //! down what grows, logarithms and roots get positive operands, and divisors are at least 1.
@@ -24,5 +25,8 @@ pub mod bindings;
 
 pub mod programs;
 
+pub mod counts;
+
 pub use bindings::{Specials, bindings, special_bindings};
+pub use counts::cases;
 pub use recipe::{Recipe, TestGraph, graphs, layer_graphs};
