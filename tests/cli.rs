@@ -332,7 +332,7 @@ fn wrong_data_files() {
     wrong(
         "train-images",
         b"hello world",
-        "train-images: not an IDX file: expected the bytes 00 00 08 (unsigned bytes) at its start",
+        "train-images: not an IDX file: expected two zero bytes and an element type (08, 09 or 0b to 0e) at its start",
     );
     assert_eq!(
         tiny.fails(1, &["train", "tiny.graph.json", "--limit", "1"]),

@@ -259,7 +259,7 @@ fn data_paths_of_a_graph_file_from_somebody_else() {
     std::fs::write(folder.path("secret"), "root:x:0:0").unwrap();
     assert_eq!(
         with("secret"),
-        "error: secret: not an IDX file: expected the bytes 00 00 08 (unsigned bytes) at its start\n"
+        "error: secret: not an IDX file: expected two zero bytes and an element type (08, 09 or 0b to 0e) at its start\n"
     );
     let fifo = folder.path("fifo");
     assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());

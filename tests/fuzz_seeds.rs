@@ -37,6 +37,16 @@ fn idx() {
 }
 
 #[test]
+fn npy() {
+    check(targets::npy, &["fuzz/seeds/npy"]);
+}
+
+#[test]
+fn npz() {
+    check(targets::npz, &["fuzz/seeds/npz"]);
+}
+
+#[test]
 fn safetensors() {
     check(targets::safetensors, &["fuzz/seeds/safetensors"]);
 }

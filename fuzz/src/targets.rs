@@ -9,7 +9,7 @@ mod tuning_file;
 use graphc_driver::TuningKey;
 use graphc_ir::graph::Mode;
 use graphc_train::picture::{PictureOptions, PictureShape, decode};
-use graphc_train::{idx, weights};
+use graphc_train::{ArrayFormat, read_array_bytes, weights};
 use std::path::Path;
 
 /// Where the bytes would stand; it is in every message.
@@ -25,22 +25,43 @@ fn is_readable(message: &str) {
     assert!(!message.contains(is_strange), "control characters in {message:?}");
 }
 
-/// Data in IDX files, plain or gzip: a limit gives the same samples, and an array is what its shape says.
+/// Data in IDX files, plain or gzip.
 pub fn idx(bytes: &[u8]) {
-    let some = idx::read_bytes(path(), bytes, Some(2));
-    match idx::read_bytes(path(), bytes, None) {
+    array(bytes, None, ArrayFormat::Idx);
+}
+
+/// Arrays of NumPy.
+pub fn npy(bytes: &[u8]) {
+    array(bytes, None, ArrayFormat::Npy);
+}
+
+/// Arrays of NumPy by name: there is one called `x`, or only one.
+pub fn npz(bytes: &[u8]) {
+    array(bytes, None, ArrayFormat::Npz);
+    array(bytes, Some("x"), ArrayFormat::Npz);
+}
+
+/// A limit gives the same samples, and an array is what its shape says.
+fn array(bytes: &[u8], key: Option<&str>, format: ArrayFormat) {
+    let some = read_array_bytes(path(), bytes, key, format, Some(2));
+    match read_array_bytes(path(), bytes, key, format, None) {
         Ok(all) => {
-            assert_eq!(all.data.len(), all.shape[0] * all.sample_len());
+            let sample_len: usize = all.sample_shape.iter().product();
+            assert_eq!(all.values.len(), all.n_in_file * sample_len);
             let some = some.expect("a part of a good file is good");
-            assert_eq!((some.n_in_file, some.shape[0]), (all.shape[0], all.shape[0].min(2)));
-            assert_eq!(some.data, all.data[..some.data.len()]);
+            assert_eq!((some.n_in_file, &some.sample_shape), (all.n_in_file, &all.sample_shape));
+            // Compared as text, for a NaN is not itself.
+            let [text, of_all] = [some, all].map(|array| format!("{:?}", array.values));
+            assert!(of_all.starts_with(text.trim_end_matches(")]")), "{text} of {of_all}");
         }
         Err(error) => is_readable(&error.to_string()),
     }
 }
 
-/// Tensors in safetensors files.
+/// Tensors in safetensors files, as weights and as data.
 pub fn safetensors(bytes: &[u8]) {
+    array(bytes, None, ArrayFormat::Safetensors);
+    array(bytes, Some("x"), ArrayFormat::Safetensors);
     match weights::read_tensor_bytes(path(), bytes) {
         Ok(tensors) => {
             for (name, tensor) in &tensors {

@@ -175,7 +175,7 @@ struct OpenColumn<'a> {
 }
 
 enum OpenSource<'a> {
-    File(&'a Path, IdxFile<'a>),
+    File(&'a Path, IdxFile),
     Synthetic(&'a Synthetic),
 }
 
@@ -215,7 +215,7 @@ impl<'a> OpenColumn<'a> {
 ///
 /// # Errors
 /// As [`IdxFile::open`], or if they have another.
-pub(crate) fn open_file<'a>(path: &'a Path, spec: &InputSpec) -> Result<IdxFile<'a>, TrainError> {
+pub(crate) fn open_file(path: &Path, spec: &InputSpec) -> Result<IdxFile, TrainError> {
     let file = IdxFile::open(path)?;
     check_sample_shape(path, spec, file.sample_shape())?;
     Ok(file)

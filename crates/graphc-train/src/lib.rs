@@ -10,6 +10,8 @@
 #![forbid(unsafe_code)]
 
 pub mod batches;
+#[cfg_attr(not(test), expect(dead_code, reason = "data sets are about to be read by it"))]
+mod data;
 pub mod dataset;
 mod epochs;
 pub mod error;
@@ -35,6 +37,8 @@ pub mod train;
 pub mod weights;
 
 pub use batches::Batches;
+pub use data::array::{Array, ArrayFormat, read_array_bytes};
+pub use data::values::Values;
 pub use dataset::{Dataset, Source};
 pub use error::TrainError;
 pub use evaluate::{Evaluation, NonfiniteBatch, evaluate};

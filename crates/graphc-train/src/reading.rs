@@ -21,13 +21,14 @@ pub(crate) fn open_regular(path: &Path, action: &str) -> Result<(File, u64), Tra
     Ok((file, len))
 }
 
-/// An empty vector for `len` bytes.
+/// An empty vector for `len` elements.
 ///
 /// # Errors
 /// If there is not as much memory. That is asked first: the system promises more than it has, and ends who uses it.
-pub(crate) fn room_for(len: usize) -> Result<Vec<u8>, String> {
-    if len > SMALL
-        && let Some(Available { bytes, limit }) = Available::now().filter(|available| len as u64 > available.bytes)
+pub(crate) fn room_for<T>(len: usize) -> Result<Vec<T>, String> {
+    let n_bytes = len.saturating_mul(size_of::<T>());
+    if n_bytes > SMALL
+        && let Some(Available { bytes, limit }) = Available::now().filter(|available| n_bytes as u64 > available.bytes)
     {
         return Err(format!("{limit} room for {bytes}"));
     }
@@ -42,9 +43,9 @@ pub(crate) fn room_for(len: usize) -> Result<Vec<u8>, String> {
 ///
 /// # Errors
 /// As [`room_for`].
-pub(crate) fn zeros(len: usize) -> Result<Vec<u8>, String> {
-    drop(room_for(len)?);
-    Ok(vec![0; len])
+pub(crate) fn zeros<T: Copy + Default>(len: usize) -> Result<Vec<T>, String> {
+    drop(room_for::<T>(len)?);
+    Ok(vec![T::default(); len])
 }
 
 /// Bytes that are not worth asking for.
@@ -56,11 +57,13 @@ mod tests {
 
     #[test]
     fn memory_is_looked_at_before_it_is_taken() {
-        assert!(room_for(1000).unwrap().capacity() >= 1000);
+        assert!(room_for::<u8>(1000).unwrap().capacity() >= 1000);
         if Available::now().is_some() {
-            let message = room_for(1 << 50).unwrap_err();
+            let message = room_for::<u8>(1 << 50).unwrap_err();
             assert!(message.contains(" has room for "), "{message}");
+            assert!(room_for::<f64>(1 << 47).is_err(), "elements have sizes");
         }
-        assert!(room_for(usize::MAX).is_err());
+        assert!(room_for::<u8>(usize::MAX).is_err());
+        assert!(room_for::<f64>(usize::MAX / 2).is_err());
     }
 }
