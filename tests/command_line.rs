@@ -8,6 +8,7 @@ mod common {
 }
 
 mod cli;
+mod cli_data;
 mod cli_files;
 mod cli_hostile;
 mod cli_limits;

@@ -1,16 +1,14 @@
 //! [`Experiment`]: everything a graph file says.
 
+use crate::data::{DataConfig, read_data};
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::fields::{DATA, FILE, Field, LOSSES, OPTIMIZERS, TRAIN};
+use crate::fields::{FILE, Field, LOSSES, OPTIMIZERS, TRAIN};
 use crate::json::{Json, JsonValue, Member, Spanned};
 use crate::limits::MAX_NODES;
 use crate::network::{Network, does_not_fit};
-use crate::read::{Record, list, read, read_one_of, wrong_kind};
+use crate::read::{Record, read, read_one_of};
 use graphc_ir::graph::builder::{GraphBuilder, Loss};
-use graphc_ir::text::{cut, shown};
 use graphc_ir::{Graph, NodeId, Optimizer};
-use std::collections::{HashMap, HashSet};
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// A network, how it is trained and on what.
@@ -45,47 +43,6 @@ pub struct TrainConfig {
     pub shuffle: bool,
     /// Seed of the initial weights and of the shuffling.
     pub seed: u64,
-}
-
-/// A file of each input, in the order of the graph file's `inputs`.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct DataFiles(pub Vec<(String, PathBuf)>);
-
-impl DataFiles {
-    /// The file of an input.
-    pub fn get(&self, input: &str) -> Option<&Path> {
-        self.0.iter().find(|(name, _)| name == input).map(|(_, path)| path.as_path())
-    }
-}
-
-/// Where the data comes from.
-#[derive(Clone, Debug, PartialEq)]
-pub struct DataConfig {
-    /// Factor on the values of `f32` inputs, but not on a target that is read from a file.
-    pub scale: f64,
-    /// What gives the values.
-    pub source: DataSource,
-}
-
-/// What gives the values of the inputs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DataSource {
-    /// Files in the format of MNIST. Paths are relative to the current directory, not to the graph file.
-    Idx {
-        /// Training data.
-        train: DataFiles,
-        /// Test data.
-        test: Option<DataFiles>,
-    },
-    /// Random samples in the shapes of the inputs.
-    Synthetic {
-        /// Number of training samples.
-        samples: usize,
-        /// Number of test samples.
-        test_samples: Option<usize>,
-        /// Seed of everything that is random in them.
-        seed: u64,
-    },
 }
 
 /// Whether a missing data file is a mistake.
@@ -269,93 +226,4 @@ fn read_optimizer(file: &Record<'_>, diagnostics: &mut Diagnostics) -> Option<Op
         epsilon: record.number("epsilon")?,
         weight_decay: if has("weight_decay") { record.number("weight_decay")? } else { 0.0 },
     })
-}
-
-fn read_data(
-    file: &Record<'_>,
-    network: &Network<'_>,
-    path: &Path,
-    check: CheckData,
-    diagnostics: &mut Diagnostics,
-) -> Option<DataConfig> {
-    let json = file.json("data")?;
-    let (format, data) = read_one_of(&DATA, json, diagnostics)?;
-    let folder = path.parent().unwrap_or(Path::new(""));
-    let inputs = network.input_names();
-    let mut files = |field: &str| {
-        let json = data.json(field)?;
-        read_files(field, json, &inputs, folder, check, diagnostics)
-    };
-    let source = if format.name == "idx" {
-        let (train, test) = (files("train"), files("test"));
-        DataSource::Idx { train: train?, test }
-    } else {
-        DataSource::Synthetic {
-            samples: data.size("samples")?,
-            test_samples: data.size("test_samples"),
-            seed: u64::try_from(data.int("seed")?).ok()?,
-        }
-    };
-    Some(DataConfig { scale: data.number("scale")?, source })
-}
-
-/// A file for every input and for nothing else.
-fn read_files(
-    field: &str,
-    json: &Json,
-    inputs: &[&str],
-    folder: &Path,
-    check: CheckData,
-    diagnostics: &mut Diagnostics,
-) -> Option<DataFiles> {
-    let JsonValue::Object(members) = &json.value else { return None };
-    let known: HashSet<&str> = inputs.iter().copied().collect();
-    let expected = format!("expected one of {}", list(inputs.iter().copied()));
-    for member in members {
-        let name = &member.key.value;
-        if !known.contains(name.as_str()) {
-            let message = format!("`{field}` has a file for `{}`, which is no input", shown(name));
-            let close = diagnostics.closest(name, inputs.iter().copied());
-            diagnostics.push(Diagnostic::new(message, member.key.span.clone(), &*expected).did_you_mean(close));
-        }
-    }
-    let given: HashMap<&str, &Member> = members.iter().map(|member| (member.key.value.as_str(), member)).collect();
-    let mut files = Vec::new();
-    for &input in inputs {
-        let named = shown(input);
-        let Some(member) = given.get(input) else {
-            let open = json.span.start..json.span.start + 1;
-            let label = format!("expected `{named}` and a file name");
-            diagnostics.push(Diagnostic::new(format!("`{field}` lacks a file for the input `{named}`"), open, label));
-            continue;
-        };
-        let JsonValue::String(name) = &member.value.value else {
-            wrong_kind(&format!("the file of `{named}`"), "a string", &member.value, diagnostics);
-            continue;
-        };
-        let path = folder.join(name);
-        if check == CheckData::Yes
-            && let Some(why) = not_a_file(&path)
-        {
-            let message = format!("the data file for `{named}` {why}");
-            let label = format!("tried {}", cut(&path.to_string_lossy(), MAX_PATH_CHARS));
-            diagnostics.push(Diagnostic::new(message, member.value.span.clone(), label));
-        }
-        files.push((input.to_string(), path));
-    }
-    Some(DataFiles(files))
-}
-
-/// Most characters of a path in a message.
-const MAX_PATH_CHARS: usize = 200;
-
-/// Why there is no data to be read at `path`.
-fn not_a_file(path: &Path) -> Option<String> {
-    match std::fs::metadata(path) {
-        Ok(found) if found.is_file() => None,
-        Ok(found) if found.is_dir() => Some("is a folder".into()),
-        Ok(_) => Some("is not a regular file".into()),
-        Err(error) if error.kind() == ErrorKind::NotFound => Some("does not exist".into()),
-        Err(error) => Some(format!("cannot be read: {error}")),
-    }
 }

@@ -1,8 +1,10 @@
-//! Field tables: what an object of the graph file may contain.
+//! Field tables: what an object of the graph file may contain. Those of `data` are in `data_fields`.
 //!
 //! One table per section and op says name, kind, default and meaning of every field. Reading
 //! ([`crate::read`]), the JSON Schema ([`crate::schema`]) and the reference in
 //! `docs/graph-file.md` ([`crate::reference`]) all follow from it.
+
+use crate::data_fields::DATA;
 
 /// What a field accepts.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +47,12 @@ pub(crate) enum Kind {
     Map(&'static Section),
     /// An object from input names to file names.
     Files,
+    /// The name of a file or folder.
+    Path,
+    /// The name of a file, or a list of names.
+    Paths,
+    /// An object from input names to columns of a table.
+    Columns,
     /// The list of nodes.
     Nodes,
 }
@@ -122,23 +130,28 @@ pub(crate) struct Variants {
     pub(crate) name: &'static str,
     /// The field that holds the name of a table.
     pub(crate) tag: &'static str,
+    /// What tells the table where that field is not there, if something does.
+    pub(crate) otherwise: Option<&'static str>,
     pub(crate) sections: &'static [Section],
 }
 
 impl Variants {
     /// The field that chooses the table, which each of them has besides its own.
     pub(crate) const fn tag_field(&self) -> Field {
-        Field::required(self.tag, Kind::Text, "Which one.")
+        match self.otherwise {
+            Some(otherwise) => Field::optional(self.tag, Kind::Text, otherwise, "Which one."),
+            None => Field::required(self.tag, Kind::Text, "Which one."),
+        }
     }
 }
 
 /// An integer that is a size.
 pub(crate) const SIZE: Kind = Kind::Int { min: 1, max: i32::MAX as i64 };
 
-const SEED: Kind = Kind::Int { min: 0, max: i64::MAX };
+pub(crate) const SEED: Kind = Kind::Int { min: 0, max: i64::MAX };
 
 /// A number of samples to make up. More than this many would be a slip, not a wish.
-const SAMPLES: Kind = Kind::Int { min: 1, max: 10_000_000 };
+pub(crate) const SAMPLES: Kind = Kind::Int { min: 1, max: 10_000_000 };
 
 /// The whole file.
 pub(crate) static FILE: Section = Section {
@@ -169,7 +182,7 @@ pub(crate) static INPUT: Section = Section {
 };
 
 /// The losses.
-pub(crate) static LOSSES: Variants = Variants { name: "loss", tag: "op", sections: LOSS_SECTIONS };
+pub(crate) static LOSSES: Variants = Variants { name: "loss", tag: "op", otherwise: None, sections: LOSS_SECTIONS };
 
 const LOSS_SECTIONS: &[Section] = &[
     Section {
@@ -190,7 +203,8 @@ const LOSS_FIELDS: &[Field] = &[
 ];
 
 /// The optimizers.
-pub(crate) static OPTIMIZERS: Variants = Variants { name: "optimizer", tag: "op", sections: OPTIMIZER_SECTIONS };
+pub(crate) static OPTIMIZERS: Variants =
+    Variants { name: "optimizer", tag: "op", otherwise: None, sections: OPTIMIZER_SECTIONS };
 
 const OPTIMIZER_SECTIONS: &[Section] = &[
     Section {
@@ -247,44 +261,6 @@ pub(crate) static TRAIN: Section = Section {
         Field::or("seed", SEED, "1", "Seed of the initial weights and of the shuffling."),
     ],
 };
-
-/// `data`, by its format.
-pub(crate) static DATA: Variants = Variants { name: "data", tag: "format", sections: DATA_SECTIONS };
-
-const DATA_SECTIONS: &[Section] = &[
-    Section {
-        name: "idx",
-        doc: "Files in the format of MNIST, which may be compressed with gzip.",
-        fields: &[
-            Field::or(
-                "scale",
-                Kind::Number(Range::Any),
-                "1.0",
-                "Factor on the values of `f32` inputs but the target, such as 1/255 for pixels.",
-            ),
-            Field::required("train", Kind::Files, "Training data: a file for every input."),
-            Field::optional("test", Kind::Files, "no test after the training", "Test data: a file for every input."),
-        ],
-    },
-    Section {
-        name: "synthetic",
-        doc: "Random samples in the shapes of the inputs, for a network that no data set is at hand for. Every class has a \
-              random prototype of each `f32` input (of an image, a grid of patches); a sample is the mean of its class's \
-              prototype and of noise, in bytes as pixels are. `i32` inputs are the class's number, below 256. If the target \
-              has no classes, samples are of ten kinds, so a regression has something to learn too.",
-        fields: &[
-            Field::required("samples", SAMPLES, "Number of training samples."),
-            Field::optional("test_samples", SAMPLES, "no test after the training", "Number of test samples."),
-            Field::or("scale", Kind::Number(Range::Any), "0.00392156862745098", "Factor on the bytes of `f32` inputs."),
-            Field::or(
-                "seed",
-                SEED,
-                "1",
-                "Seed of prototypes, classes and noise; that of `train` does not change them.",
-            ),
-        ],
-    },
-];
 
 /// What every node has besides the fields of its op.
 pub(crate) static NODE: Section = Section {

@@ -13,9 +13,11 @@
 //! access to files.
 //!
 //! Reading order: [`mod@limits`], [`diagnostic`], `excerpt`, `json`, `fields`, `read`, `node_ops`, `network`,
-//! [`experiment`], `schema`, `reference`, [`mod@summary`].
+//! [`data`], [`experiment`], `schema`, `reference`, [`mod@summary`].
 #![forbid(unsafe_code)]
 
+pub mod data;
+mod data_fields;
 pub mod diagnostic;
 mod excerpt;
 pub mod experiment;
@@ -29,8 +31,9 @@ mod reference;
 mod schema;
 pub mod summary;
 
+pub use data::{DataConfig, DataSource};
 pub use diagnostic::{Diagnostic, Diagnostics};
-pub use experiment::{CheckData, DataConfig, DataFiles, DataSource, Experiment, TrainConfig};
+pub use experiment::{CheckData, Experiment, TrainConfig};
 pub use limits::limits;
 pub use reference::reference;
 pub use schema::schema;

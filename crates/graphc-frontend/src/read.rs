@@ -197,9 +197,19 @@ pub(crate) fn read_one_of<'a>(
     Some((section, record))
 }
 
+/// The same of an object without that field, whose table is known otherwise.
+pub(crate) fn read_as<'a>(
+    variants: &'static Variants,
+    section: &'static Section,
+    json: &'a Json,
+    diagnostics: &mut Diagnostics,
+) -> Option<Record<'a>> {
+    read(&format!("{} `{}`", variants.name, section.name), &[section.fields], json, diagnostics)
+}
+
 /// The table that the tag names; if there is none, that is reported and nothing else is.
 fn read_tag(variants: &'static Variants, json: &Json, diagnostics: &mut Diagnostics) -> Option<&'static Section> {
-    let Variants { name: what, tag, sections } = variants;
+    let Variants { name: what, tag, sections, .. } = variants;
     let JsonValue::Object(members) = &json.value else {
         wrong_kind(what, "an object", json, diagnostics);
         return None;
@@ -283,6 +293,9 @@ pub(crate) fn expected(kind: &Kind) -> String {
         Kind::Object(_) | Kind::OneOf(_) => "an object".into(),
         Kind::Map(_) => "an object whose keys are names".into(),
         Kind::Files => "an object from input names to file names".into(),
+        Kind::Path => "the name of a file or folder".into(),
+        Kind::Paths => "the name of a file, or a list of such names".into(),
+        Kind::Columns => "an object from input names to columns: a name, an object, or a list of these".into(),
         Kind::Nodes => "a list of nodes".into(),
     }
 }
@@ -389,13 +402,13 @@ type Refuse<'r, 'a> = dyn FnMut(&'a Json) + 'r;
 
 fn accept<'a>(kind: &Kind, json: &'a Json, refuse: &mut Refuse<'_, 'a>) -> Option<Value<'a>> {
     let value = match (kind, &json.value) {
-        (Kind::Text, JsonValue::String(text)) => Some(Value::Text(text.clone())),
+        (Kind::Text | Kind::Path, JsonValue::String(text)) => Some(Value::Text(text.clone())),
         (Kind::Title, JsonValue::String(text)) if unfit_title(text).is_none() => Some(Value::Text(text.clone())),
         (Kind::Name, JsonValue::String(text)) if is_name(text) => Some(Value::Text(text.clone())),
-        (Kind::InputName | Kind::NodeName | Kind::References, JsonValue::String(_)) => {
+        (Kind::InputName | Kind::NodeName | Kind::References | Kind::Paths, JsonValue::String(_)) => {
             name_of(json).map(|name| Value::Names(vec![name]))
         }
-        (Kind::References, JsonValue::Array(items)) => {
+        (Kind::References | Kind::Paths, JsonValue::Array(items)) => {
             let names = each(items, refuse, name_of)?;
             Some(Value::Names(names))
         }
@@ -439,7 +452,7 @@ fn accept<'a>(kind: &Kind, json: &'a Json, refuse: &mut Refuse<'_, 'a>) -> Optio
             let known = |item: &Json| name_of(item).filter(|name| choices.contains(&name.value.as_str()));
             Some(Value::Names(each(items, refuse, known)?))
         }
-        (Kind::Map(_) | Kind::Files, JsonValue::Object(members)) => Some(Value::Members(members)),
+        (Kind::Map(_) | Kind::Files | Kind::Columns, JsonValue::Object(members)) => Some(Value::Members(members)),
         (Kind::Nodes, JsonValue::Array(items)) => Some(Value::Items(items)),
         (Kind::Object(_) | Kind::OneOf(_), JsonValue::Object(_)) => Some(Value::Object),
         _ => None,

@@ -1,6 +1,7 @@
 //! The reference part of `docs/graph-file.md`, from the field tables.
 
-use crate::fields::{DATA, Default, FILE, Field, INPUT, LOSSES, NODE, OPTIMIZERS, Section, TRAIN, Variants};
+use crate::data_fields::{COLUMN, DATA, PREPROCESS};
+use crate::fields::{Default, FILE, Field, INPUT, LOSSES, NODE, OPTIMIZERS, Section, TRAIN, Variants};
 use crate::node_ops::NODE_OPS;
 use crate::read::expected;
 
@@ -22,12 +23,15 @@ pub fn reference() -> String {
     one_of(&mut text, &OPTIMIZERS);
     section(&mut text, "## `train`", &TRAIN);
     one_of(&mut text, &DATA);
+    section(&mut text, "### An entry of `preprocess`", &PREPROCESS);
+    section(&mut text, "### An entry of `columns`", &COLUMN);
     text
 }
 
 fn one_of(text: &mut String, variants: &Variants) {
-    let Variants { name, tag, sections } = variants;
-    text.push_str(&format!("## `{name}`\n\nAn object whose `{tag}` is one of the following.\n\n"));
+    let Variants { name, tag, otherwise, sections } = variants;
+    let otherwise = otherwise.map_or(String::new(), |otherwise| format!(" Without a `{tag}`, it is {otherwise}."));
+    text.push_str(&format!("## `{name}`\n\nAn object whose `{tag}` is one of the following.{otherwise}\n\n"));
     sections.iter().for_each(|variant| section(text, &format!("### `{}`", variant.name), variant));
 }
 

@@ -1,5 +1,6 @@
 //! The JSON Schema of graph files, from the field tables.
 
+use crate::data_fields::COLUMN;
 use crate::fields::{Default, FILE, Field, Kind, NODE, Range, Variants};
 use crate::limits::MAX_NAME_CHARS;
 use crate::node_ops::NODE_OPS;
@@ -55,10 +56,10 @@ fn kind(kind: &Kind) -> Value {
     let name = || json!({ "type": "string" });
     let size = |min: i64| json!({ "type": "integer", "minimum": min, "maximum": i32::MAX });
     match kind {
-        Kind::Text | Kind::InputName | Kind::NodeName => name(),
+        Kind::Text | Kind::InputName | Kind::NodeName | Kind::Path => name(),
         Kind::Title => json!({ "type": "string", "minLength": 1, "maxLength": MAX_NAME_CHARS }),
         Kind::Name => json!({ "type": "string", "pattern": NAME_PATTERN, "maxLength": MAX_NAME_CHARS }),
-        Kind::References => json!({ "anyOf": [name(), { "type": "array", "items": name() }] }),
+        Kind::References | Kind::Paths => json!({ "anyOf": [name(), { "type": "array", "items": name() }] }),
         Kind::Int { min, max } if min == max => json!({ "const": min }),
         Kind::Int { min, max } => json!({ "type": "integer", "minimum": min, "maximum": max }),
         Kind::Number(range) => match range {
@@ -77,6 +78,8 @@ fn kind(kind: &Kind) -> Value {
         Kind::Choice(choices) => json!({ "enum": choices }),
         Kind::Choices(choices) => json!({ "type": "array", "items": { "enum": choices }, "uniqueItems": true }),
         Kind::Object(section) => object(&[section.fields], section.doc, None),
+        // Without the tag an object may be any of several.
+        Kind::OneOf(variants) if variants.otherwise.is_some() => json!({ "anyOf": one_of(variants) }),
         Kind::OneOf(variants) => json!({ "oneOf": one_of(variants) }),
         Kind::Map(section) => json!({
             "type": "object",
@@ -85,6 +88,11 @@ fn kind(kind: &Kind) -> Value {
             "minProperties": 1,
         }),
         Kind::Files => json!({ "type": "object", "additionalProperties": name() }),
+        Kind::Columns => {
+            let column = json!({ "anyOf": [name(), object(&[COLUMN.fields], COLUMN.doc, None)] });
+            let columns = json!({ "anyOf": [column, { "type": "array", "items": column, "minItems": 1 }] });
+            json!({ "type": "object", "additionalProperties": columns })
+        }
         Kind::Nodes => {
             let nodes = NODE_OPS
                 .iter()

@@ -1,5 +1,6 @@
 //! The shipped examples, the schema and the reference.
 
+use graphc_frontend::data::{ArrayFormat, Parts};
 use graphc_frontend::{DataSource, Experiment, Totals, load, parse, reference, schema, summary, totals};
 use graphc_ir::Optimizer;
 use graphc_ir::graph::verify;
@@ -96,10 +97,12 @@ fn data_is_files_or_synthetic() {
     let data = |name: &str| example(name).data.expect("every example can be trained");
     assert_eq!(data("mlp-1024").source, DataSource::Synthetic { samples: 16_384, test_samples: Some(512), seed: 1 });
     assert_eq!(data("mlp-1024").scale, 1.0 / 255.0);
-    let DataSource::Idx { train, test } = data("lenet5").source else { panic!("LeNet-5 is trained on MNIST") };
+    let DataSource::Arrays(ArrayFormat::Idx, Parts { train, test, .. }) = data("lenet5").source else {
+        panic!("LeNet-5 is trained on MNIST")
+    };
     for files in [train, test.expect("MNIST has test samples")] {
         assert_eq!(files.0.iter().map(|(input, _)| input.as_str()).collect::<Vec<_>>(), ["image", "label"]);
-        assert!(files.get("label").is_some_and(|path| path.starts_with("../../examples/../data/mnist")));
+        assert!(files.get("label").is_some_and(|file| file.path.starts_with("../../examples/../data/mnist")));
     }
 }
 

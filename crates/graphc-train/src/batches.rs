@@ -15,21 +15,20 @@ pub struct Batches {
 }
 
 impl Batches {
-    /// The samples in the order of the data.
+    /// The samples in the order given.
     ///
     /// # Panics
-    /// If `batch_size` is 0 or a sample number does not fit in 32 bits.
-    pub fn in_order(samples: Range<usize>, batch_size: usize) -> Batches {
+    /// If `batch_size` is 0.
+    pub fn in_order(samples: impl IntoIterator<Item = u32>, batch_size: usize) -> Batches {
         assert!(batch_size > 0, "a batch has at least one sample");
-        let number = |sample: usize| u32::try_from(sample).expect("sample counts are 32-bit");
-        Batches { order: samples.map(number).collect(), batch_size }
+        Batches { order: samples.into_iter().collect(), batch_size }
     }
 
     /// The samples shuffled for `epoch`.
     ///
     /// # Panics
     /// Like [`Batches::in_order`].
-    pub fn shuffled(samples: Range<usize>, batch_size: usize, seed: u64, epoch: usize) -> Batches {
+    pub fn shuffled(samples: impl IntoIterator<Item = u32>, batch_size: usize, seed: u64, epoch: usize) -> Batches {
         let mut batches = Batches::in_order(samples, batch_size);
         shuffle(&mut batches.order, seed, epoch as u64);
         batches
@@ -73,7 +72,7 @@ pub fn validation_split(n: usize, split: f64) -> (Range<usize>, Range<usize>) {
 }
 
 /// Fisher and Yates's shuffle.
-fn shuffle(order: &mut [u32], seed: u64, epoch: u64) {
+pub(crate) fn shuffle(order: &mut [u32], seed: u64, epoch: u64) {
     let mut key = [0; 32];
     key[..8].copy_from_slice(&seed.to_le_bytes());
     key[8..16].copy_from_slice(&epoch.to_le_bytes());

@@ -10,16 +10,15 @@ use crate::nonfinite::{Nonfinite, Noticed};
 use crate::train::{FitOptions, FitReport, Observer, Progress};
 use graphc_driver::SavedState;
 use graphc_ir::graph::Mode;
-use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// The batches of an epoch.
-pub(crate) fn training_section(options: &FitOptions, epoch: usize, train: &Range<usize>) -> Section {
+pub(crate) fn training_section(options: &FitOptions, epoch: usize, train: &[u32]) -> Section {
     let FitOptions { batch_size, seed, shuffle, .. } = *options;
     let batches = match shuffle {
-        true => Batches::shuffled(train.clone(), batch_size, seed, epoch),
-        false => Batches::in_order(train.clone(), batch_size),
+        true => Batches::shuffled(train.iter().copied(), batch_size, seed, epoch),
+        false => Batches::in_order(train.iter().copied(), batch_size),
     };
     Section { mode: Mode::Train, batches }
 }
@@ -130,7 +129,7 @@ impl Fit<'_, '_> {
     pub(crate) fn epochs(
         &mut self,
         n_train: usize,
-        validation: &Range<usize>,
+        validation: &[u32],
         report: &mut FitReport,
         start: &mut SavedState,
     ) -> Result<Option<Failure>, TrainError> {
@@ -221,12 +220,12 @@ impl Fit<'_, '_> {
     fn validated(
         &mut self,
         progress: Progress,
-        samples: &Range<usize>,
+        samples: &[u32],
     ) -> Result<(EpochRecord, Option<Evaluation>), TrainError> {
         let start = Instant::now();
         let validation = match samples.len() {
             0 => None,
-            _ => Some(evaluate_next(self.network, self.feed, samples.clone())?),
+            _ => Some(evaluate_next(self.network, self.feed, samples.len())?),
         };
         let record = EpochRecord {
             epoch: progress.epoch,

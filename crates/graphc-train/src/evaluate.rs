@@ -1,13 +1,12 @@
 //! Loss and accuracy over a range of samples, in inference mode.
 
 use crate::batches::{Batches, sizes_of};
-use crate::dataset::Dataset;
+use crate::data::Dataset;
 use crate::error::TrainError;
 use crate::feed::{Feed, Loading, Section, with_feed};
 use crate::network::Network;
 use graphc_ir::graph::Mode;
 use std::iter;
-use std::ops::Range;
 
 /// Averages over samples.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -25,8 +24,8 @@ pub struct Evaluation {
 /// Samples that were evaluated together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NonfiniteBatch {
-    /// Number of the first one in the data set.
-    pub first_sample: usize,
+    /// How many samples were evaluated before them.
+    pub first: usize,
     /// How many there are.
     pub n_samples: usize,
 }
@@ -38,7 +37,7 @@ pub struct NonfiniteBatch {
 pub fn evaluate(
     network: &mut dyn Network,
     dataset: &Dataset,
-    samples: Range<usize>,
+    samples: &[u32],
     batch_size: usize,
     loading: Loading,
 ) -> Result<Evaluation, TrainError> {
@@ -46,28 +45,28 @@ pub fn evaluate(
         return Err(TrainError::Mismatch("no samples to evaluate".into()));
     }
     let sizes: Vec<_> = sizes_of(samples.len(), batch_size).map(|batch| (Mode::Infer, batch)).collect();
-    let section = Section { mode: Mode::Infer, batches: Batches::in_order(samples.clone(), batch_size) };
+    let section = Section { mode: Mode::Infer, batches: Batches::in_order(samples.iter().copied(), batch_size) };
     with_feed(network, dataset, &sizes, iter::once(section), loading, |network, feed| {
-        evaluate_next(network, feed, samples)
+        evaluate_next(network, feed, samples.len())
     })
 }
 
-/// Evaluates the next batches of a feed, which are those of `samples` in order.
+/// Evaluates the next batches of a feed, which are those of so many samples.
 pub(crate) fn evaluate_next(
     network: &mut dyn Network,
     feed: &mut Feed<'_>,
-    samples: Range<usize>,
+    n_samples: usize,
 ) -> Result<Evaluation, TrainError> {
     let has_accuracy = network.has_output("accuracy");
     let (mut loss, mut n_correct) = (0.0, 0.0);
     let mut nonfinite = None;
-    let mut next = samples.start;
-    while next < samples.end {
+    let mut next = 0;
+    while next < n_samples {
         let batch = feed.next(network, Mode::Infer)?;
         network.step(Mode::Infer, batch)?;
         let batch_loss = network.scalar(Mode::Infer, batch, "loss")?;
         if !batch_loss.is_finite() {
-            nonfinite.get_or_insert(NonfiniteBatch { first_sample: next, n_samples: batch });
+            nonfinite.get_or_insert(NonfiniteBatch { first: next, n_samples: batch });
         }
         next += batch;
         loss += batch as f64 * batch_loss;
@@ -75,9 +74,9 @@ pub(crate) fn evaluate_next(
             n_correct += correct(network.scalar(Mode::Infer, batch, "accuracy")?, batch);
         }
     }
-    let n = samples.len() as f64;
+    let n = n_samples as f64;
     let accuracy = has_accuracy.then_some(n_correct / n);
-    Ok(Evaluation { loss: loss / n, accuracy, n_samples: samples.len(), nonfinite })
+    Ok(Evaluation { loss: loss / n, accuracy, n_samples, nonfinite })
 }
 
 /// Number of correct samples of a batch. Counts add up exactly, the rounded shares of batches would not.
@@ -88,20 +87,20 @@ pub(crate) fn correct(accuracy: f64, batch: usize) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dataset::tests::numbered;
+    use crate::data::dataset::tests::{load, numbered};
     use crate::train::tests::Toy;
 
     #[test]
     fn weighs_the_remainder_by_its_samples() {
         let (_folder, specs) = numbered(7);
-        let data = Dataset::load(&specs, 1.0, None).unwrap();
+        let data = load(&specs, 1.0, 0.0);
         for loading in [Loading::Between, Loading::Ahead] {
             let mut toy = Toy::default();
-            let result = evaluate(&mut toy, &data, 0..7, 4, loading).unwrap();
+            let result = evaluate(&mut toy, &data, &data.split().train, 4, loading).unwrap();
             assert_eq!(toy.calls, [(Mode::Infer, 4), (Mode::Infer, 3)]);
             assert!((result.loss - 3.0).abs() < 1e-6, "{result:?}");
             assert!((result.accuracy.unwrap() - 3.0 / 7.0).abs() < 1e-6, "{result:?}");
-            assert!(evaluate(&mut toy, &data, 3..3, 4, loading).is_err());
+            assert!(evaluate(&mut toy, &data, &[], 4, loading).is_err());
         }
     }
 }

@@ -10,7 +10,7 @@
 //! The orders of the epochs are made by whoever packs, so the next epoch is shuffled while this one still runs.
 
 use crate::batches::Batches;
-use crate::dataset::Dataset;
+use crate::data::Dataset;
 use crate::error::TrainError;
 use crate::network::Network;
 use crate::packing::{Batch, Packing};
@@ -172,6 +172,7 @@ impl Packer<'_> {
             let fill = |chunk: usize, words: &mut [u32]| input.pack_chunk(batch, packing, chunk, words);
             network.fill_input(mode, n_samples, input.name(), &fill)?;
         }
+        dataset.check()?;
         Ok(Some((mode, n_samples)))
     }
 
@@ -188,6 +189,7 @@ impl Packer<'_> {
             words.resize(packing.n_words(), 0);
             input.pack(samples, packing, words);
         }
+        dataset.check()?;
         staged.at = Some((mode, samples.len()));
         Ok(true)
     }
@@ -217,7 +219,7 @@ fn next_batch<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dataset::tests::numbered;
+    use crate::data::dataset::tests::{load, numbered};
     use crate::train::tests::Toy;
 
     fn sections() -> impl Iterator<Item = Section> + Send {
@@ -229,7 +231,7 @@ mod tests {
 
     fn labels_seen(loading: Loading, n_batches: usize) -> Result<Vec<i32>, TrainError> {
         let (_folder, specs) = numbered(9);
-        let data = Dataset::load(&specs, 1.0, None).unwrap();
+        let data = load(&specs, 1.0, 0.0);
         let mut toy = Toy::default();
         with_feed(&mut toy, &data, &[(Mode::Train, 4), (Mode::Train, 1)], sections(), loading, |network, feed| {
             for _ in 0..n_batches {
@@ -259,7 +261,7 @@ mod tests {
     #[test]
     fn an_error_of_the_loader_is_reported() {
         let (_folder, specs) = numbered(9);
-        let data = Dataset::load(&specs, 1.0, None).unwrap();
+        let data = load(&specs, 1.0, 0.0);
         for loading in [Loading::Between, Loading::Ahead] {
             let mut toy = Toy::default();
             let sizes = [(Mode::Train, 4)];
@@ -275,7 +277,7 @@ mod tests {
         for loading in [Loading::Between, Loading::Ahead] {
             let panicked = std::panic::catch_unwind(|| {
                 let (_folder, specs) = numbered(3);
-                let data = Dataset::load(&specs, 1.0, None).unwrap();
+                let data = load(&specs, 1.0, 0.0);
                 // The data has no samples 3 and 4.
                 let section = Section { mode: Mode::Train, batches: Batches::in_order(0..5, 5) };
                 let sizes = [(Mode::Train, 5)];

@@ -4,20 +4,19 @@
 //! and the files of a run. It must not know the command line and prints nothing: a [`train::Observer`] is told what
 //! happens. It must not know the graph file either; callers hand over shapes and names.
 //!
-//! Reading order: [`error`], `reading`, [`idx`], [`synthetic`], [`dataset`], [`batches`], [`network`], `packing` (bytes to the network's layout), `feed`
+//! Reading order: [`error`], `reading`, [`idx`], [`data`] (sources to a data set), [`batches`], [`network`], `packing` (bytes to the network's layout), `feed`
 //! (batches prepared ahead), [`train`] and `epochs`, [`nonfinite`] and `search` (numbers that stop being finite),
 //! [`evaluate`](mod@evaluate), [`picture`], [`predict`], [`history`], [`plots`], [`files`], `tensor_header`, [`weights`], [`run_folder`].
 #![forbid(unsafe_code)]
 
 pub mod batches;
-#[cfg_attr(not(test), expect(dead_code, reason = "data sets are about to be read by it"))]
-mod data;
-pub mod dataset;
+pub mod data;
 mod epochs;
 pub mod error;
 pub mod evaluate;
 mod feed;
 pub mod files;
+mod gzip;
 pub mod history;
 pub mod idx;
 pub mod input;
@@ -31,15 +30,12 @@ mod reading;
 pub mod run_folder;
 mod search;
 mod session;
-pub mod synthetic;
 mod tensor_header;
 pub mod train;
 pub mod weights;
 
 pub use batches::Batches;
-pub use data::array::{Array, ArrayFormat, read_array_bytes};
-pub use data::values::Values;
-pub use dataset::{Dataset, Source};
+pub use data::{Array, ArrayFormat, Dataset, Loader, Part, Preprocess, Source, Synthetic, Values, read_array_bytes};
 pub use error::TrainError;
 pub use evaluate::{Evaluation, NonfiniteBatch, evaluate};
 pub use feed::Loading;
@@ -49,6 +45,5 @@ pub use input::InputSpec;
 pub use network::{InputBuffer, Network, NetworkError};
 pub use nonfinite::{FitError, Nonfinite, NonfiniteFit};
 pub use run_folder::RunFolder;
-pub use synthetic::{Part, Synthetic};
 pub use train::{FitOptions, FitReport, Observer, Progress, fit};
 pub use weights::{NamedTensor, TensorData};

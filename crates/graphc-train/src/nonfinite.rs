@@ -6,7 +6,7 @@
 //!
 //! [`FitOptions::allow_nonfinite`]: crate::train::FitOptions::allow_nonfinite
 
-use crate::dataset::Dataset;
+use crate::data::Dataset;
 use crate::error::{TrainError, state_text};
 use crate::feed::{Loading, Section, with_feed};
 use crate::network::{Network, NetworkError};
@@ -184,7 +184,7 @@ impl fmt::Display for NonfiniteFit {
     }
 }
 
-/// Why a loss that [`evaluate`](crate::evaluate()) found is not finite: the first batch with such a loss, in the
+/// Why a loss that [`evaluate`](crate::evaluate()) found for those samples is not finite: the first batch with such a loss, in the
 /// graph interpreter; nothing if all losses are finite, or `stop` became true. With the number of the sample in the
 /// data set, if the first value that is not finite belongs to one.
 ///
@@ -193,21 +193,20 @@ impl fmt::Display for NonfiniteFit {
 pub fn explain_evaluation(
     network: &mut dyn Network,
     dataset: &Dataset,
+    samples: &[u32],
     evaluation: &Evaluation,
     stop: &AtomicBool,
 ) -> Result<Option<(Explanation, Option<usize>)>, TrainError> {
     let Some(batch) = evaluation.nonfinite else { return Ok(None) };
-    let samples = batch.first_sample..batch.first_sample + batch.n_samples;
-    let first_sample = samples.start;
-    let n_samples = samples.len();
-    let section = Section { mode: Mode::Infer, batches: Batches::in_order(samples, n_samples) };
+    let (n_samples, samples) = (batch.n_samples, &samples[batch.first..][..batch.n_samples]);
+    let section = Section { mode: Mode::Infer, batches: Batches::in_order(samples.iter().copied(), n_samples) };
     let sizes = [(Mode::Infer, n_samples)];
     with_feed(network, dataset, &sizes, iter::once(section), Loading::Between, |network, feed| {
         feed.next(network, Mode::Infer)?;
         let explanation = network.explain(Mode::Infer, n_samples, &["loss"], stop)?;
         Ok(explanation.map(|explanation| {
             let sample = explanation.first.as_ref().and_then(|first| first.sample);
-            (explanation, sample.map(|sample| first_sample + sample))
+            (explanation, sample.and_then(|sample| samples.get(sample)).map(|&sample| sample as usize))
         }))
     })
 }

@@ -1,10 +1,16 @@
 //! One picture to classify: from a PNG or JPEG file, a sample of an IDX file, or of the test data.
 
-use crate::dataset::{Dataset, Source, open_file};
+use crate::batches::{Batches, sizes_of};
+use crate::data::pictures::{self, shape_of};
+use crate::data::{Dataset, Fitted, InputFit, Loader, Preprocess, Source};
 use crate::error::TrainError;
-use crate::input::{InputSpec, shape_text};
+use crate::feed::{Loading, Section, with_feed};
+use crate::input::shape_text;
+use crate::network::Network;
+use crate::packing::Conversion;
 use crate::picture::{self, Picture, PictureOptions, PictureShape};
 use crate::reading::{open_regular, room_for};
+use graphc_ir::graph::Mode;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -52,64 +58,87 @@ pub fn read_picture(path: &Path, sample_shape: &[usize], options: PictureOptions
     Ok(picture)
 }
 
-/// Reads one sample of an IDX file.
+/// The numbers that the network gets for one sample of a source, of the input `name`; other inputs of the loader may be
+/// missing.
 ///
 /// # Errors
-/// If the file is corrupt or has fewer samples, or its samples have another shape than the network's input.
-pub fn read_idx_sample(path: &Path, index: usize, spec: &InputSpec) -> Result<Picture, TrainError> {
-    let file = open_file(path, spec)?;
-    if index >= file.n_samples() {
-        return Err(TrainError::file(path, format!("no sample {index}: the file has {}", file.n_samples())));
+/// As [`Loader::read`], or if there are fewer samples.
+pub fn read_sample(
+    loader: &Loader,
+    source: &Source,
+    fitted: &Fitted,
+    name: &str,
+    index: usize,
+) -> Result<Vec<f32>, TrainError> {
+    let others: Vec<String> = loader.inputs.iter().map(|(spec, _)| spec.name.clone()).collect();
+    let columns = loader.read(source, Some(index.saturating_add(1)), &others)?;
+    if index >= columns.len() {
+        return Err(columns.error(format!("no sample {index}: there are {}", columns.len())));
     }
-    let mut pixels = file.read(Some(index + 1))?.data;
-    let len: usize = spec.sample_shape.iter().product();
-    Ok(Picture { pixels: pixels.split_off(index * len), warnings: Vec::new() })
+    let words = columns.apply(fitted)?.words(name, index)?;
+    Ok(words.into_iter().map(f32::from_bits).collect())
 }
 
-/// Takes one sample of an input from its source.
+/// The numbers that the network gets for bytes of a picture.
+pub fn picture_values(pixels: &[u8], preprocess: &Preprocess, fit: &InputFit) -> Vec<f32> {
+    let pairs = preprocess.affine(fit).of_elements(pixels.len());
+    let conversion = Conversion::Affine(&pairs);
+    pixels.iter().enumerate().map(|(element, &byte)| f32::from_bits(conversion.word(byte, element))).collect()
+}
+
+/// The elements of an output for all samples, one after the other; the last batch may be smaller.
 ///
 /// # Errors
-/// As [`Dataset::load`], or if there are fewer samples.
-pub fn read_sample(spec: &InputSpec, source: &Source, index: usize) -> Result<Picture, TrainError> {
-    let data = Dataset::load(&[(spec.clone(), source.clone())], 1.0, Some(index.saturating_add(1)))?;
-    match data.sample(&spec.name, index) {
-        Some(pixels) => Ok(Picture { pixels: pixels.to_vec(), warnings: Vec::new() }),
-        None => Err(source.error(format!("no sample {index}: there are {}", data.len()))),
-    }
+/// If the network fails.
+pub fn predictions(
+    network: &mut dyn Network,
+    data: &Dataset,
+    output: &str,
+    batch_size: usize,
+) -> Result<Vec<f32>, TrainError> {
+    let samples = &data.split().train;
+    let sizes: Vec<_> = sizes_of(samples.len(), batch_size).map(|batch| (Mode::Infer, batch)).collect();
+    let section = Section { mode: Mode::Infer, batches: Batches::in_order(samples.iter().copied(), batch_size) };
+    with_feed(network, data, &sizes, std::iter::once(section), Loading::Between, |network, feed| {
+        let mut values = Vec::new();
+        for _ in 0..samples.len().div_ceil(batch_size) {
+            let batch = feed.next(network, Mode::Infer)?;
+            network.step(Mode::Infer, batch)?;
+            values.extend(network.output(Mode::Infer, batch, output)?.data);
+        }
+        Ok(values)
+    })
 }
 
 /// Samples that are looked at for how the network's pictures look.
 const N_LOOKED_AT: usize = 64;
 
-/// How bright the edges of an input's samples are on average, if they are pictures and can be read.
-pub fn edge_of_samples(spec: &InputSpec, source: &Source) -> Option<u8> {
-    let shape = picture_shape(&spec.sample_shape).ok()?;
-    let data = Dataset::load(&[(spec.clone(), source.clone())], 1.0, Some(N_LOOKED_AT)).ok()?;
-    let edges = (0..data.len()).filter_map(|index| data.sample(&spec.name, index));
-    let sum: usize = edges.map(|pixels| usize::from(picture::edge(pixels, shape))).sum();
-    u8::try_from(sum / data.len()).ok()
+/// How bright the edges of an input's samples are on average, if they are pictures in bytes and can be read.
+pub fn edge_of_samples(loader: &Loader, source: &Source, name: &str) -> Option<u8> {
+    let (spec, _) = loader.inputs.iter().find(|(spec, _)| spec.name == name)?;
+    let shape = shape_of(spec).ok()?;
+    let others: Vec<String> = loader.inputs.iter().map(|(spec, _)| spec.name.clone()).collect();
+    let columns = loader.read(source, Some(N_LOOKED_AT), &others).ok()?;
+    let len: usize = spec.sample_shape.iter().product();
+    let edges = columns.bytes(name)?.chunks_exact(len).map(|pixels| usize::from(picture::edge(pixels, shape)));
+    u8::try_from(edges.sum::<usize>() / columns.len()).ok()
 }
 
 fn picture_shape(sample_shape: &[usize]) -> Result<PictureShape, TrainError> {
-    let refuse = || {
+    pictures::picture_shape(sample_shape).ok_or_else(|| {
         let text = shape_text(sample_shape);
         TrainError::Mismatch(format!(
             "the network takes {text}; pictures need height x width x channels with 1 or 3 channels"
         ))
-    };
-    let (height, width, channels) = match *sample_shape {
-        [height, width] => (height, width, 1),
-        [height, width, channels @ (1 | 3)] => (height, width, channels),
-        _ => return Err(refuse()),
-    };
-    let size = |size: usize| u32::try_from(size).ok().filter(|&size| size > 0).ok_or_else(refuse);
-    Ok(PictureShape { height: size(height)?, width: size(width)?, channels })
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::{ArraySource, Preprocess};
     use crate::idx::tests::{gzip, idx_bytes};
+    use crate::input::InputSpec;
     use graphc_ir::DType;
 
     fn spec(sample_shape: &[usize]) -> InputSpec {
@@ -151,18 +180,27 @@ mod tests {
         );
     }
 
+    fn loader(shape: &[usize]) -> Loader {
+        Loader { inputs: vec![(spec(shape), Preprocess::default())], n_threads: 1, most_in_memory: None }
+    }
+
+    fn array(path: &Path) -> Source {
+        Source::Arrays(vec![("image".into(), ArraySource::new(path))])
+    }
+
     #[test]
     fn samples_of_an_idx_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.gz");
         std::fs::write(&path, gzip(&idx_bytes(&[3, 2], &[1, 2, 3, 4, 5, 6]))).unwrap();
-        assert_eq!(read_idx_sample(&path, 1, &spec(&[2, 1])).unwrap().pixels, [3, 4]);
+        let read =
+            |index, shape: &[usize]| read_sample(&loader(shape), &array(&path), &Fitted::default(), "image", index);
+        assert_eq!(read(1, &[2, 1]).unwrap(), [3.0, 4.0]);
         let message = |index, shape: &[usize]| {
-            let text = read_idx_sample(&path, index, &spec(shape)).unwrap_err().to_string();
-            text.replace(&format!("{}/", folder.path().display()), "")
+            read(index, shape).unwrap_err().to_string().replace(&format!("{}/", folder.path().display()), "")
         };
-        assert_eq!(message(3, &[2]), "x.gz: no sample 3: the file has 3");
-        assert_eq!(message(usize::MAX, &[2]), "x.gz: no sample 18446744073709551615: the file has 3");
+        assert_eq!(message(3, &[2]), "x.gz: no sample 3: there are 3");
+        assert_eq!(message(usize::MAX, &[2]), "x.gz: no sample 18446744073709551615: there are 3");
         assert_eq!(message(0, &[3]), "x.gz: samples of shape 2, but the input `image` takes 3");
         // As many bytes do not make it the same shape.
         std::fs::write(&path, idx_bytes(&[1, 3, 2], &[1, 2, 3, 4, 5, 6])).unwrap();
@@ -172,13 +210,13 @@ mod tests {
     #[test]
     fn how_bright_the_edges_of_samples_are() {
         let folder = tempfile::tempdir().unwrap();
-        let source = Source::File(folder.path().join("x"));
+        let source = array(&folder.path().join("x"));
         let mut data = [20u8; 18];
         data[4] = 255;
         data[13] = 255;
         std::fs::write(folder.path().join("x"), idx_bytes(&[2, 3, 3], &data)).unwrap();
-        assert_eq!(edge_of_samples(&spec(&[3, 3, 1]), &source), Some(20));
-        assert_eq!(edge_of_samples(&spec(&[9]), &source), None, "no pictures");
-        assert_eq!(edge_of_samples(&spec(&[3, 3]), &Source::File("no/such".into())), None);
+        assert_eq!(edge_of_samples(&loader(&[3, 3, 1]), &source, "image"), Some(20));
+        assert_eq!(edge_of_samples(&loader(&[9]), &source, "image"), None, "no pictures");
+        assert_eq!(edge_of_samples(&loader(&[3, 3]), &array(Path::new("no/such")), "image"), None);
     }
 }

@@ -5,11 +5,12 @@
 //! again; one that holds weights, or anything else, is left alone. Where the folder cannot take the weights in the end (the disk is
 //! full, somebody removed it), they go to another place: [`RunFolder::save_weights`].
 
+use crate::data::Fitted;
 use crate::error::TrainError;
 use crate::files::{check_writable, folder_of, is_at, is_unfinished, remove_unfinished, sync_folder, write_file};
 use crate::history::History;
 use crate::plots;
-use crate::weights::{NamedTensor, encode_tensors};
+use crate::weights::{NamedTensor, encode_weights};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
@@ -123,10 +124,11 @@ impl RunFolder {
     pub fn save_weights(
         self,
         weights: &[NamedTensor],
+        fitted: &Fitted,
         name: &str,
         others: &[PathBuf],
     ) -> Result<(RunFolder, Option<TrainError>), TrainError> {
-        let bytes = encode_tensors(weights)?;
+        let bytes = encode_weights(weights, fitted)?;
         let Err(first) = self.write_weights(&bytes) else { return Ok((self, None)) };
         let mut failures = first.to_string();
         for base in others {

@@ -3,7 +3,7 @@
 //! Steps repeated from the same state, with the same batches, learning rate and step numbers, give the same bits.
 
 use crate::batches::sizes_of;
-use crate::dataset::Dataset;
+use crate::data::Dataset;
 use crate::epochs::{Steps, training_section};
 use crate::error::TrainError;
 use crate::feed::{Feed, Loading, with_feed};
@@ -13,7 +13,6 @@ use crate::train::FitOptions;
 use graphc_driver::SavedState;
 use graphc_ir::graph::Mode;
 use std::iter;
-use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What there is to go by.
@@ -21,7 +20,7 @@ pub(crate) struct Suspicion<'a> {
     pub(crate) dataset: &'a Dataset,
     pub(crate) options: &'a FitOptions,
     /// The samples that are trained on.
-    pub(crate) train: Range<usize>,
+    pub(crate) train: &'a [u32],
     pub(crate) noticed: &'a Noticed,
     /// The state at the start of that epoch.
     pub(crate) start: &'a SavedState,
@@ -106,7 +105,8 @@ fn repeat(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dataset::tests::numbered;
+    use crate::data::dataset::tests::{load, numbered};
+    use crate::data::split::numbers;
     use crate::history::EpochRecord;
     use crate::nonfinite::{FitError, NonfiniteFit};
     use crate::train::tests::{Toy, options};
@@ -145,7 +145,7 @@ mod tests {
     /// Three steps an epoch, each of which raises the weight by `learning_rate`.
     fn run(toy: &mut Toy, told: &mut Told<'_>, options: FitOptions, scale: f64) -> Result<FitReport, FitError> {
         let (_folder, specs) = numbered(13);
-        let data = Dataset::load(&specs, scale, None).unwrap();
+        let data = load(&specs, scale, 0.2);
         let never = AtomicBool::new(false);
         let stop = told.stop_at.map_or(&never, |(stop, _)| stop);
         fit(toy, &data, &options, stop, told)
@@ -169,7 +169,7 @@ mod tests {
             let Search::Found(cause) = &failure.search else { panic!("{failure:?}") };
             assert_eq!((cause.step, cause.what.to_string()), (Some(1), "`weight` is inf".into()));
             // The second sample of the first batch of that epoch.
-            let batches = training_section(&self::options(), 2, &(0..10)).batches;
+            let batches = training_section(&self::options(), 2, &numbers(0..10)).batches;
             assert_eq!(cause.sample, Some(batches.get(0)[1] as usize));
             assert!(failure.before_step.is_none(), "it is the epoch's first step");
             assert_eq!((toy.weight, told.kept), (3e38, Some(3e38)), "the state of the epoch's start");

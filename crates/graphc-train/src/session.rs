@@ -83,8 +83,9 @@ impl Network for Session {
 mod tests {
     use super::*;
     use crate::batches::Batches;
-    use crate::dataset::tests::numbered;
-    use crate::dataset::{Dataset, Source};
+    use crate::data::dataset::tests::{load, numbered};
+    use crate::data::split::numbers;
+    use crate::data::{ArraySource, Loader, Preprocess, Source, Validation};
     use crate::epochs::{Steps, training_section};
     use crate::feed::{Loading, Section, with_feed};
     use crate::idx::tests::idx_bytes;
@@ -115,7 +116,10 @@ mod tests {
             is_target: false,
             n_classes: None,
         };
-        let data = Dataset::load(&[(image, Source::File(folder.path().join("images")))], 0.25, None).unwrap();
+        let preprocess = Preprocess { scale: 0.25, ..Preprocess::default() };
+        let loader = Loader { inputs: vec![(image, preprocess)], n_threads: 1, most_in_memory: None };
+        let source = Source::Arrays(vec![("image".into(), ArraySource::new(folder.path().join("images")))]);
+        let data = loader.read(&source, None, &[]).unwrap().fit(Validation::Share { share: 0.0, seed: 1 }).unwrap();
         let graph: Graph = GRAPH.parse().unwrap();
         for loading in [Loading::Between, Loading::Ahead] {
             let mut session = Session::new(graph.clone(), SessionOptions::default()).unwrap();
@@ -177,7 +181,7 @@ mod tests {
     #[test]
     fn an_epoch_repeated_from_a_copy_of_its_start_gives_the_same_bits() {
         let (_folder, specs) = numbered(13);
-        let data = Dataset::load(&specs, 0.1, None).unwrap();
+        let data = load(&specs, 0.1, 0.0);
         let options = crate::FitOptions { learning_rate: 0.01, ..options() };
         let sizes = [(Mode::Train, 4), (Mode::Train, 1)];
         let mut session = Session::new(dropout_net(), SessionOptions::default()).unwrap();
@@ -186,7 +190,7 @@ mod tests {
             if let Some(saved) = saved {
                 session.save_state(saved).expect("there is memory");
             }
-            let section = training_section(&options, epoch, &(0..13));
+            let section = training_section(&options, epoch, &numbers(0..13));
             let losses =
                 with_feed(session, &data, &sizes, std::iter::once(section), Loading::Between, |network, feed| {
                     let mut steps = Steps::prepare(network, &sizes, &options)?;

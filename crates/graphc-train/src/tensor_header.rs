@@ -8,8 +8,8 @@ use crate::error::escaped;
 use crate::input::shape_text;
 use safetensors::Dtype;
 use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
-use std::collections::BTreeSet;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::Range;
 
@@ -40,18 +40,14 @@ pub(crate) fn header_len(start: &[u8]) -> Result<usize, String> {
     }
 }
 
+/// What a file says beside its tensors: texts by name.
+pub(crate) fn read_metadata(header: &[u8]) -> Result<BTreeMap<String, String>, String> {
+    Ok(parse(header)?.metadata)
+}
+
 /// The tensors of a header, in the order of their bytes. These follow each other without gaps.
 pub(crate) fn read_header(header: &[u8]) -> Result<Vec<TensorInfo>, String> {
-    let text = std::str::from_utf8(header).map_err(|_| "its header is not UTF-8 text")?;
-    let Header(entries) = serde_json::from_str(text).map_err(|error| match error.classify() {
-        serde_json::error::Category::Data => {
-            format!(
-                "column {} of its header: expected tensors with `dtype`, `shape` and `data_offsets`",
-                error.column()
-            )
-        }
-        _ => format!("column {} of its header: no JSON", error.column()),
-    })?;
+    let Header { entries, .. } = parse(header)?;
     let mut names = BTreeSet::new();
     if let Some((name, _)) = entries.iter().find(|(name, _)| !names.insert(name.as_str())) {
         return Err(format!("two tensors are called `{}`", escaped(name)));
@@ -68,6 +64,19 @@ pub(crate) fn read_header(header: &[u8]) -> Result<Vec<TensorInfo>, String> {
         end = info.bytes.end;
     }
     Ok(infos)
+}
+
+fn parse(header: &[u8]) -> Result<Header, String> {
+    let text = std::str::from_utf8(header).map_err(|_| "its header is not UTF-8 text")?;
+    serde_json::from_str(text).map_err(|error| match error.classify() {
+        serde_json::error::Category::Data => {
+            format!(
+                "column {} of its header: expected tensors with `dtype`, `shape` and `data_offsets`",
+                error.column()
+            )
+        }
+        _ => format!("column {} of its header: no JSON", error.column()),
+    })
 }
 
 /// Checks one tensor by itself.
@@ -90,7 +99,10 @@ fn info((name, entry): (String, Entry)) -> Result<TensorInfo, String> {
 }
 
 /// Names and entries as they stand there, names twice included.
-struct Header(Vec<(String, Entry)>);
+struct Header {
+    entries: Vec<(String, Entry)>,
+    metadata: BTreeMap<String, String>,
+}
 
 #[derive(Deserialize)]
 struct Entry {
@@ -115,14 +127,17 @@ impl<'de> Visitor<'de> for HeaderVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Header, A::Error> {
-        let mut entries = Vec::new();
+        let (mut entries, mut metadata) = (Vec::new(), BTreeMap::new());
         while let Some(name) = map.next_key::<String>()? {
             if name == "__metadata__" {
-                map.next_value::<IgnoredAny>()?;
+                // Texts, as the format has it; whoever writes something else does not write for us.
+                let values: BTreeMap<String, serde_json::Value> = map.next_value()?;
+                let text = |(name, value): (String, serde_json::Value)| Some((name, value.as_str()?.to_string()));
+                metadata.extend(values.into_iter().filter_map(text));
             } else {
                 entries.push((name, map.next_value()?));
             }
         }
-        Ok(Header(entries))
+        Ok(Header { entries, metadata })
     }
 }

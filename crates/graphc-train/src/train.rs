@@ -1,7 +1,7 @@
 //! The training loop: epochs of shuffled batches, validation after each.
 
-use crate::batches::{Batches, sizes_of, validation_split};
-use crate::dataset::Dataset;
+use crate::batches::{Batches, sizes_of};
+use crate::data::{Dataset, Split};
 use crate::epochs::{Failure, Fit, Steps, Watch, training_section};
 use crate::error::TrainError;
 use crate::evaluate::Evaluation;
@@ -23,8 +23,6 @@ pub struct FitOptions {
     pub batch_size: usize,
     /// Value of the step's input `learning_rate`.
     pub learning_rate: f64,
-    /// Part of the samples, the last ones, kept for validation.
-    pub validation_split: f64,
     /// Whether every epoch takes the samples in another order.
     pub shuffle: bool,
     /// Decides the orders.
@@ -36,19 +34,17 @@ pub struct FitOptions {
 }
 
 impl FitOptions {
-    /// Whether `n_samples` can be trained on, for finding out before work is done.
+    /// Whether those samples can be trained on, for finding out before work is done.
     ///
     /// # Errors
     /// If the batch size is 0 or the split leaves no sample to train on.
-    pub fn check(&self, n_samples: usize) -> Result<(), TrainError> {
+    pub fn check(&self, split: &Split) -> Result<(), TrainError> {
         if self.batch_size == 0 {
             return Err(TrainError::Mismatch("the batch size must be at least 1".into()));
         }
-        if validation_split(n_samples, self.validation_split).0.is_empty() {
-            return Err(TrainError::Mismatch(format!(
-                "no samples to train on: {n_samples} samples with a validation split of {}",
-                self.validation_split
-            )));
+        if split.train.is_empty() {
+            let n = split.validation.len();
+            return Err(TrainError::Mismatch(format!("no samples to train on: of {n}, all validate")));
         }
         Ok(())
     }
@@ -113,13 +109,23 @@ impl FitReport {
     }
 }
 
+/// Numbers of samples.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// That are trained on.
+    pub train: usize,
+    /// That validate.
+    pub validation: usize,
+    /// That test.
+    pub test: usize,
+}
+
 /// Batch sizes that training, validation and testing will use, for compiling them beforehand: `(mode, batch)`.
-pub fn batch_sizes(n_samples: usize, n_test: Option<usize>, options: &FitOptions) -> Vec<(Mode, usize)> {
-    let (train, validation) = validation_split(n_samples, options.validation_split);
+pub fn batch_sizes(counts: Counts, batch_size: usize) -> Vec<(Mode, usize)> {
     let mut sizes = Vec::new();
-    let parts = [(Mode::Train, train.len()), (Mode::Infer, validation.len()), (Mode::Infer, n_test.unwrap_or(0))];
+    let parts = [(Mode::Train, counts.train), (Mode::Infer, counts.validation), (Mode::Infer, counts.test)];
     for (mode, n) in parts {
-        for batch in sizes_of(n, options.batch_size) {
+        for batch in sizes_of(n, batch_size) {
             if !sizes.contains(&(mode, batch)) {
                 sizes.push((mode, batch));
             }
@@ -142,12 +148,13 @@ pub fn fit(
     stop: &AtomicBool,
     observer: &mut dyn Observer,
 ) -> Result<FitReport, FitError> {
-    options.check(dataset.len())?;
-    let (train, validation) = validation_split(dataset.len(), options.validation_split);
-    let sizes = batch_sizes(dataset.len(), None, options);
+    options.check(dataset.split())?;
+    let Split { train, validation } = dataset.split();
+    let counts = Counts { train: train.len(), validation: validation.len(), test: 0 };
+    let sizes = batch_sizes(counts, options.batch_size);
     let sections = (1..=options.epochs).flat_map(|epoch| {
-        let validation = Batches::in_order(validation.clone(), options.batch_size);
-        [training_section(options, epoch, &train), Section { mode: Mode::Infer, batches: validation }]
+        let validation = Batches::in_order(validation.iter().copied(), options.batch_size);
+        [training_section(options, epoch, train), Section { mode: Mode::Infer, batches: validation }]
     });
     let mut start = SavedState::default();
     let (report, failure) = with_feed(network, dataset, &sizes, sections, options.loading, |network, feed| {
@@ -155,7 +162,7 @@ pub fn fit(
         let watch = Watch::new(options, observer);
         let mut fit = Fit { network, feed, options, stop, watch, steps, step_ms: Vec::new() };
         let mut report = FitReport::default();
-        let failure = fit.epochs(train.len(), &validation, &mut report, &mut start)?;
+        let failure = fit.epochs(train.len(), validation, &mut report, &mut start)?;
         report.step_ms = fit.step_ms;
         report.nonfinite = fit.watch.allowed;
         Ok((report, failure))
@@ -184,7 +191,8 @@ fn explain_validation(
     noticed: &Noticed,
     stop: &AtomicBool,
 ) -> Result<Search, TrainError> {
-    let (explanation, sample) = explain_evaluation(network, dataset, evaluation, stop)?.unzip();
+    let (explanation, sample) =
+        explain_evaluation(network, dataset, &dataset.split().validation, evaluation, stop)?.unzip();
     let what = noticed.what.clone();
     Ok(Search::Found(Box::new(Cause { step: None, what, explanation, sample: sample.flatten() })))
 }
@@ -192,7 +200,7 @@ fn explain_validation(
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::dataset::tests::numbered;
+    use crate::data::dataset::tests::{load, numbered};
     use crate::network::{InputBuffer, NetworkError};
     use graphc_driver::{Explanation, NodeFacts, NonfiniteTensor};
     use graphc_ir::graph::Origin;
@@ -324,7 +332,6 @@ pub(crate) mod tests {
             epochs: 2,
             batch_size: 4,
             learning_rate: 0.0,
-            validation_split: 0.2,
             shuffle: true,
             seed: 1,
             loading: Loading::Between,
@@ -358,14 +365,14 @@ pub(crate) mod tests {
     #[test]
     fn averages_are_weighted_by_samples_and_the_remainder_is_trained_on() {
         let (_folder, specs) = numbered(13);
-        let data = Dataset::load(&specs, 0.5, None).unwrap();
+        let data = load(&specs, 0.5, 0.2);
         let (mut toy, mut log) = (Toy::default(), Log::default());
         let report = fit(&mut toy, &data, &options(), &AtomicBool::new(false), &mut log).unwrap();
         // 10 for training (4 + 4 + 2), 3 for validation.
         let epoch = [(Mode::Train, 4), (Mode::Train, 4), (Mode::Train, 2), (Mode::Infer, 3)];
         assert_eq!(toy.calls, [epoch, epoch].concat());
         assert_eq!(
-            batch_sizes(13, Some(8), &options()),
+            batch_sizes(Counts { train: 10, validation: 3, test: 8 }, 4),
             [(Mode::Train, 4), (Mode::Train, 2), (Mode::Infer, 3), (Mode::Infer, 4)]
         );
         let record = &report.history.records[1];
@@ -386,9 +393,9 @@ pub(crate) mod tests {
     #[test]
     fn the_learning_rate_reaches_the_step() {
         let (_folder, specs) = numbered(10);
-        let data = Dataset::load(&specs, 1.0, None).unwrap();
+        let data = load(&specs, 1.0, 0.0);
         let mut toy = Toy::default();
-        let options = FitOptions { learning_rate: 0.25, validation_split: 0.0, shuffle: false, ..options() };
+        let options = FitOptions { learning_rate: 0.25, shuffle: false, ..options() };
         let report = fit(&mut toy, &data, &options, &AtomicBool::new(false), &mut ()).unwrap();
         assert_eq!(toy.weight, 1.5);
         assert_eq!(report.history.records[0].val_loss, None);
@@ -398,7 +405,7 @@ pub(crate) mod tests {
     #[test]
     fn loading_ahead_changes_nothing() {
         let (_folder, specs) = numbered(23);
-        let data = Dataset::load(&specs, 0.5, None).unwrap();
+        let data = load(&specs, 0.5, 0.2);
         let run = |loading| {
             let (mut toy, mut log) = (Toy::default(), Log::default());
             let options = FitOptions { epochs: 3, learning_rate: 0.125, loading, ..options() };
@@ -413,7 +420,7 @@ pub(crate) mod tests {
     #[test]
     fn stopping_finishes_the_step() {
         let (_folder, specs) = numbered(13);
-        let data = Dataset::load(&specs, 1.0, None).unwrap();
+        let data = load(&specs, 1.0, 0.2);
         for loading in [Loading::Between, Loading::Ahead] {
             let stop = AtomicBool::new(false);
             let mut log = Log { stop_at: Some((&stop, 5)), ..Log::default() };
@@ -429,8 +436,8 @@ pub(crate) mod tests {
     #[test]
     fn nothing_to_train_on() {
         let (_folder, specs) = numbered(1);
-        let data = Dataset::load(&specs, 1.0, None).unwrap();
+        let data = load(&specs, 1.0, 0.2);
         let error = fit(&mut Toy::default(), &data, &options(), &AtomicBool::new(false), &mut ()).unwrap_err();
-        assert_eq!(error.to_string(), "no samples to train on: 1 samples with a validation split of 0.2");
+        assert_eq!(error.to_string(), "no samples to train on: of 1, all validate");
     }
 }

@@ -1,14 +1,15 @@
 //! Tensors by name in `safetensors` files: weights, and the inputs and outputs of `graphc run`.
 
+use crate::data::Fitted;
 use crate::error::{TrainError, escaped};
 use crate::files::write_file;
 use crate::input::shape_text;
 use crate::reading::room_for;
-use crate::tensor_header::{LENGTH_BYTES, TensorInfo, header_len, read_header};
+use crate::tensor_header::{LENGTH_BYTES, TensorInfo, header_len, read_header, read_metadata};
 use graphc_ir::scalar::flushed;
 use safetensors::tensor::{Dtype, TensorView};
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::fs::File;
 use std::io::{BufReader, Read};
@@ -175,6 +176,44 @@ pub fn write_tensors(path: &Path, tensors: &[NamedTensor]) -> Result<(), TrainEr
 /// # Errors
 /// If two tensors have the same name.
 pub fn encode_tensors(tensors: &[NamedTensor]) -> Result<Vec<u8>, TrainError> {
+    encode_with_metadata(tensors, None)
+}
+
+/// The same of the weights of a network, with what its training samples said of the data.
+///
+/// # Errors
+/// If two tensors have the same name.
+pub fn encode_weights(tensors: &[NamedTensor], fitted: &Fitted) -> Result<Vec<u8>, TrainError> {
+    let text = || serde_json::to_string(fitted).expect("names and numbers are JSON");
+    let metadata = (!fitted.is_empty()).then(|| HashMap::from([(FITTED.to_string(), text())]));
+    encode_with_metadata(tensors, metadata)
+}
+
+/// What the training samples of a network said of the data; nothing if its weights do not say.
+///
+/// # Errors
+/// If the file cannot be read, or what it says is something else.
+pub fn read_fitted(path: &Path) -> Result<Fitted, TrainError> {
+    let io_error = |error| TrainError::io(path, "read the tensors", &error);
+    let error = |message: String| TrainError::file(path, format!("not a safetensors file: {message}"));
+    let mut file = BufReader::new(File::open(path).map_err(io_error)?);
+    let mut read = |n: usize| {
+        let mut bytes = Vec::new();
+        (&mut file).take(n as u64).read_to_end(&mut bytes).map_err(io_error).map(|_| bytes)
+    };
+    let header_len = header_len(&read(LENGTH_BYTES)?).map_err(error)?;
+    let metadata = read_metadata(&read(header_len)?).map_err(error)?;
+    let Some(text) = metadata.get(FITTED) else { return Ok(Fitted::default()) };
+    serde_json::from_str(text).map_err(|_| TrainError::file(path, format!("its `{FITTED}` is none of this version")))
+}
+
+/// Where a weight file says what training samples said.
+const FITTED: &str = "graphc.data";
+
+fn encode_with_metadata(
+    tensors: &[NamedTensor],
+    metadata: Option<HashMap<String, String>>,
+) -> Result<Vec<u8>, TrainError> {
     let mut encoded = BTreeMap::new();
     for tensor in tensors {
         if encoded.insert(tensor.name.as_str(), (tensor.data.bytes(), &tensor.shape)).is_some() {
@@ -185,7 +224,7 @@ pub fn encode_tensors(tensors: &[NamedTensor]) -> Result<Vec<u8>, TrainError> {
         let view = TensorView::new(*dtype, shape.to_vec(), bytes).expect("shapes fit their elements");
         (*name, view)
     });
-    safetensors::serialize(views, None)
+    safetensors::serialize(views, metadata)
         .map_err(|error| TrainError::Mismatch(format!("cannot encode the tensors: {error}")))
 }
 

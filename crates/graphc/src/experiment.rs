@@ -1,13 +1,21 @@
 //! From a graph file to what the training library takes.
 
 use crate::error::CliError;
+use crate::output;
 use graphc_driver::Session;
+use graphc_frontend::data::{
+    ArrayFormat, Categories, CifarLabels, ColumnConfig, DataFile, MissingConfig, Parts, PreprocessConfig,
+};
 use graphc_frontend::{CheckData, DataSource, Experiment};
 use graphc_ir::ops::Op;
 use graphc_ir::{DType, Dim, Tensor};
-use graphc_train::synthetic::MOST_BYTES;
+use graphc_train::batches::validation_split;
+use graphc_train::data::{
+    ArraySource, CifarKind, Columns, FieldContent, MOST_BYTES, Missing, Table, TableField, Unknown, Validation,
+};
+use graphc_train::train::Counts;
 use graphc_train::weights::{check_weights, read_tensors};
-use graphc_train::{Dataset, InputSpec, NamedTensor, Part, Source, Synthetic, TensorData};
+use graphc_train::{Dataset, InputSpec, Loader, NamedTensor, Part, Preprocess, Source, Synthetic, TensorData};
 use std::path::Path;
 
 /// Reads a graph file for a command that trains or evaluates.
@@ -24,32 +32,55 @@ pub(crate) fn load(path: &Path) -> Result<Experiment, CliError> {
     Ok(graphc_frontend::load_with(path, CheckData::No)?)
 }
 
-/// The training samples, at most `limit`.
-pub(crate) fn training_data(experiment: &Experiment, limit: Option<usize>) -> Result<Dataset, CliError> {
-    let data = dataset(experiment, Part::Train, limit)?;
-    data.ok_or_else(|| CliError::new("the graph file has no `data`"))
+/// Reads training data and the data to validate on, of the former at most `limit` samples; `share` of them validate where
+/// there are no others.
+pub(crate) fn training_data(
+    experiment: &Experiment,
+    limit: Option<usize>,
+    n_threads: usize,
+) -> Result<Dataset, CliError> {
+    let loader = loader(experiment, &sample_inputs(experiment), n_threads)?;
+    let source = source(experiment, Part::Train).ok_or_else(|| CliError::new("the graph file has no `data`"))?;
+    let columns = loader.read(&source, limit, &[])?;
+    let validation = match validation_source(experiment) {
+        Some(source) => Validation::Set(loader.read(&source, None, &[])?),
+        None => Validation::Share { share: experiment.train.validation_split, seed: experiment.train.seed },
+    };
+    columns.warnings().iter().for_each(|warning| output::warning(warning));
+    Ok(columns.fit(validation)?)
 }
 
 /// The test samples, if the file says any.
-pub(crate) fn test_data(experiment: &Experiment) -> Result<Option<Dataset>, CliError> {
-    dataset(experiment, Part::Test, None)
+pub(crate) fn test_data(experiment: &Experiment, n_threads: usize) -> Result<Option<Columns>, CliError> {
+    let Some(source) = source(experiment, Part::Test) else { return Ok(None) };
+    let columns = loader(experiment, &sample_inputs(experiment), n_threads)?.read(&source, None, &[])?;
+    columns.warnings().iter().for_each(|warning| output::warning(warning));
+    Ok(Some(columns))
 }
 
-/// Numbers of training and test samples that the data announces, without reading it; nothing if that does not say.
-pub(crate) fn announced_samples(experiment: &Experiment, limit: Option<usize>) -> Option<(usize, Option<usize>)> {
-    let first = sample_inputs(experiment).into_iter().next()?;
-    let n_train = source(experiment, Part::Train, &first)?.announced_samples().ok()?;
-    let n_test = match source(experiment, Part::Test, &first) {
-        Some(test) => Some(test.announced_samples().ok()?),
-        None => None,
+/// Numbers of samples that the data announces, without reading it; nothing if that does not say.
+pub(crate) fn announced_samples(experiment: &Experiment, limit: Option<usize>) -> Option<Counts> {
+    let n = source(experiment, Part::Train)?.announced_samples()?;
+    let n = n.min(limit.unwrap_or(n));
+    let (train, validation) = match validation_source(experiment) {
+        Some(validation) => (n, validation.announced_samples()?),
+        None => {
+            let (train, validation) = validation_split(n, experiment.train.validation_split);
+            (train.len(), validation.len())
+        }
     };
-    Some((n_train.min(limit.unwrap_or(n_train)), n_test))
+    let test = match source(experiment, Part::Test) {
+        Some(test) => test.announced_samples()?,
+        None => 0,
+    };
+    Some(Counts { train, validation, test })
 }
 
-/// Bytes that so many samples take in memory, all their inputs together.
+/// Bytes that so many samples take in memory, all their inputs together, as far as that is known before they are read.
 pub(crate) fn data_bytes(experiment: &Experiment, n_samples: usize) -> u64 {
     let graph = &experiment.graph;
-    let is_synthetic = experiment.data.as_ref().is_some_and(|data| matches!(data.source, DataSource::Synthetic { .. }));
+    let source = experiment.data.as_ref().map(|data| &data.source);
+    let is_synthetic = matches!(source, Some(DataSource::Synthetic { .. }));
     let inputs = sample_inputs(experiment).into_iter().filter_map(|name| graph.find(&name));
     let columns = inputs.map(|id| (graph.ty(id).shape.fixed_len() as u64).saturating_mul(n_samples as u64));
     // More synthetic data than that is refused by whoever makes it, with a better message.
@@ -59,32 +90,37 @@ pub(crate) fn data_bytes(experiment: &Experiment, n_samples: usize) -> u64 {
 
 /// Bytes of the test samples, as far as the data announces them.
 pub(crate) fn test_bytes(experiment: &Experiment) -> u64 {
-    let first = sample_inputs(experiment).into_iter().next();
-    let test = first.and_then(|first| source(experiment, Part::Test, &first)?.announced_samples().ok());
+    let test = source(experiment, Part::Test).and_then(|source| source.announced_samples());
     data_bytes(experiment, test.unwrap_or(0))
 }
 
-fn dataset(experiment: &Experiment, part: Part, limit: Option<usize>) -> Result<Option<Dataset>, CliError> {
-    let Some(data) = &experiment.data else { return Ok(None) };
-    let mut inputs = Vec::new();
-    for name in sample_inputs(experiment) {
-        let Some(source) = source(experiment, part, &name) else { return Ok(None) };
-        inputs.push((input_spec(experiment, &name)?, source));
-    }
-    Ok(Some(Dataset::load(&inputs, data.scale, limit)?))
+/// What reads those inputs.
+pub(crate) fn loader(experiment: &Experiment, inputs: &[String], n_threads: usize) -> Result<Loader, CliError> {
+    let inputs = inputs.iter().map(|name| {
+        let spec = input_spec(experiment, name)?;
+        let preprocess = preprocess(experiment, &spec);
+        Ok((spec, preprocess))
+    });
+    Ok(Loader { inputs: inputs.collect::<Result<_, CliError>>()?, n_threads, most_in_memory: None })
 }
 
-/// Where the values of an input come from; nowhere if the file says no data of that part.
-pub(crate) fn source(experiment: &Experiment, part: Part, input: &str) -> Option<Source> {
-    match &experiment.data.as_ref()?.source {
-        DataSource::Idx { train, test } => {
-            let files = match part {
-                Part::Train => train,
-                Part::Test => test.as_ref()?,
-            };
-            files.get(input).map(|path| Source::File(path.to_path_buf()))
-        }
-        DataSource::Synthetic { samples, test_samples, seed } => {
+/// What happens to an input.
+pub(crate) fn preprocess(experiment: &Experiment, spec: &InputSpec) -> Preprocess {
+    let Some(data) = &experiment.data else { return Preprocess::default() };
+    let given = data.preprocess.iter().find(|(name, _)| *name == spec.name).map(|(_, config)| config.clone());
+    let PreprocessConfig { scale, offset, standardise, one_hot, resize, grayscale, invert } = given.unwrap_or_default();
+    // Scaling is for what the network sees, not for what it is to answer; where samples are made up, it says which.
+    let is_synthetic = matches!(data.source, DataSource::Synthetic { .. });
+    let scale_of_all = if spec.dtype == DType::F32 && (!spec.is_target || is_synthetic) { data.scale } else { 1.0 };
+    let scale = scale.unwrap_or(scale_of_all);
+    Preprocess { scale, offset, standardise, one_hot, resize, grayscale, invert }
+}
+
+/// Where samples come from; nowhere if the file says no data of that part.
+pub(crate) fn source(experiment: &Experiment, part: Part) -> Option<Source> {
+    let data = &experiment.data.as_ref()?.source;
+    match (data, part) {
+        (DataSource::Synthetic { samples, test_samples, seed }, _) => {
             let n_samples = match part {
                 Part::Train => *samples,
                 Part::Test => (*test_samples)?,
@@ -92,7 +128,83 @@ pub(crate) fn source(experiment: &Experiment, part: Part, input: &str) -> Option
             let n_classes = label_classes(experiment, &experiment.target).unwrap_or(N_KINDS);
             Some(Source::Synthetic(Synthetic { seed: *seed, part, n_samples, n_classes }))
         }
+        (_, Part::Train) => file_source(data, Which::Train),
+        (_, Part::Test) => file_source(data, Which::Test),
     }
+}
+
+/// Samples to validate on that are not taken from those to train on.
+fn validation_source(experiment: &Experiment) -> Option<Source> {
+    file_source(&experiment.data.as_ref()?.source, Which::Validation)
+}
+
+#[derive(Clone, Copy)]
+enum Which {
+    Train,
+    Validation,
+    Test,
+}
+
+impl Which {
+    fn of<T>(self, parts: &Parts<T>) -> Option<&T> {
+        match self {
+            Which::Train => Some(&parts.train),
+            Which::Validation => parts.validation.as_ref(),
+            Which::Test => parts.test.as_ref(),
+        }
+    }
+}
+
+fn file_source(data: &DataSource, which: Which) -> Option<Source> {
+    Some(match data {
+        DataSource::Arrays(format, parts) => {
+            let format = match format {
+                ArrayFormat::Idx => graphc_train::data::ArrayFormat::Idx,
+                ArrayFormat::Npy => graphc_train::data::ArrayFormat::Npy,
+                ArrayFormat::Npz => graphc_train::data::ArrayFormat::Npz,
+                ArrayFormat::Safetensors => graphc_train::data::ArrayFormat::Safetensors,
+            };
+            let source =
+                |file: &DataFile| ArraySource { path: file.path.clone(), key: file.key.clone(), format: Some(format) };
+            let files = which.of(parts)?;
+            Source::Arrays(files.0.iter().map(|(name, file)| (name.clone(), source(file))).collect())
+        }
+        DataSource::Table { files, .. } => Source::Table(table(data, which.of(files)?)?),
+        DataSource::Images(parts) => Source::Images(which.of(parts)?.clone()),
+        DataSource::Cifar(labels, parts) => {
+            let kind = match labels {
+                CifarLabels::Ten => CifarKind::Ten,
+                CifarLabels::HundredFine => CifarKind::HundredFine,
+                CifarLabels::HundredCoarse => CifarKind::HundredCoarse,
+            };
+            Source::Cifar(which.of(parts)?.clone(), kind)
+        }
+        DataSource::Synthetic { .. } => return None,
+    })
+}
+
+/// A file with the columns that the graph file says.
+pub(crate) fn table(data: &DataSource, path: &Path) -> Option<Table> {
+    let DataSource::Table { delimiter, header, columns, .. } = data else { return None };
+    let field = |column: &ColumnConfig| TableField {
+        name: column.name.clone(),
+        content: match column.categories {
+            Some(Categories::Number) => FieldContent::Numbered,
+            Some(Categories::OneHot) => FieldContent::OneHot,
+            None => FieldContent::Numbers,
+        },
+        unknown: if column.has_unknown { Unknown::Class } else { Unknown::Refuse },
+        missing: match &column.missing {
+            MissingConfig::Refuse => Missing::Refuse,
+            MissingConfig::Mean => Missing::Mean,
+            MissingConfig::Median => Missing::Median,
+            MissingConfig::MostFrequent => Missing::MostFrequent,
+            MissingConfig::Number(number) => Missing::Number(*number),
+            MissingConfig::Category(category) => Missing::Category(category.clone()),
+        },
+    };
+    let columns = columns.iter().map(|(input, columns)| (input.clone(), columns.iter().map(field).collect()));
+    Some(Table { path: path.to_path_buf(), delimiter: *delimiter, has_header: *header, columns: columns.collect() })
 }
 
 /// Kinds of synthetic samples where the target is no class.

@@ -71,7 +71,7 @@ impl Ending {
         let mut state = SavedState::default();
         session.save_state(&mut state)?;
         rescue.write(&state);
-        let found = if is_allowed { None } else { explain_evaluation(session, data, test, stop)? };
+        let found = if is_allowed { None } else { explain_evaluation(session, data, &data.split().train, test, stop)? };
         let (explanation, sample) = found.map_or((None, None), |(explanation, sample)| (Some(explanation), sample));
         self.test = Some(TestLoss { loss: test.loss, is_allowed, explanation, sample });
         Ok(())

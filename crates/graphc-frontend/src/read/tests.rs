@@ -1,13 +1,14 @@
 //! What the reference says of a field is what the reader accepts.
 
 use super::*;
-use crate::fields::{DATA, FILE, INPUT, LOSSES, NODE, OPTIMIZERS, TRAIN};
+use crate::data_fields::{COLUMN, DATA, PREPROCESS};
+use crate::fields::{FILE, INPUT, LOSSES, NODE, OPTIMIZERS, TRAIN};
 use crate::node_ops::NODE_OPS;
 use std::path::Path;
 
 /// Every row of the reference.
 fn rows() -> Vec<(&'static str, &'static Field)> {
-    let mut sections: Vec<&'static Section> = vec![&FILE, &INPUT, &NODE, &TRAIN];
+    let mut sections: Vec<&'static Section> = vec![&FILE, &INPUT, &NODE, &TRAIN, &COLUMN, &PREPROCESS];
     sections.extend(NODE_OPS.iter().map(|op| &op.section));
     sections.extend([&LOSSES, &OPTIMIZERS, &DATA].iter().flat_map(|variants| variants.sections));
     sections.iter().flat_map(|section| section.fields.iter().map(|field| (section.name, field))).collect()
@@ -77,7 +78,11 @@ fn borders(kind: &Kind) -> (Vec<String>, Vec<String>) {
             let all: Vec<String> = choices.iter().map(|choice| format!("\"{choice}\"")).collect();
             (vec!["[]".into(), format!("[{}]", all.join(","))], vec![all[0].clone(), "[\"\"]".into()])
         }
-        Kind::Object(_) | Kind::OneOf(_) | Kind::Map(_) | Kind::Files => texts(&["{}"], &["[]", "\"a\""]),
+        Kind::Path => texts(&["\"a\""], &["[]", "1"]),
+        Kind::Paths => texts(&["\"a\"", "[\"a\"]"], &["{}", "1", "[1]"]),
+        Kind::Object(_) | Kind::OneOf(_) | Kind::Map(_) | Kind::Files | Kind::Columns => {
+            texts(&["{}"], &["[]", "\"a\""])
+        }
         Kind::Nodes => texts(&["[]"], &["{}", "\"a\""]),
     }
 }

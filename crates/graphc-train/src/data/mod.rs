@@ -1,6 +1,37 @@
-//! Readers of data files.
+//! Data sets: from files of many formats to the words that a network reads.
 //!
-//! Reading order: [`values`], [`array`].
+//! ```text
+//! Source ── Loader::read ──▶ Columns ── fit, or apply Fitted ──▶ Dataset ── batches ──▶ the network's inputs
+//! ```
+//!
+//! A [`Source`] says where samples come from. Reading checks headers against what the network takes before anything
+//! large is read, and gives every input a column of elements as the file has them. What is learnt from training samples
+//! (mean and deviation, categories, what stands for missing values) is [`Fitted`]; it is kept with the weights and
+//! applied to all other data. A [`Dataset`] has elements in the form from which batches are packed.
+//!
+//! Reading order: [`values`], [`source`], the formats ([`array`], [`table`], [`images`], [`cifar`], [`synthetic`]),
+//! [`preprocess`], [`split`], [`columns`], [`dataset`]. A new format is a file here, a variant of [`Source`] and an arm of
+//! [`Loader::read`].
 
 pub(crate) mod array;
+pub(crate) mod cifar;
+pub(crate) mod columns;
+pub(crate) mod dataset;
+pub(crate) mod images;
+pub(crate) mod pictures;
+pub(crate) mod preprocess;
+pub(crate) mod source;
+pub(crate) mod split;
+pub(crate) mod synthetic;
+pub(crate) mod table;
 pub(crate) mod values;
+
+pub use array::{Array, ArrayFormat, read_array_bytes};
+pub use columns::{Columns, Loader, Validation};
+pub use dataset::Dataset;
+pub use preprocess::{Affine, ColumnFit, Fitted, InputFit, Preprocess, Standard};
+pub use source::{ArraySource, CifarKind, Source};
+pub use split::Split;
+pub use synthetic::{MOST_BYTES, Part, Synthetic};
+pub use table::{FieldContent, Missing, Table, TableField, Unknown};
+pub use values::Values;

@@ -1,8 +1,10 @@
-//! Samples of bytes to the words of an input: gathered, converted and put into the input's layout in one pass.
+//! Samples to the words of an input: gathered, converted and put into the input's layout in one pass.
 //!
 //! A buffer holds chunks of 16 samples, for every element of a sample a plane of 16 words, one of each sample
-//! ([`Layout`]). So 16 elements of 16 samples are a square of bytes to be transposed, and then 16 planes to be converted
-//! and written, each as a whole. Every byte is read once and every word written once, whatever the order of the planes.
+//! ([`Layout`]). So 16 elements of 16 samples are a square to be transposed, and then 16 planes to be converted and
+//! written, each as a whole. Every element is read once and every word written once, whatever the order of the planes.
+//!
+//! Elements are bytes, which are converted on the way ([`Bytes`]), or words already ([`Words`]).
 
 mod square;
 
@@ -21,7 +23,6 @@ pub(crate) struct Packing {
     /// First word of each element, or of its plane in a chunk, in row-major order of the elements.
     places: Vec<usize>,
     arrangement: Arrangement,
-    writer: Writer,
 }
 
 /// Numbers of the samples of a batch.
@@ -34,27 +35,98 @@ pub(crate) struct Batch<'a> {
 
 /// What a byte becomes.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Conversion {
-    /// An `f32`, times this.
-    Scaled(f32),
+pub(crate) enum Conversion<'a> {
+    /// An `f32`: times the first number, plus the second, each rounded; a pair for every element of a sample. An offset
+    /// of -0 changes nothing, not even the sign of a zero.
+    Affine(&'a [[f32; 2]]),
     /// An `i32`.
     Integer,
 }
 
-impl Conversion {
-    fn word(self, byte: u8) -> u32 {
+impl<'a> Conversion<'a> {
+    pub(crate) fn word(self, byte: u8, element: usize) -> u32 {
         match self {
-            Conversion::Scaled(scale) => (f32::from(byte) * scale).to_bits(),
+            Conversion::Affine(pairs) => {
+                let [factor, offset] = pairs[element];
+                (f32::from(byte) * factor + offset).to_bits()
+            }
             Conversion::Integer => byte.into(),
+        }
+    }
+
+    /// Of those elements.
+    fn part(self, elements: Range<usize>) -> Conversion<'a> {
+        match self {
+            Conversion::Affine(pairs) => Conversion::Affine(&pairs[elements]),
+            Conversion::Integer => Conversion::Integer,
+        }
+    }
+}
+
+/// Sixteen elements of each sample of a chunk, some times.
+type Blocks<'a, T> = [&'a [[T; CHUNK]]; CHUNK];
+
+/// How elements of a type become words.
+pub(crate) trait Convert<T> {
+    /// The word of an element of that number in its sample.
+    fn word(&self, value: T, element: usize) -> u32;
+
+    /// Writes the planes of some elements of a chunk's samples, from the element `first` on, and asks for those of the
+    /// `next` chunk.
+    fn write(&self, rows: Blocks<'_, T>, next: [&[T]; CHUNK], planes: &[usize], first: usize, chunk: &mut [u32]);
+}
+
+/// Bytes, converted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bytes<'a> {
+    conversion: Conversion<'a>,
+    writer: Writer,
+}
+
+impl<'a> Bytes<'a> {
+    pub(crate) fn new(conversion: Conversion<'a>) -> Bytes<'a> {
+        Bytes { conversion, writer: Writer::new() }
+    }
+}
+
+impl Convert<u8> for Bytes<'_> {
+    fn word(&self, value: u8, element: usize) -> u32 {
+        self.conversion.word(value, element)
+    }
+
+    fn write(&self, rows: Blocks<'_, u8>, next: [&[u8]; CHUNK], planes: &[usize], first: usize, chunk: &mut [u32]) {
+        let conversion = self.conversion.part(first..first + planes.len());
+        self.writer.write(rows, next, planes, conversion, chunk);
+    }
+}
+
+/// Words, as they are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Words;
+
+impl Convert<u32> for Words {
+    fn word(&self, value: u32, _: usize) -> u32 {
+        value
+    }
+
+    fn write(&self, rows: Blocks<'_, u32>, next: [&[u32]; CHUNK], planes: &[usize], _: usize, chunk: &mut [u32]) {
+        for (number, planes) in planes.chunks(CHUNK).enumerate() {
+            for row in next {
+                row.get(number * CHUNK).into_iter().for_each(hint::prefetch);
+            }
+            let square = rows.map(|row| row[number]);
+            for (column, &start) in planes.iter().enumerate() {
+                let plane: &mut [u32; CHUNK] = chunk[start..].first_chunk_mut().expect("a plane lies in its chunk");
+                *plane = square.each_ref().map(|row| row[column]);
+            }
         }
     }
 }
 
 #[derive(Clone, Debug)]
 enum Arrangement {
-    /// Samples are innermost, in chunks; `gaps` are words of a chunk that belong to no plane, `no_sample` stands for samples that the last
-    /// chunk has not.
-    Chunks { gaps: Vec<Range<usize>>, stride: usize, no_sample: Box<[u8]> },
+    /// Samples are innermost, in chunks; `gaps` are words of a chunk that belong to no plane.
+    Chunks { gaps: Vec<Range<usize>>, stride: usize },
     /// Samples are outermost, as networks for few of them have it.
     Rows { stride: usize },
 }
@@ -71,15 +143,15 @@ impl Packing {
         let arrangement = match layout.batch_axis {
             Some(0) => {
                 let stride = layout.chunk_stride;
-                Arrangement::Chunks { gaps: gaps(&places, stride), stride, no_sample: vec![0; places.len()].into() }
+                Arrangement::Chunks { gaps: gaps(&places, stride), stride }
             }
             Some(_) => return None,
             None => Arrangement::Rows { stride: layout.strides[0] },
         };
-        Some(Packing { n_samples, n_words: layout.len(), places, arrangement, writer: Writer::new() })
+        Some(Packing { n_samples, n_words: layout.len(), places, arrangement })
     }
 
-    /// Bytes of a sample.
+    /// Elements of a sample.
     pub(crate) fn sample_len(&self) -> usize {
         self.places.len()
     }
@@ -97,35 +169,43 @@ impl Packing {
         }
     }
 
+    /// The samples of a batch that stand in the chunk of that number.
+    pub(crate) fn samples_of<'s>(&self, samples: &'s [u32], chunk: usize) -> &'s [u32] {
+        match self.arrangement {
+            Arrangement::Chunks { .. } => samples.chunks(CHUNK).nth(chunk).unwrap_or_default(),
+            Arrangement::Rows { .. } => samples,
+        }
+    }
+
     /// Writes all words of chunk number `chunk` of a buffer for those samples. Lanes without a sample become zero.
     ///
     /// # Panics
     /// If there are more or fewer samples or words, or a sample has another length.
-    pub(crate) fn pack_chunk<'a, 's>(
+    pub(crate) fn pack_chunk<'a, 's, T: Copy + Default + Into<u64> + 'a>(
         &self,
         Batch { samples, after }: Batch<'s>,
-        bytes_of: impl Fn(u32) -> &'a [u8],
-        conversion: Conversion,
+        row_of: impl Fn(u32) -> &'a [T],
+        convert: &impl Convert<T>,
         chunk: usize,
         words: &mut [u32],
     ) {
         assert_eq!((samples.len(), words.len()), (self.n_samples, self.chunk_len()), "samples, and words of the chunk");
         let row_of = |sample: u32| {
-            let row = bytes_of(sample);
-            assert_eq!(row.len(), self.sample_len(), "bytes of a sample");
+            let row = row_of(sample);
+            assert_eq!(row.len(), self.sample_len(), "elements of a sample");
             row
         };
         match &self.arrangement {
-            Arrangement::Chunks { gaps, no_sample, .. } => {
+            Arrangement::Chunks { gaps, .. } => {
                 let of_chunk = |samples: &'s [u32]| samples.chunks(CHUNK).nth(chunk);
                 let samples = of_chunk(samples).expect("as many chunks as the samples fill");
                 let after = of_chunk(after).unwrap_or_default();
-                let (mut rows, mut next): ([&[u8]; CHUNK], [&[u8]; CHUNK]) = ([no_sample; CHUNK], [&[]; CHUNK]);
+                // The first sample stands for those that the last chunk has not.
+                let (mut rows, mut next): ([&[T]; CHUNK], [&[T]; CHUNK]) = ([row_of(samples[0]); CHUNK], [&[]; CHUNK]);
                 rows.iter_mut().zip(samples).for_each(|(row, &sample)| *row = row_of(sample));
                 next.iter_mut().zip(after).for_each(|(row, &sample)| *row = row_of(sample));
                 fetch(&rows[..samples.len()]);
-                self.pack_rows(rows, next, conversion, words);
-                // Not by converting zeros: times a negative scale they would be -0.
+                self.pack_rows(rows, next, convert, words);
                 if samples.len() < CHUNK {
                     self.places.iter().for_each(|&start| words[start..][samples.len()..CHUNK].fill(0));
                 }
@@ -134,8 +214,8 @@ impl Packing {
             Arrangement::Rows { stride } => {
                 words.fill(0);
                 for (number, &sample) in samples.iter().enumerate() {
-                    for (place, &byte) in self.places.iter().zip(row_of(sample)) {
-                        words[number * stride + place] = conversion.word(byte);
+                    for (element, (place, &value)) in self.places.iter().zip(row_of(sample)).enumerate() {
+                        words[number * stride + place] = convert.word(value, element);
                     }
                 }
             }
@@ -143,27 +223,35 @@ impl Packing {
     }
 
     /// Packs the rows of a chunk and asks for those of the `next` one to be packed.
-    fn pack_rows(&self, rows: [&[u8]; CHUNK], next: [&[u8]; CHUNK], conversion: Conversion, chunk: &mut [u32]) {
+    fn pack_rows<T: Copy + Default>(
+        &self,
+        rows: [&[T]; CHUNK],
+        next: [&[T]; CHUNK],
+        convert: &impl Convert<T>,
+        chunk: &mut [u32],
+    ) {
         let (blocks, rest) = self.places.as_chunks::<CHUNK>();
-        self.writer.write(rows.map(|row| row.as_chunks().0), next, blocks.as_flattened(), conversion, chunk);
+        convert.write(rows.map(|row| row.as_chunks().0), next, blocks.as_flattened(), 0, chunk);
         if !rest.is_empty() {
+            let first = self.places.len() - rest.len();
             let last = rows.map(|row| {
-                let mut bytes = [[0; CHUNK]];
-                bytes[0][..rest.len()].copy_from_slice(&row[row.len() - rest.len()..]);
-                bytes
+                let mut values = [[T::default(); CHUNK]];
+                values[0][..rest.len()].copy_from_slice(&row[first..]);
+                values
             });
             // Few elements have no whole square that asks.
             let next = if blocks.is_empty() { next } else { [[].as_slice(); CHUNK] };
-            self.writer.write(last.each_ref().map(<[_; 1]>::as_slice), next, rest, conversion, chunk);
+            convert.write(last.each_ref().map(<[_; 1]>::as_slice), next, rest, first, chunk);
         }
     }
 }
 
-/// Reads a byte of every line of the rows, which do not depend on each other, so that many are on their way from memory at once. What
-/// follows goes through all rows side by side and would wait for a few lines at a time.
-fn fetch(rows: &[&[u8]]) {
-    let bytes = rows.iter().flat_map(|row| row.iter().step_by(hint::LINE).chain(row.last()));
-    std::hint::black_box(bytes.fold(0, |all, byte| all ^ byte));
+/// Reads an element of every line of the rows, which do not depend on each other, so that many are on their way from memory
+/// at once. What follows goes through all rows side by side and would wait for a few lines at a time.
+fn fetch<T: Copy + Into<u64>>(rows: &[&[T]]) {
+    let of_line = (hint::LINE / size_of::<T>()).max(1);
+    let elements = rows.iter().flat_map(|row| row.iter().step_by(of_line).chain(row.last()));
+    std::hint::black_box(elements.fold(0, |all, &element| all ^ element.into()));
 }
 
 /// What the planes leave of a chunk.
@@ -193,15 +281,23 @@ mod tests {
     }
 
     fn check_layout(layout: &Layout, scale: f32) {
+        let sample_len: usize = layout.shape[1..].iter().product();
+        let data: Vec<u8> = (0..100 * sample_len).map(|i| (i * 37 % 251) as u8).collect();
+        let pairs: Vec<[f32; 2]> = (0..sample_len).map(|i| [scale + i as f32, [-0.0, 0.5, -3.0][i % 3]]).collect();
+        let bytes = Bytes::new(Conversion::Affine(&pairs));
+        check_rows(layout, &data, &bytes);
+        check_rows(layout, &data, &Bytes::new(Conversion::Integer));
+        let data: Vec<u32> = data.iter().map(|&byte| u32::from(byte) << 20).collect();
+        check_rows(layout, &data, &Words);
+    }
+
+    fn check_rows<T: Copy + Default + Into<u64>>(layout: &Layout, data: &[T], convert: &impl Convert<T>) {
         let sizes = &layout.shape;
         let sample_len: usize = sizes[1..].iter().product();
-        let data: Vec<u8> = (0..100 * sample_len).map(|i| (i * 37 % 251) as u8).collect();
         let samples: Vec<u32> = (0..sizes[0]).map(|i| (i * 61 % 100) as u32).collect();
-        let bytes_of = |sample: u32| &data[sample as usize * sample_len..][..sample_len];
-        let conversion = Conversion::Scaled(scale);
-
-        let tensor: Vec<u32> =
-            samples.iter().flat_map(|&sample| bytes_of(sample)).map(|&byte| conversion.word(byte)).collect();
+        let row_of = |sample: u32| &data[sample as usize * sample_len..][..sample_len];
+        let words_of = |&sample: &u32| row_of(sample).iter().enumerate().map(|(i, &value)| convert.word(value, i));
+        let tensor: Vec<u32> = samples.iter().flat_map(words_of).collect();
         let mut expected = vec![0; layout.len()];
         layout.pack(&tensor, &mut expected);
         let packing = Packing::new(layout).unwrap();
@@ -209,7 +305,7 @@ mod tests {
         let mut found = vec![9; layout.len()];
         let chunks = found.chunks_mut(packing.chunk_len()).enumerate();
         let batch = Batch { samples: &samples, after: &samples[..sizes[0] / 2] };
-        chunks.for_each(|(chunk, words)| packing.pack_chunk(batch, bytes_of, conversion, chunk, words));
+        chunks.for_each(|(chunk, words)| packing.pack_chunk(batch, row_of, convert, chunk, words));
         assert_eq!(found, expected, "{sizes:?}");
     }
 
@@ -232,9 +328,10 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "bytes of a sample")]
+    #[should_panic(expected = "elements of a sample")]
     fn a_sample_of_another_length() {
         let packing = Packing::new(&Layout::new(&[1, 3], Some(0))).unwrap();
-        packing.pack_chunk(Batch { samples: &[0], after: &[] }, |_| &[1, 2], Conversion::Integer, 0, &mut [0; 48]);
+        let batch = Batch { samples: &[0], after: &[] };
+        packing.pack_chunk(batch, |_| &[1, 2], &Bytes::new(Conversion::Integer), 0, &mut [0; 48]);
     }
 }

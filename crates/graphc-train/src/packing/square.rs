@@ -44,7 +44,7 @@ impl Writer {
         rows: Rows<'_>,
         next: [&[u8]; CHUNK],
         planes: &[usize],
-        conversion: Conversion,
+        conversion: Conversion<'_>,
         chunk: &mut [u32],
     ) {
         match self {
@@ -71,16 +71,17 @@ fn prefetch(rows: &[&[u8]; CHUNK], number: usize) {
     }
 }
 
-fn portable(rows: Rows<'_>, next: [&[u8]; CHUNK], planes: &[usize], conversion: Conversion, chunk: &mut [u32]) {
+fn portable(rows: Rows<'_>, next: [&[u8]; CHUNK], planes: &[usize], conversion: Conversion<'_>, chunk: &mut [u32]) {
     for (number, planes) in planes.chunks(CHUNK).enumerate() {
         prefetch(&next, number);
         let square = rows.map(|row| row[number]);
         let columns = interleaved(&interleaved(&interleaved(&interleaved(&square))));
-        for (&start, bytes) in planes.iter().zip(&columns) {
+        for (column, (&start, bytes)) in planes.iter().zip(&columns).enumerate() {
             let words = plane(chunk, start).iter_mut().zip(bytes);
             match conversion {
-                Conversion::Scaled(scale) => {
-                    words.for_each(|(word, &byte)| *word = (f32::from(byte) * scale).to_bits());
+                Conversion::Affine(pairs) => {
+                    let [factor, offset] = pairs[number * CHUNK + column];
+                    words.for_each(|(word, &byte)| *word = (f32::from(byte) * factor + offset).to_bits());
                 }
                 Conversion::Integer => words.for_each(|(word, &byte)| *word = byte.into()),
             }
@@ -117,7 +118,7 @@ mod avx2 {
         pub(super) rows: Rows<'a>,
         pub(super) next: [&'a [u8]; CHUNK],
         pub(super) planes: &'a [usize],
-        pub(super) conversion: Conversion,
+        pub(super) conversion: Conversion<'a>,
         pub(super) chunk: &'a mut [u32],
     }
 
@@ -136,11 +137,13 @@ mod avx2 {
                         |row| cast(rows[row][number]),
                     ),
                 );
-                for (&start, bytes) in planes.iter().zip(columns) {
+                for (column, (&start, bytes)) in planes.iter().zip(columns).enumerate() {
                     let last = simd.sse2._mm_unpackhi_epi64(bytes, bytes);
                     let [low, high] = [bytes, last].map(
                         #[inline(always)]
-                        |bytes| converted(simd, simd.avx2._mm256_cvtepu8_epi32(bytes), conversion),
+                        |bytes| {
+                            converted(simd, simd.avx2._mm256_cvtepu8_epi32(bytes), conversion, number * CHUNK + column)
+                        },
                     );
                     *plane(chunk, start) = cast([low, high]);
                 }
@@ -163,11 +166,15 @@ mod avx2 {
     }
 
     #[inline(always)]
-    fn converted(simd: V3, words: __m256i, conversion: Conversion) -> __m256i {
+    fn converted(simd: V3, words: __m256i, conversion: Conversion<'_>, element: usize) -> __m256i {
         match conversion {
-            Conversion::Scaled(scale) => {
-                let (values, scale) = (simd.avx._mm256_cvtepi32_ps(words), simd.avx._mm256_set1_ps(scale));
-                simd.avx._mm256_castps_si256(simd.avx._mm256_mul_ps(values, scale))
+            Conversion::Affine(pairs) => {
+                let [factor, offset] = pairs[element].map(
+                    #[inline(always)]
+                    |number| simd.avx._mm256_set1_ps(number),
+                );
+                let values = simd.avx._mm256_mul_ps(simd.avx._mm256_cvtepi32_ps(words), factor);
+                simd.avx._mm256_castps_si256(simd.avx._mm256_add_ps(values, offset))
             }
             Conversion::Integer => words,
         }
@@ -186,10 +193,11 @@ mod tests {
             from_fn(|sample| from_fn(|number| from_fn(|column| byte(sample, number * CHUNK + column))));
         // The last square has columns without a plane.
         let planes: Vec<usize> = (0..3 * CHUNK - 5).map(|at| (at * 11 % (3 * CHUNK)) * CHUNK).collect();
-        for conversion in [Conversion::Scaled(1.0 / 255.0), Conversion::Scaled(-0.5), Conversion::Integer] {
+        let pairs: Vec<[f32; 2]> = (0..planes.len()).map(|i| [i as f32 / 255.0 - 0.1, [-0.0, 1.5][i % 2]]).collect();
+        for conversion in [Conversion::Affine(&pairs), Conversion::Integer] {
             let mut expected = vec![9; 3 * CHUNK * CHUNK];
             for (at, &start) in planes.iter().enumerate() {
-                (0..CHUNK).for_each(|sample| expected[start + sample] = conversion.word(byte(sample, at)));
+                (0..CHUNK).for_each(|sample| expected[start + sample] = conversion.word(byte(sample, at), at));
             }
             for writer in [Writer::Portable, Writer::new()] {
                 let mut found = vec![9; 3 * CHUNK * CHUNK];

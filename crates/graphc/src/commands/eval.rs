@@ -7,6 +7,7 @@ use crate::threads::{ThreadsArg, warn_if_fewer};
 use crate::tuned::TuningArg;
 use crate::{experiment, output};
 use graphc_driver::{Session, SessionOptions};
+use graphc_train::weights::read_fitted;
 use graphc_train::{Evaluation, evaluate};
 use serde_json::json;
 use std::path::PathBuf;
@@ -44,11 +45,12 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
     session.reserve_memory("the data", experiment::test_bytes(&experiment))?;
     experiment::load_weights(&mut session, &args.weights)?;
     warn_of_weights(&mut session, &args.weights)?;
-    let Some(test) = experiment::test_data(&experiment)? else {
+    let Some(test) = experiment::test_data(&experiment, session.threads())? else {
         return Err(CliError::new(format!("{}: `data` says no test samples to evaluate on", args.file.display())));
     };
+    let test = test.apply(&read_fitted(&args.weights)?)?;
     let batch_size = args.batch_size.unwrap_or(experiment.train.batch_size);
-    let result = evaluate(&mut session, &test, 0..test.len(), batch_size, args.threads.loading())?;
+    let result = evaluate(&mut session, &test, &test.split().train, batch_size, args.threads.loading())?;
     output::line(match args.json {
         true => json!({ "test_loss": result.loss, "test_accuracy": result.accuracy, "samples": result.n_samples })
             .to_string(),

@@ -6,6 +6,7 @@ pub(crate) mod completions;
 pub(crate) mod dump;
 pub(crate) mod eval;
 pub(crate) mod predict;
+mod predict_data;
 pub(crate) mod profile;
 pub(crate) mod run;
 pub(crate) mod schema;

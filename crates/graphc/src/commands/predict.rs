@@ -1,5 +1,6 @@
 //! `graphc predict`.
 
+use super::predict_data::{self, Unit};
 use crate::error::CliError;
 use crate::nonfinite::{AllowNonfiniteArg, warn_of_weights};
 use crate::numbers::at_least_one;
@@ -10,10 +11,12 @@ use graphc_frontend::Experiment;
 use graphc_ir::DType;
 use graphc_ir::graph::Mode;
 use graphc_ir::ops::Op;
+use graphc_train::data::{ArraySource, Fitted};
 use graphc_train::error::printable;
-use graphc_train::picture::{Picture, PictureOptions};
-use graphc_train::predict::{PictureSource, edge_of_samples, read_idx_sample, read_picture, read_sample};
-use graphc_train::{InputSpec, Network, Part};
+use graphc_train::picture::PictureOptions;
+use graphc_train::predict::{PictureSource, edge_of_samples, picture_values, read_picture, read_sample};
+use graphc_train::weights::read_fitted;
+use graphc_train::{InputSpec, Loader, Network, Part, Source, check_writable, write_file};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -33,8 +36,15 @@ pub(crate) struct Args {
     #[arg(long, short, value_name = "WEIGHTS")]
     weights: PathBuf,
     /// Pictures: FILE.png, FILE.jpg, FILE#NUMBER or NUMBER.
-    #[arg(required = true, value_name = "IMAGE")]
+    #[arg(required_unless_present = "data", value_name = "IMAGE")]
     images: Vec<String>,
+    /// Predict for every sample of this file or folder, which has the format of the graph file's data; it may lack the
+    /// target.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["images", "json", "top", "invert"], requires = "out")]
+    data: Option<PathBuf>,
+    /// Write the predictions for --data to this file: a header, then a row for each sample.
+    #[arg(long, value_name = "FILE.csv", requires = "data")]
+    out: Option<PathBuf>,
     /// Take the negative of PNG and JPEG files: ink on paper for a network that has learnt light on dark.
     #[arg(long)]
     invert: bool,
@@ -55,10 +65,22 @@ Examples:
   graphc predict net.graph.json --weights model.safetensors digit.png
   graphc predict net.graph.json --weights model.safetensors --invert --top 3 scan.jpg
   graphc predict net.graph.json --weights model.safetensors data/mnist/t10k-images-idx3-ubyte.gz#7
-  graphc predict net.graph.json --weights model.safetensors 0 1 2";
+  graphc predict net.graph.json --weights model.safetensors 0 1 2
+  graphc predict net.graph.json --weights model.safetensors --data new.csv --out y.csv";
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
     let experiment = experiment::load(&args.file)?;
+    let fitted = read_fitted(&args.weights)?;
+    if let (Some(data), Some(out)) = (&args.data, &args.out) {
+        check_writable(out)?;
+        let mut session = session(args, &experiment)?;
+        let (table, n_bad) = predict_data::run(args, data, &experiment, &mut session, &fitted)?;
+        write_file(out, &table)?;
+        if n_bad == 0 {
+            return Ok(ExitCode::SUCCESS);
+        }
+        return args.nonfinite.tell(&format!("the predictions for {} are not finite", output::counted(n_bad, "row")));
+    }
     let input = match experiment::feature_inputs(&experiment).as_slice() {
         [input] => experiment::input_spec(&experiment, input)?,
         inputs => {
@@ -68,22 +90,22 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
             )));
         }
     };
-    let options = SessionOptions { tuning: args.tuning.tuning(), ..SessionOptions::default() };
-    let mut session = Session::new(experiment.graph.clone(), options)?;
-    experiment::load_weights(&mut session, &args.weights)?;
-    warn_of_weights(&mut session, &args.weights)?;
+    let mut session = session(args, &experiment)?;
     let kind = Kind::of(&experiment);
+    let unit = Unit::of(&experiment, &fitted, kind)?;
+    let classes = fitted.of(&experiment.target).classes.unwrap_or_default();
     if args.top.is_some() && kind == Kind::Values {
         return Err(CliError::new(format!("--top: the output `{}` is no list of classes", experiment.prediction)));
     }
-    let options = PictureOptions { invert: args.invert, edge: edge(&experiment, &input, &args.images) };
+    let loader = experiment::loader(&experiment, std::slice::from_ref(&input.name), session.threads())?;
+    let options = PictureOptions { invert: args.invert, edge: edge(&experiment, &loader, &input, &args.images) };
+    let from = Reader { experiment: &experiment, loader: &loader, input: &input, fitted: &fitted, options };
     let mut n_bad = 0;
     for image in &args.images {
-        let picture = read(&experiment, &input, image, options)?;
-        picture.warnings.iter().for_each(|warning| output::warning(warning));
-        let values = predict(&mut session, &experiment, &input, &picture)?;
+        let values = predict(&mut session, &experiment, &input, &from.values(image)?)?;
+        let values: Vec<f32> = values.iter().enumerate().map(|(index, &value)| unit.value(value, index)).collect();
         n_bad += usize::from(!values.iter().all(|value| value.is_finite()));
-        let prediction = Prediction { image, values: &values, kind, top: args.top };
+        let prediction = Prediction { image, values: &values, kind, top: args.top, classes: &classes };
         output::line(if args.json { prediction.json().to_string() } else { prediction.text() })?;
     }
     if n_bad == 0 {
@@ -93,21 +115,52 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
     args.nonfinite.tell(&format!("the predictions for {n_bad} of {pictures} are not finite"))
 }
 
-/// How bright the edges of the network's own samples are; only asked if there is a picture file to compare with them.
-fn edge(experiment: &Experiment, input: &InputSpec, images: &[String]) -> Option<u8> {
-    images.iter().find(|image| matches!(PictureSource::parse(image), PictureSource::File(_)))?;
-    let source = |part| experiment::source(experiment, part, &input.name);
-    [Part::Test, Part::Train].into_iter().filter_map(source).find_map(|source| edge_of_samples(input, &source))
+/// A network with the weights, ready to predict.
+fn session(args: &Args, experiment: &Experiment) -> Result<Session, CliError> {
+    let options = SessionOptions { tuning: args.tuning.tuning(), ..SessionOptions::default() };
+    let mut session = Session::new(experiment.graph.clone(), options)?;
+    experiment::load_weights(&mut session, &args.weights)?;
+    warn_of_weights(&mut session, &args.weights)?;
+    Ok(session)
 }
 
-fn read(experiment: &Experiment, input: &InputSpec, image: &str, options: PictureOptions) -> Result<Picture, CliError> {
-    match PictureSource::parse(image) {
-        PictureSource::File(path) => Ok(read_picture(&path, &input.sample_shape, options)?),
-        PictureSource::Idx(path, index) => Ok(read_idx_sample(&path, index, input)?),
-        PictureSource::Test(index) => match experiment::source(experiment, Part::Test, &input.name) {
-            Some(source) => Ok(read_sample(input, &source, index)?),
-            None => Err(CliError::new(format!("sample {index}: the graph file names no test data"))),
-        },
+/// How bright the edges of the network's own samples are; only asked if there is a picture file to compare with them.
+fn edge(experiment: &Experiment, loader: &Loader, input: &InputSpec, images: &[String]) -> Option<u8> {
+    images.iter().find(|image| matches!(PictureSource::parse(image), PictureSource::File(_)))?;
+    let source = |part| experiment::source(experiment, part);
+    let mut sources = [Part::Test, Part::Train].into_iter().filter_map(source);
+    sources.find_map(|source| edge_of_samples(loader, &source, &input.name))
+}
+
+/// Takes pictures from where they are.
+struct Reader<'a> {
+    experiment: &'a Experiment,
+    loader: &'a Loader,
+    input: &'a InputSpec,
+    fitted: &'a Fitted,
+    options: PictureOptions,
+}
+
+impl Reader<'_> {
+    /// The numbers that the network gets.
+    fn values(&self, image: &str) -> Result<Vec<f32>, CliError> {
+        let Reader { experiment, loader, input, fitted, options } = *self;
+        let sample = |source: &Source, index| Ok(read_sample(loader, source, fitted, &input.name, index)?);
+        match PictureSource::parse(image) {
+            PictureSource::File(path) => {
+                let picture = read_picture(&path, &input.sample_shape, options)?;
+                picture.warnings.iter().for_each(|warning| output::warning(warning));
+                let preprocess = experiment::preprocess(experiment, input);
+                Ok(picture_values(&picture.pixels, &preprocess, &fitted.of(&input.name)))
+            }
+            PictureSource::Idx(path, index) => {
+                sample(&Source::Arrays(vec![(input.name.clone(), ArraySource::new(path))]), index)
+            }
+            PictureSource::Test(index) => match experiment::source(experiment, Part::Test) {
+                Some(source) => sample(&source, index),
+                None => Err(CliError::new(format!("sample {index}: the graph file names no test data"))),
+            },
+        }
     }
 }
 
@@ -116,19 +169,17 @@ fn predict(
     session: &mut Session,
     experiment: &Experiment,
     input: &InputSpec,
-    picture: &Picture,
+    pixels: &[f32],
 ) -> Result<Vec<f32>, CliError> {
-    let scale = experiment.data.as_ref().map_or(1.0, |data| data.scale) as f32;
-    let pixels: Vec<f32> = picture.pixels.iter().map(|&byte| f32::from(byte) * scale).collect();
     let network: &mut dyn Network = session;
-    network.set_input_f32(Mode::Infer, 1, &input.name, &pixels)?;
+    network.set_input_f32(Mode::Infer, 1, &input.name, pixels)?;
     network.step(Mode::Infer, 1)?;
     Ok(network.output(Mode::Infer, 1, &experiment.prediction)?.data)
 }
 
 /// What the numbers of a prediction are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     /// One for each class, each the probability of it.
     Probabilities,
     /// One for each class, the largest of the most likely one.
@@ -138,7 +189,7 @@ enum Kind {
 }
 
 impl Kind {
-    fn of(experiment: &Experiment) -> Kind {
+    pub(super) fn of(experiment: &Experiment) -> Kind {
         let graph = &experiment.graph;
         let Some(prediction) = graph.output(&experiment.prediction) else { return Kind::Values };
         let is_list = graph.ty(prediction).shape.rank() == 2;
@@ -161,13 +212,21 @@ struct Prediction<'a> {
     values: &'a [f32],
     kind: Kind,
     top: Option<usize>,
+    /// Names of the classes, if they have some.
+    classes: &'a [String],
+}
+
+/// The most likely class, the first one of several; none if a number is not finite.
+pub(super) fn best_class(values: &[f32]) -> Option<usize> {
+    let is_finite = values.iter().all(|value| value.is_finite());
+    let best = (0..values.len()).rev().max_by(|&a, &b| values[a].total_cmp(&values[b]));
+    best.filter(|_| is_finite)
 }
 
 impl Prediction<'_> {
     /// The most likely class, the first one of several; none if a number is not finite.
     fn class(&self) -> Option<usize> {
-        let is_finite = self.values.iter().all(|value| value.is_finite());
-        self.best(1).first().copied().filter(|_| is_finite && self.kind != Kind::Values)
+        best_class(self.values).filter(|_| self.kind != Kind::Values)
     }
 
     /// The `n` most likely classes, the best first.
@@ -178,12 +237,20 @@ impl Prediction<'_> {
         classes
     }
 
+    /// A class in words.
+    fn name(&self, class: usize) -> String {
+        self.classes.get(class).map_or_else(|| class.to_string(), |name| printable(name))
+    }
+
     fn json(&self) -> Value {
         let Prediction { image, values, .. } = self;
         if self.kind == Kind::Values {
             return json!({ "image": image, "values": values });
         }
         let mut object = json!({ "image": image, "class": self.class(), "probabilities": values });
+        if let Some(name) = self.class().and_then(|class| self.classes.get(class)) {
+            object["class_name"] = name.as_str().into();
+        }
         if let Some(top) = self.top {
             let entry = |class: usize| json!({ "class": class, "probability": values[class] });
             object["top"] = self.best(top).into_iter().map(entry).collect();
@@ -196,8 +263,10 @@ impl Prediction<'_> {
         let image = printable(image);
         let n_bad = values.iter().filter(|value| !value.is_finite()).count();
         let mut text = match (self.class(), kind, *values) {
-            (Some(class), Kind::Probabilities, _) => format!("{image}: class {class} ({:.2}%)", 100.0 * values[class]),
-            (Some(class), ..) => format!("{image}: class {class}"),
+            (Some(class), Kind::Probabilities, _) => {
+                format!("{image}: class {} ({:.2}%)", self.name(class), 100.0 * values[class])
+            }
+            (Some(class), ..) => format!("{image}: class {}", self.name(class)),
             (None, Kind::Values, [value]) => return format!("{image}: {value}"),
             (None, Kind::Values, _) if n_bad == 0 => format!("{image}: {}", output::counted(values.len(), "value")),
             _ => format!("{image}: no prediction, {n_bad} of {} values are not finite", values.len()),
@@ -208,14 +277,15 @@ impl Prediction<'_> {
             (None, _) if values.len() <= MOST_SHOWN => (0..values.len()).collect(),
             (None, _) => self.best(N_BEST),
         };
+        let width = shown.iter().map(|&class| self.name(class).chars().count()).max().unwrap_or(0).max(3);
         for class in shown {
-            let value = values[class];
+            let (value, class) = (values[class], self.name(class));
             let line = match kind {
                 Kind::Probabilities => {
                     let bar = "#".repeat((value.clamp(0.0, 1.0) * 40.0).round() as usize);
-                    format!("\n  {class:>3}  {value:.6}  {bar}")
+                    format!("\n  {class:>width$}  {value:.6}  {bar}")
                 }
-                Kind::Scores | Kind::Values => format!("\n  {class:>3}  {value}"),
+                Kind::Scores | Kind::Values => format!("\n  {class:>width$}  {value}"),
             };
             text.push_str(line.trim_end());
         }
@@ -228,7 +298,7 @@ mod tests {
     use super::*;
 
     fn prediction(values: &[f32], kind: Kind, top: Option<usize>) -> Prediction<'_> {
-        Prediction { image: "a.png", values, kind, top }
+        Prediction { image: "a.png", values, kind, top, classes: &[] }
     }
 
     #[test]
@@ -297,7 +367,7 @@ mod tests {
     #[test]
     fn names_do_not_reach_the_terminal_raw() {
         let image = "\x1b[31mred.png";
-        let text = Prediction { image, values: &[1.0], kind: Kind::Values, top: None }.text();
+        let text = Prediction { image, values: &[1.0], kind: Kind::Values, top: None, classes: &[] }.text();
         assert_eq!(text, "\\u{1b}[31mred.png: 1");
     }
 }

@@ -12,7 +12,8 @@ use graphc_frontend::Experiment;
 use graphc_ir::graph::{Mode, Role};
 use graphc_ir::ops::Op;
 use graphc_ir::{DType, Graph, NodeId, Tensor};
-use graphc_train::weights::{check_weights, read_tensors, write_tensors};
+use graphc_train::data::Fitted;
+use graphc_train::weights::{check_weights, read_fitted, read_tensors, write_tensors};
 use graphc_train::{NamedTensor, TensorData, check_writable};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -97,7 +98,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
     let mut given = Inputs::read(&args.inputs, graph)?;
     let drop_loss = mode == Mode::Infer && !given.bindings.contains_key(&experiment.target);
     if args.preprocess {
-        given.preprocess(&experiment)?;
+        let fitted = args.weights.as_deref().map(read_fitted).transpose()?.unwrap_or_default();
+        given.preprocess(&experiment, &fitted)?;
     }
     given.fill_in(&experiment, drop_loss)?;
     let base =
@@ -170,16 +172,20 @@ impl<'a> Inputs<'a> {
     }
 
     /// Does to the inputs what is done to data: in single precision, whichever engine computes with them.
-    fn preprocess(&mut self, experiment: &Experiment) -> Result<(), CliError> {
-        let Some(data) = &experiment.data else {
+    fn preprocess(&mut self, experiment: &Experiment, fitted: &Fitted) -> Result<(), CliError> {
+        if experiment.data.is_none() {
             let path = experiment.path.display();
             return Err(CliError::new(format!("{path}: no `data`, so --preprocess has nothing to apply")));
-        };
-        let graph = &experiment.graph;
+        }
         for name in experiment::feature_inputs(experiment) {
-            let is_scaled = graph.find(&name).is_some_and(|id| graph.ty(id).dtype == DType::F32);
-            if let Some(tensor) = self.bindings.get_mut(&name).filter(|_| is_scaled) {
-                tensor.data.iter_mut().for_each(|value| *value = f64::from(*value as f32 * data.scale as f32));
+            let spec = experiment::input_spec(experiment, &name)?;
+            let (preprocess, fit) = (experiment::preprocess(experiment, &spec), fitted.of(&name));
+            if preprocess.standardise && fit.standard.is_none() {
+                let weights = "--preprocess needs --weights that hold the mean and deviation of";
+                return Err(CliError::new(format!("{weights} `{name}`")));
+            }
+            if let Some(tensor) = self.bindings.get_mut(&name).filter(|_| spec.dtype == DType::F32) {
+                tensor.data = preprocess.affine(&fit).rounded(&tensor.data, spec.sample_shape.iter().product());
             }
         }
         Ok(())

@@ -14,8 +14,9 @@ use graphc_driver::memory::parameter_bytes;
 use graphc_driver::{Session, SessionOptions};
 use graphc_frontend::Experiment;
 use graphc_ir::Optimizer;
+use graphc_train::data::Split;
 use graphc_train::run_folder::RunInfo;
-use graphc_train::train::batch_sizes;
+use graphc_train::train::{Counts, batch_sizes};
 use graphc_train::{Dataset, Evaluation, FitOptions, FitReport, RunFolder, evaluate, fit};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -124,7 +125,7 @@ pub(crate) fn run(args: &Args, start: Instant) -> Result<ExitCode, CliError> {
         return Ok(exit_code(&stop, &reporter, &report, &[]));
     }
     let weights = experiment::weights(&mut run.session)?;
-    let (folder, misplaced) = folder.save_weights(&weights, &experiment.name, &other_places())?;
+    let (folder, misplaced) = folder.save_weights(&weights, run.train.fitted(), &experiment.name, &other_places())?;
     problems.extend(misplaced.map(|error| {
         CliError::new(format!("{error}\nThe run is saved in another folder instead: {}", folder.path().display()))
     }));
@@ -152,7 +153,7 @@ fn test(
 ) -> Result<Option<Evaluation>, CliError> {
     match &run.test {
         Some(test) if report.stopped.is_none() && !ending.is_failure() => {
-            Ok(Some(evaluate(&mut run.session, test, 0..test.len(), options.batch_size, options.loading)?))
+            Ok(Some(evaluate(&mut run.session, test, &test.split().train, options.batch_size, options.loading)?))
         }
         _ => Ok(None),
     }
@@ -171,7 +172,6 @@ fn fit_options(experiment: &Experiment, args: &Args) -> FitOptions {
         epochs: args.epochs.unwrap_or(train.epochs),
         batch_size: args.batch_size.unwrap_or(train.batch_size),
         learning_rate: args.lr.unwrap_or(learning_rate),
-        validation_split: train.validation_split,
         shuffle: train.shuffle,
         seed: args.seed.unwrap_or(train.seed),
         loading: args.threads.loading(),
@@ -210,21 +210,21 @@ fn prepare(experiment: &Experiment, options: &FitOptions, args: &Args) -> Result
     warn_if_fewer(threads, session.threads());
     // How many samples there will be stands at the head of the files. If that cannot be read, the readers say why.
     let announced = experiment::announced_samples(experiment, args.limit);
-    let (n_train, n_test) = announced.unwrap_or((0, None));
-    let n_samples = n_train.saturating_add(n_test.unwrap_or(0));
+    let Counts { train: n_train, validation: n_validation, test: n_test } = announced.unwrap_or_default();
+    let n_samples = n_train.saturating_add(n_validation).saturating_add(n_test);
     session.reserve_memory("the data", experiment::data_bytes(experiment, n_samples))?;
     thread::scope(|scope| {
         // Without further threads the data is read here, afterwards.
-        let read_train = || experiment::training_data(experiment, args.limit);
-        let read_test = || experiment::test_data(experiment);
+        let read_train = || experiment::training_data(experiment, args.limit, threads);
+        let read_test = || experiment::test_data(experiment, threads);
         let train = thread::Builder::new().spawn_scoped(scope, read_train).ok();
         let test = thread::Builder::new().spawn_scoped(scope, read_test).ok();
         if let Some(path) = &args.init {
             experiment::load_weights(&mut session, path)?;
             nonfinite::check_weights(&session, path, args.allow_nonfinite)?;
         }
-        if let Some((n_train, n_test)) = announced {
-            for (mode, batch) in batch_sizes(n_train, n_test, options) {
+        if let Some(counts) = announced {
+            for (mode, batch) in batch_sizes(counts, options.batch_size) {
                 session.compile(mode, batch)?;
             }
         }
@@ -233,8 +233,12 @@ fn prepare(experiment: &Experiment, options: &FitOptions, args: &Args) -> Result
         let panicked = |what: &str| CliError::new(format!("reading the {what} data panicked"));
         let train = train.map_or_else(|| Ok(read_train()), |data| data.join().map_err(|_| panicked("training")))??;
         let test = test.map_or_else(|| Ok(read_test()), |data| data.join().map_err(|_| panicked("test")))??;
-        options.check(train.len())?;
-        let sizes = batch_sizes(train.len(), test.as_ref().map(Dataset::len), options);
+        options.check(train.split())?;
+        let test = test.map(|test| test.apply(train.fitted())).transpose()?;
+        let Split { train: trained, validation } = train.split();
+        let n_test = test.as_ref().map_or(0, Dataset::len);
+        let counts = Counts { train: trained.len(), validation: validation.len(), test: n_test };
+        let sizes = batch_sizes(counts, options.batch_size);
         let (mut compile_ms, mut n_tuned, mut target) = (0.0, 0, String::new());
         for &(mode, batch) in &sizes {
             let times = session.compile(mode, batch)?;
@@ -364,7 +368,7 @@ fn run_info(
             "batch_size": options.batch_size,
             "learning_rate": options.learning_rate,
             "optimizer": experiment.graph.optimizer.as_ref().map(optimizer_json),
-            "validation_split": options.validation_split,
+            "validation_split": experiment.train.validation_split,
             "shuffle": options.shuffle,
             "limit": args.limit,
             "init": args.init.as_deref().map(shell::path_json),

@@ -1,0 +1,111 @@
+//! Where samples come from.
+
+use super::array::{ArrayFile, ArrayFormat};
+use super::synthetic::Synthetic;
+use super::table::Table;
+use crate::error::TrainError;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// What gives the inputs of all samples of a part of the data.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Source {
+    /// An array of every input, each in a file.
+    Arrays(Vec<(String, ArraySource)>),
+    /// Columns of a table.
+    Table(Table),
+    /// A folder of pictures, with a sub-folder for each class.
+    Images(PathBuf),
+    /// Files in the binary format of CIFAR, one behind the other.
+    Cifar(Vec<PathBuf>, CifarKind),
+    /// They are made up.
+    Synthetic(Synthetic),
+}
+
+/// An array in a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ArraySource {
+    /// The file.
+    pub path: PathBuf,
+    /// Which array, in files that may hold several.
+    pub key: Option<String>,
+    /// What the file is; told by its name if not here.
+    pub format: Option<ArrayFormat>,
+}
+
+/// Which of the published data sets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CifarKind {
+    /// CIFAR-10.
+    Ten,
+    /// CIFAR-100 with its hundred classes.
+    HundredFine,
+    /// CIFAR-100 with its twenty classes of classes.
+    HundredCoarse,
+}
+
+impl Source {
+    /// Number of samples, if that stands at the head of the files.
+    pub fn announced_samples(&self) -> Option<usize> {
+        match self {
+            Source::Arrays(arrays) => arrays.first().and_then(|(_, array)| Some(array.open().ok()?.n_samples())),
+            Source::Synthetic(synthetic) => Some(synthetic.n_samples),
+            Source::Table(_) | Source::Images(_) | Source::Cifar(..) => None,
+        }
+    }
+
+    /// Whether samples to validate on are drawn. Of files that hold samples in no particular order the last ones are
+    /// taken, as Keras does; a table or a folder may be sorted by class.
+    pub(crate) fn is_sorted_maybe(&self) -> bool {
+        match self {
+            Source::Arrays(arrays) => arrays.iter().any(|(_, array)| array.format() != ArrayFormat::Idx),
+            Source::Table(_) | Source::Images(_) => true,
+            Source::Cifar(..) | Source::Synthetic(_) => false,
+        }
+    }
+}
+
+impl ArraySource {
+    /// A file whose name tells its format.
+    pub fn new(path: impl Into<PathBuf>) -> ArraySource {
+        ArraySource { path: path.into(), key: None, format: None }
+    }
+
+    /// Reads the header.
+    pub(crate) fn open(&self) -> Result<ArrayFile, TrainError> {
+        ArrayFile::open(&self.path, self.key.as_deref(), self.format)
+    }
+
+    fn format(&self) -> ArrayFormat {
+        self.format.unwrap_or_else(|| ArrayFormat::of_name(&self.path))
+    }
+}
+
+/// What errors about a column are about.
+#[derive(Clone, Debug)]
+pub(crate) enum Origin {
+    File(PathBuf),
+    Synthetic,
+}
+
+impl Origin {
+    pub(crate) fn file(path: &Path) -> Origin {
+        Origin::File(path.to_path_buf())
+    }
+
+    pub(crate) fn error(&self, message: impl fmt::Display) -> TrainError {
+        match self {
+            Origin::File(path) => TrainError::file(path, message.to_string()),
+            Origin::Synthetic => TrainError::Mismatch(format!("{self}: {message}")),
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Origin::File(path) => write!(f, "{}", path.display()),
+            Origin::Synthetic => f.write_str("synthetic data"),
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! Makes the data that examples without a published data set train on: `cargo run --release --example make_data`.
+//!
+//! Everything is drawn from seeds, so it is the same on every machine:
+//!
+//! - `houses.csv`, `houses-test.csv`: prices by a known function plus noise whose deviation is [`NOISE`]; some cells are
+//!   missing in `houses-gaps.csv`.
+//! - `digits.npz`, `digits-*.npy`, `digits.safetensors`, `digits/`: the first digits of MNIST in other formats.
+//! - `cifar10/`: coloured patterns in the format of CIFAR-10, for trying the format out.
+
+use graphc_train::weights::write_tensors;
+use graphc_train::{NamedTensor, TensorData, idx};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+use std::error::Error;
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+
+/// Standard deviation of the noise in prices.
+pub const NOISE: f64 = 20.0;
+
+/// Digits that are taken from MNIST to train on, and to test with.
+const N_DIGITS: [usize; 2] = [2_000, 500];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    make(&root.join("data/mnist"), &root.join("examples/made"))
+}
+
+/// Writes everything to a folder, which is made.
+///
+/// # Errors
+/// If MNIST cannot be read or a file not written.
+pub fn make(mnist: &Path, folder: &Path) -> Result<(), Box<dyn Error>> {
+    fs::create_dir_all(folder)?;
+    fs::write(folder.join("houses.csv"), houses(1, 20_000, false))?;
+    fs::write(folder.join("houses-test.csv"), houses(2, 5_000, false))?;
+    fs::write(folder.join("houses-gaps.csv"), houses(3, 2_000, true))?;
+    for (part, n, prefix) in [("train", N_DIGITS[0], "train"), ("test", N_DIGITS[1], "t10k")] {
+        let read = |kind: &str| idx::read(&mnist.join(format!("{prefix}-{kind}-ubyte.gz")), Some(n));
+        let (images, labels) = (read("images-idx3")?.data, read("labels-idx1")?.data);
+        let image_npy = npy("|u1", &[n, 28, 28], &images);
+        let label_npy = npy("<i8", &[n], &labels.iter().flat_map(|&l| i64::from(l).to_le_bytes()).collect::<Vec<_>>());
+        fs::write(folder.join(format!("digits-{part}-images.npy")), &image_npy)?;
+        fs::write(folder.join(format!("digits-{part}-labels.npy")), &label_npy)?;
+        let arrays = [("images.npy", image_npy), ("labels.npy", label_npy)];
+        fs::write(folder.join(format!("digits-{part}.npz")), zip(&arrays))?;
+        let pixels = images.iter().map(|&byte| f32::from(byte) / 255.0).collect();
+        let tensors = [
+            NamedTensor { name: "images".into(), shape: vec![n, 28, 28, 1], data: TensorData::F32(pixels) },
+            NamedTensor {
+                name: "labels".into(),
+                shape: vec![n],
+                data: TensorData::I32(labels.iter().map(|&label| label.into()).collect()),
+            },
+        ];
+        write_tensors(&folder.join(format!("digits-{part}.safetensors")), &tensors)?;
+        pictures(&folder.join("digits").join(part), &images, &labels)?;
+    }
+    fs::create_dir_all(folder.join("cifar10"))?;
+    fs::write(folder.join("cifar10/data_batch_1.bin"), cifar(4, 600))?;
+    fs::write(folder.join("cifar10/test_batch.bin"), cifar(5, 200))?;
+    Ok(())
+}
+
+/// A number from 0 to 1.
+fn uniform(rng: &mut ChaCha8Rng) -> f64 {
+    (rng.next_u64() >> 11) as f64 * 2f64.powi(-53)
+}
+
+/// A table of houses; with `gaps`, every tenth area and town is missing.
+fn houses(seed: u64, n: usize, gaps: bool) -> String {
+    const TOWNS: [(&str, f64); 5] =
+        [("Ashford", 15.0), ("Birchwood", 60.0), ("Cedar Hill", 30.0), ("Elmham", 0.0), ("Firth", 95.0)];
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut text = String::from("rooms,area,age,town,garden,price\n");
+    for _ in 0..n {
+        let rooms = 1 + (uniform(&mut rng) * 6.0) as u32;
+        let area = (uniform(&mut rng) * 1800.0).round() / 10.0 + 20.0;
+        let age = (uniform(&mut rng) * 80.0) as u32;
+        let (town, level) = TOWNS[(uniform(&mut rng) * 5.0) as usize];
+        let garden = u32::from(uniform(&mut rng) < 0.4);
+        // The sum of twelve uniform numbers has the variance 1.
+        let noise: f64 = (0..12).map(|_| uniform(&mut rng)).sum::<f64>() - 6.0;
+        let price = 50.0 + 2.1 * area + 12.0 * f64::from(rooms) - 0.8 * f64::from(age)
+            + level
+            + 0.4 * area * f64::from(garden)
+            + NOISE * noise;
+        let (area, town) = match (gaps, uniform(&mut rng) < 0.1) {
+            (true, true) => (String::new(), if uniform(&mut rng) < 0.5 { "" } else { town }),
+            _ => (format!("{area:.1}"), town),
+        };
+        writeln!(text, "{rooms},{area},{age},{town},{garden},{price:.2}").expect("a string takes everything");
+    }
+    text
+}
+
+/// An array in the format of NumPy, version 1.0.
+fn npy(descr: &str, shape: &[usize], bytes: &[u8]) -> Vec<u8> {
+    let sizes: String = shape.iter().map(|size| format!("{size}, ")).collect();
+    let mut header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({}), }}", sizes.trim_end());
+    // Magic, version, length and header fill lines of 64 bytes, the last one with a line break.
+    while (10 + header.len() + 1) % 64 != 0 {
+        header.push(' ');
+    }
+    header.push('\n');
+    let len = (header.len() as u16).to_le_bytes();
+    [b"\x93NUMPY\x01\x00", &len[..], header.as_bytes(), bytes].concat()
+}
+
+/// A zip archive of files that are stored as they are.
+fn zip(files: &[(&str, Vec<u8>)]) -> Vec<u8> {
+    let (mut archive, mut directory) = (Vec::new(), Vec::new());
+    for (name, bytes) in files {
+        let mut crc = flate2::Crc::new();
+        crc.update(bytes);
+        let (len, at) = ((bytes.len() as u32).to_le_bytes(), (archive.len() as u32).to_le_bytes());
+        // Version 2.0, no flags, stored, no time; checksum, both lengths, length of the name, nothing extra.
+        let common = [
+            &[20, 0, 0, 0, 0, 0, 0, 0, 0, 0][..],
+            &crc.sum().to_le_bytes(),
+            &len,
+            &len,
+            &(name.len() as u16).to_le_bytes(),
+            &[0, 0],
+        ]
+        .concat();
+        archive.extend([b"PK\x03\x04", &common[..], name.as_bytes(), bytes].concat());
+        directory.extend([b"PK\x01\x02\x14\x00", &common[..], &[0; 10], &at, name.as_bytes()].concat());
+    }
+    let n = (files.len() as u16).to_le_bytes();
+    let (len, at) = ((directory.len() as u32).to_le_bytes(), (archive.len() as u32).to_le_bytes());
+    [&archive[..], &directory, b"PK\x05\x06\0\0\0\0", &n, &n, &len, &at, &[0, 0]].concat()
+}
+
+/// A folder with a sub-folder for each class, called by its name in English.
+fn pictures(folder: &Path, images: &[u8], labels: &[u8]) -> Result<(), Box<dyn Error>> {
+    const NAMES: [&str; 10] = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
+    for (number, (pixels, &label)) in images.chunks_exact(28 * 28).zip(labels).enumerate() {
+        let class = folder.join(NAMES[usize::from(label)]);
+        fs::create_dir_all(&class)?;
+        let picture = image::GrayImage::from_raw(28, 28, pixels.to_vec()).ok_or("a digit has 28x28 pixels")?;
+        picture.save(class.join(format!("{number:04}.png")))?;
+    }
+    Ok(())
+}
+
+/// Records of CIFAR-10: a class, and 32x32 pixels in planes of red, green and blue. Every class has a colour and a
+/// direction of its stripes.
+fn cifar(seed: u64, n: usize) -> Vec<u8> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut records = Vec::with_capacity(n * 3073);
+    for _ in 0..n {
+        let class = (uniform(&mut rng) * 10.0) as usize;
+        records.push(class as u8);
+        let phase = uniform(&mut rng) * 8.0;
+        for plane in 0..3 {
+            let level = if (class >> plane) & 1 == 1 { 170.0 } else { 80.0 };
+            for pixel in 0..32 * 32 {
+                let (y, x) = ((pixel / 32) as f64, (pixel % 32) as f64);
+                let along = if class >= 5 { x + y } else { x - y };
+                let stripe = if (along + phase).rem_euclid(8.0) < 4.0 { 40.0 } else { -40.0 };
+                records.push((level + stripe + 50.0 * (uniform(&mut rng) - 0.5)).clamp(0.0, 255.0) as u8);
+            }
+        }
+    }
+    records
+}
