@@ -8,7 +8,7 @@
 //! - `cifar10/`: coloured patterns in the format of CIFAR-10, for trying the format out.
 
 use graphc_train::weights::write_tensors;
-use graphc_train::{NamedTensor, TensorData, idx};
+use graphc_train::{ArrayFormat, NamedTensor, TensorData, Values, read_array_bytes};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use std::error::Error;
@@ -37,8 +37,8 @@ pub fn make(mnist: &Path, folder: &Path) -> Result<(), Box<dyn Error>> {
     fs::write(folder.join("houses-test.csv"), houses(2, 5_000, false))?;
     fs::write(folder.join("houses-gaps.csv"), houses(3, 2_000, true))?;
     for (part, n, prefix) in [("train", N_DIGITS[0], "train"), ("test", N_DIGITS[1], "t10k")] {
-        let read = |kind: &str| idx::read(&mnist.join(format!("{prefix}-{kind}-ubyte.gz")), Some(n));
-        let (images, labels) = (read("images-idx3")?.data, read("labels-idx1")?.data);
+        let read = |kind: &str| bytes_of(&mnist.join(format!("{prefix}-{kind}-ubyte.gz")), n);
+        let (images, labels) = (read("images-idx3")?, read("labels-idx1")?);
         let image_npy = npy("|u1", &[n, 28, 28], &images);
         let label_npy = npy("<i8", &[n], &labels.iter().flat_map(|&l| i64::from(l).to_le_bytes()).collect::<Vec<_>>());
         fs::write(folder.join(format!("digits-{part}-images.npy")), &image_npy)?;
@@ -61,6 +61,14 @@ pub fn make(mnist: &Path, folder: &Path) -> Result<(), Box<dyn Error>> {
     fs::write(folder.join("cifar10/data_batch_1.bin"), cifar(4, 600))?;
     fs::write(folder.join("cifar10/test_batch.bin"), cifar(5, 200))?;
     Ok(())
+}
+
+/// The first samples of an IDX file.
+fn bytes_of(path: &Path, n: usize) -> Result<Vec<u8>, Box<dyn Error>> {
+    match read_array_bytes(path, &fs::read(path)?, None, ArrayFormat::Idx, Some(n))?.values {
+        Values::U8(bytes) => Ok(bytes),
+        _ => Err("MNIST has bytes".into()),
+    }
 }
 
 /// A number from 0 to 1.
@@ -96,7 +104,7 @@ fn houses(seed: u64, n: usize, gaps: bool) -> String {
 }
 
 /// An array in the format of NumPy, version 1.0.
-fn npy(descr: &str, shape: &[usize], bytes: &[u8]) -> Vec<u8> {
+pub fn npy(descr: &str, shape: &[usize], bytes: &[u8]) -> Vec<u8> {
     let sizes: String = shape.iter().map(|size| format!("{size}, ")).collect();
     let mut header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({}), }}", sizes.trim_end());
     // Magic, version, length and header fill lines of 64 bytes, the last one with a line break.

@@ -93,7 +93,7 @@ fn pictures_samples_and_numbers() {
 
     let fails = |image: &str| folder.fails(1, &of_net(&[image]));
     assert_eq!(fails("3"), "error: images: no sample 3: there are 3\n");
-    assert_eq!(fails("images#3"), "error: images: no sample 3: the file has 3\n");
+    assert_eq!(fails("images#3"), "error: images: no sample 3: there are 3\n");
     assert_eq!(fails("no.png"), "error: no.png: cannot read the picture: No such file or directory (os error 2)\n");
     assert_eq!(fails("labels"), "error: labels: not a PNG or JPEG picture: The image format could not be determined\n");
     assert_eq!(fails("."), "error: .: cannot read the picture: it is not a regular file but a directory\n");

@@ -136,8 +136,8 @@ fn picture_shape(sample_shape: &[usize]) -> Result<PictureShape, TrainError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::array::idx::tests::{gzip, idx_bytes};
     use crate::data::{ArraySource, Preprocess};
-    use crate::idx::tests::{gzip, idx_bytes};
     use crate::input::InputSpec;
     use graphc_ir::DType;
 

@@ -83,12 +83,12 @@ impl Network for Session {
 mod tests {
     use super::*;
     use crate::batches::Batches;
+    use crate::data::array::idx::tests::idx_bytes;
     use crate::data::dataset::tests::{load, numbered};
     use crate::data::split::numbers;
     use crate::data::{ArraySource, Loader, Preprocess, Source, Validation};
     use crate::epochs::{Steps, training_section};
     use crate::feed::{Loading, Section, with_feed};
-    use crate::idx::tests::idx_bytes;
     use crate::input::InputSpec;
     use crate::train::tests::options;
     use graphc_driver::SessionOptions;

@@ -1,6 +1,6 @@
 //! Columns of elements as a source has them, before what training samples say of them is applied.
 
-use super::array::{ArrayFile, Positioned};
+use super::array::{ArrayFile, ArrayFormat, Positioned};
 use super::dataset::{Dataset, Store};
 use super::preprocess::{Fitted, InputFit, Moments, Preprocess, Standard, numbers, standard_of_bytes};
 use super::source::{ArraySource, CifarKind, Origin, Source};
@@ -88,7 +88,7 @@ impl Loader {
             Source::Cifar(files, kind) => self.cifar(files, *kind, limit)?,
             Source::Synthetic(synthetic) => self.synthetic(synthetic, limit)?,
         };
-        Ok(Columns { is_sorted_maybe: source.is_sorted_maybe(), ..columns })
+        Ok(Columns { is_sorted_maybe: columns.is_sorted_maybe && source.is_sorted_maybe(), ..columns })
     }
 
     fn arrays(
@@ -122,6 +122,7 @@ impl Loader {
             }
         }
         check_count(n, &Origin::file(&opened[0].2.path))?;
+        let is_sorted_maybe = opened.iter().any(|(.., file)| file.format() != ArrayFormat::Idx);
         let n_samples = n.min(limit.unwrap_or(n));
         let columns = opened.into_iter().map(|(spec, preprocess, source, file)| {
             let origin = Origin::file(&source.path);
@@ -129,7 +130,7 @@ impl Loader {
             let content = self.array_content(spec, preprocess, file, limit, n_samples)?;
             RawColumn::new(spec, preprocess, origin, content, None).with_pictures(&shape)
         });
-        Ok(Columns::new(n_samples, columns.collect::<Result<_, _>>()?))
+        Ok(Columns { is_sorted_maybe, ..Columns::new(n_samples, columns.collect::<Result<_, _>>()?) })
     }
 
     /// What is too large for the memory is left in the file, if samples can be taken from there as they are.
@@ -256,7 +257,7 @@ fn check_sample_shape(path: &Path, spec: &InputSpec, found: &[usize]) -> Result<
 
 impl Columns {
     fn new(n_samples: usize, columns: Vec<RawColumn>) -> Columns {
-        Columns { n_samples, is_sorted_maybe: false, columns, warnings: Vec::new() }
+        Columns { n_samples, is_sorted_maybe: true, columns, warnings: Vec::new() }
     }
 
     /// Number of samples.

@@ -278,8 +278,8 @@ impl Column {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::data::array::idx::tests::{gzip, idx_bytes};
     use crate::data::{ArraySource, Loader, Part, Preprocess, Source, Synthetic, Validation};
-    use crate::idx::tests::{gzip, idx_bytes};
     use graphc_ir::DType;
     use tempfile::TempDir;
 

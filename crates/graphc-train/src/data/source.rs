@@ -58,8 +58,7 @@ impl Source {
     /// taken, as Keras does; a table or a folder may be sorted by class.
     pub(crate) fn is_sorted_maybe(&self) -> bool {
         match self {
-            Source::Arrays(arrays) => arrays.iter().any(|(_, array)| array.format() != ArrayFormat::Idx),
-            Source::Table(_) | Source::Images(_) => true,
+            Source::Arrays(_) | Source::Table(_) | Source::Images(_) => true,
             Source::Cifar(..) | Source::Synthetic(_) => false,
         }
     }
@@ -74,10 +73,6 @@ impl ArraySource {
     /// Reads the header.
     pub(crate) fn open(&self) -> Result<ArrayFile, TrainError> {
         ArrayFile::open(&self.path, self.key.as_deref(), self.format)
-    }
-
-    fn format(&self) -> ArrayFormat {
-        self.format.unwrap_or_else(|| ArrayFormat::of_name(&self.path))
     }
 }
 
