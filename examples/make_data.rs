@@ -17,7 +17,7 @@ use std::fs;
 use std::path::Path;
 
 /// Standard deviation of the noise in prices.
-pub const NOISE: f64 = 20.0;
+pub(crate) const NOISE: f64 = 20.0;
 
 /// Digits that are taken from MNIST to train on, and to test with.
 const N_DIGITS: [usize; 2] = [2_000, 500];
@@ -31,7 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 ///
 /// # Errors
 /// If MNIST cannot be read or a file not written.
-pub fn make(mnist: &Path, folder: &Path) -> Result<(), Box<dyn Error>> {
+pub(crate) fn make(mnist: &Path, folder: &Path) -> Result<(), Box<dyn Error>> {
     fs::create_dir_all(folder)?;
     fs::write(folder.join("houses.csv"), houses(1, 20_000, false))?;
     fs::write(folder.join("houses-test.csv"), houses(2, 5_000, false))?;
@@ -104,7 +104,7 @@ fn houses(seed: u64, n: usize, gaps: bool) -> String {
 }
 
 /// An array in the format of NumPy, version 1.0.
-pub fn npy(descr: &str, shape: &[usize], bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn npy(descr: &str, shape: &[usize], bytes: &[u8]) -> Vec<u8> {
     let sizes: String = shape.iter().map(|size| format!("{size}, ")).collect();
     let mut header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({}), }}", sizes.trim_end());
     // Magic, version, length and header fill lines of 64 bytes, the last one with a line break.

@@ -52,7 +52,7 @@ fn array(bytes: &[u8], key: Option<&str>, format: ArrayFormat) {
             assert_eq!((some.n_in_file, &some.sample_shape), (all.n_in_file, &all.sample_shape));
             // Compared as text, for a NaN is not itself.
             let [text, of_all] = [some, all].map(|array| format!("{:?}", array.values));
-            assert!(of_all.starts_with(text.trim_end_matches(")]")), "{text} of {of_all}");
+            assert!(of_all.starts_with(text.trim_end_matches("])")), "{text} of {of_all}");
         }
         Err(error) => is_readable(&error.to_string()),
     }

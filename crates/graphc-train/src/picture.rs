@@ -10,7 +10,7 @@ use std::io::Cursor;
 pub struct Picture {
     /// Height x width x channels, row-major.
     pub pixels: Vec<u8>,
-    /// What was changed to make it fit, and what looks wrong with it.
+    /// What was changed to make it fit, and what looks wrong with it. Behind the last semicolon stands what was done.
     pub warnings: Vec<String>,
 }
 

@@ -9,9 +9,8 @@ use crate::input::shape_text;
 use crate::network::Network;
 use crate::packing::Conversion;
 use crate::picture::{self, Picture, PictureOptions, PictureShape};
-use crate::reading::{open_regular, room_for};
+use crate::reading::read_regular;
 use graphc_ir::graph::Mode;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// Where a picture is.
@@ -49,10 +48,7 @@ impl PictureSource {
 pub fn read_picture(path: &Path, sample_shape: &[usize], options: PictureOptions) -> Result<Picture, TrainError> {
     let shape = picture_shape(sample_shape)?;
     let named = |message: String| TrainError::file(path, message);
-    let (file, len) = open_regular(path, "read the picture")?;
-    let mut bytes = room_for(usize::try_from(len).unwrap_or(usize::MAX)).map_err(named)?;
-    let read = file.take(len).read_to_end(&mut bytes);
-    read.map_err(|error| TrainError::io(path, "read the picture", &error))?;
+    let bytes = read_regular(path, "read the picture")?;
     let mut picture = picture::decode(&bytes, shape, options).map_err(named)?;
     picture.warnings.iter_mut().for_each(|warning| *warning = named(std::mem::take(warning)).to_string());
     Ok(picture)

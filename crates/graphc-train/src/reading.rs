@@ -3,6 +3,7 @@
 use crate::error::TrainError;
 use graphc_driver::Available;
 use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 /// Opens a regular file and gives its length; `action` completes "cannot ...".
@@ -19,6 +20,18 @@ pub(crate) fn open_regular(path: &Path, action: &str) -> Result<(File, u64), Tra
     let file = File::open(path).map_err(io_error)?;
     let len = file.metadata().map_err(io_error)?.len();
     Ok((file, len))
+}
+
+/// The bytes of a regular file; `action` completes "cannot ...".
+///
+/// # Errors
+/// As [`open_regular`] and [`room_for`], or if it cannot be read.
+pub(crate) fn read_regular(path: &Path, action: &str) -> Result<Vec<u8>, TrainError> {
+    let (file, len) = open_regular(path, action)?;
+    let room = room_for(usize::try_from(len).unwrap_or(usize::MAX));
+    let mut bytes = room.map_err(|message| TrainError::file(path, message))?;
+    let read = file.take(len).read_to_end(&mut bytes);
+    read.map_err(|error| TrainError::io(path, action, &error)).map(|_| bytes)
 }
 
 /// An empty vector for `len` elements.

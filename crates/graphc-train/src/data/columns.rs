@@ -3,7 +3,8 @@
 use super::array::{ArrayFile, ArrayFormat, Positioned};
 use super::dataset::{Dataset, Store};
 use super::preprocess::{Fitted, InputFit, Moments, Preprocess, Standard, numbers, standard_of_bytes};
-use super::source::{ArraySource, CifarKind, Origin, Source};
+use super::cifar::CifarKind;
+use super::source::{ArraySource, Origin, Source};
 use super::split::{self, Split};
 use super::table::{self, FieldContent, Table, TableColumn};
 use super::values::Values;
@@ -182,7 +183,7 @@ impl Loader {
         let n = opened.n_samples();
         check_count(n, &origin)?;
         let shape = pictures::shape_of(&image.0)?;
-        let (pixels, labels, warnings) = opened.read(shape, limit, self.n_threads)?;
+        let images::Images { pixels, classes: labels, warnings } = opened.read(shape, limit, self.n_threads)?;
         let n_samples = n.min(limit.unwrap_or(n));
         let labels = Values::I64(labels.into_iter().map(i64::from).collect());
         let preprocess = Preprocess { resize: false, grayscale: false, ..image.1.clone() };
@@ -200,7 +201,7 @@ impl Loader {
         let (opened, origin) = (cifar::Cifar::open(files, kind)?, Origin::file(first));
         let n = opened.n_samples();
         check_count(n, &origin)?;
-        let names = opened.classes();
+        let names = opened.classes().map(<[String]>::to_vec);
         let (pixels, labels) = opened.read(limit)?;
         if !image.1.changes_shape() {
             check_sample_shape(first, &image.0, &cifar::SHAPE)?;

@@ -1,6 +1,7 @@
 //! Where samples come from.
 
 use super::array::{ArrayFile, ArrayFormat};
+use super::cifar::CifarKind;
 use super::synthetic::Synthetic;
 use super::table::Table;
 use crate::error::TrainError;
@@ -31,17 +32,6 @@ pub struct ArraySource {
     pub key: Option<String>,
     /// What the file is; told by its name if not here.
     pub format: Option<ArrayFormat>,
-}
-
-/// Which of the published data sets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CifarKind {
-    /// CIFAR-10.
-    Ten,
-    /// CIFAR-100 with its hundred classes.
-    HundredFine,
-    /// CIFAR-100 with its twenty classes of classes.
-    HundredCoarse,
 }
 
 impl Source {

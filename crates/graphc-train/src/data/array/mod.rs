@@ -228,11 +228,6 @@ impl Positioned {
         self.header.shape[0]
     }
 
-    /// Elements of one sample.
-    pub(crate) fn sample_len(&self) -> usize {
-        self.header.sample_len
-    }
-
     /// The type of the elements in the file.
     pub(crate) fn element(&self) -> Element {
         self.header.encoding.element
