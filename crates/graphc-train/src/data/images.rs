@@ -79,14 +79,6 @@ impl ImageFolder {
         self.pictures.len()
     }
 
-    /// The class of a picture.
-    ///
-    /// # Panics
-    /// If there is no such picture.
-    pub(crate) fn class_of(&self, index: usize) -> u32 {
-        self.pictures[index].class
-    }
-
     /// The file of a picture.
     ///
     /// # Panics

@@ -446,7 +446,7 @@ pub(crate) mod tests {
         }
         let samples = file.by_position().unwrap();
         assert_eq!(samples.path(), path);
-        let len = samples.sample_len();
+        let len = samples.header.sample_len;
         assert_eq!(samples.n_samples(), array.n_in_file);
         for first in [0, 1, 2].into_iter().filter(|&first| len > 0 && first < array.values.len() / len) {
             let n = (array.values.len() / len - first).min(2);
