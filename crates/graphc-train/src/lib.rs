@@ -4,12 +4,13 @@
 //! and the files of a run. It must not know the command line and prints nothing: a [`train::Observer`] is told what
 //! happens. It must not know the graph file either; callers hand over shapes and names.
 //!
-//! Reading order: [`error`], `reading`, [`idx`], [`synthetic`], [`dataset`], [`batches`], [`network`], `packing` (bytes to the network's layout), `feed`
+//! Reading order: [`error`], `reading`, [`idx`], [`synthetic`], [`dataset`], [`batches`], [`network`], [`class_weights`], `packing` (bytes to the network's layout), `feed`
 //! (batches prepared ahead), [`train`] and `epochs`, [`nonfinite`] and `search` (numbers that stop being finite),
 //! [`evaluate`](mod@evaluate), [`picture`], [`predict`], [`history`], [`plots`], [`files`], `tensor_header`, [`weights`], [`run_folder`].
 #![forbid(unsafe_code)]
 
 pub mod batches;
+pub mod class_weights;
 pub mod dataset;
 mod epochs;
 pub mod error;
@@ -35,6 +36,7 @@ pub mod train;
 pub mod weights;
 
 pub use batches::Batches;
+pub use class_weights::{ClassWeights, Weighted};
 pub use dataset::{Dataset, Source};
 pub use error::TrainError;
 pub use evaluate::{Evaluation, NonfiniteBatch, evaluate};

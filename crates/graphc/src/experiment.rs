@@ -2,12 +2,12 @@
 
 use crate::error::CliError;
 use graphc_driver::Session;
-use graphc_frontend::{CheckData, DataSource, Experiment};
+use graphc_frontend::{CheckData, DataSource, Experiment, SAMPLE_WEIGHT};
 use graphc_ir::ops::Op;
 use graphc_ir::{DType, Dim, Tensor};
 use graphc_train::synthetic::MOST_BYTES;
 use graphc_train::weights::{check_weights, read_tensors};
-use graphc_train::{Dataset, InputSpec, NamedTensor, Part, Source, Synthetic, TensorData};
+use graphc_train::{ClassWeights, Dataset, InputSpec, NamedTensor, Part, Source, Synthetic, TensorData};
 use std::path::Path;
 
 /// Reads a graph file for a command that trains or evaluates.
@@ -113,7 +113,8 @@ pub(crate) fn input_spec(experiment: &Experiment, name: &str) -> Result<InputSpe
         name: name.to_string(),
         dtype: ty.dtype,
         sample_shape: ty.shape.sizes(Some(1))[1..].to_vec(),
-        is_target: name == experiment.target,
+        // Neither is scaled.
+        is_target: name == experiment.target || experiment.weights.as_deref() == Some(name),
         n_classes: label_classes(experiment, name),
     })
 }
@@ -133,16 +134,24 @@ pub(crate) fn n_classes(experiment: &Experiment) -> Option<usize> {
     }
 }
 
-/// What a picture can be: the inputs apart from the target.
+/// What a picture can be: the inputs apart from the target and the weights.
 pub(crate) fn feature_inputs(experiment: &Experiment) -> Vec<String> {
-    sample_inputs(experiment).into_iter().filter(|name| *name != experiment.target).collect()
+    let is_of_loss = |name: &String| *name == experiment.target || experiment.weights.as_ref() == Some(name);
+    sample_inputs(experiment).into_iter().filter(|name| !is_of_loss(name)).collect()
+}
+
+/// How much samples of each class count, if the file says it.
+pub(crate) fn class_weights(experiment: &Experiment) -> Option<ClassWeights> {
+    let weights = experiment.class_weights.as_ref()?.iter().map(|&weight| weight as f32).collect();
+    Some(ClassWeights { input: SAMPLE_WEIGHT.into(), target: experiment.target.clone(), weights })
 }
 
 /// The inputs given anew for every sample, in the order of the file. The others, such as the number of the step that
-/// dropout reads, are scalars that training gives.
+/// dropout reads, are scalars that training gives, or follow from the classes.
 fn sample_inputs(experiment: &Experiment) -> Vec<String> {
     let graph = &experiment.graph;
-    let is_batched = |id| graph.ty(id).shape.batch_axis().is_some();
+    let follows = |id| experiment.class_weights.is_some() && graph.node(id).name == SAMPLE_WEIGHT;
+    let is_batched = |id| graph.ty(id).shape.batch_axis().is_some() && !follows(id);
     let inputs = graph.ids().into_iter().filter(|&id| matches!(graph.op(id), Op::Input(_)) && is_batched(id));
     inputs.map(|id| graph.node(id).name.clone()).collect()
 }

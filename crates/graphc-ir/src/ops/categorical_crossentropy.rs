@@ -71,8 +71,14 @@ impl OpRules for CategoricalCrossentropy {
 
 /// A target that is neither labels nor shares of the classes: the message names both.
 fn or_shares(operands: &[&TensorType], error: TypeError) -> TypeError {
+    let [probabilities, target] = [operands[0], operands[1]];
     match error.operand {
-        Some(1) => TypeError { message: format!("{}, which could also be {}", error.message, operands[0]), ..error },
+        Some(1) => {
+            let labels = TensorType::i32(Shape(vec![probabilities.shape.0[0]]));
+            let name = CategoricalCrossentropy::NAME;
+            let message = format!("{name} expects labels {labels} or shares of the classes {probabilities}, got {target}");
+            TypeError { message, ..error }
+        }
         _ => error,
     }
 }

@@ -179,7 +179,7 @@ fn losses() {
     check(
         CategoricalCrossentropy {},
         &[b(&[3]), b(&[4])],
-        "categorical_crossentropy expects labels of type i32[N] for probabilities f32[N,3], got f32[N,4], which could also be f32[N,3]",
+        "categorical_crossentropy expects labels i32[N] or shares of the classes f32[N,3], got f32[N,4]",
     );
     check(
         CategoricalCrossentropy {},

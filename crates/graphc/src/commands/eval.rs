@@ -7,7 +7,7 @@ use crate::threads::{ThreadsArg, warn_if_fewer};
 use crate::tuned::TuningArg;
 use crate::{experiment, output};
 use graphc_driver::{Session, SessionOptions};
-use graphc_train::{Evaluation, evaluate};
+use graphc_train::{Evaluation, Weighted, evaluate};
 use serde_json::json;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -48,7 +48,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
         return Err(CliError::new(format!("{}: `data` says no test samples to evaluate on", args.file.display())));
     };
     let batch_size = args.batch_size.unwrap_or(experiment.train.batch_size);
-    let result = evaluate(&mut session, &test, 0..test.len(), batch_size, args.threads.loading())?;
+    let class_weights = experiment::class_weights(&experiment);
+    let mut network = Weighted::new(&mut session, class_weights.as_ref());
+    let result = evaluate(&mut network, &test, 0..test.len(), batch_size, args.threads.loading())?;
     output::line(match args.json {
         true => json!({ "test_loss": result.loss, "test_accuracy": result.accuracy, "samples": result.n_samples })
             .to_string(),

@@ -16,7 +16,7 @@ use graphc_frontend::Experiment;
 use graphc_ir::Optimizer;
 use graphc_train::run_folder::RunInfo;
 use graphc_train::train::batch_sizes;
-use graphc_train::{Dataset, Evaluation, FitOptions, FitReport, RunFolder, evaluate, fit};
+use graphc_train::{Dataset, Evaluation, FitOptions, FitReport, Network, RunFolder, Weighted, evaluate, fit};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -102,17 +102,19 @@ pub(crate) fn run(args: &Args, start: Instant) -> Result<ExitCode, CliError> {
     if style == Style::Human {
         print_start(&mut reporter, &experiment, &options, &run);
     }
-    let (report, mut ending) = Ending::of(fit(&mut run.session, &run.train, &options, stop.flag(), &mut reporter))?;
+    let class_weights = experiment::class_weights(&experiment);
+    let mut network = Weighted::new(&mut run.session, class_weights.as_ref());
+    let (report, mut ending) = Ending::of(fit(&mut network, &run.train, &options, stop.flag(), &mut reporter))?;
     reporter.clear();
 
     let mut problems = Vec::new();
-    let test = test(&mut run, &options, &report, &ending).unwrap_or_else(|error| {
+    let test = test(&mut network, run.test.as_ref(), &options, &report, &ending).unwrap_or_else(|error| {
         problems.push(error);
         None
     });
     if let (Some(test), Some(data)) = (&test, &run.test) {
         let rescue = Rescue::new(folder.weights_path(), &experiment.graph);
-        let looked = ending.look_at_test(&mut run.session, data, test, args.allow_nonfinite, stop.flag(), &rescue);
+        let looked = ending.look_at_test(&mut network, data, test, args.allow_nonfinite, stop.flag(), &rescue);
         problems.extend(looked.err());
     }
     let first_step_ms = reporter.first_step().map(|at| at.duration_since(start).as_secs_f64() * 1e3);
@@ -145,14 +147,15 @@ pub(crate) fn run(args: &Args, start: Instant) -> Result<ExitCode, CliError> {
 
 /// Loss and accuracy on the test samples, if there are any and the training came to its end.
 fn test(
-    run: &mut Prepared,
+    network: &mut dyn Network,
+    test: Option<&Dataset>,
     options: &FitOptions,
     report: &FitReport,
     ending: &Ending,
 ) -> Result<Option<Evaluation>, CliError> {
-    match &run.test {
+    match test {
         Some(test) if report.stopped.is_none() && !ending.is_failure() => {
-            Ok(Some(evaluate(&mut run.session, test, 0..test.len(), options.batch_size, options.loading)?))
+            Ok(Some(evaluate(network, test, 0..test.len(), options.batch_size, options.loading)?))
         }
         _ => Ok(None),
     }
