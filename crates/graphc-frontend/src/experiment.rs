@@ -30,6 +30,8 @@ pub struct Experiment {
     pub prediction: String,
     /// The input that it is compared with.
     pub target: String,
+    /// Number of classes, if every sample is of one; 2 for yes and no.
+    pub classes: Option<usize>,
     /// The input of the samples' weights, if there are any; [`SAMPLE_WEIGHT`] if they follow from the classes.
     pub weights: Option<String>,
     /// The weight of every class in training: what [`SAMPLE_WEIGHT`] is to be filled with.
@@ -144,9 +146,12 @@ pub(crate) fn read_experiment(
     let network = Network::read(inputs, nodes, &mut builder, diagnostics);
     let loss = read_loss(&file, &network, &mut builder, diagnostics);
     let metrics = file.names("metrics").unwrap_or_default();
-    if let Some(compared) = loss.as_ref().and_then(|loss| loss.compared.as_ref()) {
+    let compared = loss.as_ref().and_then(|loss| loss.compared.as_ref());
+    if let Some(compared) = compared {
         metrics::add(&metrics, compared, &mut builder, diagnostics);
     }
+    let classes =
+        compared.and_then(|compared| metrics::n_classes(&builder, [compared.prediction.1, compared.target.1]));
     for node in network.unread_nodes() {
         builder.output(node);
     }
@@ -159,6 +164,7 @@ pub(crate) fn read_experiment(
         data,
         prediction: loss.prediction,
         target: loss.target,
+        classes,
         weights: loss.weights,
         class_weights: loss.class_weights,
         metrics: metrics.into_iter().map(|metric| metric.value).collect(),

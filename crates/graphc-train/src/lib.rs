@@ -6,7 +6,7 @@
 //!
 //! Reading order: [`error`], `reading`, [`idx`], [`synthetic`], [`dataset`], [`batches`], [`network`], [`class_weights`], `packing` (bytes to the network's layout), `feed`
 //! (batches prepared ahead), [`train`] and `epochs`, [`nonfinite`] and `search` (numbers that stop being finite),
-//! [`evaluate`](mod@evaluate), [`picture`], [`predict`], [`history`], [`plots`], [`files`], `tensor_header`, [`weights`], [`run_folder`].
+//! [`metrics`], [`evaluate`](mod@evaluate), [`picture`], [`predict`], [`history`], [`plots`], [`files`], `tensor_header`, [`weights`], [`run_folder`].
 #![forbid(unsafe_code)]
 
 pub mod batches;
@@ -20,6 +20,7 @@ pub mod files;
 pub mod history;
 pub mod idx;
 pub mod input;
+pub mod metrics;
 pub mod network;
 pub mod nonfinite;
 mod packing;
@@ -39,11 +40,12 @@ pub use batches::Batches;
 pub use class_weights::{ClassWeights, Weighted};
 pub use dataset::{Dataset, Source};
 pub use error::TrainError;
-pub use evaluate::{Evaluation, NonfiniteBatch, evaluate};
+pub use evaluate::{Evaluation, NonfiniteBatch, evaluate, evaluate_scored};
 pub use feed::Loading;
 pub use files::{check_writable, write_file};
 pub use history::{EpochRecord, History};
 pub use input::InputSpec;
+pub use metrics::{Outcome, Scores, Scoring};
 pub use network::{InputBuffer, Network, NetworkError};
 pub use nonfinite::{FitError, Nonfinite, NonfiniteFit};
 pub use run_folder::RunFolder;

@@ -7,7 +7,9 @@ use graphc_ir::ops::Op;
 use graphc_ir::{DType, Dim, Tensor};
 use graphc_train::synthetic::MOST_BYTES;
 use graphc_train::weights::{check_weights, read_tensors};
-use graphc_train::{ClassWeights, Dataset, InputSpec, NamedTensor, Part, Source, Synthetic, TensorData};
+use graphc_train::{
+    ClassWeights, Dataset, InputSpec, NamedTensor, Outcome, Part, Scoring, Source, Synthetic, TensorData,
+};
 use std::path::Path;
 
 /// Reads a graph file for a command that trains or evaluates.
@@ -138,6 +140,19 @@ pub(crate) fn n_classes(experiment: &Experiment) -> Option<usize> {
 pub(crate) fn feature_inputs(experiment: &Experiment) -> Vec<String> {
     let is_of_loss = |name: &String| *name == experiment.target || experiment.weights.as_ref() == Some(name);
     sample_inputs(experiment).into_iter().filter(|name| !is_of_loss(name)).collect()
+}
+
+/// The metrics that the file asks for beside accuracy, if there are any.
+pub(crate) fn scoring(experiment: &Experiment) -> Result<Option<Scoring>, CliError> {
+    let graph = &experiment.graph;
+    let is_one_number = graph.output(&experiment.prediction).is_some_and(|id| graph.ty(id).shape.fixed_len() == 1);
+    let outcome = match experiment.classes {
+        Some(2) if is_one_number => Outcome::YesOrNo,
+        Some(n) => Outcome::Class(n),
+        None => Outcome::Values,
+    };
+    let names = experiment.metrics.iter().map(String::as_str);
+    Ok(Scoring::new(&experiment.prediction, &experiment.target, outcome, names)?)
 }
 
 /// How much samples of each class count, if the file says it.
