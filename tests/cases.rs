@@ -23,7 +23,7 @@ fn tolerance(op: &Op) -> f64 {
     const ROUNDING: f64 = 1e-5;
     match op {
         Op::Input(_) | Op::Parameter(_) | Op::Constant(_) | Op::BatchSize(_) | Op::DropoutMask(_) => EXACT,
-        Op::Neg(_) | Op::Equal(_) | Op::Relu(_) | Op::ReluGrad(_) => EXACT,
+        Op::Neg(_) | Op::Equal(_) | Op::Relu(_) | Op::ReluGrad(_) | Op::Abs(_) | Op::Sign(_) | Op::Clamp(_) => EXACT,
         Op::Reshape(_) | Op::Transpose(_) | Op::Broadcast(_) | Op::OneHot(_) => EXACT,
         Op::ReduceMax(_) | Op::Argmax(_) | Op::Pick(_) | Op::PickGrad(_) | Op::ZeroIfFinite(_) => EXACT,
         Op::MaxPool2d(_) | Op::MaxPool2dIndex(_) | Op::MaxPool2dTake(_) => EXACT,

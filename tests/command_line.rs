@@ -13,6 +13,7 @@ mod cli_files;
 mod cli_hostile;
 mod cli_limits;
 mod cli_measure;
+mod cli_metrics;
 mod cli_nonfinite;
 mod cli_predict;
 mod cli_stop;

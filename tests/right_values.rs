@@ -405,3 +405,152 @@ fn folded_factors_hide_no_overflow() {
         assert!(found == expected || (found / expected - 1.0).abs() < 1e-6, "{engine}: {found:e}");
     }
 }
+
+/// Three numbers through a dense layer of the identity, compared with three others by `loss`.
+fn compared<'a>(activation: &str, loss: &str, x: &'a [f64], target: &'a [f64], check: impl FnOnce(&Case<'_>)) {
+    let nodes = format!(r#"{{ "name": "p", "op": "dense", "inputs": "x", "units": 3{activation} }}"#);
+    let loss = format!(r#"{loss}, "prediction": "p", "target": "t""#);
+    let bindings: [(&str, &[usize], &[f64]); 4] =
+        [("x", &[1, 3], x), ("t", &[1, 3], target), ("p.kernel", &[3, 3], &IDENTITY), ("p.bias", &[3], &[0.0; 3])];
+    let inputs = r#""x": { "shape": ["N", 3] }, "t": { "shape": ["N", 3] }"#;
+    check(&Case { inputs, nodes: &nodes, loss: &loss, batch: 1, bindings: &bindings });
+}
+
+const SIGMOID: &str = r#", "activation": "sigmoid""#;
+const BINARY: &str = r#""op": "binary_crossentropy""#;
+
+#[test]
+fn binary_crossentropy_of_saturated_sigmoids() {
+    // Right: nothing is lost and nothing to be done.
+    compared(SIGMOID, BINARY, &[200.0, -200.0, 0.5], &[1.0, 0.0, 1.0], |case| {
+        case.gives(true, "loss", &[0.474_076_984_180_106_7 / 3.0]);
+        case.gives(true, "grad.p.bias", &[-1e-87, 1e-87, -0.377_540_668_798_145_4 / 3.0]);
+    });
+    // Wrong: the logit itself, and the whole difference; shares of both.
+    compared(SIGMOID, BINARY, &[90.0, -90.0, -1e4], &[0.0, 1.0, 0.25], |case| {
+        case.gives(true, "loss", &[(90.0 + 90.0 + 2500.0) / 3.0]);
+        case.gives(true, "grad.p.bias", &[1.0 / 3.0, -1.0 / 3.0, -0.25 / 3.0]);
+    });
+    // PyTorch's binary_cross_entropy_with_logits has 0 * inf here.
+    let inputs = r#""x": { "shape": ["N"] }, "t": { "shape": ["N"] }"#;
+    let nodes = r#"{ "name": "p", "op": "sigmoid", "inputs": "x" }"#;
+    let loss = r#""op": "binary_crossentropy", "prediction": "p", "target": "t""#;
+    for (x, t, expected) in [(INF, 1.0, 0.0), (-INF, 0.0, 0.0), (INF, 0.0, INF), (-INF, 1.0, INF), (NAN, 1.0, NAN)] {
+        let (x, t) = ([x, 0.0], [t, 1.0]);
+        let bindings: [(&str, &[usize], &[f64]); 2] = [("x", &[2], &x), ("t", &[2], &t)];
+        let mean = (expected + 2.0_f64.ln()) / 2.0;
+        Case { inputs, nodes, loss, batch: 2, bindings: &bindings }.gives(true, "loss", &[mean]);
+    }
+}
+
+#[test]
+fn binary_crossentropy_of_probabilities_of_zero_and_one() {
+    compared(r#", "activation": "relu""#, BINARY, &[0.0, 1.0, 0.25], &[0.0, 1.0, 1.0], |case| {
+        case.gives(true, "loss", &[4.0_f64.ln() / 3.0]);
+        case.gives(true, "grad.p.bias", &[0.0, -1.0 / 3.0, -4.0 / 3.0]);
+    });
+    compared(r#", "activation": "relu""#, BINARY, &[0.5, 1.0, 0.0], &[1.0, 0.0, 0.0], |case| {
+        case.gives(true, "loss", &[INF]);
+    });
+}
+
+#[test]
+fn shares_of_the_classes() {
+    let inputs = r#""x": { "shape": ["N", 3] }, "t": { "shape": ["N", 3] }"#;
+    let nodes = r#"{ "name": "p", "op": "dense", "inputs": "x", "units": 3, "activation": "softmax" }"#;
+    let loss = r#""op": "categorical_crossentropy", "prediction": "p", "target": "t""#;
+    let bindings = |bias: &'static [f64],
+                    target: &'static [f64]|
+     -> [(&'static str, &'static [usize], &'static [f64]); 4] {
+        [("x", &[1, 3], &[0.0; 3]), ("t", &[1, 3], target), ("p.kernel", &[3, 3], &IDENTITY), ("p.bias", &[3], bias)]
+    };
+    // A class that is masked out and not expected costs nothing; log(2) for the two others.
+    let bindings_1 = bindings(&[0.0, 0.0, -INF], &[0.75, 0.25, 0.0]);
+    let case = Case { inputs, nodes, loss, batch: 1, bindings: &bindings_1 };
+    case.gives(true, "loss", &[2.0_f64.ln()]);
+    case.gives(true, "grad.p.bias", &[-0.25, 0.25, 0.0]);
+    // Saturated: the probability of the expected class is no f32.
+    let bindings_2 = bindings(&[200.0, 0.0, -200.0], &[0.0, 0.5, 0.5]);
+    let case = Case { inputs, nodes, loss, batch: 1, bindings: &bindings_2 };
+    case.gives(true, "loss", &[300.0]);
+    case.gives(true, "grad.p.bias", &[1.0, -0.5, -0.5]);
+    // Shares that add up to another number than 1, as PyTorch counts them.
+    let bindings_3 = bindings(&[0.0, 0.0, 0.0], &[1.0, 1.0, 0.0]);
+    let case = Case { inputs, nodes, loss, batch: 1, bindings: &bindings_3 };
+    case.gives(true, "loss", &[2.0 * 3.0_f64.ln()]);
+    case.gives(true, "grad.p.bias", &[2.0 / 3.0 - 1.0, 2.0 / 3.0 - 1.0, 2.0 / 3.0]);
+    // One that is 0 in a product of probabilities that are not of a softmax.
+    let nodes = r#"{ "name": "p", "op": "relu", "inputs": "x" }"#;
+    let bindings_4: [(&str, &[usize], &[f64]); 2] =
+        [("x", &[1, 3], &[0.0, 0.5, 0.5]), ("t", &[1, 3], &[0.0, 1.0, 0.0])];
+    Case { inputs, nodes, loss, batch: 1, bindings: &bindings_4 }.gives(true, "loss", &[2.0_f64.ln()]);
+}
+
+#[test]
+fn weights_of_samples() {
+    let inputs = r#""x": { "shape": ["N", 3] }, "label": { "shape": ["N"], "dtype": "i32" }, "w": { "shape": ["N"] }"#;
+    let nodes = r#"{ "name": "p", "op": "dense", "inputs": "x", "units": 3, "activation": "softmax" }"#;
+    let loss = r#""op": "categorical_crossentropy", "prediction": "p", "target": "label", "weights": "w""#;
+    // Keras: the sum of weighted losses by the size of the batch, not by the sum of the weights.
+    for batch in [3, 19] {
+        let x: Vec<f64> = (0..batch).flat_map(|i| [200.0 * f64::from(i % 3 == 0), 0.0, 0.0]).collect();
+        let w: Vec<f64> = (0..batch).map(|i| f64::from(i % 3)).collect();
+        let (x_shape, shape) = ([batch as usize, 3], [batch as usize]);
+        let labels = vec![1.0; batch as usize];
+        let bindings: [(&str, &[usize], &[f64]); 5] = [
+            ("x", &x_shape, &x),
+            ("label", &shape, &labels),
+            ("w", &shape, &w),
+            ("p.kernel", &[3, 3], &IDENTITY),
+            ("p.bias", &[3], &[0.0, 0.0, -INF]),
+        ];
+        let case = Case { inputs, nodes, loss, batch: batch as usize, bindings: &bindings };
+        // The third class is masked out; samples of weight 0 are those that cost 200.
+        let mean = w.iter().sum::<f64>() / f64::from(batch);
+        case.gives(true, "loss", &[mean * 2.0_f64.ln()]);
+        case.gives(true, "grad.p.bias", &[mean / 2.0, -mean / 2.0, 0.0]);
+    }
+}
+
+#[test]
+fn absolute_errors() {
+    compared("", r#""op": "mean_absolute_error""#, &[1.0, -2.0, 0.5], &[0.0, 0.0, 0.5], |case| {
+        case.gives(true, "loss", &[1.0]);
+        case.gives(true, "grad.p.bias", &[1.0 / 3.0, -1.0 / 3.0, 0.0]);
+    });
+    // Keras's formula at the border, inside and outside.
+    compared("", r#""op": "huber", "delta": 2.0"#, &[2.0, -1.0, 1e30], &[0.0, 0.0, 0.0], |case| {
+        case.gives(true, "loss", &[(2.0 + 0.5 + 2.0 * (f64::from(1e30f32) - 1.0)) / 3.0]);
+        case.gives(true, "grad.p.bias", &[2.0 / 3.0, -1.0 / 3.0, 2.0 / 3.0]);
+    });
+    let inputs = r#""x": { "shape": ["N"] }, "t": { "shape": ["N"] }"#;
+    let nodes = r#"{ "name": "p", "op": "neg", "inputs": "x" }"#;
+    for loss in ["huber", "mean_absolute_error"] {
+        let loss = format!(r#""op": "{loss}", "prediction": "p", "target": "t""#);
+        for (x, expected) in [(INF, INF), (-INF, INF), (NAN, NAN)] {
+            let x = [x, 1.0];
+            let bindings: [(&str, &[usize], &[f64]); 2] = [("x", &[2], &x), ("t", &[2], &[0.0, 1.0])];
+            Case { inputs, nodes, loss: &loss, batch: 2, bindings: &bindings }.gives(true, "loss", &[expected]);
+        }
+    }
+}
+
+#[test]
+fn accuracy_of_yes_and_no() {
+    let file = r#"{ "graphc": 1, "inputs": { "x": { "shape": ["N"] }, "t": { "shape": ["N"] } },
+        "nodes": [ { "name": "p", "op": "relu", "inputs": "x" } ],
+        "loss": { "op": "binary_crossentropy", "prediction": "p", "target": "t" }, "metrics": ["accuracy"] }"#;
+    let experiment = graphc_frontend::parse(file, Path::new("case.graph.json")).expect("a sound file");
+    // A half is no, NaN is wrong either way.
+    let x = [0.5, 0.5, 0.75, 0.25, NAN, NAN, 1.0, 0.5000001];
+    let t = [0.0, 1.0, 1.0, 1.0, 0.0, 1.0, 0.0, 1.0];
+    let tensors = BTreeMap::from([
+        ("x".to_string(), Tensor::new(vec![8], x.map(|x| x as f32).to_vec())),
+        ("t".to_string(), Tensor::new(vec![8], t.map(|x| x as f32).to_vec())),
+    ]);
+    let options = CompileOptions::infer(8);
+    let compiled = compile(&experiment.graph, &options).expect("the case compiles");
+    let (lowered, memory) = run_both(compiled, &tensors).expect("machine code and loops agree");
+    let found = memory.get(&lowered.program, BufferKind::Output, "accuracy").expect("an output");
+    assert_eq!(found.data, [3.0 / 8.0]);
+}

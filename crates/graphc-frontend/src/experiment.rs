@@ -2,13 +2,15 @@
 
 use crate::data::{DataConfig, read_data};
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::fields::{FILE, Field, LOSSES, OPTIMIZERS, TRAIN};
+use crate::fields::{FILE, Field, OPTIMIZERS, TRAIN};
 use crate::json::{Json, JsonValue, Member, Spanned};
 use crate::limits::MAX_NODES;
-use crate::network::{Network, does_not_fit};
+use crate::loss::read_loss;
+use crate::metrics;
+use crate::network::Network;
 use crate::read::{Record, read, read_one_of};
-use graphc_ir::graph::builder::{GraphBuilder, Loss};
-use graphc_ir::{Graph, NodeId, Optimizer};
+use graphc_ir::graph::builder::GraphBuilder;
+use graphc_ir::{Graph, Optimizer};
 use std::path::{Path, PathBuf};
 
 /// A network, how it is trained and on what.
@@ -26,9 +28,20 @@ pub struct Experiment {
     pub prediction: String,
     /// The input that it is compared with.
     pub target: String,
+    /// Number of classes, if every sample is of one; 2 for yes and no.
+    pub classes: Option<usize>,
+    /// The input of the samples' weights, if there are any; [`SAMPLE_WEIGHT`] if they follow from the classes.
+    pub weights: Option<String>,
+    /// The weight of every class in training: what [`SAMPLE_WEIGHT`] is to be filled with.
+    pub class_weights: Option<Vec<f64>>,
+    /// Names of the metrics, in the order of the file. The step itself computes `accuracy`; the others are left to whoever has
+    /// its predictions.
+    pub metrics: Vec<String>,
     /// The graph file.
     pub path: PathBuf,
 }
+
+pub use crate::loss::SAMPLE_WEIGHT;
 
 /// How the training runs.
 #[derive(Clone, Debug, PartialEq)]
@@ -89,22 +102,29 @@ pub(crate) fn read_experiment(
     }
     let network = Network::read(inputs, nodes, &mut builder, diagnostics);
     let loss = read_loss(&file, &network, &mut builder, diagnostics);
-    if let Some((Some(prediction), Some(target))) = loss.as_ref().map(|loss| (loss.prediction.1, loss.target.1)) {
-        read_metrics(&file, loss.as_ref(), [prediction, target], &mut builder, diagnostics);
+    let metrics = file.names("metrics").unwrap_or_default();
+    let compared = loss.as_ref().and_then(|loss| loss.compared.as_ref());
+    if let Some(compared) = compared {
+        metrics::add(&metrics, compared, &mut builder, diagnostics);
     }
+    let classes =
+        compared.and_then(|compared| metrics::n_classes(&builder, [compared.prediction.1, compared.target.1]));
     for node in network.unread_nodes() {
         builder.output(node);
     }
     let data = read_data(&file, &network, path, check_data, diagnostics);
     let (train, loss) = (train?, loss?);
-    let (prediction, target) = (loss.prediction.0, loss.target.0);
     diagnostics.is_empty().then(|| Experiment {
         name,
         graph: builder.finish(),
         train,
         data,
-        prediction,
-        target,
+        prediction: loss.prediction,
+        target: loss.target,
+        classes,
+        weights: loss.weights,
+        class_weights: loss.class_weights,
+        metrics: metrics.into_iter().map(|metric| metric.value).collect(),
         path: path.to_path_buf(),
     })
 }
@@ -134,80 +154,6 @@ fn read_train(file: &Record<'_>, diagnostics: &mut Diagnostics) -> Option<TrainC
         shuffle: train.bool("shuffle")?,
         seed: u64::try_from(train.int("seed")?).ok()?,
     })
-}
-
-/// Name and node of what the loss compares; the node is `None` if it is wrong.
-struct LossNodes {
-    prediction: (String, Option<NodeId>),
-    target: (String, Option<NodeId>),
-    spans: [std::ops::Range<usize>; 2],
-}
-
-fn read_loss(
-    file: &Record<'_>,
-    network: &Network<'_>,
-    builder: &mut GraphBuilder,
-    diagnostics: &mut Diagnostics,
-) -> Option<LossNodes> {
-    let json = file.json("loss")?;
-    let (op, record) = read_one_of(&LOSSES, json, diagnostics)?;
-    let mut named = |field: &str| {
-        let name = record.names(field)?.into_iter().next()?;
-        let target = network.find(&name, diagnostics)?;
-        Some((name, target))
-    };
-    let (prediction, target) = (named("prediction"), named("target"));
-    let ((prediction_name, prediction), (target_name, target)) = (prediction?, target?);
-    if prediction.is_input {
-        let message = "the loss must compare a node, but its prediction is an input";
-        diagnostics.push(Diagnostic::new(message, prediction_name.span, "expected the name of a node"));
-        return None;
-    }
-    if !target.is_input {
-        let message = "the loss must compare with an input, but its target is a node";
-        diagnostics.push(Diagnostic::new(message, target_name.span, "expected the name of an input"));
-        return None;
-    }
-    if let (Some(p), Some(t)) = (prediction.node, target.node) {
-        let loss = Loss::ALL.into_iter().find(|loss| loss.name() == op.name)?;
-        builder.set_line(diagnostics.line(json.span.start) as u32);
-        if let Err(error) = builder.loss(loss, p, t) {
-            let operands = [(prediction.span.clone(), p), (target.span.clone(), t)];
-            diagnostics.push(does_not_fit(&error, record.span_of("op"), &operands, builder));
-            return None;
-        }
-    }
-    Some(LossNodes {
-        prediction: (prediction_name.value, prediction.node),
-        target: (target_name.value, target.node),
-        spans: [prediction.span, target.span],
-    })
-}
-
-/// `accuracy` is the only metric so far.
-fn read_metrics(
-    file: &Record<'_>,
-    loss: Option<&LossNodes>,
-    [prediction, target]: [NodeId; 2],
-    builder: &mut GraphBuilder,
-    diagnostics: &mut Diagnostics,
-) {
-    let (Some(metrics), Some(loss)) = (file.names("metrics"), loss) else { return };
-    for (position, metric) in metrics.iter().enumerate() {
-        if let Some(first) = metrics[..position].iter().find(|first| first.value == metric.value) {
-            let message = format!("the metric `{}` is listed twice", metric.value);
-            diagnostics.push(
-                Diagnostic::new(message, metric.span.clone(), "again here").note(first.span.clone(), "first here"),
-            );
-            continue;
-        }
-        builder.set_line(diagnostics.line(metric.span.start) as u32);
-        if let Err(error) = builder.accuracy(prediction, target) {
-            let [at_prediction, at_target] = loss.spans.clone();
-            let operands = [(at_prediction, prediction), (at_target, target)];
-            diagnostics.push(does_not_fit(&error, metric.span.clone(), &operands, builder));
-        }
-    }
 }
 
 fn read_optimizer(file: &Record<'_>, diagnostics: &mut Diagnostics) -> Option<Optimizer> {

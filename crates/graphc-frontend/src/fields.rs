@@ -37,8 +37,10 @@ pub(crate) enum Kind {
     Axes,
     /// One of these strings.
     Choice(&'static [&'static str]),
-    /// A list of these strings.
-    Choices(&'static [&'static str]),
+    /// A list of numbers in a range, at least one.
+    Numbers(Range),
+    /// A list of metrics.
+    Metrics,
     /// An object with these fields.
     Object(&'static Section),
     /// An object one of whose fields chooses one of several tables.
@@ -68,6 +70,16 @@ pub(crate) enum Range {
 }
 
 impl Range {
+    /// What stands behind "a number".
+    pub(crate) fn in_words(self) -> &'static str {
+        match self {
+            Range::Any => "",
+            Range::Positive => " greater than 0",
+            Range::NotNegative => " of at least 0",
+            Range::Fraction => " of at least 0 and less than 1",
+        }
+    }
+
     pub(crate) fn contains(self, value: f64) -> bool {
         match self {
             Range::Any => true,
@@ -164,7 +176,7 @@ pub(crate) static FILE: Section = Section {
         Field::required("inputs", Kind::Map(&INPUT), "The tensors given at every step, by name."),
         Field::required("nodes", Kind::Nodes, "The layers and operations."),
         Field::required("loss", Kind::OneOf(&LOSSES), "What is minimised; the output `loss`."),
-        Field::or("metrics", Kind::Choices(&["accuracy"]), "[]", "What else is reported."),
+        Field::or("metrics", Kind::Metrics, "[]", "What else is reported."),
         Field::or("optimizer", Kind::OneOf(&OPTIMIZERS), "{ \"op\": \"adam\" }", "How parameters are updated."),
         Field::or("train", Kind::Object(&TRAIN), "{}", "How the training runs."),
         Field::optional("data", Kind::OneOf(&DATA), "there is nothing to train on", "Where the data comes from."),
@@ -187,20 +199,61 @@ pub(crate) static LOSSES: Variants = Variants { name: "loss", tag: "op", otherwi
 const LOSS_SECTIONS: &[Section] = &[
     Section {
         name: "categorical_crossentropy",
-        doc: "Mean over the batch of `-log(probability of the class)`; the target holds class numbers (`i32`, shape `[\"N\"]`).",
-        fields: LOSS_FIELDS,
+        doc: "Mean over the batch of `-log(probability of the class)`; the target holds class numbers (`i32`, shape `[\"N\"]`). Or, with a \
+              target of the prediction's shape, of `-sum(target * log(prediction))`: shares of the classes, for smoothed or mixed labels. A \
+              prediction after `softmax` or `sigmoid` is computed without the detour over its exponentials.",
+        fields: &[PREDICTION, TARGET, WEIGHTS, CLASS_WEIGHTS],
+    },
+    Section {
+        name: "binary_crossentropy",
+        doc: "Mean of `-log(p)` where the target is 1 and of `-log(1 - p)` where it is 0, of a prediction `p` between 0 and 1, in general \
+              after `sigmoid`; the target is `f32` and has the prediction's shape. Numbers between 0 and 1 are shares of both.",
+        fields: &[PREDICTION, TARGET, WEIGHTS, CLASS_WEIGHTS],
     },
     Section {
         name: "mean_squared_error",
         doc: "Mean of the squared differences; the target has the prediction's shape.",
-        fields: LOSS_FIELDS,
+        fields: &[PREDICTION, TARGET, WEIGHTS],
+    },
+    Section {
+        name: "mean_absolute_error",
+        doc: "Mean of the absolute differences, which outliers move less; the target has the prediction's shape.",
+        fields: &[PREDICTION, TARGET, WEIGHTS],
+    },
+    Section {
+        name: "huber",
+        doc: "Mean of `d^2 / 2` for differences `d` of at most `delta`, else of `delta * (|d| - delta / 2)`; the target has the prediction's \
+              shape.",
+        fields: &[
+            PREDICTION,
+            TARGET,
+            WEIGHTS,
+            Field::or(
+                "delta",
+                Kind::Number(Range::Positive),
+                "1.0",
+                "The difference from which on the loss is a line.",
+            ),
+        ],
     },
 ];
 
-const LOSS_FIELDS: &[Field] = &[
-    Field::required("prediction", Kind::NodeName, "The node that is compared; also an output of that name."),
-    Field::required("target", Kind::InputName, "The input it is compared with."),
-];
+const PREDICTION: Field =
+    Field::required("prediction", Kind::NodeName, "The node that is compared; also an output of that name.");
+const TARGET: Field = Field::required("target", Kind::InputName, "The input it is compared with.");
+const WEIGHTS: Field = Field::optional(
+    "weights",
+    Kind::InputName,
+    "every sample counts alike",
+    "An input (`f32`, shape `[\"N\"]`) by which every sample's part of the loss is multiplied; the sum is divided by the batch size.",
+);
+const CLASS_WEIGHTS: Field = Field::optional(
+    "class_weights",
+    Kind::Numbers(Range::NotNegative),
+    "every class counts alike",
+    "A weight for each class (of a binary cross-entropy for no and for yes), by which a sample's part of the loss is multiplied in training, not in \
+     validation and test.",
+);
 
 /// The optimizers.
 pub(crate) static OPTIMIZERS: Variants =

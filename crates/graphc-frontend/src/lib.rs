@@ -12,7 +12,7 @@
 //! A file may be someone else's: [`mod@limits`] says what it may cost. [`parse_bytes`] is the whole reader without any
 //! access to files.
 //!
-//! Reading order: [`mod@limits`], [`diagnostic`], `excerpt`, `json`, `fields`, `read`, `node_ops`, `network`,
+//! Reading order: [`mod@limits`], [`diagnostic`], `excerpt`, `json`, `fields`, `read`, `node_ops`, `network`, `metrics`, `loss`,
 //! [`data`], [`experiment`], `schema`, `reference`, [`mod@summary`].
 #![forbid(unsafe_code)]
 
@@ -24,6 +24,8 @@ pub mod experiment;
 mod fields;
 mod json;
 pub mod limits;
+mod loss;
+mod metrics;
 mod network;
 mod node_ops;
 mod read;
@@ -33,7 +35,7 @@ pub mod summary;
 
 pub use data::{DataConfig, DataSource};
 pub use diagnostic::{Diagnostic, Diagnostics};
-pub use experiment::{CheckData, Experiment, TrainConfig};
+pub use experiment::{CheckData, Experiment, SAMPLE_WEIGHT, TrainConfig};
 pub use limits::limits;
 pub use reference::reference;
 pub use schema::schema;

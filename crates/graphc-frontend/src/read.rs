@@ -4,6 +4,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 use crate::fields::{Default, Field, Kind, Range, Section, Variants};
 use crate::json::{Json, JsonValue, Member, Spanned};
 use crate::limits::{MAX_LISTED, MAX_NAME_CHARS};
+use crate::metrics;
 use graphc_ir::graph::builder::{MAX_SIZE, Padding};
 use graphc_ir::narrow::{Narrowing, narrow};
 use graphc_ir::text::{MAX_RANK, is_hidden, shown};
@@ -21,6 +22,7 @@ pub(crate) enum Value<'a> {
     Padding(Padding),
     Shape(Shape),
     Axes(Vec<usize>),
+    Numbers(Vec<f64>),
     /// A list or an object, to be read by another table.
     Members(&'a [Member]),
     Items(&'a [Json]),
@@ -76,7 +78,7 @@ impl<'a> Record<'a> {
     getters! {
         text: Text -> String, names: Names -> Vec<Spanned<String>>, int: Int -> i64, number: Number -> f64,
         bool: Bool -> bool, pair: Pair -> [usize; 2], padding: Padding -> Padding, shape: Shape -> Shape,
-        axes: Axes -> Vec<usize>, members: Members -> &'a [Member], items: Items -> &'a [Json],
+        axes: Axes -> Vec<usize>, numbers: Numbers -> Vec<f64>, members: Members -> &'a [Member], items: Items -> &'a [Json],
     }
 
     /// A size, of which the table says that it is at least 1.
@@ -180,6 +182,7 @@ fn default_value<'a>(field: &Field, text: &str) -> Option<Value<'a>> {
         Value::Padding(x) => Value::Padding(x),
         Value::Shape(x) => Value::Shape(x),
         Value::Axes(x) => Value::Axes(x),
+        Value::Numbers(x) => Value::Numbers(x),
         Value::Members(_) | Value::Items(_) | Value::Object => return None,
     };
     Some(value)
@@ -279,17 +282,15 @@ pub(crate) fn expected(kind: &Kind) -> String {
         Kind::References => "the name of an input or node, or a list of such names".into(),
         Kind::Int { min, max } if min == max => format!("{min}"),
         Kind::Int { min, max } => format!("an integer from {min} to {max}"),
-        Kind::Number(Range::Any) => "a number".into(),
-        Kind::Number(Range::Positive) => "a number greater than 0".into(),
-        Kind::Number(Range::NotNegative) => "a number of at least 0".into(),
-        Kind::Number(Range::Fraction) => "a number of at least 0 and less than 1".into(),
+        Kind::Number(range) => format!("a number{}", range.in_words()),
+        Kind::Numbers(range) => format!("a list of numbers, each{}", range.in_words()),
         Kind::Bool => "true or false".into(),
         Kind::Pair => "a size of at least 1 or a list of two such sizes, [height, width]".into(),
         Kind::Padding => "\"valid\", \"same\", a number of zeros, or a list of four, [top, bottom, left, right]".into(),
         Kind::Shape => format!("a list of at most {MAX_RANK} sizes of at least 1, in which \"N\" may stand first"),
         Kind::Axes => format!("a list of at most {MAX_RANK} dimension numbers, counted from 0"),
         Kind::Choice(choices) => format!("one of {}", list(choices.iter().copied())),
-        Kind::Choices(choices) => format!("a list of any of {}", list(choices.iter().copied())),
+        Kind::Metrics => format!("a list of any of {}", list(metrics::names())),
         Kind::Object(_) | Kind::OneOf(_) => "an object".into(),
         Kind::Map(_) => "an object whose keys are names".into(),
         Kind::Files => "an object from input names to file names".into(),
@@ -305,9 +306,8 @@ fn read_value<'a>(field: &Field, json: &'a Json, diagnostics: &mut Diagnostics) 
     accept(&field.kind, json, &mut |bad| {
         let message = format!("`{}` must be {}", field.name, expected(&field.kind));
         let close = match (&field.kind, &bad.value) {
-            (Kind::Choice(choices) | Kind::Choices(choices), JsonValue::String(text)) => {
-                diagnostics.closest(text, choices.iter().copied())
-            }
+            (Kind::Choice(choices), JsonValue::String(text)) => diagnostics.closest(text, choices.iter().copied()),
+            (Kind::Metrics, JsonValue::String(text)) => diagnostics.closest(text, metrics::names()),
             _ => None,
         };
         let diagnostic = Diagnostic::new(message, bad.span.clone(), label_for(&field.kind, bad));
@@ -329,7 +329,7 @@ fn label_for(kind: &Kind, bad: &Json) -> String {
                 Err(_) => "this is out of range".into(),
             }
         }
-        (Kind::Number(range), JsonValue::Number(text)) => match number(*range, text) {
+        (Kind::Number(range) | Kind::Numbers(range), JsonValue::Number(text)) => match number(*range, text) {
             Err(NotANumber::InF32(narrowing)) => narrowing_label(*range, narrowing),
             _ => "this is out of range".into(),
         },
@@ -341,9 +341,10 @@ fn label_for(kind: &Kind, bad: &Json) -> String {
             1 => "this list has 1 entry".into(),
             n => format!("this list has {n} entries"),
         },
-        (Kind::Choice(_) | Kind::Choices(_) | Kind::Padding | Kind::Name, JsonValue::String(_)) => {
+        (Kind::Choice(_) | Kind::Metrics | Kind::Padding | Kind::Name, JsonValue::String(_)) => {
             "this is none of them".into()
         }
+        (Kind::Numbers(_), JsonValue::Array(_)) => "this list is empty".into(),
         (_, value) => format!("this is {}", value.kind()),
     }
 }
@@ -448,8 +449,15 @@ fn accept<'a>(kind: &Kind, json: &'a Json, refuse: &mut Refuse<'_, 'a>) -> Optio
         (Kind::Choice(choices), JsonValue::String(text)) if choices.contains(&text.as_str()) => {
             Some(Value::Text(text.clone()))
         }
-        (Kind::Choices(choices), JsonValue::Array(items)) => {
-            let known = |item: &Json| name_of(item).filter(|name| choices.contains(&name.value.as_str()));
+        (Kind::Numbers(range), JsonValue::Array(items)) if !items.is_empty() => {
+            let number_of = |item: &Json| match &item.value {
+                JsonValue::Number(text) => number(*range, text).ok(),
+                _ => None,
+            };
+            Some(Value::Numbers(each(items, refuse, number_of)?))
+        }
+        (Kind::Metrics, JsonValue::Array(items)) => {
+            let known = |item: &Json| name_of(item).filter(|name| metrics::is_metric(&name.value));
             Some(Value::Names(each(items, refuse, known)?))
         }
         (Kind::Map(_) | Kind::Files | Kind::Columns, JsonValue::Object(members)) => Some(Value::Members(members)),

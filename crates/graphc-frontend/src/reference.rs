@@ -2,6 +2,7 @@
 
 use crate::data_fields::{COLUMN, DATA, PREPROCESS};
 use crate::fields::{Default, FILE, Field, INPUT, LOSSES, NODE, OPTIMIZERS, Section, TRAIN, Variants};
+use crate::metrics::{METRICS, Metric};
 use crate::node_ops::NODE_OPS;
 use crate::read::expected;
 
@@ -20,12 +21,21 @@ pub fn reference() -> String {
         section(&mut text, &format!("### `{}` ({n_inputs})", op.section.name), &op.section);
     }
     one_of(&mut text, &LOSSES);
+    metrics(&mut text);
     one_of(&mut text, &OPTIMIZERS);
     section(&mut text, "## `train`", &TRAIN);
     one_of(&mut text, &DATA);
     section(&mut text, "### An entry of `preprocess`", &PREPROCESS);
     section(&mut text, "### An entry of `columns`", &COLUMN);
     text
+}
+
+fn metrics(text: &mut String) {
+    text.push_str(&format!("## `metrics`\n\n{}\n\n| metric | of | meaning |\n|---|---|---|\n", crate::metrics::DOC));
+    for Metric { name, of, doc, .. } in METRICS {
+        text.push_str(&format!("| `{name}` | {} | {doc} |\n", of.in_words()));
+    }
+    text.push('\n');
 }
 
 fn one_of(text: &mut String, variants: &Variants) {

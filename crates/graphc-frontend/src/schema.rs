@@ -3,6 +3,7 @@
 use crate::data_fields::COLUMN;
 use crate::fields::{Default, FILE, Field, Kind, NODE, Range, Variants};
 use crate::limits::MAX_NAME_CHARS;
+use crate::metrics::{METRICS, TOP_K};
 use crate::node_ops::NODE_OPS;
 use graphc_ir::text::MAX_RANK;
 use serde_json::{Map, Value, json};
@@ -62,12 +63,8 @@ fn kind(kind: &Kind) -> Value {
         Kind::References | Kind::Paths => json!({ "anyOf": [name(), { "type": "array", "items": name() }] }),
         Kind::Int { min, max } if min == max => json!({ "const": min }),
         Kind::Int { min, max } => json!({ "type": "integer", "minimum": min, "maximum": max }),
-        Kind::Number(range) => match range {
-            Range::Any => json!({ "type": "number", "minimum": f32::MIN, "maximum": f32::MAX }),
-            Range::Positive => json!({ "type": "number", "minimum": f32::MIN_POSITIVE, "maximum": f32::MAX }),
-            Range::NotNegative => json!({ "type": "number", "minimum": 0, "maximum": f32::MAX }),
-            Range::Fraction => json!({ "type": "number", "minimum": 0, "exclusiveMaximum": 1 }),
-        },
+        Kind::Number(range) => number(*range),
+        Kind::Numbers(range) => json!({ "type": "array", "items": number(*range), "minItems": 1 }),
         Kind::Bool => json!({ "type": "boolean" }),
         Kind::Pair => json!({ "anyOf": [size(1), list(size(1), 2)] }),
         Kind::Padding => json!({ "anyOf": [{ "enum": ["valid", "same"] }, size(0), list(size(0), 4)] }),
@@ -76,7 +73,11 @@ fn kind(kind: &Kind) -> Value {
         }
         Kind::Axes => json!({ "type": "array", "items": size(0), "maxItems": MAX_RANK }),
         Kind::Choice(choices) => json!({ "enum": choices }),
-        Kind::Choices(choices) => json!({ "type": "array", "items": { "enum": choices }, "uniqueItems": true }),
+        Kind::Metrics => {
+            let named: Vec<&str> = METRICS.iter().map(|metric| metric.name).filter(|name| *name != TOP_K).collect();
+            let any = json!([{ "enum": named }, { "type": "string", "pattern": "^top_[1-9][0-9]*$" }]);
+            json!({ "type": "array", "items": { "anyOf": any }, "uniqueItems": true })
+        }
         Kind::Object(section) => object(&[section.fields], section.doc, None),
         // Without the tag an object may be any of several.
         Kind::OneOf(variants) if variants.otherwise.is_some() => json!({ "anyOf": one_of(variants) }),
@@ -99,6 +100,15 @@ fn kind(kind: &Kind) -> Value {
                 .map(|op| object(&[NODE.fields, op.section.fields], op.section.doc, Some(("op", op.section.name))));
             json!({ "type": "array", "items": { "oneOf": nodes.collect::<Vec<_>>() }, "minItems": 1 })
         }
+    }
+}
+
+fn number(range: Range) -> Value {
+    match range {
+        Range::Any => json!({ "type": "number", "minimum": f32::MIN, "maximum": f32::MAX }),
+        Range::Positive => json!({ "type": "number", "minimum": f32::MIN_POSITIVE, "maximum": f32::MAX }),
+        Range::NotNegative => json!({ "type": "number", "minimum": 0, "maximum": f32::MAX }),
+        Range::Fraction => json!({ "type": "number", "minimum": 0, "exclusiveMaximum": 1 }),
     }
 }
 

@@ -98,6 +98,13 @@ fn elementwise(case: &mut AddCase<'_>) {
     case(Sqrt {}.into(), vec![with(&[0, 3], Values::Positive)]);
     case(LogSigmoid {}.into(), vec![any(&[0, 3])]);
     case(ReluGrad {}.into(), vec![any(&[0, 5]), any(&[0, 5])]);
+    case(Abs {}.into(), vec![any(&[0, 3])]);
+    case(Clamp { limit: 0.9 }.into(), vec![any(&[0, 3])]);
+    for (a, b) in BROADCASTS {
+        case(Xlogy {}.into(), vec![any(a), with(b, Values::Positive)]);
+        case(Xdivy {}.into(), vec![any(a), with(b, Values::Positive)]);
+        case(Xmuly {}.into(), vec![any(a), any(b)]);
+    }
 }
 
 /// Pairs of operand shapes, 0 for `N`.
@@ -223,7 +230,11 @@ fn composites(case: &mut AddCase<'_>) {
     }
     for classes in [1, 4] {
         let labels = || with(&[0], Values::Below(classes));
-        case(CategoricalCrossentropy {}.into(), vec![with(&[0, classes], Values::Rows), labels()]);
+        let rows = || with(&[0, classes], Values::Rows);
+        case(CategoricalCrossentropy {}.into(), vec![rows(), labels()]);
+        case(CategoricalCrossentropy {}.into(), vec![rows(), labels(), any(&[0])]);
+        case(CategoricalCrossentropy {}.into(), vec![rows(), rows()]);
+        case(CategoricalCrossentropy {}.into(), vec![rows(), any(&[0, classes]), any(&[0])]);
         case(SoftmaxCrossentropy {}.into(), vec![any(&[0, classes]), labels()]);
     }
     for (rows, labels) in [(&[0, 4][..], &[0][..]), (&[2, 3, 1], &[2, 3]), (&[5], &[])] {
@@ -232,7 +243,14 @@ fn composites(case: &mut AddCase<'_>) {
         case(PickGrad { depth }.into(), vec![with(labels, Values::Below(depth)), any(labels)]);
     }
     for shape in [&[0][..], &[0, 3, 2], &[2, 3]] {
-        case(MeanSquaredError {}.into(), vec![any(shape), any(shape)]);
+        // Rows have what probabilities are: numbers between 0 and 1.
+        let fractions = || with(&[shape, &[3]].concat(), Values::Rows);
+        case(BinaryCrossentropy {}.into(), vec![fractions(), fractions()]);
+        case(BinaryCrossentropy {}.into(), vec![fractions(), fractions(), any(&shape[..1])]);
+        for loss in [MeanSquaredError {}.into(), MeanAbsoluteError {}.into(), Huber { delta: 0.7 }.into()] as [Op; 3] {
+            case(loss.clone(), vec![any(shape), any(shape)]);
+            case(loss, vec![any(shape), any(shape), any(&shape[..1])]);
+        }
     }
 }
 
@@ -243,6 +261,7 @@ const NOT_DIFFERENTIABLE: &[(&str, &str)] = &[
     ("constant", "a leaf: it has no operands"),
     ("batch_size", "a leaf: it has no operands"),
     ("equal", "piecewise constant"),
+    ("sign", "constant wherever it is continuous"),
     ("zero_if_finite", "constant wherever it is a number"),
     ("argmax", "gives integers"),
     ("one_hot", "takes integers"),
@@ -288,8 +307,11 @@ fn expansions_keep_the_value() {
         expanded.insert(op.name());
     }
     let names = [
+        "binary_crossentropy",
         "categorical_crossentropy",
+        "huber",
         "log_softmax",
+        "mean_absolute_error",
         "mean_squared_error",
         "normalize",
         "reduce_variance",

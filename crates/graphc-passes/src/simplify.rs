@@ -19,8 +19,8 @@ use crate::report::Report;
 use crate::rewrite::{Rule, apply_rules, constant_value, is_constant, signs_of_zero_are_free};
 use crate::shift::{self, is_constant_along, reduced_shape};
 use graphc_ir::graph::{Graph, NodeId, OpCx};
-use graphc_ir::ops::{LogSigmoid, LogSoftmax, Op, Pick, Sigmoid, SoftmaxCrossentropy};
-use graphc_ir::types::Dim;
+use graphc_ir::ops::{LogSigmoid, LogSoftmax, Op, Pick, Sigmoid, SoftmaxCrossentropy, Xmuly};
+use graphc_ir::types::{DType, Dim};
 
 /// See the module.
 pub fn run(graph: &mut Graph) -> Report {
@@ -32,6 +32,8 @@ const RULES: &[Rule] = &[
     Rule { name: "log_of_sigmoid", apply: log_of_sigmoid },
     Rule { name: "crossentropy_of_softmax", apply: crossentropy_of_softmax },
     Rule { name: "pick_of_sigmoid", apply: pick_of_sigmoid },
+    Rule { name: "log_of_pick_of_softmax", apply: log_of_pick_of_softmax },
+    Rule { name: "xlogy_of_probability", apply: xlogy_of_probability },
     Rule { name: "mean_of_shifted", apply: shift::mean_of_shifted },
     Rule { name: "variance_of_shifted", apply: shift::variance_of_shifted },
     Rule { name: "normalize_of_shifted", apply: shift::normalize_of_shifted },
@@ -73,10 +75,44 @@ fn pick_of_sigmoid(cx: &mut OpCx<'_>) -> Option<NodeId> {
     Some(cx.add(Sigmoid {}, &[picked]))
 }
 
-// categorical_crossentropy(softmax(x), y) => softmax_crossentropy(x, y)
+// log(pick(softmax(x), y)) => pick(log_softmax(x), y): what a weighted cross-entropy becomes
+fn log_of_pick_of_softmax(cx: &mut OpCx<'_>) -> Option<NodeId> {
+    matches!(cx.graph.op(cx.node), Op::Log(_)).then_some(())?;
+    let picked = cx.operands[0];
+    matches!(cx.graph.op(picked), Op::Pick(_)).then_some(())?;
+    let [rows, labels] = cx.graph.operands(picked)[..] else { return None };
+    matches!(cx.graph.op(rows), Op::Softmax(_)).then_some(())?;
+    let x = cx.graph.operands(rows)[0];
+    let logs = cx.add(LogSoftmax {}, &[x]);
+    Some(cx.add(Pick {}, &[logs, labels]))
+}
+
+// xlogy(t, softmax(x)) => xmuly(t, log_softmax(x)), xlogy(t, sigmoid(x)) => xmuly(t, log_sigmoid(x)),
+// xlogy(t, 1 - sigmoid(x)) => xmuly(t, log_sigmoid(-x))
+fn xlogy_of_probability(cx: &mut OpCx<'_>) -> Option<NodeId> {
+    matches!(cx.graph.op(cx.node), Op::Xlogy(_)).then_some(())?;
+    let [t, p] = [cx.operands[0], cx.operands[1]];
+    let operands = cx.graph.operands(p);
+    let logs = match cx.graph.op(p) {
+        Op::Softmax(_) => cx.add(LogSoftmax {}, &operands),
+        Op::Sigmoid(_) => cx.add(LogSigmoid {}, &operands),
+        Op::Sub(_) if is_constant(cx.graph, operands[0], 1.0) => {
+            matches!(cx.graph.op(operands[1]), Op::Sigmoid(_)).then_some(())?;
+            let minus_x = cx.negative(cx.graph.operands(operands[1])[0]);
+            cx.add(LogSigmoid {}, &[minus_x])
+        }
+        _ => return None,
+    };
+    // A constant 1 of another shape may have broadcast the probabilities.
+    let logs = cx.broadcast_to(logs, &cx.ty(p).shape);
+    Some(cx.add(Xmuly {}, &[t, logs]))
+}
+
+// categorical_crossentropy(softmax(x), y) => softmax_crossentropy(x, y), of labels without weights
 fn crossentropy_of_softmax(cx: &mut OpCx<'_>) -> Option<NodeId> {
     matches!(cx.graph.op(cx.node), Op::CategoricalCrossentropy(_)).then_some(())?;
-    let [prediction, target] = [cx.operands[0], cx.operands[1]];
+    let [prediction, target] = cx.operands[..] else { return None };
+    (cx.ty(target).dtype == DType::I32).then_some(())?;
     matches!(cx.graph.op(prediction), Op::Softmax(_)).then_some(())?;
     let x = cx.graph.operands(prediction)[0];
     Some(cx.add(SoftmaxCrossentropy {}, &[x, target]))

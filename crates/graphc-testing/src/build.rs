@@ -2,6 +2,8 @@
 //!
 //! A step whose choices do not type-check, or would make too large a tensor, adds nothing.
 
+mod losses;
+
 use crate::recipe::{BATCHES, Recipe, SIZES, TestGraph};
 use graphc_ir::graph::{Graph, NodeId, Origin};
 use graphc_ir::ops::*;
@@ -45,8 +47,10 @@ const KINDS: &[fn(&mut Builder) -> Option<NodeId>] = &[
     broadcasting,
     winner,
     random_mask,
-    loss,
-    loss,
+    signs,
+    losses::of_rows,
+    losses::of_rows,
+    losses::of_values,
 ];
 
 /// Steps that depend on the mode; only [`crate::layer_graphs`] has them.
@@ -215,17 +219,19 @@ fn inputs(builder: &mut Builder) {
     }
 }
 
-/// `relu`, `neg`, `sigmoid`, `tanh`, `log_sigmoid`, `zero_if_finite`, and `exp` of something bounded.
+/// `relu`, `neg`, `abs`, `clamp`, `sigmoid`, `tanh`, `log_sigmoid`, `zero_if_finite`, and `exp` of something bounded.
 fn activation(builder: &mut Builder) -> Option<NodeId> {
     let x = builder.tensor(|_| true)?;
     let bound = builder.bound(x);
-    match builder.pick(8) {
+    match builder.pick(10) {
         0 | 1 => builder.add(Relu {}, &[x], bound),
         2 => builder.add(Neg {}, &[x], bound),
         3 => builder.add(Sigmoid {}, &[x], 1.0),
         4 => builder.add(Tanh {}, &[x], 1.0),
         5 => builder.add(LogSigmoid {}, &[x], bound + 1.0),
         6 => builder.add(ZeroIfFinite {}, &[x], 0.0),
+        7 => builder.add(Abs {}, &[x], bound),
+        8 => builder.add(Clamp { limit: 0.75 }, &[x], 0.75),
         _ => {
             let tame = builder.add(Tanh {}, &[x], 1.0)?;
             builder.add(Exp {}, &[tame], 1f64.exp())
@@ -233,39 +239,47 @@ fn activation(builder: &mut Builder) -> Option<NodeId> {
     }
 }
 
-/// `log(x*x + 0.5)`, `sqrt(x*x + 0.5)`.
+/// `log(x*x + 0.5)`, `sqrt(x*x + 0.5)`, `xlogy(a, x*x + 0.5)`.
 fn positive_function(builder: &mut Builder) -> Option<NodeId> {
     let x = builder.tensor(|_| true)?;
     let positive = builder.square_plus(x, 0.5)?;
     let bound = builder.bound(positive);
     // A scaled square is still positive, but perhaps small: its lower bound is far above zero.
-    match builder.pick(2) {
+    match builder.pick(3) {
         0 => builder.add(Log {}, &[positive], bound.max(6.0)),
-        _ => builder.add(Sqrt {}, &[positive], bound.sqrt()),
+        1 => builder.add(Sqrt {}, &[positive], bound.sqrt()),
+        _ => {
+            let a = partner(builder, positive)?;
+            builder.add(Xlogy {}, &[a, positive], bound.max(6.0) * builder.bound(a))
+        }
     }
 }
 
-/// `add`, `sub` or `mul` with another tensor, the same one, or a parameter that broadcasts.
+/// `add`, `sub`, `mul` or `xmuly` with another tensor, the same one, or a parameter that broadcasts.
 fn arithmetic(builder: &mut Builder) -> Option<NodeId> {
     let a = builder.tensor(|_| true)?;
     let b = partner(builder, a)?;
     let [a, b] = if builder.pick(2) == 0 { [a, b] } else { [b, a] };
     let (bound_a, bound_b) = (builder.bound(a), builder.bound(b));
-    match builder.pick(3) {
+    match builder.pick(4) {
         0 => builder.add(Add {}, &[a, b], bound_a + bound_b),
         1 => builder.add(Mul {}, &[a, b], bound_a * bound_b),
+        2 => builder.add(Xmuly {}, &[a, b], bound_a * bound_b),
         _ => builder.add(Sub {}, &[a, b], bound_a + bound_b),
     }
 }
 
-/// `a / (b*b + 1)`.
+/// `a / (b*b + 1)`, as `div` or `xdivy`.
 fn quotient(builder: &mut Builder) -> Option<NodeId> {
     let a = builder.tensor(|_| true)?;
     let b = partner(builder, a)?;
     // No scaling of the divisor: it must stay at least 1.
     let b = if builder.bound(b) > 5.0 { builder.add(Tanh {}, &[b], 1.0)? } else { b };
     let divisor = builder.square_plus(b, 1.0)?;
-    builder.add(Div {}, &[a, divisor], builder.bound(a))
+    match builder.pick(2) {
+        0 => builder.add(Div {}, &[a, divisor], builder.bound(a)),
+        _ => builder.add(Xdivy {}, &[a, divisor], builder.bound(a)),
+    }
 }
 
 /// A tensor that broadcasts with `a`.
@@ -468,6 +482,15 @@ fn winner(builder: &mut Builder) -> Option<NodeId> {
     builder.add(Equal {}, &[best, labels], 1.0)
 }
 
+/// A tensor times the signs of an input: those of computed numbers could be another on another engine.
+fn signs(builder: &mut Builder) -> Option<NodeId> {
+    let x = builder.tensor(|_| true)?;
+    let shape = builder.shape(x);
+    let given = builder.input(DType::F32, shape)?;
+    let signs = builder.add(Sign {}, &[given], 1.0)?;
+    builder.add(Mul {}, &[x, signs], builder.bound(x))
+}
+
 /// A tensor times a `dropout_mask`.
 fn random_mask(builder: &mut Builder) -> Option<NodeId> {
     let x = builder.tensor(|shape| shape.batch_axis().is_none_or(|axis| axis == 0))?;
@@ -476,54 +499,6 @@ fn random_mask(builder: &mut Builder) -> Option<NodeId> {
     let seed = builder.pick(5) as i64;
     let mask = builder.add(DropoutMask { rate: 0.375, seed, shape }, &[step], 1.6)?;
     builder.add(Mul {}, &[x, mask], 1.6 * builder.bound(x))
-}
-
-/// Cross-entropy of rows with new labels, whole or in parts, of probabilities that are exactly 0 where an input is, or a
-/// squared error.
-fn loss(builder: &mut Builder) -> Option<NodeId> {
-    if builder.pick(4) == 3 {
-        let prediction = builder.tensor(|shape| shape.rank() > 0)?;
-        let shape = builder.shape(prediction);
-        let target = builder.input(DType::F32, shape)?;
-        let bound = (builder.bound(prediction) + 2.0).powi(2);
-        return builder.add(MeanSquaredError {}, &[prediction, target], bound);
-    }
-    let x = builder.tensor(|shape| shape.rank() == 2 && shape.batch_axis() == Some(0))?;
-    let Dim::Fixed(depth) = builder.shape(x).0[1] else { return None };
-    let labels = builder.input(DType::I32, Shape::batched(&[]))?;
-    let bound = 2.0 * builder.bound(x) + 3.0;
-    match builder.pick(6) {
-        0 => builder.add(SoftmaxCrossentropy {}, &[x, labels], bound),
-        1 => {
-            // Probabilities so small that a logarithm is infinite would not be tame.
-            let tame = builder.add(Tanh {}, &[x], 1.0)?;
-            let probabilities = builder.add(Softmax {}, &[tame], 1.0)?;
-            builder.add(CategoricalCrossentropy {}, &[probabilities, labels], 5.0)
-        }
-        2 => {
-            let probabilities = builder.add(Sigmoid {}, &[x], 1.0)?;
-            builder.add(CategoricalCrossentropy {}, &[probabilities, labels], bound)
-        }
-        3 => {
-            let given = builder.input(DType::F32, Shape::batched(&[depth]))?;
-            let probabilities = builder.add(Mul {}, &[given, given], 4.0)?;
-            builder.add(CategoricalCrossentropy {}, &[probabilities, labels], 32.0)
-        }
-        4 => {
-            let picked = builder.add(Pick {}, &[x, labels], builder.bound(x))?;
-            builder.add(ReduceSum { axes: vec![0], keep_dims: false }, &[picked], bound * builder.batch as f64)
-        }
-        _ => {
-            let logs = builder.add(LogSoftmax {}, &[x], bound)?;
-            let bound = builder.bound(logs);
-            let targets = builder.add(OneHot { depth }, &[labels], 1.0)?;
-            let terms = builder.add(Mul {}, &[logs, targets], bound)?;
-            let sums = builder.add(ReduceSum { axes: vec![1], keep_dims: false }, &[terms], bound)?;
-            let size = builder.add(BatchSize {}, &[], builder.batch as f64)?;
-            let sum = builder.add(ReduceSum { axes: vec![0], keep_dims: false }, &[sums], MAX_BOUND)?;
-            builder.add(Div {}, &[sum, size], bound)
-        }
-    }
 }
 
 /// `batch_norm` with its four parameters.

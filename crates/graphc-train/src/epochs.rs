@@ -5,6 +5,7 @@ use crate::error::TrainError;
 use crate::evaluate::{Evaluation, correct, evaluate_next};
 use crate::feed::{Feed, Section};
 use crate::history::EpochRecord;
+use crate::metrics::Scores;
 use crate::network::Network;
 use crate::nonfinite::{Nonfinite, Noticed};
 use crate::train::{FitOptions, FitReport, Observer, Progress};
@@ -154,7 +155,8 @@ impl Fit<'_, '_> {
             if report.stopped.is_some() {
                 break;
             }
-            let (record, validation) = self.validated(progress, validation)?;
+            let (record, validation, scores) = self.validated(progress, validation)?;
+            report.validation = scores;
             self.watch.observer.epoch_done(&record);
             report.history.records.push(record);
             if let Some(loss) = validation.map(|validation| validation.loss).filter(|loss| !loss.is_finite())
@@ -221,11 +223,15 @@ impl Fit<'_, '_> {
         &mut self,
         progress: Progress,
         samples: &[u32],
-    ) -> Result<(EpochRecord, Option<Evaluation>), TrainError> {
+    ) -> Result<(EpochRecord, Option<Evaluation>, Option<Scores>), TrainError> {
         let start = Instant::now();
-        let validation = match samples.len() {
-            0 => None,
-            _ => Some(evaluate_next(self.network, self.feed, samples.len())?),
+        let (validation, scores) = match samples.len() {
+            0 => (None, None),
+            n_samples => {
+                let scoring = self.options.scoring.as_ref();
+                let (validation, scores) = evaluate_next(self.network, self.feed, n_samples, scoring)?;
+                (Some(validation), scores)
+            }
         };
         let record = EpochRecord {
             epoch: progress.epoch,
@@ -233,8 +239,9 @@ impl Fit<'_, '_> {
             accuracy: progress.accuracy,
             val_loss: validation.as_ref().map(|validation| validation.loss),
             val_accuracy: validation.as_ref().and_then(|validation| validation.accuracy),
+            val_metrics: scores.as_ref().map(|scores| scores.values.clone()).unwrap_or_default(),
             seconds: progress.seconds + start.elapsed().as_secs_f64(),
         };
-        Ok((record, validation))
+        Ok((record, validation, scores))
     }
 }

@@ -1,10 +1,12 @@
-//! Loss and accuracy over a range of samples, in inference mode.
+//! Loss, accuracy and other metrics over a range of samples, in inference mode.
 
 use crate::batches::{Batches, sizes_of};
 use crate::data::Dataset;
 use crate::error::TrainError;
 use crate::feed::{Feed, Loading, Section, with_feed};
-use crate::network::Network;
+use crate::metrics::{Scorer, Scores, Scoring, Targets};
+use crate::network::{InputBuffer, Network};
+use graphc_ir::DType;
 use graphc_ir::graph::Mode;
 use std::iter;
 
@@ -41,13 +43,28 @@ pub fn evaluate(
     batch_size: usize,
     loading: Loading,
 ) -> Result<Evaluation, TrainError> {
+    Ok(evaluate_scored(network, dataset, samples, batch_size, loading, None)?.0)
+}
+
+/// The same, with the metrics of a scoring.
+///
+/// # Errors
+/// If there are no samples or the network fails.
+pub fn evaluate_scored(
+    network: &mut dyn Network,
+    dataset: &Dataset,
+    samples: &[u32],
+    batch_size: usize,
+    loading: Loading,
+    scoring: Option<&Scoring>,
+) -> Result<(Evaluation, Option<Scores>), TrainError> {
     if samples.is_empty() || batch_size == 0 {
         return Err(TrainError::Mismatch("no samples to evaluate".into()));
     }
     let sizes: Vec<_> = sizes_of(samples.len(), batch_size).map(|batch| (Mode::Infer, batch)).collect();
     let section = Section { mode: Mode::Infer, batches: Batches::in_order(samples.iter().copied(), batch_size) };
     with_feed(network, dataset, &sizes, iter::once(section), loading, |network, feed| {
-        evaluate_next(network, feed, samples.len())
+        evaluate_next(network, feed, samples.len(), scoring)
     })
 }
 
@@ -56,7 +73,9 @@ pub(crate) fn evaluate_next(
     network: &mut dyn Network,
     feed: &mut Feed<'_>,
     n_samples: usize,
-) -> Result<Evaluation, TrainError> {
+    scoring: Option<&Scoring>,
+) -> Result<(Evaluation, Option<Scores>), TrainError> {
+    let mut scorer = scoring.map(Scorer::new);
     let has_accuracy = network.has_output("accuracy");
     let (mut loss, mut n_correct) = (0.0, 0.0);
     let mut nonfinite = None;
@@ -73,10 +92,25 @@ pub(crate) fn evaluate_next(
         if has_accuracy {
             n_correct += correct(network.scalar(Mode::Infer, batch, "accuracy")?, batch);
         }
+        if let (Some(scorer), Some(scoring)) = (&mut scorer, scoring) {
+            let predictions = network.output(Mode::Infer, batch, scoring.prediction())?;
+            scorer.add(&predictions.data, &targets(network, batch, scoring.target())?);
+        }
     }
     let n = n_samples as f64;
     let accuracy = has_accuracy.then_some(n_correct / n);
-    Ok(Evaluation { loss: loss / n, accuracy, n_samples, nonfinite })
+    let evaluation = Evaluation { loss: loss / n, accuracy, n_samples, nonfinite };
+    Ok((evaluation, scorer.map(Scorer::scores)))
+}
+
+/// What the batch's predictions are compared with, from where the network keeps it.
+fn targets(network: &mut dyn Network, batch: usize, name: &str) -> Result<Targets, TrainError> {
+    let InputBuffer { dtype, layout, words } = network.input_buffer(Mode::Infer, batch, name)?;
+    let words = layout.unpack(words).into_iter();
+    Ok(match dtype {
+        DType::I32 => Targets::Labels(words.map(u32::cast_signed).collect()),
+        DType::F32 => Targets::Values(words.map(f32::from_bits).collect()),
+    })
 }
 
 /// Number of correct samples of a batch. Counts add up exactly, the rounded shares of batches would not.

@@ -16,6 +16,8 @@ pub struct EpochRecord {
     pub val_loss: Option<f64>,
     /// Accuracy on the validation samples.
     pub val_accuracy: Option<f64>,
+    /// Other metrics of the validation samples, by name.
+    pub val_metrics: Vec<(String, f64)>,
     /// Training and validation.
     pub seconds: f64,
 }
@@ -43,7 +45,15 @@ pub const STATISTICS: [&str; 8] = ["count", "mean", "std", "min", "25%", "50%", 
 /// Column names after `epoch`.
 const COLUMNS: [&str; 5] = ["loss", "accuracy", "val_loss", "val_accuracy", "seconds"];
 
+/// What stands before the name of a metric in its column.
+const VALIDATION: &str = "val_";
+
 impl EpochRecord {
+    /// A metric of the validation samples.
+    pub fn val_metric(&self, name: &str) -> Option<f64> {
+        self.val_metrics.iter().find(|(known, _)| known == name).map(|(_, value)| *value)
+    }
+
     fn columns(&self) -> [Option<f64>; 5] {
         [Some(self.loss), self.accuracy, self.val_loss, self.val_accuracy, Some(self.seconds)]
     }
@@ -56,10 +66,15 @@ impl History {
     /// If the writer fails.
     pub fn write_csv(&self, out: impl std::io::Write) -> std::io::Result<()> {
         let mut csv = csv::Writer::from_writer(out);
-        csv.write_record(["epoch"].iter().chain(&COLUMNS))?;
+        let metrics: Vec<&String> =
+            self.records.first().map_or(&[][..], |first| &first.val_metrics).iter().map(|(name, _)| name).collect();
+        let header = ["epoch"].iter().chain(&COLUMNS).map(ToString::to_string);
+        csv.write_record(header.chain(metrics.iter().map(|name| format!("{VALIDATION}{name}"))))?;
         for record in &self.records {
             let cell = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
-            csv.write_record(std::iter::once(record.epoch.to_string()).chain(record.columns().map(cell)))?;
+            let metrics = metrics.iter().map(|name| record.val_metric(name));
+            let values = record.columns().into_iter().chain(metrics);
+            csv.write_record(std::iter::once(record.epoch.to_string()).chain(values.map(cell)))?;
         }
         csv.flush()
     }
@@ -72,6 +87,13 @@ impl History {
         let error = |message: String| TrainError::file(path, message);
         let mut csv = csv::Reader::from_path(path).map_err(|e| error(e.to_string()))?;
         let mut history = History::default();
+        let header = csv.headers().map_err(|e| error(e.to_string()))?.clone();
+        let metrics: Vec<(usize, &str)> = header
+            .iter()
+            .enumerate()
+            .skip(1 + COLUMNS.len())
+            .filter_map(|(column, name)| Some((column, name.strip_prefix(VALIDATION)?)))
+            .collect();
         for row in csv.records() {
             let row = row.map_err(|e| error(e.to_string()))?;
             let cell = |column: usize| -> Result<Option<f64>, TrainError> {
@@ -87,6 +109,12 @@ impl History {
                 accuracy: cell(2)?,
                 val_loss: cell(3)?,
                 val_accuracy: cell(4)?,
+                val_metrics: metrics
+                    .iter()
+                    .filter_map(|&(column, name)| {
+                        Some(cell(column).transpose()?.map(|value| (name.to_string(), value)))
+                    })
+                    .collect::<Result<_, _>>()?,
                 seconds: needed(5)?,
             });
         }
@@ -135,6 +163,7 @@ pub(crate) mod tests {
             accuracy: Some(1.0 - loss / 2.0),
             val_loss: Some(loss * 1.25),
             val_accuracy: Some(0.9 - loss / 4.0),
+            val_metrics: Vec::new(),
             seconds: 1.5,
         };
         History { records: losses.iter().enumerate().map(record).collect() }
@@ -167,6 +196,16 @@ pub(crate) mod tests {
             text,
             "epoch,loss,accuracy,val_loss,val_accuracy,seconds\n1,0.1,0.95,0.125,0.875,1.5\n\
              2,0.3333333333333333,0.8333333333333334,,,1.5\n"
+        );
+        assert_eq!(History::read_csv(&path).unwrap(), history);
+        // Metrics are further columns.
+        history.records[0].val_metrics = vec![("top_5".into(), 0.75), ("f1".into(), 0.5)];
+        history.write_csv(std::fs::File::create(&path).unwrap()).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(
+            text,
+            "epoch,loss,accuracy,val_loss,val_accuracy,seconds,val_top_5,val_f1\n1,0.1,0.95,0.125,0.875,1.5,0.75,0.5\n\
+             2,0.3333333333333333,0.8333333333333334,,,1.5,,\n"
         );
         assert_eq!(History::read_csv(&path).unwrap(), history);
         std::fs::write(&path, "epoch,loss\n1,much\n").unwrap();

@@ -4,12 +4,13 @@
 //! and the files of a run. It must not know the command line and prints nothing: a [`train::Observer`] is told what
 //! happens. It must not know the graph file either; callers hand over shapes and names.
 //!
-//! Reading order: [`error`], `reading`, [`data`] (sources to a data set), [`batches`], [`network`], `packing` (bytes to the network's layout), `feed`
+//! Reading order: [`error`], `reading`, [`data`] (sources to a data set), [`batches`], [`network`], [`class_weights`], `packing` (bytes to the network's layout), `feed`
 //! (batches prepared ahead), [`train`] and `epochs`, [`nonfinite`] and `search` (numbers that stop being finite),
-//! [`evaluate`](mod@evaluate), [`picture`], [`predict`], [`history`], [`plots`], [`files`], `tensor_header`, [`weights`], [`run_folder`].
+//! [`metrics`], [`evaluate`](mod@evaluate), [`picture`], [`predict`], [`history`], [`plots`], [`files`], `tensor_header`, [`weights`], [`run_folder`].
 #![forbid(unsafe_code)]
 
 pub mod batches;
+pub mod class_weights;
 pub mod data;
 mod epochs;
 pub mod error;
@@ -19,6 +20,7 @@ pub mod files;
 mod gzip;
 pub mod history;
 pub mod input;
+pub mod metrics;
 pub mod network;
 pub mod nonfinite;
 mod packing;
@@ -34,13 +36,15 @@ pub mod train;
 pub mod weights;
 
 pub use batches::Batches;
+pub use class_weights::{ClassWeights, Weighted};
 pub use data::{Array, ArrayFormat, Dataset, Loader, Part, Preprocess, Source, Synthetic, Values, read_array_bytes};
 pub use error::TrainError;
-pub use evaluate::{Evaluation, NonfiniteBatch, evaluate};
+pub use evaluate::{Evaluation, NonfiniteBatch, evaluate, evaluate_scored};
 pub use feed::Loading;
 pub use files::{check_writable, write_file};
 pub use history::{EpochRecord, History};
 pub use input::InputSpec;
+pub use metrics::{Outcome, Scores, Scoring};
 pub use network::{InputBuffer, Network, NetworkError};
 pub use nonfinite::{FitError, Nonfinite, NonfiniteFit};
 pub use run_folder::RunFolder;

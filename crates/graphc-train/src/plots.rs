@@ -1,4 +1,8 @@
-//! Curves of a run as SVG: training against validation over epochs.
+//! Pictures of a run as SVG: training against validation over epochs, and the confusion matrix.
+
+mod confusion;
+
+pub use confusion::confusion_svg;
 
 use crate::history::{EpochRecord, History};
 use graphc_ir::text::shown;

@@ -7,6 +7,7 @@ use crate::error::TrainError;
 use crate::evaluate::Evaluation;
 use crate::feed::{Loading, Section, with_feed};
 use crate::history::{EpochRecord, History};
+use crate::metrics::{Scores, Scoring};
 use crate::network::Network;
 use crate::nonfinite::{Cause, FitError, NonfiniteFit, Noticed, Search, explain_evaluation};
 use crate::search::{Suspicion, search};
@@ -31,6 +32,8 @@ pub struct FitOptions {
     pub loading: Loading,
     /// Whether training goes on when a loss or what it changes is not finite.
     pub allow_nonfinite: bool,
+    /// What is measured on the validation samples beside loss and accuracy.
+    pub scoring: Option<Scoring>,
 }
 
 impl FitOptions {
@@ -96,6 +99,8 @@ pub struct FitReport {
     pub stopped: Option<Progress>,
     /// Milliseconds of every step of full batch size, in order.
     pub step_ms: Vec<f32>,
+    /// The metrics of the last validation, if [`FitOptions::scoring`] asks for some.
+    pub validation: Option<Scores>,
     /// What was not finite and was let pass, the first of each kind.
     pub nonfinite: Vec<Noticed>,
 }
@@ -336,6 +341,7 @@ pub(crate) mod tests {
             seed: 1,
             loading: Loading::Between,
             allow_nonfinite: false,
+            scoring: None,
         }
     }
 

@@ -6,7 +6,7 @@ use graphc_driver::Session;
 use graphc_frontend::data::{
     ArrayFormat, Categories, CifarLabels, ColumnConfig, DataFile, MissingConfig, Parts, PreprocessConfig,
 };
-use graphc_frontend::{CheckData, DataSource, Experiment};
+use graphc_frontend::{CheckData, DataSource, Experiment, SAMPLE_WEIGHT};
 use graphc_ir::ops::Op;
 use graphc_ir::{DType, Dim, Tensor};
 use graphc_train::batches::validation_split;
@@ -15,7 +15,10 @@ use graphc_train::data::{
 };
 use graphc_train::train::Counts;
 use graphc_train::weights::{check_weights, read_tensors};
-use graphc_train::{Dataset, InputSpec, Loader, NamedTensor, Part, Preprocess, Source, Synthetic, TensorData};
+use graphc_train::{
+    ClassWeights, Dataset, InputSpec, Loader, NamedTensor, Outcome, Part, Preprocess, Scoring, Source, Synthetic,
+    TensorData,
+};
 use std::path::Path;
 
 /// Reads a graph file for a command that trains or evaluates.
@@ -225,7 +228,8 @@ pub(crate) fn input_spec(experiment: &Experiment, name: &str) -> Result<InputSpe
         name: name.to_string(),
         dtype: ty.dtype,
         sample_shape: ty.shape.sizes(Some(1))[1..].to_vec(),
-        is_target: name == experiment.target,
+        // Neither is scaled.
+        is_target: name == experiment.target || experiment.weights.as_deref() == Some(name),
         n_classes: label_classes(experiment, name),
     })
 }
@@ -245,16 +249,37 @@ pub(crate) fn n_classes(experiment: &Experiment) -> Option<usize> {
     }
 }
 
-/// What a picture can be: the inputs apart from the target.
+/// What a picture can be: the inputs apart from the target and the weights.
 pub(crate) fn feature_inputs(experiment: &Experiment) -> Vec<String> {
-    sample_inputs(experiment).into_iter().filter(|name| *name != experiment.target).collect()
+    let is_of_loss = |name: &String| *name == experiment.target || experiment.weights.as_ref() == Some(name);
+    sample_inputs(experiment).into_iter().filter(|name| !is_of_loss(name)).collect()
+}
+
+/// The metrics that the file asks for beside accuracy, if there are any.
+pub(crate) fn scoring(experiment: &Experiment) -> Result<Option<Scoring>, CliError> {
+    let graph = &experiment.graph;
+    let is_one_number = graph.output(&experiment.prediction).is_some_and(|id| graph.ty(id).shape.fixed_len() == 1);
+    let outcome = match experiment.classes {
+        Some(2) if is_one_number => Outcome::YesOrNo,
+        Some(n) => Outcome::Class(n),
+        None => Outcome::Values,
+    };
+    let names = experiment.metrics.iter().map(String::as_str);
+    Ok(Scoring::new(&experiment.prediction, &experiment.target, outcome, names)?)
+}
+
+/// How much samples of each class count, if the file says it.
+pub(crate) fn class_weights(experiment: &Experiment) -> Option<ClassWeights> {
+    let weights = experiment.class_weights.as_ref()?.iter().map(|&weight| weight as f32).collect();
+    Some(ClassWeights { input: SAMPLE_WEIGHT.into(), target: experiment.target.clone(), weights })
 }
 
 /// The inputs given anew for every sample, in the order of the file. The others, such as the number of the step that
-/// dropout reads, are scalars that training gives.
+/// dropout reads, are scalars that training gives, or follow from the classes.
 fn sample_inputs(experiment: &Experiment) -> Vec<String> {
     let graph = &experiment.graph;
-    let is_batched = |id| graph.ty(id).shape.batch_axis().is_some();
+    let follows = |id| experiment.class_weights.is_some() && graph.node(id).name == SAMPLE_WEIGHT;
+    let is_batched = |id| graph.ty(id).shape.batch_axis().is_some() && !follows(id);
     let inputs = graph.ids().into_iter().filter(|&id| matches!(graph.op(id), Op::Input(_)) && is_batched(id));
     inputs.map(|id| graph.node(id).name.clone()).collect()
 }

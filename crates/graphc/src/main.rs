@@ -19,6 +19,7 @@ mod nonfinite;
 mod numbers;
 mod output;
 mod progress;
+mod scores;
 mod shell;
 mod signals;
 mod tables;

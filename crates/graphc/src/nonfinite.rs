@@ -8,7 +8,9 @@ use graphc_ir::ops::Op;
 use graphc_ir::{Graph, Tensor};
 use graphc_train::nonfinite::{Noticed, Search, explain_evaluation};
 use graphc_train::weights::write_tensors;
-use graphc_train::{Dataset, Evaluation, FitError, FitReport, NamedTensor, Nonfinite, NonfiniteFit, TensorData};
+use graphc_train::{
+    Dataset, Evaluation, FitError, FitReport, NamedTensor, Network, Nonfinite, NonfiniteFit, TensorData,
+};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -58,7 +60,7 @@ impl Ending {
     /// Finds out where a test loss that is not finite comes from, unless it is allowed.
     pub(crate) fn look_at_test(
         &mut self,
-        session: &mut Session,
+        network: &mut dyn Network,
         data: &Dataset,
         test: &Evaluation,
         is_allowed: bool,
@@ -69,9 +71,9 @@ impl Ending {
             return Ok(());
         }
         let mut state = SavedState::default();
-        session.save_state(&mut state)?;
+        network.save_state(&mut state)?;
         rescue.write(&state);
-        let found = if is_allowed { None } else { explain_evaluation(session, data, &data.split().train, test, stop)? };
+        let found = if is_allowed { None } else { explain_evaluation(network, data, &data.split().train, test, stop)? };
         let (explanation, sample) = found.map_or((None, None), |(explanation, sample)| (Some(explanation), sample));
         self.test = Some(TestLoss { loss: test.loss, is_allowed, explanation, sample });
         Ok(())

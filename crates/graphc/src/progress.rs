@@ -158,18 +158,31 @@ fn epoch_line(record: &EpochRecord, n_epochs: usize) -> String {
             line.push_str(&format!("  {name} {value:.4}"));
         }
     }
+    for (name, value) in &record.val_metrics {
+        let text = format!("  val_{name} {value:.4}");
+        if line.len() + text.len() <= LONGEST_LINE {
+            line.push_str(&text);
+        }
+    }
     line
 }
 
+/// Metrics that would make the line of an epoch longer than this are left out; the history has them.
+const LONGEST_LINE: usize = 120;
+
 fn epoch_json(record: &EpochRecord) -> serde_json::Value {
-    json!({
+    let mut json = json!({
         "epoch": record.epoch,
         "loss": record.loss,
         "accuracy": record.accuracy,
         "val_loss": record.val_loss,
         "val_accuracy": record.val_accuracy,
         "seconds": record.seconds,
-    })
+    });
+    for (name, value) in &record.val_metrics {
+        json[format!("val_{name}")] = json!(value);
+    }
+    json
 }
 
 #[cfg(test)]
@@ -184,12 +197,20 @@ mod tests {
             accuracy: Some(0.96),
             val_loss: Some(0.25),
             val_accuracy: None,
+            val_metrics: vec![
+                ("f1".into(), 0.5),
+                ("top_5".into(), 1.0),
+                ("precision".into(), 0.75),
+                ("recall".into(), 1.0),
+            ],
             seconds: 1.234,
         };
-        assert_eq!(epoch_line(&record, 30), "epoch  3/30  1.23 s  loss 0.1250  accuracy 0.9600  val_loss 0.2500");
+        let line = "epoch  3/30  1.23 s  loss 0.1250  accuracy 0.9600  val_loss 0.2500  val_f1 0.5000  val_top_5 1.0000  \
+                    val_recall 1.0000";
+        assert_eq!(epoch_line(&record, 30), line);
         assert_eq!(
             epoch_json(&record).to_string(),
-            r#"{"epoch":3,"loss":0.125,"accuracy":0.96,"val_loss":0.25,"val_accuracy":null,"seconds":1.234}"#
+            r#"{"epoch":3,"loss":0.125,"accuracy":0.96,"val_loss":0.25,"val_accuracy":null,"seconds":1.234,"val_f1":0.5,"val_top_5":1.0,"val_precision":0.75,"val_recall":1.0}"#
         );
     }
 }

@@ -169,7 +169,7 @@ fn labels(graph: &Graph) -> BTreeMap<String, usize> {
         if !matches!(graph.op(id), Op::CategoricalCrossentropy(_) | Op::SoftmaxCrossentropy(_)) {
             continue;
         }
-        let [scores, label] = graph.operands(id)[..] else { continue };
+        let [scores, label, ..] = graph.operands(id)[..] else { continue };
         let is_input = matches!(graph.op(label), Op::Input(_)) && graph.ty(label).dtype == DType::I32;
         if let (true, Some(Dim::Fixed(n_classes))) = (is_input, graph.ty(scores).shape.0.last()) {
             // Of several losses the one with the fewest classes counts.

@@ -74,9 +74,24 @@ fn borders(kind: &Kind) -> (Vec<String>, Vec<String>) {
         ),
         Kind::Axes => texts(&["[]", "[0, 3]", &list("0", 16)], &["0", "[-1]", "[1.0]", &list("0", 17)]),
         Kind::Choice(choices) => (choices.iter().map(|choice| format!("\"{choice}\"")).collect(), vec!["\"\"".into()]),
-        Kind::Choices(choices) => {
-            let all: Vec<String> = choices.iter().map(|choice| format!("\"{choice}\"")).collect();
-            (vec!["[]".into(), format!("[{}]", all.join(","))], vec![all[0].clone(), "[\"\"]".into()])
+        Kind::Numbers(Range::NotNegative) => {
+            texts(&["[0]", "[1, 2.5, 1e-37]"], &["[]", "1", "[-1]", "[1e-46]", "[1e39]", "[\"1\"]"])
+        }
+        Kind::Numbers(range) => unreachable!("no field has a list of numbers in {range:?}"),
+        Kind::Metrics => {
+            let yes = ["[]", "[\"accuracy\", \"f1\", \"mae\"]", "[\"top_1\", \"top_2147483647\"]"];
+            texts(
+                &yes,
+                &[
+                    "\"f1\"",
+                    "[\"top_0\"]",
+                    "[\"top_05\"]",
+                    "[\"top_+5\"]",
+                    "[\"top_\"]",
+                    "[\"top_2147483648\"]",
+                    "[\"top_k\"]",
+                ],
+            )
         }
         Kind::Path => texts(&["\"a\""], &["[]", "1"]),
         Kind::Paths => texts(&["\"a\"", "[\"a\"]"], &["{}", "1", "[1]"]),

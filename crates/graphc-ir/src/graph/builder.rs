@@ -24,13 +24,15 @@
 //! # }
 //! ```
 
+pub use super::loss::Loss;
+
 use super::graph::{Graph, NodeId};
 use super::origin::{Origin, Role};
 use crate::attrs::AttrValue;
 use crate::narrow::narrow;
 use crate::ops::{
-    Add, Argmax, AvgPool2d, BatchNorm, CategoricalCrossentropy, Conv2d, Dropout, Equal, Initializer, Input, LogSoftmax,
-    MatMul, MaxPool2d, MeanSquaredError, Op, Parameter, ReduceMean, Relu, Reshape, Sigmoid, Softmax, Tanh,
+    Add, AvgPool2d, BatchNorm, Conv2d, Dropout, Initializer, Input, LogSoftmax, MatMul, MaxPool2d, Op, Parameter, Relu,
+    Reshape, Sigmoid, Softmax, Tanh,
 };
 use crate::optimizer::Optimizer;
 use crate::text::{MAX_RANK, is_hidden, shown};
@@ -194,37 +196,10 @@ pub struct Pool {
     pub padding: Padding,
 }
 
-/// What is minimised.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Loss {
-    /// Mean over the batch of `-log(probability of the label)`; the target holds class numbers.
-    CategoricalCrossentropy,
-    /// Mean of the squared differences.
-    MeanSquaredError,
-}
-
-impl Loss {
-    /// Every loss.
-    pub const ALL: [Loss; 2] = [Loss::CategoricalCrossentropy, Loss::MeanSquaredError];
-
-    /// Its op.
-    pub fn op(self) -> Op {
-        match self {
-            Loss::CategoricalCrossentropy => CategoricalCrossentropy {}.into(),
-            Loss::MeanSquaredError => MeanSquaredError {}.into(),
-        }
-    }
-
-    /// The name in graph files; the same as the op's.
-    pub fn name(self) -> &'static str {
-        self.op().name()
-    }
-}
-
 /// Builds a [`Graph`] from layers and tensor operations.
 #[derive(Clone, Debug)]
 pub struct GraphBuilder {
-    graph: Graph,
+    pub(super) graph: Graph,
     names: HashSet<String>,
     /// Names of the graph's outputs.
     outputs: HashSet<String>,
@@ -450,45 +425,6 @@ impl GraphBuilder {
         self.op(name, Reshape { shape: Shape::batched(&[shape.fixed_len()]) }, &[x])
     }
 
-    /// The scalar to be minimised; also the output `loss`. `prediction` becomes an output under
-    /// its own name.
-    ///
-    /// # Errors
-    /// If there is a loss already, or the shapes do not fit.
-    pub fn loss(&mut self, loss: Loss, prediction: NodeId, target: NodeId) -> BuildResult {
-        let node = self.in_role(Role::Loss, |builder| builder.op("loss", loss.op(), &[prediction, target]))?;
-        self.output(prediction);
-        self.graph.loss = Some(node);
-        self.output(node);
-        Ok(node)
-    }
-
-    /// The share of samples whose largest prediction is at the label; the output `accuracy`.
-    ///
-    /// # Errors
-    /// If the shapes do not fit.
-    pub fn accuracy(&mut self, prediction: NodeId, label: NodeId) -> BuildResult {
-        let name = "accuracy";
-        let ty = self.ty(prediction).clone();
-        if ty.rank() != 2 {
-            let message = format!("accuracy expects predictions of shape [N,classes], got {}", ty.shape);
-            return fail(name, TypeError::operand(0, message));
-        }
-        let labels = TensorType::i32(Shape(vec![ty.shape.0[0]]));
-        if *self.ty(label) != labels {
-            let message =
-                format!("accuracy expects class numbers {labels} for predictions {ty}, got {}", self.ty(label));
-            return fail(name, TypeError::operand(1, message));
-        }
-        let node = self.in_role(Role::Metric, |builder| {
-            let class = builder.add(name, "accuracy.argmax", Argmax { axis: 1 }.into(), &[prediction])?;
-            let hit = builder.add(name, "accuracy.equal", Equal {}.into(), &[class, label])?;
-            builder.op(name, ReduceMean { axes: vec![0], keep_dims: false }, &[hit])
-        })?;
-        self.output(node);
-        Ok(node)
-    }
-
     /// How the parameters are updated.
     pub fn optimizer(&mut self, optimizer: Optimizer) {
         self.graph.optimizer = Some(optimizer);
@@ -502,7 +438,7 @@ impl GraphBuilder {
         }
     }
 
-    fn in_role<T>(&mut self, role: Role, build: impl FnOnce(&mut GraphBuilder) -> T) -> T {
+    pub(super) fn in_role<T>(&mut self, role: Role, build: impl FnOnce(&mut GraphBuilder) -> T) -> T {
         let before = std::mem::replace(&mut self.role, role);
         let result = build(self);
         self.role = before;
@@ -519,7 +455,7 @@ impl GraphBuilder {
     }
 
     /// Adds a node of `layer`.
-    fn add(&mut self, layer: &str, name: &str, op: Op, operands: &[NodeId]) -> BuildResult {
+    pub(super) fn add(&mut self, layer: &str, name: &str, op: Op, operands: &[NodeId]) -> BuildResult {
         let checked =
             |result: Result<(), TypeError>| result.map_err(|error| BuildError { node: layer.to_string(), error });
         let unfit = match name {
@@ -587,7 +523,7 @@ impl GraphBuilder {
     }
 }
 
-fn fail<T>(node: &str, error: TypeError) -> Result<T, BuildError> {
+pub(super) fn fail<T>(node: &str, error: TypeError) -> Result<T, BuildError> {
     Err(BuildError { node: node.to_string(), error })
 }
 

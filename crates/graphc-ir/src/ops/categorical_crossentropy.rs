@@ -1,28 +1,49 @@
 //! `categorical_crossentropy`: the loss of predicted probabilities against labels.
 
-use super::{Expand, Log, Lowering, OpRules, classification};
+use super::{Expand, Log, Lowering, OpRules, Xlogy, classification, losses, softmax, zero_wins};
 use crate::graph::{NodeId, OpCx};
 use crate::op_struct;
 use crate::tensor::{Real, Tensor};
-use crate::types::{TensorType, TypeError};
+use crate::types::{DType, Shape, TensorType, TypeError};
 
 op_struct! {
     /// `-mean over n of log(p[n, label[n]])`: the other probabilities may be 0. After a `softmax` or a `sigmoid` the
     /// algebraic rules make it stable, so that `p[n, label[n]]` may underflow.
+    ///
+    /// With a target `t` of the shape of `p` it is `-mean over n of sum over c of t[n, c] * log(p[n, c])`; a term whose `t` is 0
+    /// is 0.
     pub struct CategoricalCrossentropy {}
 }
 
 impl OpRules for CategoricalCrossentropy {
     const NAME: &'static str = "categorical_crossentropy";
     const ARITY: usize = 2;
-    const SUMMARY: &'static str = "mean cross-entropy, from (probabilities, i32 labels)";
+    const N_OPTIONAL: usize = 1;
+    const SUMMARY: &'static str = "mean cross-entropy, from (probabilities, i32 labels or f32 shares of the classes[, weights])";
 
     fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
-        classification::infer(Self::NAME, "probabilities", operands)
+        let [probabilities, target] = [operands[0], operands[1]];
+        if probabilities != target {
+            classification::infer(Self::NAME, "probabilities", &operands[..2]).map_err(|error| or_shares(operands, error))?;
+        } else if probabilities.rank() != 2 {
+            let message = format!("{} expects f32 probabilities of shape [N,c], got {probabilities}", Self::NAME);
+            return Err(TypeError::operand(0, message));
+        } else {
+            softmax::infer(Self::NAME, probabilities)?;
+        }
+        losses::check_weights(Self::NAME, operands)?;
+        Ok(TensorType::f32(Shape::scalar()))
     }
 
     fn eval<R: Real>(&self, operands: &[&Tensor<R>], _: &[usize]) -> Tensor<R> {
-        classification::eval_mean(operands, |p, label| -p[label].ln())
+        let [p, target] = [operands[0], operands[1]];
+        if target.shape.len() == 1 {
+            return losses::eval_mean(operands, classification::terms(p, target, |p, label| -p[label].ln()));
+        }
+        let c = p.shape[1];
+        let shares = target.data.iter().zip(&p.data).map(|(&t, &p)| zero_wins::scalar(t, p, |t, p| t * p.ln()));
+        let shares: Vec<R> = shares.collect();
+        losses::eval_mean(operands, shares.chunks(c).map(|row| -row.iter().fold(R::zero(), |sum, &x| sum + x)))
     }
 
     fn vjp(&self, _: &mut OpCx<'_>, _: NodeId) -> Vec<Option<NodeId>> {
@@ -34,8 +55,30 @@ impl OpRules for CategoricalCrossentropy {
     }
 
     fn expand(&self, cx: &mut OpCx<'_>) -> NodeId {
-        let probability = classification::picked(cx, cx.operands[0]);
-        let log = cx.add(Log {}, &[probability]);
-        classification::negative_mean(cx, log)
+        let [p, target] = [cx.operands[0], cx.operands[1]];
+        let logs = if cx.ty(target).dtype == DType::I32 {
+            let probability = classification::picked(cx, p);
+            cx.add(Log {}, &[probability])
+        } else {
+            let terms = cx.add(Xlogy {}, &[target, p]);
+            cx.sum(terms, &[1], false)
+        };
+        // Negated after the mean a loss of 0 would be -0.
+        let terms = cx.negative(logs);
+        losses::mean(cx, terms)
+    }
+}
+
+/// A target that is neither labels nor shares of the classes: the message names both.
+fn or_shares(operands: &[&TensorType], error: TypeError) -> TypeError {
+    let [probabilities, target] = [operands[0], operands[1]];
+    match error.operand {
+        Some(1) => {
+            let labels = TensorType::i32(Shape(vec![probabilities.shape.0[0]]));
+            let name = CategoricalCrossentropy::NAME;
+            let message = format!("{name} expects labels {labels} or shares of the classes {probabilities}, got {target}");
+            TypeError { message, ..error }
+        }
+        _ => error,
     }
 }

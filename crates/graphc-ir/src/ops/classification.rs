@@ -41,15 +41,16 @@ pub(super) fn negative_mean(cx: &mut OpCx<'_>, terms: NodeId) -> NodeId {
     cx.add(ReduceMean { axes: vec![0], keep_dims: false }, &[terms])
 }
 
-/// The mean over rows of `term(row, label)`; NaN if a label is not a class.
-pub(super) fn eval_mean<R: Real>(operands: &[&Tensor<R>], term: impl Fn(&[R], usize) -> R) -> Tensor<R> {
-    let [scores, labels] = [operands[0], operands[1]];
+/// `term(row, label)` of every row; NaN if a label is not a class.
+pub(super) fn terms<R: Real>(
+    scores: &Tensor<R>,
+    labels: &Tensor<R>,
+    term: impl Fn(&[R], usize) -> R,
+) -> impl ExactSizeIterator<Item = R> {
     let c = scores.shape[1];
-    let mut sum = R::zero();
-    for (row, label) in scores.data.chunks(c).zip(&labels.data) {
+    scores.data.chunks(c).zip(&labels.data).map(move |(row, label)| {
         let label = label.widen();
         let is_class = (0.0..c as f64).contains(&label);
-        sum = sum + if is_class { term(row, label as usize) } else { R::nan() };
-    }
-    Tensor::new(Vec::new(), vec![sum / R::from_f64(scores.shape[0] as f64)])
+        if is_class { term(row, label as usize) } else { R::nan() }
+    })
 }

@@ -58,10 +58,14 @@ pub trait OpRules: OpAttrs {
     /// Number of operands.
     const ARITY: usize;
 
+    /// How many operands may follow those.
+    const N_OPTIONAL: usize = 0;
+
     /// One line for the generated op table.
     const SUMMARY: &'static str;
 
-    /// Type of the result. `operands` has [`OpRules::ARITY`] entries.
+    /// Type of the result. `operands` has [`OpRules::ARITY`] entries, and up to
+    /// [`OpRules::N_OPTIONAL`] more.
     ///
     /// # Errors
     /// If the op does not accept them; the message gives the shapes.
@@ -103,6 +107,14 @@ macro_rules! ops {
             pub const ALL: &'static [(&'static str, usize, &'static str)] =
                 &[$(($variant::NAME, $variant::ARITY, $variant::SUMMARY),)*];
 
+            /// How many operands may follow the needed ones of the op called `name`; 0 if there is no such op.
+            pub fn n_optional(name: &str) -> usize {
+                match name {
+                    $($variant::NAME => $variant::N_OPTIONAL,)*
+                    _ => 0,
+                }
+            }
+
             /// The mnemonic.
             pub fn name(&self) -> &'static str {
                 match self { $(Op::$variant(_) => $variant::NAME,)* }
@@ -136,10 +148,7 @@ macro_rules! ops {
             /// If the op does not accept the operands.
             pub fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
                 match self { $(Op::$variant(op) => {
-                    if operands.len() != $variant::ARITY {
-                        return Err(TypeError::new(format!(
-                            "{} takes {} operands, got {}", $variant::NAME, $variant::ARITY, operands.len())));
-                    }
+                    check_count($variant::NAME, $variant::ARITY, $variant::N_OPTIONAL, operands.len())?;
                     op.infer(operands)
                 })* }
             }
@@ -169,11 +178,23 @@ macro_rules! ops {
     };
 }
 
+/// Whether an op takes so many operands.
+fn check_count(name: &str, arity: usize, n_optional: usize, found: usize) -> Result<(), TypeError> {
+    let expected = match n_optional {
+        _ if (arity..=arity + n_optional).contains(&found) => return Ok(()),
+        0 => arity.to_string(),
+        _ => format!("{arity} to {}", arity + n_optional),
+    };
+    Err(TypeError::new(format!("{name} takes {expected} operands, got {found}")))
+}
+
 mod classification;
 mod elementwise;
+mod losses;
 mod pool;
 mod reduction;
 mod table;
+mod zero_wins;
 
 ops! {
     input::Input, parameter::Parameter, constant::Constant, batch_size::BatchSize,
@@ -181,6 +202,7 @@ ops! {
     exp::Exp, log::Log, sqrt::Sqrt, sigmoid::Sigmoid, tanh::Tanh,
     log_sigmoid::LogSigmoid, zero_if_finite::ZeroIfFinite,
     relu::Relu, relu_grad::ReluGrad,
+    abs::Abs, sign::Sign, clamp::Clamp, xlogy::Xlogy, xdivy::Xdivy, xmuly::Xmuly,
     reduce_sum::ReduceSum, reduce_mean::ReduceMean, reduce_max::ReduceMax, reduce_variance::ReduceVariance,
     argmax::Argmax, one_hot::OneHot, pick::Pick, pick_grad::PickGrad,
     reshape::Reshape, transpose::Transpose, broadcast::Broadcast,
@@ -193,7 +215,8 @@ ops! {
     dropout::Dropout, dropout_mask::DropoutMask,
     softmax::Softmax, log_softmax::LogSoftmax,
     categorical_crossentropy::CategoricalCrossentropy, softmax_crossentropy::SoftmaxCrossentropy,
-    mean_squared_error::MeanSquaredError,
+    binary_crossentropy::BinaryCrossentropy,
+    mean_squared_error::MeanSquaredError, mean_absolute_error::MeanAbsoluteError, huber::Huber,
 }
 
 pub use parameter::Initializer;

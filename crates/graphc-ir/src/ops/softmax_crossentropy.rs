@@ -1,6 +1,6 @@
 //! `softmax_crossentropy`: the loss of logits against labels.
 
-use super::{Expand, Lowering, OpRules, Softmax, classification, reduction, softmax};
+use super::{Expand, Lowering, OpRules, Softmax, classification, losses, reduction, softmax};
 use crate::graph::{NodeId, OpCx};
 use crate::op_struct;
 use crate::tensor::{Real, Tensor};
@@ -21,10 +21,10 @@ impl OpRules for SoftmaxCrossentropy {
     }
 
     fn eval<R: Real>(&self, operands: &[&Tensor<R>], _: &[usize]) -> Tensor<R> {
-        classification::eval_mean(operands, |x, label| {
+        losses::eval_mean(operands, classification::terms(operands[0], operands[1], |x, label| {
             let (z, log_sum) = softmax::shifted_row(x);
             log_sum - z[label]
-        })
+        }))
     }
 
     fn vjp(&self, cx: &mut OpCx<'_>, dy: NodeId) -> Vec<Option<NodeId>> {

@@ -9,8 +9,12 @@ pub fn ops_table() -> String {
     for &(name, arity, summary) in Op::ALL {
         let fields = Op::fields(name).expect("every op of the list has fields");
         let attributes: Vec<String> = fields.iter().map(|(field, expected)| format!("`{field}`: {expected}")).collect();
+        let count = match Op::n_optional(name) {
+            0 => arity.to_string(),
+            more => format!("{arity} to {}", arity + more),
+        };
         // A bar would end the cell.
-        let row = [format!("`{name}`"), arity.to_string(), attributes.join("; "), summary.to_string()];
+        let row = [format!("`{name}`"), count, attributes.join("; "), summary.to_string()];
         let cells: Vec<String> = row.iter().map(|cell| cell.replace('|', "\\|")).collect();
         table.push_str(&format!("| {} |\n", cells.join(" | ")));
     }

@@ -24,8 +24,9 @@ impl Case {
         let mut random = Random(seed);
         let is_positive = |i| {
             matches!((&self.op, i), (Op::Log(_) | Op::Sqrt(_), _) | (Op::Div(_), 1) | (Op::Normalize(_), 2))
-                || matches!((&self.op, i), (Op::CategoricalCrossentropy(_), 0))
+                || matches!((&self.op, i), (Op::CategoricalCrossentropy(_), 0) | (Op::Xlogy(_) | Op::Xdivy(_), 1))
         };
+        let is_fraction = |i| i == 0 && matches!(self.op, Op::BinaryCrossentropy(_));
         let n_classes = match &self.op {
             Op::PickGrad(pick) => Some(pick.depth),
             Op::Pick(_) | Op::CategoricalCrossentropy(_) | Op::SoftmaxCrossentropy(_) => {
@@ -37,6 +38,7 @@ impl Case {
             Tensor::from_fn(&ty.shape.sizes(Some(batch)), |_| match ty.dtype {
                 DType::I32 if n_classes.is_some() => random.below(n_classes.unwrap_or(1) as u64) as f64,
                 DType::I32 => random.below(9) as f64 - 1.0,
+                DType::F32 if is_fraction(i) => (1 + random.below(7)) as f64 / 8.0,
                 DType::F32 if is_positive(i) => (1 + random.below(24)) as f64 / 8.0,
                 DType::F32 => random.below(41) as f64 / 8.0 - 2.5,
             })
@@ -107,10 +109,12 @@ fn elementwise() -> Vec<Case> {
         cases.extend([case(Neg {}, &x), case(Exp {}, &x), case(Log {}, &x), case(Sqrt {}, &x)]);
         cases.extend([case(Sigmoid {}, &x), case(Tanh {}, &x), case(Relu {}, &x)]);
         cases.extend([case(LogSigmoid {}, &x), case(ZeroIfFinite {}, &x)]);
+        cases.extend([case(Abs {}, &x), case(Sign {}, &x), case(Clamp { limit: 1.25 }, &x)]);
     }
     for pair in [[b(&[3]), b(&[3])], [b(&[2, 1]), f(&[5])], [f(&[]), b(&[4])], [f(&[3, 1]), batch_at(1, &[3])]] {
         cases.extend([case(Add {}, &pair), case(Sub {}, &pair), case(Mul {}, &pair), case(Div {}, &pair)]);
         cases.extend([case(ReluGrad {}, &pair), case(Equal {}, &pair)]);
+        cases.extend([case(Xlogy {}, &pair), case(Xdivy {}, &pair), case(Xmuly {}, &pair)]);
     }
     cases.push(case(Equal {}, &[i(b(&[])), i(b(&[]))]));
     cases.push(case(Constant { value: 0.3, shape: Shape::batched(&[2]) }, &[]));
@@ -232,15 +236,30 @@ fn composites() -> Vec<Case> {
         case(Softmax {}, &[f(&[2, 3, 1])]),
         case(LogSoftmax {}, &[b(&[2, 4])]),
         case(LogSoftmax {}, &[f(&[7])]),
-        case(MeanSquaredError {}, &[b(&[3, 2]), b(&[3, 2])]),
-        case(MeanSquaredError {}, &[f(&[]), f(&[])]),
     ];
+    let of_values: [Op; 4] = [
+        MeanSquaredError {}.into(),
+        MeanAbsoluteError {}.into(),
+        Huber { delta: 0.75 }.into(),
+        BinaryCrossentropy {}.into(),
+    ];
+    for loss in of_values {
+        for x in [b(&[3, 2]), f(&[]), f(&[5])] {
+            cases.push(case(loss.clone(), &[x.clone(), x]));
+        }
+        cases.push(case(loss.clone(), &[b(&[3, 2]), b(&[3, 2]), b(&[])]));
+        cases.push(case(loss, &[f(&[4]), f(&[4]), f(&[4])]));
+    }
     for x in [b(&[3]), b(&[2, 5, 3]), f(&[4, 3]), f(&[3])] {
         cases.push(case(Normalize { epsilon: 0.1 }, &[x, c.clone(), c.clone(), c.clone(), c.clone()]));
     }
     for x in [b(&[8]), f(&[5, 8])] {
         let labels = i(TensorType::f32(Shape(vec![x.shape.0[0]])));
+        let weights = TensorType::f32(labels.shape.clone());
         cases.push(case(CategoricalCrossentropy {}, &[x.clone(), labels.clone()]));
+        cases.push(case(CategoricalCrossentropy {}, &[x.clone(), labels.clone(), weights.clone()]));
+        cases.push(case(CategoricalCrossentropy {}, &[x.clone(), x.clone()]));
+        cases.push(case(CategoricalCrossentropy {}, &[x.clone(), x.clone(), weights]));
         cases.push(case(SoftmaxCrossentropy {}, &[x, labels]));
     }
     cases

@@ -13,7 +13,7 @@ use graphc_ir::{Op, Tensor};
 fn is_smooth_near(op: &Op, x: &[Tensor<f64>]) -> bool {
     let zero = |t: &Tensor<f64>| t.data.contains(&0.0);
     match op {
-        Op::Relu(_) | Op::ReluGrad(_) => !zero(&x[0]),
+        Op::Relu(_) | Op::ReluGrad(_) | Op::Abs(_) => !zero(&x[0]),
         _ => true,
     }
 }
@@ -28,7 +28,7 @@ fn rules_equal_finite_differences() {
         if before
             || out.dtype != DType::F32
             || operands.is_empty()
-            || matches!(case.op, Op::Equal(_) | Op::ZeroIfFinite(_))
+            || matches!(case.op, Op::Equal(_) | Op::ZeroIfFinite(_) | Op::Sign(_))
         {
             continue;
         }

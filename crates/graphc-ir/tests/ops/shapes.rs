@@ -176,4 +176,27 @@ fn losses() {
         &[b(&[3]), f(&[3])],
         "mean_squared_error expects a target of the prediction's type f32[N,3], got f32[3]",
     );
+    check(
+        CategoricalCrossentropy {},
+        &[b(&[3]), b(&[4])],
+        "categorical_crossentropy expects labels i32[N] or shares of the classes f32[N,3], got f32[N,4]",
+    );
+    check(
+        CategoricalCrossentropy {},
+        &[b(&[3]), b(&[3]), b(&[3])],
+        "categorical_crossentropy expects weights of type f32[N] for f32[N,3], got f32[N,3]",
+    );
+    check(Huber { delta: 0.0 }, &[b(&[3]), b(&[3])], "huber expects a `delta` greater than 0, got 0");
+    check(Clamp { limit: f64::NAN }, &[b(&[3])], "clamp expects a `limit` greater than 0, got NaN");
+    check(
+        BinaryCrossentropy {},
+        &[b(&[3]), i(b(&[3]))],
+        "binary_crossentropy expects a target of the prediction's type f32[N,3], got i32[N,3]",
+    );
+    check(MeanAbsoluteError {}, &[b(&[3])], "mean_absolute_error takes 2 to 3 operands, got 1");
+    check(
+        MeanSquaredError {},
+        &[f(&[]), f(&[]), f(&[])],
+        "mean_squared_error takes no weights for a scalar, got f32[]",
+    );
 }

@@ -1,9 +1,9 @@
 //! Columns of elements as a source has them, before what training samples say of them is applied.
 
 use super::array::{ArrayFile, ArrayFormat, Positioned};
+use super::cifar::CifarKind;
 use super::dataset::{Dataset, Store};
 use super::preprocess::{Fitted, InputFit, Moments, Preprocess, Standard, numbers, standard_of_bytes};
-use super::cifar::CifarKind;
 use super::source::{ArraySource, Origin, Source};
 use super::split::{self, Split};
 use super::table::{self, FieldContent, Table, TableColumn};

@@ -298,7 +298,7 @@ mod tests {
         let names: Vec<String> =
             (0..5).map(|i| images.path_of(i).strip_prefix(folder.path()).unwrap().display().to_string()).collect();
         assert_eq!(names, ["a/x.png", "a/y.jpeg", "b/10.PNG", "b/2.png", "b/z.jpg"]);
-        assert_eq!((0..5).map(|i| images.class_of(i)).collect::<Vec<_>>(), [0, 0, 1, 1, 1]);
+        assert_eq!((0..5).map(|i| images.pictures[i].class).collect::<Vec<_>>(), [0, 0, 1, 1, 1]);
         let all = images.read(GREY, None, 1).unwrap();
         assert_eq!(all.classes, [0, 0, 1, 1, 1]);
         assert_eq!(all.pixels, [1, 2, 3, 4, 5].iter().flat_map(|&value| [value; 6]).collect::<Vec<u8>>());

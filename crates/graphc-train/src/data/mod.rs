@@ -27,10 +27,10 @@ pub(crate) mod table;
 pub(crate) mod values;
 
 pub use array::{Array, ArrayFormat, read_array_bytes};
+pub use cifar::CifarKind;
 pub use columns::{Columns, Loader, Validation};
 pub use dataset::Dataset;
 pub use preprocess::{Affine, ColumnFit, Fitted, InputFit, Preprocess, Standard};
-pub use cifar::CifarKind;
 pub use source::{ArraySource, Source};
 pub use split::Split;
 pub use synthetic::{MOST_BYTES, Part, Synthetic};

@@ -5,15 +5,15 @@ use crate::nonfinite::{AllowNonfiniteArg, warn_of_weights};
 use crate::numbers::at_least_one;
 use crate::threads::{ThreadsArg, warn_if_fewer};
 use crate::tuned::TuningArg;
-use crate::{experiment, output};
+use crate::{experiment, output, scores};
 use graphc_driver::{Session, SessionOptions};
 use graphc_train::weights::read_fitted;
-use graphc_train::{Evaluation, evaluate};
+use graphc_train::{Evaluation, Scores, Weighted, evaluate_scored};
 use serde_json::json;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Measure loss and accuracy of given weights on the test data.
+/// Measure loss, accuracy and other metrics of given weights on the test data.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  graphc eval examples/lenet5.graph.json --weights runs/lenet5-1/model.safetensors")]
 pub(crate) struct Args {
@@ -50,11 +50,19 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
     };
     let test = test.apply(&read_fitted(&args.weights)?)?;
     let batch_size = args.batch_size.unwrap_or(experiment.train.batch_size);
-    let result = evaluate(&mut session, &test, &test.split().train, batch_size, args.threads.loading())?;
+    let class_weights = experiment::class_weights(&experiment);
+    let mut network = Weighted::new(&mut session, class_weights.as_ref());
+    let scoring = experiment::scoring(&experiment)?;
+    let (samples, loading) = (&test.split().train, args.threads.loading());
+    let (result, scores) = evaluate_scored(&mut network, &test, samples, batch_size, loading, scoring.as_ref())?;
     output::line(match args.json {
-        true => json!({ "test_loss": result.loss, "test_accuracy": result.accuracy, "samples": result.n_samples })
-            .to_string(),
-        false => result_line(&result),
+        true => {
+            let mut all =
+                json!({ "test_loss": result.loss, "test_accuracy": result.accuracy, "samples": result.n_samples });
+            scores.iter().for_each(|scores| scores::add_json(&mut all, scores));
+            all.to_string()
+        }
+        false => result_text(&result, scores.as_ref()),
     })?;
     if result.loss.is_finite() {
         return Ok(ExitCode::SUCCESS);
@@ -66,4 +74,16 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
 pub(super) fn result_line(result: &Evaluation) -> String {
     let accuracy = result.accuracy.map_or_else(String::new, |accuracy| format!(", accuracy {accuracy:.4}"));
     format!("Test loss {:.4}{accuracy} ({} samples)", result.loss, output::grouped(result.n_samples))
+}
+
+/// The line, the metrics, and what there is to say of the classes.
+fn result_text(result: &Evaluation, scores: Option<&Scores>) -> String {
+    let mut text = result_line(result);
+    if let Some(scores) = scores {
+        text.push_str(&scores::lines(scores));
+        if let Some(classes) = &scores.classes {
+            text.push_str(&format!("\n{}\n\n{}", scores::class_table(classes), scores::confusion_text(classes)));
+        }
+    }
+    text
 }

@@ -191,7 +191,7 @@ impl<'a> Inputs<'a> {
         Ok(())
     }
 
-    /// Scalars such as dropout's step counter are 0 unless given; so is the target if its loss is not wanted.
+    /// Scalars such as dropout's step counter are 0 unless given; so is the target if its loss is not wanted. Samples count alike.
     fn fill_in(&mut self, experiment: &Experiment, without_target: bool) -> Result<(), CliError> {
         let graph = &experiment.graph;
         for (name, node) in inputs(graph) {
@@ -199,11 +199,12 @@ impl<'a> Inputs<'a> {
                 continue;
             }
             let shape = &graph.ty(node).shape;
-            if shape.rank() > 0 && !(without_target && name == experiment.target) {
+            let is_weight = experiment.weights.as_deref() == Some(name);
+            if shape.rank() > 0 && !is_weight && !(without_target && name == experiment.target) {
                 let message = format!("no tensor for the input `{name}` of shape {shape}");
                 return Err(CliError::new(format!("{}: {message}", self.path.display())));
             }
-            self.bindings.insert(name.to_string(), Tensor::full(&shape.sizes(Some(self.batch)), 0.0));
+            self.bindings.insert(name.to_string(), Tensor::full(&shape.sizes(Some(self.batch)), f64::from(is_weight)));
         }
         check_classes(experiment, &self.bindings)
     }

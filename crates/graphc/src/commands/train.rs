@@ -8,16 +8,19 @@ use crate::progress::{Reporter, Style};
 use crate::signals::{Stop, stop_on_signals};
 use crate::threads::{ThreadsArg, warn_if_fewer};
 use crate::tuned::TuningArg;
-use crate::{experiment, output, shell, signals, tables};
+use crate::{experiment, output, scores, shell, signals, tables};
 use graphc_driver::measure::peak_memory;
 use graphc_driver::memory::parameter_bytes;
 use graphc_driver::{Session, SessionOptions};
 use graphc_frontend::Experiment;
 use graphc_ir::Optimizer;
 use graphc_train::data::Split;
+use graphc_train::plots::confusion_svg;
 use graphc_train::run_folder::RunInfo;
 use graphc_train::train::{Counts, batch_sizes};
-use graphc_train::{Dataset, Evaluation, FitOptions, FitReport, RunFolder, evaluate, fit};
+use graphc_train::{
+    Dataset, Evaluation, FitOptions, FitReport, Network, RunFolder, Scores, Weighted, evaluate_scored, fit, write_file,
+};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -86,7 +89,7 @@ Examples:
 /// `start` is when the process started.
 pub(crate) fn run(args: &Args, start: Instant) -> Result<ExitCode, CliError> {
     let experiment = experiment::load_with_data(&args.file)?;
-    let options = fit_options(&experiment, args);
+    let options = fit_options(&experiment, args)?;
     let stop = stop_on_signals()?;
     let folder = match &args.out {
         Some(path) => RunFolder::create(path)?,
@@ -103,23 +106,25 @@ pub(crate) fn run(args: &Args, start: Instant) -> Result<ExitCode, CliError> {
     if style == Style::Human {
         print_start(&mut reporter, &experiment, &options, &run);
     }
-    let (report, mut ending) = Ending::of(fit(&mut run.session, &run.train, &options, stop.flag(), &mut reporter))?;
+    let class_weights = experiment::class_weights(&experiment);
+    let mut network = Weighted::new(&mut run.session, class_weights.as_ref());
+    let (report, mut ending) = Ending::of(fit(&mut network, &run.train, &options, stop.flag(), &mut reporter))?;
     reporter.clear();
 
     let mut problems = Vec::new();
-    let test = test(&mut run, &options, &report, &ending).unwrap_or_else(|error| {
+    let tested = test(&mut network, run.test.as_ref(), &options, &report, &ending).unwrap_or_else(|error| {
         problems.push(error);
         None
     });
-    if let (Some(test), Some(data)) = (&test, &run.test) {
+    if let (Some(Tested { evaluation: test, .. }), Some(data)) = (&tested, &run.test) {
         let rescue = Rescue::new(folder.weights_path(), &experiment.graph);
-        let looked = ending.look_at_test(&mut run.session, data, test, args.allow_nonfinite, stop.flag(), &rescue);
+        let looked = ending.look_at_test(&mut network, data, test, args.allow_nonfinite, stop.flag(), &rescue);
         problems.extend(looked.err());
     }
     let first_step_ms = reporter.first_step().map(|at| at.duration_since(start).as_secs_f64() * 1e3);
     let costs = Costs { first_step_ms, peak_rss_mb: peak_memory().map(|bytes| bytes as f64 / 1e6) };
     // Before anything is written: a disk that is full must not cost the results, nor a closed pipe the weights.
-    print_results(&mut reporter, style, &run, &report, test, costs, &ending);
+    print_results(&mut reporter, style, &run, &report, tested.as_ref(), costs, &ending);
     if report.stopped.is_some_and(|at| (at.epoch, at.step) == (1, 0)) {
         output::message("Stopped before the first step: there is nothing to save.");
         return Ok(exit_code(&stop, &reporter, &report, &[]));
@@ -129,11 +134,12 @@ pub(crate) fn run(args: &Args, start: Instant) -> Result<ExitCode, CliError> {
     problems.extend(misplaced.map(|error| {
         CliError::new(format!("{error}\nThe run is saved in another folder instead: {}", folder.path().display()))
     }));
-    let mut info = run_info(args, &experiment, &options, &run, &report, test, costs);
+    let mut info = run_info(args, &experiment, &options, &run, &report, tested.as_ref(), costs);
     if let Some(nonfinite) = ending.json() {
         info.results["nonfinite"] = nonfinite;
     }
     problems.extend(folder.write_record(&info, &report.history).map_err(CliError::from).err());
+    problems.extend(write_confusion(&folder, &experiment.name, &report, tested.as_ref()).err());
     problems.extend(ending.write(folder.path()).err());
     problems.extend(ending.result(&folder.weights_path(), options.learning_rate).err());
     if style != Style::Json {
@@ -144,16 +150,43 @@ pub(crate) fn run(args: &Args, start: Instant) -> Result<ExitCode, CliError> {
     Ok(exit_code(&stop, &reporter, &report, &problems))
 }
 
-/// Loss and accuracy on the test samples, if there are any and the training came to its end.
+/// What the test samples say of the network.
+struct Tested {
+    evaluation: Evaluation,
+    /// Metrics beside accuracy, if there are any.
+    scores: Option<Scores>,
+}
+
+/// Writes `confusion.svg`, of the test samples or else of the last validation, if a metric counts classes.
+fn write_confusion(
+    folder: &RunFolder,
+    name: &str,
+    report: &FitReport,
+    tested: Option<&Tested>,
+) -> Result<(), CliError> {
+    let of = |scores: Option<&Scores>, what| Some((scores?.classes.clone()?, what));
+    let tested = of(tested.and_then(|tested| tested.scores.as_ref()), "test samples");
+    let Some((classes, what)) = tested.or_else(|| of(report.validation.as_ref(), "validation samples")) else {
+        return Ok(());
+    };
+    let Some(svg) = confusion_svg(name, what, &classes) else { return Ok(()) };
+    Ok(write_file(&folder.path().join("confusion.svg"), svg.as_bytes())?)
+}
+
+/// Loss, accuracy and other metrics of the test samples, if there are any and the training came to its end.
 fn test(
-    run: &mut Prepared,
+    network: &mut dyn Network,
+    test: Option<&Dataset>,
     options: &FitOptions,
     report: &FitReport,
     ending: &Ending,
-) -> Result<Option<Evaluation>, CliError> {
-    match &run.test {
+) -> Result<Option<Tested>, CliError> {
+    let scoring = options.scoring.as_ref();
+    match test {
         Some(test) if report.stopped.is_none() && !ending.is_failure() => {
-            Ok(Some(evaluate(&mut run.session, test, &test.split().train, options.batch_size, options.loading)?))
+            let (samples, loading) = (&test.split().train, options.loading);
+            let (evaluation, scores) = evaluate_scored(network, test, samples, options.batch_size, loading, scoring)?;
+            Ok(Some(Tested { evaluation, scores }))
         }
         _ => Ok(None),
     }
@@ -165,10 +198,10 @@ fn other_places() -> Vec<PathBuf> {
     [Some(PathBuf::new()), Some(std::env::temp_dir()), std::env::home_dir(), memory].into_iter().flatten().collect()
 }
 
-fn fit_options(experiment: &Experiment, args: &Args) -> FitOptions {
+fn fit_options(experiment: &Experiment, args: &Args) -> Result<FitOptions, CliError> {
     let train = &experiment.train;
     let learning_rate = experiment.graph.optimizer.as_ref().map_or(0.001, |optimizer| optimizer.learning_rate());
-    FitOptions {
+    Ok(FitOptions {
         epochs: args.epochs.unwrap_or(train.epochs),
         batch_size: args.batch_size.unwrap_or(train.batch_size),
         learning_rate: args.lr.unwrap_or(learning_rate),
@@ -176,7 +209,8 @@ fn fit_options(experiment: &Experiment, args: &Args) -> FitOptions {
         seed: args.seed.unwrap_or(train.seed),
         loading: args.threads.loading(),
         allow_nonfinite: args.allow_nonfinite,
-    }
+        scoring: experiment::scoring(experiment)?,
+    })
 }
 
 /// What the run took beside its steps.
@@ -275,10 +309,12 @@ fn print_results(
     style: Style,
     run: &Prepared,
     report: &FitReport,
-    test: Option<Evaluation>,
+    tested: Option<&Tested>,
     costs: Costs,
     ending: &Ending,
 ) {
+    let test = tested.map(|tested| tested.evaluation);
+    let scores = tested.and_then(|tested| tested.scores.as_ref());
     if style == Style::Json {
         let mut end = json!({
             "test_loss": test.map(|test| test.loss),
@@ -289,13 +325,14 @@ fn print_results(
             "first_step_ms": costs.first_step_ms,
             "peak_rss_mb": costs.peak_rss_mb,
         });
+        scores.iter().for_each(|scores| scores::add_json(&mut end, scores));
         if let Some(nonfinite) = ending.json() {
             end["nonfinite"] = nonfinite;
         }
         return reporter.line(end.to_string());
     }
     if let Some(test) = test {
-        reporter.line(super::eval::result_line(&test));
+        reporter.line(super::eval::result_line(&test) + &scores.map_or_else(String::new, scores::lines));
     }
     if style == Style::Human && !report.history.records.is_empty() {
         reporter.line(format!("\n{}", tables::describe(&report.history.describe())));
@@ -356,9 +393,17 @@ fn run_info(
     options: &FitOptions,
     run: &Prepared,
     report: &FitReport,
-    test: Option<Evaluation>,
+    tested: Option<&Tested>,
     costs: Costs,
 ) -> RunInfo {
+    let test = tested.map(|tested| tested.evaluation);
+    let mut results = json!({
+        "epochs_finished": report.history.records.len(),
+        "stopped_in": report.stopped.map(|at| json!({ "epoch": at.epoch, "step": at.step })),
+        "test_loss": test.map(|test| test.loss),
+        "test_accuracy": test.and_then(|test| test.accuracy),
+    });
+    tested.iter().filter_map(|tested| tested.scores.as_ref()).for_each(|scores| scores::add_json(&mut results, scores));
     let seconds: f64 = report.history.records.iter().fold(0.0, |sum, record| sum + record.seconds);
     RunInfo {
         name: experiment.name.clone(),
@@ -389,11 +434,6 @@ fn run_info(
             "steps_measured": report.step_ms.len(),
             "training_seconds": seconds,
         }),
-        results: json!({
-            "epochs_finished": report.history.records.len(),
-            "stopped_in": report.stopped.map(|at| json!({ "epoch": at.epoch, "step": at.step })),
-            "test_loss": test.map(|test| test.loss),
-            "test_accuracy": test.and_then(|test| test.accuracy),
-        }),
+        results,
     }
 }

@@ -1,0 +1,156 @@
+//! The metrics that a graph file may ask for.
+
+use crate::diagnostic::{Diagnostic, Diagnostics, Span};
+use crate::json::Spanned;
+use crate::network::does_not_fit;
+use graphc_ir::graph::builder::{BuildError, GraphBuilder};
+use graphc_ir::{DType, Dim, NodeId, Op, Shape, TensorType, TypeError};
+
+/// A metric, or a family of them.
+pub(crate) struct Metric {
+    /// Its name; [`TOP_K`] stands for many.
+    pub(crate) name: &'static str,
+    pub(crate) of: Of,
+    pub(crate) doc: &'static str,
+}
+
+/// What a metric can be computed of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Of {
+    /// Predictions `[N,classes]`.
+    Classes,
+    /// These, or of one yes or no a sample.
+    Decisions,
+    /// A prediction and a target of the same shape.
+    Values,
+}
+
+impl Of {
+    pub(crate) fn in_words(self) -> &'static str {
+        match self {
+            Of::Classes => "classes",
+            Of::Decisions => "classes, yes and no",
+            Of::Values => "a target of the prediction's shape",
+        }
+    }
+}
+
+/// How `top_1`, `top_2`, … stand in the table.
+pub(crate) const TOP_K: &str = "top_k";
+
+pub(crate) const DOC: &str = "\
+What is reported beside the loss, of the training (`accuracy` only), validation and test samples. Of predictions `[\"N\", classes]` the class is the \
+largest one; a target of that shape, as `categorical_crossentropy` takes it, says the class in the same way. Of yes and no (`binary_crossentropy` \
+of a prediction `[\"N\"]` or `[\"N\", 1]`) a prediction greater than 0.5 is yes. Precision, recall and F1 are those of yes; of more classes their plain \
+means over the classes (macro). Where nothing is predicted, or there is nothing to be found, they are 0, as in scikit-learn. A NaN counts as no.";
+
+pub(crate) const METRICS: &[Metric] = &[
+    Metric { name: "accuracy", of: Of::Decisions, doc: "Share of the samples that are predicted right." },
+    Metric {
+        name: TOP_K,
+        of: Of::Classes,
+        doc: "`top_5`: share of the samples whose class is among the 5 largest; any number.",
+    },
+    Metric { name: "precision", of: Of::Decisions, doc: "Share of what was predicted a class that is of it." },
+    Metric { name: "recall", of: Of::Decisions, doc: "Share of what is of a class that was predicted so." },
+    Metric { name: "f1", of: Of::Decisions, doc: "Harmonic mean of precision and recall." },
+    Metric {
+        name: "confusion_matrix",
+        of: Of::Decisions,
+        doc: "How often each class was predicted as which: printed by `eval`, a picture in the run folder.",
+    },
+    Metric { name: "mae", of: Of::Values, doc: "Mean absolute difference." },
+    Metric { name: "mse", of: Of::Values, doc: "Mean squared difference." },
+];
+
+/// Names for messages, with an example for the family.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    METRICS.iter().map(|metric| if metric.name == TOP_K { "top_5" } else { metric.name })
+}
+
+/// The number in `top_5`.
+fn top_k(name: &str) -> Option<usize> {
+    let digits = name.strip_prefix("top_").filter(|digits| !digits.starts_with('0'))?;
+    let is_number = digits.chars().all(|c| c.is_ascii_digit());
+    digits.parse().ok().filter(|&k: &usize| is_number && i32::try_from(k).is_ok())
+}
+
+fn find(name: &str) -> Option<&'static Metric> {
+    METRICS.iter().find(|metric| match metric.name {
+        TOP_K => top_k(name).is_some(),
+        other => other == name,
+    })
+}
+
+pub(crate) fn is_metric(name: &str) -> bool {
+    find(name).is_some()
+}
+
+/// What the loss compares, and where both stand in the file.
+#[derive(Clone)]
+pub(crate) struct Compared {
+    pub(crate) prediction: (Span, NodeId),
+    pub(crate) target: (Span, NodeId),
+}
+
+/// Checks that the metrics fit the loss and adds those that the step computes itself.
+pub(crate) fn add(
+    metrics: &[Spanned<String>],
+    compared: &Compared,
+    builder: &mut GraphBuilder,
+    diagnostics: &mut Diagnostics,
+) {
+    let [prediction, target] = [compared.prediction.1, compared.target.1];
+    for (position, metric) in metrics.iter().enumerate() {
+        if let Some(first) = metrics[..position].iter().find(|first| first.value == metric.value) {
+            let message = format!("the metric `{}` is listed twice", metric.value);
+            diagnostics.push(
+                Diagnostic::new(message, metric.span.clone(), "again here").note(first.span.clone(), "first here"),
+            );
+            continue;
+        }
+        builder.set_line(diagnostics.line(metric.span.start) as u32);
+        let fits = match find(&metric.value) {
+            Some(Metric { name: "accuracy", .. }) => builder.accuracy(prediction, target).map(|_| ()),
+            Some(found) => check(&metric.value, found.of, [prediction, target], builder)
+                .map_err(|error| BuildError { node: metric.value.clone(), error }),
+            None => Ok(()),
+        };
+        if let Err(error) = fits {
+            let operands = [compared.prediction.clone(), compared.target.clone()];
+            diagnostics.push(does_not_fit(&error, metric.span.clone(), &operands, builder));
+        }
+    }
+}
+
+/// Number of classes of a prediction and its target: 2 for yes and no; nothing if they are other values.
+pub(crate) fn n_classes(builder: &GraphBuilder, [prediction, target]: [NodeId; 2]) -> Option<usize> {
+    let (ty, target) = (builder.ty(prediction), builder.ty(target));
+    let graph = builder.graph();
+    match (ty.shape.0.as_slice(), graph.loss.map(|loss| graph.op(loss))) {
+        ([Dim::Batch] | [Dim::Batch, Dim::Fixed(1)], Some(Op::BinaryCrossentropy(_))) => Some(2),
+        ([Dim::Batch, Dim::Fixed(n)], Some(Op::CategoricalCrossentropy(_))) => Some(*n),
+        ([first, Dim::Fixed(n)], _) if *target == TensorType::i32(Shape(vec![*first])) => Some(*n),
+        _ => None,
+    }
+}
+
+fn check(name: &str, of: Of, compared: [NodeId; 2], builder: &GraphBuilder) -> Result<(), TypeError> {
+    let [ty, target] = compared.map(|node| builder.ty(node));
+    let fail = |operand, expected: String| Err(TypeError::operand(operand, format!("{name} expects {expected}")));
+    let classes = n_classes(builder, compared);
+    let is_yes_or_no = ty.rank() == 1 || ty.shape.0.get(1) == Some(&Dim::Fixed(1));
+    match (of, classes) {
+        (Of::Values, _) if ty == target && ty.dtype == DType::F32 => Ok(()),
+        (Of::Values, _) => fail(1, format!("a target of the prediction's type {ty}, got {target}")),
+        (Of::Decisions, Some(_)) => Ok(()),
+        (Of::Classes, Some(n)) if !is_yes_or_no => match top_k(name) {
+            Some(k) if k > n => fail(0, format!("at least {k} classes, got {n}")),
+            _ => Ok(()),
+        },
+        (Of::Classes, _) => fail(0, format!("several classes, got a prediction {ty} and a target {target}")),
+        (Of::Decisions, None) => {
+            fail(0, format!("a class or yes or no of each sample, got a prediction {ty} and a target {target}"))
+        }
+    }
+}

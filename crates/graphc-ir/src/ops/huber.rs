@@ -1,0 +1,55 @@
+//! `huber`: the loss that is a square near the target and a line far from it (Huber 1964).
+
+use super::{Clamp, Expand, Lowering, OpRules, clamp, losses};
+use crate::graph::{NodeId, OpCx};
+use crate::op_struct;
+use crate::tensor::{Real, Tensor};
+use crate::types::{TensorType, TypeError};
+
+op_struct! {
+    /// The mean over all elements of `d^2 / 2` where `|d| <= delta`, else `delta * (|d| - delta / 2)`, with
+    /// `d = prediction - target`.
+    pub struct Huber {
+        /// Where the line begins, greater than 0.
+        pub delta: f64,
+    }
+}
+
+impl OpRules for Huber {
+    const NAME: &'static str = "huber";
+    const ARITY: usize = 2;
+    const N_OPTIONAL: usize = 1;
+    const SUMMARY: &'static str = "mean Huber loss, from (prediction, target[, weights])";
+
+    fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
+        clamp::check_limit(Self::NAME, "delta", self.delta)?;
+        losses::infer(Self::NAME, operands)
+    }
+
+    fn eval<R: Real>(&self, operands: &[&Tensor<R>], _: &[usize]) -> Tensor<R> {
+        let delta = R::from_f64(self.delta);
+        let half = R::from_f64(0.5);
+        losses::eval(operands, |p, t| {
+            let size = (p - t).abs();
+            if size > delta { delta * (size - half * delta) } else { half * size * size }
+        })
+    }
+
+    fn vjp(&self, _: &mut OpCx<'_>, _: NodeId) -> Vec<Option<NodeId>> {
+        panic!("huber is expanded before autodiff")
+    }
+
+    fn lower(&self, _: &[&TensorType], _: &TensorType) -> Lowering {
+        Lowering::Composite(Expand::BeforeAutodiff)
+    }
+
+    fn expand(&self, cx: &mut OpCx<'_>) -> NodeId {
+        // With c = clamp(d) it is c * (d - c / 2): d * d / 2 inside, as exact, and a line outside. The gradient is c.
+        let difference = cx.minus(cx.operands[0], cx.operands[1]);
+        let clamped = cx.add(Clamp { limit: self.delta }, &[difference]);
+        let half = cx.scaled(clamped, 0.5);
+        let rest = cx.minus(difference, half);
+        let terms = cx.times(clamped, rest);
+        losses::mean(cx, terms)
+    }
+}

@@ -1,0 +1,11 @@
+//! `mse`: the mean squared difference of predictions and targets.
+
+use super::Rule;
+use super::tally::Needs;
+
+pub(super) const RULE: Rule = Rule {
+    name: "mse",
+    is_family: false,
+    needs: Needs::Differences,
+    value: Some(|tally, _| tally.squares / tally.n_values as f64),
+};

@@ -1,0 +1,208 @@
+//! What metrics are made of.
+
+use super::{Outcome, share};
+use std::collections::BTreeMap;
+
+/// What a metric needs counted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Needs {
+    /// How often each class was predicted as which.
+    Classes,
+    /// At which place among the predictions the right class stands.
+    Ranks,
+    /// Differences of predictions and targets of the same shape.
+    Differences,
+}
+
+/// Targets of samples, row-major.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Targets {
+    /// Class numbers.
+    Labels(Vec<i32>),
+    /// Shares of the classes, yes and no as 1 and 0, or any values.
+    Values(Vec<f32>),
+}
+
+/// How often one class was predicted as another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Confusion {
+    /// The class that the samples are of.
+    pub actual: usize,
+    /// The class that was predicted.
+    pub predicted: usize,
+    /// How many there are.
+    pub samples: u64,
+}
+
+/// How the samples of all classes were predicted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClassCounts {
+    n_classes: usize,
+    is_yes_or_no: bool,
+    /// By actual and predicted class; what did not happen is not there.
+    counts: BTreeMap<(usize, usize), u64>,
+}
+
+/// One class.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ClassTotals {
+    /// Samples of it.
+    pub samples: u64,
+    /// Samples that were predicted to be of it.
+    pub predicted: u64,
+    /// Samples that are both.
+    pub hits: u64,
+}
+
+impl ClassTotals {
+    /// Share of what was predicted to be of the class that is.
+    pub fn precision(&self) -> f64 {
+        share(self.hits, self.predicted)
+    }
+
+    /// Share of the class's samples that were found.
+    pub fn recall(&self) -> f64 {
+        share(self.hits, self.samples)
+    }
+
+    /// The harmonic mean of both.
+    pub fn f1(&self) -> f64 {
+        share(2 * self.hits, self.samples + self.predicted)
+    }
+}
+
+impl ClassCounts {
+    fn new(outcome: Outcome) -> ClassCounts {
+        let (n_classes, is_yes_or_no) = match outcome {
+            Outcome::Class(n) => (n, false),
+            Outcome::YesOrNo => (2, true),
+            Outcome::Values => (0, false),
+        };
+        ClassCounts { n_classes, is_yes_or_no, counts: BTreeMap::new() }
+    }
+
+    /// Number of classes; of yes and no there are two, no first.
+    pub fn n_classes(&self) -> usize {
+        self.n_classes
+    }
+
+    /// What happened, by actual, then by predicted class.
+    pub fn confusions(&self) -> impl Iterator<Item = Confusion> {
+        self.counts.iter().map(|(&(actual, predicted), &samples)| Confusion { actual, predicted, samples })
+    }
+
+    /// How many samples of a class were predicted as which.
+    pub fn count(&self, actual: usize, predicted: usize) -> u64 {
+        self.counts.get(&(actual, predicted)).copied().unwrap_or(0)
+    }
+
+    /// Every class.
+    pub fn totals(&self) -> Vec<ClassTotals> {
+        let mut totals = vec![ClassTotals::default(); self.n_classes];
+        for Confusion { actual, predicted, samples } in self.confusions() {
+            totals[actual].samples += samples;
+            totals[predicted].predicted += samples;
+            if actual == predicted {
+                totals[actual].hits += samples;
+            }
+        }
+        totals
+    }
+
+    /// Of yes and no that of yes; else the mean over the classes that are there or were predicted, as scikit-learn takes
+    /// it; 0 without samples.
+    pub(super) fn mean(&self, of_class: impl Fn(&ClassTotals) -> f64) -> f64 {
+        let totals = self.totals();
+        if self.is_yes_or_no {
+            return totals.last().map_or(0.0, of_class);
+        }
+        let seen: Vec<&ClassTotals> = totals.iter().filter(|class| class.samples + class.predicted > 0).collect();
+        let sum: f64 = seen.iter().map(|class| of_class(class)).sum();
+        if seen.is_empty() { 0.0 } else { sum / seen.len() as f64 }
+    }
+}
+
+/// Everything that is counted.
+pub(super) struct Tally {
+    outcome: Outcome,
+    pub(super) classes: ClassCounts,
+    /// How often the right class stood at which place, from 0.
+    pub(super) ranks: BTreeMap<usize, u64>,
+    pub(super) absolute: f64,
+    pub(super) squares: f64,
+    pub(super) n_values: u64,
+}
+
+impl Tally {
+    pub(super) fn new(outcome: Outcome) -> Tally {
+        let classes = ClassCounts::new(outcome);
+        Tally { outcome, classes, ranks: BTreeMap::new(), absolute: 0.0, squares: 0.0, n_values: 0 }
+    }
+
+    pub(super) fn count_classes(&mut self, predictions: &[f32], targets: &Targets) {
+        match (self.outcome, targets) {
+            (Outcome::YesOrNo, Targets::Values(targets)) => {
+                let is_yes = |&value: &f32| usize::from(value > 0.5);
+                for (target, prediction) in targets.iter().zip(predictions) {
+                    *self.classes.counts.entry((is_yes(target), is_yes(prediction))).or_default() += 1;
+                }
+            }
+            _ => self.each_row(predictions, targets, |tally, row, actual| {
+                *tally.classes.counts.entry((actual, largest(row))).or_default() += 1;
+            }),
+        }
+    }
+
+    pub(super) fn count_ranks(&mut self, predictions: &[f32], targets: &Targets) {
+        self.each_row(predictions, targets, |tally, row, actual| {
+            *tally.ranks.entry(rank(row, actual)).or_default() += 1;
+        });
+    }
+
+    /// Rows of predictions and the class that each is of.
+    fn each_row(&mut self, predictions: &[f32], targets: &Targets, mut f: impl FnMut(&mut Tally, &[f32], usize)) {
+        let Outcome::Class(n) = self.outcome else { return };
+        let rows = predictions.chunks(n);
+        match targets {
+            Targets::Labels(labels) => {
+                // A label that is no class has been refused by the step.
+                let labelled = rows.zip(labels).filter_map(|(row, &label)| Some((row, usize::try_from(label).ok()?)));
+                labelled.filter(|&(_, label)| label < n).for_each(|(row, label)| f(self, row, label));
+            }
+            Targets::Values(shares) => {
+                rows.zip(shares.chunks(n)).for_each(|(row, shares)| f(self, row, largest(shares)));
+            }
+        }
+    }
+
+    /// In double precision, one after the other.
+    pub(super) fn sum_differences(&mut self, predictions: &[f32], targets: &Targets) {
+        let Targets::Values(targets) = targets else { return };
+        for (&prediction, &target) in predictions.iter().zip(targets) {
+            let difference = f64::from(prediction) - f64::from(target);
+            self.absolute += difference.abs();
+            self.squares += difference * difference;
+            self.n_values += 1;
+        }
+    }
+}
+
+/// Whether element `a` of a row comes before `b`: it is larger, or NaN and `b` is not, or the first of equals.
+fn is_before(row: &[f32], a: usize, b: usize) -> bool {
+    match (row[a].is_nan(), row[b].is_nan()) {
+        (true, true) => a < b,
+        (true, false) => true,
+        (false, true) => false,
+        (false, false) => row[a] > row[b] || (row[a] == row[b] && a < b),
+    }
+}
+
+/// The class that a row predicts, as `argmax` has it.
+fn largest(row: &[f32]) -> usize {
+    (1..row.len()).fold(0, |best, i| if is_before(row, i, best) { i } else { best })
+}
+
+/// How many classes come before one.
+fn rank(row: &[f32], class: usize) -> usize {
+    (0..row.len()).filter(|&other| other != class && is_before(row, other, class)).count()
+}
