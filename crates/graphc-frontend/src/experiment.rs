@@ -6,9 +6,10 @@ use crate::json::{Json, JsonValue, Member, Spanned};
 use crate::limits::MAX_NODES;
 use crate::network::{Network, does_not_fit};
 use crate::read::{Record, list, read, read_one_of, wrong_kind};
+use crate::training::{EarlyStoppingConfig, EmaConfig, read_early_stopping, read_ema, read_schedule};
 use graphc_ir::graph::builder::{GraphBuilder, Loss};
 use graphc_ir::text::{cut, shown};
-use graphc_ir::{Graph, NodeId, Optimizer};
+use graphc_ir::{Graph, NodeId, Optimizer, RateSchedule};
 use std::collections::{HashMap, HashSet};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -45,6 +46,14 @@ pub struct TrainConfig {
     pub shuffle: bool,
     /// Seed of the initial weights and of the shuffling.
     pub seed: u64,
+    /// How the learning rate changes.
+    pub schedule: RateSchedule,
+    /// Whether averages of the weights are kept.
+    pub ema: Option<EmaConfig>,
+    /// When it ends before the last epoch.
+    pub early_stopping: Option<EarlyStoppingConfig>,
+    /// Whether the best epoch's weights are kept in place of the last one's.
+    pub keep_best: bool,
 }
 
 /// A file of each input, in the order of the graph file's `inputs`.
@@ -117,6 +126,9 @@ pub(crate) fn read_experiment(
             diagnostics.push(Diagnostic::new(message, json.span.clone(), "expected at least one"));
         }
     }
+    if let Some(ema) = train.as_ref().and_then(|train| train.ema) {
+        builder.averaging(ema.averaging);
+    }
     if let Some(optimizer) = read_optimizer(&file, diagnostics) {
         builder.optimizer(optimizer);
     }
@@ -170,12 +182,19 @@ fn section_json(file: &Record<'_>, field: &str, empty: &str) -> Json {
 fn read_train(file: &Record<'_>, diagnostics: &mut Diagnostics) -> Option<TrainConfig> {
     let json = section_json(file, "train", "");
     let train = read("`train`", &[TRAIN.fields], &json, diagnostics)?;
+    let schedule = read_schedule(file, &train, diagnostics);
+    let ema = read_ema(&train, diagnostics);
+    let early_stopping = read_early_stopping(file, &train, diagnostics);
     Some(TrainConfig {
         epochs: train.size("epochs")?,
         batch_size: train.size("batch_size")?,
         validation_split: train.number("validation_split")?,
         shuffle: train.bool("shuffle")?,
         seed: u64::try_from(train.int("seed")?).ok()?,
+        schedule: schedule?,
+        ema: ema?,
+        early_stopping: early_stopping?,
+        keep_best: train.text("keep")? == "best",
     })
 }
 

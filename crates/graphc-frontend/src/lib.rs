@@ -12,7 +12,7 @@
 //! A file may be someone else's: [`mod@limits`] says what it may cost. [`parse_bytes`] is the whole reader without any
 //! access to files.
 //!
-//! Reading order: [`mod@limits`], [`diagnostic`], `excerpt`, `json`, `fields`, `read`, `node_ops`, `network`,
+//! Reading order: [`mod@limits`], [`diagnostic`], `excerpt`, `json`, `fields`, `read`, `node_ops`, `network`, `training`,
 //! [`experiment`], `schema`, `reference`, [`mod@summary`].
 #![forbid(unsafe_code)]
 
@@ -28,6 +28,7 @@ mod read;
 mod reference;
 mod schema;
 pub mod summary;
+mod training;
 
 pub use diagnostic::{Diagnostic, Diagnostics};
 pub use experiment::{CheckData, DataConfig, DataFiles, DataSource, Experiment, TrainConfig};
@@ -35,6 +36,7 @@ pub use limits::limits;
 pub use reference::reference;
 pub use schema::schema;
 pub use summary::{SummaryRow, Totals, summary, totals};
+pub use training::{EarlyStoppingConfig, EmaConfig};
 
 use limits::MAX_FILE_BYTES;
 use std::io::Read;

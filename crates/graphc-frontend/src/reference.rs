@@ -3,6 +3,7 @@
 use crate::fields::{DATA, Default, FILE, Field, INPUT, LOSSES, NODE, OPTIMIZERS, Section, TRAIN, Variants};
 use crate::node_ops::NODE_OPS;
 use crate::read::expected;
+use crate::training::{EARLY_STOPPING, EMA, SCHEDULES};
 
 /// Every section, node field and op of a graph file, as Markdown.
 pub fn reference() -> String {
@@ -21,6 +22,9 @@ pub fn reference() -> String {
     one_of(&mut text, &LOSSES);
     one_of(&mut text, &OPTIMIZERS);
     section(&mut text, "## `train`", &TRAIN);
+    one_of(&mut text, &SCHEDULES);
+    section(&mut text, "## `ema`", &EMA);
+    section(&mut text, "## `early_stopping`", &EARLY_STOPPING);
     one_of(&mut text, &DATA);
     text
 }

@@ -1,7 +1,7 @@
 //! The JSON Schema of graph files, from the field tables.
 
 use crate::fields::{Default, FILE, Field, Kind, NODE, Range, Variants};
-use crate::limits::MAX_NAME_CHARS;
+use crate::limits::{MAX_LIST, MAX_NAME_CHARS};
 use crate::node_ops::NODE_OPS;
 use graphc_ir::text::MAX_RANK;
 use serde_json::{Map, Value, json};
@@ -61,12 +61,7 @@ fn kind(kind: &Kind) -> Value {
         Kind::References => json!({ "anyOf": [name(), { "type": "array", "items": name() }] }),
         Kind::Int { min, max } if min == max => json!({ "const": min }),
         Kind::Int { min, max } => json!({ "type": "integer", "minimum": min, "maximum": max }),
-        Kind::Number(range) => match range {
-            Range::Any => json!({ "type": "number", "minimum": f32::MIN, "maximum": f32::MAX }),
-            Range::Positive => json!({ "type": "number", "minimum": f32::MIN_POSITIVE, "maximum": f32::MAX }),
-            Range::NotNegative => json!({ "type": "number", "minimum": 0, "maximum": f32::MAX }),
-            Range::Fraction => json!({ "type": "number", "minimum": 0, "exclusiveMaximum": 1 }),
-        },
+        Kind::Number(range) => number(*range),
         Kind::Bool => json!({ "type": "boolean" }),
         Kind::Pair => json!({ "anyOf": [size(1), list(size(1), 2)] }),
         Kind::Padding => json!({ "anyOf": [{ "enum": ["valid", "same"] }, size(0), list(size(0), 4)] }),
@@ -74,6 +69,8 @@ fn kind(kind: &Kind) -> Value {
             json!({ "type": "array", "items": { "anyOf": [{ "const": "N" }, size(1)] }, "maxItems": MAX_RANK })
         }
         Kind::Axes => json!({ "type": "array", "items": size(0), "maxItems": MAX_RANK }),
+        Kind::Ascending => json!({ "type": "array", "items": size(1), "uniqueItems": true, "maxItems": MAX_LIST }),
+        Kind::Numbers(range) => json!({ "type": "array", "items": number(*range), "maxItems": MAX_LIST }),
         Kind::Choice(choices) => json!({ "enum": choices }),
         Kind::Choices(choices) => json!({ "type": "array", "items": { "enum": choices }, "uniqueItems": true }),
         Kind::Object(section) => object(&[section.fields], section.doc, None),
@@ -91,6 +88,15 @@ fn kind(kind: &Kind) -> Value {
                 .map(|op| object(&[NODE.fields, op.section.fields], op.section.doc, Some(("op", op.section.name))));
             json!({ "type": "array", "items": { "oneOf": nodes.collect::<Vec<_>>() }, "minItems": 1 })
         }
+    }
+}
+
+fn number(range: Range) -> Value {
+    match range {
+        Range::Any => json!({ "type": "number", "minimum": f32::MIN, "maximum": f32::MAX }),
+        Range::Positive => json!({ "type": "number", "minimum": f32::MIN_POSITIVE, "maximum": f32::MAX }),
+        Range::NotNegative => json!({ "type": "number", "minimum": 0, "maximum": f32::MAX }),
+        Range::Fraction => json!({ "type": "number", "minimum": 0, "exclusiveMaximum": 1 }),
     }
 }
 

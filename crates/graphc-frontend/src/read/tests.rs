@@ -3,13 +3,14 @@
 use super::*;
 use crate::fields::{DATA, FILE, INPUT, LOSSES, NODE, OPTIMIZERS, TRAIN};
 use crate::node_ops::NODE_OPS;
+use crate::training::{EARLY_STOPPING, EMA, SCHEDULES};
 use std::path::Path;
 
 /// Every row of the reference.
 fn rows() -> Vec<(&'static str, &'static Field)> {
-    let mut sections: Vec<&'static Section> = vec![&FILE, &INPUT, &NODE, &TRAIN];
+    let mut sections: Vec<&'static Section> = vec![&FILE, &INPUT, &NODE, &TRAIN, &EMA, &EARLY_STOPPING];
     sections.extend(NODE_OPS.iter().map(|op| &op.section));
-    sections.extend([&LOSSES, &OPTIMIZERS, &DATA].iter().flat_map(|variants| variants.sections));
+    sections.extend([&LOSSES, &OPTIMIZERS, &SCHEDULES, &DATA].iter().flat_map(|variants| variants.sections));
     sections.iter().flat_map(|section| section.fields.iter().map(|field| (section.name, field))).collect()
 }
 
@@ -72,6 +73,12 @@ fn borders(kind: &Kind) -> (Vec<String>, Vec<String>) {
             &["[1, \"N\"]", "[\"N\", \"N\"]", "[0]", "[2147483648]", "1", &list("1", 17)],
         ),
         Kind::Axes => texts(&["[]", "[0, 3]", &list("0", 16)], &["0", "[-1]", "[1.0]", &list("0", 17)]),
+        Kind::Ascending => texts(&["[]", "[1, 2147483647]"], &["0", "[0]", "[2, 2]", "[3, 1]", "[2147483648]"]),
+        Kind::Numbers(range) => {
+            let (yes, no) = borders(&Kind::Number(*range));
+            let lists = |texts: Vec<String>| texts.iter().map(|text| format!("[1, {text}]")).collect();
+            (lists(yes), lists(no))
+        }
         Kind::Choice(choices) => (choices.iter().map(|choice| format!("\"{choice}\"")).collect(), vec!["\"\"".into()]),
         Kind::Choices(choices) => {
             let all: Vec<String> = choices.iter().map(|choice| format!("\"{choice}\"")).collect();
