@@ -63,6 +63,11 @@ impl<'a> Reporter<'a> {
         self.rescue = Some(rescue);
     }
 
+    /// How much is said.
+    pub(crate) fn style(&self) -> Style {
+        self.style
+    }
+
     /// When the first step was done, if one was.
     pub(crate) fn first_step(&self) -> Option<Instant> {
         self.first_step
@@ -118,7 +123,7 @@ impl Observer for Reporter<'_> {
         bar.set_position(progress.step as u64);
     }
 
-    fn epoch_done(&mut self, record: &EpochRecord) {
+    fn epoch_done(&mut self, record: &EpochRecord, _is_best: bool) {
         self.clear();
         match self.style {
             Style::Human => self.line(epoch_line(record, self.n_epochs)),
@@ -185,6 +190,7 @@ mod tests {
             val_loss: Some(0.25),
             val_accuracy: None,
             seconds: 1.234,
+            learning_rate: 0.001,
         };
         assert_eq!(epoch_line(&record, 30), "epoch  3/30  1.23 s  loss 0.1250  accuracy 0.9600  val_loss 0.2500");
         assert_eq!(

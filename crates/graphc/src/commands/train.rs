@@ -12,11 +12,12 @@ use crate::{experiment, output, shell, signals, tables};
 use graphc_driver::measure::peak_memory;
 use graphc_driver::memory::parameter_bytes;
 use graphc_driver::{Session, SessionOptions};
-use graphc_frontend::Experiment;
+use graphc_frontend::{EarlyStoppingConfig, Experiment};
 use graphc_ir::Optimizer;
+use graphc_train::run::CheckpointEvery;
 use graphc_train::run_folder::RunInfo;
 use graphc_train::train::batch_sizes;
-use graphc_train::{Dataset, Evaluation, FitOptions, FitReport, RunFolder, evaluate, fit};
+use graphc_train::{Dataset, EarlyStopping, Ended, Evaluation, FitOptions, FitReport, RunFolder, evaluate, fit};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -118,7 +119,7 @@ pub(crate) fn run(args: &Args, start: Instant) -> Result<ExitCode, CliError> {
     let first_step_ms = reporter.first_step().map(|at| at.duration_since(start).as_secs_f64() * 1e3);
     let costs = Costs { first_step_ms, peak_rss_mb: peak_memory().map(|bytes| bytes as f64 / 1e6) };
     // Before anything is written: a disk that is full must not cost the results, nor a closed pipe the weights.
-    print_results(&mut reporter, style, &run, &report, test, costs, &ending);
+    print_results(&mut reporter, &run, &options, &report, test, costs, &ending);
     if report.stopped.is_some_and(|at| (at.epoch, at.step) == (1, 0)) {
         output::message("Stopped before the first step: there is nothing to save.");
         return Ok(exit_code(&stop, &reporter, &report, &[]));
@@ -128,6 +129,9 @@ pub(crate) fn run(args: &Args, start: Instant) -> Result<ExitCode, CliError> {
     problems.extend(misplaced.map(|error| {
         CliError::new(format!("{error}\nThe run is saved in another folder instead: {}", folder.path().display()))
     }));
+    if let Some(last) = &report.last {
+        problems.extend(folder.write_last(&experiment::named(last.clone())).map_err(CliError::from).err());
+    }
     let mut info = run_info(args, &experiment, &options, &run, &report, test, costs);
     if let Some(nonfinite) = ending.json() {
         info.results["nonfinite"] = nonfinite;
@@ -176,6 +180,13 @@ fn fit_options(experiment: &Experiment, args: &Args) -> FitOptions {
         seed: args.seed.unwrap_or(train.seed),
         loading: args.threads.loading(),
         allow_nonfinite: args.allow_nonfinite,
+        schedule: train.schedule.clone(),
+        early_stopping: train.early_stopping.as_ref().map(|EarlyStoppingConfig { monitor, patience, min_delta }| {
+            EarlyStopping { monitor: monitor.clone(), patience: *patience, min_delta: *min_delta }
+        }),
+        keep_best: train.keep_best,
+        infer_averages: train.ema.is_some_and(|ema| ema.evaluate),
+        checkpoints: CheckpointEvery::Never,
     }
 }
 
@@ -268,13 +279,14 @@ fn print_start(reporter: &mut Reporter<'_>, experiment: &Experiment, options: &F
 
 fn print_results(
     reporter: &mut Reporter<'_>,
-    style: Style,
     run: &Prepared,
+    options: &FitOptions,
     report: &FitReport,
     test: Option<Evaluation>,
     costs: Costs,
     ending: &Ending,
 ) {
+    let style = reporter.style();
     if style == Style::Json {
         let mut end = json!({
             "test_loss": test.map(|test| test.loss),
@@ -292,6 +304,9 @@ fn print_results(
     }
     if let Some(test) = test {
         reporter.line(super::eval::result_line(&test));
+    }
+    if let Some(text) = course_text(report, options).filter(|_| style == Style::Human) {
+        reporter.line(text);
     }
     if style == Style::Human && !report.history.records.is_empty() {
         reporter.line(format!("\n{}", tables::describe(&report.history.describe())));
@@ -330,6 +345,25 @@ fn exit_code(stop: &Stop, reporter: &Reporter<'_>, report: &FitReport, problems:
     }
 }
 
+/// Whether epochs were validated.
+fn is_validated(report: &FitReport) -> bool {
+    report.history.records.first().is_some_and(|record| record.val_loss.is_some())
+}
+
+/// `Best epoch: 7 of 12 (val_loss 0.0412), whose weights are kept`, and why it ended before its time.
+fn course_text(report: &FitReport, options: &FitOptions) -> Option<String> {
+    let n_epochs = report.history.records.len();
+    let best = report.best?;
+    let monitor = options.monitor(is_validated(report))?;
+    let kept = if report.last.is_some() { ", whose weights are kept" } else { "" };
+    let mut text = format!("Best epoch: {} of {n_epochs} ({monitor} {:.4}){kept}", best.epoch, best.value);
+    if let (Some(Ended::EarlyStopping), Some(stopping)) = (report.ended, &options.early_stopping) {
+        let patience = output::counted(stopping.patience, "epoch");
+        text.push_str(&format!("\nEarly stopping: {monitor} has not become better for {patience}"));
+    }
+    Some(text)
+}
+
 /// As in a graph file; the learning rate in force stands beside it.
 fn optimizer_json(optimizer: &Optimizer) -> serde_json::Value {
     match *optimizer {
@@ -363,6 +397,8 @@ fn run_info(
             "epochs": options.epochs,
             "batch_size": options.batch_size,
             "learning_rate": options.learning_rate,
+            "schedule": options.schedule.rule.name(),
+            "ema": experiment.train.ema.map(|ema| ema.averaging.decay),
             "optimizer": experiment.graph.optimizer.as_ref().map(optimizer_json),
             "validation_split": options.validation_split,
             "shuffle": options.shuffle,
@@ -387,6 +423,11 @@ fn run_info(
         }),
         results: json!({
             "epochs_finished": report.history.records.len(),
+            "ended": report.ended,
+            "monitor": report.best.and(options.monitor(is_validated(report))),
+            "best_epoch": report.best.map(|best| best.epoch),
+            "best_value": report.best.map(|best| best.value),
+            "kept": if report.last.is_some() { "best" } else { "last" },
             "stopped_in": report.stopped.map(|at| json!({ "epoch": at.epoch, "step": at.step })),
             "test_loss": test.map(|test| test.loss),
             "test_accuracy": test.and_then(|test| test.accuracy),
