@@ -119,7 +119,7 @@ fn training_writes_json_lines_and_a_run_folder() {
     files.sort();
     assert_eq!(files, ["accuracy.svg", "history.csv", "loss.svg", "model.safetensors", "run.json"]);
     let csv = std::fs::read_to_string(tiny.path("a/history.csv")).unwrap();
-    assert!(csv.starts_with("epoch,loss,accuracy,val_loss,val_accuracy,seconds\n1,"), "{csv}");
+    assert!(csv.starts_with("epoch,loss,accuracy,val_loss,val_accuracy,seconds,learning_rate\n1,"), "{csv}");
     assert_eq!(csv.lines().count(), 4);
     let run: Value = serde_json::from_slice(&std::fs::read(tiny.path("a/run.json")).unwrap()).unwrap();
     assert_eq!(keys(&run), ["name", "config", "seed", "versions", "isa", "timings", "results"]);

@@ -2,7 +2,8 @@
 //!
 //! The learning rate is the scalar input `learning_rate`, so it can change during a run. What the
 //! optimizer remembers is kept in parameters that are not trainable: `<parameter>.sgd_velocity`,
-//! `<parameter>.adam_m`, `<parameter>.adam_v`, and the two bias corrections of Adam.
+//! `<parameter>.adam_m`, `<parameter>.adam_v`, and the two bias corrections of Adam. Averages of the parameters
+//! ([`Averaging`]), `<parameter>.average` with a correction of their own, are written here too, for any optimizer.
 //!
 //! The corrections `c = 1 - b^t` are state, not functions of a step count, for two reasons: a power
 //! would need another input and an op, and `1 - 0.999` in `f32` loses four digits by
@@ -14,7 +15,7 @@ use crate::error::AutodiffError;
 use crate::reverse::Gradient;
 use graphc_ir::graph::{Graph, NodeId, Origin, Role, Update};
 use graphc_ir::ops::{Add, Constant, Div, Initializer, Input, Mul, Op, Parameter, Sqrt, Sub};
-use graphc_ir::optimizer::Optimizer;
+use graphc_ir::optimizer::{AVERAGE, Averaging, Optimizer};
 use graphc_ir::types::{DType, Shape, TensorType};
 
 /// Name of the learning-rate input.
@@ -48,7 +49,28 @@ pub fn update(graph: &mut Graph, gradients: &[Gradient]) -> Result<(), AutodiffE
             }
         }
     }
+    if let Some(averaging) = graph.averaging {
+        average(graph, gradients, averaging);
+    }
     Ok(())
+}
+
+/// Adds the next average of every trainable parameter: `a' = a + (p' - a) * (1 - decay) / (1 - decay^t)`.
+fn average(graph: &mut Graph, gradients: &[Gradient], Averaging { decay }: Averaging) {
+    let mut writer = Writer { graph, origin: optimizer_origin() };
+    let correction = correction(&mut writer, "average.correction", decay);
+    let share = writer.constant(1.0 - decay);
+    let share = writer.add(Div {}, &[share, correction], "average.share");
+    for &Gradient { parameter, .. } in gradients {
+        let update = graph.updates.iter().find(|update| update.parameter == parameter);
+        let next = update.expect("every gradient has made an update").value;
+        let mut writer = Writer::of_parameter(graph, parameter);
+        let average = writer.state_of(parameter, AVERAGE);
+        let difference = writer.add(Sub {}, &[next, average], "");
+        let change = writer.add(Mul {}, &[difference, share], "");
+        let next = writer.add(Add {}, &[average, change], "");
+        writer.set(average, next);
+    }
 }
 
 /// The input `learning_rate`, added if the graph has none.
@@ -70,15 +92,15 @@ fn optimizer_origin() -> Origin {
 
 /// `lr_t = lr * sqrt(1 - b2^t) / (1 - b1^t)`.
 fn adam_step_size(writer: &mut Writer<'_>, learning_rate: NodeId, beta1: f64, beta2: f64) -> NodeId {
-    let correction1 = adam_correction(writer, "adam.correction1", beta1);
-    let correction2 = adam_correction(writer, "adam.correction2", beta2);
+    let correction1 = correction(writer, "adam.correction1", beta1);
+    let correction2 = correction(writer, "adam.correction2", beta2);
     let root = writer.add(Sqrt {}, &[correction2], "");
     let numerator = writer.add(Mul {}, &[learning_rate, root], "");
     writer.add(Div {}, &[numerator, correction1], "adam.step_size")
 }
 
 /// `c' = c + (1 - c) * (1 - b)`; see the module.
-fn adam_correction(writer: &mut Writer<'_>, name: &str, beta: f64) -> NodeId {
+fn correction(writer: &mut Writer<'_>, name: &str, beta: f64) -> NodeId {
     let state = writer.state(name, &Shape::scalar());
     let one = writer.constant(1.0);
     let missing = writer.add(Sub {}, &[one, state], "");

@@ -1,8 +1,10 @@
 //! A graph with its parameters, compiled on demand.
 //!
 //! Reading order: this file, `inputs` (what a step must be given, and what it may be given), `parameters` (their initial values),
-//! `state` (what training changes, copied and compared), `explain` (where a step stops being finite).
+//! `state` (what training changes, copied and compared), `averages` (of the parameters, and inference with them), `explain` (where a
+//! step stops being finite).
 
+mod averages;
 mod explain;
 mod inputs;
 mod parameters;
@@ -105,6 +107,8 @@ pub struct Session {
     steps: i32,
     /// Of what the machine had when this session first wanted some.
     memory: Option<MemoryBudget>,
+    /// Whether inference steps read averages where there are any.
+    infers_averages: bool,
 }
 
 struct Entry {
@@ -154,6 +158,7 @@ impl Session {
             shared,
             steps: 0,
             memory: None,
+            infers_averages: false,
         })
     }
 
@@ -480,7 +485,10 @@ impl Session {
             self.state()?;
         }
         let mut entry = self.entries.remove(&key).expect("found above");
-        let result = self.copy_newest_state(&mut entry.executable);
+        let mut result = self.copy_newest_state(&mut entry.executable);
+        if result.is_ok() {
+            result = self.copy_averages(key, &mut entry.executable);
+        }
         if result.is_ok() {
             entry.version = self.version;
         }

@@ -9,8 +9,9 @@ use crate::loss::read_loss;
 use crate::metrics;
 use crate::network::Network;
 use crate::read::{Record, read, read_one_of};
+use crate::training::{EarlyStoppingConfig, EmaConfig, read_early_stopping, read_ema, read_schedule};
 use graphc_ir::graph::builder::GraphBuilder;
-use graphc_ir::{Graph, Optimizer};
+use graphc_ir::{Graph, Optimizer, RateSchedule};
 use std::path::{Path, PathBuf};
 
 /// A network, how it is trained and on what.
@@ -56,6 +57,14 @@ pub struct TrainConfig {
     pub shuffle: bool,
     /// Seed of the initial weights and of the shuffling.
     pub seed: u64,
+    /// How the learning rate changes.
+    pub schedule: RateSchedule,
+    /// Whether averages of the weights are kept.
+    pub ema: Option<EmaConfig>,
+    /// When it ends before the last epoch.
+    pub early_stopping: Option<EarlyStoppingConfig>,
+    /// Whether the best epoch's weights are kept in place of the last one's.
+    pub keep_best: bool,
 }
 
 /// Whether a missing data file is a mistake.
@@ -86,6 +95,9 @@ pub(crate) fn read_experiment(
             let message = format!("`{field}` is empty");
             diagnostics.push(Diagnostic::new(message, json.span.clone(), "expected at least one"));
         }
+    }
+    if let Some(ema) = train.as_ref().and_then(|train| train.ema) {
+        builder.averaging(ema.averaging);
     }
     if let Some(optimizer) = read_optimizer(&file, diagnostics) {
         builder.optimizer(optimizer);
@@ -147,12 +159,19 @@ fn section_json(file: &Record<'_>, field: &str, empty: &str) -> Json {
 fn read_train(file: &Record<'_>, diagnostics: &mut Diagnostics) -> Option<TrainConfig> {
     let json = section_json(file, "train", "");
     let train = read("`train`", &[TRAIN.fields], &json, diagnostics)?;
+    let schedule = read_schedule(file, &train, diagnostics);
+    let ema = read_ema(&train, diagnostics);
+    let early_stopping = read_early_stopping(file, &train, diagnostics);
     Some(TrainConfig {
         epochs: train.size("epochs")?,
         batch_size: train.size("batch_size")?,
         validation_split: train.number("validation_split")?,
         shuffle: train.bool("shuffle")?,
         seed: u64::try_from(train.int("seed")?).ok()?,
+        schedule: schedule?,
+        ema: ema?,
+        early_stopping: early_stopping?,
+        keep_best: train.text("keep")? == "best",
     })
 }
 

@@ -5,6 +5,7 @@
 //! `docs/graph-file.md` ([`crate::reference`]) all follow from it.
 
 use crate::data_fields::DATA;
+use crate::training::{EARLY_STOPPING, EMA, SCHEDULES};
 
 /// What a field accepts.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +36,8 @@ pub(crate) enum Kind {
     Shape,
     /// A list of dimension numbers.
     Axes,
+    /// A list of sizes of at least 1, each greater than the one before.
+    Ascending,
     /// One of these strings.
     Choice(&'static [&'static str]),
     /// A list of numbers in a range, at least one.
@@ -312,6 +315,27 @@ pub(crate) static TRAIN: Section = Section {
         ),
         Field::or("shuffle", Kind::Bool, "true", "Whether every epoch takes the samples in another order."),
         Field::or("seed", SEED, "1", "Seed of the initial weights and of the shuffling."),
+        Field::or("schedule", Kind::OneOf(&SCHEDULES), "{ \"op\": \"constant\" }", "How the learning rate changes."),
+        Field::optional(
+            "ema",
+            Kind::Object(&EMA),
+            "no averages",
+            "Averages of the weights (exponential moving average).",
+        ),
+        Field::optional(
+            "early_stopping",
+            Kind::Object(&EARLY_STOPPING),
+            "all epochs",
+            "When to stop before the last epoch.",
+        ),
+        Field::or(
+            "keep",
+            Kind::Choice(&["last", "best"]),
+            "\"last\"",
+            "Which weights `model.safetensors` has in the end: the last epoch's, or those of the epoch that was best by the \
+             `monitor` of `early_stopping`, or else by `val_loss`, or by `loss` if nothing is validated. With `\"best\"` the last \
+             ones are in `last.safetensors`.",
+        ),
     ],
 };
 

@@ -13,7 +13,7 @@
 //! access to files.
 //!
 //! Reading order: [`mod@limits`], [`diagnostic`], `excerpt`, `json`, `fields`, `read`, `node_ops`, `network`, `metrics`, `loss`,
-//! [`data`], [`experiment`], `schema`, `reference`, [`mod@summary`].
+//! `training`, [`data`], [`experiment`], `schema`, `reference`, [`mod@summary`].
 #![forbid(unsafe_code)]
 
 pub mod data;
@@ -32,6 +32,7 @@ mod read;
 mod reference;
 mod schema;
 pub mod summary;
+mod training;
 
 pub use data::{DataConfig, DataSource};
 pub use diagnostic::{Diagnostic, Diagnostics};
@@ -40,6 +41,7 @@ pub use limits::limits;
 pub use reference::reference;
 pub use schema::schema;
 pub use summary::{SummaryRow, Totals, summary, totals};
+pub use training::{EarlyStoppingConfig, EmaConfig};
 
 use limits::MAX_FILE_BYTES;
 use std::io::Read;

@@ -3,7 +3,7 @@
 use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 use crate::fields::{Default, Field, Kind, Range, Section, Variants};
 use crate::json::{Json, JsonValue, Member, Spanned};
-use crate::limits::{MAX_LISTED, MAX_NAME_CHARS};
+use crate::limits::{MAX_LIST, MAX_LISTED, MAX_NAME_CHARS};
 use crate::metrics;
 use graphc_ir::graph::builder::{MAX_SIZE, Padding};
 use graphc_ir::narrow::{Narrowing, narrow};
@@ -283,12 +283,17 @@ pub(crate) fn expected(kind: &Kind) -> String {
         Kind::Int { min, max } if min == max => format!("{min}"),
         Kind::Int { min, max } => format!("an integer from {min} to {max}"),
         Kind::Number(range) => format!("a number{}", range.in_words()),
-        Kind::Numbers(range) => format!("a list of numbers, each{}", range.in_words()),
         Kind::Bool => "true or false".into(),
         Kind::Pair => "a size of at least 1 or a list of two such sizes, [height, width]".into(),
         Kind::Padding => "\"valid\", \"same\", a number of zeros, or a list of four, [top, bottom, left, right]".into(),
         Kind::Shape => format!("a list of at most {MAX_RANK} sizes of at least 1, in which \"N\" may stand first"),
         Kind::Axes => format!("a list of at most {MAX_RANK} dimension numbers, counted from 0"),
+        Kind::Ascending => {
+            format!("a list of at most {MAX_LIST} sizes of at least 1, each greater than the one before")
+        }
+        Kind::Numbers(range) => {
+            format!("a list of at most {MAX_LIST} numbers, each {}", expected(&Kind::Number(*range)))
+        }
         Kind::Choice(choices) => format!("one of {}", list(choices.iter().copied())),
         Kind::Metrics => format!("a list of any of {}", list(metrics::names())),
         Kind::Object(_) | Kind::OneOf(_) => "an object".into(),
@@ -320,15 +325,21 @@ fn label_for(kind: &Kind, bad: &Json) -> String {
     match (kind, &bad.value) {
         (Kind::Int { min, max }, JsonValue::Number(_)) if min == max => format!("expected {min}"),
         (Kind::Shape, JsonValue::String(_)) => "expected a size here".into(),
-        (Kind::Int { .. } | Kind::Pair | Kind::Padding | Kind::Shape | Kind::Axes, JsonValue::Number(text)) => {
-            match text.parse::<i64>() {
-                Ok(value) if value < 0 => "this is negative".into(),
-                Ok(0) => "this is zero".into(),
-                Ok(_) => "this is out of range".into(),
-                Err(_) if text.contains(['.', 'e', 'E']) => "this is not an integer".into(),
-                Err(_) => "this is out of range".into(),
-            }
+        (Kind::Ascending, JsonValue::Number(text))
+            if text.parse::<usize>().is_ok_and(|size| (1..=MAX_SIZE).contains(&size)) =>
+        {
+            "this is not greater than the one before".into()
         }
+        (
+            Kind::Int { .. } | Kind::Pair | Kind::Padding | Kind::Shape | Kind::Axes | Kind::Ascending,
+            JsonValue::Number(text),
+        ) => match text.parse::<i64>() {
+            Ok(value) if value < 0 => "this is negative".into(),
+            Ok(0) => "this is zero".into(),
+            Ok(_) => "this is out of range".into(),
+            Err(_) if text.contains(['.', 'e', 'E']) => "this is not an integer".into(),
+            Err(_) => "this is out of range".into(),
+        },
         (Kind::Number(range) | Kind::Numbers(range), JsonValue::Number(text)) => match number(*range, text) {
             Err(NotANumber::InF32(narrowing)) => narrowing_label(*range, narrowing),
             _ => "this is out of range".into(),
@@ -337,14 +348,16 @@ fn label_for(kind: &Kind, bad: &Json) -> String {
         (Kind::Name, JsonValue::String(text)) if text.len() > MAX_NAME_CHARS => {
             format!("this has {} characters", text.chars().count())
         }
-        (Kind::Pair | Kind::Padding | Kind::Shape | Kind::Axes, JsonValue::Array(items)) => match items.len() {
+        (
+            Kind::Pair | Kind::Padding | Kind::Shape | Kind::Axes | Kind::Ascending | Kind::Numbers(_),
+            JsonValue::Array(items),
+        ) => match items.len() {
             1 => "this list has 1 entry".into(),
             n => format!("this list has {n} entries"),
         },
         (Kind::Choice(_) | Kind::Metrics | Kind::Padding | Kind::Name, JsonValue::String(_)) => {
             "this is none of them".into()
         }
-        (Kind::Numbers(_), JsonValue::Array(_)) => "this list is empty".into(),
         (_, value) => format!("this is {}", value.kind()),
     }
 }
@@ -446,15 +459,23 @@ fn accept<'a>(kind: &Kind, json: &'a Json, refuse: &mut Refuse<'_, 'a>) -> Optio
         (Kind::Axes, JsonValue::Array(items)) if items.len() <= MAX_RANK => {
             Some(Value::Axes(each(items, refuse, |item| size_of(item, 0))?))
         }
-        (Kind::Choice(choices), JsonValue::String(text)) if choices.contains(&text.as_str()) => {
-            Some(Value::Text(text.clone()))
+        (Kind::Ascending, JsonValue::Array(items)) if items.len() <= MAX_LIST => {
+            let sizes = each(items, refuse, |item| size_of(item, 1))?;
+            if let Some(at) = sizes.windows(2).position(|pair| pair[0] >= pair[1]) {
+                refuse(&items[at + 1]);
+                return None;
+            }
+            Some(Value::Axes(sizes))
         }
-        (Kind::Numbers(range), JsonValue::Array(items)) if !items.is_empty() => {
+        (Kind::Numbers(range), JsonValue::Array(items)) if items.len() <= MAX_LIST => {
             let number_of = |item: &Json| match &item.value {
                 JsonValue::Number(text) => number(*range, text).ok(),
                 _ => None,
             };
             Some(Value::Numbers(each(items, refuse, number_of)?))
+        }
+        (Kind::Choice(choices), JsonValue::String(text)) if choices.contains(&text.as_str()) => {
+            Some(Value::Text(text.clone()))
         }
         (Kind::Metrics, JsonValue::Array(items)) => {
             let known = |item: &Json| name_of(item).filter(|name| metrics::is_metric(&name.value));

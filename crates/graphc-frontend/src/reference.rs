@@ -5,6 +5,7 @@ use crate::fields::{Default, FILE, Field, INPUT, LOSSES, NODE, OPTIMIZERS, Secti
 use crate::metrics::{METRICS, Metric};
 use crate::node_ops::NODE_OPS;
 use crate::read::expected;
+use crate::training::{EARLY_STOPPING, EMA, SCHEDULES};
 
 /// Every section, node field and op of a graph file, as Markdown.
 pub fn reference() -> String {
@@ -24,6 +25,9 @@ pub fn reference() -> String {
     metrics(&mut text);
     one_of(&mut text, &OPTIMIZERS);
     section(&mut text, "## `train`", &TRAIN);
+    one_of(&mut text, &SCHEDULES);
+    section(&mut text, "## `ema`", &EMA);
+    section(&mut text, "## `early_stopping`", &EARLY_STOPPING);
     one_of(&mut text, &DATA);
     section(&mut text, "### An entry of `preprocess`", &PREPROCESS);
     section(&mut text, "### An entry of `columns`", &COLUMN);

@@ -2,7 +2,7 @@
 
 use crate::data_fields::COLUMN;
 use crate::fields::{Default, FILE, Field, Kind, NODE, Range, Variants};
-use crate::limits::MAX_NAME_CHARS;
+use crate::limits::{MAX_LIST, MAX_NAME_CHARS};
 use crate::metrics::{METRICS, TOP_K};
 use crate::node_ops::NODE_OPS;
 use graphc_ir::text::MAX_RANK;
@@ -64,7 +64,6 @@ fn kind(kind: &Kind) -> Value {
         Kind::Int { min, max } if min == max => json!({ "const": min }),
         Kind::Int { min, max } => json!({ "type": "integer", "minimum": min, "maximum": max }),
         Kind::Number(range) => number(*range),
-        Kind::Numbers(range) => json!({ "type": "array", "items": number(*range), "minItems": 1 }),
         Kind::Bool => json!({ "type": "boolean" }),
         Kind::Pair => json!({ "anyOf": [size(1), list(size(1), 2)] }),
         Kind::Padding => json!({ "anyOf": [{ "enum": ["valid", "same"] }, size(0), list(size(0), 4)] }),
@@ -72,6 +71,8 @@ fn kind(kind: &Kind) -> Value {
             json!({ "type": "array", "items": { "anyOf": [{ "const": "N" }, size(1)] }, "maxItems": MAX_RANK })
         }
         Kind::Axes => json!({ "type": "array", "items": size(0), "maxItems": MAX_RANK }),
+        Kind::Ascending => json!({ "type": "array", "items": size(1), "uniqueItems": true, "maxItems": MAX_LIST }),
+        Kind::Numbers(range) => json!({ "type": "array", "items": number(*range), "maxItems": MAX_LIST }),
         Kind::Choice(choices) => json!({ "enum": choices }),
         Kind::Metrics => {
             let named: Vec<&str> = METRICS.iter().map(|metric| metric.name).filter(|name| *name != TOP_K).collect();

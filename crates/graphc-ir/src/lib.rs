@@ -9,7 +9,7 @@
 //!
 //! This crate does no I/O and knows no file format, no schedule and no machine.
 //!
-//! Reading order: [`types`], [`tensor`], [`index`], [`scalar`], [`narrow`], [`compute`], [`attrs`], [`optimizer`],
+//! Reading order: [`types`], [`tensor`], [`index`], [`scalar`], [`narrow`], [`compute`], [`attrs`], [`optimizer`], [`rate`],
 //! [`text`], [`graph`], [`ops`], [`form`], [`point`], [`loops`].
 #![forbid(unsafe_code)]
 
@@ -23,6 +23,7 @@ pub mod narrow;
 pub mod ops;
 pub mod optimizer;
 pub mod point;
+pub mod rate;
 pub mod scalar;
 pub mod tensor;
 pub mod text;
@@ -30,6 +31,7 @@ pub mod types;
 
 pub use graph::{Graph, NodeId};
 pub use ops::Op;
-pub use optimizer::Optimizer;
+pub use optimizer::{Averaging, Optimizer};
+pub use rate::{Plateau, RateRule, RateSchedule, Warmup};
 pub use tensor::{Real, Tensor};
 pub use types::{DType, Dim, Shape, TensorType, TypeError};

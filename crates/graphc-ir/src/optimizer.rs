@@ -33,6 +33,36 @@ pub enum Optimizer {
     },
 }
 
+/// Exponential moving averages of the trainable parameters, kept by training steps beside them: after step `t`
+/// `a' = a + (p' - a) * (1 - decay) / (1 - decay^t)`, the mean of the values after every step so far in which one of `k` steps
+/// ago counts `decay^k`. So the first step's is its own average, and there is no initial value to forget.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Averaging {
+    /// Share of the old average that is kept, at least 0 and less than 1.
+    pub decay: f64,
+}
+
+impl Averaging {
+    /// What the average of a parameter is called: a part of the state, as an optimizer's.
+    pub fn name_of(parameter: &str) -> String {
+        format!("{parameter}.{AVERAGE}")
+    }
+
+    /// Whether the decay is one.
+    ///
+    /// # Errors
+    /// Says what is expected.
+    pub fn check(&self) -> Result<(), String> {
+        match narrow(self.decay) {
+            Ok(decay) if (0.0..1.0).contains(&decay) => Ok(()),
+            _ => Err(format!("`decay` must be at least 0 and less than 1, got {:e}", self.decay)),
+        }
+    }
+}
+
+/// What the names of averages end with.
+pub const AVERAGE: &str = "average";
+
 impl Optimizer {
     /// Default of the input `learning_rate`.
     pub fn learning_rate(&self) -> f64 {
@@ -80,6 +110,15 @@ impl Optimizer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn averages_forget() {
+        assert_eq!(Averaging { decay: 0.0 }.check(), Ok(()));
+        assert_eq!(Averaging { decay: 0.999 }.check(), Ok(()));
+        for decay in [1.0, 0.999_999_99, -0.1, f64::NAN] {
+            assert!(Averaging { decay }.check().unwrap_err().starts_with("`decay` must be at least 0"), "{decay}");
+        }
+    }
 
     #[test]
     fn numbers_are_what_they_say() {

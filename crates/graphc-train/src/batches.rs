@@ -34,6 +34,12 @@ impl Batches {
         batches
     }
 
+    /// Without the first `n` batches.
+    pub(crate) fn after(mut self, n: usize) -> Batches {
+        self.order.drain(..n.saturating_mul(self.batch_size).min(self.order.len()));
+        self
+    }
+
     /// Number of batches.
     pub fn len(&self) -> usize {
         self.order.len().div_ceil(self.batch_size)
@@ -101,6 +107,8 @@ mod tests {
         assert_eq!(batches.iter().map(<[u32]>::len).collect::<Vec<_>>(), [32, 32, 32, 4]);
         assert_eq!(batches.len(), 4);
         assert!(batches.iter().enumerate().all(|(number, samples)| batches.get(number) == samples));
+        assert_eq!(flat(&batches.clone().after(3)), batches.get(3));
+        assert!(batches.clone().after(4).is_empty() && batches.clone().after(usize::MAX).is_empty());
         let mut samples = flat(&batches);
         assert_ne!(samples, (10..110).collect::<Vec<_>>());
         samples.sort_unstable();

@@ -3,7 +3,7 @@
 //! A network with weights of samples has an input for them. This fills it before every step, from the targets that stand in the
 //! network's own buffers: whoever gives the batches does not know of it.
 
-use crate::network::{InputBuffer, Network, NetworkError};
+use crate::network::{InputBuffer, Network, NetworkError, Weights};
 use graphc_driver::{Explanation, NonfiniteTensor, SavedState};
 use graphc_ir::graph::Mode;
 use graphc_ir::{DType, Tensor};
@@ -116,6 +116,18 @@ impl Network for Weighted<'_> {
 
     fn restore_state(&mut self, saved: &SavedState) -> Result<(), NetworkError> {
         self.network.restore_state(saved)
+    }
+
+    fn weights(&mut self) -> Result<Weights, NetworkError> {
+        self.network.weights()
+    }
+
+    fn set_weights(&mut self, weights: &Weights) -> Result<(), NetworkError> {
+        self.network.set_weights(weights)
+    }
+
+    fn infer_averages(&mut self, reads: bool) {
+        self.network.infer_averages(reads);
     }
 
     fn nonfinite_state(&mut self) -> Result<Vec<NonfiniteTensor>, NetworkError> {

@@ -6,9 +6,12 @@ use crate::evaluate::{Evaluation, correct, evaluate_next};
 use crate::feed::{Feed, Section};
 use crate::history::EpochRecord;
 use crate::metrics::Scores;
-use crate::network::Network;
+use crate::network::{Network, Weights};
 use crate::nonfinite::{Nonfinite, Noticed};
-use crate::train::{FitOptions, FitReport, Observer, Progress};
+use crate::rate::Rates;
+use crate::run::checkpoint::{Pace, Snapshot};
+use crate::run::{Ended, RunState};
+use crate::train::{FitOptions, Observer, Progress};
 use graphc_driver::SavedState;
 use graphc_ir::graph::Mode;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,11 +27,16 @@ pub(crate) fn training_section(options: &FitOptions, epoch: usize, train: &[u32]
     Section { mode: Mode::Train, batches }
 }
 
-/// Makes training steps, each with its number and the learning rate.
+/// Makes training steps, each with its number and its learning rate.
 pub(crate) struct Steps {
     /// Whether the step has the input `step`, which dropout reads.
     reads_step: bool,
-    n_done: i32,
+    reads_rate: bool,
+    rates: Rates,
+    n_reductions: u32,
+    n_done: usize,
+    /// The rate that the step of each batch size has been given: inputs keep their values from step to step.
+    given: Vec<(usize, f32)>,
 }
 
 /// One step that was made.
@@ -39,37 +47,57 @@ pub(crate) struct Step {
 }
 
 impl Steps {
+    /// For epochs of `n_steps`.
     pub(crate) fn prepare(
         network: &mut dyn Network,
         sizes: &[(Mode, usize)],
         options: &FitOptions,
+        n_steps: usize,
     ) -> Result<Steps, TrainError> {
-        let mut reads_step = false;
+        let (mut reads_step, mut reads_rate) = (false, false);
         for &(mode, batch) in sizes.iter().filter(|(mode, _)| *mode == Mode::Train) {
-            // Inputs keep their values from step to step.
-            if network.has_input(mode, batch, "learning_rate")? {
-                network.set_input_f32(mode, batch, "learning_rate", &[options.learning_rate as f32])?;
-            }
+            reads_rate |= network.has_input(mode, batch, "learning_rate")?;
             reads_step |= network.has_input(mode, batch, "step")?;
         }
-        Ok(Steps { reads_step, n_done: 0 })
+        let FitOptions { epochs, learning_rate: base, .. } = *options;
+        let rates = Rates { schedule: options.schedule.clone(), base, n_steps, epochs };
+        Ok(Steps { reads_step, reads_rate, rates, n_reductions: 0, n_done: 0, given: Vec::new() })
     }
 
-    /// Goes on with the number of the first step of that epoch, which is from 1.
-    pub(crate) fn go_to_epoch(&mut self, epoch: usize, n_steps: usize) {
-        self.n_done = (epoch - 1).wrapping_mul(n_steps) as i32;
+    /// Goes on with the step of that number, from 0; the rate has fallen so often until then.
+    pub(crate) fn go_to(&mut self, step: usize, n_reductions: u32) {
+        (self.n_done, self.n_reductions) = (step, n_reductions);
+    }
+
+    /// The rate of the last step that was made, as one writes it.
+    fn rate(&self) -> f64 {
+        let rate = self.rates.at(self.n_done.saturating_sub(1), self.n_reductions);
+        rate.to_string().parse().unwrap_or(f64::from(rate))
     }
 
     /// Trains on the next batch.
     pub(crate) fn make(&mut self, network: &mut dyn Network, feed: &mut Feed<'_>) -> Result<Step, TrainError> {
         let batch = feed.next(network, Mode::Train)?;
+        if self.reads_rate {
+            self.give_rate(network, batch)?;
+        }
         if self.reads_step {
-            network.set_input_i32(Mode::Train, batch, "step", &[self.n_done])?;
+            network.set_input_i32(Mode::Train, batch, "step", &[self.n_done as i32])?;
         }
         let start = Instant::now();
         network.step(Mode::Train, batch)?;
         self.n_done = self.n_done.wrapping_add(1);
         Ok(Step { batch, time: start.elapsed() })
+    }
+
+    fn give_rate(&mut self, network: &mut dyn Network, batch: usize) -> Result<(), TrainError> {
+        let rate = self.rates.at(self.n_done, self.n_reductions);
+        match self.given.iter_mut().find(|(known, _)| *known == batch) {
+            Some((_, given)) if given.to_bits() == rate.to_bits() => return Ok(()),
+            Some((_, given)) => *given = rate,
+            None => self.given.push((batch, rate)),
+        }
+        Ok(network.set_input_f32(Mode::Train, batch, "learning_rate", &[rate])?)
     }
 }
 
@@ -114,7 +142,15 @@ enum EpochEnd {
     Nonfinite(Noticed),
 }
 
-/// What the epochs of one run share.
+/// What training goes back to when a number is not finite.
+#[derive(Default)]
+pub(crate) struct Start {
+    pub(crate) state: SavedState,
+    /// Steps of the epoch that had been made.
+    pub(crate) from_step: usize,
+}
+
+/// The training of a run from its state on.
 pub(crate) struct Fit<'a, 'data> {
     pub(crate) network: &'a mut dyn Network,
     pub(crate) feed: &'a mut Feed<'data>,
@@ -123,91 +159,130 @@ pub(crate) struct Fit<'a, 'data> {
     pub(crate) watch: Watch<'a>,
     pub(crate) steps: Steps,
     pub(crate) step_ms: Vec<f32>,
+    pub(crate) state: &'a mut RunState,
+    /// Weights of the best epoch, if they are to be kept.
+    pub(crate) best: &'a mut Option<Weights>,
+    pub(crate) pace: Pace,
+    /// Where it was stopped, if it was.
+    pub(crate) stopped: Option<Progress>,
+    /// The metrics of the last validation.
+    pub(crate) scores: Option<Scores>,
 }
 
 impl Fit<'_, '_> {
     /// Trains all epochs; `start` gets the state at the start of the last one begun.
-    pub(crate) fn epochs(
-        &mut self,
-        n_train: usize,
-        validation: &[u32],
-        report: &mut FitReport,
-        start: &mut SavedState,
-    ) -> Result<Option<Failure>, TrainError> {
-        let n_steps = n_train.div_ceil(self.options.batch_size);
-        self.check_given_state(n_steps)?;
-        for epoch in 1..=self.options.epochs {
+    pub(crate) fn epochs(&mut self, validation: &[u32], start: &mut Start) -> Result<Option<Failure>, TrainError> {
+        self.check_given_state()?;
+        if self.state.steps_done() == 0 && self.state.ended.is_none() {
+            self.checkpoint_if(Pace::is_wanted)?;
+        }
+        while self.state.ended.is_none() {
             if !self.options.allow_nonfinite {
-                self.network.save_state(start)?;
+                self.network.save_state(&mut start.state)?;
+                start.from_step = self.state.step;
             }
-            let (progress, end) = self.epoch(epoch, n_steps)?;
+            let end = self.epoch()?;
+            let progress = self.state.progress();
+            self.stopped = matches!(end, EpochEnd::Stopped).then_some(progress);
             let noticed = match end {
                 EpochEnd::Nonfinite(noticed) => Some(noticed),
-                EpochEnd::Finished => self.check_state(&progress)?,
-                EpochEnd::Stopped => {
-                    report.stopped = Some(progress);
-                    self.check_state(&progress)?
-                }
+                EpochEnd::Finished | EpochEnd::Stopped => self.check_state(&progress)?,
             };
             if let Some(noticed) = noticed {
                 return Ok(Some(Failure { noticed, validation: None }));
             }
-            if report.stopped.is_some() {
-                break;
+            if self.stopped.is_some() {
+                self.checkpoint()?;
+                return Ok(None);
             }
-            let (record, validation, scores) = self.validated(progress, validation)?;
-            report.validation = scores;
-            self.watch.observer.epoch_done(&record);
-            report.history.records.push(record);
-            if let Some(loss) = validation.map(|validation| validation.loss).filter(|loss| !loss.is_finite())
-                && let Some(noticed) = self.watch.notice(Nonfinite::ValidationLoss(loss), &progress)
-            {
-                return Ok(Some(Failure { noticed, validation }));
+            if let Some(failure) = self.finish_epoch(progress, validation)? {
+                return Ok(Some(failure));
             }
         }
         Ok(None)
     }
 
-    /// Trains one epoch.
-    fn epoch(&mut self, epoch: usize, n_steps: usize) -> Result<(Progress, EpochEnd), TrainError> {
-        self.watch.observer.epoch_started(epoch, n_steps);
+    /// Trains what is left of an epoch.
+    fn epoch(&mut self) -> Result<EpochEnd, TrainError> {
+        self.watch.observer.epoch_started(self.state.epoch, self.state.n_steps);
+        let (start, seconds_before) = (Instant::now(), self.state.seconds);
+        self.steps.go_to(self.state.steps_done(), self.state.course.n_reductions);
         let has_accuracy = self.network.has_output("accuracy");
-        let start = Instant::now();
-        let (mut loss_sum, mut accuracy_sum) = (0.0, 0.0);
-        let mut progress =
-            Progress { epoch, step: 0, n_steps, samples: 0, loss: f64::NAN, accuracy: None, seconds: 0.0 };
-        while progress.step < n_steps {
+        while self.state.step < self.state.n_steps {
             if self.stop.load(Ordering::Relaxed) {
-                return Ok((progress, EpochEnd::Stopped));
+                return Ok(EpochEnd::Stopped);
             }
             let Step { batch, time } = self.steps.make(self.network, self.feed)?;
             if batch == self.options.batch_size {
                 self.step_ms.push(time.as_secs_f32() * 1e3);
             }
-            progress.step += 1;
-            progress.samples += batch;
             let loss = self.network.scalar(Mode::Train, batch, "loss")?;
-            loss_sum += batch as f64 * loss;
-            progress.loss = loss_sum / progress.samples as f64;
+            let state = &mut *self.state;
+            state.step += 1;
+            state.samples += batch;
+            state.loss_sum += batch as f64 * loss;
             if has_accuracy {
-                accuracy_sum += correct(self.network.scalar(Mode::Train, batch, "accuracy")?, batch);
-                progress.accuracy = Some(accuracy_sum / progress.samples as f64);
+                let n_correct = correct(self.network.scalar(Mode::Train, batch, "accuracy")?, batch);
+                state.n_correct = Some(state.n_correct.unwrap_or(0.0) + n_correct);
             }
-            progress.seconds = start.elapsed().as_secs_f64();
+            state.seconds = seconds_before + start.elapsed().as_secs_f64();
+            let progress = state.progress();
             self.watch.observer.step_done(&progress);
             if !loss.is_finite()
                 && let Some(noticed) = self.watch.notice(Nonfinite::Loss(loss), &progress)
             {
-                return Ok((progress, EpochEnd::Nonfinite(noticed)));
+                return Ok(EpochEnd::Nonfinite(noticed));
+            }
+            // The end of an epoch is looked at, and recorded, first.
+            if self.state.step < self.state.n_steps {
+                self.checkpoint_if(Pace::is_due_in_epoch)?;
             }
         }
-        Ok((progress, EpochEnd::Finished))
+        Ok(EpochEnd::Finished)
+    }
+
+    /// Validates, records the epoch, and decides what follows.
+    fn finish_epoch(&mut self, progress: Progress, validation: &[u32]) -> Result<Option<Failure>, TrainError> {
+        let (record, validation, scores) = self.validated(progress, validation)?;
+        self.scores = scores;
+        let decision = self.state.course.epoch_done(&record, self.options)?;
+        self.watch.observer.epoch_done(&record, decision.is_best);
+        self.state.history.records.push(record);
+        let loss = validation.map(|validation| validation.loss).filter(|loss| !loss.is_finite());
+        if let Some(loss) = loss
+            && let Some(noticed) = self.watch.notice(Nonfinite::ValidationLoss(loss), &progress)
+        {
+            return Ok(Some(Failure { noticed, validation }));
+        }
+        if decision.is_best && self.options.keep_best {
+            *self.best = Some(self.network.weights()?);
+        }
+        self.state.begin_next_epoch();
+        self.state.ended = match decision.stop {
+            _ if self.state.epoch > self.options.epochs => Some(Ended::AllEpochs),
+            true => Some(Ended::EarlyStopping),
+            false => None,
+        };
+        self.checkpoint_if(Pace::is_due_after_epoch)?;
+        Ok(None)
+    }
+
+    fn checkpoint_if(&mut self, is_due: fn(&Pace, &RunState) -> bool) -> Result<(), TrainError> {
+        if is_due(&self.pace, self.state) { self.checkpoint() } else { Ok(()) }
+    }
+
+    fn checkpoint(&mut self) -> Result<(), TrainError> {
+        self.network.save_state(&mut self.pace.saved)?;
+        let best = self.best.as_ref();
+        self.watch.observer.checkpoint(&Snapshot { state: self.state, tensors: &self.pace.saved, best });
+        self.pace.written();
+        Ok(())
     }
 
     /// Weights that were given have to be finite; what a run makes of infinite ones is no news.
-    fn check_given_state(&mut self, n_steps: usize) -> Result<(), TrainError> {
+    fn check_given_state(&mut self) -> Result<(), TrainError> {
         let state = self.network.nonfinite_state()?;
-        let at = Progress { epoch: 1, step: 0, n_steps, samples: 0, loss: f64::NAN, accuracy: None, seconds: 0.0 };
+        let at = self.state.progress();
         match state.is_empty() || self.watch.notice(Nonfinite::State(state.clone()), &at).is_none() {
             true => Ok(()),
             false => Err(TrainError::NonfiniteState(state)),
@@ -241,6 +316,7 @@ impl Fit<'_, '_> {
             val_accuracy: validation.as_ref().and_then(|validation| validation.accuracy),
             val_metrics: scores.as_ref().map(|scores| scores.values.clone()).unwrap_or_default(),
             seconds: progress.seconds + start.elapsed().as_secs_f64(),
+            learning_rate: self.steps.rate(),
         };
         Ok((record, validation, scores))
     }

@@ -1,29 +1,40 @@
 //! The numbers of every epoch, as CSV and as summary statistics.
 
 use crate::error::TrainError;
+use crate::run::exact;
+use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// One epoch.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EpochRecord {
     /// From 1.
     pub epoch: usize,
     /// Mean training loss, measured during the epoch.
+    #[serde(with = "exact")]
     pub loss: f64,
     /// Mean training accuracy.
+    #[serde(with = "exact::option")]
     pub accuracy: Option<f64>,
     /// Loss on the validation samples after the epoch.
+    #[serde(with = "exact::option")]
     pub val_loss: Option<f64>,
     /// Accuracy on the validation samples.
+    #[serde(with = "exact::option")]
     pub val_accuracy: Option<f64>,
     /// Other metrics of the validation samples, by name.
+    #[serde(with = "exact::named", default)]
     pub val_metrics: Vec<(String, f64)>,
     /// Training and validation.
+    #[serde(with = "exact")]
     pub seconds: f64,
+    /// Learning rate of the epoch's last step.
+    #[serde(with = "exact")]
+    pub learning_rate: f64,
 }
 
 /// All finished epochs.
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
 pub struct History {
     /// In order.
     pub records: Vec<EpochRecord>,
@@ -42,7 +53,7 @@ pub struct Description {
 /// interpolated linearly.
 pub const STATISTICS: [&str; 8] = ["count", "mean", "std", "min", "25%", "50%", "75%", "max"];
 
-/// Column names after `epoch`.
+/// Names of the measured columns, which stand between `epoch` and `learning_rate`.
 const COLUMNS: [&str; 5] = ["loss", "accuracy", "val_loss", "val_accuracy", "seconds"];
 
 /// What stands before the name of a metric in its column.
@@ -52,6 +63,14 @@ impl EpochRecord {
     /// A metric of the validation samples.
     pub fn val_metric(&self, name: &str) -> Option<f64> {
         self.val_metrics.iter().find(|(known, _)| known == name).map(|(_, value)| *value)
+    }
+
+    /// The measured value of that name, such as `val_loss`.
+    pub fn value(&self, column: &str) -> Option<f64> {
+        match COLUMNS.iter().position(|known| *known == column) {
+            Some(known) => self.columns()[known],
+            None => self.val_metric(column.strip_prefix(VALIDATION)?),
+        }
     }
 
     fn columns(&self) -> [Option<f64>; 5] {
@@ -68,12 +87,12 @@ impl History {
         let mut csv = csv::Writer::from_writer(out);
         let metrics: Vec<&String> =
             self.records.first().map_or(&[][..], |first| &first.val_metrics).iter().map(|(name, _)| name).collect();
-        let header = ["epoch"].iter().chain(&COLUMNS).map(ToString::to_string);
+        let header = ["epoch"].iter().chain(&COLUMNS).chain(&["learning_rate"]).map(ToString::to_string);
         csv.write_record(header.chain(metrics.iter().map(|name| format!("{VALIDATION}{name}"))))?;
         for record in &self.records {
             let cell = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
             let metrics = metrics.iter().map(|name| record.val_metric(name));
-            let values = record.columns().into_iter().chain(metrics);
+            let values = record.columns().into_iter().chain([Some(record.learning_rate)]).chain(metrics);
             csv.write_record(std::iter::once(record.epoch.to_string()).chain(values.map(cell)))?;
         }
         csv.flush()
@@ -116,6 +135,8 @@ impl History {
                     })
                     .collect::<Result<_, _>>()?,
                 seconds: needed(5)?,
+                // Older histories do not have it.
+                learning_rate: cell(6)?.unwrap_or(f64::NAN),
             });
         }
         Ok(history)
@@ -156,15 +177,26 @@ pub(crate) fn quantile(sorted: &[f64], q: f64) -> f64 {
 pub(crate) mod tests {
     use super::*;
 
+    pub(crate) fn record(epoch: usize) -> EpochRecord {
+        EpochRecord {
+            epoch,
+            loss: 0.5,
+            accuracy: Some(0.75),
+            val_loss: Some(0.625),
+            val_accuracy: Some(0.5),
+            val_metrics: Vec::new(),
+            seconds: 1.5,
+            learning_rate: 0.01,
+        }
+    }
+
     pub(crate) fn history(losses: &[f64]) -> History {
         let record = |(idx, &loss): (usize, &f64)| EpochRecord {
-            epoch: idx + 1,
             loss,
             accuracy: Some(1.0 - loss / 2.0),
             val_loss: Some(loss * 1.25),
             val_accuracy: Some(0.9 - loss / 4.0),
-            val_metrics: Vec::new(),
-            seconds: 1.5,
+            ..self::record(idx + 1)
         };
         History { records: losses.iter().enumerate().map(record).collect() }
     }
@@ -194,8 +226,8 @@ pub(crate) mod tests {
         let text = std::fs::read_to_string(&path).unwrap();
         assert_eq!(
             text,
-            "epoch,loss,accuracy,val_loss,val_accuracy,seconds\n1,0.1,0.95,0.125,0.875,1.5\n\
-             2,0.3333333333333333,0.8333333333333334,,,1.5\n"
+            "epoch,loss,accuracy,val_loss,val_accuracy,seconds,learning_rate\n1,0.1,0.95,0.125,0.875,1.5,0.01\n\
+             2,0.3333333333333333,0.8333333333333334,,,1.5,0.01\n"
         );
         assert_eq!(History::read_csv(&path).unwrap(), history);
         // Metrics are further columns.
@@ -204,8 +236,8 @@ pub(crate) mod tests {
         let text = std::fs::read_to_string(&path).unwrap();
         assert_eq!(
             text,
-            "epoch,loss,accuracy,val_loss,val_accuracy,seconds,val_top_5,val_f1\n1,0.1,0.95,0.125,0.875,1.5,0.75,0.5\n\
-             2,0.3333333333333333,0.8333333333333334,,,1.5,,\n"
+            "epoch,loss,accuracy,val_loss,val_accuracy,seconds,learning_rate,val_top_5,val_f1\n\
+             1,0.1,0.95,0.125,0.875,1.5,0.01,0.75,0.5\n2,0.3333333333333333,0.8333333333333334,,,1.5,0.01,,\n"
         );
         assert_eq!(History::read_csv(&path).unwrap(), history);
         std::fs::write(&path, "epoch,loss\n1,much\n").unwrap();

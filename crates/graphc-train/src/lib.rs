@@ -5,7 +5,7 @@
 //! happens. It must not know the graph file either; callers hand over shapes and names.
 //!
 //! Reading order: [`error`], `reading`, [`data`] (sources to a data set), [`batches`], [`network`], [`class_weights`], `packing` (bytes to the network's layout), `feed`
-//! (batches prepared ahead), [`train`] and `epochs`, [`nonfinite`] and `search` (numbers that stop being finite),
+//! (batches prepared ahead), `rate` (the learning rate), [`run`] (where a run stands), [`train`] and `epochs`, [`nonfinite`] and `search` (numbers that stop being finite),
 //! [`metrics`], [`evaluate`](mod@evaluate), [`picture`], [`predict`], [`history`], [`plots`], [`files`], `tensor_header`, [`weights`], [`run_folder`].
 #![forbid(unsafe_code)]
 
@@ -27,7 +27,9 @@ mod packing;
 pub mod picture;
 pub mod plots;
 pub mod predict;
+mod rate;
 mod reading;
+pub mod run;
 pub mod run_folder;
 mod search;
 mod session;
@@ -45,8 +47,9 @@ pub use files::{check_writable, write_file};
 pub use history::{EpochRecord, History};
 pub use input::InputSpec;
 pub use metrics::{Outcome, Scores, Scoring};
-pub use network::{InputBuffer, Network, NetworkError};
+pub use network::{InputBuffer, Network, NetworkError, Weights};
 pub use nonfinite::{FitError, Nonfinite, NonfiniteFit};
+pub use run::{Best, EarlyStopping, Ended, RunState};
 pub use run_folder::RunFolder;
-pub use train::{FitOptions, FitReport, Observer, Progress, fit};
+pub use train::{FitOptions, FitReport, Observer, Progress, fit, fit_from};
 pub use weights::{NamedTensor, TensorData};

@@ -22,6 +22,9 @@ impl fmt::Display for NetworkError {
 
 impl std::error::Error for NetworkError {}
 
+/// Parameters by name.
+pub type Weights = Vec<(String, Tensor<f32>)>;
+
 /// Where a network keeps an input; what is written there is what the next step reads.
 #[derive(Debug)]
 pub struct InputBuffer<'a> {
@@ -85,6 +88,15 @@ pub trait Network {
 
     /// Goes back to a copy: the same steps give the same bits from there.
     fn restore_state(&mut self, saved: &SavedState) -> Result<(), NetworkError>;
+
+    /// Parameters by name, in order, as inference reads them.
+    fn weights(&mut self) -> Result<Weights, NetworkError>;
+
+    /// Replaces parameters.
+    fn set_weights(&mut self, weights: &Weights) -> Result<(), NetworkError>;
+
+    /// Whether inference reads averages of the parameters, if training keeps any.
+    fn infer_averages(&mut self, reads: bool);
 
     /// Tensors that hold NaN or an infinity, of all that training steps change: weights first.
     fn nonfinite_state(&mut self) -> Result<Vec<NonfiniteTensor>, NetworkError>;

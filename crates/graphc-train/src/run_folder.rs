@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 const WEIGHTS: &str = "model.safetensors";
+const LAST: &str = "last.safetensors";
 
 /// A folder reserved for one run. Dropped while still empty, it is removed.
 #[derive(Debug)]
@@ -140,6 +141,14 @@ impl RunFolder {
             }
         }
         Err(TrainError::Mismatch(format!("the weights are lost: no place takes them\n  {failures}")))
+    }
+
+    /// Writes `last.safetensors`: the weights of the last epoch, where `model.safetensors` has those of another one.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn write_last(&self, weights: &[NamedTensor], fitted: &Fitted) -> Result<(), TrainError> {
+        write_file(&self.path.join(LAST), &encode_weights(weights, fitted)?)
     }
 
     fn write_weights(&self, bytes: &[u8]) -> Result<(), TrainError> {

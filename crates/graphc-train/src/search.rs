@@ -6,7 +6,7 @@ use crate::batches::sizes_of;
 use crate::data::Dataset;
 use crate::epochs::{Steps, training_section};
 use crate::error::TrainError;
-use crate::feed::{Feed, Loading, with_feed};
+use crate::feed::{Feed, Loading, Section, with_feed};
 use crate::network::Network;
 use crate::nonfinite::{Cause, Nonfinite, Noticed, Search};
 use crate::train::FitOptions;
@@ -22,8 +22,12 @@ pub(crate) struct Suspicion<'a> {
     /// The samples that are trained on.
     pub(crate) train: &'a [u32],
     pub(crate) noticed: &'a Noticed,
-    /// The state at the start of that epoch.
+    /// The state after `from_step` steps of that epoch.
     pub(crate) start: &'a SavedState,
+    /// 0, unless the run has gone on from a checkpoint in the middle of the epoch.
+    pub(crate) from_step: usize,
+    /// How often the learning rate has fallen.
+    pub(crate) n_reductions: u32,
     pub(crate) stop: &'a AtomicBool,
 }
 
@@ -43,16 +47,17 @@ enum Repeated {
     Finite,
 }
 
-/// Repeats the epoch up to the step in which something was noticed, and explains the step that is to blame. Gives the
-/// state before that step, too, if it is not the epoch's first. The network is left in any state.
+/// Repeats the epoch, from where this process has begun with it, up to the step in which something was noticed, and explains the step that is to blame. Gives the
+/// state before that step, too, if it is not the first one repeated. The network is left in any state.
 pub(crate) fn search(
     network: &mut dyn Network,
     suspicion: &Suspicion<'_>,
 ) -> Result<(Search, Option<SavedState>), TrainError> {
-    let Suspicion { dataset, options, train, noticed, start, stop } = suspicion;
+    let Suspicion { dataset, options, train, noticed, start, from_step, stop, .. } = suspicion;
     network.restore_state(start)?;
     let section = training_section(options, noticed.epoch, train);
     let batches = section.batches.clone();
+    let section = Section { batches: section.batches.after(*from_step), ..section };
     let sizes: Vec<_> = sizes_of(train.len(), options.batch_size).map(|batch| (Mode::Train, batch)).collect();
     with_feed(network, dataset, &sizes, iter::once(section), Loading::Between, |network, feed| {
         let Culprit { step, batch, what, before } = match repeat(network, feed, &sizes, suspicion)? {
@@ -67,7 +72,7 @@ pub(crate) fn search(
             _ => vec!["loss"],
         };
         let explanation = network.explain(Mode::Train, batch, &names, stop)?;
-        let before = (step > 1).then_some(before);
+        let before = (step > from_step + 1).then_some(before);
         let in_batch = explanation.as_ref().and_then(|explanation| explanation.first.as_ref()?.sample);
         let sample = in_batch.and_then(|number| batches.get(step - 1).get(number)).map(|&sample| sample as usize);
         Ok((Search::Found(Box::new(Cause { step: Some(step), what, explanation, sample })), before))
@@ -81,10 +86,10 @@ fn repeat(
     suspicion: &Suspicion<'_>,
 ) -> Result<Repeated, TrainError> {
     let Noticed { epoch, step: n_steps_done, n_steps, .. } = *suspicion.noticed;
-    let mut steps = Steps::prepare(network, sizes, suspicion.options)?;
-    steps.go_to_epoch(epoch, n_steps);
+    let mut steps = Steps::prepare(network, sizes, suspicion.options, n_steps)?;
+    steps.go_to((epoch - 1) * n_steps + suspicion.from_step, suspicion.n_reductions);
     let mut before = SavedState::default();
-    for step in 1..=n_steps_done {
+    for step in suspicion.from_step + 1..=n_steps_done {
         if suspicion.stop.load(Ordering::Relaxed) {
             return Ok(Repeated::Stopped);
         }
@@ -130,7 +135,7 @@ mod tests {
                 stop.store(self.n_steps == at, Ordering::Relaxed);
             }
         }
-        fn epoch_done(&mut self, _: &EpochRecord) {
+        fn epoch_done(&mut self, _: &EpochRecord, _: bool) {
             self.n_epochs += 1;
         }
         fn nonfinite_allowed(&mut self, noticed: &Noticed) {

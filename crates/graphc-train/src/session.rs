@@ -1,6 +1,6 @@
 //! The driver's session is a [`Network`].
 
-use crate::network::{InputBuffer, Network, NetworkError};
+use crate::network::{InputBuffer, Network, NetworkError, Weights};
 use graphc_driver::{DriverError, Explanation, NonfiniteTensor, SavedState, Session};
 use graphc_ir::Tensor;
 use graphc_ir::graph::Mode;
@@ -64,6 +64,18 @@ impl Network for Session {
         Ok(Session::restore_state(self, saved)?)
     }
 
+    fn weights(&mut self) -> Result<Weights, NetworkError> {
+        Ok(Session::inference_parameters(self)?)
+    }
+
+    fn set_weights(&mut self, weights: &Weights) -> Result<(), NetworkError> {
+        Ok(weights.iter().try_for_each(|(name, value)| Session::set_parameter(self, name, value))?)
+    }
+
+    fn infer_averages(&mut self, reads: bool) {
+        Session::infer_averages(self, reads);
+    }
+
     fn nonfinite_state(&mut self) -> Result<Vec<NonfiniteTensor>, NetworkError> {
         Ok(Session::nonfinite_state(self))
     }
@@ -93,7 +105,7 @@ mod tests {
     use crate::train::tests::options;
     use graphc_driver::SessionOptions;
     use graphc_ir::graph::builder::{Activation, Dense, GraphBuilder, Loss};
-    use graphc_ir::{DType, Graph, Optimizer, Shape};
+    use graphc_ir::{Averaging, DType, Graph, Optimizer, Shape};
 
     const GRAPH: &str = "graph squares() {
   %0: f32[N,5,4,3] = input() {dtype=f32, shape=[N,5,4,3]} \"image\"
@@ -178,6 +190,83 @@ mod tests {
         builder.finish()
     }
 
+    /// An average of the weights after every step, beside the same steps in `f64`; inference reads it.
+    #[test]
+    fn averages_are_kept_and_inferred_with() {
+        let (_folder, specs) = numbered(13);
+        let data = load(&specs, 0.1, 0.0);
+        let options = crate::FitOptions { learning_rate: 0.01, ..options() };
+        let mut graph = dropout_net();
+        let plain = graph.clone();
+        graph.averaging = Some(Averaging { decay: 0.75 });
+        let mut results = Vec::new();
+        for graph in [plain, graph] {
+            let mut session = Session::new(graph, SessionOptions::default()).unwrap();
+            let mut weights: Vec<Vec<f64>> = Vec::new();
+            let sizes = [(Mode::Train, 4), (Mode::Train, 1)];
+            let section = training_section(&options, 1, &numbers(0..13));
+            with_feed(&mut session, &data, &sizes, std::iter::once(section), Loading::Between, |network, feed| {
+                let mut steps = Steps::prepare(network, &sizes, &options, 4)?;
+                for _ in 0..4 {
+                    steps.make(network, feed)?;
+                    weights.push(network.weights()?.iter().flat_map(|(_, x)| x.cast::<f64>().data).collect());
+                }
+                Ok(())
+            })
+            .unwrap();
+            // A weight of `k` steps ago counts 0.75^k.
+            let share = |k: usize| 0.75f64.powi(3 - k as i32);
+            let total: f64 = (0..4).map(share).sum();
+            let mean = |i: usize| (0..4).map(|k| weights[k][i] * share(k)).sum::<f64>() / total;
+            let means: Vec<f64> = (0..weights[0].len()).map(mean).collect();
+            session.infer_averages(true);
+            let inferred = Network::weights(&mut session).unwrap();
+            let inferred: Vec<(String, Vec<f64>)> =
+                inferred.into_iter().map(|(n, x)| (n, x.cast::<f64>().data)).collect();
+            results.push((weights, means, inferred, session));
+        }
+        let [(weights, _, inferred, _), (same_weights, means, averages, session)] = &mut results[..] else { panic!() };
+        assert_eq!(weights, same_weights, "averages change nothing else");
+        assert_eq!(inferred.iter().flat_map(|(_, x)| x).copied().collect::<Vec<_>>(), weights[3], "there are none");
+        let (mut at, mut n_averaged) = (0, 0);
+        for (name, values) in &*averages {
+            let is_averaged = !name.contains("moving_");
+            for &value in values {
+                let expected = if is_averaged { means[at] } else { weights[3][at] };
+                assert!((value - expected).abs() <= 1e-6 * expected.abs().max(0.1), "{name}: {value} {expected}");
+                at += 1;
+            }
+            n_averaged += usize::from(is_averaged && values != &inferred.iter().find(|(n, _)| n == name).unwrap().1);
+        }
+        assert!(n_averaged >= 4, "{n_averaged} tensors are averaged");
+        // What a step of inference reads is what the weights say.
+        let logits = |session: &mut Session| {
+            let image: Vec<f32> = (0..4).map(|i| i as f32).collect();
+            Session::set_input_f32(session, Mode::Infer, 1, "image", &image).unwrap();
+            Session::set_input_i32(session, Mode::Infer, 1, "label", &[0]).unwrap();
+            Session::step(session, Mode::Infer, 1).unwrap();
+            Session::output(session, Mode::Infer, 1, "classes").unwrap().data
+        };
+        let with_averages = logits(session);
+        session.infer_averages(false);
+        let without = logits(session);
+        assert_ne!(with_averages, without);
+        let averaged = session.inference_parameters().unwrap();
+        session.infer_averages(true);
+        let weights = session.inference_parameters().unwrap();
+        assert_ne!(averaged, weights);
+        let mut saved = SavedState::default();
+        session.save_state(&mut saved).unwrap();
+        session.restore_state(&saved).unwrap();
+        assert_eq!(
+            (logits(session), session.inference_parameters().unwrap()),
+            (with_averages.clone(), weights.clone())
+        );
+        session.infer_averages(false);
+        Network::set_weights(session, &weights).unwrap();
+        assert_eq!(logits(session), with_averages);
+    }
+
     #[test]
     fn an_epoch_repeated_from_a_copy_of_its_start_gives_the_same_bits() {
         let (_folder, specs) = numbered(13);
@@ -193,8 +282,8 @@ mod tests {
             let section = training_section(&options, epoch, &numbers(0..13));
             let losses =
                 with_feed(session, &data, &sizes, std::iter::once(section), Loading::Between, |network, feed| {
-                    let mut steps = Steps::prepare(network, &sizes, &options)?;
-                    steps.go_to_epoch(epoch, 4);
+                    let mut steps = Steps::prepare(network, &sizes, &options, 4)?;
+                    steps.go_to((epoch - 1) * 4, 0);
                     let mut loss = |_| {
                         let batch = steps.make(network, feed)?.batch;
                         Ok(network.scalar(Mode::Train, batch, "loss")?.to_bits())

@@ -2,17 +2,20 @@
 
 use crate::batches::{Batches, sizes_of};
 use crate::data::{Dataset, Split};
-use crate::epochs::{Failure, Fit, Steps, Watch, training_section};
+use crate::epochs::{Failure, Fit, Start, Steps, Watch, training_section};
 use crate::error::TrainError;
 use crate::evaluate::Evaluation;
 use crate::feed::{Loading, Section, with_feed};
 use crate::history::{EpochRecord, History};
 use crate::metrics::{Scores, Scoring};
-use crate::network::Network;
+use crate::network::{Network, Weights};
 use crate::nonfinite::{Cause, FitError, NonfiniteFit, Noticed, Search, explain_evaluation};
+use crate::run::checkpoint::{Checkpoint, CheckpointEvery, Pace, Snapshot};
+use crate::run::{Best, EarlyStopping, Ended, RunState};
 use crate::search::{Suspicion, search};
 use graphc_driver::SavedState;
 use graphc_ir::graph::Mode;
+use graphc_ir::{RateRule, RateSchedule};
 use std::sync::atomic::AtomicBool;
 
 /// How to train.
@@ -22,8 +25,18 @@ pub struct FitOptions {
     pub epochs: usize,
     /// Samples a step; the last batch of an epoch may be smaller.
     pub batch_size: usize,
-    /// Value of the step's input `learning_rate`.
+    /// The optimizer's rate, on which the schedule's are based.
     pub learning_rate: f64,
+    /// How the rate changes: the values of the step's input `learning_rate`.
+    pub schedule: RateSchedule,
+    /// Whether training ends when nothing becomes better any more.
+    pub early_stopping: Option<EarlyStopping>,
+    /// Whether the network has the best epoch's weights in the end.
+    pub keep_best: bool,
+    /// Whether validation, and the weights in the end, are those of averages that the network keeps.
+    pub infer_averages: bool,
+    /// How often [`Observer::checkpoint`] is called.
+    pub checkpoints: CheckpointEvery,
     /// Whether every epoch takes the samples in another order.
     pub shuffle: bool,
     /// Decides the orders.
@@ -49,7 +62,27 @@ impl FitOptions {
             let n = split.validation.len();
             return Err(TrainError::Mismatch(format!("no samples to train on: of {n}, all validate")));
         }
-        Ok(())
+        let is_validated = !split.validation.is_empty();
+        let plateau = match &self.schedule.rule {
+            RateRule::Plateau(plateau) => Some(plateau.monitor.as_str()),
+            _ => None,
+        };
+        let watched = [plateau, self.early_stopping.as_ref().map(|stopping| stopping.monitor.as_str())];
+        match watched.into_iter().flatten().find(|monitor| monitor.starts_with("val_")) {
+            Some(monitor) if !is_validated => Err(TrainError::Mismatch(format!(
+                "`{monitor}` is watched, but there are no validation samples: set `validation_split`, or watch `loss`"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// The column of the history that says which epoch is the best, if anybody wants to know.
+    pub fn monitor(&self, is_validated: bool) -> Option<&str> {
+        match &self.early_stopping {
+            Some(stopping) => Some(&stopping.monitor),
+            None if self.keep_best => Some(if is_validated { "val_loss" } else { "loss" }),
+            None => None,
+        }
     }
 }
 
@@ -78,8 +111,10 @@ pub trait Observer {
     fn epoch_started(&mut self, _epoch: usize, _n_steps: usize) {}
     /// A step was made.
     fn step_done(&mut self, _progress: &Progress) {}
-    /// An epoch ended; validation is done.
-    fn epoch_done(&mut self, _record: &EpochRecord) {}
+    /// An epoch ended; validation is done. It may be the best so far, if that is looked at.
+    fn epoch_done(&mut self, _record: &EpochRecord, _is_best: bool) {}
+    /// The training can go on from here: [`fit_from`].
+    fn checkpoint(&mut self, _snapshot: &Snapshot<'_>) {}
     /// Something is not finite, for the first time of its kind, and [`FitOptions::allow_nonfinite`].
     fn nonfinite_allowed(&mut self, _noticed: &Noticed) {}
     /// Something is not finite, and its cause is going to be looked for, which may take minutes and much memory.
@@ -103,6 +138,12 @@ pub struct FitReport {
     pub validation: Option<Scores>,
     /// What was not finite and was let pass, the first of each kind.
     pub nonfinite: Vec<Noticed>,
+    /// Why it is over, if it is.
+    pub ended: Option<Ended>,
+    /// The best epoch, if that was looked at.
+    pub best: Option<Best>,
+    /// The last epoch's weights, where the network has the best one's.
+    pub last: Option<Weights>,
 }
 
 impl FitReport {
@@ -153,40 +194,104 @@ pub fn fit(
     stop: &AtomicBool,
     observer: &mut dyn Observer,
 ) -> Result<FitReport, FitError> {
+    fit_from(network, dataset, options, None, stop, observer)
+}
+
+/// As [`fit`], from a checkpoint on: what comes of it has the same bits as if the training had not been interrupted.
+///
+/// # Errors
+/// As [`fit`], or if the checkpoint is of a training with other epochs.
+pub fn fit_from(
+    network: &mut dyn Network,
+    dataset: &Dataset,
+    options: &FitOptions,
+    from: Option<Checkpoint>,
+    stop: &AtomicBool,
+    observer: &mut dyn Observer,
+) -> Result<FitReport, FitError> {
     options.check(dataset.split())?;
     let Split { train, validation } = dataset.split();
+    let n_steps = train.len().div_ceil(options.batch_size);
+    let (mut state, mut best) = begin(network, options, from, n_steps)?;
     let counts = Counts { train: train.len(), validation: validation.len(), test: 0 };
     let sizes = batch_sizes(counts, options.batch_size);
-    let sections = (1..=options.epochs).flat_map(|epoch| {
+    let (first_epoch, n_done) = (state.epoch, state.step);
+    let sections = (first_epoch..=options.epochs).flat_map(|epoch| {
+        let Section { mode, batches } = training_section(options, epoch, train);
+        let batches = if epoch == first_epoch { batches.after(n_done) } else { batches };
         let validation = Batches::in_order(validation.iter().copied(), options.batch_size);
-        [training_section(options, epoch, train), Section { mode: Mode::Infer, batches: validation }]
+        [Section { mode, batches }, Section { mode: Mode::Infer, batches: validation }]
     });
-    let mut start = SavedState::default();
-    let (report, failure) = with_feed(network, dataset, &sizes, sections, options.loading, |network, feed| {
-        let steps = Steps::prepare(network, &sizes, options)?;
+    let mut start = Start::default();
+    let (mut report, failure) = with_feed(network, dataset, &sizes, sections, options.loading, |network, feed| {
+        let steps = Steps::prepare(network, &sizes, options, n_steps)?;
         let watch = Watch::new(options, observer);
-        let mut fit = Fit { network, feed, options, stop, watch, steps, step_ms: Vec::new() };
-        let mut report = FitReport::default();
-        let failure = fit.epochs(train.len(), validation, &mut report, &mut start)?;
-        report.step_ms = fit.step_ms;
-        report.nonfinite = fit.watch.allowed;
-        Ok((report, failure))
+        let pace = Pace::new(options.checkpoints);
+        let (state, best) = (&mut state, &mut best);
+        let mut fit = Fit {
+            network,
+            feed,
+            options,
+            stop,
+            watch,
+            steps,
+            step_ms: Vec::new(),
+            state,
+            best,
+            pace,
+            stopped: None,
+            scores: None,
+        };
+        let failure = fit.epochs(validation, &mut start)?;
+        let (stopped, step_ms, nonfinite, validation) = (fit.stopped, fit.step_ms, fit.watch.allowed, fit.scores);
+        Ok((FitReport { stopped, step_ms, nonfinite, validation, ..FitReport::default() }, failure))
     })?;
-    let Some(Failure { noticed, validation }) = failure else { return Ok(report) };
+    let n_reductions = state.course.n_reductions;
+    (report.ended, report.best, report.history) = (state.ended, state.course.best, state.history);
+    let Some(Failure { noticed, validation }) = failure else {
+        if let Some(best) = best.filter(|_| report.ended.is_some() && options.keep_best) {
+            report.last = Some(network.weights()?);
+            network.infer_averages(false);
+            network.set_weights(&best)?;
+        }
+        return Ok(report);
+    };
     if validation.is_some() {
-        network.save_state(&mut start)?;
+        network.save_state(&mut start.state)?;
     }
-    observer.search_started(&noticed, &start);
+    let Start { state: start, from_step } = &start;
+    observer.search_started(&noticed, start);
     let (search, before_step) = match validation {
         Some(evaluation) => (explain_validation(network, dataset, &evaluation, &noticed, stop)?, None),
         None => {
-            let found =
-                search(network, &Suspicion { dataset, options, train, noticed: &noticed, start: &start, stop })?;
-            network.restore_state(&start)?;
+            let (noticed, from_step) = (&noticed, *from_step);
+            let suspicion = Suspicion { dataset, options, train, noticed, start, from_step, n_reductions, stop };
+            let found = search(network, &suspicion)?;
+            network.restore_state(start)?;
             found
         }
     };
     Err(FitError::Nonfinite(Box::new(NonfiniteFit { report, noticed, search, before_step })))
+}
+
+/// Brings the network to where the training is to go on, and gives the rest of that.
+fn begin(
+    network: &mut dyn Network,
+    options: &FitOptions,
+    from: Option<Checkpoint>,
+    n_steps: usize,
+) -> Result<(RunState, Option<Weights>), TrainError> {
+    network.infer_averages(options.infer_averages);
+    let Some(Checkpoint { mut state, tensors, best }) = from else {
+        return Ok((RunState::new(options.epochs, n_steps), None));
+    };
+    if state.n_steps != n_steps {
+        let message = format!("the checkpoint is of epochs of {} steps, but these have {n_steps}", state.n_steps);
+        return Err(TrainError::Mismatch(message));
+    }
+    network.restore_state(&tensors)?;
+    state.want(options.epochs);
+    Ok((state, best))
 }
 
 fn explain_validation(
@@ -302,6 +407,17 @@ pub(crate) mod tests {
             Ok(())
         }
 
+        fn weights(&mut self) -> Result<Weights, NetworkError> {
+            Ok(vec![("weight".into(), Tensor::scalar(f64::from(self.weight)))])
+        }
+
+        fn set_weights(&mut self, weights: &Weights) -> Result<(), NetworkError> {
+            self.weight = weights[0].1.data[0];
+            Ok(())
+        }
+
+        fn infer_averages(&mut self, _: bool) {}
+
         fn nonfinite_state(&mut self) -> Result<Vec<NonfiniteTensor>, NetworkError> {
             let weight = Tensor::<f32>::scalar(f64::from(self.weight));
             Ok(NonfiniteTensor::find("weight", &weight).into_iter().collect())
@@ -342,6 +458,11 @@ pub(crate) mod tests {
             loading: Loading::Between,
             allow_nonfinite: false,
             scoring: None,
+            schedule: RateSchedule::default(),
+            early_stopping: None,
+            keep_best: false,
+            infer_averages: false,
+            checkpoints: CheckpointEvery::Never,
         }
     }
 
@@ -363,7 +484,7 @@ pub(crate) mod tests {
                 stop.store(self.steps.len() == at, Ordering::Relaxed);
             }
         }
-        fn epoch_done(&mut self, record: &EpochRecord) {
+        fn epoch_done(&mut self, record: &EpochRecord, _: bool) {
             self.records.push(record.clone());
         }
     }

@@ -298,12 +298,17 @@ pub(crate) fn load_weights(session: &mut Session, path: &Path) -> Result<(), Cli
     Ok(())
 }
 
-/// The network's weights and moving statistics.
+/// The network's weights and moving statistics, as inference reads them.
 pub(crate) fn weights(session: &mut Session) -> Result<Vec<NamedTensor>, CliError> {
+    Ok(named(session.inference_parameters()?))
+}
+
+/// Tensors for a file.
+pub(crate) fn named(tensors: Vec<(String, Tensor<f32>)>) -> Vec<NamedTensor> {
     let named = |(name, value): (String, Tensor<f32>)| NamedTensor {
         name,
         shape: value.shape,
         data: TensorData::F32(value.data),
     };
-    Ok(session.parameters()?.into_iter().map(named).collect())
+    tensors.into_iter().map(named).collect()
 }

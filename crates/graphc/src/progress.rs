@@ -63,6 +63,11 @@ impl<'a> Reporter<'a> {
         self.rescue = Some(rescue);
     }
 
+    /// How much is said.
+    pub(crate) fn style(&self) -> Style {
+        self.style
+    }
+
     /// When the first step was done, if one was.
     pub(crate) fn first_step(&self) -> Option<Instant> {
         self.first_step
@@ -118,7 +123,7 @@ impl Observer for Reporter<'_> {
         bar.set_position(progress.step as u64);
     }
 
-    fn epoch_done(&mut self, record: &EpochRecord) {
+    fn epoch_done(&mut self, record: &EpochRecord, _is_best: bool) {
         self.clear();
         match self.style {
             Style::Human => self.line(epoch_line(record, self.n_epochs)),
@@ -204,6 +209,7 @@ mod tests {
                 ("recall".into(), 1.0),
             ],
             seconds: 1.234,
+            learning_rate: 0.001,
         };
         let line = "epoch  3/30  1.23 s  loss 0.1250  accuracy 0.9600  val_loss 0.2500  val_f1 0.5000  val_top_5 1.0000  \
                     val_recall 1.0000";

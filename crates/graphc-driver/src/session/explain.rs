@@ -152,6 +152,9 @@ impl Session {
             let value = match graph.op(id) {
                 // What the step does not read has no buffer, and no influence.
                 Op::Input(_) => executable.get(BufferKind::Input, name).ok(),
+                Op::Parameter(_) if mode == Mode::Infer && self.inferred_average(name)?.is_some() => {
+                    self.inferred_average(name)?
+                }
                 // What the optimizer keeps is zero before the first step.
                 Op::Parameter(_) => self.state.as_ref().and_then(|state| state.get(name)).cloned(),
                 _ => continue,

@@ -4,13 +4,15 @@ use super::*;
 use crate::data_fields::{COLUMN, DATA, PREPROCESS};
 use crate::fields::{FILE, INPUT, LOSSES, NODE, OPTIMIZERS, TRAIN};
 use crate::node_ops::NODE_OPS;
+use crate::training::{EARLY_STOPPING, EMA, SCHEDULES};
 use std::path::Path;
 
 /// Every row of the reference.
 fn rows() -> Vec<(&'static str, &'static Field)> {
-    let mut sections: Vec<&'static Section> = vec![&FILE, &INPUT, &NODE, &TRAIN, &COLUMN, &PREPROCESS];
+    let mut sections: Vec<&'static Section> =
+        vec![&FILE, &INPUT, &NODE, &TRAIN, &EMA, &EARLY_STOPPING, &COLUMN, &PREPROCESS];
     sections.extend(NODE_OPS.iter().map(|op| &op.section));
-    sections.extend([&LOSSES, &OPTIMIZERS, &DATA].iter().flat_map(|variants| variants.sections));
+    sections.extend([&LOSSES, &OPTIMIZERS, &SCHEDULES, &DATA].iter().flat_map(|variants| variants.sections));
     sections.iter().flat_map(|section| section.fields.iter().map(|field| (section.name, field))).collect()
 }
 
@@ -73,11 +75,13 @@ fn borders(kind: &Kind) -> (Vec<String>, Vec<String>) {
             &["[1, \"N\"]", "[\"N\", \"N\"]", "[0]", "[2147483648]", "1", &list("1", 17)],
         ),
         Kind::Axes => texts(&["[]", "[0, 3]", &list("0", 16)], &["0", "[-1]", "[1.0]", &list("0", 17)]),
-        Kind::Choice(choices) => (choices.iter().map(|choice| format!("\"{choice}\"")).collect(), vec!["\"\"".into()]),
-        Kind::Numbers(Range::NotNegative) => {
-            texts(&["[0]", "[1, 2.5, 1e-37]"], &["[]", "1", "[-1]", "[1e-46]", "[1e39]", "[\"1\"]"])
+        Kind::Ascending => texts(&["[]", "[1, 2147483647]"], &["0", "[0]", "[2, 2]", "[3, 1]", "[2147483648]"]),
+        Kind::Numbers(range) => {
+            let (yes, no) = borders(&Kind::Number(*range));
+            let lists = |texts: Vec<String>| texts.iter().map(|text| format!("[1, {text}]")).collect();
+            (lists(yes), lists(no))
         }
-        Kind::Numbers(range) => unreachable!("no field has a list of numbers in {range:?}"),
+        Kind::Choice(choices) => (choices.iter().map(|choice| format!("\"{choice}\"")).collect(), vec!["\"\"".into()]),
         Kind::Metrics => {
             let yes = ["[]", "[\"accuracy\", \"f1\", \"mae\"]", "[\"top_1\", \"top_2147483647\"]"];
             texts(

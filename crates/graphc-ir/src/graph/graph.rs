@@ -2,7 +2,7 @@
 
 use super::origin::Origin;
 use crate::ops::Op;
-use crate::optimizer::Optimizer;
+use crate::optimizer::{Averaging, Optimizer};
 use crate::types::{TensorType, TypeError};
 use petgraph::Direction;
 use petgraph::stable_graph::{NodeIndex, StableDiGraph};
@@ -88,6 +88,8 @@ pub struct Graph {
     pub loss: Option<NodeId>,
     /// How parameters are to be updated.
     pub optimizer: Option<Optimizer>,
+    /// Whether training steps keep averages of the trainable parameters.
+    pub averaging: Option<Averaging>,
     nodes: StableDiGraph<Node, u32>,
 }
 
@@ -102,6 +104,7 @@ impl Graph {
             updates: Vec::new(),
             loss: None,
             optimizer: None,
+            averaging: None,
             nodes: StableDiGraph::new(),
         }
     }
@@ -341,7 +344,8 @@ impl PartialEq for Graph {
         let same_header = self.name == other.name
             && (self.batch, self.mode, self.loss) == (other.batch, other.mode, other.loss)
             && (&self.outputs, &self.updates) == (&other.outputs, &other.updates)
-            && self.optimizer == other.optimizer;
+            && self.optimizer == other.optimizer
+            && self.averaging == other.averaging;
         let ids = self.ids();
         let same_node = |&id: &NodeId| self.node(id) == other.node(id) && self.operands(id) == other.operands(id);
         same_header && ids == other.ids() && ids.iter().all(same_node)

@@ -9,7 +9,7 @@ use super::graph::{Graph, Mode, Node, NodeId, Update};
 use super::origin::{Origin, Role};
 use crate::attrs::{AttrError, AttrValue, Attrs, read_field, refuse_unknown};
 use crate::ops::Op;
-use crate::optimizer::Optimizer;
+use crate::optimizer::{Averaging, Optimizer};
 pub use crate::text::ParseError;
 use crate::text::{Cursor, MAX_RANK, Position, Token, shown, utf8};
 use crate::types::{DType, Dim, Shape, TensorType};
@@ -112,6 +112,9 @@ impl Parser<'_> {
             let name = self.cursor.word("`sgd` or `adam`")?;
             let attrs = self.attrs()?;
             self.graph.optimizer = Some(optimizer(&name, &attrs).map_err(|message| position.error(message))?);
+        } else if self.cursor.accept_word("averaging") {
+            let attrs = self.attrs()?;
+            self.graph.averaging = Some(averaging(&attrs).map_err(|error| position.error(error.to_string()))?);
         } else if self.cursor.accept_word("loss") {
             self.graph.loss = Some(self.operand()?);
         } else if self.cursor.accept_word("output") {
@@ -125,7 +128,7 @@ impl Parser<'_> {
             let value = self.operand()?;
             self.graph.updates.push(Update { parameter, value });
         } else {
-            return Err(self.cursor.expected("a node, `optimizer`, `loss`, `output`, `update` or `}`"));
+            return Err(self.cursor.expected("a node, `optimizer`, `averaging`, `loss`, `output`, `update` or `}`"));
         }
         Ok(())
     }
@@ -305,6 +308,11 @@ fn list(cursor: &mut Cursor, position: Position) -> Result<AttrValue, ParseError
     let dims = dims.ok_or_else(|| position.error("expected sizes of at least 0 in a shape"))?;
     let shape = Shape(dims).check_one_batch().map_err(|error| position.error(error.message))?;
     Ok(AttrValue::Shape(shape))
+}
+
+fn averaging(attrs: &Attrs) -> Result<Averaging, AttrError> {
+    refuse_unknown(attrs, &["decay"])?;
+    Ok(Averaging { decay: read_field(attrs, "decay")? })
 }
 
 /// The optimizer called `name` with these numbers.

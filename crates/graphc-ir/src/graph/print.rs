@@ -14,7 +14,7 @@
 use super::graph::{Graph, NodeId};
 use super::origin::{Origin, Role};
 use crate::attrs::{AttrValue, Attrs};
-use crate::optimizer::Optimizer;
+use crate::optimizer::{Averaging, Optimizer};
 use crate::text::Name;
 use std::fmt;
 
@@ -28,6 +28,10 @@ impl fmt::Display for Graph {
         if let Some(optimizer) = &self.optimizer {
             let (name, attrs) = optimizer_attrs(optimizer);
             writeln!(f, "  optimizer {name}{}", attrs_text(&attrs))?;
+        }
+        if let Some(Averaging { decay }) = self.averaging {
+            let attrs = Attrs(vec![("decay".to_string(), AttrValue::Float(decay))]);
+            writeln!(f, "  averaging{}", attrs_text(&attrs))?;
         }
         if let Some(loss) = self.loss {
             writeln!(f, "  loss {loss}")?;

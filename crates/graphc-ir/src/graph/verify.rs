@@ -8,7 +8,7 @@
 //! * outputs are nodes of the graph, have a name, and each name stands once;
 //! * the loss is an `f32` scalar of the graph;
 //! * an update names a `parameter` once and gives it a value of the same type;
-//! * the numbers of the optimizer are finite and mean the same in `f32`;
+//! * the numbers of the optimizer are finite and mean the same in `f32`, and averages forget;
 //! * the batch size, once set, is at least 1.
 //!
 //! Not checked here: that a pass keeps the meaning (the tests compare interpreter results), and
@@ -17,7 +17,7 @@
 use super::graph::{Graph, NodeId};
 use super::print::node_line;
 use crate::ops::Op;
-use crate::optimizer::Optimizer;
+use crate::optimizer::{Averaging, Optimizer};
 use crate::types::{DType, Dim, TensorType};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -84,6 +84,9 @@ fn check_header(findings: &mut Findings<'_>) {
     }
     if let Some(Err(message)) = graph.optimizer.as_ref().map(Optimizer::check) {
         findings.at_line("optimizer".to_string(), message);
+    }
+    if let Some(Err(message)) = graph.averaging.as_ref().map(Averaging::check) {
+        findings.at_line("averaging".to_string(), message);
     }
     if graph.try_topo_order().is_none() {
         let id = first_on_cycle(graph);

@@ -12,14 +12,16 @@ use crate::{experiment, output, scores, shell, signals, tables};
 use graphc_driver::measure::peak_memory;
 use graphc_driver::memory::parameter_bytes;
 use graphc_driver::{Session, SessionOptions};
-use graphc_frontend::Experiment;
+use graphc_frontend::{EarlyStoppingConfig, Experiment};
 use graphc_ir::Optimizer;
 use graphc_train::data::Split;
 use graphc_train::plots::confusion_svg;
+use graphc_train::run::CheckpointEvery;
 use graphc_train::run_folder::RunInfo;
 use graphc_train::train::{Counts, batch_sizes};
 use graphc_train::{
-    Dataset, Evaluation, FitOptions, FitReport, Network, RunFolder, Scores, Weighted, evaluate_scored, fit, write_file,
+    Dataset, EarlyStopping, Ended, Evaluation, FitOptions, FitReport, Network, RunFolder, Scores, Weighted,
+    evaluate_scored, fit, write_file,
 };
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -124,7 +126,7 @@ pub(crate) fn run(args: &Args, start: Instant) -> Result<ExitCode, CliError> {
     let first_step_ms = reporter.first_step().map(|at| at.duration_since(start).as_secs_f64() * 1e3);
     let costs = Costs { first_step_ms, peak_rss_mb: peak_memory().map(|bytes| bytes as f64 / 1e6) };
     // Before anything is written: a disk that is full must not cost the results, nor a closed pipe the weights.
-    print_results(&mut reporter, style, &run, &report, tested.as_ref(), costs, &ending);
+    print_results(&mut reporter, &run, &options, &report, tested.as_ref(), costs, &ending);
     if report.stopped.is_some_and(|at| (at.epoch, at.step) == (1, 0)) {
         output::message("Stopped before the first step: there is nothing to save.");
         return Ok(exit_code(&stop, &reporter, &report, &[]));
@@ -134,6 +136,10 @@ pub(crate) fn run(args: &Args, start: Instant) -> Result<ExitCode, CliError> {
     problems.extend(misplaced.map(|error| {
         CliError::new(format!("{error}\nThe run is saved in another folder instead: {}", folder.path().display()))
     }));
+    if let Some(last) = &report.last {
+        let last = experiment::named(last.clone());
+        problems.extend(folder.write_last(&last, run.train.fitted()).map_err(CliError::from).err());
+    }
     let mut info = run_info(args, &experiment, &options, &run, &report, tested.as_ref(), costs);
     if let Some(nonfinite) = ending.json() {
         info.results["nonfinite"] = nonfinite;
@@ -210,6 +216,13 @@ fn fit_options(experiment: &Experiment, args: &Args) -> Result<FitOptions, CliEr
         loading: args.threads.loading(),
         allow_nonfinite: args.allow_nonfinite,
         scoring: experiment::scoring(experiment)?,
+        schedule: train.schedule.clone(),
+        early_stopping: train.early_stopping.as_ref().map(|EarlyStoppingConfig { monitor, patience, min_delta }| {
+            EarlyStopping { monitor: monitor.clone(), patience: *patience, min_delta: *min_delta }
+        }),
+        keep_best: train.keep_best,
+        infer_averages: train.ema.is_some_and(|ema| ema.evaluate),
+        checkpoints: CheckpointEvery::Never,
     })
 }
 
@@ -306,8 +319,8 @@ fn print_start(reporter: &mut Reporter<'_>, experiment: &Experiment, options: &F
 
 fn print_results(
     reporter: &mut Reporter<'_>,
-    style: Style,
     run: &Prepared,
+    options: &FitOptions,
     report: &FitReport,
     tested: Option<&Tested>,
     costs: Costs,
@@ -315,6 +328,7 @@ fn print_results(
 ) {
     let test = tested.map(|tested| tested.evaluation);
     let scores = tested.and_then(|tested| tested.scores.as_ref());
+    let style = reporter.style();
     if style == Style::Json {
         let mut end = json!({
             "test_loss": test.map(|test| test.loss),
@@ -333,6 +347,9 @@ fn print_results(
     }
     if let Some(test) = test {
         reporter.line(super::eval::result_line(&test) + &scores.map_or_else(String::new, scores::lines));
+    }
+    if let Some(text) = course_text(report, options).filter(|_| style == Style::Human) {
+        reporter.line(text);
     }
     if style == Style::Human && !report.history.records.is_empty() {
         reporter.line(format!("\n{}", tables::describe(&report.history.describe())));
@@ -371,6 +388,25 @@ fn exit_code(stop: &Stop, reporter: &Reporter<'_>, report: &FitReport, problems:
     }
 }
 
+/// Whether epochs were validated.
+fn is_validated(report: &FitReport) -> bool {
+    report.history.records.first().is_some_and(|record| record.val_loss.is_some())
+}
+
+/// `Best epoch: 7 of 12 (val_loss 0.0412), whose weights are kept`, and why it ended before its time.
+fn course_text(report: &FitReport, options: &FitOptions) -> Option<String> {
+    let n_epochs = report.history.records.len();
+    let best = report.best?;
+    let monitor = options.monitor(is_validated(report))?;
+    let kept = if report.last.is_some() { ", whose weights are kept" } else { "" };
+    let mut text = format!("Best epoch: {} of {n_epochs} ({monitor} {:.4}){kept}", best.epoch, best.value);
+    if let (Some(Ended::EarlyStopping), Some(stopping)) = (report.ended, &options.early_stopping) {
+        let patience = output::counted(stopping.patience, "epoch");
+        text.push_str(&format!("\nEarly stopping: {monitor} has not become better for {patience}"));
+    }
+    Some(text)
+}
+
 /// As in a graph file; the learning rate in force stands beside it.
 fn optimizer_json(optimizer: &Optimizer) -> serde_json::Value {
     match *optimizer {
@@ -399,6 +435,11 @@ fn run_info(
     let test = tested.map(|tested| tested.evaluation);
     let mut results = json!({
         "epochs_finished": report.history.records.len(),
+        "ended": report.ended,
+        "monitor": report.best.and(options.monitor(is_validated(report))),
+        "best_epoch": report.best.map(|best| best.epoch),
+        "best_value": report.best.map(|best| best.value),
+        "kept": if report.last.is_some() { "best" } else { "last" },
         "stopped_in": report.stopped.map(|at| json!({ "epoch": at.epoch, "step": at.step })),
         "test_loss": test.map(|test| test.loss),
         "test_accuracy": test.and_then(|test| test.accuracy),
@@ -412,6 +453,8 @@ fn run_info(
             "epochs": options.epochs,
             "batch_size": options.batch_size,
             "learning_rate": options.learning_rate,
+            "schedule": options.schedule.rule.name(),
+            "ema": experiment.train.ema.map(|ema| ema.averaging.decay),
             "optimizer": experiment.graph.optimizer.as_ref().map(optimizer_json),
             "validation_split": experiment.train.validation_split,
             "shuffle": options.shuffle,

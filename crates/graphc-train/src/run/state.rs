@@ -1,0 +1,131 @@
+//! [`RunState`]: everything but tensors that the rest of a training depends on, as data.
+//!
+//! A training is always the continuation of a state; a new one continues the state before the first step. So there is one way
+//! through the loop, and a run that was interrupted anywhere goes on as if nothing had been.
+
+use super::course::Course;
+use super::exact;
+use crate::history::History;
+use crate::train::Progress;
+use serde::{Deserialize, Serialize};
+
+/// Where a run stands between two steps.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunState {
+    /// [`VERSION`] of whoever wrote it.
+    pub version: u32,
+    /// The epoch that is to be gone on with, from 1.
+    pub epoch: usize,
+    /// Steps of this epoch done.
+    pub step: usize,
+    /// Steps of an epoch.
+    pub n_steps: usize,
+    /// Samples of this epoch seen.
+    pub samples: usize,
+    /// Sum of their losses.
+    #[serde(with = "exact")]
+    pub loss_sum: f64,
+    /// How many of them were predicted correctly, if the network measures it.
+    #[serde(with = "exact::option")]
+    pub n_correct: Option<f64>,
+    /// Seconds spent on this epoch.
+    #[serde(with = "exact")]
+    pub seconds: f64,
+    /// The finished epochs.
+    pub history: History,
+    /// What they have decided.
+    pub course: Course,
+    /// How many epochs were wanted last.
+    pub epochs: usize,
+    /// Why the run is over, if it is.
+    pub ended: Option<Ended>,
+}
+
+/// Why a training is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ended {
+    /// All epochs are done.
+    AllEpochs,
+    /// Nothing became better any more.
+    EarlyStopping,
+}
+
+/// Of [`RunState`]; another one is not read.
+pub const VERSION: u32 = 1;
+
+impl RunState {
+    /// Before the first step of so many epochs of `n_steps` each.
+    pub fn new(epochs: usize, n_steps: usize) -> RunState {
+        RunState {
+            version: VERSION,
+            epoch: 1,
+            step: 0,
+            n_steps,
+            samples: 0,
+            loss_sum: 0.0,
+            n_correct: None,
+            seconds: 0.0,
+            history: History::default(),
+            course: Course::default(),
+            epochs,
+            ended: (epochs == 0).then_some(Ended::AllEpochs),
+        }
+    }
+
+    /// Training steps made so far.
+    pub fn steps_done(&self) -> usize {
+        (self.epoch - 1).saturating_mul(self.n_steps).saturating_add(self.step)
+    }
+
+    /// The epoch so far.
+    pub fn progress(&self) -> Progress {
+        let mean = |sum: f64| sum / self.samples as f64;
+        Progress {
+            epoch: self.epoch,
+            step: self.step,
+            n_steps: self.n_steps,
+            samples: self.samples,
+            // Of no samples: NaN.
+            loss: mean(self.loss_sum),
+            accuracy: self.n_correct.map(mean),
+            seconds: self.seconds,
+        }
+    }
+
+    /// The next epoch begins.
+    pub(crate) fn begin_next_epoch(&mut self) {
+        self.epoch += 1;
+        (self.step, self.samples, self.loss_sum, self.n_correct, self.seconds) = (0, 0, 0.0, None, 0.0);
+    }
+
+    /// So many epochs are wanted now. A run that is over goes on if these are more than before.
+    pub(crate) fn want(&mut self, epochs: usize) {
+        if self.ended.is_some() && epochs > self.epochs {
+            self.ended = None;
+            self.course.forget_waiting();
+        }
+        if self.epoch > epochs {
+            self.ended.get_or_insert(Ended::AllEpochs);
+        }
+        self.epochs = epochs;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::tests::history;
+
+    #[test]
+    fn reads_back_bit_for_bit() {
+        let mut state = RunState::new(9, 7);
+        state.history = history(&[0.1, 1.0 / 3.0]);
+        state.history.records[1].val_loss = Some(f64::INFINITY);
+        (state.loss_sum, state.n_correct, state.seconds) = (0.1 + 0.2, Some(3.0), 1e-300);
+        state.ended = Some(Ended::EarlyStopping);
+        let text = serde_json::to_string(&state).unwrap();
+        assert_eq!(serde_json::from_str::<RunState>(&text).unwrap(), state);
+        assert!(serde_json::from_str::<RunState>(&text.replace("inf", "x")).is_err());
+    }
+}
