@@ -1,4 +1,4 @@
-//! IDX files of unsigned bytes; [`ArrayFile`] reads all of them.
+//! IDX files of unsigned bytes; `data::array` reads all element types.
 
 use crate::data::array::{ArrayFile, ArrayFormat};
 use crate::data::values::{Element, Values};
@@ -53,7 +53,7 @@ impl IdxFile {
     /// Reads the first `limit` samples (all without a limit).
     ///
     /// # Errors
-    /// As [`ArrayFile::read`].
+    /// If there is no memory for them, or the file is corrupt, shorter or longer.
     pub fn read(self, limit: Option<usize>) -> Result<IdxArray, TrainError> {
         let n_in_file = self.n_samples();
         let mut shape = vec![n_in_file.min(limit.unwrap_or(n_in_file))];

@@ -1,6 +1,8 @@
 //! NPZ files, arrays of NumPy by name: a zip archive of NPY files, stored (`numpy.savez`) or deflated
 //! (`numpy.savez_compressed`).
 //!
+//! The checksum is that of the whole content: reading all samples checks it, reading some of them does not.
+//!
 //! Read is what NumPy writes: an archive that ends with its directory, without a comment. Of the directory, `rawzip`
 //! holds one entry at a time, whatever number it announces.
 //!
@@ -270,6 +272,14 @@ pub(crate) mod tests {
             &of(Member { method: 12, ..stored("x.npy", short.clone()) }),
             "array `x`: zip method 12, expected 0 (stored) or 8 (deflated)",
         );
+        check(
+            &of(Member { size: 5, ..stored("x.npy", short.clone()) }),
+            "array `x`: corrupt zip data: the directory announces 5 bytes, but its 136 bytes hold exactly 136",
+        );
+        let mut locked = good.clone();
+        let directory = locked.windows(4).position(|window| window == b"PK\x01\x02").unwrap();
+        locked[directory + 8] |= 1;
+        check(&locked, "array `x`: it is encrypted");
         let wrong = Member { content: vec![1], ..stored("x.npy", short.clone()) };
         check(&of(wrong), "array `x`: corrupt zip data: its checksum is another");
         let mut cut = deflated("x.npy", short.clone());
