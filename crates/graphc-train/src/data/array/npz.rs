@@ -44,6 +44,12 @@ pub(super) fn open(bytes: Arc<FileBytes>, key: Option<&str>, item: &mut Option<S
     *item = Some(format!("array `{}`", escaped(&names.swap_remove(index))));
     let entry = entries[index];
     let (start, end) = archive.get_entry(entry.way).map_err(zip_fault)?.compressed_data_range();
+    let directory = archive.directory_offset().min(bytes.len);
+    if end > directory {
+        return Err(Fault::Message(format!(
+            "truncated: its data take bytes {start} to {end}, but the directory begins at byte {directory}"
+        )));
+    }
     open_entry(bytes.clone(), entry, start, end - start)
 }
 
@@ -225,6 +231,24 @@ pub(crate) mod tests {
         check_message("a.npz#z", &strange, "it holds no array `z`; there is `\\u{1b}[31m`, `x`");
         let twice = zip(&[stored("x.npy", floats(&[])), stored("x", floats(&[]))]);
         check_message("a.npz#x", &twice, "two arrays are called `x`");
+    }
+
+    /// The directory of an archive beyond 4 GiB has its numbers in extra fields, and a second end.
+    #[test]
+    fn directories_of_64_bit_numbers() {
+        let bytes = include_bytes!("../../../../../fuzz/seeds/npz/wide.npz");
+        let expected = array(3, &[2], Values::I32((0..6).collect()));
+        assert_eq!(read_file("a.npz#x", bytes, None).unwrap(), expected);
+        let mut huge = bytes.to_vec();
+        let directory = huge.windows(4).position(|window| window == b"PK\x01\x02").unwrap();
+        // Behind the name of 5 bytes and the head of the extra field: the size, then the compressed size.
+        let sizes = directory + 46 + 5 + 4;
+        huge[sizes..][..16].copy_from_slice(&[1u64 << 40; 2].map(u64::to_le_bytes).concat());
+        let message =
+            "array `x`: truncated: its data take bytes 55 to 1099511627831, but the directory begins at byte 195";
+        check_message("a.npz#x", &huge, message);
+        huge[sizes..][..16].fill(0xff);
+        check_message("a.npz#x", &huge, "array `x`: corrupt zip data: its directory is broken");
     }
 
     #[test]
