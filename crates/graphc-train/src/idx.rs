@@ -1,4 +1,4 @@
-//! IDX files of unsigned bytes; `data::array` reads all element types.
+//! IDX files of unsigned bytes; [`ArrayFile`] reads all of them.
 
 use crate::data::array::{ArrayFile, ArrayFormat};
 use crate::data::values::{Element, Values};
@@ -53,7 +53,7 @@ impl IdxFile {
     /// Reads the first `limit` samples (all without a limit).
     ///
     /// # Errors
-    /// If there is no memory for them, or the file is corrupt, shorter or longer.
+    /// As [`ArrayFile::read`].
     pub fn read(self, limit: Option<usize>) -> Result<IdxArray, TrainError> {
         let n_in_file = self.n_samples();
         let mut shape = vec![n_in_file.min(limit.unwrap_or(n_in_file))];
