@@ -17,6 +17,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// Pictures larger than this are decoded one at a time, whatever the number of threads: each may take a GiB.
 const LARGE_PIXELS: u64 = 1 << 24;
 
+/// And so are longer files.
+const LARGE_BYTES: u64 = 1 << 24;
+
 /// Names of pictures that were found.
 pub(crate) struct ImageFolder {
     folder: PathBuf,
@@ -138,11 +141,17 @@ impl ImageFolder {
 
     fn decode(&self, index: usize, shape: PictureShape, large: &Mutex<()>) -> Result<picture::Picture, TrainError> {
         let path = self.path_of(index);
+        let is_long = std::fs::metadata(path).is_ok_and(|found| found.len() > LARGE_BYTES);
+        let mut alone = is_long.then(|| lock(large));
         let bytes = read_regular(path, "read the picture")?;
-        let _alone = is_large(&bytes).then(|| lock(large));
+        if alone.is_none() && is_large(&bytes) {
+            alone = Some(lock(large));
+        }
         // A grey edge: pictures to learn from are neither dark on light nor the other way round.
         let options = PictureOptions { invert: false, edge: Some(128) };
-        picture::decode(&bytes, shape, options).map_err(|message| TrainError::file(path, message))
+        let picture = picture::decode(&bytes, shape, options);
+        drop(alone);
+        picture.map_err(|message| TrainError::file(path, message))
     }
 
     /// One for each kind, in the order of the first pictures.

@@ -481,6 +481,15 @@ pub(crate) mod tests {
         assert_eq!(format("npy"), ArrayFormat::Idx);
     }
 
+    /// Threads read samples of one file.
+    #[test]
+    fn readers_are_shared_between_threads() {
+        fn is_shared<T: Send + Sync>() {}
+        fn is_sent<T: Send>() {}
+        is_shared::<Positioned>();
+        is_sent::<ArrayFile>();
+    }
+
     #[test]
     fn one_array_needs_no_key() {
         check_message("x#a", b"", "an IDX file holds one array: leave out what follows the #");

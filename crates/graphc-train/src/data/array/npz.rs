@@ -1,6 +1,8 @@
 //! NPZ files, arrays of NumPy by name: a zip archive of NPY files, stored (`numpy.savez`) or deflated
 //! (`numpy.savez_compressed`).
 //!
+//! The checksum is that of the whole content: reading all samples checks it, reading some of them does not.
+//!
 //! Read is what NumPy writes: an archive that ends with its directory, without a comment. Of the directory, `rawzip`
 //! holds one entry at a time, whatever number it announces.
 //!
@@ -42,6 +44,12 @@ pub(super) fn open(bytes: Arc<FileBytes>, key: Option<&str>, item: &mut Option<S
     *item = Some(format!("array `{}`", escaped(&names.swap_remove(index))));
     let entry = entries[index];
     let (start, end) = archive.get_entry(entry.way).map_err(zip_fault)?.compressed_data_range();
+    let directory = archive.directory_offset().min(bytes.len);
+    if end > directory {
+        return Err(Fault::Message(format!(
+            "truncated: its data take bytes {start} to {end}, but the directory begins at byte {directory}"
+        )));
+    }
     open_entry(bytes.clone(), entry, start, end - start)
 }
 
@@ -225,6 +233,24 @@ pub(crate) mod tests {
         check_message("a.npz#x", &twice, "two arrays are called `x`");
     }
 
+    /// The directory of an archive beyond 4 GiB has its numbers in extra fields, and a second end.
+    #[test]
+    fn directories_of_64_bit_numbers() {
+        let bytes = include_bytes!("../../../../../fuzz/seeds/npz/wide.npz");
+        let expected = array(3, &[2], Values::I32((0..6).collect()));
+        assert_eq!(read_file("a.npz#x", bytes, None).unwrap(), expected);
+        let mut huge = bytes.to_vec();
+        let directory = huge.windows(4).position(|window| window == b"PK\x01\x02").unwrap();
+        // Behind the name of 5 bytes and the head of the extra field: the size, then the compressed size.
+        let sizes = directory + 46 + 5 + 4;
+        huge[sizes..][..16].copy_from_slice(&[1u64 << 40; 2].map(u64::to_le_bytes).concat());
+        let message =
+            "array `x`: truncated: its data take bytes 55 to 1099511627831, but the directory begins at byte 195";
+        check_message("a.npz#x", &huge, message);
+        huge[sizes..][..16].fill(0xff);
+        check_message("a.npz#x", &huge, "array `x`: corrupt zip data: its directory is broken");
+    }
+
     #[test]
     fn only_what_is_stored_is_read_by_position() {
         let folder = tempfile::tempdir().unwrap();
@@ -270,6 +296,14 @@ pub(crate) mod tests {
             &of(Member { method: 12, ..stored("x.npy", short.clone()) }),
             "array `x`: zip method 12, expected 0 (stored) or 8 (deflated)",
         );
+        check(
+            &of(Member { size: 5, ..stored("x.npy", short.clone()) }),
+            "array `x`: corrupt zip data: the directory announces 5 bytes, but its 136 bytes hold exactly 136",
+        );
+        let mut locked = good.clone();
+        let directory = locked.windows(4).position(|window| window == b"PK\x01\x02").unwrap();
+        locked[directory + 8] |= 1;
+        check(&locked, "array `x`: it is encrypted");
         let wrong = Member { content: vec![1], ..stored("x.npy", short.clone()) };
         check(&of(wrong), "array `x`: corrupt zip data: its checksum is another");
         let mut cut = deflated("x.npy", short.clone());
