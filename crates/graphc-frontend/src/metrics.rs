@@ -40,9 +40,10 @@ pub(crate) const TOP_K: &str = "top_k";
 
 pub(crate) const DOC: &str = "\
 What is reported beside the loss, of the training (`accuracy` only), validation and test samples. Of predictions `[\"N\", classes]` the class is the \
-largest one; a target of that shape, as `categorical_crossentropy` takes it, says the class in the same way. Of yes and no (`binary_crossentropy` \
-of a prediction `[\"N\"]` or `[\"N\", 1]`) a prediction greater than 0.5 is yes. Precision, recall and F1 are those of yes; of more classes their plain \
-means over the classes (macro). Where nothing is predicted, or there is nothing to be found, they are 0, as in scikit-learn. A NaN counts as no.";
+largest one, the first of equals, NaN being the largest; a target of that shape, as `categorical_crossentropy` takes it, says the class in the same \
+way. Of yes and no (`binary_crossentropy` of a prediction `[\"N\"]` or `[\"N\", 1]`) a prediction greater than 0.5 is yes. Precision, recall and F1 \
+are those of yes; of more classes their plain means over those that there are samples or predictions of (macro). Where nothing is predicted, or \
+nothing is to be found, they are 0, as in scikit-learn.";
 
 pub(crate) const METRICS: &[Metric] = &[
     Metric { name: "accuracy", of: Of::Decisions, doc: "Share of the samples that are predicted right." },

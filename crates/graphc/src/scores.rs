@@ -3,7 +3,7 @@
 use crate::output::{counted, grouped};
 use crate::tables;
 use graphc_train::Scores;
-use graphc_train::metrics::{ClassCounts, Confusion};
+use graphc_train::metrics::{ClassCounts, ClassTotals, Confusion};
 use serde_json::{Value, json};
 
 /// A line for every metric, each after a line break.
@@ -19,14 +19,29 @@ fn number(value: &f64) -> String {
     }
 }
 
-/// Class, samples, precision, recall and F1 of every class.
+/// Most classes of which each gets a line.
+const MOST_CLASSES: usize = 100;
+
+/// How many of more classes do.
+const WORST_CLASSES: usize = 20;
+
+/// Class, samples, precision, recall and F1 of every class; of very many those with the lowest F1.
 pub(crate) fn class_table(classes: &ClassCounts) -> String {
-    let row = |(class, totals): (usize, &graphc_train::metrics::ClassTotals)| {
+    let mut totals: Vec<(usize, ClassTotals)> = classes.totals().into_iter().enumerate().collect();
+    let n = totals.len();
+    let mut heading = String::new();
+    if n > MOST_CLASSES {
+        totals.retain(|(_, class)| class.samples + class.predicted > 0);
+        totals.sort_by(|(_, a), (_, b)| a.f1().total_cmp(&b.f1()));
+        totals.truncate(WORST_CLASSES);
+        heading = format!("The {} of {} classes with the lowest F1\n", totals.len(), grouped(n));
+    }
+    let row = |(class, totals): (usize, ClassTotals)| {
         let shares = [totals.precision(), totals.recall(), totals.f1()].map(|share| format!("{share:.4}"));
         [class.to_string(), grouped(totals.samples as usize)].into_iter().chain(shares).collect()
     };
-    let rows = classes.totals().iter().enumerate().map(row).collect();
-    tables::table(["Class", "Samples", "Precision", "Recall", "F1"], 1, rows)
+    let rows = totals.into_iter().map(row).collect();
+    heading + &tables::table(["Class", "Samples", "Precision", "Recall", "F1"], 1, rows)
 }
 
 /// Most columns of a printed matrix.
@@ -75,7 +90,10 @@ fn most_frequent(classes: &ClassCounts) -> String {
     }
 }
 
-/// `test_f1` and the like, `classes`, and `confusion_matrix` as rows of counts.
+/// Most classes whose matrix is written: it has as many numbers as their square.
+const LARGEST_MATRIX: usize = 1000;
+
+/// `test_f1` and the like, `classes`, and `confusion_matrix` as rows of counts, null if there are too many classes.
 pub(crate) fn add_json(all: &mut Value, scores: &Scores) {
     for (name, value) in &scores.values {
         all[format!("test_{name}")] = json!(value);
@@ -97,5 +115,57 @@ pub(crate) fn add_json(all: &mut Value, scores: &Scores) {
         .collect();
     let n = classes.n_classes();
     let row = |actual| (0..n).map(|predicted| classes.count(actual, predicted)).collect::<Vec<u64>>();
-    all["confusion_matrix"] = (0..n).map(row).collect::<Vec<_>>().into();
+    all["confusion_matrix"] = match n {
+        ..=LARGEST_MATRIX => (0..n).map(row).collect::<Vec<_>>().into(),
+        _ => Value::Null,
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use graphc_train::metrics::{Scorer, Targets};
+    use graphc_train::{Outcome, Scoring};
+
+    /// Of class `i % n` each, predicted as the class before it if `i` is a multiple of 5.
+    fn scores(n: usize, n_samples: usize) -> Scores {
+        let scoring = Scoring::new("p", "t", Outcome::Class(n), ["f1"]).unwrap().unwrap();
+        let mut scorer = Scorer::new(&scoring);
+        for i in 0..n_samples {
+            let label = i % n;
+            let found = if i % 5 == 0 { (label + n - 1) % n } else { label };
+            let row: Vec<f32> = (0..n).map(|class| f32::from(u8::from(class == found))).collect();
+            scorer.add(&row, &Targets::Labels(vec![label as i32]));
+        }
+        scorer.scores()
+    }
+
+    #[test]
+    fn a_matrix_of_ten_classes_fits_a_terminal() {
+        let text = confusion_text(scores(10, 100_000).classes.as_ref().unwrap());
+        assert!(text.lines().all(|line| line.chars().count() <= MOST_COLUMNS), "{text}");
+        assert_eq!(text.lines().count(), 13, "{text}");
+    }
+
+    #[test]
+    fn very_many_classes_stay_short() {
+        let scores = scores(1200, 3600);
+        let classes = scores.classes.as_ref().unwrap();
+        let table = class_table(classes);
+        assert!(table.starts_with("The 20 of 1,200 classes with the lowest F1\n"), "{table}");
+        assert_eq!(table.lines().count(), 25);
+        assert_eq!(confusion_text(classes).lines().count(), 12);
+        let mut json = json!({});
+        add_json(&mut json, &scores);
+        assert_eq!(json["confusion_matrix"], Value::Null);
+        assert_eq!(json["classes"].as_array().map(Vec::len), Some(1200));
+    }
+
+    #[test]
+    fn numbers_large_and_small() {
+        assert_eq!(
+            [0.0, 0.98765, 1234.5, 1e-7, 2.5e9].map(|value| number(&value)),
+            ["0.0000", "0.9877", "1234.5000", "1.000e-7", "2.500e9"]
+        );
+    }
 }
