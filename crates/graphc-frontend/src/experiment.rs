@@ -9,7 +9,7 @@ use crate::read::{Record, list, read, read_one_of, wrong_kind};
 use crate::training::{EarlyStoppingConfig, EmaConfig, read_early_stopping, read_ema, read_schedule};
 use graphc_ir::graph::builder::{GraphBuilder, Loss};
 use graphc_ir::text::{cut, shown};
-use graphc_ir::{Graph, NodeId, Optimizer, RateSchedule};
+use graphc_ir::{Averaging, Graph, NodeId, Optimizer, RateSchedule};
 use std::collections::{HashMap, HashSet};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -126,9 +126,6 @@ pub(crate) fn read_experiment(
             diagnostics.push(Diagnostic::new(message, json.span.clone(), "expected at least one"));
         }
     }
-    if let Some(ema) = train.as_ref().and_then(|train| train.ema) {
-        builder.averaging(ema.averaging);
-    }
     if let Some(optimizer) = read_optimizer(&file, diagnostics) {
         builder.optimizer(optimizer);
     }
@@ -153,15 +150,21 @@ pub(crate) fn read_experiment(
     let data = read_data(&file, &network, path, check_data, diagnostics);
     let (train, loss) = (train?, loss?);
     let (prediction, target) = (loss.prediction.0, loss.target.0);
+    let averaging = train.ema.map(|ema| ema.averaging);
     diagnostics.is_empty().then(|| Experiment {
         name,
-        graph: builder.finish(),
+        graph: averaged(builder.finish(), averaging),
         train,
         data,
         prediction,
         target,
         path: path.to_path_buf(),
     })
+}
+
+fn averaged(mut graph: Graph, averaging: Option<Averaging>) -> Graph {
+    graph.averaging = averaging;
+    graph
 }
 
 /// The object in a field, or an empty one if it is not there.

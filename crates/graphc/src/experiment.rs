@@ -12,7 +12,12 @@ use std::path::Path;
 
 /// Reads a graph file for a command that trains or evaluates.
 pub(crate) fn load_with_data(path: &Path) -> Result<Experiment, CliError> {
-    let experiment = graphc_frontend::load(path)?;
+    parse_with_data(&graphc_frontend::read_file(path)?, path)
+}
+
+/// The same of the bytes of a graph file that stands, or stood, at `path`.
+pub(crate) fn parse_with_data(bytes: &[u8], path: &Path) -> Result<Experiment, CliError> {
+    let experiment = graphc_frontend::load_bytes(bytes, path)?;
     match experiment.data {
         Some(_) => Ok(experiment),
         None => Err(CliError::new(format!("{}: no `data`: the file does not say what to train on", path.display()))),
