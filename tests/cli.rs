@@ -92,7 +92,7 @@ fn training_writes_json_lines_and_a_run_folder() {
     let lines = tiny.train("a", &[]);
     assert_eq!(lines.len(), 4);
     for (idx, line) in lines[..3].iter().enumerate() {
-        assert_eq!(keys(line), ["epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds"]);
+        assert_eq!(keys(line), ["epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds", "learning_rate"]);
         assert_eq!(line["epoch"], idx + 1);
         assert!(line.as_object().unwrap().values().all(Value::is_number), "{line}");
     }
@@ -504,7 +504,7 @@ fn schema_completions_and_help() {
         assert!(script.contains("predict"), "{shell}");
     }
     let help = tiny.ok(&["--help"]);
-    for command in ["train", "eval", "predict", "summary", "run", "dump", "check", "schema", "completions"] {
+    for command in ["train", "eval", "predict", "summary", "run", "runs", "dump", "check", "schema", "completions"] {
         assert!(help.contains(&format!("\n  {command} ")), "{help}");
         assert!(tiny.ok(&[command, "--help"]).contains("Example"));
     }

@@ -83,16 +83,9 @@ fn part(below: Duration, n: usize) -> Duration {
     below.mul_f64((n as f64 * GOLDEN).fract())
 }
 
-/// Other threads, another instruction set, other checkpoints.
-fn machine(n: usize) -> Vec<&'static str> {
-    let threads = ["1", "2", "3"][n % 3];
-    let isa = ["native", "portable", "fma"][(n / 2) % 3];
-    let every = ["7", "1e", "1s", "1", "epoch"][n % 5];
-    let mut args = vec!["--threads", threads, "--isa", isa];
-    if n % 4 == 3 {
-        args.extend(["--checkpoint-every", every]);
-    }
-    args
+/// Other threads, another instruction set.
+fn machine(n: usize) -> [&'static str; 4] {
+    ["--threads", ["1", "2", "3"][n % 3], "--isa", ["native", "portable", "fma"][(n / 2) % 3]]
 }
 
 fn is_begun(run: &Path) -> bool {
@@ -124,9 +117,11 @@ fn killed_at_any_moment_a_run_goes_on_to_the_same_bytes() {
             let begun = is_begun(&run);
             let first = if begun { ["train", "--resume", &run_name] } else { ["train", "net.graph.json", "--out"] };
             let mut args = first.to_vec();
-            if !begun {
-                args.push(&run_name);
-                args.extend(["--checkpoint-every", ["1", "5", "1e"][n_runs % 3]]);
+            match begun {
+                false => args.extend([&run_name, "--checkpoint-every", ["1", "5", "1e"][n_runs % 3]]),
+                // Now and then at another pace.
+                true if n % 4 == 3 => args.extend(["--checkpoint-every", ["7", "1e", "1s", "1", "epoch"][n % 5]]),
+                true => {}
             }
             args.push("--quiet");
             args.extend(machine(n));
@@ -263,4 +258,29 @@ fn what_cannot_go_on_is_said() {
     names(&checkpoints).iter().filter(|name| name.ends_with(".json")).for_each(|name| cut(name));
     let message = fails(&["run"]);
     assert!(message.starts_with("error: run: there is no checkpoint to go on from\n  run/checkpoint/"), "{message}");
+}
+
+#[test]
+fn runs_are_listed() {
+    let folder = graph();
+    let none = folder.fails(1, &["runs"]);
+    assert_eq!(none, "error: runs: cannot read the folder: No such file or directory (os error 2)\n");
+    fs::create_dir_all(folder.path("runs/other")).unwrap();
+    assert_eq!(folder.ok(&["runs"]), "No runs in runs\n");
+    folder.ok(&["train", "net.graph.json", "--quiet", "--epochs", "2"]);
+    folder.ok(&["train", "net.graph.json", "--quiet", "--epochs", "1", "--seed", "7", "--lr", "0.5"]);
+    let table = folder.ok(&["runs"]);
+    let lines: Vec<Vec<&str>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(lines[3][..7], ["runs/eventful-1", "finished", "2/2", "24", "0.02", "plateau", "1"], "{table}");
+    assert_eq!(lines[4][..7], ["runs/eventful-2", "finished", "1/1", "24", "0.5", "plateau", "7"], "{table}");
+    let json = folder.ok(&["runs", "runs/eventful-2", "--json"]);
+    let run: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&run["run"], &run["seed"]), (&"runs/eventful-2".into(), &7.into()));
+    assert_eq!(run["results"], results(&folder.path("runs/eventful-2")));
+    let mut killed = started(folder.command(&["train", "net.graph.json", "--json", "--checkpoint-every", "1e"]));
+    let status = || folder.ok(&["runs"]).lines().nth(5).map(|line| line.split_whitespace().nth(1).unwrap().to_string());
+    assert_eq!(status().as_deref(), Some("running"));
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    assert_eq!(status().as_deref(), Some("interrupted"));
 }

@@ -23,6 +23,9 @@ const WEIGHTS: &str = "model.safetensors";
 const LAST: &str = "last.safetensors";
 const GRAPH: &str = "graph.json";
 
+/// Milliseconds between tries: somebody may be removing a folder, or looking whether it is in use.
+const PATIENCE: [u64; 4] = [1, 10, 50, 0];
+
 /// A folder reserved for one run. Dropped while still empty, it is removed.
 #[derive(Debug)]
 pub struct RunFolder {
@@ -83,8 +86,6 @@ impl RunFolder {
     /// If it holds something, another run is going on in it, or no file can be made in it.
     pub fn create(path: &Path) -> Result<RunFolder, TrainError> {
         let error = |error| TrainError::io(path, "make the run folder", &error);
-        // Another run may be removing the folder, or looking whether it is in use.
-        const PATIENCE: [u64; 4] = [1, 10, 50, 0];
         for wait_ms in PATIENCE {
             fs::create_dir_all(path).map_err(error)?;
             match claim(path) {
@@ -117,16 +118,25 @@ impl RunFolder {
     /// If it holds no checkpoint, or the run is going on.
     pub fn resume(path: &Path) -> Result<RunFolder, TrainError> {
         let error = |error| TrainError::io(path, "open the run folder", &error);
-        let (open, is_locked) = match lock(path).map_err(error)? {
-            Lock::Held => return Err(TrainError::file(path, "this training is going on already")),
-            Lock::Ours(folder) => (Some(folder), true),
-            Lock::None(folder) => (folder, false),
+        let mut waits = PATIENCE.iter();
+        let (open, is_locked) = loop {
+            match (lock(path).map_err(error)?, waits.next()) {
+                (Lock::Held, Some(&wait_ms)) => std::thread::sleep(Duration::from_millis(wait_ms)),
+                (Lock::Held, None) => return Err(TrainError::file(path, "this training is going on already")),
+                (Lock::Ours(folder), _) => break (Some(folder), true),
+                (Lock::None(folder), _) => break (folder, false),
+            }
         };
         if !has_checkpoint(path) {
             return Err(TrainError::file(path, "there is no checkpoint to go on from; is this the folder of a run?"));
         }
         remove_unfinished(path);
         Ok(RunFolder { path: path.to_path_buf(), open, is_locked, is_resumed: true })
+    }
+
+    /// Whether a run is going on in a folder, as far as its file system can tell.
+    pub fn is_going_on(path: &Path) -> bool {
+        matches!(lock(path), Ok(Lock::Held))
     }
 
     /// The run's newest checkpoint, and the graph file it began with.

@@ -8,6 +8,7 @@ pub(crate) mod eval;
 pub(crate) mod predict;
 pub(crate) mod profile;
 pub(crate) mod run;
+pub(crate) mod runs;
 pub(crate) mod schema;
 pub(crate) mod summary;
 pub(crate) mod train;
