@@ -101,23 +101,36 @@ fn training_writes_json_lines_and_a_run_folder() {
     let lines = tiny.train("a", &[]);
     assert_eq!(lines.len(), 4);
     for (idx, line) in lines[..3].iter().enumerate() {
-        assert_eq!(keys(line), ["epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds"]);
+        assert_eq!(keys(line), ["epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds", "learning_rate"]);
         assert_eq!(line["epoch"], idx + 1);
         assert!(line.as_object().unwrap().values().all(Value::is_number), "{line}");
     }
     let end = &lines[3];
     assert_eq!(
         keys(end),
-        ["test_loss", "test_accuracy", "parameters", "compile_ms", "step_ms_median", "first_step_ms", "peak_rss_mb"]
+        [
+            "test_loss",
+            "test_accuracy",
+            "parameters",
+            "compile_ms",
+            "step_ms_median",
+            "first_step_ms",
+            "peak_rss_mb",
+            "run"
+        ]
     );
     assert_eq!(end["parameters"], 4 * 5 + 5 + 5 * 3 + 3);
-    assert!(end.as_object().unwrap().values().all(Value::is_number), "{end}");
+    assert!(end.as_object().unwrap().values().filter(|value| value.is_number()).count() == 7, "{end}");
+    assert_eq!(end["run"], "a");
     assert!(lines[2]["loss"].as_f64() < lines[0]["loss"].as_f64(), "it learns: {lines:?}");
 
     let mut files: Vec<_> =
         std::fs::read_dir(tiny.path("a")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     files.sort();
-    assert_eq!(files, ["accuracy.svg", "history.csv", "loss.svg", "model.safetensors", "run.json"]);
+    assert_eq!(
+        files,
+        ["accuracy.svg", "checkpoint", "graph.json", "history.csv", "loss.svg", "model.safetensors", "run.json"]
+    );
     let csv = std::fs::read_to_string(tiny.path("a/history.csv")).unwrap();
     assert!(csv.starts_with("epoch,loss,accuracy,val_loss,val_accuracy,seconds,learning_rate\n1,"), "{csv}");
     assert_eq!(csv.lines().count(), 4);
@@ -208,12 +221,13 @@ fn ctrl_c_writes_the_run_folder_and_says_how_to_go_on() {
     let stderr = text(&output.stderr);
     assert!(stderr.starts_with("Stopped in epoch "), "{stderr}");
     let program = env!("CARGO_BIN_EXE_graphc");
-    let command = format!("{program} train tiny.graph.json --json --init stopped/model.safetensors --epochs ");
-    assert!(stderr.contains(&format!("To go on from them:\n  {command}")), "{stderr}");
+    assert!(stderr.ends_with(&format!("To go on:\n  {program} train --resume stopped\n")), "{stderr}");
     let end: Value = serde_json::from_str(rest.lines().last().unwrap()).unwrap();
     assert_eq!(end["test_loss"], Value::Null);
     let run: Value = serde_json::from_slice(&std::fs::read(tiny.path("stopped/run.json")).unwrap()).unwrap();
     assert!(run["results"]["stopped_in"]["step"].is_number(), "{run}");
+    let n_epochs = run["results"]["epochs_finished"].as_u64().unwrap() + 1;
+    tiny.ok(&["train", "--resume", "stopped", "--epochs", &n_epochs.to_string()]);
     tiny.train("next", &["--epochs", "1", "--init", "stopped/model.safetensors"]);
 }
 
@@ -499,7 +513,7 @@ fn schema_completions_and_help() {
         assert!(script.contains("predict"), "{shell}");
     }
     let help = tiny.ok(&["--help"]);
-    for command in ["train", "eval", "predict", "summary", "run", "dump", "check", "schema", "completions"] {
+    for command in ["train", "eval", "predict", "summary", "run", "runs", "dump", "check", "schema", "completions"] {
         assert!(help.contains(&format!("\n  {command} ")), "{help}");
         assert!(tiny.ok(&[command, "--help"]).contains("Example"));
     }
@@ -521,5 +535,6 @@ fn a_closed_pipe_is_no_error() {
     drop(child.stdout.take());
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(141), "{}", text(&output.stderr));
-    assert!(tiny.path("kept/model.safetensors").exists());
+    let checkpoints = std::fs::read_dir(tiny.path("kept/checkpoint")).unwrap();
+    assert!(checkpoints.count() >= 2, "tensors and all else");
 }

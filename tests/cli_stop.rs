@@ -2,7 +2,8 @@
 #![cfg(unix)]
 
 use crate::common::folder::{Folder, text};
-use crate::common::tiny_run::{GRAPH, assert_no_temporary_file, assert_whole, first_line, graph, names, sh};
+use crate::common::tiny_run::{GRAPH, assert_whole, graph, sh};
+use crate::common::watching::{assert_no_temporary_file, first_line, names};
 use rustix::process::{Pid, Signal, kill_process};
 use std::collections::BTreeMap;
 use std::fs;
@@ -40,13 +41,18 @@ fn sigterm_and_sighup_end_as_sigint_does() {
         let stderr = text(&output.stderr);
         assert_eq!(output.status.code(), Some(code), "{stderr}");
         assert!(stderr.starts_with("Stopped in epoch "), "{stderr}");
-        assert!(
-            stderr.contains(&format!(" of 3, by {name}; the weights are saved. To go on from them:\n")),
-            "{stderr}"
-        );
+        assert!(stderr.contains(&format!(" of 3, by {name}; all is saved. To go on:\n")), "{stderr}");
         assert!(text(&output.stdout).lines().last().unwrap().starts_with("{\"test_loss\":null,"));
+        folder.ok(&["train", "--resume", name, "--epochs", &n_epochs_of(&folder, name), "--quiet"]);
         folder.ok(&["eval", "tiny.graph.json", "--weights", &format!("{name}/model.safetensors")]);
     }
+}
+
+/// One more than a run has finished.
+fn n_epochs_of(folder: &Folder, run: &str) -> String {
+    let json = fs::read(folder.path(run).join("run.json")).unwrap();
+    let run: serde_json::Value = serde_json::from_slice(&json).unwrap();
+    (run["results"]["epochs_finished"].as_u64().unwrap() + 1).to_string()
 }
 
 #[test]
@@ -81,15 +87,11 @@ fn the_hint_is_a_command_that_goes_on() {
     let output = child.wait_with_output().unwrap();
     let stderr = text(&output.stderr);
     let command = stderr.lines().last().unwrap().trim();
-    let (start, n_epochs) = command.rsplit_once(' ').unwrap();
-    let rest = "train 'it'\\''s a $net.graph.json' --json --lr 0.02 --batch-size=8 --seed 9 --init 'my run/model.safetensors' --epochs";
-    assert_eq!(start, format!("{} {rest}", env!("CARGO_BIN_EXE_graphc")));
-    let finished = text(&output.stdout).lines().count();
-    assert_eq!(n_epochs.parse::<usize>().unwrap() + finished, 1_000_000, "the first line was read before");
-    let output = sh(&folder, &format!("{start} 1")).output().unwrap();
+    assert_eq!(command, format!("{} train --resume 'my run'", env!("CARGO_BIN_EXE_graphc")));
+    let n_epochs = n_epochs_of(&folder, "my run");
+    let output = sh(&folder, &format!("{command} --epochs {n_epochs}")).output().unwrap();
     assert!(output.status.success(), "{}", text(&output.stderr));
-    let run: serde_json::Value =
-        serde_json::from_slice(&fs::read(folder.path("runs/tiny-1/run.json")).unwrap()).unwrap();
+    let run: serde_json::Value = serde_json::from_slice(&fs::read(folder.path("my run/run.json")).unwrap()).unwrap();
     assert_eq!((&run["config"]["batch_size"], &run["config"]["learning_rate"]), (&8.into(), &0.02.into()));
 }
 
@@ -111,12 +113,20 @@ fn one_training_at_a_time_in_a_folder() {
     child.wait().unwrap();
     // What was killed leaves the folder to the next.
     fs::write(folder.path("run/.graphc-left.tmp"), "half").unwrap();
-    folder.ok(&["train", "tiny.graph.json", "--quiet", "--out", "run"]);
-    assert_eq!(names(&folder.path("run")).len(), 5);
-    assert_eq!(
-        folder.fails(1, &["train", "tiny.graph.json", "--out", "run"]),
-        "error: run: the run folder holds the weights of a run; give another one\n"
-    );
+    let message = "error: run: the run folder holds a run: `--resume` goes on with it, or give another one\n";
+    assert_eq!(folder.fails(1, &["train", "tiny.graph.json", "--out", "run"]), message);
+    let resumed = started(folder.command(&["train", "--resume", "run", "--json"]));
+    let message = "error: run: this training is going on already\n";
+    assert_eq!(folder.fails(1, &["train", "--resume", "run"]), message);
+    send(&resumed, Signal::TERM);
+    assert_eq!(resumed.wait_with_output().unwrap().status.code(), Some(143));
+    folder.ok(&["train", "--resume", "run", "--quiet", "--epochs", &n_epochs_of(&folder, "run")]);
+    assert_eq!(names(&folder.path("run")).len(), 7);
+    let message = "error: run: the run folder holds a run: `--resume` goes on with it, or give another one\n";
+    assert_eq!(folder.fails(1, &["train", "tiny.graph.json", "--out", "run"]), message);
+    fs::remove_dir_all(folder.path("run/checkpoint")).unwrap();
+    let message = "error: run: the run folder holds the weights of a run; give another one\n";
+    assert_eq!(folder.fails(1, &["train", "tiny.graph.json", "--out", "run"]), message);
 
     // Started at the same time, one of them trains.
     let start = |_| {
@@ -144,15 +154,15 @@ fn a_reader_that_goes_away_costs_no_weights() {
     let folder = graph();
     let (status, stderr) = closed(&folder, &endless("tiny.graph.json", "head"), 1);
     assert_eq!(status.code(), Some(141), "{stderr}");
-    let reason = " of 3, nobody reads the output (the pipe is closed); the weights are saved. To go on from them:\n  ";
+    let reason = " of 3, nobody reads the output (the pipe is closed); all is saved. To go on:\n  ";
     assert!(stderr.starts_with("Stopped in epoch ") && stderr.contains(reason), "{stderr}");
-    folder.ok(&["eval", "tiny.graph.json", "--weights", "head/model.safetensors"]);
+    folder.ok(&["train", "--resume", "head", "--epochs", &n_epochs_of(&folder, "head"), "--quiet"]);
 
     // One line that nobody reads: the training is over.
     let (status, stderr) = closed(&folder, &["train", "tiny.graph.json", "--quiet", "--out", "quiet"], 0);
     let expected = "error: nobody reads the output (the pipe is closed); the run is saved: quiet\n";
     assert_eq!((status.code(), stderr.as_str()), (Some(141), expected));
-    assert_eq!(names(&folder.path("quiet")).len(), 5);
+    assert_eq!(names(&folder.path("quiet")).len(), 7);
 
     // Nobody there from the start.
     let (status, stderr) = closed(&folder, &["train", "tiny.graph.json", "--out", "never"], 0);
@@ -172,7 +182,7 @@ fn an_output_that_fails_otherwise_does_not_stop_a_training() {
         let output = command.stdout(full).stderr(Stdio::piped()).output().unwrap();
         let expected = "warning: cannot write the output: No space left on device (os error 28)\n";
         assert_eq!((output.status.code(), text(&output.stderr).as_str()), (Some(1), expected));
-        assert_eq!(names(&folder.path(out)).len(), 5);
+        assert_eq!(names(&folder.path(out)).len(), 7);
     }
 }
 
@@ -196,7 +206,7 @@ fn a_terminal_that_goes_away_costs_no_weights() {
     let status = child.wait().unwrap();
     assert_eq!(status.code(), Some(1));
     assert_whole(&folder.path("run"), 300);
-    assert_eq!(names(&folder.path("run")).len(), 5);
+    assert_eq!(names(&folder.path("run")).len(), 7);
 }
 
 #[test]
@@ -256,7 +266,8 @@ fn results_that_nobody_reads_end_no_command_otherwise() {
 
 /// Files of a folder with their bytes.
 fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
-    names(folder).into_iter().map(|name| (name.clone(), fs::read(folder.join(name)).unwrap())).collect()
+    let files = names(folder).into_iter().filter(|name| folder.join(name).is_file());
+    files.map(|name| (name.clone(), fs::read(folder.join(name)).unwrap())).collect()
 }
 
 /// Between 0 and `below`: another part of it for every `n`, evenly spread.
@@ -313,14 +324,16 @@ fn killed_at_any_moment_nothing_earlier_is_harmed_and_the_next_start_is_clean() 
             true => n_part += 1,
             false => n_without += 1,
         }
-        if run.join("model.safetensors").exists() {
-            let message = folder.fails(1, &args);
-            assert_eq!(message, "error: run: the run folder holds the weights of a run; give another one\n");
-            folder.ok(&["eval", "tiny.graph.json", "--weights", "run/model.safetensors"]);
+        let checkpoints = fs::read_dir(run.join("checkpoint")).into_iter().flatten().flatten();
+        if checkpoints.into_iter().any(|entry| entry.path().extension().is_some_and(|ext| ext == "json")) {
+            let message = "error: run: the run folder holds a run: `--resume` goes on with it, or give another one\n";
+            assert_eq!(folder.fails(1, &args), message);
+            folder.ok(&["train", "--resume", "run", "--quiet"]);
         } else {
             folder.ok(&args);
-            assert_eq!(names(&run).len(), 5, "kill {n}: {:?}", names(&run));
         }
+        folder.ok(&["eval", "tiny.graph.json", "--weights", "run/model.safetensors"]);
+        assert_eq!(names(&run).len(), 7, "kill {n}: {:?}", names(&run));
         fs::remove_dir_all(&run).unwrap();
     }
     eprintln!("{n_kills} kills: {n_without} before the weights, {n_part} between files, {n_whole} after them");

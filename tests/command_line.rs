@@ -5,6 +5,7 @@ mod common {
     pub(crate) mod folder;
     #[cfg(unix)]
     pub(crate) mod tiny_run;
+    pub(crate) mod watching;
 }
 
 mod cli;
@@ -16,6 +17,7 @@ mod cli_measure;
 mod cli_metrics;
 mod cli_nonfinite;
 mod cli_predict;
+mod cli_resume;
 mod cli_stop;
 mod cli_synthetic;
 mod cli_tune;

@@ -3,7 +3,7 @@
 use graphc_autodiff::{AutodiffError, AutodiffOptions, differentiate};
 use graphc_interp::graph::run;
 use graphc_ir::graph::verify::verify;
-use graphc_ir::{Graph, Op, Optimizer, Tensor};
+use graphc_ir::{Averaging, Graph, Op, Optimizer, Tensor};
 use std::collections::BTreeMap;
 
 const GRADIENTS: AutodiffOptions = AutodiffOptions { gradient_outputs: true, update: false };
@@ -149,4 +149,32 @@ fn errors() {
     assert_eq!(message(SQUARES, None).to_string(), "the graph has no optimizer, so its parameters cannot be updated");
     let taken = SQUARES.replace("\"unused\"", "\"learning_rate\"");
     assert!(matches!(message(&taken, Some(Optimizer::adam(0.1))), AutodiffError::LearningRate(_)));
+}
+
+/// Of values that are 1, then 2, then 4: the later, the more they count.
+#[test]
+fn averages_forget_what_is_long_ago() {
+    let mut graph: Graph = SQUARES.parse().unwrap();
+    // The gradient is `p`: a step with the rate -1 doubles it.
+    graph.optimizer = Some(Optimizer::Sgd { learning_rate: -1.0, momentum: 0.0, nesterov: false });
+    graph.averaging = Some(Averaging { decay: 0.5 });
+    differentiate(&mut graph, &UPDATE).unwrap();
+    assert!(verify(&graph).is_empty());
+    let mut values: BTreeMap<String, Tensor<f64>> = BTreeMap::new();
+    for id in graph.ids() {
+        if matches!(graph.op(id), Op::Parameter(_)) {
+            values.insert(graph.node(id).name.clone(), Tensor::full(&graph.sizes(id), 0.0));
+        }
+    }
+    values.insert("p".to_string(), Tensor::new(vec![3], vec![0.5, -1.0, 0.25]));
+    values.insert("learning_rate".to_string(), Tensor::scalar(-1.0));
+    let mut averages = Vec::new();
+    for _ in 0..3 {
+        values.extend(run(&graph, &values).unwrap().updates);
+        averages.push(values[&Averaging::name_of("p")].data.clone());
+    }
+    // (2 + 1 / 2) / (1 + 1 / 2), (4 + 2 / 2 + 1 / 4) / (1 + 1 / 2 + 1 / 4)
+    let expected = [1.0, 5.0 / 3.0, 3.0].map(|mean| vec![mean, -2.0 * mean, mean / 2.0]);
+    assert_close(&averages, &expected);
+    assert_eq!(values["unused.average"].data, [0.0, 0.0], "what does not change is its own average");
 }

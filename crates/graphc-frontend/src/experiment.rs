@@ -11,7 +11,7 @@ use crate::network::Network;
 use crate::read::{Record, read, read_one_of};
 use crate::training::{EarlyStoppingConfig, EmaConfig, read_early_stopping, read_ema, read_schedule};
 use graphc_ir::graph::builder::GraphBuilder;
-use graphc_ir::{Graph, Optimizer, RateSchedule};
+use graphc_ir::{Averaging, Graph, Optimizer, RateSchedule};
 use std::path::{Path, PathBuf};
 
 /// A network, how it is trained and on what.
@@ -96,9 +96,6 @@ pub(crate) fn read_experiment(
             diagnostics.push(Diagnostic::new(message, json.span.clone(), "expected at least one"));
         }
     }
-    if let Some(ema) = train.as_ref().and_then(|train| train.ema) {
-        builder.averaging(ema.averaging);
-    }
     if let Some(optimizer) = read_optimizer(&file, diagnostics) {
         builder.optimizer(optimizer);
     }
@@ -126,9 +123,10 @@ pub(crate) fn read_experiment(
     }
     let data = read_data(&file, &network, path, check_data, diagnostics);
     let (train, loss) = (train?, loss?);
+    let averaging = train.ema.map(|ema| ema.averaging);
     diagnostics.is_empty().then(|| Experiment {
         name,
-        graph: builder.finish(),
+        graph: averaged(builder.finish(), averaging),
         train,
         data,
         prediction: loss.prediction,
@@ -139,6 +137,11 @@ pub(crate) fn read_experiment(
         metrics: metrics.into_iter().map(|metric| metric.value).collect(),
         path: path.to_path_buf(),
     })
+}
+
+fn averaged(mut graph: Graph, averaging: Option<Averaging>) -> Graph {
+    graph.averaging = averaging;
+    graph
 }
 
 /// The object in a field, or an empty one if it is not there.

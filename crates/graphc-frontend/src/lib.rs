@@ -60,8 +60,24 @@ pub fn load(path: &Path) -> Result<Experiment, Diagnostics> {
 /// # Errors
 /// Everything that is wrong with it.
 pub fn load_with(path: &Path, check_data: CheckData) -> Result<Experiment, Diagnostics> {
-    let bytes = read_bytes(path).map_err(|error| of_file(path, format!("cannot read {}: {error}", path.display())))?;
+    let bytes = read_file(path)?;
     text_of(&bytes, path).and_then(|text| parse_with(text, path, check_data))
+}
+
+/// The bytes of a graph file, for whoever reads it with [`load_bytes`] and keeps them.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn read_file(path: &Path) -> Result<Vec<u8>, Diagnostics> {
+    read_bytes(path).map_err(|error| of_file(path, format!("cannot read {}: {error}", path.display())))
+}
+
+/// Reads the bytes of a graph file that stands, or stood, at `path`, and looks whether its data files exist.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn load_bytes(bytes: &[u8], path: &Path) -> Result<Experiment, Diagnostics> {
+    text_of(bytes, path).and_then(|text| parse_with(text, path, CheckData::Yes))
 }
 
 /// The file, or one byte more than it may have.

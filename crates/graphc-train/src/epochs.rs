@@ -9,11 +9,12 @@ use crate::metrics::Scores;
 use crate::network::{Network, Weights};
 use crate::nonfinite::{Nonfinite, Noticed};
 use crate::rate::Rates;
-use crate::run::checkpoint::{Pace, Snapshot};
+use crate::run::checkpoint::{Checkpoint, Pace};
 use crate::run::{Ended, RunState};
 use crate::train::{FitOptions, Observer, Progress};
 use graphc_driver::SavedState;
 use graphc_ir::graph::Mode;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -161,7 +162,7 @@ pub(crate) struct Fit<'a, 'data> {
     pub(crate) step_ms: Vec<f32>,
     pub(crate) state: &'a mut RunState,
     /// Weights of the best epoch, if they are to be kept.
-    pub(crate) best: &'a mut Option<Weights>,
+    pub(crate) best: &'a mut Option<Arc<Weights>>,
     pub(crate) pace: Pace,
     /// Where it was stopped, if it was.
     pub(crate) stopped: Option<Progress>,
@@ -255,7 +256,7 @@ impl Fit<'_, '_> {
             return Ok(Some(Failure { noticed, validation }));
         }
         if decision.is_best && self.options.keep_best {
-            *self.best = Some(self.network.weights()?);
+            *self.best = Some(Arc::new(self.network.weights()?));
         }
         self.state.begin_next_epoch();
         self.state.ended = match decision.stop {
@@ -272,9 +273,10 @@ impl Fit<'_, '_> {
     }
 
     fn checkpoint(&mut self) -> Result<(), TrainError> {
-        self.network.save_state(&mut self.pace.saved)?;
-        let best = self.best.as_ref();
-        self.watch.observer.checkpoint(&Snapshot { state: self.state, tensors: &self.pace.saved, best });
+        let mut tensors = SavedState::default();
+        self.network.save_state(&mut tensors)?;
+        let (state, best) = (self.state.clone(), self.best.clone());
+        self.watch.observer.checkpoint(Checkpoint { state, tensors, best });
         self.pace.written();
         Ok(())
     }

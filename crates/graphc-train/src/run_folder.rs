@@ -1,15 +1,17 @@
 //! The folder of a run: history, curves, weights, and what produced them.
 //!
-//! A run has its folder from its start on, locked against other runs for as long as it goes on. Nothing is in it until the end,
-//! when the weights are written first. So a folder without weights was left by a run that came to nothing, and is used
-//! again; one that holds weights, or anything else, is left alone. Where the folder cannot take the weights in the end (the disk is
-//! full, somebody removed it), they go to another place: [`RunFolder::save_weights`].
+//! A run has its folder from its start on, locked against other runs for as long as it goes on. A copy of the graph file and
+//! checkpoints are written while it does ([`crate::run::files`]), the weights at the end. So a folder without a checkpoint was left by
+//! a run that came to nothing, and is used again; one with a checkpoint, with weights, or anything else is left alone. Where the folder
+//! cannot take the weights in the end (the disk is full, somebody removed it), they go to another place: [`RunFolder::save_weights`].
 
 use crate::data::Fitted;
 use crate::error::TrainError;
 use crate::files::{check_writable, folder_of, is_at, is_unfinished, remove_unfinished, sync_folder, write_file};
 use crate::history::History;
 use crate::plots;
+use crate::run::files::{Companion, FOLDER, Place, has_checkpoint, read_newest};
+use crate::run::{CheckpointWriter, Stored};
 use crate::weights::{NamedTensor, encode_weights};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -20,6 +22,10 @@ use std::time::Duration;
 
 const WEIGHTS: &str = "model.safetensors";
 const LAST: &str = "last.safetensors";
+const GRAPH: &str = "graph.json";
+
+/// Milliseconds between tries: somebody may be removing a folder, or looking whether it is in use.
+const PATIENCE: [u64; 4] = [1, 10, 50, 0];
 
 /// A folder reserved for one run. Dropped while still empty, it is removed.
 #[derive(Debug)]
@@ -29,6 +35,8 @@ pub struct RunFolder {
     open: Option<File>,
     /// Whether it is locked, which some network file systems cannot do.
     is_locked: bool,
+    /// Whether the run goes on that the folder holds.
+    is_resumed: bool,
 }
 
 /// What `run.json` says.
@@ -63,7 +71,11 @@ enum Claim {
 /// What is in a folder, apart from what a killed program left unfinished.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Contents {
+    /// Or what a run has left that came to no checkpoint.
     Nothing,
+    /// A checkpoint at least.
+    Run,
+    /// Without a checkpoint.
     Weights,
     Other,
 }
@@ -75,8 +87,6 @@ impl RunFolder {
     /// If it holds something, another run is going on in it, or no file can be made in it.
     pub fn create(path: &Path) -> Result<RunFolder, TrainError> {
         let error = |error| TrainError::io(path, "make the run folder", &error);
-        // Another run may be removing the folder, or looking whether it is in use.
-        const PATIENCE: [u64; 4] = [1, 10, 50, 0];
         for wait_ms in PATIENCE {
             fs::create_dir_all(path).map_err(error)?;
             match claim(path) {
@@ -85,6 +95,10 @@ impl RunFolder {
                     return Ok(folder);
                 }
                 Ok(Claim::InUse) => {}
+                Ok(Claim::Full(Contents::Run)) => {
+                    let message = "the run folder holds a run: `--resume` goes on with it, or give another one";
+                    return Err(TrainError::file(path, message));
+                }
                 Ok(Claim::Full(Contents::Weights)) => {
                     return Err(TrainError::file(path, "the run folder holds the weights of a run; give another one"));
                 }
@@ -97,6 +111,69 @@ impl RunFolder {
             std::thread::sleep(Duration::from_millis(wait_ms));
         }
         Err(TrainError::file(path, "another training is going on in this run folder; give another one"))
+    }
+
+    /// Opens the folder of a run that is to go on.
+    ///
+    /// # Errors
+    /// If it holds no checkpoint, or the run is going on.
+    pub fn resume(path: &Path) -> Result<RunFolder, TrainError> {
+        let error = |error| TrainError::io(path, "open the run folder", &error);
+        let mut waits = PATIENCE.iter();
+        let (open, is_locked) = loop {
+            match (lock(path).map_err(error)?, waits.next()) {
+                (Lock::Held, Some(&wait_ms)) => std::thread::sleep(Duration::from_millis(wait_ms)),
+                (Lock::Held, None) => return Err(TrainError::file(path, "this training is going on already")),
+                (Lock::Ours(folder), _) => break (Some(folder), true),
+                (Lock::None(folder), _) => break (folder, false),
+            }
+        };
+        if !has_checkpoint(path) {
+            return Err(TrainError::file(path, "there is no checkpoint to go on from; is this the folder of a run?"));
+        }
+        remove_unfinished(path);
+        Ok(RunFolder { path: path.to_path_buf(), open, is_locked, is_resumed: true })
+    }
+
+    /// Whether a run is going on in a folder, as far as its file system can tell.
+    pub fn is_going_on(path: &Path) -> bool {
+        matches!(lock(path), Ok(Lock::Held))
+    }
+
+    /// The run's newest checkpoint, and the graph file it began with.
+    ///
+    /// # Errors
+    /// If there is none that is whole, or the graph file cannot be read.
+    pub fn stored(&self) -> Result<(Stored, Vec<u8>), TrainError> {
+        let path = self.path.join(GRAPH);
+        let graph = fs::read(&path).map_err(|error| TrainError::io(&path, "read the run's graph file", &error))?;
+        Ok((read_newest(&self.path)?, graph))
+    }
+
+    /// Writes a copy of the graph file, and makes room for checkpoints.
+    ///
+    /// # Errors
+    /// If the folder cannot take them.
+    pub fn begin(&self, graph: &[u8]) -> Result<(), TrainError> {
+        let folder = self.path.join(FOLDER);
+        fs::create_dir_all(&folder).map_err(|error| TrainError::io(&folder, "make the folder", &error))?;
+        if self.is_resumed { Ok(()) } else { write_file(&self.path.join(GRAPH), graph) }
+    }
+
+    /// Writes checkpoints into this folder, with these settings in each of them.
+    pub fn checkpoint_writer(&self, settings: serde_json::Value) -> CheckpointWriter {
+        let open = self.open.as_ref().and_then(|folder| folder.try_clone().ok());
+        CheckpointWriter::new(Place { run: self.path.clone(), open }, settings)
+    }
+
+    /// Takes everything away that a run has written that did nothing; it must have begun here.
+    pub fn discard(self) {
+        if self.is_ours() && !self.is_resumed {
+            remove_begun(&self.path);
+            for name in ["history.csv", "run.json"] {
+                let _ = fs::remove_file(self.path.join(name));
+            }
+        }
     }
 
     /// Makes `<base>/<name>-<n>` with the first number that is free.
@@ -157,7 +234,7 @@ impl RunFolder {
             return error("the run folder is gone");
         }
         // Under a lock this run has written them earlier. Without one, another run may have been as far as this.
-        if !self.is_locked && self.weights_path().exists() {
+        if !self.is_locked && !self.is_resumed && self.weights_path().exists() {
             return error("the run folder holds the weights of another run");
         }
         write_file(&self.weights_path(), bytes)?;
@@ -170,10 +247,7 @@ impl RunFolder {
     /// # Errors
     /// If a file cannot be written; the others are written all the same.
     pub fn write_record(&self, info: &RunInfo, history: &History) -> Result<(), TrainError> {
-        let mut csv = Vec::new();
-        history.write_csv(&mut csv).expect("writing to memory does not fail");
-        let mut json = serde_json::to_vec_pretty(info).expect("the run's facts are plain values");
-        json.push(b'\n');
+        let [(_, csv), (_, json)] = record(info, history);
         let svg = |svg: Option<String>| svg.map(String::into_bytes);
         let files = [
             ("history.csv", Some(csv)),
@@ -196,10 +270,22 @@ impl Drop for RunFolder {
     fn drop(&mut self) {
         if self.is_ours() {
             remove_unfinished(&self.path);
+            if matches!(contents(&self.path), Ok(Contents::Nothing)) {
+                remove_begun(&self.path);
+            }
             // Refuses a folder that holds files, which is what is wanted.
             let _ = fs::remove_dir(&self.path);
         }
     }
+}
+
+/// `history.csv` and `run.json`.
+pub fn record(info: &RunInfo, history: &History) -> [Companion; 2] {
+    let mut csv = Vec::new();
+    history.write_csv(&mut csv).expect("writing to memory does not fail");
+    let mut json = serde_json::to_vec_pretty(info).expect("the run's facts are plain values");
+    json.push(b'\n');
+    [("history.csv", csv), ("run.json", json)]
 }
 
 /// `<base>/<name>-<n>` with the first number that is not there, or of which `is_free` says that it may be taken over.
@@ -239,7 +325,8 @@ fn claim(path: &Path) -> io::Result<Claim> {
     match contents(path)? {
         Contents::Nothing => {
             remove_unfinished(path);
-            Ok(Claim::Ours(RunFolder { path: path.to_path_buf(), open, is_locked }))
+            remove_begun(path);
+            Ok(Claim::Ours(RunFolder { path: path.to_path_buf(), open, is_locked, is_resumed: false }))
         }
         full => Ok(Claim::Full(full)),
     }
@@ -271,15 +358,29 @@ fn lock(path: &Path) -> io::Result<Lock> {
 }
 
 fn contents(path: &Path) -> io::Result<Contents> {
+    if has_checkpoint(path) {
+        return Ok(Contents::Run);
+    }
+    // A graph file is ours if the folder for checkpoints is there too.
+    let has_begun = path.join(FOLDER).is_dir();
     let mut contents = Contents::Nothing;
     for entry in fs::read_dir(path)? {
         match entry?.file_name() {
-            name if is_unfinished(&name) => {}
+            name if is_unfinished(&name) || has_begun && (name == FOLDER || name == GRAPH) => {}
             name if name == WEIGHTS => return Ok(Contents::Weights),
             _ => contents = Contents::Other,
         }
     }
     Ok(contents)
+}
+
+/// Takes away what a run begins with.
+fn remove_begun(path: &Path) {
+    if path.join(FOLDER).is_dir() {
+        // The folder last: it says that the graph file is a run's.
+        let _ = fs::remove_file(path.join(GRAPH));
+        let _ = fs::remove_dir_all(path.join(FOLDER));
+    }
 }
 
 /// The name without what file systems or shells stumble over.

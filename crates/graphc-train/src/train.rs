@@ -10,12 +10,13 @@ use crate::history::{EpochRecord, History};
 use crate::metrics::{Scores, Scoring};
 use crate::network::{Network, Weights};
 use crate::nonfinite::{Cause, FitError, NonfiniteFit, Noticed, Search, explain_evaluation};
-use crate::run::checkpoint::{Checkpoint, CheckpointEvery, Pace, Snapshot};
+use crate::run::checkpoint::{Checkpoint, CheckpointEvery, Pace};
 use crate::run::{Best, EarlyStopping, Ended, RunState};
 use crate::search::{Suspicion, search};
 use graphc_driver::SavedState;
 use graphc_ir::graph::Mode;
 use graphc_ir::{RateRule, RateSchedule};
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 /// How to train.
@@ -114,7 +115,7 @@ pub trait Observer {
     /// An epoch ended; validation is done. It may be the best so far, if that is looked at.
     fn epoch_done(&mut self, _record: &EpochRecord, _is_best: bool) {}
     /// The training can go on from here: [`fit_from`].
-    fn checkpoint(&mut self, _snapshot: &Snapshot<'_>) {}
+    fn checkpoint(&mut self, _checkpoint: Checkpoint) {}
     /// Something is not finite, for the first time of its kind, and [`FitOptions::allow_nonfinite`].
     fn nonfinite_allowed(&mut self, _noticed: &Noticed) {}
     /// Something is not finite, and its cause is going to be looked for, which may take minutes and much memory.
@@ -280,7 +281,7 @@ fn begin(
     options: &FitOptions,
     from: Option<Checkpoint>,
     n_steps: usize,
-) -> Result<(RunState, Option<Weights>), TrainError> {
+) -> Result<(RunState, Option<Arc<Weights>>), TrainError> {
     network.infer_averages(options.infer_averages);
     let Some(Checkpoint { mut state, tensors, best }) = from else {
         return Ok((RunState::new(options.epochs, n_steps), None));

@@ -1,6 +1,8 @@
 //! The subcommands.
 
-use crate::commands::{bench, check, completions, dump, eval, predict, profile, run, schema, summary, train, tune};
+use crate::commands::{
+    bench, check, completions, dump, eval, predict, profile, run, runs, schema, summary, train, tune,
+};
 use crate::error::CliError;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::any::TypeId;
@@ -33,6 +35,7 @@ pub(crate) enum Command {
     Predict(predict::Args),
     Summary(summary::Args),
     Run(run::Args),
+    Runs(runs::Args),
     Dump(dump::Args),
     Check(check::Args),
     Bench(bench::Args),
@@ -64,6 +67,7 @@ impl Command {
             Command::Predict(args) => predict::run(&args),
             Command::Summary(args) => summary::run(&args),
             Command::Run(args) => run::run(&args),
+            Command::Runs(args) => runs::run(&args),
             Command::Dump(args) => dump::run(&args),
             Command::Check(args) => check::run(&args),
             Command::Bench(args) => bench::run(&args, start),

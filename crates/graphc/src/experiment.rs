@@ -23,7 +23,12 @@ use std::path::Path;
 
 /// Reads a graph file for a command that trains or evaluates.
 pub(crate) fn load_with_data(path: &Path) -> Result<Experiment, CliError> {
-    let experiment = graphc_frontend::load(path)?;
+    parse_with_data(&graphc_frontend::read_file(path)?, path)
+}
+
+/// The same of the bytes of a graph file that stands, or stood, at `path`.
+pub(crate) fn parse_with_data(bytes: &[u8], path: &Path) -> Result<Experiment, CliError> {
+    let experiment = graphc_frontend::load_bytes(bytes, path)?;
     match experiment.data {
         Some(_) => Ok(experiment),
         None => Err(CliError::new(format!("{}: no `data`: the file does not say what to train on", path.display()))),
@@ -40,6 +45,7 @@ pub(crate) fn load(path: &Path) -> Result<Experiment, CliError> {
 pub(crate) fn training_data(
     experiment: &Experiment,
     limit: Option<usize>,
+    seed: u64,
     n_threads: usize,
 ) -> Result<Dataset, CliError> {
     let loader = loader(experiment, &sample_inputs(experiment), n_threads)?;
@@ -47,7 +53,7 @@ pub(crate) fn training_data(
     let columns = loader.read(&source, limit, &[])?;
     let validation = match validation_source(experiment) {
         Some(source) => Validation::Set(loader.read(&source, None, &[])?),
-        None => Validation::Share { share: experiment.train.validation_split, seed: experiment.train.seed },
+        None => Validation::Share { share: experiment.train.validation_split, seed },
     };
     columns.warnings().iter().for_each(|warning| output::warning(warning));
     Ok(columns.fit(validation)?)

@@ -36,6 +36,8 @@ pub(crate) struct Reporter<'a> {
     n_epochs: usize,
     bar: Option<ProgressBar>,
     drawn: Instant,
+    /// Seconds of the last whole epoch.
+    epoch_seconds: Option<f64>,
     first_step: Option<Instant>,
     stop: &'a AtomicBool,
     error: Option<CliError>,
@@ -51,6 +53,7 @@ impl<'a> Reporter<'a> {
             n_epochs,
             bar: None,
             drawn: Instant::now(),
+            epoch_seconds: None,
             first_step: None,
             stop,
             error: None,
@@ -99,7 +102,8 @@ impl<'a> Reporter<'a> {
 
 impl Observer for Reporter<'_> {
     fn epoch_started(&mut self, epoch: usize, n_steps: usize) {
-        let template = "{prefix} {bar:24} batch {pos}/{len}  ETA {eta}  {msg}";
+        // Of 80 columns: 13 for `epoch 100/300`, 12 for the bar, 11 for `12345/12345`, the message takes the rest.
+        let template = "{prefix} {bar:12} {pos}/{len}  {msg}";
         let bar = bar((self.style == Style::Human).then_some(template));
         if bar.is_hidden() {
             return;
@@ -118,15 +122,17 @@ impl Observer for Reporter<'_> {
         }
         self.drawn = Instant::now();
         let rate = progress.samples as f64 / progress.seconds.max(1e-9);
-        let accuracy = progress.accuracy.map_or_else(String::new, |value| format!("  accuracy {value:.4}"));
-        bar.set_message(format!("loss {:.4}{accuracy}  {} samples/s", progress.loss, output::grouped(rate as usize)));
+        let accuracy = progress.accuracy.map_or_else(String::new, |value| format!("  acc {value:.4}"));
+        let left = clock(seconds_left(progress, self.n_epochs, self.epoch_seconds));
+        bar.set_message(format!("loss {:.4}{accuracy}  {}/s  {left} left", progress.loss, short(rate)));
         bar.set_position(progress.step as u64);
     }
 
-    fn epoch_done(&mut self, record: &EpochRecord, _is_best: bool) {
+    fn epoch_done(&mut self, record: &EpochRecord, is_best: bool) {
         self.clear();
+        self.epoch_seconds = Some(record.seconds);
         match self.style {
-            Style::Human => self.line(epoch_line(record, self.n_epochs)),
+            Style::Human => self.line(epoch_line(record, self.n_epochs, is_best)),
             Style::Json => self.line(epoch_json(record).to_string()),
             Style::Quiet => {}
         }
@@ -155,25 +161,65 @@ impl Drop for Reporter<'_> {
     }
 }
 
-fn epoch_line(record: &EpochRecord, n_epochs: usize) -> String {
-    let mut line = format!("epoch {:>2}/{n_epochs}  {:.2} s  loss {:.4}", record.epoch, record.seconds, record.loss);
-    let others = [("accuracy", record.accuracy), ("val_loss", record.val_loss), ("val_accuracy", record.val_accuracy)];
-    for (name, value) in others {
+/// Of the whole training: the rest of this epoch, and the others as long as the last one, or else as this one.
+fn seconds_left(progress: &Progress, n_epochs: usize, last_epoch: Option<f64>) -> f64 {
+    let share = progress.step as f64 / progress.n_steps.max(1) as f64;
+    let epoch = last_epoch.unwrap_or(progress.seconds / share.max(1e-9));
+    epoch * (1.0 - share + n_epochs.saturating_sub(progress.epoch) as f64)
+}
+
+/// `7s`, `12m`, `3h 20m`, `4d`.
+fn clock(seconds: f64) -> String {
+    match seconds.round() as u64 {
+        s @ 0..100 => format!("{s}s"),
+        s @ 100..6000 => format!("{}m", s.div_ceil(60)),
+        s @ 6000..360_000 => format!("{}h {:02}m", s / 3600, s % 3600 / 60),
+        s => format!("{}d", s / 86_400),
+    }
+}
+
+/// `850`, `12.3k`, `1.2M`.
+fn short(value: f64) -> String {
+    match value {
+        0.0..1e3 => format!("{value:.0}"),
+        1e3..1e6 => format!("{:.1}k", value / 1e3),
+        _ => format!("{:.1}M", value / 1e6),
+    }
+}
+
+/// `0.001`, `5.12e-4`.
+fn rate_text(rate: f64) -> String {
+    let (plain, scientific) = (rate.to_string(), format!("{rate:.2e}"));
+    if plain.len() <= scientific.len() { plain } else { scientific }
+}
+
+/// The best epoch so far has a star. Where the line would have more than 80 columns, the learning rate is left out.
+fn epoch_line(record: &EpochRecord, n_epochs: usize, is_best: bool) -> String {
+    const WIDTH: usize = 80;
+    let time = match record.seconds {
+        ..100.0 => format!("{:.2} s", record.seconds),
+        seconds => clock(seconds),
+    };
+    let mut line = format!("epoch {:>2}/{n_epochs}  {time}  loss {:.4}", record.epoch, record.loss);
+    let values = [("  acc", record.accuracy), ("  val", record.val_loss), ("", record.val_accuracy)];
+    for (name, value) in values {
         if let Some(value) = value {
-            line.push_str(&format!("  {name} {value:.4}"));
+            line.push_str(&format!("{name} {value:.4}"));
         }
     }
     for (name, value) in &record.val_metrics {
         let text = format!("  val_{name} {value:.4}");
-        if line.len() + text.len() <= LONGEST_LINE {
+        if line.len() + text.len() <= WIDTH {
             line.push_str(&text);
         }
     }
-    line
+    let star = if is_best { " *" } else { "" };
+    let rate = format!("  lr {}", rate_text(record.learning_rate));
+    if line.len() + rate.len() + star.len() <= WIDTH {
+        line.push_str(&rate);
+    }
+    line + star
 }
-
-/// Metrics that would make the line of an epoch longer than this are left out; the history has them.
-const LONGEST_LINE: usize = 120;
 
 fn epoch_json(record: &EpochRecord) -> serde_json::Value {
     let mut json = json!({
@@ -183,6 +229,7 @@ fn epoch_json(record: &EpochRecord) -> serde_json::Value {
         "val_loss": record.val_loss,
         "val_accuracy": record.val_accuracy,
         "seconds": record.seconds,
+        "learning_rate": record.learning_rate,
     });
     for (name, value) in &record.val_metrics {
         json[format!("val_{name}")] = json!(value);
@@ -211,12 +258,31 @@ mod tests {
             seconds: 1.234,
             learning_rate: 0.001,
         };
-        let line = "epoch  3/30  1.23 s  loss 0.1250  accuracy 0.9600  val_loss 0.2500  val_f1 0.5000  val_top_5 1.0000  \
-                    val_recall 1.0000";
-        assert_eq!(epoch_line(&record, 30), line);
+        assert_eq!(
+            epoch_line(&record, 30, false),
+            "epoch  3/30  1.23 s  loss 0.1250  acc 0.9600  val 0.2500  lr 0.001"
+        );
+        let record = EpochRecord { val_accuracy: Some(0.9), learning_rate: 0.000_512_345, ..record };
+        let line = "epoch  3/30  1.23 s  loss 0.1250  acc 0.9600  val 0.2500 0.9000  lr 5.12e-4 *";
+        assert_eq!((epoch_line(&record, 30, true).as_str(), line.len() <= 80), (line, true));
+        let long = EpochRecord { epoch: 100, seconds: 4000.0, loss: 12345.0, ..record.clone() };
+        let line = "epoch 100/1000  67m  loss 12345.0000  acc 0.9600  val 0.2500 0.9000 *";
+        assert_eq!(epoch_line(&long, 1000, true), line);
+        let record = EpochRecord { val_accuracy: None, learning_rate: 0.001, ..record };
         assert_eq!(
             epoch_json(&record).to_string(),
-            r#"{"epoch":3,"loss":0.125,"accuracy":0.96,"val_loss":0.25,"val_accuracy":null,"seconds":1.234,"val_f1":0.5,"val_top_5":1.0,"val_precision":0.75,"val_recall":1.0}"#
+            r#"{"epoch":3,"loss":0.125,"accuracy":0.96,"val_loss":0.25,"val_accuracy":null,"seconds":1.234,"learning_rate":0.001}"#
         );
+    }
+
+    #[test]
+    fn time_that_is_left() {
+        let progress =
+            Progress { epoch: 3, step: 25, n_steps: 100, samples: 0, loss: 0.0, accuracy: None, seconds: 5.0 };
+        assert_eq!(seconds_left(&progress, 5, None), 20.0 * 2.75);
+        assert_eq!(seconds_left(&progress, 5, Some(40.0)), 40.0 * 2.75);
+        assert_eq!([0.4, 99.0, 100.0, 5999.0, 6000.0, 1e6].map(clock), ["0s", "99s", "2m", "100m", "1h 40m", "11d"]);
+        assert_eq!([850.0, 12_345.0, 1.2e6].map(short), ["850", "12.3k", "1.2M"]);
+        assert_eq!([0.001, 0.000_5, 0.012_345_678, 0.0].map(rate_text), ["0.001", "0.0005", "1.23e-2", "0"]);
     }
 }

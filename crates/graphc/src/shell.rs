@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use std::ffi::{OsStr, OsString};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A path as a JSON string. One that is no UTF-8 becomes an object with its bytes in hexadecimal, and as text with U+FFFD for what
 /// is none.
@@ -11,6 +11,23 @@ pub(crate) fn path_json(path: &Path) -> Value {
         Some(text) => json!(text),
         None => json!({ "lossy": path.to_string_lossy(), "hex": hex(path.as_os_str().as_encoded_bytes()) }),
     }
+}
+
+/// The path that [`path_json`] made a JSON value of.
+pub(crate) fn json_path(value: &Value) -> Option<PathBuf> {
+    if let Some(text) = value.as_str() {
+        return Some(text.into());
+    }
+    let digits = value["hex"].as_str()?;
+    let byte = |at: usize| digits.get(at..at + 2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+    let bytes = (0..digits.len()).step_by(2).map(byte).collect::<Option<Vec<u8>>>()?;
+    #[cfg(unix)]
+    return {
+        use std::os::unix::ffi::OsStringExt;
+        Some(OsString::from_vec(bytes).into())
+    };
+    #[cfg(not(unix))]
+    return String::from_utf8(bytes).ok().map(PathBuf::from);
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -32,7 +49,13 @@ pub(crate) fn quoted(word: &OsStr) -> String {
     }
 }
 
-/// The command line that goes on where a training stopped: as it was given, but for what is different now.
+/// The command line that goes on with a run.
+pub(crate) fn resuming(args: impl IntoIterator<Item = OsString>, run: &Path) -> String {
+    let program = args.into_iter().next().unwrap_or_else(|| "graphc".into());
+    format!("{} train --resume {}", quoted(&program), quoted(run.as_os_str()))
+}
+
+/// The command line that goes on from weights where a training stopped that has no checkpoint: as it was given, but for what is different now.
 pub(crate) fn resumed(args: impl IntoIterator<Item = OsString>, weights: &Path, n_epochs: usize) -> String {
     const CHANGED: [&str; 3] = ["--out", "--init", "--epochs"];
     let is_changed = |arg: &OsStr| CHANGED.iter().any(|name| arg == *name);
@@ -85,6 +108,13 @@ mod tests {
         let path = path_json(Path::new(word));
         assert_eq!(path, json!({ "lossy": "caf\u{fffd} 1.json", "hex": "636166e920312e6a736f6e" }));
         assert_eq!(path_json(Path::new("café.json")), "café.json");
+        for path in [Path::new(word), Path::new("café.json")] {
+            assert_eq!(json_path(&path_json(path)).as_deref(), Some(path));
+        }
+        assert_eq!(
+            [json!(3), json!({ "hex": "6" }), json!({ "hex": "xx" })].map(|value| json_path(&value)),
+            [None, None, None]
+        );
     }
 
     #[test]

@@ -34,7 +34,7 @@ use crate::ops::{
     Add, AvgPool2d, BatchNorm, Conv2d, Dropout, Initializer, Input, LogSoftmax, MatMul, MaxPool2d, Op, Parameter, Relu,
     Reshape, Sigmoid, Softmax, Tanh,
 };
-use crate::optimizer::{Averaging, Optimizer};
+use crate::optimizer::Optimizer;
 use crate::text::{MAX_RANK, is_hidden, shown};
 use crate::types::{DType, Dim, Shape, TensorType, TypeError};
 use std::collections::HashSet;
@@ -428,11 +428,6 @@ impl GraphBuilder {
     /// How the parameters are updated.
     pub fn optimizer(&mut self, optimizer: Optimizer) {
         self.graph.optimizer = Some(optimizer);
-    }
-
-    /// Training steps keep averages of the trainable parameters.
-    pub fn averaging(&mut self, averaging: Averaging) {
-        self.graph.averaging = Some(averaging);
     }
 
     /// Makes a node readable from outside under its own name.

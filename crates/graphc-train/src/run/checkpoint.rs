@@ -3,6 +3,7 @@
 use super::state::RunState;
 use crate::network::Weights;
 use graphc_driver::SavedState;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// A run between two steps: training that goes on from here gives the bits that it gave.
@@ -13,18 +14,7 @@ pub struct Checkpoint {
     /// Weights, moving statistics, averages, and what the optimizer keeps.
     pub tensors: SavedState,
     /// Weights of the best epoch, if they are to be kept.
-    pub best: Option<Weights>,
-}
-
-/// A [`Checkpoint`] to be written.
-#[derive(Clone, Copy, Debug)]
-pub struct Snapshot<'a> {
-    /// Where the run stands.
-    pub state: &'a RunState,
-    /// As in [`Checkpoint::tensors`].
-    pub tensors: &'a SavedState,
-    /// As in [`Checkpoint::best`].
-    pub best: Option<&'a Weights>,
+    pub best: Option<Arc<Weights>>,
 }
 
 /// How often checkpoints are made, besides at the start, at the end, and when the training is stopped.
@@ -49,13 +39,11 @@ pub enum CheckpointEvery {
 pub(crate) struct Pace {
     every: CheckpointEvery,
     last: Instant,
-    /// The copy of the last one, to be overwritten.
-    pub(crate) saved: SavedState,
 }
 
 impl Pace {
     pub(crate) fn new(every: CheckpointEvery) -> Pace {
-        Pace { every, last: Instant::now(), saved: SavedState::default() }
+        Pace { every, last: Instant::now() }
     }
 
     /// Before the first step.

@@ -1,6 +1,6 @@
 //! Trainings that end early, and trainings that go on from a checkpoint, on a network whose arithmetic a reader can follow.
 
-use super::checkpoint::{Checkpoint, CheckpointEvery, Snapshot};
+use super::checkpoint::{Checkpoint, CheckpointEvery};
 use super::{Best, EarlyStopping, Ended};
 use crate::data::dataset::tests::{load, numbered};
 use crate::history::EpochRecord;
@@ -30,11 +30,11 @@ impl Observer for Keeper<'_> {
     fn epoch_done(&mut self, record: &EpochRecord, is_best: bool) {
         self.best_epochs.extend(is_best.then_some(record.epoch));
     }
-    fn checkpoint(&mut self, Snapshot { state, tensors, best }: &Snapshot<'_>) {
+    fn checkpoint(&mut self, checkpoint: Checkpoint) {
         // As a file holds it.
-        let text = serde_json::to_string(state).unwrap();
+        let text = serde_json::to_string(&checkpoint.state).unwrap();
         let state = serde_json::from_str::<RunState>(&text).unwrap();
-        self.checkpoints.push(Checkpoint { state, tensors: (*tensors).clone(), best: best.cloned() });
+        self.checkpoints.push(Checkpoint { state, ..checkpoint });
     }
 }
 

@@ -9,6 +9,7 @@ pub(crate) mod predict;
 mod predict_data;
 pub(crate) mod profile;
 pub(crate) mod run;
+pub(crate) mod runs;
 pub(crate) mod schema;
 pub(crate) mod summary;
 pub(crate) mod train;

@@ -1,5 +1,8 @@
 //! `graphc train`.
 
+mod record;
+mod setup;
+
 use crate::error::CliError;
 use crate::isa::IsaArg;
 use crate::nonfinite::{self, Ending, Rescue};
@@ -12,20 +15,18 @@ use crate::{experiment, output, scores, shell, signals, tables};
 use graphc_driver::measure::peak_memory;
 use graphc_driver::memory::parameter_bytes;
 use graphc_driver::{Session, SessionOptions};
-use graphc_frontend::{EarlyStoppingConfig, Experiment};
-use graphc_ir::Optimizer;
 use graphc_train::data::Split;
 use graphc_train::plots::confusion_svg;
 use graphc_train::run::CheckpointEvery;
-use graphc_train::run_folder::RunInfo;
 use graphc_train::train::{Counts, batch_sizes};
 use graphc_train::{
-    Dataset, EarlyStopping, Ended, Evaluation, FitOptions, FitReport, Network, RunFolder, Scores, Weighted,
-    evaluate_scored, fit, write_file,
+    Dataset, Evaluation, FitOptions, FitReport, Network, RunFolder, Scores, TrainError, Weighted, evaluate_scored,
+    fit_from, write_file,
 };
+use record::{Facts, Keeper, course_text};
 use serde_json::json;
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use setup::{Every, Setup, check_samples};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::thread;
 use std::time::Instant;
@@ -33,12 +34,14 @@ use std::time::Instant;
 /// Train a network and write weights, history and curves to a run folder.
 ///
 /// The graph file says what to train, on what and for how long; the options override it. Ctrl-C finishes the current
-/// step and writes the run folder; a second Ctrl-C stops at once. SIGTERM and SIGHUP do as the first Ctrl-C does.
+/// step and writes a checkpoint; a second Ctrl-C stops at once. SIGTERM and SIGHUP do as the first Ctrl-C does. `--resume` goes
+/// on with a run from its last checkpoint, whatever has ended it, and comes to the same weights as if nothing had.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The graph file.
-    file: PathBuf,
+    /// The graph file; a run that goes on has a copy.
+    #[arg(required_unless_present = "resume")]
+    file: Option<PathBuf>,
     /// Passes over the training data.
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     epochs: Option<usize>,
@@ -54,12 +57,19 @@ pub(crate) struct Args {
     /// Use the first N training samples only (the last part of them validates).
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     limit: Option<usize>,
-    /// Run folder to make, or one without weights [default: runs/NAME-1, -2, ...].
-    #[arg(long, value_name = "DIR")]
+    /// Run folder to make, or one without a run [default: runs/NAME-1, -2, ...].
+    #[arg(long, value_name = "DIR", conflicts_with = "resume")]
     out: Option<PathBuf>,
     /// Start from these weights.
-    #[arg(long, value_name = "WEIGHTS")]
+    #[arg(long, value_name = "WEIGHTS", conflicts_with = "resume")]
     init: Option<PathBuf>,
+    /// Go on with the run in this folder, with its options unless others are given; a finished one with more `--epochs`.
+    #[arg(long, value_name = "RUN")]
+    resume: Option<PathBuf>,
+    /// Write a checkpoint every so many steps (500), epochs (1e) or minutes (2m, also s and h), or only when interrupted (none)
+    /// [default: every epoch, but not twice within a second].
+    #[arg(long, value_name = "N")]
+    checkpoint_every: Option<Every>,
     /// Say only where the run folder is and how good the network became.
     #[arg(long)]
     quiet: bool,
@@ -86,64 +96,79 @@ Examples:
   graphc train examples/lenet5.graph.json
   graphc train examples/mlp.graph.json --epochs 2 --limit 5000 --seed 7
   graphc train examples/lenet5.graph.json --init runs/lenet5-1/model.safetensors --lr 0.0001
+  graphc train --resume runs/lenet5-1
+  graphc train --resume runs/lenet5-1 --epochs 50
   graphc train examples/mlp.graph.json --json | jq .val_accuracy";
 
 /// `start` is when the process started.
 pub(crate) fn run(args: &Args, start: Instant) -> Result<ExitCode, CliError> {
-    let experiment = experiment::load_with_data(&args.file)?;
-    let options = fit_options(&experiment, args)?;
+    let mut setup = Setup::new(args)?;
     let stop = stop_on_signals()?;
-    let folder = match &args.out {
-        Some(path) => RunFolder::create(path)?,
-        None => RunFolder::numbered(Path::new("runs"), &experiment.name)?,
-    };
     let style = match (args.json, args.quiet) {
         (true, _) => Style::Json,
         (false, true) => Style::Quiet,
         (false, false) => Style::Human,
     };
-    let mut run = prepare(&experiment, &options, args)?;
-    let mut reporter = Reporter::new(style, options.epochs, stop.flag());
-    reporter.set_rescue(Rescue::new(folder.weights_path(), &experiment.graph));
-    if style == Style::Human {
-        print_start(&mut reporter, &experiment, &options, &run);
+    let mut run = prepare(&setup, args)?;
+    if let Err(error) = setup.folder.begin(&setup.graph) {
+        output::warning(&format!("{error}; training goes on without checkpoints"));
+        setup.options.checkpoints = CheckpointEvery::Never;
     }
-    let class_weights = experiment::class_weights(&experiment);
+    let mut reporter = Reporter::new(style, setup.options.epochs, stop.flag());
+    reporter.set_rescue(Rescue::new(setup.folder.weights_path(), &setup.experiment.graph));
+    if style == Style::Human {
+        print_start(&mut reporter, &setup, &run);
+    }
+    let facts = Facts::new(&setup, &run);
+    let from = setup.from.take();
+    let is_fresh = from.is_none();
+    let writer = setup.folder.checkpoint_writer(setup.settings.json(run.train.len()));
+    let mut keeper = Keeper::new(&mut reporter, &facts, writer);
+    let class_weights = experiment::class_weights(&setup.experiment);
     let mut network = Weighted::new(&mut run.session, class_weights.as_ref());
-    let (report, mut ending) = Ending::of(fit(&mut network, &run.train, &options, stop.flag(), &mut reporter))?;
+    let result = fit_from(&mut network, &run.train, &setup.options, from, stop.flag(), &mut keeper);
+    let kept = keeper.finish();
+    let (report, mut ending) = Ending::of(result)?;
     reporter.clear();
 
     let mut problems = Vec::new();
-    let tested = test(&mut network, run.test.as_ref(), &options, &report, &ending).unwrap_or_else(|error| {
+    let tested = test(&mut network, run.test.as_ref(), &setup.options, &report, &ending).unwrap_or_else(|error| {
         problems.push(error);
         None
     });
     if let (Some(Tested { evaluation: test, .. }), Some(data)) = (&tested, &run.test) {
-        let rescue = Rescue::new(folder.weights_path(), &experiment.graph);
-        let looked = ending.look_at_test(&mut network, data, test, args.allow_nonfinite, stop.flag(), &rescue);
+        let rescue = Rescue::new(setup.folder.weights_path(), &setup.experiment.graph);
+        let is_allowed = setup.options.allow_nonfinite;
+        let looked = ending.look_at_test(&mut network, data, test, is_allowed, stop.flag(), &rescue);
         problems.extend(looked.err());
     }
     let first_step_ms = reporter.first_step().map(|at| at.duration_since(start).as_secs_f64() * 1e3);
     let costs = Costs { first_step_ms, peak_rss_mb: peak_memory().map(|bytes| bytes as f64 / 1e6) };
     // Before anything is written: a disk that is full must not cost the results, nor a closed pipe the weights.
-    print_results(&mut reporter, &run, &options, &report, tested.as_ref(), costs, &ending);
-    if report.stopped.is_some_and(|at| (at.epoch, at.step) == (1, 0)) {
+    let results = Results { report: &report, tested: tested.as_ref(), costs, ending: &ending };
+    print_results(&mut reporter, &setup, &run, &results);
+    if is_fresh && report.stopped.is_some_and(|at| (at.epoch, at.step) == (1, 0)) {
+        setup.folder.discard();
         output::message("Stopped before the first step: there is nothing to save.");
         return Ok(exit_code(&stop, &reporter, &report, &[]));
     }
-    let weights = experiment::weights(&mut run.session)?;
-    let (folder, misplaced) = folder.save_weights(&weights, run.train.fitted(), &experiment.name, &other_places())?;
-    problems.extend(misplaced.map(|error| {
-        CliError::new(format!("{error}\nThe run is saved in another folder instead: {}", folder.path().display()))
-    }));
+    let Setup { experiment, options, mut folder, .. } = setup;
+    let is_stopped = report.stopped.is_some() && !ending.is_failure();
+    if !is_stopped || kept.is_err() {
+        let weights = experiment::weights(&mut run.session)?;
+        let (saved, misplaced) =
+            folder.save_weights(&weights, run.train.fitted(), &experiment.name, &other_places())?;
+        folder = saved;
+        problems.extend(misplaced.map(|error| {
+            let path = folder.path().display();
+            CliError::new(format!("{error}\nThe run is saved in another folder instead: {path}"))
+        }));
+    }
     if let Some(last) = &report.last {
         let last = experiment::named(last.clone());
         problems.extend(folder.write_last(&last, run.train.fitted()).map_err(CliError::from).err());
     }
-    let mut info = run_info(args, &experiment, &options, &run, &report, tested.as_ref(), costs);
-    if let Some(nonfinite) = ending.json() {
-        info.results["nonfinite"] = nonfinite;
-    }
+    let info = facts.at_end(&report, tested.as_ref(), costs, &ending);
     problems.extend(folder.write_record(&info, &report.history).map_err(CliError::from).err());
     problems.extend(write_confusion(&folder, &experiment.name, &report, tested.as_ref()).err());
     problems.extend(ending.write(folder.path()).err());
@@ -152,7 +177,7 @@ pub(crate) fn run(args: &Args, start: Instant) -> Result<ExitCode, CliError> {
         reporter.line(format!("Run folder: {}", folder.path().display()));
     }
     problems.iter().for_each(CliError::print);
-    print_end(&stop, &reporter, &report, &options, &folder);
+    print_end(&stop, &reporter, &report, &options, &folder, &kept);
     Ok(exit_code(&stop, &reporter, &report, &problems))
 }
 
@@ -204,34 +229,20 @@ fn other_places() -> Vec<PathBuf> {
     [Some(PathBuf::new()), Some(std::env::temp_dir()), std::env::home_dir(), memory].into_iter().flatten().collect()
 }
 
-fn fit_options(experiment: &Experiment, args: &Args) -> Result<FitOptions, CliError> {
-    let train = &experiment.train;
-    let learning_rate = experiment.graph.optimizer.as_ref().map_or(0.001, |optimizer| optimizer.learning_rate());
-    Ok(FitOptions {
-        epochs: args.epochs.unwrap_or(train.epochs),
-        batch_size: args.batch_size.unwrap_or(train.batch_size),
-        learning_rate: args.lr.unwrap_or(learning_rate),
-        shuffle: train.shuffle,
-        seed: args.seed.unwrap_or(train.seed),
-        loading: args.threads.loading(),
-        allow_nonfinite: args.allow_nonfinite,
-        scoring: experiment::scoring(experiment)?,
-        schedule: train.schedule.clone(),
-        early_stopping: train.early_stopping.as_ref().map(|EarlyStoppingConfig { monitor, patience, min_delta }| {
-            EarlyStopping { monitor: monitor.clone(), patience: *patience, min_delta: *min_delta }
-        }),
-        keep_best: train.keep_best,
-        infer_averages: train.ema.is_some_and(|ema| ema.evaluate),
-        checkpoints: CheckpointEvery::Never,
-    })
-}
-
 /// What the run took beside its steps.
 #[derive(Clone, Copy)]
 struct Costs {
     /// From the start of the process to the end of its first step.
     first_step_ms: Option<f64>,
     peak_rss_mb: Option<f64>,
+}
+
+/// What a training came to.
+struct Results<'a> {
+    report: &'a FitReport,
+    tested: Option<&'a Tested>,
+    costs: Costs,
+    ending: &'a Ending,
 }
 
 /// A compiled network with its data.
@@ -249,20 +260,22 @@ struct Prepared {
 }
 
 /// Reads the data on other threads while this one compiles.
-fn prepare(experiment: &Experiment, options: &FitOptions, args: &Args) -> Result<Prepared, CliError> {
+fn prepare(setup: &Setup, args: &Args) -> Result<Prepared, CliError> {
+    let Setup { experiment, options, .. } = setup;
+    let limit = setup.settings.limit;
     let (seed, checked, isa) = (options.seed, args.checked, args.isa.into());
     let (threads, tuning) = (args.threads.threads, args.tuning.tuning());
     let session_options = SessionOptions { seed, checked, isa, threads, tuning, ..SessionOptions::default() };
     let mut session = Session::new(experiment.graph.clone(), session_options)?;
     warn_if_fewer(threads, session.threads());
     // How many samples there will be stands at the head of the files. If that cannot be read, the readers say why.
-    let announced = experiment::announced_samples(experiment, args.limit);
+    let announced = experiment::announced_samples(experiment, limit);
     let Counts { train: n_train, validation: n_validation, test: n_test } = announced.unwrap_or_default();
     let n_samples = n_train.saturating_add(n_validation).saturating_add(n_test);
     session.reserve_memory("the data", experiment::data_bytes(experiment, n_samples))?;
     thread::scope(|scope| {
         // Without further threads the data is read here, afterwards.
-        let read_train = || experiment::training_data(experiment, args.limit, threads);
+        let read_train = || experiment::training_data(experiment, limit, seed, threads);
         let read_test = || experiment::test_data(experiment, threads);
         let train = thread::Builder::new().spawn_scoped(scope, read_train).ok();
         let test = thread::Builder::new().spawn_scoped(scope, read_test).ok();
@@ -281,8 +294,11 @@ fn prepare(experiment: &Experiment, options: &FitOptions, args: &Args) -> Result
         let train = train.map_or_else(|| Ok(read_train()), |data| data.join().map_err(|_| panicked("training")))??;
         let test = test.map_or_else(|| Ok(read_test()), |data| data.join().map_err(|_| panicked("test")))??;
         options.check(train.split())?;
-        let test = test.map(|test| test.apply(train.fitted())).transpose()?;
         let Split { train: trained, validation } = train.split();
+        if let Some(from) = &setup.from {
+            check_samples(from, options, trained.len())?;
+        }
+        let test = test.map(|test| test.apply(train.fitted())).transpose()?;
         let n_test = test.as_ref().map_or(0, Dataset::len);
         let counts = Counts { train: trained.len(), validation: validation.len(), test: n_test };
         let sizes = batch_sizes(counts, options.batch_size);
@@ -300,7 +316,8 @@ fn prepare(experiment: &Experiment, options: &FitOptions, args: &Args) -> Result
     })
 }
 
-fn print_start(reporter: &mut Reporter<'_>, experiment: &Experiment, options: &FitOptions, run: &Prepared) {
+fn print_start(reporter: &mut Reporter<'_>, setup: &Setup, run: &Prepared) {
+    let Setup { experiment, options, from, .. } = setup;
     let graph = &experiment.graph;
     let summary = graphc_frontend::summary(graph);
     reporter.line(tables::summary(&experiment.name, &summary, graphc_frontend::totals(graph)));
@@ -315,17 +332,18 @@ fn print_start(reporter: &mut Reporter<'_>, experiment: &Experiment, options: &F
         output::grouped(run.train.len()),
         options.batch_size
     ));
+    let Some(state) = from.as_ref().map(|from| &from.state) else { return };
+    let n_done = state.history.records.len();
+    reporter.line(match state.ended {
+        Some(_) if options.epochs <= state.epochs => {
+            format!("This run is finished, after {}; more `--epochs` go on with it\n", output::counted(n_done, "epoch"))
+        }
+        _ => format!("Going on in epoch {} after step {} of {}\n", state.epoch, state.step, state.n_steps),
+    });
 }
 
-fn print_results(
-    reporter: &mut Reporter<'_>,
-    run: &Prepared,
-    options: &FitOptions,
-    report: &FitReport,
-    tested: Option<&Tested>,
-    costs: Costs,
-    ending: &Ending,
-) {
+fn print_results(reporter: &mut Reporter<'_>, setup: &Setup, run: &Prepared, results: &Results<'_>) {
+    let Results { report, tested, costs, ending } = *results;
     let test = tested.map(|tested| tested.evaluation);
     let scores = tested.and_then(|tested| tested.scores.as_ref());
     let style = reporter.style();
@@ -338,6 +356,7 @@ fn print_results(
             "step_ms_median": report.step_ms_median(),
             "first_step_ms": costs.first_step_ms,
             "peak_rss_mb": costs.peak_rss_mb,
+            "run": shell::path_json(setup.folder.path()),
         });
         scores.iter().for_each(|scores| scores::add_json(&mut end, scores));
         if let Some(nonfinite) = ending.json() {
@@ -348,7 +367,7 @@ fn print_results(
     if let Some(test) = test {
         reporter.line(super::eval::result_line(&test) + &scores.map_or_else(String::new, scores::lines));
     }
-    if let Some(text) = course_text(report, options).filter(|_| style == Style::Human) {
+    if let Some(text) = course_text(report, &setup.options).filter(|_| style == Style::Human) {
         reporter.line(text);
     }
     if style == Style::Human && !report.history.records.is_empty() {
@@ -360,21 +379,35 @@ fn print_results(
 }
 
 /// Why the training stopped early, and how to go on; or why nobody saw its end.
-fn print_end(stop: &Stop, reporter: &Reporter<'_>, report: &FitReport, options: &FitOptions, folder: &RunFolder) {
+fn print_end(
+    stop: &Stop,
+    reporter: &Reporter<'_>,
+    report: &FitReport,
+    options: &FitOptions,
+    folder: &RunFolder,
+    kept: &Result<(), TrainError>,
+) {
     const CLOSED: &str = "nobody reads the output (the pipe is closed)";
     if let Some(at) = report.stopped {
         let reason = stop.signal().map_or_else(|| CLOSED.into(), |signal| format!("by {}", signals::name(signal)));
-        let n_left = options.epochs - report.history.records.len();
+        let (saved, command) = match kept {
+            Ok(()) => ("all is saved. To go on", shell::resuming(std::env::args_os(), folder.path())),
+            Err(_) => {
+                let n_left = options.epochs - report.history.records.len();
+                let command = shell::resumed(std::env::args_os(), &folder.weights_path(), n_left);
+                ("the weights are saved. To go on from them", command)
+            }
+        };
         output::message(&output::printable(&format!(
-            "Stopped in epoch {} after step {} of {}, {reason}; the weights are saved. To go on from them:\n  {}",
-            at.epoch,
-            at.step,
-            at.n_steps,
-            shell::resumed(std::env::args_os(), &folder.weights_path(), n_left)
+            "Stopped in epoch {} after step {} of {}, {reason}; {saved}:\n  {command}",
+            at.epoch, at.step, at.n_steps
         )));
     } else if matches!(reporter.error(), Some(CliError::ClosedPipe)) {
         let path = folder.path().display();
         CliError::new(format!("{CLOSED}; the run is saved: {path}")).print();
+    }
+    if let (None, Err(error)) = (report.stopped, kept) {
+        output::warning(&format!("{error}; the last checkpoint is missing"));
     }
 }
 
@@ -385,98 +418,5 @@ fn exit_code(stop: &Stop, reporter: &Reporter<'_>, report: &FitReport, problems:
         (None, Some(CliError::ClosedPipe)) => ExitCode::from(signals::CLOSED_PIPE),
         (None, None) if problems.is_empty() => ExitCode::SUCCESS,
         _ => ExitCode::FAILURE,
-    }
-}
-
-/// Whether epochs were validated.
-fn is_validated(report: &FitReport) -> bool {
-    report.history.records.first().is_some_and(|record| record.val_loss.is_some())
-}
-
-/// `Best epoch: 7 of 12 (val_loss 0.0412), whose weights are kept`, and why it ended before its time.
-fn course_text(report: &FitReport, options: &FitOptions) -> Option<String> {
-    let n_epochs = report.history.records.len();
-    let best = report.best?;
-    let monitor = options.monitor(is_validated(report))?;
-    let kept = if report.last.is_some() { ", whose weights are kept" } else { "" };
-    let mut text = format!("Best epoch: {} of {n_epochs} ({monitor} {:.4}){kept}", best.epoch, best.value);
-    if let (Some(Ended::EarlyStopping), Some(stopping)) = (report.ended, &options.early_stopping) {
-        let patience = output::counted(stopping.patience, "epoch");
-        text.push_str(&format!("\nEarly stopping: {monitor} has not become better for {patience}"));
-    }
-    Some(text)
-}
-
-/// As in a graph file; the learning rate in force stands beside it.
-fn optimizer_json(optimizer: &Optimizer) -> serde_json::Value {
-    match *optimizer {
-        Optimizer::Sgd { momentum, nesterov, .. } => {
-            json!({ "op": "sgd", "momentum": momentum, "nesterov": nesterov })
-        }
-        Optimizer::Adam { beta1, beta2, epsilon, weight_decay, .. } => json!({
-            "op": if weight_decay == 0.0 { "adam" } else { "adamw" },
-            "beta1": beta1,
-            "beta2": beta2,
-            "epsilon": epsilon,
-            "weight_decay": weight_decay,
-        }),
-    }
-}
-
-fn run_info(
-    args: &Args,
-    experiment: &Experiment,
-    options: &FitOptions,
-    run: &Prepared,
-    report: &FitReport,
-    tested: Option<&Tested>,
-    costs: Costs,
-) -> RunInfo {
-    let test = tested.map(|tested| tested.evaluation);
-    let mut results = json!({
-        "epochs_finished": report.history.records.len(),
-        "ended": report.ended,
-        "monitor": report.best.and(options.monitor(is_validated(report))),
-        "best_epoch": report.best.map(|best| best.epoch),
-        "best_value": report.best.map(|best| best.value),
-        "kept": if report.last.is_some() { "best" } else { "last" },
-        "stopped_in": report.stopped.map(|at| json!({ "epoch": at.epoch, "step": at.step })),
-        "test_loss": test.map(|test| test.loss),
-        "test_accuracy": test.and_then(|test| test.accuracy),
-    });
-    tested.iter().filter_map(|tested| tested.scores.as_ref()).for_each(|scores| scores::add_json(&mut results, scores));
-    let seconds: f64 = report.history.records.iter().fold(0.0, |sum, record| sum + record.seconds);
-    RunInfo {
-        name: experiment.name.clone(),
-        config: json!({
-            "graph": shell::path_json(&args.file),
-            "epochs": options.epochs,
-            "batch_size": options.batch_size,
-            "learning_rate": options.learning_rate,
-            "schedule": options.schedule.rule.name(),
-            "ema": experiment.train.ema.map(|ema| ema.averaging.decay),
-            "optimizer": experiment.graph.optimizer.as_ref().map(optimizer_json),
-            "validation_split": experiment.train.validation_split,
-            "shuffle": options.shuffle,
-            "limit": args.limit,
-            "init": args.init.as_deref().map(shell::path_json),
-            "threads": run.session.threads(),
-            "parameters": run.n_parameters,
-        }),
-        seed: options.seed,
-        versions: BTreeMap::from([
-            ("graphc".to_string(), env!("CARGO_PKG_VERSION").to_string()),
-            ("cranelift".to_string(), graphc_driver::CRANELIFT_VERSION.to_string()),
-        ]),
-        isa: run.target.clone(),
-        timings: json!({
-            "compile_ms": run.compile_ms,
-            "step_ms_median": report.step_ms_median(),
-            "first_step_ms": costs.first_step_ms,
-            "peak_rss_mb": costs.peak_rss_mb,
-            "steps_measured": report.step_ms.len(),
-            "training_seconds": seconds,
-        }),
-        results,
     }
 }

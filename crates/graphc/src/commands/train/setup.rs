@@ -1,0 +1,286 @@
+//! What is trained, and where it begins: a graph file with the options beside it, or a run that goes on.
+
+use super::Args;
+use crate::error::CliError;
+use crate::output;
+use crate::{experiment, shell};
+use graphc_frontend::{EarlyStoppingConfig, Experiment};
+use graphc_train::run::{Checkpoint, CheckpointEvery, Stored};
+use graphc_train::{EarlyStopping, FitOptions, RunFolder};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// A training that can begin.
+pub(super) struct Setup {
+    pub(super) experiment: Experiment,
+    pub(super) options: FitOptions,
+    pub(super) folder: RunFolder,
+    /// What it goes on from.
+    pub(super) from: Option<Checkpoint>,
+    pub(super) settings: Settings,
+    /// The graph file's bytes.
+    pub(super) graph: Vec<u8>,
+}
+
+/// What a run keeps of its command line.
+#[derive(Clone, Debug)]
+pub(super) struct Settings {
+    /// The graph file as it was given.
+    pub(super) file: PathBuf,
+    /// The same wherever one stands: its data files are found from there.
+    absolute: PathBuf,
+    epochs: usize,
+    batch_size: usize,
+    learning_rate: f64,
+    seed: u64,
+    pub(super) limit: Option<usize>,
+    pub(super) init: Option<PathBuf>,
+    allow_nonfinite: bool,
+    checkpoint_every: Every,
+}
+
+/// `--checkpoint-every`, with the text that was given.
+#[derive(Clone, Debug)]
+pub(crate) struct Every {
+    text: String,
+    value: CheckpointEvery,
+}
+
+/// Epochs can be over in less time than a disk takes.
+const APART: Duration = Duration::from_secs(1);
+
+impl Default for Every {
+    fn default() -> Every {
+        Every { text: "epoch".into(), value: CheckpointEvery::Epochs { n: 1, apart: APART } }
+    }
+}
+
+/// `500`, `2m`, `1e`, `none`.
+impl std::str::FromStr for Every {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Every, String> {
+        const EXPECTED: &str =
+            "expected a number of steps (500), epochs (1e) or a time (90s, 2m, 1h), at least 1; or none";
+        let number = |digits: &str| digits.parse::<usize>().ok().filter(|&n| n > 0).ok_or(EXPECTED);
+        let time = |digits: &str, unit: u64| {
+            number(digits).map(|n| CheckpointEvery::Time(Duration::from_secs((n as u64).saturating_mul(unit))))
+        };
+        let value = match (text, text.char_indices().next_back()) {
+            ("epoch", _) => return Ok(Every::default()),
+            ("none", _) => CheckpointEvery::Never,
+            (_, Some((at, 'e'))) => CheckpointEvery::Epochs { n: number(&text[..at])?, apart: Duration::ZERO },
+            (_, Some((at, 's'))) => time(&text[..at], 1)?,
+            (_, Some((at, 'm'))) => time(&text[..at], 60)?,
+            (_, Some((at, 'h'))) => time(&text[..at], 3600)?,
+            _ => CheckpointEvery::Steps(number(text)?),
+        };
+        Ok(Every { text: text.into(), value })
+    }
+}
+
+impl Setup {
+    pub(super) fn new(args: &Args) -> Result<Setup, CliError> {
+        match (&args.resume, &args.file) {
+            (Some(run), file) => Setup::resumed(run, file.as_deref(), args),
+            (None, Some(file)) => Setup::fresh(file, args),
+            (None, None) => Err(CliError::new("a graph file is needed, or `--resume RUN`")),
+        }
+    }
+
+    fn fresh(file: &Path, args: &Args) -> Result<Setup, CliError> {
+        let graph = graphc_frontend::read_file(file)?;
+        let experiment = experiment::parse_with_data(&graph, file)?;
+        let train = &experiment.train;
+        let learning_rate = experiment.graph.optimizer.as_ref().map_or(0.001, |optimizer| optimizer.learning_rate());
+        let settings = Settings {
+            file: file.to_path_buf(),
+            absolute: absolute(file)?,
+            epochs: args.epochs.unwrap_or(train.epochs),
+            batch_size: args.batch_size.unwrap_or(train.batch_size),
+            learning_rate: args.lr.unwrap_or(learning_rate),
+            seed: args.seed.unwrap_or(train.seed),
+            limit: args.limit,
+            init: args.init.clone(),
+            allow_nonfinite: args.allow_nonfinite,
+            checkpoint_every: args.checkpoint_every.clone().unwrap_or_default(),
+        };
+        let folder = match &args.out {
+            Some(path) => RunFolder::create(path)?,
+            None => RunFolder::numbered(Path::new("runs"), &experiment.name)?,
+        };
+        let options = settings.fit_options(&experiment, args)?;
+        Ok(Setup { experiment, options, folder, from: None, settings, graph })
+    }
+
+    fn resumed(run: &Path, file: Option<&Path>, args: &Args) -> Result<Setup, CliError> {
+        let folder = RunFolder::resume(run)?;
+        let (Stored { checkpoint, settings, skipped }, graph) = folder.stored()?;
+        skipped.iter().for_each(|reason| output::warning(&format!("{reason}; the one before it is used")));
+        let damaged = || CliError::new(format!("{}: the checkpoint says nothing of the options", run.display()));
+        let mut settings = Settings::of_json(&settings).ok_or_else(damaged)?;
+        if let Some(file) = file {
+            if graphc_frontend::read_file(file)? != graph {
+                let (file, run) = (file.display(), run.display());
+                return Err(CliError::new(format!(
+                    "{file}: not the graph file that {run} began with; leave it out to go on with that one, which is \
+                     {run}/graph.json, or begin a new run from its weights with `--init`"
+                )));
+            }
+            // The data may have moved with it.
+            settings.absolute = absolute(file)?;
+        }
+        settings.change(args)?;
+        if settings.epochs < checkpoint.state.epoch && checkpoint.state.step > 0 {
+            let epoch = checkpoint.state.epoch;
+            return Err(CliError::new(format!("`--epochs {}`: the run is in epoch {epoch} already", settings.epochs)));
+        }
+        let experiment = experiment::parse_with_data(&graph, &settings.absolute)?;
+        let options = settings.fit_options(&experiment, args)?;
+        Ok(Setup { experiment, options, folder, from: Some(checkpoint), settings, graph })
+    }
+}
+
+/// Found from anywhere; links stay, since data is found from where the link is.
+fn absolute(path: &Path) -> Result<PathBuf, CliError> {
+    std::path::absolute(path).map_err(|error| CliError::new(format!("{}: {error}", path.display())))
+}
+
+impl Settings {
+    /// For [`graphc_train::CheckpointWriter`]. Real numbers stand as text, bit for bit.
+    pub(super) fn json(&self, n_samples: usize) -> Value {
+        json!({
+            "graph": shell::path_json(&self.absolute),
+            "file": shell::path_json(&self.file),
+            "epochs": self.epochs,
+            "batch_size": self.batch_size,
+            "learning_rate": self.learning_rate.to_string(),
+            "seed": self.seed,
+            "limit": self.limit,
+            "init": self.init.as_deref().map(shell::path_json),
+            "allow_nonfinite": self.allow_nonfinite,
+            "checkpoint_every": self.checkpoint_every.text,
+            "samples": n_samples,
+        })
+    }
+
+    fn of_json(json: &Value) -> Option<Settings> {
+        let size = |name: &str| json[name].as_u64().and_then(|n| usize::try_from(n).ok());
+        Some(Settings {
+            file: shell::json_path(&json["file"])?,
+            absolute: shell::json_path(&json["graph"])?,
+            epochs: size("epochs")?,
+            batch_size: size("batch_size")?,
+            learning_rate: json["learning_rate"].as_str()?.parse().ok()?,
+            seed: json["seed"].as_u64()?,
+            limit: size("limit"),
+            init: shell::json_path(&json["init"]),
+            allow_nonfinite: json["allow_nonfinite"].as_bool()?,
+            checkpoint_every: json["checkpoint_every"].as_str()?.parse().ok()?,
+        })
+    }
+
+    /// Takes in what a command line that goes on with a run says otherwise.
+    fn change(&mut self, args: &Args) -> Result<(), CliError> {
+        let fixed = [
+            ("--batch-size", args.batch_size.map(|n| n as u64), Some(self.batch_size as u64)),
+            ("--seed", args.seed, Some(self.seed)),
+            ("--limit", args.limit.map(|n| n as u64), self.limit.map(|n| n as u64)),
+        ];
+        for (option, given, known) in fixed {
+            if given.is_some() && given != known {
+                let known = known.map_or("none".into(), |known| known.to_string());
+                return Err(CliError::new(format!("`{option}` of a run stays what it was when it began: {known}")));
+            }
+        }
+        self.epochs = args.epochs.unwrap_or(self.epochs);
+        self.learning_rate = args.lr.unwrap_or(self.learning_rate);
+        self.allow_nonfinite |= args.allow_nonfinite;
+        if let Some(every) = &args.checkpoint_every {
+            self.checkpoint_every = every.clone();
+        }
+        Ok(())
+    }
+
+    fn fit_options(&self, experiment: &Experiment, args: &Args) -> Result<FitOptions, CliError> {
+        let train = &experiment.train;
+        Ok(FitOptions {
+            epochs: self.epochs,
+            batch_size: self.batch_size,
+            learning_rate: self.learning_rate,
+            shuffle: train.shuffle,
+            seed: self.seed,
+            loading: args.threads.loading(),
+            allow_nonfinite: self.allow_nonfinite,
+            scoring: experiment::scoring(experiment)?,
+            schedule: train.schedule.clone(),
+            early_stopping: train.early_stopping.as_ref().map(early_stopping),
+            keep_best: train.keep_best,
+            infer_averages: train.ema.is_some_and(|ema| ema.evaluate),
+            checkpoints: self.checkpoint_every.value,
+        })
+    }
+}
+
+fn early_stopping(config: &EarlyStoppingConfig) -> EarlyStopping {
+    let EarlyStoppingConfig { monitor, patience, min_delta } = config.clone();
+    EarlyStopping { monitor, patience, min_delta }
+}
+
+/// The data must be what the run began with.
+pub(super) fn check_samples(from: &Checkpoint, options: &FitOptions, n_train: usize) -> Result<(), CliError> {
+    let n_steps = n_train.div_ceil(options.batch_size);
+    if n_steps == from.state.n_steps {
+        return Ok(());
+    }
+    Err(CliError::new(format!(
+        "the data is not what the run began with: its epochs have {}, those of the {} training samples that there are now {n_steps}",
+        output::counted(from.state.n_steps, "step"),
+        output::grouped(n_train),
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_often() {
+        let value = |text: &str| text.parse::<Every>().map(|every| every.value);
+        for (text, expected) in [
+            ("500", CheckpointEvery::Steps(500)),
+            ("2m", CheckpointEvery::Time(Duration::from_secs(120))),
+            ("90s", CheckpointEvery::Time(Duration::from_secs(90))),
+            ("1h", CheckpointEvery::Time(Duration::from_secs(3600))),
+            ("3e", CheckpointEvery::Epochs { n: 3, apart: Duration::ZERO }),
+            ("none", CheckpointEvery::Never),
+            (&Every::default().text, Every::default().value),
+        ] {
+            assert_eq!(value(text), Ok(expected), "{text}");
+        }
+        for text in ["", "0", "0e", "-1", "1.5m", "m", "é", "1d"] {
+            assert!(value(text).unwrap_err().starts_with("expected a number of steps"), "{text}");
+        }
+    }
+
+    #[test]
+    fn settings_read_back() {
+        let settings = Settings {
+            file: "a b.json".into(),
+            absolute: "/x/a b.json".into(),
+            epochs: 3,
+            batch_size: 64,
+            learning_rate: 0.1 + 0.2,
+            seed: u64::MAX,
+            limit: None,
+            init: Some("w".into()),
+            allow_nonfinite: true,
+            checkpoint_every: "2m".parse().unwrap(),
+        };
+        let text = settings.json(7).to_string();
+        let read = Settings::of_json(&serde_json::from_str(&text).unwrap()).unwrap();
+        assert_eq!(format!("{read:?}"), format!("{settings:?}"));
+        assert!(Settings::of_json(&Value::Null).is_none());
+    }
+}
