@@ -81,7 +81,10 @@ fn borders(kind: &Kind) -> (Vec<String>, Vec<String>) {
             let lists = |texts: Vec<String>| texts.iter().map(|text| format!("[1, {text}]")).collect();
             (lists(yes), lists(no))
         }
-        Kind::Choice(choices) => (choices.iter().map(|choice| format!("\"{choice}\"")).collect(), vec!["\"\"".into()]),
+        Kind::Choice(choices) => {
+            let texts = choices.iter().map(|choice| serde_json::to_string(choice).expect("a string is JSON"));
+            (texts.collect(), vec!["\"\"".into()])
+        }
         Kind::Metrics => {
             let yes = ["[]", "[\"accuracy\", \"f1\", \"mae\"]", "[\"top_1\", \"top_2147483647\"]"];
             texts(
