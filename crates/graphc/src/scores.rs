@@ -2,6 +2,7 @@
 
 use crate::output::{counted, grouped};
 use crate::tables;
+use graphc_ir::text::{cut, shown};
 use graphc_train::Scores;
 use graphc_train::metrics::{ClassCounts, ClassTotals, Confusion};
 use serde_json::{Value, json};
@@ -38,10 +39,21 @@ pub(crate) fn class_table(classes: &ClassCounts) -> String {
     }
     let row = |(class, totals): (usize, ClassTotals)| {
         let shares = [totals.precision(), totals.recall(), totals.f1()].map(|share| format!("{share:.4}"));
-        [class.to_string(), grouped(totals.samples as usize)].into_iter().chain(shares).collect()
+        [label(classes, class, LONGEST_NAME), grouped(totals.samples as usize)].into_iter().chain(shares).collect()
     };
     let rows = totals.into_iter().map(row).collect();
     heading + &tables::table(["Class", "Samples", "Precision", "Recall", "F1"], 1, rows)
+}
+
+/// Most characters of a name.
+const LONGEST_NAME: usize = 24;
+
+/// The number of a class, and its name if it has one and there is room for so many characters of it.
+fn label(classes: &ClassCounts, class: usize, n_chars: usize) -> String {
+    match classes.name(class) {
+        Some(name) if n_chars > 0 => format!("{class} {}", cut(&shown(name), n_chars)),
+        _ => class.to_string(),
+    }
 }
 
 /// Most columns of a printed matrix.
@@ -55,21 +67,25 @@ const MOST_LINES: usize = 10;
 pub(crate) fn confusion_text(classes: &ClassCounts) -> String {
     let n = classes.n_classes();
     let largest = classes.confusions().map(|confusion| confusion.samples).max().unwrap_or(0);
-    let label_width = n.saturating_sub(1).to_string().len();
-    let cell = 1 + largest.to_string().len().max(label_width);
-    if label_width + 2 + n * cell > MOST_COLUMNS {
-        return most_frequent(classes);
-    }
+    let n_digits = n.saturating_sub(1).to_string().len();
+    let cell = 1 + largest.to_string().len().max(n_digits);
+    let Some(room) = MOST_COLUMNS.checked_sub(n_digits + 2 + n * cell) else { return most_frequent(classes) };
+    // Names stand behind the numbers, which are those of the columns, and may end in an ellipsis.
+    let room = room.saturating_sub(2).min(LONGEST_NAME);
+    let labels: Vec<String> = (0..n)
+        .map(|class| format!("{}{}", " ".repeat(n_digits - class.to_string().len()), label(classes, class, room)))
+        .collect();
+    let label_width = labels.iter().map(|label| label.chars().count()).max().unwrap_or(0);
     let cells = |text: &dyn Fn(usize) -> String| (0..n).map(|i| format!("{:>cell$}", text(i))).collect::<String>();
     let mut text = "Confusion matrix: rows are what samples are, columns what was predicted\n".to_string();
     text.push_str(&format!("{:label_width$} │{}", "", cells(&|class| class.to_string())));
     text.push_str(&format!("\n{}┼{}", "─".repeat(label_width + 1), "─".repeat(n * cell)));
-    for actual in 0..n {
+    for (actual, label) in labels.iter().enumerate() {
         let count = |predicted: usize| match classes.count(actual, predicted) {
             0 => "·".to_string(),
             count => count.to_string(),
         };
-        text.push_str(&format!("\n{actual:>label_width$} │{}", cells(&count)));
+        text.push_str(&format!("\n{label:label_width$} │{}", cells(&count)));
     }
     text
 }
@@ -81,6 +97,7 @@ fn most_frequent(classes: &ClassCounts) -> String {
     let mut text = "Most frequent confusions:".to_string();
     for Confusion { actual, predicted, samples } in wrong.iter().take(MOST_LINES) {
         let samples = counted(*samples as usize, "sample");
+        let [actual, predicted] = [*actual, *predicted].map(|class| label(classes, class, LONGEST_NAME));
         text.push_str(&format!("\nclass {actual} taken for {predicted}: {samples}"));
     }
     match wrong.len() {
@@ -104,13 +121,17 @@ pub(crate) fn add_json(all: &mut Value, scores: &Scores) {
         .iter()
         .enumerate()
         .map(|(class, totals)| {
-            json!({
+            let mut one = json!({
                 "class": class,
                 "samples": totals.samples,
                 "precision": totals.precision(),
                 "recall": totals.recall(),
                 "f1": totals.f1(),
-            })
+            });
+            if let Some(name) = classes.name(class) {
+                one["name"] = json!(name);
+            }
+            one
         })
         .collect();
     let n = classes.n_classes();
@@ -128,8 +149,9 @@ mod tests {
     use graphc_train::{Outcome, Scoring};
 
     /// Of class `i % n` each, predicted as the class before it if `i` is a multiple of 5.
-    fn scores(n: usize, n_samples: usize) -> Scores {
-        let scoring = Scoring::new("p", "t", Outcome::Class(n), ["f1"]).unwrap().unwrap();
+    fn scores(n: usize, n_samples: usize, names: &[&str]) -> Scores {
+        let mut scoring = Scoring::new("p", "t", Outcome::Class(n), ["f1"]).unwrap().unwrap();
+        scoring.name_classes(&names.iter().map(ToString::to_string).collect::<Vec<_>>());
         let mut scorer = Scorer::new(&scoring);
         for i in 0..n_samples {
             let label = i % n;
@@ -142,14 +164,35 @@ mod tests {
 
     #[test]
     fn a_matrix_of_ten_classes_fits_a_terminal() {
-        let text = confusion_text(scores(10, 100_000).classes.as_ref().unwrap());
+        let text = confusion_text(scores(10, 100_000, &[]).classes.as_ref().unwrap());
         assert!(text.lines().all(|line| line.chars().count() <= MOST_COLUMNS), "{text}");
         assert_eq!(text.lines().count(), 13, "{text}");
     }
 
     #[test]
+    fn names_stand_beside_numbers() {
+        let scores = scores(3, 30, &["cat", "a dog\u{1b}[31m with a name that is too long to be shown"]);
+        let classes = scores.classes.as_ref().unwrap();
+        let matrix = "\
+Confusion matrix: rows are what samples are, columns what was predicted
+                            │ 0 1 2
+────────────────────────────┼──────
+0 cat                       │ 8 · 2
+1 a dog\\u{1b}[31m with a n… │ 2 8 ·
+2                           │ · 2 8";
+        assert_eq!(confusion_text(classes), matrix);
+        assert!(class_table(classes).contains(" 0 cat "), "{}", class_table(classes));
+        let mut json = json!({});
+        add_json(&mut json, &scores);
+        assert_eq!([&json["classes"][0]["name"], &json["classes"][2]["name"]], [&json!("cat"), &Value::Null]);
+        // As much of them as fits beside the numbers.
+        let text = confusion_text(self::scores(15, 9_000, &["antidisestablishmentarianism"]).classes.as_ref().unwrap());
+        assert!(text.lines().all(|line| line.chars().count() <= MOST_COLUMNS), "{text}");
+    }
+
+    #[test]
     fn very_many_classes_stay_short() {
-        let scores = scores(1200, 3600);
+        let scores = scores(1200, 3600, &[]);
         let classes = scores.classes.as_ref().unwrap();
         let table = class_table(classes);
         assert!(table.starts_with("The 20 of 1,200 classes with the lowest F1\n"), "{table}");

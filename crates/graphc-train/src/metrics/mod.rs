@@ -1,7 +1,7 @@
 //! Metrics that are computed on the host, from predictions and targets of validation and test.
 //!
-//! What is counted ([`Tally`]) are numbers of samples, and sums in the order of the samples: the result depends neither on the batch
-//! size nor on threads. A metric is a file with a [`Rule`] and a line in [`RULES`]: its name, what it needs counted, and its value.
+//! What is counted (`Tally`) are numbers of samples, and sums in the order of the samples: the result depends neither on the batch
+//! size nor on threads. A metric is a file with a `Rule` and a line in `RULES`: its name, what it needs counted, and its value.
 //! `accuracy` is none of them: the step itself computes it, in training too.
 //!
 //! A class is predicted by the first of the largest numbers of a row, NaN being greater than any; yes by a number above a half.
@@ -53,6 +53,7 @@ pub struct Scoring {
     outcome: Outcome,
     /// Names of which [`find`] knows each.
     metrics: Vec<String>,
+    class_names: Vec<String>,
 }
 
 /// What was measured.
@@ -88,8 +89,14 @@ impl Scoring {
             }
             metrics.push(name.to_string());
         }
-        let scoring = Scoring { prediction: prediction.into(), target: target.into(), outcome, metrics };
+        let scoring =
+            Scoring { prediction: prediction.into(), target: target.into(), outcome, metrics, class_names: Vec::new() };
         Ok((!scoring.metrics.is_empty()).then_some(scoring))
+    }
+
+    /// What the classes are called where they are told of; else by their numbers.
+    pub fn name_classes(&mut self, names: &[String]) {
+        self.class_names = names.to_vec();
     }
 
     /// Name of the network's output.
@@ -121,7 +128,7 @@ pub struct Scorer<'a> {
 impl<'a> Scorer<'a> {
     /// Before the first sample.
     pub fn new(scoring: &'a Scoring) -> Scorer<'a> {
-        Scorer { scoring, tally: Tally::new(scoring.outcome) }
+        Scorer { scoring, tally: Tally::new(scoring.outcome, &scoring.class_names) }
     }
 
     /// Counts the next samples, of which both are row-major.

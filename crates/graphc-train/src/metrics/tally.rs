@@ -39,6 +39,8 @@ pub struct Confusion {
 pub struct ClassCounts {
     n_classes: usize,
     is_yes_or_no: bool,
+    /// Of the first classes, or of none.
+    names: Vec<String>,
     /// By actual and predicted class; what did not happen is not there.
     counts: BTreeMap<(usize, usize), u64>,
 }
@@ -72,18 +74,23 @@ impl ClassTotals {
 }
 
 impl ClassCounts {
-    fn new(outcome: Outcome) -> ClassCounts {
+    fn new(outcome: Outcome, names: &[String]) -> ClassCounts {
         let (n_classes, is_yes_or_no) = match outcome {
             Outcome::Class(n) => (n, false),
             Outcome::YesOrNo => (2, true),
             Outcome::Values => (0, false),
         };
-        ClassCounts { n_classes, is_yes_or_no, counts: BTreeMap::new() }
+        ClassCounts { n_classes, is_yes_or_no, names: names.to_vec(), counts: BTreeMap::new() }
     }
 
     /// Number of classes; of yes and no there are two, no first.
     pub fn n_classes(&self) -> usize {
         self.n_classes
+    }
+
+    /// What a class is called, if it has a name.
+    pub fn name(&self, class: usize) -> Option<&str> {
+        self.names.get(class).map(String::as_str)
     }
 
     /// What happened, by actual, then by predicted class.
@@ -134,8 +141,8 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    pub(super) fn new(outcome: Outcome) -> Tally {
-        let classes = ClassCounts::new(outcome);
+    pub(super) fn new(outcome: Outcome, class_names: &[String]) -> Tally {
+        let classes = ClassCounts::new(outcome, class_names);
         Tally { outcome, classes, ranks: BTreeMap::new(), absolute: 0.0, squares: 0.0, n_values: 0 }
     }
 

@@ -2,7 +2,7 @@
 
 use super::{TRAINING, VALIDATION};
 use crate::metrics::{ClassCounts, Confusion};
-use graphc_ir::text::shown;
+use graphc_ir::text::{cut, shown};
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
@@ -13,8 +13,12 @@ type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 /// Pixels that the matrix would like to have along each side, and of a cell at least and at most.
 const SIDE: usize = 440;
 const CELL: (usize, usize) = (3, 64);
-/// Pixels to the left of the matrix and above it.
-const MARGIN: (i32, i32) = (78, 92);
+/// Pixels above the matrix, and to the left of it for numbers and for each letter of a name.
+const TOP: i32 = 92;
+const LEFT: i32 = 78;
+const LETTER: usize = 8;
+/// Most letters of a name.
+const LONGEST_NAME: usize = 20;
 /// Pixels to the right of it and below.
 const REST: (i32, i32) = (32, 24);
 /// More classes than this make no picture.
@@ -23,6 +27,30 @@ const MOST_CLASSES: usize = 1000;
 const INK: RGBColor = RGBColor(40, 40, 40);
 const LINE: RGBColor = RGBColor(200, 200, 200);
 
+/// Where the matrix stands: its left border, the size of a cell, and how many there are along a side.
+#[derive(Clone, Copy)]
+struct Frame {
+    left: i32,
+    cell: i32,
+    n: usize,
+}
+
+impl Frame {
+    fn side(self) -> i32 {
+        self.cell * self.n as i32
+    }
+
+    /// The middle of the matrix.
+    fn middle(self) -> (i32, i32) {
+        (self.left + self.side() / 2, TOP + self.side() / 2)
+    }
+
+    /// The upper left corner of a cell.
+    fn corner(self, actual: usize, predicted: usize) -> (i32, i32) {
+        (self.left + predicted as i32 * self.cell, TOP + actual as i32 * self.cell)
+    }
+}
+
 /// The matrix of `what`, such as "test samples". What is right is blue, what is wrong orange, the darker the larger its share of the
 /// row. `None` without samples, or with too many classes.
 pub fn confusion_svg(name: &str, what: &str, classes: &ClassCounts) -> Option<String> {
@@ -30,29 +58,36 @@ pub fn confusion_svg(name: &str, what: &str, classes: &ClassCounts) -> Option<St
     if classes.confusions().next().is_none() || n > MOST_CLASSES {
         return None;
     }
-    let cell = (SIDE / n).clamp(CELL.0, CELL.1) as i32;
-    let side = cell * n as i32;
+    let longest = (0..n).filter_map(|class| name_of(classes, class)).map(|name| name.chars().count()).max();
+    let left = LEFT + longest.map_or(0, |n_letters| (n_letters + 1) * LETTER) as i32;
+    let frame = Frame { left, cell: (SIDE / n).clamp(CELL.0, CELL.1) as i32, n };
     let title = format!("Confusion matrix of {} ({what})", shown(name));
     // The title may need more room than the matrix.
-    let width = (MARGIN.0 + side + REST.0).max(9 * title.chars().count().min(70) as i32 + 24);
+    let width = (left + frame.side() + REST.0).max(9 * title.chars().count().min(70) as i32 + 24);
+    let size = (width as u32, (TOP + frame.side() + REST.1) as u32);
     let mut svg = String::new();
     {
-        let area =
-            SVGBackend::with_string(&mut svg, (width as u32, (MARGIN.1 + side + REST.1) as u32)).into_drawing_area();
-        draw(&area, &title, cell, classes).expect("drawing into memory does not fail");
+        let area = SVGBackend::with_string(&mut svg, size).into_drawing_area();
+        draw(&area, &title, frame, classes).expect("drawing into memory does not fail");
     }
     Some(svg)
 }
 
-fn draw(area: &Area<'_>, title: &str, cell: i32, classes: &ClassCounts) -> Result<(), Box<dyn Error>> {
+/// As much of the name of a class as is shown.
+fn name_of(classes: &ClassCounts, class: usize) -> Option<String> {
+    classes.name(class).map(|name| cut(&shown(name), LONGEST_NAME).into_owned())
+}
+
+fn draw(area: &Area<'_>, title: &str, frame: Frame, classes: &ClassCounts) -> Result<(), Box<dyn Error>> {
     area.fill(&WHITE)?;
-    let middle = MARGIN.0 + cell * classes.n_classes() as i32 / 2;
+    let (x, y) = frame.middle();
     area.draw(&Text::new(title.to_string(), (12, 12), ("sans-serif", 20).into_font().color(&INK)))?;
-    area.draw(&Text::new("predicted", (middle, 48), centred(15)))?;
+    area.draw(&Text::new("predicted", (x, 48), centred(15)))?;
     let upright = centred(15).transform(FontTransform::Rotate270);
-    area.draw(&Text::new("samples of class", (22, middle - MARGIN.0 + MARGIN.1), upright))?;
-    draw_labels(area, cell, classes.n_classes())?;
-    draw_cells(area, cell, classes)?;
+    area.draw(&Text::new("samples of class", (22, y), upright))?;
+    draw_labels(area, frame, classes)?;
+    draw_cells(area, frame, classes)?;
+    draw_grid(area, frame)?;
     area.present()?;
     Ok(())
 }
@@ -62,45 +97,49 @@ fn centred(size: i32) -> TextStyle<'static> {
     ("sans-serif", size).into_font().color(&INK).pos(Pos::new(HPos::Center, VPos::Center))
 }
 
-/// The number of every class, or of so many that they do not touch.
-fn draw_labels(area: &Area<'_>, cell: i32, n: usize) -> Result<(), Box<dyn Error>> {
+/// The number of every class, or of so many that they do not touch; in front of rows their names, too.
+fn draw_labels(area: &Area<'_>, frame: Frame, classes: &ClassCounts) -> Result<(), Box<dyn Error>> {
+    let Frame { left, cell, n } = frame;
     let digits = n.saturating_sub(1).to_string().len();
     let least = (9 * digits + 6).div_ceil(cell as usize);
     let step = [1, 2, 5, 10, 20, 50, 100, 200].into_iter().find(|&step| step >= least).unwrap_or(500);
     for class in (0..n).step_by(step) {
-        let at = class as i32 * cell + cell / 2;
-        area.draw(&Text::new(class.to_string(), (MARGIN.0 + at, MARGIN.1 - 14), centred(13)))?;
+        let (x, y) = frame.corner(class, class);
+        area.draw(&Text::new(class.to_string(), (x + cell / 2, TOP - 14), centred(13)))?;
         let right = centred(13).pos(Pos::new(HPos::Right, VPos::Center));
-        area.draw(&Text::new(class.to_string(), (MARGIN.0 - 9, MARGIN.1 + at), right))?;
+        let name = name_of(classes, class).map_or_else(String::new, |name| name + " ");
+        area.draw(&Text::new(format!("{name}{class}"), (left - 9, y + cell / 2), right))?;
     }
     Ok(())
 }
 
-fn draw_cells(area: &Area<'_>, cell: i32, classes: &ClassCounts) -> Result<(), Box<dyn Error>> {
+fn draw_cells(area: &Area<'_>, frame: Frame, classes: &ClassCounts) -> Result<(), Box<dyn Error>> {
+    let cell = frame.cell;
     let totals = classes.totals();
-    let side = cell * classes.n_classes() as i32;
     for Confusion { actual, predicted, samples } in classes.confusions() {
         let share = samples as f64 / totals[actual].samples as f64;
         // The root shows the few that are wrong.
         let strength = 0.08 + 0.92 * share.sqrt();
         let color = if actual == predicted { TRAINING } else { VALIDATION };
-        let corner = (MARGIN.0 + predicted as i32 * cell, MARGIN.1 + actual as i32 * cell);
-        let opposite = (corner.0 + cell, corner.1 + cell);
-        area.draw(&Rectangle::new([corner, opposite], over_white(color, strength).filled()))?;
+        let (x, y) = frame.corner(actual, predicted);
+        area.draw(&Rectangle::new([(x, y), (x + cell, y + cell)], over_white(color, strength).filled()))?;
         let text = samples.to_string();
         let size = (cell * 3 / 10).clamp(9, 15);
         if text.len() as i32 * size * 6 / 10 + 4 <= cell {
             let ink = if strength > 0.55 { &WHITE } else { &INK };
-            let at = (corner.0 + cell / 2, corner.1 + cell / 2);
-            area.draw(&Text::new(text, at, centred(size).color(ink)))?;
+            area.draw(&Text::new(text, (x + cell / 2, y + cell / 2), centred(size).color(ink)))?;
         }
     }
-    // Between cells, where they are large enough for it.
-    let inner = if cell >= 10 { cell } else { side };
-    for at in (0..=side).step_by(inner as usize) {
-        let (x, y) = (MARGIN.0 + at, MARGIN.1 + at);
-        area.draw(&PathElement::new([(x, MARGIN.1), (x, MARGIN.1 + side)], LINE))?;
-        area.draw(&PathElement::new([(MARGIN.0, y), (MARGIN.0 + side, y)], LINE))?;
+    Ok(())
+}
+
+/// Lines around the matrix, and between cells that are large enough for it.
+fn draw_grid(area: &Area<'_>, frame: Frame) -> Result<(), Box<dyn Error>> {
+    let (left, side) = (frame.left, frame.side());
+    let step = if frame.cell >= 10 { frame.cell } else { side };
+    for at in (0..=side).step_by(step as usize) {
+        area.draw(&PathElement::new([(left + at, TOP), (left + at, TOP + side)], LINE))?;
+        area.draw(&PathElement::new([(left, TOP + at), (left + side, TOP + at)], LINE))?;
     }
     Ok(())
 }
@@ -118,7 +157,12 @@ mod tests {
 
     /// Samples of `n` classes, one in seven of which is taken for another.
     fn counts(n: usize, n_samples: usize) -> ClassCounts {
-        let scoring = Scoring::new("p", "t", Outcome::Class(n), ["confusion_matrix"]).unwrap().unwrap();
+        named_counts(n, n_samples, &[])
+    }
+
+    fn named_counts(n: usize, n_samples: usize, names: &[&str]) -> ClassCounts {
+        let mut scoring = Scoring::new("p", "t", Outcome::Class(n), ["confusion_matrix"]).unwrap().unwrap();
+        scoring.name_classes(&names.iter().map(ToString::to_string).collect::<Vec<_>>());
         let mut scorer = Scorer::new(&scoring);
         for sample in 0..n_samples {
             let label = sample * sample % n;
@@ -127,6 +171,18 @@ mod tests {
             scorer.add(&row, &Targets::Labels(vec![label as i32]));
         }
         scorer.scores().classes.unwrap()
+    }
+
+    #[test]
+    fn names_of_classes() {
+        let names = ["airplane", "a<b>", "one whose name is far too long for this", "d\u{1b}og"];
+        let svg = confusion_svg("x", "validation samples", &named_counts(5, 500, &names)).unwrap();
+        for text in ["airplane 0", "a&lt;b&gt; 1", "one whose name is fa… 2", "d\\u{1b}og 3"] {
+            assert!(svg.lines().any(|line| line.trim() == text), "no `{text}` in {svg}");
+        }
+        if let Some(folder) = std::env::var_os("GRAPHC_PLOTS") {
+            std::fs::write(std::path::Path::new(&folder).join("confusion-names.svg"), svg).unwrap();
+        }
     }
 
     #[test]
