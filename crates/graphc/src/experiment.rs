@@ -11,7 +11,7 @@ use graphc_ir::ops::Op;
 use graphc_ir::{DType, Dim, Tensor};
 use graphc_train::batches::validation_split;
 use graphc_train::data::{
-    ArraySource, CifarKind, Columns, FieldContent, MOST_BYTES, Missing, Table, TableField, Unknown, Validation,
+    ArraySource, CifarKind, Columns, FieldContent, Fitted, MOST_BYTES, Missing, Table, TableField, Unknown, Validation,
 };
 use graphc_train::train::Counts;
 use graphc_train::weights::{check_weights, read_tensors};
@@ -288,6 +288,13 @@ fn sample_inputs(experiment: &Experiment) -> Vec<String> {
     let is_batched = |id| graph.ty(id).shape.batch_axis().is_some() && !follows(id);
     let inputs = graph.ids().into_iter().filter(|&id| matches!(graph.op(id), Op::Input(_)) && is_batched(id));
     inputs.map(|id| graph.node(id).name.clone()).collect()
+}
+
+/// Tells a scoring what the classes are called.
+pub(crate) fn name_classes(scoring: &mut Option<Scoring>, experiment: &Experiment, fitted: &Fitted) {
+    if let (Some(scoring), Some(names)) = (scoring, fitted.of(&experiment.target).classes) {
+        scoring.name_classes(&names);
+    }
 }
 
 /// Gives the network the weights of a file.

@@ -27,6 +27,9 @@ pub struct Loader {
     pub most_in_memory: Option<u64>,
 }
 
+/// An input with what is done to it.
+type Given<'a> = &'a (InputSpec, Preprocess);
+
 /// Which samples are held out to validate.
 #[derive(Debug)]
 pub enum Validation {
@@ -225,7 +228,7 @@ impl Loader {
     }
 
     /// The input that is a picture, and the one that is its class, if that is asked for.
-    fn picture_and_label(&self) -> Result<(&(InputSpec, Preprocess), Option<&(InputSpec, Preprocess)>), TrainError> {
+    fn picture_and_label(&self) -> Result<(Given<'_>, Option<Given<'_>>), TrainError> {
         let is_picture = |spec: &InputSpec| spec.dtype == DType::F32 && !spec.is_target;
         match self.inputs.as_slice() {
             [image] if is_picture(&image.0) => Ok((image, None)),

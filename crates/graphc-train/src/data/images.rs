@@ -33,6 +33,20 @@ struct PictureFile {
     class: u32,
 }
 
+/// The first pictures of all classes, then the second ones and so on: a part of the data has all classes.
+fn interleaved(pictures: Vec<PictureFile>) -> Vec<PictureFile> {
+    let (mut class, mut position) = (0, 0);
+    let mut numbered: Vec<(usize, PictureFile)> = Vec::with_capacity(pictures.len());
+    for picture in pictures {
+        position = if picture.class == class { position } else { 0 };
+        class = picture.class;
+        numbered.push((position, picture));
+        position += 1;
+    }
+    numbered.sort_by_key(|(position, picture)| (*position, picture.class));
+    numbered.into_iter().map(|(_, picture)| picture).collect()
+}
+
 /// Decoded pictures.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Images {
@@ -45,7 +59,7 @@ pub(crate) struct Images {
 }
 
 impl ImageFolder {
-    /// Lists the pictures, sorted by class and name. Hidden files are left out, and so is what is no picture beside the
+    /// Lists the pictures: the first of every class by name, then the second ones and so on. Hidden files are left out, and so is what is no picture beside the
     /// folders of classes.
     ///
     /// # Errors
@@ -74,7 +88,7 @@ impl ImageFolder {
         if classes.is_empty() {
             return Err(TrainError::file(folder, "no folders in it, expected one of pictures for each class"));
         }
-        Ok(ImageFolder { folder: folder.to_path_buf(), classes, pictures })
+        Ok(ImageFolder { folder: folder.to_path_buf(), classes, pictures: interleaved(pictures) })
     }
 
     /// Number of pictures.

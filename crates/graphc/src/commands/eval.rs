@@ -52,7 +52,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
     let batch_size = args.batch_size.unwrap_or(experiment.train.batch_size);
     let class_weights = experiment::class_weights(&experiment);
     let mut network = Weighted::new(&mut session, class_weights.as_ref());
-    let scoring = experiment::scoring(&experiment)?;
+    let mut scoring = experiment::scoring(&experiment)?;
+    experiment::name_classes(&mut scoring, &experiment, test.fitted());
     let (samples, loading) = (&test.split().train, args.threads.loading());
     let (result, scores) = evaluate_scored(&mut network, &test, samples, batch_size, loading, scoring.as_ref())?;
     output::line(match args.json {

@@ -110,6 +110,7 @@ pub(crate) fn run(args: &Args, start: Instant) -> Result<ExitCode, CliError> {
         (false, false) => Style::Human,
     };
     let mut run = prepare(&setup, args)?;
+    experiment::name_classes(&mut setup.options.scoring, &setup.experiment, run.train.fitted());
     if let Err(error) = setup.folder.begin(&setup.graph) {
         output::warning(&format!("{error}; training goes on without checkpoints"));
         setup.options.checkpoints = CheckpointEvery::Never;

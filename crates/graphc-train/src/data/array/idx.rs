@@ -6,8 +6,8 @@ use super::file_bytes::{FileBytes, Section};
 use super::header::{Header, Held, check_rank, fill_header};
 use super::{Fault, Opened, Stored, Unpacked};
 use crate::data::values::{Element, Encoding};
-use flate2::bufread::GzDecoder;
-use std::io::{self, BufRead, BufReader, ErrorKind, Read};
+use crate::gzip::{GZIP_MAGIC, Gunzip};
+use std::io::{BufRead, BufReader, Read};
 use std::sync::Arc;
 
 /// The element type with that third byte of a file.
@@ -32,7 +32,7 @@ pub(super) fn open(bytes: Arc<FileBytes>) -> Result<Opened, Fault> {
     let mut source = BufReader::with_capacity(1 << 16, Section::whole(bytes.clone()));
     let is_gzip = source.fill_buf()?.starts_with(&GZIP_MAGIC);
     let mut reader: Box<dyn Read + Send> = if is_gzip {
-        Box::new(Unpacked { decoder: Gunzip(GzDecoder::new(Box::new(source))), kind: "gzip" })
+        Box::new(Unpacked { decoder: Gunzip::new(Box::new(source)), kind: "gzip" })
     } else {
         Box::new(source)
     };
@@ -61,41 +61,6 @@ fn read_header(reader: &mut dyn Read) -> Result<Header, Fault> {
 
 const NO_IDX: &str = "not an IDX file: expected two zero bytes and an element type (08, 09 or 0b to 0e) at its start";
 
-const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
-
-/// The content of a gzip stream: of one member after the other (RFC 1952, 2.2), with nothing else behind them.
-///
-/// [`flate2::bufread::MultiGzDecoder`] reads the same, but what follows the last member it calls a truncated or invalid
-/// header.
-struct Gunzip(GzDecoder<Box<dyn BufRead + Send>>);
-
-impl Read for Gunzip {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        loop {
-            let n = self.0.read(buffer)?;
-            if n > 0 || buffer.is_empty() {
-                return Ok(n);
-            }
-            // The end of a member. Behind its checksum stands the next one or nothing.
-            let rest = self.0.get_mut().fill_buf()?;
-            let begins_member = rest.iter().zip(GZIP_MAGIC).all(|(&found, expected)| found == expected);
-            match (rest.is_empty(), begins_member) {
-                (true, _) => return Ok(0),
-                (false, true) => {
-                    let source = self.0.reset(Box::new(io::empty()));
-                    self.0.reset(source);
-                }
-                (false, false) => {
-                    return Err(io::Error::new(
-                        ErrorKind::InvalidData,
-                        "something that is no gzip data follows its end",
-                    ));
-                }
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
@@ -104,7 +69,7 @@ pub(crate) mod tests {
     use crate::data::values::Values;
     use flate2::Compression;
     use flate2::write::GzEncoder;
-    use std::io::Write;
+    use std::io::{self, Write};
     use std::path::Path;
 
     pub(crate) fn idx_bytes(shape: &[u32], data: &[u8]) -> Vec<u8> {
@@ -273,7 +238,7 @@ pub(crate) mod tests {
         let bytes = encoder.finish().unwrap();
         check(&bytes, "too long: the header announces 2x3 = 6 bytes, but more follow it");
         let len = bytes.len();
-        let mut decoder = Gunzip(GzDecoder::new(Box::new(io::Cursor::new(bytes))));
+        let mut decoder = Gunzip::new(Box::new(io::Cursor::new(bytes)));
         decoder.read_exact(&mut [0; 19]).unwrap();
         let rest = decoder.0.get_mut().fill_buf().unwrap().len();
         assert!(rest + 200 > len, "{rest} of {len} compressed bytes are unread");
