@@ -18,7 +18,7 @@ pub(crate) fn maybe_gzip(mut source: Box<dyn BufRead + Send>) -> io::Result<Box<
 ///
 /// [`flate2::bufread::MultiGzDecoder`] reads the same, but what follows the last member it calls a truncated or invalid
 /// header.
-pub(crate) struct Gunzip(GzDecoder<Box<dyn BufRead + Send>>);
+pub(crate) struct Gunzip(pub(crate) GzDecoder<Box<dyn BufRead + Send>>);
 
 impl Gunzip {
     pub(crate) fn new(source: Box<dyn BufRead + Send>) -> Gunzip {
