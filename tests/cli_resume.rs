@@ -273,7 +273,11 @@ fn runs_are_listed() {
     assert_eq!((&run["run"], &run["seed"]), (&"runs/eventful-2".into(), &7.into()));
     assert_eq!(run["results"], results(&folder.path("runs/eventful-2")));
     let mut killed = started(folder.command(&["train", "net.graph.json", "--json", "--checkpoint-every", "1e"]));
-    let status = || folder.ok(&["runs"]).lines().nth(5).map(|line| line.split_whitespace().nth(1).unwrap().to_string());
+    let status = || folder.ok(&["runs"]).lines().nth(5)?.split_whitespace().nth(1).map(String::from);
+    // The first checkpoint may still be on its way to the disk.
+    while status().is_none() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
     assert_eq!(status().as_deref(), Some("running"));
     killed.kill().unwrap();
     killed.wait().unwrap();

@@ -46,13 +46,13 @@ impl Folder {
         text(&output.stderr)
     }
 
-    /// The JSON lines of a training to `out`, without times.
+    /// The JSON lines of a training to `out`, without times and without that name.
     fn train(&self, out: &str, extra: &[&str]) -> Vec<Value> {
         let stdout = self.ok(&[&["train", "net.graph.json", "--json", "--out", out], extra].concat());
         let mut lines: Vec<Value> = stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         for line in &mut lines {
             let fields = line.as_object_mut().unwrap();
-            ["seconds", "compile_ms", "step_ms_median", "first_step_ms", "peak_rss_mb"]
+            ["seconds", "compile_ms", "step_ms_median", "first_step_ms", "peak_rss_mb", "run"]
                 .iter()
                 .for_each(|time| drop(fields.remove(*time)));
         }

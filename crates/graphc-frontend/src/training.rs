@@ -2,11 +2,12 @@
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::fields::{Field, Kind, Range, SIZE, Section, Variants};
-use crate::read::{Record, read, read_one_of};
+use crate::read::{Record, list, read, read_one_of};
+use graphc_ir::text::shown;
 use graphc_ir::{Averaging, Plateau, RateRule, RateSchedule, Warmup};
 
-/// Columns of the history that can be watched.
-const MONITORS: Kind = Kind::Choice(&["loss", "accuracy", "val_loss", "val_accuracy"]);
+const MONITOR: &str =
+    "The column of the history: `loss`, `val_loss`, `accuracy`, or `val_` and one of the `metrics`, such as `val_f1`.";
 
 const COUNT: Kind = Kind::Int { min: 0, max: i32::MAX as i64 };
 
@@ -90,7 +91,7 @@ const SCHEDULE_SECTIONS: &[Section] = &[
         name: "plateau",
         doc: "Lower by `factor` whenever `monitor` has not improved by more than `min_delta` for `patience` epochs in a row.",
         fields: with_warmup![
-            Field::or("monitor", MONITORS, "\"val_loss\"", "The column of the history."),
+            Field::or("monitor", Kind::Text, "\"val_loss\"", MONITOR),
             Field::or("factor", Kind::Number(Range::Fraction), "0.1", "Factor on the rate."),
             Field::or("patience", SIZE, "10", "Epochs without improvement."),
             Field::or("min_delta", Kind::Number(Range::NotNegative), "0.0001", "Improvements must be greater."),
@@ -123,9 +124,9 @@ pub(crate) static EARLY_STOPPING: Section = Section {
     fields: &[
         Field::or(
             "monitor",
-            MONITORS,
+            Kind::Text,
             "\"val_loss\"",
-            "The column of the history. Losses are to fall, accuracies to rise.",
+            "The column of the history, as there. Losses, `mae` and `mse` are to fall, the others to rise.",
         ),
         Field::or("patience", SIZE, "5", "Epochs without improvement."),
         Field::or("min_delta", Kind::Number(Range::NotNegative), "0.0", "Improvements must be greater."),
@@ -155,12 +156,18 @@ pub struct EmaConfig {
 /// What is watched must be measured. `file` is the whole file, `record` the object with the field `monitor`.
 fn check_monitor(file: &Record<'_>, record: &Record<'_>, diagnostics: &mut Diagnostics) -> Option<String> {
     let monitor = record.text("monitor")?;
-    let metric = monitor.strip_prefix("val_").unwrap_or(&monitor);
     let metrics = file.names("metrics").unwrap_or_default();
-    if metric != "loss" && !file.is_refused("metrics") && !metrics.iter().any(|known| known.value == metric) {
-        let message = format!("`{monitor}` is watched, but `{metric}` is not among the `metrics`");
-        let label = format!("expected \"metrics\": [\"{metric}\"], or another monitor");
-        diagnostics.push(Diagnostic::new(message, record.span_of("monitor"), label));
+    let mut known = vec!["loss".to_string(), "val_loss".to_string()];
+    for metric in metrics.iter().map(|metric| metric.value.as_str()).filter(|metric| *metric != "confusion_matrix") {
+        // The step itself measures the accuracy, in training too.
+        known.extend((metric == "accuracy").then(|| metric.to_string()));
+        known.push(format!("val_{metric}"));
+    }
+    if !file.is_refused("metrics") && !known.contains(&monitor) {
+        let message = format!("`{}` is watched, but not measured", shown(&monitor));
+        let label = format!("expected one of {}", list(known.iter().map(String::as_str)));
+        let close = diagnostics.closest(&monitor, known.iter().map(String::as_str));
+        diagnostics.push(Diagnostic::new(message, record.span_of("monitor"), label).did_you_mean(close));
         return None;
     }
     Some(monitor)

@@ -163,6 +163,11 @@ fn find(name: &str) -> Option<(&'static Rule, usize)> {
     })
 }
 
+/// Whether a metric of that name is better when it is lower.
+pub(crate) fn is_error(name: &str) -> bool {
+    find(name).is_some_and(|(rule, _)| rule.needs == Needs::Differences)
+}
+
 /// `a / b`, or 0 if `b` is.
 fn share(a: u64, b: u64) -> f64 {
     if b == 0 { 0.0 } else { a as f64 / b as f64 }

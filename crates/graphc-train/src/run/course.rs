@@ -5,6 +5,7 @@
 use super::exact;
 use crate::error::TrainError;
 use crate::history::EpochRecord;
+use crate::metrics;
 use crate::train::FitOptions;
 use graphc_ir::{Plateau, RateRule};
 use serde::{Deserialize, Serialize};
@@ -78,7 +79,8 @@ fn is_better(value: f64, than: f64, monitor: &str, min_delta: f64) -> bool {
 
 /// Whether a column of the history is better when it is lower.
 fn falls(monitor: &str) -> bool {
-    !monitor.ends_with("accuracy")
+    let metric = monitor.strip_prefix("val_").unwrap_or(monitor);
+    metric == "loss" || metrics::is_error(metric)
 }
 
 impl Course {
@@ -168,6 +170,38 @@ mod tests {
         assert_eq!((is_best, course.best), (vec![true, true, true], Some(Best { epoch: 3, value: 2.25 })));
         let (is_best, course) = decisions(&stopping("val_loss", 2, 0.0), &[f64::NAN, 1.0, f64::NAN, f64::NAN, 0.0]);
         assert_eq!((is_best, course.best), (vec![true, true, false, false], Some(Best { epoch: 2, value: 1.0 })));
+    }
+
+    #[test]
+    fn errors_are_to_fall_and_shares_to_rise() {
+        for (monitor, is_to_fall) in [
+            ("loss", true),
+            ("val_loss", true),
+            ("val_mae", true),
+            ("val_mse", true),
+            ("accuracy", false),
+            ("val_accuracy", false),
+            ("val_f1", false),
+            ("val_top_5", false),
+        ] {
+            assert_eq!(falls(monitor), is_to_fall, "{monitor}");
+            let options = stopping(monitor, 9, 0.0);
+            let mut course = Course::default();
+            for (epoch, value) in [(1, 0.5), (2, 0.75)] {
+                let val_metrics = monitor.strip_prefix("val_").map(|name| (name.to_string(), value));
+                let (loss, accuracy) = (value, Some(value));
+                let record = EpochRecord {
+                    loss,
+                    accuracy,
+                    val_loss: Some(loss),
+                    val_accuracy: accuracy,
+                    val_metrics: val_metrics.into_iter().collect(),
+                    ..record(epoch)
+                };
+                course.epoch_done(&record, &options).unwrap();
+            }
+            assert_eq!(course.best.unwrap().epoch, if is_to_fall { 1 } else { 2 }, "{monitor}");
+        }
     }
 
     #[test]
