@@ -5,7 +5,7 @@
 //! - `houses.csv`, `houses-test.csv`: prices by a known function plus noise whose deviation is [`NOISE`]; some cells are
 //!   missing in `houses-gaps.csv`.
 //! - `digits.npz`, `digits-*.npy`, `digits.safetensors`, `digits/`: the first digits of MNIST in other formats.
-//! - `cifar10/`: coloured patterns in the format of CIFAR-10, for trying the format out.
+//! - `cifar-10-batches-bin/`, `cifar-100-binary/`: coloured patterns in the formats of CIFAR, for trying them out.
 
 use graphc_train::weights::write_tensors;
 use graphc_train::{ArrayFormat, NamedTensor, TensorData, Values, read_array_bytes};
@@ -57,10 +57,15 @@ pub(crate) fn make(mnist: &Path, folder: &Path) -> Result<(), Box<dyn Error>> {
         write_tensors(&folder.join(format!("digits-{part}.safetensors")), &tensors)?;
         pictures(&folder.join("digits").join(part), &images, &labels)?;
     }
-    fs::create_dir_all(folder.join("cifar10"))?;
-    fs::write(folder.join("cifar10/data_batch_1.bin"), cifar(4, 600))?;
-    fs::write(folder.join("cifar10/test_batch.bin"), cifar(5, 200))?;
-    Ok(())
+    let (ten, hundred) = (folder.join("cifar-10-batches-bin"), folder.join("cifar-100-binary"));
+    fs::create_dir_all(&ten)?;
+    for batch in 1..=5 {
+        fs::write(ten.join(format!("data_batch_{batch}.bin")), cifar(batch, 120, 1))?;
+    }
+    fs::write(ten.join("test_batch.bin"), cifar(6, 200, 1))?;
+    fs::create_dir_all(&hundred)?;
+    fs::write(hundred.join("train.bin"), cifar(7, 600, 2))?;
+    Ok(fs::write(hundred.join("test.bin"), cifar(8, 200, 2))?)
 }
 
 /// The first samples of an IDX file.
@@ -153,14 +158,14 @@ fn pictures(folder: &Path, images: &[u8], labels: &[u8]) -> Result<(), Box<dyn E
     Ok(())
 }
 
-/// Records of CIFAR-10: a class, and 32x32 pixels in planes of red, green and blue. Every class has a colour and a
-/// direction of its stripes.
-fn cifar(seed: u64, n: usize) -> Vec<u8> {
+/// Records of CIFAR: a class, as often as there are labels, and 32x32 pixels in planes of red, green and blue. Every class
+/// has a colour and a direction of its stripes.
+fn cifar(seed: u64, n: usize, n_labels: usize) -> Vec<u8> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let mut records = Vec::with_capacity(n * 3073);
+    let mut records = Vec::with_capacity(n * 3074);
     for _ in 0..n {
         let class = (uniform(&mut rng) * 10.0) as usize;
-        records.push(class as u8);
+        records.extend(std::iter::repeat_n(class as u8, n_labels));
         let phase = uniform(&mut rng) * 8.0;
         for plane in 0..3 {
             let level = if (class >> plane) & 1 == 1 { 170.0 } else { 80.0 };

@@ -17,16 +17,17 @@ fn root() -> PathBuf {
 fn examples() -> Folder {
     let folder = Folder::with(&[]);
     make_data::make(&root().join("data/mnist"), &folder.path("made")).unwrap();
-    for name in [
-        "houses",
-        "towns",
-        "cifar10",
-        "cifar10-grey",
-        "digits-npy",
-        "digits-npz",
-        "digits-safetensors",
-        "digits-images",
-    ] {
+    // What is published has its own place; here stands what was made in its format.
+    for published in ["cifar-10-batches-bin", "cifar-100-binary"] {
+        fs::create_dir(folder.path(published)).unwrap();
+        for entry in fs::read_dir(folder.path("made").join(published)).unwrap() {
+            let path = entry.unwrap().path();
+            fs::copy(&path, folder.path(published).join(path.file_name().unwrap())).unwrap();
+        }
+    }
+    let of_made =
+        ["stripes-grey", "houses", "towns", "digits-npy", "digits-npz", "digits-safetensors", "digits-images"];
+    for name in of_made.into_iter().chain(["cifar10", "cifar100"]) {
         let file = format!("{name}.graph.json");
         fs::copy(root().join("examples").join(&file), folder.path(&file)).unwrap();
     }
@@ -54,9 +55,9 @@ fn digits_in_every_format() {
         let eval: Value = serde_json::from_str(&folder.ok(&["eval", &file, "--weights", &weights, "--json"])).unwrap();
         assert_eq!(eval["test_accuracy"].as_f64(), Some(accuracy), "{name}");
     }
-    for name in ["cifar10", "cifar10-grey"] {
+    for name in ["cifar10", "cifar100", "stripes-grey"] {
         let accuracy = accuracy(name, &["--epochs", "3"]);
-        assert!(accuracy > 0.5, "{name}: {accuracy}");
+        assert!(accuracy > 0.3, "{name}: {accuracy}");
     }
     // Classes have their folders' names.
     let said = folder.ok(&[

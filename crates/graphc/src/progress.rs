@@ -208,7 +208,7 @@ fn epoch_line(record: &EpochRecord, n_epochs: usize, is_best: bool) -> String {
         }
     }
     for (name, value) in &record.val_metrics {
-        let text = format!("  val_{name} {value:.4}");
+        let text = format!("  {name} {value:.4}");
         if line.len() + text.len() <= WIDTH {
             line.push_str(&text);
         }
@@ -249,12 +249,7 @@ mod tests {
             accuracy: Some(0.96),
             val_loss: Some(0.25),
             val_accuracy: None,
-            val_metrics: vec![
-                ("f1".into(), 0.5),
-                ("top_5".into(), 1.0),
-                ("precision".into(), 0.75),
-                ("recall".into(), 1.0),
-            ],
+            val_metrics: Vec::new(),
             seconds: 1.234,
             learning_rate: 0.001,
         };
@@ -268,10 +263,14 @@ mod tests {
         let long = EpochRecord { epoch: 100, seconds: 4000.0, loss: 12345.0, ..record.clone() };
         let line = "epoch 100/1000  67m  loss 12345.0000  acc 0.9600  val 0.2500 0.9000 *";
         assert_eq!(epoch_line(&long, 1000, true), line);
-        let record = EpochRecord { val_accuracy: None, learning_rate: 0.001, ..record };
+        // Metrics as far as there is room.
+        let val_metrics = vec![("f1".into(), 0.5), ("precision".into(), 0.75), ("top_5".into(), 1.0)];
+        let record = EpochRecord { val_accuracy: None, learning_rate: 0.001, val_metrics, ..record };
+        let line = "epoch  3/30  1.23 s  loss 0.1250  acc 0.9600  val 0.2500  f1 0.5000  lr 0.001";
+        assert_eq!(epoch_line(&record, 30, false), line);
         assert_eq!(
             epoch_json(&record).to_string(),
-            r#"{"epoch":3,"loss":0.125,"accuracy":0.96,"val_loss":0.25,"val_accuracy":null,"seconds":1.234,"learning_rate":0.001}"#
+            r#"{"epoch":3,"loss":0.125,"accuracy":0.96,"val_loss":0.25,"val_accuracy":null,"seconds":1.234,"learning_rate":0.001,"val_f1":0.5,"val_precision":0.75,"val_top_5":1.0}"#
         );
     }
 
