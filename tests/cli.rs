@@ -350,7 +350,7 @@ fn wrong_data_files() {
     );
     assert_eq!(
         tiny.fails(1, &["train", "tiny.graph.json", "--limit", "1"]),
-        "error: no samples to train on: 1 samples with a validation split of 0.2\n"
+        "error: no samples to train on: of 1, all validate\n"
     );
     assert_eq!(std::fs::read_dir(tiny.path("runs")).unwrap().count(), 0, "no folder is left of runs that failed");
 

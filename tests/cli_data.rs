@@ -56,8 +56,8 @@ fn digits_in_every_format() {
         assert_eq!(eval["test_accuracy"].as_f64(), Some(accuracy), "{name}");
     }
     for name in ["cifar10", "cifar100", "stripes-grey"] {
-        let accuracy = accuracy(name, &["--epochs", "3"]);
-        assert!(accuracy > 0.3, "{name}: {accuracy}");
+        let accuracy = accuracy(name, &["--epochs", "6"]);
+        assert!(accuracy > 0.4, "{name}: {accuracy}");
     }
     // Classes have their folders' names.
     let said = folder.ok(&[

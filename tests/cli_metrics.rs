@@ -125,7 +125,7 @@ fn a_run_folder_holds_the_metrics() {
     assert_eq!(lines[2]["confusion_matrix"][2], json!([0, 3, 4]));
     let history = fs::read_to_string(folder.path("run/history.csv")).unwrap();
     assert!(
-        history.starts_with("epoch,loss,accuracy,val_loss,val_accuracy,seconds,val_recall,val_top_2\n"),
+        history.starts_with("epoch,loss,accuracy,val_loss,val_accuracy,seconds,learning_rate,val_recall,val_top_2\n"),
         "{history}"
     );
     assert!(history.lines().nth(1).is_some_and(|line| line.ends_with(",0.25,1")), "{history}");
