@@ -158,6 +158,9 @@ fn averages_forget_what_is_long_ago() {
     // The gradient is `p`: a step with the rate -1 doubles it.
     graph.optimizer = Some(Optimizer::Sgd { learning_rate: -1.0, momentum: 0.0, nesterov: false });
     graph.averaging = Some(Averaging { decay: 0.5 });
+    let printed = graph.to_string();
+    assert!(printed.contains("\n  averaging {decay=0.5}\n"), "{printed}");
+    assert_eq!(printed.parse::<Graph>().unwrap().averaging, graph.averaging);
     differentiate(&mut graph, &UPDATE).unwrap();
     assert!(verify(&graph).is_empty());
     let mut values: BTreeMap<String, Tensor<f64>> = BTreeMap::new();

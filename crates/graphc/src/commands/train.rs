@@ -296,9 +296,7 @@ fn prepare(setup: &Setup, args: &Args) -> Result<Prepared, CliError> {
         let test = test.map_or_else(|| Ok(read_test()), |data| data.join().map_err(|_| panicked("test")))??;
         options.check(train.split())?;
         let Split { train: trained, validation } = train.split();
-        if let Some(from) = &setup.from {
-            check_samples(from, options, trained.len())?;
-        }
+        check_samples(setup, train.len(), trained.len())?;
         let test = test.map(|test| test.apply(train.fitted())).transpose()?;
         let n_test = test.as_ref().map_or(0, Dataset::len);
         let counts = Counts { train: trained.len(), validation: validation.len(), test: n_test };

@@ -38,6 +38,8 @@ pub(super) struct Settings {
     pub(super) init: Option<PathBuf>,
     allow_nonfinite: bool,
     checkpoint_every: Every,
+    /// Samples of the training data that the run began with, if it has begun.
+    n_samples: Option<usize>,
 }
 
 /// `--checkpoint-every`, with the text that was given.
@@ -105,6 +107,7 @@ impl Setup {
             init: args.init.clone(),
             allow_nonfinite: args.allow_nonfinite,
             checkpoint_every: args.checkpoint_every.clone().unwrap_or_default(),
+            n_samples: None,
         };
         let folder = match &args.out {
             Some(path) => RunFolder::create(path)?,
@@ -178,6 +181,7 @@ impl Settings {
             init: shell::json_path(&json["init"]),
             allow_nonfinite: json["allow_nonfinite"].as_bool()?,
             checkpoint_every: json["checkpoint_every"].as_str()?.parse().ok()?,
+            n_samples: Some(size("samples")?),
         })
     }
 
@@ -228,15 +232,17 @@ fn early_stopping(config: &EarlyStoppingConfig) -> EarlyStopping {
     EarlyStopping { monitor, patience, min_delta }
 }
 
-/// The data must be what the run began with.
-pub(super) fn check_samples(from: &Checkpoint, options: &FitOptions, n_train: usize) -> Result<(), CliError> {
-    let n_steps = n_train.div_ceil(options.batch_size);
-    if n_steps == from.state.n_steps {
+/// The data must be what the run began with: as many samples, of which as many are trained on.
+pub(super) fn check_samples(setup: &Setup, n_samples: usize, n_train: usize) -> Result<(), CliError> {
+    let (Some(from), Some(known)) = (&setup.from, setup.settings.n_samples) else { return Ok(()) };
+    if known == n_samples && n_train.div_ceil(setup.options.batch_size) == from.state.n_steps {
         return Ok(());
     }
     Err(CliError::new(format!(
-        "the data is not what the run began with: its epochs have {}, those of the {} training samples that there are now {n_steps}",
+        "the data is not what the run began with: it had {} samples and {} an epoch, now it has {} samples, of which {} are to train on",
+        output::grouped(known),
         output::counted(from.state.n_steps, "step"),
+        output::grouped(n_samples),
         output::grouped(n_train),
     )))
 }
@@ -277,6 +283,7 @@ mod tests {
             init: Some("w".into()),
             allow_nonfinite: true,
             checkpoint_every: "2m".parse().unwrap(),
+            n_samples: Some(7),
         };
         let text = settings.json(7).to_string();
         let read = Settings::of_json(&serde_json::from_str(&text).unwrap()).unwrap();
