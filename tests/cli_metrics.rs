@@ -134,7 +134,7 @@ fn a_run_folder_holds_the_metrics() {
     let svg = fs::read_to_string(folder.path("run/confusion.svg")).unwrap();
     assert!(svg.contains("Confusion matrix of net (test samples)"), "{svg}");
     let text = folder.ok(&["train", "net.graph.json", "--out", "other", "--init", "weights", "--lr", "0"]);
-    assert!(text.contains("  val_recall 0.2500"), "{text}");
+    assert!(text.contains("  recall 0.2500"), "{text}");
     assert!(text.contains("(22 samples)\nrecall 0.6602\ntop_2 0.9091\n"), "{text}");
 
     // What is asked for must fit the predictions.

@@ -5,6 +5,7 @@
 //! writes to them.
 
 use crate::error::DriverError;
+use graphc_ir::Optimizer;
 use graphc_ir::graph::{Graph, Mode, NodeId};
 use graphc_ir::loops::Program;
 use graphc_ir::ops::Op;
@@ -146,6 +147,17 @@ pub(crate) fn step_text(mode: Mode, batch: usize) -> String {
 pub fn parameter_bytes(graph: &Graph) -> u64 {
     let parameters = graph.ids().into_iter().filter(|&id| matches!(graph.op(id), Op::Parameter(_)));
     parameters.fold(0, |sum: u64, id| sum.saturating_add(words(n_elements(graph, id))))
+}
+
+/// Bytes of all that training steps of a graph change: parameters, what the optimizer keeps, averages.
+pub fn state_bytes(graph: &Graph) -> u64 {
+    let of_optimizer = match graph.optimizer {
+        Some(Optimizer::Adam { .. }) => 2,
+        Some(Optimizer::Sgd { momentum, .. }) if momentum != 0.0 => 1,
+        _ => 0,
+    };
+    let of_averages = u64::from(graph.averaging.is_some());
+    parameter_bytes(graph).saturating_mul(1 + of_optimizer + of_averages)
 }
 
 /// Refuses graphs whose sizes multiply and add up to more than any machine has.

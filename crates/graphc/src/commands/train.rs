@@ -13,7 +13,7 @@ use crate::threads::{ThreadsArg, warn_if_fewer};
 use crate::tuned::TuningArg;
 use crate::{experiment, output, scores, shell, signals, tables};
 use graphc_driver::measure::peak_memory;
-use graphc_driver::memory::parameter_bytes;
+use graphc_driver::memory::{parameter_bytes, state_bytes};
 use graphc_driver::{Session, SessionOptions};
 use graphc_train::data::Split;
 use graphc_train::plots::confusion_svg;
@@ -111,7 +111,9 @@ pub(crate) fn run(args: &Args, start: Instant) -> Result<ExitCode, CliError> {
     };
     let mut run = prepare(&setup, args)?;
     experiment::name_classes(&mut setup.options.scoring, &setup.experiment, run.train.fitted());
-    if let Err(error) = setup.folder.begin(&setup.graph) {
+    let begun = setup.folder.begin(&setup.graph).map_err(|error| error.to_string());
+    let room = if run.has_checkpoints { Ok(()) } else { Err("there is not enough memory for checkpoints".to_string()) };
+    if let Err(error) = begun.and(room) {
         output::warning(&format!("{error}; training goes on without checkpoints"));
         setup.options.checkpoints = CheckpointEvery::Never;
     }
@@ -258,6 +260,8 @@ struct Prepared {
     /// What the code was made for.
     target: String,
     n_parameters: usize,
+    /// Whether there is memory for them.
+    has_checkpoints: bool,
 }
 
 /// Reads the data on other threads while this one compiles.
@@ -289,6 +293,9 @@ fn prepare(setup: &Setup, args: &Args) -> Result<Prepared, CliError> {
                 session.compile(mode, batch)?;
             }
         }
+        let state_bytes = state_bytes(&experiment.graph);
+        // What a checkpoint has is copied for the thread that writes it, twice more, and put into the form of a file.
+        let has_checkpoints = session.reserve_memory("checkpoints", state_bytes.saturating_mul(4)).is_ok();
         // At the end weights are copied and put into the form of a file.
         session.reserve_memory("writing the weights", parameter_bytes(&experiment.graph).saturating_mul(2))?;
         let panicked = |what: &str| CliError::new(format!("reading the {what} data panicked"));
@@ -311,7 +318,7 @@ fn prepare(setup: &Setup, args: &Args) -> Result<Prepared, CliError> {
         let totals = graphc_frontend::totals(&experiment.graph);
         let n_parameters = totals.trainable + totals.fixed;
         let n_executables = sizes.len();
-        Ok(Prepared { session, train, test, n_executables, n_tuned, compile_ms, target, n_parameters })
+        Ok(Prepared { session, train, test, n_executables, n_tuned, compile_ms, target, n_parameters, has_checkpoints })
     })
 }
 
