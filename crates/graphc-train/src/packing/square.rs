@@ -139,12 +139,10 @@ mod avx2 {
                 );
                 for (column, (&start, bytes)) in planes.iter().zip(columns).enumerate() {
                     let last = simd.sse2._mm_unpackhi_epi64(bytes, bytes);
-                    let [low, high] = [bytes, last].map(
-                        #[inline(always)]
-                        |bytes| {
-                            converted(simd, simd.avx2._mm256_cvtepu8_epi32(bytes), conversion, number * CHUNK + column)
-                        },
-                    );
+                    // Not by `map`: what that calls is not always inlined, and is a call without AVX2 then.
+                    let element = number * CHUNK + column;
+                    let low = converted(simd, simd.avx2._mm256_cvtepu8_epi32(bytes), conversion, element);
+                    let high = converted(simd, simd.avx2._mm256_cvtepu8_epi32(last), conversion, element);
                     *plane(chunk, start) = cast([low, high]);
                 }
             }
@@ -169,10 +167,8 @@ mod avx2 {
     fn converted(simd: V3, words: __m256i, conversion: Conversion<'_>, element: usize) -> __m256i {
         match conversion {
             Conversion::Affine(pairs) => {
-                let [factor, offset] = pairs[element].map(
-                    #[inline(always)]
-                    |number| simd.avx._mm256_set1_ps(number),
-                );
+                let [factor, offset] = pairs[element];
+                let (factor, offset) = (simd.avx._mm256_set1_ps(factor), simd.avx._mm256_set1_ps(offset));
                 let values = simd.avx._mm256_mul_ps(simd.avx._mm256_cvtepi32_ps(words), factor);
                 simd.avx._mm256_castps_si256(simd.avx._mm256_add_ps(values, offset))
             }

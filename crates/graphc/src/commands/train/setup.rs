@@ -151,7 +151,7 @@ fn absolute(path: &Path) -> Result<PathBuf, CliError> {
 }
 
 impl Settings {
-    /// For [`graphc_train::CheckpointWriter`]. Real numbers stand as text, bit for bit.
+    /// For [`graphc_train::run::CheckpointWriter`]. Real numbers stand as text, bit for bit.
     pub(super) fn json(&self, n_samples: usize) -> Value {
         json!({
             "graph": shell::path_json(&self.absolute),
