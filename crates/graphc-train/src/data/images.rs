@@ -313,18 +313,18 @@ mod tests {
     }
 
     #[test]
-    fn pictures_are_sorted_by_class_and_name() {
+    fn pictures_go_through_all_classes_in_turn() {
         let folder = folder();
         let images = ImageFolder::open(folder.path()).unwrap();
         assert_eq!(images.classes, ["a", "b"]);
         assert_eq!(images.n_samples(), 5);
         let names: Vec<String> =
             (0..5).map(|i| images.path_of(i).strip_prefix(folder.path()).unwrap().display().to_string()).collect();
-        assert_eq!(names, ["a/x.png", "a/y.jpeg", "b/10.PNG", "b/2.png", "b/z.jpg"]);
-        assert_eq!((0..5).map(|i| images.pictures[i].class).collect::<Vec<_>>(), [0, 0, 1, 1, 1]);
+        assert_eq!(names, ["a/x.png", "b/10.PNG", "a/y.jpeg", "b/2.png", "b/z.jpg"]);
+        assert_eq!((0..5).map(|i| images.pictures[i].class).collect::<Vec<_>>(), [0, 1, 0, 1, 1]);
         let all = images.read(GREY, None, 1).unwrap();
-        assert_eq!(all.classes, [0, 0, 1, 1, 1]);
-        assert_eq!(all.pixels, [1, 2, 3, 4, 5].iter().flat_map(|&value| [value; 6]).collect::<Vec<u8>>());
+        assert_eq!(all.classes, [0, 1, 0, 1, 1]);
+        assert_eq!(all.pixels, [1, 3, 2, 4, 5].iter().flat_map(|&value| [value; 6]).collect::<Vec<u8>>());
         assert_eq!(all.warnings, [""; 0]);
         for n_threads in [0, 2, 3, 9] {
             assert_eq!(images.read(GREY, None, n_threads).unwrap(), all);
@@ -349,9 +349,9 @@ mod tests {
             assert_eq!(
                 cut,
                 [
-                    "3 of 6 pictures; the first is a/y.jpeg: the picture is 6x4 pixels, the network takes 3x2; resized",
                     "2 of 6 pictures; the first is b/10.PNG: the picture is 20x2 pixels, the network takes 3x2; \
                      stretched, for its aspect ratio is another",
+                    "3 of 6 pictures; the first is a/y.jpeg: the picture is 6x4 pixels, the network takes 3x2; resized",
                     "1 of 6 pictures; the first is b/a.png: the picture has transparent pixels; laid on white",
                 ]
             );
@@ -367,7 +367,7 @@ mod tests {
         let images = ImageFolder::open(folder.path()).unwrap();
         for n_threads in [1, 2, 3, 5] {
             let error = images.read(GREY, None, n_threads).unwrap_err();
-            let message = "a/y.jpeg: not a PNG or JPEG picture: The image format could not be determined";
+            let message = "b/10.PNG: not a PNG or JPEG picture: unexpected end of file";
             assert_eq!(text(&folder, &error), message);
         }
         assert!(images.read(GREY, Some(1), 4).is_ok(), "it is not read");

@@ -64,7 +64,7 @@ fn missing_columns() {
     let unnamed = Table { has_header: false, ..table(&[field("2", FieldContent::Numbers)]) };
     assert_eq!(
         read_text(&unnamed, "1,2\n").unwrap_err(),
-        "t.csv: no column `2`: without a header, 2 are called 0 to 1"
+        "t.csv: no column `2`: without a header, 2 columns are called 0 to 1"
     );
     let first = Table { has_header: false, ..table(&[field("1", FieldContent::Numbers)]) };
     assert_eq!(read_text(&first, "1,2\n3,4\n").unwrap()[0].number(1), Some(4.0));
