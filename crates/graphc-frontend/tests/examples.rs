@@ -11,8 +11,8 @@ use std::path::Path;
 
 const EXAMPLES: [&str; 6] = ["lenet5", "lenet5-classic", "mlp", "mlp-1024", "strided", "vgg32"];
 
-/// Examples whose data is made or fetched first.
-const OF_OTHER_DATA: [&str; 10] = [
+/// Other examples, most of whose data is made or fetched first.
+const OF_OTHER_DATA: [&str; 11] = [
     "cifar10",
     "cifar100",
     "digits-images",
@@ -21,6 +21,7 @@ const OF_OTHER_DATA: [&str; 10] = [
     "digits-safetensors",
     "fashion-mnist",
     "houses",
+    "mnist-fast",
     "stripes-grey",
     "towns",
 ];
