@@ -3,7 +3,7 @@
 //!
 //! `tests/fuzz_seeds.rs` calls them too, so that they do not rot between two runs of the fuzzers.
 
-#[path = "../../crates/graphc/src/tuning_file.rs"]
+#[path = "../../crates/graphc-cli/src/tuning_file.rs"]
 mod tuning_file;
 
 use graphc_driver::TuningKey;

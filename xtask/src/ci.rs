@@ -35,7 +35,7 @@ fn timed(name: &str, check: impl FnOnce() -> Result<(), Failure>) -> Result<(), 
 fn train() -> Result<(), Failure> {
     let folder = tempfile::tempdir().map_err(|error| Failure(format!("temporary folder: {error}")))?;
     let out = folder.path().to_string_lossy();
-    let command = ["run", "--release", "-p", "graphc", "--", "train", "examples/lenet5.graph.json"];
+    let command = ["run", "--release", "-p", "graphc-cli", "--", "train", "examples/lenet5.graph.json"];
     let options = ["--epochs", "1", "--json", "--out", &out];
     let report = cargo(&[&command[..], &options].concat()).stdout()?;
     print!("{report}");
@@ -62,7 +62,7 @@ fn readme_figures() -> Result<(), Failure> {
     }
     let folder = tempfile::tempdir().map_err(|error| Failure(format!("temporary folder: {error}")))?;
     let out = folder.path().to_string_lossy();
-    let command = ["run", "--release", "-p", "graphc", "--", "train", "examples/lenet5.graph.json"];
+    let command = ["run", "--release", "-p", "graphc-cli", "--", "train", "examples/lenet5.graph.json"];
     let epochs = epochs.to_string();
     let printed = cargo(&[&command[..], &["--epochs", &epochs, "--out", &out]].concat()).stdout()?;
     let found = figures(&printed);
