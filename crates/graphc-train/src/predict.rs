@@ -7,7 +7,6 @@ use crate::error::TrainError;
 use crate::feed::{Loading, Section, with_feed};
 use crate::input::shape_text;
 use crate::network::Network;
-use crate::packing::Conversion;
 use crate::picture::{self, Picture, PictureOptions, PictureShape};
 use crate::reading::read_regular;
 use graphc_ir::graph::Mode;
@@ -78,7 +77,7 @@ pub fn read_sample(
 /// The numbers that the network gets for bytes of a picture.
 pub fn picture_values(pixels: &[u8], preprocess: &Preprocess, fit: &InputFit) -> Vec<f32> {
     let pairs = preprocess.affine(fit).of_elements(pixels.len());
-    let conversion = Conversion::Affine(&pairs);
+    let conversion = pairs.conversion();
     pixels.iter().enumerate().map(|(element, &byte)| f32::from_bits(conversion.word(byte, element))).collect()
 }
 

@@ -10,7 +10,7 @@ use super::values::Values;
 use crate::error::TrainError;
 use crate::input::{InputSpec, shape_text};
 use crate::network::{InputBuffer, Network};
-use crate::packing::{Batch, Bytes, Conversion, Packing, Words};
+use crate::packing::{Batch, Bytes, Conversion, Packing, Pairs, Words};
 use graphc_ir::graph::Mode;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
@@ -35,13 +35,13 @@ struct Column {
 /// Elements of some samples.
 #[derive(Debug)]
 pub(crate) enum Store {
-    /// Bytes, that become floating-point numbers with these pairs ([`Conversion::Affine`]), or integers.
-    Bytes { bytes: Vec<u8>, pairs: Option<Vec<[f32; 2]>> },
+    /// Bytes, that become floating-point numbers with these pairs, or integers.
+    Bytes { bytes: Vec<u8>, pairs: Option<Pairs> },
     /// Words as the network has them.
     Words(Vec<u32>),
     /// They stand in a file, and become what they would in memory: bytes by the pairs, others by the map. What reading
     /// went wrong with is kept until somebody asks.
-    File { file: Positioned, pairs: Vec<[f32; 2]>, affine: Affine, failure: Mutex<Option<TrainError>> },
+    File { file: Positioned, pairs: Pairs, affine: Affine, failure: Mutex<Option<TrainError>> },
 }
 
 /// One input of a data set, for packing batches of it.
@@ -179,10 +179,10 @@ impl Input<'_> {
         };
         match store {
             Store::Bytes { bytes, pairs } => {
-                let conversion = pairs.as_deref().map_or(Conversion::Integer, Conversion::Affine);
+                let conversion = pairs.as_ref().map_or(Conversion::Integer, Pairs::conversion);
                 packing.pack_chunk(batch, |sample| &bytes[range(sample)], &Bytes::new(conversion), chunk, words);
             }
-            Store::Words(all) => packing.pack_chunk(batch, |sample| &all[range(sample)], &Words, chunk, words),
+            Store::Words(all) => packing.pack_chunk(batch, |sample| &all[range(sample)], &Words::new(), chunk, words),
             Store::File { failure, .. } => {
                 let mut read = Vec::new();
                 for &sample in packing.samples_of(batch.samples, chunk) {
@@ -196,7 +196,7 @@ impl Input<'_> {
                     let row = read.iter().find(|(number, _)| *number == sample);
                     &*row.expect("the samples of the chunk have been read").1
                 };
-                packing.pack_chunk(Batch { after: &[], ..batch }, row_of, &Words, chunk, words);
+                packing.pack_chunk(Batch { after: &[], ..batch }, row_of, &Words::new(), chunk, words);
             }
         }
     }
@@ -213,14 +213,14 @@ impl Store {
         let range = sample * len..(sample + 1) * len;
         match self {
             Store::Bytes { bytes, pairs } => {
-                let conversion = pairs.as_deref().map_or(Conversion::Integer, Conversion::Affine);
+                let conversion = pairs.as_ref().map_or(Conversion::Integer, Pairs::conversion);
                 Ok(converted(&bytes[range], conversion))
             }
             Store::Words(words) => Ok(words[range].to_vec()),
             Store::File { file, pairs, affine, .. } => {
                 let values = file.read(sample, 1)?;
                 if let Values::U8(bytes) = values {
-                    return Ok(converted(&bytes, Conversion::Affine(pairs)));
+                    return Ok(converted(&bytes, pairs.conversion()));
                 }
                 let word = |(element, value)| {
                     let value = affine.apply(value, element) as f32;
