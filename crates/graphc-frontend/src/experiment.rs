@@ -117,7 +117,7 @@ pub(crate) fn read_experiment(
         metrics::add(&metrics, compared, &mut builder, diagnostics);
     }
     let classes =
-        compared.and_then(|compared| metrics::n_classes(&builder, [compared.prediction.1, compared.target.1]));
+        compared.and_then(|compared| metrics::n_classes(builder.graph(), [compared.prediction.1, compared.target.1]));
     for node in network.unread_nodes() {
         builder.output(node);
     }

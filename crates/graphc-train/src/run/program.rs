@@ -1,0 +1,78 @@
+//! Checkpoints of a training that a program makes: a folder of them, without the other files of a run.
+//!
+//! They are written as those of a run, and checkpoints of runs are read.
+
+use super::files::{FOLDER, Place, Stored, has_checkpoint, read_newest};
+use super::{CheckpointWriter, RunState};
+use crate::error::TrainError;
+use crate::train::FitOptions;
+use serde_json::json;
+use std::fs::{self, File};
+use std::path::Path;
+
+/// Writes checkpoints of a new training into a folder, which is made.
+///
+/// # Errors
+/// If it holds checkpoints already, or cannot be made.
+pub fn begin_checkpoints(folder: &Path, options: &FitOptions) -> Result<CheckpointWriter, TrainError> {
+    if has_checkpoint(folder) {
+        let message = "the folder holds checkpoints of a training: resume that one, or give another folder";
+        return Err(TrainError::file(folder, message));
+    }
+    go_on_with_checkpoints(folder, options)
+}
+
+/// Writes further checkpoints into a folder.
+///
+/// # Errors
+/// If it cannot be made.
+pub fn go_on_with_checkpoints(folder: &Path, options: &FitOptions) -> Result<CheckpointWriter, TrainError> {
+    let inner = folder.join(FOLDER);
+    fs::create_dir_all(&inner).map_err(|error| TrainError::io(&inner, "make the folder", &error))?;
+    let settings = json!({
+        "epochs": options.epochs,
+        "batch_size": options.batch_size,
+        "learning_rate": options.learning_rate.to_string(),
+        "seed": options.seed,
+    });
+    Ok(CheckpointWriter::new(Place { run: folder.to_path_buf(), open: File::open(folder).ok() }, settings))
+}
+
+/// The newest checkpoint in a folder, or in that of a run.
+///
+/// # Errors
+/// If there is none that is whole.
+pub fn newest_checkpoint(folder: &Path) -> Result<Stored, TrainError> {
+    read_newest(folder)
+}
+
+impl Stored {
+    /// Whether a training with these options goes on as the one that was interrupted: the order of its samples must be the same.
+    ///
+    /// # Errors
+    /// Names the option that differs.
+    pub fn check(&self, options: &FitOptions) -> Result<(), TrainError> {
+        let RunState { epoch, step, .. } = self.checkpoint.state;
+        if options.epochs < epoch && step > 0 {
+            let message = format!("{} epochs are wanted, but the training is in epoch {epoch} already", options.epochs);
+            return Err(TrainError::Mismatch(message));
+        }
+        let fixed = [("batch_size", options.batch_size as u64), ("seed", options.seed)];
+        for (name, given) in fixed {
+            match self.settings[name].as_u64() {
+                Some(known) if known != given => {
+                    return Err(TrainError::Mismatch(format!(
+                        "the training to be resumed began with `{name}` {known}, but {given} is given"
+                    )));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The optimizer's learning rate, on which the schedule's are based.
+    pub fn learning_rate(&self) -> Option<f64> {
+        self.settings["learning_rate"].as_str()?.parse().ok()
+    }
+}
