@@ -126,7 +126,7 @@ fn resumed_trainings_come_to_the_same_bits() {
         session.fit(OneByOne, &options, ()).unwrap();
         saved(&mut session, &folder)
     };
-    for stop_at in [1, 8, 11, 16] {
+    for stop_at in [1, 8, 12, 17] {
         let checkpoints = folder.path(&format!("checkpoints-{stop_at}"));
         let options = FitOptions { checkpoints: Some(checkpoints.clone()), ..open(&folder, 1).fit_options() };
         let mut n = 0;
@@ -150,7 +150,6 @@ fn resumed_trainings_come_to_the_same_bits() {
             session.fit(OneByOne, &other, ()).unwrap_err().to_string(),
             "the training to be resumed began with `batch_size` 24, but 32 is given"
         );
-        session.resume(&checkpoints).unwrap();
         session.fit(OneByOne, &options, ()).unwrap();
         assert!(saved(&mut session, &folder) == whole, "stopped after step {stop_at}");
     }

@@ -225,11 +225,13 @@ impl Session {
         options: &FitOptions,
         loop_options: &mut LoopOptions,
     ) -> Result<(Option<Checkpoint>, Option<CheckpointWriter>)> {
-        let Some((folder, stored)) = self.take_resumed() else {
+        if let Some((_, stored)) = &self.resumed {
+            stored.check(loop_options)?;
+        }
+        let Some((folder, stored)) = self.resumed.take() else {
             let begin = |folder: &std::path::PathBuf| begin_checkpoints(folder, loop_options);
             return Ok((None, options.checkpoints.as_ref().map(begin).transpose()?));
         };
-        stored.check(loop_options)?;
         loop_options.checkpoints = options.checkpoint_every;
         let writer = go_on_with_checkpoints(options.checkpoints.as_ref().unwrap_or(&folder), loop_options)?;
         Ok((Some(stored.checkpoint), Some(writer)))

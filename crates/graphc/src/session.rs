@@ -315,7 +315,9 @@ impl Session {
     /// # Errors
     /// If there is no such parameter, or its shape is another one.
     pub fn set_parameter(&mut self, name: &str, value: &Tensor<f32>) -> Result<()> {
-        Ok(self.session.set_parameter(name, value)?)
+        self.session.set_parameter(name, value)?;
+        self.resumed = None;
+        Ok(())
     }
 
     /// Gives some samples of the inputs to a step.

@@ -4,7 +4,6 @@ use crate::error::{Error, Result};
 use crate::experiment;
 use crate::session::Session;
 use graphc_driver::SavedState;
-use graphc_train::run::Stored;
 use graphc_train::run::program::newest_checkpoint;
 use graphc_train::weights::{encode_weights, read_fitted};
 use graphc_train::{StateFacts, StateFile, write_file};
@@ -49,6 +48,7 @@ impl Session {
         let fitted = read_fitted(path.as_ref())?;
         experiment::load_weights(&mut self.session, path.as_ref())?;
         self.fitted = fitted;
+        self.resumed = None;
         Ok(())
     }
 
@@ -72,7 +72,7 @@ impl Session {
     /// `graphc train` have written. What comes of it has the same bits as if the training had not been interrupted.
     ///
     /// From a folder, the next [`Session::fit`] on the same data with the same options goes on in the middle of its epoch, and writes its
-    /// checkpoints there.
+    /// checkpoints there; unless the weights are changed otherwise before that.
     ///
     /// # Errors
     /// If there is no checkpoint that is whole, or it is of another network.
@@ -122,10 +122,5 @@ impl Session {
         let optimizer = graph.optimizer.as_ref().map_or("no optimizer", |optimizer| optimizer.name());
         let averages = if graph.averaging.is_some() { " and averages" } else { "" };
         format!("{optimizer}{averages}")
-    }
-
-    /// Where the training stands that the next [`Session::fit`] goes on with.
-    pub(crate) fn take_resumed(&mut self) -> Option<(std::path::PathBuf, Stored)> {
-        self.resumed.take()
     }
 }
