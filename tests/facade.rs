@@ -372,3 +372,18 @@ fn optimizers_have_the_same_defaults_everywhere() {
         assert_eq!(session.graph().optimizer, Some(Optimizer::by_name(name).unwrap()));
     }
 }
+
+/// A program may give a session to a thread of its own.
+#[test]
+fn sessions_can_be_sent() {
+    let (x, y) = arrays();
+    let step = move |seed: u64| {
+        let options = SessionOptions { seed: Some(seed), threads: 1, ..SessionOptions::default() };
+        let mut session = Session::from_json(&plain(), options).unwrap();
+        session.train_step(&[("x", &x), ("y", &y)]).unwrap();
+        session
+    };
+    let other = step.clone();
+    let mut sent = std::thread::spawn(move || other(3)).join().unwrap();
+    assert_eq!(sent.parameters().unwrap(), step(3).parameters().unwrap());
+}
