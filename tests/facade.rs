@@ -161,6 +161,33 @@ fn resumed_trainings_come_to_the_same_bits() {
     assert!(saved(&mut session, &folder) == whole, "begun by the command");
 }
 
+#[test]
+fn two_trainings_do_not_share_a_folder() {
+    let folder = folder();
+    let checkpoints = folder.path("checkpoints");
+    let options = FitOptions {
+        checkpoints: Some(checkpoints.clone()),
+        checkpoint_every: CheckpointEvery::Steps(1),
+        epochs: 2,
+        ..open(&folder, 1).fit_options()
+    };
+    let mut refused = None;
+    let other = on_step(|_| {
+        let mut other = open(&folder, 1);
+        // The first checkpoint is written while the first steps are made.
+        if refused.is_none() && other.resume(&checkpoints).is_ok() {
+            refused = other.fit(OneByOne, &options, ()).err().map(|error| error.to_string());
+        }
+    });
+    open(&folder, 1).fit(OneByOne, &options, other).unwrap();
+    let refused = refused.expect("a training is refused");
+    assert!(!cfg!(unix) || refused.ends_with("a training is going on in this folder"), "{refused}");
+    // It is free again.
+    let mut session = open(&folder, 1);
+    session.resume(&checkpoints).unwrap();
+    session.fit(OneByOne, &FitOptions { epochs: 3, ..options }, ()).unwrap();
+}
+
 /// Steps are those of the compiler's session at the size of the batch, whatever came before.
 #[test]
 fn a_step_is_the_compilers_step() {

@@ -1,8 +1,7 @@
 //! What may be trained on: arrays in memory, a source of the program's own, or a data set made of files.
 
 use crate::error::Result;
-use crate::input::{Elements, Inputs, TensorInput, check};
-use graphc_ir::Graph;
+use crate::input::{Elements, Signature, TensorInput, check};
 use graphc_train::data::{Row, Rows, Values};
 use graphc_train::{Dataset, Source};
 use std::sync::Arc;
@@ -53,6 +52,17 @@ pub trait DataSource: Send + Sync + 'static {
     fn read(&self, sample: usize, input: &str, row: Row<'_>) -> std::result::Result<(), Box<dyn std::error::Error>>;
 }
 
+/// Shared by several trainings.
+impl<S: DataSource + ?Sized> DataSource for Arc<S> {
+    fn len(&self) -> usize {
+        (**self).len()
+    }
+
+    fn read(&self, sample: usize, input: &str, row: Row<'_>) -> std::result::Result<(), Box<dyn std::error::Error>> {
+        (**self).read(sample, input, row)
+    }
+}
+
 /// Arrays of all samples, by the names of the inputs. Elements are copied once, when it is made.
 ///
 /// ```
@@ -98,11 +108,10 @@ impl Arrays {
     }
 
     /// As the training library takes them.
-    fn source(self, graph: &Graph) -> Result<Source> {
+    fn source(self, signature: &Signature) -> Result<Source> {
         let inputs: Vec<(&str, &dyn TensorInput)> =
             self.0.iter().map(|(name, array)| (name.as_str(), array as &dyn TensorInput)).collect();
-        let inputs: &Inputs<'_> = &inputs;
-        check(graph, inputs)?;
+        check(signature, &inputs)?;
         Ok(Source::Memory(self.0.into_iter().map(|(name, array)| (name, array.values)).collect()))
     }
 }
@@ -125,10 +134,10 @@ pub(crate) enum Readable<'a> {
 
 impl<'a> Samples<'a> {
     /// Arrays are compared with the network.
-    pub(crate) fn readable(self, graph: &Graph) -> Result<Readable<'a>> {
+    pub(crate) fn readable(self, signature: &Signature) -> Result<Readable<'a>> {
         Ok(match self {
             Samples::Dataset(dataset) => Readable::Dataset(dataset),
-            Samples::Arrays(arrays) => Readable::Source(arrays.source(graph)?),
+            Samples::Arrays(arrays) => Readable::Source(arrays.source(signature)?),
             Samples::Source(source) => Readable::Source(rows(source)),
         })
     }

@@ -71,7 +71,7 @@ impl Session {
     ) -> Result<FitReport> {
         let mut callbacks = callbacks;
         let made;
-        let dataset = match data.samples().readable(&self.experiment.graph)? {
+        let dataset = match data.samples().readable(&self.signature)? {
             Readable::Dataset(dataset) => dataset,
             Readable::Source(source) => {
                 let columns = self.loader()?.read(&source, None, &[])?;
@@ -85,8 +85,7 @@ impl Session {
         let (from, writer) = self.checkpoints(options, &mut loop_options)?;
         let stop = AtomicBool::new(false);
         let mut told = Told { callbacks: &mut callbacks, stop: &stop, last: None, writer, failure: None };
-        let rule = experiment::class_weights(&self.experiment);
-        let mut network = Weighted::new(&mut self.session, rule.as_ref());
+        let mut network = Weighted::new(&mut self.session, self.class_weights.as_ref());
         let result = fit_from(&mut network, dataset, &loop_options, from, &stop, &mut told);
         let written = told.finish();
         self.fitted = dataset.fitted().clone();
@@ -116,7 +115,7 @@ impl Session {
         metrics: &[&str],
     ) -> Result<(Evaluation, Option<Scores>)> {
         let made;
-        let dataset = match data.samples().readable(&self.experiment.graph)? {
+        let dataset = match data.samples().readable(&self.signature)? {
             Readable::Dataset(dataset) => dataset,
             Readable::Source(source) => {
                 made = self.loader()?.read(&source, None, &[])?.apply(&Fitted::default())?;
@@ -127,8 +126,7 @@ impl Session {
         experiment::name_classes(&mut scoring, &self.experiment, &self.fitted);
         let batch_size = self.experiment.train.batch_size;
         let loading = graphc_train::Loading::beside(self.session.threads());
-        let rule = experiment::class_weights(&self.experiment);
-        let mut network = Weighted::new(&mut self.session, rule.as_ref());
+        let mut network = Weighted::new(&mut self.session, self.class_weights.as_ref());
         let samples = &dataset.split().train;
         Ok(evaluate_scored(&mut network, dataset, samples, batch_size, loading, scoring.as_ref())?)
     }
@@ -176,7 +174,7 @@ impl Session {
     }
 
     fn columns<'a>(&self, data: impl TrainingData<'a>) -> Result<Columns> {
-        match data.samples().readable(&self.experiment.graph)? {
+        match data.samples().readable(&self.signature)? {
             Readable::Source(source) => Ok(self.loader()?.read(&source, None, &[])?),
             Readable::Dataset(_) => Err(Error::new("these samples are a data set already")),
         }
@@ -193,7 +191,11 @@ impl Session {
     fn scoring<'a>(&self, metrics: impl IntoIterator<Item = &'a str>) -> Result<Option<Scoring>> {
         let outcome: Outcome = experiment::outcome(&self.experiment);
         let (prediction, target) = (&self.experiment.prediction, &self.experiment.target);
-        Ok(Scoring::new(prediction, target, outcome, metrics)?)
+        let scoring = Scoring::new(prediction, target, outcome, metrics)?;
+        match scoring {
+            Some(_) if target.is_empty() => Err(Error::new("metrics need a loss whose target is an input")),
+            scoring => Ok(scoring),
+        }
     }
 
     fn loop_options(&self, options: &FitOptions, fitted: &Fitted) -> Result<LoopOptions> {

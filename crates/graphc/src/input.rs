@@ -6,9 +6,12 @@
 //! 28x28 is an image of 28x28x1.
 
 use crate::error::{Error, Result};
+use graphc_frontend::{Experiment, SAMPLE_WEIGHT};
+use graphc_ir::graph::builder::STEP_INPUT;
 use graphc_ir::ops::Op;
 use graphc_ir::text::shown;
-use graphc_ir::{DType, Graph, NodeId, Tensor, TensorType};
+use graphc_ir::{DType, NodeId, Tensor, TensorType};
+use std::fmt;
 
 /// Elements of an input, row-major.
 #[derive(Clone, Copy, Debug)]
@@ -156,24 +159,82 @@ pub(crate) struct Checked<'a> {
     pub(crate) n_samples: usize,
 }
 
-/// The input of that name.
-fn find(graph: &Graph, name: &str) -> Result<NodeId> {
-    let is_input = |&id: &NodeId| matches!(graph.op(id), Op::Input(_));
-    if let Some(id) = graph.find(name).filter(is_input) {
-        return Ok(id);
+/// The inputs of a network.
+pub(crate) struct Signature {
+    inputs: Vec<Input>,
+}
+
+struct Input {
+    name: String,
+    ty: TensorType,
+    /// Whether it is given for every sample; the others keep what they were given, count by themselves, or follow from the classes.
+    is_of_samples: bool,
+}
+
+impl Signature {
+    pub(crate) fn of(experiment: &Experiment) -> Signature {
+        let graph = &experiment.graph;
+        let input = |id: NodeId| {
+            let (name, ty) = (graph.node(id).name.clone(), graph.ty(id).clone());
+            let follows = experiment.class_weights.is_some() && name == SAMPLE_WEIGHT;
+            let is_of_samples = !follows && name != STEP_INPUT && ty.shape.batch_axis().is_some();
+            Input { name, ty, is_of_samples }
+        };
+        let ids = graph.ids().into_iter().filter(|&id| matches!(graph.op(id), Op::Input(_)));
+        Signature { inputs: ids.map(input).collect() }
     }
-    let known = graph.ids().into_iter().filter(is_input);
-    let known: Vec<String> = known.map(|id| format!("`{}` ({})", graph.node(id).name, graph.ty(id))).collect();
-    let hint = if name == "learning_rate" { "; `set_learning_rate` sets the learning rate" } else { "" };
-    Err(Error::new(format!("the network has no input `{}`; it has {}{hint}", shown(name), known.join(", "))))
+
+    fn find(&self, name: &str) -> Result<&Input> {
+        self.inputs.iter().find(|input| input.name == name).ok_or_else(|| {
+            let known: Vec<String> = self.inputs.iter().map(ToString::to_string).collect();
+            let hint = if name == "learning_rate" { "; `set_learning_rate` sets the learning rate" } else { "" };
+            Error::new(format!("the network has no input `{}`; it has {}{hint}", shown(name), known.join(", ")))
+        })
+    }
+
+    /// Whether every input of samples is given.
+    pub(crate) fn check_complete(&self, checked: &Checked<'_>) -> Result<()> {
+        let missing = self.inputs.iter().filter(|input| input.is_of_samples && !checked.has(&input.name));
+        let missing: Vec<String> = missing.map(ToString::to_string).collect();
+        match missing.as_slice() {
+            [] => Ok(()),
+            [one] => Err(Error::new(format!("the input {one} is missing"))),
+            several => Err(Error::new(format!("these inputs are missing: {}", several.join(", ")))),
+        }
+    }
+
+    /// The first of the inputs of those names that samples have and that is not given, as [`Input`] is shown.
+    pub(crate) fn missing<'a>(
+        &self,
+        mut names: impl Iterator<Item = &'a str>,
+        checked: &Checked<'_>,
+    ) -> Option<String> {
+        names.find_map(|name| {
+            let input = self.inputs.iter().find(|input| input.name == name)?;
+            (input.is_of_samples && !checked.has(name)).then(|| input.to_string())
+        })
+    }
+}
+
+/// `` `x` (f32[N,2]) ``
+impl fmt::Display for Input {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` ({})", shown(&self.name), self.ty)
+    }
+}
+
+impl Checked<'_> {
+    fn has(&self, name: &str) -> bool {
+        self.inputs.iter().any(|(given, ..)| *given == name)
+    }
 }
 
 /// Compares what is given with what the network takes.
-pub(crate) fn check<'a>(graph: &Graph, given: &Inputs<'a>) -> Result<Checked<'a>> {
+pub(crate) fn check<'a>(signature: &Signature, given: &Inputs<'a>) -> Result<Checked<'a>> {
     let mut checked = Checked { inputs: Vec::new(), n_samples: 1 };
     let mut first: Option<&str> = None;
     for (at, &(name, value)) in given.iter().enumerate() {
-        let ty = graph.ty(find(graph, name)?);
+        let ty = &signature.find(name)?.ty;
         if given[..at].iter().any(|(other, _)| *other == name) {
             return Err(Error::new(format!("the input `{name}` is given twice")));
         }

@@ -2,18 +2,15 @@
 
 use crate::error::{Error, Result};
 use crate::experiment::{self, Kind};
-use crate::input::{Checked, Elements, TensorInput, check};
+use crate::input::{Checked, Elements, Signature, TensorInput, check};
 use crate::options::SessionOptions;
 use graphc_driver::SessionOptions as DriverOptions;
-use graphc_frontend::{Experiment, SAMPLE_WEIGHT};
+use graphc_frontend::Experiment;
 use graphc_ir::graph::Mode;
-use graphc_ir::graph::builder::STEP_INPUT;
-use graphc_ir::ops::Op;
-use graphc_ir::text::shown;
 use graphc_ir::{Graph, Tensor};
 use graphc_train::data::Fitted;
 use graphc_train::run::Stored;
-use graphc_train::{Network, Weighted};
+use graphc_train::{ClassWeights, Network, Weighted};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -28,6 +25,8 @@ use std::path::{Path, PathBuf};
 pub struct Session {
     pub(crate) session: graphc_driver::Session,
     pub(crate) experiment: Experiment,
+    pub(crate) signature: Signature,
+    pub(crate) class_weights: Option<ClassWeights>,
     /// What training samples have said of the data.
     pub(crate) fitted: Fitted,
     /// On which schedules are based.
@@ -100,7 +99,17 @@ impl Session {
         let options = DriverOptions { seed, checked, isa, threads, tuning, ..DriverOptions::default() };
         let session = graphc_driver::Session::new(experiment.graph.clone(), options)?;
         let learning_rate = experiment::learning_rate(&experiment);
-        Ok(Session { session, experiment, fitted: Fitted::default(), learning_rate, seed, resumed: None, last: None })
+        Ok(Session {
+            signature: Signature::of(&experiment),
+            class_weights: experiment::class_weights(&experiment),
+            session,
+            experiment,
+            fitted: Fitted::default(),
+            learning_rate,
+            seed,
+            resumed: None,
+            last: None,
+        })
     }
 
     /// The network.
@@ -154,11 +163,11 @@ impl Session {
     /// ```
     ///
     /// # Errors
-    /// If an input is missing, unknown, or does not fit; the network has no loss or no optimizer; or a label is no class. Nothing is
+    /// If an input is missing, unknown, or does not fit; the network has no loss or no optimizer; or a label is no class. No weight is
     /// changed then.
     pub fn train_step(&mut self, inputs: &[(&str, &dyn TensorInput)]) -> Result<StepOutput> {
-        let checked = check(&self.experiment.graph, inputs)?;
-        self.check_complete(&checked)?;
+        let checked = check(&self.signature, inputs)?;
+        self.signature.check_complete(&checked)?;
         let n_samples = checked.n_samples;
         self.set(Mode::Train, &checked, 0..n_samples)?;
         self.step(Mode::Train, n_samples)?;
@@ -176,15 +185,14 @@ impl Session {
     /// If an input that the prediction needs is missing, one is unknown or does not fit, or the network has several outputs and no loss
     /// that says which is the prediction.
     pub fn predict(&mut self, inputs: &[(&str, &dyn TensorInput)]) -> Result<Tensor<f32>> {
-        let checked = check(&self.experiment.graph, inputs)?;
+        let checked = check(&self.signature, inputs)?;
         let Some(name) = self.prediction().map(str::to_owned) else {
             let outputs: Vec<String> = self.graph().outputs.iter().map(|output| format!("`{}`", output.name)).collect();
             let outputs = outputs.join(", ");
             return Err(Error::new(format!("which output is the prediction? There are {outputs}; `infer` gives all")));
         };
         if let Some(missing) = self.missing_for(&name, &checked) {
-            let ty = self.input_text(&missing);
-            return Err(Error::new(format!("the input {ty} is missing: `{name}` is computed from it")));
+            return Err(Error::new(format!("the input {missing} is missing: `{name}` is computed from it")));
         }
         let is_cut = self.graph().output(&name).is_some_and(|id| self.graph().ty(id).shape.batch_axis() == Some(0));
         let most = if is_cut { self.experiment.train.batch_size.max(1) } else { checked.n_samples };
@@ -257,14 +265,14 @@ impl Session {
     /// # Errors
     /// If no output follows from them, or an input is unknown or does not fit.
     pub fn infer(&mut self, inputs: &[(&str, &dyn TensorInput)]) -> Result<BTreeMap<String, Tensor<f32>>> {
-        let checked = check(&self.experiment.graph, inputs)?;
+        let checked = check(&self.signature, inputs)?;
         let outputs = self.experiment.graph.outputs.iter().map(|output| output.name.clone());
         let names: Vec<String> = outputs.filter(|name| self.missing_for(name, &checked).is_none()).collect();
         if names.is_empty() {
             let outputs = &self.experiment.graph.outputs;
             let missing = outputs.first().and_then(|output| self.missing_for(&output.name, &checked));
-            let missing = missing.map_or_else(String::new, |name| format!("; the input {} is", self.input_text(&name)));
-            return Err(Error::new(format!("no output follows from what is given{missing} missing")));
+            let missing = missing.map_or_else(String::new, |input| format!("; the input {input} is missing"));
+            return Err(Error::new(format!("no output follows from what is given{missing}")));
         }
         let n = checked.n_samples;
         self.set(Mode::Infer, &checked, 0..n)?;
@@ -338,44 +346,14 @@ impl Session {
     }
 
     fn step(&mut self, mode: Mode, n: usize) -> Result<()> {
-        let rule = experiment::class_weights(&self.experiment);
-        Weighted::new(&mut self.session, rule.as_ref()).step(mode, n)?;
+        Weighted::new(&mut self.session, self.class_weights.as_ref()).step(mode, n)?;
         self.last = Some((mode, n));
         Ok(())
     }
 
-    /// Whether an input is given for every sample; the others keep what they were given, or count by themselves.
-    fn is_of_samples(&self, name: &str) -> bool {
-        let follows = self.experiment.class_weights.is_some() && name == SAMPLE_WEIGHT;
-        let graph = &self.experiment.graph;
-        !follows && name != STEP_INPUT && graph.find(name).is_some_and(|id| graph.ty(id).shape.batch_axis().is_some())
-    }
-
-    fn check_complete(&self, checked: &Checked<'_>) -> Result<()> {
-        let graph = &self.experiment.graph;
-        let inputs = graph.ids().into_iter().filter(|&id| matches!(graph.op(id), Op::Input(_)));
-        let is_missing = |name: &&str| self.is_of_samples(name) && !checked.inputs.iter().any(|given| given.0 == *name);
-        let missing = inputs.map(|id| graph.node(id).name.as_str()).filter(is_missing);
-        let missing: Vec<String> = missing.map(|name| self.input_text(name)).collect();
-        match missing.as_slice() {
-            [] => Ok(()),
-            [one] => Err(Error::new(format!("the input {one} is missing"))),
-            several => Err(Error::new(format!("these inputs are missing: {}", several.join(", ")))),
-        }
-    }
-
-    /// An input of samples that an output is computed from and that is not given.
+    /// An input of samples that an output is computed from and that is not given, with its type.
     fn missing_for(&self, output: &str, checked: &Checked<'_>) -> Option<String> {
-        let mut needed = self.session.needed_inputs(output)?;
-        let is_given = |name: &str| checked.inputs.iter().any(|given| given.0 == name);
-        needed.find(|name| self.is_of_samples(name) && !is_given(name)).map(str::to_owned)
-    }
-
-    /// `` `x` (f32[N,2]) ``
-    fn input_text(&self, name: &str) -> String {
-        let graph = &self.experiment.graph;
-        let ty = graph.find(name).map_or(String::new(), |id| format!(" ({})", graph.ty(id)));
-        format!("`{}`{ty}", shown(name))
+        self.signature.missing(self.session.needed_inputs(output)?, checked)
     }
 }
 

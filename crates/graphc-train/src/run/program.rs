@@ -5,9 +5,10 @@
 use super::files::{FOLDER, Place, Stored, has_checkpoint, read_newest};
 use super::{CheckpointWriter, RunState};
 use crate::error::TrainError;
+use crate::run_folder::{Lock, lock};
 use crate::train::FitOptions;
 use serde_json::json;
-use std::fs::{self, File};
+use std::fs;
 use std::path::Path;
 
 /// Writes checkpoints of a new training into a folder, which is made.
@@ -22,20 +23,25 @@ pub fn begin_checkpoints(folder: &Path, options: &FitOptions) -> Result<Checkpoi
     go_on_with_checkpoints(folder, options)
 }
 
-/// Writes further checkpoints into a folder.
+/// Writes further checkpoints into a folder, which no other training uses until the writer is done.
 ///
 /// # Errors
-/// If it cannot be made.
+/// If it cannot be made, or a training is going on in it.
 pub fn go_on_with_checkpoints(folder: &Path, options: &FitOptions) -> Result<CheckpointWriter, TrainError> {
     let inner = folder.join(FOLDER);
     fs::create_dir_all(&inner).map_err(|error| TrainError::io(&inner, "make the folder", &error))?;
+    let open = match lock(folder).map_err(|error| TrainError::io(folder, "open the folder", &error))? {
+        Lock::Held => return Err(TrainError::file(folder, "a training is going on in this folder")),
+        Lock::Ours(open) => Some(open),
+        Lock::None(open) => open,
+    };
     let settings = json!({
         "epochs": options.epochs,
         "batch_size": options.batch_size,
         "learning_rate": options.learning_rate.to_string(),
         "seed": options.seed,
     });
-    Ok(CheckpointWriter::new(Place { run: folder.to_path_buf(), open: File::open(folder).ok() }, settings))
+    Ok(CheckpointWriter::new(Place { run: folder.to_path_buf(), open }, settings))
 }
 
 /// The newest checkpoint in a folder, or in that of a run.
