@@ -144,7 +144,7 @@ fn resumed_trainings_come_to_the_same_bits() {
         );
         let mut session = open(&folder, 2);
         session.resume(&checkpoints).unwrap();
-        assert_eq!(session.steps(), stop_at as i32);
+        assert_eq!(session.steps(), stop_at);
         let other = FitOptions { batch_size: 32, ..options.clone() };
         assert_eq!(
             session.fit(OneByOne, &other, ()).unwrap_err().to_string(),
