@@ -1,4 +1,5 @@
-//! The library's front door: it does what the compiler's session and `graphc train` do, to the bit, and says what is wrong.
+//! The library's front door: it does what the compiler's session and `graphc train` do, to the bit, and says what is
+//! wrong.
 
 use crate::common::folder::Folder;
 use graphc::prelude::*;
@@ -7,7 +8,8 @@ use graphc::train::{NamedTensor, TensorData};
 use graphc_ir::graph::Mode;
 use std::path::Path;
 
-/// Dropout, moving statistics, averages, a schedule with memory, early stopping, the best epoch, class weights, and a ragged last batch.
+/// Dropout, moving statistics, averages, a schedule with memory, early stopping, the best epoch, class weights, and a
+/// ragged last batch.
 fn eventful(data: &str, train: &str) -> String {
     format!(
         r#"{{ "graphc": 1, "name": "eventful",
@@ -347,6 +349,8 @@ fn callbacks_see_every_step_and_may_stop() {
 fn what_does_not_fit_is_told() {
     let mut session = Session::from_json(&eventful("", ""), SessionOptions::default()).unwrap();
     let (x, y) = arrays();
+    let types: Vec<String> = session.inputs().map(|(name, ty)| format!("{name}: {ty}")).collect();
+    assert_eq!(types[..2], ["x: f32[N,3,2]", "y: i32[N]"]);
     let mut message = |inputs: &[(&str, &dyn TensorInput)]| session.train_step(inputs).unwrap_err().to_string();
     assert_eq!(message(&[("x", &x)]), "the input `y` (i32[N]) is missing");
     assert_eq!(message(&[]), "these inputs are missing: `x` (f32[N,3,2]), `y` (i32[N])");

@@ -42,7 +42,7 @@ pub use metrics::n_classes;
 pub use reference::reference;
 pub use schema::schema;
 pub use summary::{SummaryRow, Totals, summary, totals};
-pub use training::{EarlyStoppingConfig, EmaConfig};
+pub use training::EmaConfig;
 
 use limits::MAX_FILE_BYTES;
 use std::io::Read;

@@ -80,6 +80,17 @@ pub struct Plateau {
     pub min_rate: f64,
 }
 
+/// When training ends before its last epoch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EarlyStopping {
+    /// Column of the history that is watched.
+    pub monitor: String,
+    /// Epochs in a row without improvement after which it ends.
+    pub patience: usize,
+    /// Improvements must be greater.
+    pub min_delta: f64,
+}
+
 impl RateRule {
     /// Its name in graph files.
     pub fn name(&self) -> &'static str {

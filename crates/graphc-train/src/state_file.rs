@@ -1,7 +1,7 @@
 //! Everything that training steps change in one file: weights, what the optimizer keeps, the number of the step.
 //!
-//! A `safetensors` file with the tensors of the state, and in its metadata `graphc.session` with the rest. Weight files have the
-//! parameters alone ([`crate::weights`]).
+//! A `safetensors` file with the tensors of the state, and in its metadata `graphc.session` with the rest. Weight files
+//! have the parameters alone ([`crate::weights`]).
 
 use crate::data::Fitted;
 use crate::error::TrainError;

@@ -39,8 +39,8 @@ pub struct StepEvent {
     pub seconds: f64,
 }
 
-/// Is told what happens in a training, and may stop it. `()` hears nothing; [`on_step`] and [`on_epoch`] make one of a closure, and a
-/// pair of callbacks is one, too.
+/// Is told what happens in a training, and may stop it. `()` hears nothing; [`on_step`] and [`on_epoch`] make one of a
+/// closure, and a pair of callbacks is one, too.
 ///
 /// ```
 /// use graphc::prelude::*;

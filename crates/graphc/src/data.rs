@@ -42,10 +42,11 @@ pub trait DataSource: Send + Sync + 'static {
         self.len() == 0
     }
 
-    /// Writes one input of a sample (from 0) into a row, which has as many elements as the input takes of a sample, all 0.
+    /// Writes one input of a sample (from 0) into a row, which has as many elements as the input takes of a sample, all
+    /// 0.
     ///
-    /// It is called on the threads that prepare batches, several at a time, in any order, once for every batch that has the sample;
-    /// it must write the same each time, or a training is not the same when it is repeated.
+    /// It is called on the threads that prepare batches, several at a time, in any order, once for every batch that has
+    /// the sample; it must write the same each time, or a training is not the same when it is repeated.
     ///
     /// # Errors
     /// Why it cannot. The training ends with that, and with the sample's number and the name of the input.
@@ -143,8 +144,8 @@ impl<'a> Samples<'a> {
     }
 }
 
-/// What [`Session::fit`](crate::Session::fit) and [`Session::evaluate`](crate::Session::evaluate) take: every [`DataSource`],
-/// [`Arrays`], and `&Dataset`.
+/// What [`Session::fit`](crate::Session::fit) and [`Session::evaluate`](crate::Session::evaluate) take: every
+/// [`DataSource`], [`Arrays`], and `&Dataset`.
 pub trait TrainingData<'a> {
     /// The samples.
     fn samples(self) -> Samples<'a>;

@@ -5,7 +5,7 @@ use graphc_driver::Session;
 use graphc_frontend::data::{
     ArrayFormat, Categories, CifarLabels, ColumnConfig, DataFile, MissingConfig, Parts, PreprocessConfig,
 };
-use graphc_frontend::{CheckData, DataSource, EarlyStoppingConfig, EmaConfig, Experiment, SAMPLE_WEIGHT, TrainConfig};
+use graphc_frontend::{CheckData, DataSource, EmaConfig, Experiment, SAMPLE_WEIGHT, TrainConfig};
 use graphc_ir::ops::Op;
 use graphc_ir::{DType, Dim, Graph, NodeId, RateSchedule, Tensor};
 use graphc_train::batches::validation_split;
@@ -17,8 +17,8 @@ use graphc_train::run::CheckpointEvery;
 use graphc_train::train::Counts;
 use graphc_train::weights::{check_weights, read_tensors};
 use graphc_train::{
-    ClassWeights, Dataset, EarlyStopping, FitOptions, InputSpec, Loader, Loading, NamedTensor, Outcome, Part,
-    Preprocess, Scoring, Source, Synthetic, TensorData,
+    ClassWeights, Dataset, FitOptions, InputSpec, Loader, Loading, NamedTensor, Outcome, Part, Preprocess, Scoring,
+    Source, Synthetic, TensorData,
 };
 use std::path::{Path, PathBuf};
 
@@ -107,16 +107,11 @@ pub fn fit_options(experiment: &Experiment, n_threads: usize) -> Result<FitOptio
         allow_nonfinite: false,
         scoring: scoring(experiment)?,
         schedule: train.schedule.clone(),
-        early_stopping: train.early_stopping.clone().map(early_stopping),
+        early_stopping: train.early_stopping.clone(),
         keep_best: train.keep_best,
         infer_averages: train.ema.is_some_and(|ema| ema.evaluate),
         checkpoints: CheckpointEvery::Never,
     })
-}
-
-pub(crate) fn early_stopping(config: EarlyStoppingConfig) -> EarlyStopping {
-    let EarlyStoppingConfig { monitor, patience, min_delta } = config;
-    EarlyStopping { monitor, patience, min_delta }
 }
 
 /// The optimizer's learning rate.
@@ -124,8 +119,8 @@ pub fn learning_rate(experiment: &Experiment) -> f64 {
     experiment.graph.optimizer.as_ref().map_or(0.001, |optimizer| optimizer.learning_rate())
 }
 
-/// Reads training data and the data to validate on, of the former at most `limit` samples; `share` of them validate where
-/// there are no others.
+/// Reads training data and the data to validate on, of the former at most `limit` samples; `share` of them validate
+/// where there are no others.
 ///
 /// # Errors
 /// If the data cannot be read or does not fit the network.
@@ -374,7 +369,8 @@ impl Kind {
     }
 }
 
-/// What was done to the target before training, so that predictions can be brought back into its unit; nothing if they are in it.
+/// What was done to the target before training, so that predictions can be brought back into its unit; nothing if they
+/// are in it.
 ///
 /// # Errors
 /// If the target was standardised, but nothing is known of its mean and deviation.

@@ -19,14 +19,13 @@ impl Session {
     /// What the session's graph file says of training; of a network that was built, the defaults.
     pub fn fit_options(&self) -> FitOptions {
         let train = &self.experiment.train;
-        let early_stopping = train.early_stopping.clone().map(experiment::early_stopping);
         FitOptions {
             epochs: train.epochs,
             batch_size: train.batch_size,
             validation_split: train.validation_split,
             shuffle: train.shuffle,
             schedule: train.schedule.clone(),
-            early_stopping,
+            early_stopping: train.early_stopping.clone(),
             keep_best: train.keep_best,
             infer_averages: train.ema.is_none_or(|ema| ema.evaluate),
             metrics: self.experiment.metrics.clone(),
@@ -57,12 +56,12 @@ impl Session {
     /// # }
     /// ```
     ///
-    /// Afterwards the session has the last epoch's weights, or the best one's ([`FitOptions::keep_best`]); if a callback has stopped
-    /// it, those of the last step. Its learning rate is what it was before.
+    /// Afterwards the session has the last epoch's weights, or the best one's ([`FitOptions::keep_best`]); if a
+    /// callback has stopped it, those of the last step. Its learning rate is what it was before.
     ///
     /// # Errors
-    /// If the data does not fit the network, the options leave nothing to train on, or a number is not finite that must be. If a
-    /// checkpoint cannot be written, the training goes on, and that is the error in the end.
+    /// If the data does not fit the network, the options leave nothing to train on, or a number is not finite that must
+    /// be. If a checkpoint cannot be written, the training goes on, and that is the error in the end.
     pub fn fit<'a>(
         &mut self,
         data: impl TrainingData<'a>,
@@ -97,7 +96,8 @@ impl Session {
         Ok(report)
     }
 
-    /// Loss and accuracy of the network for samples, in inference. Of a [`Dataset`] that has been divided, those that are trained on.
+    /// Loss and accuracy of the network for samples, in inference. Of a [`Dataset`] that has been divided, those that
+    /// are trained on.
     ///
     /// # Errors
     /// If the data does not fit the network, or has no samples.
@@ -105,7 +105,8 @@ impl Session {
         Ok(self.evaluate_with(data, &[])?.0)
     }
 
-    /// The same with metrics, by the names of graph files: `top_5`, `precision`, `recall`, `f1`, `confusion_matrix`, `mae`, `mse`.
+    /// The same with metrics, by the names of graph files: `top_5`, `precision`, `recall`, `f1`, `confusion_matrix`,
+    /// `mae`, `mse`.
     ///
     /// # Errors
     /// As [`Session::evaluate`], or if a metric is none of such predictions.
@@ -162,8 +163,8 @@ impl Session {
         experiment::training_data(&self.experiment, None, self.seed, self.session.threads())
     }
 
-    /// The test data that the session's graph file names, prepared with what the training samples said: those of the last
-    /// [`Session::fit`], or of the weights that were loaded.
+    /// The test data that the session's graph file names, prepared with what the training samples said: those of the
+    /// last [`Session::fit`], or of the weights that were loaded.
     ///
     /// # Errors
     /// If the file says none, or it cannot be read or does not fit the network.

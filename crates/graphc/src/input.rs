@@ -1,9 +1,9 @@
 //! What may be given to an input of a network.
 //!
-//! Inputs are given as a list of names and references, of different types side by side: `&[("x", &x), ("y", &y)]`. What is given
-//! has no shape, or one: a `Vec<f32>` is elements in row-major order, of which the network knows how many make a sample; a
-//! `Vec<[f32; 2]>` and a [`Tensor`] have sizes, which must be those of the input. Sizes of 1 may be missing or added, as for files:
-//! 28x28 is an image of 28x28x1.
+//! Inputs are given as a list of names and references, of different types side by side: `&[("x", &x), ("y", &y)]`. What
+//! is given has no shape, or one: a `Vec<f32>` is elements in row-major order, of which the network knows how many make
+//! a sample; a `Vec<[f32; 2]>` and a [`Tensor`] have sizes, which must be those of the input. Sizes of 1 may be missing
+//! or added, as for files: 28x28 is an image of 28x28x1.
 
 use crate::error::{Error, Result};
 use graphc_frontend::{Experiment, SAMPLE_WEIGHT};
@@ -167,7 +167,8 @@ pub(crate) struct Signature {
 struct Input {
     name: String,
     ty: TensorType,
-    /// Whether it is given for every sample; the others keep what they were given, count by themselves, or follow from the classes.
+    /// Whether it is given for every sample; the others keep what they were given, count by themselves, or follow from
+    /// the classes.
     is_of_samples: bool,
 }
 
@@ -182,6 +183,10 @@ impl Signature {
         };
         let ids = graph.ids().into_iter().filter(|&id| matches!(graph.op(id), Op::Input(_)));
         Signature { inputs: ids.map(input).collect() }
+    }
+
+    pub(crate) fn inputs(&self) -> impl Iterator<Item = (&str, &TensorType)> {
+        self.inputs.iter().map(|input| (input.name.as_str(), &input.ty))
     }
 
     fn find(&self, name: &str) -> Result<&Input> {

@@ -1,4 +1,5 @@
-//! graphc as a library: networks that are built or read from a graph file, compiled, trained and used by a Rust program.
+//! graphc as a library: networks that are built or read from a graph file, compiled, trained and used by a Rust
+//! program.
 //!
 //! ```
 //! use graphc::prelude::*;
@@ -28,12 +29,14 @@
 //! [`Session`] is a network with its weights: [`Session::train_step`], [`Session::predict`], [`Session::fit`],
 //! [`Session::save`] and [`Session::load`]. [`prelude`] has what most programs need. Nothing here prints.
 //!
-//! Behind it are the stages of the compiler, for those who study or extend it, in the order in which a network goes through them:
-//! [`frontend`] (graph files), [`ir`] (networks and loops as data), [`autodiff`], [`passes`], [`schedule`], [`codegen`], [`runtime`];
-//! [`driver`] runs them all, [`interp`] says what they mean, and [`train`] is the training around the step.
+//! Behind it are the stages of the compiler, for those who study or extend it, in the order in which a network goes
+//! through them: [`frontend`] (graph files), [`ir`] (networks and loops as data), [`autodiff`], [`passes`],
+//! [`schedule`], [`codegen`], [`runtime`]; [`driver`] runs them all, [`interp`] says what they mean, and [`train`] is
+//! the training around the step.
 //!
-//! Reading order: `error`, [`experiment`] (from a graph file to what the training library takes), [`input`] (what may be given as
-//! a tensor), `options`, `session`, [`data`] (what may be trained on), [`callbacks`], `fit`, `state` (files), [`prelude`].
+//! Reading order: `error`, [`experiment`] (from a graph file to what the training library takes), [`input`] (what may
+//! be given as a tensor), `options`, `session`, [`data`] (what may be trained on), [`callbacks`], `fit`, `state`
+//! (files), [`prelude`].
 #![forbid(unsafe_code)]
 
 pub mod callbacks;

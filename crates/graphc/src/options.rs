@@ -40,8 +40,8 @@ pub struct FitOptions {
     pub epochs: usize,
     /// Samples a step: 64. The last step of an epoch may have fewer.
     pub batch_size: usize,
-    /// Share of the samples that is not trained on but measured after every epoch: 0. They are drawn by the seed, from every class
-    /// alike. A [`Dataset`](graphc_train::Dataset) has been divided when it was made.
+    /// Share of the samples that is not trained on but measured after every epoch: 0. They are drawn by the seed, from
+    /// every class alike. A [`Dataset`](graphc_train::Dataset) has been divided when it was made.
     pub validation_split: f64,
     /// Whether every epoch takes the samples in another order: yes.
     pub shuffle: bool,
@@ -57,7 +57,8 @@ pub struct FitOptions {
     pub infer_averages: bool,
     /// What is measured on the validation samples beside loss and accuracy, by the names of graph files, such as `f1`.
     pub metrics: Vec<String>,
-    /// Whether training goes on when a loss or a weight is not finite: no, that is an error that names step, node and sample.
+    /// Whether training goes on when a loss or a weight is not finite: no, that is an error that names step, node and
+    /// sample.
     pub allow_nonfinite: bool,
     /// Where checkpoints go, from which [`Session::resume`](crate::Session::resume) goes on: none are written.
     pub checkpoints: Option<PathBuf>,

@@ -7,7 +7,7 @@ use crate::options::SessionOptions;
 use graphc_driver::SessionOptions as DriverOptions;
 use graphc_frontend::Experiment;
 use graphc_ir::graph::Mode;
-use graphc_ir::{Graph, Tensor};
+use graphc_ir::{Graph, Tensor, TensorType};
 use graphc_train::data::Fitted;
 use graphc_train::run::Stored;
 use graphc_train::{ClassWeights, Network, Weighted};
@@ -16,12 +16,12 @@ use std::path::{Path, PathBuf};
 
 /// A network with its weights: compiled when a step of a size is first wanted, and kept for that size.
 ///
-/// Inputs are given by name, of any number of samples; how many there are follows from the elements ([`crate::input`]). What is given
-/// is what the network takes: what a graph file says under `data`, such as `scale`, is done to files alone, and by
-/// [`Session::predict_raw`].
+/// Inputs are given by name, of any number of samples; how many there are follows from the elements ([`crate::input`]).
+/// What is given is what the network takes: what a graph file says under `data`, such as `scale`, is done to files
+/// alone, and by [`Session::predict_raw`].
 ///
-/// The learning rate is the optimizer's until [`Session::set_learning_rate`]; dropout counts steps by itself. The same calls give the
-/// same bits on every machine, on any number of threads.
+/// The learning rate is the optimizer's until [`Session::set_learning_rate`]; dropout counts steps by itself. The same
+/// calls give the same bits on every machine, on any number of threads.
 pub struct Session {
     pub(crate) session: graphc_driver::Session,
     pub(crate) experiment: Experiment,
@@ -41,7 +41,8 @@ pub struct Session {
 /// What a training step says.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct StepOutput {
-    /// Mean loss of the samples, before the step changed the weights. It may be NaN or infinite: then the step's weights may be, too.
+    /// Mean loss of the samples, before the step changed the weights. It may be NaN or infinite: then the step's
+    /// weights may be, too.
     pub loss: f32,
     /// Share of the samples that were predicted right, if the network measures it.
     pub accuracy: Option<f32>,
@@ -127,6 +128,11 @@ impl Session {
         &mut self.session
     }
 
+    /// What the network takes: names and types of its inputs, in the order in which they were made.
+    pub fn inputs(&self) -> impl Iterator<Item = (&str, &TensorType)> {
+        self.signature.inputs()
+    }
+
     /// Threads that run a step together.
     pub fn threads(&self) -> usize {
         self.session.threads()
@@ -163,8 +169,8 @@ impl Session {
     /// ```
     ///
     /// # Errors
-    /// If an input is missing, unknown, or does not fit; the network has no loss or no optimizer; or a label is no class. No weight is
-    /// changed then.
+    /// If an input is missing, unknown, or does not fit; the network has no loss or no optimizer; or a label is no
+    /// class. No weight is changed then.
     pub fn train_step(&mut self, inputs: &[(&str, &dyn TensorInput)]) -> Result<StepOutput> {
         let checked = check(&self.signature, inputs)?;
         self.signature.check_complete(&checked)?;
@@ -178,12 +184,12 @@ impl Session {
         Ok(StepOutput { loss: scalar("loss")?, accuracy, n_samples })
     }
 
-    /// The network's prediction for any number of samples, as the first dimension: at the size of a graph file's batches, or 64, one
-    /// batch after the other. The target need not be given.
+    /// The network's prediction for any number of samples, as the first dimension: at the size of a graph file's
+    /// batches, or 64, one batch after the other. The target need not be given.
     ///
     /// # Errors
-    /// If an input that the prediction needs is missing, one is unknown or does not fit, or the network has several outputs and no loss
-    /// that says which is the prediction.
+    /// If an input that the prediction needs is missing, one is unknown or does not fit, or the network has several
+    /// outputs and no loss that says which is the prediction.
     pub fn predict(&mut self, inputs: &[(&str, &dyn TensorInput)]) -> Result<Tensor<f32>> {
         let checked = check(&self.signature, inputs)?;
         let Some(name) = self.prediction().map(str::to_owned) else {
@@ -214,9 +220,9 @@ impl Session {
         whole.ok_or_else(|| Error::new("there are no samples to predict for"))
     }
 
-    /// As [`Session::predict`], for values as they stand in the data files of the session's graph file: what it says under `data` is
-    /// done to them (`scale`, `offset`, `standardise`), and undone on the prediction of a regression, which is in the unit of
-    /// its target. Mean and deviation come with the weights ([`Session::load`]).
+    /// As [`Session::predict`], for values as they stand in the data files of the session's graph file: what it says
+    /// under `data` is done to them (`scale`, `offset`, `standardise`), and undone on the prediction of a regression,
+    /// which is in the unit of its target. Mean and deviation come with the weights ([`Session::load`]).
     ///
     /// # Errors
     /// As [`Session::predict`], or if mean and deviation are not known.
@@ -259,8 +265,8 @@ impl Session {
         Ok(values.iter().enumerate().map(|(at, &value)| map.apply(value.into(), at % len) as f32).collect())
     }
 
-    /// Every output that follows from the given inputs, in inference: without the target no loss and no accuracy. All samples are one
-    /// batch.
+    /// Every output that follows from the given inputs, in inference: without the target no loss and no accuracy. All
+    /// samples are one batch.
     ///
     /// # Errors
     /// If no output follows from them, or an input is unknown or does not fit.
@@ -332,7 +338,8 @@ impl Session {
     fn set(&mut self, mode: Mode, checked: &Checked<'_>, samples: std::ops::Range<usize>) -> Result<()> {
         let n = samples.len();
         for &(name, elements, sample_len) in &checked.inputs {
-            // An input that no step of the mode reads, such as the target where nothing is compared with it, is not there.
+            // An input that no step of the mode reads, such as the target where nothing is compared with it, is not
+            // there.
             if mode == Mode::Infer && !self.session.has_input(mode, n, name)? {
                 continue;
             }

@@ -10,9 +10,9 @@ use graphc_train::{StateFacts, StateFile, write_file};
 use std::path::Path;
 
 impl Session {
-    /// Writes weights and moving statistics, and what the training samples said of the data, to a `.safetensors` file: what
-    /// `graphc train` writes, and `graphc predict` and `graphc eval` read. After a training that kept averages, they stand for
-    /// the weights.
+    /// Writes weights and moving statistics, and what the training samples said of the data, to a `.safetensors` file:
+    /// what `graphc train` writes, and `graphc predict` and `graphc eval` read. After a training that kept averages,
+    /// they stand for the weights.
     ///
     /// # Errors
     /// If the file cannot be written.
@@ -52,8 +52,8 @@ impl Session {
         Ok(())
     }
 
-    /// Writes everything that training steps change to a file, from which [`Session::resume`] goes on: weights, what the optimizer
-    /// keeps, the number of the step, the learning rate.
+    /// Writes everything that training steps change to a file, from which [`Session::resume`] goes on: weights, what
+    /// the optimizer keeps, the number of the step, the learning rate.
     ///
     /// # Errors
     /// If the file cannot be written.
@@ -68,11 +68,12 @@ impl Session {
         Ok(StateFile { tensors, facts, fitted: self.fitted.clone() }.write(path.as_ref())?)
     }
 
-    /// Goes on where a training was: from a file of [`Session::save_checkpoint`], or from a folder of checkpoints that [`Session::fit`] or
-    /// `graphc train` have written. What comes of it has the same bits as if the training had not been interrupted.
+    /// Goes on where a training was: from a file of [`Session::save_checkpoint`], or from a folder of checkpoints that
+    /// [`Session::fit`] or `graphc train` have written. What comes of it has the same bits as if the training had not
+    /// been interrupted.
     ///
-    /// From a folder, the next [`Session::fit`] on the same data with the same options goes on in the middle of its epoch, and writes its
-    /// checkpoints there; unless the weights are changed otherwise before that.
+    /// From a folder, the next [`Session::fit`] on the same data with the same options goes on in the middle of its
+    /// epoch, and writes its checkpoints there; unless the weights are changed otherwise before that.
     ///
     /// # Errors
     /// If there is no checkpoint that is whole, or it is of another network.

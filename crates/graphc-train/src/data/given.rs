@@ -1,4 +1,5 @@
-//! Samples that the program gives: arrays in memory, or a function that is asked for the rows of one sample after the other.
+//! Samples that the program gives: arrays in memory, or a function that is asked for the rows of one sample after the
+//! other.
 
 use super::array::Positioned;
 use super::columns::{Columns, Content, Loader, RawColumn, check_count};
@@ -11,7 +12,8 @@ use graphc_ir::DType;
 use std::fmt;
 use std::sync::Arc;
 
-/// One input of one sample, to be written: as many elements as the input takes of a sample, row-major. All are 0 at first.
+/// One input of one sample, to be written: as many elements as the input takes of a sample, row-major. All are 0 at
+/// first.
 #[derive(Debug)]
 pub enum Row<'a> {
     /// Of an `f32` input.
@@ -23,8 +25,8 @@ pub enum Row<'a> {
 /// Writes the row of a sample, by its number from 0 and the name of the input; says why it cannot.
 pub type ReadRow = dyn Fn(usize, &str, Row<'_>) -> Result<(), String> + Send + Sync;
 
-/// Samples of which a function gives the rows. It is called on the threads that prepare batches, in any order, for a sample as often
-/// as a batch has it, and must give the same each time.
+/// Samples of which a function gives the rows. It is called on the threads that prepare batches, in any order, for a
+/// sample as often as a batch has it, and must give the same each time.
 #[derive(Clone)]
 pub struct Rows {
     /// Number of samples.

@@ -53,7 +53,8 @@ pub fn newest_checkpoint(folder: &Path) -> Result<Stored, TrainError> {
 }
 
 impl Stored {
-    /// Whether a training with these options goes on as the one that was interrupted: the order of its samples must be the same.
+    /// Whether a training with these options goes on as the one that was interrupted: the order of its samples must be
+    /// the same.
     ///
     /// # Errors
     /// Names the option that differs.
