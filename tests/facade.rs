@@ -159,8 +159,18 @@ fn resumed_trainings_come_to_the_same_bits() {
     let mut session = open(&folder, 1);
     session.resume(folder.path("run")).unwrap();
     let options = session.fit_options();
+    let few = FitOptions { epochs: 4, ..options.clone() };
+    session.fit(OneByOne, &few, ()).unwrap();
+    session.resume(folder.path("run")).unwrap();
     session.fit(OneByOne, &options, ()).unwrap();
     assert!(saved(&mut session, &folder) == whole, "begun by the command");
+    // And the other way round.
+    folder.ok(&["train", "net.graph.json", "--out", "other", "--epochs", "2", "--quiet"]);
+    let mut session = open(&folder, 1);
+    session.resume(folder.path("other")).unwrap();
+    session.fit(OneByOne, &few, ()).unwrap();
+    folder.ok(&["train", "--resume", "other", "--epochs", "9", "--quiet"]);
+    assert!(std::fs::read(folder.path("other/model.safetensors")).unwrap() == whole, "ended by the command");
 }
 
 #[test]
@@ -318,6 +328,10 @@ fn raw_values_are_prepared_as_files_are() {
     session.load(folder.path(weights)).unwrap();
     assert_eq!(session.predict_raw(&[("x", &x)]).unwrap().data, expected);
     assert!(saved(&mut session, &folder) == std::fs::read(folder.path(weights)).unwrap(), "what was learnt is kept");
+    // Training on values as the network takes them says nothing new of the files.
+    let prepared = Arrays::new(&[("x", &[[0.5f32, -0.5]; 8]), ("price", &[0.25f32; 8])]);
+    session.fit(prepared, &FitOptions { epochs: 1, ..FitOptions::default() }, ()).unwrap();
+    assert_ne!(session.predict_raw(&[("x", &x)]).unwrap().data, expected);
 }
 
 #[test]

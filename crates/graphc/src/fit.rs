@@ -87,7 +87,10 @@ impl Session {
         let mut network = Weighted::new(&mut self.session, self.class_weights.as_ref());
         let result = fit_from(&mut network, dataset, &loop_options, from, &stop, &mut told);
         let written = told.finish();
-        self.fitted = dataset.fitted().clone();
+        // Samples that are given as the network takes them say nothing of the files.
+        if !dataset.fitted().is_empty() {
+            self.fitted = dataset.fitted().clone();
+        }
         if self.experiment.graph.optimizer.is_some() {
             self.session.set_learning_rate(self.learning_rate)?;
         }
@@ -236,7 +239,7 @@ impl Session {
             return Ok((None, options.checkpoints.as_ref().map(begin).transpose()?));
         };
         loop_options.checkpoints = options.checkpoint_every;
-        let writer = go_on_with_checkpoints(options.checkpoints.as_ref().unwrap_or(&folder), loop_options)?;
+        let writer = go_on_with_checkpoints(options.checkpoints.as_ref().unwrap_or(&folder), loop_options, &stored)?;
         Ok((Some(stored.checkpoint), Some(writer)))
     }
 }

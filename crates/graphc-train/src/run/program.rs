@@ -7,7 +7,7 @@ use super::{CheckpointWriter, RunState};
 use crate::error::TrainError;
 use crate::run_folder::{Lock, lock};
 use crate::train::FitOptions;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
 
@@ -20,14 +20,24 @@ pub fn begin_checkpoints(folder: &Path, options: &FitOptions) -> Result<Checkpoi
         let message = "the folder holds checkpoints of a training: resume that one, or give another folder";
         return Err(TrainError::file(folder, message));
     }
-    go_on_with_checkpoints(folder, options)
+    write_checkpoints(folder, options, json!({}))
 }
 
-/// Writes further checkpoints into a folder, which no other training uses until the writer is done.
+/// Writes further checkpoints into a folder, those of a training that goes on from `stored`. What a run of the command
+/// has kept of its options stays, so that the command can go on with it.
 ///
 /// # Errors
 /// If it cannot be made, or a training is going on in it.
-pub fn go_on_with_checkpoints(folder: &Path, options: &FitOptions) -> Result<CheckpointWriter, TrainError> {
+pub fn go_on_with_checkpoints(
+    folder: &Path,
+    options: &FitOptions,
+    stored: &Stored,
+) -> Result<CheckpointWriter, TrainError> {
+    write_checkpoints(folder, options, stored.settings.clone())
+}
+
+/// Writes checkpoints into a folder, which no other training uses until the writer is done.
+fn write_checkpoints(folder: &Path, options: &FitOptions, mut settings: Value) -> Result<CheckpointWriter, TrainError> {
     let inner = folder.join(FOLDER);
     fs::create_dir_all(&inner).map_err(|error| TrainError::io(&inner, "make the folder", &error))?;
     let open = match lock(folder).map_err(|error| TrainError::io(folder, "open the folder", &error))? {
@@ -35,12 +45,10 @@ pub fn go_on_with_checkpoints(folder: &Path, options: &FitOptions) -> Result<Che
         Lock::Ours(open) => Some(open),
         Lock::None(open) => open,
     };
-    let settings = json!({
-        "epochs": options.epochs,
-        "batch_size": options.batch_size,
-        "learning_rate": options.learning_rate.to_string(),
-        "seed": options.seed,
-    });
+    settings["epochs"] = options.epochs.into();
+    settings["batch_size"] = options.batch_size.into();
+    settings["learning_rate"] = options.learning_rate.to_string().into();
+    settings["seed"] = options.seed.into();
     Ok(CheckpointWriter::new(Place { run: folder.to_path_buf(), open }, settings))
 }
 
