@@ -64,7 +64,7 @@ impl<S: DataSource + ?Sized> DataSource for Arc<S> {
     }
 }
 
-/// Arrays of all samples, by the names of the inputs. Elements are copied once, when it is made.
+/// Arrays of all samples, by the names of the inputs. Elements are copied when they are made; clones share them.
 ///
 /// ```
 /// # use graphc::prelude::*;
@@ -72,18 +72,22 @@ impl<S: DataSource + ?Sized> DataSource for Arc<S> {
 /// let data = Arrays::new(&[("x", &x), ("y", &y)]);
 /// ```
 #[derive(Clone, Debug)]
-pub struct Arrays(Vec<(String, Array)>);
-
-/// A copy of what was given.
-#[derive(Clone, Debug)]
-struct Array {
-    values: Values,
-    sizes: Option<Vec<usize>>,
+pub struct Arrays {
+    /// Shared by copies.
+    values: Arc<Vec<(String, Values)>>,
+    /// Of each, if it has more than a list of elements.
+    sizes: Vec<Option<Vec<usize>>>,
 }
 
-impl TensorInput for Array {
+/// One of them, as it was given.
+struct Given<'a> {
+    values: &'a Values,
+    sizes: &'a Option<Vec<usize>>,
+}
+
+impl TensorInput for Given<'_> {
     fn elements(&self) -> Elements<'_> {
-        match &self.values {
+        match self.values {
             Values::F32(values) => Elements::F32(values),
             Values::I32(values) => Elements::I32(values),
             _ => unreachable!("arrays are made of elements"),
@@ -103,17 +107,21 @@ impl Arrays {
                 Elements::F32(values) => Values::F32(values.to_vec()),
                 Elements::I32(values) => Values::I32(values.to_vec()),
             };
-            (name.to_string(), Array { values, sizes: value.sizes() })
+            (name.to_string(), values)
         };
-        Arrays(arrays.iter().map(copy).collect())
+        let sizes = arrays.iter().map(|(_, value)| value.sizes()).collect();
+        Arrays { values: Arc::new(arrays.iter().map(copy).collect()), sizes }
     }
 
     /// As the training library takes them.
     fn source(self, signature: &Signature) -> Result<Source> {
+        let given: Vec<Given<'_>> =
+            self.values.iter().zip(&self.sizes).map(|((_, values), sizes)| Given { values, sizes }).collect();
+        let names = self.values.iter().map(|(name, _)| name.as_str());
         let inputs: Vec<(&str, &dyn TensorInput)> =
-            self.0.iter().map(|(name, array)| (name.as_str(), array as &dyn TensorInput)).collect();
+            names.zip(&given).map(|(name, array)| (name, array as &dyn TensorInput)).collect();
         check(signature, &inputs)?;
-        Ok(Source::Memory(self.0.into_iter().map(|(name, array)| (name, array.values)).collect()))
+        Ok(Source::Memory(self.values.clone()))
     }
 }
 
@@ -145,7 +153,7 @@ impl<'a> Samples<'a> {
 }
 
 /// What [`Session::fit`](crate::Session::fit) and [`Session::evaluate`](crate::Session::evaluate) take: every
-/// [`DataSource`], [`Arrays`], and `&Dataset`.
+/// [`DataSource`], [`Arrays`] or a reference to them, and `&Dataset`.
 pub trait TrainingData<'a> {
     /// The samples.
     fn samples(self) -> Samples<'a>;
@@ -160,6 +168,12 @@ impl<'a> TrainingData<'a> for &'a Dataset {
 impl TrainingData<'_> for Arrays {
     fn samples(self) -> Samples<'static> {
         Samples::Arrays(self)
+    }
+}
+
+impl TrainingData<'_> for &Arrays {
+    fn samples(self) -> Samples<'static> {
+        Samples::Arrays(self.clone())
     }
 }
 

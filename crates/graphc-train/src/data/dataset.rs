@@ -234,6 +234,10 @@ impl Store {
                     Values::I32(integers) if rows.is_integer() => {
                         return Ok(integers.into_iter().map(i32::cast_unsigned).collect());
                     }
+                    // What nothing is done to is copied.
+                    Values::F32(values) if affine.is_identity() && values.iter().all(|value| value.is_finite()) => {
+                        return Ok(values.into_iter().map(f32::to_bits).collect());
+                    }
                     values => values,
                 };
                 let word = |(element, value)| {

@@ -182,7 +182,7 @@ mod tests {
     fn memory(n: usize) -> Source {
         let x = (0..n).flat_map(|sample| [element(sample, 0), element(sample, 1)]).collect();
         let y = (0..n).map(|sample| sample as i32 % 3).collect();
-        Source::Memory(vec![("y".into(), Values::I32(y)), ("x".into(), Values::F32(x))])
+        Source::Memory(Arc::new(vec![("y".into(), Values::I32(y)), ("x".into(), Values::F32(x))]))
     }
 
     fn rows(n: usize) -> Source {
@@ -225,7 +225,7 @@ mod tests {
         let message = |source: Source| dataset(&loader(false), &source).unwrap_err().to_string();
         let of = |x: &[f32], y: &[i32]| {
             let y = ("y".to_string(), Values::I32(y.to_vec()));
-            Source::Memory(vec![("x".into(), Values::F32(x.to_vec())), y])
+            Source::Memory(Arc::new(vec![("x".into(), Values::F32(x.to_vec())), y]))
         };
         assert_eq!(message(of(&[], &[])), "the data given: no samples");
         assert_eq!(message(rows(0)), "the data given: no samples");
@@ -242,7 +242,7 @@ mod tests {
             message(of(&[1.0; 2], &[3])),
             "the data given: label out of range: sample 0 has label 3, but `y` has 3 classes (0 to 2)"
         );
-        let x = Source::Memory(vec![("x".into(), Values::F32(vec![0.0; 2]))]);
+        let x = Source::Memory(Arc::new(vec![("x".into(), Values::F32(vec![0.0; 2]))]));
         assert_eq!(message(x), "the data given: there are no values for the input `y`");
         let wrong = |read: fn(usize, &str, Row<'_>) -> Result<(), String>| {
             let data = dataset(&loader(false), &Source::Rows(Rows { n_samples: 4, read: Arc::new(read) })).unwrap();

@@ -9,6 +9,7 @@ use super::values::Values;
 use crate::error::TrainError;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// What gives the inputs of all samples of a part of the data.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,7 +25,7 @@ pub enum Source {
     /// They are made up.
     Synthetic(Synthetic),
     /// Arrays of whole samples in memory, of every input.
-    Memory(Vec<(String, Values)>),
+    Memory(Arc<Vec<(String, Values)>>),
     /// A function gives the rows of samples.
     Rows(Rows),
 }
