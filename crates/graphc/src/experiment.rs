@@ -91,29 +91,6 @@ pub fn of_graph(graph: Graph) -> Experiment {
     }
 }
 
-/// How the file says that training is to go, with checkpoints never, and batches prepared beside so many threads.
-///
-/// # Errors
-/// If a metric is none of such predictions.
-pub fn fit_options(experiment: &Experiment, n_threads: usize) -> Result<FitOptions, Error> {
-    let train = &experiment.train;
-    Ok(FitOptions {
-        epochs: train.epochs,
-        batch_size: train.batch_size,
-        learning_rate: learning_rate(experiment),
-        shuffle: train.shuffle,
-        seed: train.seed,
-        loading: Loading::beside(n_threads),
-        allow_nonfinite: false,
-        scoring: scoring(experiment)?,
-        schedule: train.schedule.clone(),
-        early_stopping: train.early_stopping.clone(),
-        keep_best: train.keep_best,
-        infer_averages: train.ema.is_some_and(|ema| ema.evaluate),
-        checkpoints: CheckpointEvery::Never,
-    })
-}
-
 /// The optimizer's learning rate.
 pub fn learning_rate(experiment: &Experiment) -> f64 {
     experiment.graph.optimizer.as_ref().map_or(0.001, |optimizer| optimizer.learning_rate())
@@ -393,6 +370,47 @@ pub fn target_map(experiment: &Experiment, fitted: &Fitted, kind: Kind) -> Resul
 pub fn feature_inputs(experiment: &Experiment) -> Vec<String> {
     let is_of_loss = |name: &String| *name == experiment.target || experiment.weights.as_ref() == Some(name);
     sample_inputs(experiment).into_iter().filter(|name| !is_of_loss(name)).collect()
+}
+
+/// What of [`FitOptions`] the graph file does not say, or a command line or a program says otherwise.
+#[derive(Clone, Debug)]
+pub struct Chosen {
+    /// Passes over the training samples.
+    pub epochs: usize,
+    /// Samples a step.
+    pub batch_size: usize,
+    /// The optimizer's learning rate.
+    pub learning_rate: f64,
+    /// Decides the orders of samples.
+    pub seed: u64,
+    /// Whether training goes on when a number is not finite.
+    pub allow_nonfinite: bool,
+    /// How often checkpoints are made.
+    pub checkpoints: CheckpointEvery,
+}
+
+/// How to train.
+///
+/// # Errors
+/// If a metric is none of such predictions.
+pub fn fit_options(experiment: &Experiment, chosen: Chosen, loading: Loading) -> Result<FitOptions, Error> {
+    let train = &experiment.train;
+    let Chosen { epochs, batch_size, learning_rate, seed, allow_nonfinite, checkpoints } = chosen;
+    Ok(FitOptions {
+        epochs,
+        batch_size,
+        learning_rate,
+        shuffle: train.shuffle,
+        seed,
+        loading,
+        allow_nonfinite,
+        scoring: scoring(experiment)?,
+        schedule: train.schedule.clone(),
+        early_stopping: train.early_stopping.clone(),
+        keep_best: train.keep_best,
+        infer_averages: train.ema.is_some_and(|ema| ema.evaluate),
+        checkpoints,
+    })
 }
 
 /// The metrics that the file asks for beside accuracy, if there are any.

@@ -3,15 +3,15 @@
 use crate::callbacks::{Callbacks, Flow, StepEvent};
 use crate::data::{Readable, TrainingData};
 use crate::error::{Error, Result};
-use crate::experiment;
+use crate::experiment::{self, Chosen};
 use crate::options::FitOptions;
 use crate::session::Session;
 use graphc_train::data::{Columns, Fitted, Loader, Preprocess, Validation};
 use graphc_train::run::program::{begin_checkpoints, go_on_with_checkpoints};
 use graphc_train::run::{Checkpoint, CheckpointEvery, CheckpointWriter};
 use graphc_train::{
-    Dataset, EpochRecord, Evaluation, FitOptions as LoopOptions, FitReport, Observer, Outcome, Progress, Scores,
-    Scoring, TrainError, Weighted, evaluate_scored, fit_from,
+    Dataset, EpochRecord, Evaluation, FitOptions as LoopOptions, FitReport, Loading, Observer, Outcome, Progress,
+    Scores, Scoring, TrainError, Weighted, evaluate_scored, fit_from,
 };
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -129,7 +129,7 @@ impl Session {
         let mut scoring = self.scoring(metrics.iter().copied())?;
         experiment::name_classes(&mut scoring, &self.experiment, &self.fitted);
         let batch_size = self.experiment.train.batch_size;
-        let loading = graphc_train::Loading::beside(self.session.threads());
+        let loading = Loading::beside(self.session.threads());
         let mut network = Weighted::new(&mut self.session, self.class_weights.as_ref());
         let samples = &dataset.split().train;
         Ok(evaluate_scored(&mut network, dataset, samples, batch_size, loading, scoring.as_ref())?)
@@ -205,23 +205,26 @@ impl Session {
     fn loop_options(&self, options: &FitOptions, fitted: &Fitted) -> Result<LoopOptions> {
         let mut scoring = self.scoring(options.metrics.iter().map(String::as_str))?;
         experiment::name_classes(&mut scoring, &self.experiment, fitted);
-        Ok(LoopOptions {
+        let chosen = Chosen {
             epochs: options.epochs,
             batch_size: options.batch_size,
             learning_rate: self.learning_rate,
-            schedule: options.schedule.clone(),
-            early_stopping: options.early_stopping.clone(),
-            keep_best: options.keep_best,
-            infer_averages: options.infer_averages && self.graph().averaging.is_some(),
+            seed: options.seed.unwrap_or(self.seed),
+            allow_nonfinite: options.allow_nonfinite,
             checkpoints: match options.checkpoints {
                 Some(_) => options.checkpoint_every,
                 None => CheckpointEvery::Never,
             },
+        };
+        let loading = Loading::beside(self.session.threads());
+        Ok(LoopOptions {
+            schedule: options.schedule.clone(),
+            early_stopping: options.early_stopping.clone(),
+            keep_best: options.keep_best,
+            infer_averages: options.infer_averages && self.graph().averaging.is_some(),
             shuffle: options.shuffle,
-            seed: options.seed.unwrap_or(self.seed),
-            allow_nonfinite: options.allow_nonfinite,
             scoring,
-            ..experiment::fit_options(&self.experiment, self.session.threads())?
+            ..experiment::fit_options(&self.experiment, chosen, loading)?
         })
     }
 

@@ -2,6 +2,7 @@
 
 use super::Args;
 use crate::error::CliError;
+use crate::experiment::Chosen;
 use crate::output;
 use crate::{experiment, shell};
 use graphc_frontend::Experiment;
@@ -208,15 +209,15 @@ impl Settings {
     }
 
     fn fit_options(&self, experiment: &Experiment, args: &Args) -> Result<FitOptions, CliError> {
-        Ok(FitOptions {
+        let chosen = Chosen {
             epochs: self.epochs,
             batch_size: self.batch_size,
             learning_rate: self.learning_rate,
             seed: self.seed,
             allow_nonfinite: self.allow_nonfinite,
             checkpoints: self.checkpoint_every.value,
-            ..experiment::fit_options(experiment, args.threads.threads)?
-        })
+        };
+        Ok(experiment::fit_options(experiment, chosen, args.threads.loading())?)
     }
 }
 
