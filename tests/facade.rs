@@ -122,12 +122,15 @@ fn fit_is_what_the_command_does() {
 #[test]
 fn resumed_trainings_come_to_the_same_bits() {
     let folder = folder();
-    let whole = {
-        let mut session = open(&folder, 1);
-        let options = session.fit_options();
-        session.fit(OneByOne, &options, ()).unwrap();
-        saved(&mut session, &folder)
+    let steps_of_fit = |session: &mut Session, options: &FitOptions| {
+        let mut n = 0;
+        session.fit(OneByOne, options, on_step(|_| n += 1)).unwrap();
+        n
     };
+    let mut session = open(&folder, 1);
+    let options = session.fit_options();
+    let n_steps = steps_of_fit(&mut session, &options);
+    let whole = saved(&mut session, &folder);
     for stop_at in [1, 8, 12, 17] {
         let checkpoints = folder.path(&format!("checkpoints-{stop_at}"));
         let options = FitOptions { checkpoints: Some(checkpoints.clone()), ..open(&folder, 1).fit_options() };
@@ -152,7 +155,7 @@ fn resumed_trainings_come_to_the_same_bits() {
             session.fit(OneByOne, &other, ()).unwrap_err().to_string(),
             "the training to be resumed began with `batch_size` 24, but 32 is given"
         );
-        session.fit(OneByOne, &options, ()).unwrap();
+        assert_eq!(steps_of_fit(&mut session, &options), n_steps - stop_at, "the steps before are not made again");
         assert!(saved(&mut session, &folder) == whole, "stopped after step {stop_at}");
     }
     folder.ok(&["train", "net.graph.json", "--out", "run", "--epochs", "2", "--quiet"]);
@@ -160,9 +163,10 @@ fn resumed_trainings_come_to_the_same_bits() {
     session.resume(folder.path("run")).unwrap();
     let options = session.fit_options();
     let few = FitOptions { epochs: 4, ..options.clone() };
-    session.fit(OneByOne, &few, ()).unwrap();
+    // An epoch has six steps.
+    assert_eq!(steps_of_fit(&mut session, &few), 12);
     session.resume(folder.path("run")).unwrap();
-    session.fit(OneByOne, &options, ()).unwrap();
+    assert_eq!(steps_of_fit(&mut session, &options), n_steps - 24);
     assert!(saved(&mut session, &folder) == whole, "begun by the command");
     // And the other way round.
     folder.ok(&["train", "net.graph.json", "--out", "other", "--epochs", "2", "--quiet"]);
