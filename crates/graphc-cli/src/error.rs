@@ -49,6 +49,15 @@ impl From<Diagnostics> for CliError {
     }
 }
 
+impl From<graphc::Error> for CliError {
+    fn from(error: graphc::Error) -> CliError {
+        match error {
+            graphc::Error::Graph(diagnostics) => CliError::Graph(diagnostics),
+            other => CliError::Message(other.to_string()),
+        }
+    }
+}
+
 impl From<TrainError> for CliError {
     fn from(error: TrainError) -> CliError {
         CliError::Message(error.to_string())

@@ -38,10 +38,11 @@ pub use data::{DataConfig, DataSource};
 pub use diagnostic::{Diagnostic, Diagnostics};
 pub use experiment::{CheckData, Experiment, SAMPLE_WEIGHT, TrainConfig};
 pub use limits::limits;
+pub use metrics::n_classes;
 pub use reference::reference;
 pub use schema::schema;
 pub use summary::{SummaryRow, Totals, summary, totals};
-pub use training::{EarlyStoppingConfig, EmaConfig};
+pub use training::EmaConfig;
 
 use limits::MAX_FILE_BYTES;
 use std::io::Read;

@@ -332,7 +332,8 @@ fn claim(path: &Path) -> io::Result<Claim> {
     }
 }
 
-enum Lock {
+/// Whose a folder is.
+pub(crate) enum Lock {
     /// By another process, or by this one.
     Held,
     Ours(File),
@@ -341,7 +342,7 @@ enum Lock {
 }
 
 /// Locks a folder until the file is dropped or the process ends, however it ends.
-fn lock(path: &Path) -> io::Result<Lock> {
+pub(crate) fn lock(path: &Path) -> io::Result<Lock> {
     if !cfg!(unix) {
         return Ok(Lock::None(None));
     }

@@ -110,6 +110,9 @@ pub struct Progress {
 pub trait Observer {
     /// An epoch (from 1) of that many steps begins.
     fn epoch_started(&mut self, _epoch: usize, _n_steps: usize) {}
+    /// A step was made, with that loss of its batch, at that learning rate (0 if the network has none). Next comes
+    /// [`Observer::step_done`].
+    fn step_measured(&mut self, _loss: f64, _learning_rate: f32) {}
     /// A step was made.
     fn step_done(&mut self, _progress: &Progress) {}
     /// An epoch ended; validation is done. It may be the best so far, if that is looked at.

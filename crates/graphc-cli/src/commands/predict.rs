@@ -2,15 +2,14 @@
 
 use super::predict_data::{self, Unit};
 use crate::error::CliError;
+use crate::experiment::Kind;
 use crate::nonfinite::{AllowNonfiniteArg, warn_of_weights};
 use crate::numbers::at_least_one;
 use crate::tuned::TuningArg;
 use crate::{experiment, output};
 use graphc_driver::{Session, SessionOptions};
 use graphc_frontend::Experiment;
-use graphc_ir::DType;
 use graphc_ir::graph::Mode;
-use graphc_ir::ops::Op;
 use graphc_train::data::{ArraySource, Fitted};
 use graphc_train::error::printable;
 use graphc_train::picture::PictureOptions;
@@ -175,31 +174,6 @@ fn predict(
     network.set_input_f32(Mode::Infer, 1, &input.name, pixels)?;
     network.step(Mode::Infer, 1)?;
     Ok(network.output(Mode::Infer, 1, &experiment.prediction)?.data)
-}
-
-/// What the numbers of a prediction are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// One for each class, each the probability of it.
-    Probabilities,
-    /// One for each class, the largest of the most likely one.
-    Scores,
-    /// Numbers that mean themselves: a regression.
-    Values,
-}
-
-impl Kind {
-    pub(super) fn of(experiment: &Experiment) -> Kind {
-        let graph = &experiment.graph;
-        let Some(prediction) = graph.output(&experiment.prediction) else { return Kind::Values };
-        let is_list = graph.ty(prediction).shape.rank() == 2;
-        let has_labels = graph.find(&experiment.target).is_some_and(|id| graph.ty(id).dtype == DType::I32);
-        match graph.op(prediction) {
-            Op::Softmax(_) if is_list => Kind::Probabilities,
-            _ if is_list && has_labels => Kind::Scores,
-            _ => Kind::Values,
-        }
-    }
 }
 
 /// Classes that are all shown; of more only the best [`N_BEST`].

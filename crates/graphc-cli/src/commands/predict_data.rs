@@ -1,11 +1,11 @@
 //! `graphc predict --data`: a prediction for every sample of a file, as a table.
 
-use super::predict::{Args, Kind};
+use super::predict::Args;
 use crate::error::CliError;
-use crate::experiment;
+use crate::experiment::{self, Kind};
 use graphc_driver::Session;
 use graphc_frontend::{DataSource, Experiment};
-use graphc_train::data::{ArraySource, Fitted, InputFit};
+use graphc_train::data::{ArraySource, Fitted};
 use graphc_train::predict::predictions;
 use graphc_train::{Dataset, Source};
 use std::path::Path;
@@ -53,18 +53,7 @@ pub(super) struct Unit(Option<graphc_train::data::Affine>);
 
 impl Unit {
     pub(super) fn of(experiment: &Experiment, fitted: &Fitted, kind: Kind) -> Result<Unit, CliError> {
-        if kind != Kind::Values || experiment.data.is_none() {
-            return Ok(Unit(None));
-        }
-        let spec = experiment::input_spec(experiment, &experiment.target)?;
-        let preprocess = experiment::preprocess(experiment, &spec);
-        let fit: InputFit = fitted.of(&experiment.target);
-        if preprocess.standardise && fit.standard.is_none() {
-            let target = &experiment.target;
-            return Err(CliError::new(format!("the weights hold no mean and deviation of `{target}`")));
-        }
-        let affine = preprocess.affine(&fit);
-        Ok(Unit((!affine.is_identity()).then_some(affine)))
+        Ok(Unit(experiment::target_map(experiment, fitted, kind)?))
     }
 
     /// The value in that unit.

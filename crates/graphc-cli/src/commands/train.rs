@@ -301,6 +301,8 @@ fn prepare(setup: &Setup, args: &Args) -> Result<Prepared, CliError> {
         let panicked = |what: &str| CliError::new(format!("reading the {what} data panicked"));
         let train = train.map_or_else(|| Ok(read_train()), |data| data.join().map_err(|_| panicked("training")))??;
         let test = test.map_or_else(|| Ok(read_test()), |data| data.join().map_err(|_| panicked("test")))??;
+        let warnings = train.warnings().iter().chain(test.iter().flat_map(|test| test.warnings()));
+        warnings.for_each(|warning| output::warning(warning));
         options.check(train.split())?;
         let Split { train: trained, validation } = train.split();
         check_samples(setup, train.len(), trained.len())?;

@@ -7,19 +7,9 @@ use crate::error::TrainError;
 use crate::history::EpochRecord;
 use crate::metrics;
 use crate::train::FitOptions;
+pub use graphc_ir::EarlyStopping;
 use graphc_ir::{Plateau, RateRule};
 use serde::{Deserialize, Serialize};
-
-/// When training ends before its last epoch.
-#[derive(Clone, Debug, PartialEq)]
-pub struct EarlyStopping {
-    /// Column of the history that is watched.
-    pub monitor: String,
-    /// Epochs in a row without improvement after which it ends.
-    pub patience: usize,
-    /// Improvements must be greater.
-    pub min_delta: f64,
-}
 
 /// The best epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
