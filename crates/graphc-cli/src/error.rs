@@ -23,6 +23,15 @@ impl CliError {
         CliError::Message(message.into())
     }
 
+    /// The message without an excerpt of the file that it is about.
+    pub(crate) fn brief(&self) -> String {
+        match self {
+            CliError::Graph(diagnostics) => diagnostics.render(false).lines().next().unwrap_or_default().into(),
+            CliError::Message(message) => message.clone(),
+            CliError::ClosedPipe => "the output is closed".into(),
+        }
+    }
+
     /// Prints the message and gives the exit code.
     pub(crate) fn report(&self) -> ExitCode {
         self.print();

@@ -10,7 +10,7 @@ use crate::error::TrainError;
 use crate::files::{check_writable, folder_of, is_at, is_unfinished, remove_unfinished, sync_folder, write_file};
 use crate::history::History;
 use crate::plots;
-use crate::run::files::{Companion, FOLDER, Place, has_checkpoint, read_newest};
+use crate::run::files::{Companion, FOLDER, Place, has_checkpoint, read_newest, read_settings};
 use crate::run::{CheckpointWriter, Stored};
 use crate::weights::{NamedTensor, encode_weights};
 use serde::Serialize;
@@ -148,6 +148,11 @@ impl RunFolder {
         let path = self.path.join(GRAPH);
         let graph = fs::read(&path).map_err(|error| TrainError::io(&path, "read the run's graph file", &error))?;
         Ok((read_newest(&self.path)?, graph))
+    }
+
+    /// What the writer of checkpoints was given, by the newest one of a folder; nothing if there is none.
+    pub fn settings(path: &Path) -> Option<serde_json::Value> {
+        read_settings(path)
     }
 
     /// Writes a copy of the graph file, and makes room for checkpoints.

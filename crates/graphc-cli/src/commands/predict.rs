@@ -179,7 +179,7 @@ fn predict(
 
 /// What the numbers of a prediction are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// One for each class, each the probability of it.
     Probabilities,
     /// One for each class, the largest of the most likely one.
@@ -189,7 +189,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    pub(super) fn of(experiment: &Experiment) -> Kind {
+    pub(crate) fn of(experiment: &Experiment) -> Kind {
         let graph = &experiment.graph;
         let Some(prediction) = graph.output(&experiment.prediction) else { return Kind::Values };
         let is_list = graph.ty(prediction).shape.rank() == 2;
@@ -217,7 +217,7 @@ struct Prediction<'a> {
 }
 
 /// The most likely class, the first one of several; none if a number is not finite.
-pub(super) fn best_class(values: &[f32]) -> Option<usize> {
+pub(crate) fn best_class(values: &[f32]) -> Option<usize> {
     let is_finite = values.iter().all(|value| value.is_finite());
     let best = (0..values.len()).rev().max_by(|&a, &b| values[a].total_cmp(&values[b]));
     best.filter(|_| is_finite)

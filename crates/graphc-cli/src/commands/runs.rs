@@ -1,8 +1,8 @@
 //! `graphc runs`.
 
 use crate::error::CliError;
+use crate::report::read_record;
 use crate::{output, shell, tables};
-use graphc_train::RunFolder;
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -58,18 +58,11 @@ fn runs(dir: &Path) -> Result<Vec<(PathBuf, Value)>, CliError> {
     folders.sort_by_cached_key(|path| natural(&path.to_string_lossy()));
     let mut runs = Vec::new();
     for folder in folders {
-        let path = folder.join("run.json");
-        // Other folders, files, and runs that have not begun have none.
-        let Ok(bytes) = fs::read(&path) else { continue };
-        match serde_json::from_slice::<Value>(&bytes) {
-            Ok(mut run) => {
-                // It was killed: nobody was there to say so.
-                if run["results"]["status"] == "running" && !RunFolder::is_going_on(&folder) {
-                    run["results"]["status"] = "interrupted".into();
-                }
-                runs.push((folder, run));
-            }
-            Err(error) => output::warning(&format!("{}: {error}", path.display())),
+        match read_record(&folder) {
+            Ok(Some(run)) => runs.push((folder, run)),
+            // Another folder, or a file.
+            Ok(None) => {}
+            Err(error) => output::warning(&error.brief()),
         }
     }
     Ok(runs)

@@ -1,0 +1,63 @@
+//! How samples of classes were predicted: the confusion matrix, and a table of the classes.
+
+use super::html::{Cell, Head, folded, note, table};
+use super::run::Run;
+use crate::output::grouped;
+use graphc_train::metrics::{ClassCounts, ClassTotals};
+use graphc_train::plots::confusion_inline;
+use serde_json::Value;
+
+/// Most classes that each get a row at once; of more, so many of the worst do, and the others are folded.
+const MOST_CLASSES: usize = 20;
+const N_WORST: usize = 10;
+
+/// Both, if samples are of classes.
+pub(super) fn matrix_and_table(run: &Run) -> String {
+    let found = run.findings.as_ref().ok();
+    let computed = found.and_then(|found| Some((found.classes.clone()?, found.part)));
+    let Some((classes, part)) = recorded(run.results()).map(|classes| (classes, "test")).or(computed) else {
+        return String::new();
+    };
+    let totals = classes.totals();
+    let n: u64 = totals.iter().map(|class| class.samples).sum();
+    let hits: u64 = totals.iter().map(|class| class.hits).sum();
+    let matrix = confusion_inline("Confusion matrix", &classes)
+        .map_or_else(String::new, |svg| format!("<div class=\"figure\">{svg}</div>\n"));
+    let text = format!(
+        "{} of {} {part} samples are predicted right. A row has the samples of a class, a column what they were predicted as; colours \
+         are shares of the row, rooted, so that the few that are wrong can be seen.",
+        grouped(hits as usize),
+        grouped(n as usize)
+    );
+    format!("<div class=\"beside\">\n{matrix}<div>\n{}</div>\n</div>\n{}", table_of(&classes, totals), note(&text))
+}
+
+/// What the run itself has counted on its test samples.
+fn recorded(results: &Value) -> Option<ClassCounts> {
+    let rows: Vec<Vec<u64>> = serde_json::from_value(results["confusion_matrix"].clone()).ok()?;
+    let names = results["classes"].as_array().into_iter().flatten().map_while(|class| class["name"].as_str());
+    ClassCounts::of_rows(&rows, names.map(String::from).collect())
+}
+
+fn table_of(classes: &ClassCounts, totals: Vec<ClassTotals>) -> String {
+    let mut totals: Vec<(usize, ClassTotals)> = totals.into_iter().enumerate().collect();
+    let heads = || {
+        let numbers = ["samples", "precision", "recall", "F1"].map(|name| (name, 1, true));
+        Head(std::iter::once(("class", 1, false)).chain(numbers).collect())
+    };
+    let row = |(class, totals): &(usize, ClassTotals)| {
+        let name = classes.name(*class).map_or_else(|| class.to_string(), |name| format!("{name} ({class})"));
+        let shares =
+            [totals.precision(), totals.recall(), totals.f1()].map(|share| Cell::number(&format!("{share:.4}")));
+        [Cell::text(&name), Cell::number(&grouped(totals.samples as usize))].into_iter().chain(shares).collect()
+    };
+    let rows = |some: &[(usize, ClassTotals)]| table(&[heads()], some.iter().map(row).collect());
+    if totals.len() <= MOST_CLASSES {
+        return rows(&totals);
+    }
+    let all = folded(&format!("All {} classes", grouped(totals.len())), &rows(&totals));
+    totals.retain(|(_, class)| class.samples + class.predicted > 0);
+    totals.sort_by(|(_, a), (_, b)| a.f1().total_cmp(&b.f1()));
+    totals.truncate(N_WORST);
+    format!("{}{}{all}", rows(&totals), note(&format!("The {} classes with the lowest F1.", totals.len())))
+}

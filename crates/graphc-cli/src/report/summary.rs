@@ -1,0 +1,186 @@
+//! What came of the runs: a sentence each, and a table.
+
+use super::curves::swatch;
+use super::html::{Cell, Head, note, table, text};
+use super::run::{Run, count_text, time_text};
+use graphc_train::EpochRecord;
+use graphc_train::metrics::is_error;
+use graphc_train::plots::value_text;
+use serde_json::Value;
+
+/// Title and results in words.
+pub(super) fn header(runs: &[Run]) -> String {
+    let (kicker, title, leads) = match runs {
+        [run] => {
+            let kicker = format!("Run of the network {} · {}", run.network(), run.folder.display());
+            (kicker, run.name.clone(), format!("<p class=\"lead\">{}</p>\n", sentence(run)))
+        }
+        _ => {
+            let lead = |(index, run): (usize, &Run)| {
+                format!("<li>{}<b>{}</b>: {}</li>\n", swatch(index), text(&run.name), sentence(run))
+            };
+            let leads: String = runs.iter().enumerate().map(lead).collect();
+            ("Runs compared".into(), format!("{} runs", runs.len()), format!("<ul class=\"leads\">\n{leads}</ul>\n"))
+        }
+    };
+    format!("<header>\n<p class=\"kicker\">{}</p>\n<h1>{}</h1>\n{leads}</header>\n", text(&kicker), text(&title))
+}
+
+/// How a run ended, and how good the network is, as HTML.
+fn sentence(run: &Run) -> String {
+    let results = run.results();
+    let n = run.history.records.len();
+    let epochs = if n == 1 { "1 epoch".into() } else { format!("{n} epochs") };
+    let in_time = training_seconds(run).map_or_else(String::new, |seconds| format!(" in {}", time_text(seconds)));
+    let of = run.record["config"]["epochs"].as_u64().filter(|&all| all != n as u64);
+    let of = of.map_or_else(String::new, |all| format!(" of {all}"));
+    let course = match (results["status"].as_str(), results["ended"].as_str()) {
+        (Some("finished"), Some("early_stopping")) => format!("stopped early after {epochs}{of}{in_time}"),
+        (Some("finished"), _) => format!("trained {epochs}{in_time}"),
+        (Some("stopped"), _) => format!("stopped by a signal after {epochs}{of}"),
+        (Some("failed"), _) => format!("ended by numbers that stopped being finite, after {epochs}{of}"),
+        (Some("running"), _) => format!("still going on, {epochs}{of} finished"),
+        _ => format!("interrupted after {epochs}{of}"),
+    };
+    let test = scores([("accuracy", run.result("test_accuracy")), ("loss", run.result("test_loss"))]);
+    let result = match (test.as_str(), run.kept()) {
+        ("", Some(record)) => {
+            let values = [("accuracy", record.val_accuracy), ("loss", record.val_loss)];
+            scores(values).replacen("", "validation ", 1)
+        }
+        ("", None) => return capitalised(&format!("{}.", text(&course))),
+        (test, _) => format!("test {test}"),
+    };
+    let best = run.best().filter(|_| n > 1).map_or_else(String::new, |best| {
+        let value = best.record.value(best.monitor).map_or_else(String::new, value_text);
+        format!(" Best epoch {}, by {} {value}.", best.record.epoch, text(best.monitor))
+    });
+    let result = if result == "validation " { String::new() } else { format!(": {result}") };
+    capitalised(&format!("{}{result}.{best}", text(&course)))
+}
+
+/// `accuracy 0.9912, loss 0.0301` with the first one strong; nothing if neither is known.
+fn scores(values: [(&str, Option<f64>); 2]) -> String {
+    let known = values.into_iter().filter_map(|(name, value)| Some((name, value?)));
+    let text = |(index, (name, value)): (usize, (&str, f64))| match index {
+        0 => format!("{name} <b>{}</b>", value_text(value)),
+        _ => format!("{name} {}", value_text(value)),
+    };
+    known.enumerate().map(text).collect::<Vec<_>>().join(", ")
+}
+
+fn capitalised(sentence: &str) -> String {
+    let mut chars = sentence.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}
+
+fn training_seconds(run: &Run) -> Option<f64> {
+    run.record["timings"]["training_seconds"].as_f64()
+}
+
+/// A result of every run, which is a column of the table.
+struct Column {
+    name: String,
+    values: Vec<Option<f64>>,
+    /// Whether less is better.
+    is_error: bool,
+}
+
+impl Column {
+    fn cell(&self, run: usize) -> Cell {
+        let Some(value) = self.values[run] else { return Cell::number("–") };
+        let finite = self.values.iter().flatten().copied().filter(|value| value.is_finite());
+        let best = finite.reduce(if self.is_error { f64::min } else { f64::max });
+        // Of one run, nothing is best.
+        let is_best = self.values.len() > 1 && best == Some(value);
+        if is_best { Cell::best(&value_text(value)) } else { Cell::number(&value_text(value)) }
+    }
+}
+
+/// A row for each run.
+pub(super) fn table_of(runs: &[Run]) -> String {
+    let validation = columns(runs, validation_names(runs), |run, name| value_of(run.kept()?, name));
+    let test = columns(runs, test_names(runs), |run, name| run.result(&format!("test_{name}")));
+    let names = |columns: &[Column]| columns.iter().map(|column| column.name.clone()).collect::<Vec<_>>();
+    let (validation_names, test_names) = (names(&validation), names(&test));
+    let mut groups = vec![("", 5, false)];
+    let mut heads =
+        vec![("run", 1, false), ("network", 1, false), ("parameters", 1, true), ("epochs", 1, true), ("best", 1, true)];
+    for (group, names) in [("validation", &validation_names), ("test", &test_names)] {
+        if !names.is_empty() {
+            groups.push((group, names.len(), true));
+            heads.extend(names.iter().map(|name| (name.as_str(), 1, true)));
+        }
+    }
+    groups.push(("", 2, false));
+    heads.extend([("time", 1, true), ("seed", 1, true)]);
+    let row = |(index, run): (usize, &Run)| {
+        let config = &run.record["config"];
+        let best = run.best().map_or_else(|| "–".into(), |best| best.record.epoch.to_string());
+        let name = if runs.len() > 1 { swatch(index) } else { String::new() } + &text(&run.name);
+        let mut cells = vec![
+            Cell::html(name),
+            Cell::text(run.network()),
+            Cell::number(&count_text(&config["parameters"])),
+            Cell::number(&epochs(run, config)),
+            Cell::number(&best),
+        ];
+        cells.extend(validation.iter().chain(&test).map(|column| column.cell(index)));
+        cells.push(Cell::number(&training_seconds(run).map_or_else(|| "–".into(), time_text)));
+        cells.push(Cell::number(&run.record["seed"].to_string()));
+        cells
+    };
+    let rows = runs.iter().enumerate().map(row).collect();
+    let kept = runs.iter().any(|run| run.results()["kept"] == "best");
+    let when = if kept { "of the epoch whose weights are kept" } else { "after the last epoch" };
+    let which = if validation.is_empty() { String::new() } else { format!("Validation {when}. ") };
+    let of_files = "Times are those of training and validation.";
+    table(&[Head(groups), Head(heads)], rows) + &note(&format!("{which}{of_files}"))
+}
+
+/// `12`, or `12 of 30`.
+fn epochs(run: &Run, config: &Value) -> String {
+    let n = run.history.records.len();
+    match config["epochs"].as_u64() {
+        Some(all) if all != n as u64 => format!("{n} of {all}"),
+        _ => n.to_string(),
+    }
+}
+
+fn columns(runs: &[Run], names: Vec<String>, value: impl Fn(&Run, &str) -> Option<f64>) -> Vec<Column> {
+    let column = |name: String| {
+        let values = runs.iter().map(|run| value(run, &name)).collect();
+        Column { values, is_error: name == "loss" || is_error(&name), name }
+    };
+    names.into_iter().map(column).filter(|column| column.values.iter().any(Option::is_some)).collect()
+}
+
+fn value_of(record: &EpochRecord, name: &str) -> Option<f64> {
+    match name {
+        "loss" => record.val_loss,
+        "accuracy" => record.val_accuracy,
+        name => record.val_metric(name),
+    }
+}
+
+fn validation_names(runs: &[Run]) -> Vec<String> {
+    let metrics = runs.iter().filter_map(Run::kept).flat_map(|record| record.val_metrics.iter());
+    unique(["loss", "accuracy"].into_iter().chain(metrics.map(|(name, _)| name.as_str())))
+}
+
+fn test_names(runs: &[Run]) -> Vec<String> {
+    let results = runs.iter().filter_map(|run| run.results().as_object()).flat_map(|results| results.iter());
+    let numbers = results.filter(|(_, value)| value.is_number()).filter_map(|(name, _)| name.strip_prefix("test_"));
+    unique(["loss", "accuracy"].into_iter().chain(numbers))
+}
+
+/// Each once, in the order in which they come.
+pub(super) fn unique<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    for name in names {
+        if !all.iter().any(|known| known == name) {
+            all.push(name.into());
+        }
+    }
+    all
+}
