@@ -23,7 +23,7 @@ use graphc_ir::text::shown;
 /// The loss curves as a file; `None` if no epoch has a finite loss.
 pub fn loss_svg(name: &str, history: &History) -> Option<String> {
     let curves = curves(history, |record| Some(record.loss), |record| record.val_loss);
-    chart("loss", Scale::LogIfWide, history, curves).standalone(&format!("Loss of {}", shown(name)))
+    chart("loss", Scale::Fitting, history, curves).standalone(&format!("Loss of {}", shown(name)))
 }
 
 /// The accuracy curves as a file; `None` if accuracy was not measured.
@@ -34,7 +34,7 @@ pub fn accuracy_svg(name: &str, history: &History) -> Option<String> {
 
 fn chart<'a>(title: &'a str, scale: Scale, history: &History, curves: Vec<Curve>) -> Chart<'a> {
     let n_epochs = history.records.last().map_or(1, |record| record.epoch);
-    Chart { title, scale, n_epochs, best: None, curves }
+    Chart { title, scale, n_epochs, best: None, curves, value_text }
 }
 
 /// Training and validation of one run.

@@ -24,8 +24,8 @@ pub(super) fn matrix_and_table(run: &Run) -> String {
     let matrix = confusion_inline("Confusion matrix", &classes)
         .map_or_else(String::new, |svg| format!("<div class=\"figure\">{svg}</div>\n"));
     let text = format!(
-        "{} of {} {part} samples are predicted right. A row has the samples of a class, a column what they were predicted as; colours \
-         are shares of the row, rooted, so that the few that are wrong can be seen.",
+        "{} of {} {part} samples are predicted right. A row has the samples of a class, a column what they were predicted as. The \
+         strength of a colour is the square root of the share in the row, so that rare mistakes can be seen.",
         grouped(hits as usize),
         grouped(n as usize)
     );
@@ -41,17 +41,14 @@ fn recorded(results: &Value) -> Option<ClassCounts> {
 
 fn table_of(classes: &ClassCounts, totals: Vec<ClassTotals>) -> String {
     let mut totals: Vec<(usize, ClassTotals)> = totals.into_iter().enumerate().collect();
-    let heads = || {
-        let numbers = ["samples", "precision", "recall", "F1"].map(|name| (name, 1, true));
-        Head(std::iter::once(("class", 1, false)).chain(numbers).collect())
-    };
+    let head = Head::new(&["class"], &["samples", "precision", "recall", "F1"]);
     let row = |(class, totals): &(usize, ClassTotals)| {
         let name = classes.name(*class).map_or_else(|| class.to_string(), |name| format!("{name} ({class})"));
         let shares =
             [totals.precision(), totals.recall(), totals.f1()].map(|share| Cell::number(&format!("{share:.4}")));
         [Cell::text(&name), Cell::number(&grouped(totals.samples as usize))].into_iter().chain(shares).collect()
     };
-    let rows = |some: &[(usize, ClassTotals)]| table(&[heads()], some.iter().map(row).collect());
+    let rows = |some: &[(usize, ClassTotals)]| table(&head, some.iter().map(row).collect());
     if totals.len() <= MOST_CLASSES {
         return rows(&totals);
     }

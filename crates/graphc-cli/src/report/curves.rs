@@ -3,15 +3,16 @@
 use super::html::note;
 use super::run::Run;
 use super::summary::unique;
+use crate::progress::rate_text;
 use graphc_train::EpochRecord;
-use graphc_train::plots::{Chart, Curve, N_COLORS, Scale};
+use graphc_train::plots::{Chart, Curve, N_COLORS, Scale, value_text};
 
 type Value<'a> = &'a dyn Fn(&EpochRecord) -> Option<f64>;
 
 /// A chart for everything that was measured.
 pub(super) fn charts(runs: &[Run]) -> String {
     let mut all = Vec::new();
-    all.extend(chart(runs, "Loss", Scale::LogIfWide, Some(&|record| Some(record.loss)), &|record| record.val_loss));
+    all.extend(chart(runs, "Loss", Scale::Fitting, Some(&|record| Some(record.loss)), &|record| record.val_loss));
     all.extend(chart(runs, "Accuracy", Scale::Even, Some(&|record| record.accuracy), &|record| record.val_accuracy));
     let metrics = runs.iter().flat_map(|run| &run.history.records).flat_map(|record| &record.val_metrics);
     for name in unique(metrics.map(|(name, _)| name.as_str())) {
@@ -59,25 +60,30 @@ fn chart(
         strong.push(curve(named("validation"), false, validated, marked));
     }
     faint.extend(strong);
-    draw(runs, title, scale, faint)
+    draw(runs, title, scale, faint, value_text)
 }
 
+/// Rates that change; others are settings.
 fn rates(runs: &[Run]) -> Option<String> {
+    let changes = |run: &Run| run.history.records.windows(2).any(|two| two[0].learning_rate != two[1].learning_rate);
+    if !runs.iter().any(changes) {
+        return None;
+    }
     let curve = |(color, run): (usize, &Run)| {
         let label = Some(if runs.len() == 1 { String::new() } else { run.name.clone() });
         let points = points(run, &|record| Some(record.learning_rate));
         Curve { label, color, is_faint: false, points, marked: None }
     };
-    draw(runs, "Learning rate", Scale::LogIfWide, runs.iter().enumerate().map(curve).collect())
+    draw(runs, "Learning rate", Scale::FromZero, runs.iter().enumerate().map(curve).collect(), rate_text)
 }
 
-fn draw(runs: &[Run], title: &str, scale: Scale, curves: Vec<Curve>) -> Option<String> {
+fn draw(runs: &[Run], title: &str, scale: Scale, curves: Vec<Curve>, value_text: fn(f64) -> String) -> Option<String> {
     let last = |run: &Run| run.history.records.last().map_or(1, |record| record.epoch);
     let best = match runs {
         [run] if last(run) > 1 => run.best().map(|best| best.record.epoch),
         _ => None,
     };
-    Chart { title, scale, n_epochs: runs.iter().map(last).max().unwrap_or(1), best, curves }.inline()
+    Chart { title, scale, n_epochs: runs.iter().map(last).max().unwrap_or(1), best, curves, value_text }.inline()
 }
 
 fn points(run: &Run, value: Value<'_>) -> Vec<(usize, f64)> {

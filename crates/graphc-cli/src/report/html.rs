@@ -30,36 +30,52 @@ impl Cell {
         Cell { html: format!("<code>{}</code>", text(content)), class: "" }
     }
 
-    /// What is HTML already.
-    pub(super) fn html(html: String) -> Cell {
-        Cell { html, class: "" }
+    /// A name, which may be long, as HTML.
+    pub(super) fn name(html: String) -> Cell {
+        Cell { html, class: "name" }
     }
 }
 
-/// Cells of the head of a table, each with how many columns it is above and whether those are of numbers.
-pub(super) struct Head<'a>(pub(super) Vec<(&'a str, usize, bool)>);
+/// The head of a table.
+pub(super) struct Head<'a> {
+    /// Names above several columns each, with how many; nothing is above those whose name is empty.
+    pub(super) groups: Vec<(&'a str, usize)>,
+    /// The columns, and whether they are of numbers.
+    pub(super) columns: Vec<(&'a str, bool)>,
+}
 
-impl Head<'_> {
+impl<'a> Head<'a> {
+    /// Columns of text, then columns of numbers.
+    pub(super) fn new(texts: &[&'a str], numbers: &[&'a str]) -> Head<'a> {
+        let of = |names: &[&'a str], is_number| names.iter().map(|name| (*name, is_number)).collect::<Vec<_>>();
+        Head { groups: Vec::new(), columns: [of(texts, false), of(numbers, true)].concat() }
+    }
+
     fn html(&self) -> String {
-        let cell = |(name, span, is_number): &(&str, usize, bool)| {
-            let class = if *is_number { " class=\"n\"" } else { "" };
-            let span = if *span > 1 { format!(" colspan=\"{span}\"") } else { String::new() };
-            format!("<th scope=\"col\"{class}{span}>{}</th>", text(name))
+        let group = |(name, span): &(&str, usize)| match *name {
+            "" => format!("<td colspan=\"{span}\"></td>"),
+            name => format!("<th scope=\"colgroup\" colspan=\"{span}\"><span>{}</span></th>", text(name)),
         };
-        format!("<tr>{}</tr>", self.0.iter().map(cell).collect::<String>())
+        let column = |(name, is_number): &(&str, bool)| {
+            let class = if *is_number { " class=\"n\"" } else { "" };
+            format!("<th scope=\"col\"{class}>{}</th>", text(name))
+        };
+        let groups: String = self.groups.iter().map(group).collect();
+        let groups = if groups.is_empty() { groups } else { format!("<tr class=\"groups\">{groups}</tr>\n") };
+        format!("{groups}<tr>{}</tr>", self.columns.iter().map(column).collect::<String>())
     }
 }
 
 /// A table that scrolls by itself where it is too wide.
-pub(super) fn table(heads: &[Head<'_>], rows: Vec<Vec<Cell>>) -> String {
-    let heads: String = heads.iter().map(Head::html).collect();
+pub(super) fn table(head: &Head<'_>, rows: Vec<Vec<Cell>>) -> String {
+    let head = head.html();
     let cell = |Cell { html, class }: Cell| match class {
         "" => format!("<td>{html}</td>"),
         class => format!("<td class=\"{class}\">{html}</td>"),
     };
     let row = |row: Vec<Cell>| format!("<tr>{}</tr>\n", row.into_iter().map(cell).collect::<String>());
     let rows: String = rows.into_iter().map(row).collect();
-    format!("<div class=\"wide\"><table><thead>{heads}</thead>\n<tbody>\n{rows}</tbody></table></div>\n")
+    format!("<div class=\"wide\"><table><thead>{head}</thead>\n<tbody>\n{rows}</tbody></table></div>\n")
 }
 
 /// A part of the page under a heading; nothing without content.

@@ -28,8 +28,9 @@ pub(super) fn table_of(run: &Run) -> String {
     if rows.is_empty() {
         return String::new();
     }
-    let heads = Head(vec![("", 1, false), ("file", 1, false), ("bytes", 1, true), ("SHA-256", 1, false)]);
-    table(&[heads], rows)
+    let mut head = Head::new(&["", "file"], &["bytes"]);
+    head.columns.push(("SHA-256", false));
+    table(&head, rows)
         + &note("The last chain speaks for everything in the receipt; graphc verify trains again and compares.")
 }
 
@@ -40,5 +41,5 @@ fn row(what: &str, name: &str, file: &Value) -> Option<Vec<Cell>> {
 }
 
 fn hash(hash: &str) -> Cell {
-    Cell::html(format!("<code class=\"hash\">{}</code>", text(hash)))
+    Cell::name(format!("<code class=\"hash\">{}</code>", text(hash)))
 }

@@ -84,7 +84,13 @@ impl Input<'_> {
     fn values(&self, words: &[u32]) -> Vec<f64> {
         let value = |(element, &word): (usize, &u32)| match self.spec.dtype {
             graphc_ir::DType::I32 => word.cast_signed().into(),
-            graphc_ir::DType::F32 => self.affine.invert(f32::from_bits(word).into(), element),
+            graphc_ir::DType::F32 => {
+                let invert = |value: f32| self.affine.invert(value.into(), element);
+                let value = invert(f32::from_bits(word));
+                // What rounding has left of nothing.
+                let least = 1e-6 * (invert(1.0) - invert(0.0)).abs();
+                if value.abs() < least { 0.0 } else { value }
+            }
         };
         words.iter().enumerate().map(value).collect()
     }
@@ -151,7 +157,7 @@ fn bytes(values: &[f64]) -> Vec<u8> {
 }
 
 /// Six digits that count: what was standardised and turned back is off by less.
-pub(super) fn number_text(value: f64) -> String {
+fn number_text(value: f64) -> String {
     let rounded = format!("{value:.5e}").parse().unwrap_or(value);
     let (plain, scientific) = (f64::to_string(&rounded), format!("{rounded:e}"));
     if plain.len() <= scientific.len() + 3 { plain } else { scientific }

@@ -38,10 +38,10 @@ pub(super) fn tables(runs: &[Run]) -> String {
         let values = (0..all.len()).map(|run| Cell::text(text_of(run, name).unwrap_or("–")));
         std::iter::once(Cell::code(name)).chain(values).collect()
     };
-    let heads = std::iter::once(("setting", 1, false)).chain(runs.iter().map(|run| (run.name.as_str(), 1, false)));
+    let names: Vec<&str> = std::iter::once("setting").chain(runs.iter().map(|run| run.name.as_str())).collect();
     let differing = match different.as_slice() {
         [] => note("All settings are the same."),
-        different => table(&[Head(heads.collect())], different.iter().map(row).collect()),
+        different => table(&Head::new(&names, &[]), different.iter().map(row).collect()),
     };
     let n = same.len();
     let heading = format!("{n} settings that are the same");

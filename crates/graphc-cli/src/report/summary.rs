@@ -13,7 +13,7 @@ pub(super) fn header(runs: &[Run]) -> String {
     let (kicker, title, leads) = match runs {
         [run] => {
             let kicker = format!("Run of the network {} · {}", run.network(), run.folder.display());
-            (kicker, run.name.clone(), format!("<p class=\"lead\">{}</p>\n", sentence(run)))
+            (kicker, run.name.clone(), format!("<p class=\"lead\">{}</p>\n", capitalised(&sentence(run))))
         }
         _ => {
             let lead = |(index, run): (usize, &Run)| {
@@ -48,7 +48,7 @@ fn sentence(run: &Run) -> String {
             let values = [("accuracy", record.val_accuracy), ("loss", record.val_loss)];
             scores(values).replacen("", "validation ", 1)
         }
-        ("", None) => return capitalised(&format!("{}.", text(&course))),
+        ("", None) => return format!("{}.", text(&course)),
         (test, _) => format!("test {test}"),
     };
     let best = run.best().filter(|_| n > 1).map_or_else(String::new, |best| {
@@ -56,7 +56,7 @@ fn sentence(run: &Run) -> String {
         format!(" Best epoch {}, by {} {value}.", best.record.epoch, text(best.monitor))
     });
     let result = if result == "validation " { String::new() } else { format!(": {result}") };
-    capitalised(&format!("{}{result}.{best}", text(&course)))
+    format!("{}{result}.{best}", text(&course))
 }
 
 /// `accuracy 0.9912, loss 0.0301` with the first one strong; nothing if neither is known.
@@ -103,23 +103,22 @@ pub(super) fn table_of(runs: &[Run]) -> String {
     let test = columns(runs, test_names(runs), |run, name| run.result(&format!("test_{name}")));
     let names = |columns: &[Column]| columns.iter().map(|column| column.name.clone()).collect::<Vec<_>>();
     let (validation_names, test_names) = (names(&validation), names(&test));
-    let mut groups = vec![("", 5, false)];
-    let mut heads =
-        vec![("run", 1, false), ("network", 1, false), ("parameters", 1, true), ("epochs", 1, true), ("best", 1, true)];
+    let mut head = Head::new(&["run", "network"], &["parameters", "epochs", "best"]);
+    head.groups.push(("", head.columns.len()));
     for (group, names) in [("validation", &validation_names), ("test", &test_names)] {
         if !names.is_empty() {
-            groups.push((group, names.len(), true));
-            heads.extend(names.iter().map(|name| (name.as_str(), 1, true)));
+            head.groups.push((group, names.len()));
+            head.columns.extend(names.iter().map(|name| (name.as_str(), true)));
         }
     }
-    groups.push(("", 2, false));
-    heads.extend([("time", 1, true), ("seed", 1, true)]);
+    head.groups.push(("", 2));
+    head.columns.extend([("time", true), ("seed", true)]);
     let row = |(index, run): (usize, &Run)| {
         let config = &run.record["config"];
         let best = run.best().map_or_else(|| "–".into(), |best| best.record.epoch.to_string());
         let name = if runs.len() > 1 { swatch(index) } else { String::new() } + &text(&run.name);
         let mut cells = vec![
-            Cell::html(name),
+            Cell::name(name),
             Cell::text(run.network()),
             Cell::number(&count_text(&config["parameters"])),
             Cell::number(&epochs(run, config)),
@@ -135,7 +134,7 @@ pub(super) fn table_of(runs: &[Run]) -> String {
     let when = if kept { "of the epoch whose weights are kept" } else { "after the last epoch" };
     let which = if validation.is_empty() { String::new() } else { format!("Validation {when}. ") };
     let of_files = "Times are those of training and validation.";
-    table(&[Head(groups), Head(heads)], rows) + &note(&format!("{which}{of_files}"))
+    table(&head, rows) + &note(&format!("{which}{of_files}"))
 }
 
 /// `12`, or `12 of 30`.

@@ -4,7 +4,7 @@ use super::html::{Cell, Head, note, table, text};
 use super::judge::Verdict;
 use super::mistakes::Findings;
 use super::run::Run;
-use super::sample::{Look, Sample, number_text};
+use super::sample::{Look, Sample};
 use crate::output::grouped;
 use graphc_train::plots::scatter_inline;
 
@@ -28,8 +28,12 @@ pub(super) fn samples(run: &Run) -> String {
     let is_pictures = findings.worst.iter().all(|sample| matches!(sample.look, Look::Picture { .. }));
     let worst = if is_pictures { pictures(&findings.worst) } else { rows(&findings.worst) };
     let (n, n_all, part) = (findings.worst.len(), grouped(findings.n_samples), findings.part);
+    let with = match findings.worst.first().map(|sample| &sample.verdict) {
+        Some(Verdict::Class { .. }) => "the probability of what each was taken for, and its number",
+        _ => "each with its number",
+    };
     let explained = format!(
-        "The {n} of {n_all} {part} samples with the highest loss, the highest first. Numbers of samples count from 0. {}",
+        "The {n} of {n_all} {part} samples with the highest loss, the highest first; {with}, from 0. {}",
         changed(run, findings).unwrap_or_default()
     );
     let worst = worst + &note(explained.trim_end());
@@ -55,24 +59,24 @@ fn pictures(samples: &[Sample]) -> String {
     let one = |sample: &Sample| {
         let Look::Picture { url, width, height } = &sample.look else { return String::new() };
         let number = sample.number;
-        let caption = match &sample.verdict {
+        let (caption, share) = match &sample.verdict {
             Verdict::Class { truth, predicted, share, is_right } => {
-                let class = if *is_right { "right" } else { "wrong" };
-                format!(
-                    "<dt>is</dt><dd>{}</dd><dt>taken for</dt><dd><span class=\"{class}\">{}</span> {}</dd>",
-                    text(truth),
-                    text(predicted),
-                    percent(*share)
-                )
+                let (truth, predicted) = (text(truth), text(predicted));
+                let caption = match is_right {
+                    true => format!("<span class=\"right\">{predicted}</span>, hardly"),
+                    false => format!("{truth} taken for <span class=\"wrong\">{predicted}</span>"),
+                };
+                (caption, format!("{} · ", percent(*share)))
             }
             Verdict::Values { truth, predicted } => {
-                let (truth, predicted) = (text(&values(truth)), text(&values(predicted)));
-                format!("<dt>is</dt><dd>{truth}</dd><dt>predicted</dt><dd>{predicted}</dd>")
+                let fixed = Fixed::of(truth.iter().chain(predicted).copied());
+                let [truth, predicted] = [truth, predicted].map(|values| text(&fixed.list(values)));
+                (format!("{truth} predicted as <span class=\"wrong\">{predicted}</span>"), String::new())
             }
         };
         format!(
-            "<li><img src=\"{url}\" width=\"{width}\" height=\"{height}\" alt=\"sample {number}\"/><dl>{caption}</dl>\
-             <p class=\"number\">#{number}</p></li>\n"
+            "<li><img src=\"{url}\" width=\"{width}\" height=\"{height}\" alt=\"sample {number}\"/>\
+             <p>{caption}</p><p class=\"number\">{share}#{number}</p></li>\n"
         )
     };
     format!("<ul class=\"worst\">\n{}</ul>\n", samples.iter().map(one).collect::<String>())
@@ -88,7 +92,14 @@ fn rows(samples: &[Sample]) -> String {
         Some(Verdict::Values { truth, .. }) if truth.len() == 1 => &["true", "predicted", "error"],
         _ => &["true", "predicted"],
     };
-    let heads = std::iter::once(&"row").chain(verdict).chain(&names).map(|name| (*name, 1, true)).collect();
+    let columns: Vec<&str> = std::iter::once(&"row").chain(verdict).chain(&names).copied().collect();
+    // Numbers below each other have as many digits behind the point.
+    let verdicts = samples.iter().map(|sample| &sample.verdict);
+    let all = verdicts.flat_map(|verdict| match verdict {
+        Verdict::Values { truth, predicted } => [truth.as_slice(), predicted.as_slice()].concat(),
+        Verdict::Class { .. } => Vec::new(),
+    });
+    let fixed = Fixed::of(all);
     let row = |sample: &Sample| {
         let Look::Cells(cells) = &sample.look else { return Vec::new() };
         let mut row = vec![Cell::number(&sample.number.to_string())];
@@ -97,30 +108,52 @@ fn rows(samples: &[Sample]) -> String {
                 row.extend([Cell::number(truth), Cell::number(predicted), Cell::number(&percent(*share))]);
             }
             Verdict::Values { truth, predicted } => {
-                row.extend([Cell::number(&values(truth)), Cell::number(&values(predicted))]);
+                row.extend([truth, predicted].map(|values| Cell::number(&fixed.list(values))));
                 if let ([truth], [predicted]) = (truth.as_slice(), predicted.as_slice()) {
-                    row.push(Cell::best(&signed(predicted - truth)));
+                    let error = predicted - truth;
+                    let plus = if error > 0.0 { "+" } else { "" };
+                    row.push(Cell::best(&format!("{plus}{}", fixed.text(error))));
                 }
             }
         }
         row.extend(cells.iter().map(|(_, value)| Cell::number(value)));
         row
     };
-    table(&[Head(heads)], samples.iter().map(row).collect())
+    table(&Head::new(&[], &columns), samples.iter().map(row).collect())
 }
+
+/// Numbers with so many digits behind the point; too large or too small for that, in scientific notation.
+#[derive(Clone, Copy)]
+struct Fixed(Option<usize>);
 
 /// Most numbers of a sample that are listed.
 const MOST_VALUES: usize = 4;
 
-fn values(values: &[f64]) -> String {
-    let shown: Vec<String> = values.iter().take(MOST_VALUES).map(|&value| number_text(value)).collect();
-    let more = if values.len() > MOST_VALUES { " …" } else { "" };
-    shown.join(" ") + more
-}
+impl Fixed {
+    /// So that the largest number has about five digits.
+    fn of(values: impl IntoIterator<Item = f64>) -> Fixed {
+        let largest =
+            values.into_iter().filter(|value| value.is_finite()).fold(0.0f64, |most, value| most.max(value.abs()));
+        match largest {
+            0.0 => Fixed(Some(1)),
+            1e-3..1e7 => Fixed(Some((3.0 - libm::floor(libm::log10(largest))).max(0.0) as usize)),
+            _ => Fixed(None),
+        }
+    }
 
-fn signed(value: f64) -> String {
-    let text = number_text(value);
-    if value > 0.0 { format!("+{text}") } else { text.replacen('-', "−", 1) }
+    fn text(self, value: f64) -> String {
+        let text = match self.0 {
+            Some(digits) => format!("{value:.digits$}"),
+            None => format!("{value:.3e}"),
+        };
+        text.replacen('-', "−", 1)
+    }
+
+    fn list(self, values: &[f64]) -> String {
+        let shown: Vec<String> = values.iter().take(MOST_VALUES).map(|&value| self.text(value)).collect();
+        let more = if values.len() > MOST_VALUES { " …" } else { "" };
+        shown.join("  ") + more
+    }
 }
 
 /// `99.8%`, `100%`.
@@ -129,5 +162,20 @@ fn percent(share: f64) -> String {
         0.9995.. => "100%".into(),
         share if share.is_finite() => format!("{:.1}%", 100.0 * share),
         _ => "–".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_below_each_other() {
+        let text = |values: &[f64]| values.iter().map(|&v| Fixed::of(values.to_vec()).text(v)).collect::<Vec<_>>();
+        assert_eq!(text(&[308.09, -75.567, 0.0]), ["308.1", "−75.6", "0.0"]);
+        assert_eq!(text(&[0.5, 0.1234567]), ["0.5000", "0.1235"]);
+        assert_eq!(text(&[2e9, 1.0]), ["2.000e9", "1.000e0"]);
+        assert_eq!(text(&[f64::NAN, 1.0]), ["NaN", "1.000"]);
+        assert_eq!([0.99999, 0.5, f64::NAN].map(percent), ["100%", "50.0%", "–"]);
     }
 }

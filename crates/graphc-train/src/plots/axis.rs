@@ -15,19 +15,25 @@ pub(super) struct Axis {
 pub enum Scale {
     /// Evenly, from the smallest to the largest.
     Even,
-    /// By their logarithms if they are very different, else evenly from zero.
-    LogIfWide,
+    /// Evenly, from zero.
+    FromZero,
+    /// By their logarithms if they are very different, evenly if they are nearly the same, else evenly from zero.
+    Fitting,
 }
 
-/// Values further apart than by this factor go by their logarithms.
+/// Values further apart than by this factor go by their logarithms, and nearer than by the other one need no zero.
 const WIDE: f64 = 30.0;
+const NARROW: f64 = 1.6;
 
 impl Axis {
     /// For finite values from `low` to `high`.
     pub(super) fn of_values(scale: Scale, low: f64, high: f64) -> Axis {
         match scale {
-            Scale::LogIfWide if low > 0.0 && high / low >= WIDE => Axis::log(low, high),
-            Scale::LogIfWide if low >= 0.0 => Axis::even(0.0, high, 5),
+            Scale::Fitting if low > 0.0 && high / low >= WIDE => Axis::log(low, high),
+            Scale::Fitting if low > 0.0 && high > low && high / low <= NARROW => Axis::even(low, high, 5),
+            Scale::Fitting | Scale::FromZero if low >= 0.0 => Axis::even(0.0, high, 5),
+            // What is always the same is most often a share.
+            _ if low == high && (0.0..=1.0).contains(&low) => Axis::even(0.0, 1.0, 5),
             _ => Axis::even(low, high, 5),
         }
     }
@@ -38,7 +44,9 @@ impl Axis {
         let steps = (0..).flat_map(|power| [1, 2, 5].map(|digit| digit * 10usize.pow(power)));
         let step = steps.into_iter().find(|step| last / step <= 8).unwrap_or(last);
         let multiples = (step..=last).step_by(step).filter(|&epoch| epoch > 1);
-        let ticks = std::iter::once(1).chain(multiples).map(|epoch| (epoch as f64, epoch.to_string())).collect();
+        // 1 and 2 would touch.
+        let first = Some(1).filter(|_| step != 2);
+        let ticks = first.into_iter().chain(multiples).map(|epoch| (epoch as f64, epoch.to_string())).collect();
         // A single epoch still needs an axis of some length.
         let (low, high) = if last == 1 { (0.0, 2.0) } else { (1.0, last as f64) };
         Axis { low, high, is_log: false, ticks }
@@ -121,20 +129,19 @@ mod tests {
 
     #[test]
     fn round_numbers() {
-        assert_eq!(texts(&Axis::of_values(Scale::LogIfWide, 0.03, 0.61)), ["0.0", "0.2", "0.4", "0.6", "0.8"]);
-        assert_eq!(
-            texts(&Axis::of_values(Scale::Even, 0.941, 0.9912)),
-            ["0.94", "0.95", "0.96", "0.97", "0.98", "0.99", "1.00"]
-        );
+        assert_eq!(texts(&Axis::of_values(Scale::Fitting, 0.03, 0.61)), ["0.0", "0.2", "0.4", "0.6", "0.8"]);
+        assert_eq!(texts(&Axis::of_values(Scale::Even, 0.941, 0.9912)), ["0.94", "0.96", "0.98", "1.00"]);
         assert_eq!(texts(&Axis::of_values(Scale::Even, -3.0, 12.0)), ["-5", "0", "5", "10", "15"]);
+        assert_eq!(texts(&Axis::of_values(Scale::Even, 1.0, 1.0)).last(), Some(&"1.0"));
+        assert_eq!(texts(&Axis::of_values(Scale::Even, 50.0, 50.0)), ["44", "46", "48", "50", "52", "54", "56"]);
         assert_eq!(
-            texts(&Axis::of_values(Scale::Even, 0.5, 0.5)),
-            ["0.44", "0.46", "0.48", "0.50", "0.52", "0.54", "0.56"]
+            texts(&Axis::of_values(Scale::Fitting, 0.024, 0.028)),
+            ["0.024", "0.025", "0.026", "0.027", "0.028"]
         );
-        let axis = Axis::of_values(Scale::LogIfWide, 0.002, 0.3);
+        let axis = Axis::of_values(Scale::Fitting, 0.002, 0.3);
         assert_eq!(texts(&axis), ["0.002", "0.005", "0.01", "0.02", "0.05", "0.1", "0.2"]);
         assert!(axis.is_log() && axis.place(0.002) > 0.0 && axis.place(0.3) < 1.0);
-        assert_eq!(texts(&Axis::of_values(Scale::LogIfWide, 1e-9, 3.0)).first(), Some(&"1e-9"));
+        assert_eq!(texts(&Axis::of_values(Scale::Fitting, 1e-9, 3.0)).first(), Some(&"1e-9"));
     }
 
     #[test]

@@ -33,8 +33,10 @@ pub struct Chart<'a> {
     pub n_epochs: usize,
     /// An epoch that a line through the chart shows.
     pub best: Option<usize>,
-    /// In the order in which they are drawn.
+    /// In the order in which they are drawn. Faint ones may leave the chart: the others say how far it reaches, and where faint ones end.
     pub curves: Vec<Curve>,
+    /// How values at the ends of curves are written.
+    pub value_text: fn(f64) -> String,
 }
 
 /// Pixels.
@@ -44,6 +46,9 @@ const TOP: f64 = 46.0;
 const BOTTOM: f64 = 42.0;
 /// From one label to the next one below.
 const LINE: f64 = 15.0;
+/// Least room for labels of values and of epochs, so that charts beside and below each other have the same axes.
+const LEAST_LEFT: f64 = 44.0;
+const LEAST_GUTTER: f64 = 112.0;
 /// From the end of the axis to the labels.
 const GUTTER: f64 = 14.0;
 const RIGHT: f64 = 8.0;
@@ -82,16 +87,17 @@ impl Chart<'_> {
 
     fn draw(&self, title: &str) -> Option<Svg> {
         let curves: Vec<Curve> = self.curves.iter().filter_map(finite).collect();
-        let values = || curves.iter().flat_map(|curve| curve.points.iter().map(|&(_, value)| value));
+        let reach = |curve: &Curve| if curve.is_faint { curve.points.len() - 1 } else { 0 };
+        let values = || curves.iter().flat_map(|curve| curve.points[reach(curve)..].iter().map(|&(_, value)| value));
         let (low, high) = (values().min_by(f64::total_cmp)?, values().max_by(f64::total_cmp)?);
-        let labels: Vec<Label> = curves.iter().filter_map(Label::of).collect();
+        let labels: Vec<Label> = curves.iter().filter_map(|curve| Label::of(curve, self.value_text)).collect();
         // Labels below one another may need more room than the curves.
         let height = HEIGHT.max(TOP + BOTTOM + labels.len() as f64 * LINE);
         let (x, y) = (Axis::of_epochs(self.n_epochs), Axis::of_values(self.scale, low, high));
         let widest = |widths: &mut dyn Iterator<Item = f64>| widths.fold(0.0, f64::max);
         let gutter = widest(&mut labels.iter().map(Label::width));
-        let left = 16.0 + widest(&mut y.ticks.iter().map(|(_, text)| text_width(text)));
-        let right = WIDTH - RIGHT - gutter - if labels.is_empty() { 0.0 } else { GUTTER };
+        let left = LEAST_LEFT.max(16.0 + widest(&mut y.ticks.iter().map(|(_, text)| text_width(text))));
+        let right = WIDTH - RIGHT - GUTTER - gutter.max(LEAST_GUTTER);
         let frame = Frame { left, right, top: TOP, bottom: height - BOTTOM, x, y };
         let mut svg = Svg::new(WIDTH, height);
         let scale = if frame.y.is_log() { "  log scale" } else { "" };
@@ -148,16 +154,45 @@ fn draw_curve(svg: &mut Svg, frame: &Frame, curve: &Curve) {
     let color = curve.color % N_COLORS;
     let class = if curve.is_faint { "faint" } else { "curve" };
     if curve.points.len() > 1 {
-        svg.path(&format!("{class} s{color}"), curve.points.iter().map(|&point| frame.point(point)));
+        let points: Vec<Point> = curve.points.iter().map(|&point| frame.point(point)).collect();
+        for line in clipped(&points, frame.top, frame.bottom) {
+            svg.path(&format!("{class} s{color}"), line);
+        }
     }
     if curve.points.len() <= FEW_POINTS {
         let radius = if curve.is_faint { 2.5 } else { 3.5 };
-        curve.points.iter().for_each(|&point| svg.circle(&format!("f{color}"), frame.point(point), radius));
+        let points = curve.points.iter().map(|&point| frame.point(point));
+        let inside = points.filter(|&(_, y)| (frame.top..=frame.bottom).contains(&y));
+        inside.for_each(|point| svg.circle(&format!("f{color}"), point, radius));
     }
     let marked = curve.points.iter().find(|(epoch, _)| Some(*epoch) == curve.marked);
     if let Some(&point) = marked {
         svg.circle(&format!("ring s{color}"), frame.point(point), 4.0);
     }
+}
+
+/// The parts of a line between two heights.
+fn clipped(points: &[Point], top: f64, bottom: f64) -> Vec<Vec<Point>> {
+    let mut parts: Vec<Vec<Point>> = Vec::new();
+    for pair in points.windows(2) {
+        let (from, to) = (pair[0], pair[1]);
+        // The share of the way at which a height is reached.
+        let share = |height: f64| if from.1 == to.1 { 0.0 } else { (height - from.1) / (to.1 - from.1) };
+        let (near, far) = if from.1 < to.1 { (share(top), share(bottom)) } else { (share(bottom), share(top)) };
+        let is_level_outside = from.1 == to.1 && !(top..=bottom).contains(&from.1);
+        let (start, end) = if from.1 == to.1 { (0.0, 1.0) } else { (near.max(0.0), far.min(1.0)) };
+        if is_level_outside || start > end {
+            continue;
+        }
+        let at = |share: f64| (from.0 + share * (to.0 - from.0), from.1 + share * (to.1 - from.1));
+        match parts.last_mut() {
+            Some(part) if start == 0.0 && part.last() == Some(&from) => {
+                part.push(if end == 1.0 { to } else { at(end) })
+            }
+            _ => parts.push(vec![if start == 0.0 { from } else { at(start) }, if end == 1.0 { to } else { at(end) }]),
+        }
+    }
+    parts
 }
 
 /// What stands at the end of a curve.
@@ -169,7 +204,7 @@ struct Label {
 }
 
 impl Label {
-    fn of(curve: &Curve) -> Option<Label> {
+    fn of(curve: &Curve, value_text: fn(f64) -> String) -> Option<Label> {
         let end = *curve.points.last()?;
         let name = shortened(curve.label.as_ref()?, LONGEST_LABEL);
         Some(Label { name, value: value_text(end.1), color: curve.color % N_COLORS, end })
@@ -214,7 +249,7 @@ mod tests {
     }
 
     fn chart(curves: Vec<Curve>) -> Chart<'static> {
-        Chart { title: "loss", scale: Scale::LogIfWide, n_epochs: 3, best: Some(2), curves }
+        Chart { title: "loss", scale: Scale::Fitting, n_epochs: 3, best: Some(2), curves, value_text }
     }
 
     #[test]
@@ -231,6 +266,17 @@ mod tests {
         places.sort_by(f64::total_cmp);
         assert!(places.windows(2).all(|pair| pair[1] - pair[0] >= 14.8), "{places:?}");
         assert!(svg.contains(">best epoch 2<") && svg.contains("class=\"curve s3\""), "{svg}");
+    }
+
+    #[test]
+    fn what_leaves_the_chart_is_cut_off() {
+        let points = [(0.0, 200.0), (1.0, 100.0), (2.0, 0.0), (3.0, 50.0), (4.0, 50.0), (5.0, 150.0), (6.0, 150.0)];
+        let parts = clipped(&points, 20.0, 120.0);
+        assert_eq!(
+            parts,
+            [vec![(0.8, 120.0), (1.0, 100.0), (1.8, 20.0)], vec![(2.4, 20.0), (3.0, 50.0), (4.0, 50.0), (4.7, 120.0)]]
+        );
+        assert_eq!(clipped(&points[2..4], 0.0, 50.0), [points[2..4].to_vec()]);
     }
 
     #[test]
