@@ -17,6 +17,7 @@ mod cli_measure;
 mod cli_metrics;
 mod cli_nonfinite;
 mod cli_predict;
+mod cli_report;
 mod cli_resume;
 mod cli_stop;
 mod cli_synthetic;

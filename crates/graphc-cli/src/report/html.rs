@@ -20,6 +20,16 @@ impl Cell {
         Cell { html: text(content), class: "n" }
     }
 
+    /// A number, or else text.
+    pub(super) fn of(content: &str) -> Cell {
+        if content.parse::<f64>().is_ok() { Cell::number(content) } else { Cell::text(content) }
+    }
+
+    /// Whether it stands on the right.
+    pub(super) fn is_number(&self) -> bool {
+        self.class == "n"
+    }
+
     /// The same, the best of its column.
     pub(super) fn best(content: &str) -> Cell {
         Cell { html: format!("<b>{}</b>", text(content)), class: "n" }

@@ -87,9 +87,10 @@ impl Input<'_> {
             graphc_ir::DType::F32 => {
                 let invert = |value: f32| self.affine.invert(value.into(), element);
                 let value = invert(f32::from_bits(word));
-                // What rounding has left of nothing.
-                let least = 1e-6 * (invert(1.0) - invert(0.0)).abs();
-                if value.abs() < least { 0.0 } else { value }
+                // Adding an offset has rounded away what is this small.
+                let offset = invert(0.0);
+                let least = libm::exp10(libm::ceil(libm::log10(1e-6 * (invert(1.0) - offset).abs())));
+                if offset == 0.0 { value } else { (value / least).round() * least + 0.0 }
             }
         };
         words.iter().enumerate().map(value).collect()

@@ -25,7 +25,7 @@ pub(super) fn tables(runs: &[Run]) -> String {
     if let [settings] = all.as_slice() {
         let (of_run, of_file): (Vec<&Setting>, Vec<&Setting>) =
             settings.iter().partition(|setting| !setting.is_of_file);
-        let file = if of_file.is_empty() { String::new() } else { folded("Of the graph file", &list(&of_file)) };
+        let file = if of_file.is_empty() { String::new() } else { folded("Fields of the graph file", &list(&of_file)) };
         return list(&of_run) + &file;
     }
     let value = |run: usize, name: &str| all[run].iter().find(|setting| setting.name == name);

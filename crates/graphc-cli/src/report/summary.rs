@@ -42,31 +42,29 @@ fn sentence(run: &Run) -> String {
         (Some("running"), _) => format!("still going on, {epochs}{of} finished"),
         _ => format!("interrupted after {epochs}{of}"),
     };
-    let test = scores([("accuracy", run.result("test_accuracy")), ("loss", run.result("test_loss"))]);
-    let result = match (test.as_str(), run.kept()) {
-        ("", Some(record)) => {
-            let values = [("accuracy", record.val_accuracy), ("loss", record.val_loss)];
-            scores(values).replacen("", "validation ", 1)
-        }
-        ("", None) => return format!("{}.", text(&course)),
-        (test, _) => format!("test {test}"),
+    let test = scores("test", [("accuracy", run.result("test_accuracy")), ("loss", run.result("test_loss"))]);
+    let of_epoch = |record: &EpochRecord| {
+        let validation = [("accuracy", record.val_accuracy), ("loss", record.val_loss)];
+        let training = [("accuracy", record.accuracy), ("loss", Some(record.loss))];
+        scores("validation", validation).or_else(|| scores("training", training))
     };
+    let result = test.or_else(|| of_epoch(run.kept()?)).map_or_else(String::new, |result| format!(": {result}"));
     let best = run.best().filter(|_| n > 1).map_or_else(String::new, |best| {
         let value = best.record.value(best.monitor).map_or_else(String::new, value_text);
         format!(" Best epoch {}, by {} {value}.", best.record.epoch, text(best.monitor))
     });
-    let result = if result == "validation " { String::new() } else { format!(": {result}") };
     format!("{}{result}.{best}", text(&course))
 }
 
-/// `accuracy 0.9912, loss 0.0301` with the first one strong; nothing if neither is known.
-fn scores(values: [(&str, Option<f64>); 2]) -> String {
+/// `test accuracy 0.9912, loss 0.0301` with the first one strong; nothing if neither is known.
+fn scores(part: &str, values: [(&str, Option<f64>); 2]) -> Option<String> {
     let known = values.into_iter().filter_map(|(name, value)| Some((name, value?)));
     let text = |(index, (name, value)): (usize, (&str, f64))| match index {
-        0 => format!("{name} <b>{}</b>", value_text(value)),
+        0 => format!("{part} {name} <b>{}</b>", value_text(value)),
         _ => format!("{name} {}", value_text(value)),
     };
-    known.enumerate().map(text).collect::<Vec<_>>().join(", ")
+    let texts: Vec<String> = known.enumerate().map(text).collect();
+    (!texts.is_empty()).then(|| texts.join(", "))
 }
 
 fn capitalised(sentence: &str) -> String {

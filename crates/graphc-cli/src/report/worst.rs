@@ -32,10 +32,11 @@ pub(super) fn samples(run: &Run) -> String {
         Some(Verdict::Class { .. }) => "the probability of what each was taken for, and its number",
         _ => "each with its number",
     };
-    let explained = format!(
-        "The {n} of {n_all} {part} samples with the highest loss, the highest first; {with}, from 0. {}",
-        changed(run, findings).unwrap_or_default()
-    );
+    let which = match n == findings.n_samples {
+        true => format!("The {n} {part} samples, the highest loss first"),
+        false => format!("The {n} of {n_all} {part} samples with the highest loss, the highest first"),
+    };
+    let explained = format!("{which}; {with}, from 0. {}", changed(run, findings).unwrap_or_default());
     let worst = worst + &note(explained.trim_end());
     match scatter.as_str() {
         "" => worst,
@@ -63,7 +64,7 @@ fn pictures(samples: &[Sample]) -> String {
             Verdict::Class { truth, predicted, share, is_right } => {
                 let (truth, predicted) = (text(truth), text(predicted));
                 let caption = match is_right {
-                    true => format!("<span class=\"right\">{predicted}</span>, hardly"),
+                    true => format!("<span class=\"right\">{predicted}</span> is right"),
                     false => format!("{truth} taken for <span class=\"wrong\">{predicted}</span>"),
                 };
                 (caption, format!("{} · ", percent(*share)))
@@ -92,7 +93,6 @@ fn rows(samples: &[Sample]) -> String {
         Some(Verdict::Values { truth, .. }) if truth.len() == 1 => &["true", "predicted", "error"],
         _ => &["true", "predicted"],
     };
-    let columns: Vec<&str> = std::iter::once(&"row").chain(verdict).chain(&names).copied().collect();
     // Numbers below each other have as many digits behind the point.
     let verdicts = samples.iter().map(|sample| &sample.verdict);
     let all = verdicts.flat_map(|verdict| match verdict {
@@ -105,7 +105,7 @@ fn rows(samples: &[Sample]) -> String {
         let mut row = vec![Cell::number(&sample.number.to_string())];
         match &sample.verdict {
             Verdict::Class { truth, predicted, share, .. } => {
-                row.extend([Cell::number(truth), Cell::number(predicted), Cell::number(&percent(*share))]);
+                row.extend([Cell::text(truth), Cell::text(predicted), Cell::number(&percent(*share))]);
             }
             Verdict::Values { truth, predicted } => {
                 row.extend([truth, predicted].map(|values| Cell::number(&fixed.list(values))));
@@ -116,10 +116,14 @@ fn rows(samples: &[Sample]) -> String {
                 }
             }
         }
-        row.extend(cells.iter().map(|(_, value)| Cell::number(value)));
+        row.extend(cells.iter().map(|(_, value)| Cell::of(value)));
         row
     };
-    table(&Head::new(&[], &columns), samples.iter().map(row).collect())
+    let rows: Vec<Vec<Cell>> = samples.iter().map(row).collect();
+    let names = std::iter::once(&"row").chain(verdict).chain(&names);
+    let is_number = |column: usize| rows.iter().all(|row| row.get(column).is_some_and(Cell::is_number));
+    let columns = names.enumerate().map(|(column, name)| (*name, is_number(column)));
+    table(&Head { groups: Vec::new(), columns: columns.collect() }, rows)
 }
 
 /// Numbers with so many digits behind the point; too large or too small for that, in scientific notation.
@@ -136,7 +140,7 @@ impl Fixed {
             values.into_iter().filter(|value| value.is_finite()).fold(0.0f64, |most, value| most.max(value.abs()));
         match largest {
             0.0 => Fixed(Some(1)),
-            1e-3..1e7 => Fixed(Some((3.0 - libm::floor(libm::log10(largest))).max(0.0) as usize)),
+            1e-3..1e7 => Fixed(Some((4.0 - libm::floor(libm::log10(largest))).max(0.0) as usize)),
             _ => Fixed(None),
         }
     }
@@ -172,10 +176,10 @@ mod tests {
     #[test]
     fn numbers_below_each_other() {
         let text = |values: &[f64]| values.iter().map(|&v| Fixed::of(values.to_vec()).text(v)).collect::<Vec<_>>();
-        assert_eq!(text(&[308.09, -75.567, 0.0]), ["308.1", "−75.6", "0.0"]);
-        assert_eq!(text(&[0.5, 0.1234567]), ["0.5000", "0.1235"]);
+        assert_eq!(text(&[308.09, -75.567, 0.0]), ["308.09", "−75.57", "0.00"]);
+        assert_eq!(text(&[0.5, 0.1234567]), ["0.50000", "0.12346"]);
         assert_eq!(text(&[2e9, 1.0]), ["2.000e9", "1.000e0"]);
-        assert_eq!(text(&[f64::NAN, 1.0]), ["NaN", "1.000"]);
+        assert_eq!(text(&[f64::NAN, 1.0]), ["NaN", "1.0000"]);
         assert_eq!([0.99999, 0.5, f64::NAN].map(percent), ["100%", "50.0%", "–"]);
     }
 }

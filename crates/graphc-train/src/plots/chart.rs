@@ -33,15 +33,15 @@ pub struct Chart<'a> {
     pub n_epochs: usize,
     /// An epoch that a line through the chart shows.
     pub best: Option<usize>,
-    /// In the order in which they are drawn. Faint ones may leave the chart: the others say how far it reaches, and where faint ones end.
+    /// In the order in which they are drawn. The first values of faint ones may be far from all others, and stay outside.
     pub curves: Vec<Curve>,
     /// How values at the ends of curves are written.
     pub value_text: fn(f64) -> String,
 }
 
 /// Pixels.
-const WIDTH: f64 = 540.0;
-const HEIGHT: f64 = 300.0;
+const WIDTH: f64 = 480.0;
+const HEIGHT: f64 = 280.0;
 const TOP: f64 = 46.0;
 const BOTTOM: f64 = 42.0;
 /// From one label to the next one below.
@@ -53,7 +53,7 @@ const LEAST_GUTTER: f64 = 112.0;
 const GUTTER: f64 = 14.0;
 const RIGHT: f64 = 8.0;
 /// Most characters of a label.
-const LONGEST_LABEL: usize = 22;
+const LONGEST_LABEL: usize = 20;
 /// Curves of fewer points show each of them.
 const FEW_POINTS: usize = 2;
 
@@ -87,8 +87,8 @@ impl Chart<'_> {
 
     fn draw(&self, title: &str) -> Option<Svg> {
         let curves: Vec<Curve> = self.curves.iter().filter_map(finite).collect();
-        let reach = |curve: &Curve| if curve.is_faint { curve.points.len() - 1 } else { 0 };
-        let values = || curves.iter().flat_map(|curve| curve.points[reach(curve)..].iter().map(|&(_, value)| value));
+        let first = |curve: &Curve| usize::from(curve.is_faint && curve.points.len() > 1);
+        let values = || curves.iter().flat_map(|curve| curve.points[first(curve)..].iter().map(|&(_, value)| value));
         let (low, high) = (values().min_by(f64::total_cmp)?, values().max_by(f64::total_cmp)?);
         let labels: Vec<Label> = curves.iter().filter_map(|curve| Label::of(curve, self.value_text)).collect();
         // Labels below one another may need more room than the curves.

@@ -109,7 +109,11 @@ fn draw_cells(svg: &mut Svg, frame: Frame, classes: &ClassCounts) {
         svg.square(color, (x + gap, y + gap), cell - gap, strength, &tip);
         let text = samples.to_string();
         if text_width(&text) + 4.0 <= cell {
-            let class = if strength > 0.6 { "on-strong" } else { "" };
+            let class = match strength {
+                0.8.. => "on-full",
+                0.6.. => "on-strong",
+                _ => "",
+            };
             svg.text(class, (x + cell / 2.0, y + cell / 2.0 + 4.0), Anchor::Middle, &text);
         }
     }

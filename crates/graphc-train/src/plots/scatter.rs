@@ -31,7 +31,7 @@ pub fn scatter_inline(title: &str, pairs: &[(f64, f64)]) -> Option<String> {
         svg.text("tick", (x, TOP + SIDE + 17.0), Anchor::Middle, text);
         svg.text("tick", (left - 8.0, y + 4.0), Anchor::End, text);
     }
-    svg.line("best", at((first, first)), at((last, last)));
+    svg.line("base", at((first, first)), at((last, last)));
     for &pair in &pairs {
         svg.circle("f0 dots", at(pair), 2.5);
     }
