@@ -194,7 +194,7 @@ fn training_for_people() {
     ] {
         assert!(lines.iter().any(|line| line.starts_with(start)), "no line starts with {start:?}:\n{stdout}");
     }
-    assert!(stdout.contains("; 2 threads; seed 4; 50 training samples, batch size 16"), "{stdout}");
+    assert!(stdout.contains("50 training samples, batch size 16, 2 threads, seed 4\n"), "{stdout}");
 
     let quiet = tiny.ok(&["train", "tiny.graph.json", "--quiet"]);
     let lines: Vec<&str> = quiet.lines().collect();

@@ -39,6 +39,26 @@ pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     text.chars().map(escaped).collect::<String>().into()
 }
 
+/// Text with line breaks in place of blanks, so that lines have at most so many characters if their words allow it; lines but the
+/// first are indented.
+pub(crate) fn wrapped(text: &str, width: usize) -> String {
+    const INDENT: &str = "  ";
+    let (mut result, mut at) = (String::new(), 0);
+    for word in text.split(' ') {
+        let n_chars = word.chars().count();
+        if at > INDENT.len() && at + 1 + n_chars > width {
+            result.push_str(&format!("\n{INDENT}"));
+            at = INDENT.len();
+        } else if at > 0 {
+            result.push(' ');
+            at += 1;
+        }
+        result.push_str(word);
+        at += n_chars;
+    }
+    result
+}
+
 /// `12345` as `12,345`.
 pub(crate) fn grouped(n: usize) -> String {
     let digits = n.to_string();
@@ -59,11 +79,18 @@ pub(crate) fn counted(n: usize, noun: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{grouped, printable};
+    use super::{grouped, printable, wrapped};
 
     #[test]
     fn thousands() {
         assert_eq!([0, 999, 1000, 45_418, 1_234_567].map(grouped), ["0", "999", "1,000", "45,418", "1,234,567"]);
+    }
+
+    #[test]
+    fn lines_end_between_words() {
+        assert_eq!(wrapped("one two three", 13), "one two three");
+        assert_eq!(wrapped("one two three", 12), "one two\n  three");
+        assert_eq!(wrapped("one two three", 3), "one\n  two\n  three");
     }
 
     #[test]

@@ -42,8 +42,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
         output::line(format!("No runs in {}", args.dir.display()))?;
         return Ok(ExitCode::SUCCESS);
     }
-    let rows = runs.iter().map(|(path, run)| row(path, run)).collect();
-    output::line(tables::table(HEADER, 2, rows))?;
+    let rows: Vec<Vec<String>> = runs.iter().map(|(path, run)| row(path, run)).collect();
+    output::line(tables::fitting(&HEADER, 2, &rows, &OPTIONAL, tables::terminal_width()))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -91,7 +91,10 @@ fn natural(name: &str) -> Vec<(String, u64)> {
 }
 
 const HEADER: [&str; 10] =
-    ["run", "status", "epochs", "batch", "lr", "schedule", "seed", "best", "test loss", "test acc"];
+    ["run", "status", "epochs", "batch", "lr", "schedule", "seed", "best epoch", "test loss", "test acc"];
+
+/// What is left out first where there is no room for all.
+const OPTIONAL: [&str; 5] = ["batch", "seed", "schedule", "lr", "best epoch"];
 
 fn row(path: &Path, run: &Value) -> Vec<String> {
     let (config, results) = (&run["config"], &run["results"]);
@@ -101,9 +104,9 @@ fn row(path: &Path, run: &Value) -> Vec<String> {
         other => other.to_string(),
     };
     let rounded = |value: &Value| value.as_f64().map_or_else(String::new, |value| format!("{value:.4}"));
-    let best = match (results["monitor"].as_str(), results["best_value"].as_f64()) {
-        (Some(monitor), Some(value)) => format!("{monitor} {value:.4} in {}", plain(&results["best_epoch"])),
-        _ => String::new(),
+    let best = match results["best_value"].as_f64() {
+        Some(value) => format!("{} ({value:.4})", plain(&results["best_epoch"])),
+        None => String::new(),
     };
     let status = match results["ended"].as_str() {
         Some("early_stopping") => "stopped early".into(),

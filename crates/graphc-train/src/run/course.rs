@@ -101,13 +101,12 @@ impl Course {
             self.stopping.observe(value(monitor)?, monitor, *min_delta);
             decision.stop = self.stopping.n_epochs >= *patience;
         }
-        if let Some(monitor) = options.monitor(record.val_loss.is_some()) {
-            let value = value(monitor)?;
-            decision.is_best =
-                self.best.is_none_or(|best| is_better(value, best.value, monitor, 0.0) || best.value.is_nan());
-            if decision.is_best {
-                self.best = Some(Best { epoch: record.epoch, value });
-            }
+        let monitor = options.monitor(record.val_loss.is_some());
+        let value = value(monitor)?;
+        decision.is_best =
+            self.best.is_none_or(|best| is_better(value, best.value, monitor, 0.0) || best.value.is_nan());
+        if decision.is_best {
+            self.best = Some(Best { epoch: record.epoch, value });
         }
         Ok(decision)
     }
