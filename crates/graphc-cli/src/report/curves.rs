@@ -80,7 +80,7 @@ fn rates(runs: &[Run]) -> Option<String> {
 fn draw(runs: &[Run], title: &str, scale: Scale, curves: Vec<Curve>, value_text: fn(f64) -> String) -> Option<String> {
     let last = |run: &Run| run.history.records.last().map_or(1, |record| record.epoch);
     let best = match runs {
-        [run] if last(run) > 1 => run.best().map(|best| best.record.epoch),
+        [run] => run.best().map(|best| best.record.epoch),
         _ => None,
     };
     Chart { title, scale, n_epochs: runs.iter().map(last).max().unwrap_or(1), best, curves, value_text }.inline()

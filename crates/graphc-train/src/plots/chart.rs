@@ -103,7 +103,7 @@ impl Chart<'_> {
         let scale = if frame.y.is_log() { "  log scale" } else { "" };
         svg.spans((0.0, 16.0), Anchor::Start, &[("title", &shortened(title, 60)), ("soft", scale)]);
         draw_axes(&mut svg, &frame);
-        if let Some(best) = self.best {
+        if let Some(best) = self.best.filter(|_| self.n_epochs > 1) {
             draw_best(&mut svg, &frame, best);
         }
         for curve in &curves {
