@@ -335,7 +335,7 @@ fn what_cannot_be_computed_is_said() {
     let expected = "Worst samples Not shown: the run has not come to its end, so there is no `model.safetensors` yet.";
     assert_eq!(text, expected);
     let page = page(&folder, &["run"]);
-    assert!(page.contains("Interrupted after 4 epochs of 9: validation accuracy <b>"), "{page}");
+    assert!(page.contains("Interrupted after 4 of 9 epochs: validation accuracy <b>"), "{page}");
 }
 
 #[test]
@@ -347,7 +347,7 @@ fn a_run_before_its_first_epoch_has_a_page() {
     fs::remove_file(folder.path("run/model.safetensors")).unwrap();
     let page = page(&folder, &["run"]);
     let document = parsed(&page);
-    assert_eq!(words(section(&document, "Curves").unwrap()), "Curves No epoch is finished yet.");
+    assert_eq!(words(section(&document, "Curves").unwrap()), "Curves No epoch was finished.");
 }
 
 #[test]

@@ -10,6 +10,8 @@ use serde_json::Value;
 /// Most classes that each get a row at once; of more, so many of the worst do, and the others are folded.
 const MOST_CLASSES: usize = 20;
 const N_WORST: usize = 10;
+/// Most rows that are folded.
+const MOST_FOLDED: usize = 1000;
 
 /// Both, if samples are of classes.
 pub(super) fn matrix_and_table(run: &Run) -> String {
@@ -52,7 +54,10 @@ fn table_of(classes: &ClassCounts, totals: Vec<ClassTotals>) -> String {
     if totals.len() <= MOST_CLASSES {
         return rows(&totals);
     }
-    let all = folded(&format!("All {} classes", grouped(totals.len())), &rows(&totals));
+    let all = match totals.len() {
+        n @ ..=MOST_FOLDED => folded(&format!("All {} classes", grouped(n)), &rows(&totals)),
+        _ => String::new(),
+    };
     totals.retain(|(_, class)| class.samples + class.predicted > 0);
     totals.sort_by(|(_, a), (_, b)| a.f1().total_cmp(&b.f1()));
     totals.truncate(N_WORST);

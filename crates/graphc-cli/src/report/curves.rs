@@ -20,7 +20,7 @@ pub(super) fn charts(runs: &[Run]) -> String {
     }
     all.extend(rates(runs));
     if all.is_empty() {
-        return note("No epoch is finished yet.");
+        return note("No epoch was finished.");
     }
     let is_validated = runs.iter().flat_map(|run| &run.history.records).any(|record| record.val_loss.is_some());
     let lines =

@@ -3,6 +3,7 @@
 use super::curves::swatch;
 use super::html::{Cell, Head, note, table, text};
 use super::run::{Run, count_text, time_text};
+use crate::output::grouped;
 use graphc_train::EpochRecord;
 use graphc_train::metrics::is_error;
 use graphc_train::plots::value_text;
@@ -30,17 +31,18 @@ pub(super) fn header(runs: &[Run]) -> String {
 fn sentence(run: &Run) -> String {
     let results = run.results();
     let n = run.history.records.len();
-    let epochs = if n == 1 { "1 epoch".into() } else { format!("{n} epochs") };
+    let epochs = match run.record["config"]["epochs"].as_u64() {
+        Some(all) if all != n as u64 => format!("{} of {}", grouped(n), counted(all as usize, "epoch")),
+        _ => counted(n, "epoch"),
+    };
     let in_time = training_seconds(run).map_or_else(String::new, |seconds| format!(" in {}", time_text(seconds)));
-    let of = run.record["config"]["epochs"].as_u64().filter(|&all| all != n as u64);
-    let of = of.map_or_else(String::new, |all| format!(" of {all}"));
     let course = match (results["status"].as_str(), results["ended"].as_str()) {
-        (Some("finished"), Some("early_stopping")) => format!("stopped early after {epochs}{of}{in_time}"),
+        (Some("finished"), Some("early_stopping")) => format!("stopped early after {epochs}{in_time}"),
         (Some("finished"), _) => format!("trained {epochs}{in_time}"),
-        (Some("stopped"), _) => format!("stopped by a signal after {epochs}{of}"),
-        (Some("failed"), _) => format!("ended by numbers that stopped being finite, after {epochs}{of}"),
-        (Some("running"), _) => format!("still going on, {epochs}{of} finished"),
-        _ => format!("interrupted after {epochs}{of}"),
+        (Some("stopped"), _) => format!("stopped by a signal after {epochs}"),
+        (Some("failed"), _) => format!("ended after {epochs} because {}", failure(results)),
+        (Some("running"), _) => format!("still going on, {epochs} finished"),
+        _ => format!("interrupted after {epochs}"),
     };
     let test = scores("test", [("accuracy", run.result("test_accuracy")), ("loss", run.result("test_loss"))]);
     let of_epoch = |record: &EpochRecord| {
@@ -51,9 +53,21 @@ fn sentence(run: &Run) -> String {
     let result = test.or_else(|| of_epoch(run.kept()?)).map_or_else(String::new, |result| format!(": {result}"));
     let best = run.best().filter(|_| n > 1).map_or_else(String::new, |best| {
         let value = best.record.value(best.monitor).map_or_else(String::new, value_text);
-        format!(" Best epoch {}, by {} {value}.", best.record.epoch, text(best.monitor))
+        format!(" Best epoch {}, by {} {value}.", grouped(best.record.epoch), text(best.monitor))
     });
     format!("{}{result}.{best}", text(&course))
+}
+
+/// `the loss is inf in epoch 1, step 4 of 282`.
+fn failure(results: &Value) -> &str {
+    let message = results["nonfinite"]["message"].as_str().and_then(|message| message.lines().next());
+    let known = message.map(|line| line.strip_prefix("training stopped: ").unwrap_or(line));
+    known.unwrap_or("numbers have stopped being finite")
+}
+
+/// `1 epoch`, `5,000 epochs`.
+fn counted(n: usize, noun: &str) -> String {
+    format!("{} {noun}{}", grouped(n), if n == 1 { "" } else { "s" })
 }
 
 /// `test accuracy 0.9912, loss 0.0301` with the first one strong; nothing if neither is known.
@@ -139,8 +153,8 @@ pub(super) fn table_of(runs: &[Run]) -> String {
 fn epochs(run: &Run, config: &Value) -> String {
     let n = run.history.records.len();
     match config["epochs"].as_u64() {
-        Some(all) if all != n as u64 => format!("{n} of {all}"),
-        _ => n.to_string(),
+        Some(all) if all != n as u64 => format!("{} of {}", grouped(n), grouped(all as usize)),
+        _ => grouped(n),
     }
 }
 

@@ -155,7 +155,7 @@ fn draw_curve(svg: &mut Svg, frame: &Frame, curve: &Curve) {
     let class = if curve.is_faint { "faint" } else { "curve" };
     if curve.points.len() > 1 {
         let points: Vec<Point> = curve.points.iter().map(|&point| frame.point(point)).collect();
-        for line in clipped(&points, frame.top, frame.bottom) {
+        for line in clipped(&thinned(&points), frame.top, frame.bottom) {
             svg.path(&format!("{class} s{color}"), line);
         }
     }
@@ -169,6 +169,20 @@ fn draw_curve(svg: &mut Svg, frame: &Frame, curve: &Curve) {
     if let Some(&point) = marked {
         svg.circle(&format!("ring s{color}"), frame.point(point), 4.0);
     }
+}
+
+/// Of points that share a pixel column the highest and the lowest: more cannot be seen, and there may be very many epochs.
+fn thinned(points: &[Point]) -> Vec<Point> {
+    let columns = points.chunk_by(|a, b| a.0.floor() == b.0.floor());
+    let ends = |column: &[Point]| {
+        let indices = 0..column.len();
+        let lowest = indices.clone().min_by(|&a, &b| column[a].1.total_cmp(&column[b].1)).unwrap_or(0);
+        let highest = indices.max_by(|&a, &b| column[a].1.total_cmp(&column[b].1)).unwrap_or(0);
+        let mut two = vec![column[lowest.min(highest)], column[lowest.max(highest)]];
+        two.dedup();
+        two
+    };
+    columns.flat_map(ends).collect()
 }
 
 /// The parts of a line between two heights.
@@ -277,6 +291,16 @@ mod tests {
             [vec![(0.8, 120.0), (1.0, 100.0), (1.8, 20.0)], vec![(2.4, 20.0), (3.0, 50.0), (4.0, 50.0), (4.7, 120.0)]]
         );
         assert_eq!(clipped(&points[2..4], 0.0, 50.0), [points[2..4].to_vec()]);
+    }
+
+    #[test]
+    fn very_many_epochs_are_a_short_path() {
+        let wave: Vec<Point> = (0..100_000).map(|i| (f64::from(i) / 1000.0, f64::from(i % 7))).collect();
+        let thin = thinned(&wave);
+        assert_eq!(thin.len(), 200);
+        assert!(thin.iter().all(|&(_, y)| y == 0.0 || y == 6.0));
+        let few = [(0.0, 1.0), (1.5, 2.0), (3.0, 0.0)];
+        assert_eq!(thinned(&few), few);
     }
 
     #[test]

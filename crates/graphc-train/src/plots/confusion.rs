@@ -47,8 +47,14 @@ pub fn confusion_svg(name: &str, what: &str, classes: &ClassCounts) -> Option<St
     Some(draw(&title, classes)?.standalone(&title))
 }
 
-/// The same for a page that has [`STYLE`](super::STYLE), under the title `what`.
+/// Most cells of a matrix within a page, for which each is some hundred bytes.
+const MOST_CELLS: usize = 10_000;
+
+/// The same for a page that has [`STYLE`](super::STYLE), under the title `what`. Also `None` if the page would become very large.
 pub fn confusion_inline(what: &str, classes: &ClassCounts) -> Option<String> {
+    if classes.confusions().count() > MOST_CELLS {
+        return None;
+    }
     Some(draw(what, classes)?.inline(what))
 }
 

@@ -35,6 +35,9 @@ pub(super) enum Anchor {
     End,
 }
 
+/// Pixels around a picture that is a file of its own.
+const MARGIN: f64 = 12.0;
+
 /// A picture that is being drawn.
 pub(super) struct Svg {
     size: (f64, f64),
@@ -107,25 +110,22 @@ impl Svg {
 
     /// For a page that has [`STYLE`]; `title` is what screen readers say.
     pub(super) fn inline(self, title: &str) -> String {
-        self.finish(title, "")
+        self.finish(title, 0.0, "")
     }
 
-    /// A file of its own, on a ground of its own.
+    /// A file of its own, on a ground of its own that is a little larger.
     pub(super) fn standalone(self, title: &str) -> String {
-        let (width, height) = self.size;
-        let ground = format!(
-            "<style>{STYLE}</style>\n<rect class=\"paper\" width=\"{}\" height=\"{}\"/>\n",
-            coordinate(width),
-            coordinate(height)
-        );
-        self.finish(title, &ground)
+        let [x, width, height] = [-MARGIN, self.size.0 + 2.0 * MARGIN, self.size.1 + 2.0 * MARGIN].map(coordinate);
+        let ground = format!("<rect class=\"paper\" x=\"{x}\" y=\"{x}\" width=\"{width}\" height=\"{height}\"/>");
+        self.finish(title, MARGIN, &format!("<style>{STYLE}</style>\n{ground}\n"))
     }
 
-    fn finish(self, title: &str, ground: &str) -> String {
-        let [width, height] = [self.size.0, self.size.1].map(coordinate);
+    fn finish(self, title: &str, margin: f64, ground: &str) -> String {
+        let size = [self.size.0 + 2.0 * margin, self.size.1 + 2.0 * margin];
+        let ([width, height], first) = (size.map(coordinate), coordinate(-margin));
         format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"picture\" width=\"{width}\" height=\"{height}\" \
-             viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{}\">\n{ground}{}</svg>\n",
+             viewBox=\"{first} {first} {width} {height}\" role=\"img\" aria-label=\"{}\">\n{ground}{}</svg>\n",
             escaped(title),
             self.body
         )
