@@ -519,7 +519,9 @@ fn schema_completions_and_help() {
         assert!(script.contains("predict"), "{shell}");
     }
     let help = tiny.ok(&["--help"]);
-    for command in ["train", "eval", "predict", "summary", "run", "runs", "dump", "check", "schema", "completions"] {
+    for command in
+        ["train", "eval", "predict", "summary", "run", "runs", "report", "dump", "check", "schema", "completions"]
+    {
         assert!(help.contains(&format!("\n  {command} ")), "{help}");
         assert!(tiny.ok(&[command, "--help"]).contains("Example"));
     }

@@ -368,7 +368,7 @@ fn the_receipt_is_shown() {
         rows(section(&document, "Receipt").unwrap())[1..],
         [
             ["graph file", "", "1,234", "graph-hash"],
-            ["train data", "<x>", "1,234", "train-hash"],
+            ["training data", "<x>", "1,234", "train-hash"],
             ["test data", "<x>", "1,234", "test-hash"],
             ["weights", "model.safetensors", "1,234", "model-hash"],
             ["last chain", "", "", "third"],

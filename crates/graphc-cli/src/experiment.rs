@@ -261,6 +261,12 @@ pub(crate) fn feature_inputs(experiment: &Experiment) -> Vec<String> {
     sample_inputs(experiment).into_iter().filter(|name| !is_of_loss(name)).collect()
 }
 
+/// The metrics that the file asks for beside accuracy, if there are any.
+pub(crate) fn scoring(experiment: &Experiment) -> Result<Option<Scoring>, CliError> {
+    let names = experiment.metrics.iter().map(String::as_str);
+    Ok(Scoring::new(&experiment.prediction, &experiment.target, outcome(experiment), names)?)
+}
+
 /// What a prediction says of a sample.
 pub(crate) fn outcome(experiment: &Experiment) -> Outcome {
     let graph = &experiment.graph;
@@ -270,12 +276,6 @@ pub(crate) fn outcome(experiment: &Experiment) -> Outcome {
         Some(n) => Outcome::Class(n),
         None => Outcome::Values,
     }
-}
-
-/// The metrics that the file asks for beside accuracy, if there are any.
-pub(crate) fn scoring(experiment: &Experiment) -> Result<Option<Scoring>, CliError> {
-    let names = experiment.metrics.iter().map(String::as_str);
-    Ok(Scoring::new(&experiment.prediction, &experiment.target, outcome(experiment), names)?)
 }
 
 /// How much samples of each class count, if the file says it.

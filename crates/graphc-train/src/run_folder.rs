@@ -10,7 +10,7 @@ use crate::error::TrainError;
 use crate::files::{check_writable, folder_of, is_at, is_unfinished, remove_unfinished, sync_folder, write_file};
 use crate::history::History;
 use crate::plots;
-use crate::run::files::{Companion, FOLDER, Place, has_checkpoint, read_newest, read_settings};
+use crate::run::files::{Companion, FOLDER, Place, has_checkpoint, read_newest};
 use crate::run::{CheckpointWriter, Stored};
 use crate::weights::{NamedTensor, encode_weights};
 use serde::Serialize;
@@ -152,7 +152,7 @@ impl RunFolder {
 
     /// What the writer of checkpoints was given, by the newest one of a folder; nothing if there is none.
     pub fn settings(path: &Path) -> Option<serde_json::Value> {
-        read_settings(path)
+        crate::run::files::read_settings(path)
     }
 
     /// Writes a copy of the graph file, and makes room for checkpoints.

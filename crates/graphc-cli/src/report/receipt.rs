@@ -12,7 +12,10 @@ pub(super) fn table_of(run: &Run) -> String {
     let mut rows = Vec::new();
     rows.extend(row("graph file", "", &begin["graph"]));
     for data in begin["data"].as_array().into_iter().flatten() {
-        let part = data["part"].as_str().unwrap_or_default();
+        let part = match data["part"].as_str().unwrap_or_default() {
+            "train" => "training",
+            part => part,
+        };
         rows.extend(row(&format!("{part} data"), data["path"].as_str().unwrap_or_default(), data));
     }
     rows.extend(row("initial weights", "", &begin["init"]));

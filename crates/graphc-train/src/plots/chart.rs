@@ -114,9 +114,10 @@ impl Chart<'_> {
     }
 }
 
-/// A curve without what is not finite; nothing if nothing is left.
+/// A curve without what is not finite, or nearly so: even differences must be. Nothing if nothing is left.
 fn finite(curve: &Curve) -> Option<Curve> {
-    let points: Vec<(usize, f64)> = curve.points.iter().copied().filter(|(_, value)| value.is_finite()).collect();
+    const MOST: f64 = 1e300;
+    let points: Vec<(usize, f64)> = curve.points.iter().copied().filter(|(_, value)| value.abs() < MOST).collect();
     (!points.is_empty()).then(|| Curve { points, ..curve.clone() })
 }
 
@@ -309,7 +310,9 @@ mod tests {
         assert!(chart(vec![curve("x", 0, &[(1, f64::NAN), (2, f64::INFINITY)])]).inline().is_none());
         let single = chart(vec![curve("a<b", 9, &[(1, 0.0)])]).inline().unwrap();
         assert!(single.contains("<circle class=\"f2\"") && single.contains("a&lt;b "), "{single}");
-        for values in [[0.0, 0.0], [-1.0, 1e30], [1e-30, 1.0], [5.0, 5.0]] {
+        for values in
+            [[0.0, 0.0], [-1.0, 1e30], [1e-30, 1.0], [5.0, 5.0], [-1e299, 1e299], [1e-300, 1e299], [f64::MAX, 1.0]]
+        {
             let svg = chart(vec![curve("x", 0, &[(1, values[0]), (3, values[1])])]).standalone("loss of x").unwrap();
             assert!(!svg.contains("NaN") && !svg.contains("inf") && svg.trim_end().ends_with("</svg>"), "{svg}");
         }
