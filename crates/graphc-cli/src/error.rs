@@ -45,8 +45,10 @@ impl CliError {
             CliError::ClosedPipe => {}
             CliError::Graph(diagnostics) => output::message(&diagnostics.render(color)),
             CliError::Message(message) => {
-                let error = if color { "\x1b[1;31merror\x1b[0m" } else { "error" };
-                output::message(&format!("{error}: {}", output::printable(message)));
+                let text = format!("error: {}", output::printable(message));
+                let text = output::on_stderr(&text);
+                let colored = text.strip_prefix("error").map(|rest| format!("\x1b[1;31merror\x1b[0m{rest}"));
+                output::message(&colored.filter(|_| color).unwrap_or_else(|| text.into_owned()));
             }
         }
     }

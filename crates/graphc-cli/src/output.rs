@@ -3,6 +3,7 @@
 //! Names and paths come from files: what a terminal would obey in them is shown as `\u001b`, which JSON reads as the same name.
 
 use crate::error::CliError;
+use crate::tables;
 use std::borrow::Cow;
 use std::io::Write;
 
@@ -20,7 +21,14 @@ pub(crate) fn text(text: &str) -> Result<(), CliError> {
 
 /// Says something on stderr that is no result.
 pub(crate) fn warning(text: &str) {
-    message(&format!("warning: {}", printable(text)));
+    message(&on_stderr(&format!("warning: {}", printable(text))));
+}
+
+/// A message whose lines end between words if stderr is a terminal. Lines that are indented stay: they are commands, or excerpts.
+pub(crate) fn on_stderr(text: &str) -> Cow<'_, str> {
+    let Some(width) = tables::terminal_width_of_stderr() else { return text.into() };
+    let line = |line: &str| if line.starts_with(' ') { line.into() } else { wrapped(line, width.into()) };
+    text.split('\n').map(line).collect::<Vec<String>>().join("\n").into()
 }
 
 /// Writes a message to stderr as it is.

@@ -80,6 +80,13 @@ pub(crate) fn terminal_width() -> Option<u16> {
     wanted.filter(|&width| width > 0).or_else(|| Table::new().width())
 }
 
+/// The same of stderr, for messages.
+pub(crate) fn terminal_width_of_stderr() -> Option<u16> {
+    let mut table = Table::new();
+    table.use_stderr();
+    table.width()
+}
+
 /// Columns for tables that are wrapped: [`terminal_width`], else as many as fit on most screens.
 pub(crate) fn width() -> u16 {
     const ELSEWHERE: u16 = 120;
