@@ -146,15 +146,14 @@ pub(crate) fn read_record(folder: &Path) -> Result<Option<Value>, CliError> {
     Ok(Some(record))
 }
 
-/// `2 min 13 s`.
+/// `2 min 13 s`, without a line break in it.
 pub(super) fn time_text(seconds: f64) -> String {
-    match seconds {
-        ..60.0 => format!("{seconds:.1} s"),
-        _ => match seconds.round() as u64 {
-            s @ 0..3600 => format!("{} min {:02} s", s / 60, s % 60),
-            s => format!("{} h {:02} min", s / 3600, s % 3600 / 60),
-        },
-    }
+    let text = match (seconds, seconds.round() as u64) {
+        (..60.0, _) => format!("{seconds:.1} s"),
+        (_, s @ 0..3600) => format!("{} min {:02} s", s / 60, s % 60),
+        (_, s) => format!("{} h {:02} min", s / 3600, s % 3600 / 60),
+    };
+    text.replace(' ', "\u{a0}")
 }
 
 /// Whole numbers of JSON with commas.

@@ -108,7 +108,7 @@ fn draw_cells(svg: &mut Svg, frame: Frame, classes: &ClassCounts) {
     for Confusion { actual, predicted, samples } in classes.confusions() {
         let share = samples as f64 / totals[actual].samples as f64;
         // The root shows the few that are wrong.
-        let strength = 0.1 + 0.9 * share.sqrt();
+        let strength = 0.15 + 0.85 * share.sqrt();
         let color = COLORS[usize::from(actual != predicted)];
         let (x, y) = frame.corner(actual, predicted);
         let tip = if frame.n <= MOST_WITH_TIPS { tip(classes, actual, predicted, samples) } else { String::new() };
