@@ -17,9 +17,9 @@ const MOST_FOLDED: usize = 1000;
 pub(super) fn matrix_and_table(run: &Run) -> String {
     let found = run.findings.as_ref().ok();
     let computed = found.and_then(|found| Some((found.classes.clone()?, found.part)));
-    let Some((classes, part)) = recorded(run.results()).map(|classes| (classes, "test")).or(computed) else {
-        return String::new();
-    };
+    let names = computed.as_ref().map_or_else(Vec::new, |(classes, _)| names(classes));
+    let recorded = recorded(run.results(), names).map(|classes| (classes, "test"));
+    let Some((classes, part)) = recorded.or(computed) else { return String::new() };
     let totals = classes.totals();
     let n: u64 = totals.iter().map(|class| class.samples).sum();
     let hits: u64 = totals.iter().map(|class| class.hits).sum();
@@ -34,11 +34,16 @@ pub(super) fn matrix_and_table(run: &Run) -> String {
     format!("<div class=\"beside\">\n{matrix}<div>\n{}</div>\n</div>\n{}", table_of(&classes, totals), note(&text))
 }
 
-/// What the run itself has counted on its test samples.
-fn recorded(results: &Value) -> Option<ClassCounts> {
+fn names(classes: &ClassCounts) -> Vec<String> {
+    (0..classes.n_classes()).map_while(|class| classes.name(class).map(String::from)).collect()
+}
+
+/// What the run itself has counted on its test samples; classes that it does not name have the other names.
+fn recorded(results: &Value, names: Vec<String>) -> Option<ClassCounts> {
     let rows: Vec<Vec<u64>> = serde_json::from_value(results["confusion_matrix"].clone()).ok()?;
-    let names = results["classes"].as_array().into_iter().flatten().map_while(|class| class["name"].as_str());
-    ClassCounts::of_rows(&rows, names.map(String::from).collect())
+    let own = results["classes"].as_array().into_iter().flatten().map_while(|class| class["name"].as_str());
+    let own: Vec<String> = own.map(String::from).collect();
+    ClassCounts::of_rows(&rows, if own.is_empty() { names } else { own })
 }
 
 fn table_of(classes: &ClassCounts, totals: Vec<ClassTotals>) -> String {

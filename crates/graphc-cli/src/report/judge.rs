@@ -9,6 +9,9 @@ use graphc_train::Outcome;
 use graphc_train::data::Fitted;
 use graphc_train::metrics::Targets;
 
+/// What the two classes of yes and no are called where they have no names.
+pub(super) const YES_OR_NO: [&str; 2] = ["no", "yes"];
+
 /// What a sample is, and what it was predicted to be.
 pub(super) enum Verdict {
     /// One of some classes.
@@ -37,15 +40,19 @@ impl<'a> Judge<'a> {
     pub(super) fn new(experiment: &'a Experiment, fitted: &Fitted) -> Result<Judge<'a>, CliError> {
         let graph = &experiment.graph;
         let (outcome, kind) = (experiment::outcome(experiment), Kind::of(experiment));
+        let has_labels = graph.find(&experiment.target).is_some_and(|id| graph.ty(id).dtype == DType::I32);
+        if has_labels && outcome == Outcome::Values {
+            return Err(CliError::new("every sample has several labels, of which the page shows none"));
+        }
         let given = fitted.of(&experiment.target).classes;
         Ok(Judge {
             experiment,
             outcome,
             kind,
             unit: Unit::of(experiment, fitted, kind)?,
-            has_labels: graph.find(&experiment.target).is_some_and(|id| graph.ty(id).dtype == DType::I32),
+            has_labels,
             class_names: match outcome {
-                Outcome::YesOrNo => given.unwrap_or_else(|| ["no", "yes"].map(String::from).to_vec()),
+                Outcome::YesOrNo => given.unwrap_or_else(|| YES_OR_NO.map(String::from).to_vec()),
                 _ => given.unwrap_or_default(),
             },
         })

@@ -1,7 +1,7 @@
 //! What the weights of a run do with samples that they were not trained on: classes, the samples that are most wrong, predictions
 //! against what is true.
 
-use super::judge::Judge;
+use super::judge::{Judge, YES_OR_NO};
 use super::sample::{Describer, Sample};
 use crate::error::CliError;
 use crate::experiment;
@@ -97,6 +97,9 @@ fn scoring(experiment: &Experiment, fitted: &Fitted) -> Result<Option<Scoring>, 
         return Ok(None);
     }
     let mut scoring = Scoring::new(&experiment.prediction, &experiment.target, outcome, ["confusion_matrix"])?;
+    if let Some(scoring) = scoring.as_mut().filter(|_| outcome == Outcome::YesOrNo) {
+        scoring.name_classes(&YES_OR_NO.map(String::from));
+    }
     experiment::name_classes(&mut scoring, experiment, fitted);
     Ok(scoring)
 }

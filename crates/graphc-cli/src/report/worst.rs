@@ -37,11 +37,11 @@ pub(super) fn samples(run: &Run) -> String {
         false => format!("The {n} of {n_all} {part} samples with the highest loss, the highest first"),
     };
     let explained = format!("{which}; {with}, from 0. {}", changed(run, findings).unwrap_or_default());
-    let worst = worst + &note(explained.trim_end());
-    match scatter.as_str() {
+    let shown = match scatter.as_str() {
         "" => worst,
         scatter => format!("<div class=\"beside\">\n{scatter}<div>\n{worst}</div>\n</div>\n"),
-    }
+    };
+    shown + &note(explained.trim_end())
 }
 
 /// That data or weights are not those that the run was tested with, if its accuracy shows it.
@@ -155,8 +155,8 @@ impl Fixed {
 
     fn list(self, values: &[f64]) -> String {
         let shown: Vec<String> = values.iter().take(MOST_VALUES).map(|&value| self.text(value)).collect();
-        let more = if values.len() > MOST_VALUES { " …" } else { "" };
-        shown.join("  ") + more
+        let more = if values.len() > MOST_VALUES { ", …" } else { "" };
+        shown.join(", ") + more
     }
 }
 
