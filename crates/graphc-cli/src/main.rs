@@ -6,7 +6,7 @@
 //! first; then the exit code is 141, as of a program that SIGPIPE ended, and 128 + S after a signal S.
 //!
 //! Reading order: `cli`, `commands` (one file each), then what they share: `engine`, `isa`, `measuring`, `nonfinite`, `numbers`, `error`, `output`,
-//! `progress`, `shell`, `signals`, `tables`, `threads`, `trace`, `tuned`, `tuning_file`.
+//! `progress`, `report` (its page), `shell`, `signals`, `tables`, `threads`, `trace`, `tuned`, `tuning_file`.
 #![forbid(unsafe_code)]
 
 mod cli;
@@ -19,6 +19,7 @@ mod nonfinite;
 mod numbers;
 mod output;
 mod progress;
+mod report;
 mod scores;
 mod shell;
 mod signals;

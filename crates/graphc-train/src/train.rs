@@ -77,12 +77,12 @@ impl FitOptions {
         }
     }
 
-    /// The column of the history that says which epoch is the best, if anybody wants to know.
-    pub fn monitor(&self, is_validated: bool) -> Option<&str> {
-        match &self.early_stopping {
-            Some(stopping) => Some(&stopping.monitor),
-            None if self.keep_best => Some(if is_validated { "val_loss" } else { "loss" }),
-            None => None,
+    /// The column of the history that says which epoch is the best.
+    pub fn monitor(&self, is_validated: bool) -> &str {
+        match (&self.early_stopping, is_validated) {
+            (Some(stopping), _) => &stopping.monitor,
+            (None, true) => "val_loss",
+            (None, false) => "loss",
         }
     }
 }

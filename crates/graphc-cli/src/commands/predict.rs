@@ -191,7 +191,7 @@ struct Prediction<'a> {
 }
 
 /// The most likely class, the first one of several; none if a number is not finite.
-pub(super) fn best_class(values: &[f32]) -> Option<usize> {
+pub(crate) fn best_class(values: &[f32]) -> Option<usize> {
     let is_finite = values.iter().all(|value| value.is_finite());
     let best = (0..values.len()).rev().max_by(|&a, &b| values[a].total_cmp(&values[b]));
     best.filter(|_| is_finite)

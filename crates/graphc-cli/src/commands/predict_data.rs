@@ -49,15 +49,15 @@ pub(super) fn run(
 }
 
 /// The unit of a prediction: that of the target, before it was changed for training.
-pub(super) struct Unit(Option<graphc_train::data::Affine>);
+pub(crate) struct Unit(Option<graphc_train::data::Affine>);
 
 impl Unit {
-    pub(super) fn of(experiment: &Experiment, fitted: &Fitted, kind: Kind) -> Result<Unit, CliError> {
+    pub(crate) fn of(experiment: &Experiment, fitted: &Fitted, kind: Kind) -> Result<Unit, CliError> {
         Ok(Unit(experiment::target_map(experiment, fitted, kind)?))
     }
 
     /// The value in that unit.
-    pub(super) fn value(&self, value: f32, index: usize) -> f32 {
+    pub(crate) fn value(&self, value: f32, index: usize) -> f32 {
         match &self.0 {
             Some(affine) => affine.invert(value.into(), index) as f32,
             None => value,
