@@ -1,7 +1,7 @@
 //! The subcommands.
 
 use crate::commands::{
-    bench, check, completions, dump, eval, predict, profile, run, runs, schema, summary, train, tune,
+    bench, check, completions, dump, eval, predict, profile, run, runs, schema, summary, train, tune, verify,
 };
 use crate::error::CliError;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -36,6 +36,7 @@ pub(crate) enum Command {
     Summary(summary::Args),
     Run(run::Args),
     Runs(runs::Args),
+    Verify(verify::Args),
     Dump(dump::Args),
     Check(check::Args),
     Bench(bench::Args),
@@ -68,6 +69,7 @@ impl Command {
             Command::Summary(args) => summary::run(&args),
             Command::Run(args) => run::run(&args),
             Command::Runs(args) => runs::run(&args),
+            Command::Verify(args) => verify::run(&args),
             Command::Dump(args) => dump::run(&args),
             Command::Check(args) => check::run(&args),
             Command::Bench(args) => bench::run(&args, start),

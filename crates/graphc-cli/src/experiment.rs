@@ -6,18 +6,19 @@ use graphc_driver::Session;
 use graphc_frontend::data::{
     ArrayFormat, Categories, CifarLabels, ColumnConfig, DataFile, MissingConfig, Parts, PreprocessConfig,
 };
-use graphc_frontend::{CheckData, DataSource, Experiment, SAMPLE_WEIGHT};
+use graphc_frontend::{CheckData, DataSource, EarlyStoppingConfig, Experiment, SAMPLE_WEIGHT};
 use graphc_ir::ops::Op;
 use graphc_ir::{DType, Dim, Tensor};
 use graphc_train::batches::validation_split;
 use graphc_train::data::{
     ArraySource, CifarKind, Columns, FieldContent, Fitted, MOST_BYTES, Missing, Table, TableField, Unknown, Validation,
 };
+use graphc_train::run::{Begin, CheckpointEvery, FileHash, hash_data};
 use graphc_train::train::Counts;
 use graphc_train::weights::{check_weights, read_tensors};
 use graphc_train::{
-    ClassWeights, Dataset, InputSpec, Loader, NamedTensor, Outcome, Part, Preprocess, Scoring, Source, Synthetic,
-    TensorData,
+    ClassWeights, Dataset, EarlyStopping, FitOptions, InputSpec, Loader, Loading, NamedTensor, Outcome, Part,
+    Preprocess, Scoring, Source, Synthetic, TensorData, TrainError,
 };
 use std::path::Path;
 
@@ -259,6 +260,78 @@ pub(crate) fn n_classes(experiment: &Experiment) -> Option<usize> {
 pub(crate) fn feature_inputs(experiment: &Experiment) -> Vec<String> {
     let is_of_loss = |name: &String| *name == experiment.target || experiment.weights.as_ref() == Some(name);
     sample_inputs(experiment).into_iter().filter(|name| !is_of_loss(name)).collect()
+}
+
+/// What of [`FitOptions`] the graph file does not say, or a command line says otherwise.
+#[derive(Clone, Debug)]
+pub(crate) struct Chosen {
+    pub(crate) epochs: usize,
+    pub(crate) batch_size: usize,
+    pub(crate) learning_rate: f64,
+    pub(crate) seed: u64,
+    pub(crate) allow_nonfinite: bool,
+    pub(crate) checkpoints: CheckpointEvery,
+}
+
+/// How to train.
+pub(crate) fn fit_options(
+    experiment: &Experiment,
+    chosen: Chosen,
+    loading: Loading,
+) -> Result<FitOptions, CliError> {
+    let train = &experiment.train;
+    let Chosen { epochs, batch_size, learning_rate, seed, allow_nonfinite, checkpoints } = chosen;
+    let stopping = |config: &EarlyStoppingConfig| {
+        let EarlyStoppingConfig { monitor, patience, min_delta } = config.clone();
+        EarlyStopping { monitor, patience, min_delta }
+    };
+    Ok(FitOptions {
+        epochs,
+        batch_size,
+        learning_rate,
+        shuffle: train.shuffle,
+        seed,
+        loading,
+        allow_nonfinite,
+        scoring: scoring(experiment)?,
+        schedule: train.schedule.clone(),
+        early_stopping: train.early_stopping.as_ref().map(stopping),
+        keep_best: train.keep_best,
+        infer_averages: train.ema.is_some_and(|ema| ema.evaluate),
+        checkpoints,
+        receipt: None,
+    })
+}
+
+/// What a training is made of, with the hash of every file that `experiment` reads. `graph` are the bytes of its graph file, from whose
+/// `folder` the paths of data start. Weights at `init` are hashed, too.
+pub(crate) fn begin(
+    experiment: &Experiment,
+    graph: &[u8],
+    folder: &Path,
+    options: &FitOptions,
+    limit: Option<usize>,
+    init: Option<&Path>,
+) -> Result<Begin, TrainError> {
+    let parts = [
+        ("train", source(experiment, Part::Train)),
+        ("validation", validation_source(experiment)),
+        ("test", source(experiment, Part::Test)),
+    ];
+    let mut data = Vec::new();
+    for (part, source) in parts {
+        if let Some(source) = source {
+            data.extend(hash_data(part, &source, folder)?);
+        }
+    }
+    Ok(Begin {
+        graph: FileHash::of_bytes(graph),
+        data,
+        init: init.map(FileHash::of_file).transpose()?,
+        seed: options.seed,
+        batch_size: options.batch_size,
+        limit,
+    })
 }
 
 /// The metrics that the file asks for beside accuracy, if there are any.

@@ -4,7 +4,7 @@
 //! command line exits with 2. A reader that closes our output ends a command silently, but for a training, whose folder is written
 //! first; then the exit code is 141, as of a program that SIGPIPE ended, and 128 + S after a signal S.
 //!
-//! Reading order: `cli`, `commands` (one file each), then what they share: `experiment`, `engine`, `isa`, `measuring`, `nonfinite`, `numbers`, `error`, `output`,
+//! Reading order: `cli`, `commands` (one file each), then what they share: `experiment`, `engine`, `isa`, `machine`, `measuring`, `nonfinite`, `numbers`, `error`, `output`,
 //! `progress`, `shell`, `signals`, `tables`, `threads`, `trace`, `tuned`, `tuning_file`.
 #![forbid(unsafe_code)]
 
@@ -14,6 +14,7 @@ mod engine;
 mod error;
 mod experiment;
 mod isa;
+mod machine;
 mod measuring;
 mod nonfinite;
 mod numbers;

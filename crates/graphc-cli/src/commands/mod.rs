@@ -14,3 +14,4 @@ pub(crate) mod schema;
 pub(crate) mod summary;
 pub(crate) mod train;
 pub(crate) mod tune;
+pub(crate) mod verify;
