@@ -21,4 +21,5 @@ mod cli_resume;
 mod cli_stop;
 mod cli_synthetic;
 mod cli_tune;
+mod cli_verify;
 mod fuzz_seeds;

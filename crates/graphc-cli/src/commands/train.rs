@@ -28,7 +28,7 @@ use graphc_train::{
 };
 use record::{Facts, Keeper, course_text};
 use serde_json::json;
-pub(super) use setup::{absolute, folder_of};
+pub(super) use setup::folder_of;
 use setup::{Every, Kept, Setup};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -308,7 +308,7 @@ pub(super) struct Prepared {
     n_tuned: usize,
     compile_ms: f64,
     /// What the code was made for.
-    target: String,
+    pub(super) target: String,
     n_parameters: usize,
     /// Whether there is memory for them.
     has_checkpoints: bool,

@@ -219,7 +219,7 @@ pub(crate) fn folder_of(file: &Path) -> PathBuf {
 }
 
 /// Found from anywhere; links stay, since data is found from where the link is.
-pub(crate) fn absolute(path: &Path) -> Result<PathBuf, CliError> {
+fn absolute(path: &Path) -> Result<PathBuf, CliError> {
     std::path::absolute(path).map_err(|error| CliError::new(format!("{}: {error}", path.display())))
 }
 
