@@ -222,7 +222,8 @@ fn a_changed_data_byte_is_named_and_so_is_where_it_tells() {
     );
     assert_eq!(refused(&folder, &[]), format!("error: {changed}"));
     // Nor does the run go on with it.
-    assert_eq!(folder.fails(1, &["train", "--resume", "run", "--epochs", "6"]), format!("error: {changed}"));
+    let resume = ["train", "net.graph.json", "--resume", "run", "--epochs", "6"];
+    assert_eq!(folder.fails(1, &resume), format!("error: {changed}"));
     forge(&folder.path("run/receipt.json"), |receipt| {
         receipt["begin"]["data"].as_array_mut().unwrap().iter_mut().for_each(|data| {
             if data["sha256"] == then.as_str() {
@@ -288,9 +289,7 @@ fn whatever_else_was_changed_is_named() {
     });
     let expected = "error: not verified: epoch 3: `val_loss` is ";
     assert!(message.starts_with(expected) && message.contains(" trained again, 0.001 in the receipt"), "{message}");
-    let message = forged(|receipt| receipt["epochs"][1]["options"] = json!([
-        { "step": 2, "bits": 1, "epochs": 4, "learning_rate": "0.03" }
-    ]));
+    let message = forged(|receipt| receipt["epochs"][0]["options"][0]["learning_rate"] = json!("0.03"));
     assert!(message.starts_with("error: not verified: epoch 1: ") && message.contains("tensors differ"), "{message}");
     let message = forged(|receipt| receipt["end"]["best"]["epoch"] = json!(9));
     assert!(message.starts_with("error: not verified: `best` of the end is "), "{message}");
@@ -340,6 +339,21 @@ fn runs_that_went_on_leave_receipts_that_can_be_verified() {
         folder.ok(&resume);
         assert!(fs::read(folder.path(&name).join("receipt.json")).unwrap() == whole, "from checkpoint {n_kept}");
     }
+    // In the middle of an epoch, with another rate from there on.
+    let in_epoch = ["train", "net.graph.json", "--checkpoint-every", "3", "--keep-checkpoints", "all", "--out", "steps"];
+    folder.ok(&in_epoch);
+    assert!(fs::read(folder.path("steps/receipt.json")).unwrap() == whole);
+    names(&folder.path("steps/checkpoint")).iter().filter(|name| name.as_str() > "000000000008").for_each(|name| {
+        fs::remove_file(folder.path("steps/checkpoint").join(name)).unwrap();
+    });
+    folder.ok(&["train", "--resume", "steps", "--lr", "0.01", "--quiet"]);
+    let receipt = read(&folder.path("steps/receipt.json"));
+    let changed = json!([{ "step": 1, "bits": 1, "epochs": 4, "learning_rate": "0.01" }]);
+    assert_eq!(receipt["epochs"][2]["options"], changed);
+    let said = folder.ok(&["verify", "steps"]);
+    // Before the first step, after every third, and at the end.
+    assert!(said.contains("Verified: 4 epochs, ") && said.contains(", 8 checkpoints, "), "{said}");
+
     // Another rate for two more epochs, and then for one more the old one.
     folder.ok(&["train", "--resume", "killed-2", "--epochs", "6", "--lr", "0.005", "--quiet"]);
     folder.ok(&["train", "--resume", "killed-2", "--epochs", "7", "--lr", "0.02", "--quiet"]);
