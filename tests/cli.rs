@@ -116,6 +116,7 @@ fn training_writes_json_lines_and_a_run_folder() {
             "step_ms_median",
             "first_step_ms",
             "peak_rss_mb",
+            "receipt",
             "run"
         ]
     );

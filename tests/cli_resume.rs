@@ -57,6 +57,8 @@ fn assert_same(run: &Path, whole: &Path) {
         assert!(found == expected, "{}/{name} differs", run.display());
     }
     assert_eq!(history(run), history(whole));
+    let receipt = |run: &Path| fs::read_to_string(run.join("receipt.json")).unwrap();
+    assert!(receipt(run) == receipt(whole), "{}: another receipt", run.display());
 }
 
 /// The history without times.

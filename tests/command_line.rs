@@ -8,6 +8,7 @@ mod common {
     pub(crate) mod watching;
 }
 
+mod bits;
 mod cli;
 mod cli_data;
 mod cli_files;
