@@ -85,7 +85,8 @@ fn folder() -> Folder {
     let folder = Folder::with(&graphs.map(|(name, text)| (name, text.as_bytes())));
     let mut csv = String::from("area,rooms,town,price\n");
     for row in bytes(4 * 120).chunks(4) {
-        let (area, rooms, town) = (20.0 + f64::from(row[0]) / 2.0, row[1] % 6, ["north", "south"][usize::from(row[2] % 2)]);
+        let (area, rooms, town) =
+            (20.0 + f64::from(row[0]) / 2.0, row[1] % 6, ["north", "south"][usize::from(row[2] % 2)]);
         let rooms = if row[1] < 20 { String::new() } else { rooms.to_string() };
         writeln!(csv, "{area},{rooms},{town},{}", area * 3.0 + f64::from(row[3])).unwrap();
     }
@@ -115,8 +116,11 @@ fn results_are_those_of_their_revision() {
     let of = |name: &str| golden.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     let is_same_revision = of("revision") == Some(&BITS_REVISION.to_string());
     let found = chains();
-    let changed: Vec<&str> =
-        found.iter().filter(|(name, chain)| of(name).is_some_and(|known| known != chain)).map(|(name, _)| *name).collect();
+    let changed: Vec<&str> = found
+        .iter()
+        .filter(|(name, chain)| of(name).is_some_and(|known| known != chain))
+        .map(|(name, _)| *name)
+        .collect();
     assert!(
         !is_same_revision || changed.is_empty(),
         "results of {} have changed, so that receipts of earlier versions cannot be verified any more: if that is wanted, raise \

@@ -175,7 +175,8 @@ fn a_changed_weight_is_named() {
     change_weight(&folder.path("run/model.safetensors"), "scores.bias");
     let message = refused(&folder, &[]);
     // Rewritten by hand, the file has lost what it says of the data; here that is nothing.
-    let expected = "error: not verified: run/model.safetensors: 1 of 8 tensors differ, the first is `scores.bias` at [1]: ";
+    let expected =
+        "error: not verified: run/model.safetensors: 1 of 8 tensors differ, the first is `scores.bias` at [1]: ";
     assert!(message.starts_with(expected), "{message}");
     let output = folder.run(&["verify", "run", "--json"]);
     let end: Value = serde_json::from_str(text(&output.stdout).lines().last().unwrap()).unwrap();
@@ -246,7 +247,8 @@ fn a_changed_seed_is_named() {
     assert!(message.starts_with("error: run/receipt.json: `begin`: its chain does not follow from "), "{message}");
     forge(&folder.path("run/receipt.json"), set);
     let message = refused(&folder, &[]);
-    let expected = "error: not verified: before the first step: 2 of 8 tensors differ, the first is `hidden.kernel` (sha256 ";
+    let expected =
+        "error: not verified: before the first step: 2 of 8 tensors differ, the first is `hidden.kernel` (sha256 ";
     assert!(message.starts_with(expected), "{message}");
 }
 
@@ -264,9 +266,14 @@ fn whatever_else_was_changed_is_named() {
     assert!(message.starts_with("error: run/receipt.json: epoch 3: its chain does not follow from "), "{message}");
     let message = receipt(|receipt| receipt["receipt"] = json!(2));
     let version = env!("CARGO_PKG_VERSION");
-    assert_eq!(message, format!("error: run/receipt.json: a receipt of format 2, but graphc {version} reads format 1\n"));
+    assert_eq!(
+        message,
+        format!("error: run/receipt.json: a receipt of format 2, but graphc {version} reads format 1\n")
+    );
     let message = forged(|receipt| receipt["epochs"][0]["options"][0]["bits"] = json!(1234));
-    let expected = format!("error: run/receipt.json: a receipt of revision 1234 of graphc's bits, written by graphc {version}, but");
+    let expected = format!(
+        "error: run/receipt.json: a receipt of revision 1234 of graphc's bits, written by graphc {version}, but"
+    );
     assert!(message.starts_with(&expected), "{message}");
 
     // What history.csv has beside it does not fit a forged result, and training again shows which is right.
@@ -293,16 +300,19 @@ fn whatever_else_was_changed_is_named() {
     assert!(message.starts_with("error: not verified: epoch 1: ") && message.contains("tensors differ"), "{message}");
     let message = forged(|receipt| receipt["end"]["best"]["epoch"] = json!(9));
     assert!(message.starts_with("error: not verified: `best` of the end is "), "{message}");
-    let message = said(&|folder| edit(&folder.path("run/run.json"), |run| run["results"]["test_accuracy"] = json!(1.5)));
+    let message =
+        said(&|folder| edit(&folder.path("run/run.json"), |run| run["results"]["test_accuracy"] = json!(1.5)));
     assert!(message.starts_with("error: not verified: run/run.json: `test_accuracy` is 1.5 there, "), "{message}");
 
     let message = said(&|folder| fs::write(folder.path("run/graph.json"), GRAPH.replace("0.02", "0.03")).unwrap());
-    assert!(message.starts_with("error: not verified: run/graph.json is not the graph file of the receipt "), "{message}");
+    assert!(
+        message.starts_with("error: not verified: run/graph.json is not the graph file of the receipt "),
+        "{message}"
+    );
     let message = said(&|folder| fs::remove_file(folder.path("run/receipt.json")).unwrap());
     assert_eq!(
         message,
-        "error: run/receipt.json: cannot read the receipt: No such file or directory (os error 2); a run writes it in the end, \
-         `graphc train --resume` comes to there\n"
+        "error: run: there is no `receipt.json`: a run writes it in the end, and `graphc train --resume` comes to there\n"
     );
     let message = said(&|folder| fs::remove_file(folder.path("run/last.safetensors")).unwrap());
     assert!(message.starts_with("error: run/last.safetensors: cannot read the weights: "), "{message}");
@@ -314,7 +324,10 @@ fn data_that_has_moved_is_found_where_it_is_said() {
     fs::create_dir(folder.path("there")).unwrap();
     fs::rename(folder.path("data"), folder.path("there/data")).unwrap();
     let message = refused(&folder, &[]);
-    assert!(message.contains("the data file for `x` ") && message.contains("`--data DIR` says from where"), "{message}");
+    assert!(
+        message.contains("the data file for `x` ") && message.contains("`--data DIR` says from where"),
+        "{message}"
+    );
     assert!(folder.ok(&["verify", "run", "--data", "there"]).contains("Verified: 4 epochs"));
 }
 
@@ -329,18 +342,16 @@ fn runs_that_went_on_leave_receipts_that_can_be_verified() {
         fs::create_dir_all(folder.path(&name).join("checkpoint")).unwrap();
         fs::copy(folder.path("run/graph.json"), folder.path(&name).join("graph.json")).unwrap();
         for file in names(&folder.path("run/checkpoint")).into_iter().take(2 * n_kept) {
-            fs::copy(
-                folder.path("run/checkpoint").join(&file),
-                folder.path(&name).join("checkpoint").join(&file),
-            )
-            .unwrap();
+            fs::copy(folder.path("run/checkpoint").join(&file), folder.path(&name).join("checkpoint").join(&file))
+                .unwrap();
         }
         let resume = ["train", "net.graph.json", "--resume", &name, "--threads", "1", "--isa", "portable"];
         folder.ok(&resume);
         assert!(fs::read(folder.path(&name).join("receipt.json")).unwrap() == whole, "from checkpoint {n_kept}");
     }
     // In the middle of an epoch, with another rate from there on.
-    let in_epoch = ["train", "net.graph.json", "--checkpoint-every", "3", "--keep-checkpoints", "all", "--out", "steps"];
+    let in_epoch =
+        ["train", "net.graph.json", "--checkpoint-every", "3", "--keep-checkpoints", "all", "--out", "steps"];
     folder.ok(&in_epoch);
     assert!(fs::read(folder.path("steps/receipt.json")).unwrap() == whole);
     names(&folder.path("steps/checkpoint")).iter().filter(|name| name.as_str() > "000000000008").for_each(|name| {
@@ -369,6 +380,26 @@ fn runs_that_went_on_leave_receipts_that_can_be_verified() {
     assert_eq!(read(&folder.path("killed-2/receipt.json")), receipt);
 }
 
+#[cfg(unix)]
+#[test]
+fn a_run_that_was_stopped_is_verified_as_far_as_it_came() {
+    use crate::common::watching::first_line;
+    use rustix::process::{Pid, Signal, kill_process};
+    use std::process::Stdio;
+    let folder = data();
+    let mut command = folder.command(&["train", "net.graph.json", "--json", "--epochs", "5000", "--out", "run"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    first_line(child.stdout.as_mut().unwrap());
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    assert_eq!(child.wait_with_output().unwrap().status.code(), Some(130));
+    assert!(!folder.path("run/model.safetensors").exists());
+    let said = verify(&folder);
+    let lines: Vec<&str> = said.lines().rev().take(2).collect();
+    let n_epochs = said.lines().filter(|line| line.starts_with("epoch")).count();
+    assert_eq!(lines[1], "The run has not come to its end, so weights and results are not compared");
+    assert!(lines[0].starts_with(&format!("Verified: {n_epochs} epoch")), "{said}");
+}
+
 #[test]
 fn weights_to_start_from_are_part_of_it() {
     let folder = trained();
@@ -381,7 +412,8 @@ fn weights_to_start_from_are_part_of_it() {
         "error: next: the run started from weights that are not here: `--init WEIGHTS` says where they are\n"
     );
     assert!(folder.ok(&["verify", "next", "--init", "w"]).contains("Verified: 2 epochs"));
-    let other = encode_tensors(&read_tensors(&folder.path("run/last.safetensors")).unwrap().into_values().collect::<Vec<_>>());
+    let other =
+        encode_tensors(&read_tensors(&folder.path("run/last.safetensors")).unwrap().into_values().collect::<Vec<_>>());
     fs::write(folder.path("w"), other.unwrap()).unwrap();
     let message = folder.fails(1, &["verify", "next", "--init", "w"]);
     assert!(message.starts_with("error: the file of initial weights has changed since the run began ("), "{message}");

@@ -274,11 +274,7 @@ pub(crate) struct Chosen {
 }
 
 /// How to train.
-pub(crate) fn fit_options(
-    experiment: &Experiment,
-    chosen: Chosen,
-    loading: Loading,
-) -> Result<FitOptions, CliError> {
+pub(crate) fn fit_options(experiment: &Experiment, chosen: Chosen, loading: Loading) -> Result<FitOptions, CliError> {
     let train = &experiment.train;
     let Chosen { epochs, batch_size, learning_rate, seed, allow_nonfinite, checkpoints } = chosen;
     let stopping = |config: &EarlyStoppingConfig| {

@@ -83,6 +83,9 @@ impl Stretch {
     fn within(self, n_epochs: usize) -> Result<(usize, usize), CliError> {
         let Stretch(first, last) = self;
         let (first, last) = (first.unwrap_or(1), last.unwrap_or(n_epochs));
+        if n_epochs == 0 {
+            return Err(CliError::new("the receipt has no finished epoch that could be trained again"));
+        }
         match first <= last && last <= n_epochs {
             true => Ok((first, last)),
             false => Err(CliError::new(format!("`--epochs {first}..{last}`: the run has epochs 1 to {n_epochs}"))),
@@ -246,7 +249,11 @@ mod tests {
             assert_eq!(text.parse(), Ok(expected), "{text}");
         }
         for text in ["", "..", "0", "0..3", "4..3", "a", "1...3", "-1"] {
-            assert_eq!(text.parse::<Stretch>(), Err("expected epochs such as 3..4, 3.. or 3, from 1 on".into()), "{text}");
+            assert_eq!(
+                text.parse::<Stretch>(),
+                Err("expected epochs such as 3..4, 3.. or 3, from 1 on".into()),
+                "{text}"
+            );
         }
         assert_eq!(Stretch(Some(3), None).within(5).ok(), Some((3, 5)));
         assert!(Stretch(Some(3), Some(6)).within(5).is_err() && Stretch(Some(6), None).within(5).is_err());

@@ -17,6 +17,7 @@ use super::hashing::{DataHash, FileHash, hash_bytes, hash_state};
 use super::state::Ended;
 use crate::error::TrainError;
 use crate::history::EpochRecord;
+use crate::reading::read_regular;
 use graphc_driver::{BITS_REVISION, SavedState};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -296,6 +297,14 @@ impl Receipt {
         format!("{file:#}\n").into_bytes()
     }
 
+    /// Reads a file, as [`Receipt::parse`] does its bytes.
+    ///
+    /// # Errors
+    /// If it cannot be read, and as there.
+    pub fn read(path: &Path) -> Result<Receipt, TrainError> {
+        Receipt::parse(&read_regular(path, "read the receipt")?, path)
+    }
+
     /// Reads what [`Receipt::file`] wrote, `path` being where. What it says fits together, but need not be true.
     ///
     /// # Errors
@@ -389,10 +398,7 @@ impl Difference {
 }
 
 /// The first tensor whose hash differs, and how many do.
-fn tensors_difference(
-    then: &BTreeMap<String, String>,
-    now: &BTreeMap<String, String>,
-) -> Option<(String, String)> {
+fn tensors_difference(then: &BTreeMap<String, String>, now: &BTreeMap<String, String>) -> Option<(String, String)> {
     let names: Vec<&String> = then.keys().chain(now.keys().filter(|name| !then.contains_key(*name))).collect();
     let differ: Vec<&String> = names.iter().copied().filter(|name| then.get(*name) != now.get(*name)).collect();
     let first = *differ.first()?;
@@ -524,7 +530,8 @@ mod tests {
         other.started(&state(0.0));
         let message = parse(std::str::from_utf8(&other.file()).unwrap()).unwrap_err();
         let (revision, version) = (BITS_REVISION + 1, env!("CARGO_PKG_VERSION"));
-        let expected = format!("r: a receipt of revision {revision} of graphc's bits, written by graphc {version}, but ");
+        let expected =
+            format!("r: a receipt of revision {revision} of graphc's bits, written by graphc {version}, but ");
         assert!(message.starts_with(&expected), "{message}");
     }
 

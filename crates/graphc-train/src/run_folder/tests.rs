@@ -158,10 +158,7 @@ fn where_nothing_takes_the_weights_every_place_is_named() {
     let folder = RunFolder::create(&path).unwrap();
     fs::remove_dir(&path).unwrap();
     fs::write(base.path().join("file"), "").unwrap();
-    let error = folder
-        .save_weights(&weight_bytes(), "net", &[base.path().join("file")])
-        .unwrap_err()
-        .to_string();
+    let error = folder.save_weights(&weight_bytes(), "net", &[base.path().join("file")]).unwrap_err().to_string();
     assert_eq!(
         error.replace(&*base.path().to_string_lossy(), "base"),
         "the weights are lost: no place takes them\n  base/run: the run folder is gone\n  \
@@ -175,9 +172,8 @@ fn a_fault_at_any_step_costs_no_weights() {
         let base = tempfile::tempdir().unwrap();
         let (path, other) = (base.path().join("run"), base.path().join("other"));
         let folder = RunFolder::create(&path).unwrap();
-        let (saved, failed) = faults::with(n_steps, Fault::Error, || {
-            folder.save_weights(&weight_bytes(), "net", &[other])
-        });
+        let (saved, failed) =
+            faults::with(n_steps, Fault::Error, || folder.save_weights(&weight_bytes(), "net", &[other]));
         let (folder, problem) = saved.unwrap();
         assert_eq!(problem.is_some(), failed);
         assert_weights(&folder.weights_path());

@@ -2,11 +2,11 @@
 
 use super::{Args, Work};
 use crate::error::CliError;
-use crate::output;
 use crate::experiment::Chosen;
+use crate::output;
 use crate::{experiment, shell};
-use graphc_frontend::Experiment;
 use graphc_driver::BITS_REVISION;
+use graphc_frontend::Experiment;
 use graphc_train::run::files::N_KEPT;
 use graphc_train::run::{Begin, Checkpoint, CheckpointEvery, Stored};
 use graphc_train::{FitOptions, RunFolder};

@@ -28,21 +28,19 @@ impl Claims {
     /// Reads the receipt, which fits together in itself, and what stands beside it.
     pub(super) fn read(run: &Path) -> Result<Claims, Failure> {
         let path = run.join(RECEIPT);
-        let bytes = fs::read(&path).map_err(|error| {
-            let hint = match path.exists() || !run.is_dir() {
-                true => "",
-                false => "; a run writes it in the end, `graphc train --resume` comes to there",
-            };
-            CliError::new(format!("{}: cannot read the receipt: {error}{hint}", path.display()))
-        })?;
-        let receipt = Receipt::parse(&bytes, &path)?;
-        let read = |name: &str| {
-            let path = run.join(name);
-            fs::read(&path).map_err(|error| CliError::from(TrainError::io(&path, "read", &error)))
-        };
-        let graph = read(GRAPH)?;
-        let info = serde_json::from_slice(&read("run.json")?)
-            .map_err(|error| CliError::new(format!("{}: {error}", run.join("run.json").display())))?;
+        if run.is_dir() && !path.exists() {
+            return Err(CliError::new(format!(
+                "{}: there is no `{RECEIPT}`: a run writes it in the end, and `graphc train --resume` comes to there",
+                run.display()
+            ))
+            .into());
+        }
+        let receipt = Receipt::read(&path)?;
+        let graph = graphc_frontend::read_file(&run.join(GRAPH)).map_err(CliError::from)?;
+        let path = run.join("run.json");
+        let info = fs::read(&path).map_err(|error| TrainError::io(&path, "read what it says of the run", &error))?;
+        let info = serde_json::from_slice(&info)
+            .map_err(|error| CliError::new(format!("{}: not what a run writes: {error}", path.display())))?;
         Ok(Claims { run: run.to_path_buf(), receipt, graph, info })
     }
 
@@ -125,9 +123,10 @@ impl Claims {
             }
         }
         let after = epoch - 1;
-        let Some(n_steps) = n_steps.filter(|n_steps| steps.contains(&(after * n_steps))) else {
+        let Some(n_steps) = n_steps.filter(|n_steps| steps.contains(&after.saturating_mul(*n_steps))) else {
             let n_steps = n_steps.unwrap_or(1).max(1);
-            let whole = steps.iter().filter(|&step| step.is_multiple_of(n_steps)).map(|step| (step / n_steps).to_string());
+            let whole =
+                steps.iter().filter(|&step| step.is_multiple_of(n_steps)).map(|step| (step / n_steps).to_string());
             let there = match whole.collect::<Vec<_>>().as_slice() {
                 [] => "there is none after any epoch".into(),
                 epochs => format!("there are some after epochs {}", epochs.join(", ")),
@@ -140,10 +139,15 @@ impl Claims {
             .into());
         };
         let (path, checkpoint, _) = read_at(&self.run, after * n_steps)?;
-        match self.receipt.difference_of_state(after, &checkpoint.tensors) {
-            Some(difference) => Err(Failure::Difference(difference.in_file(&path))),
-            None => Ok(Some(checkpoint)),
+        if let Some(difference) = self.receipt.difference_of_state(after, &checkpoint.tensors) {
+            return Err(Failure::Difference(difference.in_file(&path)));
         }
+        let chain = checkpoint.state.receipt.as_ref().map(Receipt::chain);
+        if chain != self.receipt.epochs.get(after).map(|link| link.chain.as_str()) {
+            let path = path.with_extension("json");
+            return Err(differs(format!("{}: it has another receipt of the first {after} epochs", path.display())));
+        }
+        Ok(Some(checkpoint))
     }
 
     /// Where the data's paths start.

@@ -1,9 +1,9 @@
 //! Training again what a receipt says, epoch by epoch beside it.
 
 use super::super::train::Prepared;
+use super::Failure;
 use super::claims::Claims;
 use super::tensors::{self, Tensors};
-use super::Failure;
 use crate::error::CliError;
 use crate::experiment;
 use crate::progress::{Reporter, Style};
@@ -41,11 +41,13 @@ impl Replay<'_> {
     pub(super) fn train(&self, run: &mut Prepared, start: Option<Checkpoint>) -> Result<Replayed, Failure> {
         let receipt = &self.claims.receipt;
         let n_steps = run.train.split().train.len().div_ceil(self.options.batch_size);
-        let position = |(epoch, options): &(usize, &InForce)| (epoch - 1) * n_steps + options.step;
+        let position =
+            |(epoch, options): &(usize, &InForce)| (epoch - 1).saturating_mul(n_steps).saturating_add(options.step);
         let options: Vec<(usize, &InForce)> = receipt.options().collect();
         // Those that the checkpoint speaks of were in force already.
         let n_known = start.as_ref().and_then(|start| start.state.receipt.as_ref()).map_or(1, |r| r.options().count());
-        let ends: Vec<Option<usize>> = options[n_known.min(options.len())..].iter().map(|o| Some(position(o))).collect();
+        let ends: Vec<Option<usize>> =
+            options[n_known.min(options.len())..].iter().map(|o| Some(position(o))).collect();
         let kept: BTreeSet<usize> = steps(&self.claims.run).into_iter().collect();
         let stop = AtomicBool::new(false);
         let mut reporter = Reporter::new(self.style, receipt.epochs.len() - 1, &stop);
@@ -55,7 +57,8 @@ impl Replay<'_> {
         let mut from = start;
         let mut report = FitReport::default();
         for (number, until) in ends.into_iter().chain([None]).enumerate() {
-            let (_, InForce { epochs, learning_rate, .. }) = options[(n_known - 1 + number).min(options.len() - 1)];
+            let (_, InForce { epochs, learning_rate, .. }) =
+                options[(n_known.saturating_sub(1) + number).min(options.len() - 1)];
             let mut steps = kept.clone();
             steps.extend(until);
             let options = FitOptions {
@@ -151,7 +154,9 @@ impl<'a, 'b> Comparer<'a, 'b> {
                 let line = json!({ "epoch": epoch, "tensors": n_tensors, "same": true, "seconds": seconds });
                 self.reporter.line(line.to_string());
             }
-            _ => self.reporter.line(format!("epoch {epoch:>2}/{n_epochs}  {seconds:.2} s  {n_tensors} tensors the same")),
+            _ => {
+                self.reporter.line(format!("epoch {epoch:>2}/{n_epochs}  {seconds:.2} s  {n_tensors} tensors the same"))
+            }
         }
     }
 }
@@ -207,9 +212,8 @@ fn compare(run: &std::path::Path, step: usize, again: &Checkpoint) -> Result<(),
     let plain = |message: String| Difference { epoch: None, tensor: None, message };
     let (path, there, _) = read_at(run, step).map_err(|error| plain(error.to_string()))?;
     let differing = |difference: Option<Difference>| difference.map_or(Ok(()), |found| Err(found.in_file(&path)));
-    let state = |state: &SavedState| -> Tensors {
-        state.tensors().map(|(name, tensor)| (name.to_string(), tensor)).collect()
-    };
+    let state =
+        |state: &SavedState| -> Tensors { state.tensors().map(|(name, tensor)| (name.to_string(), tensor)).collect() };
     differing(tensors::difference(&state(&there.tensors), &state(&again.tensors)))?;
     let best = |checkpoint: &Checkpoint| -> Tensors {
         let best: Option<&Vec<(String, Tensor<f32>)>> = checkpoint.best.as_deref();
