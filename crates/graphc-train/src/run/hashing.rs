@@ -150,11 +150,13 @@ fn sum_line(sha256: &str, name: &[u8]) -> Vec<u8> {
 /// Of the elements in row-major order, each as four bytes, the lowest first. All NaNs are one, as they are in files.
 pub fn hash_tensor(tensor: &Tensor<f32>) -> String {
     let mut hasher = Sha256::new();
-    let mut bytes = Vec::with_capacity(4 * ELEMENTS.min(tensor.data.len()));
+    let mut bytes = [0; 4 * ELEMENTS];
     for block in tensor.data.chunks(ELEMENTS) {
-        bytes.clear();
-        bytes.extend(block.iter().flat_map(|&value| flushed::canonical(value).to_le_bytes()));
-        hasher.update(&bytes);
+        let bytes = &mut bytes[..4 * block.len()];
+        for (word, &value) in bytes.chunks_exact_mut(4).zip(block) {
+            word.copy_from_slice(&flushed::canonical(value).to_le_bytes());
+        }
+        hasher.update(bytes);
     }
     text(hasher)
 }

@@ -19,7 +19,8 @@ use crate::error::TrainError;
 use crate::history::EpochRecord;
 use crate::reading::read_regular;
 use graphc_driver::{BITS_REVISION, SavedState};
-use serde::{Deserialize, Serialize};
+use serde::de::{DeserializeOwned, Error};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -42,11 +43,10 @@ pub struct Receipt {
     pub end: Option<Link<End>>,
 }
 
-/// An entry with the hash of itself and all before it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// An entry with the hash of itself and all before it. In JSON that is one field more, the last.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Link<T> {
     /// What it says.
-    #[serde(flatten)]
     pub entry: T,
     /// SHA-256 in hexadecimal.
     pub chain: String,
@@ -54,6 +54,7 @@ pub struct Link<T> {
 
 /// What a run is made of, from its beginning to its end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Begin {
     /// The graph file, byte by byte: it also says how to train, and whoever has the file can compute the same.
     pub graph: FileHash,
@@ -71,6 +72,7 @@ pub struct Begin {
 
 /// Options that may change while a run is interrupted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct InForce {
     /// From which step of the epoch on, from 0.
     pub step: usize,
@@ -85,6 +87,7 @@ pub struct InForce {
 
 /// An epoch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct EpochEntry {
     /// From 1; 0 is the state before the first step.
     pub epoch: usize,
@@ -101,6 +104,7 @@ pub struct EpochEntry {
 
 /// An epoch's line of the history, without its time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Measured {
     /// Mean training loss.
     #[serde(with = "exact")]
@@ -124,6 +128,7 @@ pub struct Measured {
 
 /// What a run came to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct End {
     /// Options that came into force after the last epoch.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -140,6 +145,7 @@ pub struct End {
 
 /// Results of the test samples.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct TestScores {
     /// Mean loss.
     #[serde(with = "exact")]
@@ -175,8 +181,27 @@ impl<T: Serialize> Link<T> {
 }
 
 fn chain(before: &str, entry: &impl Serialize) -> String {
-    let entry = serde_json::to_string(entry).expect("entries are texts and integers");
-    hash_bytes(format!("{before}\n{entry}").as_bytes())
+    hash_bytes(format!("{before}\n{}", json!(entry)).as_bytes())
+}
+
+impl<T: Serialize> Serialize for Link<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut link = json!(self.entry);
+        link["chain"] = json!(self.chain);
+        link.serialize(serializer)
+    }
+}
+
+impl<'de, T: DeserializeOwned> Deserialize<'de> for Link<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Link<T>, D::Error> {
+        let mut link = Value::deserialize(deserializer)?;
+        let chain = link.as_object_mut().and_then(|fields| fields.shift_remove("chain"));
+        match (chain, serde_json::from_value(link)) {
+            (Some(Value::String(chain)), Ok(entry)) => Ok(Link { entry, chain }),
+            (_, Err(error)) => Err(Error::custom(error)),
+            (_, Ok(_)) => Err(Error::custom("an entry without its `chain`")),
+        }
+    }
 }
 
 impl From<&EpochRecord> for Measured {
