@@ -256,7 +256,7 @@ mod tests {
             sha256: hash_bytes(list.as_bytes()),
         };
         let source = Source::Images(train.clone());
-        assert_eq!(hash_data("train", &source, folder.path()).unwrap(), [expected.clone()]);
+        assert_eq!(hash_data("train", &source, folder.path()).unwrap(), std::slice::from_ref(&expected));
         let elsewhere = DataHash { path: train.to_string_lossy().into_owned(), ..expected };
         assert_eq!(hash_data("train", &source, Path::new("other")).unwrap(), [elsewhere]);
         assert_eq!(sum_line("12", b"a\\b\nc"), b"\\12  a\\\\b\\nc\n");
