@@ -21,6 +21,7 @@ const EXAMPLES: &str = "\
 Examples:
   graphc train examples/lenet5.graph.json
   graphc eval examples/lenet5.graph.json --weights runs/lenet5-1/model.safetensors
+  graphc verify runs/lenet5-1
   graphc predict examples/lenet5.graph.json --weights runs/lenet5-1/model.safetensors digit.png
   graphc dump examples/lenet5.graph.json --ir --stage fused
   graphc bench examples/lenet5.graph.json

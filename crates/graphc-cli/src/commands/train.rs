@@ -19,7 +19,7 @@ use graphc_train::data::Split;
 use graphc_train::plots::confusion_svg;
 use graphc_train::run::receipt::{TestScores, short};
 use graphc_train::run::{Begin, CheckpointEvery, FileHash, Receipt};
-use graphc_train::run_folder::{LAST, WEIGHTS};
+use graphc_train::run_folder::{GRAPH, LAST, WEIGHTS};
 use graphc_train::train::{Counts, batch_sizes};
 use graphc_train::weights::encode_weights;
 use graphc_train::{
@@ -161,10 +161,14 @@ pub(crate) fn run(args: &Args, start: Instant) -> Result<ExitCode, CliError> {
         output::message("Stopped before the first step: there is nothing to save.");
         return Ok(exit_code(&stop, &reporter, &report, &[]));
     }
-    let Setup { experiment, options, mut folder, .. } = setup;
+    let Setup { experiment, options, mut folder, graph, .. } = setup;
     if let Some(WeightFiles { model, last }) = weights {
         let (saved, misplaced) = folder.save_weights(&model, &experiment.name, &other_places())?;
         folder = saved;
+        if misplaced.is_some() {
+            // Its receipt can be verified there.
+            problems.extend(write_file(&folder.path().join(GRAPH), &graph).map_err(CliError::from).err());
+        }
         problems.extend(misplaced.map(|error| {
             let path = folder.path().display();
             CliError::new(format!("{error}\nThe run is saved in another folder instead: {path}"))
