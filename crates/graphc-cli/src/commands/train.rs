@@ -344,10 +344,10 @@ pub(super) fn prepare(work: &Work<'_>, machine: MachineArgs) -> Result<Prepared,
     thread::scope(|scope| {
         // Without further threads the data is read here, afterwards.
         let read_train = || experiment::training_data(experiment, limit, seed, threads);
-        let read_test = || experiment::test_data(experiment, threads);
+        // Whoever reads them hashes files, too: each thread may take 64 MiB of addresses, which a limit can make scarce.
+        let read_test = || (experiment::test_data(experiment, threads), work.begin());
         let train = thread::Builder::new().spawn_scoped(scope, read_train).ok();
         let test = thread::Builder::new().spawn_scoped(scope, read_test).ok();
-        let begin = thread::Builder::new().spawn_scoped(scope, || work.begin()).ok();
         if let Some(path) = work.init {
             experiment::load_weights(&mut session, path)?;
             nonfinite::check_weights(&session, path, options.allow_nonfinite)?;
@@ -363,14 +363,16 @@ pub(super) fn prepare(work: &Work<'_>, machine: MachineArgs) -> Result<Prepared,
         // At the end weights are copied and put into the form of a file.
         session.reserve_memory("writing the weights", parameter_bytes(&experiment.graph).saturating_mul(2))?;
         let panicked = |what: &str| CliError::new(format!("reading the {what} data panicked"));
-        let begin = begin.map_or_else(|| Ok(work.begin()), |begin| begin.join().map_err(|_| panicked("files of")))?;
+        let test = test.map_or_else(|| Ok(read_test()), |data| data.join().map_err(|_| panicked("test")));
+        let (test, begin) = test?;
+        // What has changed is the reason for anything else that is wrong with it.
         if let (Some(begun), Ok(begin)) = (work.begun, &begin)
             && let Some(change) = begun.changed(begin)
         {
             return Err(CliError::new(change));
         }
         let train = train.map_or_else(|| Ok(read_train()), |data| data.join().map_err(|_| panicked("training")))??;
-        let test = test.map_or_else(|| Ok(read_test()), |data| data.join().map_err(|_| panicked("test")))??;
+        let test = test?;
         options.check(train.split())?;
         let Split { train: trained, validation } = train.split();
         let begin = begin?;
