@@ -59,6 +59,10 @@ fn assert_same(run: &Path, whole: &Path) {
     assert_eq!(history(run), history(whole));
 }
 
+fn receipt(run: &Path) -> String {
+    fs::read_to_string(run.join("receipt.json")).unwrap()
+}
+
 /// The history without times.
 fn history(run: &Path) -> String {
     let mut history = History::read_csv(&run.join("history.csv")).unwrap();
@@ -136,6 +140,7 @@ fn killed_at_any_moment_a_run_goes_on_to_the_same_bytes() {
         }
         assert_same(&run, &whole);
         assert_eq!(results(&run), results(&whole), "{run_name}");
+        assert!(receipt(&run) == receipt(&whole), "{run_name}: another receipt");
         assert_no_temporary_file(&run);
     }
     eprintln!("{n_kills} kills of {n_runs} runs of {n_epochs} epochs, {n_resumed} times resumed");
@@ -202,6 +207,10 @@ fn a_finished_run_is_left_as_it_is_or_goes_on_with_more_epochs() {
     let end: Value = serde_json::from_str(stdout.lines().last().unwrap()).unwrap();
     assert_eq!(end["run"], "../run");
     assert_same(&run, &folder.path("whole"));
+    // Its receipt says that more epochs were wanted later, and has the same tensors.
+    let epochs = |run: &Path| serde_json::from_str::<Value>(&receipt(run)).unwrap()["epochs"].clone();
+    let (found, expected) = (epochs(&run), epochs(&folder.path("whole")));
+    assert_eq!((&found[9]["tensors"], &found[5]["options"][0]["epochs"]), (&expected[9]["tensors"], &9.into()));
 }
 
 const RESUME_OR_OTHER: &str =

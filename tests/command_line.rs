@@ -8,6 +8,7 @@ mod common {
     pub(crate) mod watching;
 }
 
+mod bits;
 mod cli;
 mod cli_columns;
 mod cli_data;
@@ -23,5 +24,6 @@ mod cli_resume;
 mod cli_stop;
 mod cli_synthetic;
 mod cli_tune;
+mod cli_verify;
 mod facade;
 mod fuzz_seeds;

@@ -1,7 +1,7 @@
 //! The subcommands.
 
 use crate::commands::{
-    bench, check, completions, dump, eval, predict, profile, report, run, runs, schema, summary, train, tune,
+    bench, check, completions, dump, eval, predict, profile, report, run, runs, schema, summary, train, tune, verify,
 };
 use crate::error::CliError;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -21,6 +21,7 @@ const EXAMPLES: &str = "\
 Examples:
   graphc train examples/lenet5.graph.json
   graphc eval examples/lenet5.graph.json --weights runs/lenet5-1/model.safetensors
+  graphc verify runs/lenet5-1
   graphc predict examples/lenet5.graph.json --weights runs/lenet5-1/model.safetensors digit.png
   graphc report runs/lenet5-1
   graphc dump examples/lenet5.graph.json --ir --stage fused
@@ -38,6 +39,7 @@ pub(crate) enum Command {
     Run(run::Args),
     Runs(runs::Args),
     Report(report::Args),
+    Verify(verify::Args),
     Dump(dump::Args),
     Check(check::Args),
     Bench(bench::Args),
@@ -71,6 +73,7 @@ impl Command {
             Command::Run(args) => run::run(&args),
             Command::Runs(args) => runs::run(&args),
             Command::Report(args) => report::run(&args),
+            Command::Verify(args) => verify::run(&args),
             Command::Dump(args) => dump::run(&args),
             Command::Check(args) => check::run(&args),
             Command::Bench(args) => bench::run(&args, start),

@@ -15,6 +15,7 @@ pub(crate) mod schema;
 pub(crate) mod summary;
 pub(crate) mod train;
 pub(crate) mod tune;
+pub(crate) mod verify;
 
 pub(crate) use predict::best_class;
 pub(crate) use predict_data::Unit;
