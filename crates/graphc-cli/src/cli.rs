@@ -1,7 +1,7 @@
 //! The subcommands.
 
 use crate::commands::{
-    bench, check, completions, dump, eval, predict, profile, run, runs, schema, summary, train, tune,
+    bench, check, completions, dump, eval, predict, profile, run, runs, schema, show, summary, train, tune,
 };
 use crate::error::CliError;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -33,6 +33,7 @@ pub(crate) enum Command {
     Train(train::Args),
     Eval(eval::Args),
     Predict(predict::Args),
+    Show(show::Args),
     Summary(summary::Args),
     Run(run::Args),
     Runs(runs::Args),
@@ -65,6 +66,7 @@ impl Command {
             Command::Train(args) => train::run(&args, start),
             Command::Eval(args) => eval::run(&args),
             Command::Predict(args) => predict::run(&args),
+            Command::Show(args) => show::run(&args),
             Command::Summary(args) => summary::run(&args),
             Command::Run(args) => run::run(&args),
             Command::Runs(args) => runs::run(&args),

@@ -1,5 +1,6 @@
 //! From a graph file to what the training library takes.
 
+use crate::augmentation::augmentation;
 use crate::error::CliError;
 use crate::output;
 use graphc_driver::Session;
@@ -56,7 +57,11 @@ pub(crate) fn training_data(
         None => Validation::Share { share: experiment.train.validation_split, seed },
     };
     columns.warnings().iter().for_each(|warning| output::warning(warning));
-    Ok(columns.fit(validation)?)
+    let dataset = columns.fit(validation)?;
+    Ok(match &experiment.data {
+        Some(data) => dataset.augmented(&augmentation(data))?,
+        None => dataset,
+    })
 }
 
 /// The test samples, if the file says any.

@@ -406,7 +406,9 @@ fn narrowing_label(range: Range, narrowing: Option<Narrowing>) -> String {
         }
         (Some(what @ Narrowing::Infinite), _) => format!("this {what}; expected at most {:e}", f32::MAX),
         (Some(what), Range::Positive) => format!("this {what}; expected at least {least}"),
-        (Some(what), Range::NotNegative | Range::Fraction) => format!("this {what}; expected 0 or at least {least}"),
+        (Some(what), Range::NotNegative | Range::Fraction | Range::UpTo(_)) => {
+            format!("this {what}; expected 0 or at least {least}")
+        }
         (Some(what), Range::Any) => format!("this {what}; expected 0 or at least {least} in size"),
     }
 }

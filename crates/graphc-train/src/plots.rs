@@ -1,8 +1,11 @@
-//! Pictures of a run as SVG: training against validation over epochs, and the confusion matrix.
+//! Pictures of a run as SVG: training against validation over epochs, and the confusion matrix; and of its samples as PNG.
 
 mod confusion;
+mod letters;
+mod sheet;
 
 pub use confusion::confusion_svg;
+pub use sheet::{Sheet, Tile};
 
 use crate::history::{EpochRecord, History};
 use graphc_ir::text::shown;

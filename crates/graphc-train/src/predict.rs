@@ -94,7 +94,7 @@ pub fn predictions(
 ) -> Result<Vec<f32>, TrainError> {
     let samples = &data.split().train;
     let sizes: Vec<_> = sizes_of(samples.len(), batch_size).map(|batch| (Mode::Infer, batch)).collect();
-    let section = Section { mode: Mode::Infer, batches: Batches::in_order(samples.iter().copied(), batch_size) };
+    let section = Section::infer(Batches::in_order(samples.iter().copied(), batch_size));
     with_feed(network, data, &sizes, std::iter::once(section), Loading::Between, |network, feed| {
         let mut values = Vec::new();
         for _ in 0..samples.len().div_ceil(batch_size) {
