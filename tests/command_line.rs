@@ -9,6 +9,7 @@ mod common {
 }
 
 mod cli;
+mod cli_augment;
 mod cli_data;
 mod cli_files;
 mod cli_hostile;

@@ -125,16 +125,24 @@ impl Shown<'_> {
         let forms = self.forms();
         let mut tiles = Vec::new();
         for &sample in &self.samples {
+            let as_it_is = self.caption(sample, None)?;
             for &epoch in &forms {
                 let words = self.words(&input.name, sample, epoch)?;
                 let values = words.into_iter().map(f32::from_bits).collect::<Vec<_>>();
-                tiles.push((values, self.caption(sample, epoch)?));
+                let caption = self.caption(sample, epoch)?;
+                // Every form has the same target, unless samples are mixed.
+                let is_new = epoch.is_none() || caption != as_it_is;
+                tiles.push((values, if is_new { caption } else { String::new() }));
             }
         }
         let grey = Greys::new(self, input, tiles.iter().map(|(values, _)| values.as_slice()));
         let tiles = tiles.into_iter().map(|(values, caption)| Tile { pixels: grey.bytes(&values), caption });
         let is_augmented = self.args.augmented.is_some();
-        let header = |form: &Option<usize>| form.map_or("as it is".to_string(), |epoch| format!("epoch {epoch}"));
+        let header = |form: &Option<usize>| match form {
+            None => "sample".to_string(),
+            Some(epoch) if *epoch == self.args.epoch => format!("epoch {epoch}"),
+            Some(epoch) => epoch.to_string(),
+        };
         let sheet = Sheet {
             shape,
             n_columns: if is_augmented { forms.len() } else { COLUMNS.min(self.samples.len()) },

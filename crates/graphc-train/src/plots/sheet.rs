@@ -162,7 +162,7 @@ mod tests {
 
     fn sheet(shape: PictureShape, n: usize) -> Sheet {
         let len = (shape.height * shape.width) as usize * shape.channels;
-        let tile = |at| Tile { pixels: vec![at as u8; len], caption: at.to_string() };
+        let tile = |at: usize| Tile { pixels: vec![at as u8; len], caption: at.to_string() };
         Sheet {
             shape,
             n_columns: 3,

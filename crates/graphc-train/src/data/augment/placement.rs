@@ -47,8 +47,9 @@ pub(super) struct Map {
 impl Map {
     /// Where the pixel in that row and column comes from.
     pub(super) fn of(&self, place: [f64; 2]) -> [f64; 2] {
-        let [v, u] = [0, 1].map(|axis| place[axis] - self.centre[axis] - self.shift[axis]);
-        [0, 1].map(|axis| self.linear[axis][0] * v + self.linear[axis][1] * u + self.centre[axis])
+        let Map { linear, centre, shift } = self;
+        let (v, u) = (place[0] - centre[0] - shift[0], place[1] - centre[1] - shift[1]);
+        [linear[0][0] * v + linear[0][1] * u + centre[0], linear[1][0] * v + linear[1][1] * u + centre[1]]
     }
 }
 

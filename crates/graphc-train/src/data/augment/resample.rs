@@ -89,11 +89,13 @@ fn fixed(place: f64) -> i64 {
 }
 
 /// The whole pixel before a place and the share of the one behind it.
+#[inline(always)]
 fn split(place: i64) -> (i64, f32) {
     let fraction = (place & ((1 << BITS) - 1)) as i32;
     (place >> BITS, fraction as f32 * (1.0 / (1 << BITS) as f32))
 }
 
+#[inline(always)]
 fn between(a: f32, b: f32, share: f32) -> f32 {
     a + (b - a) * share
 }
@@ -106,89 +108,114 @@ struct Interpolation<'a, const C: usize> {
 }
 
 fn interpolate<const C: usize>(from: &Interpolation<'_, C>, map: &Map, out: &mut [f32]) {
-    let Picture { height, width, channels } = from.picture;
-    let channels = if C == 0 { channels } else { C };
-    let steps = [map.linear[0][1], map.linear[1][1]].map(fixed);
-    for (row, line) in out.chunks_exact_mut(width * channels).enumerate() {
+    let Picture { height, width, .. } = from.picture;
+    let steps = [Step::new(map.linear[0][1]), Step::new(map.linear[1][1])];
+    for (row, line) in out.chunks_exact_mut(width * from.n_channels()).enumerate() {
         let start = map.of([row as f64, 0.0]).map(fixed);
-        let rows = inside(start[0], steps[0], height, width);
-        let columns = inside(start[1], steps[1], width, width);
+        let rows = steps[0].inside(start[0], height, width);
+        let columns = steps[1].inside(start[1], width, width);
         let (first, end) = (rows.start.max(columns.start), rows.end.min(columns.end));
         let inner = if first < end { first..end } else { 0..0 };
-        let at = |x: usize| [start[0] + x as i64 * steps[0], start[1] + x as i64 * steps[1]];
-        let mut pixels = line.chunks_exact_mut(channels);
-        for (x, pixel) in pixels.by_ref().take(inner.start).enumerate() {
-            from.at_border(at(x), pixel);
-        }
-        let [mut y, mut x] = at(inner.start);
-        for pixel in pixels.by_ref().take(inner.len()) {
-            from.inside([y, x], pixel);
-            (y, x) = (y + steps[0], x + steps[1]);
-        }
-        for (x, pixel) in pixels.enumerate() {
-            from.at_border(at(inner.end + x), pixel);
+        let [mut y, mut x] = start;
+        for (at, pixel) in line.chunks_exact_mut(from.n_channels()).enumerate() {
+            if inner.contains(&at) {
+                from.inside(y, x, pixel);
+            } else {
+                from.at_border(y, x, pixel);
+            }
+            y += steps[0].fixed;
+            x += steps[1].fixed;
         }
     }
 }
 
+// Pairs are written out here: `map` of an array is not always inlined, and then takes several times as long as the rest.
 impl<const C: usize> Interpolation<'_, C> {
+    #[inline(always)]
     fn n_channels(&self) -> usize {
         if C == 0 { self.picture.channels } else { C }
     }
 
     /// A pixel whose four neighbours are in the picture.
     #[inline(always)]
-    fn inside(&self, place: [i64; 2], pixel: &mut [f32]) {
+    fn inside(&self, y: i64, x: i64, pixel: &mut [f32]) {
         let n = self.n_channels();
         let stride = self.picture.width * n;
-        let [(y, dy), (x, dx)] = place.map(split);
+        let ((y, dy), (x, dx)) = (split(y), split(x));
         let first = y as usize * stride + x as usize * n;
-        let above = &self.source[first..][..2 * n];
-        let below = &self.source[first + stride..][..2 * n];
-        for channel in 0..n {
+        let above = &self.source[first..first + 2 * n];
+        let below = &self.source[first + stride..first + stride + 2 * n];
+        for (channel, value) in pixel.iter_mut().enumerate().take(n) {
             let top = between(above[channel], above[n + channel], dx);
             let bottom = between(below[channel], below[n + channel], dx);
-            pixel[channel] = between(top, bottom, dy);
+            *value = between(top, bottom, dy);
         }
     }
 
     /// Any pixel.
-    fn at_border(&self, place: [i64; 2], pixel: &mut [f32]) {
+    fn at_border(&self, y: i64, x: i64, pixel: &mut [f32]) {
         let Picture { height, width, .. } = self.picture;
         let n = self.n_channels();
-        let [(y, dy), (x, dx)] = place.map(split);
-        let fill = self.outside.fill;
-        let rows = [y, y + 1].map(|y| fill.index(y, height));
-        let columns = [x, x + 1].map(|x| fill.index(x, width));
+        let Outside { fill, values: outside } = self.outside;
+        let ((y, dy), (x, dx)) = (split(y), split(x));
+        let is_near = |at: i64, len: usize| (-1..len as i64).contains(&at);
+        if fill == Fill::Constant && !(is_near(y, height) && is_near(x, width)) {
+            pixel.copy_from_slice(outside);
+            return;
+        }
+        let (above, below) = (fill.index(y, height), fill.index(y + 1, height));
+        let (left, right) = (fill.index(x, width), fill.index(x + 1, width));
         for (channel, out) in pixel.iter_mut().enumerate() {
             let value = |row: Option<usize>, column: Option<usize>| match (row, column) {
                 (Some(row), Some(column)) => self.source[(row * width + column) * n + channel],
-                _ => self.outside.values[channel],
+                _ => outside[channel],
             };
-            let [top, bottom] = rows.map(|row| between(value(row, columns[0]), value(row, columns[1]), dx));
+            let top = between(value(above, left), value(above, right), dx);
+            let bottom = between(value(below, left), value(below, right), dx);
             *out = between(top, bottom, dy);
         }
     }
 }
 
-/// The numbers `x` of `0..n` for which `start + x * step` lies from 0 to before the last of `len` pixels.
-fn inside(start: i64, step: i64, len: usize, n: usize) -> Range<usize> {
-    let limit = (len as i64 - 1) << BITS;
-    let of = |x: i64| x.clamp(0, n as i64) as usize;
-    if step == 0 {
-        return if (0..limit).contains(&start) { 0..n } else { 0..0 };
-    }
-    // The least x with start + x * step >= 0, or, going down, with start + x * step < limit.
-    let (enter, leave) = match step > 0 {
-        true => (ceil_div(-start, step), ceil_div(limit - start, step)),
-        false => (ceil_div(start - limit + 1, -step), ceil_div(start + 1, -step)),
-    };
-    of(enter)..of(leave).max(of(enter))
+/// How a place goes on from pixel to pixel.
+struct Step {
+    fixed: i64,
+    /// One by its size.
+    inverse: f64,
 }
 
-/// Rounded up; `b` is greater than 0.
-fn ceil_div(a: i64, b: i64) -> i64 {
-    -(-a).div_euclid(b)
+impl Step {
+    fn new(step: f64) -> Step {
+        let fixed = fixed(step);
+        Step { fixed, inverse: 1.0 / fixed.unsigned_abs().max(1) as f64 }
+    }
+
+    /// The numbers `x` of `0..n` for which `start + x * step` lies from 0 to before the last of `len` pixels.
+    fn inside(&self, start: i64, len: usize, n: usize) -> Range<usize> {
+        let limit = (len as i64 - 1) << BITS;
+        match self.fixed {
+            0 if (0..limit).contains(&start) => 0..n,
+            0 => 0..0,
+            1.. => self.reaches(start, 0, n)..self.reaches(start, limit, n),
+            // Upside down: from where it is less than the limit to where it is less than 0.
+            _ => self.reaches(-start, 1 - limit, n)..self.reaches(-start, 1, n),
+        }
+    }
+
+    /// The least `x` of `0..=n` for which `start + x * |step|` is at least `bound`; `n` if there is none. A division would take
+    /// as long as several pixels, so the place is guessed first.
+    fn reaches(&self, start: i64, bound: i64, n: usize) -> usize {
+        let (step, n) = (self.fixed.abs(), n as i64);
+        let is_there = |x: i64| start + x * step >= bound;
+        let mut x = (((bound - start) as f64 * self.inverse) as i64).clamp(0, n);
+        while x > 0 && is_there(x - 1) {
+            x -= 1;
+        }
+        while x < n && !is_there(x) {
+            x += 1;
+        }
+        x as usize
+    }
 }
 
 #[cfg(test)]
@@ -279,9 +306,10 @@ mod tests {
         fn the_inside_of_a_row_is_found(start in -3_000..3_000i64, step in -400..400i64, len in 1..12usize, n in 0..12usize) {
             // Fractions of 2^-16 stand for all.
             let (start, step) = (start << 16, step << 16);
+            let steps = Step { fixed: step, inverse: 1.0 / step.unsigned_abs().max(1) as f64 };
             let is_inside = |x: &usize| (0..(len as i64 - 1) << BITS).contains(&(start + *x as i64 * step));
             let expected: Vec<usize> = (0..n).filter(is_inside).collect();
-            prop_assert_eq!(inside(start, step, len, n).collect::<Vec<_>>(), expected);
+            prop_assert_eq!(steps.inside(start, len, n).collect::<Vec<_>>(), expected);
         }
     }
 
