@@ -115,7 +115,7 @@ fn samples_are_shown() {
     );
     assert_eq!(
         folder.fails(1, &["show", "net.graph.json", "--out", "no/such.png"]),
-        "error: no/such.png: cannot write: No such file or directory (os error 2)\n"
+        "error: no/such.png: cannot write into the folder no: No such file or directory (os error 2)\n"
     );
     assert!(folder.fails(2, &["show", "net.graph.json", "--augmented", "0"]).contains("at least 1"));
 }
