@@ -283,6 +283,6 @@ mod tests {
             summary(&words(&[1.0, -0.00001, 1.0 / 3.0, 2.0, 1e6, 7.0, -3.5]), false),
             "1, 0, 0.3333, 2, 1000000 ... (7 numbers, -3.5 to 1000000)"
         );
-        assert_eq!(summary(&[3, -2i32.cast_unsigned()], true), "3, -2");
+        assert_eq!(summary(&[3, (-2i32).cast_unsigned()], true), "3, -2");
     }
 }
