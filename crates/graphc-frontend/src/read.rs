@@ -391,7 +391,10 @@ fn number(range: Range, text: &str) -> Result<f64, NotANumber> {
     }
     match narrow(value) {
         Err(narrowing) => Err(NotANumber::InF32(Some(narrowing))),
-        Ok(narrowed) if !range.contains(narrowed.into()) => Err(NotANumber::InF32(None)),
+        // The end of a range that is part of it may be rounded to either side.
+        Ok(narrowed) if !range.contains(narrowed.into()) && !matches!(range, Range::UpTo(_)) => {
+            Err(NotANumber::InF32(None))
+        }
         Ok(_) => Ok(value),
     }
 }
