@@ -148,11 +148,12 @@ macro_rules! transforms {
 
             /// Its place in the order.
             fn number(&self) -> usize {
-                let names = [$(stringify!($name)),*];
-                let name = match self {
-                    $(Transform::$name(_) => stringify!($name),)*
-                };
-                names.iter().position(|other| *other == name).expect("every variant is in the list")
+                enum Order {
+                    $($name,)*
+                }
+                match self {
+                    $(Transform::$name(_) => Order::$name as usize,)*
+                }
             }
         }
 
