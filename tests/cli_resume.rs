@@ -12,8 +12,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Everything that a step or an epoch may depend on: dropout, moving statistics, a schedule with memory and a warm-up, averages,
-/// early stopping, the best epoch, and a ragged last batch.
+/// Everything that a step or an epoch may depend on: augmentation, dropout, moving statistics, a schedule with memory and a warm-up,
+/// averages, early stopping, the best epoch, and a ragged last batch.
 const GRAPH: &str = r#"{ "graphc": 1, "name": "eventful",
   "inputs": { "image": { "shape": ["N", 6, 6, 2] }, "label": { "shape": ["N"], "dtype": "i32" } },
   "nodes": [
@@ -32,7 +32,8 @@ const GRAPH: &str = r#"{ "graphc": 1, "name": "eventful",
     "ema": { "decay": 0.95 },
     "early_stopping": { "monitor": "val_accuracy", "patience": 9 },
     "keep": "best" },
-  "data": { "format": "synthetic", "samples": 640, "test_samples": 40, "seed": 3 } }
+  "data": { "format": "synthetic", "samples": 640, "test_samples": 40, "seed": 3,
+    "augment": { "image": { "flip": "horizontal", "shift": 1, "rotate": 15, "zoom": 0.1, "brightness": 0.1, "noise": 0.05 } } } }
 "#;
 
 fn graph() -> Folder {

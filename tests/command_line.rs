@@ -10,6 +10,7 @@ mod common {
 
 mod bits;
 mod cli;
+mod cli_augment;
 mod cli_columns;
 mod cli_data;
 mod cli_files;

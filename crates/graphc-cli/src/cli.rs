@@ -1,7 +1,8 @@
 //! The subcommands.
 
 use crate::commands::{
-    bench, check, completions, dump, eval, predict, profile, report, run, runs, schema, summary, train, tune, verify,
+    bench, check, completions, dump, eval, predict, profile, report, run, runs, schema, show, summary, train, tune,
+    verify,
 };
 use crate::error::CliError;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -35,6 +36,7 @@ pub(crate) enum Command {
     Train(train::Args),
     Eval(eval::Args),
     Predict(predict::Args),
+    Show(show::Args),
     Summary(summary::Args),
     Run(run::Args),
     Runs(runs::Args),
@@ -69,6 +71,7 @@ impl Command {
             Command::Train(args) => train::run(&args, start),
             Command::Eval(args) => eval::run(&args),
             Command::Predict(args) => predict::run(&args),
+            Command::Show(args) => show::run(&args),
             Command::Summary(args) => summary::run(&args),
             Command::Run(args) => run::run(&args),
             Command::Runs(args) => runs::run(&args),

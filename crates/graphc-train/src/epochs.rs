@@ -1,6 +1,7 @@
 //! The steps of the epochs, and what is looked at between them.
 
 use crate::batches::Batches;
+use crate::data::augment::EpochKey;
 use crate::error::TrainError;
 use crate::evaluate::{Evaluation, correct, evaluate_next};
 use crate::feed::{Feed, Section};
@@ -25,7 +26,7 @@ pub(crate) fn training_section(options: &FitOptions, epoch: usize, train: &[u32]
         true => Batches::shuffled(train.iter().copied(), batch_size, seed, epoch),
         false => Batches::in_order(train.iter().copied(), batch_size),
     };
-    Section { mode: Mode::Train, batches }
+    Section { mode: Mode::Train, batches, epoch: Some(EpochKey { seed, epoch: epoch as u64 }) }
 }
 
 /// Makes training steps, each with its number and its learning rate.

@@ -220,7 +220,7 @@ pub fn explain_evaluation(
 ) -> Result<Option<(Explanation, Option<usize>)>, TrainError> {
     let Some(batch) = evaluation.nonfinite else { return Ok(None) };
     let (n_samples, samples) = (batch.n_samples, &samples[batch.first..][..batch.n_samples]);
-    let section = Section { mode: Mode::Infer, batches: Batches::in_order(samples.iter().copied(), n_samples) };
+    let section = Section::infer(Batches::in_order(samples.iter().copied(), n_samples));
     let sizes = [(Mode::Infer, n_samples)];
     with_feed(network, dataset, &sizes, iter::once(section), Loading::Between, |network, feed| {
         feed.next(network, Mode::Infer)?;

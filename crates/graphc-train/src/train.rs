@@ -228,10 +228,12 @@ pub fn fit_from(
     let sizes = batch_sizes(counts, options.batch_size);
     let (first_epoch, n_done) = (state.epoch, state.step);
     let sections = (first_epoch..=options.epochs).flat_map(|epoch| {
-        let Section { mode, batches } = training_section(options, epoch, train);
-        let batches = if epoch == first_epoch { batches.after(n_done) } else { batches };
+        let mut training = training_section(options, epoch, train);
+        if epoch == first_epoch {
+            training.batches = training.batches.after(n_done);
+        }
         let validation = Batches::in_order(validation.iter().copied(), options.batch_size);
-        [Section { mode, batches }, Section { mode: Mode::Infer, batches: validation }]
+        [training, Section::infer(validation)]
     });
     let mut start = Start::default();
     let (mut report, failure) = with_feed(network, dataset, &sizes, sections, options.loading, |network, feed| {

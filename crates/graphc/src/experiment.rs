@@ -1,5 +1,6 @@
 //! From a graph file to what the training library takes.
 
+use crate::augmentation::augmentation;
 use crate::error::Error;
 use graphc_driver::Session;
 use graphc_frontend::data::{
@@ -114,7 +115,11 @@ pub fn training_data(
         Some(source) => Validation::Set(loader.read(&source, None, &[])?),
         None => Validation::Share { share: experiment.train.validation_split, seed },
     };
-    Ok(columns.fit(validation)?)
+    let dataset = columns.fit(validation)?;
+    Ok(match &experiment.data {
+        Some(data) => dataset.augmented(&augmentation(data))?,
+        None => dataset,
+    })
 }
 
 /// The test samples, if the file says any.
