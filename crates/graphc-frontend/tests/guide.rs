@@ -96,7 +96,7 @@ fn blocks_that_are_wrong_are_refused() {
     assert!(wrong(r#"{ "graphc": 1, "inputs": {}, "nodes": [] }"#).contains("`loss`"));
     assert!(wrong(r#""train": { "epoch": 3 }"#).contains("epoch"));
     assert!(wrong(r#""training": {}"#).contains("training"));
-    assert!(wrong(r#"{ "name": "a", "op": "dense", "unit": 3 }"#).contains("oneOf"));
+    assert!(wrong(r#"{ "name": "a", "op": "dense", "unit": 3 }"#).contains("is not valid"));
     assert!(wrong(r#""train": { ... }"#).contains("expected"));
 }
 
