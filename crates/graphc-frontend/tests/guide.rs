@@ -97,7 +97,7 @@ fn blocks_that_are_wrong_are_refused() {
     assert!(wrong(r#""train": { "epoch": 3 }"#).contains("epoch"));
     assert!(wrong(r#""training": {}"#).contains("training"));
     assert!(wrong(r#"{ "name": "a", "op": "dense", "unit": 3 }"#).contains("is not valid"));
-    assert!(wrong(r#""train": { ... }"#).contains("expected"));
+    assert!(wrong(r#""train": { ... }"#).contains("key must be a string"));
 }
 
 #[test]
