@@ -1,4 +1,4 @@
-//! The JSON of `docs/guide/` is what graph files are made of, and its page of ops is fresh.
+//! The JSON of the README and of `docs/guide/` is what graph files are made of, and the page of ops is fresh.
 //!
 //! A block that begins with ```` ```json ```` is one of three: a whole graph file, which has `"graphc": 1`; some of a
 //! file's fields, `"train": { … }`; or a node, `{ "name": …, "op": … }`. Other JSON stands in ```` ```text ````.
@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+const README: &str = "../../README.md";
 const GUIDE: &str = "../../docs/guide";
 const OPS: &str = "../../docs/guide/ops.md";
 const MARK: &str = "<!-- From here on written by the tests of graphc-frontend with GRAPHC_BLESS=1. -->\n";
@@ -31,6 +32,7 @@ fn pages() -> Vec<PathBuf> {
     let mut pages: Vec<PathBuf> = entries.map(|entry| entry.expect("a file").path()).collect();
     pages.retain(|path| path.extension().is_some_and(|extension| extension == "md"));
     pages.sort();
+    pages.push(README.into());
     pages
 }
 
