@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import pathlib
+import resource
 import subprocess
 import tempfile
 
@@ -11,53 +12,70 @@ HERE = pathlib.Path(__file__).parent
 options = argparse.ArgumentParser()
 options.add_argument("--rounds", type=int, default=3)
 options.add_argument("--epochs", type=int, default=3)
+options.add_argument("--cpu", action="store_true", help="processor time of an epoch on one thread, for busy machines")
 options.add_argument("--graphc", metavar="PROGRAM")
 options.add_argument("--torch", metavar="PYTHON", help="an interpreter with torch and numpy")
 options.add_argument("--jax", metavar="PYTHON", help="an interpreter with keras and jax")
 options.add_argument("--tensorflow", metavar="PYTHON", help="an interpreter with keras and tensorflow")
-options.add_argument("--compile", action="store_true", help="PyTorch also with torch.compile")
 options = options.parse_args()
+FOLDER = tempfile.TemporaryDirectory()
 
 
-def python(interpreter, script, *more, **environment):
-    command = [interpreter, HERE / script, "--epochs", str(options.epochs), *more]
-    output = subprocess.run(command, env=os.environ | environment, check=True, capture_output=True, text=True).stdout
-    return json.loads(output.splitlines()[-1])
+class Tool:
+    """A command that trains, without its number of epochs, and its environment."""
+
+    def __init__(self, command, **environment):
+        self.command, self.environment, self.n_runs, self.results = command, environment, 0, []
+
+    def run(self, epochs):
+        """The lines it prints, of JSON, and the processor time it takes."""
+        self.n_runs += 1
+        command = [*self.command, "--epochs", str(epochs)]
+        if command[0] == options.graphc:
+            command += ["--out", f"{FOLDER.name}/run-{id(self)}-{self.n_runs}"]
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        output = subprocess.run(command, env=os.environ | self.environment, check=True, capture_output=True, text=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        lines = [line for line in output.stdout.splitlines() if line.startswith("{")]
+        return [json.loads(line) for line in lines], seconds
+
+    def measure(self):
+        if options.cpu:  # What comes before and behind the epochs is in both runs.
+            (_, first), (lines, all_of_them) = self.run(1), self.run(1 + options.epochs)
+            seconds = (all_of_them - first) / options.epochs
+        else:
+            lines, _ = self.run(options.epochs)
+        last = lines[-1]
+        # The first epoch of some tools has their compilation in it.
+        epochs = last["epochs"] if "epochs" in last else [line["seconds"] for line in lines[:-1]]
+        seconds = seconds if options.cpu else min(epochs[1:] or epochs)
+        first_step = last["first_step"] if "first_step" in last else last["first_step_ms"] / 1000
+        self.results.append((seconds, first_step, last["test_accuracy"]))
+        return last.get("tool", "graphc")
 
 
-def graphc():
-    with tempfile.TemporaryDirectory() as folder:
-        command = [options.graphc, "train", HERE.parents[1] / "examples" / "lenet5.graph.json", "--json"]
-        command += ["--threads", "2", "--epochs", str(options.epochs), "--out", f"{folder}/run"]
-        lines = [json.loads(line) for line in subprocess.check_output(command, text=True).splitlines()]
-    version = subprocess.check_output([options.graphc, "--version"], text=True).strip()
-    first, test = lines[-1]["first_step_ms"] / 1000, lines[-1]["test_accuracy"]
-    return {"tool": version, "epochs": [line["seconds"] for line in lines[:-1]], "first_step": first, "test_accuracy": test}
+def tools():
+    one = ["taskset", "-c", "0"] if options.cpu else []
+    threads = [1] if options.cpu else [1, 2]
+    if options.graphc:
+        graph = HERE.parents[1] / "examples" / "lenet5.graph.json"
+        yield from (Tool([options.graphc, "train", graph, "--json", "--threads", str(n)]) for n in threads)
+    if options.torch:
+        # On a machine that is not idle, one thread may be faster than two that wait for each other.
+        yield from (Tool([options.torch, HERE / "lenet5_torch.py", "--threads", str(n)]) for n in threads)
+    if options.jax:
+        yield Tool([*one, options.jax, HERE / "lenet5_keras.py"], KERAS_BACKEND="jax")
+    if options.tensorflow:
+        yield Tool([*one, options.tensorflow, HERE / "lenet5_keras.py"], KERAS_BACKEND="tensorflow")
 
 
-tools = []
-if options.graphc:
-    tools.append(graphc)
-if options.torch:
-    # On a machine that is not idle, one thread may be faster than two that wait for each other.
-    tools.append(lambda: python(options.torch, "lenet5_torch.py", "--threads", "1"))
-    tools.append(lambda: python(options.torch, "lenet5_torch.py", "--threads", "2"))
-if options.torch and options.compile:
-    tools.append(lambda: python(options.torch, "lenet5_torch.py", "--threads", "2", "--compile"))
-if options.jax:
-    tools.append(lambda: python(options.jax, "lenet5_keras.py", KERAS_BACKEND="jax"))
-if options.tensorflow:
-    tools.append(lambda: python(options.tensorflow, "lenet5_keras.py", KERAS_BACKEND="tensorflow"))
-
-results = {}
+compared = list(tools())
 for _ in range(options.rounds):
-    for tool in tools:
-        result = tool()
-        print(json.dumps(result), flush=True)
-        results.setdefault(result["tool"], []).append(result)
+    for tool in compared:
+        tool.name = tool.measure()
+        print(tool.name, *tool.results[-1], flush=True)
 print("\n| tool | epoch | first step after | test accuracy |\n|---|---|---|---|")
-for tool, runs in results.items():
-    # The first epoch of some tools has their compilation in it.
-    epoch = min(seconds for run in runs for seconds in run["epochs"][1:] or run["epochs"])
-    first, test = min(run["first_step"] for run in runs), runs[0]["test_accuracy"]
-    print(f"| {tool} | {epoch:.2f} s | {first:.2f} s | {test:.4f} |")
+for tool in compared:
+    seconds, first_step, accuracy = (min(numbers) for numbers in zip(*tool.results))
+    print(f"| {tool.name} | {seconds:.2f} s | {first_step:.2f} s | {accuracy:.4f} |")

@@ -1,7 +1,7 @@
 """LeNet-5 of examples/lenet5.graph.json in PyTorch: the same layers, constants, optimizer and split of the data.
 
 All pictures are in memory as one tensor, and a batch is a slice of it by random positions: for PyTorch this is faster
-than a DataLoader. `--compile` uses torch.compile.
+than a DataLoader.
 """
 
 import argparse
@@ -15,7 +15,6 @@ from torch import nn
 options = argparse.ArgumentParser()
 options.add_argument("--epochs", type=int, default=3)
 options.add_argument("--threads", type=int, default=2)
-options.add_argument("--compile", action="store_true")
 options = options.parse_args()
 torch.set_num_threads(options.threads)
 torch.manual_seed(1)
@@ -38,7 +37,6 @@ for layer in network:
         nn.init.zeros_(layer.bias)
 optimizer = torch.optim.Adam(network.parameters(), lr=1e-3, eps=1e-7)
 loss_of = nn.CrossEntropyLoss()
-model = torch.compile(network) if options.compile else network
 
 x, y = (torch.from_numpy(array) for array in mnist.read("train"))
 x = x.permute(0, 3, 1, 2).contiguous()
@@ -46,19 +44,19 @@ train, validation = (x[: mnist.N_TRAINED], y[: mnist.N_TRAINED]), (x[mnist.N_TRA
 
 
 def accuracy(x, y):
-    model.eval()
+    network.eval()
     with torch.inference_mode():
-        right = sum((model(x[at : at + 64]).argmax(1) == y[at : at + 64]).sum().item() for at in range(0, len(x), 64))
+        right = sum((network(x[at : at + 64]).argmax(1) == y[at : at + 64]).sum().item() for at in range(0, len(x), 64))
     return right / len(x)
 
 
 first_step, seconds = None, []
 for epoch in range(options.epochs):
     start = time.perf_counter()
-    model.train()
+    network.train()
     for batch in torch.randperm(len(train[0])).split(64):
         optimizer.zero_grad(set_to_none=True)
-        loss = loss_of(model(train[0][batch]), train[1][batch])
+        loss = loss_of(network(train[0][batch]), train[1][batch])
         loss.backward()
         optimizer.step()
         first_step = first_step or mnist.process_age()
@@ -67,5 +65,5 @@ for epoch in range(options.epochs):
 x, y = (torch.from_numpy(array) for array in mnist.read("t10k"))
 test = accuracy(x.permute(0, 3, 1, 2).contiguous(), y)
 threads = "1 thread" if options.threads == 1 else f"{options.threads} threads"
-tool = f"PyTorch {torch.__version__}, {threads}{', torch.compile' if options.compile else ''}"
+tool = f"PyTorch {torch.__version__}, {threads}"
 print(json.dumps({"tool": tool, "epochs": seconds, "first_step": round(first_step, 2), "test_accuracy": test}))
