@@ -280,7 +280,7 @@ fn links(text: &str) -> Vec<(String, String)> {
 /// What links call the headings of a Markdown text.
 fn headings(text: &str) -> BTreeSet<String> {
     let kept = |c: &char| c.is_alphanumeric() || [' ', '-', '_'].contains(c);
-    let lines = text.lines().filter_map(|line| line.starts_with('#').then(|| line.trim_start_matches('#').trim()));
+    let lines = text.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim());
     lines.map(|line| line.to_lowercase().chars().filter(kept).collect::<String>().replace(' ', "-")).collect()
 }
 

@@ -24,8 +24,8 @@ FOLDER = tempfile.TemporaryDirectory()
 class Tool:
     """A command that trains, without its number of epochs, and its environment."""
 
-    def __init__(self, command, **environment):
-        self.command, self.environment, self.n_runs, self.results = command, environment, 0, []
+    def __init__(self, command, name=None, **environment):
+        self.command, self.name, self.environment, self.n_runs, self.results = command, name, environment, 0, []
 
     def run(self, epochs):
         """The lines it prints, of JSON, and the processor time it takes."""
@@ -52,7 +52,7 @@ class Tool:
         seconds = seconds if options.cpu else min(epochs[1:] or epochs)
         first_step = last["first_step"] if "first_step" in last else last["first_step_ms"] / 1000
         self.results.append((seconds, first_step, last["test_accuracy"]))
-        return last.get("tool", "graphc")
+        self.name = last.get("tool", self.name)
 
 
 def tools():
@@ -60,7 +60,9 @@ def tools():
     threads = [1] if options.cpu else [1, 2]
     if options.graphc:
         graph = HERE.parents[1] / "examples" / "lenet5.graph.json"
-        yield from (Tool([options.graphc, "train", graph, "--json", "--threads", str(n)]) for n in threads)
+        for n in threads:
+            name = f"graphc, {n} thread{'s' if n > 1 else ''}"
+            yield Tool([options.graphc, "train", graph, "--json", "--threads", str(n)], name)
     if options.torch:
         # On a machine that is not idle, one thread may be faster than two that wait for each other.
         yield from (Tool([options.torch, HERE / "lenet5_torch.py", "--threads", str(n)]) for n in threads)
@@ -73,7 +75,7 @@ def tools():
 compared = list(tools())
 for _ in range(options.rounds):
     for tool in compared:
-        tool.name = tool.measure()
+        tool.measure()
         print(tool.name, *tool.results[-1], flush=True)
 print("\n| tool | epoch | first step after | test accuracy |\n|---|---|---|---|")
 for tool in compared:
