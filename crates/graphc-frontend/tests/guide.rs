@@ -4,6 +4,7 @@
 //! file's fields, `"train": { … }`; or a node, `{ "name": …, "op": … }`. Other JSON stands in ```` ```text ````.
 
 use graphc_frontend::{ops_page, parse, schema};
+use jsonschema::Validator;
 use serde_json::{Map, Value};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -48,40 +49,48 @@ fn blocks(path: &Path) -> Vec<Block> {
     blocks
 }
 
-/// The schema of some of the fields of a file, and of one node.
-fn schemas() -> (Value, Value) {
-    let mut fields = schema();
-    let node = fields["properties"]["nodes"]["items"].clone();
-    fields.as_object_mut().expect("an object").remove("required");
-    (fields, node)
+/// Knows what a block may be.
+struct Checker {
+    /// Some of the fields of a file.
+    fields: Validator,
+    node: Validator,
 }
 
-/// Reads a block as what it is; what is wrong with it otherwise.
-fn check(block: &Block) -> Result<Kind, String> {
-    let text = &block.text;
-    let file = serde_json::from_str::<Value>(text);
-    if file.as_ref().is_ok_and(|json| json.get("graphc").is_some()) {
-        return parse(text, Path::new(&block.place)).map(|_| Kind::File).map_err(|found| found.to_string());
+impl Checker {
+    fn new() -> Checker {
+        let mut fields = schema();
+        let node = &fields["properties"]["nodes"]["items"];
+        let node = jsonschema::validator_for(node).expect("a schema");
+        fields.as_object_mut().expect("an object").remove("required");
+        Checker { fields: jsonschema::validator_for(&fields).expect("a schema"), node }
     }
-    let (fields, node) = schemas();
-    if let Ok(json) = file {
-        return accepts(&node, &json).map(|()| Kind::Node);
+
+    /// Reads a block as what it is; what is wrong with it otherwise.
+    fn check(&self, block: &Block) -> Result<Kind, String> {
+        let text = &block.text;
+        let file = serde_json::from_str::<Value>(text);
+        if file.as_ref().is_ok_and(|json| json.get("graphc").is_some()) {
+            return parse(text, Path::new(&block.place)).map(|_| Kind::File).map_err(|found| found.to_string());
+        }
+        if let Ok(json) = file {
+            return accepts(&self.node, &json).map(|()| Kind::Node);
+        }
+        let fields: Map<String, Value> =
+            serde_json::from_str(&format!("{{ {text} }}")).map_err(|error| error.to_string())?;
+        accepts(&self.fields, &fields.into()).map(|()| Kind::Fields)
     }
-    let json: Map<String, Value> = serde_json::from_str(&format!("{{ {text} }}")).map_err(|error| error.to_string())?;
-    accepts(&fields, &json.into()).map(|()| Kind::Fields)
 }
 
-fn accepts(schema: &Value, json: &Value) -> Result<(), String> {
-    let validator = jsonschema::validator_for(schema).expect("a schema");
+fn accepts(validator: &Validator, json: &Value) -> Result<(), String> {
     let errors: Vec<String> = validator.iter_errors(json).map(|error| error.to_string()).collect();
     if errors.is_empty() { Ok(()) } else { Err(errors.join("\n")) }
 }
 
 #[test]
 fn graph_files_of_the_guide_are_accepted() {
-    let (mut kinds, mut wrong) = (Vec::new(), Vec::new());
+    let (checker, mut kinds, mut wrong) = (Checker::new(), Vec::new(), Vec::new());
     for block in pages().iter().flat_map(|page| blocks(page)) {
-        match check(&block) {
+        match checker.check(&block) {
             Ok(kind) => kinds.push(kind),
             Err(error) => wrong.push(format!("{}:\n{error}", block.place)),
         }
@@ -94,7 +103,8 @@ fn graph_files_of_the_guide_are_accepted() {
 
 #[test]
 fn blocks_that_are_wrong_are_refused() {
-    let wrong = |text: &str| check(&Block { place: "page:1".into(), text: text.into() }).expect_err(text);
+    let checker = Checker::new();
+    let wrong = |text: &str| checker.check(&Block { place: "page:1".into(), text: text.into() }).expect_err(text);
     assert!(wrong(r#"{ "graphc": 1, "inputs": {}, "nodes": [] }"#).contains("`loss`"));
     assert!(wrong(r#""train": { "epoch": 3 }"#).contains("epoch"));
     assert!(wrong(r#""training": {}"#).contains("training"));
