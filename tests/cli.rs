@@ -194,7 +194,7 @@ fn training_for_people() {
     ] {
         assert!(lines.iter().any(|line| line.starts_with(start)), "no line starts with {start:?}:\n{stdout}");
     }
-    assert!(stdout.contains("; 2 threads; seed 4; 50 training samples, batch size 16"), "{stdout}");
+    assert!(stdout.contains("50 training samples, batch size 16, 2 threads, seed 4\n"), "{stdout}");
 
     let quiet = tiny.ok(&["train", "tiny.graph.json", "--quiet"]);
     let lines: Vec<&str> = quiet.lines().collect();
@@ -484,6 +484,12 @@ fn summary_counts_lenet5() {
     let summary = tiny.ok(&["summary", &example("lenet5")]);
     assert!(summary.ends_with("Total parameters: 45,418\nTrainable: 44,922\nNot trainable: 496\n"), "{summary}");
     assert!(summary.contains(" conv2 (conv2d)            (N, 8, 8, 16)         2,416\n"), "{summary}");
+    let json: Value = serde_json::from_str(&tiny.ok(&["summary", &example("lenet5"), "--json"])).unwrap();
+    assert_eq!([&json["parameters"], &json["trainable"], &json["not_trainable"]], [45_418, 44_922, 496]);
+    assert_eq!(
+        json["layers"][7],
+        serde_json::json!({ "layer": "conv2", "op": "conv2d", "shape": ["N", 8, 8, 16], "parameters": 2416 })
+    );
     for name in ["lenet5-classic", "mlp"] {
         assert!(tiny.ok(&["summary", &example(name)]).contains("Not trainable: 0"));
     }
@@ -513,7 +519,9 @@ fn schema_completions_and_help() {
         assert!(script.contains("predict"), "{shell}");
     }
     let help = tiny.ok(&["--help"]);
-    for command in ["train", "eval", "predict", "summary", "run", "runs", "dump", "check", "schema", "completions"] {
+    for command in
+        ["train", "eval", "predict", "summary", "run", "runs", "report", "dump", "check", "schema", "completions"]
+    {
         assert!(help.contains(&format!("\n  {command} ")), "{help}");
         assert!(tiny.ok(&[command, "--help"]).contains("Example"));
     }

@@ -9,6 +9,7 @@ mod common {
 }
 
 mod cli;
+mod cli_columns;
 mod cli_data;
 mod cli_files;
 mod cli_hostile;
@@ -17,8 +18,10 @@ mod cli_measure;
 mod cli_metrics;
 mod cli_nonfinite;
 mod cli_predict;
+mod cli_report;
 mod cli_resume;
 mod cli_stop;
 mod cli_synthetic;
 mod cli_tune;
+mod facade;
 mod fuzz_seeds;

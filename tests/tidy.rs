@@ -87,7 +87,21 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
         ],
     ),
     ("graphc-train", &["graphc-ir", "graphc-driver"]),
-    ("graphc", &["graphc-ir", "graphc-frontend", "graphc-driver", "graphc-train"]),
+    (
+        "graphc",
+        &[
+            "graphc-ir",
+            "graphc-frontend",
+            "graphc-autodiff",
+            "graphc-passes",
+            "graphc-schedule",
+            "graphc-codegen",
+            "graphc-runtime",
+            "graphc-interp",
+            "graphc-driver",
+            "graphc-train",
+        ],
+    ),
     (
         "graphc-cli",
         &["graphc", "graphc-ir", "graphc-frontend", "graphc-driver", "graphc-train", "graphc-interp", "graphc-runtime"],

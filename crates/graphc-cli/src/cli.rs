@@ -1,7 +1,7 @@
 //! The subcommands.
 
 use crate::commands::{
-    bench, check, completions, dump, eval, predict, profile, run, runs, schema, summary, train, tune,
+    bench, check, completions, dump, eval, predict, profile, report, run, runs, schema, summary, train, tune,
 };
 use crate::error::CliError;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -22,6 +22,7 @@ Examples:
   graphc train examples/lenet5.graph.json
   graphc eval examples/lenet5.graph.json --weights runs/lenet5-1/model.safetensors
   graphc predict examples/lenet5.graph.json --weights runs/lenet5-1/model.safetensors digit.png
+  graphc report runs/lenet5-1
   graphc dump examples/lenet5.graph.json --ir --stage fused
   graphc bench examples/lenet5.graph.json
   graphc profile examples/lenet5.graph.json
@@ -36,6 +37,7 @@ pub(crate) enum Command {
     Summary(summary::Args),
     Run(run::Args),
     Runs(runs::Args),
+    Report(report::Args),
     Dump(dump::Args),
     Check(check::Args),
     Bench(bench::Args),
@@ -68,6 +70,7 @@ impl Command {
             Command::Summary(args) => summary::run(&args),
             Command::Run(args) => run::run(&args),
             Command::Runs(args) => runs::run(&args),
+            Command::Report(args) => report::run(&args),
             Command::Dump(args) => dump::run(&args),
             Command::Check(args) => check::run(&args),
             Command::Bench(args) => bench::run(&args, start),

@@ -23,6 +23,15 @@ impl CliError {
         CliError::Message(message.into())
     }
 
+    /// The message without an excerpt of the file that it is about.
+    pub(crate) fn brief(&self) -> String {
+        match self {
+            CliError::Graph(diagnostics) => diagnostics.render(false).lines().next().unwrap_or_default().into(),
+            CliError::Message(message) => message.clone(),
+            CliError::ClosedPipe => "the output is closed".into(),
+        }
+    }
+
     /// Prints the message and gives the exit code.
     pub(crate) fn report(&self) -> ExitCode {
         self.print();
@@ -36,8 +45,10 @@ impl CliError {
             CliError::ClosedPipe => {}
             CliError::Graph(diagnostics) => output::message(&diagnostics.render(color)),
             CliError::Message(message) => {
-                let error = if color { "\x1b[1;31merror\x1b[0m" } else { "error" };
-                output::message(&format!("{error}: {}", output::printable(message)));
+                let text = format!("error: {}", output::printable(message));
+                let text = output::on_stderr(&text);
+                let colored = text.strip_prefix("error").map(|rest| format!("\x1b[1;31merror\x1b[0m{rest}"));
+                output::message(&colored.filter(|_| color).unwrap_or_else(|| text.into_owned()));
             }
         }
     }
@@ -46,6 +57,15 @@ impl CliError {
 impl From<Diagnostics> for CliError {
     fn from(diagnostics: Diagnostics) -> CliError {
         CliError::Graph(diagnostics)
+    }
+}
+
+impl From<graphc::Error> for CliError {
+    fn from(error: graphc::Error) -> CliError {
+        match error {
+            graphc::Error::Graph(diagnostics) => CliError::Graph(diagnostics),
+            other => CliError::Message(other.to_string()),
+        }
     }
 }
 

@@ -1,24 +1,25 @@
-//! The command line. One file per subcommand; everything that computes is in the libraries.
+//! The command line. One file per subcommand; everything that computes is in the libraries; what a graph file
+//! says is read by `graphc::experiment`.
 //!
 //! Results go to stdout, progress and warnings to stderr. An error is one message on stderr and exit code 1; a wrong
 //! command line exits with 2. A reader that closes our output ends a command silently, but for a training, whose folder is written
 //! first; then the exit code is 141, as of a program that SIGPIPE ended, and 128 + S after a signal S.
 //!
-//! Reading order: `cli`, `commands` (one file each), then what they share: `experiment`, `engine`, `isa`, `measuring`, `nonfinite`, `numbers`, `error`, `output`,
-//! `progress`, `shell`, `signals`, `tables`, `threads`, `trace`, `tuned`, `tuning_file`.
+//! Reading order: `cli`, `commands` (one file each), then what they share: `engine`, `isa`, `measuring`, `nonfinite`, `numbers`, `error`, `output`,
+//! `progress`, `report` (its page), `shell`, `signals`, `tables`, `threads`, `trace`, `tuned`, `tuning_file`.
 #![forbid(unsafe_code)]
 
 mod cli;
 mod commands;
 mod engine;
 mod error;
-mod experiment;
 mod isa;
 mod measuring;
 mod nonfinite;
 mod numbers;
 mod output;
 mod progress;
+mod report;
 mod scores;
 mod shell;
 mod signals;
@@ -28,6 +29,7 @@ mod trace;
 mod tuned;
 mod tuning_file;
 
+use graphc::experiment;
 use std::process::ExitCode;
 use std::time::Instant;
 

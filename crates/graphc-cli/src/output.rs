@@ -3,6 +3,7 @@
 //! Names and paths come from files: what a terminal would obey in them is shown as `\u001b`, which JSON reads as the same name.
 
 use crate::error::CliError;
+use crate::tables;
 use std::borrow::Cow;
 use std::io::Write;
 
@@ -20,7 +21,14 @@ pub(crate) fn text(text: &str) -> Result<(), CliError> {
 
 /// Says something on stderr that is no result.
 pub(crate) fn warning(text: &str) {
-    message(&format!("warning: {}", printable(text)));
+    message(&on_stderr(&format!("warning: {}", printable(text))));
+}
+
+/// A message whose lines end between words if stderr is a terminal. Lines that are indented stay: they are commands, or excerpts.
+pub(crate) fn on_stderr(text: &str) -> Cow<'_, str> {
+    let Some(width) = tables::terminal_width_of_stderr() else { return text.into() };
+    let line = |line: &str| if line.starts_with(' ') { line.into() } else { wrapped(line, width.into()) };
+    text.split('\n').map(line).collect::<Vec<String>>().join("\n").into()
 }
 
 /// Writes a message to stderr as it is.
@@ -37,6 +45,26 @@ pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     }
     let escaped = |c: char| if is_harmful(c) { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() };
     text.chars().map(escaped).collect::<String>().into()
+}
+
+/// Text with line breaks in place of blanks, so that lines have at most so many characters if their words allow it; lines but the
+/// first are indented.
+pub(crate) fn wrapped(text: &str, width: usize) -> String {
+    const INDENT: &str = "  ";
+    let (mut result, mut at) = (String::new(), 0);
+    for word in text.split(' ') {
+        let n_chars = word.chars().count();
+        if at > INDENT.len() && at + 1 + n_chars > width {
+            result.push_str(&format!("\n{INDENT}"));
+            at = INDENT.len();
+        } else if at > 0 {
+            result.push(' ');
+            at += 1;
+        }
+        result.push_str(word);
+        at += n_chars;
+    }
+    result
 }
 
 /// `12345` as `12,345`.
@@ -59,11 +87,18 @@ pub(crate) fn counted(n: usize, noun: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{grouped, printable};
+    use super::{grouped, printable, wrapped};
 
     #[test]
     fn thousands() {
         assert_eq!([0, 999, 1000, 45_418, 1_234_567].map(grouped), ["0", "999", "1,000", "45,418", "1,234,567"]);
+    }
+
+    #[test]
+    fn lines_end_between_words() {
+        assert_eq!(wrapped("one two three", 13), "one two three");
+        assert_eq!(wrapped("one two three", 12), "one two\n  three");
+        assert_eq!(wrapped("one two three", 3), "one\n  two\n  three");
     }
 
     #[test]

@@ -188,7 +188,7 @@ fn short(value: f64) -> String {
 }
 
 /// `0.001`, `5.12e-4`.
-fn rate_text(rate: f64) -> String {
+pub(crate) fn rate_text(rate: f64) -> String {
     let (plain, scientific) = (rate.to_string(), format!("{rate:.2e}"));
     if plain.len() <= scientific.len() { plain } else { scientific }
 }

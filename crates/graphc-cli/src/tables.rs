@@ -16,28 +16,81 @@ pub(crate) fn table<'a>(header: impl IntoIterator<Item = &'a str>, n_text: usize
     text(&plain(header, n_text, rows))
 }
 
-/// A table as [`table`], no wider than `width` if wrapping the texts of one column can do that.
+/// A table as [`table`], no wider than `width` if wrapping the texts of some columns can do that.
 pub(crate) fn wrapped<'a>(
     header: impl IntoIterator<Item = &'a str>,
     n_text: usize,
     rows: Vec<Vec<String>>,
-    wrapped: usize,
+    wrapped: &[usize],
     width: u16,
 ) -> String {
     let mut table = plain(header, n_text, rows);
     table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
-    for (_, column) in table.column_iter_mut().enumerate().filter(|(number, _)| *number != wrapped) {
+    for (_, column) in table.column_iter_mut().enumerate().filter(|(number, _)| !wrapped.contains(number)) {
         column.set_constraint(ColumnConstraint::ContentWidth);
     }
     text(&table)
 }
 
-/// Columns for tables that are wrapped: `COLUMNS` if that is set, else those of the terminal, else as many as fit
-/// on most screens.
+/// A table as [`table`], no wider than `width` if leaving out columns can do that: of the `optional` ones, the first first. Texts of the
+/// first column are wrapped if they are long, or if it cannot. Below stand the names of what was left out. Empty columns are left out anyway.
+pub(crate) fn fitting(
+    header: &[&str],
+    n_text: usize,
+    rows: &[Vec<String>],
+    optional: &[&str],
+    width: Option<u16>,
+) -> String {
+    let is_empty = |column: usize| rows.iter().all(|row| row[column].is_empty());
+    let of = |left_out: &[&str], width: Option<u16>| {
+        let shown = (0..header.len()).filter(|&column| !is_empty(column) && !left_out.contains(&header[column]));
+        let shown: Vec<usize> = shown.collect();
+        let rows = rows.iter().map(|row| shown.iter().map(|&column| row[column].clone()).collect()).collect();
+        let n_text = shown.iter().filter(|&&column| column < n_text).count();
+        let header = shown.iter().map(|&column| header[column]);
+        match width {
+            Some(width) => wrapped(header, n_text, rows, &[0], width),
+            None => table(header, n_text, rows),
+        }
+    };
+    let Some(width) = width else { return of(&[], None) };
+    let n_chars = |text: &str| text.chars().count();
+    let longest = rows.iter().map(|row| n_chars(&row[0])).max().unwrap_or(0);
+    let least = |table: &str| {
+        let width = table.lines().map(n_chars).max().unwrap_or(0);
+        (width, width - longest.saturating_sub(NARROWEST))
+    };
+    let tables = (0..=optional.len()).map(|n| (n, of(&optional[..n], None)));
+    let mut fitting = tables.filter(|(n, table)| *n == optional.len() || least(table).1 <= width.into());
+    let (n, table) = fitting.next().expect("the last one is taken in any case");
+    let left_out: Vec<&str> = optional[..n].to_vec();
+    let table = if least(&table).0 <= width.into() { table } else { of(&left_out, Some(width)) };
+    let columns = header.iter().enumerate();
+    let names = columns.filter(|(column, name)| left_out.contains(name) && !is_empty(*column)).map(|(_, name)| *name);
+    let names: Vec<&str> = names.collect();
+    if names.is_empty() { table } else { format!("{table}\nNo room for: {}", names.join(", ")) }
+}
+
+/// Characters that a text which is wrapped has in a line at least, if that spares other columns.
+const NARROWEST: usize = 20;
+
+/// Columns of the terminal, or `COLUMNS` if that is set; nothing if output goes elsewhere.
+pub(crate) fn terminal_width() -> Option<u16> {
+    let wanted = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    wanted.filter(|&width| width > 0).or_else(|| Table::new().width())
+}
+
+/// The same of stderr, for messages.
+pub(crate) fn terminal_width_of_stderr() -> Option<u16> {
+    let mut table = Table::new();
+    table.use_stderr();
+    table.width()
+}
+
+/// Columns for tables that are wrapped: [`terminal_width`], else as many as fit on most screens.
 pub(crate) fn width() -> u16 {
     const ELSEWHERE: u16 = 120;
-    let wanted = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-    wanted.filter(|&width| width > 0).or_else(|| Table::new().width()).unwrap_or(ELSEWHERE)
+    terminal_width().unwrap_or(ELSEWHERE)
 }
 
 fn plain<'a>(header: impl IntoIterator<Item = &'a str>, n_text: usize, rows: Vec<Vec<String>>) -> Table {
@@ -85,6 +138,29 @@ pub(crate) fn describe(descriptions: &[Description]) -> String {
 mod tests {
     use super::*;
     use graphc_ir::Shape;
+
+    #[test]
+    fn columns_are_left_out_for_want_of_room() {
+        let rows = [vec!["runs/one-two".to_string(), "finished".into(), String::new(), "0.125".into()]];
+        let of = |width| fitting(&["run", "status", "best", "lr"], 2, &rows, &["lr", "status", "best"], width);
+        let whole = "\
+─────────────────────────────────────
+ run            status        lr
+═════════════════════════════════════
+ runs/one-two   finished   0.125
+─────────────────────────────────────";
+        let lines = |text: &str| text.lines().skip(1).step_by(2).map(String::from).collect::<Vec<_>>();
+        assert_eq!(lines(&of(None)), lines(whole));
+        assert_eq!(of(Some(34)), of(None));
+        let narrow = of(Some(26));
+        assert!(narrow.ends_with("\nNo room for: lr") && narrow.contains("finished"), "{narrow}");
+        let narrower = of(Some(10));
+        assert!(narrower.ends_with("\nNo room for: status, lr") && !narrower.contains("runs/one-two"), "{narrower}");
+        // A long name is rather wrapped.
+        let rows = [vec!["x".repeat(60), "finished".into(), String::new(), "0.125".into()]];
+        let long = fitting(&["run", "status", "best", "lr"], 2, &rows, &["lr", "status"], Some(50));
+        assert!(!long.contains("No room") && long.lines().all(|line| line.chars().count() <= 50), "{long}");
+    }
 
     #[test]
     fn summary_table() {

@@ -13,11 +13,9 @@ pub(crate) struct ThreadsArg {
 }
 
 impl ThreadsArg {
-    /// Batches are prepared on a core that runs no step, if there is one. Where all do, a thread that prepares them stops one
-    /// of those in the middle of a step, and the others wait for it.
+    /// When batches are prepared.
     pub(crate) fn loading(self) -> Loading {
-        let usable = std::thread::available_parallelism().map_or(1, usize::from);
-        if usable > self.threads { Loading::Ahead } else { Loading::Between }
+        Loading::beside(self.threads)
     }
 }
 

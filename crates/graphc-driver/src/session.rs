@@ -197,6 +197,11 @@ impl Session {
         Ok(self.entry(mode, batch)?.executable.program().find(BufferKind::Input, name).is_some())
     }
 
+    /// Names of the inputs that an output of the graph is computed from; nothing if there is no such output.
+    pub fn needed_inputs(&self, output: &str) -> Option<impl Iterator<Item = &str>> {
+        Some(self.signature.needed(output)?.iter().map(String::as_str))
+    }
+
     /// Sets an `f32` input from elements in row-major order: for that mode and batch size, or for all of them if it has
     /// no batch dimension.
     ///

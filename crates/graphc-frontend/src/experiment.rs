@@ -9,9 +9,9 @@ use crate::loss::read_loss;
 use crate::metrics;
 use crate::network::Network;
 use crate::read::{Record, read, read_one_of};
-use crate::training::{EarlyStoppingConfig, EmaConfig, read_early_stopping, read_ema, read_schedule};
+use crate::training::{EmaConfig, read_early_stopping, read_ema, read_schedule};
 use graphc_ir::graph::builder::GraphBuilder;
-use graphc_ir::{Averaging, Graph, Optimizer, RateSchedule};
+use graphc_ir::{Averaging, EarlyStopping, Graph, Optimizer, RateSchedule};
 use std::path::{Path, PathBuf};
 
 /// A network, how it is trained and on what.
@@ -62,7 +62,7 @@ pub struct TrainConfig {
     /// Whether averages of the weights are kept.
     pub ema: Option<EmaConfig>,
     /// When it ends before the last epoch.
-    pub early_stopping: Option<EarlyStoppingConfig>,
+    pub early_stopping: Option<EarlyStopping>,
     /// Whether the best epoch's weights are kept in place of the last one's.
     pub keep_best: bool,
 }
@@ -117,7 +117,7 @@ pub(crate) fn read_experiment(
         metrics::add(&metrics, compared, &mut builder, diagnostics);
     }
     let classes =
-        compared.and_then(|compared| metrics::n_classes(&builder, [compared.prediction.1, compared.target.1]));
+        compared.and_then(|compared| metrics::n_classes(builder.graph(), [compared.prediction.1, compared.target.1]));
     for node in network.unread_nodes() {
         builder.output(node);
     }

@@ -12,8 +12,8 @@
 //! A file may be someone else's: [`mod@limits`] says what it may cost. [`parse_bytes`] is the whole reader without any
 //! access to files.
 //!
-//! Reading order: [`mod@limits`], [`diagnostic`], `excerpt`, `json`, `fields`, `read`, `node_ops`, `network`, `metrics`,
-//! `loss`, `training`, [`data`], [`experiment`], `schema`, `reference`, `ops_page`, [`mod@summary`].
+//! Reading order: [`mod@limits`], [`diagnostic`], `excerpt`, `json`, `fields`, `read`, `node_ops`, `network`, `metrics`, `loss`,
+//! `training`, [`data`], [`experiment`], `schema`, `reference`, `ops_page`, [`mod@summary`].
 #![forbid(unsafe_code)]
 
 pub mod data;
@@ -39,11 +39,12 @@ pub use data::{DataConfig, DataSource};
 pub use diagnostic::{Diagnostic, Diagnostics};
 pub use experiment::{CheckData, Experiment, SAMPLE_WEIGHT, TrainConfig};
 pub use limits::limits;
+pub use metrics::n_classes;
 pub use ops_page::ops_page;
 pub use reference::reference;
 pub use schema::schema;
 pub use summary::{SummaryRow, Totals, summary, totals};
-pub use training::{EarlyStoppingConfig, EmaConfig};
+pub use training::EmaConfig;
 
 use limits::MAX_FILE_BYTES;
 use std::io::Read;

@@ -124,7 +124,7 @@ fn add_loss(
         return None;
     }
     let Some(class_weights) = class_weights else { return Some(()) };
-    match n_classes(builder, [prediction, target]) {
+    match n_classes(builder.graph(), [prediction, target]) {
         Some(n) if n == class_weights.len() => Some(()),
         Some(n) => {
             let message = format!("`class_weights` has {} numbers for {n} classes", class_weights.len());

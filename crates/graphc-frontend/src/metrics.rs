@@ -4,7 +4,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 use crate::json::Spanned;
 use crate::network::does_not_fit;
 use graphc_ir::graph::builder::{BuildError, GraphBuilder};
-use graphc_ir::{DType, Dim, NodeId, Op, Shape, TensorType, TypeError};
+use graphc_ir::{DType, Dim, Graph, NodeId, Op, Shape, TensorType, TypeError};
 
 /// A metric, or a family of them.
 pub(crate) struct Metric {
@@ -125,9 +125,8 @@ pub(crate) fn add(
 }
 
 /// Number of classes of a prediction and its target: 2 for yes and no; nothing if they are other values.
-pub(crate) fn n_classes(builder: &GraphBuilder, [prediction, target]: [NodeId; 2]) -> Option<usize> {
-    let (ty, target) = (builder.ty(prediction), builder.ty(target));
-    let graph = builder.graph();
+pub fn n_classes(graph: &Graph, [prediction, target]: [NodeId; 2]) -> Option<usize> {
+    let (ty, target) = (graph.ty(prediction), graph.ty(target));
     match (ty.shape.0.as_slice(), graph.loss.map(|loss| graph.op(loss))) {
         ([Dim::Batch] | [Dim::Batch, Dim::Fixed(1)], Some(Op::BinaryCrossentropy(_))) => Some(2),
         ([Dim::Batch, Dim::Fixed(n)], Some(Op::CategoricalCrossentropy(_))) => Some(*n),
@@ -139,7 +138,7 @@ pub(crate) fn n_classes(builder: &GraphBuilder, [prediction, target]: [NodeId; 2
 fn check(name: &str, of: Of, compared: [NodeId; 2], builder: &GraphBuilder) -> Result<(), TypeError> {
     let [ty, target] = compared.map(|node| builder.ty(node));
     let fail = |operand, expected: String| Err(TypeError::operand(operand, format!("{name} expects {expected}")));
-    let classes = n_classes(builder, compared);
+    let classes = n_classes(builder.graph(), compared);
     let is_yes_or_no = ty.rank() == 1 || ty.shape.0.get(1) == Some(&Dim::Fixed(1));
     match (of, classes) {
         (Of::Values, _) if ty == target && ty.dtype == DType::F32 => Ok(()),

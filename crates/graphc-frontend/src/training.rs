@@ -4,7 +4,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::fields::{Field, Kind, Range, SIZE, Section, Variants};
 use crate::read::{Record, list, read, read_one_of};
 use graphc_ir::text::shown;
-use graphc_ir::{Averaging, Plateau, RateRule, RateSchedule, Warmup};
+use graphc_ir::{Averaging, EarlyStopping, Plateau, RateRule, RateSchedule, Warmup};
 
 const MONITOR: &str =
     "The column of the history: `loss`, `val_loss`, `accuracy`, or `val_` and one of the `metrics`, such as `val_f1`.";
@@ -133,17 +133,6 @@ pub(crate) static EARLY_STOPPING: Section = Section {
     ],
 };
 
-/// When a training ends before its last epoch.
-#[derive(Clone, Debug, PartialEq)]
-pub struct EarlyStoppingConfig {
-    /// Column of the history that is watched.
-    pub monitor: String,
-    /// Epochs in a row without improvement after which it ends.
-    pub patience: usize,
-    /// Improvements must be greater.
-    pub min_delta: f64,
-}
-
 /// What is averaged, and for what.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct EmaConfig {
@@ -256,12 +245,12 @@ pub(crate) fn read_early_stopping(
     file: &Record<'_>,
     train: &Record<'_>,
     diagnostics: &mut Diagnostics,
-) -> Option<Option<EarlyStoppingConfig>> {
+) -> Option<Option<EarlyStopping>> {
     let Some(json) = train.json("early_stopping") else {
         return (!train.is_refused("early_stopping")).then_some(None);
     };
     let stopping = read("`early_stopping`", &[EARLY_STOPPING.fields], json, diagnostics)?;
-    Some(Some(EarlyStoppingConfig {
+    Some(Some(EarlyStopping {
         monitor: check_monitor(file, &stopping, diagnostics)?,
         patience: stopping.size("patience")?,
         min_delta: stopping.number("min_delta")?,

@@ -32,6 +32,6 @@ pub mod types;
 pub use graph::{Graph, NodeId};
 pub use ops::Op;
 pub use optimizer::{Averaging, Optimizer};
-pub use rate::{Plateau, RateRule, RateSchedule, Warmup};
+pub use rate::{EarlyStopping, Plateau, RateRule, RateSchedule, Warmup};
 pub use tensor::{Real, Tensor};
 pub use types::{DType, Dim, Shape, TensorType, TypeError};

@@ -1,6 +1,8 @@
 //! What an optimizer is called and which numbers it has; `graphc-autodiff` writes its update nodes.
 
 use crate::narrow::narrow;
+use crate::text::shown;
+use std::fmt;
 
 /// Rule that turns gradients into parameter updates. The learning rate is an input of the step
 /// (`learning_rate`); the value here is its default.
@@ -64,6 +66,9 @@ impl Averaging {
 pub const AVERAGE: &str = "average";
 
 impl Optimizer {
+    /// Every name that [`Optimizer::by_name`] knows.
+    pub const NAMES: [&str; 3] = ["sgd", "adam", "adamw"];
+
     /// Default of the input `learning_rate`.
     pub fn learning_rate(&self) -> f64 {
         match self {
@@ -101,11 +106,65 @@ impl Optimizer {
         Ok(())
     }
 
+    /// The optimizer of that name with the defaults of Keras 3 (`keras.optimizers.SGD`, `Adam` and `AdamW`; those of graph files, too):
+    /// `sgd` has a learning rate of 0.01 and no momentum; `adam` a learning rate of 0.001, `beta1` 0.9, `beta2` 0.999 and `epsilon`
+    /// 1e-7; `adamw` is `adam` with a weight decay of 0.004.
+    ///
+    /// ```
+    /// use graphc_ir::Optimizer;
+    ///
+    /// assert_eq!(Optimizer::by_name("adam"), Ok(Optimizer::adam(0.001)));
+    /// let error = Optimizer::by_name("adma").unwrap_err();
+    /// assert_eq!(error.to_string(), "there is no optimizer `adma`; there are sgd, adam, adamw");
+    /// ```
+    ///
+    /// # Errors
+    /// If there is none of that name.
+    pub fn by_name(name: &str) -> Result<Optimizer, UnknownOptimizer> {
+        match name {
+            "sgd" => Ok(Optimizer::sgd(0.01)),
+            "adam" => Ok(Optimizer::adam(0.001)),
+            "adamw" => Ok(Optimizer::adamw(0.001)),
+            _ => Err(UnknownOptimizer(name.into())),
+        }
+    }
+
+    /// Its name, also in graph files.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Optimizer::Sgd { .. } => "sgd",
+            Optimizer::Adam { weight_decay: 0.0, .. } => "adam",
+            Optimizer::Adam { .. } => "adamw",
+        }
+    }
+
+    /// Gradient descent without momentum.
+    pub fn sgd(learning_rate: f64) -> Optimizer {
+        Optimizer::Sgd { learning_rate, momentum: 0.0, nesterov: false }
+    }
+
+    /// Keras's AdamW, with a weight decay of 0.004.
+    pub fn adamw(learning_rate: f64) -> Optimizer {
+        Optimizer::Adam { learning_rate, beta1: 0.9, beta2: 0.999, epsilon: 1e-7, weight_decay: 0.004 }
+    }
+
     /// Keras's Adam.
     pub fn adam(learning_rate: f64) -> Optimizer {
         Optimizer::Adam { learning_rate, beta1: 0.9, beta2: 0.999, epsilon: 1e-7, weight_decay: 0.0 }
     }
 }
+
+/// There is no optimizer of that name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownOptimizer(pub String);
+
+impl fmt::Display for UnknownOptimizer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "there is no optimizer `{}`; there are {}", shown(&self.0), Optimizer::NAMES.join(", "))
+    }
+}
+
+impl std::error::Error for UnknownOptimizer {}
 
 #[cfg(test)]
 mod tests {
@@ -117,6 +176,13 @@ mod tests {
         assert_eq!(Averaging { decay: 0.999 }.check(), Ok(()));
         for decay in [1.0, 0.999_999_99, -0.1, f64::NAN] {
             assert!(Averaging { decay }.check().unwrap_err().starts_with("`decay` must be at least 0"), "{decay}");
+        }
+    }
+
+    #[test]
+    fn every_name_is_its_own() {
+        for name in Optimizer::NAMES {
+            assert_eq!(Optimizer::by_name(name).unwrap().name(), name);
         }
     }
 

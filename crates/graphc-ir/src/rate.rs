@@ -1,4 +1,5 @@
-//! What a schedule of the learning rate is called and which numbers it has; `graphc-train` computes the rates.
+//! What a schedule of the learning rate is called and which numbers it has, and when a training ends early; `graphc-train`
+//! computes the rates.
 
 /// How the learning rate changes during a training.
 #[derive(Clone, Debug, PartialEq, Default)]
@@ -78,6 +79,17 @@ pub struct Plateau {
     pub cooldown: usize,
     /// No lower rate than that.
     pub min_rate: f64,
+}
+
+/// When training ends before its last epoch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EarlyStopping {
+    /// Column of the history that is watched.
+    pub monitor: String,
+    /// Epochs in a row without improvement after which it ends.
+    pub patience: usize,
+    /// Improvements must be greater.
+    pub min_delta: f64,
 }
 
 impl RateRule {

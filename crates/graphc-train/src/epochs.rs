@@ -38,6 +38,8 @@ pub(crate) struct Steps {
     n_done: usize,
     /// The rate that the step of each batch size has been given: inputs keep their values from step to step.
     given: Vec<(usize, f32)>,
+    /// Of the last step that was made; 0 if the network has none.
+    last_rate: f32,
 }
 
 /// One step that was made.
@@ -62,7 +64,7 @@ impl Steps {
         }
         let FitOptions { epochs, learning_rate: base, .. } = *options;
         let rates = Rates { schedule: options.schedule.clone(), base, n_steps, epochs };
-        Ok(Steps { reads_step, reads_rate, rates, n_reductions: 0, n_done: 0, given: Vec::new() })
+        Ok(Steps { reads_step, reads_rate, rates, n_reductions: 0, n_done: 0, given: Vec::new(), last_rate: 0.0 })
     }
 
     /// Goes on with the step of that number, from 0; the rate has fallen so often until then.
@@ -93,6 +95,7 @@ impl Steps {
 
     fn give_rate(&mut self, network: &mut dyn Network, batch: usize) -> Result<(), TrainError> {
         let rate = self.rates.at(self.n_done, self.n_reductions);
+        self.last_rate = rate;
         match self.given.iter_mut().find(|(known, _)| *known == batch) {
             Some((_, given)) if given.to_bits() == rate.to_bits() => return Ok(()),
             Some((_, given)) => *given = rate,
@@ -228,6 +231,7 @@ impl Fit<'_, '_> {
             }
             state.seconds = seconds_before + start.elapsed().as_secs_f64();
             let progress = state.progress();
+            self.watch.observer.step_measured(loss, self.steps.last_rate);
             self.watch.observer.step_done(&progress);
             if !loss.is_finite()
                 && let Some(noticed) = self.watch.notice(Nonfinite::Loss(loss), &progress)

@@ -29,6 +29,15 @@ pub enum Loading {
     Ahead,
 }
 
+impl Loading {
+    /// Where so many threads run the steps: batches are prepared on a core that runs none, if there is one. Where all do, a thread that
+    /// prepares them stops one of those in the middle of a step, and the others wait for it.
+    pub fn beside(n_threads: usize) -> Loading {
+        let usable = thread::available_parallelism().map_or(1, usize::from);
+        if usable > n_threads { Loading::Ahead } else { Loading::Between }
+    }
+}
+
 /// Batches of one kind: an epoch's training, or its validation.
 pub(crate) struct Section {
     pub(crate) mode: Mode,

@@ -104,7 +104,8 @@ impl History {
     /// If the file cannot be read or a cell is no number.
     pub fn read_csv(path: &Path) -> Result<History, TrainError> {
         let error = |message: String| TrainError::file(path, message);
-        let mut csv = csv::Reader::from_path(path).map_err(|e| error(e.to_string()))?;
+        let file = std::fs::File::open(path).map_err(|e| TrainError::io(path, "read the history", &e))?;
+        let mut csv = csv::Reader::from_reader(file);
         let mut history = History::default();
         let header = csv.headers().map_err(|e| error(e.to_string()))?.clone();
         let metrics: Vec<(usize, &str)> = header

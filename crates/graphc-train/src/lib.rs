@@ -6,7 +6,7 @@
 //!
 //! Reading order: [`error`], `reading`, [`data`] (sources to a data set), [`batches`], [`network`], [`class_weights`], `packing` (bytes to the network's layout), `feed`
 //! (batches prepared ahead), `rate` (the learning rate), [`run`] (where a run stands), [`train`] and `epochs`, [`nonfinite`] and `search` (numbers that stop being finite),
-//! [`metrics`], [`evaluate`](mod@evaluate), [`picture`], [`predict`], [`history`], [`plots`], [`files`], `tensor_header`, [`weights`], [`run_folder`].
+//! [`metrics`], [`evaluate`](mod@evaluate), [`picture`], [`predict`], [`history`], [`plots`], [`files`], `tensor_header`, [`weights`], [`state_file`], [`run_folder`].
 #![forbid(unsafe_code)]
 
 pub mod batches;
@@ -33,13 +33,17 @@ pub mod run;
 pub mod run_folder;
 mod search;
 mod session;
+pub mod state_file;
 mod tensor_header;
 pub mod train;
 pub mod weights;
 
 pub use batches::Batches;
 pub use class_weights::{ClassWeights, Weighted};
-pub use data::{Array, ArrayFormat, Dataset, Loader, Part, Preprocess, Source, Synthetic, Values, read_array_bytes};
+pub use data::{
+    Array, ArrayFormat, Dataset, Loader, Part, Preprocess, ReadRow, Row, Rows, Source, Synthetic, Values,
+    read_array_bytes,
+};
 pub use error::TrainError;
 pub use evaluate::{Evaluation, NonfiniteBatch, evaluate, evaluate_scored};
 pub use feed::Loading;
@@ -51,5 +55,6 @@ pub use network::{InputBuffer, Network, NetworkError, Weights};
 pub use nonfinite::{FitError, Nonfinite, NonfiniteFit};
 pub use run::{Best, EarlyStopping, Ended, RunState};
 pub use run_folder::RunFolder;
+pub use state_file::{StateFacts, StateFile};
 pub use train::{FitOptions, FitReport, Observer, Progress, fit, fit_from};
 pub use weights::{NamedTensor, TensorData};

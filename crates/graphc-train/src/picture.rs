@@ -2,7 +2,7 @@
 
 use image::imageops::FilterType;
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbaImage};
+use image::{DynamicImage, GrayImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage, RgbaImage};
 use std::io::Cursor;
 
 /// Bytes of a picture in the network's size.
@@ -89,6 +89,33 @@ fn fit(picture: DynamicImage, shape: PictureShape, options: PictureOptions) -> P
     }
     warnings.extend(wrong_ground(edge(&pixels, shape), shape, options));
     Picture { pixels, warnings }
+}
+
+/// Most pixels of a side of a small picture.
+const SMALL: u32 = 96;
+
+/// A PNG file of `height * width * channels` bytes, of which a side longer than 96 pixels is shrunk to that, the other with it.
+///
+/// # Panics
+/// If there are more or fewer bytes.
+pub fn small_png(pixels: &[u8], shape: PictureShape) -> Vec<u8> {
+    let PictureShape { height, width, channels } = shape;
+    let whole = "a picture has the bytes of its shape";
+    let mut picture = match channels {
+        1 => DynamicImage::ImageLuma8(GrayImage::from_raw(width, height, pixels.to_vec()).expect(whole)),
+        _ => DynamicImage::ImageRgb8(RgbImage::from_raw(width, height, pixels.to_vec()).expect(whole)),
+    };
+    if height.max(width) > SMALL {
+        picture = picture.resize(SMALL, SMALL, FilterType::Triangle);
+    }
+    let mut file = Cursor::new(Vec::new());
+    picture.write_to(&mut file, ImageFormat::Png).expect("writing to memory does not fail");
+    file.into_inner()
+}
+
+/// Height, width and channels of what may be a picture: two sizes, or three of which the last is 1 or 3.
+pub fn shape_of_picture(sizes: &[usize]) -> Option<PictureShape> {
+    crate::data::pictures::picture_shape(sizes)
 }
 
 /// Most scans of a JPEG file. Encoders make some ten; each one goes over the whole picture, however short it is.
@@ -192,6 +219,17 @@ fn wrong_ground(edge: u8, shape: PictureShape, options: PictureOptions) -> Optio
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn small_pictures_read_back() {
+        let pixels: Vec<u8> = (0..18).map(|i| i * 14).collect();
+        let shape = PictureShape { channels: 3, ..GREY };
+        assert_eq!(decode(&small_png(&pixels, shape), shape, PictureOptions::default()).unwrap().pixels, pixels);
+        let large = small_png(&[200; 192 * 400], PictureShape { height: 192, width: 400, channels: 1 });
+        let shape = PictureShape { height: 46, width: 96, channels: 1 };
+        let read = decode(&large, shape, PictureOptions { edge: Some(200), ..PictureOptions::default() }).unwrap();
+        assert_eq!((read.warnings.len(), read.pixels), (0, vec![200; 46 * 96]));
+    }
 
     const GREY: PictureShape = PictureShape { height: 2, width: 3, channels: 1 };
 

@@ -7,7 +7,6 @@ use crate::error::TrainError;
 use crate::feed::{Loading, Section, with_feed};
 use crate::input::shape_text;
 use crate::network::Network;
-use crate::packing::Conversion;
 use crate::picture::{self, Picture, PictureOptions, PictureShape};
 use crate::reading::read_regular;
 use graphc_ir::graph::Mode;
@@ -78,7 +77,7 @@ pub fn read_sample(
 /// The numbers that the network gets for bytes of a picture.
 pub fn picture_values(pixels: &[u8], preprocess: &Preprocess, fit: &InputFit) -> Vec<f32> {
     let pairs = preprocess.affine(fit).of_elements(pixels.len());
-    let conversion = Conversion::Affine(&pairs);
+    let conversion = pairs.conversion();
     pixels.iter().enumerate().map(|(element, &byte)| f32::from_bits(conversion.word(byte, element))).collect()
 }
 
@@ -92,17 +91,38 @@ pub fn predictions(
     output: &str,
     batch_size: usize,
 ) -> Result<Vec<f32>, TrainError> {
+    let mut values = Vec::new();
     let samples = &data.split().train;
+    each_prediction(network, data, samples, output, batch_size, |_, row| {
+        values.extend_from_slice(row);
+        Ok(())
+    })?;
+    Ok(values)
+}
+
+/// Gives `take` the number of every sample and the elements of an output for it, in the order of `samples`.
+///
+/// # Errors
+/// If the network or `take` fails.
+pub fn each_prediction(
+    network: &mut dyn Network,
+    data: &Dataset,
+    samples: &[u32],
+    output: &str,
+    batch_size: usize,
+    mut take: impl FnMut(u32, &[f32]) -> Result<(), TrainError>,
+) -> Result<(), TrainError> {
     let sizes: Vec<_> = sizes_of(samples.len(), batch_size).map(|batch| (Mode::Infer, batch)).collect();
     let section = Section { mode: Mode::Infer, batches: Batches::in_order(samples.iter().copied(), batch_size) };
     with_feed(network, data, &sizes, std::iter::once(section), Loading::Between, |network, feed| {
-        let mut values = Vec::new();
-        for _ in 0..samples.len().div_ceil(batch_size) {
+        for samples in samples.chunks(batch_size) {
             let batch = feed.next(network, Mode::Infer)?;
             network.step(Mode::Infer, batch)?;
-            values.extend(network.output(Mode::Infer, batch, output)?.data);
+            let values = network.output(Mode::Infer, batch, output)?.data;
+            let rows = values.chunks(values.len() / batch);
+            samples.iter().zip(rows).try_for_each(|(&sample, row)| take(sample, row))?;
         }
-        Ok(values)
+        Ok(())
     })
 }
 

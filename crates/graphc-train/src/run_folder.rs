@@ -150,6 +150,11 @@ impl RunFolder {
         Ok((read_newest(&self.path)?, graph))
     }
 
+    /// What the writer of checkpoints was given, by the newest one of a folder; nothing if there is none.
+    pub fn settings(path: &Path) -> Option<serde_json::Value> {
+        crate::run::files::read_settings(path)
+    }
+
     /// Writes a copy of the graph file, and makes room for checkpoints.
     ///
     /// # Errors
@@ -249,11 +254,12 @@ impl RunFolder {
     pub fn write_record(&self, info: &RunInfo, history: &History) -> Result<(), TrainError> {
         let [(_, csv), (_, json)] = record(info, history);
         let svg = |svg: Option<String>| svg.map(String::into_bytes);
+        let best = info.results["best_epoch"].as_u64().map(|epoch| epoch as usize);
         let files = [
             ("history.csv", Some(csv)),
             ("run.json", Some(json)),
-            ("loss.svg", svg(plots::loss_svg(&info.name, history))),
-            ("accuracy.svg", svg(plots::accuracy_svg(&info.name, history))),
+            ("loss.svg", svg(plots::loss_svg(&info.name, history, best))),
+            ("accuracy.svg", svg(plots::accuracy_svg(&info.name, history, best))),
         ];
         let write = |(file, bytes): (&str, Option<Vec<u8>>)| write_file(&self.path.join(file), &bytes?).err();
         let failures: Vec<TrainError> = files.into_iter().filter_map(write).collect();
@@ -332,7 +338,8 @@ fn claim(path: &Path) -> io::Result<Claim> {
     }
 }
 
-enum Lock {
+/// Whose a folder is.
+pub(crate) enum Lock {
     /// By another process, or by this one.
     Held,
     Ours(File),
@@ -341,7 +348,7 @@ enum Lock {
 }
 
 /// Locks a folder until the file is dropped or the process ends, however it ends.
-fn lock(path: &Path) -> io::Result<Lock> {
+pub(crate) fn lock(path: &Path) -> io::Result<Lock> {
     if !cfg!(unix) {
         return Ok(Lock::None(None));
     }

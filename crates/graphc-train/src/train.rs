@@ -77,12 +77,12 @@ impl FitOptions {
         }
     }
 
-    /// The column of the history that says which epoch is the best, if anybody wants to know.
-    pub fn monitor(&self, is_validated: bool) -> Option<&str> {
-        match &self.early_stopping {
-            Some(stopping) => Some(&stopping.monitor),
-            None if self.keep_best => Some(if is_validated { "val_loss" } else { "loss" }),
-            None => None,
+    /// The column of the history that says which epoch is the best.
+    pub fn monitor(&self, is_validated: bool) -> &str {
+        match (&self.early_stopping, is_validated) {
+            (Some(stopping), _) => &stopping.monitor,
+            (None, true) => "val_loss",
+            (None, false) => "loss",
         }
     }
 }
@@ -110,6 +110,9 @@ pub struct Progress {
 pub trait Observer {
     /// An epoch (from 1) of that many steps begins.
     fn epoch_started(&mut self, _epoch: usize, _n_steps: usize) {}
+    /// A step was made, with that loss of its batch, at that learning rate (0 if the network has none). Next comes
+    /// [`Observer::step_done`].
+    fn step_measured(&mut self, _loss: f64, _learning_rate: f32) {}
     /// A step was made.
     fn step_done(&mut self, _progress: &Progress) {}
     /// An epoch ended; validation is done. It may be the best so far, if that is looked at.

@@ -194,6 +194,17 @@ pub fn encode_weights(tensors: &[NamedTensor], fitted: &Fitted) -> Result<Vec<u8
 /// # Errors
 /// If the file cannot be read, or what it says is something else.
 pub fn read_fitted(path: &Path) -> Result<Fitted, TrainError> {
+    fitted_of(path, &metadata_of(path)?)
+}
+
+/// The same of the metadata of a file.
+pub(crate) fn fitted_of(path: &Path, metadata: &BTreeMap<String, String>) -> Result<Fitted, TrainError> {
+    let Some(text) = metadata.get(FITTED) else { return Ok(Fitted::default()) };
+    serde_json::from_str(text).map_err(|_| TrainError::file(path, format!("its `{FITTED}` is none of this version")))
+}
+
+/// What a file says beside its tensors.
+pub(crate) fn metadata_of(path: &Path) -> Result<BTreeMap<String, String>, TrainError> {
     let io_error = |error| TrainError::io(path, "read the tensors", &error);
     let error = |message: String| TrainError::file(path, format!("not a safetensors file: {message}"));
     let mut file = BufReader::new(File::open(path).map_err(io_error)?);
@@ -202,15 +213,13 @@ pub fn read_fitted(path: &Path) -> Result<Fitted, TrainError> {
         (&mut file).take(n as u64).read_to_end(&mut bytes).map_err(io_error).map(|_| bytes)
     };
     let header_len = header_len(&read(LENGTH_BYTES)?).map_err(error)?;
-    let metadata = read_metadata(&read(header_len)?).map_err(error)?;
-    let Some(text) = metadata.get(FITTED) else { return Ok(Fitted::default()) };
-    serde_json::from_str(text).map_err(|_| TrainError::file(path, format!("its `{FITTED}` is none of this version")))
+    read_metadata(&read(header_len)?).map_err(error)
 }
 
 /// Where a weight file says what training samples said.
-const FITTED: &str = "graphc.data";
+pub(crate) const FITTED: &str = "graphc.data";
 
-fn encode_with_metadata(
+pub(crate) fn encode_with_metadata(
     tensors: &[NamedTensor],
     metadata: Option<HashMap<String, String>>,
 ) -> Result<Vec<u8>, TrainError> {

@@ -117,5 +117,5 @@ fn table(read: Duration, bench: &Bench) -> String {
     if let Some(bytes) = bench.peak_memory {
         rows.push(row("Most memory", format!("{:.1}", megabytes(bytes)), "MB", String::new()));
     }
-    tables::table(["Measured", "Result", "Details"], 3, rows)
+    tables::wrapped(["Measured", "Result", "Details"], 3, rows, &[2], tables::width())
 }

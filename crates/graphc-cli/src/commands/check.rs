@@ -114,7 +114,11 @@ fn table(checks: &[Check], all: bool) -> String {
         }
     }
     let header = if all { "Node" } else { "Worst node" };
-    tables::table(["Check", "Compared", header, "Error", "Verdict"], 5, rows)
+    let header = ["Check", "Compared", header, "Error", "Verdict"];
+    match tables::terminal_width() {
+        Some(width) => tables::wrapped(header, 5, rows, &[0, 1, 2, 3], width),
+        None => tables::table(header, 5, rows),
+    }
 }
 
 fn options(mode: Mode, batch: usize) -> CompileOptions {

@@ -48,6 +48,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
     let Some(test) = experiment::test_data(&experiment, session.threads())? else {
         return Err(CliError::new(format!("{}: `data` says no test samples to evaluate on", args.file.display())));
     };
+    test.warnings().iter().for_each(|warning| output::warning(warning));
     let test = test.apply(&read_fitted(&args.weights)?)?;
     let batch_size = args.batch_size.unwrap_or(experiment.train.batch_size);
     let class_weights = experiment::class_weights(&experiment);

@@ -8,9 +8,13 @@ pub(crate) mod eval;
 pub(crate) mod predict;
 mod predict_data;
 pub(crate) mod profile;
+pub(crate) mod report;
 pub(crate) mod run;
 pub(crate) mod runs;
 pub(crate) mod schema;
 pub(crate) mod summary;
 pub(crate) mod train;
 pub(crate) mod tune;
+
+pub(crate) use predict::best_class;
+pub(crate) use predict_data::Unit;

@@ -2,15 +2,14 @@
 
 use super::predict_data::{self, Unit};
 use crate::error::CliError;
+use crate::experiment::Kind;
 use crate::nonfinite::{AllowNonfiniteArg, warn_of_weights};
 use crate::numbers::at_least_one;
 use crate::tuned::TuningArg;
 use crate::{experiment, output};
 use graphc_driver::{Session, SessionOptions};
 use graphc_frontend::Experiment;
-use graphc_ir::DType;
 use graphc_ir::graph::Mode;
-use graphc_ir::ops::Op;
 use graphc_train::data::{ArraySource, Fitted};
 use graphc_train::error::printable;
 use graphc_train::picture::PictureOptions;
@@ -177,31 +176,6 @@ fn predict(
     Ok(network.output(Mode::Infer, 1, &experiment.prediction)?.data)
 }
 
-/// What the numbers of a prediction are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// One for each class, each the probability of it.
-    Probabilities,
-    /// One for each class, the largest of the most likely one.
-    Scores,
-    /// Numbers that mean themselves: a regression.
-    Values,
-}
-
-impl Kind {
-    pub(super) fn of(experiment: &Experiment) -> Kind {
-        let graph = &experiment.graph;
-        let Some(prediction) = graph.output(&experiment.prediction) else { return Kind::Values };
-        let is_list = graph.ty(prediction).shape.rank() == 2;
-        let has_labels = graph.find(&experiment.target).is_some_and(|id| graph.ty(id).dtype == DType::I32);
-        match graph.op(prediction) {
-            Op::Softmax(_) if is_list => Kind::Probabilities,
-            _ if is_list && has_labels => Kind::Scores,
-            _ => Kind::Values,
-        }
-    }
-}
-
 /// Classes that are all shown; of more only the best [`N_BEST`].
 const MOST_SHOWN: usize = 20;
 const N_BEST: usize = 10;
@@ -217,7 +191,7 @@ struct Prediction<'a> {
 }
 
 /// The most likely class, the first one of several; none if a number is not finite.
-pub(super) fn best_class(values: &[f32]) -> Option<usize> {
+pub(crate) fn best_class(values: &[f32]) -> Option<usize> {
     let is_finite = values.iter().all(|value| value.is_finite());
     let best = (0..values.len()).rev().max_by(|&a, &b| values[a].total_cmp(&values[b]));
     best.filter(|_| is_finite)

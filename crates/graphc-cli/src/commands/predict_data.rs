@@ -1,11 +1,11 @@
 //! `graphc predict --data`: a prediction for every sample of a file, as a table.
 
-use super::predict::{Args, Kind};
+use super::predict::Args;
 use crate::error::CliError;
-use crate::experiment;
+use crate::experiment::{self, Kind};
 use graphc_driver::Session;
 use graphc_frontend::{DataSource, Experiment};
-use graphc_train::data::{ArraySource, Fitted, InputFit};
+use graphc_train::data::{ArraySource, Fitted};
 use graphc_train::predict::predictions;
 use graphc_train::{Dataset, Source};
 use std::path::Path;
@@ -49,26 +49,15 @@ pub(super) fn run(
 }
 
 /// The unit of a prediction: that of the target, before it was changed for training.
-pub(super) struct Unit(Option<graphc_train::data::Affine>);
+pub(crate) struct Unit(Option<graphc_train::data::Affine>);
 
 impl Unit {
-    pub(super) fn of(experiment: &Experiment, fitted: &Fitted, kind: Kind) -> Result<Unit, CliError> {
-        if kind != Kind::Values || experiment.data.is_none() {
-            return Ok(Unit(None));
-        }
-        let spec = experiment::input_spec(experiment, &experiment.target)?;
-        let preprocess = experiment::preprocess(experiment, &spec);
-        let fit: InputFit = fitted.of(&experiment.target);
-        if preprocess.standardise && fit.standard.is_none() {
-            let target = &experiment.target;
-            return Err(CliError::new(format!("the weights hold no mean and deviation of `{target}`")));
-        }
-        let affine = preprocess.affine(&fit);
-        Ok(Unit((!affine.is_identity()).then_some(affine)))
+    pub(crate) fn of(experiment: &Experiment, fitted: &Fitted, kind: Kind) -> Result<Unit, CliError> {
+        Ok(Unit(experiment::target_map(experiment, fitted, kind)?))
     }
 
     /// The value in that unit.
-    pub(super) fn value(&self, value: f32, index: usize) -> f32 {
+    pub(crate) fn value(&self, value: f32, index: usize) -> f32 {
         match &self.0 {
             Some(affine) => affine.invert(value.into(), index) as f32,
             None => value,

@@ -61,9 +61,10 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
     if args.measure.json {
         output::line(json(args, &experiment, &options, &profile).to_string())?;
     } else {
-        output::line(heading)?;
-        output::line(peaks(&profile))?;
-        output::line(steps(&profile))?;
+        let width = tables::width().into();
+        for text in [heading, peaks(&profile), steps(&profile)] {
+            output::line(output::wrapped(&text, width))?;
+        }
         output::line(table(&profile, tables::width()))?;
     }
     written?;
@@ -132,7 +133,7 @@ fn peaks(profile: &Profile) -> String {
         format!("{}{size} {:.1} GB/s", level.name, level.gb_per_s)
     };
     format!(
-        "Machine: {:.1} GFLOP/s of multiply-adds, {:.1} with 128-bit registers;\n         {}",
+        "Machine: {:.1} GFLOP/s of multiply-adds, {:.1} with 128-bit registers; {}",
         profile.peak_gflops,
         profile.peak_128_gflops,
         profile.memory.iter().map(level).collect::<Vec<_>>().join(", ")
@@ -149,7 +150,7 @@ fn size(bytes: usize) -> String {
 fn steps(profile: &Profile) -> String {
     let ms = &profile.whole.ms;
     format!(
-        "Step: {:.3} ms median of {}; {:.3} min, {:.3} to {:.3} half of them, {:.3} max;\n      \
+        "Step: {:.3} ms median of {}; {:.3} min, {:.3} to {:.3} half of them, {:.3} max; \
          medians of its phases add up to {:.3} ms",
         ms.median,
         output::grouped(profile.n_steps),
@@ -195,7 +196,7 @@ fn table(profile: &Profile, width: u16) -> String {
     }
     rows.push(row("step".into(), String::new(), &profile.whole));
     let header = ["Kernel", "Computes", "ms", "GFLOP/s", "GB/s", "Of limit", "Of step"];
-    let mut table = tables::wrapped(header, 2, rows, 1, width);
+    let mut table = tables::wrapped(header, 2, rows, &[1], width);
     if profile.kernels.iter().flat_map(|kernel| &kernel.phases).any(is_alone) {
         table.push_str("\n* not shared: one thread runs it while the others wait");
     }

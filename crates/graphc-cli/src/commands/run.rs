@@ -185,7 +185,7 @@ impl<'a> Inputs<'a> {
                 return Err(CliError::new(format!("{weights} `{name}`")));
             }
             if let Some(tensor) = self.bindings.get_mut(&name).filter(|_| spec.dtype == DType::F32) {
-                tensor.data = preprocess.affine(&fit).rounded(&tensor.data, spec.sample_shape.iter().product());
+                tensor.data = preprocess.affine(&fit).rounded(&tensor.data);
             }
         }
         Ok(())

@@ -1,8 +1,8 @@
 //! `graphc runs`.
 
 use crate::error::CliError;
+use crate::report::read_record;
 use crate::{output, shell, tables};
-use graphc_train::RunFolder;
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -42,8 +42,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
         output::line(format!("No runs in {}", args.dir.display()))?;
         return Ok(ExitCode::SUCCESS);
     }
-    let rows = runs.iter().map(|(path, run)| row(path, run)).collect();
-    output::line(tables::table(HEADER, 2, rows))?;
+    let rows: Vec<Vec<String>> = runs.iter().map(|(path, run)| row(path, run)).collect();
+    output::line(tables::fitting(&HEADER, 2, &rows, &OPTIONAL, tables::terminal_width()))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -58,18 +58,11 @@ fn runs(dir: &Path) -> Result<Vec<(PathBuf, Value)>, CliError> {
     folders.sort_by_cached_key(|path| natural(&path.to_string_lossy()));
     let mut runs = Vec::new();
     for folder in folders {
-        let path = folder.join("run.json");
-        // Other folders, files, and runs that have not begun have none.
-        let Ok(bytes) = fs::read(&path) else { continue };
-        match serde_json::from_slice::<Value>(&bytes) {
-            Ok(mut run) => {
-                // It was killed: nobody was there to say so.
-                if run["results"]["status"] == "running" && !RunFolder::is_going_on(&folder) {
-                    run["results"]["status"] = "interrupted".into();
-                }
-                runs.push((folder, run));
-            }
-            Err(error) => output::warning(&format!("{}: {error}", path.display())),
+        match read_record(&folder) {
+            Ok(Some(run)) => runs.push((folder, run)),
+            // Another folder, or a file.
+            Ok(None) => {}
+            Err(error) => output::warning(&error.brief()),
         }
     }
     Ok(runs)
@@ -98,7 +91,10 @@ fn natural(name: &str) -> Vec<(String, u64)> {
 }
 
 const HEADER: [&str; 10] =
-    ["run", "status", "epochs", "batch", "lr", "schedule", "seed", "best", "test loss", "test acc"];
+    ["run", "status", "epochs", "batch", "lr", "schedule", "seed", "best epoch", "test loss", "test acc"];
+
+/// What is left out first where there is no room for all.
+const OPTIONAL: [&str; 5] = ["batch", "seed", "schedule", "lr", "best epoch"];
 
 fn row(path: &Path, run: &Value) -> Vec<String> {
     let (config, results) = (&run["config"], &run["results"]);
@@ -108,9 +104,9 @@ fn row(path: &Path, run: &Value) -> Vec<String> {
         other => other.to_string(),
     };
     let rounded = |value: &Value| value.as_f64().map_or_else(String::new, |value| format!("{value:.4}"));
-    let best = match (results["monitor"].as_str(), results["best_value"].as_f64()) {
-        (Some(monitor), Some(value)) => format!("{monitor} {value:.4} in {}", plain(&results["best_epoch"])),
-        _ => String::new(),
+    let best = match results["best_value"].as_f64() {
+        Some(value) => format!("{} ({value:.4})", plain(&results["best_epoch"])),
+        None => String::new(),
     };
     let status = match results["ended"].as_str() {
         Some("early_stopping") => "stopped early".into(),

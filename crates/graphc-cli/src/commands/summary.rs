@@ -2,21 +2,53 @@
 
 use crate::error::CliError;
 use crate::{experiment, output, tables};
+use graphc_frontend::{SummaryRow, Totals};
+use graphc_ir::Dim;
+use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Show the layers, shapes and parameters of a network.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  graphc summary examples/lenet5.graph.json")]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// The graph file.
     file: PathBuf,
+    /// Print one JSON object; the batch dimension is "N" in shapes.
+    #[arg(long)]
+    json: bool,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  graphc summary examples/lenet5.graph.json
+  graphc summary examples/lenet5.graph.json --json | jq .parameters";
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
     let experiment = experiment::load(&args.file)?;
     let graph = &experiment.graph;
-    let rows = graphc_frontend::summary(graph);
-    output::line(tables::summary(&experiment.name, &rows, graphc_frontend::totals(graph)))?;
+    let (rows, totals) = (graphc_frontend::summary(graph), graphc_frontend::totals(graph));
+    output::line(match args.json {
+        true => summary_json(&experiment.name, &rows, totals).to_string(),
+        false => tables::summary(&experiment.name, &rows, totals),
+    })?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn summary_json(name: &str, rows: &[SummaryRow], totals: Totals) -> Value {
+    let size = |dim: &Dim| match dim {
+        Dim::Fixed(size) => json!(size),
+        other => json!(other.to_string()),
+    };
+    let layer = |row: &SummaryRow| {
+        let shape: Vec<Value> = row.shape.0.iter().map(size).collect();
+        json!({ "layer": row.layer, "op": row.op, "shape": shape, "parameters": row.parameters })
+    };
+    json!({
+        "name": name,
+        "layers": rows.iter().map(layer).collect::<Vec<_>>(),
+        "parameters": totals.trainable + totals.fixed,
+        "trainable": totals.trainable,
+        "not_trainable": totals.fixed,
+    })
 }

@@ -301,6 +301,8 @@ fn prepare(setup: &Setup, args: &Args) -> Result<Prepared, CliError> {
         let panicked = |what: &str| CliError::new(format!("reading the {what} data panicked"));
         let train = train.map_or_else(|| Ok(read_train()), |data| data.join().map_err(|_| panicked("training")))??;
         let test = test.map_or_else(|| Ok(read_test()), |data| data.join().map_err(|_| panicked("test")))??;
+        let warnings = train.warnings().iter().chain(test.iter().flat_map(|test| test.warnings()));
+        warnings.for_each(|warning| output::warning(warning));
         options.check(train.split())?;
         let Split { train: trained, validation } = train.split();
         check_samples(setup, train.len(), trained.len())?;
@@ -329,14 +331,14 @@ fn print_start(reporter: &mut Reporter<'_>, setup: &Setup, run: &Prepared) {
     reporter.line(tables::summary(&experiment.name, &summary, graphc_frontend::totals(graph)));
     let tuned = if run.n_tuned > 0 { format!(" ({} tuned)", run.n_tuned) } else { String::new() };
     reporter.line(format!(
-        "\nCompiled {} executables{tuned} in {:.0} ms for {}; {}; seed {}; {} training samples, batch size {}\n",
+        "\nCompiled {} executables{tuned} in {:.0} ms for {}\n{} training samples, batch size {}, {}, seed {}\n",
         run.n_executables,
         run.compile_ms,
         run.target,
+        output::grouped(run.train.len()),
+        options.batch_size,
         output::counted(run.session.threads(), "thread"),
         options.seed,
-        output::grouped(run.train.len()),
-        options.batch_size
     ));
     let Some(state) = from.as_ref().map(|from| &from.state) else { return };
     let n_done = state.history.records.len();

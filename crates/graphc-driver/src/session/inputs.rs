@@ -126,6 +126,11 @@ impl Signature {
         Ok(())
     }
 
+    /// The inputs that an output is computed from.
+    pub(super) fn needed(&self, output: &str) -> Option<&BTreeSet<String>> {
+        self.needs.get(output)
+    }
+
     /// An input that is not set and without which there is no output at all.
     fn missing_everywhere<'a>(&self, unset: &'a BTreeSet<String>) -> Option<&'a String> {
         let is_computed = |needed: &BTreeSet<String>| needed.is_disjoint(unset);

@@ -1,8 +1,9 @@
 //! Columns of elements as a source has them, before what training samples say of them is applied.
 
-use super::array::{ArrayFile, ArrayFormat, Positioned};
+use super::array::{ArrayFile, ArrayFormat};
 use super::cifar::CifarKind;
 use super::dataset::{Dataset, Store};
+use super::given::OneByOne;
 use super::preprocess::{Fitted, InputFit, Moments, Preprocess, Standard, numbers, standard_of_bytes};
 use super::source::{ArraySource, Origin, Source};
 use super::split::{self, Split};
@@ -56,7 +57,7 @@ pub struct Columns {
 
 /// One input of all samples.
 #[derive(Debug)]
-struct RawColumn {
+pub(super) struct RawColumn {
     spec: InputSpec,
     preprocess: Preprocess,
     origin: Origin,
@@ -66,11 +67,11 @@ struct RawColumn {
 }
 
 #[derive(Debug)]
-enum Content {
+pub(super) enum Content {
     /// All elements.
     Values(Values),
-    /// They are left in their file.
-    File(Positioned),
+    /// They are left where they are.
+    OneByOne(OneByOne),
     /// Columns of a table, which make the elements together.
     Table(Vec<TableColumn>),
 }
@@ -91,6 +92,8 @@ impl Loader {
             Source::Images(folder) => self.images(folder, limit)?,
             Source::Cifar(files, kind) => self.cifar(files, *kind, limit)?,
             Source::Synthetic(synthetic) => self.synthetic(synthetic, limit)?,
+            Source::Memory(arrays) => self.memory(arrays, limit, optional)?,
+            Source::Rows(rows) => self.rows(rows, limit)?,
         };
         Ok(Columns { is_sorted_maybe: columns.is_sorted_maybe && source.is_sorted_maybe(), ..columns })
     }
@@ -153,7 +156,7 @@ impl Loader {
         let is_too_large = most.is_some_and(|most| bytes > most);
         let is_plain = spec.dtype == DType::F32 && !preprocess.changes_shape();
         if is_too_large && is_plain && file.is_positional() {
-            return Ok(Content::File(file.by_position()?));
+            return Ok(Content::OneByOne(OneByOne::File(file.by_position()?)));
         }
         Ok(Content::Values(file.read(limit)?))
     }
@@ -241,7 +244,7 @@ impl Loader {
 }
 
 /// The number of samples, which are numbered in 32 bits.
-fn check_count(n: usize, origin: &Origin) -> Result<(), TrainError> {
+pub(super) fn check_count(n: usize, origin: &Origin) -> Result<(), TrainError> {
     match u32::try_from(n) {
         Ok(0) => Err(origin.error("no samples")),
         Ok(_) => Ok(()),
@@ -260,7 +263,7 @@ fn check_sample_shape(path: &Path, spec: &InputSpec, found: &[usize]) -> Result<
 }
 
 impl Columns {
-    fn new(n_samples: usize, columns: Vec<RawColumn>) -> Columns {
+    pub(super) fn new(n_samples: usize, columns: Vec<RawColumn>) -> Columns {
         Columns { n_samples, is_sorted_maybe: true, columns, warnings: Vec::new() }
     }
 
@@ -337,12 +340,12 @@ impl Columns {
             fitted.inputs.insert(column.spec.name.clone(), fit);
             columns.push((column.spec, store));
         }
-        Ok(Dataset::new(self.n_samples, columns, split, fitted))
+        Ok(Dataset::new(self.n_samples, columns, split, fitted).with_warnings(self.warnings))
     }
 }
 
 impl RawColumn {
-    fn new(
+    pub(super) fn new(
         spec: &InputSpec,
         preprocess: &Preprocess,
         origin: Origin,
@@ -381,6 +384,10 @@ impl RawColumn {
                 None => 0,
             }),
             Content::Values(values) if is_class => numbers(values, sample..sample + 1).next().unwrap_or(0.0) as i64,
+            // What cannot be read is told when it is to be trained on.
+            Content::OneByOne(rows) if is_class => {
+                rows.read(sample).ok().and_then(|values| numbers(&values, 0..1).next()).unwrap_or(0.0) as i64
+            }
             _ => 0,
         }
     }
@@ -477,11 +484,11 @@ impl RawColumn {
                 samples.iter().for_each(|&sample| moments.add(numbers(values, range(sample))));
                 Ok(moments.standard())
             }
-            Content::File(file) => {
+            Content::OneByOne(rows) => {
                 let mut moments = Moments::new(&self.preprocess, n_channels);
                 for pass in 0..2 {
                     for &sample in samples {
-                        moments.add(numbers(&file.read(sample as usize, 1)?, 0..len));
+                        moments.add(numbers(&rows.read(sample as usize)?, 0..len));
                     }
                     if pass == 0 {
                         moments = moments.second_pass();
@@ -499,7 +506,7 @@ impl RawColumn {
         let affine = self.preprocess.affine(fit);
         let content = std::mem::replace(&mut self.content, Content::Table(Vec::new()));
         let values = match content {
-            Content::File(file) => return Ok(Store::in_file(file, affine, len)),
+            Content::OneByOne(rows) => return Ok(Store::one_by_one(rows, affine, len)),
             Content::Values(values) => values,
             Content::Table(_) => unreachable!("its elements have been made"),
         };

@@ -4,13 +4,14 @@
 //! too large for the memory stays in its file, from which the samples of a batch are read.
 
 use super::array::Positioned;
+use super::given::OneByOne;
 use super::preprocess::{Affine, Fitted, numbers};
 use super::split::{self, Split};
 use super::values::Values;
 use crate::error::TrainError;
 use crate::input::{InputSpec, shape_text};
 use crate::network::{InputBuffer, Network};
-use crate::packing::{Batch, Bytes, Conversion, Packing, Words};
+use crate::packing::{Batch, Bytes, Conversion, Packing, Pairs, Words};
 use graphc_ir::graph::Mode;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
@@ -22,6 +23,7 @@ pub struct Dataset {
     columns: Vec<Column>,
     split: Split,
     fitted: Fitted,
+    warnings: Vec<String>,
 }
 
 /// One input of all samples.
@@ -35,13 +37,13 @@ struct Column {
 /// Elements of some samples.
 #[derive(Debug)]
 pub(crate) enum Store {
-    /// Bytes, that become floating-point numbers with these pairs ([`Conversion::Affine`]), or integers.
-    Bytes { bytes: Vec<u8>, pairs: Option<Vec<[f32; 2]>> },
+    /// Bytes, that become floating-point numbers with these pairs, or integers.
+    Bytes { bytes: Vec<u8>, pairs: Option<Pairs> },
     /// Words as the network has them.
     Words(Vec<u32>),
-    /// They stand in a file, and become what they would in memory: bytes by the pairs, others by the map. What reading
+    /// They are left where they are, and become what they would in memory: bytes by the pairs, others by the map. What reading
     /// went wrong with is kept until somebody asks.
-    File { file: Positioned, pairs: Vec<[f32; 2]>, affine: Affine, failure: Mutex<Option<TrainError>> },
+    OneByOne { rows: OneByOne, pairs: Pairs, affine: Affine, failure: Mutex<Option<TrainError>> },
 }
 
 /// One input of a data set, for packing batches of it.
@@ -53,7 +55,7 @@ pub(crate) struct Input<'a> {
 impl Dataset {
     pub(crate) fn new(len: usize, columns: Vec<(InputSpec, Store)>, split: Split, fitted: Fitted) -> Dataset {
         let columns = columns.into_iter().map(|(spec, store)| Column { spec, parts: vec![(0, store)] });
-        Dataset { len, columns: columns.collect(), split, fitted }
+        Dataset { len, columns: columns.collect(), split, fitted, warnings: Vec::new() }
     }
 
     /// With samples to validate on, behind the others.
@@ -103,6 +105,15 @@ impl Dataset {
         &self.fitted
     }
 
+    /// What was changed to make samples fit.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    pub(crate) fn with_warnings(self, warnings: Vec<String>) -> Dataset {
+        Dataset { warnings, ..self }
+    }
+
     /// The inputs, in the order in which they were given.
     pub(crate) fn inputs(&self) -> impl Iterator<Item = Input<'_>> {
         self.columns.iter().map(|column| Input { column })
@@ -143,7 +154,7 @@ impl Dataset {
     /// What went wrong with reading a file while batches were packed.
     pub(crate) fn check(&self) -> Result<(), TrainError> {
         for (_, store) in self.columns.iter().flat_map(|column| &column.parts) {
-            if let Store::File { failure, .. } = store
+            if let Store::OneByOne { failure, .. } = store
                 && let Some(error) = failure.lock().unwrap_or_else(PoisonError::into_inner).take()
             {
                 return Err(error);
@@ -179,11 +190,11 @@ impl Input<'_> {
         };
         match store {
             Store::Bytes { bytes, pairs } => {
-                let conversion = pairs.as_deref().map_or(Conversion::Integer, Conversion::Affine);
+                let conversion = pairs.as_ref().map_or(Conversion::Integer, Pairs::conversion);
                 packing.pack_chunk(batch, |sample| &bytes[range(sample)], &Bytes::new(conversion), chunk, words);
             }
-            Store::Words(all) => packing.pack_chunk(batch, |sample| &all[range(sample)], &Words, chunk, words),
-            Store::File { failure, .. } => {
+            Store::Words(all) => packing.pack_chunk(batch, |sample| &all[range(sample)], &Words::new(), chunk, words),
+            Store::OneByOne { failure, .. } => {
                 let mut read = Vec::new();
                 for &sample in packing.samples_of(batch.samples, chunk) {
                     let row = store.words(sample as usize - first, len).unwrap_or_else(|error| {
@@ -196,7 +207,7 @@ impl Input<'_> {
                     let row = read.iter().find(|(number, _)| *number == sample);
                     &*row.expect("the samples of the chunk have been read").1
                 };
-                packing.pack_chunk(Batch { after: &[], ..batch }, row_of, &Words, chunk, words);
+                packing.pack_chunk(Batch { after: &[], ..batch }, row_of, &Words::new(), chunk, words);
             }
         }
     }
@@ -204,8 +215,8 @@ impl Input<'_> {
 
 impl Store {
     /// Of samples of `len` elements.
-    pub(crate) fn in_file(file: Positioned, affine: Affine, len: usize) -> Store {
-        Store::File { file, pairs: affine.of_elements(len), affine, failure: Mutex::new(None) }
+    pub(crate) fn one_by_one(rows: OneByOne, affine: Affine, len: usize) -> Store {
+        Store::OneByOne { rows, pairs: affine.of_elements(len), affine, failure: Mutex::new(None) }
     }
 
     /// The words of one sample of `len` elements.
@@ -213,23 +224,28 @@ impl Store {
         let range = sample * len..(sample + 1) * len;
         match self {
             Store::Bytes { bytes, pairs } => {
-                let conversion = pairs.as_deref().map_or(Conversion::Integer, Conversion::Affine);
+                let conversion = pairs.as_ref().map_or(Conversion::Integer, Pairs::conversion);
                 Ok(converted(&bytes[range], conversion))
             }
             Store::Words(words) => Ok(words[range].to_vec()),
-            Store::File { file, pairs, affine, .. } => {
-                let values = file.read(sample, 1)?;
-                if let Values::U8(bytes) = values {
-                    return Ok(converted(&bytes, Conversion::Affine(pairs)));
-                }
+            Store::OneByOne { rows, pairs, affine, .. } => {
+                let values = match rows.read(sample)? {
+                    Values::U8(bytes) => return Ok(converted(&bytes, pairs.conversion())),
+                    Values::I32(integers) if rows.is_integer() => {
+                        return Ok(integers.into_iter().map(i32::cast_unsigned).collect());
+                    }
+                    // What nothing is done to is copied.
+                    Values::F32(values) if affine.is_identity() && values.iter().all(|value| value.is_finite()) => {
+                        return Ok(values.into_iter().map(f32::to_bits).collect());
+                    }
+                    values => values,
+                };
                 let word = |(element, value)| {
                     let value = affine.apply(value, element) as f32;
                     if value.is_finite() { Ok(value.to_bits()) } else { Err(value) }
                 };
                 let words: Result<Vec<u32>, f32> = numbers(&values, 0..len).enumerate().map(word).collect();
-                words.map_err(|value| {
-                    TrainError::file(file.path(), format!("sample {sample} has an element that is {value}"))
-                })
+                words.map_err(|value| rows.error(sample, format!("has an element that is {value}")))
             }
         }
     }
@@ -410,7 +426,7 @@ pub(crate) mod tests {
         let expected = words(&load(&specs, 0.1, 0.25));
         specs.most_in_memory = Some(0);
         let data = load(&specs, 0.1, 0.25);
-        assert!(matches!(data.columns[0].parts[0].1, Store::File { .. }), "{:?}", data.columns[0]);
+        assert!(matches!(data.columns[0].parts[0].1, Store::OneByOne { .. }), "{:?}", data.columns[0]);
         assert_eq!(words(&data), expected);
         data.check().unwrap();
     }

@@ -9,7 +9,7 @@
 //! (mean and deviation, categories, what stands for missing values) is [`Fitted`]; it is kept with the weights and
 //! applied to all other data. A [`Dataset`] has elements in the form from which batches are packed.
 //!
-//! Reading order: `values`, `source`, the formats (`array`, `table`, `images`, `cifar`, `synthetic`),
+//! Reading order: `values`, `source`, the formats (`array`, `table`, `images`, `cifar`, `synthetic`), `given` (by the program),
 //! `preprocess`, `split`, `columns`, `dataset`. A new format is a file here, a variant of `Source` and an arm of
 //! [`Loader::read`].
 
@@ -17,6 +17,7 @@ pub(crate) mod array;
 pub(crate) mod cifar;
 pub(crate) mod columns;
 pub(crate) mod dataset;
+pub(crate) mod given;
 pub(crate) mod images;
 pub(crate) mod pictures;
 pub(crate) mod preprocess;
@@ -30,6 +31,7 @@ pub use array::{Array, ArrayFormat, read_array_bytes};
 pub use cifar::CifarKind;
 pub use columns::{Columns, Loader, Validation};
 pub use dataset::Dataset;
+pub use given::{ReadRow, Row, Rows};
 pub use preprocess::{Affine, ColumnFit, Fitted, InputFit, Preprocess, Standard};
 pub use source::{ArraySource, Source};
 pub use split::Split;

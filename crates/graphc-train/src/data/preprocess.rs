@@ -15,6 +15,7 @@
 //! each, when a batch is packed; other elements in f64, rounded to f32 once, when they are read.
 
 use super::values::Values;
+use crate::packing::Pairs;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -93,11 +94,10 @@ impl Affine {
         (value - offset) / factor
     }
 
-    /// Of the elements of samples of that length, in single precision, product and sum rounded each.
-    pub fn rounded(&self, values: &[f64], sample_len: usize) -> Vec<f64> {
-        let pairs = self.of_elements(sample_len.max(1));
-        let one = |(at, &value): (usize, &f64)| {
-            let [factor, offset] = pairs[at % pairs.len()];
+    /// Of the elements of samples, one after the other, in single precision, product and sum rounded each.
+    pub fn rounded(&self, values: &[f64]) -> Vec<f64> {
+        let one = |(element, &value): (usize, &f64)| {
+            let [factor, offset] = self.0[element % self.0.len()].map(|number| number as f32);
             f64::from(value as f32 * factor + offset)
         };
         values.iter().enumerate().map(one).collect()
@@ -109,8 +109,12 @@ impl Affine {
     }
 
     /// For bytes: a pair for every element of a sample.
-    pub(crate) fn of_elements(&self, sample_len: usize) -> Vec<[f32; 2]> {
-        (0..sample_len).map(|element| self.0[element % self.0.len()].map(|number| number as f32)).collect()
+    pub(crate) fn of_elements(&self, sample_len: usize) -> Pairs {
+        let pair = |element: usize| self.0[element % self.0.len()].map(|number| number as f32);
+        match self.0.len() {
+            1 => Pairs::Alike(pair(0)),
+            _ => Pairs::Each((0..sample_len).map(pair).collect()),
+        }
     }
 }
 
@@ -262,7 +266,7 @@ mod tests {
         for value in [0.0, -0.0, 1.5, f64::MAX] {
             assert_eq!(affine.apply(value, 3).to_bits(), value.to_bits());
         }
-        let [factor, offset] = affine.of_elements(1)[0];
+        let Pairs::Alike([factor, offset]) = affine.of_elements(1) else { panic!("one pair for all") };
         assert_eq!((factor * -0.0 + offset).to_bits(), (-0.0f32).to_bits());
     }
 

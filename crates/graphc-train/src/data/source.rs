@@ -2,11 +2,14 @@
 
 use super::array::{ArrayFile, ArrayFormat};
 use super::cifar::CifarKind;
+use super::given::Rows;
 use super::synthetic::Synthetic;
 use super::table::Table;
+use super::values::Values;
 use crate::error::TrainError;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// What gives the inputs of all samples of a part of the data.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,6 +24,10 @@ pub enum Source {
     Cifar(Vec<PathBuf>, CifarKind),
     /// They are made up.
     Synthetic(Synthetic),
+    /// Arrays of whole samples in memory, of every input.
+    Memory(Arc<Vec<(String, Values)>>),
+    /// A function gives the rows of samples.
+    Rows(Rows),
 }
 
 /// An array in a file.
@@ -40,7 +47,8 @@ impl Source {
         match self {
             Source::Arrays(arrays) => arrays.first().and_then(|(_, array)| Some(array.open().ok()?.n_samples())),
             Source::Synthetic(synthetic) => Some(synthetic.n_samples),
-            Source::Table(_) | Source::Images(_) | Source::Cifar(..) => None,
+            Source::Rows(rows) => Some(rows.n_samples),
+            Source::Table(_) | Source::Images(_) | Source::Cifar(..) | Source::Memory(_) => None,
         }
     }
 
@@ -48,7 +56,7 @@ impl Source {
     /// taken, as Keras does; a table or a folder may be sorted by class.
     pub(crate) fn is_sorted_maybe(&self) -> bool {
         match self {
-            Source::Arrays(_) | Source::Table(_) | Source::Images(_) => true,
+            Source::Arrays(_) | Source::Table(_) | Source::Images(_) | Source::Memory(_) | Source::Rows(_) => true,
             Source::Cifar(..) | Source::Synthetic(_) => false,
         }
     }
@@ -71,6 +79,8 @@ impl ArraySource {
 pub(crate) enum Origin {
     File(PathBuf),
     Synthetic,
+    /// The program.
+    Given,
 }
 
 impl Origin {
@@ -81,7 +91,7 @@ impl Origin {
     pub(crate) fn error(&self, message: impl fmt::Display) -> TrainError {
         match self {
             Origin::File(path) => TrainError::file(path, message.to_string()),
-            Origin::Synthetic => TrainError::Mismatch(format!("{self}: {message}")),
+            Origin::Synthetic | Origin::Given => TrainError::Mismatch(format!("{self}: {message}")),
         }
     }
 }
@@ -91,6 +101,7 @@ impl fmt::Display for Origin {
         match self {
             Origin::File(path) => write!(f, "{}", path.display()),
             Origin::Synthetic => f.write_str("synthetic data"),
+            Origin::Given => f.write_str("the data given"),
         }
     }
 }

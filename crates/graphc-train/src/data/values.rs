@@ -128,6 +128,17 @@ impl Values {
         self.len() == 0
     }
 
+    /// Leaves the first `len` elements.
+    pub(crate) fn truncate(&mut self, len: usize) {
+        match self {
+            Values::U8(values) => values.truncate(len),
+            Values::I32(values) => values.truncate(len),
+            Values::I64(values) => values.truncate(len),
+            Values::F32(values) => values.truncate(len),
+            Values::F64(values) => values.truncate(len),
+        }
+    }
+
     /// Memory that they take.
     pub fn n_bytes(&self) -> usize {
         let size = match self {

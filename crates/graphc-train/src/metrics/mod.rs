@@ -164,7 +164,7 @@ fn find(name: &str) -> Option<(&'static Rule, usize)> {
 }
 
 /// Whether a metric of that name is better when it is lower.
-pub(crate) fn is_error(name: &str) -> bool {
+pub fn is_error(name: &str) -> bool {
     find(name).is_some_and(|(rule, _)| rule.needs == Needs::Differences)
 }
 

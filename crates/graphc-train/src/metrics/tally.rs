@@ -83,6 +83,17 @@ impl ClassCounts {
         ClassCounts { n_classes, is_yes_or_no, names: names.to_vec(), counts: BTreeMap::new() }
     }
 
+    /// What was counted elsewhere: rows of actual, columns of predicted classes; nothing if they are no square.
+    pub fn of_rows(rows: &[Vec<u64>], names: Vec<String>) -> Option<ClassCounts> {
+        let n_classes = rows.len();
+        let cells = |(actual, row): (usize, &Vec<u64>)| {
+            row.iter().enumerate().map(|(predicted, &n)| ((actual, predicted), n)).collect::<Vec<_>>()
+        };
+        let counts = rows.iter().enumerate().flat_map(cells).filter(|&(_, samples)| samples > 0).collect();
+        let is_square = rows.iter().all(|row| row.len() == n_classes);
+        is_square.then_some(ClassCounts { n_classes, is_yes_or_no: false, names, counts })
+    }
+
     /// Number of classes; of yes and no there are two, no first.
     pub fn n_classes(&self) -> usize {
         self.n_classes

@@ -7,6 +7,7 @@
 //! Elements are bytes, which are converted on the way ([`Bytes`]), or words already ([`Words`]).
 
 mod square;
+mod words;
 
 use graphc_driver::hint;
 use graphc_ir::loops::Layout;
@@ -14,6 +15,7 @@ use graphc_ir::scalar::CHUNK;
 use graphc_ir::tensor::for_each_index;
 use square::Writer;
 use std::ops::Range;
+pub(crate) use words::Words;
 
 /// Where the elements of a sample go in a buffer whose first dimension is the batch.
 #[derive(Clone, Debug)]
@@ -36,20 +38,43 @@ pub(crate) struct Batch<'a> {
 /// What a byte becomes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Conversion<'a> {
-    /// An `f32`: times the first number, plus the second, each rounded; a pair for every element of a sample. An offset
-    /// of -0 changes nothing, not even the sign of a zero.
-    Affine(&'a [[f32; 2]]),
+    /// An `f32`: times the first number, plus the second, each rounded. An offset of -0 changes nothing, not even the sign
+    /// of a zero.
+    Alike([f32; 2]),
+    /// The same with a pair for every element of a sample.
+    Each(&'a [[f32; 2]]),
     /// An `i32`.
     Integer,
+}
+
+/// What turns the bytes of samples into `f32`.
+#[derive(Clone, Debug)]
+pub(crate) enum Pairs {
+    /// [`Conversion::Alike`], which takes half the time of the other.
+    Alike([f32; 2]),
+    /// [`Conversion::Each`].
+    Each(Vec<[f32; 2]>),
+}
+
+impl Pairs {
+    pub(crate) fn conversion(&self) -> Conversion<'_> {
+        match self {
+            Pairs::Alike(pair) => Conversion::Alike(*pair),
+            Pairs::Each(pairs) => Conversion::Each(pairs),
+        }
+    }
+}
+
+/// Times the first number, plus the second, each rounded.
+fn affine(value: u8, [factor, offset]: [f32; 2]) -> u32 {
+    (f32::from(value) * factor + offset).to_bits()
 }
 
 impl<'a> Conversion<'a> {
     pub(crate) fn word(self, byte: u8, element: usize) -> u32 {
         match self {
-            Conversion::Affine(pairs) => {
-                let [factor, offset] = pairs[element];
-                (f32::from(byte) * factor + offset).to_bits()
-            }
+            Conversion::Alike(pair) => affine(byte, pair),
+            Conversion::Each(pairs) => affine(byte, pairs[element]),
             Conversion::Integer => byte.into(),
         }
     }
@@ -57,8 +82,8 @@ impl<'a> Conversion<'a> {
     /// Of those elements.
     fn part(self, elements: Range<usize>) -> Conversion<'a> {
         match self {
-            Conversion::Affine(pairs) => Conversion::Affine(&pairs[elements]),
-            Conversion::Integer => Conversion::Integer,
+            Conversion::Each(pairs) => Conversion::Each(&pairs[elements]),
+            Conversion::Alike(_) | Conversion::Integer => self,
         }
     }
 }
@@ -97,29 +122,6 @@ impl Convert<u8> for Bytes<'_> {
     fn write(&self, rows: Blocks<'_, u8>, next: [&[u8]; CHUNK], planes: &[usize], first: usize, chunk: &mut [u32]) {
         let conversion = self.conversion.part(first..first + planes.len());
         self.writer.write(rows, next, planes, conversion, chunk);
-    }
-}
-
-/// Words, as they are.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Words;
-
-impl Convert<u32> for Words {
-    fn word(&self, value: u32, _: usize) -> u32 {
-        value
-    }
-
-    fn write(&self, rows: Blocks<'_, u32>, next: [&[u32]; CHUNK], planes: &[usize], _: usize, chunk: &mut [u32]) {
-        for (number, planes) in planes.chunks(CHUNK).enumerate() {
-            for row in next {
-                row.get(number * CHUNK).into_iter().for_each(hint::prefetch);
-            }
-            let square = rows.map(|row| row[number]);
-            for (column, &start) in planes.iter().enumerate() {
-                let plane: &mut [u32; CHUNK] = chunk[start..].first_chunk_mut().expect("a plane lies in its chunk");
-                *plane = square.each_ref().map(|row| row[column]);
-            }
-        }
     }
 }
 
@@ -250,8 +252,17 @@ impl Packing {
 /// at once. What follows goes through all rows side by side and would wait for a few lines at a time.
 fn fetch<T: Copy + Into<u64>>(rows: &[&[T]]) {
     let of_line = (hint::LINE / size_of::<T>()).max(1);
-    let elements = rows.iter().flat_map(|row| row.iter().step_by(of_line).chain(row.last()));
-    std::hint::black_box(elements.fold(0, |all, &element| all ^ element.into()));
+    // Plain loops: the closures of an iterator through all rows are called, not inlined.
+    let mut all = 0;
+    for row in rows {
+        for element in row.iter().step_by(of_line) {
+            all ^= (*element).into();
+        }
+        if let Some(&last) = row.last() {
+            all ^= last.into();
+        }
+    }
+    std::hint::black_box(all);
 }
 
 /// What the planes leave of a chunk.
@@ -284,11 +295,11 @@ mod tests {
         let sample_len: usize = layout.shape[1..].iter().product();
         let data: Vec<u8> = (0..100 * sample_len).map(|i| (i * 37 % 251) as u8).collect();
         let pairs: Vec<[f32; 2]> = (0..sample_len).map(|i| [scale + i as f32, [-0.0, 0.5, -3.0][i % 3]]).collect();
-        let bytes = Bytes::new(Conversion::Affine(&pairs));
-        check_rows(layout, &data, &bytes);
-        check_rows(layout, &data, &Bytes::new(Conversion::Integer));
+        for conversion in [Conversion::Alike([scale, 0.5]), Conversion::Each(&pairs), Conversion::Integer] {
+            check_rows(layout, &data, &Bytes::new(conversion));
+        }
         let data: Vec<u32> = data.iter().map(|&byte| u32::from(byte) << 20).collect();
-        check_rows(layout, &data, &Words);
+        check_rows(layout, &data, &Words::new());
     }
 
     fn check_rows<T: Copy + Default + Into<u64>>(layout: &Layout, data: &[T], convert: &impl Convert<T>) {

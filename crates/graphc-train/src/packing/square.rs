@@ -7,7 +7,7 @@
 //! time. Instructions are called by name, through a crate that makes that safe: of plain loops rustc makes good code for all
 //! processors (`punpcklbw`, `cvtdq2ps` and `mulps`), but in a function compiled for AVX2 it does not, and that took three times as long.
 
-use super::Conversion;
+use super::{Conversion, affine};
 use graphc_driver::hint;
 use graphc_ir::scalar::CHUNK;
 
@@ -79,9 +79,10 @@ fn portable(rows: Rows<'_>, next: [&[u8]; CHUNK], planes: &[usize], conversion: 
         for (column, (&start, bytes)) in planes.iter().zip(&columns).enumerate() {
             let words = plane(chunk, start).iter_mut().zip(bytes);
             match conversion {
-                Conversion::Affine(pairs) => {
-                    let [factor, offset] = pairs[number * CHUNK + column];
-                    words.for_each(|(word, &byte)| *word = (f32::from(byte) * factor + offset).to_bits());
+                Conversion::Alike(pair) => words.for_each(|(word, &byte)| *word = affine(byte, pair)),
+                Conversion::Each(pairs) => {
+                    let pair = pairs[number * CHUNK + column];
+                    words.for_each(|(word, &byte)| *word = affine(byte, pair));
                 }
                 Conversion::Integer => words.for_each(|(word, &byte)| *word = byte.into()),
             }
@@ -109,8 +110,7 @@ mod avx2 {
     use super::{CHUNK, Conversion, Rows, plane, prefetch};
     use pulp::x86::V3;
     use pulp::{NullaryFnOnce, cast};
-    use std::arch::x86_64::{__m128i, __m256i};
-    use std::array::from_fn;
+    use std::arch::x86_64::{__m128i, __m256, __m256i};
 
     /// The arguments of [`portable`](super::portable).
     pub(super) struct Write<'a> {
@@ -125,24 +125,52 @@ mod avx2 {
     impl NullaryFnOnce for Write<'_> {
         type Output = ();
 
+        // What is the same for all planes is chosen out here: a choice within takes as long as the conversion.
         #[inline(always)]
         fn call(self) {
-            let Write { simd, rows, next, planes, conversion, chunk } = self;
+            let simd = self.simd;
+            match self.conversion {
+                Conversion::Alike([factor, offset]) => {
+                    let (factor, offset) = (simd.avx._mm256_set1_ps(factor), simd.avx._mm256_set1_ps(offset));
+                    self.planes(
+                        #[inline(always)]
+                        |words, _| affine(simd, words, factor, offset),
+                    );
+                }
+                Conversion::Each(pairs) => self.planes(
+                    #[inline(always)]
+                    |words, element| {
+                        let [factor, offset] = pairs[element];
+                        affine(simd, words, simd.avx._mm256_set1_ps(factor), simd.avx._mm256_set1_ps(offset))
+                    },
+                ),
+                Conversion::Integer => self.planes(
+                    #[inline(always)]
+                    |words, _| words,
+                ),
+            }
+        }
+    }
+
+    impl Write<'_> {
+        /// `convert` takes eight bytes as integers, and the number of their element.
+        ///
+        /// Plain loops, without `map` and `from_fn`: what those call is not always inlined, and is a call without AVX2 then.
+        #[inline(always)]
+        fn planes(self, convert: impl Fn(__m256i, usize) -> __m256i) {
+            let Write { simd, rows, next, planes, chunk, .. } = self;
             for (number, planes) in planes.chunks(CHUNK).enumerate() {
                 prefetch(&next, number);
-                let columns = transposed(
-                    simd,
-                    from_fn(
-                        #[inline(always)]
-                        |row| cast(rows[row][number]),
-                    ),
-                );
+                let mut square = [simd.sse2._mm_setzero_si128(); CHUNK];
+                for (bytes, row) in square.iter_mut().zip(rows) {
+                    *bytes = cast(row[number]);
+                }
+                let columns = transposed(simd, square);
                 for (column, (&start, bytes)) in planes.iter().zip(columns).enumerate() {
                     let last = simd.sse2._mm_unpackhi_epi64(bytes, bytes);
-                    // Not by `map`: what that calls is not always inlined, and is a call without AVX2 then.
                     let element = number * CHUNK + column;
-                    let low = converted(simd, simd.avx2._mm256_cvtepu8_epi32(bytes), conversion, element);
-                    let high = converted(simd, simd.avx2._mm256_cvtepu8_epi32(last), conversion, element);
+                    let low = convert(simd.avx2._mm256_cvtepu8_epi32(bytes), element);
+                    let high = convert(simd.avx2._mm256_cvtepu8_epi32(last), element);
                     *plane(chunk, start) = cast([low, high]);
                 }
             }
@@ -152,28 +180,20 @@ mod avx2 {
     #[inline(always)]
     fn transposed(simd: V3, mut rows: [__m128i; CHUNK]) -> [__m128i; CHUNK] {
         for _ in 0..4 {
-            rows = from_fn(
-                #[inline(always)]
-                |row| {
-                    let (a, b) = (rows[row / 2], rows[row / 2 + CHUNK / 2]);
-                    if row % 2 == 0 { simd.sse2._mm_unpacklo_epi8(a, b) } else { simd.sse2._mm_unpackhi_epi8(a, b) }
-                },
-            );
+            let before = rows;
+            for row in 0..CHUNK / 2 {
+                let (a, b) = (before[row], before[row + CHUNK / 2]);
+                rows[2 * row] = simd.sse2._mm_unpacklo_epi8(a, b);
+                rows[2 * row + 1] = simd.sse2._mm_unpackhi_epi8(a, b);
+            }
         }
         rows
     }
 
     #[inline(always)]
-    fn converted(simd: V3, words: __m256i, conversion: Conversion<'_>, element: usize) -> __m256i {
-        match conversion {
-            Conversion::Affine(pairs) => {
-                let [factor, offset] = pairs[element];
-                let (factor, offset) = (simd.avx._mm256_set1_ps(factor), simd.avx._mm256_set1_ps(offset));
-                let values = simd.avx._mm256_mul_ps(simd.avx._mm256_cvtepi32_ps(words), factor);
-                simd.avx._mm256_castps_si256(simd.avx._mm256_add_ps(values, offset))
-            }
-            Conversion::Integer => words,
-        }
+    fn affine(simd: V3, words: __m256i, factor: __m256, offset: __m256) -> __m256i {
+        let values = simd.avx._mm256_mul_ps(simd.avx._mm256_cvtepi32_ps(words), factor);
+        simd.avx._mm256_castps_si256(simd.avx._mm256_add_ps(values, offset))
     }
 }
 
@@ -190,7 +210,7 @@ mod tests {
         // The last square has columns without a plane.
         let planes: Vec<usize> = (0..3 * CHUNK - 5).map(|at| (at * 11 % (3 * CHUNK)) * CHUNK).collect();
         let pairs: Vec<[f32; 2]> = (0..planes.len()).map(|i| [i as f32 / 255.0 - 0.1, [-0.0, 1.5][i % 2]]).collect();
-        for conversion in [Conversion::Affine(&pairs), Conversion::Integer] {
+        for conversion in [Conversion::Alike([-0.7, 0.25]), Conversion::Each(&pairs), Conversion::Integer] {
             let mut expected = vec![9; 3 * CHUNK * CHUNK];
             for (at, &start) in planes.iter().enumerate() {
                 (0..CHUNK).for_each(|sample| expected[start + sample] = conversion.word(byte(sample, at), at));

@@ -1,153 +1,150 @@
-//! The confusion matrix as a picture: a row for each class that samples are of, a column for each that was predicted.
+//! The confusion matrix: a row for each class that samples are of, a column for each that was predicted.
 
-use super::{TRAINING, VALIDATION};
+use super::svg::{Anchor, Point, Svg, shortened, text_width};
 use crate::metrics::{ClassCounts, Confusion};
-use graphc_ir::text::{cut, shown};
-use plotters::coord::Shift;
-use plotters::prelude::*;
-use plotters::style::text_anchor::{HPos, Pos, VPos};
-use std::error::Error;
-
-type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+use graphc_ir::text::shown;
 
 /// Pixels that the matrix would like to have along each side, and of a cell at least and at most.
 const SIDE: usize = 440;
-const CELL: (usize, usize) = (3, 64);
-/// Pixels above the matrix, and to the left of it for numbers and for each letter of a name.
-const TOP: i32 = 92;
-const LEFT: i32 = 78;
-const LETTER: usize = 8;
+const CELL: (usize, usize) = (4, 56);
+/// Pixels above the matrix, and to the left of it beside the labels.
+const TOP: f64 = 66.0;
+const LEFT: f64 = 34.0;
 /// Most letters of a name.
 const LONGEST_NAME: usize = 20;
 /// Pixels to the right of it and below.
-const REST: (i32, i32) = (32, 24);
+const REST: f64 = 12.0;
 /// More classes than this make no picture.
 const MOST_CLASSES: usize = 1000;
-
-const INK: RGBColor = RGBColor(40, 40, 40);
-const LINE: RGBColor = RGBColor(200, 200, 200);
+/// Cells of at most so many classes tell what they are.
+const MOST_WITH_TIPS: usize = 100;
+/// What is right has the first colour, what is wrong the second.
+const COLORS: [&str; 2] = ["f0", "f1"];
 
 /// Where the matrix stands: its left border, the size of a cell, and how many there are along a side.
 #[derive(Clone, Copy)]
 struct Frame {
-    left: i32,
-    cell: i32,
+    left: f64,
+    cell: f64,
     n: usize,
 }
 
 impl Frame {
-    fn side(self) -> i32 {
-        self.cell * self.n as i32
-    }
-
-    /// The middle of the matrix.
-    fn middle(self) -> (i32, i32) {
-        (self.left + self.side() / 2, TOP + self.side() / 2)
+    fn side(self) -> f64 {
+        self.cell * self.n as f64
     }
 
     /// The upper left corner of a cell.
-    fn corner(self, actual: usize, predicted: usize) -> (i32, i32) {
-        (self.left + predicted as i32 * self.cell, TOP + actual as i32 * self.cell)
+    fn corner(self, actual: usize, predicted: usize) -> Point {
+        (self.left + predicted as f64 * self.cell, TOP + actual as f64 * self.cell)
     }
 }
 
-/// The matrix of `what`, such as "test samples". What is right is blue, what is wrong orange, the darker the larger its share of the
-/// row. `None` without samples, or with too many classes.
+/// The matrix of `what`, such as "test samples", as a file. What is right is blue, what is wrong orange, the stronger the larger its
+/// share of the row. `None` without samples, or with too many classes.
 pub fn confusion_svg(name: &str, what: &str, classes: &ClassCounts) -> Option<String> {
+    let title = format!("Confusion matrix of {} ({what})", shown(name));
+    Some(draw(&title, classes)?.standalone(&title))
+}
+
+/// Most cells of a matrix within a page, for which each is some hundred bytes.
+const MOST_CELLS: usize = 10_000;
+
+/// The same for a page that has [`STYLE`](super::STYLE), under the title `what`. Also `None` if the page would become very large.
+pub fn confusion_inline(what: &str, classes: &ClassCounts) -> Option<String> {
+    if classes.confusions().count() > MOST_CELLS {
+        return None;
+    }
+    Some(draw(what, classes)?.inline(what))
+}
+
+fn draw(title: &str, classes: &ClassCounts) -> Option<Svg> {
     let n = classes.n_classes();
     if classes.confusions().next().is_none() || n > MOST_CLASSES {
         return None;
     }
-    let longest = (0..n).filter_map(|class| name_of(classes, class)).map(|name| name.chars().count()).max();
-    let left = LEFT + longest.map_or(0, |n_letters| (n_letters + 1) * LETTER) as i32;
-    let frame = Frame { left, cell: (SIDE / n).clamp(CELL.0, CELL.1) as i32, n };
-    let title = format!("Confusion matrix of {} ({what})", shown(name));
+    let label_width = (0..n).map(|class| text_width(&label(classes, class))).fold(0.0, f64::max);
+    let left = LEFT + label_width;
+    let frame = Frame { left, cell: (SIDE / n).clamp(CELL.0, CELL.1) as f64, n };
     // The title may need more room than the matrix.
-    let width = (left + frame.side() + REST.0).max(9 * title.chars().count().min(70) as i32 + 24);
-    let size = (width as u32, (TOP + frame.side() + REST.1) as u32);
-    let mut svg = String::new();
-    {
-        let area = SVGBackend::with_string(&mut svg, size).into_drawing_area();
-        draw(&area, &title, frame, classes).expect("drawing into memory does not fail");
-    }
+    let width = (left + frame.side() + REST).max(1.2 * text_width(title) + REST);
+    let mut svg = Svg::new(width, TOP + frame.side() + REST);
+    svg.text("title", (0.0, 16.0), Anchor::Start, title);
+    let middle = frame.side() / 2.0;
+    svg.text("tick", (left + middle, 40.0), Anchor::Middle, "predicted");
+    svg.upright("tick", (12.0, TOP + middle), "samples of class");
+    draw_grid(&mut svg, frame);
+    draw_labels(&mut svg, frame, classes);
+    draw_cells(&mut svg, frame, classes);
     Some(svg)
 }
 
-/// As much of the name of a class as is shown.
-fn name_of(classes: &ClassCounts, class: usize) -> Option<String> {
-    classes.name(class).map(|name| cut(&shown(name), LONGEST_NAME).into_owned())
-}
-
-fn draw(area: &Area<'_>, title: &str, frame: Frame, classes: &ClassCounts) -> Result<(), Box<dyn Error>> {
-    area.fill(&WHITE)?;
-    let (x, y) = frame.middle();
-    area.draw(&Text::new(title.to_string(), (12, 12), ("sans-serif", 20).into_font().color(&INK)))?;
-    area.draw(&Text::new("predicted", (x, 48), centred(15)))?;
-    let upright = centred(15).transform(FontTransform::Rotate270);
-    area.draw(&Text::new("samples of class", (22, y), upright))?;
-    draw_labels(area, frame, classes)?;
-    draw_cells(area, frame, classes)?;
-    draw_grid(area, frame)?;
-    area.present()?;
-    Ok(())
-}
-
-/// Text around a point.
-fn centred(size: i32) -> TextStyle<'static> {
-    ("sans-serif", size).into_font().color(&INK).pos(Pos::new(HPos::Center, VPos::Center))
+/// The number of a class behind as much of its name as is shown.
+fn label(classes: &ClassCounts, class: usize) -> String {
+    match classes.name(class) {
+        Some(name) => format!("{} {class}", shortened(name, LONGEST_NAME)),
+        None => class.to_string(),
+    }
 }
 
 /// The number of every class, or of so many that they do not touch; in front of rows their names, too.
-fn draw_labels(area: &Area<'_>, frame: Frame, classes: &ClassCounts) -> Result<(), Box<dyn Error>> {
+fn draw_labels(svg: &mut Svg, frame: Frame, classes: &ClassCounts) {
     let Frame { left, cell, n } = frame;
     let digits = n.saturating_sub(1).to_string().len();
-    let least = (9 * digits + 6).div_ceil(cell as usize);
+    let least = (8 * digits + 6).div_ceil(cell as usize);
     let step = [1, 2, 5, 10, 20, 50, 100, 200].into_iter().find(|&step| step >= least).unwrap_or(500);
     for class in (0..n).step_by(step) {
         let (x, y) = frame.corner(class, class);
-        area.draw(&Text::new(class.to_string(), (x + cell / 2, TOP - 14), centred(13)))?;
-        let right = centred(13).pos(Pos::new(HPos::Right, VPos::Center));
-        let name = name_of(classes, class).map_or_else(String::new, |name| name + " ");
-        area.draw(&Text::new(format!("{name}{class}"), (left - 9, y + cell / 2), right))?;
+        svg.text("tick", (x + cell / 2.0, TOP - 8.0), Anchor::Middle, &class.to_string());
+        svg.text("tick", (left - 8.0, y + cell / 2.0 + 4.0), Anchor::End, &label(classes, class));
     }
-    Ok(())
 }
 
-fn draw_cells(area: &Area<'_>, frame: Frame, classes: &ClassCounts) -> Result<(), Box<dyn Error>> {
+fn draw_cells(svg: &mut Svg, frame: Frame, classes: &ClassCounts) {
     let cell = frame.cell;
     let totals = classes.totals();
+    // Cells that are large enough have a little of the ground between them.
+    let gap = if cell >= 10.0 { 1.0 } else { 0.0 };
     for Confusion { actual, predicted, samples } in classes.confusions() {
         let share = samples as f64 / totals[actual].samples as f64;
         // The root shows the few that are wrong.
-        let strength = 0.08 + 0.92 * share.sqrt();
-        let color = if actual == predicted { TRAINING } else { VALIDATION };
+        let strength = 0.15 + 0.85 * share.sqrt();
+        let color = COLORS[usize::from(actual != predicted)];
         let (x, y) = frame.corner(actual, predicted);
-        area.draw(&Rectangle::new([(x, y), (x + cell, y + cell)], over_white(color, strength).filled()))?;
+        let tip = if frame.n <= MOST_WITH_TIPS { tip(classes, actual, predicted, samples) } else { String::new() };
+        svg.square(color, (x + gap, y + gap), cell - gap, strength, &tip);
         let text = samples.to_string();
-        let size = (cell * 3 / 10).clamp(9, 15);
-        if text.len() as i32 * size * 6 / 10 + 4 <= cell {
-            let ink = if strength > 0.55 { &WHITE } else { &INK };
-            area.draw(&Text::new(text, (x + cell / 2, y + cell / 2), centred(size).color(ink)))?;
+        if text_width(&text) + 4.0 <= cell {
+            let class = match strength {
+                0.8.. => "on-full",
+                0.6.. => "on-strong",
+                _ => "",
+            };
+            svg.text(class, (x + cell / 2.0, y + cell / 2.0 + 4.0), Anchor::Middle, &text);
         }
     }
-    Ok(())
+}
+
+/// `4 taken for 9: 11`.
+fn tip(classes: &ClassCounts, actual: usize, predicted: usize, samples: u64) -> String {
+    let [actual_name, predicted_name] = [actual, predicted]
+        .map(|class| classes.name(class).map_or_else(|| class.to_string(), |name| shown(name).into()));
+    match actual == predicted {
+        true => format!("{actual_name}: {samples} right"),
+        false => format!("{actual_name} taken for {predicted_name}: {samples}"),
+    }
 }
 
 /// Lines around the matrix, and between cells that are large enough for it.
-fn draw_grid(area: &Area<'_>, frame: Frame) -> Result<(), Box<dyn Error>> {
+fn draw_grid(svg: &mut Svg, frame: Frame) {
     let (left, side) = (frame.left, frame.side());
-    let step = if frame.cell >= 10 { frame.cell } else { side };
-    for at in (0..=side).step_by(step as usize) {
-        area.draw(&PathElement::new([(left + at, TOP), (left + at, TOP + side)], LINE))?;
-        area.draw(&PathElement::new([(left, TOP + at), (left + side, TOP + at)], LINE))?;
+    let n_lines = if frame.cell >= 10.0 { frame.n } else { 1 };
+    for index in 0..=n_lines {
+        // On whole pixels, where lines are sharp.
+        let at = 0.5 + side * index as f64 / n_lines as f64;
+        svg.line("frame", (left + at, TOP + 0.5), (left + at, TOP + side + 0.5));
+        svg.line("frame", (left + 0.5, TOP + at), (left + side + 0.5, TOP + at));
     }
-    Ok(())
-}
-
-/// A colour laid on white so thickly.
-fn over_white(color: RGBColor, strength: f64) -> RGBColor {
-    let mixed = |channel: u8| (255.0 - (255.0 - f64::from(channel)) * strength).round() as u8;
-    RGBColor(mixed(color.0), mixed(color.1), mixed(color.2))
 }
 
 #[cfg(test)]
@@ -177,8 +174,8 @@ mod tests {
     fn names_of_classes() {
         let names = ["airplane", "a<b>", "one whose name is far too long for this", "d\u{1b}og"];
         let svg = confusion_svg("x", "validation samples", &named_counts(5, 500, &names)).unwrap();
-        for text in ["airplane 0", "a&lt;b&gt; 1", "one whose name is fa… 2", "d\\u{1b}og 3"] {
-            assert!(svg.lines().any(|line| line.trim() == text), "no `{text}` in {svg}");
+        for text in [">airplane 0<", ">a&lt;b&gt; 1<", ">one whose … for this 2<", ">d\\u{1b}og 3<"] {
+            assert!(svg.contains(text), "no `{text}` in {svg}");
         }
         if let Some(folder) = std::env::var_os("GRAPHC_PLOTS") {
             std::fs::write(std::path::Path::new(&folder).join("confusion-names.svg"), svg).unwrap();
@@ -194,10 +191,12 @@ mod tests {
             let n_cells = counts.confusions().count();
             // One more for the background.
             assert_eq!(svg.matches("<rect").count(), n_cells + 1, "{n} classes");
-            let lines: Vec<&str> = svg.lines().map(str::trim).collect();
-            let has_count = |confusion: Confusion| lines.contains(&confusion.samples.to_string().as_str());
+            let has_count = |confusion: Confusion| svg.contains(&format!(">{}</text>", confusion.samples));
             assert!(n > 10 || counts.confusions().all(has_count), "{n} classes: {svg}");
-            assert!(lines.contains(&"predicted") && lines.contains(&"samples of class"));
+            assert!(svg.contains(">predicted<") && svg.contains(">samples of class<"));
+            let inline = confusion_inline("test samples", &counts).unwrap();
+            assert_eq!(inline.matches("<rect").count(), n_cells);
+            assert!(!inline.contains("<style"));
             if let Some(folder) = std::env::var_os("GRAPHC_PLOTS") {
                 std::fs::write(std::path::Path::new(&folder).join(format!("confusion-{n}.svg")), svg).unwrap();
             }

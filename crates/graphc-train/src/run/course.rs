@@ -7,19 +7,9 @@ use crate::error::TrainError;
 use crate::history::EpochRecord;
 use crate::metrics;
 use crate::train::FitOptions;
+pub use graphc_ir::EarlyStopping;
 use graphc_ir::{Plateau, RateRule};
 use serde::{Deserialize, Serialize};
-
-/// When training ends before its last epoch.
-#[derive(Clone, Debug, PartialEq)]
-pub struct EarlyStopping {
-    /// Column of the history that is watched.
-    pub monitor: String,
-    /// Epochs in a row without improvement after which it ends.
-    pub patience: usize,
-    /// Improvements must be greater.
-    pub min_delta: f64,
-}
 
 /// The best epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -101,13 +91,12 @@ impl Course {
             self.stopping.observe(value(monitor)?, monitor, *min_delta);
             decision.stop = self.stopping.n_epochs >= *patience;
         }
-        if let Some(monitor) = options.monitor(record.val_loss.is_some()) {
-            let value = value(monitor)?;
-            decision.is_best =
-                self.best.is_none_or(|best| is_better(value, best.value, monitor, 0.0) || best.value.is_nan());
-            if decision.is_best {
-                self.best = Some(Best { epoch: record.epoch, value });
-            }
+        let monitor = options.monitor(record.val_loss.is_some());
+        let value = value(monitor)?;
+        decision.is_best =
+            self.best.is_none_or(|best| is_better(value, best.value, monitor, 0.0) || best.value.is_nan());
+        if decision.is_best {
+            self.best = Some(Best { epoch: record.epoch, value });
         }
         Ok(decision)
     }
@@ -226,6 +215,7 @@ mod tests {
         let reductions = |n: usize| decisions(&options, &[1.0; 12][..n]).1.n_reductions;
         // Epoch 1 is the best; 2 and 3 wait; 4 cools down; 5 and 6 wait; and so on.
         assert_eq!([1, 2, 3, 4, 5, 6, 7, 8, 9].map(reductions), [0, 0, 1, 1, 1, 2, 2, 2, 3]);
-        assert!(decisions(&options, &[1.0]).1.best.is_none(), "nobody asks for the best epoch");
+        // What is best is told anyway, by the loss on what validates.
+        assert_eq!(decisions(&options, &[1.0, 0.5, 0.75]).1.best.map(|best| best.epoch), Some(2));
     }
 }

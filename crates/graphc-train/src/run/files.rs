@@ -205,15 +205,29 @@ pub(crate) fn read_newest(run: &Path) -> Result<Stored, TrainError> {
     Err(TrainError::file(run, format!("there is no checkpoint to go on from{reasons}")))
 }
 
-fn read(path: &Path) -> Result<(Checkpoint, Value), TrainError> {
-    let torn = |what: &str| TrainError::file(path, format!("the checkpoint is damaged: {what}"));
+/// The settings of the newest checkpoint of a run's folder whose `.json` is whole; a run may be going on there.
+pub(crate) fn read_settings(run: &Path) -> Option<Value> {
+    let folder = run.join(FOLDER);
+    let numbers = numbers(&folder);
+    let body = numbers.iter().rev().find_map(|number| read_body(&folder.join(format!("{number}.json"))).ok());
+    body.map(|mut body| body["settings"].take())
+}
+
+fn torn(path: &Path, what: &str) -> TrainError {
+    TrainError::file(path, format!("the checkpoint is damaged: {what}"))
+}
+
+/// What a checkpoint's `.json` says, if its checksum agrees.
+fn read_body(path: &Path) -> Result<Value, TrainError> {
     let bytes = fs::read(path).map_err(|error| TrainError::io(path, "read the checkpoint", &error))?;
-    let mut file: Value = serde_json::from_slice(&bytes).map_err(|_| torn("it is no JSON"))?;
-    let mut body = file["checkpoint"].take();
+    let mut file: Value = serde_json::from_slice(&bytes).map_err(|_| torn(path, "it is no JSON"))?;
+    let body = file["checkpoint"].take();
     let sum = checksum(body.to_string().as_bytes());
-    if file["crc32"] != sum.as_str() {
-        return Err(torn("its checksum is wrong"));
-    }
+    if file["crc32"] == sum.as_str() { Ok(body) } else { Err(torn(path, "its checksum is wrong")) }
+}
+
+fn read(path: &Path) -> Result<(Checkpoint, Value), TrainError> {
+    let mut body = read_body(path)?;
     if body["state"]["version"] != VERSION {
         let found = &body["state"]["version"];
         return Err(TrainError::file(path, format!("the checkpoint has version {found}, expected {VERSION}")));
@@ -222,7 +236,7 @@ fn read(path: &Path) -> Result<(Checkpoint, Value), TrainError> {
     let read_error = |error| TrainError::io(&path_of_tensors, "read the checkpoint", &error);
     let bytes = fs::read(&path_of_tensors).map_err(read_error)?;
     if body["tensors"]["bytes"] != bytes.len() || body["tensors"]["crc32"] != checksum(&bytes).as_str() {
-        return Err(torn("the checksum of its tensors is wrong"));
+        return Err(torn(path, "the checksum of its tensors is wrong"));
     }
     let state: RunState = serde_json::from_value(body["state"].take())
         .map_err(|error| TrainError::file(path, format!("the state is not as expected: {error}")))?;

@@ -1,12 +1,14 @@
 //! A run's life: where it stands, and what the history decides.
 //!
 //! Reading order: [`state`] (a run as data), [`course`] (the rate on a plateau, early stopping, the best epoch), [`checkpoint`] (what
-//! it goes on from, and when that is kept), [`files`] (of checkpoints), `exact` (numbers in JSON).
+//! it goes on from, and when that is kept), [`files`] (of checkpoints), [`program`] (folders of checkpoints that a program
+//! makes), `exact` (numbers in JSON).
 
 pub mod checkpoint;
 pub mod course;
 pub(crate) mod exact;
 pub mod files;
+pub mod program;
 pub mod state;
 
 pub use checkpoint::{Checkpoint, CheckpointEvery};

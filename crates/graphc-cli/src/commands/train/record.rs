@@ -76,7 +76,7 @@ impl Facts {
 
     fn info(&self, status: Status, history: &History, ended: Option<Ended>, best: Option<Best>) -> RunInfo {
         let seconds: f64 = history.records.iter().fold(0.0, |sum, record| sum + record.seconds);
-        let monitor = best.and(self.options.monitor(is_validated(history)));
+        let monitor = best.map(|_| self.options.monitor(is_validated(history)));
         RunInfo {
             name: self.name.clone(),
             config: self.config.clone(),
@@ -117,7 +117,7 @@ fn is_validated(history: &History) -> bool {
 pub(super) fn course_text(report: &FitReport, options: &FitOptions) -> Option<String> {
     let n_epochs = report.history.records.len();
     let best = report.best?;
-    let monitor = options.monitor(is_validated(&report.history))?;
+    let monitor = options.monitor(is_validated(&report.history));
     let kept = if report.last.is_some() { ", whose weights are kept" } else { "" };
     let mut text = format!("Best epoch: {} of {n_epochs} ({monitor} {:.4}){kept}", best.epoch, best.value);
     if let (Some(Ended::EarlyStopping), Some(stopping)) = (report.ended, &options.early_stopping) {

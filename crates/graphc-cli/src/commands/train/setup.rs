@@ -2,11 +2,12 @@
 
 use super::Args;
 use crate::error::CliError;
+use crate::experiment::Chosen;
 use crate::output;
 use crate::{experiment, shell};
-use graphc_frontend::{EarlyStoppingConfig, Experiment};
+use graphc_frontend::Experiment;
 use graphc_train::run::{Checkpoint, CheckpointEvery, Stored};
-use graphc_train::{EarlyStopping, FitOptions, RunFolder};
+use graphc_train::{FitOptions, RunFolder};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -95,7 +96,7 @@ impl Setup {
         let graph = graphc_frontend::read_file(file)?;
         let experiment = experiment::parse_with_data(&graph, file)?;
         let train = &experiment.train;
-        let learning_rate = experiment.graph.optimizer.as_ref().map_or(0.001, |optimizer| optimizer.learning_rate());
+        let learning_rate = experiment::learning_rate(&experiment);
         let settings = Settings {
             file: file.to_path_buf(),
             absolute: absolute(file)?,
@@ -208,28 +209,16 @@ impl Settings {
     }
 
     fn fit_options(&self, experiment: &Experiment, args: &Args) -> Result<FitOptions, CliError> {
-        let train = &experiment.train;
-        Ok(FitOptions {
+        let chosen = Chosen {
             epochs: self.epochs,
             batch_size: self.batch_size,
             learning_rate: self.learning_rate,
-            shuffle: train.shuffle,
             seed: self.seed,
-            loading: args.threads.loading(),
             allow_nonfinite: self.allow_nonfinite,
-            scoring: experiment::scoring(experiment)?,
-            schedule: train.schedule.clone(),
-            early_stopping: train.early_stopping.as_ref().map(early_stopping),
-            keep_best: train.keep_best,
-            infer_averages: train.ema.is_some_and(|ema| ema.evaluate),
             checkpoints: self.checkpoint_every.value,
-        })
+        };
+        Ok(experiment::fit_options(experiment, chosen, args.threads.loading())?)
     }
-}
-
-fn early_stopping(config: &EarlyStoppingConfig) -> EarlyStopping {
-    let EarlyStoppingConfig { monitor, patience, min_delta } = config.clone();
-    EarlyStopping { monitor, patience, min_delta }
 }
 
 /// The data must be what the run began with: as many samples, of which as many are trained on.

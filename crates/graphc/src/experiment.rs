@@ -1,74 +1,133 @@
 //! From a graph file to what the training library takes.
 
-use crate::error::CliError;
-use crate::output;
+use crate::error::Error;
 use graphc_driver::Session;
 use graphc_frontend::data::{
     ArrayFormat, Categories, CifarLabels, ColumnConfig, DataFile, MissingConfig, Parts, PreprocessConfig,
 };
-use graphc_frontend::{CheckData, DataSource, Experiment, SAMPLE_WEIGHT};
+use graphc_frontend::{CheckData, DataSource, EmaConfig, Experiment, SAMPLE_WEIGHT, TrainConfig};
 use graphc_ir::ops::Op;
-use graphc_ir::{DType, Dim, Tensor};
+use graphc_ir::{DType, Dim, Graph, NodeId, RateSchedule, Tensor};
 use graphc_train::batches::validation_split;
 use graphc_train::data::{
-    ArraySource, CifarKind, Columns, FieldContent, Fitted, MOST_BYTES, Missing, Table, TableField, Unknown, Validation,
+    Affine, ArraySource, CifarKind, Columns, FieldContent, Fitted, MOST_BYTES, Missing, Table, TableField, Unknown,
+    Validation,
 };
+use graphc_train::run::CheckpointEvery;
 use graphc_train::train::Counts;
 use graphc_train::weights::{check_weights, read_tensors};
 use graphc_train::{
-    ClassWeights, Dataset, InputSpec, Loader, NamedTensor, Outcome, Part, Preprocess, Scoring, Source, Synthetic,
-    TensorData,
+    ClassWeights, Dataset, FitOptions, InputSpec, Loader, Loading, NamedTensor, Outcome, Part, Preprocess, Scoring,
+    Source, Synthetic, TensorData,
 };
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-/// Reads a graph file for a command that trains or evaluates.
-pub(crate) fn load_with_data(path: &Path) -> Result<Experiment, CliError> {
+/// Reads a graph file for what trains or evaluates.
+///
+/// # Errors
+/// If something is wrong with the file, or it says no data.
+pub fn load_with_data(path: &Path) -> Result<Experiment, Error> {
     parse_with_data(&graphc_frontend::read_file(path)?, path)
 }
 
 /// The same of the bytes of a graph file that stands, or stood, at `path`.
-pub(crate) fn parse_with_data(bytes: &[u8], path: &Path) -> Result<Experiment, CliError> {
+///
+/// # Errors
+/// If something is wrong with the file, or it says no data.
+pub fn parse_with_data(bytes: &[u8], path: &Path) -> Result<Experiment, Error> {
     let experiment = graphc_frontend::load_bytes(bytes, path)?;
     match experiment.data {
         Some(_) => Ok(experiment),
-        None => Err(CliError::new(format!("{}: no `data`: the file does not say what to train on", path.display()))),
+        None => Err(Error::new(format!("{}: no `data`: the file does not say what to train on", path.display()))),
     }
 }
 
-/// Reads a graph file for a command that needs no data.
-pub(crate) fn load(path: &Path) -> Result<Experiment, CliError> {
+/// Reads a graph file for what needs no data.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn load(path: &Path) -> Result<Experiment, Error> {
     Ok(graphc_frontend::load_with(path, CheckData::No)?)
 }
 
-/// Reads training data and the data to validate on, of the former at most `limit` samples; `share` of them validate where
-/// there are no others.
-pub(crate) fn training_data(
+/// A graph as if it stood in a file that says nothing else. What the loss compares is found in the graph.
+pub fn of_graph(graph: Graph) -> Experiment {
+    let operands = graph.loss.map(|loss| graph.operands(loss)).unwrap_or_default();
+    let name = |id: NodeId| graph.node(id).name.clone();
+    let input = |at: usize| operands.get(at).copied().filter(|&id| matches!(graph.op(id), Op::Input(_))).map(name);
+    let only_output = || match graph.outputs.as_slice() {
+        [output] => Some(output.name.clone()),
+        _ => None,
+    };
+    let prediction = operands.first().copied().map(name).or_else(only_output);
+    let classes = match operands[..] {
+        [prediction, target, ..] => graphc_frontend::n_classes(&graph, [prediction, target]),
+        _ => None,
+    };
+    let (target, weights) = (input(1), input(2));
+    let train = TrainConfig {
+        epochs: 10,
+        batch_size: 64,
+        validation_split: 0.0,
+        shuffle: true,
+        seed: 1,
+        schedule: RateSchedule::default(),
+        ema: graph.averaging.map(|averaging| EmaConfig { averaging, evaluate: true }),
+        early_stopping: None,
+        keep_best: false,
+    };
+    Experiment {
+        name: graph.name.clone(),
+        train,
+        data: None,
+        prediction: prediction.unwrap_or_default(),
+        target: target.unwrap_or_default(),
+        classes,
+        weights,
+        class_weights: None,
+        metrics: Vec::new(),
+        path: PathBuf::new(),
+        graph,
+    }
+}
+
+/// The optimizer's learning rate.
+pub fn learning_rate(experiment: &Experiment) -> f64 {
+    experiment.graph.optimizer.as_ref().map_or(0.001, |optimizer| optimizer.learning_rate())
+}
+
+/// Reads training data and the data to validate on, of the former at most `limit` samples; `share` of them validate
+/// where there are no others.
+///
+/// # Errors
+/// If the data cannot be read or does not fit the network.
+pub fn training_data(
     experiment: &Experiment,
     limit: Option<usize>,
     seed: u64,
     n_threads: usize,
-) -> Result<Dataset, CliError> {
+) -> Result<Dataset, Error> {
     let loader = loader(experiment, &sample_inputs(experiment), n_threads)?;
-    let source = source(experiment, Part::Train).ok_or_else(|| CliError::new("the graph file has no `data`"))?;
+    let source = source(experiment, Part::Train).ok_or_else(|| Error::new("the graph file has no `data`"))?;
     let columns = loader.read(&source, limit, &[])?;
     let validation = match validation_source(experiment) {
         Some(source) => Validation::Set(loader.read(&source, None, &[])?),
         None => Validation::Share { share: experiment.train.validation_split, seed },
     };
-    columns.warnings().iter().for_each(|warning| output::warning(warning));
     Ok(columns.fit(validation)?)
 }
 
 /// The test samples, if the file says any.
-pub(crate) fn test_data(experiment: &Experiment, n_threads: usize) -> Result<Option<Columns>, CliError> {
+///
+/// # Errors
+/// If the data cannot be read or does not fit the network.
+pub fn test_data(experiment: &Experiment, n_threads: usize) -> Result<Option<Columns>, Error> {
     let Some(source) = source(experiment, Part::Test) else { return Ok(None) };
-    let columns = loader(experiment, &sample_inputs(experiment), n_threads)?.read(&source, None, &[])?;
-    columns.warnings().iter().for_each(|warning| output::warning(warning));
-    Ok(Some(columns))
+    Ok(Some(loader(experiment, &sample_inputs(experiment), n_threads)?.read(&source, None, &[])?))
 }
 
 /// Numbers of samples that the data announces, without reading it; nothing if that does not say.
-pub(crate) fn announced_samples(experiment: &Experiment, limit: Option<usize>) -> Option<Counts> {
+pub fn announced_samples(experiment: &Experiment, limit: Option<usize>) -> Option<Counts> {
     let n = source(experiment, Part::Train)?.announced_samples()?;
     let n = n.min(limit.unwrap_or(n));
     let (train, validation) = match validation_source(experiment) {
@@ -86,7 +145,7 @@ pub(crate) fn announced_samples(experiment: &Experiment, limit: Option<usize>) -
 }
 
 /// Bytes that so many samples take in memory, all their inputs together, as far as that is known before they are read.
-pub(crate) fn data_bytes(experiment: &Experiment, n_samples: usize) -> u64 {
+pub fn data_bytes(experiment: &Experiment, n_samples: usize) -> u64 {
     let graph = &experiment.graph;
     let source = experiment.data.as_ref().map(|data| &data.source);
     let is_synthetic = matches!(source, Some(DataSource::Synthetic { .. }));
@@ -98,23 +157,26 @@ pub(crate) fn data_bytes(experiment: &Experiment, n_samples: usize) -> u64 {
 }
 
 /// Bytes of the test samples, as far as the data announces them.
-pub(crate) fn test_bytes(experiment: &Experiment) -> u64 {
+pub fn test_bytes(experiment: &Experiment) -> u64 {
     let test = source(experiment, Part::Test).and_then(|source| source.announced_samples());
     data_bytes(experiment, test.unwrap_or(0))
 }
 
 /// What reads those inputs.
-pub(crate) fn loader(experiment: &Experiment, inputs: &[String], n_threads: usize) -> Result<Loader, CliError> {
+///
+/// # Errors
+/// If there is no such input, or its batch dimension is not the first.
+pub fn loader(experiment: &Experiment, inputs: &[String], n_threads: usize) -> Result<Loader, Error> {
     let inputs = inputs.iter().map(|name| {
         let spec = input_spec(experiment, name)?;
         let preprocess = preprocess(experiment, &spec);
         Ok((spec, preprocess))
     });
-    Ok(Loader { inputs: inputs.collect::<Result<_, CliError>>()?, n_threads, most_in_memory: None })
+    Ok(Loader { inputs: inputs.collect::<Result<_, Error>>()?, n_threads, most_in_memory: None })
 }
 
 /// What happens to an input.
-pub(crate) fn preprocess(experiment: &Experiment, spec: &InputSpec) -> Preprocess {
+pub fn preprocess(experiment: &Experiment, spec: &InputSpec) -> Preprocess {
     let Some(data) = &experiment.data else { return Preprocess::default() };
     let given = data.preprocess.iter().find(|(name, _)| *name == spec.name).map(|(_, config)| config.clone());
     let PreprocessConfig { scale, offset, standardise, one_hot, resize, grayscale, invert } = given.unwrap_or_default();
@@ -126,7 +188,7 @@ pub(crate) fn preprocess(experiment: &Experiment, spec: &InputSpec) -> Preproces
 }
 
 /// Where samples come from; nowhere if the file says no data of that part.
-pub(crate) fn source(experiment: &Experiment, part: Part) -> Option<Source> {
+pub fn source(experiment: &Experiment, part: Part) -> Option<Source> {
     let data = &experiment.data.as_ref()?.source;
     match (data, part) {
         (DataSource::Synthetic { samples, test_samples, seed }, _) => {
@@ -193,7 +255,7 @@ fn file_source(data: &DataSource, which: Which) -> Option<Source> {
 }
 
 /// A file with the columns that the graph file says.
-pub(crate) fn table(data: &DataSource, path: &Path) -> Option<Table> {
+pub fn table(data: &DataSource, path: &Path) -> Option<Table> {
     let DataSource::Table { delimiter, header, columns, .. } = data else { return None };
     let field = |column: &ColumnConfig| TableField {
         name: column.name.clone(),
@@ -220,12 +282,15 @@ pub(crate) fn table(data: &DataSource, path: &Path) -> Option<Table> {
 const N_KINDS: usize = 10;
 
 /// One input of the network.
-pub(crate) fn input_spec(experiment: &Experiment, name: &str) -> Result<InputSpec, CliError> {
+///
+/// # Errors
+/// If there is no such input, or its batch dimension is not the first.
+pub fn input_spec(experiment: &Experiment, name: &str) -> Result<InputSpec, Error> {
     let graph = &experiment.graph;
     let node = graph.find(name).filter(|&id| matches!(graph.op(id), Op::Input(_)));
-    let ty = graph.ty(node.ok_or_else(|| CliError::new(format!("the network has no input `{name}`")))?);
+    let ty = graph.ty(node.ok_or_else(|| Error::new(format!("the network has no input `{name}`")))?);
     if ty.shape.batch_axis() != Some(0) {
-        return Err(CliError::new(format!(
+        return Err(Error::new(format!(
             "the input `{name}` has shape {}; data gives one sample after the other, so N must come first",
             ty.shape
         )));
@@ -248,41 +313,135 @@ fn label_classes(experiment: &Experiment, input: &str) -> Option<usize> {
 }
 
 /// Size of the last dimension of the prediction.
-pub(crate) fn n_classes(experiment: &Experiment) -> Option<usize> {
+pub fn n_classes(experiment: &Experiment) -> Option<usize> {
     match experiment.graph.ty(experiment.graph.output(&experiment.prediction)?).shape.0.last() {
         Some(Dim::Fixed(size)) => Some(*size),
         _ => None,
     }
 }
 
+/// What the numbers of a prediction are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// One for each class, each the probability of it.
+    Probabilities,
+    /// One for each class, the largest of the most likely one.
+    Scores,
+    /// Numbers that mean themselves: a regression.
+    Values,
+}
+
+impl Kind {
+    /// Of the output that the loss compares with the target.
+    pub fn of(experiment: &Experiment) -> Kind {
+        let graph = &experiment.graph;
+        let Some(prediction) = graph.output(&experiment.prediction) else { return Kind::Values };
+        let is_list = graph.ty(prediction).shape.rank() == 2;
+        let has_labels = graph.find(&experiment.target).is_some_and(|id| graph.ty(id).dtype == DType::I32);
+        match graph.op(prediction) {
+            Op::Softmax(_) if is_list => Kind::Probabilities,
+            _ if is_list && has_labels => Kind::Scores,
+            _ => Kind::Values,
+        }
+    }
+}
+
+/// What was done to the target before training, so that predictions can be brought back into its unit; nothing if they
+/// are in it.
+///
+/// # Errors
+/// If the target was standardised, but nothing is known of its mean and deviation.
+pub fn target_map(experiment: &Experiment, fitted: &Fitted, kind: Kind) -> Result<Option<Affine>, Error> {
+    if kind != Kind::Values || experiment.data.is_none() {
+        return Ok(None);
+    }
+    let spec = input_spec(experiment, &experiment.target)?;
+    let preprocess = preprocess(experiment, &spec);
+    let fit = fitted.of(&experiment.target);
+    if preprocess.standardise && fit.standard.is_none() {
+        let target = &experiment.target;
+        return Err(Error::new(format!("the weights hold no mean and deviation of `{target}`")));
+    }
+    let affine = preprocess.affine(&fit);
+    Ok((!affine.is_identity()).then_some(affine))
+}
+
 /// What a picture can be: the inputs apart from the target and the weights.
-pub(crate) fn feature_inputs(experiment: &Experiment) -> Vec<String> {
+pub fn feature_inputs(experiment: &Experiment) -> Vec<String> {
     let is_of_loss = |name: &String| *name == experiment.target || experiment.weights.as_ref() == Some(name);
     sample_inputs(experiment).into_iter().filter(|name| !is_of_loss(name)).collect()
 }
 
+/// What of [`FitOptions`] the graph file does not say, or a command line or a program says otherwise.
+#[derive(Clone, Debug)]
+pub struct Chosen {
+    /// Passes over the training samples.
+    pub epochs: usize,
+    /// Samples a step.
+    pub batch_size: usize,
+    /// The optimizer's learning rate.
+    pub learning_rate: f64,
+    /// Decides the orders of samples.
+    pub seed: u64,
+    /// Whether training goes on when a number is not finite.
+    pub allow_nonfinite: bool,
+    /// How often checkpoints are made.
+    pub checkpoints: CheckpointEvery,
+}
+
+/// How to train.
+///
+/// # Errors
+/// If a metric is none of such predictions.
+pub fn fit_options(experiment: &Experiment, chosen: Chosen, loading: Loading) -> Result<FitOptions, Error> {
+    let train = &experiment.train;
+    let Chosen { epochs, batch_size, learning_rate, seed, allow_nonfinite, checkpoints } = chosen;
+    Ok(FitOptions {
+        epochs,
+        batch_size,
+        learning_rate,
+        shuffle: train.shuffle,
+        seed,
+        loading,
+        allow_nonfinite,
+        scoring: scoring(experiment)?,
+        schedule: train.schedule.clone(),
+        early_stopping: train.early_stopping.clone(),
+        keep_best: train.keep_best,
+        infer_averages: train.ema.is_some_and(|ema| ema.evaluate),
+        checkpoints,
+    })
+}
+
 /// The metrics that the file asks for beside accuracy, if there are any.
-pub(crate) fn scoring(experiment: &Experiment) -> Result<Option<Scoring>, CliError> {
+///
+/// # Errors
+/// If a metric is none of such predictions.
+pub fn scoring(experiment: &Experiment) -> Result<Option<Scoring>, Error> {
+    let names = experiment.metrics.iter().map(String::as_str);
+    Ok(Scoring::new(&experiment.prediction, &experiment.target, outcome(experiment), names)?)
+}
+
+/// What a prediction says of a sample.
+pub fn outcome(experiment: &Experiment) -> Outcome {
     let graph = &experiment.graph;
     let is_one_number = graph.output(&experiment.prediction).is_some_and(|id| graph.ty(id).shape.fixed_len() == 1);
-    let outcome = match experiment.classes {
+    match experiment.classes {
         Some(2) if is_one_number => Outcome::YesOrNo,
         Some(n) => Outcome::Class(n),
         None => Outcome::Values,
-    };
-    let names = experiment.metrics.iter().map(String::as_str);
-    Ok(Scoring::new(&experiment.prediction, &experiment.target, outcome, names)?)
+    }
 }
 
 /// How much samples of each class count, if the file says it.
-pub(crate) fn class_weights(experiment: &Experiment) -> Option<ClassWeights> {
+pub fn class_weights(experiment: &Experiment) -> Option<ClassWeights> {
     let weights = experiment.class_weights.as_ref()?.iter().map(|&weight| weight as f32).collect();
     Some(ClassWeights { input: SAMPLE_WEIGHT.into(), target: experiment.target.clone(), weights })
 }
 
 /// The inputs given anew for every sample, in the order of the file. The others, such as the number of the step that
 /// dropout reads, are scalars that training gives, or follow from the classes.
-fn sample_inputs(experiment: &Experiment) -> Vec<String> {
+pub fn sample_inputs(experiment: &Experiment) -> Vec<String> {
     let graph = &experiment.graph;
     let follows = |id| experiment.class_weights.is_some() && graph.node(id).name == SAMPLE_WEIGHT;
     let is_batched = |id| graph.ty(id).shape.batch_axis().is_some() && !follows(id);
@@ -291,14 +450,17 @@ fn sample_inputs(experiment: &Experiment) -> Vec<String> {
 }
 
 /// Tells a scoring what the classes are called.
-pub(crate) fn name_classes(scoring: &mut Option<Scoring>, experiment: &Experiment, fitted: &Fitted) {
+pub fn name_classes(scoring: &mut Option<Scoring>, experiment: &Experiment, fitted: &Fitted) {
     if let (Some(scoring), Some(names)) = (scoring, fitted.of(&experiment.target).classes) {
         scoring.name_classes(&names);
     }
 }
 
 /// Gives the network the weights of a file.
-pub(crate) fn load_weights(session: &mut Session, path: &Path) -> Result<(), CliError> {
+///
+/// # Errors
+/// If the file cannot be read, or its tensors are not those of the network.
+pub fn load_weights(session: &mut Session, path: &Path) -> Result<(), Error> {
     let mut tensors = read_tensors(path)?;
     let expected: Vec<(String, Vec<usize>)> =
         session.parameters()?.into_iter().map(|(name, value)| (name, value.shape)).collect();
@@ -312,12 +474,15 @@ pub(crate) fn load_weights(session: &mut Session, path: &Path) -> Result<(), Cli
 }
 
 /// The network's weights and moving statistics, as inference reads them.
-pub(crate) fn weights(session: &mut Session) -> Result<Vec<NamedTensor>, CliError> {
+///
+/// # Errors
+/// If there is not enough memory.
+pub fn weights(session: &mut Session) -> Result<Vec<NamedTensor>, Error> {
     Ok(named(session.inference_parameters()?))
 }
 
 /// Tensors for a file.
-pub(crate) fn named(tensors: Vec<(String, Tensor<f32>)>) -> Vec<NamedTensor> {
+pub fn named(tensors: Vec<(String, Tensor<f32>)>) -> Vec<NamedTensor> {
     let named = |(name, value): (String, Tensor<f32>)| NamedTensor {
         name,
         shape: value.shape,
