@@ -285,26 +285,55 @@ fn no_file_knows_the_machine_it_was_written_on() {
     assert_none(&findings, "paths of one machine:");
 }
 
-/// `](target)` of a Markdown text, without anchors and web addresses.
-fn links(text: &str) -> Vec<String> {
+/// `](path#heading)` of a Markdown text without web addresses: path and heading, of which one may be empty.
+fn links(text: &str) -> Vec<(String, String)> {
     let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
-    let targets = targets.map(|target| target.split('#').next().unwrap_or_default());
-    targets.filter(|target| !target.is_empty() && !target.contains("://")).map(String::from).collect()
+    let targets = targets.filter(|target| !target.contains("://"));
+    targets.map(|target| target.split_once('#').unwrap_or((target, ""))).map(|(a, b)| (a.into(), b.into())).collect()
+}
+
+/// What links call the headings of a Markdown text.
+fn headings(text: &str) -> BTreeSet<String> {
+    let kept = |c: &char| c.is_alphanumeric() || [' ', '-', '_'].contains(c);
+    let lines = text.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim());
+    lines.map(|line| line.to_lowercase().chars().filter(kept).collect::<String>().replace(' ', "-")).collect()
 }
 
 #[test]
 fn links_between_documents_lead_somewhere() {
     let mut documents = files("docs", "md");
     documents.extend(files("data", "md"));
+    documents.extend(files("benches", "md"));
     documents.extend(["README.md", "CHANGELOG.md"].map(|path| root().join(path)));
     let mut findings = Vec::new();
     for document in documents {
         let folder = document.parent().unwrap();
-        let text = fs::read_to_string(&document).unwrap();
-        let dead = links(&text).into_iter().filter(|target| !folder.join(target).exists());
-        findings.extend(dead.map(|target| format!("{} links {target}", relative(&document))));
+        for (path, heading) in links(&fs::read_to_string(&document).unwrap()) {
+            let target = if path.is_empty() { document.clone() } else { folder.join(&path) };
+            let there = match heading.is_empty() {
+                true => target.exists(),
+                false => fs::read_to_string(&target).is_ok_and(|text| headings(&text).contains(&heading)),
+            };
+            if !there {
+                findings.push(format!("{} links {path}#{heading}", relative(&document)));
+            }
+        }
     }
     assert_none(&findings, "dead links:");
+}
+
+/// People who train nets are not sent to pages for people who work on graphc.
+#[test]
+fn the_guide_links_pages_for_users() {
+    let references = ["data", "training", "graph-file", "limits", "nonfinite", "data-files"];
+    let references: Vec<String> = references.iter().map(|page| format!("../{page}.md")).collect();
+    let mut findings = Vec::new();
+    for page in files("docs/guide", "md") {
+        let links = links(&fs::read_to_string(&page).unwrap()).into_iter().map(|(path, _)| path);
+        let out = links.filter(|path| path.starts_with("..") && path.ends_with(".md") && !references.contains(path));
+        findings.extend(out.map(|path| format!("{} links {path}", relative(&page))));
+    }
+    assert_none(&findings, "pages for people who work on graphc:");
 }
 
 /// Paths of the project between backticks, which documents name instead of linking.

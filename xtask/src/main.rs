@@ -31,7 +31,7 @@ enum Chore {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Write the generated documents anew (docs/ops.md, the JSON schema) and build the API docs
+    /// Write the generated documents anew (docs/ops.md, docs/guide/ops.md, the JSON schema) and build the API docs
     Docs,
 }
 

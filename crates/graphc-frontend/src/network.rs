@@ -232,7 +232,7 @@ impl<'a> Network<'a> {
                         .collect(),
                 ),
                 None if record.is_refused("inputs") => None,
-                None if op.n_inputs == 0 => Some(Vec::new()),
+                None if op.n_inputs() == 0 => Some(Vec::new()),
                 None if position > 0 => Some(vec![Operand { entry: Some(at - 1), span: span.clone() }]),
                 None => {
                     let label = format!("expected `inputs`, such as {}", list(self.input_names().into_iter().take(1)));
@@ -241,9 +241,9 @@ impl<'a> Network<'a> {
                 }
             };
             let operands = operands.filter(|operands| {
-                let fits = operands.len() == op.n_inputs;
+                let fits = operands.len() == op.n_inputs();
                 if !fits {
-                    let (expected, got) = (count(op.n_inputs), operands.len());
+                    let (expected, got) = (count(op.n_inputs()), operands.len());
                     let span = names.as_ref().map_or(span.clone(), |_| record.span_of("inputs"));
                     let message = format!("`{}` reads {expected}, got {got}", op.section.name);
                     diagnostics.push(Diagnostic::new(message, span, format!("expected {expected}")));
