@@ -114,10 +114,12 @@ impl Convert<u32> for Words {
             for row in next {
                 row.get(number * CHUNK).into_iter().for_each(hint::prefetch);
             }
-            let square = rows.map(|row| row[number]);
+            // Not by `map` of an array: that is a call for every word.
+            let mut square = [[0; CHUNK]; CHUNK];
+            square.iter_mut().zip(rows).for_each(|(line, row)| *line = row[number]);
             for (column, &start) in planes.iter().enumerate() {
                 let plane: &mut [u32; CHUNK] = chunk[start..].first_chunk_mut().expect("a plane lies in its chunk");
-                *plane = square.each_ref().map(|row| row[column]);
+                plane.iter_mut().zip(&square).for_each(|(word, line)| *word = line[column]);
             }
         }
     }
