@@ -157,7 +157,7 @@ pub(crate) static AUGMENT: Section = Section {
             "range",
             Kind::Numbers(Range::Any),
             "0 to 255 of bytes, else 0 to 1",
-            "Least and greatest value of the source. Changed values of bytes, or where it is given, stay in it.",
+            "Two numbers, the least and the greatest value of the source. Changed values of bytes, or where it is given, stay in it.",
         ),
     ],
 };
@@ -172,9 +172,14 @@ pub(crate) static ERASE: Section = Section {
             "area",
             Kind::Numbers(Range::UpTo(1.0)),
             "[0.02, 0.33]",
-            "Least and greatest area, as a share of the picture's.",
+            "Two numbers, the least and the greatest area, as shares of the picture's.",
         ),
-        Field::or("ratio", Kind::Numbers(Range::Positive), "[0.3, 3.3]", "Least and greatest height by width."),
+        Field::or(
+            "ratio",
+            Kind::Numbers(Range::Positive),
+            "[0.3, 3.3]",
+            "Two numbers, the least and the greatest height by width.",
+        ),
     ],
 };
 
