@@ -1,9 +1,9 @@
-//! `noise`: to every value a normal random number is added whose deviation is that share of the range; of what is no picture, that
-//! number itself.
+//! `noise`: to every value a normal random number is added whose deviation is that share of the range; of what is no
+//! picture, that number itself.
 //!
-//! Normal to within what matters here, and without a logarithm for every pixel: of 64 random bits, 32 are counted (a binomial
-//! distribution), and two numbers of 16 fill the gaps between counts with a triangle. The mean is 0 and the deviation 1; the
-//! density lies within 2% of the normal one up to two deviations, and nothing is farther out than six.
+//! Normal to within what matters here, and without a logarithm for every pixel: of 64 random bits, 32 are counted (a
+//! binomial distribution), and two numbers of 16 fill the gaps between counts with a triangle. The mean is 0 and the
+//! deviation 1; the density lies within 2% of the normal one up to two deviations, and nothing is farther out than six.
 
 use super::draws::Purpose;
 use super::{Draws, Picture, Row, Rule, check_amount};
