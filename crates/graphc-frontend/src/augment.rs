@@ -96,10 +96,11 @@ const PIXELS: Kind = Kind::Int { min: 0, max: i32::MAX as i64 };
 /// One entry of `augment`.
 pub(crate) static AUGMENT: Section = Section {
     name: "augment",
-    doc: "Every epoch has every sample in another form, drawn from the `seed` of `train`, the epoch and the sample; samples that validate \
-          or test stay as they are. Changes are made in the order of this table, before `scale`, `offset` and `standardise`, after \
-          the others of `preprocess`. An input `[\"N\", height, width]` or `[\"N\", height, width, channels]` is a picture; of others \
-          only `noise` is for them. Shares are of the range of the source's values, 0 to 255 of bytes.",
+    doc: "Every epoch has every sample in another form, drawn from the `seed` of `train`, the epoch and the sample; \
+          samples that validate or test stay as they are. Changes are made in the order of this table, before \
+          `scale`, `offset` and `standardise`, after the others of `preprocess`. An input `[\"N\", height, width]` or \
+          `[\"N\", height, width, channels]` is a picture; of others only `noise` is for them. Shares are of the \
+          range of the source's values, 0 to 255 of bytes.",
     fields: &[
         Field::optional(
             "flip",
@@ -119,13 +120,15 @@ pub(crate) static AUGMENT: Section = Section {
             "crop",
             PIXELS,
             "0",
-            "Padded by so many pixels on each side and cut to its size at a random place: as `shift`, to which it is added.",
+            "Padded by so many pixels on each side and cut to its size at a random place: as `shift`, to which it is \
+             added.",
         ),
         Field::or(
             "contrast",
             Kind::Number(Range::UpTo(1.0)),
             "0.0",
-            "Distances from the mean of the picture's channel are multiplied by a number from `1 - contrast` to `1 + contrast`.",
+            "Distances from the mean of the picture's channel are multiplied by a number from `1 - contrast` to `1 + \
+             contrast`.",
         ),
         Field::or(
             "brightness",
@@ -137,15 +140,16 @@ pub(crate) static AUGMENT: Section = Section {
             "noise",
             Kind::Number(Range::NotNegative),
             "0.0",
-            "To each value a normal random number is added whose deviation is that share of the range; of inputs that are no pictures, \
-             that number itself after `preprocess`.",
+            "To each value a normal random number is added whose deviation is that share of the range; of inputs that \
+             are no pictures, that number itself after `preprocess`.",
         ),
         Field::optional("erase", Kind::Object(&ERASE), "nothing is erased", "Now and then a rectangle is blanked."),
         Field::or(
             "fill",
             Kind::Choice(&["constant", "nearest", "reflect"]),
             "\"constant\"",
-            "What stands where a picture was moved away: `fill_value`, the nearest pixel, or the picture mirrored at its border.",
+            "What stands where a picture was moved away: `fill_value`, the nearest pixel, or the picture mirrored at \
+             its border.",
         ),
         Field::or(
             "fill_value",
@@ -157,7 +161,8 @@ pub(crate) static AUGMENT: Section = Section {
             "range",
             Kind::Numbers(Range::Any),
             "0 to 255 of bytes, else 0 to 1",
-            "Least and greatest value of the source. Changed values of bytes, or where it is given, stay in it.",
+            "Two numbers, the least and the greatest value of the source. Changed values of bytes, or where it is \
+             given, stay in it.",
         ),
     ],
 };
@@ -172,17 +177,23 @@ pub(crate) static ERASE: Section = Section {
             "area",
             Kind::Numbers(Range::UpTo(1.0)),
             "[0.02, 0.33]",
-            "Least and greatest area, as a share of the picture's.",
+            "Two numbers, the least and the greatest area, as shares of the picture's.",
         ),
-        Field::or("ratio", Kind::Numbers(Range::Positive), "[0.3, 3.3]", "Least and greatest height by width."),
+        Field::or(
+            "ratio",
+            Kind::Numbers(Range::Positive),
+            "[0.3, 3.3]",
+            "Two numbers, the least and the greatest height by width.",
+        ),
     ],
 };
 
 /// `mixup`.
 pub(crate) static MIXUP: Section = Section {
     name: "mixup",
-    doc: "Every sample is mixed with another one that is trained on: each of its inputs becomes `share * own + (1 - share) * other`, the \
-          target too (Zhang and others 2017). Class numbers cannot be mixed: give the target the shape of the prediction and `one_hot`.",
+    doc: "Every sample is mixed with another one that is trained on: each of its inputs becomes `share * own + (1 - \
+          share) * other`, the target too (Zhang and others 2017). Class numbers cannot be mixed: give the target the \
+          shape of the prediction and `one_hot`.",
     fields: &[Field::or(
         "alpha",
         Kind::Number(Range::Positive),
@@ -340,8 +351,8 @@ pub(crate) fn read_mixup(
         let diagnostic = Diagnostic::new(message, json.span.clone(), "expected inputs of f32 only");
         diagnostics.push(match inputs.of_loss.contains(&name) {
             true => diagnostic.help(format!(
-                "give `{name}` the dtype f32 and the shape of the prediction, and `\"preprocess\": {{ \"{name}\": {{ \"one_hot\": \
-                 true }} }}`"
+                "give `{name}` the dtype f32 and the shape of the prediction, and `\"preprocess\": {{ \"{name}\": {{ \
+                 \"one_hot\": true }} }}`"
             )),
             false => diagnostic,
         });

@@ -14,8 +14,8 @@ use std::process::ExitCode;
 
 /// Show samples of the training data as the network sees them.
 ///
-/// Pictures go to a PNG file, each with its class; of other data there is a table. `--augmented N` shows for each sample
-/// what `augment` and `mixup` make of it in N epochs: what a training with that seed has in them.
+/// Pictures go to a PNG file, each with its class; of other data there is a table. `--augmented N` shows for each
+/// sample what `augment` and `mixup` make of it in N epochs: what a training with that seed has in them.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -92,7 +92,8 @@ fn picture(args: &Args, experiment: &Experiment) -> Result<Option<(InputSpec, Pi
     match shape(&spec) {
         Some(shape) => Ok(Some((spec, shape))),
         None => Err(CliError::new(format!(
-            "`--input {name}`: it is no picture of height x width x channels, 1 or 3; without `--input` there is a table"
+            "`--input {name}`: it is no picture of height x width x channels, 1 or 3; without `--input` there is a \
+             table"
         ))),
     }
 }

@@ -103,7 +103,8 @@ const LETTERS: [[u8; 5]; 95] = [
 pub(super) const ADVANCE: u32 = 6;
 pub(super) const HEIGHT: u32 = 8;
 
-/// Columns and rows that the letters of a text cover, from its upper left corner on. What is no ASCII is a question mark.
+/// Columns and rows that the letters of a text cover, from its upper left corner on. What is no ASCII is a question
+/// mark.
 pub(super) fn dots(text: &str) -> impl Iterator<Item = (u32, u32)> {
     text.chars().zip(0..).flat_map(|(letter, at)| {
         let number = (letter as usize).checked_sub(0x20).filter(|&number| number < LETTERS.len());

@@ -1,7 +1,7 @@
 //! `crop`: padded by so many pixels on every side, and cut to its size at a random place.
 //!
-//! That is a shift by as many pixels. It has a name of its own because people know it by that one; with a shift beside it both
-//! are added.
+//! That is a shift by as many pixels. It has a name of its own because people know it by that one; with a shift beside
+//! it both are added.
 
 use super::{Draws, Picture, Placement, Rule, check_pixels};
 

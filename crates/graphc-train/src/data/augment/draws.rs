@@ -1,8 +1,8 @@
 //! Random numbers of a sample, from its key alone.
 //!
-//! The generator is ChaCha8, which also shuffles. Its key is made of the seed, the epoch, the sample and the input; every
-//! transform takes the words at a place of its own in the stream of that key, and what needs many of them has another stream. So
-//! what a transform draws does not depend on which others there are.
+//! The generator is ChaCha8, which also shuffles. Its key is made of the seed, the epoch, the sample and the input;
+//! every transform takes the words at a place of its own in the stream of that key, and what needs many of them has
+//! another stream. So what a transform draws does not depend on which others there are.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};

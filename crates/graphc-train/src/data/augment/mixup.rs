@@ -1,7 +1,8 @@
 //! `mixup`: every sample is mixed with another one that is trained on, its target likewise (Zhang and others 2017).
 //!
-//! The share that stays its own is drawn from the distribution Beta(alpha, alpha), as `A / (A + B)` with two numbers from
-//! Gamma(alpha) (Marsaglia and Tsang 2000). They are kept as logarithms: of a small `alpha` both may be less than any number.
+//! The share that stays its own is drawn from the distribution Beta(alpha, alpha), as `A / (A + B)` with two numbers
+//! from Gamma(alpha) (Marsaglia and Tsang 2000). They are kept as logarithms: of a small `alpha` both may be less than
+//! any number.
 
 use super::draws::{EpochKey, Purpose, SampleKey};
 use crate::batches::below;

@@ -1,23 +1,24 @@
 //! Samples that are changed at random on their way into batches of the training.
 //!
 //! ```text
-//! what the source has ── placed (flip, zoom, rotate, shift, crop: one resampling) ── changed (contrast, brightness, noise,
-//! erase) ── scale, offset, standardise ── mixed up with another sample ──▶ the row that is packed
+//! what the source has
+//!   ── placed (flip, zoom, rotate, shift, crop; resampled once) ── changed (contrast, brightness, noise, erase)
+//!   ── scale, offset, standardise ── mixed with another sample ──▶ the row that is packed
 //! ```
 //!
-//! Pictures are changed before `scale`, `offset` and `standardise`, since there 0 is black and a byte has a known range: what
-//! `brightness` 0.2 or an erased pixel means does not depend on how the network wants its numbers. Elements that are no bytes
-//! have been through these maps when a batch is packed; what is meant by black and by the range goes through the same maps
-//! ([`Levels`]), so the result is the same but for rounding. Inputs that are no pictures may have noise only, in the unit that
-//! the network sees.
+//! Pictures are changed before `scale`, `offset` and `standardise`, since there 0 is black and a byte has a known
+//! range: what `brightness` 0.2 or an erased pixel means does not depend on how the network wants its numbers. Elements
+//! that are no bytes have been through these maps when a batch is packed; what is meant by black and by the range goes
+//! through the same maps ([`Levels`]), so the result is the same but for rounding. Inputs that are no pictures may have
+//! noise only, in the unit that the network sees.
 //!
-//! A row is a function of the seed, the epoch, the number of the sample, the input and the transform alone ([`draws`]): neither
-//! of the batch that the sample is in, nor of threads, nor of what was drawn before. So epochs can be begun anywhere. Every
-//! number is made by IEEE operations in a fixed order, and by functions of the crate `libm`.
+//! A row is a function of the seed, the epoch, the number of the sample, the input and the transform alone ([`draws`]):
+//! neither of the batch that the sample is in, nor of threads, nor of what was drawn before. So epochs can be begun
+//! anywhere. Every number is made by IEEE operations in a fixed order, and by functions of the crate `libm`.
 //!
-//! A transform is a file here with a [`Rule`], and a line in the list [`transforms!`], which is also the order in which they are
-//! applied. Those that place pixels say where the picture goes ([`Placement`]); however many there are, pixels are resampled
-//! once. The others change values in place.
+//! A transform is a file here with a [`Rule`], and a line in the list [`transforms!`], which is also the order in which
+//! they are applied. Those that place pixels say where the picture goes ([`Placement`]); however many there are, pixels
+//! are resampled once. The others change values in place.
 
 mod brightness;
 mod contrast;
@@ -80,8 +81,9 @@ pub struct Augment {
     pub fill: Fill,
     /// For [`Fill::Constant`] and erased places, as the source has values.
     pub fill_value: f64,
-    /// Least and greatest value that the source of a picture has; 0 and 255 of bytes, otherwise 0 and 1 if it is not said. Shares
-    /// are of their difference. Where it is known, of bytes or because it is said, changed values stay between the two.
+    /// Least and greatest value that the source of a picture has; 0 and 255 of bytes, otherwise 0 and 1 if it is not
+    /// said. Shares are of their difference. Where it is known, of bytes or because it is said, changed values stay
+    /// between the two.
     pub range: Option<[f64; 2]>,
 }
 
@@ -119,8 +121,8 @@ trait Rule {
         true
     }
 
-    /// What is wrong with its numbers, for pictures of that size if they are pictures: the end of a sentence that begins with
-    /// its name.
+    /// What is wrong with its numbers, for pictures of that size if they are pictures: the end of a sentence that
+    /// begins with its name.
     fn check(&self, picture: Option<Picture>) -> Result<(), String>;
 
     /// Says where the picture goes.

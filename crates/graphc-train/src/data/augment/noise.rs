@@ -1,9 +1,9 @@
-//! `noise`: to every value a normal random number is added whose deviation is that share of the range; of what is no picture, that
-//! number itself.
+//! `noise`: to every value a normal random number is added whose deviation is that share of the range; of what is no
+//! picture, that number itself.
 //!
-//! Normal to within what matters here, and without a logarithm for every pixel: of 64 random bits, 32 are counted (a binomial
-//! distribution), and two numbers of 16 fill the gaps between counts with a triangle. Mean 0 and deviation 1 are exact; the
-//! density lies within 2% of the normal one up to two deviations, and nothing is farther out than six.
+//! Normal to within what matters here, and without a logarithm for every pixel: of 64 random bits, 32 are counted (a
+//! binomial distribution), and two numbers of 16 fill the gaps between counts with a triangle. The mean is 0 and the
+//! deviation 1; the density lies within 2% of the normal one up to two deviations, and nothing is farther out than six.
 
 use super::draws::Purpose;
 use super::{Draws, Picture, Row, Rule, check_amount};
@@ -43,7 +43,7 @@ impl Rule for Noise {
 
 /// Of 64 random bits.
 fn normal(bits: u64) -> f32 {
-    // 32 coins have the variance 8; the sum of two even numbers between -1/2 and 1/2 that of 1/6, less 2^-33 / 6.
+    // 32 coins have the variance 8; the sum of two even numbers between -1/2 and 1/2 that of 1/6, less 2^-32 / 6.
     const DEVIATION: f32 = 2.857_738;
     let count = (bits as u32).count_ones() as i32 - 16;
     let [a, b] = [32, 48].map(|at| i32::from((bits >> at) as u16));

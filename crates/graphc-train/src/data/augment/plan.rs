@@ -92,8 +92,8 @@ impl Plan {
                 if map.0.len() != 1 && map.0.len() != channels {
                     let shape = shape_text(&spec.sample_shape);
                     return Err(format!(
-                        "{about}: `standardise` treats every column of pictures {shape} by itself; give the input a last \
-                         dimension of 1, which counts channels"
+                        "{about}: `standardise` treats every column of pictures {shape} by itself; give the input a \
+                         last dimension of 1, which counts channels"
                     ));
                 }
                 let [low, high] = range.unwrap_or(if are_bytes { [0.0, 255.0] } else { [0.0, 1.0] });

@@ -1,7 +1,9 @@
-//! The pixels of a picture that was placed elsewhere: copies where it moved by whole pixels, else bilinear interpolation.
+//! The pixels of a picture that was placed elsewhere: copies where it moved by whole pixels, else bilinear
+//! interpolation.
 //!
-//! Along a row of the result the place in the picture goes on by the same step, so it is a fixed-point number, and the pixels all
-//! of whose neighbours exist are one stretch of the row, which is found beforehand. Only the others ask what lies outside.
+//! Along a row of the result the place in the picture goes on by the same step, so it is a fixed-point number, and the
+//! pixels all of whose neighbours exist are one stretch of the row, which is found beforehand. Only the others ask what
+//! lies outside.
 
 use super::Picture;
 use super::placement::{Map, Placement};
@@ -129,7 +131,8 @@ fn interpolate<const C: usize>(from: &Interpolation<'_, C>, map: &Map, out: &mut
     }
 }
 
-// Pairs are written out here: `map` of an array is not always inlined, and then takes several times as long as the rest.
+// Pairs are written out here: `map` of an array is not always inlined, and then takes several times as long as the
+// rest.
 impl<const C: usize> Interpolation<'_, C> {
     #[inline(always)]
     fn n_channels(&self) -> usize {
@@ -202,8 +205,8 @@ impl Step {
         }
     }
 
-    /// The least `x` of `0..=n` for which `start + x * |step|` is at least `bound`; `n` if there is none. A division would take
-    /// as long as several pixels, so the place is guessed first.
+    /// The least `x` of `0..=n` for which `start + x * |step|` is at least `bound`; `n` if there is none. A division
+    /// would take as long as several pixels, so the place is guessed first.
     fn reaches(&self, start: i64, bound: i64, n: usize) -> usize {
         let (step, n) = (self.fixed.abs(), n as i64);
         let is_there = |x: i64| start + x * step >= bound;
@@ -303,7 +306,12 @@ mod tests {
         }
 
         #[test]
-        fn the_inside_of_a_row_is_found(start in -3_000..3_000i64, step in -400..400i64, len in 1..12usize, n in 0..12usize) {
+        fn the_inside_of_a_row_is_found(
+            start in -3_000..3_000i64,
+            step in -400..400i64,
+            len in 1..12usize,
+            n in 0..12usize,
+        ) {
             // Fractions of 2^-16 stand for all.
             let (start, step) = (start << 16, step << 16);
             let steps = Step { fixed: step, inverse: 1.0 / step.unsigned_abs().max(1) as f64 };

@@ -379,15 +379,15 @@ fn what_does_not_fit_is_refused() {
     assert_eq!(
         plan(&spec(&[9, 7]), vec![[1.0, 0.0]; 7]),
         format!(
-            "{about} `standardise` treats every column of pictures 9x7 by itself; give the input a last dimension of 1, which \
-             counts channels"
+            "{about} `standardise` treats every column of pictures 9x7 by itself; give the input a last dimension of \
+             1, which counts channels"
         )
     );
     let (_folder, numbered) = crate::data::dataset::tests::numbered(7);
     let mixed = Augmentation { mixup: Some(Mixup::default()), ..Augmentation::default() };
     assert_eq!(
         load(&numbered, 1.0, 0.0).augmented(&mixed).unwrap_err().to_string(),
-        "`mixup` cannot mix the input `label`: its elements are integers, such as class numbers; it takes targets that are shares \
-         of the classes (`one_hot`)"
+        "`mixup` cannot mix the input `label`: its elements are integers, such as class numbers; it takes targets \
+         that are shares of the classes (`one_hot`)"
     );
 }

@@ -37,8 +37,8 @@ impl Dataset {
             mixup.check().map_err(TrainError::Mismatch)?;
             if let Some(column) = self.columns.iter().find(|column| column.spec.dtype != DType::F32) {
                 return Err(TrainError::Mismatch(format!(
-                    "`mixup` cannot mix the input `{}`: its elements are integers, such as class numbers; it takes targets that \
-                     are shares of the classes (`one_hot`)",
+                    "`mixup` cannot mix the input `{}`: its elements are integers, such as class numbers; it takes \
+                     targets that are shares of the classes (`one_hot`)",
                     column.spec.name
                 )));
             }
