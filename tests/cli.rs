@@ -116,6 +116,7 @@ fn training_writes_json_lines_and_a_run_folder() {
             "step_ms_median",
             "first_step_ms",
             "peak_rss_mb",
+            "receipt",
             "run"
         ]
     );
@@ -129,13 +130,22 @@ fn training_writes_json_lines_and_a_run_folder() {
     files.sort();
     assert_eq!(
         files,
-        ["accuracy.svg", "checkpoint", "graph.json", "history.csv", "loss.svg", "model.safetensors", "run.json"]
+        [
+            "accuracy.svg",
+            "checkpoint",
+            "graph.json",
+            "history.csv",
+            "loss.svg",
+            "model.safetensors",
+            "receipt.json",
+            "run.json"
+        ]
     );
     let csv = std::fs::read_to_string(tiny.path("a/history.csv")).unwrap();
     assert!(csv.starts_with("epoch,loss,accuracy,val_loss,val_accuracy,seconds,learning_rate\n1,"), "{csv}");
     assert_eq!(csv.lines().count(), 4);
     let run: Value = serde_json::from_slice(&std::fs::read(tiny.path("a/run.json")).unwrap()).unwrap();
-    assert_eq!(keys(&run), ["name", "config", "seed", "versions", "isa", "timings", "results"]);
+    assert_eq!(keys(&run), ["name", "config", "paths", "seed", "versions", "isa", "timings", "results"]);
     assert_eq!(
         (&run["seed"], &run["config"]["epochs"], &run["config"]["batch_size"]),
         (&4.into(), &3.into(), &16.into())

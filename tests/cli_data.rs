@@ -54,10 +54,12 @@ fn digits_in_every_format() {
         let file = format!("{name}.graph.json");
         let eval: Value = serde_json::from_str(&folder.ok(&["eval", &file, "--weights", &weights, "--json"])).unwrap();
         assert_eq!(eval["test_accuracy"].as_f64(), Some(accuracy), "{name}");
+        folder.ok(&["verify", name, "--epochs", "1"]);
     }
     for name in ["cifar10", "cifar100", "stripes-grey"] {
         let accuracy = accuracy(name, &["--epochs", "6"]);
         assert!(accuracy > 0.4, "{name}: {accuracy}");
+        folder.ok(&["verify", name, "--epochs", "1"]);
     }
     // Classes have their folders' names.
     let said = folder.ok(&[
@@ -70,6 +72,10 @@ fn digits_in_every_format() {
         "made/digits/test/four/0004.png",
     ]);
     assert!(said.starts_with("made/digits/test/four/0004.png: class four ("), "{said}");
+    fs::remove_file(folder.path("made/digits/test/four/0004.png")).unwrap();
+    let message = folder.fails(1, &["train", "--resume", "digits-images", "--epochs", "9"]);
+    let expected = "error: test data: made/digits/test has changed since the run began (";
+    assert!(message.starts_with(expected) && message.contains(" pictures, "), "{message}");
 }
 
 /// Prices are a known function plus noise: the network finds the function, and predictions are in the unit of prices.

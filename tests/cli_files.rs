@@ -145,7 +145,8 @@ fn errors(stderr: &[u8]) -> String {
 /// A training that waits for its reader: it writes more lines than a pipe holds.
 const TRAIN: [&str; 7] = ["train", "tiny.graph.json", "--json", "--epochs", "1500", "--out", "run"];
 const SAVED: &str = "The run is saved in another folder instead: tiny-saved-1\n";
-const FILES: [&str; 5] = ["accuracy.svg", "history.csv", "loss.svg", "model.safetensors", "run.json"];
+const FILES: [&str; 7] =
+    ["accuracy.svg", "graph.json", "history.csv", "loss.svg", "model.safetensors", "receipt.json", "run.json"];
 
 #[test]
 fn weights_survive_a_run_folder_that_vanishes() {

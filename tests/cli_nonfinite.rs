@@ -302,6 +302,7 @@ fn scripts_get_one_field_more_in_the_last_line() {
             "step_ms_median",
             "first_step_ms",
             "peak_rss_mb",
+            "receipt",
             "run",
             "nonfinite"
         ]

@@ -12,8 +12,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Everything that a step or an epoch may depend on: dropout, moving statistics, a schedule with memory and a warm-up, averages,
-/// early stopping, the best epoch, and a ragged last batch.
+/// Everything that a step or an epoch may depend on: augmentation, dropout, moving statistics, a schedule with memory and a warm-up,
+/// averages, early stopping, the best epoch, and a ragged last batch.
 const GRAPH: &str = r#"{ "graphc": 1, "name": "eventful",
   "inputs": { "image": { "shape": ["N", 6, 6, 2] }, "label": { "shape": ["N"], "dtype": "i32" } },
   "nodes": [
@@ -32,7 +32,8 @@ const GRAPH: &str = r#"{ "graphc": 1, "name": "eventful",
     "ema": { "decay": 0.95 },
     "early_stopping": { "monitor": "val_accuracy", "patience": 9 },
     "keep": "best" },
-  "data": { "format": "synthetic", "samples": 640, "test_samples": 40, "seed": 3 } }
+  "data": { "format": "synthetic", "samples": 640, "test_samples": 40, "seed": 3,
+    "augment": { "image": { "flip": "horizontal", "shift": 1, "rotate": 15, "zoom": 0.1, "brightness": 0.1, "noise": 0.05 } } } }
 "#;
 
 fn graph() -> Folder {
@@ -57,6 +58,10 @@ fn assert_same(run: &Path, whole: &Path) {
         assert!(found == expected, "{}/{name} differs", run.display());
     }
     assert_eq!(history(run), history(whole));
+}
+
+fn receipt(run: &Path) -> String {
+    fs::read_to_string(run.join("receipt.json")).unwrap()
 }
 
 /// The history without times.
@@ -136,6 +141,7 @@ fn killed_at_any_moment_a_run_goes_on_to_the_same_bytes() {
         }
         assert_same(&run, &whole);
         assert_eq!(results(&run), results(&whole), "{run_name}");
+        assert!(receipt(&run) == receipt(&whole), "{run_name}: another receipt");
         assert_no_temporary_file(&run);
     }
     eprintln!("{n_kills} kills of {n_runs} runs of {n_epochs} epochs, {n_resumed} times resumed");
@@ -202,6 +208,10 @@ fn a_finished_run_is_left_as_it_is_or_goes_on_with_more_epochs() {
     let end: Value = serde_json::from_str(stdout.lines().last().unwrap()).unwrap();
     assert_eq!(end["run"], "../run");
     assert_same(&run, &folder.path("whole"));
+    // Its receipt says that more epochs were wanted later, and has the same tensors.
+    let epochs = |run: &Path| serde_json::from_str::<Value>(&receipt(run)).unwrap()["epochs"].clone();
+    let (found, expected) = (epochs(&run), epochs(&folder.path("whole")));
+    assert_eq!((&found[9]["tensors"], &found[5]["options"][0]["epochs"]), (&expected[9]["tensors"], &9.into()));
 }
 
 const RESUME_OR_OTHER: &str =

@@ -121,7 +121,7 @@ fn one_training_at_a_time_in_a_folder() {
     send(&resumed, Signal::TERM);
     assert_eq!(resumed.wait_with_output().unwrap().status.code(), Some(143));
     folder.ok(&["train", "--resume", "run", "--quiet", "--epochs", &n_epochs_of(&folder, "run")]);
-    assert_eq!(names(&folder.path("run")).len(), 7);
+    assert_eq!(names(&folder.path("run")).len(), 8);
     let message = "error: run: the run folder holds a run: `--resume` goes on with it, or give another one\n";
     assert_eq!(folder.fails(1, &["train", "tiny.graph.json", "--out", "run"]), message);
     fs::remove_dir_all(folder.path("run/checkpoint")).unwrap();
@@ -162,7 +162,7 @@ fn a_reader_that_goes_away_costs_no_weights() {
     let (status, stderr) = closed(&folder, &["train", "tiny.graph.json", "--quiet", "--out", "quiet"], 0);
     let expected = "error: nobody reads the output (the pipe is closed); the run is saved: quiet\n";
     assert_eq!((status.code(), stderr.as_str()), (Some(141), expected));
-    assert_eq!(names(&folder.path("quiet")).len(), 7);
+    assert_eq!(names(&folder.path("quiet")).len(), 8);
 
     // Nobody there from the start.
     let (status, stderr) = closed(&folder, &["train", "tiny.graph.json", "--out", "never"], 0);
@@ -182,7 +182,7 @@ fn an_output_that_fails_otherwise_does_not_stop_a_training() {
         let output = command.stdout(full).stderr(Stdio::piped()).output().unwrap();
         let expected = "warning: cannot write the output: No space left on device (os error 28)\n";
         assert_eq!((output.status.code(), text(&output.stderr).as_str()), (Some(1), expected));
-        assert_eq!(names(&folder.path(out)).len(), 7);
+        assert_eq!(names(&folder.path(out)).len(), 8);
     }
 }
 
@@ -206,7 +206,7 @@ fn a_terminal_that_goes_away_costs_no_weights() {
     let status = child.wait().unwrap();
     assert_eq!(status.code(), Some(1));
     assert_whole(&folder.path("run"), 300);
-    assert_eq!(names(&folder.path("run")).len(), 7);
+    assert_eq!(names(&folder.path("run")).len(), 8);
 }
 
 #[test]
@@ -333,7 +333,7 @@ fn killed_at_any_moment_nothing_earlier_is_harmed_and_the_next_start_is_clean() 
             folder.ok(&args);
         }
         folder.ok(&["eval", "tiny.graph.json", "--weights", "run/model.safetensors"]);
-        assert_eq!(names(&run).len(), 7, "kill {n}: {:?}", names(&run));
+        assert_eq!(names(&run).len(), 8, "kill {n}: {:?}", names(&run));
         fs::remove_dir_all(&run).unwrap();
     }
     eprintln!("{n_kills} kills: {n_without} before the weights, {n_part} between files, {n_whole} after them");

@@ -8,7 +8,9 @@ mod common {
     pub(crate) mod watching;
 }
 
+mod bits;
 mod cli;
+mod cli_augment;
 mod cli_columns;
 mod cli_data;
 mod cli_files;
@@ -23,5 +25,6 @@ mod cli_resume;
 mod cli_stop;
 mod cli_synthetic;
 mod cli_tune;
+mod cli_verify;
 mod facade;
 mod fuzz_seeds;

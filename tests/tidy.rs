@@ -131,6 +131,7 @@ fn each_kind_of_dependency_stays_where_it_belongs() {
         ("petgraph", &["graphc-ir"]),
         ("serde", &["graphc-frontend", "graphc-train", "graphc-cli"]),
         ("safetensors", &["graphc-train"]),
+        ("sha2", &["graphc-train"]),
         ("clap", &["graphc-cli"]),
         ("proptest", &["graphc-testing"]),
     ];

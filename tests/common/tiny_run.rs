@@ -3,6 +3,7 @@
 use super::folder::Folder;
 use super::watching::names;
 use graphc_train::History;
+use graphc_train::run::Receipt;
 use graphc_train::weights::read_tensors;
 use std::fs;
 use std::path::Path;
@@ -48,6 +49,7 @@ pub(crate) fn assert_whole(run: &Path, n_epochs: usize) {
                 let run: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
                 assert!(run["results"]["epochs_finished"].as_u64() <= Some(n_epochs as u64));
             }
+            "receipt.json" => drop(Receipt::parse(&fs::read(&path).unwrap(), &path).unwrap()),
             "graph.json" => assert!(fs::read_to_string(&path).unwrap().trim_end().ends_with('}')),
             "checkpoint" => {}
             "loss.svg" | "accuracy.svg" => {

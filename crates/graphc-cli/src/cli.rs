@@ -1,7 +1,8 @@
 //! The subcommands.
 
 use crate::commands::{
-    bench, check, completions, dump, eval, predict, profile, report, run, runs, schema, summary, train, tune,
+    bench, check, completions, dump, eval, predict, profile, report, run, runs, schema, show, summary, train, tune,
+    verify,
 };
 use crate::error::CliError;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -21,6 +22,7 @@ const EXAMPLES: &str = "\
 Examples:
   graphc train examples/lenet5.graph.json
   graphc eval examples/lenet5.graph.json --weights runs/lenet5-1/model.safetensors
+  graphc verify runs/lenet5-1
   graphc predict examples/lenet5.graph.json --weights runs/lenet5-1/model.safetensors digit.png
   graphc report runs/lenet5-1
   graphc dump examples/lenet5.graph.json --ir --stage fused
@@ -34,10 +36,12 @@ pub(crate) enum Command {
     Train(train::Args),
     Eval(eval::Args),
     Predict(predict::Args),
+    Show(show::Args),
     Summary(summary::Args),
     Run(run::Args),
     Runs(runs::Args),
     Report(report::Args),
+    Verify(verify::Args),
     Dump(dump::Args),
     Check(check::Args),
     Bench(bench::Args),
@@ -67,10 +71,12 @@ impl Command {
             Command::Train(args) => train::run(&args, start),
             Command::Eval(args) => eval::run(&args),
             Command::Predict(args) => predict::run(&args),
+            Command::Show(args) => show::run(&args),
             Command::Summary(args) => summary::run(&args),
             Command::Run(args) => run::run(&args),
             Command::Runs(args) => runs::run(&args),
             Command::Report(args) => report::run(&args),
+            Command::Verify(args) => verify::run(&args),
             Command::Dump(args) => dump::run(&args),
             Command::Check(args) => check::run(&args),
             Command::Bench(args) => bench::run(&args, start),

@@ -6,7 +6,7 @@ use graphc_driver::{Explanation, NodeFacts, NonfiniteTensor, SavedState, Session
 use graphc_ir::graph::Role;
 use graphc_ir::ops::Op;
 use graphc_ir::{Graph, Tensor};
-use graphc_train::nonfinite::{Noticed, Search, explain_evaluation};
+use graphc_train::nonfinite::{Allowed, Noticed, Search, explain_evaluation};
 use graphc_train::weights::write_tensors;
 use graphc_train::{
     Dataset, Evaluation, FitError, FitReport, NamedTensor, Network, Nonfinite, NonfiniteFit, TensorData,
@@ -25,7 +25,7 @@ pub(crate) struct Ending {
     /// The loss of the test samples, and where it comes from.
     test: Option<TestLoss>,
     /// What was let pass.
-    allowed: Vec<Noticed>,
+    allowed: Vec<Allowed>,
 }
 
 #[derive(Debug)]
@@ -113,11 +113,8 @@ impl Ending {
                 add_explanation(&mut object, test.explanation.as_ref(), test.sample);
                 Some(object)
             }
-            (None, None) => self.allowed.first().map(|noticed| {
-                let mut object = noticed_json(noticed);
-                object["allowed"] = json!(true);
-                object["message"] = json!(noticed.to_string());
-                object
+            (None, None) => self.allowed.first().map(|Allowed { kind, epoch, step, message }| {
+                json!({ "what": kind, "epoch": epoch, "step": step, "allowed": true, "message": message })
             }),
         }
     }

@@ -3,9 +3,10 @@
 //! [`pipeline`] is the table of contents of the compiler. [`Session`] is the library door: a graph with
 //! its parameters, compiled on demand per mode and batch size, stepped, and read.
 //!
-//! Reading order: [`options`], [`tuning`], [`stage`], [`memory`], `threads`, [`pipeline`], [`dump`](mod@dump), [`session`], [`measure`].
+//! Reading order: [`bits`], [`options`], [`tuning`], [`stage`], [`memory`], `threads`, [`pipeline`], [`dump`](mod@dump), [`session`], [`measure`].
 #![forbid(unsafe_code)]
 
+pub mod bits;
 pub mod dump;
 pub mod error;
 pub mod measure;
@@ -17,6 +18,7 @@ pub mod stage;
 mod threads;
 pub mod tuning;
 
+pub use bits::BITS_REVISION;
 pub use dump::{dump, dump_dot};
 pub use error::DriverError;
 pub use graphc_codegen::{CRANELIFT_VERSION, Isa};

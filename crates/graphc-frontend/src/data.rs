@@ -1,5 +1,6 @@
 //! `data`: where samples come from and what happens to them.
 
+use crate::augment::{AugmentConfig, Inputs, MixupConfig, read_augment, read_mixup};
 use crate::data_fields::{COLUMN, DATA, PREPROCESS};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::experiment::CheckData;
@@ -19,6 +20,10 @@ pub struct DataConfig {
     pub scale: f64,
     /// What else happens to inputs, by their names.
     pub preprocess: Vec<(String, PreprocessConfig)>,
+    /// What happens at random to inputs of samples that are trained on, by their names.
+    pub augment: Vec<(String, AugmentConfig)>,
+    /// Whether these samples are mixed with others.
+    pub mixup: Option<MixupConfig>,
     /// What gives the values.
     pub source: DataSource,
 }
@@ -186,6 +191,7 @@ struct Cx<'a> {
 pub(crate) fn read_data(
     file: &Record<'_>,
     network: &Network<'_>,
+    known: &Inputs<'_>,
     path: &Path,
     check: CheckData,
     diagnostics: &mut Diagnostics,
@@ -198,9 +204,11 @@ pub(crate) fn read_data(
     let folder = path.parent().unwrap_or(Path::new(""));
     let mut cx = Cx { inputs: network.input_names(), folder, check, diagnostics };
     let preprocess = cx.preprocess(&data);
+    let augment = cx.augment(&data, known);
+    let mixup = read_mixup(&data, known, cx.diagnostics);
     let source = cx.source(format, &data);
     let scale = if data.find("scale").is_some() { data.number("scale")? } else { 1.0 };
-    Some(DataConfig { scale, preprocess: preprocess?, source: source? })
+    Some(DataConfig { scale, preprocess: preprocess?, augment: augment?, mixup: mixup?, source: source? })
 }
 
 /// The format of data that does not say it, if the name of what is trained on does.
@@ -287,6 +295,15 @@ impl<'a> Cx<'a> {
             }
         }
         all
+    }
+
+    fn augment(&mut self, data: &Record<'_>, known: &Inputs<'_>) -> Option<Vec<(String, AugmentConfig)>> {
+        if data.is_refused("augment") {
+            return None;
+        }
+        let Some(members) = data.json("augment").and_then(|_| data.members("augment")) else { return Some(Vec::new()) };
+        self.check_inputs("augment", "is about", members);
+        read_augment(members, known, self.diagnostics)
     }
 
     /// The columns of every input.

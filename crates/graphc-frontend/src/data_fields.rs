@@ -1,5 +1,6 @@
 //! Field tables of `data`.
 
+use crate::augment::{AUGMENT_FIELD, MIXUP_FIELD};
 use crate::fields::{Field, Kind, Range, SAMPLES, SEED, Section, Variants};
 
 /// `data`, by its format.
@@ -26,15 +27,19 @@ const PREPROCESS_FIELD: Field = Field::or(
 const ARRAY_FIELDS: &[Field] = &[
     SCALE,
     PREPROCESS_FIELD,
+    AUGMENT_FIELD,
+    MIXUP_FIELD,
     Field::required("train", Kind::Files, "Training data: a file for every input."),
     Field::optional("validation", Kind::Files, "`validation_split`", "Data to validate on: a file for every input."),
     Field::optional("test", Kind::Files, "no test after the training", "Test data: a file for every input."),
 ];
 
-const PICTURE_FIELDS: [Field; 2] = [SCALE, PREPROCESS_FIELD];
+const PICTURE_FIELDS: [Field; 4] = [SCALE, PREPROCESS_FIELD, AUGMENT_FIELD, MIXUP_FIELD];
 
 const TABLE_FIELDS: &[Field] = &[
     PREPROCESS_FIELD,
+    AUGMENT_FIELD,
+    MIXUP_FIELD,
     Field::required("columns", Kind::Columns, "The columns that every input is made of."),
     Field::optional(
         "delimiter",
@@ -95,6 +100,8 @@ const DATA_SECTIONS: &[Section] = &[
         fields: &[
             PICTURE_FIELDS[0],
             PICTURE_FIELDS[1],
+            PICTURE_FIELDS[2],
+            PICTURE_FIELDS[3],
             Field::required("train", Kind::Path, "Training data: a folder."),
             Field::optional("validation", Kind::Path, "`validation_split`", "Data to validate on: a folder."),
             Field::optional("test", Kind::Path, "no test after the training", "Test data: a folder."),
@@ -103,7 +110,15 @@ const DATA_SECTIONS: &[Section] = &[
     Section {
         name: "cifar10",
         doc: "The binary files of CIFAR-10: pictures of 32x32x3 and their classes.",
-        fields: &[PICTURE_FIELDS[0], PICTURE_FIELDS[1], CIFAR_FILES[0], CIFAR_FILES[1], CIFAR_FILES[2]],
+        fields: &[
+            PICTURE_FIELDS[0],
+            PICTURE_FIELDS[1],
+            PICTURE_FIELDS[2],
+            PICTURE_FIELDS[3],
+            CIFAR_FILES[0],
+            CIFAR_FILES[1],
+            CIFAR_FILES[2],
+        ],
     },
     Section {
         name: "cifar100",
@@ -111,6 +126,8 @@ const DATA_SECTIONS: &[Section] = &[
         fields: &[
             PICTURE_FIELDS[0],
             PICTURE_FIELDS[1],
+            PICTURE_FIELDS[2],
+            PICTURE_FIELDS[3],
             CIFAR_FILES[0],
             CIFAR_FILES[1],
             CIFAR_FILES[2],
@@ -133,6 +150,8 @@ const DATA_SECTIONS: &[Section] = &[
             Field::optional("test_samples", SAMPLES, "no test after the training", "Number of test samples."),
             Field::or("scale", Kind::Number(Range::Any), "0.00392156862745098", "Factor on the bytes of `f32` inputs."),
             PREPROCESS_FIELD,
+            AUGMENT_FIELD,
+            MIXUP_FIELD,
             Field::or(
                 "seed",
                 SEED,

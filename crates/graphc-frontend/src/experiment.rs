@@ -1,5 +1,6 @@
 //! [`Experiment`]: everything a graph file says.
 
+use crate::augment::Inputs;
 use crate::data::{DataConfig, read_data};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::fields::{FILE, Field, OPTIMIZERS, TRAIN};
@@ -121,7 +122,9 @@ pub(crate) fn read_experiment(
     for node in network.unread_nodes() {
         builder.output(node);
     }
-    let data = read_data(&file, &network, path, check_data, diagnostics);
+    let of_loss = loss.iter().flat_map(|loss| [Some(&*loss.target), loss.weights.as_deref()]).flatten().collect();
+    let known = Inputs { nodes: network.input_nodes(), builder: &builder, of_loss };
+    let data = read_data(&file, &network, &known, path, check_data, diagnostics);
     let (train, loss) = (train?, loss?);
     let averaging = train.ema.map(|ema| ema.averaging);
     diagnostics.is_empty().then(|| Experiment {

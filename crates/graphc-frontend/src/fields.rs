@@ -70,16 +70,19 @@ pub(crate) enum Range {
     NotNegative,
     /// 0 included, 1 excluded.
     Fraction,
+    /// From 0 to that number, both included.
+    UpTo(f64),
 }
 
 impl Range {
     /// What stands behind "a number".
-    pub(crate) fn in_words(self) -> &'static str {
+    pub(crate) fn in_words(self) -> String {
         match self {
-            Range::Any => "",
-            Range::Positive => " greater than 0",
-            Range::NotNegative => " of at least 0",
-            Range::Fraction => " of at least 0 and less than 1",
+            Range::Any => String::new(),
+            Range::Positive => " greater than 0".into(),
+            Range::NotNegative => " of at least 0".into(),
+            Range::Fraction => " of at least 0 and less than 1".into(),
+            Range::UpTo(most) => format!(" from 0 to {most}"),
         }
     }
 
@@ -89,6 +92,7 @@ impl Range {
             Range::Positive => value > 0.0,
             Range::NotNegative => value >= 0.0,
             Range::Fraction => (0.0..1.0).contains(&value),
+            Range::UpTo(most) => (0.0..=most).contains(&value),
         }
     }
 }

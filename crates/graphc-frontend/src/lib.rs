@@ -13,9 +13,10 @@
 //! access to files.
 //!
 //! Reading order: [`mod@limits`], [`diagnostic`], `excerpt`, `json`, `fields`, `read`, `node_ops`, `network`, `metrics`, `loss`,
-//! `training`, [`data`], [`experiment`], `schema`, `reference`, `ops_page`, [`mod@summary`].
+//! `training`, [`augment`], [`data`], [`experiment`], `schema`, `reference`, `ops_page`, [`mod@summary`].
 #![forbid(unsafe_code)]
 
+pub mod augment;
 pub mod data;
 mod data_fields;
 pub mod diagnostic;

@@ -91,6 +91,12 @@ impl<'a> Network<'a> {
         inputs.filter_map(|entry| entry.name.as_ref().map(|name| name.value.as_str())).collect()
     }
 
+    /// The inputs that are as they should be, with their nodes.
+    pub(crate) fn input_nodes(&self) -> Vec<(&str, NodeId)> {
+        let inputs = self.entries.iter().filter(|entry| matches!(entry.what, What::Input));
+        inputs.filter_map(|entry| Some((entry.name.as_ref()?.value.as_str(), entry.node?))).collect()
+    }
+
     /// Nodes that no other node reads, in file order.
     pub(crate) fn unread_nodes(&self) -> Vec<NodeId> {
         let mut read = BTreeSet::new();

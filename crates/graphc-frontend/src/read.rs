@@ -391,7 +391,10 @@ fn number(range: Range, text: &str) -> Result<f64, NotANumber> {
     }
     match narrow(value) {
         Err(narrowing) => Err(NotANumber::InF32(Some(narrowing))),
-        Ok(narrowed) if !range.contains(narrowed.into()) => Err(NotANumber::InF32(None)),
+        // The end of a range that is part of it may be rounded to either side.
+        Ok(narrowed) if !range.contains(narrowed.into()) && !matches!(range, Range::UpTo(_)) => {
+            Err(NotANumber::InF32(None))
+        }
         Ok(_) => Ok(value),
     }
 }
@@ -406,7 +409,9 @@ fn narrowing_label(range: Range, narrowing: Option<Narrowing>) -> String {
         }
         (Some(what @ Narrowing::Infinite), _) => format!("this {what}; expected at most {:e}", f32::MAX),
         (Some(what), Range::Positive) => format!("this {what}; expected at least {least}"),
-        (Some(what), Range::NotNegative | Range::Fraction) => format!("this {what}; expected 0 or at least {least}"),
+        (Some(what), Range::NotNegative | Range::Fraction | Range::UpTo(_)) => {
+            format!("this {what}; expected 0 or at least {least}")
+        }
         (Some(what), Range::Any) => format!("this {what}; expected 0 or at least {least} in size"),
     }
 }

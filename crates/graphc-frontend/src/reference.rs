@@ -1,5 +1,6 @@
 //! The reference part of `docs/graph-file.md`, from the field tables.
 
+use crate::augment::{AUGMENT, ERASE, MIXUP};
 use crate::data_fields::{COLUMN, DATA, PREPROCESS};
 use crate::fields::{Default, FILE, Field, INPUT, LOSSES, NODE, OPTIMIZERS, Section, TRAIN, Variants};
 use crate::metrics::{METRICS, Metric};
@@ -30,6 +31,9 @@ pub fn reference() -> String {
     section(&mut text, "## `early_stopping`", &EARLY_STOPPING);
     one_of(&mut text, &DATA);
     section(&mut text, "### An entry of `preprocess`", &PREPROCESS);
+    section(&mut text, "### An entry of `augment`", &AUGMENT);
+    section(&mut text, "#### `erase`", &ERASE);
+    section(&mut text, "### `mixup`", &MIXUP);
     section(&mut text, "### An entry of `columns`", &COLUMN);
     text
 }

@@ -110,6 +110,7 @@ fn number(range: Range) -> Value {
         Range::Positive => json!({ "type": "number", "minimum": f32::MIN_POSITIVE, "maximum": f32::MAX }),
         Range::NotNegative => json!({ "type": "number", "minimum": 0, "maximum": f32::MAX }),
         Range::Fraction => json!({ "type": "number", "minimum": 0, "exclusiveMaximum": 1 }),
+        Range::UpTo(most) => json!({ "type": "number", "minimum": 0, "maximum": most }),
     }
 }
 

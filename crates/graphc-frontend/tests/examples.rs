@@ -12,7 +12,7 @@ use std::path::Path;
 const EXAMPLES: [&str; 6] = ["lenet5", "lenet5-classic", "mlp", "mlp-1024", "strided", "vgg32"];
 
 /// Other examples, most of whose data is made or fetched first.
-const OF_OTHER_DATA: [&str; 11] = [
+const OF_OTHER_DATA: [&str; 12] = [
     "cifar10",
     "cifar100",
     "digits-images",
@@ -21,6 +21,7 @@ const OF_OTHER_DATA: [&str; 11] = [
     "digits-safetensors",
     "fashion-mnist",
     "houses",
+    "mnist-augmented",
     "mnist-fast",
     "stripes-grey",
     "towns",

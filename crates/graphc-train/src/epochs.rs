@@ -1,13 +1,14 @@
 //! The steps of the epochs, and what is looked at between them.
 
 use crate::batches::Batches;
+use crate::data::augment::EpochKey;
 use crate::error::TrainError;
 use crate::evaluate::{Evaluation, correct, evaluate_next};
 use crate::feed::{Feed, Section};
 use crate::history::EpochRecord;
 use crate::metrics::Scores;
 use crate::network::{Network, Weights};
-use crate::nonfinite::{Nonfinite, Noticed};
+use crate::nonfinite::{Allowed, Nonfinite, Noticed};
 use crate::rate::Rates;
 use crate::run::checkpoint::{Checkpoint, Pace};
 use crate::run::{Ended, RunState};
@@ -25,7 +26,7 @@ pub(crate) fn training_section(options: &FitOptions, epoch: usize, train: &[u32]
         true => Batches::shuffled(train.iter().copied(), batch_size, seed, epoch),
         false => Batches::in_order(train.iter().copied(), batch_size),
     };
-    Section { mode: Mode::Train, batches }
+    Section { mode: Mode::Train, batches, epoch: Some(EpochKey { seed, epoch: epoch as u64 }) }
 }
 
 /// Makes training steps, each with its number and its learning rate.
@@ -110,12 +111,13 @@ pub(crate) struct Watch<'a> {
     observer: &'a mut dyn Observer,
     is_allowed: bool,
     /// What was let pass, each kind once.
-    pub(crate) allowed: Vec<Noticed>,
+    pub(crate) allowed: Vec<Allowed>,
 }
 
 impl<'a> Watch<'a> {
-    pub(crate) fn new(options: &FitOptions, observer: &'a mut dyn Observer) -> Watch<'a> {
-        Watch { observer, is_allowed: options.allow_nonfinite, allowed: Vec::new() }
+    /// `allowed` was let pass already.
+    pub(crate) fn new(options: &FitOptions, observer: &'a mut dyn Observer, allowed: Vec<Allowed>) -> Watch<'a> {
+        Watch { observer, is_allowed: options.allow_nonfinite, allowed }
     }
 
     /// Gives it back if training must end.
@@ -124,9 +126,9 @@ impl<'a> Watch<'a> {
         if !self.is_allowed {
             return Some(noticed);
         }
-        if !self.allowed.iter().any(|known| known.what.kind() == noticed.what.kind()) {
+        if !self.allowed.iter().any(|known| known.kind == noticed.what.kind()) {
             self.observer.nonfinite_allowed(&noticed);
-            self.allowed.push(noticed);
+            self.allowed.push((&noticed).into());
         }
         None
     }
@@ -177,6 +179,7 @@ impl Fit<'_, '_> {
     /// Trains all epochs; `start` gets the state at the start of the last one begun.
     pub(crate) fn epochs(&mut self, validation: &[u32], start: &mut Start) -> Result<Option<Failure>, TrainError> {
         self.check_given_state()?;
+        self.record_start(start)?;
         if self.state.steps_done() == 0 && self.state.ended.is_none() {
             self.checkpoint_if(Pace::is_wanted)?;
         }
@@ -199,7 +202,7 @@ impl Fit<'_, '_> {
                 self.checkpoint()?;
                 return Ok(None);
             }
-            if let Some(failure) = self.finish_epoch(progress, validation)? {
+            if let Some(failure) = self.finish_epoch(progress, validation, start)? {
                 return Ok(Some(failure));
             }
         }
@@ -246,8 +249,23 @@ impl Fit<'_, '_> {
         Ok(EpochEnd::Finished)
     }
 
-    /// Validates, records the epoch, and decides what follows.
-    fn finish_epoch(&mut self, progress: Progress, validation: &[u32]) -> Result<Option<Failure>, TrainError> {
+    /// Takes the state before the first step down in the receipt.
+    fn record_start(&mut self, start: &mut Start) -> Result<(), TrainError> {
+        if let Some(receipt) = self.state.receipt.as_mut().filter(|receipt| receipt.epochs.is_empty()) {
+            self.network.save_state(&mut start.state)?;
+            self.watch.observer.recorded(receipt.started(&start.state));
+        }
+        Ok(())
+    }
+
+    /// Validates, records the epoch, and decides what follows. Then `start` has the next epoch's start, if there is a receipt: its
+    /// memory is there, and the epoch's own start is not gone back to any more.
+    fn finish_epoch(
+        &mut self,
+        progress: Progress,
+        validation: &[u32],
+        start: &mut Start,
+    ) -> Result<Option<Failure>, TrainError> {
         let (record, validation, scores) = self.validated(progress, validation)?;
         self.scores = scores;
         let decision = self.state.course.epoch_done(&record, self.options)?;
@@ -261,6 +279,10 @@ impl Fit<'_, '_> {
         }
         if decision.is_best && self.options.keep_best {
             *self.best = Some(Arc::new(self.network.weights()?));
+        }
+        if let (Some(receipt), Some(record)) = (&mut self.state.receipt, self.state.history.records.last()) {
+            self.network.save_state(&mut start.state)?;
+            self.watch.observer.recorded(receipt.epoch_done(record, &start.state));
         }
         self.state.begin_next_epoch();
         self.state.ended = match decision.stop {
@@ -279,7 +301,8 @@ impl Fit<'_, '_> {
     fn checkpoint(&mut self) -> Result<(), TrainError> {
         let mut tensors = SavedState::default();
         self.network.save_state(&mut tensors)?;
-        let (state, best) = (self.state.clone(), self.best.clone());
+        let (mut state, best) = (self.state.clone(), self.best.clone());
+        state.nonfinite.clone_from(&self.watch.allowed);
         self.watch.observer.checkpoint(Checkpoint { state, tensors, best });
         self.pace.written();
         Ok(())

@@ -62,7 +62,7 @@ pub fn evaluate_scored(
         return Err(TrainError::Mismatch("no samples to evaluate".into()));
     }
     let sizes: Vec<_> = sizes_of(samples.len(), batch_size).map(|batch| (Mode::Infer, batch)).collect();
-    let section = Section { mode: Mode::Infer, batches: Batches::in_order(samples.iter().copied(), batch_size) };
+    let section = Section::infer(Batches::in_order(samples.iter().copied(), batch_size));
     with_feed(network, dataset, &sizes, iter::once(section), loading, |network, feed| {
         evaluate_next(network, feed, samples.len(), scoring)
     })

@@ -11,6 +11,7 @@
 
 use crate::batches::Batches;
 use crate::data::Dataset;
+use crate::data::augment::EpochKey;
 use crate::error::TrainError;
 use crate::network::Network;
 use crate::packing::{Batch, Packing};
@@ -42,6 +43,15 @@ impl Loading {
 pub(crate) struct Section {
     pub(crate) mode: Mode,
     pub(crate) batches: Batches,
+    /// The epoch for which samples are changed at random, if they are.
+    pub(crate) epoch: Option<EpochKey>,
+}
+
+impl Section {
+    /// Samples as they are.
+    pub(crate) fn infer(batches: Batches) -> Section {
+        Section { mode: Mode::Infer, batches, epoch: None }
+    }
 }
 
 /// Batches being prepared at once: one waits while the next one is packed.
@@ -175,9 +185,9 @@ impl Packer<'_> {
     /// Packs the next batch into the network's own buffers.
     fn pack_into(&mut self, network: &mut dyn Network) -> Result<Option<(Mode, usize)>, TrainError> {
         let Packer { dataset, plans, sections, current } = self;
-        let Some((mode, batch)) = next_batch(sections, current) else { return Ok(None) };
+        let Some(Next { mode, epoch, batch }) = next_batch(sections, current) else { return Ok(None) };
         let n_samples = batch.samples.len();
-        for (input, packing) in dataset.inputs().zip(packings(plans, mode, n_samples)?) {
+        for (input, packing) in dataset.inputs_at(epoch).zip(packings(plans, mode, n_samples)?) {
             let fill = |chunk: usize, words: &mut [u32]| input.pack_chunk(batch, packing, chunk, words);
             network.fill_input(mode, n_samples, input.name(), &fill)?;
         }
@@ -188,12 +198,14 @@ impl Packer<'_> {
     /// Packs the next batch into a staging buffer; `false` if there is none.
     fn stage(&mut self, staged: &mut Staged) -> Result<bool, TrainError> {
         let Packer { dataset, plans, sections, current } = self;
-        let Some((mode, Batch { samples, .. })) = next_batch(sections, current) else { return Ok(false) };
+        let Some(Next { mode, epoch, batch: Batch { samples, .. } }) = next_batch(sections, current) else {
+            return Ok(false);
+        };
         let packings = packings(plans, mode, samples.len())?;
         if staged.inputs.is_empty() {
             staged.inputs.extend(dataset.inputs().map(|input| (input.name().to_string(), Vec::new())));
         }
-        for ((input, packing), (_, words)) in dataset.inputs().zip(packings).zip(&mut staged.inputs) {
+        for ((input, packing), (_, words)) in dataset.inputs_at(epoch).zip(packings).zip(&mut staged.inputs) {
             // Words left from another batch are all written anew.
             words.resize(packing.n_words(), 0);
             input.pack(samples, packing, words);
@@ -210,11 +222,18 @@ fn packings(plans: &[Plan], mode: Mode, batch: usize) -> Result<&[Packing], Trai
     Ok(&plan.ok_or_else(message)?.packings)
 }
 
+/// What is packed next.
+struct Next<'a> {
+    mode: Mode,
+    epoch: Option<EpochKey>,
+    batch: Batch<'a>,
+}
+
 /// The next batch; the last of a section does not know the one after it.
 fn next_batch<'a>(
     sections: &mut dyn Iterator<Item = Section>,
     current: &'a mut Option<(Section, usize)>,
-) -> Option<(Mode, Batch<'a>)> {
+) -> Option<Next<'a>> {
     while current.as_ref().is_none_or(|(section, at)| *at == section.batches.len()) {
         *current = Some((sections.next()?, 0));
     }
@@ -222,7 +241,8 @@ fn next_batch<'a>(
     let number = *at;
     *at += 1;
     let after = if *at < section.batches.len() { section.batches.get(*at) } else { &[] };
-    Some((section.mode, Batch { samples: section.batches.get(number), after }))
+    let batch = Batch { samples: section.batches.get(number), after };
+    Some(Next { mode: section.mode, epoch: section.epoch, batch })
 }
 
 #[cfg(test)]
@@ -234,7 +254,7 @@ mod tests {
     fn sections() -> impl Iterator<Item = Section> + Send {
         (0..2).flat_map(|epoch| {
             [(Mode::Train, Batches::shuffled(0..9, 4, 1, epoch)), (Mode::Infer, Batches::in_order(9..9, 4))]
-                .map(|(mode, batches)| Section { mode, batches })
+                .map(|(mode, batches)| Section { mode, batches, epoch: None })
         })
     }
 
@@ -288,7 +308,7 @@ mod tests {
                 let (_folder, specs) = numbered(3);
                 let data = load(&specs, 1.0, 0.0);
                 // The data has no samples 3 and 4.
-                let section = Section { mode: Mode::Train, batches: Batches::in_order(0..5, 5) };
+                let section = Section { mode: Mode::Train, batches: Batches::in_order(0..5, 5), epoch: None };
                 let sizes = [(Mode::Train, 5)];
                 with_feed(&mut Toy::default(), &data, &sizes, std::iter::once(section), loading, |network, feed| {
                     feed.next(network, Mode::Train)

@@ -14,6 +14,7 @@ use crate::train::FitReport;
 use crate::{Batches, Evaluation};
 use graphc_driver::{Explanation, NonfiniteTensor, SavedState};
 use graphc_ir::graph::Mode;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::iter;
 use std::sync::atomic::AtomicBool;
@@ -41,6 +42,26 @@ pub struct Noticed {
     pub step: usize,
     /// Steps of an epoch.
     pub n_steps: usize,
+}
+
+/// What was let pass, as a checkpoint keeps it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Allowed {
+    /// [`Nonfinite::kind`].
+    pub kind: String,
+    /// From 1.
+    pub epoch: usize,
+    /// Steps of this epoch done.
+    pub step: usize,
+    /// [`Noticed`] as text.
+    pub message: String,
+}
+
+impl From<&Noticed> for Allowed {
+    fn from(noticed: &Noticed) -> Allowed {
+        let Noticed { what, epoch, step, .. } = noticed;
+        Allowed { kind: what.kind().into(), epoch: *epoch, step: *step, message: noticed.to_string() }
+    }
 }
 
 /// Where it comes from.
@@ -199,7 +220,7 @@ pub fn explain_evaluation(
 ) -> Result<Option<(Explanation, Option<usize>)>, TrainError> {
     let Some(batch) = evaluation.nonfinite else { return Ok(None) };
     let (n_samples, samples) = (batch.n_samples, &samples[batch.first..][..batch.n_samples]);
-    let section = Section { mode: Mode::Infer, batches: Batches::in_order(samples.iter().copied(), n_samples) };
+    let section = Section::infer(Batches::in_order(samples.iter().copied(), n_samples));
     let sizes = [(Mode::Infer, n_samples)];
     with_feed(network, dataset, &sizes, iter::once(section), Loading::Between, |network, feed| {
         feed.next(network, Mode::Infer)?;

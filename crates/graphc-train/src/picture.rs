@@ -24,7 +24,7 @@ pub struct PictureOptions {
 }
 
 /// Size of the pictures that a network takes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PictureShape {
     /// Rows.
     pub height: u32,
@@ -32,6 +32,13 @@ pub struct PictureShape {
     pub width: u32,
     /// 1 is grey, 3 are red, green and blue.
     pub channels: usize,
+}
+
+impl PictureShape {
+    /// Of samples with those sizes: height, width and channels, 1 or 3; without channels it is 1.
+    pub fn of_sample(sizes: &[usize]) -> Option<PictureShape> {
+        crate::data::pictures::picture_shape(sizes)
+    }
 }
 
 /// Largest picture that is decoded. As a file it may be small: some 100 kB of PNG are 100 million pixels of one colour.

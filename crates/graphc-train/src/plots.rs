@@ -1,4 +1,4 @@
-//! Pictures as SVG, for files of a run's folder and for pages: curves over epochs, the confusion matrix, predictions against what
+//! Pictures as SVG (and of samples as PNG, `sheet`), for files of a run's folder and for pages: curves over epochs, the confusion matrix, predictions against what
 //! is true. They suit light and dark surroundings ([`STYLE`]), and colours stay apart for colour-blind readers.
 //!
 //! Written out here: what makes them readable is where labels stand and which colours a surrounding asks for, and that is
@@ -8,13 +8,16 @@ mod axis;
 mod chart;
 mod confusion;
 mod labels;
+mod letters;
 mod scatter;
+mod sheet;
 mod svg;
 
 pub use axis::Scale;
 pub use chart::{Chart, Curve, N_COLORS, value_text};
 pub use confusion::{confusion_inline, confusion_svg};
 pub use scatter::scatter_inline;
+pub use sheet::{Sheet, Tile};
 pub use svg::{STYLE, escaped, shortened};
 
 use crate::history::{EpochRecord, History};

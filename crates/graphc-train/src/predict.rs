@@ -113,7 +113,7 @@ pub fn each_prediction(
     mut take: impl FnMut(u32, &[f32]) -> Result<(), TrainError>,
 ) -> Result<(), TrainError> {
     let sizes: Vec<_> = sizes_of(samples.len(), batch_size).map(|batch| (Mode::Infer, batch)).collect();
-    let section = Section { mode: Mode::Infer, batches: Batches::in_order(samples.iter().copied(), batch_size) };
+    let section = Section::infer(Batches::in_order(samples.iter().copied(), batch_size));
     with_feed(network, data, &sizes, std::iter::once(section), Loading::Between, |network, feed| {
         for samples in samples.chunks(batch_size) {
             let batch = feed.next(network, Mode::Infer)?;

@@ -5,14 +5,12 @@
 //! a run that came to nothing, and is used again; one with a checkpoint, with weights, or anything else is left alone. Where the folder
 //! cannot take the weights in the end (the disk is full, somebody removed it), they go to another place: [`RunFolder::save_weights`].
 
-use crate::data::Fitted;
 use crate::error::TrainError;
 use crate::files::{check_writable, folder_of, is_at, is_unfinished, remove_unfinished, sync_folder, write_file};
 use crate::history::History;
 use crate::plots;
 use crate::run::files::{Companion, FOLDER, Place, has_checkpoint, read_newest};
-use crate::run::{CheckpointWriter, Stored};
-use crate::weights::{NamedTensor, encode_weights};
+use crate::run::{CheckpointWriter, Receipt, Stored};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
@@ -20,9 +18,14 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-const WEIGHTS: &str = "model.safetensors";
-const LAST: &str = "last.safetensors";
-const GRAPH: &str = "graph.json";
+/// Weights, in the end.
+pub const WEIGHTS: &str = "model.safetensors";
+/// Those of the last epoch, where [`WEIGHTS`] has those of another one.
+pub const LAST: &str = "last.safetensors";
+/// The graph file.
+pub const GRAPH: &str = "graph.json";
+/// What another machine can compare with.
+pub const RECEIPT: &str = "receipt.json";
 
 /// Milliseconds between tries: somebody may be removing a folder, or looking whether it is in use.
 const PATIENCE: [u64; 4] = [1, 10, 50, 0];
@@ -46,6 +49,8 @@ pub struct RunInfo {
     pub name: String,
     /// The graph file and the training options in force.
     pub config: serde_json::Value,
+    /// Where the graph file and weights to start from are, wherever one stands.
+    pub paths: serde_json::Value,
     /// Seed of weights and shuffling.
     pub seed: u64,
     /// Versions of the program and of what it depends on for numbers.
@@ -165,10 +170,10 @@ impl RunFolder {
         if self.is_resumed { Ok(()) } else { write_file(&self.path.join(GRAPH), graph) }
     }
 
-    /// Writes checkpoints into this folder, with these settings in each of them.
-    pub fn checkpoint_writer(&self, settings: serde_json::Value) -> CheckpointWriter {
+    /// Writes checkpoints into this folder, with these settings in each of them. The last `n_kept` stay.
+    pub fn checkpoint_writer(&self, settings: serde_json::Value, n_kept: usize) -> CheckpointWriter {
         let open = self.open.as_ref().and_then(|folder| folder.try_clone().ok());
-        CheckpointWriter::new(Place { run: self.path.clone(), open }, settings)
+        CheckpointWriter::new(Place { run: self.path.clone(), open }, settings, n_kept)
     }
 
     /// Takes everything away that a run has written that did nothing; it must have begun here.
@@ -199,25 +204,23 @@ impl RunFolder {
         self.path.join(WEIGHTS)
     }
 
-    /// Writes `model.safetensors`. If the folder cannot take it, a new folder `<name>-saved-<n>` in the first of `others` that can
+    /// Writes `model.safetensors`, of those bytes. If the folder cannot take it, a new folder `<name>-saved-<n>` in the first of `others` that can
     /// becomes the run's, and the error is given beside it.
     ///
     /// # Errors
     /// If no place can take them; the message names each with its reason.
     pub fn save_weights(
         self,
-        weights: &[NamedTensor],
-        fitted: &Fitted,
+        weights: &[u8],
         name: &str,
         others: &[PathBuf],
     ) -> Result<(RunFolder, Option<TrainError>), TrainError> {
-        let bytes = encode_weights(weights, fitted)?;
-        let Err(first) = self.write_weights(&bytes) else { return Ok((self, None)) };
+        let Err(first) = self.write_weights(weights) else { return Ok((self, None)) };
         let mut failures = first.to_string();
         for base in others {
             // Nothing that is there already is touched: it may be anybody's.
             let folder = first_free(base, &format!("{name}-saved"), |_| false);
-            match folder.and_then(|folder| folder.write_weights(&bytes).map(|()| folder)) {
+            match folder.and_then(|folder| folder.write_weights(weights).map(|()| folder)) {
                 Ok(folder) => return Ok((folder, Some(first))),
                 Err(error) => failures.push_str(&format!("\n  {error}")),
             }
@@ -225,12 +228,20 @@ impl RunFolder {
         Err(TrainError::Mismatch(format!("the weights are lost: no place takes them\n  {failures}")))
     }
 
-    /// Writes `last.safetensors`: the weights of the last epoch, where `model.safetensors` has those of another one.
+    /// Writes `last.safetensors`, of those bytes: the weights of the last epoch, where `model.safetensors` has those of another one.
     ///
     /// # Errors
     /// If the file cannot be written.
-    pub fn write_last(&self, weights: &[NamedTensor], fitted: &Fitted) -> Result<(), TrainError> {
-        write_file(&self.path.join(LAST), &encode_weights(weights, fitted)?)
+    pub fn write_last(&self, weights: &[u8]) -> Result<(), TrainError> {
+        write_file(&self.path.join(LAST), weights)
+    }
+
+    /// Writes `receipt.json`, which speaks of the weights: after them.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn write_receipt(&self, receipt: &Receipt) -> Result<(), TrainError> {
+        write_file(&self.path.join(RECEIPT), &receipt.file())
     }
 
     fn write_weights(&self, bytes: &[u8]) -> Result<(), TrainError> {

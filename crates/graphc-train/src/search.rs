@@ -257,7 +257,7 @@ mod tests {
             "the loss is inf in epoch 2, step 1 of 3",
         ];
         assert_eq!(told.allowed, expected);
-        assert_eq!(report.nonfinite.iter().map(ToString::to_string).collect::<Vec<_>>(), expected);
+        assert_eq!(report.nonfinite.iter().map(|allowed| allowed.message.clone()).collect::<Vec<_>>(), expected);
         assert_eq!((report.history.records.len(), toy.weight), (3, f32::INFINITY));
     }
 

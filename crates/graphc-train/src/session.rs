@@ -148,7 +148,7 @@ mod tests {
                 expected.push(results(&session, samples.len()));
             }
             let sizes = [(Mode::Infer, 17), (Mode::Infer, 3)];
-            let section = Section { mode: Mode::Infer, batches };
+            let section = Section::infer(batches);
             let mut session = Session::new(graph.clone(), SessionOptions::default()).unwrap();
             let mut found = Vec::new();
             let mut sizes_seen = Vec::new();

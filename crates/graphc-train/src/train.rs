@@ -9,9 +9,10 @@ use crate::feed::{Loading, Section, with_feed};
 use crate::history::{EpochRecord, History};
 use crate::metrics::{Scores, Scoring};
 use crate::network::{Network, Weights};
-use crate::nonfinite::{Cause, FitError, NonfiniteFit, Noticed, Search, explain_evaluation};
+use crate::nonfinite::{Allowed, Cause, FitError, NonfiniteFit, Noticed, Search, explain_evaluation};
 use crate::run::checkpoint::{Checkpoint, CheckpointEvery, Pace};
-use crate::run::{Best, EarlyStopping, Ended, RunState};
+use crate::run::receipt::{EpochEntry, Link};
+use crate::run::{Begin, Best, EarlyStopping, Ended, Receipt, RunState};
 use crate::search::{Suspicion, search};
 use graphc_driver::SavedState;
 use graphc_ir::graph::Mode;
@@ -48,6 +49,8 @@ pub struct FitOptions {
     pub allow_nonfinite: bool,
     /// What is measured on the validation samples beside loss and accuracy.
     pub scoring: Option<Scoring>,
+    /// What the training is made of, if it is to leave a receipt. One that goes on has its own.
+    pub receipt: Option<Begin>,
 }
 
 impl FitOptions {
@@ -117,6 +120,8 @@ pub trait Observer {
     fn step_done(&mut self, _progress: &Progress) {}
     /// An epoch ended; validation is done. It may be the best so far, if that is looked at.
     fn epoch_done(&mut self, _record: &EpochRecord, _is_best: bool) {}
+    /// The receipt has another entry: the state before the first step, or an epoch.
+    fn recorded(&mut self, _entry: &Link<EpochEntry>) {}
     /// The training can go on from here: [`fit_from`].
     fn checkpoint(&mut self, _checkpoint: Checkpoint) {}
     /// Something is not finite, for the first time of its kind, and [`FitOptions::allow_nonfinite`].
@@ -141,13 +146,15 @@ pub struct FitReport {
     /// The metrics of the last validation, if [`FitOptions::scoring`] asks for some.
     pub validation: Option<Scores>,
     /// What was not finite and was let pass, the first of each kind.
-    pub nonfinite: Vec<Noticed>,
+    pub nonfinite: Vec<Allowed>,
     /// Why it is over, if it is.
     pub ended: Option<Ended>,
     /// The best epoch, if that was looked at.
     pub best: Option<Best>,
     /// The last epoch's weights, where the network has the best one's.
     pub last: Option<Weights>,
+    /// The receipt as far as it goes, if there is one; whoever writes the weights ends it.
+    pub receipt: Option<Receipt>,
 }
 
 impl FitReport {
@@ -221,16 +228,18 @@ pub fn fit_from(
     let sizes = batch_sizes(counts, options.batch_size);
     let (first_epoch, n_done) = (state.epoch, state.step);
     let sections = (first_epoch..=options.epochs).flat_map(|epoch| {
-        let Section { mode, batches } = training_section(options, epoch, train);
-        let batches = if epoch == first_epoch { batches.after(n_done) } else { batches };
+        let mut training = training_section(options, epoch, train);
+        if epoch == first_epoch {
+            training.batches = training.batches.after(n_done);
+        }
         let validation = Batches::in_order(validation.iter().copied(), options.batch_size);
-        [Section { mode, batches }, Section { mode: Mode::Infer, batches: validation }]
+        [training, Section::infer(validation)]
     });
     let mut start = Start::default();
     let (mut report, failure) = with_feed(network, dataset, &sizes, sections, options.loading, |network, feed| {
         let steps = Steps::prepare(network, &sizes, options, n_steps)?;
-        let watch = Watch::new(options, observer);
-        let pace = Pace::new(options.checkpoints);
+        let watch = Watch::new(options, observer, std::mem::take(&mut state.nonfinite));
+        let pace = Pace::new(options.checkpoints.clone());
         let (state, best) = (&mut state, &mut best);
         let mut fit = Fit {
             network,
@@ -252,6 +261,7 @@ pub fn fit_from(
     })?;
     let n_reductions = state.course.n_reductions;
     (report.ended, report.best, report.history) = (state.ended, state.course.best, state.history);
+    report.receipt = state.receipt;
     let Some(Failure { noticed, validation }) = failure else {
         if let Some(best) = best.filter(|_| report.ended.is_some() && options.keep_best) {
             report.last = Some(network.weights()?);
@@ -287,14 +297,17 @@ fn begin(
 ) -> Result<(RunState, Option<Arc<Weights>>), TrainError> {
     network.infer_averages(options.infer_averages);
     let Some(Checkpoint { mut state, tensors, best }) = from else {
-        return Ok((RunState::new(options.epochs, n_steps), None));
+        let mut state = RunState::new(options.epochs, n_steps);
+        state.receipt = options.receipt.clone().map(Receipt::new);
+        state.note_options(options.learning_rate);
+        return Ok((state, None));
     };
     if state.n_steps != n_steps {
         let message = format!("the checkpoint is of epochs of {} steps, but these have {n_steps}", state.n_steps);
         return Err(TrainError::Mismatch(message));
     }
     network.restore_state(&tensors)?;
-    state.want(options.epochs);
+    state.want(options.epochs, options.learning_rate);
     Ok((state, best))
 }
 
@@ -467,6 +480,7 @@ pub(crate) mod tests {
             keep_best: false,
             infer_averages: false,
             checkpoints: CheckpointEvery::Never,
+            receipt: None,
         }
     }
 

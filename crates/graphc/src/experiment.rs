@@ -1,5 +1,6 @@
 //! From a graph file to what the training library takes.
 
+use crate::augmentation::augmentation;
 use crate::error::Error;
 use graphc_driver::Session;
 use graphc_frontend::data::{
@@ -13,12 +14,12 @@ use graphc_train::data::{
     Affine, ArraySource, CifarKind, Columns, FieldContent, Fitted, MOST_BYTES, Missing, Table, TableField, Unknown,
     Validation,
 };
-use graphc_train::run::CheckpointEvery;
+use graphc_train::run::{Begin, CheckpointEvery, FileHash, hash_data};
 use graphc_train::train::Counts;
 use graphc_train::weights::{check_weights, read_tensors};
 use graphc_train::{
     ClassWeights, Dataset, FitOptions, InputSpec, Loader, Loading, NamedTensor, Outcome, Part, Preprocess, Scoring,
-    Source, Synthetic, TensorData,
+    Source, Synthetic, TensorData, TrainError,
 };
 use std::path::{Path, PathBuf};
 
@@ -114,7 +115,11 @@ pub fn training_data(
         Some(source) => Validation::Set(loader.read(&source, None, &[])?),
         None => Validation::Share { share: experiment.train.validation_split, seed },
     };
-    Ok(columns.fit(validation)?)
+    let dataset = columns.fit(validation)?;
+    Ok(match &experiment.data {
+        Some(data) => dataset.augmented(&augmentation(data))?,
+        None => dataset,
+    })
 }
 
 /// The test samples, if the file says any.
@@ -410,6 +415,41 @@ pub fn fit_options(experiment: &Experiment, chosen: Chosen, loading: Loading) ->
         keep_best: train.keep_best,
         infer_averages: train.ema.is_some_and(|ema| ema.evaluate),
         checkpoints,
+        receipt: None,
+    })
+}
+
+/// What a training is made of, with the hash of every file that `experiment` reads. `graph` are the bytes of its graph file, from whose
+/// `folder` the paths of data start. Weights at `init` are hashed, too.
+///
+/// # Errors
+/// If a file cannot be read.
+pub fn begin(
+    experiment: &Experiment,
+    graph: &[u8],
+    folder: &Path,
+    options: &FitOptions,
+    limit: Option<usize>,
+    init: Option<&Path>,
+) -> Result<Begin, TrainError> {
+    let parts = [
+        ("train", source(experiment, Part::Train)),
+        ("validation", validation_source(experiment)),
+        ("test", source(experiment, Part::Test)),
+    ];
+    let mut data = Vec::new();
+    for (part, source) in parts {
+        if let Some(source) = source {
+            data.extend(hash_data(part, &source, folder)?);
+        }
+    }
+    Ok(Begin {
+        graph: FileHash::of_bytes(graph),
+        data,
+        init: init.map(FileHash::of_file).transpose()?,
+        seed: options.seed,
+        batch_size: options.batch_size,
+        limit,
     })
 }
 

@@ -212,7 +212,7 @@ impl Session {
             seed: options.seed.unwrap_or(self.seed),
             allow_nonfinite: options.allow_nonfinite,
             checkpoints: match options.checkpoints {
-                Some(_) => options.checkpoint_every,
+                Some(_) => options.checkpoint_every.clone(),
                 None => CheckpointEvery::Never,
             },
         };
@@ -241,7 +241,7 @@ impl Session {
             let begin = |folder: &std::path::PathBuf| begin_checkpoints(folder, loop_options);
             return Ok((None, options.checkpoints.as_ref().map(begin).transpose()?));
         };
-        loop_options.checkpoints = options.checkpoint_every;
+        loop_options.checkpoints = options.checkpoint_every.clone();
         let writer = go_on_with_checkpoints(options.checkpoints.as_ref().unwrap_or(&folder), loop_options, &stored)?;
         Ok((Some(stored.checkpoint), Some(writer)))
     }

@@ -39,6 +39,7 @@
 //! (files), [`prelude`].
 #![forbid(unsafe_code)]
 
+mod augmentation;
 pub mod callbacks;
 pub mod data;
 mod error;

@@ -12,9 +12,11 @@ pub(crate) mod report;
 pub(crate) mod run;
 pub(crate) mod runs;
 pub(crate) mod schema;
+pub(crate) mod show;
 pub(crate) mod summary;
 pub(crate) mod train;
 pub(crate) mod tune;
+pub(crate) mod verify;
 
 pub(crate) use predict::best_class;
 pub(crate) use predict_data::Unit;

@@ -4,29 +4,33 @@ mod record;
 mod setup;
 
 use crate::error::CliError;
-use crate::isa::IsaArg;
+use crate::machine::MachineArgs;
 use crate::nonfinite::{self, Ending, Rescue};
 use crate::numbers::{at_least_one, rate, seed};
 use crate::progress::{Reporter, Style};
 use crate::signals::{Stop, stop_on_signals};
-use crate::threads::{ThreadsArg, warn_if_fewer};
-use crate::tuned::TuningArg;
+use crate::threads::warn_if_fewer;
 use crate::{experiment, output, scores, shell, signals, tables};
+use graphc_driver::Session;
 use graphc_driver::measure::peak_memory;
 use graphc_driver::memory::{parameter_bytes, state_bytes};
-use graphc_driver::{Session, SessionOptions};
+use graphc_frontend::Experiment;
 use graphc_train::data::Split;
 use graphc_train::plots::confusion_svg;
-use graphc_train::run::CheckpointEvery;
+use graphc_train::run::receipt::{TestScores, short};
+use graphc_train::run::{Begin, CheckpointEvery, FileHash, Receipt};
+use graphc_train::run_folder::{GRAPH, LAST, WEIGHTS};
 use graphc_train::train::{Counts, batch_sizes};
+use graphc_train::weights::encode_weights;
 use graphc_train::{
     Dataset, Evaluation, FitOptions, FitReport, Network, RunFolder, Scores, TrainError, Weighted, evaluate_scored,
     fit_from, write_file,
 };
 use record::{Facts, Keeper, course_text};
 use serde_json::json;
-use setup::{Every, Setup, check_samples};
-use std::path::PathBuf;
+pub(super) use setup::folder_of;
+use setup::{Every, Kept, Setup};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread;
 use std::time::Instant;
@@ -70,22 +74,17 @@ pub(crate) struct Args {
     /// [default: every epoch, but not twice within a second].
     #[arg(long, value_name = "N")]
     checkpoint_every: Option<Every>,
+    /// How many of the last checkpoints stay in the run folder, or all; `graphc verify --epochs` starts from them [default: 2].
+    #[arg(long, value_name = "N")]
+    keep_checkpoints: Option<Kept>,
     /// Say only where the run folder is and how good the network became.
     #[arg(long)]
     quiet: bool,
     /// For scripts: one JSON object a line, for every epoch and at the end.
     #[arg(long)]
     json: bool,
-    /// Which instructions to use; results are the same bits with each.
-    #[arg(long, value_enum, default_value_t)]
-    isa: IsaArg,
     #[command(flatten)]
-    threads: ThreadsArg,
-    #[command(flatten)]
-    tuning: TuningArg,
-    /// Compile with a bounds check on every memory access (slow).
-    #[arg(long)]
-    checked: bool,
+    machine: MachineArgs,
     /// Train on when a loss or a weight is NaN or infinite, and only warn.
     #[arg(long)]
     allow_nonfinite: bool,
@@ -109,7 +108,8 @@ pub(crate) fn run(args: &Args, start: Instant) -> Result<ExitCode, CliError> {
         (false, true) => Style::Quiet,
         (false, false) => Style::Human,
     };
-    let mut run = prepare(&setup, args)?;
+    let mut run = prepare(&setup.work(args), args.machine)?;
+    setup.options.receipt = Some(run.begin.clone());
     experiment::name_classes(&mut setup.options.scoring, &setup.experiment, run.train.fitted());
     let begun = setup.folder.begin(&setup.graph).map_err(|error| error.to_string());
     let room = if run.has_checkpoints { Ok(()) } else { Err("there is not enough memory for checkpoints".to_string()) };
@@ -125,17 +125,18 @@ pub(crate) fn run(args: &Args, start: Instant) -> Result<ExitCode, CliError> {
     let facts = Facts::new(&setup, &run);
     let from = setup.from.take();
     let is_fresh = from.is_none();
-    let writer = setup.folder.checkpoint_writer(setup.settings.json(run.train.len()));
+    let writer = setup.folder.checkpoint_writer(setup.settings.json(), setup.settings.keep_checkpoints.0);
     let mut keeper = Keeper::new(&mut reporter, &facts, writer);
     let class_weights = experiment::class_weights(&setup.experiment);
     let mut network = Weighted::new(&mut run.session, class_weights.as_ref());
     let result = fit_from(&mut network, &run.train, &setup.options, from, stop.flag(), &mut keeper);
     let kept = keeper.finish();
-    let (report, mut ending) = Ending::of(result)?;
+    let (mut report, mut ending) = Ending::of(result)?;
     reporter.clear();
 
     let mut problems = Vec::new();
-    let tested = test(&mut network, run.test.as_ref(), &setup.options, &report, &ending).unwrap_or_else(|error| {
+    let is_over = report.stopped.is_none() && !ending.is_failure();
+    let tested = test(&mut network, run.test.as_ref(), &setup.options, is_over).unwrap_or_else(|error| {
         problems.push(error);
         None
     });
@@ -147,6 +148,11 @@ pub(crate) fn run(args: &Args, start: Instant) -> Result<ExitCode, CliError> {
     }
     let first_step_ms = reporter.first_step().map(|at| at.duration_since(start).as_secs_f64() * 1e3);
     let costs = Costs { first_step_ms, peak_rss_mb: peak_memory().map(|bytes| bytes as f64 / 1e6) };
+    let is_stopped = report.stopped.is_some() && !ending.is_failure();
+    let weights = if !is_stopped || kept.is_err() { Some(WeightFiles::new(&mut run, &report)?) } else { None };
+    if let (Some(weights), false) = (&weights, ending.is_failure()) {
+        finish_receipt(&mut report, tested.as_ref(), weights);
+    }
     // Before anything is written: a disk that is full must not cost the results, nor a closed pipe the weights.
     let results = Results { report: &report, tested: tested.as_ref(), costs, ending: &ending };
     print_results(&mut reporter, &setup, &run, &results);
@@ -155,21 +161,22 @@ pub(crate) fn run(args: &Args, start: Instant) -> Result<ExitCode, CliError> {
         output::message("Stopped before the first step: there is nothing to save.");
         return Ok(exit_code(&stop, &reporter, &report, &[]));
     }
-    let Setup { experiment, options, mut folder, .. } = setup;
-    let is_stopped = report.stopped.is_some() && !ending.is_failure();
-    if !is_stopped || kept.is_err() {
-        let weights = experiment::weights(&mut run.session)?;
-        let (saved, misplaced) =
-            folder.save_weights(&weights, run.train.fitted(), &experiment.name, &other_places())?;
+    let Setup { experiment, options, mut folder, graph, .. } = setup;
+    if let Some(WeightFiles { model, last }) = weights {
+        let (saved, misplaced) = folder.save_weights(&model, &experiment.name, &other_places())?;
         folder = saved;
+        if misplaced.is_some() {
+            // Its receipt can be verified there.
+            problems.extend(write_file(&folder.path().join(GRAPH), &graph).map_err(CliError::from).err());
+        }
         problems.extend(misplaced.map(|error| {
             let path = folder.path().display();
             CliError::new(format!("{error}\nThe run is saved in another folder instead: {path}"))
         }));
+        problems.extend(last.and_then(|last| folder.write_last(&last).map_err(CliError::from).err()));
     }
-    if let Some(last) = &report.last {
-        let last = experiment::named(last.clone());
-        problems.extend(folder.write_last(&last, run.train.fitted()).map_err(CliError::from).err());
+    if let Some(receipt) = &report.receipt {
+        problems.extend(folder.write_receipt(receipt).map_err(CliError::from).err());
     }
     let info = facts.at_end(&report, tested.as_ref(), costs, &ending);
     problems.extend(folder.write_record(&info, &report.history).map_err(CliError::from).err());
@@ -184,8 +191,39 @@ pub(crate) fn run(args: &Args, start: Instant) -> Result<ExitCode, CliError> {
     Ok(exit_code(&stop, &reporter, &report, &problems))
 }
 
+/// Files of weights that a run ends with.
+pub(super) struct WeightFiles {
+    /// `model.safetensors`.
+    pub(super) model: Vec<u8>,
+    /// `last.safetensors`, if it is another.
+    pub(super) last: Option<Vec<u8>>,
+}
+
+impl WeightFiles {
+    /// After a training.
+    pub(super) fn new(run: &mut Prepared, report: &FitReport) -> Result<WeightFiles, CliError> {
+        let fitted = run.train.fitted();
+        let model = encode_weights(&experiment::weights(&mut run.session)?, fitted)?;
+        let last = report.last.clone().map(|last| encode_weights(&experiment::named(last), fitted));
+        Ok(WeightFiles { model, last: last.transpose()? })
+    }
+}
+
+/// Ends the receipt of a run that is over.
+pub(super) fn finish_receipt(report: &mut FitReport, tested: Option<&Tested>, weights: &WeightFiles) {
+    let (Some(receipt), Some(ended)) = (&mut report.receipt, report.ended) else { return };
+    let test = tested.map(|Tested { evaluation, scores }| TestScores {
+        loss: evaluation.loss,
+        accuracy: evaluation.accuracy,
+        metrics: scores.as_ref().map(|scores| scores.values.clone()).unwrap_or_default(),
+    });
+    let files = [(WEIGHTS, Some(&weights.model)), (LAST, weights.last.as_ref())];
+    let files = files.into_iter().filter_map(|(name, bytes)| Some((name.to_string(), FileHash::of_bytes(bytes?))));
+    receipt.finish(ended, report.best, test, files.collect());
+}
+
 /// What the test samples say of the network.
-struct Tested {
+pub(super) struct Tested {
     evaluation: Evaluation,
     /// Metrics beside accuracy, if there are any.
     scores: Option<Scores>,
@@ -208,16 +246,15 @@ fn write_confusion(
 }
 
 /// Loss, accuracy and other metrics of the test samples, if there are any and the training came to its end.
-fn test(
+pub(super) fn test(
     network: &mut dyn Network,
     test: Option<&Dataset>,
     options: &FitOptions,
-    report: &FitReport,
-    ending: &Ending,
+    is_over: bool,
 ) -> Result<Option<Tested>, CliError> {
     let scoring = options.scoring.as_ref();
     match test {
-        Some(test) if report.stopped.is_none() && !ending.is_failure() => {
+        Some(test) if is_over => {
             let (samples, loading) = (&test.split().train, options.loading);
             let (evaluation, scores) = evaluate_scored(network, test, samples, options.batch_size, loading, scoring)?;
             Ok(Some(Tested { evaluation, scores }))
@@ -248,30 +285,56 @@ struct Results<'a> {
     ending: &'a Ending,
 }
 
+/// What is to be trained, and on what.
+pub(super) struct Work<'a> {
+    pub(super) experiment: &'a Experiment,
+    /// Bytes of the graph file.
+    pub(super) graph: &'a [u8],
+    /// Where the paths of its data files start.
+    pub(super) data_folder: &'a Path,
+    pub(super) options: &'a FitOptions,
+    pub(super) limit: Option<usize>,
+    /// Weights to start from.
+    pub(super) init: Option<&'a Path>,
+    /// What it was made of when it began, if it has begun: it must be the same.
+    pub(super) begun: Option<&'a Begin>,
+}
+
 /// A compiled network with its data.
-struct Prepared {
-    session: Session,
-    train: Dataset,
-    test: Option<Dataset>,
+pub(super) struct Prepared {
+    pub(super) session: Session,
+    pub(super) train: Dataset,
+    pub(super) test: Option<Dataset>,
+    /// Hashes of what it is made of.
+    pub(super) begin: Begin,
     n_executables: usize,
     /// Executables with choices of `graphc tune`.
     n_tuned: usize,
     compile_ms: f64,
     /// What the code was made for.
-    target: String,
+    pub(super) target: String,
     n_parameters: usize,
     /// Whether there is memory for them.
     has_checkpoints: bool,
 }
 
+impl Work<'_> {
+    /// Reads every file that there is, for its hash.
+    fn begin(&self) -> Result<Begin, TrainError> {
+        let Work { experiment, graph, data_folder, options, limit, init, begun } = *self;
+        let mut begin = experiment::begin(experiment, graph, data_folder, options, limit, init)?;
+        if init.is_none() {
+            begin.init = begun.and_then(|begun| begun.init.clone());
+        }
+        Ok(begin)
+    }
+}
+
 /// Reads the data on other threads while this one compiles.
-fn prepare(setup: &Setup, args: &Args) -> Result<Prepared, CliError> {
-    let Setup { experiment, options, .. } = setup;
-    let limit = setup.settings.limit;
-    let (seed, checked, isa) = (options.seed, args.checked, args.isa.into());
-    let (threads, tuning) = (args.threads.threads, args.tuning.tuning());
-    let session_options = SessionOptions { seed, checked, isa, threads, tuning, ..SessionOptions::default() };
-    let mut session = Session::new(experiment.graph.clone(), session_options)?;
+pub(super) fn prepare(work: &Work<'_>, machine: MachineArgs) -> Result<Prepared, CliError> {
+    let Work { experiment, options, limit, .. } = *work;
+    let (seed, threads) = (options.seed, machine.threads.threads);
+    let mut session = Session::new(experiment.graph.clone(), machine.session(seed))?;
     warn_if_fewer(threads, session.threads());
     // How many samples there will be stands at the head of the files. If that cannot be read, the readers say why.
     let announced = experiment::announced_samples(experiment, limit);
@@ -281,12 +344,13 @@ fn prepare(setup: &Setup, args: &Args) -> Result<Prepared, CliError> {
     thread::scope(|scope| {
         // Without further threads the data is read here, afterwards.
         let read_train = || experiment::training_data(experiment, limit, seed, threads);
-        let read_test = || experiment::test_data(experiment, threads);
+        // Whoever reads them hashes files, too: each thread may take 64 MiB of addresses, which a limit can make scarce.
+        let read_test = || (experiment::test_data(experiment, threads), work.begin());
         let train = thread::Builder::new().spawn_scoped(scope, read_train).ok();
         let test = thread::Builder::new().spawn_scoped(scope, read_test).ok();
-        if let Some(path) = &args.init {
+        if let Some(path) = work.init {
             experiment::load_weights(&mut session, path)?;
-            nonfinite::check_weights(&session, path, args.allow_nonfinite)?;
+            nonfinite::check_weights(&session, path, options.allow_nonfinite)?;
         }
         if let Some(counts) = announced {
             for (mode, batch) in batch_sizes(counts, options.batch_size) {
@@ -299,13 +363,21 @@ fn prepare(setup: &Setup, args: &Args) -> Result<Prepared, CliError> {
         // At the end weights are copied and put into the form of a file.
         session.reserve_memory("writing the weights", parameter_bytes(&experiment.graph).saturating_mul(2))?;
         let panicked = |what: &str| CliError::new(format!("reading the {what} data panicked"));
+        let test = test.map_or_else(|| Ok(read_test()), |data| data.join().map_err(|_| panicked("test")));
+        let (test, begin) = test?;
+        // What has changed is the reason for anything else that is wrong with it.
+        if let (Some(begun), Ok(begin)) = (work.begun, &begin)
+            && let Some(change) = begun.changed(begin)
+        {
+            return Err(CliError::new(change));
+        }
         let train = train.map_or_else(|| Ok(read_train()), |data| data.join().map_err(|_| panicked("training")))??;
-        let test = test.map_or_else(|| Ok(read_test()), |data| data.join().map_err(|_| panicked("test")))??;
+        let test = test?;
         let warnings = train.warnings().iter().chain(test.iter().flat_map(|test| test.warnings()));
         warnings.for_each(|warning| output::warning(warning));
         options.check(train.split())?;
         let Split { train: trained, validation } = train.split();
-        check_samples(setup, train.len(), trained.len())?;
+        let begin = begin?;
         let test = test.map(|test| test.apply(train.fitted())).transpose()?;
         let n_test = test.as_ref().map_or(0, Dataset::len);
         let counts = Counts { train: trained.len(), validation: validation.len(), test: n_test };
@@ -320,7 +392,18 @@ fn prepare(setup: &Setup, args: &Args) -> Result<Prepared, CliError> {
         let totals = graphc_frontend::totals(&experiment.graph);
         let n_parameters = totals.trainable + totals.fixed;
         let n_executables = sizes.len();
-        Ok(Prepared { session, train, test, n_executables, n_tuned, compile_ms, target, n_parameters, has_checkpoints })
+        Ok(Prepared {
+            session,
+            train,
+            test,
+            begin,
+            n_executables,
+            n_tuned,
+            compile_ms,
+            target,
+            n_parameters,
+            has_checkpoints,
+        })
     })
 }
 
@@ -364,6 +447,7 @@ fn print_results(reporter: &mut Reporter<'_>, setup: &Setup, run: &Prepared, res
             "step_ms_median": report.step_ms_median(),
             "first_step_ms": costs.first_step_ms,
             "peak_rss_mb": costs.peak_rss_mb,
+            "receipt": report.receipt.as_ref().map(Receipt::chain),
             "run": shell::path_json(setup.folder.path()),
         });
         scores.iter().for_each(|scores| scores::add_json(&mut end, scores));
@@ -374,6 +458,9 @@ fn print_results(reporter: &mut Reporter<'_>, setup: &Setup, run: &Prepared, res
     }
     if let Some(test) = test {
         reporter.line(super::eval::result_line(&test) + &scores.map_or_else(String::new, scores::lines));
+    }
+    if let Some(receipt) = report.receipt.as_ref().filter(|receipt| receipt.end.is_some() && style == Style::Human) {
+        reporter.line(format!("Receipt {}", short(receipt.chain())));
     }
     if let Some(text) = course_text(report, &setup.options).filter(|_| style == Style::Human) {
         reporter.line(text);

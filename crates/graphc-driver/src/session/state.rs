@@ -101,6 +101,16 @@ impl SavedState {
         self.tensors.get(name).map(SavedTensor::tensor)
     }
 
+    /// Names of the tensors, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.tensors.keys().map(String::as_str)
+    }
+
+    /// Number of elements of all tensors together.
+    pub fn n_elements(&self) -> usize {
+        self.tensors.values().map(|tensor| tensor.layout.shape.iter().product::<usize>()).sum()
+    }
+
     /// Names and tensors.
     pub fn tensors(&self) -> impl Iterator<Item = (&str, Tensor<f32>)> {
         self.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor.tensor()))

@@ -61,6 +61,10 @@ fn borders(kind: &Kind) -> (Vec<String>, Vec<String>) {
         Kind::Number(Range::Fraction) => {
             numbers(&[0.0, least, below_1], &["-1e-9", "1", "0.99999999", "1e-46", "1e-40", "1e999"])
         }
+        Kind::Number(Range::UpTo(most)) => {
+            let beyond = (most + 1e-9).to_string();
+            numbers(&[0.0, least, *most], &["-1e-9", &beyond, "1e-46", "1e-40", "1e999"])
+        }
         Kind::Bool => texts(&["true", "false"], &["0", "\"true\"", "null"]),
         Kind::Pair => texts(
             &["1", "2147483647", "[1, 2147483647]"],

@@ -115,7 +115,13 @@ impl Layout {
     /// If the buffer is too short.
     pub fn unpack<T: Copy>(&self, buffer: &[T]) -> Vec<T> {
         let mut tensor = Vec::with_capacity(self.shape.iter().product());
-        for_each_index(&self.shape, |index| tensor.push(buffer[self.offset(index)]));
+        match (self.shape.split_last(), self.strides.last()) {
+            // Rows stand as they are, which is so for every parameter.
+            (Some((&row, outer)), Some(1)) if self.batch_axis.is_none() => {
+                for_each_index(outer, |index| tensor.extend_from_slice(&buffer[self.offset(index)..][..row]));
+            }
+            _ => for_each_index(&self.shape, |index| tensor.push(buffer[self.offset(index)])),
+        }
         tensor
     }
 }

@@ -337,8 +337,9 @@ impl Columns {
             let given = given.map(|fitted| fitted.of(&column.spec.name));
             let fit = column.resolve(given, &split.train, self.n_samples)?;
             let store = column.store(&fit)?;
+            let affine = column.preprocess.affine(&fit);
             fitted.inputs.insert(column.spec.name.clone(), fit);
-            columns.push((column.spec, store));
+            columns.push((column.spec, store, affine));
         }
         Ok(Dataset::new(self.n_samples, columns, split, fitted).with_warnings(self.warnings))
     }

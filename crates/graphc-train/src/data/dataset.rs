@@ -3,7 +3,10 @@
 //! Bytes stay bytes (MNIST takes 47 MB, as `f32` it would take 188); they become numbers when a batch is packed. What is
 //! too large for the memory stays in its file, from which the samples of a batch are read.
 
+mod augmented;
+
 use super::array::Positioned;
+use super::augment::{EpochKey, Mixup, Plan};
 use super::given::OneByOne;
 use super::preprocess::{Affine, Fitted, numbers};
 use super::split::{self, Split};
@@ -24,6 +27,8 @@ pub struct Dataset {
     split: Split,
     fitted: Fitted,
     warnings: Vec<String>,
+    /// How samples that are trained on are mixed.
+    mixup: Option<Mixup>,
 }
 
 /// One input of all samples.
@@ -32,6 +37,10 @@ struct Column {
     spec: InputSpec,
     /// Parts with the number of their first sample: training data, and validation data that came by itself.
     parts: Vec<(usize, Store)>,
+    /// What elements of the source become.
+    affine: Affine,
+    /// How samples that are trained on are changed.
+    plan: Option<Plan>,
 }
 
 /// Elements of some samples.
@@ -50,12 +59,16 @@ pub(crate) enum Store {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Input<'a> {
     column: &'a Column,
+    /// How samples are changed.
+    augmenting: Option<augmented::Augmenting<'a>>,
 }
 
 impl Dataset {
-    pub(crate) fn new(len: usize, columns: Vec<(InputSpec, Store)>, split: Split, fitted: Fitted) -> Dataset {
-        let columns = columns.into_iter().map(|(spec, store)| Column { spec, parts: vec![(0, store)] });
-        Dataset { len, columns: columns.collect(), split, fitted, warnings: Vec::new() }
+    /// Every input comes with what its source's elements become.
+    pub(crate) fn new(len: usize, columns: Vec<(InputSpec, Store, Affine)>, split: Split, fitted: Fitted) -> Dataset {
+        let column = |(spec, store, affine)| Column { spec, parts: vec![(0, store)], affine, plan: None };
+        let columns = columns.into_iter().map(column).collect();
+        Dataset { len, columns, split, fitted, warnings: Vec::new(), mixup: None }
     }
 
     /// With samples to validate on, behind the others.
@@ -116,12 +129,22 @@ impl Dataset {
 
     /// The inputs, in the order in which they were given.
     pub(crate) fn inputs(&self) -> impl Iterator<Item = Input<'_>> {
-        self.columns.iter().map(|column| Input { column })
+        self.inputs_at(None)
+    }
+
+    /// The inputs as an epoch of a training has them; as they are if it is none.
+    pub(crate) fn inputs_at(&self, at: Option<EpochKey>) -> impl Iterator<Item = Input<'_>> {
+        self.columns.iter().map(move |column| Input { column, augmenting: self.augmenting(column, at) })
     }
 
     /// Whether samples have that input.
     pub fn has_input(&self, name: &str) -> bool {
         self.columns.iter().any(|column| column.spec.name == name)
+    }
+
+    /// Names of the inputs, in the order in which they were given.
+    pub fn input_names(&self) -> Vec<&str> {
+        self.columns.iter().map(|column| column.spec.name.as_str()).collect()
     }
 
     /// How batches of that size are packed for that step of the network, input by input.
@@ -182,6 +205,9 @@ impl Input<'_> {
     /// # Panics
     /// If samples are not all of the training data or all of the validation data, or there are no such ones.
     pub(crate) fn pack_chunk(&self, batch: Batch<'_>, packing: &Packing, chunk: usize, words: &mut [u32]) {
+        if let Some(augmenting) = &self.augmenting {
+            return augmenting.pack_chunk(self.column, batch, packing, chunk, words);
+        }
         let len = self.column.sample_len();
         let (first, store) = self.column.part(batch.samples[0] as usize);
         let range = |sample: u32| {
@@ -194,11 +220,11 @@ impl Input<'_> {
                 packing.pack_chunk(batch, |sample| &bytes[range(sample)], &Bytes::new(conversion), chunk, words);
             }
             Store::Words(all) => packing.pack_chunk(batch, |sample| &all[range(sample)], &Words::new(), chunk, words),
-            Store::OneByOne { failure, .. } => {
+            Store::OneByOne { .. } => {
                 let mut read = Vec::new();
                 for &sample in packing.samples_of(batch.samples, chunk) {
                     let row = store.words(sample as usize - first, len).unwrap_or_else(|error| {
-                        failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+                        self.column.fail(error);
                         vec![0; len]
                     });
                     read.push((sample, row));
@@ -228,27 +254,32 @@ impl Store {
                 Ok(converted(&bytes[range], conversion))
             }
             Store::Words(words) => Ok(words[range].to_vec()),
-            Store::OneByOne { rows, pairs, affine, .. } => {
-                let values = match rows.read(sample)? {
-                    Values::U8(bytes) => return Ok(converted(&bytes, pairs.conversion())),
-                    Values::I32(integers) if rows.is_integer() => {
-                        return Ok(integers.into_iter().map(i32::cast_unsigned).collect());
-                    }
-                    // What nothing is done to is copied.
-                    Values::F32(values) if affine.is_identity() && values.iter().all(|value| value.is_finite()) => {
-                        return Ok(values.into_iter().map(f32::to_bits).collect());
-                    }
-                    values => values,
-                };
-                let word = |(element, value)| {
-                    let value = affine.apply(value, element) as f32;
-                    if value.is_finite() { Ok(value.to_bits()) } else { Err(value) }
-                };
-                let words: Result<Vec<u32>, f32> = numbers(&values, 0..len).enumerate().map(word).collect();
-                words.map_err(|value| rows.error(sample, format!("has an element that is {value}")))
-            }
+            Store::OneByOne { rows, pairs, affine, .. } => match rows.read(sample)? {
+                Values::U8(bytes) => Ok(converted(&bytes, pairs.conversion())),
+                Values::I32(integers) if rows.is_integer() => {
+                    Ok(integers.into_iter().map(i32::cast_unsigned).collect())
+                }
+                values => words_of_row(values, affine, rows, sample),
+            },
         }
     }
+}
+
+/// The words of floating-point elements that are no bytes: those of one sample.
+fn words_of_row(values: Values, affine: &Affine, rows: &OneByOne, sample: usize) -> Result<Vec<u32>, TrainError> {
+    if let Values::F32(values) = &values
+        && affine.is_identity()
+        && values.iter().all(|value| value.is_finite())
+    {
+        // What nothing is done to is copied.
+        return Ok(values.iter().map(|value| value.to_bits()).collect());
+    }
+    let word = |(element, value)| {
+        let value = affine.apply(value, element) as f32;
+        if value.is_finite() { Ok(value.to_bits()) } else { Err(value) }
+    };
+    let words: Result<Vec<u32>, f32> = numbers(&values, 0..values.len()).enumerate().map(word).collect();
+    words.map_err(|value| rows.error(sample, format!("has an element that is {value}")))
 }
 
 /// The words of a sample's bytes.
@@ -281,6 +312,16 @@ impl Column {
 
     fn sample_len(&self) -> usize {
         self.spec.sample_shape.iter().product()
+    }
+
+    /// Keeps what went wrong with reading until somebody asks.
+    fn fail(&self, error: TrainError) {
+        let mut failures = self.parts.iter().filter_map(|(_, store)| match store {
+            Store::OneByOne { failure, .. } => Some(failure),
+            Store::Bytes { .. } | Store::Words(_) => None,
+        });
+        let failure = failures.next().expect("only rows that are not in memory are read while batches are packed");
+        failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
     }
 
     /// The part that a sample belongs to.

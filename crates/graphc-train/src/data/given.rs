@@ -4,7 +4,7 @@
 use super::array::Positioned;
 use super::columns::{Columns, Content, Loader, RawColumn, check_count};
 use super::source::Origin;
-use super::values::Values;
+use super::values::{Element, Values};
 use crate::error::TrainError;
 use crate::input::{InputSpec, shape_text};
 use graphc_driver::session::{first_outside, label_out_of_range};
@@ -84,6 +84,11 @@ impl OneByOne {
                 }
             }
         }
+    }
+
+    /// Whether elements are bytes, of which preprocessing makes numbers.
+    pub(crate) fn holds_bytes(&self) -> bool {
+        matches!(self, OneByOne::File(file) if matches!(file.element(), Element::Bool | Element::U8))
     }
 
     /// Whether elements are the network's integers.

@@ -10,10 +10,11 @@
 //! applied to all other data. A [`Dataset`] has elements in the form from which batches are packed.
 //!
 //! Reading order: `values`, `source`, the formats (`array`, `table`, `images`, `cifar`, `synthetic`), `given` (by the program),
-//! `preprocess`, `split`, `columns`, `dataset`. A new format is a file here, a variant of `Source` and an arm of
+//! `preprocess`, `split`, `columns`, `augment`, `dataset`. A new format is a file here, a variant of `Source` and an arm of
 //! [`Loader::read`].
 
 pub(crate) mod array;
+pub(crate) mod augment;
 pub(crate) mod cifar;
 pub(crate) mod columns;
 pub(crate) mod dataset;
@@ -28,6 +29,9 @@ pub(crate) mod table;
 pub(crate) mod values;
 
 pub use array::{Array, ArrayFormat, read_array_bytes};
+pub use augment::{
+    Augment, Augmentation, Brightness, Contrast, Crop, Erase, Fill, Flip, Mixup, Noise, Rotate, Shift, Transform, Zoom,
+};
 pub use cifar::CifarKind;
 pub use columns::{Columns, Loader, Validation};
 pub use dataset::Dataset;

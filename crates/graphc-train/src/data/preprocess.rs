@@ -82,6 +82,11 @@ impl Preprocess {
 pub struct Affine(pub(crate) Vec<[f64; 2]>);
 
 impl Affine {
+    /// Which changes nothing.
+    pub fn identity() -> Affine {
+        Affine(vec![[1.0, -0.0]])
+    }
+
     /// Of an element of that number in its sample.
     pub fn apply(&self, value: f64, element: usize) -> f64 {
         let [factor, offset] = self.0[element % self.0.len()];

@@ -52,6 +52,19 @@ impl Source {
         }
     }
 
+    /// Files and folders that the samples come from, each once.
+    pub fn paths(&self) -> Vec<&Path> {
+        let all: Vec<&Path> = match self {
+            Source::Arrays(arrays) => arrays.iter().map(|(_, array)| array.path.as_path()).collect(),
+            Source::Table(table) => vec![&table.path],
+            Source::Images(folder) => vec![folder],
+            Source::Cifar(files, _) => files.iter().map(PathBuf::as_path).collect(),
+            Source::Synthetic(_) | Source::Memory(_) | Source::Rows(_) => Vec::new(),
+        };
+        let is_first = |&(at, path): &(usize, &Path)| !all[..at].contains(&path);
+        all.iter().copied().enumerate().filter(is_first).map(|(_, path)| path).collect()
+    }
+
     /// Whether samples to validate on are drawn. Of files that hold samples in no particular order the last ones are
     /// taken, as Keras does; a table or a folder may be sorted by class.
     pub(crate) fn is_sorted_maybe(&self) -> bool {

@@ -63,6 +63,14 @@ impl Pairs {
             Pairs::Each(pairs) => Conversion::Each(pairs),
         }
     }
+
+    /// Calls `f` with what the elements of a sample become.
+    pub(crate) fn apply(&self, values: impl Iterator<Item = f32>, mut f: impl FnMut(f32)) {
+        match self {
+            Pairs::Alike([factor, offset]) => values.for_each(|value| f(value * factor + offset)),
+            Pairs::Each(pairs) => values.zip(pairs).for_each(|(value, [factor, offset])| f(value * factor + offset)),
+        }
+    }
 }
 
 /// Times the first number, plus the second, each rounded.

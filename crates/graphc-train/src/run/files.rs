@@ -3,7 +3,7 @@
 //!
 //! The tensors are written first, so a checkpoint is there when its `.json` is. Each file is replaced as a whole and synced
 //! ([`crate::files`]); the checksums are for disks and copies that lose something all the same. What does not agree with them is not
-//! read; the checkpoint before it is, which is why the last two are kept. Tensors depend on the training alone, so times stand in the
+//! read; the checkpoint before it is, which is why the last two at least are kept. Tensors depend on the training alone, so times stand in the
 //! `.json`.
 
 use super::checkpoint::Checkpoint;
@@ -24,8 +24,8 @@ use std::thread::{self, JoinHandle};
 
 /// The folder of checkpoints in a run's folder.
 pub(crate) const FOLDER: &str = "checkpoint";
-/// How many are kept.
-const N_KEPT: usize = 2;
+/// How many are kept if nothing else is said: one may turn out to be damaged.
+pub const N_KEPT: usize = 2;
 /// What names of the best epoch's weights begin with; no parameter has such a name.
 const BEST: &str = "best/";
 
@@ -63,14 +63,14 @@ pub struct Stored {
 }
 
 impl CheckpointWriter {
-    /// `settings` are written into every checkpoint.
-    pub(crate) fn new(place: Place, settings: Value) -> CheckpointWriter {
+    /// `settings` are written into every checkpoint; the last `n_kept` of them stay.
+    pub(crate) fn new(place: Place, settings: Value, n_kept: usize) -> CheckpointWriter {
         let (jobs, todo) = sync_channel::<(Checkpoint, Vec<Companion>)>(0);
         // As many as there can be: one is written, one waits to be taken.
         let (results, done) = sync_channel(2);
         let work = move || {
             for (checkpoint, companions) in todo {
-                if results.send(write(&place, &settings, &checkpoint, &companions)).is_err() {
+                if results.send(write(&place, &settings, n_kept, &checkpoint, &companions)).is_err() {
                     return;
                 }
             }
@@ -119,7 +119,13 @@ impl CheckpointWriter {
     }
 }
 
-fn write(place: &Place, settings: &Value, checkpoint: &Checkpoint, companions: &[Companion]) -> Result<(), TrainError> {
+fn write(
+    place: &Place,
+    settings: &Value,
+    n_kept: usize,
+    checkpoint: &Checkpoint,
+    companions: &[Companion],
+) -> Result<(), TrainError> {
     // Somebody may have removed the folder, and another run may have made it anew.
     if place.open.as_ref().is_some_and(|open| !is_at(open, &place.run)) {
         return Err(TrainError::file(&place.run, "the run folder is gone"));
@@ -136,7 +142,7 @@ fn write(place: &Place, settings: &Value, checkpoint: &Checkpoint, companions: &
     all.extend(best.map(|(name, value)| named(BEST, name, value.clone())));
     let bytes = encode_tensors(&all)?;
     drop(all);
-    let number = format!("{:012}", state.steps_done());
+    let number = number(state.steps_done());
     let body = json!({
         "state": state,
         "settings": settings,
@@ -145,16 +151,16 @@ fn write(place: &Place, settings: &Value, checkpoint: &Checkpoint, companions: &
     let file = json!({ "crc32": checksum(body.to_string().as_bytes()), "checkpoint": body });
     write_file(&folder.join(format!("{number}.safetensors")), &bytes)?;
     write_file(&folder.join(format!("{number}.json")), format!("{file:#}\n").as_bytes())?;
-    prune(&folder, &number);
+    prune(&folder, &number, n_kept);
     companions.iter().try_for_each(|(name, bytes)| write_file(&place.run.join(name), bytes))
 }
 
 /// Removes all but the newest; nothing newer than the one just written can be worth anything.
-fn prune(folder: &Path, newest: &str) {
+fn prune(folder: &Path, newest: &str, n_kept: usize) {
     let mut numbers = numbers(folder);
     numbers.retain(|number| number != newest);
     let older = numbers.iter().filter(|number| number.as_str() < newest);
-    let kept: Vec<&String> = older.rev().take(N_KEPT - 1).collect();
+    let kept: Vec<&String> = older.rev().take(n_kept.saturating_sub(1)).collect();
     for number in numbers.iter().filter(|number| !kept.contains(number)) {
         // What cannot be removed is in nobody's way.
         for extension in ["json", "safetensors"] {
@@ -174,11 +180,11 @@ fn prune(folder: &Path, newest: &str) {
 /// Names of the checkpoints of a folder without their extension, the oldest first.
 fn numbers(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let number = |name: &str| {
+    let number_of = |name: &str| {
         let number = name.strip_suffix(".json")?;
         (!number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())).then(|| number.to_string())
     };
-    let mut numbers: Vec<String> = entries.filter_map(|entry| number(entry.file_name().to_str()?)).collect();
+    let mut numbers: Vec<String> = entries.filter_map(|entry| number_of(entry.file_name().to_str()?)).collect();
     numbers.sort();
     numbers
 }
@@ -186,6 +192,26 @@ fn numbers(folder: &Path) -> Vec<String> {
 /// Whether there is a checkpoint in a run's folder.
 pub(crate) fn has_checkpoint(run: &Path) -> bool {
     !numbers(&run.join(FOLDER)).is_empty()
+}
+
+/// Steps after which the checkpoints in a run's folder were made, the first first.
+pub fn steps(run: &Path) -> Vec<usize> {
+    numbers(&run.join(FOLDER)).iter().filter_map(|number| number.parse().ok()).collect()
+}
+
+/// The checkpoint after so many steps: its path, what it holds, and the settings of whoever wrote it.
+///
+/// # Errors
+/// If there is none, or it is damaged.
+pub fn read_at(run: &Path, step: usize) -> Result<(PathBuf, Checkpoint, Value), TrainError> {
+    let path = run.join(FOLDER).join(format!("{}.json", number(step)));
+    let (checkpoint, settings) = read(&path)?;
+    Ok((path.with_extension("safetensors"), checkpoint, settings))
+}
+
+/// The name of a checkpoint without its extension.
+fn number(step: usize) -> String {
+    format!("{step:012}")
 }
 
 /// Reads the newest checkpoint of a run's folder that is whole.
@@ -279,7 +305,7 @@ mod tests {
     }
 
     fn write_all(folder: &Path, steps: &[usize]) {
-        let mut writer = CheckpointWriter::new(place(folder), json!({ "seed": u64::MAX }));
+        let mut writer = CheckpointWriter::new(place(folder), json!({ "seed": u64::MAX }), N_KEPT);
         steps.iter().for_each(|&step| writer.write(checkpoint(step), vec![("history.csv", vec![step as u8])]).unwrap());
         writer.finish().unwrap();
     }
@@ -332,7 +358,7 @@ mod tests {
     fn what_cannot_be_written_or_read_is_said() {
         let folder = tempfile::tempdir().unwrap();
         let run = folder.path().join("run");
-        let mut writer = CheckpointWriter::new(place(&run), Value::Null);
+        let mut writer = CheckpointWriter::new(place(&run), Value::Null, N_KEPT);
         fs::remove_dir_all(&run).unwrap();
         writer.write(checkpoint(1), Vec::new()).unwrap();
         let gone = writer.write(checkpoint(2), Vec::new()).unwrap_err().to_string();

@@ -2,7 +2,7 @@
 //!
 //! They are written as those of a run, and checkpoints of runs are read.
 
-use super::files::{FOLDER, Place, Stored, has_checkpoint, read_newest};
+use super::files::{FOLDER, N_KEPT, Place, Stored, has_checkpoint, read_newest};
 use super::{CheckpointWriter, RunState};
 use crate::error::TrainError;
 use crate::run_folder::{Lock, lock};
@@ -49,7 +49,7 @@ fn write_checkpoints(folder: &Path, options: &FitOptions, mut settings: Value) -
     settings["batch_size"] = options.batch_size.into();
     settings["learning_rate"] = options.learning_rate.to_string().into();
     settings["seed"] = options.seed.into();
-    Ok(CheckpointWriter::new(Place { run: folder.to_path_buf(), open }, settings))
+    Ok(CheckpointWriter::new(Place { run: folder.to_path_buf(), open }, settings, N_KEPT))
 }
 
 /// The newest checkpoint in a folder, or in that of a run.

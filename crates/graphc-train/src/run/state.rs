@@ -5,7 +5,9 @@
 
 use super::course::Course;
 use super::exact;
+use super::receipt::Receipt;
 use crate::history::History;
+use crate::nonfinite::Allowed;
 use crate::train::Progress;
 use serde::{Deserialize, Serialize};
 
@@ -39,6 +41,10 @@ pub struct RunState {
     pub epochs: usize,
     /// Why the run is over, if it is.
     pub ended: Option<Ended>,
+    /// What was not finite and was let pass until then, the first of each kind.
+    pub nonfinite: Vec<Allowed>,
+    /// What it leaves for others to compare with, if it does.
+    pub receipt: Option<Receipt>,
 }
 
 /// Why a training is over.
@@ -52,7 +58,7 @@ pub enum Ended {
 }
 
 /// Of [`RunState`]; another one is not read.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 impl RunState {
     /// Before the first step of so many epochs of `n_steps` each.
@@ -70,6 +76,8 @@ impl RunState {
             course: Course::default(),
             epochs,
             ended: (epochs == 0).then_some(Ended::AllEpochs),
+            nonfinite: Vec::new(),
+            receipt: None,
         }
     }
 
@@ -99,8 +107,10 @@ impl RunState {
         (self.step, self.samples, self.loss_sum, self.n_correct, self.seconds) = (0, 0, 0.0, None, 0.0);
     }
 
-    /// So many epochs are wanted now. A run that is over goes on if these are more than before.
-    pub(crate) fn want(&mut self, epochs: usize) {
+    /// So many epochs are wanted now. A run that is over goes on if these are more than before; one that stays over is as it was,
+    /// whatever the rate.
+    pub(crate) fn want(&mut self, epochs: usize, learning_rate: f64) {
+        let was_over = self.ended.is_some();
         if self.ended.is_some() && epochs > self.epochs {
             self.ended = None;
             self.course.forget_waiting();
@@ -109,6 +119,16 @@ impl RunState {
             self.ended.get_or_insert(Ended::AllEpochs);
         }
         self.epochs = epochs;
+        if !was_over || self.ended.is_none() {
+            self.note_options(learning_rate);
+        }
+    }
+
+    /// Takes down what is in force from here on.
+    pub(crate) fn note_options(&mut self, learning_rate: f64) {
+        if let Some(receipt) = &mut self.receipt {
+            receipt.note_options(self.step, self.epochs, learning_rate);
+        }
     }
 }
 

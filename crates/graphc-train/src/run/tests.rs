@@ -1,10 +1,10 @@
 //! Trainings that end early, and trainings that go on from a checkpoint, on a network whose arithmetic a reader can follow.
 
 use super::checkpoint::{Checkpoint, CheckpointEvery};
-use super::{Best, EarlyStopping, Ended};
+use super::{Begin, Best, EarlyStopping, Ended, FileHash};
 use crate::data::dataset::tests::{load, numbered};
 use crate::history::EpochRecord;
-use crate::nonfinite::{FitError, Search};
+use crate::nonfinite::{FitError, Noticed, Search};
 use crate::train::tests::{Toy, options};
 use crate::train::{FitOptions, FitReport, Observer, Progress, fit, fit_from};
 use crate::{Loading, RunState};
@@ -18,6 +18,7 @@ struct Keeper<'a> {
     best_epochs: Vec<usize>,
     n_steps: usize,
     stop_at: Option<(&'a AtomicBool, usize)>,
+    allowed: Vec<String>,
 }
 
 impl Observer for Keeper<'_> {
@@ -29,6 +30,9 @@ impl Observer for Keeper<'_> {
     }
     fn epoch_done(&mut self, record: &EpochRecord, is_best: bool) {
         self.best_epochs.extend(is_best.then_some(record.epoch));
+    }
+    fn nonfinite_allowed(&mut self, noticed: &Noticed) {
+        self.allowed.push(noticed.to_string());
     }
     fn checkpoint(&mut self, checkpoint: Checkpoint) {
         // As a file holds it.
@@ -63,8 +67,14 @@ fn eventful() -> FitOptions {
         early_stopping: Some(EarlyStopping { monitor: "val_loss".into(), patience: 5, min_delta: 0.0 }),
         keep_best: true,
         checkpoints: CheckpointEvery::Steps(1),
+        receipt: Some(begin()),
         ..options()
     }
+}
+
+fn begin() -> Begin {
+    let graph = FileHash::of_bytes(b"toy");
+    Begin { graph, data: Vec::new(), init: None, seed: 1, batch_size: 4, limit: None }
 }
 
 #[test]
@@ -118,6 +128,8 @@ fn a_training_goes_on_from_any_step_as_if_nothing_had_been() {
 fn a_stop_makes_a_checkpoint_and_more_epochs_go_on() {
     let options =
         FitOptions { early_stopping: None, keep_best: false, checkpoints: CheckpointEvery::Never, ..eventful() };
+    // A receipt says that more epochs were wanted later.
+    let options = FitOptions { receipt: None, ..options };
     let mut whole = Toy::default();
     let expected = without_times(run(&mut whole, &options, None, &mut Keeper::default()));
     let stop = AtomicBool::new(false);
@@ -164,6 +176,51 @@ fn a_search_begins_where_the_run_has_gone_on() {
     };
     assert_eq!(failure.noticed.to_string(), "the loss is inf in epoch 2, step 2 of 3");
     assert_eq!(failure.search, Search::Found(expected));
+}
+
+/// The state before the first step, then every epoch, with the options where they changed.
+#[test]
+fn a_receipt_has_every_epoch_and_what_came_into_force() {
+    let options = FitOptions { early_stopping: None, keep_best: false, epochs: 2, ..eventful() };
+    let mut keeper = Keeper::default();
+    let report = run(&mut Toy::default(), &options, None, &mut keeper);
+    let receipt = report.receipt.unwrap();
+    let epochs: Vec<usize> = receipt.epochs.iter().map(|link| link.entry.epoch).collect();
+    assert_eq!(epochs, [0, 1, 2]);
+    let weights: Vec<&String> = receipt.epochs.iter().map(|link| &link.entry.tensors["weight"]).collect();
+    assert!(weights[0] != weights[1] && weights[1] != weights[2]);
+    // In the middle of the second epoch, and after the last one.
+    let middle = keeper.checkpoints[4].clone();
+    assert_eq!((middle.state.epoch, middle.state.step), (2, 1));
+    let changed = FitOptions { learning_rate: 0.125, ..options.clone() };
+    let report = run(&mut Toy::default(), &changed, Some(middle), &mut keeper);
+    let receipt = report.receipt.unwrap();
+    let in_force: Vec<(usize, usize, f64)> = receipt.options().map(|(e, o)| (e, o.step, o.learning_rate)).collect();
+    assert_eq!(in_force, [(1, 0, 0.25), (2, 1, 0.125)]);
+    let over = keeper.checkpoints.pop();
+    assert!(over.as_ref().unwrap().state.ended.is_some());
+    let again = run(&mut Toy::default(), &options, over.clone(), &mut keeper);
+    assert_eq!(again.receipt.unwrap().epochs, receipt.epochs, "what is over does not get other options");
+    let more = run(&mut Toy::default(), &FitOptions { epochs: 3, ..changed }, over, &mut keeper);
+    let receipt = more.receipt.unwrap();
+    let in_force: Vec<(usize, usize, usize)> = receipt.options().map(|(e, o)| (e, o.step, o.epochs)).collect();
+    assert_eq!(in_force, [(1, 0, 2), (2, 1, 2), (3, 0, 3)]);
+}
+
+#[test]
+fn what_was_let_pass_is_not_told_again() {
+    let options = FitOptions { learning_rate: 1.2e38, epochs: 3, allow_nonfinite: true, ..options() };
+    let options = FitOptions { checkpoints: CheckpointEvery::Steps(1), ..options };
+    let mut keeper = Keeper::default();
+    let whole = run(&mut Toy::default(), &options, None, &mut keeper);
+    assert_eq!((keeper.allowed.len(), whole.nonfinite.len()), (3, 3));
+    for checkpoint in std::mem::take(&mut keeper.checkpoints) {
+        let n_told = checkpoint.state.nonfinite.len();
+        let mut after = Keeper::default();
+        let report = run(&mut Toy::default(), &options, Some(checkpoint), &mut after);
+        assert_eq!(report.nonfinite, whole.nonfinite);
+        assert_eq!(after.allowed, keeper.allowed[n_told..]);
+    }
 }
 
 #[test]

@@ -3,13 +3,14 @@
 use super::*;
 use crate::files::tests::{faults, names};
 use crate::history::tests::history;
-use crate::weights::{TensorData, read_tensors};
+use crate::weights::{NamedTensor, TensorData, encode_tensors, read_tensors};
 use faults::Fault;
 
 fn info() -> RunInfo {
     RunInfo {
         name: "net".into(),
         config: serde_json::json!({ "epochs": 2 }),
+        paths: serde_json::json!({ "graph": "/x/net.graph.json" }),
         seed: 7,
         versions: BTreeMap::from([("graphc".into(), "0.1.0".into())]),
         isa: "x86-64".into(),
@@ -20,6 +21,10 @@ fn info() -> RunInfo {
 
 fn weights() -> [NamedTensor; 1] {
     [NamedTensor { name: "w".into(), shape: vec![3], data: TensorData::F32(vec![2.0, -1.5, 0.25]) }]
+}
+
+fn weight_bytes() -> Vec<u8> {
+    encode_tensors(&weights()).unwrap()
 }
 
 fn assert_weights(path: &Path) {
@@ -34,7 +39,7 @@ fn writes_everything_and_leaves_no_temporary_file() {
     let folder = RunFolder::numbered(base.path(), "net").unwrap();
     // A run may write its weights before the end, too.
     fs::write(folder.weights_path(), "early").unwrap();
-    let (folder, problem) = folder.save_weights(&weights(), &Fitted::default(), "net", &[]).unwrap();
+    let (folder, problem) = folder.save_weights(&weight_bytes(), "net", &[]).unwrap();
     assert!(problem.is_none());
     folder.write_record(&info(), &history(&[0.5, 0.25])).unwrap();
     assert_eq!(names(folder.path()), ALL);
@@ -110,7 +115,7 @@ fn a_folder_that_a_run_has_begun_is_used_again_but_not_while_it_goes_on() {
     killed.open = None;
     let second = RunFolder::create(&path).unwrap();
     assert!(names(&path).is_empty(), "what was left unfinished is removed");
-    let (second, _) = second.save_weights(&weights(), &Fitted::default(), "net", &[]).unwrap();
+    let (second, _) = second.save_weights(&weight_bytes(), "net", &[]).unwrap();
     drop((second, killed));
     assert_weights(&path.join("model.safetensors"));
 }
@@ -120,7 +125,7 @@ fn weights_go_elsewhere_when_their_folder_is_gone_or_another_run_has_it() {
     let base = tempfile::tempdir().unwrap();
     let others = [base.path().join("run/none\0"), base.path().join("other"), base.path().join("third")];
     let save = |folder: RunFolder| {
-        let (folder, problem) = folder.save_weights(&weights(), &Fitted::default(), "net", &others).unwrap();
+        let (folder, problem) = folder.save_weights(&weight_bytes(), "net", &others).unwrap();
         assert_weights(&folder.weights_path());
         let problem = problem.unwrap().to_string();
         (folder.path().to_path_buf(), problem.replace(&*base.path().to_string_lossy(), "base"))
@@ -153,10 +158,7 @@ fn where_nothing_takes_the_weights_every_place_is_named() {
     let folder = RunFolder::create(&path).unwrap();
     fs::remove_dir(&path).unwrap();
     fs::write(base.path().join("file"), "").unwrap();
-    let error = folder
-        .save_weights(&weights(), &Fitted::default(), "net", &[base.path().join("file")])
-        .unwrap_err()
-        .to_string();
+    let error = folder.save_weights(&weight_bytes(), "net", &[base.path().join("file")]).unwrap_err().to_string();
     assert_eq!(
         error.replace(&*base.path().to_string_lossy(), "base"),
         "the weights are lost: no place takes them\n  base/run: the run folder is gone\n  \
@@ -170,9 +172,8 @@ fn a_fault_at_any_step_costs_no_weights() {
         let base = tempfile::tempdir().unwrap();
         let (path, other) = (base.path().join("run"), base.path().join("other"));
         let folder = RunFolder::create(&path).unwrap();
-        let (saved, failed) = faults::with(n_steps, Fault::Error, || {
-            folder.save_weights(&weights(), &Fitted::default(), "net", &[other])
-        });
+        let (saved, failed) =
+            faults::with(n_steps, Fault::Error, || folder.save_weights(&weight_bytes(), "net", &[other]));
         let (folder, problem) = saved.unwrap();
         assert_eq!(problem.is_some(), failed);
         assert_weights(&folder.weights_path());
@@ -187,7 +188,7 @@ fn a_fault_at_any_step_costs_no_weights() {
     for n_steps in 0.. {
         let base = tempfile::tempdir().unwrap();
         let folder = RunFolder::create(&base.path().join("run")).unwrap();
-        let (folder, _) = folder.save_weights(&weights(), &Fitted::default(), "net", &[]).unwrap();
+        let (folder, _) = folder.save_weights(&weight_bytes(), "net", &[]).unwrap();
         let (written, failed) = faults::with(n_steps, Fault::Error, || folder.write_record(&info(), &history(&[0.5])));
         assert_eq!(written.is_err(), failed);
         assert!(names(folder.path()).len() >= ALL.len() - 1);
@@ -200,7 +201,7 @@ fn a_fault_at_any_step_costs_no_weights() {
 /// A whole run as far as files go.
 fn run(base: &Path) {
     let folder = RunFolder::create(&base.join("run")).unwrap();
-    let (folder, _) = folder.save_weights(&weights(), &Fitted::default(), "net", &[]).unwrap();
+    let (folder, _) = folder.save_weights(&weight_bytes(), "net", &[]).unwrap();
     folder.write_record(&info(), &History::default()).unwrap();
 }
 

@@ -20,6 +20,7 @@ use std::collections::BTreeMap;
 pub(super) struct Facts {
     name: String,
     config: Value,
+    paths: Value,
     seed: u64,
     target: String,
     compile_ms: f64,
@@ -41,6 +42,10 @@ impl Facts {
         Facts {
             name: experiment.name.clone(),
             config: config(experiment, options, settings, run),
+            paths: json!({
+                "graph": shell::path_json(&settings.absolute),
+                "init": settings.absolute_init.as_deref().map(shell::path_json),
+            }),
             seed: options.seed,
             target: run.target.clone(),
             compile_ms: run.compile_ms,
@@ -80,9 +85,11 @@ impl Facts {
         RunInfo {
             name: self.name.clone(),
             config: self.config.clone(),
+            paths: self.paths.clone(),
             seed: self.seed,
             versions: BTreeMap::from([
                 ("graphc".to_string(), env!("CARGO_PKG_VERSION").to_string()),
+                ("bits".to_string(), graphc_driver::BITS_REVISION.to_string()),
                 ("cranelift".to_string(), graphc_driver::CRANELIFT_VERSION.to_string()),
             ]),
             isa: self.target.clone(),

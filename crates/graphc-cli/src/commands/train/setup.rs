@@ -1,12 +1,14 @@
 //! What is trained, and where it begins: a graph file with the options beside it, or a run that goes on.
 
-use super::Args;
+use super::{Args, Work};
 use crate::error::CliError;
 use crate::experiment::Chosen;
 use crate::output;
 use crate::{experiment, shell};
+use graphc_driver::BITS_REVISION;
 use graphc_frontend::Experiment;
-use graphc_train::run::{Checkpoint, CheckpointEvery, Stored};
+use graphc_train::run::files::N_KEPT;
+use graphc_train::run::{Begin, Checkpoint, CheckpointEvery, Stored};
 use graphc_train::{FitOptions, RunFolder};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -22,6 +24,8 @@ pub(super) struct Setup {
     pub(super) settings: Settings,
     /// The graph file's bytes.
     pub(super) graph: Vec<u8>,
+    /// Where the paths of its data files start.
+    pub(super) data_folder: PathBuf,
 }
 
 /// What a run keeps of its command line.
@@ -30,17 +34,18 @@ pub(super) struct Settings {
     /// The graph file as it was given.
     pub(super) file: PathBuf,
     /// The same wherever one stands: its data files are found from there.
-    absolute: PathBuf,
+    pub(super) absolute: PathBuf,
     epochs: usize,
     batch_size: usize,
     learning_rate: f64,
     seed: u64,
     pub(super) limit: Option<usize>,
     pub(super) init: Option<PathBuf>,
+    /// The same wherever one stands.
+    pub(super) absolute_init: Option<PathBuf>,
     allow_nonfinite: bool,
     checkpoint_every: Every,
-    /// Samples of the training data that the run began with, if it has begun.
-    n_samples: Option<usize>,
+    pub(super) keep_checkpoints: Kept,
 }
 
 /// `--checkpoint-every`, with the text that was given.
@@ -48,6 +53,35 @@ pub(super) struct Settings {
 pub(crate) struct Every {
     text: String,
     value: CheckpointEvery,
+}
+
+/// `--keep-checkpoints`: how many of the last ones stay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Kept(pub(super) usize);
+
+impl Default for Kept {
+    fn default() -> Kept {
+        Kept(N_KEPT)
+    }
+}
+
+/// `5`, `all`.
+impl std::str::FromStr for Kept {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Kept, String> {
+        match text.parse() {
+            _ if text == "all" => Ok(Kept(usize::MAX)),
+            Ok(n) if n >= N_KEPT => Ok(Kept(n)),
+            _ => Err(format!("expected a number of at least {N_KEPT}, since one may turn out to be damaged; or all")),
+        }
+    }
+}
+
+impl std::fmt::Display for Kept {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.0 == usize::MAX { f.write_str("all") } else { write!(f, "{}", self.0) }
+    }
 }
 
 /// Epochs can be over in less time than a disk takes.
@@ -106,22 +140,25 @@ impl Setup {
             seed: args.seed.unwrap_or(train.seed),
             limit: args.limit,
             init: args.init.clone(),
+            absolute_init: args.init.as_deref().map(absolute).transpose()?,
             allow_nonfinite: args.allow_nonfinite,
             checkpoint_every: args.checkpoint_every.clone().unwrap_or_default(),
-            n_samples: None,
+            keep_checkpoints: args.keep_checkpoints.unwrap_or_default(),
         };
         let folder = match &args.out {
             Some(path) => RunFolder::create(path)?,
             None => RunFolder::numbered(Path::new("runs"), &experiment.name)?,
         };
         let options = settings.fit_options(&experiment, args)?;
-        Ok(Setup { experiment, options, folder, from: None, settings, graph })
+        let data_folder = folder_of(file);
+        Ok(Setup { experiment, options, folder, from: None, settings, graph, data_folder })
     }
 
     fn resumed(run: &Path, file: Option<&Path>, args: &Args) -> Result<Setup, CliError> {
         let folder = RunFolder::resume(run)?;
         let (Stored { checkpoint, settings, skipped }, graph) = folder.stored()?;
         skipped.iter().for_each(|reason| output::warning(&format!("{reason}; the one before it is used")));
+        warn_of_revision(&checkpoint);
         let damaged = || CliError::new(format!("{}: the checkpoint says nothing of the options", run.display()));
         let mut settings = Settings::of_json(&settings).ok_or_else(damaged)?;
         if let Some(file) = file {
@@ -142,8 +179,43 @@ impl Setup {
         }
         let experiment = experiment::parse_with_data(&graph, &settings.absolute)?;
         let options = settings.fit_options(&experiment, args)?;
-        Ok(Setup { experiment, options, folder, from: Some(checkpoint), settings, graph })
+        let data_folder = folder_of(&settings.absolute);
+        Ok(Setup { experiment, options, folder, from: Some(checkpoint), settings, graph, data_folder })
     }
+
+    /// What is to be done.
+    pub(super) fn work<'a>(&'a self, args: &'a Args) -> Work<'a> {
+        Work {
+            experiment: &self.experiment,
+            graph: &self.graph,
+            data_folder: &self.data_folder,
+            options: &self.options,
+            limit: self.settings.limit,
+            init: args.init.as_deref(),
+            begun: self.begun(),
+        }
+    }
+
+    /// What it was made of when it began, if it has begun.
+    fn begun(&self) -> Option<&Begin> {
+        Some(&self.from.as_ref()?.state.receipt.as_ref()?.begin.entry)
+    }
+}
+
+/// Bits of another revision make another run of it.
+fn warn_of_revision(checkpoint: &Checkpoint) {
+    let options = checkpoint.state.receipt.iter().flat_map(|receipt| receipt.options());
+    if let Some(revision) = options.last().map(|(_, options)| options.bits).filter(|&bits| bits != BITS_REVISION) {
+        output::warning(&format!(
+            "the run has gone on with revision {revision} of graphc's bits until now, but this graphc computes those of revision \
+             {BITS_REVISION}: it will not come to the bits of an uninterrupted run, and nobody can verify its receipt"
+        ));
+    }
+}
+
+/// As reading a graph file takes it.
+pub(crate) fn folder_of(file: &Path) -> PathBuf {
+    file.parent().map(Path::to_path_buf).unwrap_or_default()
 }
 
 /// Found from anywhere; links stay, since data is found from where the link is.
@@ -153,7 +225,7 @@ fn absolute(path: &Path) -> Result<PathBuf, CliError> {
 
 impl Settings {
     /// For [`graphc_train::run::CheckpointWriter`]. Real numbers stand as text, bit for bit.
-    pub(super) fn json(&self, n_samples: usize) -> Value {
+    pub(super) fn json(&self) -> Value {
         json!({
             "graph": shell::path_json(&self.absolute),
             "file": shell::path_json(&self.file),
@@ -163,9 +235,10 @@ impl Settings {
             "seed": self.seed,
             "limit": self.limit,
             "init": self.init.as_deref().map(shell::path_json),
+            "absolute_init": self.absolute_init.as_deref().map(shell::path_json),
             "allow_nonfinite": self.allow_nonfinite,
             "checkpoint_every": self.checkpoint_every.text,
-            "samples": n_samples,
+            "keep_checkpoints": self.keep_checkpoints.to_string(),
         })
     }
 
@@ -180,9 +253,10 @@ impl Settings {
             seed: json["seed"].as_u64()?,
             limit: size("limit"),
             init: shell::json_path(&json["init"]),
+            absolute_init: shell::json_path(&json["absolute_init"]),
             allow_nonfinite: json["allow_nonfinite"].as_bool()?,
             checkpoint_every: json["checkpoint_every"].as_str()?.parse().ok()?,
-            n_samples: Some(size("samples")?),
+            keep_checkpoints: json["keep_checkpoints"].as_str()?.parse().ok()?,
         })
     }
 
@@ -205,6 +279,7 @@ impl Settings {
         if let Some(every) = &args.checkpoint_every {
             self.checkpoint_every = every.clone();
         }
+        self.keep_checkpoints = args.keep_checkpoints.unwrap_or(self.keep_checkpoints);
         Ok(())
     }
 
@@ -215,25 +290,10 @@ impl Settings {
             learning_rate: self.learning_rate,
             seed: self.seed,
             allow_nonfinite: self.allow_nonfinite,
-            checkpoints: self.checkpoint_every.value,
+            checkpoints: self.checkpoint_every.value.clone(),
         };
-        Ok(experiment::fit_options(experiment, chosen, args.threads.loading())?)
+        Ok(experiment::fit_options(experiment, chosen, args.machine.threads.loading())?)
     }
-}
-
-/// The data must be what the run began with: as many samples, of which as many are trained on.
-pub(super) fn check_samples(setup: &Setup, n_samples: usize, n_train: usize) -> Result<(), CliError> {
-    let (Some(from), Some(known)) = (&setup.from, setup.settings.n_samples) else { return Ok(()) };
-    if known == n_samples && n_train.div_ceil(setup.options.batch_size) == from.state.n_steps {
-        return Ok(());
-    }
-    Err(CliError::new(format!(
-        "the data is not what the run began with: it had {} samples and {} an epoch, now it has {} samples, of which {} are to train on",
-        output::grouped(known),
-        output::counted(from.state.n_steps, "step"),
-        output::grouped(n_samples),
-        output::grouped(n_train),
-    )))
 }
 
 #[cfg(test)]
@@ -270,11 +330,12 @@ mod tests {
             seed: u64::MAX,
             limit: None,
             init: Some("w".into()),
+            absolute_init: Some("/x/w".into()),
             allow_nonfinite: true,
             checkpoint_every: "2m".parse().unwrap(),
-            n_samples: Some(7),
+            keep_checkpoints: Kept(usize::MAX),
         };
-        let text = settings.json(7).to_string();
+        let text = settings.json().to_string();
         let read = Settings::of_json(&serde_json::from_str(&text).unwrap()).unwrap();
         assert_eq!(format!("{read:?}"), format!("{settings:?}"));
         assert!(Settings::of_json(&Value::Null).is_none());

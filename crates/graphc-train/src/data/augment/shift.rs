@@ -1,0 +1,21 @@
+//! `shift`: moved by up to so many whole pixels up or down, and left or right.
+
+use super::{Draws, Picture, Placement, Rule, check_pixels};
+
+/// Pixels by which a picture is moved at most, in both directions by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shift(pub u32);
+
+impl Rule for Shift {
+    fn name(&self) -> &'static str {
+        "shift"
+    }
+
+    fn check(&self, picture: Option<Picture>) -> Result<(), String> {
+        check_pixels(self.0, picture)
+    }
+
+    fn place(&self, draws: &mut Draws<'_>, placement: &mut Placement) {
+        placement.shift.iter_mut().for_each(|pixels| *pixels += draws.whole(self.0));
+    }
+}
