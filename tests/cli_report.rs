@@ -149,7 +149,6 @@ fn a_page_of_one_run() {
     for setting in ["learning_rate 0.01", "batch_size 8", "optimizer.op adam", "nodes.scores.units 3", "seed 1"] {
         assert!(settings.contains(setting), "{setting} in {settings}");
     }
-    assert!(section(&document, "Receipt").is_none());
 }
 
 /// Of base64.
@@ -354,26 +353,28 @@ fn a_run_before_its_first_epoch_has_a_page() {
 fn the_receipt_is_shown() {
     let folder = pictures("net");
     folder.ok(&["train", "net.graph.json", "--quiet", "--out", "run"]);
-    let file = |name: &str| json!({ "part": name, "path": "<x>", "bytes": 1234, "sha256": format!("{name}-hash") });
-    let receipt = json!({
-        "receipt": 1,
-        "begin": { "graph": file("graph"), "data": [file("train"), file("test")], "chain": "first" },
-        "epochs": [{ "epoch": 0, "chain": "second" }],
-        "end": { "files": { "model.safetensors": file("model") }, "chain": "third" },
-    });
-    fs::write(folder.path("run/receipt.json"), receipt.to_string()).unwrap();
-    let page = page(&folder, &["run"]);
-    let document = parsed(&page);
-    assert_eq!(
-        rows(section(&document, "Receipt").unwrap())[1..],
-        [
-            ["graph file", "", "1,234", "graph-hash"],
-            ["training data", "<x>", "1,234", "train-hash"],
-            ["test data", "<x>", "1,234", "test-hash"],
-            ["weights", "model.safetensors", "1,234", "model-hash"],
-            ["last chain", "", "", "third"],
-        ]
-    );
+    let receipt: Value = serde_json::from_slice(&fs::read(folder.path("run/receipt.json")).unwrap()).unwrap();
+    let row = |what: &str, name: &str, file: &Value| {
+        let bytes = file["bytes"].as_u64().expect("a file has a size");
+        let bytes = if bytes < 1000 { bytes.to_string() } else { format!("{},{:03}", bytes / 1000, bytes % 1000) };
+        [what.to_string(), name.to_string(), bytes, file["sha256"].as_str().unwrap().to_string()]
+    };
+    let (begin, end) = (&receipt["begin"], &receipt["end"]);
+    let mut expected = vec![row("graph file", "", &begin["graph"])];
+    for data in begin["data"].as_array().unwrap() {
+        let part = if data["part"] == "train" { "training data" } else { "test data" };
+        expected.push(row(part, data["path"].as_str().unwrap(), data));
+    }
+    assert_eq!(expected.len(), 5, "pictures and labels of both parts");
+    expected.push(row("weights", "model.safetensors", &end["files"]["model.safetensors"]));
+    let chain = end["chain"].as_str().unwrap();
+    expected.push(["last chain", "", "", chain].map(String::from));
+    let document = page(&folder, &["run"]);
+    assert_eq!(rows(section(&parsed(&document), "Receipt").unwrap())[1..], expected);
+
+    fs::remove_file(folder.path("run/receipt.json")).unwrap();
+    let document = page(&folder, &["run"]);
+    assert!(section(&parsed(&document), "Receipt").is_none());
 }
 
 #[test]
