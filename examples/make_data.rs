@@ -2,8 +2,8 @@
 //!
 //! Everything is drawn from seeds, so it is the same on every machine:
 //!
-//! - `houses.csv`, `houses-test.csv`: prices by a known function plus noise whose deviation is [`NOISE`]; some cells are
-//!   missing in `houses-gaps.csv`.
+//! - `houses.csv`, `houses-test.csv`: prices by a known function plus noise whose deviation is [`NOISE`]; some cells
+//!   are missing in `houses-gaps.csv`.
 //! - `digits.npz`, `digits-*.npy`, `digits.safetensors`, `digits/`: the first digits of MNIST in other formats.
 //! - `cifar-10-batches-bin/`, `cifar-100-binary/`: coloured patterns in the formats of CIFAR, for trying them out.
 
@@ -158,8 +158,8 @@ fn pictures(folder: &Path, images: &[u8], labels: &[u8]) -> Result<(), Box<dyn E
     Ok(())
 }
 
-/// Records of CIFAR: a class, as often as there are labels, and 32x32 pixels in planes of red, green and blue. Every class
-/// has a colour and a direction of its stripes.
+/// Records of CIFAR: a class, as often as there are labels, and 32x32 pixels in planes of red, green and blue. Every
+/// class has a colour and a direction of its stripes.
 fn cifar(seed: u64, n: usize, n_labels: usize) -> Vec<u8> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut records = Vec::with_capacity(n * 3074);

@@ -1,4 +1,5 @@
-//! Results of a few networks, bit for bit, in a golden file with the revision of the bits: whoever changes results changes that.
+//! Results of a few networks, bit for bit, in a golden file with the revision of the bits: whoever changes results
+//! changes that.
 
 use crate::common::folder::Folder;
 use graphc_driver::BITS_REVISION;
@@ -7,7 +8,8 @@ use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
-/// Convolutions, moving statistics, dropout, averages, a rate with memory; synthetic samples, of which the last validate.
+/// Convolutions, moving statistics, dropout, averages, a rate with memory; synthetic samples, of which the last
+/// validate.
 const PICTURES: &str = r#"{ "graphc": 1, "name": "pictures",
   "inputs": { "image": { "shape": ["N", 9, 9, 2] }, "label": { "shape": ["N"], "dtype": "i32" } },
   "nodes": [

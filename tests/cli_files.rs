@@ -1,5 +1,5 @@
-//! What the built program writes, and where: files, links, pipes and devices; folders that vanish, are full or read-only; paths
-//! that are no text; numbers and names that are not what one expects.
+//! What the built program writes, and where: files, links, pipes and devices; folders that vanish, are full or
+//! read-only; paths that are no text; numbers and names that are not what one expects.
 #![cfg(unix)]
 
 use crate::common::folder::{Folder, text};

@@ -1,5 +1,5 @@
-//! Losses with weights and metrics, through the built program: what `eval` prints, what a run folder holds, and that neither depends
-//! on batches or threads.
+//! Losses with weights and metrics, through the built program: what `eval` prints, what a run folder holds, and that
+//! neither depends on batches or threads.
 
 use crate::common::folder::Folder;
 use graphc_train::weights::write_tensors;
@@ -119,7 +119,8 @@ fn a_run_folder_holds_the_metrics() {
     let folder = of_classes(CROSSENTROPY, r#"["accuracy", "recall", "top_2"]"#);
     let lines = folder.ok(&["train", "net.graph.json", "--json", "--out", "run", "--init", "weights", "--lr", "0"]);
     let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    // The last six samples: three of class 2 are right and three are taken for 1, so that recalls of 0.5 and 0 are averaged.
+    // The last six samples: three of class 2 are right and three are taken for 1, so that recalls of 0.5 and 0 are
+    // averaged.
     assert_eq!([&lines[0]["val_recall"], &lines[0]["val_top_2"]], [&json!(0.25), &json!(1.0)]);
     assert!(lines[2]["test_top_2"].as_f64().is_some_and(|share| (share - 20.0 / 22.0).abs() < 1e-12));
     assert_eq!(lines[2]["confusion_matrix"][2], json!([0, 3, 4]));

@@ -1,5 +1,5 @@
-//! The page of `graphc report`: whether it is well-formed and holds what the runs' files say, what it makes of names from outside and of
-//! runs whose data is gone, and what it refuses.
+//! The page of `graphc report`: whether it is well-formed and holds what the runs' files say, what it makes of names
+//! from outside and of runs whose data is gone, and what it refuses.
 
 use crate::common::folder::{Folder, text};
 use graphc_train::{EpochRecord, History};

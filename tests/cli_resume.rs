@@ -1,5 +1,5 @@
-//! Trainings that go on: from any moment at which they were killed, on any number of threads and any instruction set, to the same
-//! bytes as if nothing had been.
+//! Trainings that go on: from any moment at which they were killed, on any number of threads and any instruction set,
+//! to the same bytes as if nothing had been.
 #![cfg(unix)]
 
 use crate::common::folder::{Folder, text};
@@ -12,8 +12,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Everything that a step or an epoch may depend on: augmentation, dropout, moving statistics, a schedule with memory and a warm-up,
-/// averages, early stopping, the best epoch, and a ragged last batch.
+/// Everything that a step or an epoch may depend on: augmentation, dropout, moving statistics, a schedule with memory
+/// and a warm-up, averages, early stopping, the best epoch, and a ragged last batch.
 const GRAPH: &str = r#"{ "graphc": 1, "name": "eventful",
   "inputs": { "image": { "shape": ["N", 6, 6, 2] }, "label": { "shape": ["N"], "dtype": "i32" } },
   "nodes": [

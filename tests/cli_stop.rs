@@ -1,4 +1,5 @@
-//! Trainings that end early: by signals, kills, readers and terminals that go away, and another training in the same folder.
+//! Trainings that end early: by signals, kills, readers and terminals that go away, and another training in the same
+//! folder.
 #![cfg(unix)]
 
 use crate::common::folder::{Folder, text};

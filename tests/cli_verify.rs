@@ -1,5 +1,5 @@
-//! Runs that are trained again: a true one is verified on other threads and instructions, and of one that somebody has changed, what
-//! was changed is named.
+//! Runs that are trained again: a true one is verified on other threads and instructions, and of one that somebody has
+//! changed, what was changed is named.
 
 use crate::common::folder::{Folder, text};
 use crate::common::watching::names;
@@ -331,7 +331,8 @@ fn data_that_has_moved_is_found_where_it_is_said() {
     assert!(folder.ok(&["verify", "run", "--data", "there"]).contains("Verified: 4 epochs"));
 }
 
-/// Whatever has interrupted a run, its receipt has the same bytes; and what was changed in between is trained again as it was.
+/// Whatever has interrupted a run, its receipt has the same bytes; and what was changed in between is trained again as
+/// it was.
 #[test]
 fn runs_that_went_on_leave_receipts_that_can_be_verified() {
     let folder = trained();

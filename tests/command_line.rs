@@ -1,5 +1,5 @@
-//! Everything that is tested with the built program, in one binary, since linking takes longer than most tests of one file:
-//! `cargo test --workspace --test command_line cli_stop::` runs those of a file.
+//! Everything that is tested with the built program, in one binary, since linking takes longer than most tests of one
+//! file: `cargo test --workspace --test command_line cli_stop::` runs those of a file.
 
 mod common {
     pub(crate) mod folder;

@@ -1,9 +1,9 @@
 //! Golden text of the compiler's stages. `GRAPHC_BLESS=1` writes it anew; review it as code.
 //!
 //! - `filetests/dump/<net>.<stage>.txt`: the nets of `examples/`, stage by stage.
-//! - `filetests/passes/fusion/*.gir`: cases, each `; test: pass fusion`, a forward graph, and `; expect`, after
-//!   which stands the fused stage. A line `; has: text` or `; not: text` before the graph says what the case is
-//!   about: the outcome must, or must not, have that text, blessed or not.
+//! - `filetests/passes/fusion/*.gir`: cases, each `; test: pass fusion`, a forward graph, and `; expect`, after which
+//!   stands the fused stage. A line `; has: text` or `; not: text` before the graph says what the case is about: the
+//!   outcome must, or must not, have that text, blessed or not.
 
 use graphc_driver::{CompileOptions, Stage, compile, dump, lower};
 use graphc_frontend::experiment::CheckData;
@@ -167,7 +167,8 @@ fn parse_case(input: &str, place: &str) -> Graph {
     input.parse().unwrap_or_else(|error| panic!("{place}: {error}"))
 }
 
-/// What the documents show of dumps is what the dumps of today say. (Lines of loops and of assembly depend on the machine.)
+/// What the documents show of dumps is what the dumps of today say. (Lines of loops and of assembly depend on the
+/// machine.)
 #[test]
 fn excerpts_in_documents_are_of_today() {
     let goldens = fs::read_dir(filetests().join("dump")).unwrap().map(|entry| entry.unwrap().path());

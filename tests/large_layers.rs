@@ -1,6 +1,7 @@
-//! Layers and batches large enough for what small random graphs never reach: weights that are packed, several chunks of samples for one block of
-//! weights, images cut into strips, sums over several chunks of a group, fetching ahead. Machine code against the loop interpreter and other
-//! instructions, and against the meaning where the order of sums is special.
+//! Layers and batches large enough for what small random graphs never reach: weights that are packed, several chunks of
+//! samples for one block of weights, images cut into strips, sums over several chunks of a group, fetching ahead.
+//! Machine code against the loop interpreter and other instructions, and against the meaning where the order of sums is
+//! special.
 
 use crate::common::engines::{compare_isas, run_both};
 use crate::common::meaning::compare_with_meaning;
@@ -79,8 +80,8 @@ fn large_images() {
     }
 }
 
-/// More chunks than there are groups of them: weight gradients wait for the next chunk of their group, the last group has fewer chunks, and what is
-/// far away is fetched.
+/// More chunks than there are groups of them: weight gradients wait for the next chunk of their group, the last group
+/// has fewer chunks, and what is far away is fetched.
 #[test]
 fn large_batches() {
     let mut builder = GraphBuilder::new("batches");
@@ -117,8 +118,8 @@ fn dense_layers_of_large_batches() {
     check_with(&graph, 63 * 16, &["rows of", " [1,144] "], true);
 }
 
-/// Without batch norms one kernel has gradients of both kinds of layers: those of the convolution follow their samples, whatever the dense
-/// layers' do.
+/// Without batch norms one kernel has gradients of both kinds of layers: those of the convolution follow their samples,
+/// whatever the dense layers' do.
 #[test]
 fn both_kinds_of_gradients_in_one_kernel() {
     let mut builder = GraphBuilder::new("both");

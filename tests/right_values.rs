@@ -24,7 +24,8 @@ struct Case<'a> {
     bindings: &'a [(&'a str, &'a [usize], &'a [f64])],
 }
 
-/// Outputs of a step by engine: machine code (the same for every ISA) and the loop interpreter, both graph interpreters.
+/// Outputs of a step by engine: machine code (the same for every ISA) and the loop interpreter, both graph
+/// interpreters.
 type ByEngine = Vec<(&'static str, BTreeMap<String, Tensor<f64>>)>;
 
 impl Case<'_> {
@@ -158,7 +159,8 @@ fn max_pooling_passes_nan() {
 
 #[test]
 fn the_gradient_of_max_pooling_goes_to_the_last_nan_or_the_first_maximum() {
-    // PyTorch's rule; y = pool(w * x) with w = 1. The third window lies partly in the padding and is all minus infinity.
+    // PyTorch's rule; y = pool(w * x) with w = 1. The third window lies partly in the padding and is all minus
+    // infinity.
     let x = [NAN, NAN, 3.0, 3.0, -INF, -INF];
     let bindings: [(&str, &[usize], &[f64]); 3] =
         [("x", &[1, 1, 6, 1], &x), ("t", &[1, 1, 3, 1], &[0.0; 3]), ("w.kernel", &[1, 1, 1, 1], &[1.0])];

@@ -48,8 +48,8 @@ fn same_on_a_team(executable: &mut Executable, arena: &[u32], expected: &[u32]) 
     if are_same(executable.arena(), expected) { Ok(()) } else { Err(format!("{other}{}", executable.program())) }
 }
 
-/// Runs one step of code for other instructions and compares inputs, state and outputs with `expected`. Temporaries may be
-/// others: packed weights are in the order of the register tiles, and fewer registers make other tiles.
+/// Runs one step of code for other instructions and compares inputs, state and outputs with `expected`. Temporaries may
+/// be others: packed weights are in the order of the register tiles, and fewer registers make other tiles.
 pub(crate) fn compare_isas(
     graph: &Graph,
     options: &CompileOptions,

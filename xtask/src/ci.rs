@@ -9,7 +9,8 @@ use std::time::Instant;
 /// statistics that inference uses take hundreds of steps to settle.
 const LEAST_ACCURACY: f64 = 0.94;
 
-/// Runs every check in turn and stops at the first that fails. Random tests have their long counts if it is to be `long`.
+/// Runs every check in turn and stops at the first that fails. Random tests have their long counts if it is to be
+/// `long`.
 pub(crate) fn run(long: bool) -> Result<(), Failure> {
     timed("format", || cargo(&["fmt", "--all", "--check"]).run())?;
     timed("lints", || cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]).run())?;
@@ -51,8 +52,8 @@ fn train() -> Result<(), Failure> {
     Ok(())
 }
 
-/// The README says what a short training prints: losses, accuracies and the receipt must be these, on any machine. Seconds are anyone's.
-/// Then the run is verified as another machine would do it.
+/// The README says what a short training prints: losses, accuracies and the receipt must be these, on any machine.
+/// Seconds are anyone's. Then the run is verified as another machine would do it.
 fn readme_figures() -> Result<(), Failure> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
     let readme = std::fs::read_to_string(path).map_err(|error| Failure(format!("README.md: {error}")))?;

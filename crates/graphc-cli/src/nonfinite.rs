@@ -1,4 +1,5 @@
-//! Numbers that are not finite, as the commands tell of them: where a training's begin, and weights and results that are.
+//! Numbers that are not finite, as the commands tell of them: where a training's begin, and weights and results that
+//! are.
 
 use crate::error::CliError;
 use crate::output;

@@ -1,6 +1,7 @@
 //! Writing results and messages: `println!` and `eprintln!` panic when a pipe is closed, this does not.
 //!
-//! Names and paths come from files: what a terminal would obey in them is shown as `\u001b`, which JSON reads as the same name.
+//! Names and paths come from files: what a terminal would obey in them is shown as `\u001b`, which JSON reads as the
+//! same name.
 
 use crate::error::CliError;
 use crate::tables;
@@ -24,7 +25,8 @@ pub(crate) fn warning(text: &str) {
     message(&on_stderr(&format!("warning: {}", printable(text))));
 }
 
-/// A message whose lines end between words if stderr is a terminal. Lines that are indented stay: they are commands, or excerpts.
+/// A message whose lines end between words if stderr is a terminal. Lines that are indented stay: they are commands, or
+/// excerpts.
 pub(crate) fn on_stderr(text: &str) -> Cow<'_, str> {
     let Some(width) = tables::terminal_width_of_stderr() else { return text.into() };
     let line = |line: &str| if line.starts_with(' ') { line.into() } else { wrapped(line, width.into()) };
@@ -47,8 +49,8 @@ pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     text.chars().map(escaped).collect::<String>().into()
 }
 
-/// Text with line breaks in place of blanks, so that lines have at most so many characters if their words allow it; lines but the
-/// first are indented.
+/// Text with line breaks in place of blanks, so that lines have at most so many characters if their words allow it;
+/// lines but the first are indented.
 pub(crate) fn wrapped(text: &str, width: usize) -> String {
     const INDENT: &str = "  ";
     let (mut result, mut at) = (String::new(), 0);

@@ -30,7 +30,8 @@ pub(crate) fn bar(template: Option<&str>) -> ProgressBar {
     ProgressBar::new(0).with_style(style)
 }
 
-/// Shows progress. A reader that closes the output stops the run; any other failure to write is told once, and at the end.
+/// Shows progress. A reader that closes the output stops the run; any other failure to write is told once, and at the
+/// end.
 pub(crate) struct Reporter<'a> {
     style: Style,
     n_epochs: usize,

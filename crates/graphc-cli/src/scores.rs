@@ -62,8 +62,8 @@ const MOST_COLUMNS: usize = 80;
 /// Most lines of the list of confusions that stands in its place.
 const MOST_LINES: usize = 10;
 
-/// The matrix, a row for each class that samples are of and a column for each that was predicted; where that is too wide, the
-/// most frequent confusions.
+/// The matrix, a row for each class that samples are of and a column for each that was predicted; where that is too
+/// wide, the most frequent confusions.
 pub(crate) fn confusion_text(classes: &ClassCounts) -> String {
     let n = classes.n_classes();
     let largest = classes.confusions().map(|confusion| confusion.samples).max().unwrap_or(0);

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-/// A path as a JSON string. One that is no UTF-8 becomes an object with its bytes in hexadecimal, and as text with U+FFFD for what
-/// is none.
+/// A path as a JSON string. One that is no UTF-8 becomes an object with its bytes in hexadecimal, and as text with
+/// U+FFFD for what is none.
 pub(crate) fn path_json(path: &Path) -> Value {
     match path.to_str() {
         Some(text) => json!(text),
@@ -55,7 +55,8 @@ pub(crate) fn resuming(args: impl IntoIterator<Item = OsString>, run: &Path) -> 
     format!("{} train --resume {}", quoted(&program), quoted(run.as_os_str()))
 }
 
-/// The command line that goes on from weights where a training stopped that has no checkpoint: as it was given, but for what is different now.
+/// The command line that goes on from weights where a training stopped that has no checkpoint: as it was given, but for
+/// what is different now.
 pub(crate) fn resumed(args: impl IntoIterator<Item = OsString>, weights: &Path, n_epochs: usize) -> String {
     const CHANGED: [&str; 3] = ["--out", "--init", "--epochs"];
     let is_changed = |arg: &OsStr| CHANGED.iter().any(|name| arg == *name);

@@ -1,8 +1,8 @@
 //! Signals that ask a training to stop.
 //!
-//! Ctrl-C (SIGINT), `kill` (SIGTERM) and a terminal that closes (SIGHUP) ask alike: the current step is finished and the run folder
-//! written. A second Ctrl-C stops at once; a second one of the others does not, since service managers, `timeout` and shells
-//! send them twice. What the parent process wants ignored (`nohup`) stays ignored.
+//! Ctrl-C (SIGINT), `kill` (SIGTERM) and a terminal that closes (SIGHUP) ask alike: the current step is finished and
+//! the run folder written. A second Ctrl-C stops at once; a second one of the others does not, since service managers,
+//! `timeout` and shells send them twice. What the parent process wants ignored (`nohup`) stays ignored.
 
 use crate::error::CliError;
 use std::sync::Arc;

@@ -32,8 +32,9 @@ pub(crate) fn wrapped<'a>(
     text(&table)
 }
 
-/// A table as [`table`], no wider than `width` if leaving out columns can do that: of the `optional` ones, the first first. Texts of the
-/// first column are wrapped if they are long, or if it cannot. Below stand the names of what was left out. Empty columns are left out anyway.
+/// A table as [`table`], no wider than `width` if leaving out columns can do that: of the `optional` ones, the first
+/// first. Texts of the first column are wrapped if they are long, or if it cannot. Below stand the names of what was
+/// left out. Empty columns are left out anyway.
 pub(crate) fn fitting(
     header: &[&str],
     n_text: usize,

@@ -6,8 +6,9 @@ use graphc_train::Loading;
 /// How many threads run a step.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(crate) struct ThreadsArg {
-    /// Threads that run a step together; one per physical core that may be used unless given. While the machine is busy with other work,
-    /// training and evaluation step on one if that is faster. Results are the same bits with any number.
+    /// Threads that run a step together; one per physical core that may be used unless given. While the machine is
+    /// busy with other work, training and evaluation step on one if that is faster. Results are the same bits with
+    /// any number.
     #[arg(long, value_name = "N", value_parser = crate::numbers::at_least_one, default_value_t = graphc_driver::default_threads())]
     pub(crate) threads: usize,
 }

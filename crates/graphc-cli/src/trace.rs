@@ -1,7 +1,7 @@
 //! Steps as a trace: Chrome's trace event format, which Perfetto and `chrome://tracing` show.
 //!
-//! One row per thread. On the first, steps hold kernels and these hold phases; the others have their shares of phases. Times are
-//! in microseconds from the beginning of the first step.
+//! One row per thread. On the first, steps hold kernels and these hold phases; the others have their shares of phases.
+//! Times are in microseconds from the beginning of the first step.
 
 use graphc_driver::measure::{Part, Profile, Span};
 use serde_json::{Value, json};

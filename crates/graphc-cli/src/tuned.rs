@@ -1,7 +1,7 @@
 //! What `graphc tune` found, in files that later commands read.
 //!
-//! One file per step, named after its key, in `$GRAPHC_CACHE_DIR`, else `$XDG_CACHE_HOME/graphc`, else `~/.cache/graphc`. A file that
-//! cannot be used costs time only, so it is ignored with a warning.
+//! One file per step, named after its key, in `$GRAPHC_CACHE_DIR`, else `$XDG_CACHE_HOME/graphc`, else
+//! `~/.cache/graphc`. A file that cannot be used costs time only, so it is ignored with a warning.
 
 use crate::error::CliError;
 use crate::{output, tuning_file};

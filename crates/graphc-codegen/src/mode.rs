@@ -1,9 +1,11 @@
-//! The processor's mode in which subnormal numbers count as zero, as the loop IR wants it (`graphc_ir::scalar::flushed`).
+//! The processor's mode in which subnormal numbers count as zero, as the loop IR wants it
+//! (`graphc_ir::scalar::flushed`).
 //!
-//! Every phase sets the mode when it is entered and restores what it found when it returns. Machine code does that by two
-//! functions of its own, made here. Rust code never runs in another mode than it expects (but for `fmaf`, see `jit`), on no thread,
-//! and a caller's own rounding mode or exception masks are out of force while a step runs. That is why the mode is not set
-//! around a step by whoever runs it: Rust's compiler may move arithmetic across such a change. Both take some ten nanoseconds a phase.
+//! Every phase sets the mode when it is entered and restores what it found when it returns. Machine code does that by
+//! two functions of its own, made here. Rust code never runs in another mode than it expects (but for `fmaf`, see
+//! `jit`), on no thread, and a caller's own rounding mode or exception masks are out of force while a step runs. That
+//! is why the mode is not set around a step by whoever runs it: Rust's compiler may move arithmetic across such a
+//! change. Both take some ten nanoseconds a phase.
 
 use crate::Target;
 
@@ -40,8 +42,9 @@ pub(crate) fn mode(target: &Target) -> Option<Mode> {
                 0xc3, // ret
             ],
         }),
-        // FPCR: everything default but FZ (bit 24). It flushes results before they are rounded: where x86 and the loop interpreter have
-        // 2^-126 because a result was rounded up to it, there is a zero here. `AH`, which mends that, is too new to be relied upon.
+        // FPCR: everything default but FZ (bit 24). It flushes results before they are rounded: where x86 and the loop
+        // interpreter have 2^-126 because a result was rounded up to it, there is a zero here. `AH`, which
+        // mends that, is too new to be relied upon.
         "aarch64" => Some(Mode {
             enter: words(&[
                 0xd53b_4400, // mrs x0, fpcr

@@ -1,4 +1,5 @@
-//! Copies from vectors of samples to rows of features as assembled functions: eight vectors at a time, transposed in registers.
+//! Copies from vectors of samples to rows of features as assembled functions: eight vectors at a time, transposed in
+//! registers.
 
 use iced_x86::code_asm::{CodeAssembler, rdi, rdx, rsi};
 use iced_x86::{Code, IcedError, Instruction, MemoryOperand, Register};
@@ -7,7 +8,8 @@ use std::fmt;
 /// Vectors that are transposed together, and words of each.
 pub(crate) const SIDE: usize = 8;
 
-/// A function `fn(from: *const f32, to: *mut f32, count: i64)` in the System V convention: `count` squares of eight vectors each.
+/// A function `fn(from: *const f32, to: *mut f32, count: i64)` in the System V convention: `count` squares of eight
+/// vectors each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct TransposeShape {
     /// Bytes from one vector to the next.

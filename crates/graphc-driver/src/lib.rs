@@ -3,7 +3,8 @@
 //! [`pipeline`] is the table of contents of the compiler. [`Session`] is the library door: a graph with
 //! its parameters, compiled on demand per mode and batch size, stepped, and read.
 //!
-//! Reading order: [`bits`], [`options`], [`tuning`], [`stage`], [`memory`], `threads`, [`pipeline`], [`dump`](mod@dump), [`session`], [`measure`].
+//! Reading order: [`bits`], [`options`], [`tuning`], [`stage`], [`memory`], `threads`, [`pipeline`],
+//! [`dump`](mod@dump), [`session`], [`measure`].
 #![forbid(unsafe_code)]
 
 pub mod bits;

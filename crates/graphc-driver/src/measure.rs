@@ -1,11 +1,11 @@
 //! How fast a compiled step is, and why: what `graphc bench` and `graphc profile` print.
 //!
-//! Steps run on random inputs of the graph's own shapes, so no data files are needed. Times stand beside the machine's peaks,
-//! measured in between the steps: a percentage of yesterday's clock says nothing.
+//! Steps run on random inputs of the graph's own shapes, so no data files are needed. Times stand beside the machine's
+//! peaks, measured in between the steps: a percentage of yesterday's clock says nothing.
 //!
-//! Reading order: `ranges` (of loop variables), [`work`] (arithmetic of a graph and of phases), [`traffic`] (memory a phase
-//! touches), `machine` (its peaks, and what limits a phase), `workload` (a step ready to be measured), [`bench`](mod@bench),
-//! [`profile`](mod@profile), `duel` (two steps against each other), [`tune`](mod@tune).
+//! Reading order: `ranges` (of loop variables), [`work`] (arithmetic of a graph and of phases), [`traffic`] (memory a
+//! phase touches), `machine` (its peaks, and what limits a phase), `workload` (a step ready to be measured),
+//! [`bench`](mod@bench), [`profile`](mod@profile), `duel` (two steps against each other), [`tune`](mod@tune).
 
 mod ranges;
 

@@ -1,8 +1,8 @@
 //! A graph with its parameters, compiled on demand.
 //!
-//! Reading order: this file, `inputs` (what a step must be given, and what it may be given), `parameters` (their initial values),
-//! `state` (what training changes, copied and compared), `averages` (of the parameters, and inference with them), `explain` (where a
-//! step stops being finite).
+//! Reading order: this file, `inputs` (what a step must be given, and what it may be given), `parameters` (their
+//! initial values), `state` (what training changes, copied and compared), `averages` (of the parameters, and inference
+//! with them), `explain` (where a step stops being finite).
 
 mod averages;
 mod explain;
@@ -52,9 +52,9 @@ pub struct SessionOptions {
     pub gradients: bool,
     /// Leave parameters as they are in training steps (to look at losses and gradients only).
     pub frozen: bool,
-    /// Threads that run a step together, the calling one included; 0, the default, is [`default_threads`]: one for each
-    /// physical core. Where they take longer than the calling thread alone, for example because other processes want
-    /// the cores, it steps alone. Results do not depend on it.
+    /// Threads that run a step together, the calling one included; 0, the default, is [`default_threads`]: one for
+    /// each physical core. Where they take longer than the calling thread alone, for example because other
+    /// processes want the cores, it steps alone. Results do not depend on it.
     pub threads: usize,
     /// Where choices of the schedules come from. Results do not depend on it.
     pub tuning: Tuning,

@@ -1,7 +1,7 @@
 //! Choices that measurements made, from wherever the caller keeps them.
 //!
-//! The library reads no files: it describes a step by a [`TuningKey`] and asks a [`Tuning`] for the choices that were stored
-//! under it. Choices change how long a step takes, never what it computes.
+//! The library reads no files: it describes a step by a [`TuningKey`] and asks a [`Tuning`] for the choices that were
+//! stored under it. Choices change how long a step takes, never what it computes.
 
 use graphc_ir::graph::{Graph, Mode};
 use std::fmt::{self, Debug, Formatter};

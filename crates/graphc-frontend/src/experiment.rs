@@ -36,8 +36,8 @@ pub struct Experiment {
     pub weights: Option<String>,
     /// The weight of every class in training: what [`SAMPLE_WEIGHT`] is to be filled with.
     pub class_weights: Option<Vec<f64>>,
-    /// Names of the metrics, in the order of the file. The step itself computes `accuracy`; the others are left to whoever has
-    /// its predictions.
+    /// Names of the metrics, in the order of the file. The step itself computes `accuracy`; the others are left to
+    /// whoever has its predictions.
     pub metrics: Vec<String>,
     /// The graph file.
     pub path: PathBuf,

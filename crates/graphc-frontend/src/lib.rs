@@ -5,15 +5,16 @@
 //! offending text underlined and what was expected. It knows nothing of gradients, passes or
 //! machine code, and reads no data.
 //!
-//! `fields` and `node_ops` are the tables of everything a file may contain; the reader, the JSON Schema ([`schema()`]), the
-//! reference ([`reference()`]) and the guide's page of ops ([`ops_page()`]) follow from them. A JSON field is added there
-//! and nowhere else.
+//! `fields` and `node_ops` are the tables of everything a file may contain; the reader, the JSON Schema ([`schema()`]),
+//! the reference ([`reference()`]) and the guide's page of ops ([`ops_page()`]) follow from them. A JSON field is added
+//! there and nowhere else.
 //!
 //! A file may be someone else's: [`mod@limits`] says what it may cost. [`parse_bytes`] is the whole reader without any
 //! access to files.
 //!
-//! Reading order: [`mod@limits`], [`diagnostic`], `excerpt`, `json`, `fields`, `read`, `node_ops`, `network`, `metrics`, `loss`,
-//! `training`, [`augment`], [`data`], [`experiment`], `schema`, `reference`, `ops_page`, [`mod@summary`].
+//! Reading order: [`mod@limits`], [`diagnostic`], `excerpt`, `json`, `fields`, `read`, `node_ops`, `network`,
+//! `metrics`, `loss`, `training`, [`augment`], [`data`], [`experiment`], `schema`, `reference`, `ops_page`,
+//! [`mod@summary`].
 #![forbid(unsafe_code)]
 
 pub mod augment;

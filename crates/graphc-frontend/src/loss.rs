@@ -9,8 +9,8 @@ use crate::read::{Record, read_one_of};
 use graphc_ir::graph::builder::{GraphBuilder, Loss};
 use graphc_ir::{DType, NodeId, Shape};
 
-/// The input, `f32` of shape `[N]`, that a file with `class_weights` gets without declaring it. Whoever trains fills it with the
-/// weight of each sample's class.
+/// The input, `f32` of shape `[N]`, that a file with `class_weights` gets without declaring it. Whoever trains fills it
+/// with the weight of each sample's class.
 pub const SAMPLE_WEIGHT: &str = "sample_weight";
 
 /// The loss as the file has it.

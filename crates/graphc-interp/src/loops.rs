@@ -1,9 +1,10 @@
 //! The loop interpreter: runs a [`Program`] scalar by scalar, with exactly the bits that the machine code must give.
 //!
-//! The meaning is that of [`graphc_ir::loops::kernel`]: the arithmetic of [`graphc_ir::scalar::flushed`] (single precision in which
-//! subnormal numbers count as zero, `fma` rounded once), 8 lanes in lockstep, lanes joined in the fixed tree. Every access is checked
-//! against its buffer's length. A program is translated once ([`LoopInterp::new`]: variables and values become slots,
-//! affine indices become slot and coefficient lists), because tests run whole training steps.
+//! The meaning is that of [`graphc_ir::loops::kernel`]: the arithmetic of [`graphc_ir::scalar::flushed`] (single
+//! precision in which subnormal numbers count as zero, `fma` rounded once), 8 lanes in lockstep, lanes joined in the
+//! fixed tree. Every access is checked against its buffer's length. A program is translated once ([`LoopInterp::new`]:
+//! variables and values become slots, affine indices become slot and coefficient lists), because tests run whole
+//! training steps.
 //!
 //! Reading order: `compile` (translation and the translated form), `execute`, `tile`, [`Memory`] (named tensors).
 

@@ -1,16 +1,15 @@
 //! The two intermediate representations of graphc and every operation.
 //!
-//! * [`graph`]: the graph IR. A node is one tensor operation; the training step (forward, loss,
-//!   backward, update) is one graph.
-//! * [`loops`]: the loop IR. A kernel is a tree of loops over scalar bodies with affine accesses
-//!   to buffers of one arena.
-//! * [`ops`]: one file per tensor operation, each with its shape rule, evaluation, gradient rule
-//!   and lowering.
+//! * [`graph`]: the graph IR. A node is one tensor operation; the training step (forward, loss, backward, update) is
+//!   one graph.
+//! * [`loops`]: the loop IR. A kernel is a tree of loops over scalar bodies with affine accesses to buffers of one
+//!   arena.
+//! * [`ops`]: one file per tensor operation, each with its shape rule, evaluation, gradient rule and lowering.
 //!
 //! This crate does no I/O and knows no file format, no schedule and no machine.
 //!
-//! Reading order: [`types`], [`tensor`], [`index`], [`scalar`], [`narrow`], [`compute`], [`attrs`], [`optimizer`], [`rate`],
-//! [`text`], [`graph`], [`ops`], [`form`], [`point`], [`loops`].
+//! Reading order: [`types`], [`tensor`], [`index`], [`scalar`], [`narrow`], [`compute`], [`attrs`], [`optimizer`],
+//! [`rate`], [`text`], [`graph`], [`ops`], [`form`], [`point`], [`loops`].
 #![forbid(unsafe_code)]
 
 pub mod attrs;

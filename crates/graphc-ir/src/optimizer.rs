@@ -36,8 +36,8 @@ pub enum Optimizer {
 }
 
 /// Exponential moving averages of the trainable parameters, kept by training steps beside them: after step `t`
-/// `a' = a + (p' - a) * (1 - decay) / (1 - decay^t)`, the mean of the values after every step so far in which one of `k` steps
-/// ago counts `decay^k`. So the first step's is its own average, and there is no initial value to forget.
+/// `a' = a + (p' - a) * (1 - decay) / (1 - decay^t)`, the mean of the values after every step so far in which one of
+/// `k` steps ago counts `decay^k`. So the first step's is its own average, and there is no initial value to forget.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Averaging {
     /// Share of the old average that is kept, at least 0 and less than 1.
@@ -106,9 +106,9 @@ impl Optimizer {
         Ok(())
     }
 
-    /// The optimizer of that name with the defaults of Keras 3 (`keras.optimizers.SGD`, `Adam` and `AdamW`; those of graph files, too):
-    /// `sgd` has a learning rate of 0.01 and no momentum; `adam` a learning rate of 0.001, `beta1` 0.9, `beta2` 0.999 and `epsilon`
-    /// 1e-7; `adamw` is `adam` with a weight decay of 0.004.
+    /// The optimizer of that name with the defaults of Keras 3 (`keras.optimizers.SGD`, `Adam` and `AdamW`; those of
+    /// graph files, too): `sgd` has a learning rate of 0.01 and no momentum; `adam` a learning rate of 0.001,
+    /// `beta1` 0.9, `beta2` 0.999 and `epsilon` 1e-7; `adamw` is `adam` with a weight decay of 0.004.
     ///
     /// ```
     /// use graphc_ir::Optimizer;

@@ -1,5 +1,5 @@
-//! What a schedule of the learning rate is called and which numbers it has, and when a training ends early; `graphc-train`
-//! computes the rates.
+//! What a schedule of the learning rate is called and which numbers it has, and when a training ends early;
+//! `graphc-train` computes the rates.
 
 /// How the learning rate changes during a training.
 #[derive(Clone, Debug, PartialEq, Default)]

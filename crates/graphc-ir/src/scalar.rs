@@ -1,6 +1,7 @@
 //! Scalar operations shared by compute bodies and the loop IR.
 //!
-//! The names say what is computed; [`flushed`] has the arithmetic of the loop IR, in which subnormal numbers count as zero.
+//! The names say what is computed; [`flushed`] has the arithmetic of the loop IR, in which subnormal numbers count as
+//! zero.
 
 pub mod flushed;
 
@@ -97,8 +98,8 @@ impl UnaryOp {
         }
     }
 
-    /// The word that the loop IR's operation makes of a word. A sign is a bit: of a subnormal number, too, it is only set,
-    /// cleared or turned.
+    /// The word that the loop IR's operation makes of a word. A sign is a bit: of a subnormal number, too, it is only
+    /// set, cleared or turned.
     ///
     /// # Panics
     /// On an operation that is not part of the loop IR.
@@ -147,8 +148,8 @@ impl BinaryOp {
         self >= BinaryOp::IAdd
     }
 
-    /// `f32` result of a floating-point operation, subnormal numbers counting as zero ([`flushed`]). A maximum or minimum is one of the
-    /// operands as they are read: never subnormal.
+    /// `f32` result of a floating-point operation, subnormal numbers counting as zero ([`flushed`]). A maximum or
+    /// minimum is one of the operands as they are read: never subnormal.
     ///
     /// # Panics
     /// On an integer operation.

@@ -6,8 +6,8 @@
 //! the schedule computes in the program's prologue: the result stays a function of the parameters,
 //! and weights can be exchanged without compiling again.
 //! Must hold: never in training mode, where the statistics depend on the batch; never if something
-//! else reads the value before the normalisation, which would then be computed twice. A scale that is infinite gives NaN
-//! where the normalisation gives an infinity: what is not finite stays so.
+//! else reads the value before the normalisation, which would then be computed twice. A scale that is infinite gives
+//! NaN where the normalisation gives an infinity: what is not finite stays so.
 //!
 //! ```text
 //! %5 = conv2d(%x, %kernel)                          %s = div(%gamma, sqrt(%variance + 0.001))

@@ -3,7 +3,8 @@
 /// Bytes of a cache line.
 pub const LINE: usize = 64;
 
-/// Asks for the line in which a value begins, so that it is near when it is read. Nothing where the processor has no such instruction.
+/// Asks for the line in which a value begins, so that it is near when it is read. Nothing where the processor has no
+/// such instruction.
 #[inline(always)]
 pub fn prefetch<T>(value: &T) {
     #[cfg(target_arch = "x86_64")]

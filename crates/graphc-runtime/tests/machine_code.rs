@@ -129,7 +129,8 @@ fn special_values() {
     }
 }
 
-/// Without AVX, operands in memory must lie on a boundary of 16 bytes: vectors that are compared where they lie, or chosen, do not.
+/// Without AVX, operands in memory must lie on a boundary of 16 bytes: vectors that are compared where they lie, or
+/// chosen, do not.
 #[test]
 fn vectors_off_their_boundaries() {
     for op in ["eq", "ne", "lt", "le", "gt", "ge"] {
@@ -219,7 +220,8 @@ fn tiles() {
     check_body(&["f32", "f32", "f32"], scalar);
 }
 
-/// Tiles that do more than store: with biases, a comparison, a second result, constants beyond the registers, and a sum that is not theirs.
+/// Tiles that do more than store: with biases, a comparison, a second result, constants beyond the registers, and a sum
+/// that is not theirs.
 #[test]
 fn epilogues_of_tiles() {
     let epilogues = [
@@ -245,7 +247,8 @@ fn epilogues_of_tiles() {
     }
 }
 
-/// Vectors become rows: whole squares, a last one that overlaps the one before, too few for one, and what is no such copy.
+/// Vectors become rows: whole squares, a last one that overlaps the one before, too few for one, and what is no such
+/// copy.
 #[test]
 fn transposed_copies() {
     for (n, stride, row) in [(8, 8, 8), (7, 8, 7), (13, 2, 16), (16, 3, 17), (20, 2, 20), (9, 1, 9)] {

@@ -1,5 +1,5 @@
-//! Subnormal numbers in machine code: each operation of the loop IR against `graphc_ir::scalar::flushed` on millions of operands, and the
-//! processor's mode outside machine code.
+//! Subnormal numbers in machine code: each operation of the loop IR against `graphc_ir::scalar::flushed` on millions of
+//! operands, and the processor's mode outside machine code.
 
 use graphc_codegen::{CodegenError, CodegenOptions, Isa, Target, compile};
 use graphc_ir::loops::{Program, verify};
@@ -246,7 +246,8 @@ fn control_word() -> u32 {
     word & !0x3f
 }
 
-/// The mode is in force in phases alone: not behind a step, nor in a caller's own work on other threads, nor behind one that failed.
+/// The mode is in force in phases alone: not behind a step, nor in a caller's own work on other threads, nor behind one
+/// that failed.
 #[test]
 fn the_mode_ends_with_the_phase() {
     let text = "program \"p\" (batch=1, arena=128) {

@@ -1,11 +1,11 @@
 //! What the cost model chooses, and what else it might have chosen.
 //!
-//! Wherever a schedule can go several ways that compute the same bits, it asks the [`Chooser`]: with the options in order, the cost
-//! model's own first. [`Choices`] name other options; without any, the cost model decides everything. What was asked comes
-//! back as [`Candidates`], so that a tuner tries alternatives without knowing what they mean.
+//! Wherever a schedule can go several ways that compute the same bits, it asks the [`Chooser`]: with the options in
+//! order, the cost model's own first. [`Choices`] name other options; without any, the cost model decides everything.
+//! What was asked comes back as [`Candidates`], so that a tuner tries alternatives without knowing what they mean.
 //!
-//! Choices are numbers of options, which mean something for one graph, target and [`REVISION`] only. A number beyond the options
-//! is taken for the cost model's: stale choices cost time, never results.
+//! Choices are numbers of options, which mean something for one graph, target and [`REVISION`] only. A number beyond
+//! the options is taken for the cost model's: stale choices cost time, never results.
 
 use crate::registers::{Candidate, RegisterFile, Width};
 use graphc_ir::NodeId;

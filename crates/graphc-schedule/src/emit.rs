@@ -259,8 +259,8 @@ impl<'a> Emitter<'a> {
         value
     }
 
-    /// A sum. Products among its terms become multiply-adds, each rounded once, that go on from the sum of the other terms; all in
-    /// the order in which they are written.
+    /// A sum. Products among its terms become multiply-adds, each rounded once, that go on from the sum of the other
+    /// terms; all in the order in which they are written.
     fn emit_sum(&mut self, b: &mut Builder, id: ExprId, join: &JoinFn<'_>) -> ValueId {
         let mut terms = Vec::new();
         self.terms(id, MOST_NESTED_SUMS, &mut terms);

@@ -1,12 +1,13 @@
 //! What is read from far away is asked for ahead of time.
 //!
 //! In a large batch, what a kernel reads and writes of a chunk of samples is in memory. Contractions leave memory idle
-//! meanwhile, and sweeps then wait for it. So the largest contraction of a kernel asks, between its register tiles, for what the
-//! kernel will touch of the next chunk, a few lines at a time ([`NextChunk`]).
+//! meanwhile, and sweeps then wait for it. So the largest contraction of a kernel asks, between its register tiles, for
+//! what the kernel will touch of the next chunk, a few lines at a time ([`NextChunk`]).
 //!
-//! Of a kernel without a contraction the longest sweep does that, as long as the next chunk is small beside the cache. Otherwise
-//! every sweep asks for what it touches itself some steps of the outer loop later ([`in_sweep`]): in a kernel without a contraction, which waits
-//! for nothing but memory, and where a pool reads a window of several rows at every step, for that hides from the processor what comes next.
+//! Of a kernel without a contraction the longest sweep does that, as long as the next chunk is small beside the cache.
+//! Otherwise every sweep asks for what it touches itself some steps of the outer loop later ([`in_sweep`]): in a kernel
+//! without a contraction, which waits for nothing but memory, and where a pool reads a window of several rows at every
+//! step, for that hides from the processor what comes next.
 
 use crate::builder::Builder;
 use crate::emit::Cx;
@@ -92,8 +93,8 @@ pub(crate) fn write(cx: &Cx<'_>, b: &mut Builder, buffers: &[BufId], chunk: Var,
     }
 }
 
-/// Adds hints for the chunk after `chunk` to the loops among `stmts`, the statements of a lanes region: shares of at least a line, as far
-/// inside as that goes.
+/// Adds hints for the chunk after `chunk` to the loops among `stmts`, the statements of a lanes region: shares of at
+/// least a line, as far inside as that goes.
 pub(crate) fn next_in_sweep(cx: &Cx<'_>, stmts: &mut Vec<Stmt>, buffers: &[BufId], chunk: Var) {
     share_out(cx, stmts, &mut buffers.to_vec(), chunk, (Affine::default(), 1));
 }
@@ -122,8 +123,8 @@ fn share_out(
     *left = outside;
 }
 
-/// Adds the hints to the innermost loops among `stmts`, the statements of a lanes region; `is_alone` if the kernel has no group that asks
-/// for the next chunk.
+/// Adds the hints to the innermost loops among `stmts`, the statements of a lanes region; `is_alone` if the kernel has
+/// no group that asks for the next chunk.
 pub(crate) fn in_sweep(cx: &Cx<'_>, stmts: &mut [Stmt], lane: Var, is_alone: bool) {
     within(cx, stmts, (lane, is_alone), &mut Vec::new());
 }
@@ -143,7 +144,8 @@ fn within(cx: &Cx<'_>, stmts: &mut [Stmt], (lane, is_alone): (Var, bool), around
     }
 }
 
-/// The hints for a loop over `var`, if it needs them: all words of far buffers that it touches some steps of the outer loop later.
+/// The hints for a loop over `var`, if it needs them: all words of far buffers that it touches some steps of the outer
+/// loop later.
 fn of_loop(cx: &Cx<'_>, body: &[Stmt], (var, lane): (Var, Var), is_alone: bool, around: &[Var]) -> Vec<Stmt> {
     let mut touched = Touched::new();
     collect(body, lane, &|var| Affine::var(var), &mut touched);

@@ -33,8 +33,8 @@ pub(crate) const MOST_SHARES: usize = 32;
 pub(crate) struct Groups {
     pub(crate) n_groups: usize,
     pub(crate) chunks_per_group: usize,
-    /// Whether a group takes all that one chunk adds before the next chunk, while the accumulators wait in memory: they are
-    /// fewer than what the chunks bring along.
+    /// Whether a group takes all that one chunk adds before the next chunk, while the accumulators wait in memory:
+    /// they are fewer than what the chunks bring along.
     pub(crate) accumulators_wait: bool,
 }
 
@@ -77,7 +77,8 @@ impl Groups {
         self.n_groups >= FEWEST_GROUPS
     }
 
-    /// Nests of one contraction over the batch that may run at the same time: one for each group, or shares of its result.
+    /// Nests of one contraction over the batch that may run at the same time: one for each group, or shares of its
+    /// result.
     pub(crate) fn n_shares(self) -> usize {
         if self.are_enough() { self.n_groups } else { MOST_SHARES }
     }

@@ -1,9 +1,9 @@
 //! Joined kernels: weight gradients right after the samples that they sum over.
 //!
-//! A kernel computes its samples chunk by chunk, and then sums weight gradients of convolutions over groups of chunks. In a large
-//! batch, what the first part wrote has left the caches when the second comes to read it. So both parts are joined where the
-//! accumulators of a group may wait in memory meanwhile: threads share the groups, and a group takes one chunk after
-//! the other, first its samples and then what they add to the gradients.
+//! A kernel computes its samples chunk by chunk, and then sums weight gradients of convolutions over groups of chunks.
+//! In a large batch, what the first part wrote has left the caches when the second comes to read it. So both parts are
+//! joined where the accumulators of a group may wait in memory meanwhile: threads share the groups, and a group takes
+//! one chunk after the other, first its samples and then what they add to the gradients.
 
 use crate::emit::Cx;
 use crate::groups::Groups;

@@ -2,8 +2,8 @@
 //!
 //! With samples as lanes both factors are vectors, and the lanes of every cell must be joined in the end. That is
 //! little work beside the pixels of a convolution, but as much as the products themselves where a dense layer's
-//! gradient sums over nothing but the batch, `dw[i, j] = sum_n x[n, i] dy[n, j]`. There the lanes are eight neighbouring
-//! `j`: a matrix product of splats of `x` with rows of `dy`, a copy of which is kept with samples as rows
+//! gradient sums over nothing but the batch, `dw[i, j] = sum_n x[n, i] dy[n, j]`. There the lanes are eight
+//! neighbouring `j`: a matrix product of splats of `x` with rows of `dy`, a copy of which is kept with samples as rows
 //! ([`Rows`](crate::buffers::Rows)). Its sums need no joining at all: one chain over all samples in order.
 
 use graphc_ir::NodeId;

@@ -4,9 +4,10 @@
 //! buffers, and the arena plan. Knows tensor ops only through their index notation, and no machine
 //! beyond the number and width of its vector registers.
 //!
-//! Reading order. What there is beside the graph, before anything is written: `lanes`, `groups`, `windows`, `packed`, `features`, `choices`, `registers`,
-//! `buffers`. How it is written: `builder`, `emit`, `math`, `split`, `sweep`, `flat`, `join`, `rows`, `pack`, `task`, `contract` and what is in that folder,
-//! `joined`, `fetch`, `in_place`, `prologue`. What is mended afterwards: `unread`, `overlay`, `plan_memory`.
+//! Reading order. What there is beside the graph, before anything is written: `lanes`, `groups`, `windows`, `packed`,
+//! `features`, `choices`, `registers`, `buffers`. How it is written: `builder`, `emit`, `math`, `split`, `sweep`,
+//! `flat`, `join`, `rows`, `pack`, `task`, `contract` and what is in that folder, `joined`, `fetch`, `in_place`,
+//! `prologue`. What is mended afterwards: `unread`, `overlay`, `plan_memory`.
 #![forbid(unsafe_code)]
 
 mod buffers;

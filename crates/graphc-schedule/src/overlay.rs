@@ -1,15 +1,16 @@
 //! Results that take the place of what they are computed from.
 //!
-//! Where a loop reads an element of a tensor for the last time and stores an element of another at the same place of it, the second may
-//! take the memory of the first: its lines are in the nearest cache already, and need not be fetched to be overwritten.
+//! Where a loop reads an element of a tensor for the last time and stores an element of another at the same place of
+//! it, the second may take the memory of the first: its lines are in the nearest cache already, and need not be fetched
+//! to be overwritten.
 
 use graphc_ir::index::{Affine, Var};
 use graphc_ir::loops::{Access, BufId, Expr, Range, Stmt};
 use graphc_ir::scalar::LANES;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Pairs of buffers, a read one and one that is stored over it, that one phase of a kernel allows. The caller knows that the first is not read
-/// later and the second not stored earlier, and that they are equally long.
+/// Pairs of buffers, a read one and one that is stored over it, that one phase of a kernel allows. The caller knows
+/// that the first is not read later and the second not stored earlier, and that they are equally long.
 pub(crate) fn pairs(phase: &Stmt) -> Vec<(BufId, BufId)> {
     let mut uses = Uses::default();
     uses.block(std::slice::from_ref(phase));
@@ -55,8 +56,8 @@ impl Use {
         self.plain.iter().any(|plain| plain.is_store)
     }
 
-    /// Whether what is stored here may lie over what is loaded there: all stores stand in one block, every load stands in it, too, ahead of the
-    /// store to the same place, and no two iterations reach the same place.
+    /// Whether what is stored here may lie over what is loaded there: all stores stand in one block, every load stands
+    /// in it, too, ahead of the store to the same place, and no two iterations reach the same place.
     fn may_overwrite(&self, loads: &Use) -> bool {
         let stores: Vec<&Plain> = self.plain.iter().filter(|plain| plain.is_store).collect();
         let follows = |load: &Plain| {
@@ -206,7 +207,8 @@ mod tests {
         let overlapping = "v2 = load b0[4*i0 + 4*i2 + i1] store b2[4*i0 + 4*i2 + i1] = v2";
         assert_eq!(pairs_of(&body(overlapping, then)), []);
         assert_eq!(pairs_of(&body("v2 = load b0[16*i2 + i1] store b2[16*i2 + i1] = v2", then)), []);
-        // Groups of chunks, one after the other: the number of the group is told by that of the chunk, unless groups overlap.
+        // Groups of chunks, one after the other: the number of the group is told by that of the chunk, unless groups
+        // overlap.
         let groups = |n: u32| {
             let (load, store) = ("v0 = load b0[16*i4 + i1]", "store b2[16*i4 + i1] = v0");
             format!(

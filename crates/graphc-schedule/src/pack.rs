@@ -19,7 +19,8 @@ const FEWEST_ROWS: usize = 64;
 impl PackedWeights {
     /// Writes the copy for blocks of `block` outputs: shares of the full blocks in parallel, then the rest.
     ///
-    /// A share is some of the rows, if they are many: each thread has probably updated the rows that it reads. Otherwise it is some of the blocks.
+    /// A share is some of the rows, if they are many: each thread has probably updated the rows that it reads.
+    /// Otherwise it is some of the blocks.
     pub(crate) fn write(&self, cx: &Cx<'_>, b: &mut Builder, name: &str, copy: BufId, block: usize) {
         let name = format!("packed weights of {name}");
         // Blocks of which eight words can be read wherever they begin.
@@ -58,9 +59,10 @@ impl PackedWeights {
         }
     }
 
-    /// Loops over the terms, which are rows of the matrix, and for each over the blocks of the part. With lanes, eight words are copied for every
-    /// row but the very last ones: those beyond the block are overwritten by the rows that follow, and there must be enough of them, for behind
-    /// them is the next block, or what another share writes.
+    /// Loops over the terms, which are rows of the matrix, and for each over the blocks of the part. With lanes, eight
+    /// words are copied for every row but the very last ones: those beyond the block are overwritten by the rows
+    /// that follow, and there must be enough of them, for behind them is the next block, or what another share
+    /// writes.
     fn copy(&self, cx: &Cx<'_>, b: &mut Builder, part: &Part, lane: Option<Var>, outer: &mut Vec<Affine>) {
         let (_, extent) = self.terms[outer.len()];
         if outer.len() + 1 < self.terms.len() {

@@ -2,8 +2,8 @@
 //!
 //! A tile walks all terms of its sums with the weights of a few neighbouring outputs. In a large row-major matrix those
 //! words lie a row apart: every step of the sum touches another cache line, of which it needs a part, and lines a power
-//! of two apart fall into the same few cache sets. The copy holds, for each block of outputs, term after term, the words
-//! of the block: `[outputs / block][terms][block]`. It is made once a step
+//! of two apart fall into the same few cache sets. The copy holds, for each block of outputs, term after term, the
+//! words of the block: `[outputs / block][terms][block]`. It is made once a step
 //! ([`pack`](mod@crate::pack)) and read for every pixel of every chunk.
 
 use graphc_ir::NodeId;
@@ -37,7 +37,8 @@ pub(crate) struct PackedWeights {
 }
 
 impl PackedWeights {
-    /// The weights of a contraction that can be packed, and whether that pays; `n_chunks` is how often the batch reads them.
+    /// The weights of a contraction that can be packed, and whether that pays; `n_chunks` is how often the batch reads
+    /// them.
     pub(crate) fn of(graph: &Graph, form: &Form, node: NodeId, n_chunks: usize) -> Option<(PackedWeights, bool)> {
         let form = form.as_point()?;
         let contraction = form.as_contraction()?;
@@ -82,15 +83,15 @@ impl PackedWeights {
         self.terms.iter().map(|(_, extent)| extent).product()
     }
 
-    /// Words of the copy from one output to the next: blocks whose distance is a power of two would fall into the same cache sets, and
-    /// all of them are written at a time.
+    /// Words of the copy from one output to the next: blocks whose distance is a power of two would fall into the same
+    /// cache sets, and all of them are written at a time.
     pub(crate) fn output_stride(&self) -> usize {
         let stride = self.n_terms().next_multiple_of(LANES);
         if stride.is_multiple_of(2 * LANES) { stride + LANES } else { stride }
     }
 
-    /// Word of the copy: the block that begins with output `first` has `width` outputs, and `cell` is one of them. `term`
-    /// gives the value of a reduction's variable.
+    /// Word of the copy: the block that begins with output `first` has `width` outputs, and `cell` is one of them.
+    /// `term` gives the value of a reduction's variable.
     pub(crate) fn word(&self, first: &Affine, width: usize, cell: &Affine, term: impl Fn(Var) -> Affine) -> Affine {
         let row =
             self.terms.iter().fold(Affine::default(), |row, &(var, extent)| row.times(extent as i64).plus(&term(var)));

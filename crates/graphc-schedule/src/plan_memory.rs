@@ -11,7 +11,8 @@ use graphc_ir::loops::{Buffer, BufferKind, Kernel};
 use graphc_ir::scalar::CHUNK;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Sets the offsets of all buffers, of which the first `n_prologue` kernels keep theirs for good; gives the length of the arena in words.
+/// Sets the offsets of all buffers, of which the first `n_prologue` kernels keep theirs for good; gives the length of
+/// the arena in words.
 pub(crate) fn run(buffers: &mut [Buffer], kernels: &[Kernel], n_prologue: usize) -> usize {
     let mut lives = lives(buffers.len(), kernels, n_prologue);
     let overlays = overlay(buffers, kernels, &mut lives);
@@ -52,7 +53,8 @@ pub(crate) fn run(buffers: &mut [Buffer], kernels: &[Kernel], n_prologue: usize)
     end
 }
 
-/// Temporaries that take the place of others, which then live as long as both: pairs of the second and the one that is placed for it.
+/// Temporaries that take the place of others, which then live as long as both: pairs of the second and the one that is
+/// placed for it.
 fn overlay(buffers: &[Buffer], kernels: &[Kernel], lives: &mut [Life]) -> BTreeMap<usize, usize> {
     let mut placed_for: BTreeMap<usize, usize> = BTreeMap::new();
     let mut overwritten = BTreeSet::new();

@@ -38,8 +38,8 @@ pub(crate) struct Candidate<A> {
     pub(crate) most: usize,
 }
 
-/// Cycles from one multiply-add of a chain to the next: 4 on Zen and Skylake, and what scheduling loses (measured: tiles of 8
-/// accumulators reach 93% of the peak).
+/// Cycles from one multiply-add of a chain to the next: 4 on Zen and Skylake, and what scheduling loses (measured:
+/// tiles of 8 accumulators reach 93% of the peak).
 const LATENCY: f64 = 4.4;
 /// Cycles that a step loses whatever its size (measured: 10 accumulators reach 95% of the peak, 12 reach 99%).
 const OVERHEAD: f64 = 0.25;
@@ -63,8 +63,8 @@ impl RegisterFile {
         (accumulators / self.per_value()).max(1)
     }
 
-    /// Blocks of at most one coordinate of each factor: those that cost least, then others in order of cost; `most_grids`
-    /// of them at most, and at least one.
+    /// Blocks of at most one coordinate of each factor: those that cost least, then others in order of cost;
+    /// `most_grids` of them at most, and at least one.
     pub(crate) fn best_grids<A: Copy>(
         self,
         sides: &[Vec<Candidate<A>>; 2],

@@ -9,7 +9,8 @@ use graphc_ir::loops::LoopKind;
 use graphc_ir::point::BATCH;
 use graphc_ir::scalar::LANES;
 
-/// Writes the copies of what a group has stored for the samples of a task. Rows of padding samples are zero, as their lanes are.
+/// Writes the copies of what a group has stored for the samples of a task. Rows of padding samples are zero, as their
+/// lanes are.
 pub(crate) fn write(cx: &Cx<'_>, b: &mut Builder, group: &Group, task: Task) {
     for root in &group.roots {
         let Root::Value(node) = *root else { continue };

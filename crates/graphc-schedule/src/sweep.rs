@@ -42,7 +42,8 @@ struct Target {
     expr: ExprId,
     /// Number of loops outside the partial result's accumulator; none for values.
     depth: Option<usize>,
-    /// One for each half of the chunk, and that for every chain of the innermost loop: none of them need wait for another.
+    /// One for each half of the chunk, and that for every chain of the innermost loop: none of them need wait for
+    /// another.
     accs: Vec<AccId>,
     /// Mean of the chunk, for squared deviations.
     mean: Option<ValueId>,
@@ -154,7 +155,8 @@ impl Sweep<'_> {
         }
     }
 
-    /// Chains that the innermost loop deals its points to in turn: two if it is a loop of partial results, long enough, and these are few enough for the registers.
+    /// Chains that the innermost loop deals its points to in turn: two if it is a loop of partial results, long enough,
+    /// and these are few enough for the registers.
     fn n_chains(&self) -> usize {
         let partial = self.targets.iter().filter_map(|target| target.depth);
         let is_inside = partial.clone().all(|depth| depth < self.digits.len());

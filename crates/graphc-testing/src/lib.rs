@@ -3,8 +3,8 @@
 //! * [`graphs`] is a proptest strategy: well-typed forward graphs with branches, odd sizes and a scalar loss.
 //! * [`layer_graphs`] adds `batch_norm` and `dropout`, which depend on the mode.
 //! * [`bindings()`] gives inputs and parameters for any graph, the same for the same seed.
-//! * [`special_bindings`] puts NaN, infinities, zeros, subnormal and huge numbers among them, and [`approx`] tells for which
-//!   graphs engines must agree all the same.
+//! * [`special_bindings`] puts NaN, infinities, zeros, subnormal and huge numbers among them, and [`approx`] tells for
+//!   which graphs engines must agree all the same.
 //! * [`programs::programs`] is a strategy of loop programs with every statement and operation.
 //! * [`cases`] says how often random tests repeat themselves.
 //!

@@ -1,11 +1,13 @@
 //! Random loop programs: valid, in bounds and deterministic, with every statement and operation.
 //!
-//! They are for proving that two executors agree bit for bit, so nothing in them depends on what the loop IR leaves open:
+//! They are for proving that two executors agree bit for bit, so nothing in them depends on what the loop IR leaves
+//! open:
 //!
-//! * two programs in three are tame, so that a wrong number is not lost among infinities: a bound of every value is followed, what grows
-//!   is clamped, roots get positive operands and divisors are at least 0.5. Infinities and NaNs are compared and clamped with only;
-//! * the third is wild: anything may become infinite or NaN. The bits of a NaN are not defined, so nothing asks for them, and
-//!   executors are compared by what is NaN;
+//! * two programs in three are tame, so that a wrong number is not lost among infinities: a bound of every value is
+//!   followed, what grows is clamped, roots get positive operands and divisors are at least 0.5. Infinities and NaNs
+//!   are compared and clamped with only;
+//! * the third is wild: anything may become infinite or NaN. The bits of a NaN are not defined, so nothing asks for
+//!   them, and executors are compared by what is NaN;
 //! * iterations of a parallel loop write rows of their own, and read what others write only in their own row;
 //! * every index comes from expressions of known range.
 //!
@@ -34,8 +36,8 @@ use std::fmt;
 pub struct TestProgram {
     /// Verified to be valid by the tests of this crate.
     pub program: Program,
-    /// Words of every buffer: any integers; reals from -4 to 4, among them zeros, subnormal numbers and numbers whose products are subnormal. In
-    /// a wild program also infinite and huge ones and NaNs.
+    /// Words of every buffer: any integers; reals from -4 to 4, among them zeros, subnormal numbers and numbers whose
+    /// products are subnormal. In a wild program also infinite and huge ones and NaNs.
     pub arena: Vec<u32>,
     /// Whether numbers may become infinite or NaN.
     pub wild: bool,

@@ -1,7 +1,7 @@
 //! [`ClassWeights`]: samples count as their classes do.
 //!
-//! A network with weights of samples has an input for them. This fills it before every step, from the targets that stand in the
-//! network's own buffers: whoever gives the batches does not know of it.
+//! A network with weights of samples has an input for them. This fills it before every step, from the targets that
+//! stand in the network's own buffers: whoever gives the batches does not know of it.
 
 use crate::network::{InputBuffer, Network, NetworkError, Weights};
 use graphc_driver::{Explanation, NonfiniteTensor, SavedState};
@@ -9,14 +9,14 @@ use graphc_ir::graph::Mode;
 use graphc_ir::{DType, Tensor};
 use std::sync::atomic::AtomicBool;
 
-/// How much samples of each class count in training. In inference all count alike, so losses of validation and test mean the same
-/// whatever the weights are.
+/// How much samples of each class count in training. In inference all count alike, so losses of validation and test
+/// mean the same whatever the weights are.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClassWeights {
     /// Name of the input that gets a weight for each sample.
     pub input: String,
-    /// Name of the input with what the samples are: class numbers; shares of the classes, which make a mean of their weights; yes
-    /// and no as 1 and 0, or between.
+    /// Name of the input with what the samples are: class numbers; shares of the classes, which make a mean of their
+    /// weights; yes and no as 1 and 0, or between.
     pub target: String,
     /// One for each class; of yes and no that of no first.
     pub weights: Vec<f32>,

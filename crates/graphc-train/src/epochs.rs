@@ -258,8 +258,8 @@ impl Fit<'_, '_> {
         Ok(())
     }
 
-    /// Validates, records the epoch, and decides what follows. Then `start` has the next epoch's start, if there is a receipt: its
-    /// memory is there, and the epoch's own start is not gone back to any more.
+    /// Validates, records the epoch, and decides what follows. Then `start` has the next epoch's start, if there is a
+    /// receipt: its memory is there, and the epoch's own start is not gone back to any more.
     fn finish_epoch(
         &mut self,
         progress: Progress,

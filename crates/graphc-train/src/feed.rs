@@ -1,11 +1,11 @@
 //! Batches on their way to the network, in an order that is known beforehand.
 //!
-//! With [`Loading::Ahead`] a thread of its own chooses, gathers and packs the next batches into two staging buffers while
-//! the network makes its step; between steps a batch is then only copied. With [`Loading::Between`] the network's threads pack
-//! each batch into the network's own buffers before the step, each some chunks of it, and ask for the samples of the batch after it, which come from
-//! all over the data. That saves the copy and the thread, and is what a machine
-//! whose cores all run the step should do: there a further thread takes its time from one of them, and the others wait
-//! for that one. Results are the same bits.
+//! With [`Loading::Ahead`] a thread of its own chooses, gathers and packs the next batches into two staging buffers
+//! while the network makes its step; between steps a batch is then only copied. With [`Loading::Between`] the network's
+//! threads pack each batch into the network's own buffers before the step, each some chunks of it, and ask for the
+//! samples of the batch after it, which come from all over the data. That saves the copy and the thread, and is what a
+//! machine whose cores all run the step should do: there a further thread takes its time from one of them, and the
+//! others wait for that one. Results are the same bits.
 //!
 //! The orders of the epochs are made by whoever packs, so the next epoch is shuffled while this one still runs.
 
@@ -31,8 +31,8 @@ pub enum Loading {
 }
 
 impl Loading {
-    /// Where so many threads run the steps: batches are prepared on a core that runs none, if there is one. Where all do, a thread that
-    /// prepares them stops one of those in the middle of a step, and the others wait for it.
+    /// Where so many threads run the steps: batches are prepared on a core that runs none, if there is one. Where all
+    /// do, a thread that prepares them stops one of those in the middle of a step, and the others wait for it.
     pub fn beside(n_threads: usize) -> Loading {
         let usable = thread::available_parallelism().map_or(1, usize::from);
         if usable > n_threads { Loading::Ahead } else { Loading::Between }

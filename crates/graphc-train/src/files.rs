@@ -1,14 +1,15 @@
 //! Writing a file so that nothing is lost: the one place where graphc writes to a path.
 //!
-//! - A regular file is replaced as a whole: the bytes go to a temporary file in the same folder, which takes its name once they
-//!   are on the disk. Whoever reads meanwhile, or a crash, finds the old file or the new one, never a part of one.
-//! - Permissions of a replaced file stay, and its owner where the system allows that. A new file has those of the umask. A file
-//!   that may not be written is not replaced either. Another hard link to it keeps the old bytes.
+//! - A regular file is replaced as a whole: the bytes go to a temporary file in the same folder, which takes its name
+//!   once they are on the disk. Whoever reads meanwhile, or a crash, finds the old file or the new one, never a part of
+//!   one.
+//! - Permissions of a replaced file stay, and its owner where the system allows that. A new file has those of the
+//!   umask. A file that may not be written is not replaced either. Another hard link to it keeps the old bytes.
 //! - A symbolic link stays: what it leads to is replaced.
 //! - Anything else (a device, a pipe, a socket, `/dev/stdout`) is written through and stays what it is.
 //!
-//! A temporary file is locked while it is written. One that nobody has locked was left by a program that was killed, and whoever
-//! writes to the folder next removes it.
+//! A temporary file is locked while it is written. One that nobody has locked was left by a program that was killed,
+//! and whoever writes to the folder next removes it.
 
 use crate::error::TrainError;
 use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
@@ -47,7 +48,8 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), TrainError> {
 /// Finds out whether [`write_file`] can make a file there, before hours are spent on what it will hold.
 ///
 /// # Errors
-/// If a temporary file cannot be made in the folder, or the file must not be written. What is written through is not tried.
+/// If a temporary file cannot be made in the folder, or the file must not be written. What is written through is not
+/// tried.
 pub fn check_writable(path: &Path) -> Result<(), TrainError> {
     match target(path).map_err(|error| TrainError::io(path, "write", &error))? {
         Target::File { path: file, replaced } => temporary_file(path, &file, replaced.as_ref()).map(drop),
@@ -74,8 +76,8 @@ pub(crate) fn is_unfinished(name: &std::ffi::OsStr) -> bool {
     name.as_encoded_bytes().starts_with(PREFIX.as_bytes())
 }
 
-/// Makes the names in a folder last, as syncing a file does with its bytes. Where a folder cannot be opened or synced there is
-/// nothing to be done.
+/// Makes the names in a folder last, as syncing a file does with its bytes. Where a folder cannot be opened or synced
+/// there is nothing to be done.
 pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     use ErrorKind::{InvalidInput, PermissionDenied, Unsupported};
     if !cfg!(unix) {
@@ -126,8 +128,8 @@ fn names_a_file(path: &Path) -> bool {
     path.file_name().is_some() && !path.as_os_str().as_encoded_bytes().ends_with(b"/")
 }
 
-/// Whether a link stands for something that a process has open (`/dev/stdout` leads to `/proc/self/fd/1`): that is not a name
-/// under which another file could be put.
+/// Whether a link stands for something that a process has open (`/dev/stdout` leads to `/proc/self/fd/1`): that is not
+/// a name under which another file could be put.
 fn is_descriptor(link: &Path) -> bool {
     fs::canonicalize(folder_of(link)).is_ok_and(|folder| folder.starts_with("/proc"))
 }
@@ -157,14 +159,15 @@ fn temporary_file(named: &Path, path: &Path, replaced: Option<&Metadata>) -> Res
             #[cfg(unix)]
             {
                 use std::os::unix::fs::OpenOptionsExt;
-                // Nobody else reads what is to be private in the end. A new file is an ordinary one; the umask still applies.
+                // Nobody else reads what is to be private in the end. A new file is an ordinary one; the umask still
+                // applies.
                 options.mode(if replaced.is_some() { 0o600 } else { 0o666 });
             }
             let mut builder = tempfile::Builder::new();
             let file = builder.prefix(PREFIX).suffix(".tmp").make_in(folder, |path| options.open(path))?;
             step()?;
-            // Another process may have taken the file for one that was left: it has the lock and removes the file, or has done so.
-            // Not every file system has locks, though.
+            // Another process may have taken the file for one that was left: it has the lock and removes the file, or
+            // has done so. Not every file system has locks, though.
             let is_taken = matches!(file.as_file().try_lock(), Err(TryLockError::WouldBlock));
             if !is_taken && is_at(file.as_file(), file.path()) {
                 return Ok(file);

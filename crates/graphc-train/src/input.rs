@@ -12,7 +12,8 @@ pub struct InputSpec {
     pub dtype: DType,
     /// Sizes of one sample, without the batch dimension.
     pub sample_shape: Vec<usize>,
-    /// Whether the loss compares the prediction with it, or weighs samples by it; its values in a file are never scaled.
+    /// Whether the loss compares the prediction with it, or weighs samples by it; its values in a file are never
+    /// scaled.
     pub is_target: bool,
     /// For labels, the number of classes; every value must be below it.
     pub n_classes: Option<usize>,

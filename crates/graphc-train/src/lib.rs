@@ -4,9 +4,11 @@
 //! and the files of a run. It must not know the command line and prints nothing: a [`train::Observer`] is told what
 //! happens. It must not know the graph file either; callers hand over shapes and names.
 //!
-//! Reading order: [`error`], `reading`, [`data`] (sources to a data set), [`batches`], [`network`], [`class_weights`], `packing` (bytes to the network's layout), `feed`
-//! (batches prepared ahead), `rate` (the learning rate), [`run`] (where a run stands), [`train`] and `epochs`, [`nonfinite`] and `search` (numbers that stop being finite),
-//! [`metrics`], [`evaluate`](mod@evaluate), [`picture`], [`predict`], [`history`], [`plots`], [`files`], `tensor_header`, [`weights`], [`state_file`], [`run_folder`].
+//! Reading order: [`error`], `reading`, [`data`] (sources to a data set), [`batches`], [`network`], [`class_weights`],
+//! `packing` (bytes to the network's layout), `feed` (batches prepared ahead), `rate` (the learning rate), [`run`]
+//! (where a run stands), [`train`] and `epochs`, [`nonfinite`] and `search` (numbers that stop being finite),
+//! [`metrics`], [`evaluate`](mod@evaluate), [`picture`], [`predict`], [`history`], [`plots`], [`files`],
+//! `tensor_header`, [`weights`], [`state_file`], [`run_folder`].
 #![forbid(unsafe_code)]
 
 pub mod batches;

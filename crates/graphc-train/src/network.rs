@@ -48,8 +48,8 @@ pub trait Network {
     /// The memory of an input, for batches that are written there without a detour.
     fn input_buffer(&mut self, mode: Mode, batch: usize, name: &str) -> Result<InputBuffer<'_>, NetworkError>;
 
-    /// Has that memory written: `fill` gets the number of every chunk of samples, of so many words ([`Layout::chunk_stride`]), and its words. Chunks
-    /// may be filled at the same time.
+    /// Has that memory written: `fill` gets the number of every chunk of samples, of so many words
+    /// ([`Layout::chunk_stride`]), and its words. Chunks may be filled at the same time.
     fn fill_input(
         &mut self,
         mode: Mode,

@@ -205,9 +205,9 @@ impl fmt::Display for NonfiniteFit {
     }
 }
 
-/// Why a loss that [`evaluate`](crate::evaluate()) found for those samples is not finite: the first batch with such a loss, in the
-/// graph interpreter; nothing if all losses are finite, or `stop` became true. With the number of the sample in the
-/// data set, if the first value that is not finite belongs to one.
+/// Why a loss that [`evaluate`](crate::evaluate()) found for those samples is not finite: the first batch with such a
+/// loss, in the graph interpreter; nothing if all losses are finite, or `stop` became true. With the number of the
+/// sample in the data set, if the first value that is not finite belongs to one.
 ///
 /// # Errors
 /// If the network fails.

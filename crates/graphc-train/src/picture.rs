@@ -19,7 +19,8 @@ pub struct Picture {
 pub struct PictureOptions {
     /// Bright becomes dark and the other way round.
     pub invert: bool,
-    /// How bright the edges of the network's own samples are, if that is known ([`edge_of_samples`](crate::predict::edge_of_samples)).
+    /// How bright the edges of the network's own samples are, if that is known
+    /// ([`edge_of_samples`](crate::predict::edge_of_samples)).
     pub edge: Option<u8>,
 }
 
@@ -101,7 +102,8 @@ fn fit(picture: DynamicImage, shape: PictureShape, options: PictureOptions) -> P
 /// Most pixels of a side of a small picture.
 const SMALL: u32 = 96;
 
-/// A PNG file of `height * width * channels` bytes, of which a side longer than 96 pixels is shrunk to that, the other with it.
+/// A PNG file of `height * width * channels` bytes, of which a side longer than 96 pixels is shrunk to that, the other
+/// with it.
 ///
 /// # Panics
 /// If there are more or fewer bytes.
@@ -128,8 +130,8 @@ pub fn shape_of_picture(sizes: &[usize]) -> Option<PictureShape> {
 /// Most scans of a JPEG file. Encoders make some ten; each one goes over the whole picture, however short it is.
 const MOST_SCANS: usize = 100;
 
-/// Checks that a JPEG file reaches the marker that ends it, for the decoder makes up what is missing, and is not made to
-/// keep the decoder busy. What follows the end is not looked at: some cameras put a film there.
+/// Checks that a JPEG file reaches the marker that ends it, for the decoder makes up what is missing, and is not made
+/// to keep the decoder busy. What follows the end is not looked at: some cameras put a film there.
 fn check_markers(bytes: &[u8]) -> Result<(), String> {
     let truncated = || Err("truncated: the JPEG data ends too early".to_string());
     let mut n_scans = 0;

@@ -1,8 +1,9 @@
-//! Pictures as SVG (and of samples as PNG, `sheet`), for files of a run's folder and for pages: curves over epochs, the confusion matrix, predictions against what
-//! is true. They suit light and dark surroundings ([`STYLE`]), and colours stay apart for colour-blind readers.
+//! Pictures as SVG (and of samples as PNG, `sheet`), for files of a run's folder and for pages: curves over epochs, the
+//! confusion matrix, predictions against what is true. They suit light and dark surroundings ([`STYLE`]), and colours
+//! stay apart for colour-blind readers.
 //!
-//! Written out here: what makes them readable is where labels stand and which colours a surrounding asks for, and that is
-//! what libraries of charts decide by themselves.
+//! Written out here: what makes them readable is where labels stand and which colours a surrounding asks for, and that
+//! is what libraries of charts decide by themselves.
 
 mod axis;
 mod chart;

@@ -1,9 +1,10 @@
 //! The folder of a run: history, curves, weights, and what produced them.
 //!
-//! A run has its folder from its start on, locked against other runs for as long as it goes on. A copy of the graph file and
-//! checkpoints are written while it does ([`crate::run::files`]), the weights at the end. So a folder without a checkpoint was left by
-//! a run that came to nothing, and is used again; one with a checkpoint, with weights, or anything else is left alone. Where the folder
-//! cannot take the weights in the end (the disk is full, somebody removed it), they go to another place: [`RunFolder::save_weights`].
+//! A run has its folder from its start on, locked against other runs for as long as it goes on. A copy of the graph
+//! file and checkpoints are written while it does ([`crate::run::files`]), the weights at the end. So a folder without
+//! a checkpoint was left by a run that came to nothing, and is used again; one with a checkpoint, with weights, or
+//! anything else is left alone. Where the folder cannot take the weights in the end (the disk is full, somebody removed
+//! it), they go to another place: [`RunFolder::save_weights`].
 
 use crate::error::TrainError;
 use crate::files::{check_writable, folder_of, is_at, is_unfinished, remove_unfinished, sync_folder, write_file};
@@ -204,8 +205,8 @@ impl RunFolder {
         self.path.join(WEIGHTS)
     }
 
-    /// Writes `model.safetensors`, of those bytes. If the folder cannot take it, a new folder `<name>-saved-<n>` in the first of `others` that can
-    /// becomes the run's, and the error is given beside it.
+    /// Writes `model.safetensors`, of those bytes. If the folder cannot take it, a new folder `<name>-saved-<n>` in the
+    /// first of `others` that can becomes the run's, and the error is given beside it.
     ///
     /// # Errors
     /// If no place can take them; the message names each with its reason.
@@ -228,7 +229,8 @@ impl RunFolder {
         Err(TrainError::Mismatch(format!("the weights are lost: no place takes them\n  {failures}")))
     }
 
-    /// Writes `last.safetensors`, of those bytes: the weights of the last epoch, where `model.safetensors` has those of another one.
+    /// Writes `last.safetensors`, of those bytes: the weights of the last epoch, where `model.safetensors` has those of
+    /// another one.
     ///
     /// # Errors
     /// If the file cannot be written.

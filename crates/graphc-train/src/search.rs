@@ -47,8 +47,9 @@ enum Repeated {
     Finite,
 }
 
-/// Repeats the epoch, from where this process has begun with it, up to the step in which something was noticed, and explains the step that is to blame. Gives the
-/// state before that step, too, if it is not the first one repeated. The network is left in any state.
+/// Repeats the epoch, from where this process has begun with it, up to the step in which something was noticed, and
+/// explains the step that is to blame. Gives the state before that step, too, if it is not the first one repeated. The
+/// network is left in any state.
 pub(crate) fn search(
     network: &mut dyn Network,
     suspicion: &Suspicion<'_>,

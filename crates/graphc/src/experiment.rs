@@ -419,8 +419,8 @@ pub fn fit_options(experiment: &Experiment, chosen: Chosen, loading: Loading) ->
     })
 }
 
-/// What a training is made of, with the hash of every file that `experiment` reads. `graph` are the bytes of its graph file, from whose
-/// `folder` the paths of data start. Weights at `init` are hashed, too.
+/// What a training is made of, with the hash of every file that `experiment` reads. `graph` are the bytes of its graph
+/// file, from whose `folder` the paths of data start. Weights at `init` are hashed, too.
 ///
 /// # Errors
 /// If a file cannot be read.

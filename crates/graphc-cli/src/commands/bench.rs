@@ -12,13 +12,14 @@ use std::time::{Duration, Instant};
 
 /// Measure the step: time, speed, compilation, memory.
 ///
-/// Compiles the training step (or inference, with --infer) of a graph file and runs it on random inputs. Prints the median step
-/// time with its spread, samples per second, the time of every compilation stage, the time from the start of the process to
-/// the end of the first step, and the most memory used.
+/// Compiles the training step (or inference, with --infer) of a graph file and runs it on random inputs. Prints the
+/// median step time with its spread, samples per second, the time of every compilation stage, the time from the start
+/// of the process to the end of the first step, and the most memory used.
 ///
-/// GFLOP/s count the contractions (convolutions, matrix products and their gradients) with 2 operations per multiply-add, and
-/// nothing else the step does. The peak is what multiply-adds on registers reach on this machine, measured before, between
-/// and after the steps; the percentage is of the highest peak seen, so a busy machine makes it worse, not better.
+/// GFLOP/s count the contractions (convolutions, matrix products and their gradients) with 2 operations per
+/// multiply-add, and nothing else the step does. The peak is what multiply-adds on registers reach on this machine,
+/// measured before, between and after the steps; the percentage is of the highest peak seen, so a busy machine makes it
+/// worse, not better.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {

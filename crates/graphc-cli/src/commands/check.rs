@@ -20,8 +20,8 @@ use std::process::ExitCode;
 /// Check the compiler on a graph of your own.
 ///
 /// Verifies every stage, compares gradients with finite differences in double precision, machine code with the loop
-/// interpreter bit for bit, and machine code with the graph interpreter within rounding. The data are random numbers; the
-/// graph's data files are not read.
+/// interpreter bit for bit, and machine code with the graph interpreter within rounding. The data are random numbers;
+/// the graph's data files are not read.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  graphc check examples/lenet5.graph.json\n  graphc check net.graph.json --batch 33 --all"

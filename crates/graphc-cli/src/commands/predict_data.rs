@@ -10,8 +10,8 @@ use graphc_train::predict::predictions;
 use graphc_train::{Dataset, Source};
 use std::path::Path;
 
-/// Predicts for every sample, and gives a table: `row`, from 0, and the elements of the prediction; for classes also the
-/// most likely one. How many predictions are not finite stands beside it.
+/// Predicts for every sample, and gives a table: `row`, from 0, and the elements of the prediction; for classes also
+/// the most likely one. How many predictions are not finite stands beside it.
 pub(super) fn run(
     args: &Args,
     path: &Path,

@@ -13,27 +13,29 @@ use std::process::ExitCode;
 
 /// Show where the time of a step goes, kernel by kernel and phase by phase.
 ///
-/// Compiles the training step (or inference, with --infer) of a graph file, runs it on random inputs and times every phase of every
-/// kernel inside the step. Kernels and phases are those of `graphc dump --stage loops`, in the order they run: a phase is
-/// a statement at the top of a kernel, and the loop nests it consists of are named after the layers they compute. Nests of one phase
-/// are called in turn for every chunk of samples and cannot be timed by themselves.
+/// Compiles the training step (or inference, with --infer) of a graph file, runs it on random inputs and times every
+/// phase of every kernel inside the step. Kernels and phases are those of `graphc dump --stage loops`, in the order
+/// they run: a phase is a statement at the top of a kernel, and the loop nests it consists of are named after the
+/// layers they compute. Nests of one phase are called in turn for every chunk of samples and cannot be timed by
+/// themselves.
 ///
-/// Times are medians over all steps, and shares of the step are of the phases' medians added up. Where other programs interrupt most
-/// steps somewhere, that sum is less than the median step, and says more. GFLOP/s count contractions (convolutions, matrix products and their gradients) with 2
-/// operations per multiply-add. GB/s count every buffer once for reading and once for writing, however often a phase
-/// goes over it.
+/// Times are medians over all steps, and shares of the step are of the phases' medians added up. Where other programs
+/// interrupt most steps somewhere, that sum is less than the median step, and says more. GFLOP/s count contractions
+/// (convolutions, matrix products and their gradients) with 2 operations per multiply-add. GB/s count every buffer once
+/// for reading and once for writing, however often a phase goes over it.
 ///
-/// The limit of a phase is the longer of two times: its operations at the multiply-add peak of this machine, and its bytes
-/// at the speed of the smallest memory that holds them all. Both are measured in this process, with as many threads as the
-/// step has. A phase at 30% of its limit could be 3 times as fast. A phase marked `*` is not shared among threads, so with 2 threads it
-/// cannot exceed half of a compute limit. Of a kernel, and of the whole step, the limit is the sum over its phases, named after what
-/// limits them longest.
+/// The limit of a phase is the longer of two times: its operations at the multiply-add peak of this machine, and its
+/// bytes at the speed of the smallest memory that holds them all. Both are measured in this process, with as many
+/// threads as the step has. A phase at 30% of its limit could be 3 times as fast. A phase marked `*` is not shared
+/// among threads, so with 2 threads it cannot exceed half of a compute limit. Of a kernel, and of the whole step, the
+/// limit is the sum over its phases, named after what limits them longest.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     #[command(flatten)]
     measure: MeasureArgs,
-    /// Also write the phases of the first steps, thread by thread, in Chrome's trace event format, which ui.perfetto.dev shows.
+    /// Also write the phases of the first steps, thread by thread, in Chrome's trace event format, which
+    /// ui.perfetto.dev shows.
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
 }

@@ -9,8 +9,8 @@ use std::process::ExitCode;
 
 /// Draw runs as one HTML page: results, curves over each other, settings that differ, mistakes.
 ///
-/// The page needs no script, no network and no other file. Confusion matrix and worst samples are computed from the weights of
-/// a run and the data that its graph file names; what cannot be computed is left out, and the page says why.
+/// The page needs no script, no network and no other file. Confusion matrix and worst samples are computed from the
+/// weights of a run and the data that its graph file names; what cannot be computed is left out, and the page says why.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {

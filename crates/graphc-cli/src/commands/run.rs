@@ -191,7 +191,8 @@ impl<'a> Inputs<'a> {
         Ok(())
     }
 
-    /// Scalars such as dropout's step counter are 0 unless given; so is the target if its loss is not wanted. Samples count alike.
+    /// Scalars such as dropout's step counter are 0 unless given; so is the target if its loss is not wanted. Samples
+    /// count alike.
     fn fill_in(&mut self, experiment: &Experiment, without_target: bool) -> Result<(), CliError> {
         let graph = &experiment.graph;
         for (name, node) in inputs(graph) {

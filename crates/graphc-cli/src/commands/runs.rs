@@ -47,7 +47,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Folders with what their `run.json` says, in order of their names, numbers as numbers. What cannot be read is warned of.
+/// Folders with what their `run.json` says, in order of their names, numbers as numbers. What cannot be read is warned
+/// of.
 fn runs(dir: &Path) -> Result<Vec<(PathBuf, Value)>, CliError> {
     let error = |error: std::io::Error| CliError::new(format!("{}: cannot read the folder: {error}", dir.display()));
     let mut folders = Vec::new();

@@ -38,8 +38,9 @@ use std::time::Instant;
 /// Train a network and write weights, history and curves to a run folder.
 ///
 /// The graph file says what to train, on what and for how long; the options override it. Ctrl-C finishes the current
-/// step and writes a checkpoint; a second Ctrl-C stops at once. SIGTERM and SIGHUP do as the first Ctrl-C does. `--resume` goes
-/// on with a run from its last checkpoint, whatever has ended it, and comes to the same weights as if nothing had.
+/// step and writes a checkpoint; a second Ctrl-C stops at once. SIGTERM and SIGHUP do as the first Ctrl-C does.
+/// `--resume` goes on with a run from its last checkpoint, whatever has ended it, and comes to the same weights as if
+/// nothing had.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -67,14 +68,16 @@ pub(crate) struct Args {
     /// Start from these weights.
     #[arg(long, value_name = "WEIGHTS", conflicts_with = "resume")]
     init: Option<PathBuf>,
-    /// Go on with the run in this folder, with its options unless others are given; a finished one with more `--epochs`.
+    /// Go on with the run in this folder, with its options unless others are given; a finished one with more
+    /// `--epochs`.
     #[arg(long, value_name = "RUN")]
     resume: Option<PathBuf>,
-    /// Write a checkpoint every so many steps (500), epochs (1e) or minutes (2m, also s and h), or only when interrupted (none)
-    /// [default: every epoch, but not twice within a second].
+    /// Write a checkpoint every so many steps (500), epochs (1e) or minutes (2m, also s and h), or only when
+    /// interrupted (none) [default: every epoch, but not twice within a second].
     #[arg(long, value_name = "N")]
     checkpoint_every: Option<Every>,
-    /// How many of the last checkpoints stay in the run folder, or all; `graphc verify --epochs` starts from them [default: 2].
+    /// How many of the last checkpoints stay in the run folder, or all; `graphc verify --epochs` starts from them
+    /// [default: 2].
     #[arg(long, value_name = "N")]
     keep_checkpoints: Option<Kept>,
     /// Say only where the run folder is and how good the network became.
@@ -344,7 +347,8 @@ pub(super) fn prepare(work: &Work<'_>, machine: MachineArgs) -> Result<Prepared,
     thread::scope(|scope| {
         // Without further threads the data is read here, afterwards.
         let read_train = || experiment::training_data(experiment, limit, seed, threads);
-        // Whoever reads them hashes files, too: each thread may take 64 MiB of addresses, which a limit can make scarce.
+        // Whoever reads them hashes files, too: each thread may take 64 MiB of addresses, which a limit can make
+        // scarce.
         let read_test = || (experiment::test_data(experiment, threads), work.begin());
         let train = thread::Builder::new().spawn_scoped(scope, read_train).ok();
         let test = thread::Builder::new().spawn_scoped(scope, read_test).ok();

@@ -23,9 +23,9 @@ use std::str::FromStr;
 
 /// Train a run again and compare everything with what it has left.
 ///
-/// The receipt in the run folder has the hashes of the graph file, of the data and of every tensor after every epoch. This command
-/// computes them anew, on any number of threads and any instruction set, and compares them, the kept checkpoints, the weights
-/// and the results. It writes nothing. The first difference ends it with the exit code 1.
+/// The receipt in the run folder has the hashes of the graph file, of the data and of every tensor after every epoch.
+/// This command computes them anew, on any number of threads and any instruction set, and compares them, the kept
+/// checkpoints, the weights and the results. It writes nothing. The first difference ends it with the exit code 1.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {

@@ -72,7 +72,8 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// The loss of one sample: the cross-entropy with its class, or the sum of squares. What is no number is most wrong.
+    /// The loss of one sample: the cross-entropy with its class, or the sum of squares. What is no number is most
+    /// wrong.
     pub(super) fn loss(&self, row: &[f32], truth: &[u32]) -> f64 {
         let loss = match (self.outcome, self.targets(truth)) {
             (Outcome::Class(_) | Outcome::YesOrNo, targets) => self

@@ -1,5 +1,5 @@
-//! What the weights of a run do with samples that they were not trained on: classes, the samples that are most wrong, predictions
-//! against what is true.
+//! What the weights of a run do with samples that they were not trained on: classes, the samples that are most wrong,
+//! predictions against what is true.
 
 use super::judge::{Judge, YES_OR_NO};
 use super::sample::{Describer, Sample};

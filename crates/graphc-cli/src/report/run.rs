@@ -94,8 +94,8 @@ impl Run {
         self.results()[name].as_f64()
     }
 
-    /// The best epoch: the one that the run itself took for it, or else the first with the lowest `val_loss`, or `loss` if nothing was
-    /// validated.
+    /// The best epoch: the one that the run itself took for it, or else the first with the lowest `val_loss`, or `loss`
+    /// if nothing was validated.
     pub(super) fn best(&self) -> Option<BestEpoch<'_>> {
         let results = self.results();
         let records = &self.history.records;
@@ -126,8 +126,8 @@ fn graph_path(folder: &Path, record: &Value) -> PathBuf {
     path.unwrap_or_else(|| folder.join("graph.json"))
 }
 
-/// The `run.json` of a folder; nothing if there is none: it is another folder or a file, or the run has not begun. One that was killed says
-/// that it is running; that is put right here.
+/// The `run.json` of a folder; nothing if there is none: it is another folder or a file, or the run has not begun. One
+/// that was killed says that it is running; that is put right here.
 ///
 /// # Errors
 /// If it cannot be read or is no JSON.

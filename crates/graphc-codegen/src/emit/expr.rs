@@ -161,8 +161,9 @@ impl FunctionEmitter<'_, '_> {
         }))
     }
 
-    /// `x < y ? a : b` of the same two operands, as they are read. On x86-64 that is the form that becomes `minps` or `maxps`, which have
-    /// just this meaning (CLIF's `fmin` and `fmax` do not); elsewhere it is a selection, which keeps subnormal numbers.
+    /// `x < y ? a : b` of the same two operands, as they are read. On x86-64 that is the form that becomes `minps` or
+    /// `maxps`, which have just this meaning (CLIF's `fmin` and `fmax` do not); elsewhere it is a selection, which
+    /// keeps subnormal numbers.
     fn select_by(&mut self, a: Value, b: Value, x: Value, y: Value) -> Value {
         let is_straight = x == a;
         debug_assert_eq!((x, y), if is_straight { (a, b) } else { (b, a) }, "a selection among what is compared");
@@ -201,8 +202,8 @@ impl FunctionEmitter<'_, '_> {
         self.builder.ins().bitselect(mask, a, greater)
     }
 
-    /// Cranelift 0.135 makes a vector that is loaded just to be compared an operand of `cmpps` in memory, which must lie on a boundary of 16 bytes
-    /// if the processor has no AVX. As another type's bits it is loaded by itself.
+    /// Cranelift 0.135 makes a vector that is loaded just to be compared an operand of `cmpps` in memory, which must
+    /// lie on a boundary of 16 bytes if the processor has no AVX. As another type's bits it is loaded by itself.
     fn apart(&mut self, value: Value) -> Value {
         if self.builder.func.dfg.value_type(value) != F32X4 {
             return value;
@@ -219,7 +220,8 @@ impl FunctionEmitter<'_, '_> {
                 let order = match op {
                     CmpOp::Eq => FloatCC::Equal,
                     CmpOp::Ne => FloatCC::NotEqual,
-                    // Not `LessThan`: Cranelift makes a minimum of a selection by that, and a selection keeps subnormal numbers.
+                    // Not `LessThan`: Cranelift makes a minimum of a selection by that, and a selection keeps subnormal
+                    // numbers.
                     CmpOp::Lt | CmpOp::Gt => FloatCC::GreaterThan,
                     CmpOp::Le => FloatCC::LessThanOrEqual,
                     CmpOp::Ge => FloatCC::GreaterThanOrEqual,

@@ -4,8 +4,8 @@
 //! `fn(arena, low, high) -> i32`; `low..high` is the share of a top-level parallel loop. Every
 //! [`Stmt::Nest`] below becomes a function of its own, `fn(arena, variables…) -> i32`, so that
 //! functions stay small: Cranelift's register allocator is superlinear in a function's size.
-//! The result is 0, or in checked mode the code of the access that missed its buffer. A phase runs in the processor's mode in which
-//! subnormal numbers count as zero, and restores the one it found (`mode`).
+//! The result is 0, or in checked mode the code of the access that missed its buffer. A phase runs in the processor's
+//! mode in which subnormal numbers count as zero, and restores the one it found (`mode`).
 
 mod assembled;
 mod expr;

@@ -1,7 +1,8 @@
 //! Loops that copy vectors of samples to rows of features as calls of assembled functions.
 //!
-//! `for i { v = load x[.. + lane + s*i]; store y[.. + r*lane + i] = v }` would store every lane by itself; eight iterations together
-//! are a transposed square. The last square ends with the last iteration: some words are copied twice.
+//! `for i { v = load x[.. + lane + s*i]; store y[.. + r*lane + i] = v }` would store every lane by itself; eight
+//! iterations together are a transposed square. The last square ends with the last iteration: some words are copied
+//! twice.
 
 use super::function::{Emit, FunctionEmitter, Functions, Scalar};
 use super::index::Linear;
@@ -19,7 +20,8 @@ struct Copy<'s> {
 }
 
 impl<'p> FunctionEmitter<'p, '_> {
-    /// Emits a loop as calls. False if it is no such copy, has fewer iterations than a square has vectors, or there is no assembler.
+    /// Emits a loop as calls. False if it is no such copy, has fewer iterations than a square has vectors, or there is
+    /// no assembler.
     pub(super) fn transposed_copy(
         &mut self,
         range: &Range,

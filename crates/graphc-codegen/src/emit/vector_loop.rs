@@ -1,7 +1,8 @@
 //! Loops over straight-line vector code as calls of assembled functions.
 //!
-//! The call gets a table on the stack: pointers to what the loop reads and writes at its first iteration, the vectors that do not
-//! change, and the accumulators, which are read back. Inner loops of constant bounds are copied into the straight line.
+//! The call gets a table on the stack: pointers to what the loop reads and writes at its first iteration, the vectors
+//! that do not change, and the accumulators, which are read back. Inner loops of constant bounds are copied into the
+//! straight line.
 
 use super::function::{AccVars, Constant, Emit, FunctionEmitter, Functions, Scalar};
 use super::index::Linear;
@@ -64,8 +65,9 @@ struct Recogniser<'e> {
 }
 
 impl<'p> FunctionEmitter<'p, '_> {
-    /// Emits a loop as a call. False if there is no assembler for it or the loop is none for it: bounds checks, no lanes, integers,
-    /// joined lanes, scattered accesses, inner loops that are not copied, too much for the registers.
+    /// Emits a loop as a call. False if there is no assembler for it or the loop is none for it: bounds checks, no
+    /// lanes, integers, joined lanes, scattered accesses, inner loops that are not copied, too much for the
+    /// registers.
     pub(super) fn vector_loop(
         &mut self,
         range: &Range,

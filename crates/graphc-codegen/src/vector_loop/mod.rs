@@ -1,9 +1,9 @@
 //! Loops over straight-line vector code as assembled functions: sweeps with 256-bit vectors, which Cranelift lacks.
 //!
-//! A [`LoopShape`] says what one iteration does in terms of pointers that advance by constant strides, vectors that do not change
-//! during the loop, and accumulators that do. It holds no addresses, so that equal loops of a program share one function.
-//! [`assemble`] makes the bytes. Every step is one IEEE operation of the loop IR in all eight lanes, in the order of
-//! the program; only registers and instructions are chosen here.
+//! A [`LoopShape`] says what one iteration does in terms of pointers that advance by constant strides, vectors that do
+//! not change during the loop, and accumulators that do. It holds no addresses, so that equal loops of a program share
+//! one function. [`assemble`] makes the bytes. Every step is one IEEE operation of the loop IR in all eight lanes, in
+//! the order of the program; only registers and instructions are chosen here.
 
 mod plan;
 mod x86;
@@ -26,8 +26,8 @@ pub(crate) const POINTER_BYTES: i32 = 64;
 /// Bytes of a vector in the table.
 pub(crate) const VECTOR_BYTES: i32 = 32;
 
-/// A function `fn(table: *mut u8, count: i64)` in the System V convention. The table holds the pointers, the constant vectors,
-/// and the accumulators, which it leaves there.
+/// A function `fn(table: *mut u8, count: i64)` in the System V convention. The table holds the pointers, the constant
+/// vectors, and the accumulators, which it leaves there.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct LoopShape {
     /// Bytes from one iteration to the next for every pointer.

@@ -25,8 +25,8 @@ pub(crate) fn assemble(shape: &LoopShape) -> Result<Option<Vec<u8>>, IcedError> 
     asm.assemble(0).map(Some)
 }
 
-/// Appends one iteration to a function that has the accumulators in its first registers and the address of the table in `table`; every other
-/// register is free, those of `pointers` too.
+/// Appends one iteration to a function that has the accumulators in its first registers and the address of the table in
+/// `table`; every other register is free, those of `pointers` too.
 ///
 /// # Errors
 /// If an instruction cannot be encoded.
@@ -170,7 +170,8 @@ impl Assembler<'_> {
         })
     }
 
-    /// `to = a * b + c`. If `to` is the register of `c` (an accumulator) nothing is copied; otherwise `c` is brought there first.
+    /// `to = a * b + c`. If `to` is the register of `c` (an accumulator) nothing is copied; otherwise `c` is brought
+    /// there first.
     fn fma(&mut self, placed: &Placed) -> Result<(), IcedError> {
         let [a, b, c] = [0, 1, 2].map(|source| placed.sources[source]);
         let to = placed.result;
@@ -234,7 +235,8 @@ fn binary(op: BinaryOp) -> Code {
         BinaryOp::Sub => Code::VEX_Vsubps_ymm_ymm_ymmm256,
         BinaryOp::Mul => Code::VEX_Vmulps_ymm_ymm_ymmm256,
         BinaryOp::Div => Code::VEX_Vdivps_ymm_ymm_ymmm256,
-        // Both give the second operand unless the comparison holds, and a zero for a subnormal one, as the loop IR wants.
+        // Both give the second operand unless the comparison holds, and a zero for a subnormal one, as the loop IR
+        // wants.
         BinaryOp::Max => Code::VEX_Vmaxps_ymm_ymm_ymmm256,
         BinaryOp::Min => Code::VEX_Vminps_ymm_ymm_ymmm256,
         op => unreachable!("{} is no step of a loop", op.name()),

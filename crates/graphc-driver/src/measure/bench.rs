@@ -18,7 +18,8 @@ pub struct Bench {
     pub step_ms: Spread,
     /// Operations of a step: see [`work`].
     pub flops: u64,
-    /// Multiply-add peak of the threads used with the machine's widest registers, in GFLOP/s: before, between and after the steps.
+    /// Multiply-add peak of the threads used with the machine's widest registers, in GFLOP/s: before, between and
+    /// after the steps.
     pub peak_gflops: Spread,
     /// The same with 128-bit registers, the best of before and after.
     pub peak_128_gflops: f64,
@@ -90,8 +91,8 @@ pub fn bench(graph: &Graph, options: &MeasureOptions, start: Instant) -> Result<
     })
 }
 
-/// Milliseconds of every step for `time` after a warm-up, and peaks before, between and after them. Steps run in slices,
-/// one of which warms up and is thrown away.
+/// Milliseconds of every step for `time` after a warm-up, and peaks before, between and after them. Steps run in
+/// slices, one of which warms up and is thrown away.
 fn interleaved(
     step: &mut impl FnMut() -> Result<(), RuntimeError>,
     time: Duration,

@@ -1,8 +1,8 @@
 //! Time of every phase of every kernel inside the step, beside what limits it.
 //!
-//! A kernel's phases run one after another, so all that is said of a kernel, and of the step, is the sum over its phases: work,
-//! bytes, and the time at the limit. A phase is the smallest part that a clock can see: what it consists of (nests) is called
-//! in turn for every share of its loop, inside machine code.
+//! A kernel's phases run one after another, so all that is said of a kernel, and of the step, is the sum over its
+//! phases: work, bytes, and the time at the limit. A phase is the smallest part that a clock can see: what it consists
+//! of (nests) is called in turn for every share of its loop, inside machine code.
 
 use super::machine::{Limit, Machine, MemoryLevel};
 use super::traffic::{Traffic, traffic};
@@ -22,8 +22,8 @@ const N_TRACED: usize = 10;
 pub struct Part {
     /// Its time in a step, in ms.
     pub ms: Spread,
-    /// Median times of its phases added up, in ms. On a machine that interrupts most steps somewhere, this is less than the
-    /// median of the whole.
+    /// Median times of its phases added up, in ms. On a machine that interrupts most steps somewhere, this is less
+    /// than the median of the whole.
     pub phases_ms: f64,
     /// Operations: see [`work`].
     pub flops: u64,

@@ -2,8 +2,8 @@
 //!
 //! Every buffer counts once for reading and once for writing, however often the phase goes over it: what a
 //! cache large enough for the phase would have to move. Of a buffer that is touched in part, the words
-//! between the first and the last touched one count, but no more of them than loads or stores can reach. Phases run one after another, so a kernel
-//! moves the sum.
+//! between the first and the last touched one count, but no more of them than loads or stores can reach. Phases run one
+//! after another, so a kernel moves the sum.
 
 use super::ranges::Ranges;
 use graphc_ir::loops::{Access, BufId, Expr, Program, Stmt, TileInit};
@@ -120,8 +120,8 @@ impl Counter {
 mod tests {
     use super::*;
 
-    /// `b0` is read from word 4 to 23, ten and ten words; `b1` is written at every second word up to the 19th; the second
-    /// loop never runs.
+    /// `b0` is read from word 4 to 23, ten and ten words; `b1` is written at every second word up to the 19th; the
+    /// second loop never runs.
     const PROGRAM: &str = r#"program "p" (batch=1, arena=96) {
 buffer b0: f32 input "x" [40] strides=[1] chunk=40 len=48 @0
 buffer b1: f32 output "y" [40] strides=[1] chunk=40 len=48 @48

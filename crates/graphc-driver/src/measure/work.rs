@@ -43,13 +43,14 @@ pub fn graph_flops(graph: &Graph) -> u64 {
     graph.ids().into_iter().map(|node| node_flops(graph, node)).sum()
 }
 
-/// Operations of every phase of every kernel of a program that was scheduled from this graph and plan, the prologue left out.
+/// Operations of every phase of every kernel of a program that was scheduled from this graph and plan, the prologue
+/// left out.
 ///
-/// A contraction counts where its tiles are. Each has a buffer of its own to store to, and they come in the order of the
-/// plan, which tells whose tiles are whose. One in two phases (full blocks of its result, then the rest) is split
-/// in proportion to the multiply-adds of both. Some have no multiply-adds in tiles: the product of two 1 x 1 matrices is a
-/// sweep, and a window can lie in the padding alone. They count where they are computed first. Those of parameters alone,
-/// which the prologue computes, do not count: no step runs them.
+/// A contraction counts where its tiles are. Each has a buffer of its own to store to, and they come in the order of
+/// the plan, which tells whose tiles are whose. One in two phases (full blocks of its result, then the rest) is split
+/// in proportion to the multiply-adds of both. Some have no multiply-adds in tiles: the product of two 1 x 1 matrices
+/// is a sweep, and a window can lie in the padding alone. They count where they are computed first. Those of parameters
+/// alone, which the prologue computes, do not count: no step runs them.
 ///
 /// # Panics
 /// As [`node_flops`], or if the program was not made from them.
@@ -73,7 +74,8 @@ pub fn phase_flops(graph: &Graph, plan: &FusionPlan, program: &Program) -> Vec<V
                 }
                 let mut weights = match group.kind {
                     GroupKind::Contraction => {
-                        // Gradients may run in another order than that of the plan; what their tiles store has their names.
+                        // Gradients may run in another order than that of the plan; what their tiles store has their
+                        // names.
                         let root = group.roots[0].node();
                         let names = ["partial products", "accumulators"].map(|what| format!("{what} of {root}"));
                         let own = tiles.iter().position(|(buffer, _)| names.contains(&program.buffer(*buffer).name));
@@ -112,8 +114,8 @@ fn shares(total: u64, weights: &[u64]) -> Vec<u64> {
     weights.iter().map(share).collect()
 }
 
-/// Multiply-adds of tiles by the buffer they store to, in the order in which these first appear, phase by phase. They serve
-/// as weights only: loops count as often as they can run at most.
+/// Multiply-adds of tiles by the buffer they store to, in the order in which these first appear, phase by phase. They
+/// serve as weights only: loops count as often as they can run at most.
 struct Tiles {
     ranges: Ranges,
     n_phases: usize,

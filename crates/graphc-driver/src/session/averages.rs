@@ -9,8 +9,8 @@ use graphc_ir::tensor::Tensor;
 use graphc_runtime::Executable;
 
 impl Session {
-    /// Whether inference steps read the averages of parameters (`Graph::averaging`) in their place from now on. Parameters without
-    /// one, and all of them before the first training step, are read as they are.
+    /// Whether inference steps read the averages of parameters (`Graph::averaging`) in their place from now on.
+    /// Parameters without one, and all of them before the first training step, are read as they are.
     pub fn infer_averages(&mut self, reads: bool) {
         if self.infers_averages != reads {
             self.infers_averages = reads;

@@ -65,8 +65,8 @@ impl GraphBuilder {
         self.add_loss(loss, &[prediction, target])
     }
 
-    /// The same with a weight for each sample, `[N]`, by which its part of the loss is multiplied. The sum is divided by
-    /// the size of the batch.
+    /// The same with a weight for each sample, `[N]`, by which its part of the loss is multiplied. The sum is divided
+    /// by the size of the batch.
     ///
     /// # Errors
     /// If there is a loss already, or the shapes do not fit.
@@ -82,9 +82,10 @@ impl GraphBuilder {
         Ok(node)
     }
 
-    /// The share of samples that are predicted right; the output `accuracy`. Of predictions `[N,classes]` the largest must be
-    /// at the label, or at the largest of the target's row if that is the target of a cross-entropy. Of `[N]` and `[N,1]`, the
-    /// target of a binary cross-entropy, prediction and target must be on the same side of a half; a half itself counts as no.
+    /// The share of samples that are predicted right; the output `accuracy`. Of predictions `[N,classes]` the largest
+    /// must be at the label, or at the largest of the target's row if that is the target of a cross-entropy. Of
+    /// `[N]` and `[N,1]`, the target of a binary cross-entropy, prediction and target must be on the same side of a
+    /// half; a half itself counts as no.
     ///
     /// # Errors
     /// If the shapes do not fit.

@@ -1,8 +1,8 @@
 //! The verifier of the graph IR. It reports every finding, not only the first. The rules:
 //!
 //! * the graph has no cycle;
-//! * a node has as many operands as its op takes, and its stored type is the one
-//!   [`Op::infer`](crate::ops::Op::infer) gives for them;
+//! * a node has as many operands as its op takes, and its stored type is the one [`Op::infer`](crate::ops::Op::infer)
+//!   gives for them;
 //! * a type has at most one batch dimension and no dimension of size 0, and its sizes multiply without overflow;
 //! * inputs have a name that no other input has, and parameters one that no other parameter has;
 //! * outputs are nodes of the graph, have a name, and each name stands once;

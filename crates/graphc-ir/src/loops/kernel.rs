@@ -3,14 +3,15 @@
 //! Everything here has exact semantics down to the bit, so that the loop interpreter and every
 //! code generator agree:
 //!
-//! * Statements run in order; a [`Stmt::For`] counts up. `Parallel` says that iterations are
-//!   independent, `Unroll` that code should be copied; neither changes a result.
-//! * [`Stmt::Lanes`] is a region in which every value has 8 lanes in lockstep; the lane number is
-//!   a variable. Loops inside have the same bounds for all lanes. [`Expr::JoinLanes`] combines
-//!   the lanes in the fixed tree of [`crate::scalar::join_lanes`]; its result is the same in every
-//!   lane. Outside a region values are single scalars. Regions do not nest.
-//! * Floating-point operations are IEEE single precision, rounded once; `fma` is fused. Subnormal numbers count as zero in
-//!   arithmetic, comparisons, maxima and minima ([`crate::scalar::flushed`]); loads, stores, selections, signs and bits keep them.
+//! * Statements run in order; a [`Stmt::For`] counts up. `Parallel` says that iterations are independent, `Unroll` that
+//!   code should be copied; neither changes a result.
+//! * [`Stmt::Lanes`] is a region in which every value has 8 lanes in lockstep; the lane number is a variable. Loops
+//!   inside have the same bounds for all lanes. [`Expr::JoinLanes`] combines the lanes in the fixed tree of
+//!   [`crate::scalar::join_lanes`]; its result is the same in every lane. Outside a region values are single scalars.
+//!   Regions do not nest.
+//! * Floating-point operations are IEEE single precision, rounded once; `fma` is fused. Subnormal numbers count as zero
+//!   in arithmetic, comparisons, maxima and minima ([`crate::scalar::flushed`]); loads, stores, selections, signs and
+//!   bits keep them.
 //! * The bits of a NaN are not defined: what is one is one on every engine.
 //! * A store inside a region whose index does not depend on the lane stores a uniform value once.
 
@@ -58,9 +59,9 @@ pub struct Program {
     pub buffers: Vec<Buffer>,
     /// Run in order.
     pub kernels: Vec<Kernel>,
-    /// The first kernels that are the *prologue*: they read nothing but state that no kernel writes, and what they wrote
-    /// themselves, which nothing else overwrites. What they leave stays right until the state is set anew, so that
-    /// later steps may begin with the kernel behind them.
+    /// The first kernels that are the *prologue*: they read nothing but state that no kernel writes, and what they
+    /// wrote themselves, which nothing else overwrites. What they leave stays right until the state is set anew,
+    /// so that later steps may begin with the kernel behind them.
     pub n_prologue: usize,
     /// Length of the arena in words.
     pub arena_words: usize,
@@ -308,7 +309,8 @@ pub struct Tile {
     pub a: Access,
     /// Second factor.
     pub b: Access,
-    /// How many words ahead of each factor's operands others will be read soon, 0 if that is not known: a hint to fetch them.
+    /// How many words ahead of each factor's operands others will be read soon, 0 if that is not known: a hint to
+    /// fetch them.
     pub ahead: [i64; 2],
     /// How accumulators start.
     pub init: TileInit,

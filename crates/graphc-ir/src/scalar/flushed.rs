@@ -1,12 +1,13 @@
-//! Single precision arithmetic in which subnormal numbers count as zero: what machine code and the loop interpreter compute.
+//! Single precision arithmetic in which subnormal numbers count as zero: what machine code and the loop interpreter
+//! compute.
 //!
-//! Arithmetic reads a subnormal operand as the zero of its sign. A result that, rounded to 24 bits as if exponents had no
-//! end, is smaller than 2^-126 is the zero of its sign; everything else is as in IEEE 754, to the last bit. That is what x86
-//! processors do when told to (FTZ and DAZ): they flush after rounding, so `(1 - 2^-24) * 2^-126` becomes 0 and not 2^-126,
-//! while `(1 - 2^-46) * 2^-126` is 2^-126.
+//! Arithmetic reads a subnormal operand as the zero of its sign. A result that, rounded to 24 bits as if exponents had
+//! no end, is smaller than 2^-126 is the zero of its sign; everything else is as in IEEE 754, to the last bit. That is
+//! what x86 processors do when told to (FTZ and DAZ): they flush after rounding, so `(1 - 2^-24) * 2^-126` becomes 0
+//! and not 2^-126, while `(1 - 2^-46) * 2^-126` is 2^-126.
 //!
-//! The bits do not depend on the mode of the processor that runs these functions: what they make on the way is normal in
-//! `f64`, or zero.
+//! The bits do not depend on the mode of the processor that runs these functions: what they make on the way is normal
+//! in `f64`, or zero.
 
 const SIGN: u32 = 1 << 31;
 const EXPONENT: u32 = 0x7f80_0000;
@@ -49,8 +50,8 @@ pub fn mul(a: f32, b: f32) -> f32 {
 /// `a / b`
 #[inline(always)]
 pub fn div(a: f32, b: f32) -> f32 {
-    // The quotient of numbers of 24 bits is at least 2^-49 of itself away from any number of 25 bits that it does not equal, so
-    // rounding it to 53 bits first changes nothing.
+    // The quotient of numbers of 24 bits is at least 2^-49 of itself away from any number of 25 bits that it does not
+    // equal, so rounding it to 53 bits first changes nothing.
     narrow(wide(a) / wide(b))
 }
 

@@ -16,8 +16,8 @@ struct Parts<'a> {
 }
 
 impl Team {
-    /// Calls `each` with the number and the words of every part of `part_len` words, the last of which may be shorter; members call it
-    /// at the same time. A panic in it is the caller's.
+    /// Calls `each` with the number and the words of every part of `part_len` words, the last of which may be shorter;
+    /// members call it at the same time. A panic in it is the caller's.
     ///
     /// # Panics
     /// If `each` does, or parts have no words.
@@ -30,8 +30,8 @@ impl Team {
         let parts = Parts { words: words.as_mut_ptr(), n_words: words.len(), part_len, each, panic: Mutex::new(None) };
         let arena = (&raw const parts).cast_mut().cast::<u8>();
         let phase = SharedPhase { function: run_parts, arena, range: 0..n_parts as i64, timed: None };
-        // SAFETY: `run_parts` gets what it wants: `parts` and the words, which are borrowed exclusively, outlive the call. Disjoint ranges are
-        // disjoint words, and what else it uses may be shared.
+        // SAFETY: `run_parts` gets what it wants: `parts` and the words, which are borrowed exclusively, outlive the
+        // call. Disjoint ranges are disjoint words, and what else it uses may be shared.
         unsafe { self.run(&phase) };
         if let Some(panic) = parts.panic.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()) {
             resume_unwind(panic);
@@ -47,8 +47,8 @@ extern "C" fn run_parts(arena: *mut u8, low: i64, high: i64) -> i32 {
         for number in low as usize..high as usize {
             let first = number * parts.part_len;
             let len = parts.part_len.min(parts.n_words - first);
-            // SAFETY: `number` is below the number of parts, so that the words lie within those of the caller; every part has one
-            // number, and every number is in one range.
+            // SAFETY: `number` is below the number of parts, so that the words lie within those of the caller; every
+            // part has one number, and every number is in one range.
             let words = unsafe { std::slice::from_raw_parts_mut(parts.words.add(first), len) };
             (parts.each)(number, words);
         }

@@ -1,22 +1,23 @@
 //! How members meet: a board where the caller posts tasks, and a seat for every other member, where it reports them.
 //!
-//! **Posting.** Tasks are counted; the number of the last one, the *epoch*, stands beside it in one cache line. The caller
-//! writes the task, then the epoch (release); a member that reads the new epoch (acquire) sees the task and
+//! **Posting.** Tasks are counted; the number of the last one, the *epoch*, stands beside it in one cache line. The
+//! caller writes the task, then the epoch (release); a member that reads the new epoch (acquire) sees the task and
 //! everything the caller and, through it, all members have written before. The next task is posted only after every
 //! member's report of this one, so nobody reads a task that is being overwritten, and no epoch is skipped.
 //!
-//! **Reporting.** A member's `finished` is twice the epoch that it has reported last, odd while the caller sleeps until the next
-//! report. Results are written before it (release) and read after it (acquire).
+//! **Reporting.** A member's `finished` is twice the epoch that it has reported last, odd while the caller sleeps until
+//! the next report. Results are written before it (release) and read after it (acquire).
 //!
-//! **Sleeping.** Members that wait for a task count themselves in `sleepers`, then look at the epoch once more, then park.
-//! The caller writes the epoch, then looks at `sleepers`. All four are sequentially consistent: if the caller sees no sleeper, its
-//! look comes before the member's count in their single order, so its epoch comes before the member's second look, and the
-//! member does not park. If it sees one, it unparks everybody; an unpark before a park makes that park return.
+//! **Sleeping.** Members that wait for a task count themselves in `sleepers`, then look at the epoch once more, then
+//! park. The caller writes the epoch, then looks at `sleepers`. All four are sequentially consistent: if the caller
+//! sees no sleeper, its look comes before the member's count in their single order, so its epoch comes before the
+//! member's second look, and the member does not park. If it sees one, it unparks everybody; an unpark before a park
+//! makes that park return.
 //!
-//! A caller that waits for a report leaves its thread handle at the seat and makes `finished` odd, which succeeds only if
-//! the report is still missing. The member makes its report by the opposite exchange, which fails only if the caller sleeps; then
-//! it takes the handle, reports and unparks. The caller leaves the handle alone until it has seen that report, so
-//! the two never touch the handle at the same time.
+//! A caller that waits for a report leaves its thread handle at the seat and makes `finished` odd, which succeeds only
+//! if the report is still missing. The member makes its report by the opposite exchange, which fails only if the caller
+//! sleeps; then it takes the handle, reports and unparks. The caller leaves the handle alone until it has seen that
+//! report, so the two never touch the handle at the same time.
 
 use super::share_of;
 use graphc_codegen::PhaseFn;
@@ -125,8 +126,8 @@ pub(super) struct Meeting {
 }
 
 // SAFETY: the protocol above orders all accesses to `task`, `caller` and `notes`: each is written by one thread at a
-// time, and read by others only after they have acquired what the writer released. Pointers of a task may be used by any
-// thread: `Team::run` wants that of its caller.
+// time, and read by others only after they have acquired what the writer released. Pointers of a task may be used by
+// any thread: `Team::run` wants that of its caller.
 unsafe impl Sync for Meeting {}
 // SAFETY: as above; there are no thread-local resources inside.
 unsafe impl Send for Meeting {}
@@ -152,8 +153,9 @@ impl Meeting {
     /// Posts a task, or the end. Sleepers must be unparked afterwards, if there are any.
     ///
     /// # Safety
-    /// One caller at a time; every member must have reported the task before. `epoch` is one more than that of the task before.
-    /// A task's function must be safe to call for disjoint parts of its range at once, until all members have reported it.
+    /// One caller at a time; every member must have reported the task before. `epoch` is one more than that of the task
+    /// before. A task's function must be safe to call for disjoint parts of its range at once, until all members
+    /// have reported it.
     pub(super) unsafe fn post(&self, epoch: usize, task: Option<Task>) {
         // SAFETY: members read the task only between seeing its epoch and reporting it.
         unsafe { *self.board.0.task.get() = task };
@@ -207,8 +209,8 @@ impl Meeting {
         if finished.compare_exchange(before, now, Ordering::Release, Ordering::Acquire).is_ok() {
             return;
         }
-        // SAFETY: the caller sleeps; it has written the handle before it made `finished` odd, which has been acquired, and
-        // leaves it alone until the store below.
+        // SAFETY: the caller sleeps; it has written the handle before it made `finished` odd, which has been acquired,
+        // and leaves it alone until the store below.
         let sleeping = unsafe { (*caller.get()).take() };
         finished.store(now, Ordering::Release);
         if let Some(caller) = sleeping {

@@ -11,7 +11,8 @@
 //! - Together, the mean of a window of steps is compared with what a step alone took last, which is asked every second
 //!   by making a few that way. If that was less in three windows in a row, steps are made alone from then on.
 //! - Alone, some steps are made together after a tenth of a second, then after twice that, up to a second: most loads
-//!   last a moment, and one that stays shall not cost much. The tenth holds again once together has lasted for a second.
+//!   last a moment, and one that stays shall not cost much. The tenth holds again once together has lasted for a
+//!   second.
 //! - Back together, the first slow window ends it, and the next question is a longer one: members that have slept are
 //!   given cores readily at first.
 //! - Together is left only for steps alone that take less than three quarters of its time; alone for less than 95%.
@@ -90,11 +91,12 @@ const INTERVAL: Duration = Duration::from_secs(1);
 const FEWEST_BETWEEN: f64 = 50.0;
 /// The first questions of steps alone are asked sooner.
 const SHORTEST_RETREAT: Duration = Duration::from_millis(100);
-/// An answer is too old to leave together for after so long; a return to together is judged by single windows until then.
+/// An answer is too old to leave together for after so long; a return to together is judged by single windows until
+/// then.
 const FRESH: Duration = Duration::from_millis(250);
 
-/// A way is left for one that takes less than this part of its time: together for alone only where much is gained, since
-/// one core lost for a moment makes it seem slower, and a core that is taken for good costs half and more.
+/// A way is left for one that takes less than this part of its time: together for alone only where much is gained,
+/// since one core lost for a moment makes it seem slower, and a core that is taken for good costs half and more.
 const WORTH_ALONE: f64 = 0.75;
 const WORTH_TOGETHER: f64 = 0.95;
 

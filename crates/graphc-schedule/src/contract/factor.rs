@@ -79,7 +79,8 @@ impl Nest<'_> {
         self.em.cx.buffers.layout(rows.buffer).len() > NEAR_WORDS
     }
 
-    /// Whether the next block of a coordinate is worth asking for ahead of time: weights of which too many are read to stay near.
+    /// Whether the next block of a coordinate is worth asking for ahead of time: weights of which too many are read to
+    /// stay near.
     pub(crate) fn reads_far(&self, axis: Axis) -> bool {
         let cx = self.em.cx;
         let (Axis::Output(_), Kind::PerSample { .. }) = (axis, self.kind) else { return false };
@@ -90,8 +91,8 @@ impl Nest<'_> {
         cx.buffers.layout(splats).len() > NEAR_WORDS && self.belongs_to(axis, factor)
     }
 
-    /// How many words ahead of the factors' operands to fetch others: the next block of what is far away, or, where rows of a whole
-    /// batch are read, what the sum itself reads later.
+    /// How many words ahead of the factors' operands to fetch others: the next block of what is far away, or, where
+    /// rows of a whole batch are read, what the sum itself reads later.
     pub(super) fn ahead(&self, reds: &[Range], factors: [&Access; 2]) -> [i64; 2] {
         let Kind::OverFeatures { .. } = self.kind else {
             return factors.map(|access| self.far_blocks.map_or(0, |blocks| access.index.coefficient(blocks)));

@@ -9,8 +9,9 @@
 //! The register grid is chosen among output axes that no loop bound depends on, so that every cell has
 //! the same reduction range.
 //!
-//! [`walk`] says how output coordinates are walked, [`factor`] what the two operands are, [`strips`] how large images are cut,
-//! [`waiting`] where accumulators stay while others have their turn, [`over_batch`] who sums over which samples.
+//! [`walk`] says how output coordinates are walked, [`factor`] what the two operands are, [`strips`] how large images
+//! are cut, [`waiting`] where accumulators stay while others have their turn, [`over_batch`] who sums over which
+//! samples.
 
 mod factor;
 pub(crate) mod over_batch;
@@ -223,7 +224,8 @@ impl<'a> Nest<'a> {
                     walks.swap(0, 1);
                 }
                 if task.n_chunks > 1 {
-                    // The weights of a block of features stay near for all chunks; images are larger than their weights.
+                    // The weights of a block of features stay near for all chunks; images are larger than their
+                    // weights.
                     let position = if walks.len() == 2 { 1 } else { 0 };
                     walks.insert(position, Walk::new(Axis::Chunk, task.n_chunks));
                 }
@@ -248,9 +250,9 @@ impl<'a> Nest<'a> {
         options.swap_remove(self.em.cx.chooser.pick(self.node, aspect, words))
     }
 
-    /// Whether walking the rows of the pixels before the channels brings fewer words from beyond a core's own cache: then
-    /// all weights are read for every row, otherwise all vectors of a chunk for every block of channels. `None` if there
-    /// are no rows.
+    /// Whether walking the rows of the pixels before the channels brings fewer words from beyond a core's own cache:
+    /// then all weights are read for every row, otherwise all vectors of a chunk for every block of channels.
+    /// `None` if there are no rows.
     fn rows_first(&self, walks: &[Walk]) -> Option<bool> {
         let [channels, rows, _, ..] = *walks else { return None };
         let [Axis::Output(_), Axis::Output(_)] = [channels.axis, rows.axis] else { return None };
@@ -266,7 +268,8 @@ impl<'a> Nest<'a> {
         Some(far(layout(weights).len(), rows.extent) < by_channels)
     }
 
-    /// Loops over the output coordinates of a contraction over the batch; `share` says which of the nests that may run at once this is.
+    /// Loops over the output coordinates of a contraction over the batch; `share` says which of the nests that may run
+    /// at once this is.
     pub(crate) fn walk_in_strips(&mut self, b: &mut Builder, mut walks: Vec<Walk>, share: Affine) {
         self.share = share;
         self.strips = Strips::of(self, &walks);
@@ -425,7 +428,8 @@ impl<'a> Nest<'a> {
         fetch::write(self.em.cx, b, &self.fetch, chunk, (&number, n_tiles));
     }
 
-    /// A tile over one chunk, or one strip of it, that goes on with waiting accumulators, and leaves them where they wait.
+    /// A tile over one chunk, or one strip of it, that goes on with waiting accumulators, and leaves them where they
+    /// wait.
     pub(crate) fn continued_tile(
         &mut self,
         b: &mut Builder,
@@ -451,8 +455,8 @@ impl<'a> Nest<'a> {
         b.push(Stmt::Tile(tile));
     }
 
-    /// The reduction loops, bound to fresh variables: those of all chunks, or of the chunk given; those of all rows, or of the
-    /// strip given.
+    /// The reduction loops, bound to fresh variables: those of all chunks, or of the chunk given; those of all rows, or
+    /// of the strip given.
     fn reductions(&mut self, b: &mut Builder, chunk: Option<Var>, strip: Option<(Strips, Var)>) -> Vec<Range> {
         let mut reds = Vec::new();
         let mut innermost = None;

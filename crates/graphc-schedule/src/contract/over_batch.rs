@@ -57,7 +57,8 @@ fn over_groups<'a>(cx: &'a Cx<'a>, root: Root, groups: Groups, group: Var, lane:
     nest
 }
 
-/// The contraction over one group of chunks, in three parts: before the first chunk, for every chunk, and after the last one.
+/// The contraction over one group of chunks, in three parts: before the first chunk, for every chunk, and after the
+/// last one.
 pub(crate) struct Gradient<'a> {
     pub(crate) cx: &'a Cx<'a>,
     pub(crate) group: &'a Group,

@@ -1,10 +1,10 @@
 //! Strips: weight gradients of large images, a few rows at a time.
 //!
 //! A weight gradient `dw[r, s, c, k] = sum_{n, p, q} x[n, p + r, q + s, c] dy[n, p, q, k]` reads whole planes of a few
-//! channels for every tap of the window. Where the planes do not stay in the nearest cache, each tap would fetch them anew, and
-//! fetching is slower than multiplying. So the rows are cut into strips that do stay, and all taps of one window axis take
-//! their share of a strip before the next strip comes. Each tap's accumulators wait in memory meanwhile
-//! ([`waiting`](crate::contract::waiting)).
+//! channels for every tap of the window. Where the planes do not stay in the nearest cache, each tap would fetch them
+//! anew, and fetching is slower than multiplying. So the rows are cut into strips that do stay, and all taps of one
+//! window axis take their share of a strip before the next strip comes. Each tap's accumulators wait in memory
+//! meanwhile ([`waiting`](crate::contract::waiting)).
 
 use crate::builder::Builder;
 use crate::choices::Aspect;
@@ -33,8 +33,8 @@ pub(crate) struct Strips {
 }
 
 impl Strips {
-    /// The strips that `nest` needs when its output coordinates are walked as `walks`; none if the planes stay in the cache or
-    /// no axis shares them.
+    /// The strips that `nest` needs when its output coordinates are walked as `walks`; none if the planes stay in the
+    /// cache or no axis shares them.
     pub(crate) fn of(nest: &Nest<'_>, walks: &[Walk]) -> Option<Strips> {
         windows::largest(nest.form)?;
         let (axis, extent) = walks.iter().rev().find_map(|walk| {
@@ -67,7 +67,8 @@ impl Strips {
 }
 
 impl Nest<'_> {
-    /// All taps of the strips' axis for one chunk, strip by strip, for the block of the other output coordinates at hand.
+    /// All taps of the strips' axis for one chunk, strip by strip, for the block of the other output coordinates at
+    /// hand.
     pub(crate) fn strips(&mut self, b: &mut Builder, strips: Strips, chunk: Var, accumulators: &Accumulators) {
         // Rounding up may leave none for the last ones.
         let n_strips = strips.n_rows.div_ceil(strips.rows_per_strip);

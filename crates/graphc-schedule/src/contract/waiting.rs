@@ -1,10 +1,11 @@
 //! Accumulators that wait in memory while others have their turn.
 //!
-//! A register tile of a weight gradient sums all chunks of its group before the next tile starts. Where the planes of all these chunks do
-//! not stay near, something else has to be innermost: some rows of a chunk for all taps of a window
-//! ([`strips`](crate::contract::strips)), or one chunk for all outputs ([`joined`](crate::joined)). Then the accumulators of all those outputs wait in memory, each
-//! a vector, and a tile goes on where the last one for the same outputs stopped. Every accumulator still sums its terms in the order of the reduction, so
-//! that results are the same to the bit.
+//! A register tile of a weight gradient sums all chunks of its group before the next tile starts. Where the planes of
+//! all these chunks do not stay near, something else has to be innermost: some rows of a chunk for all taps of a window
+//! ([`strips`](crate::contract::strips)), or one chunk for all outputs ([`joined`](crate::joined)). Then the
+//! accumulators of all those outputs wait in memory, each a vector, and a tile goes on where the last one for the same
+//! outputs stopped. Every accumulator still sums its terms in the order of the reduction, so that results are the same
+//! to the bit.
 
 use crate::buffers::Waiting;
 use crate::builder::Builder;
@@ -13,7 +14,8 @@ use graphc_ir::index::{Affine, Var};
 use graphc_ir::loops::{Access, BufId, LoopKind};
 use graphc_ir::scalar::LANES;
 
-/// The accumulators that wait for a nest: those of all coordinates of some axes, and of the cells of the register grid at hand.
+/// The accumulators that wait for a nest: those of all coordinates of some axes, and of the cells of the register grid
+/// at hand.
 #[derive(Clone, Debug)]
 pub(crate) struct Accumulators {
     /// Output axes and their extents, outermost first.

@@ -4,12 +4,12 @@
 //! lanes { for blocks of vectors { for samples, rows, blocks of pixels { tile [pixels, vectors] reds [...] } } }
 //! ```
 //!
-//! The register grid is vectors of outputs by coordinates of the splats: pixels of a row, or samples. Each element is one chain over
-//! the reductions in their order, as with samples as lanes. What does not fit ([`contraction`](super::contraction)) is computed one
-//! element at a time.
+//! The register grid is vectors of outputs by coordinates of the splats: pixels of a row, or samples. Each element is
+//! one chain over the reductions in their order, as with samples as lanes. What does not fit
+//! ([`contraction`](super::contraction)) is computed one element at a time.
 //!
-//! Beside the border of a padded image a window has fewer taps. Pixels of one grid need the same ones, so a row is walked
-//! in three parts: the left border pixel by pixel, blocks of inner pixels, the right border.
+//! Beside the border of a padded image a window has fewer taps. Pixels of one grid need the same ones, so a row is
+//! walked in three parts: the left border pixel by pixel, blocks of inner pixels, the right border.
 
 use super::contraction::{Contraction, axes, epilogue};
 use super::packed::Block;
@@ -76,8 +76,8 @@ impl Contraction<'_> {
     }
 }
 
-/// First and last, excluded, of the coordinates along an output axis that leave every reduction whole, as far as its bounds
-/// depend on them; as good as none if they depend on others too.
+/// First and last, excluded, of the coordinates along an output axis that leave every reduction whole, as far as its
+/// bounds depend on them; as good as none if they depend on others too.
 fn inner_coordinates(form: &PointForm, axis: usize) -> [usize; 2] {
     let var = Var(axis as u32);
     let value = |bound: &Affine, coordinate: usize| {

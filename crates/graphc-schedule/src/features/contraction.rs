@@ -1,8 +1,8 @@
 //! Which contractions can have features as lanes, and where their vectors come from.
 //!
-//! The last output axis is the lanes: eight neighbouring channels of a convolution or units of a dense layer. The factor
-//! that moves along it is loaded as vectors, from packed weights or, if it is a tensor of the batch itself, from its
-//! rows; the other factor must not move along it and is a splat.
+//! The last output axis is the lanes: eight neighbouring channels of a convolution or units of a dense layer. The
+//! factor that moves along it is loaded as vectors, from packed weights or, if it is a tensor of the batch itself, from
+//! its rows; the other factor must not move along it and is a splat.
 
 use super::lane::LaneAxis;
 use graphc_ir::NodeId;

@@ -1,9 +1,10 @@
 //! Feature lanes: the other layout, for inference on a few samples.
 //!
-//! With samples as lanes a step takes as long for one sample as for eight. Where that leaves many lanes empty, all tensors
-//! of a program are rows instead: row-major, the last dimension (channels of an image, features of a dense layer)
-//! innermost and padded to whole vectors, and the lanes of a region are eight neighbouring features. In a contraction
-//! the weights are the vectors, read from a copy in the order of the register tiles, and the activations are the splats.
+//! With samples as lanes a step takes as long for one sample as for eight. Where that leaves many lanes empty, all
+//! tensors of a program are rows instead: row-major, the last dimension (channels of an image, features of a dense
+//! layer) innermost and padded to whole vectors, and the lanes of a region are eight neighbouring features. In a
+//! contraction the weights are the vectors, read from a copy in the order of the register tiles, and the activations
+//! are the splats.
 //!
 //! The choice is made once for a whole program, because every change of layout in between would be a transposition. It
 //! needs a program without updates and without contractions over the batch: weight gradients are made of vectors of

@@ -1,8 +1,8 @@
 //! Weights as vectors: a copy in the order in which register tiles with features as lanes read them.
 //!
-//! For each block of vectors of outputs, term after term, the words of the block: `[blocks][terms][8 * block]`. The last
-//! vector is filled up with zeros, so that no lane reads beyond. Weights that depend on parameters alone are copied
-//! in the program's prologue.
+//! For each block of vectors of outputs, term after term, the words of the block: `[blocks][terms][8 * block]`. The
+//! last vector is filled up with zeros, so that no lane reads beyond. Weights that depend on parameters alone are
+//! copied in the program's prologue.
 
 use super::contraction::{Contraction, Vectors};
 use graphc_ir::NodeId;

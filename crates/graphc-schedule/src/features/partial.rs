@@ -5,8 +5,8 @@
 //! ```
 //!
 //! All samples are one chunk, so that its partial result, joined with no other, is the sum. It is one chain, samples
-//! outermost. If the terms move along the last kept axis as neighbouring words, its coordinates are lanes, which need no
-//! joining; otherwise (the mean of a loss) the sum is a scalar.
+//! outermost. If the terms move along the last kept axis as neighbouring words, its coordinates are lanes, which need
+//! no joining; otherwise (the mean of a loss) the sum is a scalar.
 
 use super::lane::LaneAxis;
 use crate::builder::Builder;

@@ -5,8 +5,8 @@ use graphc_ir::graph::NodeId;
 use graphc_ir::ops::*;
 use graphc_ir::types::{DType, Dim, Shape};
 
-/// Cross-entropy of rows with new labels, whole or in parts, of probabilities that are exactly 0 where an input is; with
-/// weights, and of shares of the classes.
+/// Cross-entropy of rows with new labels, whole or in parts, of probabilities that are exactly 0 where an input is;
+/// with weights, and of shares of the classes.
 pub(super) fn of_rows(builder: &mut Builder) -> Option<NodeId> {
     let x = builder.tensor(|shape| shape.rank() == 2 && shape.batch_axis() == Some(0))?;
     let Dim::Fixed(depth) = builder.shape(x).0[1] else { return None };

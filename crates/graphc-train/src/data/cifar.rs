@@ -93,7 +93,8 @@ impl Cifar {
     /// Opens files, which are one data set in the order given, and reads the names of the classes.
     ///
     /// # Errors
-    /// If a file cannot be read, its length is not that of whole records, or a file of names has another number of them.
+    /// If a file cannot be read, its length is not that of whole records, or a file of names has another number of
+    /// them.
     pub(crate) fn open(paths: &[PathBuf], kind: CifarKind) -> Result<Cifar, TrainError> {
         let files = paths.iter().map(|path| CifarFile::open(path, kind)).collect::<Result<_, _>>()?;
         let classes = match paths.first() {

@@ -1,7 +1,7 @@
 //! A data set: for every input of the network the elements of all samples, in a form from which batches are packed.
 //!
-//! Bytes stay bytes (MNIST takes 47 MB, as `f32` it would take 188); they become numbers when a batch is packed. What is
-//! too large for the memory stays in its file, from which the samples of a batch are read.
+//! Bytes stay bytes (MNIST takes 47 MB, as `f32` it would take 188); they become numbers when a batch is packed. What
+//! is too large for the memory stays in its file, from which the samples of a batch are read.
 
 mod augmented;
 
@@ -50,8 +50,8 @@ pub(crate) enum Store {
     Bytes { bytes: Vec<u8>, pairs: Option<Pairs> },
     /// Words as the network has them.
     Words(Vec<u32>),
-    /// They are left where they are, and become what they would in memory: bytes by the pairs, others by the map. What reading
-    /// went wrong with is kept until somebody asks.
+    /// They are left where they are, and become what they would in memory: bytes by the pairs, others by the map. What
+    /// reading went wrong with is kept until somebody asks.
     OneByOne { rows: OneByOne, pairs: Pairs, affine: Affine, failure: Mutex<Option<TrainError>> },
 }
 

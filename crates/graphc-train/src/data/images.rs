@@ -1,8 +1,8 @@
 //! Folders of pictures: one folder for each class, named as it, with its PNG and JPEG files.
 //!
 //! A picture becomes the same bytes on every machine with one build of graphc: the decoders are of integers (a test
-//! compares the JPEG decoder with and without its SIMD code), and resizing sums in single precision, in one order, without
-//! instructions that are chosen at run time.
+//! compares the JPEG decoder with and without its SIMD code), and resizing sums in single precision, in one order,
+//! without instructions that are chosen at run time.
 
 use crate::error::TrainError;
 use crate::picture::{self, PictureOptions, PictureShape};
@@ -59,8 +59,8 @@ pub(crate) struct Images {
 }
 
 impl ImageFolder {
-    /// Lists the pictures: the first of every class by name, then the second ones and so on. Hidden files are left out, and so is what is no picture beside the
-    /// folders of classes.
+    /// Lists the pictures: the first of every class by name, then the second ones and so on. Hidden files are left out,
+    /// and so is what is no picture beside the folders of classes.
     ///
     /// # Errors
     /// If a folder cannot be read, has no class or no picture, or something else than pictures.
@@ -373,8 +373,9 @@ mod tests {
         assert!(images.read(GREY, Some(1), 4).is_ok(), "it is not read");
     }
 
-    /// The decoder's SIMD code and its portable code give the same bytes, so that pictures do not depend on the processor:
-    /// full, half and quarter resolution of colours, one scan and several, and edges that fill no vector.
+    /// The decoder's SIMD code and its portable code give the same bytes, so that pictures do not depend on the
+    /// processor: full, half and quarter resolution of colours, one scan and several, and edges that fill no
+    /// vector.
     #[test]
     fn decoded_pictures_do_not_depend_on_simd() {
         let files: [&[u8]; 5] = [

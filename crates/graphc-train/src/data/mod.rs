@@ -9,9 +9,9 @@
 //! (mean and deviation, categories, what stands for missing values) is [`Fitted`]; it is kept with the weights and
 //! applied to all other data. A [`Dataset`] has elements in the form from which batches are packed.
 //!
-//! Reading order: `values`, `source`, the formats (`array`, `table`, `images`, `cifar`, `synthetic`), `given` (by the program),
-//! `preprocess`, `split`, `columns`, `augment`, `dataset`. A new format is a file here, a variant of `Source` and an arm of
-//! [`Loader::read`].
+//! Reading order: `values`, `source`, the formats (`array`, `table`, `images`, `cifar`, `synthetic`), `given` (by the
+//! program), `preprocess`, `split`, `columns`, `augment`, `dataset`. A new format is a file here, a variant of `Source`
+//! and an arm of [`Loader::read`].
 
 pub(crate) mod array;
 pub(crate) mod augment;

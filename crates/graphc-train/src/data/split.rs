@@ -1,8 +1,8 @@
 //! Which samples are trained on and which validate.
 //!
-//! How many validate depends on the number of samples and the share alone. Where samples may stand in an order that means
-//! something, they are drawn by the seed: from every class about the same share (largest remainders first), so that no
-//! class is missing.
+//! How many validate depends on the number of samples and the share alone. Where samples may stand in an order that
+//! means something, they are drawn by the seed: from every class about the same share (largest remainders first), so
+//! that no class is missing.
 
 use crate::batches::{shuffle, validation_split};
 use std::collections::BTreeMap;

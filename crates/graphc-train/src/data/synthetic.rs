@@ -1,14 +1,14 @@
 //! Samples that are made up: random bytes from which a network can learn.
 //!
-//! Every sample is of one of a few classes. A class has a random prototype of each floating-point input, and a sample is
-//! the mean of its class's prototype and of noise; an integer input is the number of the class. So a classifier can learn
-//! the label from the other inputs, and a regression its target, which is an input like the others.
+//! Every sample is of one of a few classes. A class has a random prototype of each floating-point input, and a sample
+//! is the mean of its class's prototype and of noise; an integer input is the number of the class. So a classifier can
+//! learn the label from the other inputs, and a regression its target, which is an input like the others.
 //!
-//! The prototype of an image is a grid of patches. Independent bytes would be learnt by a dense layer as well, but their
-//! local means say nothing, so a network that pools would see hardly more than noise.
+//! The prototype of an image is a grid of patches. Independent bytes would be learnt by a dense layer as well, but
+//! their local means say nothing, so a network that pools would see hardly more than noise.
 //!
-//! Prototypes, classes and noise are drawn from streams of their own. A sample depends on the seed, its part, its number and
-//! the name of the input alone: not on how many samples are asked for, nor on what other inputs there are.
+//! Prototypes, classes and noise are drawn from streams of their own. A sample depends on the seed, its part, its
+//! number and the name of the input alone: not on how many samples are asked for, nor on what other inputs there are.
 
 use crate::batches::below;
 use crate::error::TrainError;

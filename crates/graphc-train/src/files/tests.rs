@@ -43,8 +43,8 @@ pub(crate) mod faults {
         (result, NEXT.take().is_none())
     }
 
-    /// Runs a test of this program again, alone, in a process that dies after `n_steps` steps of what [`dying`] gets; `false` if
-    /// it ended by itself.
+    /// Runs a test of this program again, alone, in a process that dies after `n_steps` steps of what [`dying`] gets;
+    /// `false` if it ended by itself.
     pub(crate) fn kill(test: &str, n_steps: usize, folder: &std::path::Path) -> bool {
         let mut child = std::process::Command::new(std::env::current_exe().unwrap());
         child.args(["--exact", test]).env("GRAPHC_TEST_STEPS", n_steps.to_string()).env("GRAPHC_TEST_FOLDER", folder);

@@ -1,11 +1,12 @@
 //! Metrics that are computed on the host, from predictions and targets of validation and test.
 //!
-//! What is counted (`Tally`) are numbers of samples, and sums in the order of the samples: the result depends neither on the batch
-//! size nor on threads. A metric is a file with a `Rule` and a line in `RULES`: its name, what it needs counted, and its value.
-//! `accuracy` is none of them: the step itself computes it, in training too.
+//! What is counted (`Tally`) are numbers of samples, and sums in the order of the samples: the result depends neither
+//! on the batch size nor on threads. A metric is a file with a `Rule` and a line in `RULES`: its name, what it needs
+//! counted, and its value. `accuracy` is none of them: the step itself computes it, in training too.
 //!
-//! A class is predicted by the first of the largest numbers of a row, NaN being greater than any; yes by a number above a half.
-//! A quotient whose divisor is 0, such as the precision of a class that is never predicted, is 0, as in scikit-learn.
+//! A class is predicted by the first of the largest numbers of a row, NaN being greater than any; yes by a number above
+//! a half. A quotient whose divisor is 0, such as the precision of a class that is never predicted, is 0, as in
+//! scikit-learn.
 
 mod confusion_matrix;
 mod f1;

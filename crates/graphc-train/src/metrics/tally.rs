@@ -127,8 +127,8 @@ impl ClassCounts {
         totals
     }
 
-    /// Of yes and no that of yes; else the mean over the classes that are there or were predicted, as scikit-learn takes
-    /// it; 0 without samples.
+    /// Of yes and no that of yes; else the mean over the classes that are there or were predicted, as scikit-learn
+    /// takes it; 0 without samples.
     pub(super) fn mean(&self, of_class: impl Fn(&ClassTotals) -> f64) -> f64 {
         let totals = self.totals();
         if self.is_yes_or_no {

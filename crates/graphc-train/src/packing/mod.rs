@@ -38,8 +38,8 @@ pub(crate) struct Batch<'a> {
 /// What a byte becomes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Conversion<'a> {
-    /// An `f32`: times the first number, plus the second, each rounded. An offset of -0 changes nothing, not even the sign
-    /// of a zero.
+    /// An `f32`: times the first number, plus the second, each rounded. An offset of -0 changes nothing, not even the
+    /// sign of a zero.
     Alike([f32; 2]),
     /// The same with a pair for every element of a sample.
     Each(&'a [[f32; 2]]),
@@ -256,8 +256,8 @@ impl Packing {
     }
 }
 
-/// Reads an element of every line of the rows, which do not depend on each other, so that many are on their way from memory
-/// at once. What follows goes through all rows side by side and would wait for a few lines at a time.
+/// Reads an element of every line of the rows, which do not depend on each other, so that many are on their way from
+/// memory at once. What follows goes through all rows side by side and would wait for a few lines at a time.
 fn fetch<T: Copy + Into<u64>>(rows: &[&[T]]) {
     let of_line = (hint::LINE / size_of::<T>()).max(1);
     // Plain loops: the closures of an iterator through all rows are called, not inlined.

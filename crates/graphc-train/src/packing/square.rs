@@ -1,11 +1,12 @@
 //! Sixteen bytes of each of sixteen samples: a square to be transposed, each column of which becomes a plane of words.
 //!
-//! Four times, rows `i` and `i + 8` are interleaved to rows `2i` and `2i + 1`. Each time the address of a byte, the four bits of its row
-//! and the four of its column, is rotated by one bit; four times exchange row and column.
+//! Four times, rows `i` and `i + 8` are interleaved to rows `2i` and `2i + 1`. Each time the address of a byte, the
+//! four bits of its row and the four of its column, is rotated by one bit; four times exchange row and column.
 //!
-//! What follows, 16 bytes to 16 words, is most of the work and done with AVX2 where there is such a processor: packing takes two thirds of the
-//! time. Instructions are called by name, through a crate that makes that safe: of plain loops rustc makes good code for all
-//! processors (`punpcklbw`, `cvtdq2ps` and `mulps`), but in a function compiled for AVX2 it does not, and that took three times as long.
+//! What follows, 16 bytes to 16 words, is most of the work and done with AVX2 where there is such a processor: packing
+//! takes two thirds of the time. Instructions are called by name, through a crate that makes that safe: of plain loops
+//! rustc makes good code for all processors (`punpcklbw`, `cvtdq2ps` and `mulps`), but in a function compiled for AVX2
+//! it does not, and that took three times as long.
 
 use super::{Conversion, affine};
 use graphc_driver::hint;
@@ -37,8 +38,9 @@ impl Writer {
         Writer::Portable
     }
 
-    /// Writes planes, of which those are the first words: those of one square after the other, which are cut from the rows of 16 samples.
-    /// Asks for the same bytes of `next` on the way, a few lines at a time: many at once would be waited for.
+    /// Writes planes, of which those are the first words: those of one square after the other, which are cut from the
+    /// rows of 16 samples. Asks for the same bytes of `next` on the way, a few lines at a time: many at once would
+    /// be waited for.
     pub(super) fn write(
         self,
         rows: Rows<'_>,
@@ -155,7 +157,8 @@ mod avx2 {
     impl Write<'_> {
         /// `convert` takes eight bytes as integers, and the number of their element.
         ///
-        /// Plain loops, without `map` and `from_fn`: what those call is not always inlined, and is a call without AVX2 then.
+        /// Plain loops, without `map` and `from_fn`: what those call is not always inlined, and is a call without AVX2
+        /// then.
         #[inline(always)]
         fn planes(self, convert: impl Fn(__m256i, usize) -> __m256i) {
             let Write { simd, rows, next, planes, chunk, .. } = self;

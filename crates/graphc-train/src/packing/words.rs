@@ -1,6 +1,7 @@
 //! Sixteen words of each of sixteen samples: a square to be transposed, each column of which becomes a plane.
 //!
-//! With AVX2 it is four squares of 8 x 8, each transposed in registers: in pairs of words, then of pairs, then of halves.
+//! With AVX2 it is four squares of 8 x 8, each transposed in registers: in pairs of words, then of pairs, then of
+//! halves.
 
 use super::{Blocks, Convert};
 use graphc_driver::hint;

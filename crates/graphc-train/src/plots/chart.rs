@@ -33,7 +33,8 @@ pub struct Chart<'a> {
     pub n_epochs: usize,
     /// An epoch that a line through the chart shows.
     pub best: Option<usize>,
-    /// In the order in which they are drawn. The first values of faint ones may be far from all others, and stay outside.
+    /// In the order in which they are drawn. The first values of faint ones may be far from all others, and stay
+    /// outside.
     pub curves: Vec<Curve>,
     /// How values at the ends of curves are written.
     pub value_text: fn(f64) -> String,
@@ -172,7 +173,8 @@ fn draw_curve(svg: &mut Svg, frame: &Frame, curve: &Curve) {
     }
 }
 
-/// Of points that share a pixel column the highest and the lowest: more cannot be seen, and there may be very many epochs.
+/// Of points that share a pixel column the highest and the lowest: more cannot be seen, and there may be very many
+/// epochs.
 fn thinned(points: &[Point]) -> Vec<Point> {
     let columns = points.chunk_by(|a, b| a.0.floor() == b.0.floor());
     let ends = |column: &[Point]| {

@@ -40,8 +40,8 @@ impl Frame {
     }
 }
 
-/// The matrix of `what`, such as "test samples", as a file. What is right is blue, what is wrong orange, the stronger the larger its
-/// share of the row. `None` without samples, or with too many classes.
+/// The matrix of `what`, such as "test samples", as a file. What is right is blue, what is wrong orange, the stronger
+/// the larger its share of the row. `None` without samples, or with too many classes.
 pub fn confusion_svg(name: &str, what: &str, classes: &ClassCounts) -> Option<String> {
     let title = format!("Confusion matrix of {} ({what})", shown(name));
     Some(draw(&title, classes)?.standalone(&title))
@@ -50,7 +50,8 @@ pub fn confusion_svg(name: &str, what: &str, classes: &ClassCounts) -> Option<St
 /// Most cells of a matrix within a page, for which each is some hundred bytes.
 const MOST_CELLS: usize = 10_000;
 
-/// The same for a page that has [`STYLE`](super::STYLE), under the title `what`. Also `None` if the page would become very large.
+/// The same for a page that has [`STYLE`](super::STYLE), under the title `what`. Also `None` if the page would become
+/// very large.
 pub fn confusion_inline(what: &str, classes: &ClassCounts) -> Option<String> {
     if classes.confusions().count() > MOST_CELLS {
         return None;

@@ -1,10 +1,10 @@
 //! Labels one below the other that would like to be elsewhere.
 
-/// Places, in the order of the wishes, at least `gap` apart and between `low` and `high` (if they fit there), and as near to
-/// what was wished as that allows: the sum of squared distances is the smallest.
+/// Places, in the order of the wishes, at least `gap` apart and between `low` and `high` (if they fit there), and as
+/// near to what was wished as that allows: the sum of squared distances is the smallest.
 ///
-/// With the `i`-th smallest wish shifted by `i` gaps, places must only not decrease: that is isotonic regression, solved by
-/// pooling neighbours that are in the wrong order.
+/// With the `i`-th smallest wish shifted by `i` gaps, places must only not decrease: that is isotonic regression,
+/// solved by pooling neighbours that are in the wrong order.
 pub(super) fn spread(wishes: &[f64], gap: f64, low: f64, high: f64) -> Vec<f64> {
     let mut order: Vec<usize> = (0..wishes.len()).collect();
     order.sort_by(|&a, &b| wishes[a].total_cmp(&wishes[b]));

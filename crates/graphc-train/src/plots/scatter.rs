@@ -11,8 +11,8 @@ const RIGHT: f64 = 16.0;
 /// Larger numbers are left out, since even differences must be finite.
 const MOST: f64 = 1e300;
 
-/// A dot for every pair of what is true and what was predicted, for a page that has [`STYLE`](super::STYLE); pairs that are not finite are left
-/// out. Nothing if none is left.
+/// A dot for every pair of what is true and what was predicted, for a page that has [`STYLE`](super::STYLE); pairs that
+/// are not finite are left out. Nothing if none is left.
 pub fn scatter_inline(title: &str, pairs: &[(f64, f64)]) -> Option<String> {
     let pairs: Vec<(f64, f64)> = pairs.iter().copied().filter(|(a, b)| a.abs() < MOST && b.abs() < MOST).collect();
     let values = || pairs.iter().flat_map(|&(truth, prediction)| [truth, prediction]);

@@ -3,7 +3,8 @@
 use graphc_ir::text::visible;
 use std::fmt::Write;
 
-/// Colours and fonts of all pictures, for light and dark surroundings. Whoever puts a picture into a page gives the page this style.
+/// Colours and fonts of all pictures, for light and dark surroundings. Whoever puts a picture into a page gives the
+/// page this style.
 pub const STYLE: &str = include_str!("style.css");
 
 /// Text for XML and HTML: markup is escaped, and what is hidden or cannot stand in XML is written as `\u{1b}`.

@@ -1,5 +1,5 @@
-//! `cosine`: `alpha + (1 - alpha) * (1 + cos(pi * x)) / 2`, as Keras's `CosineDecay`; `x` goes from 0 at the end of the warm-up to 1 at
-//! the end of the last epoch (Loshchilov and Hutter 2017, without restarts).
+//! `cosine`: `alpha + (1 - alpha) * (1 + cos(pi * x)) / 2`, as Keras's `CosineDecay`; `x` goes from 0 at the end of the
+//! warm-up to 1 at the end of the last epoch (Loshchilov and Hutter 2017, without restarts).
 
 use super::{Moment, half_cosine};
 

@@ -1,5 +1,5 @@
-//! `exponential`: `gamma ^ (step / steps of an epoch)`; with `staircase` the exponent is the number of the epoch, as in PyTorch's
-//! `ExponentialLR`.
+//! `exponential`: `gamma ^ (step / steps of an epoch)`; with `staircase` the exponent is the number of the epoch, as in
+//! PyTorch's `ExponentialLR`.
 
 use super::Moment;
 

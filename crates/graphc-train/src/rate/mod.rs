@@ -1,8 +1,9 @@
 //! The learning rate of every step.
 //!
-//! A rate is a function of the number of the step, the steps of an epoch, the number of epochs, and the optimizer's rate; on a plateau
-//! also of what the history shows ([`crate::run::course`]). It is computed in `f64`, with the functions of `libm`, whose bits are
-//! the same on every machine, and rounded to `f32` once. A schedule is one file here, with its formula, and one line in [`factor`].
+//! A rate is a function of the number of the step, the steps of an epoch, the number of epochs, and the optimizer's
+//! rate; on a plateau also of what the history shows ([`crate::run::course`]). It is computed in `f64`, with the
+//! functions of `libm`, whose bits are the same on every machine, and rounded to `f32` once. A schedule is one file
+//! here, with its formula, and one line in [`factor`].
 
 mod cosine;
 mod exponential;

@@ -1,5 +1,6 @@
-//! `one_cycle`: up from `1 / div_factor` to 1 at step `pct_start * n - 1` of `n`, then down to `1 / (div_factor * final_div_factor)` at
-//! step `n - 1`, both on half a period of a cosine, as PyTorch's `OneCycleLR` (Smith and Topin 2018).
+//! `one_cycle`: up from `1 / div_factor` to 1 at step `pct_start * n - 1` of `n`, then down to `1 / (div_factor *
+//! final_div_factor)` at step `n - 1`, both on half a period of a cosine, as PyTorch's `OneCycleLR` (Smith and Topin
+//! 2018).
 
 use super::{Moment, half_cosine};
 
@@ -26,7 +27,8 @@ mod tests {
 
     #[test]
     fn goes_up_and_down() {
-        // torch.optim.lr_scheduler.OneCycleLR(max_lr=0.5, total_steps=8, pct_start=0.5, div_factor=5, final_div_factor=10)
+        // torch.optim.lr_scheduler.OneCycleLR(max_lr=0.5, total_steps=8, pct_start=0.5, div_factor=5,
+        // final_div_factor=10)
         let expected = [0.1, 0.2, 0.4, 0.5, 0.428_241_4, 0.255, 0.081_758_6, 0.01];
         let found = rates(rule(0.5), None, 4);
         assert!(found.iter().zip(expected).all(|(x, y)| (x - y).abs() < 1e-6), "{found:?}");

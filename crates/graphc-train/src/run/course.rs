@@ -1,6 +1,8 @@
-//! What is decided after every epoch: whether the rate falls, whether training ends, and which epoch is the best so far.
+//! What is decided after every epoch: whether the rate falls, whether training ends, and which epoch is the best so
+//! far.
 //!
-//! Each is a function of the history, kept as a few numbers, so that a run that goes on from a checkpoint decides alike.
+//! Each is a function of the history, kept as a few numbers, so that a run that goes on from a checkpoint decides
+//! alike.
 
 use super::exact;
 use crate::error::TrainError;

@@ -1,10 +1,10 @@
-//! Checkpoints as files: `checkpoint/<steps>.safetensors` with the tensors, and beside it `checkpoint/<steps>.json` with everything
-//! else and the checksums of both.
+//! Checkpoints as files: `checkpoint/<steps>.safetensors` with the tensors, and beside it `checkpoint/<steps>.json`
+//! with everything else and the checksums of both.
 //!
-//! The tensors are written first, so a checkpoint is there when its `.json` is. Each file is replaced as a whole and synced
-//! ([`crate::files`]); the checksums are for disks and copies that lose something all the same. What does not agree with them is not
-//! read; the checkpoint before it is, which is why the last two at least are kept. Tensors depend on the training alone, so times stand in the
-//! `.json`.
+//! The tensors are written first, so a checkpoint is there when its `.json` is. Each file is replaced as a whole and
+//! synced ([`crate::files`]); the checksums are for disks and copies that lose something all the same. What does not
+//! agree with them is not read; the checkpoint before it is, which is why the last two at least are kept. Tensors
+//! depend on the training alone, so times stand in the `.json`.
 
 use super::checkpoint::Checkpoint;
 use super::state::{RunState, VERSION};
@@ -79,8 +79,8 @@ impl CheckpointWriter {
         CheckpointWriter { jobs: Some(jobs), done, thread: thread.ok(), n_pending: 0, last: Ok(()) }
     }
 
-    /// Writes a checkpoint, then the companions. Waits for the one before, and gives its error: that this one failed is told by the
-    /// next call, or by [`CheckpointWriter::finish`].
+    /// Writes a checkpoint, then the companions. Waits for the one before, and gives its error: that this one failed is
+    /// told by the next call, or by [`CheckpointWriter::finish`].
     ///
     /// # Errors
     /// If the checkpoint before could not be written.

@@ -1,5 +1,5 @@
-//! SHA-256 of files, folders and tensors, as anybody can compute them: `sha256sum` for files, `hashlib.sha256(array.tobytes())` for
-//! tensors.
+//! SHA-256 of files, folders and tensors, as anybody can compute them: `sha256sum` for files,
+//! `hashlib.sha256(array.tobytes())` for tensors.
 
 use crate::data::Source;
 use crate::data::images::ImageFolder;
@@ -38,7 +38,8 @@ pub struct DataHash {
     pub files: Option<u64>,
     /// Length of the file, or of all pictures together.
     pub bytes: u64,
-    /// Of a folder: that of the text which `sha256sum` prints for its pictures, named from the folder, in the order of their bytes.
+    /// Of a folder: that of the text which `sha256sum` prints for its pictures, named from the folder, in the order of
+    /// their bytes.
     pub sha256: String,
 }
 
@@ -86,7 +87,8 @@ impl FileHash {
     }
 }
 
-/// The files and folders of a part of the data, each once, in the order of the graph file. Their names are given from `folder` on.
+/// The files and folders of a part of the data, each once, in the order of the graph file. Their names are given from
+/// `folder` on.
 ///
 /// # Errors
 /// If one cannot be read.

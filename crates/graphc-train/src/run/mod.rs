@@ -1,8 +1,9 @@
 //! A run's life: where it stands, and what the history decides.
 //!
-//! Reading order: [`state`] (a run as data), [`course`] (the rate on a plateau, early stopping, the best epoch), [`checkpoint`] (what
-//! it goes on from, and when that is kept), [`files`] (of checkpoints), [`hashing`] and [`receipt`] (what can be trained
-//! again and compared), [`program`] (folders of checkpoints that a program makes), `exact` (numbers in JSON).
+//! Reading order: [`state`] (a run as data), [`course`] (the rate on a plateau, early stopping, the best epoch),
+//! [`checkpoint`] (what it goes on from, and when that is kept), [`files`] (of checkpoints), [`hashing`] and
+//! [`receipt`] (what can be trained again and compared), [`program`] (folders of checkpoints that a program makes),
+//! `exact` (numbers in JSON).
 
 pub mod checkpoint;
 pub mod course;

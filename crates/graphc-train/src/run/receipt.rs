@@ -1,13 +1,14 @@
-//! The receipt of a run: what it was made of and what it came to, as hashes, so that somebody else can train it again and compare.
+//! The receipt of a run: what it was made of and what it came to, as hashes, so that somebody else can train it again
+//! and compare.
 //!
 //! ```text
 //! begin ── chain ──▶ epoch 0 (before the first step) ── chain ──▶ epoch 1 ── … ── chain ──▶ end
 //! ```
 //!
-//! Each link has a `chain`, the SHA-256 of the chain before it, a newline, and the link itself as compact JSON without its `chain`. So
-//! the last chain speaks for everything. A receipt has no times, no absolute paths of its own and nothing of the machine: the same
-//! graph, data, options and seed give the same bytes anywhere, also when the run was interrupted and has gone on. It is part of a
-//! checkpoint ([`super::RunState`]).
+//! Each link has a `chain`, the SHA-256 of the chain before it, a newline, and the link itself as compact JSON without
+//! its `chain`. So the last chain speaks for everything. A receipt has no times, no absolute paths of its own and
+//! nothing of the machine: the same graph, data, options and seed give the same bytes anywhere, also when the run was
+//! interrupted and has gone on. It is part of a checkpoint ([`super::RunState`]).
 //!
 //! Real numbers stand as text, in the shortest form that reads back to the same bits.
 
@@ -97,8 +98,8 @@ pub struct EpochEntry {
     /// What was measured in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub measured: Option<Measured>,
-    /// SHA-256 of everything that steps change, as it is after the epoch: weights, moving statistics, averages, and what the
-    /// optimizer keeps.
+    /// SHA-256 of everything that steps change, as it is after the epoch: weights, moving statistics, averages, and
+    /// what the optimizer keeps.
     pub tensors: BTreeMap<String, String>,
 }
 
@@ -333,8 +334,8 @@ impl Receipt {
     /// Reads what [`Receipt::file`] wrote, `path` being where. What it says fits together, but need not be true.
     ///
     /// # Errors
-    /// If it is no receipt, one of another format or of another revision of the bits, or if one of its chains does not follow from what
-    /// stands before it.
+    /// If it is no receipt, one of another format or of another revision of the bits, or if one of its chains does not
+    /// follow from what stands before it.
     pub fn parse(bytes: &[u8], path: &Path) -> Result<Receipt, TrainError> {
         let error = |message: String| TrainError::file(path, message);
         let version = env!("CARGO_PKG_VERSION");

@@ -1,7 +1,7 @@
 //! [`RunState`]: everything but tensors that the rest of a training depends on, as data.
 //!
-//! A training is always the continuation of a state; a new one continues the state before the first step. So there is one way
-//! through the loop, and a run that was interrupted anywhere goes on as if nothing had been.
+//! A training is always the continuation of a state; a new one continues the state before the first step. So there is
+//! one way through the loop, and a run that was interrupted anywhere goes on as if nothing had been.
 
 use super::course::Course;
 use super::exact;
@@ -107,8 +107,8 @@ impl RunState {
         (self.step, self.samples, self.loss_sum, self.n_correct, self.seconds) = (0, 0, 0.0, None, 0.0);
     }
 
-    /// So many epochs are wanted now. A run that is over goes on if these are more than before; one that stays over is as it was,
-    /// whatever the rate.
+    /// So many epochs are wanted now. A run that is over goes on if these are more than before; one that stays over is
+    /// as it was, whatever the rate.
     pub(crate) fn want(&mut self, epochs: usize, learning_rate: f64) {
         let was_over = self.ended.is_some();
         if self.ended.is_some() && epochs > self.epochs {

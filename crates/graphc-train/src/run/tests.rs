@@ -1,4 +1,5 @@
-//! Trainings that end early, and trainings that go on from a checkpoint, on a network whose arithmetic a reader can follow.
+//! Trainings that end early, and trainings that go on from a checkpoint, on a network whose arithmetic a reader can
+//! follow.
 
 use super::checkpoint::{Checkpoint, CheckpointEvery};
 use super::{Begin, Best, EarlyStopping, Ended, FileHash};

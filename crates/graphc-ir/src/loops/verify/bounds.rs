@@ -7,8 +7,8 @@
 //!    best result bounds the index. If that is inside the buffer, all is well.
 //! 2. If everything around has constant bounds and nothing is divided, the interval is exact, so the index does leave
 //!    the buffer.
-//! 3. Otherwise the iterations are tried one by one if they are few. If they are many nothing is reported: code compiled
-//!    with checks and the interpreter find what is left.
+//! 3. Otherwise the iterations are tried one by one if they are few. If they are many nothing is reported: code
+//!    compiled with checks and the interpreter find what is left.
 
 use crate::index::{Affine, Atom, Var};
 use crate::loops::kernel::{Bound, Range};

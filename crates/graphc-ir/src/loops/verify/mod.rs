@@ -19,8 +19,8 @@
 //! * no index lies outside its buffer, as far as the `bounds` module can tell.
 //!
 //! Values:
-//! * a value is defined once in a kernel, and before use: in the same block or one around it, in the same nest. A scalar
-//!   defined outside a region may be read inside it, where it is the same in every lane;
+//! * a value is defined once in a kernel, and before use: in the same block or one around it, in the same nest. A
+//!   scalar defined outside a region may be read inside it, where it is the same in every lane;
 //! * a mutable scalar is set before it is read; the first `Set` in program order declares it for the rest of its block;
 //!   one declared outside a region is not set inside it;
 //! * operands, results and stored values have the types of the operation or buffer;

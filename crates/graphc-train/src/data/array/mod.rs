@@ -1,9 +1,9 @@
 //! Files of one array per column: IDX, NPY, NPZ and safetensors.
 //!
-//! A file is untrusted. [`ArrayFile::open`] reads its header alone, and compares what it announces with the length of the
-//! file, so that a caller can refuse what does not fit before anything else is read or inflated. No more is inflated than
-//! announced and one byte, and no memory is taken for more than a file of this length can hold. A file that is something
-//! else is not quoted: whoever names the paths need not be the one who may read them.
+//! A file is untrusted. [`ArrayFile::open`] reads its header alone, and compares what it announces with the length of
+//! the file, so that a caller can refuse what does not fit before anything else is read or inflated. No more is
+//! inflated than announced and one byte, and no memory is taken for more than a file of this length can hold. A file
+//! that is something else is not quoted: whoever names the paths need not be the one who may read them.
 //!
 //! Reading order: [`file_bytes`] (bytes by position), [`header`] (what a file announces), one file for each format,
 //! [`fortran`] (elements whose first index runs fastest).
@@ -101,8 +101,8 @@ enum Fault {
 }
 
 impl ArrayFile {
-    /// Reads the header of one array. `key` tells which one in files that may hold several; without a `format`, the name
-    /// of the file tells it.
+    /// Reads the header of one array. `key` tells which one in files that may hold several; without a `format`, the
+    /// name of the file tells it.
     ///
     /// # Errors
     /// If the file cannot be read, its header is none or announces more or less than the file holds, or it has no such
@@ -395,8 +395,8 @@ pub struct Array {
     pub values: Values,
 }
 
-/// Reads the first `limit` samples (all without a limit) of bytes that stand, or would stand, at `path`. Of several arrays,
-/// there is none without a `key`.
+/// Reads the first `limit` samples (all without a limit) of bytes that stand, or would stand, at `path`. Of several
+/// arrays, there is none without a `key`.
 ///
 /// # Errors
 /// If they are no such array, or another one than its header says.

@@ -1,4 +1,5 @@
-//! NPY files, the format of one NumPy array: a magic number, a version, the length of a header, the header, the elements.
+//! NPY files, the format of one NumPy array: a magic number, a version, the length of a header, the header, the
+//! elements.
 //!
 //! The header is a literal of a Python dictionary, padded with blanks:
 //! `{'descr': '<f4', 'fortran_order': False, 'shape': (60000, 28, 28), }`. The crates that read it take any literal,

@@ -4,8 +4,8 @@
 //! categories become numbers, and what stands for a missing value, is learnt from training samples and applied
 //! afterwards ([`TableColumn::fit`], [`TableColumn::elements`]).
 //!
-//! Texts of a file are quoted in messages only once it is known to have all columns that are asked for: what has not may
-//! be any file.
+//! Texts of a file are quoted in messages only once it is known to have all columns that are asked for: what has not
+//! may be any file.
 
 use super::preprocess::ColumnFit;
 use crate::error::{TrainError, escaped};
