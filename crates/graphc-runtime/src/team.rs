@@ -26,13 +26,34 @@ use meeting::{Meeting, Note, Patience, Task};
 use memmap2::MmapMut;
 use pace::{Pace, Way};
 
+use std::hint::black_box;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// Bytes of addresses that are left for everything else when threads are started.
 const ROOM: usize = 512 << 20;
+
+/// Bytes of a member's stack.
+const STACK: usize = 2 << 20;
+
+/// Bytes of addresses that a thread takes: its stack, guard pages, and the stack of its signal handlers.
+const ADDRESSES_OF_THREAD: usize = STACK + (1 << 20);
+
+/// Bytes of addresses that a heap of glibc takes while it is made.
+const ADDRESSES_OF_HEAP: usize = 128 << 20;
+
+/// Heaps that glibc makes at most for so many further threads: eight a core.
+fn n_heaps(n_threads: usize) -> usize {
+    n_threads.min(8 * std::thread::available_parallelism().map_or(1, usize::from))
+}
+
+/// Whether the process may have so many more bytes of addresses.
+fn has_addresses(n_bytes: usize) -> bool {
+    MmapMut::map_anon(n_bytes).is_ok()
+}
 
 /// Members of a team at most.
 pub const MAX_MEMBERS: usize = 1024;
@@ -126,12 +147,27 @@ impl Team {
         let Some(room) = (n_workers > 0).then(|| MmapMut::map_anon(ROOM)).transpose().unwrap_or(None) else {
             return Ok(team);
         };
+        // Where there are few, members begin one after the other: a thread that finds none when it begins ends the process.
+        let is_scarce = !has_addresses(n_workers * ADDRESSES_OF_THREAD + n_heaps(n_workers) * ADDRESSES_OF_HEAP);
+        let n_begun = Arc::new(AtomicUsize::new(0));
         for seat in 0..n_workers {
-            let meeting = Arc::clone(&team.meeting);
-            let builder = std::thread::Builder::new().name(format!("graphc-{}", seat + 1));
+            if is_scarce && !has_addresses(ADDRESSES_OF_THREAD) {
+                break;
+            }
+            let (meeting, begun) = (Arc::clone(&team.meeting), Arc::clone(&n_begun));
+            let builder = std::thread::Builder::new().name(format!("graphc-{}", seat + 1)).stack_size(STACK);
+            let work = move || {
+                // With its first allocation a thread may get a heap of its own.
+                drop(black_box(Box::new(seat)));
+                begun.fetch_add(1, Ordering::Relaxed);
+                meeting.attend(seat);
+            };
             // Where the system gives no more threads, a smaller team does the same.
-            let Ok(worker) = builder.spawn(move || meeting.attend(seat)) else { break };
+            let Ok(worker) = builder.spawn(work) else { break };
             team.workers.push(worker);
+            while is_scarce && n_begun.load(Ordering::Relaxed) <= seat {
+                std::thread::yield_now();
+            }
         }
         drop(room);
         Ok(team)
