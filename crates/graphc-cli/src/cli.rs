@@ -83,7 +83,7 @@ impl Command {
             Command::Profile(args) => profile::run(&args),
             Command::Tune(args) => tune::run(&args),
             Command::Schema(args) => schema::run(&args),
-            Command::Completions(args) => completions::run(&args),
+            Command::Completions(args) => completions::run(&args, Cli::command()),
         }
     }
 }

@@ -5,11 +5,12 @@
 //! command line exits with 2. A reader that closes our output ends a command silently, but for a training, whose folder
 //! is written first; then the exit code is 141, as of a program that SIGPIPE ended, and 128 + S after a signal S.
 //!
-//! Reading order: `cli`, `commands` (one file each), then what they share: `engine`, `isa`, `machine`, `measuring`,
+//! Reading order: `cli`, `commands` (one file each), then what they share: `answer`, `engine`, `isa`, `machine`, `measuring`,
 //! `nonfinite`, `numbers`, `error`, `output`, `progress`, `report` (its page), `shell`, `signals`, `tables`, `threads`,
 //! `trace`, `tuned`, `tuning_file`.
 #![forbid(unsafe_code)]
 
+mod answer;
 mod cli;
 mod commands;
 mod engine;

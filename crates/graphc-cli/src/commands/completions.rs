@@ -1,9 +1,7 @@
 //! `graphc completions`.
 
-use crate::cli::Cli;
 use crate::error::CliError;
 use crate::output;
-use clap::CommandFactory;
 use clap_complete::Shell;
 use std::process::ExitCode;
 
@@ -15,9 +13,10 @@ pub(crate) struct Args {
     shell: Shell,
 }
 
-pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
+/// Of that command line.
+pub(crate) fn run(args: &Args, mut command: clap::Command) -> Result<ExitCode, CliError> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "graphc", &mut script);
+    clap_complete::generate(args.shell, &mut command, "graphc", &mut script);
     output::text(&String::from_utf8_lossy(&script))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,6 +1,7 @@
 //! `graphc predict`.
 
-use super::predict_data::{self, Unit};
+use super::predict_data;
+use crate::answer::{Unit, best_class};
 use crate::error::CliError;
 use crate::experiment::Kind;
 use crate::nonfinite::{AllowNonfiniteArg, warn_of_weights};
@@ -73,7 +74,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
     if let (Some(data), Some(out)) = (&args.data, &args.out) {
         check_writable(out)?;
         let mut session = session(args, &experiment)?;
-        let (table, n_bad) = predict_data::run(args, data, &experiment, &mut session, &fitted)?;
+        let (table, n_bad) = predict_data::run(data, &experiment, &mut session, &fitted)?;
         write_file(out, &table)?;
         if n_bad == 0 {
             return Ok(ExitCode::SUCCESS);
@@ -188,13 +189,6 @@ struct Prediction<'a> {
     top: Option<usize>,
     /// Names of the classes, if they have some.
     classes: &'a [String],
-}
-
-/// The most likely class, the first one of several; none if a number is not finite.
-pub(crate) fn best_class(values: &[f32]) -> Option<usize> {
-    let is_finite = values.iter().all(|value| value.is_finite());
-    let best = (0..values.len()).rev().max_by(|&a, &b| values[a].total_cmp(&values[b]));
-    best.filter(|_| is_finite)
 }
 
 impl Prediction<'_> {

@@ -1,6 +1,6 @@
 //! `graphc predict --data`: a prediction for every sample of a file, as a table.
 
-use super::predict::Args;
+use crate::answer::{Unit, best_class};
 use crate::error::CliError;
 use crate::experiment::{self, Kind};
 use graphc_driver::Session;
@@ -13,7 +13,6 @@ use std::path::Path;
 /// Predicts for every sample, and gives a table: `row`, from 0, and the elements of the prediction; for classes also
 /// the most likely one. How many predictions are not finite stands beside it.
 pub(super) fn run(
-    args: &Args,
     path: &Path,
     experiment: &Experiment,
     session: &mut Session,
@@ -37,36 +36,14 @@ pub(super) fn run(
     for (row, values) in values.chunks(len.max(1)).enumerate() {
         n_bad += usize::from(!values.iter().all(|value| value.is_finite()));
         let class = (kind != Kind::Values).then(|| {
-            super::predict::best_class(values)
+            best_class(values)
                 .map_or(String::new(), |class| classes.get(class).cloned().unwrap_or_else(|| class.to_string()))
         });
         let values = values.iter().enumerate().map(|(index, &value)| unit.text(value, index));
         written(table.write_record(std::iter::once(row.to_string()).chain(class).chain(values)))?;
     }
-    let _ = args;
     let bytes = table.into_inner().map_err(|error| CliError::new(error.to_string()))?;
     Ok((bytes, n_bad))
-}
-
-/// The unit of a prediction: that of the target, before it was changed for training.
-pub(crate) struct Unit(Option<graphc_train::data::Affine>);
-
-impl Unit {
-    pub(crate) fn of(experiment: &Experiment, fitted: &Fitted, kind: Kind) -> Result<Unit, CliError> {
-        Ok(Unit(experiment::target_map(experiment, fitted, kind)?))
-    }
-
-    /// The value in that unit.
-    pub(crate) fn value(&self, value: f32, index: usize) -> f32 {
-        match &self.0 {
-            Some(affine) => affine.invert(value.into(), index) as f32,
-            None => value,
-        }
-    }
-
-    fn text(&self, value: f32, index: usize) -> String {
-        self.value(value, index).to_string()
-    }
 }
 
 /// Samples of a file or folder in the format of the graph file's data; the target may be missing.

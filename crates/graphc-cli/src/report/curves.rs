@@ -1,11 +1,10 @@
 //! Curves of all runs over each other: loss, accuracy and other metrics, the learning rate.
 
 use super::html::note;
-use super::run::Run;
-use super::summary::unique;
+use super::run::{Run, unique};
 use crate::progress::rate_text;
 use graphc_train::EpochRecord;
-use graphc_train::plots::{Chart, Curve, N_COLORS, Scale, value_text};
+use graphc_train::plots::{Chart, Curve, Scale, value_text};
 
 type Value<'a> = &'a dyn Fn(&EpochRecord) -> Option<f64>;
 
@@ -88,13 +87,4 @@ fn draw(runs: &[Run], title: &str, scale: Scale, curves: Vec<Curve>, value_text:
 
 fn points(run: &Run, value: Value<'_>) -> Vec<(usize, f64)> {
     run.history.records.iter().filter_map(|record| Some((record.epoch, value(record)?))).collect()
-}
-
-/// The colour of a run.
-pub(super) fn swatch(run: usize) -> String {
-    format!(
-        "<svg class=\"picture key\" width=\"14\" height=\"8\" viewBox=\"0 0 14 8\" aria-hidden=\"true\">\
-         <line class=\"s{}\" x1=\"1\" y1=\"4\" x2=\"13\" y2=\"4\" stroke-width=\"3\" stroke-linecap=\"round\"/></svg>",
-        run % N_COLORS
-    )
 }

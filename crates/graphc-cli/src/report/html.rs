@@ -1,5 +1,7 @@
 //! Pieces of HTML.
 
+use graphc_train::plots::N_COLORS;
+
 /// Text from anywhere, for a page.
 pub(super) use graphc_train::plots::escaped as text;
 
@@ -103,4 +105,13 @@ pub(super) fn folded(summary: &str, content: &str) -> String {
 
 pub(super) fn note(content: &str) -> String {
     format!("<p class=\"note\">{}</p>\n", text(content))
+}
+
+/// The colour of a run.
+pub(super) fn swatch(run: usize) -> String {
+    format!(
+        "<svg class=\"picture key\" width=\"14\" height=\"8\" viewBox=\"0 0 14 8\" aria-hidden=\"true\">\
+         <line class=\"s{}\" x1=\"1\" y1=\"4\" x2=\"13\" y2=\"4\" stroke-width=\"3\" stroke-linecap=\"round\"/></svg>",
+        run % N_COLORS
+    )
 }

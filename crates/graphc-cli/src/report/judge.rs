@@ -1,6 +1,6 @@
 //! How wrong a prediction is, and what it says in words.
 
-use crate::commands::{Unit, best_class};
+use crate::answer::{Unit, best_class};
 use crate::error::CliError;
 use crate::experiment;
 use crate::experiment::Kind;

@@ -160,3 +160,14 @@ pub(super) fn time_text(seconds: f64) -> String {
 pub(super) fn count_text(value: &Value) -> String {
     value.as_u64().map_or_else(String::new, |n| output::grouped(n as usize))
 }
+
+/// Each once, in the order in which they come.
+pub(super) fn unique<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    for name in names {
+        if !all.iter().any(|known| known == name) {
+            all.push(name.into());
+        }
+    }
+    all
+}

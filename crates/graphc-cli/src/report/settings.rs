@@ -1,8 +1,7 @@
 //! How the runs were set: what differs between them, and what is the same.
 
 use super::html::{Cell, Head, folded, note, table, text};
-use super::run::Run;
-use super::summary::unique;
+use super::run::{Run, unique};
 use serde_json::Value;
 
 /// Fields of a graph file that say nothing, or that `run.json` has as they were in force.

@@ -1,8 +1,7 @@
 //! What came of the runs: a sentence each, and a table.
 
-use super::curves::swatch;
-use super::html::{Cell, Head, note, table, text};
-use super::run::{Run, count_text, time_text};
+use super::html::{Cell, Head, note, swatch, table, text};
+use super::run::{Run, count_text, time_text, unique};
 use crate::output::grouped;
 use graphc_train::EpochRecord;
 use graphc_train::metrics::is_error;
@@ -183,15 +182,4 @@ fn test_names(runs: &[Run]) -> Vec<String> {
     let results = runs.iter().filter_map(|run| run.results().as_object()).flat_map(|results| results.iter());
     let numbers = results.filter(|(_, value)| value.is_number()).filter_map(|(name, _)| name.strip_prefix("test_"));
     unique(["loss", "accuracy"].into_iter().chain(numbers))
-}
-
-/// Each once, in the order in which they come.
-pub(super) fn unique<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
-    let mut all: Vec<String> = Vec::new();
-    for name in names {
-        if !all.iter().any(|known| known == name) {
-            all.push(name.into());
-        }
-    }
-    all
 }
