@@ -78,7 +78,11 @@ fn readme_figures() -> Result<(), Failure> {
 
 /// The lines of epochs, of the test and of the receipt, in single spaces and without seconds.
 fn figures(text: &str) -> Vec<String> {
-    let is_figure = |line: &&str| ["epoch ", "Test loss ", "Receipt "].iter().any(|start| line.starts_with(start));
+    let is_figure = |line: &&str| {
+        let is_epoch =
+            line.starts_with("epoch ") && line.split_whitespace().nth(1).is_some_and(|word| word.contains('/'));
+        is_epoch || line.starts_with("Test loss ") || line.starts_with("Receipt ")
+    };
     let without_seconds = |line: &str| {
         let words: Vec<&str> = line.split_whitespace().collect();
         let is_time = |at: usize| words.get(at) == Some(&"s") || words.get(at + 1) == Some(&"s");
