@@ -214,7 +214,8 @@ impl Shown<'_> {
             }
         }
         let header = ["sample", "form"].into_iter().chain(names.iter().copied());
-        Ok(tables::table(header, names.len() + 2, rows))
+        let values: Vec<usize> = (2..names.len() + 2).collect();
+        Ok(tables::wrapped(header, names.len() + 2, rows, &values, tables::width()))
     }
 }
 

@@ -165,10 +165,7 @@ fn verify(args: &Args) -> Result<(), Failure> {
     if style == Style::Human {
         let (first, last) = stretch;
         let threads = output::counted(run.session.threads(), "thread");
-        output::line(format!(
-            "Training epochs {first} to {last} of `{}` again, for {} on {threads}",
-            experiment.name, run.target
-        ))?;
+        output::line(format!("Training epochs {first} to {last} of `{}` again, on {threads}", experiment.name))?;
     }
     let replay = Replay { claims: &claims, experiment: &experiment, options: &options, style, stretch };
     let Replayed { mut report, checkpoints } = replay.train(&mut run, start)?;
@@ -201,7 +198,8 @@ fn verify(args: &Args) -> Result<(), Failure> {
     if receipt.end.is_none() {
         output::line("The run has not come to its end, so weights and results are not compared")?;
     }
-    Ok(output::line(format!("Verified: {}; receipt {}", what.join(", "), short(receipt.chain())))?)
+    output::line(format!("Verified: {}", what.join(", ")))?;
+    Ok(output::line(format!("Receipt {}", short(receipt.chain())))?)
 }
 
 /// Files of weights, results of the test, and the receipt's end; gives the names of the files.
