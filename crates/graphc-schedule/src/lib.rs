@@ -4,55 +4,35 @@
 //! buffers, and the arena plan. Knows tensor ops only through their index notation, and no machine
 //! beyond the number and width of its vector registers.
 //!
-//! Reading order. What there is beside the graph, before anything is written: `lanes`, `groups`, `windows`, `packed`,
-//! `features`, `choices`, `registers`, `buffers`. How it is written: `builder`, `emit`, `math`, `split`, `sweep`,
-//! `flat`, `join`, `rows`, `pack`, `task`, `contract` and what is in that folder, `joined`, `fetch`, `in_place`,
-//! `prologue`. What is mended afterwards: `unread`, `overlay`, `plan_memory`.
+//! Reading order: [`decide`], what follows from the graph and the machine before anything is written; [`memory`], which
+//! buffer holds what and where it stands in the arena; [`write`], how nests are written as loop IR.
 #![forbid(unsafe_code)]
 
-mod buffers;
-mod builder;
-mod choices;
-mod contract;
-mod emit;
-mod features;
-mod fetch;
-mod flat;
-mod groups;
-mod in_place;
-mod join;
-mod joined;
-mod lanes;
-mod math;
-mod overlay;
-mod pack;
-mod packed;
-mod plan_memory;
-mod prologue;
-mod registers;
-mod rows;
-mod split;
-mod sweep;
-mod task;
-mod unread;
-mod windows;
+mod decide;
+mod memory;
+mod write;
 
-use buffers::Buffers;
-use builder::Builder;
-use choices::Chooser;
-use contract::over_batch::{self, Gradient};
-use emit::Cx;
-use fetch::NextChunk;
+use decide::choices::Chooser;
+use decide::joined;
+use decide::prologue::Prologue;
+use decide::task::{self, Task};
 use graphc_ir::NodeId;
 use graphc_ir::form::Form;
 use graphc_ir::graph::Graph;
 use graphc_ir::graph::plan::{FusionPlan, Group, GroupKind, KernelPlan};
 use graphc_ir::loops::{Kernel, LoopKind, Program};
-use prologue::Prologue;
-use task::Task;
+use memory::buffers::Buffers;
+use memory::{arena, in_place, unread};
+use write::builder::Builder;
+use write::contraction::over_batch::{self, Gradient};
+use write::copies::rows;
+use write::expr::Cx;
+use write::fetch::NextChunk;
+use write::sweep::{flat, samples};
+use write::{contraction, features};
 
-pub use choices::{Aspect, Candidates, Choices, REVISION};
-pub use registers::RegisterFile;
+pub use decide::choices::{Aspect, Candidates, Choices, REVISION};
+pub use decide::grid::RegisterFile;
 
 /// A loop program, and what else it could have been.
 #[derive(Clone, Debug)]
@@ -96,7 +76,7 @@ pub fn schedule_with(graph: &Graph, plan: &FusionPlan, registers: RegisterFile, 
     });
     let mut kernels: Vec<Kernel> = first.into_iter().chain(others).collect();
     unread::remove(&buffers.list, &mut kernels);
-    let arena_words = plan_memory::run(&mut buffers.list, &kernels, n_prologue);
+    let arena_words = arena::run(&mut buffers.list, &kernels, n_prologue);
     let batch = graph.batch.expect("the graph is specialised");
     let program = Program { name: graph.name.clone(), batch, buffers: buffers.list, kernels, n_prologue, arena_words };
     Scheduled { program, candidates: chooser.into_candidates(|node| kernel_of(plan, node)) }
@@ -129,14 +109,14 @@ fn prologue_kernel(cx: &Cx<'_>, plan: &FusionPlan, registers: RegisterFile, prol
 /// Writes the copy of the weights of a group, if it has one and they are `wanted`.
 fn pack(cx: &Cx<'_>, b: &mut Builder, registers: RegisterFile, group: &Group, wanted: impl Fn(NodeId) -> bool) {
     if group.kind == GroupKind::Contraction {
-        contract::pack(cx, b, registers, group, &wanted);
+        contraction::pack(cx, b, registers, group, &wanted);
         features::contract::pack(cx, b, registers, group, &wanted);
     }
 }
 
 fn no_batch(cx: &Cx<'_>, b: &mut Builder, registers: RegisterFile, group: &Group) {
     match group.kind {
-        GroupKind::Contraction => contract::no_batch(cx, b, registers, group),
+        GroupKind::Contraction => contraction::no_batch(cx, b, registers, group),
         GroupKind::Sweep => flat::sweep(cx, b, group),
     }
 }
@@ -196,8 +176,8 @@ fn chunk_groups(
 ) {
     for group in &kernel.chunk {
         match group.kind {
-            GroupKind::Contraction => contract::per_sample(cx, b, registers, group, task, next),
-            GroupKind::Sweep => sweep::batch_sweep(cx, b, group, task, next),
+            GroupKind::Contraction => contraction::per_sample(cx, b, registers, group, task, next),
+            GroupKind::Sweep => samples::batch_sweep(cx, b, group, task, next),
         }
         rows::write(cx, b, group, task);
     }

@@ -1,0 +1,173 @@
+//! What the cost model chooses, and what else it might have chosen.
+//!
+//! Wherever a schedule can go several ways that compute the same bits, it asks the [`Chooser`]: with the options in
+//! order, the cost model's own first. [`Choices`] name other options; without any, the cost model decides everything.
+//! What was asked comes back as [`Candidates`], so that a tuner tries alternatives without knowing what they mean.
+//!
+//! Choices are numbers of options, which mean something for one graph, target and [`REVISION`] only. A number beyond
+//! the options is taken for the cost model's: stale choices cost time, never results.
+
+use crate::decide::grid::{Candidate, RegisterFile, Width};
+use graphc_ir::NodeId;
+use graphc_ir::graph::Graph;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fmt::Display;
+
+/// Changes whenever options do: their order, or what they mean. Stored choices of another revision are void.
+pub const REVISION: u32 = 2;
+
+/// Register grids to choose from.
+const MOST_GRIDS: usize = 8;
+
+/// What about a contraction is chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Aspect {
+    /// The outputs that are held in registers at once.
+    Grid,
+    /// Which output coordinates are walked outermost.
+    Order,
+    /// Strips that the rows of a weight gradient are cut into.
+    Strips,
+    /// Whether weights are copied into the order in which they are read.
+    Packing,
+    /// Chunks of samples per task of the kernel; asked of its contraction with the most weights.
+    Task,
+}
+
+impl Aspect {
+    /// All of them.
+    pub const ALL: [Aspect; 5] = [Aspect::Grid, Aspect::Order, Aspect::Strips, Aspect::Packing, Aspect::Task];
+
+    /// One word for people and files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Aspect::Grid => "grid",
+            Aspect::Order => "order",
+            Aspect::Strips => "strips",
+            Aspect::Packing => "packing",
+            Aspect::Task => "task",
+        }
+    }
+
+    /// The aspect of that name.
+    pub fn from_name(name: &str) -> Option<Aspect> {
+        Aspect::ALL.into_iter().find(|aspect| aspect.name() == name)
+    }
+}
+
+/// Options other than the cost model's, by contraction and aspect.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Choices(BTreeMap<(String, Aspect), usize>);
+
+impl Choices {
+    /// The option for an aspect of a contraction; 0 is the cost model's.
+    pub fn get(&self, contraction: &str, aspect: Aspect) -> usize {
+        self.0.get(&(contraction.to_string(), aspect)).copied().unwrap_or(0)
+    }
+
+    /// Chooses an option.
+    pub fn set(&mut self, contraction: &str, aspect: Aspect, option: usize) {
+        let key = (contraction.to_string(), aspect);
+        match option {
+            0 => self.0.remove(&key),
+            _ => self.0.insert(key, option),
+        };
+    }
+
+    /// Whether the cost model decides everything.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Every choice that is not the cost model's, in order of contraction and aspect.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, Aspect, usize)> {
+        self.0.iter().map(|((contraction, aspect), &option)| (contraction.as_str(), *aspect, option))
+    }
+}
+
+/// The options there were for one aspect of one contraction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidates {
+    /// The contraction: the name of its node, or its number where that is not unique.
+    pub contraction: String,
+    /// What is chosen.
+    pub aspect: Aspect,
+    /// Position in the fusion plan of the kernel that contains it.
+    pub kernel: usize,
+    /// The options in words, the cost model's first; at least two.
+    pub options: Vec<String>,
+    /// Position of the one that was taken.
+    pub chosen: usize,
+}
+
+/// Answers the questions of one schedule, and remembers them.
+pub(crate) struct Chooser<'a> {
+    graph: &'a Graph,
+    choices: &'a Choices,
+    /// The same question may be asked again, and has the same answer.
+    asked: RefCell<BTreeMap<(NodeId, Aspect), Asked>>,
+}
+
+/// Options in words, and which was taken.
+struct Asked {
+    options: Vec<String>,
+    chosen: usize,
+}
+
+impl<'a> Chooser<'a> {
+    pub(crate) fn new(graph: &'a Graph, choices: &'a Choices) -> Chooser<'a> {
+        Chooser { graph, choices, asked: RefCell::default() }
+    }
+
+    /// Position of the option to take; the first is the cost model's.
+    pub(crate) fn pick(&self, node: NodeId, aspect: Aspect, options: Vec<String>) -> usize {
+        let wanted = self.choices.get(&self.name(node), aspect);
+        let chosen = if wanted < options.len() { wanted } else { 0 };
+        if options.len() > 1 {
+            self.asked.borrow_mut().insert((node, aspect), Asked { options, chosen });
+        }
+        chosen
+    }
+
+    /// Whether to do something that the cost model would do or leave; `words` are for doing and leaving it.
+    pub(crate) fn is_wanted(&self, node: NodeId, aspect: Aspect, by_cost: bool, words: [&str; 2]) -> bool {
+        let [done, left] = words.map(String::from);
+        let options = if by_cost { vec![done, left] } else { vec![left, done] };
+        by_cost == (self.pick(node, aspect, options) == 0)
+    }
+
+    /// The register grid of a contraction.
+    pub(crate) fn grid<A: Copy + Display>(
+        &self,
+        node: NodeId,
+        registers: RegisterFile,
+        sides: &[Vec<Candidate<A>>; 2],
+        widths: [Width; 2],
+    ) -> Vec<(A, usize)> {
+        let mut grids = registers.best_grids(sides, widths, MOST_GRIDS);
+        let words = grids.iter().map(|grid| match grid.as_slice() {
+            [] => "single outputs".to_string(),
+            blocks => blocks.iter().map(|(axis, block)| format!("{block} {axis}")).collect::<Vec<_>>().join(" x "),
+        });
+        let chosen = self.pick(node, Aspect::Grid, words.collect());
+        grids.swap_remove(chosen)
+    }
+
+    /// What was asked, kernel by kernel; `kernel_of` finds a contraction's kernel.
+    pub(crate) fn into_candidates(self, kernel_of: impl Fn(NodeId) -> usize) -> Vec<Candidates> {
+        let asked = self.asked.take().into_iter().map(|((node, aspect), Asked { options, chosen })| {
+            let contraction = self.name(node);
+            Candidates { contraction, aspect, kernel: kernel_of(node), options, chosen }
+        });
+        let mut candidates: Vec<Candidates> = asked.collect();
+        candidates.sort_by_key(|candidates| candidates.kernel);
+        candidates
+    }
+
+    /// The node's name if no other node has it, else its number.
+    fn name(&self, node: NodeId) -> String {
+        let name = &self.graph.node(node).name;
+        if !name.is_empty() && self.graph.find(name) == Some(node) { name.clone() } else { node.to_string() }
+    }
+}

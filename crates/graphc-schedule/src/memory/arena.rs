@@ -1,0 +1,105 @@
+//! Gives every buffer its place in the arena.
+//!
+//! State comes first, then inputs and outputs: they keep their words. Temporaries share the rest: two of
+//! them may overlap if no phase lies within the lives of both. A phase is a top-level statement of a
+//! kernel; chunks of one phase may run in any order, so all its buffers live through the whole of it. What the prologue
+//! touches lives for good.
+//! Before that, results are laid over what they are computed from where that can be ([`overlay`](crate::memory::overlay)).
+
+use crate::memory::overlay;
+use graphc_ir::loops::{Buffer, BufferKind, Kernel};
+use graphc_ir::scalar::CHUNK;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Sets the offsets of all buffers, of which the first `n_prologue` kernels keep theirs for good; gives the length of
+/// the arena in words.
+pub(crate) fn run(buffers: &mut [Buffer], kernels: &[Kernel], n_prologue: usize) -> usize {
+    let mut lives = lives(buffers.len(), kernels, n_prologue);
+    let overlays = overlay(buffers, kernels, &mut lives);
+    let mut end = 0;
+    for kind in [BufferKind::State, BufferKind::Input, BufferKind::Output] {
+        for buffer in buffers.iter_mut().filter(|buffer| buffer.kind == kind) {
+            buffer.offset = end;
+            end += buffer.len;
+        }
+    }
+    // Large buffers first, each at the lowest place that is free through its life.
+    let is_placed = |i: &usize| buffers[*i].kind == BufferKind::Temp && !overlays.contains_key(i);
+    let mut temps: Vec<usize> = (0..buffers.len()).filter(is_placed).collect();
+    temps.sort_by_key(|&i| (std::cmp::Reverse(buffers[i].len), i));
+    let mut placed: Vec<usize> = Vec::new();
+    let base = end;
+    for &i in &temps {
+        let mut busy: Vec<(usize, usize)> = placed
+            .iter()
+            .filter(|&&other| overlap(lives[i], lives[other]))
+            .map(|&other| (buffers[other].offset, buffers[other].offset + buffers[other].len))
+            .collect();
+        busy.sort_unstable();
+        let mut offset = base;
+        for (from, to) in busy {
+            if offset + buffers[i].len <= from {
+                break;
+            }
+            offset = offset.max(to);
+        }
+        buffers[i].offset = offset.next_multiple_of(CHUNK);
+        end = end.max(buffers[i].offset + buffers[i].len);
+        placed.push(i);
+    }
+    for (second, first) in overlays {
+        buffers[second].offset = buffers[first].offset;
+    }
+    end
+}
+
+/// Temporaries that take the place of others, which then live as long as both: pairs of the second and the one that is
+/// placed for it.
+fn overlay(buffers: &[Buffer], kernels: &[Kernel], lives: &mut [Life]) -> BTreeMap<usize, usize> {
+    let mut placed_for: BTreeMap<usize, usize> = BTreeMap::new();
+    let mut overwritten = BTreeSet::new();
+    for (phase, stmt) in kernels.iter().flat_map(|kernel| &kernel.body).enumerate() {
+        for (first, second) in overlay::pairs(stmt) {
+            let [first, second] = [first, second].map(|buffer| buffer.0 as usize);
+            let are_temps = [first, second].iter().all(|&i| buffers[i].kind == BufferKind::Temp);
+            let placed = placed_for.get(&first).copied().unwrap_or(first);
+            let (Some((from, last)), Some((begin, until))) = (lives[placed], lives[second]) else { continue };
+            let meet = last == phase && begin == phase && until != usize::MAX;
+            let is_free = !overwritten.contains(&first) && !placed_for.contains_key(&second);
+            if are_temps && meet && is_free && buffers[first].len == buffers[second].len {
+                overwritten.insert(first);
+                placed_for.insert(second, placed);
+                lives[placed] = Some((from, until));
+            }
+        }
+    }
+    placed_for
+}
+
+/// First and last phase that touches each buffer, the last without end if the prologue does; none if nothing does.
+type Life = Option<(usize, usize)>;
+
+fn overlap(a: Life, b: Life) -> bool {
+    match (a, b) {
+        (Some((a_first, a_last)), Some((b_first, b_last))) => a_first <= b_last && b_first <= a_last,
+        (Some((_, last)), None) | (None, Some((_, last))) => last == usize::MAX,
+        (None, None) => false,
+    }
+}
+
+fn lives(n_buffers: usize, kernels: &[Kernel], n_prologue: usize) -> Vec<Life> {
+    let mut lives = vec![None; n_buffers];
+    let phases = kernels.iter().enumerate().flat_map(|(number, kernel)| kernel.body.iter().map(move |s| (number, s)));
+    for (phase, (kernel, stmt)) in phases.enumerate() {
+        stmt.for_each_access(&mut |access, _| {
+            let life: &mut Life = &mut lives[access.buffer.0 as usize];
+            *life = Some(match *life {
+                // What the prologue leaves must outlive every later step.
+                _ if kernel < n_prologue => (0, usize::MAX),
+                Some((first, last)) => (first, last.max(phase)),
+                None => (phase, phase),
+            });
+        });
+    }
+    lives
+}

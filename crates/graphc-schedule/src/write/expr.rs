@@ -1,0 +1,419 @@
+//! Writes fused scalar expressions as loop-IR values.
+
+use crate::decide::choices::Chooser;
+use crate::memory::buffers::{Buffers, Rows};
+use crate::write::builder::{Builder, bounded};
+use crate::write::math;
+use graphc_ir::compute::{Combine, Nan};
+use graphc_ir::form::Forms;
+use graphc_ir::graph::plan::FusionPlan;
+use graphc_ir::graph::{Graph, NodeId};
+use graphc_ir::index::{Affine, Atom, Var};
+use graphc_ir::loops::{Access, Expr, LoopKind, Stmt, ValueId};
+use graphc_ir::point::{BATCH, ExprId, PointDag, PointExpr, PointRed};
+use graphc_ir::scalar::{BinaryOp, CHUNK, CmpOp, LANES, UnaryOp};
+use graphc_ir::types::DType;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// Sums within one another that are taken as one.
+const MOST_NESTED_SUMS: usize = 3;
+
+/// What all nests of a program share.
+pub(crate) struct Cx<'a> {
+    pub(crate) graph: &'a Graph,
+    pub(crate) forms: &'a Forms,
+    pub(crate) plan: &'a FusionPlan,
+    pub(crate) buffers: &'a Buffers,
+    pub(crate) chooser: &'a Chooser<'a>,
+}
+
+impl Cx<'_> {
+    /// Samples per step.
+    pub(crate) fn batch(&self) -> usize {
+        self.graph.batch.expect("the graph is specialised")
+    }
+
+    /// Chunks of samples.
+    pub(crate) fn n_chunks(&self) -> usize {
+        self.batch().div_ceil(CHUNK)
+    }
+
+    /// Vectors per chunk; a batch of at most 8 samples leaves the second half untouched.
+    pub(crate) fn n_halves(&self) -> usize {
+        if self.batch() <= LANES { 1 } else { 2 }
+    }
+
+    /// Whether the last vector of samples has padding lanes.
+    pub(crate) fn is_ragged(&self) -> bool {
+        !self.buffers.features_are_lanes() && !self.batch().is_multiple_of(self.n_halves() * LANES)
+    }
+}
+
+/// Where along the batch a nest is.
+#[derive(Clone, Debug)]
+pub(crate) struct BatchAt {
+    /// Chunk number.
+    pub(crate) chunk: Affine,
+    /// Sample within the chunk: `8 * half + lane`.
+    pub(crate) sample: Affine,
+}
+
+impl BatchAt {
+    /// Sample number.
+    pub(crate) fn index(&self) -> Affine {
+        self.chunk.times(CHUNK as i64).plus(&self.sample)
+    }
+}
+
+/// How a sweep finds a value that is joined from partial results.
+pub(crate) type JoinFn<'a> = dyn Fn(&mut Builder, NodeId) -> ValueId + 'a;
+
+/// Writes expressions of one dag into the open block of a builder.
+pub(crate) struct Emitter<'a> {
+    pub(crate) cx: &'a Cx<'a>,
+    pub(crate) dag: PointDag<'a>,
+    /// Loop-IR index of every variable of the dag that is in scope.
+    pub(crate) vars: BTreeMap<Var, Affine>,
+    /// Smallest and largest value of loop variables.
+    pub(crate) ranges: BTreeMap<Var, (i64, i64)>,
+    /// Where along the batch; `None` in nests without one.
+    pub(crate) batch: Option<BatchAt>,
+    /// In a flat sweep the word index that stands for every index of the swept shape.
+    pub(crate) flat: Option<Affine>,
+    values: Vec<HashMap<ExprId, ValueId>>,
+    indices: Vec<HashMap<Affine, Var>>,
+    free_vars: HashMap<ExprId, BTreeSet<Var>>,
+}
+
+impl<'a> Emitter<'a> {
+    pub(crate) fn new(cx: &'a Cx<'a>) -> Emitter<'a> {
+        Emitter {
+            cx,
+            dag: PointDag::new(cx.graph, cx.forms, &cx.plan.stored),
+            vars: BTreeMap::new(),
+            ranges: BTreeMap::new(),
+            batch: None,
+            flat: None,
+            values: vec![HashMap::new()],
+            indices: vec![HashMap::new()],
+            free_vars: HashMap::new(),
+        }
+    }
+
+    /// Runs `f` inside a block: what it computes is forgotten afterwards.
+    pub(crate) fn scope<T>(&mut self, f: impl FnOnce(&mut Self) -> T) -> T {
+        self.open_scope();
+        let result = f(self);
+        self.close_scope();
+        result
+    }
+
+    /// Enters a block.
+    pub(crate) fn open_scope(&mut self) {
+        self.values.push(HashMap::new());
+        self.indices.push(HashMap::new());
+    }
+
+    /// Leaves a block; what was computed in it is forgotten.
+    pub(crate) fn close_scope(&mut self) {
+        self.values.pop();
+        self.indices.pop();
+    }
+
+    /// Declares the loop variable of a dag variable.
+    pub(crate) fn bind(&mut self, var: Var, loop_index: Affine) {
+        self.vars.insert(var, loop_index);
+    }
+
+    /// Lets `id` be an existing value within the current scope.
+    pub(crate) fn define(&mut self, id: ExprId, value: ValueId) {
+        self.values.last_mut().expect("a scope is open").insert(id, value);
+    }
+
+    /// Variables an expression depends on, those of its own reductions excluded.
+    pub(crate) fn free_vars(&mut self, id: ExprId) -> BTreeSet<Var> {
+        if let Some(vars) = self.free_vars.get(&id) {
+            return vars.clone();
+        }
+        let mut vars = BTreeSet::new();
+        self.dag.for_each_index(id, &mut |index| index.for_each_var(&mut |var| _ = vars.insert(var)));
+        for child in self.dag.children(id) {
+            vars.extend(self.free_vars(child));
+        }
+        match self.dag.expr(id) {
+            PointExpr::Reduce { reds, .. } => reds.iter().for_each(|red| _ = vars.remove(&red.var)),
+            // Joined values differ from element to element, whatever the sweep's variables are called.
+            PointExpr::Joined(_) => _ = vars.insert(BATCH),
+            _ => {}
+        }
+        self.free_vars.insert(id, vars.clone());
+        vars
+    }
+
+    /// An index over dag variables as an affine index over loop variables; divisions and remainders
+    /// that remain become index variables of their own.
+    pub(crate) fn index(&mut self, b: &mut Builder, index: &Affine) -> Affine {
+        let batch = self.batch.as_ref().map(BatchAt::index);
+        let over_loops = index.substitute(&|var| match var {
+            BATCH => batch.clone().expect("a batch index stands in a nest over the batch"),
+            var => self.vars.get(&var).unwrap_or_else(|| panic!("{var} is not in scope")).clone(),
+        });
+        self.flatten(b, &over_loops)
+    }
+
+    /// An index over loop variables without divisions and remainders.
+    pub(crate) fn flatten(&mut self, b: &mut Builder, index: &Affine) -> Affine {
+        let ranges = &self.ranges;
+        let range = |var: Var| ranges.get(&var).copied().unwrap_or((0, i64::from(i32::MAX)));
+        let simple = index.simplify(&range);
+        let mut sum = Affine::constant(simple.offset);
+        for (atom, coefficient) in &simple.terms {
+            let value = match atom {
+                Atom::Var(var) => Affine::var(*var),
+                Atom::Div(inner, divisor) => self.let_index(b, inner, |inner| inner.div(*divisor)),
+                Atom::Mod(inner, divisor) => self.let_index(b, inner, |inner| inner.modulo(*divisor)),
+            };
+            sum = sum.add_scaled(&value, *coefficient);
+        }
+        sum
+    }
+
+    fn let_index(&mut self, b: &mut Builder, inner: &Affine, f: impl FnOnce(Affine) -> Affine) -> Affine {
+        let inner = self.flatten(b, inner);
+        let value = f(inner);
+        if let Some(var) = self.indices.iter().rev().find_map(|scope| scope.get(&value)) {
+            return Affine::var(*var);
+        }
+        let var = b.var();
+        let ranges = &self.ranges;
+        let range = value.range(&|var| ranges.get(&var).copied().unwrap_or((0, i64::from(i32::MAX))));
+        self.ranges.insert(var, range);
+        b.push(Stmt::LetIndex { var, value: value.clone() });
+        self.indices.last_mut().expect("a scope is open").insert(value, var);
+        Affine::var(var)
+    }
+
+    /// Where a stored node's element stands.
+    pub(crate) fn access(&mut self, b: &mut Builder, node: NodeId, index: &[Affine]) -> Access {
+        let buffer = self.cx.buffers.node(node);
+        let layout = self.cx.buffers.layout(buffer).clone();
+        if let (Some(flat), false) = (&self.flat, layout.len() == 1) {
+            return Access { buffer, index: flat.clone() };
+        }
+        let mut word = Affine::constant(0);
+        for (axis, i) in index.iter().enumerate() {
+            if layout.batch_axis == Some(axis) {
+                assert_eq!(i.as_var(), Some(BATCH), "samples are never mixed by an index");
+                let at = self.batch.as_ref().expect("a batch tensor is read in a nest over the batch");
+                word = word.add_scaled(&at.chunk, layout.chunk_stride as i64).plus(&at.sample);
+            } else if layout.shape[axis] > 1 {
+                let i = self.index(b, i);
+                word = word.add_scaled(&i, layout.strides[axis] as i64);
+            }
+        }
+        Access { buffer, index: word }
+    }
+
+    /// The value of an expression, computed in the open block unless it is already known.
+    pub(crate) fn emit(&mut self, b: &mut Builder, id: ExprId, join: &JoinFn<'_>) -> ValueId {
+        if let Some(value) = self.values.iter().rev().find_map(|scope| scope.get(&id)) {
+            return *value;
+        }
+        let value = match self.dag.expr(id).clone() {
+            PointExpr::Load { node, index } => {
+                let from = self.access(b, node, &index);
+                b.load(from)
+            }
+            PointExpr::F32(bits) => b.f32(f32::from_bits(bits)),
+            PointExpr::I32(value) => b.i32(value),
+            PointExpr::Index(value) => {
+                let value = self.index(b, &value);
+                b.value(Expr::Index(value))
+            }
+            PointExpr::Joined(node) => join(b, node),
+            PointExpr::Unary(op, x) => {
+                let x = self.emit(b, x, join);
+                match op {
+                    UnaryOp::Exp => math::exp(b, x),
+                    UnaryOp::Log => math::log(b, x),
+                    UnaryOp::Tanh => math::tanh(b, x),
+                    op => b.unary(op, x),
+                }
+            }
+            PointExpr::Binary(BinaryOp::Add, ..) => self.emit_sum(b, id, join),
+            PointExpr::Binary(op, x, y) => {
+                let [x, y] = [x, y].map(|id| self.emit(b, id, join));
+                b.binary(op, x, y)
+            }
+            PointExpr::Select { cmp, args } => {
+                let [x, y, then, otherwise] = args.map(|id| self.emit(b, id, join));
+                b.select(cmp, [x, y], then, otherwise)
+            }
+            PointExpr::Uniform(counter, key) => {
+                let [counter, key] = [counter, key].map(|id| self.emit(b, id, join));
+                math::uniform(b, counter, key)
+            }
+            PointExpr::Reduce { reds, combine, body } => self.emit_reduce(b, &reds, combine, body, join),
+        };
+        self.define(id, value);
+        value
+    }
+
+    /// A sum. Products among its terms become multiply-adds, each rounded once, that go on from the sum of the other
+    /// terms; all in the order in which they are written.
+    fn emit_sum(&mut self, b: &mut Builder, id: ExprId, join: &JoinFn<'_>) -> ValueId {
+        let mut terms = Vec::new();
+        self.terms(id, MOST_NESTED_SUMS, &mut terms);
+        let product = |this: &Self, id: ExprId| match *this.dag.expr(id) {
+            PointExpr::Binary(BinaryOp::Mul, x, y) => Some([x, y]),
+            _ => None,
+        };
+        let (mut products, mut others): (Vec<ExprId>, Vec<ExprId>) =
+            terms.into_iter().partition(|&term| product(self, term).is_some());
+        if others.is_empty() {
+            others.push(products.remove(0));
+        }
+        let mut others = others.into_iter().map(|term| self.emit(b, term, join)).collect::<Vec<_>>().into_iter();
+        let first = others.next().expect("a sum has terms");
+        let mut sum = others.fold(first, |sum, term| b.add(sum, term));
+        for term in products {
+            let [x, y] = product(self, term).expect("it was told apart above");
+            let [x, y] = [x, y].map(|id| self.emit(b, id, join));
+            sum = b.fma(x, y, sum);
+        }
+        sum
+    }
+
+    /// The terms of a sum of sums, up to so many within one another: the same sum may be a term of many others.
+    fn terms(&self, id: ExprId, depth: usize, terms: &mut Vec<ExprId>) {
+        match *self.dag.expr(id) {
+            PointExpr::Binary(BinaryOp::Add, x, y) if depth > 0 => {
+                [x, y].into_iter().for_each(|id| self.terms(id, depth - 1, terms));
+            }
+            _ => terms.push(id),
+        }
+    }
+
+    /// Computes, in the open block, whatever part of `roots` depends only on variables in scope and
+    /// `allowed`.
+    pub(crate) fn hoist(
+        &mut self,
+        b: &mut Builder,
+        roots: &[ExprId],
+        allowed: &dyn Fn(Var) -> bool,
+        join: &JoinFn<'_>,
+    ) {
+        for id in self.dag.reachable(roots) {
+            if self.free_vars(id).into_iter().all(allowed) {
+                self.emit(b, id, join);
+            }
+        }
+    }
+
+    /// A reduction within one sample (or without a batch), as loops around an accumulator.
+    fn emit_reduce(
+        &mut self,
+        b: &mut Builder,
+        reds: &[PointRed],
+        combine: Combine,
+        body: ExprId,
+        join: &JoinFn<'_>,
+    ) -> ValueId {
+        let known: BTreeSet<Var> = self.vars.keys().copied().chain(self.batch.as_ref().map(|_| BATCH)).collect();
+        self.hoist(b, &[body], &|var| known.contains(&var), join);
+        let start = match combine {
+            Combine::Sum => b.f32(0.0),
+            Combine::Max | Combine::ArgMax(_) => b.f32(f32::NEG_INFINITY),
+        };
+        let acc = b.acc(start);
+        let position = combine.is_position().then(|| {
+            let none = b.i32(-1);
+            b.acc(none)
+        });
+        let fixed = reds.iter().all(|red| red.low.is_empty() && red.high.is_empty());
+        let small = reds.iter().map(|red| red.extent).product::<usize>() <= 16;
+        let kind = if fixed && small { LoopKind::Unroll } else { LoopKind::Serial };
+        self.reduce_loops(b, reds, kind, &mut |this, b| {
+            let term = this.emit(b, body, join);
+            let before = b.get(acc);
+            match combine {
+                Combine::Sum => {
+                    let sum = b.add(before, term);
+                    b.set(acc, sum);
+                }
+                Combine::Max => {
+                    let greater = b.maximum(term, before);
+                    b.set(acc, greater);
+                }
+                Combine::ArgMax(nan) => {
+                    let position = position.expect("made above");
+                    let linear = reds
+                        .iter()
+                        .fold(Affine::constant(0), |sum, red| sum.times(red.extent as i64).plus(&this.vars[&red.var]));
+                    let here = b.value(Expr::Index(linear));
+                    let best = b.get(position);
+                    let value = b.maximum(term, before);
+                    let index = b.select(CmpOp::Gt, [term, before], here, best);
+                    let at_nan = match nan {
+                        Nan::First => b.select(CmpOp::Ne, [before, before], best, here),
+                        Nan::Last => here,
+                    };
+                    let index = b.select(CmpOp::Ne, [term, term], at_nan, index);
+                    // The first term is the greatest so far, even if it is minus infinity.
+                    let zero = b.i32(0);
+                    let index = b.select(CmpOp::Lt, [best, zero], here, index);
+                    b.set(acc, value);
+                    b.set(position, index);
+                }
+            }
+        });
+        b.get(position.unwrap_or(acc))
+    }
+
+    /// Loops over `reds`, outermost first, each body in a scope of its own.
+    pub(crate) fn reduce_loops(
+        &mut self,
+        b: &mut Builder,
+        reds: &[PointRed],
+        kind: LoopKind,
+        f: &mut dyn FnMut(&mut Self, &mut Builder),
+    ) {
+        let Some((red, rest)) = reds.split_first() else { return f(self, b) };
+        let low = red.low.iter().map(|bound| self.index(b, bound)).collect();
+        let high = red.high.iter().map(|bound| self.index(b, bound)).collect();
+        let var = b.var();
+        self.ranges.insert(var, (0, red.extent as i64 - 1));
+        self.bind(red.var, Affine::var(var));
+        b.for_range(bounded(var, red.extent, low, high), kind, |b| {
+            self.scope(|this| this.reduce_loops(b, rest, kind, f));
+        });
+        self.vars.remove(&red.var);
+    }
+
+    /// Stores a node's element; padding samples of a batch tensor are stored as zero.
+    pub(crate) fn store(&mut self, b: &mut Builder, node: NodeId, index: &[Affine], value: ValueId) {
+        let is_batch = self.cx.graph.ty(node).shape.batch_axis().is_some();
+        let value = if is_batch { self.masked(b, value, self.cx.graph.ty(node).dtype, 0.0) } else { value };
+        let to = self.access(b, node, index);
+        b.store(to, value);
+    }
+
+    /// Where feature `feature` of the current sample stands in a copy with samples as rows.
+    pub(crate) fn row_access(&mut self, b: &mut Builder, rows: Rows, feature: &Affine) -> Access {
+        let sample = self.batch.as_ref().expect("rows are samples").index();
+        let index = self.index(b, feature).add_scaled(&sample, rows.stride as i64);
+        Access { buffer: rows.buffer, index }
+    }
+
+    /// `value` in lanes that hold a sample, `otherwise` in padding lanes.
+    pub(crate) fn masked(&mut self, b: &mut Builder, value: ValueId, dtype: DType, otherwise: f32) -> ValueId {
+        let (true, Some(at)) = (self.cx.is_ragged(), &self.batch) else { return value };
+        let sample = b.value(Expr::Index(at.index()));
+        let batch = b.i32(self.cx.batch() as i32);
+        let otherwise = match dtype {
+            DType::F32 => b.f32(otherwise),
+            DType::I32 => b.i32(otherwise as i32),
+        };
+        b.select(CmpOp::Lt, [sample, batch], value, otherwise)
+    }
+}
