@@ -10,7 +10,7 @@ use graphc_frontend::experiment::CheckData;
 use graphc_ir::Graph;
 use graphc_ir::graph::Mode;
 use graphc_ir::loops::Program;
-use graphc_schedule::{RegisterFile, schedule};
+use graphc_schedule::{Caches, Choices, Machine, VectorUnit, schedule, schedule_with};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,8 @@ const HEADER: &str = "; test: pass fusion";
 const EXPECT: &str = "; expect";
 
 /// Loops depend on how many registers the machine has; golden text must not.
-const REGISTERS: RegisterFile = RegisterFile { n_registers: 16, lanes: 4, assembled: false };
+const MACHINE: Machine =
+    Machine { vectors: VectorUnit { n_registers: 16, lanes: 4, assembled: false }, caches: Caches::USUAL };
 
 #[test]
 fn lenet5_graph() {
@@ -55,12 +56,28 @@ fn lenet5_fused_inference() {
 #[test]
 fn lenet5_loops() {
     let lowered = lower(&example("lenet5"), &CompileOptions::train(64)).unwrap();
-    let program = schedule(&lowered.fused, &lowered.plan, REGISTERS);
+    let program = schedule(&lowered.fused, &lowered.plan, MACHINE);
     let text = program.to_string();
     let parsed: Program = text.parse().unwrap_or_else(|error| panic!("{error}"));
     // Not `==`: the logarithm of a negative number is a NaN constant, and that is not equal to itself.
     assert!(format!("{parsed:?}") == format!("{program:?}"), "the text reads back as another program");
     assert_golden("lenet5.loops", &text);
+}
+
+/// What is chosen for every nest, what was refused, and what both cost.
+#[test]
+fn lenet5_plan() {
+    let lowered = lower(&example("lenet5"), &CompileOptions::train(64)).unwrap();
+    let scheduled = schedule_with(&lowered.fused, &lowered.plan, Machine::REFERENCE, &Choices::default());
+    assert_golden("lenet5.plan", &scheduled.plan);
+}
+
+/// Large batches: gradients joined with the samples that they sum over, and strips.
+#[test]
+fn vgg32_plan_of_many_samples() {
+    let lowered = lower(&example("vgg32"), &CompileOptions::train(1024)).unwrap();
+    let scheduled = schedule_with(&lowered.fused, &lowered.plan, Machine::REFERENCE, &Choices::default());
+    assert_golden("vgg32-1024.plan", &scheduled.plan);
 }
 
 /// One sample: rows, features as lanes, and a prologue.
@@ -70,13 +87,15 @@ fn lenet5_loops_of_one_sample() {
     graph.outputs.retain(|output| output.name == "probabilities");
     graph.loss = None;
     let lowered = lower(&graph.compacted(), &CompileOptions::infer(1)).unwrap();
-    let program = schedule(&lowered.fused, &lowered.plan, REGISTERS);
+    let program = schedule(&lowered.fused, &lowered.plan, MACHINE);
     assert_eq!(program.n_prologue, 1);
     assert!(program.buffers.iter().all(|buffer| buffer.layout.batch_axis.is_none()));
     let text = program.to_string();
     let parsed: Program = text.parse().unwrap_or_else(|error| panic!("{error}"));
     assert!(format!("{parsed:?}") == format!("{program:?}"), "the text reads back as another program");
     assert_golden("lenet5-infer-1.loops", &text);
+    let scheduled = schedule_with(&lowered.fused, &lowered.plan, Machine::REFERENCE, &Choices::default());
+    assert_golden("lenet5-infer-1.plan", &scheduled.plan);
 }
 
 /// Machine code differs from host to host, but every function is there, as CLIF and as assembly.

@@ -17,6 +17,7 @@ pub fn dump(graph: &Graph, stage: Stage, options: &CompileOptions) -> Result<Str
         Stage::Graph => graph.compacted().to_string(),
         Stage::Backward => lower(graph, options)?.backward.to_string(),
         Stage::Fused => fused_text(&lower(graph, options)?),
+        Stage::Plan => lower(graph, options)?.schedule,
         Stage::Loops => lower(graph, options)?.program.to_string(),
         Stage::Clif | Stage::Asm => {
             let compiled = compile(graph, &CompileOptions { keep_text: true, ..options.clone() })?;

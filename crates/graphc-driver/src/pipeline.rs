@@ -12,7 +12,7 @@ use graphc_ir::loops::Program;
 use graphc_passes::manager::Record;
 use graphc_passes::{PassManager, Report, fusion};
 use graphc_runtime::Executable;
-use graphc_schedule::{Candidates, RegisterFile, schedule_with};
+use graphc_schedule::{Caches, Candidates, Machine, VectorUnit, schedule_with};
 use std::time::{Duration, Instant};
 
 /// Passes before autodiff: losses find their stable forms, mode-dependent ops are expanded.
@@ -58,6 +58,8 @@ pub struct Lowered {
     pub fused: Graph,
     /// What was fused.
     pub plan: FusionPlan,
+    /// How it is scheduled, with what was refused.
+    pub schedule: String,
     /// The loop program.
     pub program: Program,
     /// What the schedule could have chosen otherwise.
@@ -111,17 +113,18 @@ fn lower_for(
     let fused = graph.compacted();
     times.extend(passes.records.iter().map(|record| StageTime { name: record.name, time: record.time }));
     let plan = timed(&mut times, "fusion", || fusion::plan(&fused));
-    let registers = RegisterFile {
+    let vectors = VectorUnit {
         n_registers: target.n_registers(),
         lanes: target.register_lanes(),
         assembled: target.assembles_tiles(),
     };
+    let machine = Machine { vectors, caches: Caches::of_host() };
     let target = target.to_string();
     let (scheduled, is_tuned) = timed(&mut times, "schedule", || {
         let choices = options.tuning.choices(&fused, &target);
-        (schedule_with(&fused, &plan, registers, &choices.clone().unwrap_or_default()), choices.is_some())
+        (schedule_with(&fused, &plan, machine, &choices.clone().unwrap_or_default()), choices.is_some())
     });
-    let (program, candidates) = (scheduled.program, scheduled.candidates);
+    let (schedule, program, candidates) = (scheduled.plan, scheduled.program, scheduled.candidates);
     if options.verify || cfg!(debug_assertions) {
         let findings: Vec<String> =
             graphc_ir::loops::verify::verify(&program).iter().map(ToString::to_string).collect();
@@ -130,7 +133,7 @@ fn lower_for(
         }
     }
     let records = passes.records;
-    Ok(Lowered { backward, fused, plan, program, candidates, is_tuned, target, records, times })
+    Ok(Lowered { backward, fused, plan, schedule, program, candidates, is_tuned, target, records, times })
 }
 
 /// Forward, loss, backward and update in one graph: what [`Stage::Backward`](crate::Stage::Backward) prints.

@@ -9,6 +9,8 @@ pub enum Stage {
     Backward,
     /// After the algebraic passes, with the fusion plan.
     Fused,
+    /// How it is scheduled: lanes, order, register grids, copies, with what was refused.
+    Plan,
     /// Loop IR.
     Loops,
     /// Cranelift's IR.
@@ -19,7 +21,8 @@ pub enum Stage {
 
 impl Stage {
     /// Every stage, from source to machine code.
-    pub const ALL: [Stage; 6] = [Stage::Graph, Stage::Backward, Stage::Fused, Stage::Loops, Stage::Clif, Stage::Asm];
+    pub const ALL: [Stage; 7] =
+        [Stage::Graph, Stage::Backward, Stage::Fused, Stage::Plan, Stage::Loops, Stage::Clif, Stage::Asm];
 
     /// The name on the command line.
     pub fn name(self) -> &'static str {
@@ -27,6 +30,7 @@ impl Stage {
             Stage::Graph => "graph",
             Stage::Backward => "backward",
             Stage::Fused => "fused",
+            Stage::Plan => "plan",
             Stage::Loops => "loops",
             Stage::Clif => "clif",
             Stage::Asm => "asm",

@@ -7,7 +7,8 @@
 //! Choices are numbers of options, which mean something for one graph, target and [`REVISION`] only. A number beyond
 //! the options is taken for the cost model's: stale choices cost time, never results.
 
-use crate::decide::grid::{Candidate, RegisterFile, Width};
+use crate::decide::grid::{Candidate, Grid, Width, best_grids};
+use crate::machine::VectorUnit;
 use graphc_ir::NodeId;
 use graphc_ir::graph::Graph;
 use std::cell::RefCell;
@@ -137,21 +138,23 @@ impl<'a> Chooser<'a> {
         by_cost == (self.pick(node, aspect, options) == 0)
     }
 
-    /// The register grid of a contraction.
+    /// One of some options, each with its words; the cost model's is the first.
+    pub(crate) fn pick_of<T>(&self, node: NodeId, aspect: Aspect, options: Vec<(T, String)>) -> T {
+        let (mut options, words): (Vec<T>, Vec<String>) = options.into_iter().unzip();
+        options.swap_remove(self.pick(node, aspect, words))
+    }
+
+    /// The register grid of a contraction, and those that were not taken, the cheapest first.
     pub(crate) fn grid<A: Copy + Display>(
         &self,
         node: NodeId,
-        registers: RegisterFile,
+        unit: VectorUnit,
         sides: &[Vec<Candidate<A>>; 2],
         widths: [Width; 2],
-    ) -> Vec<(A, usize)> {
-        let mut grids = registers.best_grids(sides, widths, MOST_GRIDS);
-        let words = grids.iter().map(|grid| match grid.as_slice() {
-            [] => "single outputs".to_string(),
-            blocks => blocks.iter().map(|(axis, block)| format!("{block} {axis}")).collect::<Vec<_>>().join(" x "),
-        });
-        let chosen = self.pick(node, Aspect::Grid, words.collect());
-        grids.swap_remove(chosen)
+    ) -> (Grid<A>, Vec<Grid<A>>) {
+        let mut grids = best_grids(unit, sides, widths, MOST_GRIDS);
+        let chosen = self.pick(node, Aspect::Grid, grids.iter().map(Grid::words).collect());
+        (grids.remove(chosen), grids)
     }
 
     /// What was asked, kernel by kernel; `kernel_of` finds a contraction's kernel.

@@ -1,14 +1,23 @@
 //! What is decided before anything is written.
 //!
-//! Reading order: `grid` (which output coordinates stay in registers), `lanes` and `groups` (the order of sums over the
-//! batch), `windows`, `packed`, `task`, `joined`, `prologue`, `choices` (what else could have been decided).
+//! Reading order: `layout` (what the lanes of the program are), `problem`, `axes` (what is known of every axis), `summation`
+//! (the order of sums over the batch), `loops`, `grid` (what stays in registers), `lane` (whether neighbours can be
+//! lanes), `copies`, `strips`, `contraction` (the plan of a nest), `task`, `next_chunk`, `prologue`, `kernel` (phases),
+//! `text` (all of it for people), `choices` (what else could have been decided).
 
+pub(crate) mod axes;
 pub(crate) mod choices;
+pub(crate) mod contraction;
+pub(crate) mod copies;
 pub(crate) mod grid;
-pub(crate) mod groups;
-pub(crate) mod joined;
-pub(crate) mod lanes;
-pub(crate) mod packed;
+pub(crate) mod kernel;
+pub(crate) mod lane;
+pub(crate) mod layout;
+pub(crate) mod loops;
+pub(crate) mod next_chunk;
+pub(crate) mod problem;
 pub(crate) mod prologue;
+pub(crate) mod strips;
+pub(crate) mod summation;
 pub(crate) mod task;
-pub(crate) mod windows;
+mod text;

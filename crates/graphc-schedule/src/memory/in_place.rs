@@ -4,15 +4,11 @@
 //! where nothing reads the parameter any more is that already; the others are stored aside and copied at
 //! the end of the step.
 
-use crate::write::builder::Builder;
-use crate::write::expr::Cx;
 use graphc_ir::form::Forms;
 use graphc_ir::graph::plan::{FusionPlan, Group, GroupKind, Root};
 use graphc_ir::graph::{Graph, NodeId, Update};
 use graphc_ir::index::Affine;
-use graphc_ir::loops::{Access, LoopKind};
 use graphc_ir::point::{ExprId, PointDag};
-use graphc_ir::scalar::LANES;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Update values that are stored straight into their parameter's buffer.
@@ -64,21 +60,4 @@ pub(crate) fn reads(graph: &Graph, forms: &Forms, plan: &FusionPlan, group: &Gro
         .all(|root| matches!(root, Root::Value(node) if graph.ty(*node).shape.batch_axis().is_none()));
     let reads = dag.loads(&exprs).into_iter().map(|(node, _)| node).collect();
     (reads, no_batch && dag.is_flat(&exprs, &axes, &space.extents))
-}
-
-/// Writes copies of the updates that are not in place.
-pub(crate) fn copy_others(cx: &Cx<'_>, b: &mut Builder, in_place: &BTreeSet<NodeId>) {
-    for update in cx.graph.updates.iter().filter(|update| !in_place.contains(&update.value)) {
-        let (from, to) = (cx.buffers.node(update.value), cx.buffers.node(update.parameter));
-        let n_vectors = cx.buffers.layout(to).len().div_ceil(LANES);
-        b.nest(&format!("update of {}", cx.graph.node(update.parameter).name), |b| {
-            b.lanes(|b, lane| {
-                b.for_extent(n_vectors, LoopKind::Serial, |b, var| {
-                    let index = Affine::var(var).times(LANES as i64).plus(&Affine::var(lane));
-                    let value = b.load(Access { buffer: from, index: index.clone() });
-                    b.store(Access { buffer: to, index }, value);
-                });
-            });
-        });
-    }
 }

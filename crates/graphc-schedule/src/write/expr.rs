@@ -1,7 +1,8 @@
 //! Writes fused scalar expressions as loop-IR values.
 
-use crate::decide::choices::Chooser;
-use crate::memory::buffers::{Buffers, Rows};
+use crate::decide::copies::Copies;
+use crate::machine::Machine;
+use crate::memory::buffers::Buffers;
 use crate::write::builder::{Builder, bounded};
 use crate::write::math;
 use graphc_ir::compute::{Combine, Nan};
@@ -24,7 +25,8 @@ pub(crate) struct Cx<'a> {
     pub(crate) forms: &'a Forms,
     pub(crate) plan: &'a FusionPlan,
     pub(crate) buffers: &'a Buffers,
-    pub(crate) chooser: &'a Chooser<'a>,
+    pub(crate) copies: &'a Copies,
+    pub(crate) machine: Machine,
 }
 
 impl Cx<'_> {
@@ -67,6 +69,11 @@ impl BatchAt {
 
 /// How a sweep finds a value that is joined from partial results.
 pub(crate) type JoinFn<'a> = dyn Fn(&mut Builder, NodeId) -> ValueId + 'a;
+
+/// Nests that join nothing.
+pub(crate) fn no_join(_: &mut Builder, node: NodeId) -> ValueId {
+    panic!("{node} is joined in a sweep without a batch")
+}
 
 /// Writes expressions of one dag into the open block of a builder.
 pub(crate) struct Emitter<'a> {
@@ -396,13 +403,6 @@ impl<'a> Emitter<'a> {
         let value = if is_batch { self.masked(b, value, self.cx.graph.ty(node).dtype, 0.0) } else { value };
         let to = self.access(b, node, index);
         b.store(to, value);
-    }
-
-    /// Where feature `feature` of the current sample stands in a copy with samples as rows.
-    pub(crate) fn row_access(&mut self, b: &mut Builder, rows: Rows, feature: &Affine) -> Access {
-        let sample = self.batch.as_ref().expect("rows are samples").index();
-        let index = self.index(b, feature).add_scaled(&sample, rows.stride as i64);
-        Access { buffer: rows.buffer, index }
     }
 
     /// `value` in lanes that hold a sample, `otherwise` in padding lanes.

@@ -1,84 +1,28 @@
 //! What is read from far away is asked for ahead of time.
 //!
-//! In a large batch, what a kernel reads and writes of a chunk of samples is in memory. Contractions leave memory idle
-//! meanwhile, and sweeps then wait for it. So the largest contraction of a kernel asks, between its register tiles, for
-//! what the kernel will touch of the next chunk, a few lines at a time ([`NextChunk`]).
+//! What a kernel touches of the next chunk of samples is asked for by one of its nests, a share with every tile or every
+//! step of a loop (`decide/next_chunk.rs` says which and what).
 //!
-//! Of a kernel without a contraction the longest sweep does that, as long as the next chunk is small beside the cache.
 //! Otherwise every sweep asks for what it touches itself some steps of the outer loop later ([`in_sweep`]): in a kernel
 //! without a contraction, which waits for nothing but memory, and where a pool reads a window of several rows at every
 //! step, for that hides from the processor what comes next.
 
+use crate::machine::{LINE_WORDS, PAGE_WORDS, ahead};
 use crate::write::builder::Builder;
 use crate::write::expr::Cx;
-use graphc_ir::graph::plan::{Group, GroupKind, Root};
+use graphc_ir::NodeId;
 use graphc_ir::index::{Affine, Var};
 use graphc_ir::loops::{Access, BufId, Expr, LoopKind, Stmt};
-use graphc_ir::point::PointDag;
 use graphc_ir::scalar::LANES;
-use graphc_ir::{NodeId, ops::Op};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// Words of a buffer that is far away even if nothing else is used: a core's own cache of 1 MiB.
-const FAR_WORDS: usize = 1 << 18;
-
-/// Words of a chunk that are few beside a core's own cache of 1 MiB.
-const SMALL_CHUNK_WORDS: usize = 1 << 15;
-
-/// Words of a page, in which the processor sees by itself what comes next.
-const PAGE_WORDS: i64 = 1 << 10;
-
-/// Steps of the outer loop that a sweep looks ahead.
-const STEPS_AHEAD: i64 = 6;
-
-/// Lines that one tile asks for at most.
-const MOST_LINES: usize = 64;
 
 /// Words at the end of a chunk that may be left out so that shares are whole lines: channels are padded by a line each.
 const LEFT_OUT_WORDS: usize = 1 << 8;
 
-/// Words of a cache line.
-const LINE_WORDS: usize = 16;
-
-/// Far buffers that a kernel reads or writes chunk by chunk, and the group that asks for them.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct NextChunk<'a> {
-    carrier: Option<&'a Group>,
-    buffers: Vec<BufId>,
-}
-
-impl<'a> NextChunk<'a> {
-    /// For the groups that a kernel computes chunk by chunk.
-    pub(crate) fn of(cx: &Cx<'_>, groups: &[&'a Group]) -> NextChunk<'a> {
-        let read = groups.iter().flat_map(|group| nodes(group)).flat_map(|node| cx.graph.operands(node));
-        let written = groups.iter().flat_map(|group| &group.roots).map(|root| root.node());
-        let is_far = |node: &NodeId| {
-            let is_kept = cx.plan.stored.contains(node) || matches!(cx.graph.op(*node), Op::Input(_));
-            let has_samples = cx.graph.ty(*node).shape.batch_axis().is_some();
-            is_kept && has_samples && is_far(cx, cx.buffers.node(*node))
-        };
-        let buffers: BTreeSet<BufId> = read.chain(written).filter(is_far).map(|node| cx.buffers.node(node)).collect();
-        let words: usize = buffers.iter().map(|&buffer| cx.buffers.layout(buffer).chunk_stride).sum();
-        // The last of the largest: what it asks for is wanted soon.
-        let of_kind = |kind: GroupKind| groups.iter().copied().filter(move |group| group.kind == kind);
-        let contraction = of_kind(GroupKind::Contraction).max_by_key(|group| multiply_adds(cx, group));
-        let sweep = of_kind(GroupKind::Sweep).max_by_key(|group| operations(cx, group));
-        let carrier = contraction.or(sweep.filter(|_| words <= SMALL_CHUNK_WORDS));
-        NextChunk { carrier, buffers: buffers.into_iter().collect() }
-    }
-
-    /// Whether a group asks for the next chunk.
-    pub(crate) fn has_carrier(&self) -> bool {
-        self.carrier.is_some()
-    }
-
-    /// The buffers that this group has to ask for.
-    pub(crate) fn carried_by(&self, group: &Group) -> &[BufId] {
-        match self.carrier {
-            Some(carrier) if std::ptr::eq(carrier, group) => &self.buffers,
-            _ => &[],
-        }
-    }
+/// The buffers of tensors, in order.
+pub(crate) fn buffers(cx: &Cx<'_>, nodes: &[NodeId]) -> Vec<BufId> {
+    let buffers: BTreeSet<BufId> = nodes.iter().map(|&node| cx.buffers.node(node)).collect();
+    buffers.into_iter().collect()
 }
 
 /// Writes the hints for share `share` of `n_shares` of the chunk after `chunk`.
@@ -89,7 +33,7 @@ pub(crate) fn write(cx: &Cx<'_>, b: &mut Builder, buffers: &[BufId], chunk: Var,
         let words = (chunk_words - left_out).div_ceil(n_shares).next_multiple_of(LINE_WORDS);
         let next = Affine::var(chunk).plus_constant(1).times(chunk_words as i64);
         let from = Access { buffer, index: next.add_scaled(share, words as i64) };
-        b.push(Stmt::Fetch { from, n_lines: (words / LINE_WORDS).min(MOST_LINES) });
+        b.push(Stmt::Fetch { from, n_lines: (words / LINE_WORDS).min(ahead::MOST_LINES) });
     }
 }
 
@@ -163,7 +107,7 @@ fn of_loop(cx: &Cx<'_>, body: &[Stmt], (var, lane): (Var, Var), is_alone: bool, 
     }
     let mut hints = Vec::new();
     for ((buffer, index), offsets) in &touched {
-        let ahead = index.plus_constant(STEPS_AHEAD * outer(index).unwrap_or(0));
+        let ahead = index.plus_constant(ahead::SWEEP_STEPS * outer(index).unwrap_or(0));
         let lines: BTreeSet<i64> = offsets.iter().map(|offset| offset.div_euclid(LINE_WORDS as i64)).collect();
         for line in lines {
             let index = ahead.plus_constant(line * LINE_WORDS as i64);
@@ -198,20 +142,5 @@ fn collect(stmts: &[Stmt], lane: Var, value: &dyn Fn(Var) -> Affine, touched: &m
 
 /// Whether a buffer is too large for a core's own cache.
 fn is_far(cx: &Cx<'_>, buffer: BufId) -> bool {
-    cx.buffers.layout(buffer).len() > FAR_WORDS
-}
-
-fn nodes(group: &Group) -> impl Iterator<Item = NodeId> {
-    group.inlined.iter().copied().chain(group.roots.iter().map(|root: &Root| root.node()))
-}
-
-fn multiply_adds(cx: &Cx<'_>, group: &Group) -> usize {
-    let form = cx.forms[&group.contraction(cx.forms)].as_point().expect("a contraction is a point form");
-    form.extents.iter().copied().chain(form.reds.iter().map(|red| red.extent)).product()
-}
-
-/// Operations of a sweep, roughly.
-fn operations(cx: &Cx<'_>, group: &Group) -> usize {
-    let extents = PointDag::space(cx.graph, cx.forms, group.roots[0]).extents;
-    extents.iter().product::<usize>() * (group.inlined.len() + group.roots.len())
+    cx.buffers.layout(buffer).len() > cx.machine.far_words()
 }

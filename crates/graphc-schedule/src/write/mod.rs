@@ -1,7 +1,8 @@
 //! How nests are written as loop IR.
 //!
 //! Reading order: `builder` (statements of a kernel), `expr` (fused scalar expressions) and `math` (elementary
-//! functions), `fetch` (hints), `sweep`, `contraction`, `copies`, `features` (all of it with features as lanes).
+//! functions), `task`, `fetch` (hints), `sweep`, `contraction`, `copies`, `features` (sweeps with features as lanes),
+//! `updates`, `kernel` (phases).
 
 pub(crate) mod builder;
 pub(crate) mod contraction;
@@ -9,5 +10,8 @@ pub(crate) mod copies;
 pub(crate) mod expr;
 pub(crate) mod features;
 pub(crate) mod fetch;
+pub(crate) mod kernel;
 pub(crate) mod math;
 pub(crate) mod sweep;
+pub(crate) mod task;
+pub(crate) mod updates;

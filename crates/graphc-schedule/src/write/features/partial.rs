@@ -8,10 +8,10 @@
 //! outermost. If the terms move along the last kept axis as neighbouring words, its coordinates are lanes, which need
 //! no joining; otherwise (the mean of a loss) the sum is a scalar.
 
-use super::lane::LaneAxis;
+use crate::decide::lane::LaneAxis;
 use crate::write::builder::Builder;
-use crate::write::expr::{BatchAt, Cx, Emitter};
-use crate::write::sweep::samples::{chunk_count, no_join, terms_per_sample};
+use crate::write::expr::{BatchAt, Cx, Emitter, no_join};
+use crate::write::sweep::samples::{chunk_count, terms_per_sample};
 use graphc_ir::compute::Combine;
 use graphc_ir::form::Form;
 use graphc_ir::graph::plan::{FusionPlan, Root};

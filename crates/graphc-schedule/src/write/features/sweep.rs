@@ -6,11 +6,10 @@
 //!
 //! If some result does not move along its last axis as its operands do, all of the sweep is a nest of scalars.
 
-use super::lane::LaneAxis;
 use super::partial;
+use crate::decide::lane::LaneAxis;
 use crate::write::builder::Builder;
-use crate::write::expr::{BatchAt, Cx, Emitter};
-use crate::write::sweep::samples::no_join;
+use crate::write::expr::{BatchAt, Cx, Emitter, no_join};
 use crate::write::sweep::split;
 use graphc_ir::NodeId;
 use graphc_ir::graph::Graph;

@@ -4,7 +4,7 @@
 //! order; groups by a balanced tree. Means and squared deviations are joined by the formula of Chan,
 //! Golub and LeVeque (1979), which never subtracts large numbers.
 
-use crate::decide::groups::Groups;
+use crate::decide::summation::Groups;
 use crate::memory::buffers::Partial;
 use crate::write::builder::{Builder, bounded};
 use crate::write::expr::Cx;
@@ -31,7 +31,7 @@ pub(crate) fn joined(cx: &Cx<'_>, b: &mut Builder, node: NodeId, word: &Affine) 
             let partial = cx.buffers.partial(Root::Partial(node));
             // A contraction's parts are groups already.
             let groups = match form.as_contraction() {
-                Some(_) => Groups { n_groups: partial.n_parts, chunks_per_group: 1, accumulators_wait: false },
+                Some(_) => Groups { n_groups: partial.n_parts, chunks_per_group: 1 },
                 None => Groups::of_parts(partial.n_parts),
             };
             let sums = (0..groups.n_groups).map(|group| group_sum(b, partial, word, groups, group, join)).collect();

@@ -7,11 +7,12 @@
 //! }
 //! ```
 
-use crate::decide::task::Task;
 use crate::write::builder::Builder;
-use crate::write::expr::{BatchAt, Cx, Emitter};
-use crate::write::fetch::{self, NextChunk};
+use crate::write::expr::{BatchAt, Cx, Emitter, no_join};
+use crate::write::fetch;
 use crate::write::sweep::split;
+use crate::write::task::Task;
+use graphc_ir::NodeId;
 use graphc_ir::compute::Combine;
 use graphc_ir::form::Form;
 use graphc_ir::graph::plan::{FusionPlan, Group, Root};
@@ -61,11 +62,11 @@ struct Sweep<'a> {
 }
 
 /// Writes the nests of `group` for the chunks of a task into the open block.
-pub(crate) fn batch_sweep(cx: &Cx<'_>, b: &mut Builder, group: &Group, task: Task, next: &NextChunk<'_>) {
+pub(crate) fn batch_sweep(cx: &Cx<'_>, b: &mut Builder, group: &Group, task: Task, next: (&[NodeId], bool)) {
     task.each_chunk(cx, b, |b, chunk| chunk_sweep(cx, b, group, chunk, next));
 }
 
-fn chunk_sweep(cx: &Cx<'_>, b: &mut Builder, group: &Group, chunk: Var, next: &NextChunk<'_>) {
+fn chunk_sweep(cx: &Cx<'_>, b: &mut Builder, group: &Group, chunk: Var, (fetches, is_alone): (&[NodeId], bool)) {
     let mut em = Emitter::new(cx);
     let space = PointDag::space(cx.graph, cx.forms, group.roots[0]);
     let axes: Vec<Var> = space.extents.iter().map(|&extent| em.dag.new_var(extent)).collect();
@@ -92,8 +93,8 @@ fn chunk_sweep(cx: &Cx<'_>, b: &mut Builder, group: &Group, chunk: Var, next: &N
             em.ranges.insert(chunk, (0, cx.n_chunks() as i64 - 1));
             let mut sweep = Sweep { em, axes, digits, targets, chunk, lane, chain: 0 };
             let mut body = b.block(|b| sweep.level(b, 0));
-            fetch::next_in_sweep(cx, &mut body, next.carried_by(group), chunk);
-            fetch::in_sweep(cx, &mut body, lane, !next.has_carrier());
+            fetch::next_in_sweep(cx, &mut body, &fetch::buffers(cx, fetches), chunk);
+            fetch::in_sweep(cx, &mut body, lane, is_alone);
             body.into_iter().for_each(|stmt| b.push(stmt));
         });
     });
@@ -338,9 +339,4 @@ pub(crate) fn chunk_count(cx: &Cx<'_>, b: &mut Builder, chunk: &Affine, per_samp
     let chunk = b.value(Expr::Index(chunk.clone()));
     let last_chunk = b.i32(cx.n_chunks() as i32 - 1);
     b.select(CmpOp::Eq, [chunk, last_chunk], last, full)
-}
-
-/// Sweeps over samples never join partial results.
-pub(crate) fn no_join(_: &mut Builder, node: graphc_ir::NodeId) -> ValueId {
-    panic!("{node} is joined in a sweep without a batch")
 }

@@ -1,0 +1,355 @@
+//! How a contraction is computed: its lanes, the order of its loops, what stays in registers, where its factors are read.
+//!
+//! One plan serves them all. What differs is where the batch is ([`Batch`]) and what the lanes are ([`Lanes`]): forward
+//! passes and input gradients have samples as lanes; weight gradients sum over samples, which are lanes that are joined
+//! in the end, or have neighbours along an output axis as lanes; products of parameters are scalars. With few samples
+//! neighbouring features are lanes ([`features`]).
+//!
+//! The register grid is chosen among output axes that no loop bound depends on, so that every cell has the same reduction
+//! range; where borders are walked by themselves, inside them.
+
+pub(crate) mod epilogue;
+mod features;
+
+use crate::decide::axes::Axes;
+use crate::decide::choices::Aspect;
+use crate::decide::copies::{Copies, CopyId, CopyPlan};
+use crate::decide::grid::{Candidate, Width};
+use crate::decide::loops::{Coordinate, Loop};
+use crate::decide::problem::Problem;
+use crate::decide::strips::Strips;
+use crate::decide::summation::{Groups, Summation, SummedLanes, part_len};
+use graphc_ir::NodeId;
+use graphc_ir::form::PointForm;
+use graphc_ir::graph::plan::{Group, Root};
+use graphc_ir::index::Var;
+use graphc_ir::loops::Layout;
+use graphc_ir::scalar::LANES;
+
+/// Most shares that the blocks of a result are cut into.
+pub(crate) const MOST_SHARES: usize = 32;
+
+/// Refused options that are kept to be shown.
+const MOST_REFUSED: usize = 2;
+
+/// What the eight lanes of a contraction are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lanes {
+    /// There are none: scalars.
+    None,
+    /// Samples of a chunk, each an output.
+    Samples,
+    /// Samples of a chunk, which are summed and joined.
+    SummedSamples,
+    /// Neighbours along this axis of the result.
+    Axis(Var),
+}
+
+/// Where the batch is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Batch {
+    /// There is none.
+    None,
+    /// Chunks of samples are outputs, so many a task.
+    Chunks { per_task: usize },
+    /// An axis of the result like any other.
+    Rows,
+    /// It is summed, group by group.
+    Summed(Groups),
+}
+
+/// Where a factor is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Read {
+    /// Where the operand stands.
+    Tensor(NodeId),
+    /// From a copy.
+    Copy(CopyId),
+}
+
+/// Everything about the nest of a contraction.
+#[derive(Clone, Debug)]
+pub(crate) struct ContractionPlan {
+    pub(crate) name: String,
+    /// The contraction.
+    pub(crate) node: NodeId,
+    /// What the nest leaves: the contraction, the end of its epilogue, or partial results.
+    pub(crate) root: Root,
+    pub(crate) axes: Axes,
+    pub(crate) lanes: Lanes,
+    pub(crate) batch: Batch,
+    /// Outermost first. Taps that share strips have no loop here.
+    pub(crate) loops: Vec<Loop>,
+    pub(crate) reads: [Read; 2],
+    /// How rows are cut, if they are.
+    pub(crate) strips: Option<Strips>,
+    /// Whether a group takes all that one chunk adds before the next chunk, while the accumulators of all outputs wait in
+    /// memory: they are fewer than what the chunks bring along.
+    pub(crate) accumulators_wait: bool,
+    /// Whether what the sum itself reads later is asked for ahead of time.
+    pub(crate) rows_are_far: bool,
+    /// Thousands of cycles of a step's multiply-adds, by the cost model.
+    pub(crate) kilocycles: f64,
+    /// Register grids that would cost more.
+    pub(crate) refused: Vec<(String, f64)>,
+}
+
+impl ContractionPlan {
+    /// Nests that may run at the same time: one for each group, or shares of the result.
+    pub(crate) fn n_shares(&self) -> usize {
+        match self.batch {
+            Batch::Summed(groups) if groups.are_enough() => groups.n_groups,
+            _ => MOST_SHARES,
+        }
+    }
+
+    /// Words of the accumulators that wait for one share; none if nothing waits.
+    pub(crate) fn waiting_words(&self, problem: &Problem<'_>) -> usize {
+        let cells = problem.machine.vectors.most_cells();
+        let of_strips = self.strips.map_or(0, |strips| strips.extent * cells * LANES);
+        let of_all = if self.accumulators_wait { part_len(problem, self.root) * LANES } else { 0 };
+        of_strips.max(of_all)
+    }
+
+    /// The copy among its reads, with the factor that reads it.
+    pub(crate) fn copy(&self) -> Option<(usize, CopyId)> {
+        self.reads.iter().enumerate().find_map(|(factor, read)| match read {
+            Read::Copy(copy) => Some((factor, *copy)),
+            Read::Tensor(_) => None,
+        })
+    }
+
+    /// Coordinates of the last loop over a block that a copy is made for.
+    fn block_of(&self, coordinate: Coordinate) -> usize {
+        self.loops.iter().find(|walk| walk.coordinate == coordinate).map_or(1, |walk| walk.block)
+    }
+}
+
+/// A contraction that a plan is made for.
+pub(crate) struct Contraction<'a> {
+    problem: &'a Problem<'a>,
+    name: &'a str,
+    pub(crate) node: NodeId,
+    root: Root,
+    form: &'a PointForm,
+    axes: Axes,
+    operands: [NodeId; 2],
+}
+
+impl<'a> Contraction<'a> {
+    /// The contraction of a group.
+    pub(crate) fn of(problem: &'a Problem<'a>, group: &'a Group) -> Contraction<'a> {
+        let node = group.contraction(problem.forms);
+        let form = problem.contraction(node);
+        let axes = Axes::of(problem, node, form);
+        let contraction = form.as_contraction().expect("a contraction");
+        let slots = [contraction.a.0, contraction.b.0];
+        let operands = slots.map(|slot| problem.graph.operands(node)[slot]);
+        Contraction { problem, name: &group.name, node, root: group.roots[0], form, axes, operands }
+    }
+
+    /// For the samples of tasks of so many chunks.
+    pub(crate) fn per_sample(self, per_task: usize, copies: &mut Copies) -> ContractionPlan {
+        let order = Layout::order(self.form.extents.len(), self.form.batch_axis);
+        let mut loops: Vec<Loop> = order.iter().map(|&axis| self.loop_of(axis)).collect();
+        loops.push(Loop::new(Coordinate::Half, self.problem.n_halves()));
+        let mut plan = self.plan(Lanes::Samples, Batch::Chunks { per_task }, loops);
+        self.choose_grid(&mut plan, [0, 1], self.widths());
+        let splat = (0..2).find(|&factor| self.width(factor) == Width::Splat);
+        let splats_are_far = splat.is_some_and(|factor| self.layout(factor).len() > self.problem.machine.near_words());
+        for walk in &mut plan.loops {
+            walk.is_far = splats_are_far && walk.axis().is_some() && splat.is_some_and(|f| self.belongs_to(walk, f));
+        }
+        self.order_pixels(&mut plan);
+        if per_task > 1 {
+            // The weights of a block of features stay near for all chunks; images are larger than their
+            // weights.
+            let position = if plan.loops.len() == 2 { 1 } else { 0 };
+            plan.loops.insert(position, Loop::new(Coordinate::Chunk, per_task));
+        }
+        self.pack(&mut plan, copies);
+        plan
+    }
+
+    /// Over the batch, in an order of summation.
+    pub(crate) fn over_batch(self, summation: Summation, copies: &mut Copies) -> ContractionPlan {
+        let Summation { lanes, groups } = summation;
+        let batch = Batch::Summed(groups);
+        let mut plan = match lanes {
+            SummedLanes::Samples => self.over_samples(batch),
+            SummedLanes::Features { axis, vectors, factor } => {
+                let rows = copies.rows(self.problem, (vectors, self.node));
+                self.over_rows(batch, axis, (factor, rows, copies))
+            }
+        };
+        if !groups.are_enough() {
+            let is_shared = |walk: &&mut Loop| lanes == SummedLanes::Samples || walk.coordinate != Coordinate::Vector;
+            plan.loops.iter_mut().find(is_shared).expect("a loop").is_shared = true;
+        }
+        if lanes == SummedLanes::Samples {
+            let few_words = self.problem.machine.few_words();
+            let n_words = part_len(self.problem, self.root) * LANES;
+            plan.accumulators_wait = groups.are_enough() && groups.chunks_per_group > 1 && n_words <= few_words;
+            plan.strips = Strips::of(self.problem, self.node, &plan.axes, &plan.loops);
+            if let Some(strips) = plan.strips {
+                plan.loops.retain(|walk| walk.axis() != Some(strips.axis));
+            }
+        }
+        plan
+    }
+
+    /// Of tensors without a batch.
+    pub(crate) fn without_batch(self) -> ContractionPlan {
+        let loops = (0..self.form.extents.len()).map(|axis| self.loop_of(axis)).collect();
+        let mut plan = self.plan(Lanes::None, Batch::None, loops);
+        self.choose_grid(&mut plan, [0, 1], [Width::Word; 2]);
+        plan
+    }
+
+    fn over_samples(&self, batch: Batch) -> ContractionPlan {
+        let loops = (0..self.form.extents.len()).map(|axis| self.loop_of(axis)).collect();
+        let mut plan = self.plan(Lanes::SummedSamples, batch, loops);
+        self.choose_grid(&mut plan, [0, 1], self.widths());
+        // All taps of a block of channels before the next block: its planes stay near.
+        let mut blocks_first = plan.loops.clone();
+        blocks_first.sort_by_key(|walk| walk.block == 1);
+        let differs = blocks_first != plan.loops;
+        if !differs || self.is_wanted(Aspect::Order, true, ["blocks outermost", "blocks where they lie"]) {
+            plan.loops = blocks_first;
+        }
+        plan
+    }
+
+    fn over_rows(&self, batch: Batch, axis: Var, (factor, rows, copies): (usize, CopyId, &Copies)) -> ContractionPlan {
+        let n_features = self.axes.get(axis).extent;
+        let row = self.axes.outputs().find(|other| other.var != axis).expect("two axes");
+        let overlap = (!n_features.is_multiple_of(LANES)).then(|| n_features - LANES);
+        let vectors = Loop { overlap, ..Loop::new(Coordinate::Vector, n_features / LANES) };
+        let loops = vec![vectors, Loop::new(Coordinate::Axis(row.var), row.extent)];
+        let mut plan = self.plan(Lanes::Axis(axis), batch, loops);
+        plan.reads[factor] = Read::Copy(rows);
+        let mut widths = [Width::Splat; 2];
+        widths[factor] = Width::Vector;
+        self.choose_grid(&mut plan, [0, 1], widths);
+        plan.rows_are_far = copies.get(rows).layout().len() > self.problem.machine.near_words();
+        if !self.is_wanted(Aspect::Order, true, ["features outermost", "rows outermost"]) {
+            plan.loops.reverse();
+        }
+        plan
+    }
+
+    fn plan(&self, lanes: Lanes, batch: Batch, loops: Vec<Loop>) -> ContractionPlan {
+        ContractionPlan {
+            name: self.name.to_string(),
+            node: self.node,
+            root: self.root,
+            axes: self.axes.clone(),
+            lanes,
+            batch,
+            loops,
+            reads: self.operands.map(Read::Tensor),
+            strips: None,
+            accumulators_wait: false,
+            rows_are_far: false,
+            kilocycles: 0.0,
+            refused: Vec::new(),
+        }
+    }
+
+    fn loop_of(&self, axis: usize) -> Loop {
+        Loop::new(Coordinate::Axis(Var(axis as u32)), self.form.extents[axis])
+    }
+
+    fn layout(&self, factor: usize) -> Layout {
+        self.problem.layout(self.operands[factor])
+    }
+
+    /// Whether a factor is loaded as vectors of samples, or splats.
+    fn width(&self, factor: usize) -> Width {
+        let has_batch = self.problem.graph.ty(self.operands[factor]).shape.batch_axis().is_some();
+        if has_batch { Width::Vector } else { Width::Splat }
+    }
+
+    fn widths(&self) -> [Width; 2] {
+        [0, 1].map(|factor| self.width(factor))
+    }
+
+    /// Whether a loop over an axis moves this factor alone, and the bounds of no reduction.
+    fn belongs_to(&self, walk: &Loop, factor: usize) -> bool {
+        let axis = walk.axis().map(|axis| self.axes.get(axis));
+        axis.is_some_and(|axis| axis.moves_only(factor) && !axis.bounds)
+    }
+
+    /// Coordinates of one factor that may be blocked. Innermost first: among equals the one that touches neighbouring
+    /// words wins.
+    fn side(&self, plan: &ContractionPlan, factor: usize, widths: [Width; 2]) -> Vec<Candidate<Coordinate>> {
+        let is_vector = |factor: usize| matches!(widths[factor], Width::Vector | Width::FarVector);
+        let moves = |walk: &&Loop| match walk.coordinate {
+            Coordinate::Axis(axis) if plan.batch == Batch::Rows => plan.axes.get(axis).moves_only(factor),
+            Coordinate::Axis(_) => self.belongs_to(walk, factor),
+            Coordinate::Half | Coordinate::Vector => is_vector(factor) && widths[1 - factor] == Width::Splat,
+            Coordinate::Chunk => false,
+        };
+        let candidate = |walk: &Loop| {
+            let extent = walk.inner[1] - walk.inner[0];
+            // Vectors of features stay near while all rows are walked: two of them take 16 KiB in 256 samples.
+            let is_of_rows = walk.coordinate == Coordinate::Vector && matches!(plan.batch, Batch::Summed(_));
+            Candidate { axis: walk.coordinate, extent, most: if is_of_rows { 2 } else { extent } }
+        };
+        plan.loops.iter().rev().filter(moves).map(candidate).collect()
+    }
+
+    /// Chooses what stays in registers; `factors` is the order in which their coordinates are tried.
+    fn choose_grid(&self, plan: &mut ContractionPlan, factors: [usize; 2], widths: [Width; 2]) {
+        let sides = factors.map(|factor| self.side(plan, factor, widths));
+        let widths = factors.map(|factor| widths[factor]);
+        let unit = self.problem.machine.vectors;
+        let (grid, others) = self.problem.chooser.grid(self.node, unit, &sides, widths);
+        for &(coordinate, block) in &grid.blocks {
+            plan.loops.iter_mut().filter(|walk| walk.coordinate == coordinate).for_each(|walk| walk.block = block);
+        }
+        let n_steps = self.n_steps(plan);
+        let kilocycles = |cycles: f64| cycles * n_steps / 1000.0;
+        plan.kilocycles = kilocycles(grid.cycles);
+        let refused = others.iter().take(MOST_REFUSED);
+        plan.refused = refused.map(|grid| (format!("grid {}", grid.words()), kilocycles(grid.cycles))).collect();
+    }
+
+    /// Multiply-adds of a step, vectors of them where there are lanes.
+    fn n_steps(&self, plan: &ContractionPlan) -> f64 {
+        let axes = self.axes.outputs().chain(self.axes.reductions());
+        let terms: f64 = axes.map(|axis| axis.extent as f64).product();
+        if plan.lanes == Lanes::None { terms } else { terms / LANES as f64 }
+    }
+
+    /// Whether the rows of the pixels are walked before the channels: whatever brings fewer words from beyond a core's own
+    /// cache. Rows first, all weights are read for every row; otherwise all vectors of a chunk for every block of channels.
+    fn order_pixels(&self, plan: &mut ContractionPlan) {
+        let [channels, rows, _, ..] = plan.loops.as_slice() else { return };
+        if channels.axis().is_none() || rows.axis().is_none() {
+            return;
+        }
+        let vectors = if self.width(0) == Width::Vector { 0 } else { 1 };
+        let near_words = self.problem.machine.near_words();
+        let far = |words: usize, times: usize| if words > near_words { words * times } else { 0 };
+        let by_channels = far(self.layout(vectors).chunk_stride, channels.extent.div_ceil(channels.block));
+        let by_cost = far(self.layout(1 - vectors).len(), rows.extent) < by_channels;
+        if self.is_wanted(Aspect::Order, by_cost, ["rows outermost", "channels outermost"]) {
+            plan.loops.swap(0, 1);
+        }
+    }
+
+    /// Lets the weights be read from a copy in the order of the tiles, if that pays.
+    fn pack(&self, plan: &mut ContractionPlan, copies: &mut Copies) {
+        let Some((copy, pays)) = CopyPlan::packed(self.problem, self.node, self.form) else { return };
+        if self.is_wanted(Aspect::Packing, pays, ["weights packed", "weights as they are"]) {
+            let block = plan.block_of(Coordinate::Axis(copy.outputs.0));
+            let factor = usize::from(self.operands[0] != copy.source);
+            plan.reads[factor] = Read::Copy(copies.add(copy.in_blocks(self.problem, block)));
+        }
+    }
+
+    fn is_wanted(&self, aspect: Aspect, by_cost: bool, words: [&str; 2]) -> bool {
+        self.problem.chooser.is_wanted(self.node, aspect, by_cost, words)
+    }
+}

@@ -1,0 +1,300 @@
+//! Copies of tensors in the order in which contractions read them.
+//!
+//! A tile walks all terms of its sums with a few neighbouring outputs. In a large row-major matrix those words lie a row
+//! apart: every step of the sum touches another cache line, of which it needs a part, and lines a power of two apart
+//! fall into the same few cache sets. Or they are no neighbours where the lanes of a vector must be. A copy holds, for
+//! each block of outputs, term after term, the words of the block: `[outputs / block][terms][block]`.
+//!
+//! | copy | outputs | terms | block |
+//! |---|---|---|---|
+//! | packed weights, splats | one axis of the result | the reductions | that of the register grid |
+//! | vector weights | the axis whose coordinates are lanes, filled up with zeros | the reductions | whole vectors of the grid |
+//! | rows of a batch | features | samples | all features |
+
+use crate::decide::problem::Problem;
+use graphc_ir::NodeId;
+use graphc_ir::compute::LoadIndex;
+use graphc_ir::form::PointForm;
+use graphc_ir::index::{Affine, Var};
+use graphc_ir::loops::Layout;
+use graphc_ir::point::BATCH;
+use graphc_ir::scalar::{CHUNK, LANES};
+use graphc_ir::types::DType;
+use std::collections::BTreeMap;
+use std::fmt::{self, Display, Formatter};
+
+/// Sums shorter than this stay in the nearest cache as they are.
+const FEWEST_TERMS: usize = 512;
+
+/// Copies that are read less often than this cost more than they save.
+const FEWEST_USES: usize = 8;
+
+/// Shares of a copy at most: the words of a share of the blocks should be many in every row.
+const MOST_SHARES: usize = 8;
+
+/// Rows of a share that are worth it.
+const FEWEST_ROWS: usize = 64;
+
+/// How the full blocks of a copy are shared by threads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shares {
+    /// So many shares of so many coordinates of the last term each, if there are many: each thread has probably updated the
+    /// rows that it reads.
+    Rows { n_shares: usize, n_rows: usize },
+    /// So many shares of so many blocks each.
+    Blocks { n_shares: usize, n_blocks: usize },
+}
+
+/// When a copy is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum When {
+    /// Once for many steps: nothing that a step writes is copied.
+    Prologue,
+    /// Once a step, before the kernel that reads it.
+    Step,
+    /// Chunk by chunk, behind whatever computes the tensor.
+    Chunk,
+}
+
+/// A copy of a tensor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CopyPlan {
+    /// What is copied.
+    pub(crate) source: NodeId,
+    /// The contraction that it is made for; rows may have several.
+    pub(crate) reader: NodeId,
+    /// Index of an element over the outputs' axis and the terms.
+    pub(crate) index: Vec<Affine>,
+    /// The axis that is blocked, and its extent.
+    pub(crate) outputs: (Var, usize),
+    /// The other axes in the order in which they are read, with their extents.
+    pub(crate) terms: Vec<(Var, usize)>,
+    /// Outputs side by side in every block but the last.
+    pub(crate) block: usize,
+    /// Full blocks that are copied in vectors: all whose words follow each other in the source, and of which eight words
+    /// can be read wherever they begin.
+    pub(crate) n_vector_blocks: usize,
+    /// Outputs are filled up with zeros to a multiple of this.
+    pub(crate) unit: usize,
+    /// Words from the first of one output's blocks to that of the next output.
+    pub(crate) stride: usize,
+    pub(crate) when: When,
+}
+
+/// Number of a copy in its program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct CopyId(pub(crate) usize);
+
+/// All copies of a program.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Copies {
+    list: Vec<CopyPlan>,
+    rows: BTreeMap<NodeId, CopyId>,
+}
+
+impl Copies {
+    /// The copy.
+    pub(crate) fn get(&self, id: CopyId) -> &CopyPlan {
+        &self.list[id.0]
+    }
+
+    /// All of them with their numbers.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (CopyId, &CopyPlan)> {
+        self.list.iter().enumerate().map(|(number, copy)| (CopyId(number), copy))
+    }
+
+    /// Adds a copy.
+    pub(crate) fn add(&mut self, copy: CopyPlan) -> CopyId {
+        self.list.push(copy);
+        CopyId(self.list.len() - 1)
+    }
+
+    /// Makes a copy once for many steps.
+    pub(crate) fn make_in_prologue(&mut self, id: CopyId) {
+        self.list[id.0].when = When::Prologue;
+    }
+
+    /// The rows of a batch, added when they are first asked for.
+    pub(crate) fn rows(&mut self, problem: &Problem<'_>, (source, reader): (NodeId, NodeId)) -> CopyId {
+        let known = self.rows_of(source);
+        known.unwrap_or_else(|| {
+            let id = self.add(CopyPlan::rows(problem, (source, reader)));
+            self.rows.insert(source, id);
+            id
+        })
+    }
+
+    /// The rows of a batch, if a contraction reads them.
+    pub(crate) fn rows_of(&self, source: NodeId) -> Option<CopyId> {
+        self.rows.get(&source).copied()
+    }
+}
+
+impl CopyPlan {
+    /// The weights of a contraction over chunks of samples, in blocks that are still to be chosen, and whether packing
+    /// them pays: they are splats, their last axis is an axis of the result, all others are terms.
+    pub(crate) fn packed(problem: &Problem<'_>, node: NodeId, form: &PointForm) -> Option<(CopyPlan, bool)> {
+        form.batch_axis?;
+        let terms: Vec<(Var, usize)> = form.reds.iter().map(|red| (red.var, red.extent)).collect();
+        let contraction = form.as_contraction()?;
+        let found = [contraction.a, contraction.b].into_iter().find_map(|(slot, index)| {
+            let source = problem.graph.operands(node)[slot];
+            let ty = problem.graph.ty(source);
+            if ty.shape.batch_axis().is_some() || ty.dtype != DType::F32 {
+                return None;
+            }
+            let vars: Option<Vec<Var>> = index.iter().map(|i| i.value.as_var()).collect();
+            let vars = vars?;
+            let (&outputs, others) = vars.split_last()?;
+            let axis = outputs.0 as usize;
+            let is_output = axis < form.extents.len() && form.batch_axis != Some(axis);
+            let are_terms = others.len() == terms.len() && terms.iter().all(|(term, _)| others.contains(term));
+            (is_output && are_terms).then(|| CopyPlan {
+                source,
+                reader: node,
+                index: index.iter().map(|i| i.value.clone()).collect(),
+                outputs: (outputs, form.extents[axis]),
+                terms: terms.clone(),
+                block: 1,
+                n_vector_blocks: 0,
+                unit: 1,
+                stride: spread(n_terms(&terms)),
+                when: When::Step,
+            })
+        })?;
+        let is_pixel = |axis: usize| Var(axis as u32) != found.outputs.0 && form.batch_axis != Some(axis);
+        let pixels = (0..form.extents.len()).filter(|&axis| is_pixel(axis)).map(|axis| form.extents[axis]);
+        let n_uses = problem.n_chunks() * pixels.product::<usize>();
+        let pays = found.n_terms() >= FEWEST_TERMS && n_uses >= FEWEST_USES;
+        Some((found, pays))
+    }
+
+    /// The weights of a contraction whose lanes are neighbours along the output axis `lane`, in blocks that are still to
+    /// be chosen; `index` is that of the weights, which depend on nothing else but terms.
+    pub(crate) fn vectors(
+        (source, reader): (NodeId, NodeId),
+        index: &[LoadIndex],
+        form: &PointForm,
+        lane: Var,
+    ) -> CopyPlan {
+        let terms: Vec<(Var, usize)> = form.reds.iter().map(|red| (red.var, red.extent)).collect();
+        let index = index.iter().map(|i| i.value.clone()).collect();
+        let outputs = (lane, form.extents[lane.0 as usize]);
+        let stride = n_terms(&terms);
+        CopyPlan {
+            source,
+            reader,
+            index,
+            outputs,
+            terms,
+            block: LANES,
+            n_vector_blocks: 0,
+            unit: LANES,
+            stride,
+            when: When::Step,
+        }
+    }
+
+    /// A batch of vectors with samples as rows, for lanes that are features; rows of padding samples are zero.
+    pub(crate) fn rows(problem: &Problem<'_>, (source, reader): (NodeId, NodeId)) -> CopyPlan {
+        let n_features = problem.graph.sizes(source)[1];
+        let feature = Var(0);
+        CopyPlan {
+            source,
+            reader,
+            index: vec![Affine::var(BATCH), Affine::var(feature)],
+            outputs: (feature, n_features),
+            terms: vec![(BATCH, problem.n_chunks() * CHUNK)],
+            block: Layout::row_stride(n_features),
+            n_vector_blocks: 0,
+            unit: 1,
+            stride: 0,
+            when: When::Chunk,
+        }
+    }
+
+    /// Terms of a sum.
+    pub(crate) fn n_terms(&self) -> usize {
+        n_terms(&self.terms)
+    }
+
+    /// What its buffer is called.
+    pub(crate) fn buffer_name(&self) -> String {
+        match self.when {
+            When::Chunk => format!("rows of {}", self.source),
+            When::Prologue | When::Step => format!("packed weights of {}", self.reader),
+        }
+    }
+
+    /// Coordinates of the last term.
+    pub(crate) fn n_rows(&self) -> usize {
+        self.terms.last().map_or(1, |&(_, extent)| extent)
+    }
+
+    /// The same in blocks of so many outputs.
+    pub(crate) fn in_blocks(self, problem: &Problem<'_>, block: usize) -> CopyPlan {
+        let (axis, n_outputs) = self.outputs;
+        let strides = problem.layout(self.source).strides;
+        let step: i64 = self.index.iter().zip(strides).map(|(i, stride)| i.coefficient(axis) * stride as i64).sum();
+        let n_vector_blocks = if step != 1 || n_outputs < LANES {
+            0
+        } else if block.is_multiple_of(LANES) {
+            n_outputs / block
+        } else if block > LANES {
+            0
+        } else {
+            ((n_outputs - LANES) / block + 1).min(n_outputs / block)
+        };
+        CopyPlan { block, n_vector_blocks, ..self }
+    }
+
+    /// How these are shared.
+    pub(crate) fn shares(&self, n_vector_blocks: usize) -> Shares {
+        let n_rows = self.n_rows() / MOST_SHARES;
+        if n_rows >= FEWEST_ROWS {
+            return Shares::Rows { n_shares: MOST_SHARES, n_rows };
+        }
+        let n_blocks = n_vector_blocks.div_ceil(MOST_SHARES).max(1);
+        Shares::Blocks { n_shares: n_vector_blocks.div_ceil(n_blocks), n_blocks }
+    }
+
+    /// The layout of its buffer.
+    pub(crate) fn layout(&self) -> Layout {
+        match self.when {
+            When::Chunk => Layout::new(&[self.n_terms(), self.block], None),
+            When::Prologue | When::Step => {
+                Layout::new(&[self.outputs.1.next_multiple_of(self.unit), self.stride], None)
+            }
+        }
+    }
+
+    /// Word of the copy: the block that begins with output `first` has `width` outputs, and `cell` is one of them.
+    /// `term` gives the value of a term's variable.
+    pub(crate) fn word(&self, first: &Affine, width: usize, cell: &Affine, term: impl Fn(Var) -> Affine) -> Affine {
+        let row =
+            self.terms.iter().fold(Affine::default(), |row, &(var, extent)| row.times(extent as i64).plus(&term(var)));
+        first.times(self.stride as i64).add_scaled(&row, width as i64).plus(cell)
+    }
+}
+
+fn n_terms(terms: &[(Var, usize)]) -> usize {
+    terms.iter().map(|(_, extent)| extent).product()
+}
+
+/// Words from one output to the next: blocks whose distance is a power of two would fall into the same cache sets, and
+/// all of them are written at a time.
+fn spread(n_terms: usize) -> usize {
+    let stride = n_terms.next_multiple_of(LANES);
+    if stride.is_multiple_of(2 * LANES) { stride + LANES } else { stride }
+}
+
+impl Display for CopyPlan {
+    /// `%5 in blocks of 4, once a step`
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self.when {
+            When::Chunk => write!(f, "rows of {}, behind each chunk", self.source),
+            When::Step => write!(f, "{} in blocks of {}, once a step", self.source, self.block),
+            When::Prologue => write!(f, "{} in blocks of {}, in the prologue", self.source, self.block),
+        }
+    }
+}

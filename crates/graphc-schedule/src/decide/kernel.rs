@@ -1,0 +1,262 @@
+//! The phases of a kernel: what runs once, what is shared by threads chunk by chunk, what sums over the batch.
+//!
+//! **Joined phases.** A kernel computes its samples chunk by chunk, and then sums weight gradients of convolutions over
+//! groups of chunks. In a large batch, what the first part wrote has left the caches when the second comes to read it. So
+//! both parts are joined where the accumulators of a group may wait in memory meanwhile: threads share the groups, and a
+//! group takes one chunk after the other, first its samples and then what they add to the gradients.
+
+use crate::decide::contraction::{Batch, Contraction, ContractionPlan};
+use crate::decide::copies::{Copies, CopyId};
+use crate::decide::layout::ProgramLanes;
+use crate::decide::next_chunk::NextChunk;
+use crate::decide::problem::Problem;
+use crate::decide::prologue::Prologue;
+use crate::decide::summation::{Groups, Summation};
+use crate::decide::task;
+use graphc_ir::NodeId;
+use graphc_ir::graph::plan::{Group, GroupKind, KernelPlan, Root};
+use std::collections::BTreeMap;
+
+/// What one nest does.
+#[derive(Clone, Debug)]
+pub(crate) enum NestPlan<'a> {
+    Contraction(Box<ContractionPlan>),
+    Sweep(&'a Group),
+}
+
+/// A nest that is run for every chunk of samples.
+#[derive(Clone, Debug)]
+pub(crate) struct ChunkNest<'a> {
+    pub(crate) nest: NestPlan<'a>,
+    /// Tensors of whose next chunk it asks for some words with every step.
+    pub(crate) fetches: Vec<NodeId>,
+    /// Copies of what it has stored.
+    pub(crate) rows: Vec<CopyId>,
+}
+
+/// A weight gradient that is summed over groups of chunks.
+#[derive(Clone, Debug)]
+pub(crate) struct GradientPlan {
+    pub(crate) nest: ContractionPlan,
+    /// As [`ChunkNest::fetches`].
+    pub(crate) fetches: Vec<NodeId>,
+}
+
+/// A part of a kernel; there is a barrier behind each.
+#[derive(Clone, Debug)]
+pub(crate) enum PhasePlan<'a> {
+    /// Something without a batch, or with the batch as an axis like any other.
+    Once(NestPlan<'a>),
+    /// A copy, and whose it is.
+    Copy(CopyId, String),
+    /// Everything for some chunks of samples, which are shared as tasks.
+    Chunks {
+        per_task: usize,
+        nests: Vec<ChunkNest<'a>>,
+        /// Whether no nest asks for the next chunk, so that each asks for what it touches itself.
+        is_alone: bool,
+    },
+    /// Group by group, which are shared: for every chunk its samples and then what they add to the gradients.
+    Joined { groups: Groups, nests: Vec<ChunkNest<'a>>, gradients: Vec<GradientPlan>, is_alone: bool },
+    /// A sum over the batch by itself.
+    Gradient(GradientPlan),
+}
+
+/// A kernel: its name, what it computes, and its parts in order.
+#[derive(Clone, Debug)]
+pub(crate) struct KernelSchedule<'a> {
+    pub(crate) name: String,
+    pub(crate) sources: Vec<String>,
+    pub(crate) phases: Vec<PhasePlan<'a>>,
+}
+
+/// What is decided so far about a program.
+struct Decider<'a> {
+    problem: &'a Problem<'a>,
+    prologue: &'a Prologue,
+    copies: Copies,
+    /// Sums over the batch that no kernel has taken yet. They are decided first: whoever stores what they read makes
+    /// their copies.
+    gradients: BTreeMap<Root, ContractionPlan>,
+}
+
+/// Everything that is decided about a program.
+#[derive(Clone, Debug)]
+pub(crate) struct Schedule<'a> {
+    /// May have no phase.
+    pub(crate) prologue: KernelSchedule<'a>,
+    pub(crate) kernels: Vec<KernelSchedule<'a>>,
+    pub(crate) copies: Copies,
+}
+
+impl<'a> Schedule<'a> {
+    /// The schedule of a graph.
+    pub(crate) fn of(problem: &'a Problem<'a>, prologue: &'a Prologue) -> Schedule<'a> {
+        let mut decider = Decider { problem, prologue, copies: Copies::default(), gradients: BTreeMap::new() };
+        for group in problem.fusion.kernels.iter().flat_map(|kernel| &kernel.batch) {
+            let summation = Summation::of(problem, group.roots[0]);
+            let plan = decider.contraction(group).over_batch(summation, &mut decider.copies);
+            decider.gradients.insert(group.roots[0], plan);
+        }
+        let (prologue, kernels) = decider.kernels();
+        Schedule { prologue, kernels, copies: decider.copies }
+    }
+
+    /// Every sum over the batch that is a contraction.
+    pub(crate) fn gradients(&self) -> impl Iterator<Item = &ContractionPlan> {
+        self.kernels.iter().flat_map(|kernel| &kernel.phases).flat_map(|phase| {
+            match phase {
+                PhasePlan::Joined { gradients, .. } => gradients.as_slice(),
+                PhasePlan::Gradient(gradient) => std::slice::from_ref(gradient),
+                PhasePlan::Once(_) | PhasePlan::Copy(..) | PhasePlan::Chunks { .. } => &[],
+            }
+            .iter()
+            .map(|gradient| &gradient.nest)
+        })
+    }
+}
+
+impl<'a> Decider<'a> {
+    fn kernels(&mut self) -> (KernelSchedule<'a>, Vec<KernelSchedule<'a>>) {
+        let mut first = Vec::new();
+        let heads = self.problem.fusion.kernels.iter().flat_map(|kernel| &kernel.head);
+        let prologue = self.prologue;
+        let sources: Vec<&Group> = heads.filter(|group| prologue.has(group)).collect();
+        first.extend(sources.iter().map(|group| PhasePlan::Once(self.once(group))));
+        let kernels = self.problem.fusion.kernels.iter().enumerate();
+        let mut copies = Vec::new();
+        let kernels = kernels.map(|(number, kernel)| self.kernel(number, kernel, &mut copies)).collect();
+        first.extend(copies);
+        (KernelSchedule { name: "prologue".to_string(), sources: names(sources), phases: first }, kernels)
+    }
+
+    /// The phases of a kernel; those of the prologue go to `first`.
+    fn kernel(&mut self, number: usize, kernel: &'a KernelPlan, first: &mut Vec<PhasePlan<'a>>) -> KernelSchedule<'a> {
+        let prologue = self.prologue;
+        let head = kernel.head.iter().filter(|group| !prologue.has(group));
+        let mut phases: Vec<PhasePlan<'a>> = head.map(|group| PhasePlan::Once(self.once(group))).collect();
+        match self.problem.lanes {
+            ProgramLanes::Features => {
+                for group in &kernel.chunk {
+                    let nest = match group.kind {
+                        GroupKind::Sweep => NestPlan::Sweep(group),
+                        GroupKind::Contraction => contraction(self.contraction(group).of_rows(&mut self.copies)),
+                    };
+                    phases.push(PhasePlan::Once(nest));
+                }
+            }
+            ProgramLanes::Samples => phases.extend(self.over_chunks(kernel)),
+        }
+        phases.extend(kernel.tail.iter().map(|group| PhasePlan::Once(self.once(group))));
+        let (fixed, copied) = self.copied(&phases);
+        first.extend(fixed);
+        let at = kernel.head.iter().filter(|group| !prologue.has(group)).count();
+        phases.splice(at..at, copied);
+        let groups = kernel.groups().filter(|group| !prologue.has(group));
+        KernelSchedule { name: format!("k{number}"), sources: names(groups), phases }
+    }
+
+    fn once(&self, group: &'a Group) -> NestPlan<'a> {
+        match group.kind {
+            GroupKind::Contraction => contraction(self.contraction(group).without_batch()),
+            GroupKind::Sweep => NestPlan::Sweep(group),
+        }
+    }
+
+    fn contraction(&self, group: &'a Group) -> Contraction<'a> {
+        Contraction::of(self.problem, group)
+    }
+
+    /// Copies of weights that some phases read: those that are made once for many steps, and the others.
+    fn copied(&mut self, phases: &[PhasePlan<'a>]) -> (Vec<PhasePlan<'a>>, Vec<PhasePlan<'a>>) {
+        let mut found = Vec::new();
+        let mut find = |nest: &NestPlan<'a>| {
+            if let NestPlan::Contraction(plan) = nest
+                && let Some((_, copy)) = plan.copy()
+            {
+                found.push((copy, plan.name.clone()));
+            }
+        };
+        for phase in phases {
+            match phase {
+                PhasePlan::Once(nest) => find(nest),
+                PhasePlan::Chunks { nests, .. } | PhasePlan::Joined { nests, .. } => {
+                    nests.iter().for_each(|chunk| find(&chunk.nest));
+                }
+                // They read rows, which are copied chunk by chunk.
+                PhasePlan::Gradient(_) | PhasePlan::Copy(..) => {}
+            }
+        }
+        let is_fixed = |copy: CopyId| self.prologue.is_fixed(self.copies.get(copy).source);
+        let (fixed, others): (Vec<_>, Vec<_>) = found.into_iter().partition(|&(copy, _)| is_fixed(copy));
+        fixed.iter().for_each(|&(copy, _)| self.copies.make_in_prologue(copy));
+        let phases = |found: Vec<(CopyId, String)>| found.into_iter().map(|(id, name)| PhasePlan::Copy(id, name));
+        (phases(fixed).collect(), phases(others).collect())
+    }
+
+    /// The phases of a kernel whose lanes are samples, without head and tail.
+    fn over_chunks(&mut self, kernel: &'a KernelPlan) -> Vec<PhasePlan<'a>> {
+        let problem = self.problem;
+        let mut gradients: Vec<(&'a Group, ContractionPlan)> = Vec::new();
+        for group in &kernel.batch {
+            gradients.push((group, self.gradients.remove(&group.roots[0]).expect("it was decided at first")));
+        }
+        let per_task = task::chunks_per_task(problem, kernel);
+        let joined = gradients.iter().map(|(_, plan)| plan).find(|plan| can_join(plan));
+        let joined = joined.filter(|_| !kernel.chunk.is_empty() && per_task == 1).map(join_key);
+        let (with, alone): (Vec<_>, Vec<_>) =
+            gradients.into_iter().partition(|(_, plan)| Some(join_key(plan)) == joined);
+        let groups: Vec<&Group> = kernel.chunk.iter().chain(with.iter().map(|(group, _)| *group)).collect();
+        let next = NextChunk::of(problem, &groups);
+        let is_alone = !next.has_carrier();
+        let mut nests = Vec::new();
+        for (position, group) in kernel.chunk.iter().enumerate() {
+            nests.push(self.chunk_nest(group, per_task, next.carried_by(position)));
+        }
+        let gradient = |(number, (_, nest))| GradientPlan { nest, fetches: next.carried_by(nests.len() + number) };
+        let gradients: Vec<GradientPlan> = with.into_iter().enumerate().map(gradient).collect();
+        let mut phases = Vec::new();
+        if let Some((groups, _)) = joined {
+            phases.push(PhasePlan::Joined { groups, nests, gradients, is_alone });
+        } else if !nests.is_empty() {
+            phases.push(PhasePlan::Chunks { per_task, nests, is_alone });
+        }
+        phases
+            .extend(alone.into_iter().map(|(_, nest)| PhasePlan::Gradient(GradientPlan { nest, fetches: Vec::new() })));
+        phases
+    }
+
+    fn chunk_nest(&mut self, group: &'a Group, per_task: usize, fetches: Vec<NodeId>) -> ChunkNest<'a> {
+        let nest = match group.kind {
+            GroupKind::Contraction => contraction(self.contraction(group).per_sample(per_task, &mut self.copies)),
+            GroupKind::Sweep => NestPlan::Sweep(group),
+        };
+        // Tiles ask for a share of one next chunk.
+        let asks = matches!(nest, NestPlan::Sweep(_)) || per_task == 1;
+        let stored = group.roots.iter().filter_map(|root| match root {
+            Root::Value(node) => self.copies.rows_of(*node),
+            _ => None,
+        });
+        ChunkNest { nest, fetches: if asks { fetches } else { Vec::new() }, rows: stored.collect() }
+    }
+}
+
+fn contraction<'a>(plan: ContractionPlan) -> NestPlan<'a> {
+    NestPlan::Contraction(Box::new(plan))
+}
+
+fn names<'a>(groups: impl IntoIterator<Item = &'a Group>) -> Vec<String> {
+    groups.into_iter().map(|group| group.name.clone()).collect()
+}
+
+/// Whether a weight gradient may take a chunk as soon as it has been computed.
+fn can_join(plan: &ContractionPlan) -> bool {
+    let Batch::Summed(groups) = plan.batch else { return false };
+    groups.are_enough() && (groups.chunks_per_group == 1 || plan.accumulators_wait)
+}
+
+/// Gradients with the same key go through the same chunks in the same way.
+fn join_key(plan: &ContractionPlan) -> (Groups, bool) {
+    let Batch::Summed(groups) = plan.batch else { unreachable!("a gradient is summed over the batch") };
+    (groups, plan.accumulators_wait)
+}

@@ -1,0 +1,88 @@
+//! Strips: weight gradients of large images, a few rows at a time.
+//!
+//! A weight gradient `dw[r, s, c, k] = sum_{n, p, q} x[n, p + r, q + s, c] dy[n, p, q, k]` reads whole planes of a few
+//! channels for every tap of the window. Where the planes do not stay in the nearest cache, each tap would fetch them
+//! anew, and fetching is slower than multiplying. So the rows are cut into strips that do stay, and all taps of one
+//! window axis take their share of a strip before the next strip comes. Each tap's accumulators wait in memory
+//! meanwhile.
+
+use crate::decide::axes::{Axes, Move};
+use crate::decide::choices::Aspect;
+use crate::decide::loops::Loop;
+use crate::decide::problem::Problem;
+use graphc_ir::NodeId;
+use graphc_ir::index::{Affine, Var};
+use graphc_ir::scalar::{CHUNK, LANES};
+
+/// Multiply-adds in a chain below which loading and storing the accumulators would cost more than it saves.
+const FEWEST_STEPS: usize = 48;
+
+/// Operands of a step of a large tile.
+const MOST_OPERANDS: usize = 12;
+
+/// How the rows of a contraction over the batch are cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Strips {
+    /// The output axis whose taps share a strip.
+    pub(crate) axis: Var,
+    pub(crate) extent: usize,
+    /// The reduction over rows.
+    rows: Var,
+    n_rows: usize,
+    rows_per_strip: usize,
+}
+
+impl Strips {
+    /// The strips of a contraction whose output coordinates are walked as `loops`; none if the planes stay in the cache
+    /// or no axis shares them.
+    pub(crate) fn of(problem: &Problem<'_>, node: NodeId, axes: &Axes, loops: &[Loop]) -> Option<Strips> {
+        let form = problem.contraction(node);
+        let nearest_words = problem.machine.nearest_words();
+        let plane: usize = form.reds.iter().filter(|red| !red.is_batch).map(|red| red.extent).product();
+        if plane * CHUNK * MOST_OPERANDS <= nearest_words {
+            return None;
+        }
+        let (axis, extent) = loops.iter().rev().find_map(|walk| {
+            let axis = walk.axis()?;
+            let is_free = !walk.is_shared && walk.block == 1 && walk.extent > 1;
+            (is_free && form.is_window(axis.0 as usize)).then_some((axis, walk.extent))
+        })?;
+        let [_, rows, columns @ ..] = form.reds.as_slice() else { return None };
+        let row_words = CHUNK * columns.iter().map(|red| red.extent).product::<usize>();
+        let operands = |factor: usize| {
+            let moves = |walk: &&Loop| walk.axis().is_some_and(|axis| axes.get(axis).moves[factor] != Move::No);
+            loops.iter().filter(moves).map(|walk| walk.block).product::<usize>()
+        };
+        let words_per_row = (operands(0) + operands(1)) * row_words;
+        let most_rows = (nearest_words / words_per_row).clamp(1, rows.extent);
+        let by_cost = rows.extent.div_ceil(most_rows);
+        let n_steps = rows.extent.div_ceil(by_cost) * row_words / LANES;
+        let by_cost = (words_per_row * rows.extent > nearest_words && n_steps >= FEWEST_STEPS).then_some(by_cost);
+        let n_strips = problem.chooser.pick_of(node, Aspect::Strips, options(by_cost, rows.extent))?;
+        let rows_per_strip = rows.extent.div_ceil(n_strips);
+        Some(Strips { axis, extent, rows: rows.var, n_rows: rows.extent, rows_per_strip })
+    }
+
+    /// How many there are. Rounding up may leave none for the last ones.
+    pub(crate) fn n_strips(&self) -> usize {
+        self.n_rows.div_ceil(self.rows_per_strip)
+    }
+
+    /// Bounds of strip number `strip` if `reduction` is over the rows.
+    pub(crate) fn bounds(&self, reduction: Var, strip: Var) -> Option<(Affine, Affine)> {
+        let low = Affine::var(strip).times(self.rows_per_strip as i64);
+        let high = low.plus_constant(self.rows_per_strip as i64);
+        (reduction == self.rows).then_some((low, high))
+    }
+}
+
+/// Numbers of strips to choose from, in words; none is whole planes.
+fn options(by_cost: Option<usize>, n_rows: usize) -> Vec<(Option<usize>, String)> {
+    let others = match by_cost {
+        None => [Some(2), Some(4), Some(8)],
+        Some(n) => [None, Some(2 * n), Some(n / 2)],
+    };
+    let others = others.into_iter().filter(|n| n.is_none_or(|n| (2..=n_rows).contains(&n)));
+    let options = [by_cost].into_iter().chain(others);
+    options.map(|n| (n, n.map_or("whole planes".to_string(), |n| format!("{n} strips")))).collect()
+}

@@ -1,0 +1,173 @@
+//! The plan as text: kernel by kernel, nest by nest, what was chosen, what was refused, and what both cost.
+
+use crate::decide::axes::{Axes, AxisInfo};
+use crate::decide::contraction::{Batch, ContractionPlan, Lanes, Read};
+use crate::decide::copies::Copies;
+use crate::decide::kernel::{ChunkNest, GradientPlan, KernelSchedule, NestPlan, PhasePlan, Schedule};
+use crate::decide::loops::Loop;
+use graphc_ir::graph::plan::Root;
+use std::fmt::{self, Display, Formatter};
+
+impl Display for Schedule<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let prologue = (!self.prologue.phases.is_empty()).then_some(&self.prologue);
+        for kernel in prologue.into_iter().chain(&self.kernels) {
+            kernel_text(f, kernel, &self.copies)?;
+        }
+        Ok(())
+    }
+}
+
+fn kernel_text(f: &mut Formatter<'_>, kernel: &KernelSchedule<'_>, copies: &Copies) -> fmt::Result {
+    writeln!(f, "kernel {}", kernel.name)?;
+    for phase in &kernel.phases {
+        match phase {
+            PhasePlan::Once(nest) => nest_text(f, "  ", nest, copies)?,
+            PhasePlan::Copy(id, name) => writeln!(f, "  copy of weights for {name:?}: {}", copies.get(*id))?,
+            PhasePlan::Chunks { per_task, nests, .. } => {
+                let chunks = if *per_task == 1 { "chunk" } else { "chunks" };
+                writeln!(f, "  tasks of {per_task} {chunks} of samples")?;
+                chunk_nests(f, nests, copies)?;
+            }
+            PhasePlan::Joined { groups, nests, gradients, .. } => {
+                let (n, chunks) = (groups.n_groups, groups.chunks_per_group);
+                writeln!(f, "  {n} tasks of {chunks} chunks of samples, gradients joined")?;
+                chunk_nests(f, nests, copies)?;
+                gradients.iter().try_for_each(|gradient| gradient_text(f, "    ", gradient, copies))?;
+            }
+            PhasePlan::Gradient(gradient) => gradient_text(f, "  ", gradient, copies)?,
+        }
+    }
+    Ok(())
+}
+
+fn chunk_nests(f: &mut Formatter<'_>, nests: &[ChunkNest<'_>], copies: &Copies) -> fmt::Result {
+    for ChunkNest { nest, fetches, rows } in nests {
+        nest_text(f, "    ", nest, copies)?;
+        for &id in rows {
+            writeln!(f, "      then      {}", copies.get(id))?;
+        }
+        fetches_text(f, "      ", fetches)?;
+    }
+    Ok(())
+}
+
+fn fetches_text(f: &mut Formatter<'_>, indent: &str, fetches: &[graphc_ir::NodeId]) -> fmt::Result {
+    if fetches.is_empty() {
+        return Ok(());
+    }
+    let nodes: Vec<String> = fetches.iter().map(ToString::to_string).collect();
+    writeln!(f, "{indent}fetches   the next chunk of {}", nodes.join(", "))
+}
+
+fn nest_text(f: &mut Formatter<'_>, indent: &str, nest: &NestPlan<'_>, copies: &Copies) -> fmt::Result {
+    match nest {
+        NestPlan::Sweep(group) => writeln!(f, "{indent}sweep {:?}", group.name),
+        NestPlan::Contraction(plan) => contraction_text(f, indent, plan, copies),
+    }
+}
+
+fn gradient_text(f: &mut Formatter<'_>, indent: &str, gradient: &GradientPlan, copies: &Copies) -> fmt::Result {
+    contraction_text(f, indent, &gradient.nest, copies)?;
+    fetches_text(f, &format!("{indent}  "), &gradient.fetches)
+}
+
+fn contraction_text(f: &mut Formatter<'_>, indent: &str, plan: &ContractionPlan, copies: &Copies) -> fmt::Result {
+    let result = match plan.root {
+        Root::Value(node) => format!("stores {node}"),
+        root => format!("partial results of {}", root.node()),
+    };
+    writeln!(f, "{indent}contraction {:?} {}: {result}", plan.name, plan.node)?;
+    let indent = format!("{indent}  ");
+    axes_text(f, &indent, &plan.axes)?;
+    writeln!(f, "{indent}sum       {}", sum_text(plan))?;
+    let lanes = match plan.lanes {
+        Lanes::None => "none".to_string(),
+        Lanes::Samples => "samples, 16 a chunk".to_string(),
+        Lanes::SummedSamples => "samples, joined by the tree".to_string(),
+        Lanes::Axis(axis) => format!("8 neighbours along {axis}"),
+    };
+    writeln!(f, "{indent}lanes     {lanes}")?;
+    let order: Vec<String> = plan.loops.iter().map(ToString::to_string).collect();
+    writeln!(f, "{indent}order     {}", if order.is_empty() { "one output".to_string() } else { order.join(" > ") })?;
+    let blocks = plan.loops.iter().filter(|walk| walk.block > 1);
+    let blocks: Vec<String> = blocks.map(|walk| format!("{walk}:{}", walk.block)).collect();
+    writeln!(f, "{indent}grid      {}", if blocks.is_empty() { "one output".to_string() } else { blocks.join(" x ") })?;
+    for line in [borders_text(plan), parallel_text(plan), strips_text(plan), copies_text(plan, copies)] {
+        line.iter().try_for_each(|line| writeln!(f, "{indent}{line}"))?;
+    }
+    writeln!(f, "{indent}cost      {:.1} kcycles", plan.kilocycles)?;
+    if !plan.refused.is_empty() {
+        let refused: Vec<String> = plan.refused.iter().map(|(what, cost)| format!("{what} {cost:.1}")).collect();
+        writeln!(f, "{indent}refused   {}", refused.join(" | "))?;
+    }
+    Ok(())
+}
+
+/// The batch, the other axes of the result, and the reductions, a line each.
+fn axes_text(f: &mut Formatter<'_>, indent: &str, axes: &Axes) -> fmt::Result {
+    let line = |axes: Vec<&AxisInfo>| axes.iter().map(ToString::to_string).collect::<Vec<_>>().join(" | ");
+    let (batch, outputs): (Vec<_>, Vec<_>) = axes.outputs().partition(|axis| axis.is_batch);
+    let lines = [batch, outputs, axes.reductions().collect()].map(line);
+    for (number, line) in lines.iter().filter(|line| !line.is_empty()).enumerate() {
+        writeln!(f, "{indent}{:10}{line}", if number == 0 { "axes" } else { "" })?;
+    }
+    Ok(())
+}
+
+/// `one chain over i4, i5, i6`, `4 groups of 1 chunk, each one chain over i4, i5`
+fn sum_text(plan: &ContractionPlan) -> String {
+    let terms: Vec<String> =
+        plan.axes.reductions().filter(|axis| !axis.is_batch).map(|axis| axis.var.to_string()).collect();
+    let over = |terms: &[String]| {
+        if terms.is_empty() { String::new() } else { format!(" over {}", terms.join(", ")) }
+    };
+    let Batch::Summed(groups) = plan.batch else { return format!("one chain{}", over(&terms)) };
+    let chunks = if groups.chunks_per_group == 1 { "chunk" } else { "chunks" };
+    let mut inner = vec!["chunks".to_string()];
+    inner.extend(terms);
+    inner.push(if plan.lanes == Lanes::SummedSamples { "halves" } else { "samples" }.to_string());
+    format!("groups of {} {chunks}: {}; each one chain{}", groups.chunks_per_group, groups.n_groups, over(&inner))
+}
+
+fn borders_text(plan: &ContractionPlan) -> Option<String> {
+    let has_borders = |walk: &&Loop| walk.block > 1 && walk.inner != [0, walk.extent];
+    let walks = plan.loops.iter().filter(has_borders);
+    let inner: Vec<String> = walks.map(|walk| format!("{walk} in {}..{}", walk.inner[0], walk.inner[1])).collect();
+    (!inner.is_empty()).then(|| format!("inside    {}", inner.join(", ")))
+}
+
+fn parallel_text(plan: &ContractionPlan) -> Option<String> {
+    let Batch::Summed(groups) = plan.batch else { return None };
+    let shared = plan.loops.iter().find(|walk| walk.is_shared);
+    let by = shared.map_or(format!("{} groups", groups.n_groups), |walk| format!("blocks of {walk}"));
+    let waits = if plan.accumulators_wait { ", accumulators wait for the next chunk" } else { "" };
+    Some(format!("parallel  {by}{waits}"))
+}
+
+fn strips_text(plan: &ContractionPlan) -> Option<String> {
+    let strips = plan.strips?;
+    Some(format!("strips    {} of rows, shared by {}:{}", strips.n_strips(), strips.axis, strips.extent))
+}
+
+fn copies_text(plan: &ContractionPlan, copies: &Copies) -> Option<String> {
+    let read = |(factor, read): (&str, &Read)| match read {
+        Read::Copy(id) => Some(format!("copies    {factor} from {}", copies.get(*id))),
+        Read::Tensor(_) => None,
+    };
+    ["a", "b"].into_iter().zip(&plan.reads).find_map(read)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decide::loops::Coordinate;
+    use graphc_ir::index::Var;
+
+    #[test]
+    fn loops_are_named_by_what_they_walk() {
+        let names = [Coordinate::Axis(Var(3)), Coordinate::Chunk, Coordinate::Half, Coordinate::Vector];
+        let names = names.map(|coordinate| Loop::new(coordinate, 4).to_string());
+        assert_eq!(names, ["i3", "chunk", "half", "vector"]);
+    }
+}

@@ -1,0 +1,190 @@
+//! The machine that a program is scheduled for: every number about hardware stands here.
+//!
+//! Nothing here changes a result: what fixes the order of arithmetic (lanes, chunks, groups) is no property of a machine
+//! and stands in `decide/summation.rs`. Prefetch distances and latencies were measured on Zen 3, Zen 4 and Emerald
+//! Rapids (`docs/performance.md`).
+
+use graphc_ir::scalar::LANES;
+use std::fs;
+
+/// The vector registers that register tiles are cut for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VectorUnit {
+    /// Number of vector registers.
+    pub n_registers: usize,
+    /// `f32` lanes of each.
+    pub lanes: usize,
+    /// Whether tiles are assembled: with multiply-adds that keep both factors and broadcasts
+    /// from memory. Else every multiply-add copies a register and a splat is two instructions.
+    pub assembled: bool,
+}
+
+/// The caches of one core, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Caches {
+    /// The nearest cache for data.
+    pub l1_bytes: usize,
+    /// The core's own cache behind it.
+    pub l2_bytes: usize,
+}
+
+/// What a program is scheduled for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Machine {
+    /// Its vector registers.
+    pub vectors: VectorUnit,
+    /// Its caches.
+    pub caches: Caches,
+}
+
+/// Words of a cache line.
+pub(crate) const LINE_WORDS: usize = 16;
+
+/// Words of a page, in which the processor sees by itself what comes next.
+pub(crate) const PAGE_WORDS: i64 = 1 << 10;
+
+/// How far ahead words are asked for, and how many at once.
+pub(crate) mod ahead {
+    /// Steps of the outer loop that a sweep looks ahead.
+    pub(crate) const SWEEP_STEPS: i64 = 6;
+
+    /// Rows that a sum over rows looks ahead: what one line of each takes to come from beyond a core's own cache.
+    pub(crate) const ROWS: i64 = 24;
+
+    /// Chunks of splats that it looks ahead.
+    pub(crate) const SPLAT_CHUNKS: i64 = 8;
+
+    /// Rows ahead of which the places of a copy are fetched: each of its blocks is a stream of its own.
+    pub(crate) const COPIED_ROWS: usize = 16;
+
+    /// Lines that one tile asks for at most.
+    pub(crate) const MOST_LINES: usize = 64;
+}
+
+/// Cycles from one multiply-add of a chain to the next: 4 on Zen and Skylake, and what scheduling loses (measured:
+/// tiles of 8 accumulators reach 93% of the peak).
+pub(crate) const LATENCY: f64 = 4.4;
+
+/// Cycles that a step loses whatever its size (measured: 10 accumulators reach 95% of the peak, 12 reach 99%).
+pub(crate) const OVERHEAD: f64 = 0.25;
+
+/// Multiply-adds and vector loads started per cycle.
+pub(crate) const PORTS: f64 = 2.0;
+
+/// Loads that 8 lanes from beyond the nearest cache take the place of, besides their own: 32 bytes a cycle at best.
+pub(crate) const FAR_WAITS: usize = 2;
+
+/// Instructions per cycle that the front end keeps up in practice.
+pub(crate) const ISSUE: f64 = 5.0;
+
+const WORD_BYTES: usize = size_of::<f32>();
+
+impl Caches {
+    /// What is assumed where the system does not tell: 32 KiB and 1 MiB.
+    pub const USUAL: Caches = Caches { l1_bytes: 32 << 10, l2_bytes: 1 << 20 };
+
+    /// Those of the first core of this machine, as Linux describes them; [`Caches::USUAL`] where it does not.
+    pub fn of_host() -> Caches {
+        Caches::in_folder("/sys/devices/system/cpu/cpu0/cache")
+    }
+
+    fn in_folder(folder: &str) -> Caches {
+        let mut caches = Caches::USUAL;
+        for number in 0..8 {
+            let field = |name: &str| fs::read_to_string(format!("{folder}/index{number}/{name}")).unwrap_or_default();
+            let Some(bytes) = parse_size(field("size").trim()) else { continue };
+            match (field("level").trim(), field("type").trim()) {
+                ("1", "Data" | "Unified") => caches.l1_bytes = bytes,
+                ("2", "Data" | "Unified") => caches.l2_bytes = bytes,
+                _ => {}
+            }
+        }
+        caches
+    }
+}
+
+/// `32K`, `1M` in bytes.
+fn parse_size(text: &str) -> Option<usize> {
+    let digits = text.trim_end_matches(['K', 'M']);
+    let unit = match text.strip_prefix(digits)? {
+        "" => 1,
+        "K" => 1 << 10,
+        "M" => 1 << 20,
+        _ => return None,
+    };
+    digits.parse::<usize>().ok().filter(|&n| n > 0)?.checked_mul(unit)
+}
+
+impl VectorUnit {
+    /// 16 registers of 8 lanes and assembled tiles: x86-64 with AVX2 and FMA.
+    pub const AVX2: VectorUnit = VectorUnit { n_registers: 16, lanes: 8, assembled: true };
+
+    /// Registers that one 8-lane value takes.
+    pub(crate) fn per_value(self) -> usize {
+        LANES.div_ceil(self.lanes)
+    }
+
+    /// 8-lane accumulators that leave enough registers for the factors: 12 of 16 registers, or
+    /// (measured) 10 if copies need some.
+    pub(crate) fn most_cells(self) -> usize {
+        let accumulators = if self.assembled { self.n_registers * 3 / 4 } else { self.n_registers * 5 / 8 };
+        (accumulators / self.per_value()).max(1)
+    }
+}
+
+impl Machine {
+    /// The machine that dumps and golden texts are made for, whatever they are made on: AVX2 and the usual caches.
+    pub const REFERENCE: Machine = Machine { vectors: VectorUnit::AVX2, caches: Caches::USUAL };
+
+    /// Words that stay in the nearest cache beside what else passes through it: seven eighths.
+    pub(crate) fn nearest_words(self) -> usize {
+        self.caches.l1_bytes / WORD_BYTES / 8 * 7
+    }
+
+    /// Words of splats that stay in the nearest cache beside the vectors that a tile takes in: half of it.
+    pub(crate) fn nearest_half_words(self) -> usize {
+        self.caches.l1_bytes / WORD_BYTES / 2
+    }
+
+    /// Words that stay in a core's own cache while they are read again and again: half of it.
+    pub(crate) fn near_words(self) -> usize {
+        self.caches.l2_bytes / WORD_BYTES / 2
+    }
+
+    /// Words of a buffer that is far away even if nothing else is used: all of a core's own cache.
+    pub(crate) fn far_words(self) -> usize {
+        self.caches.l2_bytes / WORD_BYTES
+    }
+
+    /// Words that are few beside a core's own cache: an eighth.
+    pub(crate) fn few_words(self) -> usize {
+        self.caches.l2_bytes / WORD_BYTES / 8
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read_as_linux_writes_them() {
+        assert_eq!(parse_size("48K"), Some(48 << 10));
+        assert_eq!(parse_size("2M"), Some(2 << 20));
+        assert_eq!(parse_size("512"), Some(512));
+        assert_eq!(["", "K", "0K", "12KB", "x"].map(parse_size), [None; 5]);
+    }
+
+    #[test]
+    fn a_machine_that_does_not_tell_has_the_usual_caches() {
+        assert_eq!(Caches::in_folder("/nowhere"), Caches::USUAL);
+        let caches = Caches::of_host();
+        assert!(caches.l1_bytes >= 4 << 10 && caches.l2_bytes >= caches.l1_bytes, "{caches:?}");
+    }
+
+    #[test]
+    fn shares_of_the_usual_caches() {
+        let machine = Machine::REFERENCE;
+        assert_eq!([machine.nearest_words(), machine.nearest_half_words()], [7 << 10, 1 << 12]);
+        assert_eq!([machine.near_words(), machine.far_words(), machine.few_words()], [1 << 17, 1 << 18, 1 << 15]);
+    }
+}

@@ -1,0 +1,140 @@
+//! Contractions over the batch: gradients of weights, as partial results of each group of chunks.
+
+use super::waiting::Accumulators;
+use super::{Nest, Part, Place, in_lanes};
+use crate::decide::contraction::{Batch, ContractionPlan, Lanes, MOST_SHARES};
+use crate::decide::kernel::GradientPlan;
+use crate::decide::loops::Loop;
+use crate::decide::summation::Groups;
+use crate::write::builder::Builder;
+use crate::write::expr::Cx;
+use crate::write::task::Task;
+use graphc_ir::index::{Affine, Var};
+use graphc_ir::loops::LoopKind;
+
+/// Writes a contraction over the batch that is a phase of its own: its groups are shared, or blocks of its result.
+pub(crate) fn write(cx: &Cx<'_>, b: &mut Builder, gradient: &GradientPlan) {
+    match gradient.nest.loops.iter().find(|walk| walk.is_shared) {
+        Some(walk) => share_blocks(cx, b, &gradient.nest, walk),
+        None => share_groups(cx, b, gradient),
+    }
+}
+
+fn share_groups(cx: &Cx<'_>, b: &mut Builder, gradient: &GradientPlan) {
+    let groups = groups_of(&gradient.nest);
+    b.for_extent(groups.n_groups, LoopKind::Parallel, |b, number| {
+        let gradient = Gradient { cx, plan: gradient, number };
+        gradient.before(b);
+        if gradient.plan.nest.accumulators_wait {
+            let task = Task { number, n_chunks: groups.chunks_per_group };
+            task.each_chunk(cx, b, |b, chunk| gradient.add(b, chunk));
+        }
+        gradient.after(b);
+    });
+}
+
+/// What does not fill a block is a phase of its own.
+fn share_blocks(cx: &Cx<'_>, b: &mut Builder, plan: &ContractionPlan, walk: &Loop) {
+    let n_full = walk.n_full_blocks();
+    let n_blocks = n_full.div_ceil(MOST_SHARES).max(1);
+    let n_shares = n_full.div_ceil(n_blocks);
+    if n_shares > 0 {
+        b.for_extent(n_shares, LoopKind::Parallel, |b, share| {
+            blocks(cx, b, plan, Part::Share { share, n_blocks });
+        });
+    }
+    if n_full < walk.n_blocks() {
+        blocks(cx, b, plan, Part::Rest);
+    }
+}
+
+/// Some blocks of the result, for all groups.
+fn blocks(cx: &Cx<'_>, b: &mut Builder, plan: &ContractionPlan, part: Part) {
+    let share = match part {
+        Part::Share { share, .. } => Affine::var(share),
+        Part::All | Part::Rest => Affine::default(),
+    };
+    let write = |b: &mut Builder, lane: Option<Var>, number: Option<Var>| {
+        let mut nest = Nest::new(cx, plan, Place::Group { number }, lane);
+        (nest.part, nest.share) = (part, share.clone());
+        nest.walk(b, &plan.loops);
+    };
+    b.nest(&plan.name, |b| {
+        in_lanes(b, plan, |b, lane| match plan.lanes {
+            // One chain over all samples.
+            Lanes::Axis(_) => write(b, lane, None),
+            Lanes::SummedSamples | Lanes::Samples | Lanes::None => {
+                let n_groups = groups_of(plan).n_groups;
+                b.for_extent(n_groups, LoopKind::Serial, |b, number| write(b, lane, Some(number)));
+            }
+        });
+    });
+}
+
+fn groups_of(plan: &ContractionPlan) -> Groups {
+    let Batch::Summed(groups) = plan.batch else { unreachable!("a gradient is summed over the batch") };
+    groups
+}
+
+/// The contraction over one group of chunks, in three parts: before the first chunk, for every chunk, and after the
+/// last one.
+pub(crate) struct Gradient<'a> {
+    pub(crate) cx: &'a Cx<'a>,
+    pub(crate) plan: &'a GradientPlan,
+    /// Number of the group of chunks.
+    pub(crate) number: Var,
+}
+
+impl<'a> Gradient<'a> {
+    /// Lets the sums start at zero.
+    pub(crate) fn before(&self, b: &mut Builder) {
+        if self.plan.nest.accumulators_wait {
+            self.nest(b, |b, nest, accumulators| nest.clear(b, &accumulators));
+        }
+    }
+
+    /// Adds what a chunk contributes, if the accumulators wait for the next one.
+    pub(crate) fn add(&self, b: &mut Builder, chunk: Var) {
+        if self.plan.nest.accumulators_wait {
+            self.nest(b, |b, nest, accumulators| {
+                nest.fetches = &self.plan.fetches;
+                nest.chunk = Some((chunk, accumulators));
+                nest.walk(b, &self.plan.nest.loops);
+            });
+        }
+    }
+
+    /// Leaves the sums as a partial result; without waiting accumulators they are computed here, chunk after chunk.
+    pub(crate) fn after(&self, b: &mut Builder) {
+        let plan = &self.plan.nest;
+        if plan.accumulators_wait {
+            return self.nest(b, |b, nest, accumulators| nest.finish(b, &accumulators));
+        }
+        b.nest(&plan.name, |b| {
+            in_lanes(b, plan, |b, lane| {
+                let mut nest = self.over_group(lane);
+                if groups_of(plan).chunks_per_group == 1 {
+                    nest.fetches = &self.plan.fetches;
+                }
+                nest.share = Affine::var(self.number);
+                nest.walk(b, &plan.loops);
+            });
+        });
+    }
+
+    fn nest(&self, b: &mut Builder, write: impl FnOnce(&mut Builder, &mut Nest<'a>, Accumulators)) {
+        let plan = &self.plan.nest;
+        let axes = plan.axes.outputs().map(|axis| (axis.var, axis.extent)).collect();
+        b.nest(&plan.name, |b| {
+            in_lanes(b, plan, |b, lane| {
+                let mut nest = self.over_group(lane);
+                let accumulators = Accumulators::new(nest.place_to_wait(), axes, &Affine::var(self.number));
+                write(b, &mut nest, accumulators);
+            });
+        });
+    }
+
+    fn over_group(&self, lane: Option<Var>) -> Nest<'a> {
+        Nest::new(self.cx, &self.plan.nest, Place::Group { number: Some(self.number) }, lane)
+    }
+}

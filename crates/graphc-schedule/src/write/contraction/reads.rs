@@ -1,0 +1,70 @@
+//! Where the factors of a contraction are read, and what is asked for ahead of time.
+
+use super::{Nest, Place};
+use crate::decide::contraction::{Batch, Lanes, Read};
+use crate::decide::copies::When;
+use crate::machine::ahead;
+use crate::write::builder::Builder;
+use graphc_ir::index::{Affine, Var};
+use graphc_ir::loops::{Access, Range};
+use graphc_ir::point::BATCH;
+
+impl Nest<'_> {
+    /// The axis whose blocks a copy of weights is made for.
+    pub(super) fn copied_axis(&self) -> Option<Var> {
+        let (_, id) = self.plan.copy()?;
+        let copy = self.em.cx.copies.get(id);
+        (copy.when != When::Chunk).then_some(copy.outputs.0)
+    }
+
+    /// Where both factors are at the coordinates at hand.
+    pub(super) fn factors(&mut self, b: &mut Builder) -> [Access; 2] {
+        [0, 1].map(|factor| self.factor(b, factor))
+    }
+
+    fn factor(&mut self, b: &mut Builder, factor: usize) -> Access {
+        let cx = self.em.cx;
+        let node = match self.plan.reads[factor] {
+            Read::Tensor(node) => node,
+            Read::Copy(id) => {
+                let (copy, buffer) = (cx.copies.get(id), cx.buffers.copy(id));
+                let index = match (copy.when, self.plan.lanes, &self.block) {
+                    (When::Chunk, Lanes::Axis(lane), _) => {
+                        let sample = self.em.batch.as_ref().expect("rows are samples").index();
+                        let feature = self.em.index(b, &Affine::var(lane));
+                        copy.word(&Affine::default(), copy.block, &feature, |_| sample.clone())
+                    }
+                    (_, _, Some(at)) => {
+                        let vars = &self.em.vars;
+                        copy.word(&at.first, at.width, &at.cell, |term| vars[&term].clone())
+                    }
+                    (when, lanes, None) => unreachable!("a copy of {when:?} for {lanes:?} outside of a block"),
+                };
+                return Access { buffer, index };
+            }
+        };
+        let contraction = self.form.as_contraction().expect("a contraction");
+        let index = [contraction.a, contraction.b][factor].1;
+        let reductions = self.form.reds.iter().filter(|red| red.is_batch).map(|red| red.var);
+        let samples: Vec<Var> =
+            self.form.batch_axis.map(|axis| Var(axis as u32)).into_iter().chain(reductions).collect();
+        let at = |var: Var| Affine::var(if samples.contains(&var) { BATCH } else { var });
+        let index: Vec<Affine> = index.iter().map(|i| i.value.substitute(&at)).collect();
+        self.em.access(b, node, &index)
+    }
+
+    /// How many words ahead of the factors' operands to fetch others: the next block of what is far away, or, where
+    /// rows of a whole batch are read, what the sum itself reads later.
+    pub(super) fn ahead(&self, reds: &[Range], factors: [&Access; 2]) -> [i64; 2] {
+        let (Lanes::Axis(_), Batch::Summed(_), Place::Group { .. }) = (self.plan.lanes, self.plan.batch, self.place)
+        else {
+            return factors.map(|access| self.far_blocks.map_or(0, |blocks| access.index.coefficient(blocks)));
+        };
+        let [chunks, samples] = reds else { unreachable!("it sums over chunks and samples") };
+        factors.map(|access| match access.index.coefficient(samples.var) {
+            _ if !self.plan.rows_are_far => 0,
+            1 => ahead::SPLAT_CHUNKS * access.index.coefficient(chunks.var),
+            row => ahead::ROWS * row,
+        })
+    }
+}

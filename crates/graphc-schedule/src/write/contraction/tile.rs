@@ -1,0 +1,142 @@
+//! The innermost part of a contraction: its reductions, the tile, and what happens to a finished accumulator.
+
+use super::waiting::Accumulators;
+use super::{Nest, Place};
+use crate::decide::contraction::epilogue::epilogue;
+use crate::decide::contraction::{Batch, Lanes};
+use crate::decide::strips::Strips;
+use crate::write::builder::{Builder, bounded};
+use crate::write::expr::{BatchAt, no_join};
+use crate::write::task::Task;
+use graphc_ir::index::{Affine, Var};
+use graphc_ir::loops::{Access, Expr, Join, Range, Stmt, Tile, TileInit, ValueId};
+use graphc_ir::scalar::LANES;
+
+impl Nest<'_> {
+    pub(super) fn tile(&mut self, b: &mut Builder) {
+        let reds = self.reductions(b, None, None);
+        let acc = b.new_value();
+        let [a, b_access] = self.factors(b);
+        let ahead = self.ahead(&reds, [&a, &b_access]);
+        let epilogue = b.block(|b| {
+            self.em.open_scope();
+            self.epilogue(b, acc);
+            self.em.close_scope();
+        });
+        let tile = Tile { grid: self.grid.clone(), reds, a, b: b_access, ahead, init: TileInit::Zero, acc, epilogue };
+        b.push(Stmt::Tile(tile));
+    }
+
+    /// A tile over one chunk, or one strip of it, that goes on with waiting accumulators, and leaves them where they
+    /// wait.
+    pub(super) fn continued_tile(
+        &mut self,
+        b: &mut Builder,
+        chunk: Var,
+        strip: Option<(Strips, Var)>,
+        accumulators: &Accumulators,
+    ) {
+        let waiting = self.waiting_place(accumulators);
+        let reds = self.reductions(b, Some(chunk), strip);
+        let acc = b.new_value();
+        let [a, b_access] = self.factors(b);
+        let epilogue = b.block(|b| b.store(waiting.clone(), acc));
+        let init = TileInit::Load(waiting);
+        let tile = Tile { grid: self.grid.clone(), reds, a, b: b_access, ahead: [0, 0], init, acc, epilogue };
+        b.push(Stmt::Tile(tile));
+    }
+
+    /// The reduction loops, bound to fresh variables: those of all chunks, or of the chunk given; those of all rows, or
+    /// of the strip given.
+    fn reductions(&mut self, b: &mut Builder, chunk: Option<Var>, strip: Option<(Strips, Var)>) -> Vec<Range> {
+        let mut reds = Vec::new();
+        let mut innermost = None;
+        for red in &self.form.reds {
+            if red.is_batch {
+                let inner = b.var();
+                let (extent, sample) = self.samples(inner);
+                let chunk = chunk.unwrap_or_else(|| {
+                    let chunk = b.var();
+                    reds.push(self.chunks_of_group(chunk));
+                    chunk
+                });
+                self.em.batch = Some(BatchAt { chunk: Affine::var(chunk), sample });
+                innermost = Some(Range::new(inner, extent));
+                continue;
+            }
+            let [mut low, mut high] = [&red.low, &red.high].map(|bounds| {
+                let binds = |bound: &&Affine| !self.inner.iter().any(|&var| bound.uses(var));
+                let bounds: Vec<&Affine> = bounds.iter().filter(binds).collect();
+                bounds.into_iter().map(|bound| self.em.index(b, bound)).collect::<Vec<Affine>>()
+            });
+            if let Some((first, end)) = strip.and_then(|(strips, strip)| strips.bounds(red.var, strip)) {
+                low.push(first);
+                high.push(end);
+            }
+            let var = b.var();
+            self.em.ranges.insert(var, (0, red.extent as i64 - 1));
+            self.em.bind(red.var, Affine::var(var));
+            reds.push(bounded(var, red.extent, low, high));
+        }
+        reds.extend(innermost);
+        reds
+    }
+
+    /// The innermost loop of a sum over the batch: over the halves of a chunk if lanes are samples, over samples otherwise;
+    /// its extent, and the sample within the chunk.
+    fn samples(&self, inner: Var) -> (usize, Affine) {
+        let n_halves = self.em.cx.n_halves();
+        match (self.plan.lanes, self.lane) {
+            (Lanes::SummedSamples, Some(lane)) => {
+                (n_halves, Affine::var(lane).add_scaled(&Affine::var(inner), LANES as i64))
+            }
+            _ => (n_halves * LANES, Affine::var(inner)),
+        }
+    }
+
+    /// The chunks that the nest sums over, numbered by `chunk`: those of one group, or all.
+    pub(super) fn chunks_of_group(&self, chunk: Var) -> Range {
+        match (self.plan.batch, self.place) {
+            (Batch::Summed(groups), Place::Group { number: Some(number) }) => {
+                Task { number, n_chunks: groups.chunks_per_group }.chunks(self.em.cx, chunk)
+            }
+            _ => Range::new(chunk, self.em.cx.n_chunks()),
+        }
+    }
+
+    /// What happens to a finished accumulator.
+    pub(super) fn epilogue(&mut self, b: &mut Builder, acc: ValueId) {
+        if let Batch::Summed(_) = self.plan.batch {
+            return self.store_partial(b, acc);
+        }
+        let end = self.plan.root.node();
+        let (result, value) = epilogue(&mut self.em.dag, self.form, self.plan.node, end);
+        self.em.define(result, acc);
+        let value = self.em.emit(b, value, &no_join);
+        let index = self.em.dag.own_index(end, &self.output_axes());
+        self.em.store(b, end, &index, value);
+    }
+
+    /// Stores the sum of one group of chunks.
+    fn store_partial(&mut self, b: &mut Builder, acc: ValueId) {
+        let partial = self.em.cx.buffers.partial(self.plan.root);
+        let mut word = match self.place {
+            Place::Group { number: Some(group) } => Affine::var(group).times(partial.part_len as i64),
+            Place::Group { number: None } | Place::Once | Place::Task { .. } => Affine::default(),
+        };
+        let strides = graphc_ir::tensor::row_major_strides(&self.form.extents);
+        for (axis, stride) in self.output_axes().iter().zip(strides) {
+            let index = self.em.index(b, axis);
+            word = word.add_scaled(&index, stride as i64);
+        }
+        let sum = match self.plan.lanes {
+            Lanes::SummedSamples => b.value(Expr::JoinLanes(Join::Add, acc)),
+            Lanes::Axis(_) | Lanes::None | Lanes::Samples => acc,
+        };
+        b.store(Access { buffer: partial.buffer, index: word }, sum);
+    }
+
+    fn output_axes(&self) -> Vec<Affine> {
+        (0..self.form.extents.len() as u32).map(|axis| Affine::var(Var(axis))).collect()
+    }
+}

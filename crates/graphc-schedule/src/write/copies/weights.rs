@@ -1,0 +1,189 @@
+//! Copies of weights in the order of register tiles: as packed splats, or as vectors of neighbouring outputs.
+
+use crate::decide::copies::{CopyId, CopyPlan, Shares};
+use crate::machine::ahead;
+use crate::write::builder::Builder;
+use crate::write::expr::Cx;
+use graphc_ir::index::{Affine, Var};
+use graphc_ir::loops::{Access, Bound, BufId, LoopKind, Range, Stmt};
+use graphc_ir::scalar::LANES;
+
+/// Writes the copy: shares of the blocks that are copied in vectors, in parallel, then the rest word by word.
+pub(crate) fn write(cx: &Cx<'_>, b: &mut Builder, name: &str, id: CopyId) {
+    let copy = cx.copies.get(id);
+    let writer = Writer { cx, copy, to: cx.buffers.copy(id), name: format!("packed weights of {name}") };
+    let (n_outputs, block) = (copy.outputs.1, copy.block);
+    let n_vector_blocks = copy.n_vector_blocks;
+    writer.shares(b, n_vector_blocks);
+    let n_full = n_outputs / block;
+    let left = n_outputs % block;
+    for (first, n_real) in (n_vector_blocks..n_full).map(|i| (i, block)).chain([(n_full, left)]) {
+        if n_real > 0 {
+            let blocks = Blocks::single(first * block, n_real, n_real.next_multiple_of(copy.unit).min(block));
+            b.nest(&writer.name, |b| writer.part(b, &blocks, &Rows::all(copy.n_rows()), None));
+        }
+    }
+}
+
+struct Writer<'a> {
+    cx: &'a Cx<'a>,
+    copy: &'a CopyPlan,
+    to: BufId,
+    name: String,
+}
+
+/// Blocks `low..high` of outputs from `origin` on.
+struct Blocks {
+    origin: usize,
+    low: Affine,
+    high: Bound,
+    /// Outputs that there are in each.
+    n_real: usize,
+    /// Outputs of each; those beyond the real ones are zero.
+    width: usize,
+}
+
+impl Blocks {
+    fn single(origin: usize, n_real: usize, width: usize) -> Blocks {
+        Blocks { origin, low: Affine::default(), high: Bound::constant(1), n_real, width }
+    }
+}
+
+/// Some coordinates of the last term.
+struct Rows {
+    first: Affine,
+    n: usize,
+}
+
+impl Rows {
+    fn all(n: usize) -> Rows {
+        Rows { first: Affine::default(), n }
+    }
+}
+
+impl Writer<'_> {
+    /// Shares of the first `n_blocks` blocks.
+    fn shares(&self, b: &mut Builder, n_blocks: usize) {
+        if n_blocks == 0 {
+            return;
+        }
+        let width = self.copy.block;
+        let blocks = |low: Affine, high: Bound| Blocks { origin: 0, low, high, n_real: width, width };
+        let all = || blocks(Affine::default(), Bound::constant(n_blocks));
+        let in_lanes = |b: &mut Builder, blocks: &Blocks, rows: &Rows| {
+            b.nest(&self.name, |b| b.lanes(|b, lane| self.part(b, blocks, rows, Some(lane))));
+        };
+        match self.copy.shares(n_blocks) {
+            Shares::Rows { n_shares, n_rows } => {
+                b.for_extent(n_shares, LoopKind::Parallel, |b, share| {
+                    in_lanes(b, &all(), &Rows { first: Affine::var(share).times(n_rows as i64), n: n_rows });
+                });
+                let done = n_shares * n_rows;
+                if done < self.copy.n_rows() {
+                    in_lanes(b, &all(), &Rows { first: Affine::constant(done as i64), n: self.copy.n_rows() - done });
+                }
+            }
+            Shares::Blocks { n_shares, n_blocks: per_share } => {
+                b.for_extent(n_shares, LoopKind::Parallel, |b, share| {
+                    let low = Affine::var(share).times(per_share as i64);
+                    let high = [low.plus_constant(per_share as i64), Affine::constant(n_blocks as i64)];
+                    in_lanes(b, &blocks(low, Bound(high.to_vec())), &Rows::all(self.copy.n_rows()));
+                });
+            }
+        }
+    }
+
+    /// Copies some blocks; `lane` if that is in vectors.
+    fn part(&self, b: &mut Builder, blocks: &Blocks, rows: &Rows, lane: Option<Var>) {
+        self.terms(b, (blocks, rows), lane, &mut Vec::new());
+    }
+
+    /// Loops over the terms, which are rows of the matrix, and for each over the blocks. A block narrower than a vector is
+    /// copied with the words behind it, which the rows that follow overwrite; so the very last rows are copied word by word:
+    /// behind them is the next block, or what another share writes.
+    fn terms(&self, b: &mut Builder, part: (&Blocks, &Rows), lane: Option<Var>, outer: &mut Vec<Affine>) {
+        let (_, extent) = self.copy.terms[outer.len()];
+        if outer.len() + 1 < self.copy.terms.len() {
+            return b.for_extent(extent, LoopKind::Serial, |b, var| {
+                outer.push(Affine::var(var));
+                self.terms(b, part, lane, outer);
+                outer.pop();
+            });
+        }
+        let (blocks, rows) = part;
+        let n_words = match lane {
+            Some(_) if blocks.width.is_multiple_of(LANES) => 0,
+            Some(_) => LANES.div_ceil(blocks.width).max(2) - 1,
+            None => rows.n,
+        };
+        let n_vectors = rows.n.saturating_sub(n_words);
+        for (low, high, lane) in [(0, n_vectors, lane), (n_vectors, rows.n, None)] {
+            if low == high {
+                continue;
+            }
+            let term = b.var();
+            let bound = |row: usize| Bound(vec![rows.first.plus_constant(row as i64)]);
+            b.for_range(Range { var: term, low: bound(low), high: bound(high) }, LoopKind::Serial, |b| {
+                outer.push(Affine::var(term));
+                self.row(b, blocks, lane, outer);
+                outer.pop();
+            });
+        }
+    }
+
+    /// One row of some blocks.
+    fn row(&self, b: &mut Builder, blocks: &Blocks, lane: Option<Var>, terms: &[Affine]) {
+        let block = b.var();
+        let range = Range { var: block, low: Bound(vec![blocks.low.clone()]), high: blocks.high.clone() };
+        b.for_range(range, LoopKind::Serial, |b| {
+            let first = Affine::var(block).times(blocks.width as i64).plus_constant(blocks.origin as i64);
+            match lane {
+                Some(lane) => self.vectors(b, blocks, &first, lane, terms),
+                None => b.for_extent(blocks.n_real, LoopKind::Serial, |b, cell| {
+                    self.copy_word(b, blocks, (&first, &Affine::var(cell)), terms);
+                }),
+            }
+            if lane.is_none() && blocks.n_real < blocks.width {
+                b.for_extent(blocks.width - blocks.n_real, LoopKind::Serial, |b, cell| {
+                    let cell = Affine::var(cell).plus_constant(blocks.n_real as i64);
+                    let zero = b.f32(0.0);
+                    b.store(self.place(blocks, (&first, &cell), terms), zero);
+                });
+            }
+        });
+    }
+
+    fn vectors(&self, b: &mut Builder, blocks: &Blocks, first: &Affine, lane: Var, terms: &[Affine]) {
+        let Access { buffer, index } = self.place(blocks, (first, &Affine::default()), terms);
+        let index = index.plus_constant((ahead::COPIED_ROWS * blocks.width) as i64);
+        b.push(Stmt::Fetch { from: Access { buffer, index }, n_lines: 1 });
+        for vector in 0..blocks.width.div_ceil(LANES) {
+            let cell = Affine::var(lane).plus_constant((vector * LANES) as i64);
+            self.copy_word(b, blocks, (first, &cell), terms);
+        }
+    }
+
+    fn copy_word(&self, b: &mut Builder, blocks: &Blocks, (first, cell): (&Affine, &Affine), terms: &[Affine]) {
+        let source = self.cx.buffers.node(self.copy.source);
+        let strides = &self.cx.buffers.layout(source).strides;
+        let output = first.plus(cell);
+        let at = |var: Var| if var == self.copy.outputs.0 { output.clone() } else { self.term(var, terms) };
+        let from =
+            self.copy.index.iter().zip(strides).fold(Affine::default(), |word, (index, &stride)| {
+                word.add_scaled(&index.substitute(&at), stride as i64)
+            });
+        let value = b.load(Access { buffer: source, index: from });
+        b.store(self.place(blocks, (first, cell), terms), value);
+    }
+
+    /// Where a word goes.
+    fn place(&self, blocks: &Blocks, (first, cell): (&Affine, &Affine), terms: &[Affine]) -> Access {
+        Access { buffer: self.to, index: self.copy.word(first, blocks.width, cell, |term| self.term(term, terms)) }
+    }
+
+    /// Value of a term's variable.
+    fn term(&self, term: Var, terms: &[Affine]) -> Affine {
+        let position = self.copy.terms.iter().position(|&(var, _)| var == term).expect("a term");
+        terms[position].clone()
+    }
+}
