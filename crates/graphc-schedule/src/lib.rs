@@ -15,6 +15,8 @@ mod write;
 use decide::choices::Chooser;
 use decide::joined;
 use decide::prologue::Prologue;
+use decide::sweep::nest::SweepPlan;
+use decide::sweep::plan::Sources;
 use decide::task::{self, Task};
 use graphc_ir::NodeId;
 use graphc_ir::form::Form;
@@ -28,7 +30,7 @@ use write::contraction::over_batch::{self, Gradient};
 use write::copies::rows;
 use write::expr::Cx;
 use write::fetch::NextChunk;
-use write::sweep::{flat, samples};
+use write::sweep::nest::{self, Place};
 use write::{contraction, features};
 
 pub use decide::choices::{Aspect, Candidates, Choices, REVISION};
@@ -117,8 +119,14 @@ fn pack(cx: &Cx<'_>, b: &mut Builder, registers: RegisterFile, group: &Group, wa
 fn no_batch(cx: &Cx<'_>, b: &mut Builder, registers: RegisterFile, group: &Group) {
     match group.kind {
         GroupKind::Contraction => contraction::no_batch(cx, b, registers, group),
-        GroupKind::Sweep => flat::sweep(cx, b, group),
+        GroupKind::Sweep => sweep(cx, b, group, Place::Once),
     }
+}
+
+fn sweep(cx: &Cx<'_>, b: &mut Builder, group: &Group, place: Place<'_>) {
+    let features_are_lanes = cx.buffers.features_are_lanes();
+    let sources = Sources { graph: cx.graph, forms: cx.forms, stored: &cx.plan.stored, features_are_lanes };
+    nest::write(cx, b, &SweepPlan::of(&sources, group), place);
 }
 
 fn kernel_body(cx: &Cx<'_>, b: &mut Builder, kernel: &KernelPlan, registers: RegisterFile, prologue: &Prologue) {
@@ -132,7 +140,7 @@ fn kernel_body(cx: &Cx<'_>, b: &mut Builder, kernel: &KernelPlan, registers: Reg
         for group in &kernel.chunk {
             match group.kind {
                 GroupKind::Contraction => features::contract::write(cx, b, registers, group),
-                GroupKind::Sweep => features::sweep::write(cx, b, group),
+                GroupKind::Sweep => sweep(cx, b, group, Place::Once),
             }
         }
         return tail(cx, b, kernel, registers);
@@ -177,7 +185,7 @@ fn chunk_groups(
     for group in &kernel.chunk {
         match group.kind {
             GroupKind::Contraction => contraction::per_sample(cx, b, registers, group, task, next),
-            GroupKind::Sweep => samples::batch_sweep(cx, b, group, task, next),
+            GroupKind::Sweep => sweep(cx, b, group, Place::Chunks { task, group, next }),
         }
         rows::write(cx, b, group, task);
     }

@@ -1,6 +1,7 @@
 //! Writes fused scalar expressions as loop-IR values.
 
 use crate::decide::choices::Chooser;
+use crate::decide::samples;
 use crate::memory::buffers::{Buffers, Rows};
 use crate::write::builder::{Builder, bounded};
 use crate::write::math;
@@ -11,7 +12,7 @@ use graphc_ir::graph::{Graph, NodeId};
 use graphc_ir::index::{Affine, Atom, Var};
 use graphc_ir::loops::{Access, Expr, LoopKind, Stmt, ValueId};
 use graphc_ir::point::{BATCH, ExprId, PointDag, PointExpr, PointRed};
-use graphc_ir::scalar::{BinaryOp, CHUNK, CmpOp, LANES, UnaryOp};
+use graphc_ir::scalar::{BinaryOp, CHUNK, CmpOp, UnaryOp};
 use graphc_ir::types::DType;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -35,17 +36,17 @@ impl Cx<'_> {
 
     /// Chunks of samples.
     pub(crate) fn n_chunks(&self) -> usize {
-        self.batch().div_ceil(CHUNK)
+        samples::n_chunks(self.batch())
     }
 
     /// Vectors per chunk; a batch of at most 8 samples leaves the second half untouched.
     pub(crate) fn n_halves(&self) -> usize {
-        if self.batch() <= LANES { 1 } else { 2 }
+        samples::n_halves(self.batch())
     }
 
     /// Whether the last vector of samples has padding lanes.
     pub(crate) fn is_ragged(&self) -> bool {
-        !self.buffers.features_are_lanes() && !self.batch().is_multiple_of(self.n_halves() * LANES)
+        !self.buffers.features_are_lanes() && samples::is_ragged(self.batch())
     }
 }
 
@@ -67,6 +68,11 @@ impl BatchAt {
 
 /// How a sweep finds a value that is joined from partial results.
 pub(crate) type JoinFn<'a> = dyn Fn(&mut Builder, NodeId) -> ValueId + 'a;
+
+/// For nests over the batch, which never join partial results.
+pub(crate) fn no_join(_: &mut Builder, node: NodeId) -> ValueId {
+    panic!("{node} is joined in a sweep without a batch")
+}
 
 /// Writes expressions of one dag into the open block of a builder.
 pub(crate) struct Emitter<'a> {

@@ -26,9 +26,9 @@ use crate::decide::lanes::FeatureLanes;
 use crate::decide::packed::PackedWeights;
 use crate::decide::task::{NEAR_WORDS, Task};
 use crate::write::builder::{Builder, bounded};
-use crate::write::expr::{BatchAt, Cx, Emitter};
+use crate::write::expr::{BatchAt, Cx, Emitter, no_join};
 use crate::write::fetch::{self, NextChunk};
-use crate::write::sweep::samples::no_join;
+
 use factor::Factor;
 use graphc_ir::NodeId;
 use graphc_ir::form::PointForm;

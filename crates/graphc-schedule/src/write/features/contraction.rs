@@ -4,7 +4,7 @@
 //! factor that moves along it is loaded as vectors, from packed weights or, if it is a tensor of the batch itself, from
 //! its rows; the other factor must not move along it and is a splat.
 
-use super::lane::LaneAxis;
+use crate::decide::lane_axis::LaneAxis;
 use graphc_ir::NodeId;
 use graphc_ir::compute::LoadIndex;
 use graphc_ir::form::{Forms, PointForm};

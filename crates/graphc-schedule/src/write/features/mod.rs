@@ -14,15 +14,12 @@
 //! Padding words hold whatever the formulas give for padded operands. They are the same in every engine, and nothing
 //! but other padding words depends on them.
 //!
-//! Reading order: `lane`, `contraction`, `packed`, `pack`, `contract`, `sweep`, `partial`.
+//! Reading order: `contraction`, `packed`, `pack`, `contract`.
 
 pub(crate) mod contract;
 pub(crate) mod contraction;
-mod lane;
 mod pack;
 pub(crate) mod packed;
-mod partial;
-pub(crate) mod sweep;
 
 use graphc_ir::graph::Graph;
 use graphc_ir::graph::plan::FusionPlan;

@@ -5,17 +5,17 @@
 //! Golub and LeVeque (1979), which never subtracts large numbers.
 
 use crate::decide::groups::Groups;
+use crate::decide::sweep::plan::terms_per_sample;
 use crate::memory::buffers::Partial;
 use crate::write::builder::{Builder, bounded};
 use crate::write::expr::Cx;
-use crate::write::sweep::samples::{chunk_count, terms_per_sample};
 use graphc_ir::NodeId;
 use graphc_ir::compute::Combine;
 use graphc_ir::form::Form;
 use graphc_ir::graph::plan::{FusionPlan, Root};
 use graphc_ir::index::Affine;
-use graphc_ir::loops::{Access, Join, LoopKind, ValueId};
-use graphc_ir::scalar::CHUNK;
+use graphc_ir::loops::{AccId, Access, Expr, Join, LoopKind, ValueId};
+use graphc_ir::scalar::{CHUNK, CmpOp};
 
 /// The joined value of `node` at element `word` of its result.
 pub(crate) fn joined(cx: &Cx<'_>, b: &mut Builder, node: NodeId, word: &Affine) -> ValueId {
@@ -26,7 +26,7 @@ pub(crate) fn joined(cx: &Cx<'_>, b: &mut Builder, node: NodeId, word: &Affine) 
             let join = match point.combine {
                 Some(Combine::Max) => Join::Max,
                 Some(Combine::Sum) => Join::Add,
-                other => unreachable!("{other:?} does not reduce the batch"),
+                other @ (Some(Combine::ArgMax(_)) | None) => unreachable!("{other:?} does not reduce the batch"),
             };
             let partial = cx.buffers.partial(Root::Partial(node));
             // A contraction's parts are groups already.
@@ -95,7 +95,7 @@ struct Moments {
 fn variance(cx: &Cx<'_>, b: &mut Builder, node: NodeId, axes: &[usize], word: &Affine) -> ValueId {
     let source = FusionPlan::sum_source(cx.graph, cx.forms, &cx.plan.stored, node, axes);
     let (sums, deviations) = (cx.buffers.partial(source), cx.buffers.partial(Root::PartialDeviations(node)));
-    let per_sample = terms_per_sample(cx, node);
+    let per_sample = terms_per_sample(cx.graph, cx.forms, node);
     let groups = Groups::new(sums.n_parts, 0);
     let of_chunk = |b: &mut Builder, chunk: &Affine| {
         let sum = part(b, sums, word, chunk);
@@ -140,4 +140,28 @@ fn chan(b: &mut Builder, x: Moments, y: Moments) -> Moments {
     let weight = b.mul(x.count, ratio);
     let square = b.mul(delta, delta);
     Moments { count, mean, deviations: b.fma(square, weight, deviations) }
+}
+
+/// The accumulators of one partial result in one value: as many for each loop as it has copies, those of the innermost
+/// loop joined first.
+pub(crate) fn copies(b: &mut Builder, join: Join, accs: &[AccId], n_copies: &[usize]) -> ValueId {
+    let Some((&n_copies, inner)) = n_copies.split_first() else { return b.get(accs[0]) };
+    let parts: Vec<ValueId> = accs.chunks(accs.len() / n_copies).map(|accs| copies(b, join, accs, inner)).collect();
+    parts.into_iter().reduce(|x, y| b.combine(join, x, y)).expect("at least one copy")
+}
+
+/// Number of terms of chunk `chunk` as `f32`; the last chunk may be short.
+pub(crate) fn chunk_count(cx: &Cx<'_>, b: &mut Builder, chunk: &Affine, per_sample: usize) -> ValueId {
+    let full = b.f32((per_sample * CHUNK) as f32);
+    let last_samples = cx.batch() - (cx.n_chunks() - 1) * CHUNK;
+    if last_samples == CHUNK {
+        return full;
+    }
+    let last = b.f32((per_sample * last_samples) as f32);
+    if cx.n_chunks() == 1 {
+        return last;
+    }
+    let chunk = b.value(Expr::Index(chunk.clone()));
+    let last_chunk = b.i32(cx.n_chunks() as i32 - 1);
+    b.select(CmpOp::Eq, [chunk, last_chunk], last, full)
 }

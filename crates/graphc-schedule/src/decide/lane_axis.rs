@@ -6,13 +6,13 @@ use graphc_ir::point::{ExprId, PointDag, PointExpr};
 use graphc_ir::scalar::LANES;
 
 /// Variables of a dag that stand for the lanes of one axis.
-pub(super) struct LaneAxis {
+pub(crate) struct LaneAxis {
     /// The axis.
-    pub(super) axis: Var,
+    pub(crate) axis: Var,
     /// Its value: a sum that contains the lane.
-    pub(super) value: Affine,
+    pub(crate) value: Affine,
     /// The number of the lane.
-    pub(super) lane: Var,
+    pub(crate) lane: Var,
 }
 
 impl LaneAxis {
@@ -20,7 +20,7 @@ impl LaneAxis {
     ///
     /// A load may depend on the lane in the last of its indices, and moves by one word. An index as a value may depend
     /// on it without a division; the bounds of loops may not.
-    pub(super) fn fits(&self, graph: &Graph, dag: &PointDag<'_>, roots: &[ExprId]) -> bool {
+    pub(crate) fn fits(&self, graph: &Graph, dag: &PointDag<'_>, roots: &[ExprId]) -> bool {
         dag.reachable(roots).into_iter().all(|id| match dag.expr(id) {
             PointExpr::Load { node, index } => {
                 let sizes = graph.sizes(*node);
@@ -39,7 +39,7 @@ impl LaneAxis {
     }
 
     /// Whether an index is the same for all lanes, or that of neighbouring words of a row of `size`.
-    pub(super) fn reads(&self, dag: &PointDag<'_>, index: &Affine, size: Option<usize>) -> bool {
+    pub(crate) fn reads(&self, dag: &PointDag<'_>, index: &Affine, size: Option<usize>) -> bool {
         let value = self.at_lane(dag, index);
         if !value.uses(self.lane) {
             return true;
