@@ -68,10 +68,17 @@ impl SweepPlan {
     }
 }
 
-/// Terms that one sample contributes to each element of a variance.
-pub(crate) fn terms_per_sample(graph: &Graph, forms: &Forms, variance: NodeId) -> usize {
+/// Where the means of a variance's chunks come from: a partial result, and how many terms it has for each sample.
+pub(crate) fn mean_source(
+    graph: &Graph,
+    forms: &Forms,
+    stored: &BTreeSet<NodeId>,
+    variance: NodeId,
+    axes: &[usize],
+) -> (Root, usize) {
     let space = PointDag::space(graph, forms, Root::PartialSum(variance));
-    space.extents[space.n_kept..].iter().product()
+    let per_sample = space.extents[space.n_kept..].iter().product();
+    (FusionPlan::sum_source(graph, forms, stored, variance, axes), per_sample)
 }
 
 /// The points at which some results are computed.
@@ -255,8 +262,8 @@ impl<'a> Space<'a> {
             (Root::Value(_), _) => None,
             (Root::PartialSum(_), _) => Some(sum),
             (Root::PartialDeviations(node), Form::Variance { axes }) => {
-                let sum = FusionPlan::sum_source(graph, forms, self.sources.stored, node, axes);
-                Some(Terms::Deviations { sum, per_sample: terms_per_sample(graph, forms, node) })
+                let (sum, per_sample) = mean_source(graph, forms, self.sources.stored, node, axes);
+                Some(Terms::Deviations { sum, per_sample })
             }
             (Root::Partial(_), Form::Point(form)) => match form.combine {
                 Some(Combine::Sum) => Some(sum),

@@ -4,7 +4,7 @@
 //! parallel blocks { lanes { loops { partial results start; loops { values; terms; stores }; they end } } }
 //! ```
 
-use crate::decide::sweep::nest::{Coordinate, Nest, PartialResult, ResultKind, SweepPlan, Terms, Walk};
+use crate::decide::sweep::nest::{Coordinate, Nest, PartialResult, ResultKind, SweepPlan, SweepResult, Terms, Walk};
 use crate::decide::task::Task;
 use crate::write::builder::{Builder, bounded};
 use crate::write::expr::{BatchAt, Cx, Emitter, no_join};
@@ -22,7 +22,7 @@ use std::cmp::Reverse;
 /// Where a sweep stands.
 #[derive(Clone, Copy)]
 pub(crate) enum Place<'a> {
-    /// Outside of all loops over the batch.
+    /// By itself: if it is over the batch, it has loops over samples of its own.
     Once,
     /// In a task, for every one of its chunks.
     Chunks {
@@ -84,6 +84,9 @@ impl<'a> Writer<'a> {
         let (axes, exprs) = nest.define(&mut em.dag);
         let sums = vec![Sum::default(); exprs.len()];
         let mut writer = Writer { em, nest, name, place, chunk, axes, exprs, sums, turns: Vec::new() };
+        if let Some(chunk) = writer.chunk.as_var() {
+            writer.em.ranges.insert(chunk, (0, cx.n_chunks() as i64 - 1));
+        }
         let samples = nest.over_batch.then_some(Coordinate::Sample);
         for coordinate in (0..nest.axes.len()).map(Coordinate::Axis).chain(samples) {
             if nest.is_single(coordinate) {
@@ -118,7 +121,7 @@ impl<'a> Writer<'a> {
     /// Everything inside of `depth` loops.
     fn level(&mut self, b: &mut Builder, depth: usize) {
         self.hoist(b, depth);
-        let mut partials: Vec<(usize, PartialResult)> = self.partials_at(depth).collect();
+        let mut partials = self.partials_at(depth);
         // One that keeps fewer axes stands around the others, even if no loop is between them.
         partials.sort_by_key(|(_, partial)| partial.n_kept);
         partials.iter().for_each(|&(number, partial)| self.start(b, number, partial));
@@ -131,11 +134,12 @@ impl<'a> Writer<'a> {
     }
 
     /// Partial results whose accumulators stand inside of `depth` loops, with their numbers.
-    fn partials_at(&self, depth: usize) -> impl Iterator<Item = (usize, PartialResult)> {
-        self.nest.results.iter().enumerate().filter_map(move |(number, result)| match result.kind {
+    fn partials_at(&self, depth: usize) -> Vec<(usize, PartialResult)> {
+        let partial = |(number, result): (usize, &SweepResult)| match result.kind {
             ResultKind::Partial(partial) if partial.depth == depth => Some((number, partial)),
             ResultKind::Partial(_) | ResultKind::Stored => None,
-        })
+        };
+        self.nest.results.iter().enumerate().filter_map(partial).collect()
     }
 
     /// Computes what is known inside of `depth` loops, if the plan says so.
