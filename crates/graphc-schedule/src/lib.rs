@@ -64,7 +64,7 @@ pub fn schedule_with(graph: &Graph, plan: &FusionPlan, machine: Machine, choices
     let in_place = in_place::find(graph, &forms, plan);
     let mut buffers = Buffers::new(&problem, &schedule, &in_place);
     let cx = Cx { graph, forms: &forms, plan, buffers: &buffers, copies: &schedule.copies, machine };
-    let written = |schedule: &KernelSchedule<'_>, is_last: bool| {
+    let written = |schedule: &KernelSchedule, is_last: bool| {
         let mut b = Builder::new();
         kernel::write(&cx, &mut b, schedule);
         if is_last {

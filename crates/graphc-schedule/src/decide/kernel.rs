@@ -12,6 +12,8 @@ use crate::decide::next_chunk::NextChunk;
 use crate::decide::problem::Problem;
 use crate::decide::prologue::Prologue;
 use crate::decide::summation::{Groups, Summation};
+use crate::decide::sweep::nest::SweepPlan;
+use crate::decide::sweep::plan::Sources;
 use crate::decide::task;
 use graphc_ir::NodeId;
 use graphc_ir::graph::plan::{Group, GroupKind, KernelPlan, Root};
@@ -19,15 +21,15 @@ use std::collections::BTreeMap;
 
 /// What one nest does.
 #[derive(Clone, Debug)]
-pub(crate) enum NestPlan<'a> {
+pub(crate) enum NestPlan {
     Contraction(Box<ContractionPlan>),
-    Sweep(&'a Group),
+    Sweep(SweepPlan),
 }
 
 /// A nest that is run for every chunk of samples.
 #[derive(Clone, Debug)]
-pub(crate) struct ChunkNest<'a> {
-    pub(crate) nest: NestPlan<'a>,
+pub(crate) struct ChunkNest {
+    pub(crate) nest: NestPlan,
     /// Tensors of whose next chunk it asks for some words with every step.
     pub(crate) fetches: Vec<NodeId>,
     /// Copies of what it has stored.
@@ -44,30 +46,30 @@ pub(crate) struct GradientPlan {
 
 /// A part of a kernel; there is a barrier behind each.
 #[derive(Clone, Debug)]
-pub(crate) enum PhasePlan<'a> {
+pub(crate) enum PhasePlan {
     /// Something without a batch, or with the batch as an axis like any other.
-    Once(NestPlan<'a>),
+    Once(NestPlan),
     /// A copy, and whose it is.
     Copy(CopyId, String),
     /// Everything for some chunks of samples, which are shared as tasks.
     Chunks {
         per_task: usize,
-        nests: Vec<ChunkNest<'a>>,
+        nests: Vec<ChunkNest>,
         /// Whether no nest asks for the next chunk, so that each asks for what it touches itself.
         is_alone: bool,
     },
     /// Group by group, which are shared: for every chunk its samples and then what they add to the gradients.
-    Joined { groups: Groups, nests: Vec<ChunkNest<'a>>, gradients: Vec<GradientPlan>, is_alone: bool },
+    Joined { groups: Groups, nests: Vec<ChunkNest>, gradients: Vec<GradientPlan>, is_alone: bool },
     /// A sum over the batch by itself.
     Gradient(GradientPlan),
 }
 
 /// A kernel: its name, what it computes, and its parts in order.
 #[derive(Clone, Debug)]
-pub(crate) struct KernelSchedule<'a> {
+pub(crate) struct KernelSchedule {
     pub(crate) name: String,
     pub(crate) sources: Vec<String>,
-    pub(crate) phases: Vec<PhasePlan<'a>>,
+    pub(crate) phases: Vec<PhasePlan>,
 }
 
 /// What is decided so far about a program.
@@ -82,16 +84,16 @@ struct Decider<'a> {
 
 /// Everything that is decided about a program.
 #[derive(Clone, Debug)]
-pub(crate) struct Schedule<'a> {
+pub(crate) struct Schedule {
     /// May have no phase.
-    pub(crate) prologue: KernelSchedule<'a>,
-    pub(crate) kernels: Vec<KernelSchedule<'a>>,
+    pub(crate) prologue: KernelSchedule,
+    pub(crate) kernels: Vec<KernelSchedule>,
     pub(crate) copies: Copies,
 }
 
-impl<'a> Schedule<'a> {
+impl Schedule {
     /// The schedule of a graph.
-    pub(crate) fn of(problem: &'a Problem<'a>, prologue: &'a Prologue) -> Schedule<'a> {
+    pub(crate) fn of(problem: &Problem<'_>, prologue: &Prologue) -> Schedule {
         let mut decider = Decider { problem, prologue, copies: Copies::default(), gradients: BTreeMap::new() };
         for group in problem.fusion.kernels.iter().flat_map(|kernel| &kernel.batch) {
             let summation = Summation::of(problem, group.roots[0]);
@@ -117,7 +119,7 @@ impl<'a> Schedule<'a> {
 }
 
 impl<'a> Decider<'a> {
-    fn kernels(&mut self) -> (KernelSchedule<'a>, Vec<KernelSchedule<'a>>) {
+    fn kernels(&mut self) -> (KernelSchedule, Vec<KernelSchedule>) {
         let mut first = Vec::new();
         let heads = self.problem.fusion.kernels.iter().flat_map(|kernel| &kernel.head);
         let prologue = self.prologue;
@@ -131,15 +133,15 @@ impl<'a> Decider<'a> {
     }
 
     /// The phases of a kernel; those of the prologue go to `first`.
-    fn kernel(&mut self, number: usize, kernel: &'a KernelPlan, first: &mut Vec<PhasePlan<'a>>) -> KernelSchedule<'a> {
+    fn kernel(&mut self, number: usize, kernel: &'a KernelPlan, first: &mut Vec<PhasePlan>) -> KernelSchedule {
         let prologue = self.prologue;
         let head = kernel.head.iter().filter(|group| !prologue.has(group));
-        let mut phases: Vec<PhasePlan<'a>> = head.map(|group| PhasePlan::Once(self.once(group))).collect();
+        let mut phases: Vec<PhasePlan> = head.map(|group| PhasePlan::Once(self.once(group))).collect();
         match self.problem.lanes {
             ProgramLanes::Features => {
                 for group in &kernel.chunk {
                     let nest = match group.kind {
-                        GroupKind::Sweep => NestPlan::Sweep(group),
+                        GroupKind::Sweep => self.sweep(group),
                         GroupKind::Contraction => contraction(self.contraction(group).of_rows(&mut self.copies)),
                     };
                     phases.push(PhasePlan::Once(nest));
@@ -156,11 +158,22 @@ impl<'a> Decider<'a> {
         KernelSchedule { name: format!("k{number}"), sources: names(groups), phases }
     }
 
-    fn once(&self, group: &'a Group) -> NestPlan<'a> {
+    fn once(&self, group: &'a Group) -> NestPlan {
         match group.kind {
             GroupKind::Contraction => contraction(self.contraction(group).without_batch()),
-            GroupKind::Sweep => NestPlan::Sweep(group),
+            GroupKind::Sweep => self.sweep(group),
         }
+    }
+
+    fn sweep(&self, group: &Group) -> NestPlan {
+        let problem = self.problem;
+        let sources = Sources {
+            graph: problem.graph,
+            forms: problem.forms,
+            stored: &problem.fusion.stored,
+            features_are_lanes: problem.lanes == ProgramLanes::Features,
+        };
+        NestPlan::Sweep(SweepPlan::of(&sources, group))
     }
 
     fn contraction(&self, group: &'a Group) -> Contraction<'a> {
@@ -168,9 +181,9 @@ impl<'a> Decider<'a> {
     }
 
     /// Copies of weights that some phases read: those that are made once for many steps, and the others.
-    fn copied(&mut self, phases: &[PhasePlan<'a>]) -> (Vec<PhasePlan<'a>>, Vec<PhasePlan<'a>>) {
+    fn copied(&mut self, phases: &[PhasePlan]) -> (Vec<PhasePlan>, Vec<PhasePlan>) {
         let mut found = Vec::new();
-        let mut find = |nest: &NestPlan<'a>| {
+        let mut find = |nest: &NestPlan| {
             if let NestPlan::Contraction(plan) = nest
                 && let Some((_, copy)) = plan.copy()
             {
@@ -195,7 +208,7 @@ impl<'a> Decider<'a> {
     }
 
     /// The phases of a kernel whose lanes are samples, without head and tail.
-    fn over_chunks(&mut self, kernel: &'a KernelPlan) -> Vec<PhasePlan<'a>> {
+    fn over_chunks(&mut self, kernel: &'a KernelPlan) -> Vec<PhasePlan> {
         let problem = self.problem;
         let mut gradients: Vec<(&'a Group, ContractionPlan)> = Vec::new();
         for group in &kernel.batch {
@@ -226,10 +239,10 @@ impl<'a> Decider<'a> {
         phases
     }
 
-    fn chunk_nest(&mut self, group: &'a Group, per_task: usize, fetches: Vec<NodeId>) -> ChunkNest<'a> {
+    fn chunk_nest(&mut self, group: &'a Group, per_task: usize, fetches: Vec<NodeId>) -> ChunkNest {
         let nest = match group.kind {
             GroupKind::Contraction => contraction(self.contraction(group).per_sample(per_task, &mut self.copies)),
-            GroupKind::Sweep => NestPlan::Sweep(group),
+            GroupKind::Sweep => self.sweep(group),
         };
         // Tiles ask for a share of one next chunk.
         let asks = matches!(nest, NestPlan::Sweep(_)) || per_task == 1;
@@ -241,7 +254,7 @@ impl<'a> Decider<'a> {
     }
 }
 
-fn contraction<'a>(plan: ContractionPlan) -> NestPlan<'a> {
+fn contraction(plan: ContractionPlan) -> NestPlan {
     NestPlan::Contraction(Box::new(plan))
 }
 

@@ -1,8 +1,8 @@
 //! What is decided before anything is written.
 //!
-//! Reading order: `layout` (what the lanes of the program are), `problem`, `axes` (what is known of every axis), `summation`
-//! (the order of sums over the batch), `loops`, `grid` (what stays in registers), `lane` (whether neighbours can be
-//! lanes), `copies`, `strips`, `contraction` (the plan of a nest), `task`, `next_chunk`, `prologue`, `kernel` (phases),
+//! Reading order: `samples` (how they fill vectors), `layout` (what the lanes of the program are), `problem`, `axes` (what is known of every axis), `summation`
+//! (the order of sums over the batch), `loops`, `grid` (what stays in registers), `lane_axis` (whether neighbours can be
+//! lanes), `copies`, `strips`, `contraction` and `sweep` (plans of nests), `task`, `next_chunk`, `prologue`, `kernel` (phases),
 //! `text` (all of it for people), `choices` (what else could have been decided).
 
 pub(crate) mod axes;
@@ -11,13 +11,15 @@ pub(crate) mod contraction;
 pub(crate) mod copies;
 pub(crate) mod grid;
 pub(crate) mod kernel;
-pub(crate) mod lane;
+pub(crate) mod lane_axis;
 pub(crate) mod layout;
 pub(crate) mod loops;
 pub(crate) mod next_chunk;
 pub(crate) mod problem;
 pub(crate) mod prologue;
+pub(crate) mod samples;
 pub(crate) mod strips;
 pub(crate) mod summation;
+pub(crate) mod sweep;
 pub(crate) mod task;
 mod text;

@@ -2,13 +2,13 @@
 
 use crate::decide::choices::Chooser;
 use crate::decide::layout::ProgramLanes;
+use crate::decide::samples;
 use crate::machine::Machine;
 use graphc_ir::NodeId;
 use graphc_ir::form::{Forms, PointForm};
 use graphc_ir::graph::Graph;
 use graphc_ir::graph::plan::FusionPlan;
 use graphc_ir::loops::Layout;
-use graphc_ir::scalar::{CHUNK, LANES};
 
 /// A graph to be scheduled.
 pub(crate) struct Problem<'a> {
@@ -42,11 +42,11 @@ impl<'a> Problem<'a> {
 
     /// Chunks of samples.
     pub(crate) fn n_chunks(&self) -> usize {
-        self.batch().div_ceil(CHUNK)
+        samples::n_chunks(self.batch())
     }
 
     /// Vectors per chunk; a batch of at most 8 samples leaves the second half untouched.
     pub(crate) fn n_halves(&self) -> usize {
-        if self.batch() <= LANES { 1 } else { 2 }
+        samples::n_halves(self.batch())
     }
 }

@@ -8,7 +8,7 @@ use crate::decide::loops::Loop;
 use graphc_ir::graph::plan::Root;
 use std::fmt::{self, Display, Formatter};
 
-impl Display for Schedule<'_> {
+impl Display for Schedule {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let prologue = (!self.prologue.phases.is_empty()).then_some(&self.prologue);
         for kernel in prologue.into_iter().chain(&self.kernels) {
@@ -18,7 +18,7 @@ impl Display for Schedule<'_> {
     }
 }
 
-fn kernel_text(f: &mut Formatter<'_>, kernel: &KernelSchedule<'_>, copies: &Copies) -> fmt::Result {
+fn kernel_text(f: &mut Formatter<'_>, kernel: &KernelSchedule, copies: &Copies) -> fmt::Result {
     writeln!(f, "kernel {}", kernel.name)?;
     for phase in &kernel.phases {
         match phase {
@@ -41,7 +41,7 @@ fn kernel_text(f: &mut Formatter<'_>, kernel: &KernelSchedule<'_>, copies: &Copi
     Ok(())
 }
 
-fn chunk_nests(f: &mut Formatter<'_>, nests: &[ChunkNest<'_>], copies: &Copies) -> fmt::Result {
+fn chunk_nests(f: &mut Formatter<'_>, nests: &[ChunkNest], copies: &Copies) -> fmt::Result {
     for ChunkNest { nest, fetches, rows } in nests {
         nest_text(f, "    ", nest, copies)?;
         for &id in rows {
@@ -60,9 +60,9 @@ fn fetches_text(f: &mut Formatter<'_>, indent: &str, fetches: &[graphc_ir::NodeI
     writeln!(f, "{indent}fetches   the next chunk of {}", nodes.join(", "))
 }
 
-fn nest_text(f: &mut Formatter<'_>, indent: &str, nest: &NestPlan<'_>, copies: &Copies) -> fmt::Result {
+fn nest_text(f: &mut Formatter<'_>, indent: &str, nest: &NestPlan, copies: &Copies) -> fmt::Result {
     match nest {
-        NestPlan::Sweep(group) => writeln!(f, "{indent}sweep {:?}", group.name),
+        NestPlan::Sweep(plan) => plan.to_string().lines().try_for_each(|line| writeln!(f, "{indent}{line}")),
         NestPlan::Contraction(plan) => contraction_text(f, indent, plan, copies),
     }
 }

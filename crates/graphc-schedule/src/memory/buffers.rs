@@ -49,7 +49,7 @@ pub(crate) struct Waiting {
 impl Buffers {
     /// Buffers of all leaves, stored values, partial results and copies. `in_place` are update values that may
     /// overwrite their parameter.
-    pub(crate) fn new(problem: &Problem<'_>, schedule: &Schedule<'_>, in_place: &BTreeSet<NodeId>) -> Buffers {
+    pub(crate) fn new(problem: &Problem<'_>, schedule: &Schedule, in_place: &BTreeSet<NodeId>) -> Buffers {
         let graph = problem.graph;
         let mut buffers = Buffers {
             list: Vec::new(),
@@ -137,7 +137,7 @@ impl Buffers {
     }
 
     /// Partial results of a contraction, the copy in rows that it reads, and where its accumulators wait.
-    fn add_gradient(&mut self, problem: &Problem<'_>, schedule: &Schedule<'_>, plan: &ContractionPlan) {
+    fn add_gradient(&mut self, problem: &Problem<'_>, schedule: &Schedule, plan: &ContractionPlan) {
         if let Some((_, id)) = plan.copy() {
             self.add_copy(problem, id, schedule.copies.get(id));
         }

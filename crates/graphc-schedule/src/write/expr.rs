@@ -1,6 +1,7 @@
 //! Writes fused scalar expressions as loop-IR values.
 
 use crate::decide::copies::Copies;
+use crate::decide::samples;
 use crate::machine::Machine;
 use crate::memory::buffers::Buffers;
 use crate::write::builder::{Builder, bounded};
@@ -12,7 +13,7 @@ use graphc_ir::graph::{Graph, NodeId};
 use graphc_ir::index::{Affine, Atom, Var};
 use graphc_ir::loops::{Access, Expr, LoopKind, Stmt, ValueId};
 use graphc_ir::point::{BATCH, ExprId, PointDag, PointExpr, PointRed};
-use graphc_ir::scalar::{BinaryOp, CHUNK, CmpOp, LANES, UnaryOp};
+use graphc_ir::scalar::{BinaryOp, CHUNK, CmpOp, UnaryOp};
 use graphc_ir::types::DType;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -37,17 +38,17 @@ impl Cx<'_> {
 
     /// Chunks of samples.
     pub(crate) fn n_chunks(&self) -> usize {
-        self.batch().div_ceil(CHUNK)
+        samples::n_chunks(self.batch())
     }
 
     /// Vectors per chunk; a batch of at most 8 samples leaves the second half untouched.
     pub(crate) fn n_halves(&self) -> usize {
-        if self.batch() <= LANES { 1 } else { 2 }
+        samples::n_halves(self.batch())
     }
 
     /// Whether the last vector of samples has padding lanes.
     pub(crate) fn is_ragged(&self) -> bool {
-        !self.buffers.features_are_lanes() && !self.batch().is_multiple_of(self.n_halves() * LANES)
+        !self.buffers.features_are_lanes() && samples::is_ragged(self.batch())
     }
 }
 

@@ -3,17 +3,16 @@
 use crate::decide::kernel::{ChunkNest, GradientPlan, KernelSchedule, NestPlan, PhasePlan};
 use crate::decide::summation::Groups;
 use crate::write::builder::Builder;
+use crate::write::contraction;
 use crate::write::contraction::gradient::{self, Gradient};
 use crate::write::copies::{rows, weights};
 use crate::write::expr::Cx;
-use crate::write::sweep::{flat, samples};
+use crate::write::sweep::nest::{self, Place};
 use crate::write::task::Task;
-use crate::write::{contraction, features};
-use graphc_ir::graph::plan::{Group, Root};
 use graphc_ir::loops::LoopKind;
 
 /// Writes the phases of a kernel into the open block.
-pub(crate) fn write(cx: &Cx<'_>, b: &mut Builder, kernel: &KernelSchedule<'_>) {
+pub(crate) fn write(cx: &Cx<'_>, b: &mut Builder, kernel: &KernelSchedule) {
     for phase in &kernel.phases {
         match phase {
             PhasePlan::Once(nest) => once(cx, b, nest),
@@ -32,11 +31,10 @@ pub(crate) fn write(cx: &Cx<'_>, b: &mut Builder, kernel: &KernelSchedule<'_>) {
     }
 }
 
-fn once(cx: &Cx<'_>, b: &mut Builder, nest: &NestPlan<'_>) {
+fn once(cx: &Cx<'_>, b: &mut Builder, nest: &NestPlan) {
     match nest {
         NestPlan::Contraction(plan) => contraction::write(cx, b, plan, None, &[]),
-        NestPlan::Sweep(group) if has_batch(cx, group) => features::sweep::write(cx, b, group),
-        NestPlan::Sweep(group) => flat::sweep(cx, b, group),
+        NestPlan::Sweep(plan) => nest::write(cx, b, plan, Place::Once),
     }
 }
 
@@ -44,7 +42,7 @@ fn joined(
     cx: &Cx<'_>,
     b: &mut Builder,
     groups: Groups,
-    (nests, is_alone): (&[ChunkNest<'_>], bool),
+    (nests, is_alone): (&[ChunkNest], bool),
     gradients: &[GradientPlan],
 ) {
     b.for_extent(groups.n_groups, LoopKind::Parallel, |b, number| {
@@ -60,29 +58,20 @@ fn joined(
 }
 
 /// What is computed for every sample of a task.
-fn chunk_nests(cx: &Cx<'_>, b: &mut Builder, nests: &[ChunkNest<'_>], task: Task, is_alone: bool) {
+fn chunk_nests(cx: &Cx<'_>, b: &mut Builder, nests: &[ChunkNest], task: Task, is_alone: bool) {
     for ChunkNest { nest, fetches, rows } in nests {
         let name = match nest {
             NestPlan::Contraction(plan) => {
                 contraction::write(cx, b, plan, Some(task), fetches);
                 &plan.name
             }
-            NestPlan::Sweep(group) => {
-                samples::batch_sweep(cx, b, group, task, (fetches, is_alone));
-                &group.name
+            NestPlan::Sweep(plan) => {
+                nest::write(cx, b, plan, Place::Chunks { task, fetches, is_alone });
+                &plan.name
             }
         };
         for &copy in rows {
             rows::write(cx, b, name, copy, task);
         }
     }
-}
-
-/// Whether a sweep computes samples.
-fn has_batch(cx: &Cx<'_>, group: &Group) -> bool {
-    let of_samples = |root: &Root| match *root {
-        Root::Value(node) => cx.graph.ty(node).shape.batch_axis().is_some(),
-        Root::Partial(_) | Root::PartialSum(_) | Root::PartialDeviations(_) => true,
-    };
-    group.roots.iter().any(of_samples)
 }

@@ -1,14 +1,12 @@
 //! How nests are written as loop IR.
 //!
 //! Reading order: `builder` (statements of a kernel), `expr` (fused scalar expressions) and `math` (elementary
-//! functions), `task`, `fetch` (hints), `sweep`, `contraction`, `copies`, `features` (sweeps with features as lanes),
-//! `updates`, `kernel` (phases).
+//! functions), `task`, `fetch` (hints), `sweep`, `contraction`, `copies`, `updates`, `kernel` (phases).
 
 pub(crate) mod builder;
 pub(crate) mod contraction;
 pub(crate) mod copies;
 pub(crate) mod expr;
-pub(crate) mod features;
 pub(crate) mod fetch;
 pub(crate) mod kernel;
 pub(crate) mod math;

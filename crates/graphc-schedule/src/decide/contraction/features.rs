@@ -13,7 +13,7 @@ use super::epilogue::{declare_axes, epilogue};
 use super::{Batch, Contraction, ContractionPlan, Lanes, Read};
 use crate::decide::copies::{Copies, CopyPlan};
 use crate::decide::grid::Width;
-use crate::decide::lane::LaneAxis;
+use crate::decide::lane_axis::LaneAxis;
 use crate::decide::loops::{Coordinate, Loop};
 use graphc_ir::compute::LoadIndex;
 use graphc_ir::form::PointForm;

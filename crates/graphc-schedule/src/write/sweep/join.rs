@@ -1,143 +1,143 @@
-//! Joins the partial results of a batch reduction in a fixed order.
+//! Joins partial results in a fixed order: those of chunks, and those of one chunk's accumulators.
 //!
-//! Chunks are gathered into at most 8 groups of consecutive chunks. Within a group they are joined in
-//! order; groups by a balanced tree. Means and squared deviations are joined by the formula of Chan,
-//! Golub and LeVeque (1979), which never subtracts large numbers.
+//! Chunks are gathered into groups of consecutive chunks: at most 8, of a variance 32. Within a group they are joined
+//! in order; groups by a balanced tree. Means and squared deviations are joined by the formula of Chan, Golub and
+//! LeVeque (1979), which never subtracts large numbers.
 
 use crate::decide::summation::Groups;
+use crate::decide::sweep::plan::mean_source;
 use crate::memory::buffers::Partial;
 use crate::write::builder::{Builder, bounded};
 use crate::write::expr::Cx;
-use crate::write::sweep::samples::{chunk_count, terms_per_sample};
 use graphc_ir::NodeId;
 use graphc_ir::compute::Combine;
 use graphc_ir::form::Form;
-use graphc_ir::graph::plan::{FusionPlan, Root};
+use graphc_ir::graph::plan::Root;
 use graphc_ir::index::Affine;
-use graphc_ir::loops::{Access, Join, LoopKind, ValueId};
-use graphc_ir::scalar::CHUNK;
+use graphc_ir::loops::{AccId, Access, Expr, Join, LoopKind, ValueId};
+use graphc_ir::scalar::{CHUNK, CmpOp};
 
 /// The joined value of `node` at element `word` of its result.
 pub(crate) fn joined(cx: &Cx<'_>, b: &mut Builder, node: NodeId, word: &Affine) -> ValueId {
-    match &cx.forms[&node] {
-        Form::Variance { axes } => variance(cx, b, node, axes, word),
-        form => {
-            let point = form.as_point().expect("a batch reduction is a point form or a variance");
-            let join = match point.combine {
-                Some(Combine::Max) => Join::Max,
-                Some(Combine::Sum) => Join::Add,
-                other => unreachable!("{other:?} does not reduce the batch"),
-            };
-            let partial = cx.buffers.partial(Root::Partial(node));
-            // A contraction's parts are groups already.
-            let groups = match form.as_contraction() {
-                Some(_) => Groups { n_groups: partial.n_parts, chunks_per_group: 1 },
-                None => Groups::of_parts(partial.n_parts),
-            };
-            let sums = (0..groups.n_groups).map(|group| group_sum(b, partial, word, groups, group, join)).collect();
-            tree(sums, &mut |x, y| b.combine(join, x, y))
-        }
-    }
+    let form = match &cx.forms[&node] {
+        Form::Variance { axes } => return variance(cx, b, node, axes, word),
+        form => form.as_point().expect("a batch reduction is a point form or a variance"),
+    };
+    let join = match form.combine {
+        Some(Combine::Max) => Join::Max,
+        Some(Combine::Sum) => Join::Add,
+        other @ (Some(Combine::ArgMax(_)) | None) => unreachable!("{other:?} does not reduce the batch"),
+    };
+    let partial = cx.buffers.partial(Root::Partial(node));
+    // A contraction's parts are groups already.
+    let groups = match form.as_contraction() {
+        Some(_) => Groups { n_groups: partial.n_parts, chunks_per_group: 1 },
+        None => Groups::of_parts(partial.n_parts),
+    };
+    let of_part = |b: &mut Builder, part: &Affine| [load(b, partial, word, part)];
+    let [value] = parts(b, groups, partial.n_parts, &of_part, &|b, [x], [y]| [b.combine(join, x, y)]);
+    value
 }
 
 /// Element `word` of part `part`.
-fn part(b: &mut Builder, partial: Partial, word: &Affine, part: &Affine) -> ValueId {
+fn load(b: &mut Builder, partial: Partial, word: &Affine, part: &Affine) -> ValueId {
     let index = word.add_scaled(part, partial.part_len as i64);
     b.load(Access { buffer: partial.buffer, index })
 }
 
-/// Chunks of one group, in order.
-fn group_sum(b: &mut Builder, partial: Partial, word: &Affine, groups: Groups, group: usize, join: Join) -> ValueId {
-    let (first, last) = group_chunks(groups, partial.n_parts, group);
-    let sum = part(b, partial, word, &Affine::constant(first as i64));
-    if last - first == 1 {
-        return sum;
+/// Joins two of what every part has `N` values of.
+type JoinTwo<'a, const N: usize> = dyn Fn(&mut Builder, [ValueId; N], [ValueId; N]) -> [ValueId; N] + 'a;
+
+/// All parts joined: in order within a group, groups in pairs.
+fn parts<const N: usize>(
+    b: &mut Builder,
+    groups: Groups,
+    n_parts: usize,
+    of_part: &dyn Fn(&mut Builder, &Affine) -> [ValueId; N],
+    join: &JoinTwo<'_, N>,
+) -> [ValueId; N] {
+    let mut list: Vec<[ValueId; N]> = Vec::new();
+    for group in 0..groups.n_groups {
+        let first = group * groups.chunks_per_group;
+        let n_others = groups.chunks_per_group.min(n_parts - first) - 1;
+        let value = of_part(b, &Affine::constant(first as i64));
+        if n_others == 0 {
+            list.push(value);
+            continue;
+        }
+        let accs = value.map(|value| b.acc(value));
+        let var = b.var();
+        b.for_range(bounded(var, n_others, Vec::new(), Vec::new()), LoopKind::Serial, |b| {
+            let next = of_part(b, &Affine::var(var).plus_constant(first as i64 + 1));
+            let before = accs.map(|acc| b.get(acc));
+            let after = join(b, before, next);
+            accs.into_iter().zip(after).for_each(|(acc, value)| b.set(acc, value));
+        });
+        list.push(accs.map(|acc| b.get(acc)));
     }
-    let acc = b.acc(sum);
-    let var = b.var();
-    b.for_range(bounded(var, last - first - 1, Vec::new(), Vec::new()), LoopKind::Serial, |b| {
-        let next = part(b, partial, word, &Affine::var(var).plus_constant(first as i64 + 1));
-        let before = b.get(acc);
-        let sum = b.combine(join, before, next);
-        b.set(acc, sum);
-    });
-    b.get(acc)
+    tree(b, list, join)
 }
 
-/// First chunk of a group and the one behind its last.
-fn group_chunks(groups: Groups, n_chunks: usize, group: usize) -> (usize, usize) {
-    let first = group * groups.chunks_per_group;
-    (first, (first + groups.chunks_per_group).min(n_chunks))
-}
-
-/// Joins in pairs: the first half of the list with the second, each joined in the same way.
-fn tree<T: Clone>(mut list: Vec<T>, join: &mut impl FnMut(T, T) -> T) -> T {
+/// Joins neighbours in pairs, then the pairs, until one is left.
+fn tree<const N: usize>(b: &mut Builder, mut list: Vec<[ValueId; N]>, join: &JoinTwo<'_, N>) -> [ValueId; N] {
     while list.len() > 1 {
-        list = list
-            .chunks(2)
-            .map(|pair| match pair {
-                [x, y] => join(x.clone(), y.clone()),
-                one => one[0].clone(),
-            })
-            .collect();
+        let pair = |pair: &[[ValueId; N]]| match *pair {
+            [x, y] => join(b, x, y),
+            _ => pair[0],
+        };
+        list = list.chunks(2).map(pair).collect();
     }
     list.pop().expect("at least one part")
 }
 
-/// Count, mean and sum of squared deviations of some chunks.
-#[derive(Clone, Copy)]
-struct Moments {
-    count: ValueId,
-    mean: ValueId,
-    deviations: ValueId,
-}
-
 fn variance(cx: &Cx<'_>, b: &mut Builder, node: NodeId, axes: &[usize], word: &Affine) -> ValueId {
-    let source = FusionPlan::sum_source(cx.graph, cx.forms, &cx.plan.stored, node, axes);
-    let (sums, deviations) = (cx.buffers.partial(source), cx.buffers.partial(Root::PartialDeviations(node)));
-    let per_sample = terms_per_sample(cx, node);
-    let groups = Groups::new(sums.n_parts, 0);
-    let of_chunk = |b: &mut Builder, chunk: &Affine| {
-        let sum = part(b, sums, word, chunk);
+    let (sums, per_sample) = mean_source(cx.graph, cx.forms, &cx.plan.stored, node, axes);
+    let (sums, deviations) = (cx.buffers.partial(sums), cx.buffers.partial(Root::PartialDeviations(node)));
+    let moments = |b: &mut Builder, chunk: &Affine| {
+        let sum = load(b, sums, word, chunk);
         let count = chunk_count(cx, b, chunk, per_sample);
-        Moments { count, mean: b.div(sum, count), deviations: part(b, deviations, word, chunk) }
+        let mean = b.div(sum, count);
+        [count, mean, load(b, deviations, word, chunk)]
     };
-    let mut list = Vec::new();
-    for group in 0..groups.n_groups {
-        let (first, last) = group_chunks(groups, sums.n_parts, group);
-        let moments = of_chunk(b, &Affine::constant(first as i64));
-        if last - first == 1 {
-            list.push(moments);
-            continue;
-        }
-        let accs = [moments.count, moments.mean, moments.deviations].map(|value| b.acc(value));
-        let var = b.var();
-        b.for_range(bounded(var, last - first - 1, Vec::new(), Vec::new()), LoopKind::Serial, |b| {
-            let next = of_chunk(b, &Affine::var(var).plus_constant(first as i64 + 1));
-            let [count, mean, deviations] = accs.map(|acc| b.get(acc));
-            let joined = chan(b, Moments { count, mean, deviations }, next);
-            b.set(accs[0], joined.count);
-            b.set(accs[1], joined.mean);
-            b.set(accs[2], joined.deviations);
-        });
-        let [count, mean, deviations] = accs.map(|acc| b.get(acc));
-        list.push(Moments { count, mean, deviations });
-    }
-    let all = tree(list, &mut |x, y| chan(b, x, y));
+    let [_, _, deviations] = parts(b, Groups::new(sums.n_parts, 0), sums.n_parts, &moments, &chan);
     let total = b.f32((cx.batch() * per_sample) as f32);
-    debug_assert!(cx.batch() <= cx.n_chunks() * CHUNK);
-    b.div(all.deviations, total)
+    b.div(deviations, total)
 }
 
-/// Moments of the union: with `d = mean_y - mean_x` and `r = count_y / count`,
+/// Count, mean and sum of squared deviations of a union: with `d = mean_y - mean_x` and `r = count_y / count`,
 /// `mean = mean_x + d r` and `deviations = deviations_x + deviations_y + d^2 count_x r`.
-fn chan(b: &mut Builder, x: Moments, y: Moments) -> Moments {
-    let count = b.add(x.count, y.count);
-    let ratio = b.div(y.count, count);
-    let delta = b.sub(y.mean, x.mean);
-    let mean = b.fma(delta, ratio, x.mean);
-    let deviations = b.add(x.deviations, y.deviations);
-    let weight = b.mul(x.count, ratio);
+fn chan(b: &mut Builder, x: [ValueId; 3], y: [ValueId; 3]) -> [ValueId; 3] {
+    let ([count_x, mean_x, deviations_x], [count_y, mean_y, deviations_y]) = (x, y);
+    let count = b.add(count_x, count_y);
+    let ratio = b.div(count_y, count);
+    let delta = b.sub(mean_y, mean_x);
+    let mean = b.fma(delta, ratio, mean_x);
+    let deviations = b.add(deviations_x, deviations_y);
+    let weight = b.mul(count_x, ratio);
     let square = b.mul(delta, delta);
-    Moments { count, mean, deviations: b.fma(square, weight, deviations) }
+    [count, mean, b.fma(square, weight, deviations)]
+}
+
+/// Number of terms of chunk `chunk` as `f32`; the last chunk may be short.
+pub(crate) fn chunk_count(cx: &Cx<'_>, b: &mut Builder, chunk: &Affine, per_sample: usize) -> ValueId {
+    let full = b.f32((per_sample * CHUNK) as f32);
+    let last_samples = cx.batch() - (cx.n_chunks() - 1) * CHUNK;
+    if last_samples == CHUNK {
+        return full;
+    }
+    let last = b.f32((per_sample * last_samples) as f32);
+    if cx.n_chunks() == 1 {
+        return last;
+    }
+    let chunk = b.value(Expr::Index(chunk.clone()));
+    let last_chunk = b.i32(cx.n_chunks() as i32 - 1);
+    b.select(CmpOp::Eq, [chunk, last_chunk], last, full)
+}
+
+/// The accumulators of one partial result in one value: as many for each loop as it has copies, those of the innermost
+/// loop joined first.
+pub(crate) fn copies(b: &mut Builder, join: Join, accs: &[AccId], n_copies: &[usize]) -> ValueId {
+    let Some((&n_copies, inner)) = n_copies.split_first() else { return b.get(accs[0]) };
+    let values: Vec<ValueId> = accs.chunks(accs.len() / n_copies).map(|accs| copies(b, join, accs, inner)).collect();
+    values.into_iter().reduce(|x, y| b.combine(join, x, y)).expect("at least one copy")
 }

@@ -1,9 +1,6 @@
-//! Sweeps: one pass over an index space that computes several results.
+//! Sweeps: one pass over an index space that computes several results, as [planned](crate::decide::sweep).
 //!
-//! Reading order: `split` (axes in digits), `samples` (sweeps over the samples of a chunk), `join` (partial results of
-//! chunks), `flat` (sweeps over tensors without a batch).
+//! Reading order: `nest` (writes any plan), `join` (partial results of chunks).
 
-pub(crate) mod flat;
 pub(crate) mod join;
-pub(crate) mod samples;
-pub(crate) mod split;
+pub(crate) mod nest;

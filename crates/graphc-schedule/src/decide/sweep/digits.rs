@@ -9,7 +9,7 @@ use graphc_ir::point::{ExprId, PointDag};
 use std::collections::BTreeSet;
 
 /// Extents of the digits of an axis, most significant first.
-pub(crate) fn digits(dag: &PointDag<'_>, roots: &[ExprId], var: Var, extent: usize) -> Vec<usize> {
+pub(super) fn digits(dag: &PointDag<'_>, roots: &[ExprId], var: Var, extent: usize) -> Vec<usize> {
     let mut weights = BTreeSet::new();
     for id in dag.reachable(roots) {
         dag.for_each_index(id, &mut |index| collect_weights(index, var, &mut weights));

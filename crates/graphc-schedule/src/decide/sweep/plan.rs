@@ -1,0 +1,338 @@
+//! Decides about a sweep: which loops it has, what its lanes are, and where its partial results start and end.
+//!
+//! There are four kinds of nests:
+//!
+//! ```text
+//! samples as lanes     lanes { for kept axes { sums start; for reduced axes { for halves { .. } }; sums end } }
+//! features as lanes    lanes { for samples { for axes in the order of rows { .. } } }           values
+//!                      lanes { for kept axes { a sum starts; for samples { for reduced axes { .. } }; it ends } }
+//! no batch             lanes { for vectors of elements { .. } }, or scalars: for axes { .. }
+//! ```
+//!
+//! With features as lanes, what does not move along the last axis as its operands do is a nest of scalars. All samples
+//! are one chunk there, so that its partial result, joined with no other, is the sum: one chain, samples outermost.
+
+use super::digits;
+use super::nest::{Coordinate, Loop, Nest, PartialResult, ResultKind, SweepPlan, SweepResult, Terms, Walk, define};
+use crate::decide::lane_axis::LaneAxis;
+use crate::decide::samples;
+use graphc_ir::NodeId;
+use graphc_ir::compute::Combine;
+use graphc_ir::form::{Form, Forms};
+use graphc_ir::graph::Graph;
+use graphc_ir::graph::plan::{FusionPlan, Group, Root};
+use graphc_ir::index::{Affine, Var};
+use graphc_ir::loops::{Layout, LoopKind};
+use graphc_ir::point::{ExprId, PointDag, PointExpr};
+use graphc_ir::scalar::{BinaryOp, LANES};
+use std::collections::BTreeSet;
+
+/// Partial results of a sweep at most that have two chains each: their accumulators take half of 16 registers.
+const MOST_CHAINED: usize = 2;
+
+/// Turns of an innermost loop from which on it has two chains: half as many are still worth a loop.
+const FEWEST_CHAINED: usize = 8;
+
+/// Most turns of the last digit of an axis that are written as copied code.
+const MOST_UNROLLED: usize = 4;
+
+/// Vectors per parallel block of a long sweep over elements.
+const BLOCK: usize = 256;
+
+/// What the sweeps of a program are planned from.
+pub(crate) struct Sources<'a> {
+    pub(crate) graph: &'a Graph,
+    pub(crate) forms: &'a Forms,
+    /// Values that have a buffer.
+    pub(crate) stored: &'a BTreeSet<NodeId>,
+    /// Whether the lanes of the program are features, not samples.
+    pub(crate) features_are_lanes: bool,
+}
+
+impl SweepPlan {
+    /// The plan of a group that is a sweep.
+    pub(crate) fn of(sources: &Sources<'_>, group: &Group) -> SweepPlan {
+        let is_value = |root: &Root| matches!(root, Root::Value(_));
+        let first = group.roots[0];
+        let nests = if is_value(&first) && sources.graph.ty(first.node()).shape.batch_axis().is_none() {
+            vec![Space::new(sources, &group.roots).without_batch()]
+        } else if sources.features_are_lanes {
+            let (values, partials): (Vec<Root>, Vec<Root>) = group.roots.iter().partition(|root| is_value(root));
+            let values = (!values.is_empty()).then(|| Space::new(sources, &values).values_by_features());
+            let partials = partials.iter().map(|&root| Space::new(sources, &[root]).partial_by_features());
+            values.into_iter().chain(partials).collect()
+        } else {
+            vec![Space::new(sources, &group.roots).by_samples()]
+        };
+        SweepPlan { name: group.name.clone(), nests }
+    }
+}
+
+/// Where the means of a variance's chunks come from: a partial result, and how many terms it has for each sample.
+pub(crate) fn mean_source(
+    graph: &Graph,
+    forms: &Forms,
+    stored: &BTreeSet<NodeId>,
+    variance: NodeId,
+    axes: &[usize],
+) -> (Root, usize) {
+    let space = PointDag::space(graph, forms, Root::PartialSum(variance));
+    let per_sample = space.extents[space.n_kept..].iter().product();
+    (FusionPlan::sum_source(graph, forms, stored, variance, axes), per_sample)
+}
+
+/// The points at which some results are computed.
+struct Space<'a> {
+    sources: &'a Sources<'a>,
+    roots: Vec<Root>,
+    /// Extents of its axes.
+    extents: Vec<usize>,
+    dag: PointDag<'a>,
+    /// The axes in the dag.
+    axes: Vec<Var>,
+    /// Values of the roots at a point.
+    exprs: Vec<ExprId>,
+}
+
+impl<'a> Space<'a> {
+    fn new(sources: &'a Sources<'a>, roots: &[Root]) -> Space<'a> {
+        let mut dag = PointDag::new(sources.graph, sources.forms, sources.stored);
+        let extents = PointDag::space(sources.graph, sources.forms, roots[0]).extents;
+        let (axes, exprs) = define(&mut dag, &extents, roots);
+        Space { sources, roots: roots.to_vec(), extents, dag, axes, exprs }
+    }
+
+    /// Lanes are samples.
+    fn by_samples(self) -> Nest {
+        let digits = (0..self.extents.len()).flat_map(|axis| self.digits(axis));
+        let mut loops = without_single_turns(digits);
+        let results = self.results(&loops);
+        self.deal_to_chains(&mut loops, &results);
+        let hoisted = 0..loops.len() + 1;
+        // Sums of the halves need not wait for each other.
+        let n_halves = samples::n_halves(self.batch());
+        let walk = match results.iter().any(|result| result.kind != ResultKind::Stored) || n_halves == 1 {
+            true => Walk::WrittenOut,
+            false => Walk::Iterate(LoopKind::Unroll),
+        };
+        loops.push(Loop { weight: LANES, walk, ..Loop::over(Coordinate::Sample, n_halves) });
+        let lanes = Some(Coordinate::Sample);
+        Nest { axes: self.extents, over_batch: true, lanes, loops, hoisted, results }
+    }
+
+    /// Values whose lanes are features.
+    fn values_by_features(mut self) -> Nest {
+        let lane_axis = self.lane_axis();
+        let mut loops = vec![Loop::over(Coordinate::Sample, self.batch())];
+        // Rows end with the last dimension.
+        let ty = self.sources.graph.ty(self.roots[0].node());
+        let dimensions = Layout::order(ty.rank(), ty.shape.batch_axis());
+        let mut axes: Vec<usize> = (0..self.extents.len()).collect();
+        axes.sort_by_key(|&axis| dimensions[axis]);
+        for axis in axes {
+            let mut digits = self.digits(axis);
+            if let (true, Some(last)) = (lane_axis == Some(axis), digits.last_mut()) {
+                last.take_vectors();
+            }
+            loops.extend(digits);
+        }
+        let loops = without_single_turns(loops);
+        let (results, hoisted) = (self.results(&loops), 0..loops.len() + 1);
+        let lanes = lane_axis.map(Coordinate::Axis);
+        Nest { axes: self.extents, over_batch: true, lanes, loops, hoisted, results }
+    }
+
+    /// A partial result whose lanes are features, which need no joining.
+    fn partial_by_features(mut self) -> Nest {
+        let n_kept = self.n_kept(self.roots[0]);
+        let whole = |axis: usize| Loop::over(Coordinate::Axis(axis), self.extents[axis]);
+        let mut kept: Vec<Loop> = (0..n_kept).map(whole).collect();
+        let reduced = (n_kept..self.extents.len()).map(whole);
+        let inside: Vec<Loop> = [Loop::over(Coordinate::Sample, self.batch())].into_iter().chain(reduced).collect();
+        let mut lanes = None;
+        if let Some(last) = kept.last_mut().filter(|last| last.extent > 1)
+            && self.neighbours_are_lanes(n_kept - 1, &[last.extent])
+        {
+            lanes = Some(last.over);
+            last.take_vectors();
+        }
+        let loops: Vec<Loop> = kept.into_iter().chain(inside).collect();
+        let results = self.results(&loops);
+        let hoisted = n_kept..loops.len() + 1;
+        Nest { axes: self.extents, over_batch: true, lanes, loops, hoisted, results }
+    }
+
+    /// Lanes are consecutive elements, if every operand has the swept shape or is a single number.
+    fn without_batch(self) -> Nest {
+        let len: usize = self.extents.iter().product();
+        let point: Vec<Affine> = self.axes.iter().map(|&axis| Affine::var(axis)).collect();
+        let is_flat = len > 1 && self.dag.is_flat(&self.exprs, &point, &self.extents);
+        let (lanes, loops, hoisted) = if is_flat {
+            let loops = vectors_of_elements(len, self.extents.len());
+            // What is the same for all elements is computed once.
+            let innermost = loops.len() - 1;
+            (Some(Coordinate::Element), loops, innermost..innermost + 1)
+        } else {
+            let axes = self.extents.iter().enumerate();
+            (None, axes.map(|(axis, &extent)| Loop::over(Coordinate::Axis(axis), extent)).collect(), 0..0)
+        };
+        let results = self.results(&loops);
+        Nest { axes: self.extents, over_batch: false, lanes, loops, hoisted, results }
+    }
+
+    fn batch(&self) -> usize {
+        self.sources.graph.batch.expect("the graph is specialised")
+    }
+
+    /// Axes that a root keeps.
+    fn n_kept(&self, root: Root) -> usize {
+        PointDag::space(self.sources.graph, self.sources.forms, root).n_kept
+    }
+
+    /// Loops over the digits of an axis.
+    fn digits(&self, axis: usize) -> Vec<Loop> {
+        let digits = digits::digits(&self.dag, &self.exprs, self.axes[axis], self.extents[axis]);
+        let mut weight = self.extents[axis];
+        let digit = |&extent: &usize| {
+            weight /= extent.max(1);
+            let is_short = weight == 1 && digits.len() > 1 && extent <= MOST_UNROLLED;
+            let walk = Walk::Iterate(if is_short { LoopKind::Unroll } else { LoopKind::Serial });
+            let over = Coordinate::Axis(axis);
+            let known = if weight == 1 { vec![over] } else { Vec::new() };
+            Loop { weight, walk, known, ..Loop::over(over, extent) }
+        };
+        digits.iter().map(digit).collect()
+    }
+
+    /// The axis that is the last dimension of every root, if its coordinates can be lanes.
+    fn lane_axis(&mut self) -> Option<usize> {
+        let graph = self.sources.graph;
+        let last_of = |root: &Root| {
+            let (rank, batch) = (graph.ty(root.node()).rank(), graph.ty(root.node()).shape.batch_axis());
+            Layout::order(rank, batch).iter().position(|&axis| axis + 1 == rank)
+        };
+        let axis = last_of(&self.roots[0])?;
+        if self.roots.iter().any(|root| last_of(root) != Some(axis)) {
+            return None;
+        }
+        let digits: Vec<usize> = self.digits(axis).iter().map(|digit| digit.extent).collect();
+        let &last = digits.last()?;
+        let fills_vectors = last > 1 && (digits.len() == 1 || last.is_multiple_of(LANES));
+        (fills_vectors && self.neighbours_are_lanes(axis, &digits)).then_some(axis)
+    }
+
+    /// Whether eight neighbours along an axis with these digits can be computed at once.
+    fn neighbours_are_lanes(&mut self, axis: usize, digits: &[usize]) -> bool {
+        let (&last, others) = digits.split_last().expect("an axis has digits");
+        let (vector, lane) = (self.dag.new_var(last.div_ceil(LANES)), self.dag.new_var(LANES));
+        let mut value = Affine::var(vector).times(LANES as i64).plus(&Affine::var(lane));
+        let mut weight = last;
+        for &extent in others.iter().rev() {
+            value = value.add_scaled(&Affine::var(self.dag.new_var(extent)), weight as i64);
+            weight *= extent;
+        }
+        LaneAxis { axis: self.axes[axis], value, lane }.fits(self.sources.graph, &self.dag, &self.exprs)
+    }
+
+    /// What becomes of the values of the roots.
+    fn results(&self, loops: &[Loop]) -> Vec<SweepResult> {
+        let result = |(&root, &expr): (&Root, &ExprId)| {
+            let kind = match self.terms(root, expr) {
+                None => ResultKind::Stored,
+                Some(terms) => {
+                    let n_kept = self.n_kept(root);
+                    let is_outside = |outer: &&Loop| matches!(outer.over, Coordinate::Axis(axis) if axis < n_kept);
+                    let depth = loops.iter().take_while(is_outside).count();
+                    ResultKind::Partial(PartialResult { terms, n_kept, depth })
+                }
+            };
+            SweepResult { root, kind }
+        };
+        self.roots.iter().zip(&self.exprs).map(result).collect()
+    }
+
+    /// How the terms of a root are combined; none if it is a value.
+    fn terms(&self, root: Root, expr: ExprId) -> Option<Terms> {
+        let (graph, forms) = (self.sources.graph, self.sources.forms);
+        let is_product = matches!(self.dag.expr(expr), PointExpr::Binary(BinaryOp::Mul, ..));
+        // Padding samples are taken out between a product and its sum.
+        let rounds_products = self.sources.features_are_lanes || samples::is_ragged(self.batch());
+        let sum = Terms::Sum { contracted: is_product && !rounds_products };
+        match (root, &forms[&root.node()]) {
+            (Root::Value(_), _) => None,
+            (Root::PartialSum(_), _) => Some(sum),
+            (Root::PartialDeviations(node), Form::Variance { axes }) => {
+                let (sum, per_sample) = mean_source(graph, forms, self.sources.stored, node, axes);
+                Some(Terms::Deviations { sum, per_sample })
+            }
+            (Root::Partial(_), Form::Point(form)) => match form.combine {
+                Some(Combine::Sum) => Some(sum),
+                Some(Combine::Max) => Some(Terms::Max),
+                other @ (Some(Combine::ArgMax(_)) | None) => unreachable!("{other:?} does not reduce the batch"),
+            },
+            (root, _) => unreachable!("{root:?} is no partial result"),
+        }
+    }
+
+    /// Gives the innermost loop over axes two chains, if it is a loop of partial results, long enough, and these are few
+    /// enough for the registers.
+    fn deal_to_chains(&self, loops: &mut [Loop], results: &[SweepResult]) {
+        let n_loops = loops.len();
+        let Some(last) = loops.last_mut().filter(|last| last.over == Coordinate::Axis(self.extents.len() - 1)) else {
+            return;
+        };
+        let depths = results.iter().filter_map(|result| match result.kind {
+            ResultKind::Stored => None,
+            ResultKind::Partial(partial) => Some(partial.depth),
+        });
+        let is_inside = depths.clone().all(|depth| depth < n_loops);
+        let is_long = last.extent.is_multiple_of(2) && last.extent >= FEWEST_CHAINED;
+        if is_inside && is_long && (1..=MOST_CHAINED).contains(&depths.count()) {
+            last.walk = Walk::Chains(2);
+        }
+    }
+}
+
+impl Loop {
+    /// A serial loop over all of a coordinate.
+    fn over(over: Coordinate, extent: usize) -> Loop {
+        let walk = Walk::Iterate(LoopKind::Serial);
+        Loop { over, extent, weight: 1, walk, in_all: None, known: vec![over] }
+    }
+
+    /// Lets a turn be eight neighbours.
+    fn take_vectors(&mut self) {
+        self.extent = self.extent.div_ceil(LANES);
+        self.weight *= LANES;
+        self.walk = Walk::Iterate(LoopKind::Serial);
+    }
+}
+
+/// Leaves out loops of one turn: what they would decide is known inside of the loop before.
+fn without_single_turns(loops: impl IntoIterator<Item = Loop>) -> Vec<Loop> {
+    let mut others: Vec<Loop> = Vec::new();
+    for single in loops {
+        match others.last_mut() {
+            Some(before) if single.extent == 1 => before.known.extend(single.known),
+            None if single.extent == 1 => {}
+            _ => others.push(single),
+        }
+    }
+    others
+}
+
+/// Loops over all elements, eight by eight; in blocks for threads if there are many.
+fn vectors_of_elements(len: usize, n_axes: usize) -> Vec<Loop> {
+    let n_vectors = len.div_ceil(LANES);
+    let known = (0..n_axes).map(Coordinate::Axis).collect();
+    let mut vectors = Loop { known, ..Loop::over(Coordinate::Element, len) };
+    vectors.take_vectors();
+    if n_vectors <= BLOCK {
+        return vec![vectors];
+    }
+    let walk = Walk::Iterate(LoopKind::Parallel);
+    let blocks = Loop::over(Coordinate::Element, n_vectors.div_ceil(BLOCK));
+    vectors.extent = BLOCK;
+    vectors.in_all = (!n_vectors.is_multiple_of(BLOCK)).then_some(n_vectors);
+    vec![Loop { weight: BLOCK * LANES, walk, ..blocks }, vectors]
+}

@@ -1,4 +1,0 @@
-//! Sweeps with features as lanes.
-
-mod partial;
-pub(crate) mod sweep;
