@@ -57,7 +57,7 @@ pub fn schedule(graph: &Graph, plan: &FusionPlan, machine: Machine) -> Program {
 pub fn schedule_with(graph: &Graph, plan: &FusionPlan, machine: Machine, choices: &Choices) -> Scheduled {
     let chooser = Chooser::new(graph, choices);
     let forms = Form::all(graph);
-    let lanes = ProgramLanes::of(graph, plan);
+    let lanes = ProgramLanes::of(graph);
     let problem = Problem { graph, forms: &forms, fusion: plan, machine, chooser: &chooser, lanes };
     let prologue = Prologue::of(graph, &forms, plan);
     let schedule = Schedule::of(&problem, &prologue);

@@ -74,8 +74,12 @@ pub(crate) struct CopyPlan {
     /// Full blocks that are copied in vectors: all whose words follow each other in the source, and of which eight words
     /// can be read wherever they begin.
     pub(crate) n_vector_blocks: usize,
+    /// Whether eight neighbours along the last term follow each other in the source, so that squares are transposed.
+    pub(crate) transposes: bool,
     /// Outputs are filled up with zeros to a multiple of this.
     pub(crate) unit: usize,
+    /// Outputs in whole vectors, if the vector behind them is the last eight outputs once more.
+    pub(crate) tail: Option<usize>,
     /// Words from the first of one output's blocks to that of the next output.
     pub(crate) stride: usize,
     pub(crate) when: When,
@@ -157,7 +161,9 @@ impl CopyPlan {
                 terms: terms.clone(),
                 block: 1,
                 n_vector_blocks: 0,
+                transposes: false,
                 unit: 1,
+                tail: None,
                 stride: spread(n_terms(&terms)),
                 when: When::Step,
             })
@@ -189,7 +195,9 @@ impl CopyPlan {
             terms,
             block: LANES,
             n_vector_blocks: 0,
+            transposes: false,
             unit: LANES,
+            tail: None,
             stride,
             when: When::Step,
         }
@@ -207,7 +215,9 @@ impl CopyPlan {
             terms: vec![(BATCH, problem.n_chunks() * CHUNK)],
             block: Layout::row_stride(n_features),
             n_vector_blocks: 0,
+            transposes: false,
             unit: 1,
+            tail: None,
             stride: 0,
             when: When::Chunk,
         }
@@ -216,6 +226,16 @@ impl CopyPlan {
     /// Terms of a sum.
     pub(crate) fn n_terms(&self) -> usize {
         n_terms(&self.terms)
+    }
+
+    /// Outputs that there is room for.
+    fn n_slots(&self) -> usize {
+        self.tail.map_or(self.outputs.1.next_multiple_of(self.unit), |n_whole| n_whole + self.unit)
+    }
+
+    /// Outputs, a tail left out.
+    pub(crate) fn n_outputs(&self) -> usize {
+        self.tail.unwrap_or(self.outputs.1)
     }
 
     /// What its buffer is called.
@@ -233,10 +253,15 @@ impl CopyPlan {
 
     /// The same in blocks of so many outputs.
     pub(crate) fn in_blocks(self, problem: &Problem<'_>, block: usize) -> CopyPlan {
-        let (axis, n_outputs) = self.outputs;
+        let n_outputs = self.n_outputs();
         let strides = problem.layout(self.source).strides;
-        let step: i64 = self.index.iter().zip(strides).map(|(i, stride)| i.coefficient(axis) * stride as i64).sum();
-        let n_vector_blocks = if step != 1 || n_outputs < LANES {
+        let step = |axis: Var| {
+            self.index.iter().zip(&strides).map(|(i, &stride)| i.coefficient(axis) * stride as i64).sum::<i64>()
+        };
+        let transposes = self.unit == LANES
+            && step(self.outputs.0) != 1
+            && self.terms.last().is_some_and(|&(term, n)| n >= LANES && step(term) == 1);
+        let n_vector_blocks = if step(self.outputs.0) != 1 || n_outputs < LANES {
             0
         } else if block.is_multiple_of(LANES) {
             n_outputs / block
@@ -245,7 +270,7 @@ impl CopyPlan {
         } else {
             ((n_outputs - LANES) / block + 1).min(n_outputs / block)
         };
-        CopyPlan { block, n_vector_blocks, ..self }
+        CopyPlan { block, n_vector_blocks, transposes, ..self }
     }
 
     /// How these are shared.
@@ -254,17 +279,20 @@ impl CopyPlan {
         if n_rows >= FEWEST_ROWS {
             return Shares::Rows { n_shares: MOST_SHARES, n_rows };
         }
-        let n_blocks = n_vector_blocks.div_ceil(MOST_SHARES).max(1);
-        Shares::Blocks { n_shares: n_vector_blocks.div_ceil(n_blocks), n_blocks }
+        self.block_shares(n_vector_blocks)
+    }
+
+    /// Shares of so many blocks.
+    pub(crate) fn block_shares(&self, n_full: usize) -> Shares {
+        let n_blocks = n_full.div_ceil(MOST_SHARES).max(1);
+        Shares::Blocks { n_shares: n_full.div_ceil(n_blocks), n_blocks }
     }
 
     /// The layout of its buffer.
     pub(crate) fn layout(&self) -> Layout {
         match self.when {
             When::Chunk => Layout::new(&[self.n_terms(), self.block], None),
-            When::Prologue | When::Step => {
-                Layout::new(&[self.outputs.1.next_multiple_of(self.unit), self.stride], None)
-            }
+            When::Prologue | When::Step => Layout::new(&[self.n_slots(), self.stride], None),
         }
     }
 

@@ -95,7 +95,8 @@ impl Schedule {
     /// The schedule of a graph.
     pub(crate) fn of(problem: &Problem<'_>, prologue: &Prologue) -> Schedule {
         let mut decider = Decider { problem, prologue, copies: Copies::default(), gradients: BTreeMap::new() };
-        for group in problem.fusion.kernels.iter().flat_map(|kernel| &kernel.batch) {
+        let gradients = problem.fusion.kernels.iter().flat_map(|kernel| &kernel.batch);
+        for group in gradients.filter(|_| problem.lanes == ProgramLanes::Samples) {
             let summation = Summation::of(problem, group.roots[0]);
             let plan = decider.contraction(group).over_batch(summation, &mut decider.copies);
             decider.gradients.insert(group.roots[0], plan);
@@ -120,49 +121,63 @@ impl Schedule {
 
 impl<'a> Decider<'a> {
     fn kernels(&mut self) -> (KernelSchedule, Vec<KernelSchedule>) {
-        let mut first = Vec::new();
-        let heads = self.problem.fusion.kernels.iter().flat_map(|kernel| &kernel.head);
         let prologue = self.prologue;
+        let heads = self.problem.fusion.kernels.iter().flat_map(|kernel| &kernel.head);
         let sources: Vec<&Group> = heads.filter(|group| prologue.has(group)).collect();
-        first.extend(sources.iter().map(|group| PhasePlan::Once(self.once(group))));
-        let kernels = self.problem.fusion.kernels.iter().enumerate();
+        let heads: Vec<PhasePlan> = sources.iter().map(|group| PhasePlan::Once(self.once(group))).collect();
+        // A copy may be one of what the prologue itself computes.
+        let mut first = Vec::new();
+        for head in heads {
+            let mut copies = Vec::new();
+            let phases = self.after_copies(vec![head], &mut copies);
+            first.extend(copies.into_iter().chain(phases));
+        }
         let mut copies = Vec::new();
+        let kernels = self.problem.fusion.kernels.iter().enumerate();
         let kernels = kernels.map(|(number, kernel)| self.kernel(number, kernel, &mut copies)).collect();
         first.extend(copies);
         (KernelSchedule { name: "prologue".to_string(), sources: names(sources), phases: first }, kernels)
     }
 
-    /// The phases of a kernel; those of the prologue go to `first`.
+    /// The phases of a kernel; copies for the prologue go to `first`.
     fn kernel(&mut self, number: usize, kernel: &'a KernelPlan, first: &mut Vec<PhasePlan>) -> KernelSchedule {
         let prologue = self.prologue;
         let head = kernel.head.iter().filter(|group| !prologue.has(group));
         let mut phases: Vec<PhasePlan> = head.map(|group| PhasePlan::Once(self.once(group))).collect();
         match self.problem.lanes {
-            ProgramLanes::Features => {
-                for group in &kernel.chunk {
-                    let nest = match group.kind {
-                        GroupKind::Sweep => self.sweep(group),
-                        GroupKind::Contraction => contraction(self.contraction(group).of_rows(&mut self.copies)),
-                    };
-                    phases.push(PhasePlan::Once(nest));
-                }
-            }
+            ProgramLanes::Features => phases.extend(self.over_rows(kernel)),
             ProgramLanes::Samples => phases.extend(self.over_chunks(kernel)),
         }
         phases.extend(kernel.tail.iter().map(|group| PhasePlan::Once(self.once(group))));
-        let (fixed, copied) = self.copied(&phases);
-        first.extend(fixed);
-        let at = kernel.head.iter().filter(|group| !prologue.has(group)).count();
-        phases.splice(at..at, copied);
         let groups = kernel.groups().filter(|group| !prologue.has(group));
-        KernelSchedule { name: format!("k{number}"), sources: names(groups), phases }
+        let sources = names(groups);
+        KernelSchedule { name: format!("k{number}"), sources, phases: self.after_copies(phases, first) }
     }
 
-    fn once(&self, group: &'a Group) -> NestPlan {
+    /// The phases of a kernel whose lanes are features, without head and tail.
+    fn over_rows(&mut self, kernel: &'a KernelPlan) -> Vec<PhasePlan> {
+        let mut phases = Vec::new();
+        for group in &kernel.chunk {
+            phases.push(PhasePlan::Once(match group.kind {
+                GroupKind::Sweep => self.sweep(group),
+                GroupKind::Contraction => self.by_neighbours(group, Batch::Rows),
+            }));
+        }
+        for group in &kernel.batch {
+            phases.push(PhasePlan::Once(self.by_neighbours(group, Batch::SummedRows)));
+        }
+        phases
+    }
+
+    fn once(&mut self, group: &'a Group) -> NestPlan {
         match group.kind {
-            GroupKind::Contraction => contraction(self.contraction(group).without_batch()),
+            GroupKind::Contraction => self.by_neighbours(group, Batch::None),
             GroupKind::Sweep => self.sweep(group),
         }
+    }
+
+    fn by_neighbours(&mut self, group: &'a Group, batch: Batch) -> NestPlan {
+        contraction(self.contraction(group).by_neighbours(batch, &mut self.copies))
     }
 
     fn sweep(&self, group: &Group) -> NestPlan {
@@ -180,31 +195,21 @@ impl<'a> Decider<'a> {
         Contraction::of(self.problem, group)
     }
 
-    /// Copies of weights that some phases read: those that are made once for many steps, and the others.
-    fn copied(&mut self, phases: &[PhasePlan]) -> (Vec<PhasePlan>, Vec<PhasePlan>) {
-        let mut found = Vec::new();
-        let mut find = |nest: &NestPlan| {
-            if let NestPlan::Contraction(plan) = nest
-                && let Some((_, copy)) = plan.copy()
-            {
-                found.push((copy, plan.name.clone()));
-            }
-        };
+    /// The phases, each behind the copies that it reads; those of what no step changes go to `first`.
+    fn after_copies(&mut self, phases: Vec<PhasePlan>, first: &mut Vec<PhasePlan>) -> Vec<PhasePlan> {
+        let mut all = Vec::new();
         for phase in phases {
-            match phase {
-                PhasePlan::Once(nest) => find(nest),
-                PhasePlan::Chunks { nests, .. } | PhasePlan::Joined { nests, .. } => {
-                    nests.iter().for_each(|chunk| find(&chunk.nest));
+            for (copy, name) in copies_of(&phase) {
+                let is_fixed = self.prologue.is_fixed(self.copies.get(copy).source);
+                if is_fixed {
+                    self.copies.make_in_prologue(copy);
                 }
-                // They read rows, which are copied chunk by chunk.
-                PhasePlan::Gradient(_) | PhasePlan::Copy(..) => {}
+                let before = if is_fixed { &mut *first } else { &mut all };
+                before.push(PhasePlan::Copy(copy, name));
             }
+            all.push(phase);
         }
-        let is_fixed = |copy: CopyId| self.prologue.is_fixed(self.copies.get(copy).source);
-        let (fixed, others): (Vec<_>, Vec<_>) = found.into_iter().partition(|&(copy, _)| is_fixed(copy));
-        fixed.iter().for_each(|&(copy, _)| self.copies.make_in_prologue(copy));
-        let phases = |found: Vec<(CopyId, String)>| found.into_iter().map(|(id, name)| PhasePlan::Copy(id, name));
-        (phases(fixed).collect(), phases(others).collect())
+        all
     }
 
     /// The phases of a kernel whose lanes are samples, without head and tail.
@@ -252,6 +257,22 @@ impl<'a> Decider<'a> {
         });
         ChunkNest { nest, fetches: if asks { fetches } else { Vec::new() }, rows: stored.collect() }
     }
+}
+
+/// Copies of weights that a phase reads, each with the name of its nest. Rows are copied chunk by chunk.
+fn copies_of(phase: &PhasePlan) -> Vec<(CopyId, String)> {
+    let nests: Vec<&NestPlan> = match phase {
+        PhasePlan::Once(nest) => vec![nest],
+        PhasePlan::Chunks { nests, .. } | PhasePlan::Joined { nests, .. } => {
+            nests.iter().map(|chunk| &chunk.nest).collect()
+        }
+        PhasePlan::Gradient(_) | PhasePlan::Copy(..) => Vec::new(),
+    };
+    let copy = |nest: &NestPlan| match nest {
+        NestPlan::Contraction(plan) => plan.copy().map(|(_, copy)| (copy, plan.name.clone())),
+        NestPlan::Sweep(_) => None,
+    };
+    nests.into_iter().filter_map(copy).collect()
 }
 
 fn contraction(plan: ContractionPlan) -> NestPlan {

@@ -6,8 +6,7 @@
 //! to whole vectors, and the lanes of a region are eight neighbouring features.
 //!
 //! The choice is made once for a whole program, because every change of layout in between would be a transposition. It
-//! needs a program without updates and without contractions over the batch: weight gradients are made of vectors of
-//! samples. Whatever is not computed feature by feature (a softmax's sum, a reshape that moves features, the mean of a
+//! depends on the number of samples alone. Whatever is not computed feature by feature (a softmax's sum, a reshape that moves features, the mean of a
 //! loss) is a nest of scalars.
 //!
 //! Padding words of rows hold whatever the formulas give for padded operands. They are the same in every engine, and
@@ -15,7 +14,6 @@
 
 use graphc_ir::NodeId;
 use graphc_ir::graph::Graph;
-use graphc_ir::graph::plan::FusionPlan;
 use graphc_ir::loops::Layout;
 use graphc_ir::ops::Op;
 use graphc_ir::scalar::LANES;
@@ -31,11 +29,8 @@ pub(crate) enum ProgramLanes {
 
 impl ProgramLanes {
     /// The lanes of a specialised graph's program.
-    pub(crate) fn of(graph: &Graph, fusion: &FusionPlan) -> ProgramLanes {
-        let are_features = graph.batch.is_some_and(wastes_lanes)
-            && graph.updates.is_empty()
-            && fusion.kernels.iter().all(|kernel| kernel.batch.is_empty());
-        if are_features { ProgramLanes::Features } else { ProgramLanes::Samples }
+    pub(crate) fn of(graph: &Graph) -> ProgramLanes {
+        if graph.batch.is_some_and(wastes_lanes) { ProgramLanes::Features } else { ProgramLanes::Samples }
     }
 
     /// The layout of a node's tensor. What the step itself writes has rows of whole vectors; a parameter or an input is

@@ -21,19 +21,27 @@ pub(crate) enum Coordinate {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Loop {
     pub(crate) coordinate: Coordinate,
-    /// Coordinates, an overlapping last vector left out.
+    /// Coordinates, a tail left out.
     pub(crate) extent: usize,
     /// Coordinates held in registers at once; 1 for an ordinary loop.
     pub(crate) block: usize,
     /// The coordinates that blocks are made of, first and last, excluded; the others are walked one by one.
     pub(crate) inner: [usize; 2],
-    /// Elements at the end that fill no vector: one more vector ends with the last element, so that some elements are
-    /// computed twice.
-    pub(crate) overlap: Option<usize>,
+    /// One more vector for the elements at the end that fill none.
+    pub(crate) tail: Option<Tail>,
     /// Whether the next block is worth asking for ahead of time.
     pub(crate) is_far: bool,
     /// Whether its full blocks are shared by nests that may run at the same time.
     pub(crate) is_shared: bool,
+}
+
+/// A vector at the end of an axis whose coordinates are lanes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tail {
+    /// It ends with the last element, so that some elements are computed twice; it begins with this one.
+    Overlaps(usize),
+    /// It begins with this element, and has so many; words behind them stay as they are.
+    Blends(usize, usize),
 }
 
 /// Some blocks of equal size.
@@ -41,6 +49,8 @@ pub(crate) struct Loop {
 pub(crate) struct Segment {
     /// First element.
     pub(crate) first: usize,
+    /// The same in a copy of vectors, where a tail is a vector of its own.
+    pub(crate) slot: usize,
     /// Number of blocks.
     pub(crate) n_blocks: usize,
     /// Coordinates of a block.
@@ -49,6 +59,8 @@ pub(crate) struct Segment {
     pub(crate) n_before: usize,
     /// Whether bounds of reductions that depend on the coordinate do not bind here.
     pub(crate) is_inner: bool,
+    /// Lanes of which results are kept.
+    pub(crate) n_kept: usize,
 }
 
 impl Coordinate {
@@ -64,7 +76,7 @@ impl Coordinate {
 impl Loop {
     /// A loop over single coordinates.
     pub(crate) fn new(coordinate: Coordinate, extent: usize) -> Loop {
-        Loop { coordinate, extent, block: 1, inner: [0, extent], overlap: None, is_far: false, is_shared: false }
+        Loop { coordinate, extent, block: 1, inner: [0, extent], tail: None, is_far: false, is_shared: false }
     }
 
     /// The axis of the result that it walks.
@@ -80,13 +92,13 @@ impl Loop {
         (self.inner[1] - self.inner[0]) / self.block
     }
 
-    /// All blocks, full ones or not, an overlapping vector left out.
+    /// All blocks, full ones or not, a tail left out.
     pub(crate) fn n_blocks(&self) -> usize {
-        self.segments().iter().map(|segment| segment.n_blocks).sum::<usize>() - usize::from(self.overlap.is_some())
+        self.segments().iter().map(|segment| segment.n_blocks).sum::<usize>() - usize::from(self.tail.is_some())
     }
 
     /// The blocks in the order in which they are walked: single coordinates before the inner ones, full blocks, what is
-    /// left beside them, single coordinates behind, a vector that overlaps.
+    /// left beside them, single coordinates behind, a tail.
     pub(crate) fn segments(&self) -> Vec<Segment> {
         let unit = self.coordinate.unit();
         let [first, end] = if self.block == 1 { [0, self.extent] } else { self.inner };
@@ -101,12 +113,17 @@ impl Loop {
         let mut segments = Vec::new();
         let mut n_before = 0;
         for (first, n_blocks, block, is_inner) in parts.into_iter().filter(|&(_, n_blocks, ..)| n_blocks > 0) {
-            segments.push(Segment { first: first * unit, n_blocks, block, n_before, is_inner });
+            let slot = first * unit;
+            segments.push(Segment { first: slot, slot, n_blocks, block, n_before, is_inner, n_kept: LANES });
             n_before += n_blocks;
         }
-        if let Some(first) = self.overlap {
-            segments.push(Segment { first, n_blocks: 1, block: 1, n_before: 0, is_inner: false });
-        }
+        let (first, n_kept) = match self.tail {
+            None => return segments,
+            Some(Tail::Overlaps(first)) => (first, LANES),
+            Some(Tail::Blends(first, n_kept)) => (first, n_kept),
+        };
+        let slot = self.extent * unit;
+        segments.push(Segment { first, slot, n_blocks: 1, block: 1, n_before: 0, is_inner: false, n_kept });
         segments
     }
 }
@@ -156,7 +173,7 @@ mod tests {
 
     #[test]
     fn the_last_vector_may_overlap() {
-        let walk = Loop { block: 2, overlap: Some(19), ..Loop::new(Coordinate::Vector, 3) };
+        let walk = Loop { block: 2, tail: Some(Tail::Overlaps(19)), ..Loop::new(Coordinate::Vector, 3) };
         assert_eq!(parts(&walk), [(0, 1, 2), (16, 1, 1), (19, 1, 1)]);
         assert_eq!(walk.n_blocks(), 2);
     }

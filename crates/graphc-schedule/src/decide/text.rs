@@ -122,7 +122,11 @@ fn sum_text(plan: &ContractionPlan) -> String {
     let over = |terms: &[String]| {
         if terms.is_empty() { String::new() } else { format!(" over {}", terms.join(", ")) }
     };
-    let Batch::Summed(groups) = plan.batch else { return format!("one chain{}", over(&terms)) };
+    let Batch::Summed(groups) = plan.batch else {
+        let samples = (plan.batch == Batch::SummedRows).then(|| "samples".to_string());
+        let terms: Vec<String> = samples.into_iter().chain(terms).collect();
+        return format!("one chain{}", over(&terms));
+    };
     let chunks = if groups.chunks_per_group == 1 { "chunk" } else { "chunks" };
     let mut inner = vec!["chunks".to_string()];
     inner.extend(terms);
@@ -138,9 +142,11 @@ fn borders_text(plan: &ContractionPlan) -> Option<String> {
 }
 
 fn parallel_text(plan: &ContractionPlan) -> Option<String> {
-    let Batch::Summed(groups) = plan.batch else { return None };
-    let shared = plan.loops.iter().find(|walk| walk.is_shared);
-    let by = shared.map_or(format!("{} groups", groups.n_groups), |walk| format!("blocks of {walk}"));
+    let by = match (plan.batch, plan.loops.iter().find(|walk| walk.is_shared)) {
+        (_, Some(walk)) => format!("blocks of {walk}"),
+        (Batch::Summed(groups), None) => format!("{} groups", groups.n_groups),
+        (Batch::None | Batch::Chunks { .. } | Batch::Rows | Batch::SummedRows, None) => return None,
+    };
     let waits = if plan.accumulators_wait { ", accumulators wait for the next chunk" } else { "" };
     Some(format!("parallel  {by}{waits}"))
 }

@@ -2,20 +2,20 @@
 //!
 //! One plan serves them all. What differs is where the batch is ([`Batch`]) and what the lanes are ([`Lanes`]): forward
 //! passes and input gradients have samples as lanes; weight gradients sum over samples, which are lanes that are joined
-//! in the end, or have neighbours along an output axis as lanes; products of parameters are scalars. With few samples
-//! neighbouring features are lanes ([`features`]).
+//! in the end, or have neighbours along an output axis as lanes. With few samples, or without a batch, lanes are
+//! neighbours along the last axis of the result ([`neighbours`]).
 //!
 //! The register grid is chosen among output axes that no loop bound depends on, so that every cell has the same reduction
 //! range; where borders are walked by themselves, inside them.
 
 pub(crate) mod epilogue;
-mod features;
+mod neighbours;
 
 use crate::decide::axes::Axes;
 use crate::decide::choices::Aspect;
 use crate::decide::copies::{Copies, CopyId, CopyPlan};
 use crate::decide::grid::{Candidate, Width};
-use crate::decide::loops::{Coordinate, Loop};
+use crate::decide::loops::{Coordinate, Loop, Tail};
 use crate::decide::problem::Problem;
 use crate::decide::strips::Strips;
 use crate::decide::summation::{Groups, Summation, SummedLanes, part_len};
@@ -56,6 +56,8 @@ pub(crate) enum Batch {
     Rows,
     /// It is summed, group by group.
     Summed(Groups),
+    /// It is summed in the order of its samples, an axis like any other.
+    SummedRows,
 }
 
 /// Where a factor is read.
@@ -117,6 +119,11 @@ impl ContractionPlan {
             Read::Copy(copy) => Some((factor, *copy)),
             Read::Tensor(_) => None,
         })
+    }
+
+    /// Whether borders are walked by themselves.
+    fn splits_borders(&self) -> bool {
+        matches!(self.batch, Batch::None | Batch::Rows | Batch::SummedRows)
     }
 
     /// Coordinates of the last loop over a block that a copy is made for.
@@ -198,14 +205,6 @@ impl<'a> Contraction<'a> {
         plan
     }
 
-    /// Of tensors without a batch.
-    pub(crate) fn without_batch(self) -> ContractionPlan {
-        let loops = (0..self.form.extents.len()).map(|axis| self.loop_of(axis)).collect();
-        let mut plan = self.plan(Lanes::None, Batch::None, loops);
-        self.choose_grid(&mut plan, [0, 1], [Width::Word; 2]);
-        plan
-    }
-
     fn over_samples(&self, batch: Batch) -> ContractionPlan {
         let loops = (0..self.form.extents.len()).map(|axis| self.loop_of(axis)).collect();
         let mut plan = self.plan(Lanes::SummedSamples, batch, loops);
@@ -223,8 +222,8 @@ impl<'a> Contraction<'a> {
     fn over_rows(&self, batch: Batch, axis: Var, (factor, rows, copies): (usize, CopyId, &Copies)) -> ContractionPlan {
         let n_features = self.axes.get(axis).extent;
         let row = self.axes.outputs().find(|other| other.var != axis).expect("two axes");
-        let overlap = (!n_features.is_multiple_of(LANES)).then(|| n_features - LANES);
-        let vectors = Loop { overlap, ..Loop::new(Coordinate::Vector, n_features / LANES) };
+        let tail = (!n_features.is_multiple_of(LANES)).then(|| Tail::Overlaps(n_features - LANES));
+        let vectors = Loop { tail, ..Loop::new(Coordinate::Vector, n_features / LANES) };
         let loops = vec![vectors, Loop::new(Coordinate::Axis(row.var), row.extent)];
         let mut plan = self.plan(Lanes::Axis(axis), batch, loops);
         plan.reads[factor] = Read::Copy(rows);
@@ -285,7 +284,7 @@ impl<'a> Contraction<'a> {
     fn side(&self, plan: &ContractionPlan, factor: usize, widths: [Width; 2]) -> Vec<Candidate<Coordinate>> {
         let is_vector = |factor: usize| matches!(widths[factor], Width::Vector | Width::FarVector);
         let moves = |walk: &&Loop| match walk.coordinate {
-            Coordinate::Axis(axis) if plan.batch == Batch::Rows => plan.axes.get(axis).moves_only(factor),
+            Coordinate::Axis(axis) if plan.splits_borders() => plan.axes.get(axis).moves_only(factor),
             Coordinate::Axis(_) => self.belongs_to(walk, factor),
             Coordinate::Half | Coordinate::Vector => is_vector(factor) && widths[1 - factor] == Width::Splat,
             Coordinate::Chunk => false,

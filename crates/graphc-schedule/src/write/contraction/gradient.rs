@@ -33,8 +33,8 @@ fn share_groups(cx: &Cx<'_>, b: &mut Builder, gradient: &GradientPlan) {
     });
 }
 
-/// What does not fill a block is a phase of its own.
-fn share_blocks(cx: &Cx<'_>, b: &mut Builder, plan: &ContractionPlan, walk: &Loop) {
+/// Writes shares of the blocks of a loop; what does not fill a block is a phase of its own.
+pub(super) fn share_blocks(cx: &Cx<'_>, b: &mut Builder, plan: &ContractionPlan, walk: &Loop) {
     let n_full = walk.n_full_blocks();
     let n_blocks = n_full.div_ceil(MOST_SHARES).max(1);
     let n_shares = n_full.div_ceil(n_blocks);

@@ -50,6 +50,8 @@ pub(crate) struct Nest<'a> {
     inner: Vec<Var>,
     /// The block of outputs that a copy is read for.
     block: Option<BlockAt>,
+    /// Lanes of which results are kept; the others leave memory as it is.
+    n_kept: usize,
     /// The loop over blocks of what is far away; words of the next block are asked for ahead of time.
     far_blocks: Option<Var>,
     /// The share of the blocks of the shared loop that is walked.
@@ -92,6 +94,9 @@ pub(crate) fn write(cx: &Cx<'_>, b: &mut Builder, plan: &ContractionPlan, task: 
         (Batch::Chunks { .. }, Some(task)) => Place::Task { task, chunk: b.var() },
         _ => Place::Once,
     };
+    if let Some(walk) = plan.loops.iter().find(|walk| walk.is_shared) {
+        return gradient::share_blocks(cx, b, plan, walk);
+    }
     b.nest(&plan.name, |b| {
         in_lanes(b, plan, |b, lane| {
             let mut nest = Nest::new(cx, plan, place, lane);
@@ -133,6 +138,7 @@ impl<'a> Nest<'a> {
             grid: Vec::new(),
             inner: Vec::new(),
             block: None,
+            n_kept: LANES,
             far_blocks: None,
             part: Part::All,
             share: Affine::default(),
@@ -187,9 +193,12 @@ impl<'a> Nest<'a> {
         let cell_index = cell.map_or(Affine::default(), Affine::var).times(unit);
         let outer = self.tile_number.0.clone();
         self.tile_number.0 = outer.plus_constant(segment.n_before as i64);
+        let kept = self.n_kept;
+        self.n_kept = kept.min(segment.n_kept);
         let first = Affine::constant(segment.first as i64);
+        let slot = segment.slot as i64 - segment.first as i64;
         if n_blocks == 1 {
-            self.at(b, walk.coordinate, (first, block, cell_index), rest);
+            self.at(b, walk.coordinate, (first, slot, block, cell_index), rest);
         } else {
             let var = b.var();
             self.em.ranges.insert(var, (0, n_blocks as i64 - 1));
@@ -198,9 +207,10 @@ impl<'a> Nest<'a> {
             }
             self.tile_number.0 = self.tile_number.0.plus(&Affine::var(var));
             let first = first.add_scaled(&Affine::var(var), block as i64 * unit);
-            let at = (first, block, cell_index);
+            let at = (first, slot, block, cell_index);
             b.for_range(Range { var, low, high }, LoopKind::Serial, |b| self.at(b, walk.coordinate, at, rest));
         }
+        self.n_kept = kept;
         self.tile_number.0 = outer;
         if segment.is_inner && walk.axis().is_some() {
             self.inner.pop();
@@ -210,12 +220,13 @@ impl<'a> Nest<'a> {
         }
     }
 
-    /// The rest of the nest with a coordinate set: the first element of a block, its coordinates, and the cell within it.
+    /// The rest of the nest with a coordinate set: the first element of a block, how much farther it is in a copy, its
+    /// coordinates, and the cell within it.
     fn at(
         &mut self,
         b: &mut Builder,
         coordinate: Coordinate,
-        (first, block, cell): (Affine, usize, Affine),
+        (first, slot, block, cell): (Affine, i64, usize, Affine),
         rest: &[Loop],
     ) {
         let index = first.plus(&cell);
@@ -240,6 +251,7 @@ impl<'a> Nest<'a> {
             (Coordinate::Half | Coordinate::Chunk, place) => unreachable!("{coordinate:?} at {place:?}"),
         };
         if axis.is_some() && axis == self.copied_axis() {
+            let first = first.plus_constant(slot);
             self.block = Some(BlockAt { first, width: block * coordinate.unit(), cell });
         }
         self.em.open_scope();

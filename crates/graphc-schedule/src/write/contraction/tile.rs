@@ -10,7 +10,7 @@ use crate::write::expr::{BatchAt, no_join};
 use crate::write::task::Task;
 use graphc_ir::index::{Affine, Var};
 use graphc_ir::loops::{Access, Expr, Join, Range, Stmt, Tile, TileInit, ValueId};
-use graphc_ir::scalar::LANES;
+use graphc_ir::scalar::{CmpOp, LANES};
 
 impl Nest<'_> {
     pub(super) fn tile(&mut self, b: &mut Builder) {
@@ -52,6 +52,13 @@ impl Nest<'_> {
         let mut reds = Vec::new();
         let mut innermost = None;
         for red in &self.form.reds {
+            if red.is_batch && self.plan.batch == Batch::SummedRows {
+                let sample = b.var();
+                self.em.ranges.insert(sample, (0, red.extent as i64 - 1));
+                self.em.batch = Some(BatchAt { chunk: Affine::default(), sample: Affine::var(sample) });
+                reds.push(Range::new(sample, red.extent));
+                continue;
+            }
             if red.is_batch {
                 let inner = b.var();
                 let (extent, sample) = self.samples(inner);
@@ -106,7 +113,7 @@ impl Nest<'_> {
 
     /// What happens to a finished accumulator.
     pub(super) fn epilogue(&mut self, b: &mut Builder, acc: ValueId) {
-        if let Batch::Summed(_) = self.plan.batch {
+        if let Batch::Summed(_) | Batch::SummedRows = self.plan.batch {
             return self.store_partial(b, acc);
         }
         let end = self.plan.root.node();
@@ -133,7 +140,18 @@ impl Nest<'_> {
             Lanes::SummedSamples => b.value(Expr::JoinLanes(Join::Add, acc)),
             Lanes::Axis(_) | Lanes::None | Lanes::Samples => acc,
         };
-        b.store(Access { buffer: partial.buffer, index: word }, sum);
+        let to = Access { buffer: partial.buffer, index: word };
+        let sum = self.blended(b, &to, sum);
+        b.store(to, sum);
+    }
+
+    /// `value` in the lanes that are kept, and what stands there in the others.
+    fn blended(&self, b: &mut Builder, to: &Access, value: ValueId) -> ValueId {
+        let Some(lane) = self.lane.filter(|_| self.n_kept < LANES) else { return value };
+        let before = b.load(to.clone());
+        let lane = b.value(Expr::Index(Affine::var(lane)));
+        let n_kept = b.i32(self.n_kept as i32);
+        b.select(CmpOp::Lt, [lane, n_kept], value, before)
     }
 
     fn output_axes(&self) -> Vec<Affine> {

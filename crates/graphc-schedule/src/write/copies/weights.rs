@@ -12,16 +12,25 @@ use graphc_ir::scalar::LANES;
 pub(crate) fn write(cx: &Cx<'_>, b: &mut Builder, name: &str, id: CopyId) {
     let copy = cx.copies.get(id);
     let writer = Writer { cx, copy, to: cx.buffers.copy(id), name: format!("packed weights of {name}") };
-    let (n_outputs, block) = (copy.outputs.1, copy.block);
+    let (n_outputs, block) = (copy.n_outputs(), copy.block);
     let n_vector_blocks = copy.n_vector_blocks;
     writer.shares(b, n_vector_blocks);
     let n_full = n_outputs / block;
     let left = n_outputs % block;
-    for (first, n_real) in (n_vector_blocks..n_full).map(|i| (i, block)).chain([(n_full, left)]) {
+    if copy.transposes && n_full > 0 {
+        writer.transposed_shares(b, n_full);
+    }
+    let n_done = if copy.transposes { n_full } else { n_vector_blocks };
+    for (first, n_real) in (n_done..n_full).map(|i| (i, block)).chain([(n_full, left)]) {
         if n_real > 0 {
             let blocks = Blocks::single(first * block, n_real, n_real.next_multiple_of(copy.unit).min(block));
-            b.nest(&writer.name, |b| writer.part(b, &blocks, &Rows::all(copy.n_rows()), None));
+            b.nest(&writer.name, |b| writer.words(b, &blocks));
         }
+    }
+    if let Some(n_whole) = copy.tail {
+        let first = copy.outputs.1 - LANES;
+        let blocks = Blocks { shift: n_whole as i64 - first as i64, ..Blocks::single(first, LANES, LANES) };
+        b.nest(&writer.name, |b| writer.words(b, &blocks));
     }
 }
 
@@ -41,11 +50,13 @@ struct Blocks {
     n_real: usize,
     /// Outputs of each; those beyond the real ones are zero.
     width: usize,
+    /// How much farther they stand in the copy.
+    shift: i64,
 }
 
 impl Blocks {
     fn single(origin: usize, n_real: usize, width: usize) -> Blocks {
-        Blocks { origin, low: Affine::default(), high: Bound::constant(1), n_real, width }
+        Blocks { origin, low: Affine::default(), high: Bound::constant(1), n_real, width, shift: 0 }
     }
 }
 
@@ -68,7 +79,7 @@ impl Writer<'_> {
             return;
         }
         let width = self.copy.block;
-        let blocks = |low: Affine, high: Bound| Blocks { origin: 0, low, high, n_real: width, width };
+        let blocks = |low: Affine, high: Bound| Blocks { origin: 0, low, high, n_real: width, width, shift: 0 };
         let all = || blocks(Affine::default(), Bound::constant(n_blocks));
         let in_lanes = |b: &mut Builder, blocks: &Blocks, rows: &Rows| {
             b.nest(&self.name, |b| b.lanes(|b, lane| self.part(b, blocks, rows, Some(lane))));
@@ -90,6 +101,51 @@ impl Writer<'_> {
                     in_lanes(b, &blocks(low, Bound(high.to_vec())), &Rows::all(self.copy.n_rows()));
                 });
             }
+        }
+    }
+
+    /// Copies a block outside of a region: in transposed squares, or word by word.
+    fn words(&self, b: &mut Builder, blocks: &Blocks) {
+        if self.copy.transposes && blocks.n_real >= LANES {
+            return b.lanes(|b, lane| self.squares(b, blocks, lane, &mut Vec::new()));
+        }
+        self.part(b, blocks, &Rows::all(self.copy.n_rows()), None);
+    }
+
+    /// Shares of `n_full` blocks whose words lie apart in the source, while those of neighbouring terms follow each other.
+    fn transposed_shares(&self, b: &mut Builder, n_full: usize) {
+        let width = self.copy.block;
+        let Shares::Blocks { n_shares, n_blocks } = self.copy.block_shares(n_full) else { unreachable!("blocks") };
+        b.for_extent(n_shares, LoopKind::Parallel, |b, share| {
+            let low = Affine::var(share).times(n_blocks as i64);
+            let high = Bound(vec![low.plus_constant(n_blocks as i64), Affine::constant(n_full as i64)]);
+            let blocks = Blocks { origin: 0, low, high, n_real: width, width, shift: 0 };
+            b.nest(&self.name, |b| b.lanes(|b, lane| self.squares(b, &blocks, lane, &mut Vec::new())));
+        });
+    }
+
+    /// Loops over the terms but the last, over vectors of the last, and over blocks and their outputs; the last vector ends
+    /// with the last term.
+    fn squares(&self, b: &mut Builder, blocks: &Blocks, lane: Var, outer: &mut Vec<Affine>) {
+        let (_, extent) = self.copy.terms[outer.len()];
+        if outer.len() + 1 < self.copy.terms.len() {
+            return b.for_extent(extent, LoopKind::Serial, |b, var| {
+                outer.push(Affine::var(var));
+                self.squares(b, blocks, lane, outer);
+                outer.pop();
+            });
+        }
+        let mut vectors = |b: &mut Builder, n_vectors: usize, first: usize| {
+            b.for_extent(n_vectors, LoopKind::Serial, |b, var| {
+                let term = Affine::var(var).times(LANES as i64).plus_constant(first as i64).plus(&Affine::var(lane));
+                outer.push(term);
+                self.row(b, blocks, None, outer);
+                outer.pop();
+            });
+        };
+        vectors(b, extent / LANES, 0);
+        if !extent.is_multiple_of(LANES) {
+            vectors(b, 1, extent - LANES);
         }
     }
 
@@ -178,6 +234,7 @@ impl Writer<'_> {
 
     /// Where a word goes.
     fn place(&self, blocks: &Blocks, (first, cell): (&Affine, &Affine), terms: &[Affine]) -> Access {
+        let first = &first.plus_constant(blocks.shift);
         Access { buffer: self.to, index: self.copy.word(first, blocks.width, cell, |term| self.term(term, terms)) }
     }
 

@@ -1,0 +1,200 @@
+//! Contractions whose lanes are neighbours along the last axis of the result: eight channels of a convolution, units of a
+//! dense layer, columns of a product.
+//!
+//! Along that axis each factor must stay where it is, as a splat, or move by one word: because it stands so, or by way of
+//! a copy of what is the same for every sample. The register grid is vectors of the result by coordinates of the splats:
+//! pixels of a row, samples, rows of a matrix. Each element is one chain over the reductions in their order, samples
+//! included. What does not fit is computed one element at a time.
+//!
+//! Beside the border of a padded image a window has fewer taps. Pixels of one grid need the same ones, so a row is
+//! walked in three parts: the left border pixel by pixel, blocks of inner pixels, the right border.
+
+use super::epilogue::{declare_axes, epilogue};
+use super::{Batch, Contraction, ContractionPlan, Lanes, Read};
+use crate::decide::copies::{Copies, CopyPlan};
+use crate::decide::grid::Width;
+use crate::decide::lane_axis::LaneAxis;
+use crate::decide::loops::{Coordinate, Loop, Tail};
+use graphc_ir::compute::LoadIndex;
+use graphc_ir::form::PointForm;
+use graphc_ir::index::{Affine, Var};
+use graphc_ir::point::PointDag;
+use graphc_ir::scalar::LANES;
+
+/// Weights that are read less often than this in a step are not worth a copy if they stand in vectors as they are.
+const FEWEST_USES: usize = 16;
+
+/// Multiply-adds from which on the rows of a product without a batch are shared by threads.
+const FEWEST_SHARED: usize = 1 << 18;
+
+/// How a factor moves along the axis of the lanes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    /// Not at all.
+    Splat,
+    /// By one word, where it stands.
+    Vectors,
+    /// By one word in a copy.
+    Copy,
+}
+
+impl Contraction<'_> {
+    /// The result's last axis is the lanes, if that fits; otherwise it is computed one element at a time.
+    pub(crate) fn by_neighbours(self, batch: Batch, copies: &mut Copies) -> ContractionPlan {
+        let last = self.form.extents.len().checked_sub(1);
+        let Some((last, sources)) = last.and_then(|last| Some((last, self.sources(last, batch)?))) else {
+            let loops = (0..self.form.extents.len()).map(|axis| self.inner_loop(axis)).collect();
+            let mut plan = self.plan(Lanes::None, batch, loops);
+            self.choose_grid(&mut plan, [0, 1], [Width::Word; 2]);
+            return plan;
+        };
+        let (lane, extent) = (Var(last as u32), self.form.extents[last]);
+        let vectors = self.vectors(extent, batch);
+        let loops = [vectors].into_iter().chain((0..last).map(|axis| self.inner_loop(axis)));
+        let mut plan = self.plan(Lanes::Axis(lane), batch, loops.collect());
+        let n_terms: usize = self.form.reds.iter().map(|red| red.extent).product();
+        let is_far = extent * n_terms > self.problem.machine.nearest_half_words();
+        let vector = if is_far { Width::FarVector } else { Width::Vector };
+        let widths = sources.map(|source| if source == Source::Splat { Width::Splat } else { vector });
+        // Splats first: among equal grids the one with more of them wins.
+        let splats = usize::from(sources[0] != Source::Splat);
+        self.choose_grid(&mut plan, [splats, 1 - splats], widths);
+        if let Some(factor) = sources.iter().position(|&source| source == Source::Copy) {
+            let contraction = self.form.as_contraction().expect("a contraction");
+            let index = [contraction.a, contraction.b][factor].1;
+            let copy = CopyPlan::vectors((self.operands[factor], self.node), index, self.form, lane);
+            let walk = &plan.loops[0];
+            let (block, tail) = (walk.block * LANES, walk.tail.map(|_| walk.extent * LANES));
+            plan.reads[factor] = Read::Copy(copies.add(CopyPlan { tail, ..copy }.in_blocks(self.problem, block)));
+        }
+        if batch == Batch::None && self.n_multiply_adds() >= FEWEST_SHARED {
+            // The first axis that is left beside the vectors; its rows are apart.
+            plan.loops[1..].iter_mut().take(1).for_each(|walk| walk.is_shared = walk.inner == [0, walk.extent]);
+        }
+        plan
+    }
+
+    fn n_multiply_adds(&self) -> usize {
+        self.axes.outputs().chain(self.axes.reductions()).map(|axis| axis.extent).product()
+    }
+
+    /// Vectors along the axis of the lanes. Rows of the batch are padded to whole vectors, others are not.
+    fn vectors(&self, extent: usize, batch: Batch) -> Loop {
+        let (n_full, left) = (extent / LANES, extent % LANES);
+        if batch == Batch::Rows || left == 0 {
+            return Loop::new(Coordinate::Vector, extent.div_ceil(LANES));
+        }
+        let tail = if n_full > 0 { Tail::Overlaps(extent - LANES) } else { Tail::Blends(0, left) };
+        Loop { tail: Some(tail), ..Loop::new(Coordinate::Vector, n_full) }
+    }
+
+    fn inner_loop(&self, axis: usize) -> Loop {
+        Loop { inner: inner_coordinates(self.form, axis), ..self.loop_of(axis) }
+    }
+
+    /// How the factors move along axis `last` of the result, if its coordinates can be lanes.
+    fn sources(&self, last: usize, batch: Batch) -> Option<[Source; 2]> {
+        let form = self.form;
+        let contraction = form.as_contraction()?;
+        if form.batch_axis == Some(last) || form.extents[last] == 1 || self.axes.output(last).bounds {
+            return None;
+        }
+        let mut dag = PointDag::new(self.problem.graph, self.problem.forms, &self.problem.fusion.stored);
+        declare_axes(&mut dag, form);
+        let lanes = lane_axis(&mut dag, form);
+        let a = self.source(&dag, &lanes, (0, contraction.a.1), batch)?;
+        let b = self.source(&dag, &lanes, (1, contraction.b.1), batch)?;
+        if matches!([a, b], [Source::Splat, Source::Splat] | [Source::Copy, Source::Copy]) {
+            return None;
+        }
+        // Words behind the end of a row are not there to be read, or to be kept.
+        if batch == Batch::None && form.extents[last] < LANES {
+            return None;
+        }
+        let has_epilogue = !matches!(batch, Batch::SummedRows);
+        if has_epilogue {
+            let (_, value) = epilogue(&mut dag, form, self.node, self.root.node());
+            if !lanes.fits(self.problem.graph, &dag, &[value]) {
+                return None;
+            }
+        }
+        Some([a, b])
+    }
+
+    fn source(
+        &self,
+        dag: &PointDag<'_>,
+        lanes: &LaneAxis,
+        (factor, index): (usize, &[LoadIndex]),
+        batch: Batch,
+    ) -> Option<Source> {
+        if !index.iter().any(|i| i.value.uses(lanes.axis)) {
+            return Some(Source::Splat);
+        }
+        let operand = self.operands[factor];
+        let has_batch = self.problem.graph.ty(operand).shape.batch_axis().is_some();
+        let is_term = |var: Var| var == lanes.axis || self.form.reds.iter().any(|red| red.var == var);
+        let uses_terms_only = index.iter().all(|i| {
+            let mut all = i.value.is_affine();
+            i.value.for_each_var(&mut |var| all &= is_term(var));
+            all
+        });
+        let can_copy = !has_batch && uses_terms_only;
+        let stands_in_vectors = self.stands_in_vectors(dag, lanes, (factor, index));
+        // A step that updates parameters has to copy them anew.
+        let is_worth_a_copy =
+            batch == Batch::Rows && (self.problem.graph.updates.is_empty() || self.n_uses(lanes.axis) >= FEWEST_USES);
+        match (can_copy, stands_in_vectors) {
+            (true, true) if !is_worth_a_copy => Some(Source::Vectors),
+            (true, _) => Some(Source::Copy),
+            (false, true) => Some(Source::Vectors),
+            (false, false) => None,
+        }
+    }
+
+    /// How often each element of what moves along the lanes' axis is read: once for every coordinate of the other axes.
+    fn n_uses(&self, lane: Var) -> usize {
+        self.axes.outputs().filter(|axis| axis.var != lane).map(|axis| axis.extent).product()
+    }
+
+    /// Whether a factor moves by one word, within a row, as it stands.
+    fn stands_in_vectors(&self, dag: &PointDag<'_>, lanes: &LaneAxis, (factor, index): (usize, &[LoadIndex])) -> bool {
+        let operand = self.operands[factor];
+        let batch_axis = self.problem.graph.ty(operand).shape.batch_axis();
+        let Some((last, others)) = index.split_last() else { return false };
+        let size = self.problem.graph.sizes(operand).last().copied();
+        let is_row = last.value.as_var() == Some(lanes.axis) && batch_axis != Some(others.len());
+        let is_fixed = others.iter().all(|i| !i.value.uses(lanes.axis));
+        is_row && is_fixed && lanes.reads(dag, &last.value, size)
+    }
+}
+
+fn lane_axis(dag: &mut PointDag<'_>, form: &PointForm) -> LaneAxis {
+    let last = form.extents.len() - 1;
+    let (vector, lane) = (dag.new_var(form.extents[last].div_ceil(LANES)), dag.new_var(LANES));
+    let value = Affine::var(vector).times(LANES as i64).plus(&Affine::var(lane));
+    LaneAxis { axis: Var(last as u32), value, lane }
+}
+
+/// First and last, excluded, of the coordinates along an output axis that leave every reduction whole, as far as its
+/// bounds depend on them; as good as none if they depend on others too.
+fn inner_coordinates(form: &PointForm, axis: usize) -> [usize; 2] {
+    let var = Var(axis as u32);
+    let value = |bound: &Affine, coordinate: usize| {
+        let mut is_alone = true;
+        bound.for_each_var(&mut |other| is_alone &= other == var);
+        is_alone.then(|| bound.eval(&|_| coordinate as i64))
+    };
+    let is_inner = |&coordinate: &usize| {
+        form.reds.iter().all(|red| {
+            let low = red.low.iter().filter(|bound| bound.uses(var)).map(|bound| value(bound, coordinate));
+            let high = red.high.iter().filter(|bound| bound.uses(var)).map(|bound| value(bound, coordinate));
+            let whole = red.extent as i64;
+            low.into_iter().all(|low| low.is_some_and(|low| low <= 0))
+                && high.into_iter().all(|high| high.is_some_and(|high| high >= whole))
+        })
+    };
+    let first = (0..form.extents[axis]).find(is_inner).unwrap_or(0);
+    let n = (first..form.extents[axis]).take_while(is_inner).count();
+    [first, first + n]
+}
