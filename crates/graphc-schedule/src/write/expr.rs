@@ -90,6 +90,7 @@ pub(crate) struct Emitter<'a> {
     pub(crate) flat: Option<Affine>,
     values: Vec<HashMap<ExprId, ValueId>>,
     indices: Vec<HashMap<Affine, Var>>,
+    /// Of every expression that was asked for.
     free_vars: HashMap<ExprId, BTreeSet<Var>>,
 }
 
@@ -138,15 +139,16 @@ impl<'a> Emitter<'a> {
         self.values.last_mut().expect("a scope is open").insert(id, value);
     }
 
-    /// Variables an expression depends on, those of its own reductions excluded.
-    pub(crate) fn free_vars(&mut self, id: ExprId) -> BTreeSet<Var> {
-        if let Some(vars) = self.free_vars.get(&id) {
-            return vars.clone();
+    /// Finds the variables an expression depends on, those of its own reductions excluded.
+    fn find_free_vars(&mut self, id: ExprId) {
+        if self.free_vars.contains_key(&id) {
+            return;
         }
         let mut vars = BTreeSet::new();
         self.dag.for_each_index(id, &mut |index| index.for_each_var(&mut |var| _ = vars.insert(var)));
         for child in self.dag.children(id) {
-            vars.extend(self.free_vars(child));
+            self.find_free_vars(child);
+            vars.extend(&self.free_vars[&child]);
         }
         match self.dag.expr(id) {
             PointExpr::Reduce { reds, .. } => reds.iter().for_each(|red| _ = vars.remove(&red.var)),
@@ -154,8 +156,7 @@ impl<'a> Emitter<'a> {
             PointExpr::Joined(_) => _ = vars.insert(BATCH),
             _ => {}
         }
-        self.free_vars.insert(id, vars.clone());
-        vars
+        self.free_vars.insert(id, vars);
     }
 
     /// An index over dag variables as an affine index over loop variables; divisions and remainders
@@ -312,7 +313,8 @@ impl<'a> Emitter<'a> {
         join: &JoinFn<'_>,
     ) {
         for id in self.dag.reachable(roots) {
-            if self.free_vars(id).into_iter().all(allowed) {
+            self.find_free_vars(id);
+            if self.free_vars[&id].iter().copied().all(allowed) {
                 self.emit(b, id, join);
             }
         }

@@ -1,5 +1,6 @@
 //! The decisions about a sweep, as data.
 
+use graphc_ir::NodeId;
 use graphc_ir::graph::plan::Root;
 use graphc_ir::index::{Affine, Var};
 use graphc_ir::loops::LoopKind;
@@ -18,8 +19,10 @@ pub(crate) struct SweepPlan {
 pub(crate) struct Nest {
     /// Extents of the axes of the space, the batch left out. Those that a partial result keeps are the first.
     pub(crate) axes: Vec<usize>,
-    /// Whether it computes something for every sample. Otherwise it may join the partial results of the chunks.
+    /// Whether it computes something for every sample.
     pub(crate) over_batch: bool,
+    /// Reductions over the batch whose partial results it joins, element by element.
+    pub(crate) joins: Vec<NodeId>,
     /// What eight neighbours of are computed at once; none in a nest of scalars.
     pub(crate) lanes: Option<Coordinate>,
     /// Outermost first. A coordinate is the sum over its loops of turn times weight, and of the lane.

@@ -117,7 +117,7 @@ impl<'a> Space<'a> {
         };
         loops.push(Loop { weight: LANES, walk, ..Loop::over(Coordinate::Sample, n_halves) });
         let lanes = Some(Coordinate::Sample);
-        Nest { axes: self.extents, over_batch: true, lanes, loops, hoisted, results }
+        Nest { axes: self.extents, over_batch: true, joins: Vec::new(), lanes, loops, hoisted, results }
     }
 
     /// Values whose lanes are features.
@@ -139,7 +139,7 @@ impl<'a> Space<'a> {
         let loops = without_single_turns(loops);
         let (results, hoisted) = (self.results(&loops), 0..loops.len() + 1);
         let lanes = lane_axis.map(Coordinate::Axis);
-        Nest { axes: self.extents, over_batch: true, lanes, loops, hoisted, results }
+        Nest { axes: self.extents, over_batch: true, joins: Vec::new(), lanes, loops, hoisted, results }
     }
 
     /// A partial result whose lanes are features, which need no joining.
@@ -159,7 +159,7 @@ impl<'a> Space<'a> {
         let loops: Vec<Loop> = kept.into_iter().chain(inside).collect();
         let results = self.results(&loops);
         let hoisted = n_kept..loops.len() + 1;
-        Nest { axes: self.extents, over_batch: true, lanes, loops, hoisted, results }
+        Nest { axes: self.extents, over_batch: true, joins: Vec::new(), lanes, loops, hoisted, results }
     }
 
     /// Lanes are consecutive elements, if every operand has the swept shape or is a single number.
@@ -176,8 +176,13 @@ impl<'a> Space<'a> {
             let axes = self.extents.iter().enumerate();
             (None, axes.map(|(axis, &extent)| Loop::over(Coordinate::Axis(axis), extent)).collect(), 0..0)
         };
+        let joined = |expr: ExprId| match *self.dag.expr(expr) {
+            PointExpr::Joined(node) => Some(node),
+            _ => None,
+        };
+        let joins = self.dag.reachable(&self.exprs).into_iter().filter_map(joined).collect();
         let results = self.results(&loops);
-        Nest { axes: self.extents, over_batch: false, lanes, loops, hoisted, results }
+        Nest { axes: self.extents, over_batch: false, joins, lanes, loops, hoisted, results }
     }
 
     fn batch(&self) -> usize {
@@ -274,8 +279,8 @@ impl<'a> Space<'a> {
         }
     }
 
-    /// Gives the innermost loop over axes two chains, if it is a loop of partial results, long enough, and these are few
-    /// enough for the registers.
+    /// Gives the innermost loop over axes two chains, if it is a loop of partial results, long enough, and these are
+    /// few enough for the registers.
     fn deal_to_chains(&self, loops: &mut [Loop], results: &[SweepResult]) {
         let n_loops = loops.len();
         let Some(last) = loops.last_mut().filter(|last| last.over == Coordinate::Axis(self.extents.len() - 1)) else {

@@ -8,10 +8,12 @@
 //!   results   store %174 | partial sum %175 over n,b,c: 2 chains
 //! ```
 //!
-//! Axes are named in the order in which the planner takes them, `n` is the samples. Digits of an axis are numbered from
-//! the last one on. An axis is `out` if it is one of some result, and `red` if all results sum over it.
+//! Axes are named in the order of the sweep's space, `n` is the samples. Digits of an axis are numbered from the last
+//! one on. An axis is `out` if it is one of some result, and `red` if all results sum over it. A line `joins` names the
+//! reductions over the batch whose partial results are joined.
 
 use super::nest::{Coordinate, Loop, Nest, PartialResult, ResultKind, SweepPlan, SweepResult, Terms, Walk};
+use graphc_ir::NodeId;
 use graphc_ir::loops::LoopKind;
 use graphc_ir::scalar::{CHUNK, LANES};
 use std::fmt::{self, Display, Formatter};
@@ -41,6 +43,9 @@ impl Display for Nest {
         line(f, "lanes", vec![self.lanes()], "")?;
         let loops = (0..self.loops.len()).filter_map(|depth| self.loop_at(depth)).collect();
         line(f, "loops", loops, " > ")?;
+        if !self.joins.is_empty() {
+            line(f, "joins", self.joins.iter().map(NodeId::to_string).collect(), ", ")?;
+        }
         line(f, "results", self.results.iter().map(|result| self.result(result)).collect(), " | ")
     }
 }

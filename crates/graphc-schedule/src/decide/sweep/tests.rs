@@ -179,6 +179,18 @@ fn deviations_come_from_the_mean_that_is_there_already() {
 }
 
 #[test]
+fn statistics_are_joined_element_by_element() {
+    check(
+        &plan(64, false, STATISTICS, &[value(1), value(2)]),
+        "axes      a:6 out
+         lanes     8 consecutive elements
+         loops     vectors:1
+         joins     %1, %2
+         results   store %1 | store %2",
+    );
+}
+
+#[test]
 fn statistics_of_few_samples_are_a_nest_each() {
     check(
         &plan(3, true, STATISTICS, &[value(3), partial(1), partial(7)]),

@@ -233,7 +233,7 @@ impl<'a> Writer<'a> {
 
     /// A value at the point.
     fn emit(&mut self, b: &mut Builder, expr: ExprId) -> ValueId {
-        if self.nest.over_batch {
+        if self.nest.joins.is_empty() {
             return self.em.emit(b, expr, &no_join);
         }
         let (cx, element) = (self.em.cx, self.em.flat.clone().unwrap_or_else(|| self.element(self.axes.len())));
