@@ -24,7 +24,10 @@ pub(crate) enum Width {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Candidate<A> {
     pub(crate) axis: A,
+    /// Coordinates that blocks are made of.
     pub(crate) extent: usize,
+    /// Coordinates beside them, which are walked one by one.
+    pub(crate) n_single: usize,
     /// Largest block.
     pub(crate) most: usize,
 }
@@ -68,9 +71,10 @@ pub(crate) fn best_grids<A: Copy>(
             if blocks[0] * blocks[1] > most {
                 continue;
             }
-            let extents = [a, b].map(|side| side.map_or(1, |(candidate, _)| candidate.extent));
+            let parts = [a, b].map(|side| side.map_or_else(|| parts(1, 0, 1), |(c, n)| parts(c.extent, c.n_single, n)));
+            let n_cells = parts.map(|parts| parts.iter().map(|(n, block)| n * block).sum::<usize>());
             // Cost per cell, so that grids over different coordinates compare.
-            let cycles = cost(unit, extents, blocks, widths) / (extents[0] * extents[1]) as f64;
+            let cycles = cost(unit, &parts, widths) / (n_cells[0] * n_cells[1]) as f64;
             let blocks = [a, b].into_iter().flatten().map(|(candidate, block)| (candidate.axis, block)).collect();
             grids.push(Grid { blocks, cycles });
             if cycles < grids[best].cycles * 0.999 {
@@ -83,15 +87,18 @@ pub(crate) fn best_grids<A: Copy>(
     [first].into_iter().chain(grids).take(most_grids).collect()
 }
 
-/// Cycles of one reduction step over all tiles of `extents`, remainders included.
-fn cost(unit: VectorUnit, extents: [usize; 2], blocks: [usize; 2], widths: [Width; 2]) -> f64 {
-    let parts = |side: usize| {
-        let (extent, block) = (extents[side], blocks[side]);
-        [(extent / block, block), (usize::from(!extent.is_multiple_of(block)), extent % block)]
-    };
+/// Numbers of blocks and their sizes along one coordinate: full ones, the rest, and those of one coordinate.
+type Parts = [(usize, usize); 3];
+
+fn parts(extent: usize, n_single: usize, block: usize) -> Parts {
+    [(extent / block, block), (usize::from(!extent.is_multiple_of(block)), extent % block), (n_single, 1)]
+}
+
+/// Cycles of one reduction step over all tiles, remainders included.
+fn cost(unit: VectorUnit, parts: &[Parts; 2], widths: [Width; 2]) -> f64 {
     let mut cycles = 0.0;
-    for (n_a, a) in parts(0) {
-        for (n_b, b) in parts(1) {
+    for (n_a, a) in parts[0] {
+        for (n_b, b) in parts[1] {
             if n_a * n_b > 0 {
                 cycles += (n_a * n_b) as f64 * step(unit, [a, b], widths);
             }
@@ -127,7 +134,7 @@ mod tests {
     const SSE: VectorUnit = VectorUnit { n_registers: 16, lanes: 4, assembled: false };
 
     fn grid(extents: [usize; 2], widths: [Width; 2]) -> [usize; 2] {
-        let sides = [0, 1].map(|side| vec![Candidate { axis: side, extent: extents[side], most: extents[side] }]);
+        let sides = [0, 1].map(|side| vec![Candidate { axis: side, extent: extents[side], n_single: 0, most: extents[side] }]);
         let mut blocks = [1, 1];
         for &(axis, block) in &best_grids(SSE, &sides, widths, 1)[0].blocks {
             blocks[axis] = block;
@@ -137,7 +144,7 @@ mod tests {
 
     #[test]
     fn alternatives_follow_in_order_of_cost() {
-        let sides = [(0, 2), (1, 16)].map(|(axis, extent)| vec![Candidate { axis, extent, most: extent }]);
+        let sides = [(0, 2), (1, 16)].map(|(axis, extent)| vec![Candidate { axis, extent, n_single: 0, most: extent }]);
         let widths = [Width::Vector, Width::Splat];
         let grids = best_grids(SSE, &sides, widths, usize::MAX);
         assert_eq!(best_grids(SSE, &sides, widths, 3), grids[..3]);
@@ -163,7 +170,7 @@ mod tests {
     /// Weights that do not stay near are used for all samples at once.
     #[test]
     fn far_vectors_are_shared() {
-        let sides = [(0, 2), (1, 32)].map(|(axis, extent)| vec![Candidate { axis, extent, most: extent }]);
+        let sides = [(0, 2), (1, 32)].map(|(axis, extent)| vec![Candidate { axis, extent, n_single: 0, most: extent }]);
         let grid = &best_grids(VectorUnit::AVX2, &sides, [Width::Splat, Width::FarVector], 1)[0];
         assert!(grid.blocks.contains(&(0, 2)), "{grid:?}");
     }

@@ -22,7 +22,7 @@ use crate::decide::summation::{Groups, Summation, SummedLanes, part_len};
 use graphc_ir::NodeId;
 use graphc_ir::form::PointForm;
 use graphc_ir::graph::plan::{Group, Root};
-use graphc_ir::index::Var;
+use graphc_ir::index::{Affine, Var};
 use graphc_ir::loops::Layout;
 use graphc_ir::scalar::LANES;
 
@@ -123,7 +123,7 @@ impl ContractionPlan {
 
     /// Whether borders are walked by themselves.
     fn splits_borders(&self) -> bool {
-        matches!(self.batch, Batch::None | Batch::Rows | Batch::SummedRows)
+        !matches!(self.batch, Batch::Summed(_))
     }
 
     /// Coordinates of the last loop over a block that a copy is made for.
@@ -158,7 +158,7 @@ impl<'a> Contraction<'a> {
     /// For the samples of tasks of so many chunks.
     pub(crate) fn per_sample(self, per_task: usize, copies: &mut Copies) -> ContractionPlan {
         let order = Layout::order(self.form.extents.len(), self.form.batch_axis);
-        let mut loops: Vec<Loop> = order.iter().map(|&axis| self.loop_of(axis)).collect();
+        let mut loops: Vec<Loop> = order.iter().map(|&axis| self.inner_loop(axis)).collect();
         loops.push(Loop::new(Coordinate::Half, self.problem.n_halves()));
         let mut plan = self.plan(Lanes::Samples, Batch::Chunks { per_task }, loops);
         self.choose_grid(&mut plan, [0, 1], self.widths());
@@ -259,6 +259,11 @@ impl<'a> Contraction<'a> {
         Loop::new(Coordinate::Axis(Var(axis as u32)), self.form.extents[axis])
     }
 
+    /// A loop over an axis with its borders told apart.
+    fn inner_loop(&self, axis: usize) -> Loop {
+        Loop { inner: inner_coordinates(self.form, axis), ..self.loop_of(axis) }
+    }
+
     fn layout(&self, factor: usize) -> Layout {
         self.problem.layout(self.operands[factor])
     }
@@ -293,7 +298,8 @@ impl<'a> Contraction<'a> {
             let extent = walk.inner[1] - walk.inner[0];
             // Vectors of features stay near while all rows are walked: two of them take 16 KiB in 256 samples.
             let is_of_rows = walk.coordinate == Coordinate::Vector && matches!(plan.batch, Batch::Summed(_));
-            Candidate { axis: walk.coordinate, extent, most: if is_of_rows { 2 } else { extent } }
+            let n_single = walk.extent - extent;
+            Candidate { axis: walk.coordinate, extent, n_single, most: if is_of_rows { 2 } else { extent } }
         };
         plan.loops.iter().rev().filter(moves).map(candidate).collect()
     }
@@ -351,4 +357,27 @@ impl<'a> Contraction<'a> {
     fn is_wanted(&self, aspect: Aspect, by_cost: bool, words: [&str; 2]) -> bool {
         self.problem.chooser.is_wanted(self.node, aspect, by_cost, words)
     }
+}
+
+/// First and last, excluded, of the coordinates along an output axis that leave every reduction whole, as far as its
+/// bounds depend on them; as good as none if they depend on others too.
+fn inner_coordinates(form: &PointForm, axis: usize) -> [usize; 2] {
+    let var = Var(axis as u32);
+    let value = |bound: &Affine, coordinate: usize| {
+        let mut is_alone = true;
+        bound.for_each_var(&mut |other| is_alone &= other == var);
+        is_alone.then(|| bound.eval(&|_| coordinate as i64))
+    };
+    let is_inner = |&coordinate: &usize| {
+        form.reds.iter().all(|red| {
+            let low = red.low.iter().filter(|bound| bound.uses(var)).map(|bound| value(bound, coordinate));
+            let high = red.high.iter().filter(|bound| bound.uses(var)).map(|bound| value(bound, coordinate));
+            let whole = red.extent as i64;
+            low.into_iter().all(|low| low.is_some_and(|low| low <= 0))
+                && high.into_iter().all(|high| high.is_some_and(|high| high >= whole))
+        })
+    };
+    let first = (0..form.extents[axis]).find(is_inner).unwrap_or(0);
+    let n = (first..form.extents[axis]).take_while(is_inner).count();
+    [first, first + n]
 }

@@ -88,10 +88,6 @@ impl Contraction<'_> {
         Loop { tail: Some(tail), ..Loop::new(Coordinate::Vector, n_full) }
     }
 
-    fn inner_loop(&self, axis: usize) -> Loop {
-        Loop { inner: inner_coordinates(self.form, axis), ..self.loop_of(axis) }
-    }
-
     /// How the factors move along axis `last` of the result, if its coordinates can be lanes.
     fn sources(&self, last: usize, batch: Batch) -> Option<[Source; 2]> {
         let form = self.form;
@@ -174,27 +170,4 @@ fn lane_axis(dag: &mut PointDag<'_>, form: &PointForm) -> LaneAxis {
     let (vector, lane) = (dag.new_var(form.extents[last].div_ceil(LANES)), dag.new_var(LANES));
     let value = Affine::var(vector).times(LANES as i64).plus(&Affine::var(lane));
     LaneAxis { axis: Var(last as u32), value, lane }
-}
-
-/// First and last, excluded, of the coordinates along an output axis that leave every reduction whole, as far as its
-/// bounds depend on them; as good as none if they depend on others too.
-fn inner_coordinates(form: &PointForm, axis: usize) -> [usize; 2] {
-    let var = Var(axis as u32);
-    let value = |bound: &Affine, coordinate: usize| {
-        let mut is_alone = true;
-        bound.for_each_var(&mut |other| is_alone &= other == var);
-        is_alone.then(|| bound.eval(&|_| coordinate as i64))
-    };
-    let is_inner = |&coordinate: &usize| {
-        form.reds.iter().all(|red| {
-            let low = red.low.iter().filter(|bound| bound.uses(var)).map(|bound| value(bound, coordinate));
-            let high = red.high.iter().filter(|bound| bound.uses(var)).map(|bound| value(bound, coordinate));
-            let whole = red.extent as i64;
-            low.into_iter().all(|low| low.is_some_and(|low| low <= 0))
-                && high.into_iter().all(|high| high.is_some_and(|high| high >= whole))
-        })
-    };
-    let first = (0..form.extents[axis]).find(is_inner).unwrap_or(0);
-    let n = (first..form.extents[axis]).take_while(is_inner).count();
-    [first, first + n]
 }
