@@ -3,8 +3,11 @@
 //! The only unsafe code of this crate. No panic may cross a compiled function: they carry no
 //! unwinding information, and they call nothing but each other and `fmaf`.
 
-use crate::emit::{self, Emitted, FunctionText};
-use crate::{CodegenError, CodegenOptions, Target};
+use crate::clif::{Emitted, EmittedPhase, emit_program};
+use crate::error::CodegenError;
+use crate::options::CodegenOptions;
+use crate::select::{Counts, select};
+use crate::target::Target;
 use cranelift_jit::{ArenaMemoryProvider, BranchProtection, JITBuilder, JITMemoryKind, JITMemoryProvider, JITModule};
 use cranelift_module::ModuleResult;
 use graphc_ir::loops::Program;
@@ -48,7 +51,7 @@ pub struct CompiledKernel {
 pub struct CompiledProgram {
     kernels: Vec<CompiledKernel>,
     failures: Vec<String>,
-    texts: Vec<FunctionText>,
+    counts: Counts,
     memory: Memory,
 }
 
@@ -64,9 +67,9 @@ impl CompiledProgram {
         known.cloned().unwrap_or_else(|| format!("unknown failure {code}"))
     }
 
-    /// Text of every function, if it was asked for.
-    pub fn texts(&self) -> &[FunctionText] {
-        &self.texts
+    /// How many tiles and loops are assembled.
+    pub fn counts(&self) -> &Counts {
+        &self.counts
     }
 }
 
@@ -80,8 +83,13 @@ impl std::fmt::Debug for CompiledProgram {
 /// Compiles a program for the host.
 ///
 /// # Errors
-/// If the program breaks a rule of the loop IR, Cranelift refuses a function, or there is no memory for the code.
+/// If the target is another machine, the program breaks a rule of the loop IR, Cranelift refuses a function, or there is
+/// no memory for the code.
 pub fn compile(program: &Program, target: &Target, options: &CodegenOptions) -> Result<CompiledProgram, CodegenError> {
+    if !target.is_host() {
+        let message = format!("code for {} can be looked at, but runs only if it is made for `host`", target.name());
+        return Err(CodegenError::Target(message));
+    }
     let is_full = Arc::new(AtomicBool::new(false));
     let mut result = Err(CodegenError::Memory("there is no region for machine code".to_owned()));
     for size in Region::SIZES {
@@ -105,21 +113,22 @@ fn compile_into(
     builder.memory_provider(Box::new(region));
     let mut memory = Memory(ManuallyDrop::new(JITModule::new(builder)));
     let module = &mut *memory.0;
-    let Emitted { kernels, failures, texts } = emit::emit_program(module, program, target, options)?;
+    let selection = select(program, target, options);
+    let Emitted { kernels, failures } = emit_program(module, program, &selection, target, options)?;
     module.finalize_definitions().map_err(|error| CodegenError::Target(error.to_string()))?;
-    let phase = |phase: emit::EmittedPhase| {
+    let phase = |phase: EmittedPhase| {
         let code = module.get_finalized_function(phase.function);
         // SAFETY: `emit_program` declares and defines every phase with the signature of `PhaseFn`
         // in the platform's C convention, and the module has just been finalized.
         let function = unsafe { std::mem::transmute::<*const u8, PhaseFn>(code) };
         Phase { name: phase.name, function, parallel: phase.parallel }
     };
-    let compiled = |(phases, kernel): (Vec<emit::EmittedPhase>, &graphc_ir::loops::Kernel)| CompiledKernel {
+    let compiled = |(phases, kernel): (Vec<EmittedPhase>, &graphc_ir::loops::Kernel)| CompiledKernel {
         name: kernel.name.clone(),
         phases: phases.into_iter().map(phase).collect(),
     };
     let kernels = kernels.into_iter().zip(&program.kernels).map(compiled).collect();
-    Ok(CompiledProgram { kernels, failures, texts, memory })
+    Ok(CompiledProgram { kernels, failures, counts: selection.counts(), memory })
 }
 
 /// Fused multiply-add for hosts without the instruction. It runs in the mode of machine code, so it may compute nothing

@@ -5,7 +5,7 @@ use crate::memory::{MemoryBudget, check_sizes, step_text};
 use crate::options::CompileOptions;
 use crate::tuning::{Tuning, TuningKey};
 use graphc_autodiff::{AutodiffOptions, differentiate};
-use graphc_codegen::{CodegenOptions, CompiledProgram, Target};
+use graphc_codegen::{CodegenOptions, CompiledProgram, Counts, Target};
 use graphc_ir::graph::plan::FusionPlan;
 use graphc_ir::graph::{Graph, Mode};
 use graphc_ir::loops::Program;
@@ -77,8 +77,8 @@ pub struct Lowered {
 pub struct Compiled {
     /// The stages before machine code.
     pub lowered: Lowered,
-    /// CLIF and assembly, if asked for.
-    pub texts: Vec<graphc_codegen::FunctionText>,
+    /// How many tiles and loops are assembled.
+    pub counts: Counts,
     /// Ready to run.
     pub executable: Executable,
     /// What the code was made for.
@@ -92,7 +92,7 @@ pub struct Compiled {
 /// # Errors
 /// If the graph is not valid or cannot be differentiated.
 pub fn lower(graph: &Graph, options: &CompileOptions) -> Result<Lowered, DriverError> {
-    let target = Target::host(options.isa)?;
+    let target = options.target()?;
     lower_for(graph, options, &target, |_| Ok(()))
 }
 
@@ -176,19 +176,19 @@ fn joint(
 /// If the graph is not valid, cannot be differentiated, or the machine is not supported or has too little memory.
 pub fn compile(graph: &Graph, options: &CompileOptions) -> Result<Compiled, DriverError> {
     let start = Instant::now();
-    let target = Target::host(options.isa)?;
+    let target = options.target()?;
     let mut memory = options.memory.clone().unwrap_or_else(MemoryBudget::of_machine);
     let what = step_text(options.mode, options.batch);
     let mut lowered = lower_for(graph, options, &target, |graph| memory.check_graph(&what, graph))?;
     memory.take_program(&what, &lowered.program)?;
-    let codegen = CodegenOptions { checked: options.checked, keep_text: options.keep_text };
+    let codegen = CodegenOptions { checked: options.checked };
     let mut times = std::mem::take(&mut lowered.times);
     let code: CompiledProgram =
         timed(&mut times, "codegen", || graphc_codegen::compile(&lowered.program, &target, &codegen))?;
     lowered.times = times;
-    let texts = code.texts().to_vec();
+    let counts = code.counts().clone();
     let executable = Executable::new(lowered.program.clone(), code)?;
-    Ok(Compiled { lowered, texts, executable, target: target.to_string(), time: start.elapsed() })
+    Ok(Compiled { lowered, counts, executable, target: target.to_string(), time: start.elapsed() })
 }
 
 /// The graph with mode and batch size set, checked.
