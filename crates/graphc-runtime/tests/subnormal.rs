@@ -1,7 +1,7 @@
 //! Subnormal numbers in machine code: each operation of the loop IR against `graphc_ir::scalar::flushed` on millions of
 //! operands, and the processor's mode outside machine code.
 
-use graphc_codegen::{CodegenError, CodegenOptions, Isa, Machine, Target, compile, listing, select};
+use graphc_codegen::{CodegenError, CodegenOptions, Isa, Target, compile};
 use graphc_ir::loops::{Program, verify};
 use graphc_ir::scalar::flushed::{canonical, fma};
 use graphc_ir::scalar::{BinaryOp, CmpOp, UnaryOp, join_lanes, maximum};

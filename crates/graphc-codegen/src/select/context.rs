@@ -43,7 +43,7 @@ pub(super) struct Unit {
 impl Context<'_> {
     /// The unit that assembles shapes of that kind at a statement, or why there is none.
     pub(super) fn unit_for(&self, kind: ShapeKind, state: &State) -> Result<Unit, Reason> {
-        let lane = state.lane.ok_or(Reason::NoLanes)?;
+        let lane = state.lane.ok_or(Reason::OutsideLanes)?;
         Ok(Unit { unit: self.unit_with(kind)?, lane })
     }
 

@@ -44,7 +44,7 @@ impl Selection<'_> {
         for function in self.kernels.iter().flat_map(|kernel| &kernel.functions) {
             let is_innermost = matches!(function.role, FunctionRole::Phase(Some(_))) && !function.block.has_loops();
             if is_innermost {
-                counts.loops.add(Some(Reason::NoLanes));
+                counts.loops.add(Some(Reason::OutsideLanes));
             }
             counts.block(&function.block);
         }

@@ -84,12 +84,17 @@ impl Printer<'_> {
                     copies.iter().map(|block| self.block(body, block, indent + 2)).collect();
                 // Most copies are alike.
                 inside.dedup();
-                (format!("Copied {} times", copies.len()), inside.concat())
+                let text = match copies.len() {
+                    0 => "Never runs".to_owned(),
+                    1 => "Copied once".to_owned(),
+                    n => format!("Copied {n} times"),
+                };
+                (text, inside.concat())
             }
             LoopChoice::StraightLine(call) => (self.straight_line(call), Vec::new()),
             LoopChoice::Transpose { function, calls } => {
-                let n_squares: i64 = calls.iter().map(|call| call.count).sum();
-                (format!("Transpose {function}, {n_squares} squares"), Vec::new())
+                let n_squares = calls.iter().map(|call| call.count as usize).sum();
+                (format!("Transpose {function}, {}", n_of(n_squares, "square")), Vec::new())
             }
             LoopChoice::Plain { reason, body: block } => {
                 let text = if block.has_loops() { String::new() } else { format!("Plain: {reason}") };
@@ -101,18 +106,10 @@ impl Printer<'_> {
 
     fn straight_line(&self, call: &StraightLineCall) -> String {
         let (shape, plan) = &self.shapes.straight_lines[call.function.number];
-        let accs = match shape.n_accs {
-            0 => String::new(),
-            1 => ", 1 accumulator".to_owned(),
-            n => format!(", {n} accumulators"),
-        };
+        let accs = if shape.n_accs == 0 { String::new() } else { format!(", {}", n_of(shape.n_accs, "accumulator")) };
         let n_registers = self.unit.map_or(0, |unit| unit.n_registers);
-        let n_used = plan.n_registers(shape.n_accs);
-        format!(
-            "StraightLine {}, {} steps{accs}, {n_used} registers of {n_registers}",
-            call.function,
-            shape.steps.len()
-        )
+        let (n_steps, n_used) = (n_of(shape.steps.len(), "step"), n_of(plan.n_registers(shape.n_accs), "register"));
+        format!("StraightLine {}, {n_steps}{accs}, {n_used} of {n_registers}", call.function)
     }
 
     fn tile(&self, tile: &Tile, choice: &TileChoice, indent: usize) -> Vec<String> {
@@ -135,8 +132,8 @@ impl Printer<'_> {
         let grid: Vec<String> = tile.grid.iter().map(|(_, extent)| extent.to_string()).collect();
         let end = match (shape.end, &call.out) {
             (End::Sum, _) => "stores sums",
-            (End::Epilogue, _) => "does the epilogue",
-            (End::Vector, TileOut::Accumulators(_)) => "Cranelift does the epilogue",
+            (End::Epilogue, _) => "with its epilogue",
+            (End::Vector, TileOut::Accumulators(_)) => "epilogue by Cranelift",
             (End::Vector, _) => "stores vectors",
         };
         format!(
@@ -152,6 +149,10 @@ impl Printer<'_> {
     }
 }
 
+fn n_of(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}
+
 fn line(indent: usize, head: &str, text: &str) -> String {
     let head = format!("{:indent$}{head}", "");
     if text.is_empty() { head } else { format!("{head:<36}{text}") }
@@ -159,13 +160,16 @@ fn line(indent: usize, head: &str, text: &str) -> String {
 
 /// Steps of a tile's reduction: `25`, or `25n` where an extent is known at run time only.
 fn n_steps(shape: &TileShape) -> String {
-    let mut steps = 1_u64;
-    let mut unknown = "";
+    let (mut steps, mut is_known) = (1_u64, true);
     for reduction in &shape.loops {
         match reduction.count {
             Count::Constant(count) => steps = steps.saturating_mul(u64::from(count)),
-            Count::Parameter(_) => unknown = "n",
+            Count::Parameter(_) => is_known = false,
         }
     }
-    format!("{steps}{unknown}")
+    match (steps, is_known) {
+        (steps, true) => steps.to_string(),
+        (1, false) => "n".to_owned(),
+        (steps, false) => format!("{steps}n"),
+    }
 }

@@ -8,7 +8,9 @@ use std::fmt;
 pub enum Reason {
     /// Every access is checked.
     BoundsChecks,
-    /// It is not in a region of lanes, or nothing in it has lanes.
+    /// It is not in a region of lanes.
+    OutsideLanes,
+    /// Everything in it is the same in all lanes.
     NoLanes,
     /// The machine has no assembled shapes of that kind.
     NoAssembler,
@@ -44,6 +46,7 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Reason::BoundsChecks => "bounds checks",
+            Reason::OutsideLanes => "outside lanes",
             Reason::NoLanes => "no lanes",
             Reason::NoAssembler => "no assembler",
             Reason::FewIterations => "too few iterations",

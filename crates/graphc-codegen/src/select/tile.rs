@@ -69,11 +69,11 @@ pub(super) fn assembled(site: &mut Site<'_, '_>, tile: &Tile, cells: &[Vec<i64>]
     if cells.is_empty() {
         return Err(Reason::NoEffect);
     }
+    let unit = cx.unit_for(ShapeKind::Tile, state)?.unit;
     let factors = [&tile.a, &tile.b].map(|access| Factor::of(tile, access, state.lane, cells));
     if !has_lanes(tile, &factors, state) {
         return Err(Reason::NoLanes);
     }
-    let unit = cx.unit_for(ShapeKind::Tile, state)?.unit;
     let are_numbers = [&tile.a, &tile.b].into_iter().all(|access| cx.is_f32(access));
     let are_plain = [&tile.a, &tile.b].into_iter().all(|access| access.index.is_affine());
     match (are_numbers, are_plain && factors.iter().all(|factor| factor.movement != Movement::Scattered)) {

@@ -50,6 +50,14 @@ fn decode(code: &[u8]) -> Decoded {
         }
         instructions.push(instruction);
     }
+    // Zeros fill the room between the last instruction and data that has to lie on a boundary.
+    let is_filler = |instruction: &Instruction| {
+        let start = instruction.ip() as usize;
+        code[start..start + instruction.len()].iter().all(|&byte| byte == 0)
+    };
+    while n_bytes < code.len() && instructions.last().is_some_and(is_filler) {
+        instructions.pop();
+    }
     Decoded { instructions, n_bytes }
 }
 
@@ -123,10 +131,10 @@ mod tests {
 
     #[test]
     fn places_have_names() {
-        // test edi, edi; je end; head: call f; dec edi; jne head; end: addss xmm0, [one]; ret; one: 1.0
+        // test edi, edi; je end; head: call f; dec edi; jne head; end: addss xmm0, [one]; ret; two zeros; one: 1.0
         let code = [
-            0x85, 0xff, 0x74, 0x09, 0xe8, 0, 0, 0, 0, 0xff, 0xcf, 0x75, 0xf7, 0xf3, 0x0f, 0x58, 0x05, 1, 0, 0, 0, 0xc3,
-            0, 0, 0x80, 0x3f,
+            0x85, 0xff, 0x74, 0x09, 0xe8, 0, 0, 0, 0, 0xff, 0xcf, 0x75, 0xf7, 0xf3, 0x0f, 0x58, 0x05, 3, 0, 0, 0, 0xc3,
+            0, 0, 0, 0, 0x80, 0x3f,
         ];
         let calls = BTreeMap::from([(5, "k0.nest1.conv1".to_owned())]);
         let text = |line: Line| match line {
