@@ -7,8 +7,8 @@
 //!   loop program, and that stage of it.
 //! - `filetests/select/examples.txt`: how much of every example is assembled.
 //!
-//! A line `; has: text` or `; not: text` of a case says what it is about: the outcome must, or must not, have that text,
-//! blessed or not.
+//! A line `; has: text` or `; not: text` of a case says what it is about: the outcome must, or must not, have that
+//! text, blessed or not.
 
 use graphc_codegen::{CodegenOptions, Target, listing, select};
 use graphc_driver::{CompileOptions, Machine, Stage, dump, lower};
@@ -95,7 +95,7 @@ fn functions_of_a_small_net() {
     let lowered = lower(&graph, &options).unwrap();
     let (target, codegen) = (options.target().unwrap(), CodegenOptions::default());
     let selection = select(&lowered.program, &target, &codegen);
-    let functions = listing(&lowered.program, &selection, &target, &codegen).unwrap();
+    let functions = listing(&selection).unwrap();
     assert!(functions.len() >= lowered.program.kernels.len());
     for stage in [Stage::Clif, Stage::Asm] {
         let text = dump(&graph, stage, &options).unwrap();
@@ -155,7 +155,7 @@ fn assembly() {
     check_folder("asm", 1, |input, machine| {
         let (program, target) = loops_for(input, machine)?;
         let options = CodegenOptions::default();
-        let functions = listing(&program, &select(&program, &target, &options), &target, &options);
+        let functions = listing(&select(&program, &target, &options));
         let functions = functions.map_err(|error| error.to_string())?;
         Ok(functions.iter().map(|function| format!("\n; {}\n{}", function.name, function.asm)).collect())
     });
@@ -171,8 +171,8 @@ fn loops_for(input: &str, machine: &str) -> Result<(Program, Target), String> {
     Ok((program, Target::named(machine).map_err(|error| error.to_string())?))
 }
 
-/// How much of every example is assembled on the reference machine, so that no fast path is lost unnoticed: training and
-/// inference, at the batch size of the file and at 1.
+/// How much of every example is assembled on the reference machine, so that no fast path is lost unnoticed: training
+/// and inference, at the batch size of the file and at 1.
 #[test]
 fn what_is_assembled_of_the_examples() {
     let mut names: Vec<String> = fs::read_dir(root().join("examples"))

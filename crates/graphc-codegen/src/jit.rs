@@ -82,9 +82,8 @@ impl std::fmt::Debug for CompiledProgram {
 
 /// Compiles a program for the host.
 ///
-/// # Errors
-/// If the target is another machine, the program breaks a rule of the loop IR, Cranelift refuses a function, or there is
-/// no memory for the code.
+/// # Errors If the target is another machine, the program breaks a rule of the loop IR, Cranelift refuses a function,
+/// or there is no memory for the code.
 pub fn compile(program: &Program, target: &Target, options: &CodegenOptions) -> Result<CompiledProgram, CodegenError> {
     if !target.is_host() {
         let message = format!("code for {} can be looked at, but runs only if it is made for `host`", target.name());
@@ -114,7 +113,7 @@ fn compile_into(
     let mut memory = Memory(ManuallyDrop::new(JITModule::new(builder)));
     let module = &mut *memory.0;
     let selection = select(program, target, options);
-    let Emitted { kernels, failures } = emit_program(module, program, &selection, target, options)?;
+    let Emitted { kernels, failures } = emit_program(module, &selection)?;
     module.finalize_definitions().map_err(|error| CodegenError::Target(error.to_string()))?;
     let phase = |phase: EmittedPhase| {
         let code = module.get_finalized_function(phase.function);

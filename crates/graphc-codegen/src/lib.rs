@@ -5,8 +5,8 @@
 //! one. It knows nothing of graphs, and it never reorders arithmetic: what the loop IR says is what runs, down to the
 //! bit.
 //!
-//! [`select`](mod@select) decides which code every loop and tile becomes; [`asm`] assembles shapes; `clif` emits the rest
-//! and calls them. No optimiser runs behind this crate (Cranelift's spills unrolled multiply-adds), so hoisting
+//! [`select`](mod@select) decides which code every loop and tile becomes; [`asm`] assembles shapes; `clif` emits the
+//! rest and calls them. No optimiser runs behind this crate (Cranelift's spills unrolled multiply-adds), so hoisting
 //! addresses, constants and splats is done here, while emitting: see `clif/index.rs`.
 //!
 //! Reading order: [`target`], [`options`], [`select`](mod@select), `asm`, `clif`, [`jit`] (code to run), [`listing`]

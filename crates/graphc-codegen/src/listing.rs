@@ -3,7 +3,6 @@
 use crate::asm::assembler::Line;
 use crate::clif::emit_program;
 use crate::error::CodegenError;
-use crate::options::CodegenOptions;
 use crate::select::Selection;
 use crate::target::Target;
 use cranelift_codegen::Context;
@@ -14,7 +13,6 @@ use cranelift_module::{
     DataDescription, DataId, FuncId, Linkage, Module, ModuleDeclarations, ModuleError, ModuleReloc, ModuleRelocTarget,
     ModuleResult,
 };
-use graphc_ir::loops::Program;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
@@ -33,14 +31,10 @@ pub struct FunctionText {
 ///
 /// # Errors
 /// If the program breaks a rule of the loop IR, or Cranelift refuses a function.
-pub fn listing(
-    program: &Program,
-    selection: &Selection<'_>,
-    target: &Target,
-    options: &CodegenOptions,
-) -> Result<Vec<FunctionText>, CodegenError> {
+pub fn listing(selection: &Selection<'_>) -> Result<Vec<FunctionText>, CodegenError> {
+    let target = selection.target;
     let mut pages = Pages { isa: target.isa().clone(), declarations: ModuleDeclarations::default(), pages: Vec::new() };
-    emit_program(&mut pages, program, selection, target, options)?;
+    emit_program(&mut pages, selection)?;
     let names: Vec<String> = pages.pages.iter().map(|page| pages.name(page.function)).collect();
     let callers = callers(&pages, selection);
     let (mut emitted, mut assembled) = (Vec::new(), Vec::new());

@@ -257,7 +257,8 @@ mod tests {
         }
         assert_eq!(
             "avx9".parse::<Machine>().unwrap_err().to_string(),
-            "target: there is no machine `avx9`; there are host, x86-64-avx2, x86-64-fma, x86-64-portable, x86-64-baseline"
+            "target: there is no machine `avx9`; \
+             there are host, x86-64-avx2, x86-64-fma, x86-64-portable, x86-64-baseline"
         );
     }
 

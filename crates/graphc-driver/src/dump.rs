@@ -53,7 +53,7 @@ fn code_text(stage: Stage, lowered: &Lowered, options: &CompileOptions) -> Resul
         return Ok(selection.to_string());
     }
     let mut text = format!("; {target}\n; {}\n", selection.counts());
-    for FunctionText { name, clif, asm } in listing(&lowered.program, &selection, &target, &codegen)? {
+    for FunctionText { name, clif, asm } in listing(&selection)? {
         let body = if stage == Stage::Clif { clif } else { asm };
         _ = write!(text, "\n; {name}\n{body}");
     }

@@ -373,7 +373,7 @@ fn text_is_deterministic_and_names_what_is_called() {
             target => target.expect("a supported machine"),
         };
         let selection = select(&program, &target, &options);
-        let text = || listing(&program, &selection, &target, &options).expect("it compiles");
+        let text = || listing(&selection).expect("it compiles");
         let first = text();
         assert_eq!(first, text());
         let names: Vec<&str> = first.iter().map(|text| text.name.as_str()).collect();

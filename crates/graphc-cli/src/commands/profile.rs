@@ -31,8 +31,8 @@ use std::process::ExitCode;
 /// among threads, so with 2 threads it cannot exceed half of a compute limit. Of a kernel, and of the whole step, the
 /// limit is the sum over its phases, named after what limits them longest.
 ///
-/// The line `Code` counts register tiles of contractions and innermost loops: an assembler makes those that it can, with
-/// the widest vectors of this machine, and the compiler's portable back end the others, for the reasons given.
+/// The line `Code` counts register tiles of contractions and innermost loops. An assembler makes those that it can, with
+/// 256-bit vectors where this machine has them; the portable back end makes the others, for the reasons given.
 /// `graphc dump --stage select` lists them.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]

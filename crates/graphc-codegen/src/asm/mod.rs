@@ -1,12 +1,13 @@
-//! Assemblers: machine code for the shapes that [`select`](crate::select) finds, with the vectors that Cranelift lacks.
+//! Assemblers: machine code for the shapes that [`select`](mod@crate::select) finds, with vectors that Cranelift
+//! lacks.
 //!
 //! A *shape* ([`tile`], [`straight_line`], [`transpose`]) says what a function does, without addresses, so that equal
 //! parts of a program share one function. What it takes of a [`unit`](unit::VectorUnit)'s registers is decided here for
 //! every instruction set alike ([`tile_registers`], [`straight_line_registers`]); a folder per instruction set
 //! writes the instructions. A new instruction set is a folder, and a line in [`instruction_set`].
 //!
-//! Reading order: [`unit`], [`tile`], [`tile_registers`], [`straight_line`], [`straight_line_registers`], [`transpose`],
-//! [`assembler`], `x86`, `aarch64`.
+//! Reading order: [`unit`], [`tile`], [`tile_registers`], [`straight_line`], [`straight_line_registers`],
+//! [`transpose`], [`assembler`], `x86`, `aarch64`.
 
 pub(crate) mod unit;
 

@@ -12,8 +12,8 @@ use super::unit::{Misfit, VectorUnit};
 /// The registers of a tile.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct TilePlan {
-    /// The instructions of one step of the innermost reduction. Accumulator `cell * registers_per_cell + part` stands in
-    /// the register of that number.
+    /// The instructions of one step of the innermost reduction. Accumulator `cell * registers_per_cell + part` stands
+    /// in the register of that number.
     pub(crate) step: Vec<Action>,
     /// Those of the epilogue, if the tile has one.
     pub(crate) epilogue: Option<StraightLinePlan>,

@@ -3,8 +3,8 @@
 //! Every phase of a kernel is a function `fn(arena, low, high) -> i32`; `low..high` is the share of its parallel loop.
 //! Nests that can be are functions of their own, `fn(arena, variables…) -> i32`, so that functions stay small:
 //! Cranelift's register allocator is superlinear in a function's size. The result is 0, or in checked mode the code of
-//! the access that missed its buffer. A phase runs in the processor's mode in which subnormal numbers count as zero, and
-//! restores the one it found.
+//! the access that missed its buffer. A phase runs in the processor's mode in which subnormal numbers count as zero,
+//! and restores the one it found.
 //!
 //! Reading order: `callees` (what functions call), `function` (the emitter's state), `index`, `memory`, `expr`, `stmt`,
 //! `tile` (tiles in Cranelift's vectors), `calls` (of assembled functions).
@@ -26,16 +26,13 @@ mod tile;
 mod calls;
 
 use crate::error::CodegenError;
-use crate::options::CodegenOptions;
 use crate::select::Selection;
 use crate::select::selection::{FunctionRole, SelectedFunction, SelectedKernel};
-use crate::target::Target;
 use callees::{Assembled, Callees};
 use cranelift_codegen::ir::UserFuncName;
 use cranelift_frontend::FunctionBuilderContext;
 use cranelift_module::{FuncId, Linkage, Module};
 use function::{FunctionEmitter, Outcome, Surroundings};
-use graphc_ir::loops::Program;
 use std::ops::Range;
 
 /// A phase before its function has an address.
@@ -54,15 +51,9 @@ pub(crate) struct Emitted {
 }
 
 /// Defines every function of a program in a module.
-pub(crate) fn emit_program<M: Module>(
-    module: &mut M,
-    program: &Program,
-    selection: &Selection<'_>,
-    target: &Target,
-    options: &CodegenOptions,
-) -> Result<Emitted, CodegenError> {
-    let assembled = Assembled::define(module, &selection.shapes, target)?;
-    let mut session = Session { module, program, options, assembled, failures: Vec::new() };
+pub(crate) fn emit_program<M: Module>(module: &mut M, selection: &Selection<'_>) -> Result<Emitted, CodegenError> {
+    let assembled = Assembled::define(module, &selection.shapes, selection.target)?;
+    let mut session = Session { module, selection, assembled, failures: Vec::new() };
     let kernels = selection.kernels.iter().map(|kernel| session.kernel(kernel));
     let kernels = kernels.collect::<Result<_, _>>()?;
     Ok(Emitted { kernels, failures: session.failures })
@@ -70,8 +61,7 @@ pub(crate) fn emit_program<M: Module>(
 
 struct Session<'p, M: Module> {
     module: &'p mut M,
-    program: &'p Program,
-    options: &'p CodegenOptions,
+    selection: &'p Selection<'p>,
     assembled: Assembled,
     failures: Vec<String>,
 }
@@ -87,14 +77,14 @@ impl<M: Module> Session<'_, M> {
             context.func.signature = callees.own_signature(function);
             context.func.name = UserFuncName::user(0, id.as_u32());
             let surroundings = Surroundings {
-                program: self.program,
+                program: self.selection.program,
                 kernel: selected.kernel,
                 uniformity: &selected.uniformity,
                 callees: &callees,
                 isa: self.module.isa(),
             };
             let outcome = FunctionEmitter::new(surroundings, &mut context.func, &mut builder_context)
-                .checked(self.options.checked.then_some(&mut self.failures), function.nest)
+                .checked(self.selection.checked.then_some(&mut self.failures), function.nest)
                 .emit(function);
             if let Outcome::Invalid(message) = outcome {
                 return Err(CodegenError::Program { kernel: selected.kernel.name.clone(), message });

@@ -12,14 +12,14 @@ use std::fmt;
 
 impl fmt::Display for Selection<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.unit {
-            Some(unit) => writeln!(f, "; {}, {unit}", self.target)?,
-            None => writeln!(f, "; {}, nothing is assembled", self.target)?,
+        match self.target.unit() {
+            Some(unit) => writeln!(f, "; {}, {unit}", self.target.name())?,
+            None => writeln!(f, "; {}, nothing is assembled", self.target.name())?,
         }
         writeln!(f, "; {}", self.counts())?;
         for selected in &self.kernels {
             writeln!(f, "\nkernel {:?}", selected.kernel.name)?;
-            let printer = Printer { shapes: &self.shapes, unit: self.unit, functions: &selected.functions };
+            let printer = Printer { shapes: &self.shapes, unit: self.target.unit(), functions: &selected.functions };
             let mut lines = selected.functions.iter().flat_map(|function| printer.function(function));
             lines.try_for_each(|line| writeln!(f, "{line}"))?;
         }

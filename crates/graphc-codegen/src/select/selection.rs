@@ -3,18 +3,18 @@
 use super::reason::Reason;
 use super::shapes::{ShapeId, Shapes};
 use super::uniform::Uniformity;
-use crate::asm::unit::VectorUnit;
+use crate::target::Target;
 use graphc_ir::index::Var;
-use graphc_ir::loops::{AccId, Access, Kernel, Stmt, ValueId};
+use graphc_ir::loops::{AccId, Access, Kernel, Program, Stmt, ValueId};
 use std::ops::Range;
 
-/// The selection of a program.
+/// A program for a machine, with what is to become of its statements.
 #[derive(Debug)]
 pub struct Selection<'p> {
-    /// The machine it is for.
-    pub(super) target: String,
-    /// The unit whose shapes are assembled, if any are.
-    pub(crate) unit: Option<&'static VectorUnit>,
+    pub(crate) program: &'p Program,
+    pub(crate) target: &'p Target,
+    /// Whether accesses are checked.
+    pub(crate) checked: bool,
     pub(crate) kernels: Vec<SelectedKernel<'p>>,
     pub(crate) shapes: Shapes,
 }

@@ -21,7 +21,7 @@ const MAX_COPIES: i64 = 8;
 const MAX_COPIED_STMTS: usize = 32;
 
 /// Decides for every statement of a program what it becomes on a machine.
-pub fn select<'p>(program: &'p Program, target: &Target, options: &CodegenOptions) -> Selection<'p> {
+pub fn select<'p>(program: &'p Program, target: &'p Target, options: &CodegenOptions) -> Selection<'p> {
     let mut shapes = Shapes::default();
     let kernels = program.kernels.iter().enumerate().map(|(number, kernel)| {
         let cx = Context {
@@ -36,7 +36,7 @@ pub fn select<'p>(program: &'p Program, target: &Target, options: &CodegenOption
         SelectedKernel { kernel, uniformity: cx.uniformity, functions }
     });
     let kernels = kernels.collect();
-    Selection { target: target.name().to_owned(), unit: target.unit(), kernels, shapes }
+    Selection { program, target, checked: options.checked, kernels, shapes }
 }
 
 /// The statements of each phase of a kernel, in the order of [`CompiledKernel::phases`](crate::CompiledKernel::phases).
