@@ -209,6 +209,8 @@ impl Drop for Memory {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::listing::Pages;
+    use crate::target::Isa;
 
     /// A region that is too small says so, and the next larger one is taken.
     #[test]
@@ -227,5 +229,32 @@ mod tests {
     fn addresses_that_there_are_not_are_an_error() {
         let error = Region::reserve(1 << 50, &Arc::new(AtomicBool::new(false))).err().unwrap().to_string();
         assert!(error.starts_with("memory: no 1073741824 MB of addresses for machine code: "), "{error}");
+    }
+
+    /// The bytes in memory are those that are listed, apart from places that are filled in when functions are linked.
+    #[test]
+    fn what_is_listed_is_what_runs() {
+        let text = "program \"t\" (batch=1, arena=128) {
+            buffer b0: f32 output \"x\" [128] strides=[1] chunk=128 len=128 @0
+            kernel \"k\" { parallel i0 in 0..2 { nest \"a\" { lanes i1 { for i2 in 0..8 {
+              v0 = load b0[64*i0 + 8*i2 + i1] v1 = sqrt v0 store b0[64*i0 + 8*i2 + i1] = v1 } } } }
+            nest \"b\" { for i3 in 0..100 { v2 = load b0[i3] v3 = neg v2 store b0[i3 + 1] = v3 } } } }";
+        let program: Program = text.parse().unwrap();
+        let (target, options) = (Target::host(Isa::Native).unwrap(), CodegenOptions::default());
+        let compiled = compile(&program, &target, &options).unwrap();
+        let pages = Pages::of(&select(&program, &target, &options)).unwrap();
+        let phases = &compiled.kernels()[0].phases;
+        assert_eq!(phases.len(), 2);
+        for phase in phases {
+            let page = pages.pages.iter().find(|page| pages.name(page) == phase.name).unwrap();
+            // SAFETY: the function is compiled from the same input, so that it has as many bytes, and `compiled` is
+            // alive.
+            let bytes = unsafe { std::slice::from_raw_parts(phase.function as *const u8, page.code.len()) };
+            let is_filled_in =
+                |at: usize| page.relocs.iter().any(|reloc| (0..8).any(|i| reloc.offset as usize + i == at));
+            let differ = bytes.iter().zip(&page.code).enumerate().filter(|(at, (a, b))| a != b && !is_filled_in(*at));
+            assert_eq!(differ.count(), 0, "{}", phase.name);
+            assert!(page.code.len() > 16 * page.relocs.len());
+        }
     }
 }

@@ -32,15 +32,13 @@ pub struct FunctionText {
 /// # Errors
 /// If the program breaks a rule of the loop IR, or Cranelift refuses a function.
 pub fn listing(selection: &Selection<'_>) -> Result<Vec<FunctionText>, CodegenError> {
-    let target = selection.target;
-    let mut pages = Pages { isa: target.isa().clone(), declarations: ModuleDeclarations::default(), pages: Vec::new() };
-    emit_program(&mut pages, selection)?;
-    let names: Vec<String> = pages.pages.iter().map(|page| pages.name(page.function)).collect();
+    let pages = Pages::of(selection)?;
+    let names: Vec<String> = pages.pages.iter().map(|page| pages.name(page)).collect();
     let callers = callers(&pages, selection);
     let (mut emitted, mut assembled) = (Vec::new(), Vec::new());
     for (page, name) in pages.pages.iter().zip(names) {
         let nest = nest_of(selection, &name);
-        let asm = page_text(page, &pages, target, nest);
+        let asm = page_text(page, &pages, selection.target, nest);
         match &page.clif {
             Some(clif) => emitted.push(FunctionText { name, clif: clif.clone(), asm }),
             None => {
@@ -65,7 +63,7 @@ fn nest_of(selection: &Selection<'_>, name: &str) -> Option<String> {
 fn callers(pages: &Pages, selection: &Selection<'_>) -> BTreeMap<String, Vec<String>> {
     let mut callers: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for page in pages.pages.iter().filter(|page| page.clif.is_some()) {
-        let caller = pages.name(page.function);
+        let caller = pages.name(page);
         for callee in page.relocs.iter().filter_map(|reloc| pages.target(reloc)) {
             let of = callers.entry(callee.clone()).or_default();
             if selection.shapes.describe(&callee).is_some() && !of.contains(&caller) {
@@ -95,31 +93,44 @@ fn page_text(page: &Page, pages: &Pages, target: &Target, nest: Option<String>) 
 }
 
 /// A function before it is linked.
-struct Page {
+pub(crate) struct Page {
     function: FuncId,
     /// None if it was assembled.
     clif: Option<String>,
-    code: Vec<u8>,
-    relocs: Vec<ModuleReloc>,
+    pub(crate) code: Vec<u8>,
+    pub(crate) relocs: Vec<ModuleReloc>,
     vcode: String,
 }
 
 /// A module that keeps functions as they are before they are linked.
-struct Pages {
+pub(crate) struct Pages {
     isa: OwnedTargetIsa,
     declarations: ModuleDeclarations,
-    pages: Vec<Page>,
+    pub(crate) pages: Vec<Page>,
 }
 
 impl Pages {
-    fn name(&self, function: FuncId) -> String {
+    /// The functions of a selected program.
+    pub(crate) fn of(selection: &Selection<'_>) -> Result<Pages, CodegenError> {
+        let (isa, declarations) = (selection.target.isa().clone(), ModuleDeclarations::default());
+        let mut pages = Pages { isa, declarations, pages: Vec::new() };
+        emit_program(&mut pages, selection)?;
+        Ok(pages)
+    }
+
+    /// The name of a function.
+    pub(crate) fn name(&self, page: &Page) -> String {
+        self.name_of(page.function)
+    }
+
+    fn name_of(&self, function: FuncId) -> String {
         self.declarations.get_function_decl(function).linkage_name(function).into_owned()
     }
 
     /// The name of what is filled in at a place.
     fn target(&self, reloc: &ModuleReloc) -> Option<String> {
         match &reloc.name {
-            ModuleRelocTarget::User { namespace: 0, index } => Some(self.name(FuncId::from_u32(*index))),
+            ModuleRelocTarget::User { namespace: 0, index } => Some(self.name_of(FuncId::from_u32(*index))),
             ModuleRelocTarget::LibCall(LibCall::FmaF32) => Some("fmaf".to_owned()),
             ModuleRelocTarget::LibCall(call) => Some(call.to_string()),
             _ => None,

@@ -205,3 +205,71 @@ fn accumulator_of(shape: &StraightLine, number: usize) -> Option<usize> {
     });
     (only_reader && !touched).then_some(acc)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::asm::unit::ShapeKind;
+    use graphc_ir::scalar::BinaryOp;
+
+    fn unit(n_registers: usize) -> VectorUnit {
+        let assembles = &[ShapeKind::StraightLine];
+        VectorUnit { name: "v", lanes: 8, n_registers, assembles, n_pointers: 7, n_reductions: 7, n_counts: 3 }
+    }
+
+    /// `n` loads, the sum of all in a tree of depth `n`, times a constant, kept in an accumulator.
+    fn sum_of(n: usize) -> StraightLine {
+        let load = |number| Step::Load { pointer: 0, offset: 32 * number as i32, is_splat: false };
+        let mut steps: Vec<Step> = (0..n).map(load).collect();
+        let mut sum = Source::Step(n - 1);
+        for number in (0..n - 1).rev() {
+            steps.push(Step::Binary(BinaryOp::Add, Source::Step(number), sum));
+            sum = Source::Step(steps.len() - 1);
+        }
+        steps.push(Step::Fma(sum, Source::Constant(0), Source::Acc(0)));
+        steps.push(Step::Set { acc: 0, value: Source::Step(steps.len() - 1) });
+        StraightLine { strides: vec![32], n_constants: 1, n_accs: 1, steps }
+    }
+
+    /// Follows what every register holds; each step must read what it means.
+    fn check(shape: &StraightLine, plan: &StraightLinePlan, n_registers: usize) {
+        let mut held: Vec<Option<Source>> = vec![None; n_registers];
+        (0..shape.n_accs).for_each(|acc| held[acc] = Some(Source::Acc(acc)));
+        plan.kept.iter().for_each(|&(constant, register)| held[register] = Some(Source::Constant(constant)));
+        for (number, placed) in plan.steps.iter().enumerate() {
+            for (source, place) in placed.step.sources().into_iter().zip(&placed.sources) {
+                match (source, place) {
+                    (source, Place::Register(register)) => assert_eq!(held[*register], Some(source), "step {number}"),
+                    (Source::Constant(constant), Place::Table(offset)) => {
+                        assert_eq!(*offset, shape.table().constant_offset(constant));
+                    }
+                    (source, place) => panic!("{source:?} at {place:?}"),
+                }
+            }
+            if placed.step.has_result() {
+                held[placed.result] = Some(Source::Step(number));
+            }
+            if let Step::Set { acc, .. } = placed.step {
+                held[acc] = Some(Source::Acc(acc));
+            }
+        }
+    }
+
+    #[test]
+    fn registers_hold_what_steps_read() {
+        for (n, n_registers) in [(1, 4), (5, 16), (12, 16), (13, 16), (3, 6)] {
+            let shape = sum_of(n);
+            for plan in [StraightLinePlan::of, StraightLinePlan::once] {
+                let plan = plan(&shape, &unit(n_registers)).unwrap_or_else(|| panic!("{n} values fit"));
+                check(&shape, &plan, n_registers);
+                assert!(plan.n_registers(shape.n_accs) <= n_registers);
+            }
+        }
+    }
+
+    #[test]
+    fn constants_give_way_to_values() {
+        let kept = |n: usize| StraightLinePlan::of(&sum_of(n), &unit(16)).map(|plan| plan.kept.len());
+        assert_eq!([13, 14, 15].map(kept), [Some(1), Some(0), None]);
+    }
+}

@@ -105,3 +105,79 @@ fn step(shape: &TileShape, unit: &VectorUnit) -> Option<Vec<Action>> {
     }
     Some(actions)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::asm::straight_line::StraightLine;
+    use crate::asm::tile::{Count, Factor, Reduction, Start};
+    use crate::asm::unit::ShapeKind;
+
+    fn unit(lanes: usize) -> VectorUnit {
+        let assembles = &[ShapeKind::Tile];
+        VectorUnit { name: "v", lanes, n_registers: 16, assembles, n_pointers: 7, n_reductions: 2, n_counts: 1 }
+    }
+
+    /// `rows` splats by `columns` vectors.
+    fn grid(rows: i32, columns: i32) -> TileShape {
+        let cells: Vec<(i32, i32)> = (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column))).collect();
+        TileShape {
+            a: Factor { is_vector: true, cells: cells.iter().map(|(_, column)| 32 * column).collect() },
+            b: Factor { is_vector: false, cells: cells.iter().map(|(row, _)| 4 * row).collect() },
+            ahead: [0, 0],
+            loops: vec![Reduction { count: Count::Constant(5), strides: [64, 4] }],
+            start: Start::Zero,
+            end: End::Vector,
+            out: (0..rows * columns).map(|cell| 32 * cell).collect(),
+            epilogue: StraightLine::default(),
+        }
+    }
+
+    /// The operands of every accumulator, as the step's instructions read them.
+    fn products(step: &[Action]) -> Vec<(usize, [Operand; 2])> {
+        let mut held: [Option<Operand>; 16] = [None; 16];
+        let mut products = Vec::new();
+        for &action in step {
+            match action {
+                Action::Load(register, operand) => held[register] = Some(operand),
+                Action::Fma(acc, first, second) => {
+                    products.push((acc, [first, second].map(|register| held[register].expect("it is loaded"))));
+                }
+                Action::FmaMemory(acc, first, operand) => {
+                    products.push((acc, [held[first].expect("it is loaded"), operand]));
+                }
+            }
+        }
+        products.sort_by_key(|(acc, _)| *acc);
+        products
+    }
+
+    #[test]
+    fn every_accumulator_gets_its_product_once() {
+        for (rows, columns, lanes) in [(6, 2, 8), (3, 4, 8), (1, 1, 8), (12, 1, 8), (3, 2, 4), (1, 6, 4)] {
+            let (shape, unit) = (grid(rows, columns), unit(lanes));
+            let plan = TilePlan::of(&shape, &unit).expect("it fits");
+            let n_parts = unit.registers_per_cell();
+            let products = products(&plan.step);
+            assert_eq!(products.len(), shape.out.len() * n_parts);
+            for (number, (acc, factors)) in products.into_iter().enumerate() {
+                assert_eq!(acc, number);
+                let (cell, part) = (acc / n_parts, acc % n_parts);
+                let expected = [
+                    Operand { factor: 0, offset: shape.a.cells[cell] + part as i32 * unit.bytes(), is_vector: true },
+                    Operand { factor: 1, offset: shape.b.cells[cell], is_vector: false },
+                ];
+                assert!(expected.iter().all(|operand| factors.contains(operand)), "{rows}x{columns}: {factors:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_says_why() {
+        assert_eq!(TilePlan::of(&grid(16, 1), &unit(8)), Err(Misfit::Registers));
+        assert_eq!(TilePlan::of(&grid(6, 2), &unit(4)), Err(Misfit::Registers));
+        let mut deep = grid(2, 2);
+        deep.loops = vec![deep.loops[0]; 3];
+        assert_eq!(TilePlan::of(&deep, &unit(8)), Err(Misfit::Reductions));
+    }
+}

@@ -31,3 +31,20 @@ impl fmt::Display for TransposeShape {
         writeln!(f, "transpose vectors {} apart to rows {} apart", self.vector_stride, self.row_stride)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn squares_reach_as_far_as_an_instruction_can() {
+        let shape = TransposeShape::of_words(16, -100);
+        assert_eq!(shape, Some(TransposeShape { vector_stride: 64, row_stride: -400 }));
+        assert_eq!(
+            TransposeShape::of_words(1 << 25, 8),
+            Some(TransposeShape { vector_stride: 1 << 27, row_stride: 32 })
+        );
+        assert_eq!(TransposeShape::of_words(1 << 26, 8), None);
+        assert_eq!(TransposeShape::of_words(8, i64::MAX), None);
+    }
+}

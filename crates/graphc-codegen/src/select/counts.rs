@@ -84,7 +84,7 @@ impl Counts {
 }
 
 impl fmt::Display for Counts {
-    /// For example `12 of 12 tiles and 30 of 33 innermost loops are assembled (loops: 2 integers, 1 joined lanes)`.
+    /// For example `2 of 2 tiles and 3 of 4 innermost loops are assembled (the other loops: 1 integers)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let of = |tally: &Tally| format!("{} of {}", tally.assembled, tally.assembled + tally.n_plain());
         write!(f, "{} tiles and {} innermost loops are assembled", of(&self.tiles), of(&self.loops))?;
@@ -104,5 +104,25 @@ impl fmt::Display for Tally {
         reasons.sort_by_key(|&(reason, n)| (std::cmp::Reverse(n), reason));
         let reasons: Vec<String> = reasons.into_iter().map(|(reason, n)| format!("{n} {reason}")).collect();
         f.write_str(&reasons.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_assembled_is_told_most_frequent_first() {
+        let tally = |assembled, plain: &[(Reason, usize)]| Tally { assembled, plain: plain.iter().copied().collect() };
+        let counts = Counts {
+            tiles: tally(2, &[]),
+            loops: tally(3, &[(Reason::Integers, 1), (Reason::JoinedLanes, 4), (Reason::Scattered, 1)]),
+        };
+        assert_eq!(
+            counts.to_string(),
+            "2 of 2 tiles and 3 of 9 innermost loops are assembled \
+             (the other loops: 4 joined lanes, 1 integers, 1 scattered access)"
+        );
+        assert_eq!(Counts::default().to_string(), "0 of 0 tiles and 0 of 0 innermost loops are assembled");
     }
 }

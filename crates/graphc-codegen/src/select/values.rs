@@ -104,3 +104,23 @@ pub(crate) fn scalar_of(program: &Program, access: &Access) -> Option<Scalar> {
 fn if_integer(op: BinaryOp) -> Scalar {
     if op.is_integer() { Scalar::I32 } else { Scalar::F32 }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_follow_from_operations() {
+        let text = "program \"t\" (batch=1, arena=64) {
+            buffer b0: i32 input \"x\" [64] strides=[1] chunk=64 len=64 @0
+            kernel \"k\" { nest \"n\" {
+              v0 = load b0[0] v1 = to_f32 v0 v2 = f32 1.5 v3 = cmp lt v1, v2 v4 = select v3, v1, v2
+              a0 = v4 v5 = acc a0 v6 = bits_of v5 a1 = v6 v7 = acc a1 } } }";
+        let program: Program = text.parse().expect("the program reads");
+        let values = Values::of(&program, &program.kernels[0]);
+        let numbers: Vec<u32> = (0..8).filter(|&id| values.is_f32(ValueId(id))).collect();
+        assert_eq!(numbers, [1, 2, 4, 5]);
+        assert_eq!((values.constant(ValueId(2)), values.constant(ValueId(4))), (Some(1.5_f32.to_bits()), None));
+        assert!(values.acc_is_f32(AccId(0)) && !values.acc_is_f32(AccId(1)));
+    }
+}
