@@ -6,7 +6,7 @@ use std::fmt;
 /// The vector registers of an instruction set, and which shapes its assembler makes functions of.
 ///
 /// A unit whose comparisons write registers of a class of their own will say here how many of them there are;
-/// [`straight_line_registers`](super::straight_line_registers) then takes the results of comparisons from these.
+/// `straight_line_registers` then takes the results of comparisons from these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VectorUnit {
     /// What its registers are called.

@@ -2,13 +2,13 @@
 //!
 //! The walk goes through a program in the order in which code is made of it, copies of unrolled bodies included, and
 //! leaves a [`Selection`]: the functions of every kernel, and in each a tree of choices that runs beside the tree of
-//! statements. What [`asm`](crate::asm) has a shape for is a call of an assembled function; everything else is
+//! statements. What `asm` has a shape for is a call of an assembled function; everything else is
 //! *plain*, that is Cranelift's, and says why ([`Reason`]). Code generation asks no such question again. Nothing here
-//! needs the machine to be this one: a [`VectorUnit`](crate::asm::unit::VectorUnit) is data.
+//! needs the machine to be this one: a [`VectorUnit`](crate::VectorUnit) is data.
 //!
-//! Reading order: [`selection`] (the result), [`reason`], `shapes`, `mentions`, `uniform`, `values`, `known` (what is
+//! Reading order: `selection` (the result), `reason`, `shapes`, `mentions`, `uniform`, `values`, `known` (what is
 //! known of a kernel), `context`, `walk` (functions, blocks, loops), `tile`, `straight_line`, `transpose`, `fetch`,
-//! [`counts`], `print`.
+//! `counts`, `print`.
 
 pub(crate) mod selection;
 
