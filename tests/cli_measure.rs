@@ -84,7 +84,8 @@ fn profile_says_where_time_goes() {
         assert_eq!(levels, ["L2", "L3", "memory"]);
         assert!(list(&result["memory"]).iter().all(|level| level["gb_per_s"].as_f64().unwrap() > 0.0));
 
-        for (what, least) in [("tiles", 1), ("loops", 1)] {
+        assert_eq!(keys(&result["selected"]), ["tiles", "epilogues", "loops"]);
+        for (what, least) in [("tiles", 1), ("epilogues", 0), ("loops", 1)] {
             let tally = &result["selected"][what];
             assert_eq!(keys(tally), ["assembled", "plain", "reasons"]);
             assert!(tally["assembled"].as_u64().unwrap() + tally["plain"].as_u64().unwrap() >= least, "{tally}");

@@ -6,6 +6,7 @@ use crate::isa::IsaArg;
 use crate::numbers::at_least_one;
 use crate::{experiment, output, tables};
 use clap::ValueEnum;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use graphc_driver::{
     CompileOptions, Isa, Lowered, Machine, PrintAfter, Stage, compile, dump, dump_dot, dump_ladder, lower,
 };
@@ -49,8 +50,8 @@ pub(crate) struct Args {
     #[arg(long, value_enum, default_value_t)]
     isa: IsaArg,
     /// The machine to make code for; another one than `host` need not be at hand.
-    #[arg(long, value_enum, value_name = "NAME", default_value_t)]
-    machine: MachineArg,
+    #[arg(long, value_name = "NAME", value_parser = machine(), default_value = Machine::default().name())]
+    machine: Machine,
     /// For this many threads; results do not depend on it.
     #[arg(long, value_name = "N", value_parser = at_least_one, default_value = "1")]
     threads: usize,
@@ -100,36 +101,10 @@ impl From<StageArg> for Stage {
     }
 }
 
-/// [`Machine`] on the command line.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum MachineArg {
-    /// This machine.
-    #[default]
-    Host,
-    /// x86-64 with AVX2 and FMA: 256-bit vectors.
-    #[value(name = "x86-64-avx2")]
-    X86Avx2,
-    /// x86-64 with AVX and FMA: contractions with 128-bit vectors.
-    #[value(name = "x86-64-fma")]
-    X86Fma,
-    /// x86-64 with AVX2 and FMA, by Cranelift alone.
-    #[value(name = "x86-64-portable")]
-    X86Portable,
-    /// Any x86-64; slow.
-    #[value(name = "x86-64-baseline")]
-    X86Baseline,
-}
-
-impl From<MachineArg> for Machine {
-    fn from(machine: MachineArg) -> Machine {
-        match machine {
-            MachineArg::Host => Machine::Host,
-            MachineArg::X86Avx2 => Machine::X86Avx2,
-            MachineArg::X86Fma => Machine::X86Fma,
-            MachineArg::X86Portable => Machine::X86Portable,
-            MachineArg::X86Baseline => Machine::X86Baseline,
-        }
-    }
+/// Reads the name of a machine; help and completions have the list.
+fn machine() -> impl TypedValueParser<Value = Machine> {
+    let names = Machine::ALL.map(|machine| PossibleValue::new(machine.name()).help(machine.about()));
+    PossibleValuesParser::new(names).try_map(|name| name.parse::<Machine>())
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
@@ -140,7 +115,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
         ModeArg::Infer => CompileOptions::infer(batch),
     };
     let options = CompileOptions {
-        machine: args.machine.into(),
+        machine: args.machine,
         isa: args.isa.into(),
         threads: args.threads,
         checked: args.checked,

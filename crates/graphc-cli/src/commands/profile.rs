@@ -31,9 +31,9 @@ use std::process::ExitCode;
 /// among threads, so with 2 threads it cannot exceed half of a compute limit. Of a kernel, and of the whole step, the
 /// limit is the sum over its phases, named after what limits them longest.
 ///
-/// The line `Code` counts register tiles of contractions and innermost loops. An assembler makes those that it can, with
-/// 256-bit vectors where this machine has them; the portable back end makes the others, for the reasons given.
-/// `graphc dump --stage select` lists them.
+/// The line `Code` counts register tiles of contractions, what is done to their results (epilogues), and innermost
+/// loops. An assembler makes those that it can, with 256-bit vectors where this machine has them; the portable back end
+/// makes the others, for the reasons given. `graphc dump --stage select` lists them.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -99,7 +99,11 @@ fn json(args: &Args, experiment: &Experiment, options: &MeasureOptions, profile:
         "threads": profile.threads,
         "isa": args.measure.isa.name(),
         "target": profile.target,
-        "selected": { "tiles": tally_json(&profile.counts.tiles), "loops": tally_json(&profile.counts.loops) },
+        "selected": {
+            "tiles": tally_json(&profile.counts.tiles),
+            "epilogues": tally_json(&profile.counts.epilogues),
+            "loops": tally_json(&profile.counts.loops),
+        },
         "steps": profile.n_steps,
         "peak_gflops": profile.peak_gflops,
         "peak_gflops_128_bit": profile.peak_128_gflops,

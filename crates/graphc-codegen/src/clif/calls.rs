@@ -33,13 +33,13 @@ impl FunctionEmitter<'_, '_> {
                 self.table(Table { n_constants: operands.fixed.len(), n_accs: cells.len() }, operands)?
             }
             TileOut::Place(to) => self.pointer(to)?,
-            TileOut::Accumulators(_) => self.stack_slot(cells.len() as u32 * CELL_BYTES as u32),
+            TileOut::Accumulators { .. } => self.stack_slot(cells.len() as u32 * CELL_BYTES as u32),
         };
         args.push(out);
         for count in &counts {
             args.push(self.indices.value(&mut self.builder, count));
         }
-        let TileOut::Accumulators(epilogue) = &call.out else {
+        let TileOut::Accumulators { epilogue, .. } = &call.out else {
             self.builder.ins().call(callee, &args);
             return Ok(());
         };

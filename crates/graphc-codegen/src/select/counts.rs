@@ -10,6 +10,8 @@ use std::fmt;
 pub struct Counts {
     /// Tiles.
     pub tiles: Tally,
+    /// Epilogues of assembled tiles that are more than a store.
+    pub epilogues: Tally,
     /// Loops without loops or tiles inside.
     pub loops: Tally,
 }
@@ -61,8 +63,13 @@ impl Counts {
                 Choice::Loop(choice) => self.of_loop(choice),
                 Choice::Tile(TileChoice::Assembled(call)) => {
                     self.tiles.add(None);
-                    if let TileOut::Accumulators(epilogue) = &call.out {
-                        epilogue.iter().for_each(|block| self.block(block));
+                    match &call.out {
+                        TileOut::Place(_) => {}
+                        TileOut::Table(_) => self.epilogues.add(None),
+                        TileOut::Accumulators { reason, epilogue } => {
+                            self.epilogues.add(Some(*reason));
+                            epilogue.iter().for_each(|block| self.block(block));
+                        }
                     }
                 }
                 Choice::Tile(TileChoice::Plain { reason, epilogue }) => {
@@ -84,11 +91,13 @@ impl Counts {
 }
 
 impl fmt::Display for Counts {
-    /// For example `2 of 2 tiles and 3 of 4 innermost loops are assembled (the other loops: 1 integers)`.
+    /// For example `2 of 2 tiles, 1 of 1 epilogues and 3 of 4 innermost loops are assembled (the other loops: 1
+    /// integers)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let of = |tally: &Tally| format!("{} of {}", tally.assembled, tally.assembled + tally.n_plain());
-        write!(f, "{} tiles and {} innermost loops are assembled", of(&self.tiles), of(&self.loops))?;
-        let reasons: Vec<String> = [("tiles", &self.tiles), ("loops", &self.loops)]
+        let [tiles, epilogues, loops] = [&self.tiles, &self.epilogues, &self.loops].map(of);
+        write!(f, "{tiles} tiles, {epilogues} epilogues and {loops} innermost loops are assembled")?;
+        let reasons: Vec<String> = [("tiles", &self.tiles), ("epilogues", &self.epilogues), ("loops", &self.loops)]
             .into_iter()
             .filter(|(_, tally)| !tally.plain.is_empty())
             .map(|(what, tally)| format!("{what}: {tally}"))
@@ -116,13 +125,17 @@ mod tests {
         let tally = |assembled, plain: &[(Reason, usize)]| Tally { assembled, plain: plain.iter().copied().collect() };
         let counts = Counts {
             tiles: tally(2, &[]),
+            epilogues: tally(0, &[(Reason::Start, 1)]),
             loops: tally(3, &[(Reason::Integers, 1), (Reason::JoinedLanes, 4), (Reason::Scattered, 1)]),
         };
         assert_eq!(
             counts.to_string(),
-            "2 of 2 tiles and 3 of 9 innermost loops are assembled \
-             (the other loops: 4 joined lanes, 1 integers, 1 scattered access)"
+            "2 of 2 tiles, 0 of 1 epilogues and 3 of 9 innermost loops are assembled \
+             (the other epilogues: 1 accumulators that go on; loops: 4 joined lanes, 1 integers, 1 scattered access)"
         );
-        assert_eq!(Counts::default().to_string(), "0 of 0 tiles and 0 of 0 innermost loops are assembled");
+        assert_eq!(
+            Counts::default().to_string(),
+            "0 of 0 tiles, 0 of 0 epilogues and 0 of 0 innermost loops are assembled"
+        );
     }
 }

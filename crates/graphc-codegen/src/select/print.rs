@@ -116,7 +116,7 @@ impl Printer<'_> {
         let grid: Vec<String> = tile.grid.iter().map(|(var, extent)| format!("{var}:{extent}")).collect();
         let (text, epilogue) = match choice {
             TileChoice::Assembled(call) => match &call.out {
-                TileOut::Accumulators(epilogue) => (self.tile_call(tile, call), epilogue.first()),
+                TileOut::Accumulators { epilogue, .. } => (self.tile_call(tile, call), epilogue.first()),
                 TileOut::Place(_) | TileOut::Table(_) => (self.tile_call(tile, call), None),
             },
             TileChoice::Plain { reason, epilogue } => (format!("Plain: {reason}"), epilogue.first()),
@@ -131,10 +131,10 @@ impl Printer<'_> {
         let Some(unit) = self.unit else { return call.function.to_string() };
         let grid: Vec<String> = tile.grid.iter().map(|(_, extent)| extent.to_string()).collect();
         let end = match (shape.end, &call.out) {
-            (End::Sum, _) => "stores sums",
-            (End::Epilogue, _) => "with its epilogue",
-            (End::Vector, TileOut::Accumulators(_)) => "epilogue by Cranelift",
-            (End::Vector, _) => "stores vectors",
+            (End::Sum, _) => "stores sums".to_owned(),
+            (End::Epilogue, _) => "with its epilogue".to_owned(),
+            (End::Vector, TileOut::Accumulators { reason, .. }) => format!("epilogue by Cranelift: {reason}"),
+            (End::Vector, _) => "stores vectors".to_owned(),
         };
         format!(
             "Tile {}, {}x{} {}, {} steps, {} accumulators of {}, {end}",

@@ -30,6 +30,8 @@ pub enum Reason {
     Condition,
     /// A mutable scalar that is the same in every lane, or is read before it is set.
     Accumulator,
+    /// Accumulators of a tile that do not begin with zeros.
+    Start,
     /// More steps in an iteration than code is made for.
     TooManySteps,
     /// More streams of words than pointers.
@@ -57,6 +59,7 @@ impl fmt::Display for Reason {
             Reason::NoEffect => "no effect",
             Reason::Condition => "a condition from outside",
             Reason::Accumulator => "an accumulator without lanes",
+            Reason::Start => "accumulators that go on",
             Reason::TooManySteps => "too many steps",
             Reason::TooManyPointers => "too many pointers",
             Reason::TooFewRegisters => "too few registers",

@@ -156,7 +156,7 @@ pub(crate) enum TileOut {
     /// The table of an epilogue that the tile does itself.
     Table(Operands),
     /// Accumulators in memory, on which Cranelift's code does the epilogue, cell by cell.
-    Accumulators(Vec<Block>),
+    Accumulators { reason: Reason, epilogue: Vec<Block> },
 }
 
 /// A call of a function of hints.

@@ -83,13 +83,14 @@ pub(super) fn assembled(site: &mut Site<'_, '_>, tile: &Tile, cells: &[Vec<i64>]
     }
     let direct = direct_store(cx, state, tile);
     let mut shape = shape(tile, cells, &factors, direct)?;
-    let table = if direct.is_none() { with_epilogue(site, tile, cells, &mut shape, unit) } else { None };
-    let function = site.shapes.tile(&shape, unit)?;
-    let out = match (direct, table) {
-        (Some((to, _)), _) => TileOut::Place(at_first_cell(tile, to)),
-        (None, Some(table)) => TileOut::Table(table),
-        (None, None) => TileOut::Accumulators(Vec::new()),
+    let out = match direct {
+        Some((to, _)) => TileOut::Place(at_first_cell(tile, to)),
+        None => match with_epilogue(site, tile, cells, &mut shape, unit) {
+            Ok(table) => TileOut::Table(table),
+            Err(reason) => TileOut::Accumulators { reason, epilogue: Vec::new() },
+        },
     };
+    let function = site.shapes.tile(&shape, unit)?;
     let counts = tile.reds.iter().enumerate().filter(|(_, range)| constant_extent(range).is_none());
     let counts = counts.map(|(number, _)| number).collect();
     Ok(TileCall { function, factors: factors.map(|factor| factor.origin), counts, out })
@@ -145,22 +146,22 @@ fn shape(
     Ok(TileShape { a, b, ahead, loops, start, end, out, epilogue: StraightLine::default() })
 }
 
-/// Gives the function the tile's epilogue to do, if it can do it; then the result is what it needs for that.
+/// Gives the function the tile's epilogue to do, if it can do it; the result is what it needs for that.
 fn with_epilogue(
     site: &mut Site<'_, '_>,
     tile: &Tile,
     cells: &[Vec<i64>],
     shape: &mut TileShape,
     unit: &VectorUnit,
-) -> Option<Operands> {
+) -> Result<Operands, Reason> {
     if shape.start != Start::Zero {
-        return None;
+        return Err(Reason::Start);
     }
-    let (epilogue, operands) = epilogue(site.cx, site.state, tile, cells).ok()?;
+    let (epilogue, operands) = epilogue(site.cx, site.state, tile, cells)?;
     let whole = TileShape { end: End::Epilogue, epilogue, ..shape.clone() };
-    site.shapes.tile(&whole, unit).ok()?;
+    site.shapes.tile(&whole, unit)?;
     *shape = whole;
-    Some(operands)
+    Ok(operands)
 }
 
 /// The only thing that the epilogue does, if it stores the accumulators or their sums.

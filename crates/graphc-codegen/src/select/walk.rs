@@ -226,7 +226,7 @@ impl<'p> Walk<'_, 'p> {
         let site = &mut Site { cx: self.cx, state: &self.state, shapes: &mut *self.shapes };
         match tile::assembled(site, tile, &cells) {
             Ok(mut call) => {
-                if let TileOut::Accumulators(epilogue) = &mut call.out {
+                if let TileOut::Accumulators { epilogue, .. } = &mut call.out {
                     *epilogue = self.epilogue(tile, &cells);
                 }
                 TileChoice::Assembled(Box::new(call))
