@@ -115,7 +115,7 @@ fn functions_of_a_small_net() {
     let names: BTreeSet<&str> = functions.iter().map(|function| function.name.as_str()).collect();
     let calls: Vec<&str> = asm.lines().filter_map(|line| line.split_once("  call ")).map(|(_, name)| name).collect();
     assert!(!calls.is_empty() && calls.iter().all(|name| names.contains(name)), "{calls:?}");
-    assert!(asm.lines().any(|line| line.starts_with("loop1:  ; of nest ")), "{asm}");
+    assert!(asm.lines().any(|line| line.starts_with("loop1:  ; for ")), "{asm}");
 }
 
 /// The first case of the fusion tests that trains.

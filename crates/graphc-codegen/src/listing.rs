@@ -1,18 +1,20 @@
 //! Code to be read: every function of a program as Cranelift's input and as machine code, for any machine.
 
 use crate::asm::assembler::Line;
-use crate::clif::emit_program;
+use crate::clif::{emit_program, loop_of};
 use crate::error::CodegenError;
 use crate::select::Selection;
 use crate::target::Target;
 use cranelift_codegen::Context;
 use cranelift_codegen::control::ControlPlane;
-use cranelift_codegen::ir::{LibCall, Signature};
+use cranelift_codegen::ir::{Function, LibCall, Signature};
 use cranelift_codegen::isa::{OwnedTargetIsa, TargetIsa};
+use cranelift_codegen::{Final, MachSrcLoc};
 use cranelift_module::{
     DataDescription, DataId, FuncId, Linkage, Module, ModuleDeclarations, ModuleError, ModuleReloc, ModuleRelocTarget,
     ModuleResult,
 };
+use graphc_ir::index::Var;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
@@ -83,13 +85,21 @@ fn page_text(page: &Page, pages: &Pages, target: &Target, nest: Option<String>) 
     let Some(lines) = lines else { return page.vcode.clone() };
     let mut text = String::new();
     for line in lines {
-        _ = match (line, &nest) {
-            (Line::Label { name, is_loop: true }, Some(nest)) => writeln!(text, "{name}:  ; of nest {nest}"),
-            (Line::Label { name, .. }, _) => writeln!(text, "{name}:"),
-            (Line::Instruction { offset, text: instruction }, _) => writeln!(text, "{offset:5x}  {instruction}"),
+        _ = match line {
+            Line::Label { name, end: Some(end) } => writeln!(text, "{name}:{}", loop_comment(page, end, &nest)),
+            Line::Label { name, end: None } => writeln!(text, "{name}:"),
+            Line::Instruction { offset, text: instruction } => writeln!(text, "{offset:5x}  {instruction}"),
         };
     }
     text
+}
+
+/// Which loop of the program it is that ends at that place, and of which nest.
+fn loop_comment(page: &Page, end: usize, nest: &Option<String>) -> String {
+    let var = page.loops.iter().rev().find(|(start, _)| *start <= end).map(|(_, var)| format!("for {var}"));
+    let nest = nest.as_ref().map(|nest| format!("of nest {nest}"));
+    let words: Vec<String> = [var, nest].into_iter().flatten().collect();
+    if words.is_empty() { String::new() } else { format!("  ; {}", words.join(" ")) }
 }
 
 /// A function before it is linked.
@@ -99,6 +109,8 @@ pub(crate) struct Page {
     clif: Option<String>,
     pub(crate) code: Vec<u8>,
     pub(crate) relocs: Vec<ModuleReloc>,
+    /// Where instructions of a loop begin, and its variable.
+    loops: Vec<(usize, Var)>,
     vcode: String,
 }
 
@@ -169,7 +181,7 @@ impl Module for Pages {
         context: &mut Context,
         control_plane: &mut ControlPlane,
     ) -> ModuleResult<()> {
-        let clif = context.func.display().to_string();
+        let clif = without_locations(&context.func).display().to_string();
         context.set_disasm(true);
         context.compile(&*self.isa, control_plane)?;
         let compiled = context.compiled_code().expect("it has just been compiled");
@@ -179,6 +191,7 @@ impl Module for Pages {
             clif: Some(clif),
             code: compiled.code_buffer().to_vec(),
             relocs: relocs.map(|reloc| ModuleReloc::from_mach_reloc(reloc, &context.func, function)).collect(),
+            loops: compiled.buffer.get_srclocs_sorted().iter().filter_map(loop_at).collect(),
             vcode: compiled.vcode.clone().unwrap_or_default(),
         });
         Ok(())
@@ -192,11 +205,23 @@ impl Module for Pages {
         relocs: &[ModuleReloc],
     ) -> ModuleResult<()> {
         let (code, relocs) = (bytes.to_vec(), relocs.to_vec());
-        self.pages.push(Page { function, clif: None, code, relocs, vcode: String::new() });
+        self.pages.push(Page { function, clif: None, code, relocs, loops: Vec::new(), vcode: String::new() });
         Ok(())
     }
 
     fn define_data(&mut self, data: DataId, _description: &DataDescription) -> ModuleResult<()> {
         Err(ModuleError::InvalidImportDefinition(format!("{data}: these functions have no data")))
     }
+}
+
+/// The function without the numbers that say which loop an instruction is of.
+fn without_locations(function: &Function) -> Function {
+    let mut function = function.clone();
+    function.srclocs.clear();
+    function
+}
+
+/// Where instructions of a loop begin, and its variable.
+fn loop_at(location: &MachSrcLoc<Final>) -> Option<(usize, Var)> {
+    Some((location.start as usize, loop_of(location.loc)?))
 }

@@ -71,11 +71,11 @@ impl Machine {
     /// What it is, in a line.
     pub fn about(self) -> &'static str {
         match self {
-            Machine::Host => "this machine",
+            Machine::Host => "This machine",
             Machine::X86Avx2 => "x86-64 with AVX2 and FMA: 256-bit vectors",
             Machine::X86Fma => "x86-64 with AVX and FMA: contractions with 128-bit vectors",
             Machine::X86Portable => "x86-64 with AVX2 and FMA, by Cranelift alone",
-            Machine::X86Baseline => "any x86-64; slow",
+            Machine::X86Baseline => "Any x86-64; slow",
         }
     }
 

@@ -57,8 +57,8 @@ pub(crate) enum Line {
     Label {
         /// Unique in the function.
         name: String,
-        /// Whether something jumps back to it.
-        is_loop: bool,
+        /// Where the last instruction stands that jumps back to it, if one does: the end of a loop.
+        end: Option<usize>,
     },
     /// An instruction, or a word of data behind the instructions.
     Instruction {

@@ -204,10 +204,13 @@ impl<'p, 's> FunctionEmitter<'p, 's> {
         }
         let emitted = match shared {
             None => self.block(function.body, &function.block),
-            Some(shared) => self.counted_loop(values[0], values[1], 1, true, &mut |this, value| {
-                this.indices.bind(shared.var, value);
-                this.block(function.body, &function.block)
-            }),
+            Some(shared) => {
+                let body = &mut |this: &mut Self, value| {
+                    this.indices.bind(shared.var, value);
+                    this.block(function.body, &function.block)
+                };
+                self.located(shared.var, |this| this.counted_loop(values[0], values[1], 1, true, body))
+            }
         };
         let zero = self.builder.ins().iconst(I32, 0);
         self.leave(mode, zero);

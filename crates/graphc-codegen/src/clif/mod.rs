@@ -6,7 +6,8 @@
 //! the access that missed its buffer. A phase runs in the processor's mode in which subnormal numbers count as zero,
 //! and restores the one it found.
 //!
-//! Reading order: `callees` (what functions call), `function` (the emitter's state), `index`, `memory`, `expr`, `stmt`,
+//! Reading order: `callees` (what functions call), `function` (the emitter's state), `index`, `memory`, `expr`, `location`,
+//! `stmt`,
 //! `tile` (tiles in Cranelift's vectors), `calls` (of assembled functions).
 
 mod callees;
@@ -21,6 +22,8 @@ mod expr;
 
 mod stmt;
 
+mod location;
+
 mod tile;
 
 mod calls;
@@ -33,6 +36,7 @@ use cranelift_codegen::ir::UserFuncName;
 use cranelift_frontend::FunctionBuilderContext;
 use cranelift_module::{FuncId, Linkage, Module};
 use function::{FunctionEmitter, Outcome, Surroundings};
+pub(crate) use location::loop_of;
 use std::ops::Range;
 
 /// A phase before its function has an address.

@@ -2,10 +2,11 @@
 
 use super::function::{Acc, AccVars, Emit, FunctionEmitter, Held, Operand};
 use super::index::{Extreme, Linear};
+use super::location::location;
 use crate::select::selection::{Block, Choice, LoopChoice, TileChoice};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{InstBuilder, Value, types};
-use graphc_ir::index::Affine;
+use graphc_ir::index::{Affine, Var};
 use graphc_ir::loops::{AccId, Range, Stmt, ValueId};
 
 impl FunctionEmitter<'_, '_> {
@@ -93,10 +94,11 @@ impl FunctionEmitter<'_, '_> {
         let guard = low.as_constant().is_none() || high.as_constant().is_none();
         let low = self.indices.value(&mut self.builder, &low);
         let high = self.indices.value(&mut self.builder, &high);
-        self.counted_loop(low, high, 1, guard, &mut |this, value| {
+        let emit_body = &mut |this: &mut Self, value| {
             this.indices.bind(range.var, value);
             this.block(body, block)
-        })
+        };
+        self.located(range.var, |this| this.counted_loop(low, high, 1, guard, emit_body))
     }
 
     /// Both bounds of a range.
@@ -104,6 +106,15 @@ impl FunctionEmitter<'_, '_> {
         let low = self.indices.bound(&mut self.builder, &range.low, Extreme::Largest)?;
         let high = self.indices.bound(&mut self.builder, &range.high, Extreme::Smallest)?;
         Ok((low, high))
+    }
+
+    /// Emits something whose instructions are told to be of the loop over that variable.
+    pub(super) fn located<T>(&mut self, var: Var, emit: impl FnOnce(&mut Self) -> T) -> T {
+        let around = self.builder.srcloc();
+        self.builder.set_srcloc(location(var));
+        let emitted = emit(self);
+        self.builder.set_srcloc(around);
+        emitted
     }
 
     /// `for value in (low..high).step_by(step)`; without a guard the range must not be empty.

@@ -152,14 +152,15 @@ impl FunctionEmitter<'_, '_> {
             }
             let (low_value, whole) = (self.integer(low), low + extent / copies * copies);
             let whole_value = self.integer(whole);
-            self.counted_loop(low_value, whole_value, copies, false, &mut |this, value| {
+            let body = &mut |this: &mut Self, value: Linear| {
                 (0..copies).try_for_each(|copy| bind(this, value.plus_constant(copy)))
-            })?;
+            };
+            self.located(range.var, |this| this.counted_loop(low_value, whole_value, copies, false, body))?;
             return (whole..high).try_for_each(|value| bind(self, Linear::constant(value)));
         }
         let low = self.indices.value(&mut self.builder, &low);
         let high = self.indices.value(&mut self.builder, &high);
-        self.counted_loop(low, high, 1, true, &mut bind)
+        self.located(range.var, |this| this.counted_loop(low, high, 1, true, &mut bind))
     }
 
     fn integer(&mut self, value: i64) -> Value {

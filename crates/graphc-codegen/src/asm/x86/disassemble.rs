@@ -16,7 +16,7 @@ pub(super) fn lines(code: &[u8], calls: &BTreeMap<usize, String>) -> Vec<Line> {
     let mut lines = Vec::new();
     for instruction in &instructions {
         if let Some(label) = labels.get(&instruction.ip()) {
-            lines.push(Line::Label { name: label.name.clone(), is_loop: label.is_loop });
+            lines.push(Line::Label { name: label.name.clone(), end: label.end });
         }
         let mut text = String::new();
         formatter.format(instruction, &mut text);
@@ -24,7 +24,7 @@ pub(super) fn lines(code: &[u8], calls: &BTreeMap<usize, String>) -> Vec<Line> {
     }
     for (at, word) in (n_bytes..).step_by(4).zip(code[n_bytes..].chunks(4)) {
         if let Some(label) = labels.get(&(at as u64)) {
-            lines.push(Line::Label { name: label.name.clone(), is_loop: false });
+            lines.push(Line::Label { name: label.name.clone(), end: None });
         }
         let digits: String = word.iter().rev().map(|byte| format!("{byte:02x}")).collect();
         lines.push(Line::Instruction { offset: at, text: format!("word {digits}") });
@@ -65,31 +65,32 @@ fn decode(code: &[u8]) -> Decoded {
 #[derive(Clone)]
 struct Label {
     name: String,
-    is_loop: bool,
+    /// Where the last instruction stands that jumps back to it.
+    end: Option<usize>,
 }
 
 /// Names of all places that instructions refer to, in order: `loop1` is jumped back to, `skip1` is only jumped forward
 /// to, `data1` is read.
 fn labels(instructions: &[Instruction], n_bytes: usize) -> BTreeMap<u64, Label> {
-    let mut places: BTreeMap<u64, &str> = BTreeMap::new();
+    let mut places: BTreeMap<u64, (&str, Option<usize>)> = BTreeMap::new();
     for instruction in instructions {
         if instruction.is_ip_rel_memory_operand() && instruction.ip_rel_memory_address() >= n_bytes as u64 {
-            places.insert(instruction.ip_rel_memory_address(), "data");
+            places.insert(instruction.ip_rel_memory_address(), ("data", None));
         }
         if is_jump(instruction) {
             let target = instruction.near_branch_target();
-            let kind = places.entry(target).or_insert("skip");
+            let place = places.entry(target).or_insert(("skip", None));
             if target <= instruction.ip() {
-                *kind = "loop";
+                *place = ("loop", Some(instruction.ip() as usize));
             }
         }
     }
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     let mut named = BTreeMap::new();
-    for (place, kind) in places {
+    for (place, (kind, end)) in places {
         let count = counts.entry(kind).or_insert(0);
         *count += 1;
-        named.insert(place, Label { name: format!("{kind}{count}"), is_loop: kind == "loop" });
+        named.insert(place, Label { name: format!("{kind}{count}"), end });
     }
     named
 }
