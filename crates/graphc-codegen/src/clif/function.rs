@@ -110,6 +110,15 @@ pub(super) struct Checks<'s> {
     pub(super) fail: Block,
 }
 
+/// `for value in (low..high).step_by(step)`, at least once unless it may be empty.
+#[derive(Clone, Copy)]
+pub(super) struct Steps {
+    pub(super) low: Value,
+    pub(super) high: Value,
+    pub(super) step: i64,
+    pub(super) may_be_empty: bool,
+}
+
 /// What holds throughout a function.
 #[derive(Clone, Copy)]
 pub(super) struct Surroundings<'p> {
@@ -205,11 +214,12 @@ impl<'p, 's> FunctionEmitter<'p, 's> {
         let emitted = match shared {
             None => self.block(function.body, &function.block),
             Some(shared) => {
+                let steps = Steps { low: values[0], high: values[1], step: 1, may_be_empty: true };
                 let body = &mut |this: &mut Self, value| {
                     this.indices.bind(shared.var, value);
                     this.block(function.body, &function.block)
                 };
-                self.located(shared.var, |this| this.counted_loop(values[0], values[1], 1, true, body))
+                self.located(shared.var, |this| this.counted_loop(steps, body))
             }
         };
         let zero = self.builder.ins().iconst(I32, 0);

@@ -1,6 +1,6 @@
 //! Statements other than tiles, and loops.
 
-use super::function::{Acc, AccVars, Emit, FunctionEmitter, Held, Operand};
+use super::function::{Acc, AccVars, Emit, FunctionEmitter, Held, Operand, Steps};
 use super::index::{Extreme, Linear};
 use super::location::location;
 use crate::select::selection::{Block, Choice, LoopChoice, TileChoice};
@@ -91,14 +91,15 @@ impl FunctionEmitter<'_, '_> {
 
     fn plain_loop(&mut self, range: &Range, body: &[Stmt], block: &Block) -> Emit {
         let (low, high) = self.range(range)?;
-        let guard = low.as_constant().is_none() || high.as_constant().is_none();
+        let may_be_empty = low.as_constant().is_none() || high.as_constant().is_none();
         let low = self.indices.value(&mut self.builder, &low);
         let high = self.indices.value(&mut self.builder, &high);
+        let steps = Steps { low, high, step: 1, may_be_empty };
         let emit_body = &mut |this: &mut Self, value| {
             this.indices.bind(range.var, value);
             this.block(body, block)
         };
-        self.located(range.var, |this| this.counted_loop(low, high, 1, guard, emit_body))
+        self.located(range.var, |this| this.counted_loop(steps, emit_body))
     }
 
     /// Both bounds of a range.
@@ -117,18 +118,12 @@ impl FunctionEmitter<'_, '_> {
         emitted
     }
 
-    /// `for value in (low..high).step_by(step)`; without a guard the range must not be empty.
-    pub(super) fn counted_loop(
-        &mut self,
-        low: Value,
-        high: Value,
-        step: i64,
-        guard: bool,
-        body: &mut dyn FnMut(&mut Self, Linear) -> Emit,
-    ) -> Emit {
+    /// Emits a loop; the body gets its value.
+    pub(super) fn counted_loop(&mut self, steps: Steps, body: &mut dyn FnMut(&mut Self, Linear) -> Emit) -> Emit {
+        let Steps { low, high, step, may_be_empty } = steps;
         let (header, exit) = (self.builder.create_block(), self.builder.create_block());
         let value = self.builder.append_block_param(header, types::I64);
-        if guard {
+        if may_be_empty {
             let runs = self.builder.ins().icmp(IntCC::SignedLessThan, low, high);
             self.builder.ins().brif(runs, header, &[low.into()], exit, &[]);
         } else {

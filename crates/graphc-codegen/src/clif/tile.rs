@@ -12,7 +12,7 @@
 //! would hide the further uses). Loading the word once for each use is no better: two loads a
 //! cycle are the limit.
 
-use super::function::{Constant, Emit, FunctionEmitter, Held, Operand};
+use super::function::{Constant, Emit, FunctionEmitter, Held, Operand, Steps};
 use super::index::Linear;
 use super::memory::{HALF_BYTES, Place};
 use crate::select::selection::Block;
@@ -152,15 +152,17 @@ impl FunctionEmitter<'_, '_> {
             }
             let (low_value, whole) = (self.integer(low), low + extent / copies * copies);
             let whole_value = self.integer(whole);
+            let steps = Steps { low: low_value, high: whole_value, step: copies, may_be_empty: false };
             let body = &mut |this: &mut Self, value: Linear| {
                 (0..copies).try_for_each(|copy| bind(this, value.plus_constant(copy)))
             };
-            self.located(range.var, |this| this.counted_loop(low_value, whole_value, copies, false, body))?;
+            self.located(range.var, |this| this.counted_loop(steps, body))?;
             return (whole..high).try_for_each(|value| bind(self, Linear::constant(value)));
         }
         let low = self.indices.value(&mut self.builder, &low);
         let high = self.indices.value(&mut self.builder, &high);
-        self.located(range.var, |this| this.counted_loop(low, high, 1, true, &mut bind))
+        let steps = Steps { low, high, step: 1, may_be_empty: true };
+        self.located(range.var, |this| this.counted_loop(steps, &mut bind))
     }
 
     fn integer(&mut self, value: i64) -> Value {
