@@ -5,7 +5,7 @@ use super::index::{Extreme, Linear};
 use super::location::location;
 use crate::select::selection::{Block, Choice, LoopChoice, TileChoice};
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{InstBuilder, Value, types};
+use cranelift_codegen::ir::{InstBuilder, types};
 use graphc_ir::index::{Affine, Var};
 use graphc_ir::loops::{AccId, Range, Stmt, ValueId};
 
