@@ -148,9 +148,8 @@ fn selection() {
     });
 }
 
-/// The bytes of small programs. Cranelift makes code for x86-64 on such hosts alone.
+/// The bytes of small programs.
 #[test]
-#[cfg(target_arch = "x86_64")]
 fn assembly() {
     check_folder("asm", 1, |input, machine| {
         let (program, target) = loops_for(input, machine)?;

@@ -274,7 +274,6 @@ mod tests {
     }
 
     #[test]
-    #[cfg(target_arch = "x86_64")]
     fn named_machines_are_what_their_names_say() {
         let texts = Machine::ALL[1..].iter().map(|machine| Target::named(machine.name()).unwrap().to_string());
         assert_eq!(
