@@ -437,6 +437,7 @@ fn dump_shows_every_stage_and_reads_graph_text() {
         ("backward", "gradient of hidden"),
         ("fused", "; decisions"),
         ("loops", "kernel"),
+        ("select", " innermost loops are assembled"),
         ("clif", "function "),
         ("asm", "ret"),
     ] {
@@ -450,10 +451,10 @@ fn dump_shows_every_stage_and_reads_graph_text() {
             assert_eq!(text, dump(&args), "dumps are deterministic");
         }
     }
-    let graph = dump(&[]);
-    assert_eq!(graph, dump(&["--stage", "graph"]));
+    let graph = dump(&["--stage", "graph"]);
+    assert_eq!(graph, tiny.ok(&["dump", "tiny.graph.json"]));
     tiny.write("tiny.gir", graph.as_bytes());
-    assert_eq!(tiny.ok(&["dump", "tiny.gir", "--ir"]), graph, "graph text reads back");
+    assert_eq!(tiny.ok(&["dump", "tiny.gir"]), graph, "graph text reads back");
     tiny.write("bad.gir", b"graph g {\n  oops\n}\n");
     assert!(tiny.fails(1, &["dump", "bad.gir"]).starts_with("error: bad.gir: "));
 
@@ -472,6 +473,41 @@ fn dump_shows_every_stage_and_reads_graph_text() {
     assert_eq!(
         tiny.fails(1, &["dump", "tiny.graph.json", "--dot", "--stage", "asm"]),
         "error: stage `asm` is not a graph\n"
+    );
+}
+
+/// `--ir` alone prints all stages, in order, each as it is printed alone.
+#[test]
+fn dump_prints_the_whole_ladder() {
+    let tiny = Tiny::new();
+    let ladder = tiny.ok(&["dump", "tiny.graph.json", "--ir"]);
+    let heads: Vec<&str> =
+        ladder.lines().filter_map(|line| line.strip_prefix(";;; ")?.split_once(": ")).map(|(stage, _)| stage).collect();
+    assert_eq!(heads, ["graph", "backward", "fused", "loops", "select", "clif", "asm"]);
+    for stage in heads {
+        let alone = tiny.ok(&["dump", "tiny.graph.json", "--ir", "--stage", stage]);
+        assert!(ladder.contains(alone.trim_end()), "{stage}");
+    }
+}
+
+/// Code for machines by name does not depend on this one.
+#[test]
+fn dump_makes_code_for_other_machines() {
+    let tiny = Tiny::new();
+    let dump = |args: &[&str]| tiny.ok(&[&["dump", "tiny.graph.json", "--ir", "--stage"], args].concat());
+    for (machine, needle) in [
+        ("x86-64-avx2", "; x86-64 avx avx2 fma, 256-bit tiles\n"),
+        ("x86-64-fma", "; x86-64 avx fma, 128-bit tiles\n"),
+        ("x86-64-portable", "; x86-64 avx avx2 fma, 128-bit\n"),
+        ("x86-64-baseline", "; x86-64, 128-bit\n"),
+    ] {
+        assert!(dump(&["asm", "--machine", machine, "--threads", "4"]).starts_with(needle), "{machine}");
+    }
+    let error = tiny.fails(2, &["dump", "tiny.graph.json", "--machine", "z80"]);
+    assert!(error.contains("z80") && error.contains("x86-64-avx2") && error.contains("host"), "{error}");
+    assert_eq!(
+        tiny.fails(1, &["dump", "tiny.graph.json", "--machine", "x86-64-fma", "--isa", "avx2"]),
+        "error: `--isa` says what is used of this machine; x86-64-fma has one way alone\n"
     );
 }
 

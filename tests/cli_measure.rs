@@ -75,13 +75,23 @@ fn profile_says_where_time_goes() {
         let args = ["profile", "tiny.graph.json", "--seconds", "0.02", "--threads", "2", "--json"];
         let stdout = tiny.ok(&[&args[..], extra].concat());
         let result: Value = serde_json::from_str(&stdout).unwrap();
-        let fields = "graph mode batch threads isa target steps peak_gflops peak_gflops_128_bit memory step kernels";
+        let fields =
+            "graph mode batch threads isa target selected steps peak_gflops peak_gflops_128_bit memory step kernels";
         assert_eq!(keys(&result), fields.split(' ').collect::<Vec<_>>());
         assert_eq!((result["graph"].as_str(), result["mode"].as_str()), (Some("tiny"), Some(mode)));
         assert_eq!((result["batch"].as_u64(), result["threads"].as_u64()), (Some(16), Some(2)));
         let levels: Vec<&str> = list(&result["memory"]).iter().map(|level| level["name"].as_str().unwrap()).collect();
         assert_eq!(levels, ["L2", "L3", "memory"]);
         assert!(list(&result["memory"]).iter().all(|level| level["gb_per_s"].as_f64().unwrap() > 0.0));
+
+        assert_eq!(keys(&result["selected"]), ["tiles", "epilogues", "loops"]);
+        for (what, least) in [("tiles", 1), ("epilogues", 0), ("loops", 1)] {
+            let tally = &result["selected"][what];
+            assert_eq!(keys(tally), ["assembled", "plain", "reasons"]);
+            assert!(tally["assembled"].as_u64().unwrap() + tally["plain"].as_u64().unwrap() >= least, "{tally}");
+            let reasons = tally["reasons"].as_object().unwrap().values();
+            assert_eq!(tally["plain"].as_u64(), reasons.map(Value::as_u64).sum::<Option<u64>>());
+        }
 
         let kernels = list(&result["kernels"]);
         for kernel in kernels {
@@ -146,7 +156,7 @@ fn profile_prints_a_table() {
         let output = tiny.command(&args).env("COLUMNS", columns).output().unwrap();
         let table = text(&output.stdout);
         assert!(table.starts_with("tiny: training step of 16 samples, "), "{table}");
-        for word in ["Machine: ", "GFLOP/s", " k0 ", "  phase0", "hidden", " step "] {
+        for word in ["Code: ", "Machine: ", "GFLOP/s", " k0 ", "  phase0", "hidden", " step "] {
             assert!(table.contains(word), "{word}: {table}");
         }
         assert_eq!(table.contains("* not shared"), threads == "2", "{table}");

@@ -2,25 +2,33 @@
 //!
 //! - `filetests/dump/<net>.<stage>.txt`: the nets of `examples/`, stage by stage.
 //! - `filetests/passes/fusion/*.gir`: cases, each `; test: pass fusion`, a forward graph, and `; expect`, after which
-//!   stands the fused stage. A line `; has: text` or `; not: text` before the graph says what the case is about: the
-//!   outcome must, or must not, have that text, blessed or not.
+//!   stands the fused stage.
+//! - `filetests/select/*.gir` and `filetests/asm/*.gir`: likewise `; test: select MACHINE` or `; test: asm MACHINE`, a
+//!   loop program, and that stage of it.
+//! - `filetests/select/examples.txt`: how much of every example is assembled.
+//!
+//! A line `; has: text` or `; not: text` of a case says what it is about: the outcome must, or must not, have that
+//! text, blessed or not.
 
-use graphc_driver::{CompileOptions, Stage, compile, dump, lower};
+use graphc_codegen::{CodegenOptions, Target, listing, select};
+use graphc_driver::{CompileOptions, Machine, Stage, dump, lower};
+use graphc_frontend::Experiment;
 use graphc_frontend::experiment::CheckData;
 use graphc_ir::Graph;
 use graphc_ir::graph::Mode;
 use graphc_ir::loops::Program;
-use graphc_schedule::{Caches, Choices, Machine, VectorUnit, schedule, schedule_with};
+use graphc_schedule::{Caches, Hardware, VectorUnit, schedule};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const HEADER: &str = "; test: pass fusion";
+/// Begins the first line of a case.
+const HEADER: &str = "; test: ";
 const EXPECT: &str = "; expect";
 
 /// Loops depend on how many registers the machine has; golden text must not.
-const MACHINE: Machine =
-    Machine { vectors: VectorUnit { n_registers: 16, lanes: 4, assembled: false }, caches: Caches::USUAL };
+const HARDWARE: Hardware =
+    Hardware { vectors: VectorUnit { n_registers: 16, lanes: 4, assembled: false }, caches: Caches::USUAL };
 
 #[test]
 fn lenet5_graph() {
@@ -28,7 +36,7 @@ fn lenet5_graph() {
     let text = dump(&graph, Stage::Graph, &CompileOptions::train(64)).unwrap();
     let parsed: Graph = text.parse().unwrap_or_else(|error| panic!("{error}\n{text}"));
     assert!(parsed == graph.compacted(), "the text reads back as another graph");
-    assert_golden("lenet5.graph", &text);
+    assert_golden("dump/lenet5.graph", &text);
 }
 
 #[test]
@@ -36,12 +44,12 @@ fn lenet5_backward() {
     let text = dump(&example("lenet5"), Stage::Backward, &CompileOptions::train(64)).unwrap();
     let parsed: Graph = text.parse().unwrap_or_else(|error| panic!("{error}\n{text}"));
     assert_eq!(parsed.to_string(), text);
-    assert_golden("lenet5.backward", &text);
+    assert_golden("dump/lenet5.backward", &text);
 }
 
 #[test]
 fn lenet5_fused() {
-    assert_golden("lenet5.fused", &dump(&example("lenet5"), Stage::Fused, &CompileOptions::train(64)).unwrap());
+    assert_golden("dump/lenet5.fused", &dump(&example("lenet5"), Stage::Fused, &CompileOptions::train(64)).unwrap());
 }
 
 /// The statistics are known in inference: batch normalisations vanish into weights, and a step is one kernel.
@@ -50,34 +58,35 @@ fn lenet5_fused_inference() {
     let options = CompileOptions::infer(64);
     let lowered = lower(&example("lenet5"), &options).unwrap();
     assert_eq!(lowered.plan.kernels.len(), 1);
-    assert_golden("lenet5-infer.fused", &dump(&example("lenet5"), Stage::Fused, &options).unwrap());
+    assert_golden("dump/lenet5-infer.fused", &dump(&example("lenet5"), Stage::Fused, &options).unwrap());
 }
 
 #[test]
 fn lenet5_loops() {
     let lowered = lower(&example("lenet5"), &CompileOptions::train(64)).unwrap();
-    let program = schedule(&lowered.fused, &lowered.plan, MACHINE);
+    let program = schedule(&lowered.fused, &lowered.plan, HARDWARE);
     let text = program.to_string();
     let parsed: Program = text.parse().unwrap_or_else(|error| panic!("{error}"));
     // Not `==`: the logarithm of a negative number is a NaN constant, and that is not equal to itself.
     assert!(format!("{parsed:?}") == format!("{program:?}"), "the text reads back as another program");
-    assert_golden("lenet5.loops", &text);
+    assert_golden("dump/lenet5.loops", &text);
+}
+
+/// The plan for the reference machine.
+fn plan(graph: &Graph, options: CompileOptions) -> String {
+    dump(graph, Stage::Plan, &CompileOptions { machine: Machine::REFERENCE, ..options }).unwrap()
 }
 
 /// What is chosen for every nest, what was refused, and what both cost.
 #[test]
 fn lenet5_plan() {
-    let lowered = lower(&example("lenet5"), &CompileOptions::train(64)).unwrap();
-    let scheduled = schedule_with(&lowered.fused, &lowered.plan, Machine::REFERENCE, &Choices::default());
-    assert_golden("lenet5.plan", &scheduled.plan);
+    assert_golden("dump/lenet5.plan", &plan(&example("lenet5"), CompileOptions::train(64)));
 }
 
 /// Large batches: gradients joined with the samples that they sum over, and strips.
 #[test]
 fn vgg32_plan_of_many_samples() {
-    let lowered = lower(&example("vgg32"), &CompileOptions::train(1024)).unwrap();
-    let scheduled = schedule_with(&lowered.fused, &lowered.plan, Machine::REFERENCE, &Choices::default());
-    assert_golden("vgg32-1024.plan", &scheduled.plan);
+    assert_golden("dump/vgg32-1024.plan", &plan(&example("vgg32"), CompileOptions::train(1024)));
 }
 
 /// One sample: rows, features as lanes, and a prologue.
@@ -87,59 +96,144 @@ fn lenet5_loops_of_one_sample() {
     graph.outputs.retain(|output| output.name == "probabilities");
     graph.loss = None;
     let lowered = lower(&graph.compacted(), &CompileOptions::infer(1)).unwrap();
-    let program = schedule(&lowered.fused, &lowered.plan, MACHINE);
+    let program = schedule(&lowered.fused, &lowered.plan, HARDWARE);
     assert_eq!(program.n_prologue, 1);
     assert!(program.buffers.iter().all(|buffer| buffer.layout.batch_axis.is_none()));
     let text = program.to_string();
     let parsed: Program = text.parse().unwrap_or_else(|error| panic!("{error}"));
     assert!(format!("{parsed:?}") == format!("{program:?}"), "the text reads back as another program");
-    assert_golden("lenet5-infer-1.loops", &text);
-    let scheduled = schedule_with(&lowered.fused, &lowered.plan, Machine::REFERENCE, &Choices::default());
-    assert_golden("lenet5-infer-1.plan", &scheduled.plan);
+    assert_golden("dump/lenet5-infer-1.loops", &text);
+    assert_golden("dump/lenet5-infer-1.plan", &plan(&graph, CompileOptions::infer(1)));
 }
 
-/// Machine code differs from host to host, but every function is there, as CLIF and as assembly.
+/// Every function is there, as CLIF and as assembly: the same text on every host, and nothing of this process in it.
 #[test]
 fn functions_of_a_small_net() {
     let graph = small_net();
-    let options = CompileOptions { keep_text: true, ..CompileOptions::train(16) };
-    let compiled = compile(&graph, &options).unwrap();
-    assert!(compiled.texts.len() >= compiled.lowered.program.kernels.len());
+    let options = CompileOptions { machine: Machine::REFERENCE, ..CompileOptions::train(16) };
+    let lowered = lower(&graph, &options).unwrap();
+    let (target, codegen) = (options.target().unwrap(), CodegenOptions::default());
+    let selection = select(&lowered.program, &target, &codegen);
+    let functions = listing(&selection).unwrap();
+    assert!(functions.len() >= lowered.program.kernels.len());
     for stage in [Stage::Clif, Stage::Asm] {
         let text = dump(&graph, stage, &options).unwrap();
-        assert!(text.starts_with(&format!("; {}\n", compiled.target)), "{text}");
+        assert!(text.starts_with(&format!("; {target}\n; {}\n", selection.counts())), "{text}");
         let head = |name: &str| text.find(&format!("\n; {name}\n")).unwrap_or_else(|| panic!("no {name} in\n{text}"));
-        let mut heads: Vec<usize> = compiled.texts.iter().map(|function| head(&function.name)).collect();
+        let mut heads: Vec<usize> = functions.iter().map(|function| head(&function.name)).collect();
         assert!(heads.is_sorted(), "{}: functions stand in the order of compilation", stage.name());
         heads.push(text.len());
-        for (span, function) in heads.windows(2).zip(&compiled.texts) {
+        for (span, function) in heads.windows(2).zip(&functions) {
             let body = text[span[0]..span[1]].trim();
-            assert!(body.lines().count() > 4, "{} of {} is empty:\n{body}", stage.name(), function.name);
+            let is_mode = ["enter", "leave"].contains(&function.name.as_str());
+            assert!(body.lines().count() > 4 || is_mode && stage == Stage::Clif, "{} is empty:\n{body}", function.name);
         }
+        assert_eq!(text, dump(&graph, stage, &options).unwrap(), "the same graph gives the same code");
     }
-    let again = dump(&graph, Stage::Asm, &options).unwrap();
-    assert_eq!(again, dump(&graph, Stage::Asm, &options).unwrap(), "the same graph gives the same code");
+    let asm = dump(&graph, Stage::Asm, &options).unwrap();
+    let names: BTreeSet<&str> = functions.iter().map(|function| function.name.as_str()).collect();
+    let calls: Vec<&str> = asm.lines().filter_map(|line| line.split_once("  call ")).map(|(_, name)| name).collect();
+    assert!(!calls.is_empty() && calls.iter().all(|name| names.contains(name)), "{calls:?}");
+    assert!(asm.lines().any(|line| line.starts_with("loop1:  ; for ")), "{asm}");
 }
 
 /// The first case of the fusion tests that trains.
 fn small_net() -> Graph {
     let text = fs::read_to_string(filetests().join("passes/fusion/dense.gir")).unwrap();
     let case = split_cases(&text)[0];
-    parse_case(case.split_once(EXPECT).map_or(case, |(input, _)| input), "dense.gir")
+    let input = case.split_once(EXPECT).map_or(case, |(input, _)| input);
+    input.parse().unwrap_or_else(|error| panic!("dense.gir: {error}"))
 }
 
 #[test]
 fn fusion() {
-    let mut files: Vec<PathBuf> =
-        fs::read_dir(filetests().join("passes/fusion")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    check_folder("passes/fusion", 5, |input, _| {
+        let graph: Graph = input.parse().map_err(|error| format!("{error}"))?;
+        let batch = graph.batch.ok_or("a case has no batch size")?;
+        let options = match graph.mode {
+            Some(Mode::Infer) => CompileOptions::infer(batch),
+            _ => CompileOptions { update: graph.optimizer.is_some(), ..CompileOptions::train(batch) },
+        };
+        dump(&graph, Stage::Fused, &options).map_err(|error| error.to_string())
+    });
+}
+
+/// What loops, tiles and hints become, on machines by name.
+#[test]
+fn selection() {
+    check_folder("select", 3, |input, machine| {
+        let (program, target) = loops_for(input, machine)?;
+        Ok(select(&program, &target, &CodegenOptions::default()).to_string())
+    });
+}
+
+/// The bytes of small programs.
+#[test]
+fn assembly() {
+    check_folder("asm", 1, |input, machine| {
+        let (program, target) = loops_for(input, machine)?;
+        let options = CodegenOptions::default();
+        let functions = listing(&select(&program, &target, &options));
+        let functions = functions.map_err(|error| error.to_string())?;
+        Ok(functions.iter().map(|function| format!("\n; {}\n{}", function.name, function.asm)).collect())
+    });
+}
+
+/// A loop program, and the machine it is for.
+fn loops_for(input: &str, machine: &str) -> Result<(Program, Target), String> {
+    let program: Program = input.parse().map_err(|error| format!("{error}"))?;
+    let findings = graphc_ir::loops::verify::verify(&program);
+    if !findings.is_empty() {
+        return Err(format!("{findings:?}"));
+    }
+    Ok((program, Target::named(machine).map_err(|error| error.to_string())?))
+}
+
+/// How much of every example is assembled on the reference machine, so that no fast path is lost unnoticed: training
+/// and inference, at the batch size of the file and at 1.
+#[test]
+fn what_is_assembled_of_the_examples() {
+    let mut names: Vec<String> = fs::read_dir(root().join("examples"))
+        .unwrap()
+        .filter_map(|entry| {
+            entry.unwrap().file_name().into_string().unwrap().strip_suffix(".graph.json").map(String::from)
+        })
+        .collect();
+    names.sort();
+    let mut text = String::new();
+    for name in names {
+        let experiment = experiment(&name);
+        let batch = experiment.train.batch_size;
+        let ways = [
+            CompileOptions::train(batch),
+            CompileOptions::infer(batch),
+            CompileOptions::train(1),
+            CompileOptions::infer(1),
+        ];
+        for options in ways {
+            let options = CompileOptions { machine: Machine::REFERENCE, ..options };
+            let lowered = lower(&experiment.graph, &options).unwrap();
+            let target = options.target().unwrap();
+            let counts = select(&lowered.program, &target, &CodegenOptions::default()).counts();
+            assert!(counts.tiles.assembled > 0, "{name}: {counts}");
+            text.push_str(&format!("{name}, {} at {}: {counts}\n", options.mode.name(), options.batch));
+        }
+    }
+    assert_golden("select/examples", &text);
+}
+
+/// Checks every case of every file in a folder: `outcome` gets a case's text and what its header ends with.
+fn check_folder(folder: &str, n_files: usize, outcome: impl Fn(&str, &str) -> Result<String, String>) {
+    let entries = fs::read_dir(filetests().join(folder)).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<PathBuf> = entries.filter(|path| path.extension().is_some_and(|e| e == "gir")).collect();
     files.sort();
-    assert!(files.len() >= 5, "{files:?}");
-    let failures: Vec<String> = files.iter().flat_map(|file| check_file(file)).collect();
+    assert!(files.len() >= n_files, "{files:?}");
+    let failures: Vec<String> = files.iter().flat_map(|file| check_file(file, &outcome)).collect();
     assert!(failures.is_empty(), "{}\n\nGRAPHC_BLESS=1 writes the new text.", failures.join("\n\n"));
 }
 
 /// Runs every case of a file; gives what is wrong with it.
-fn check_file(file: &Path) -> Vec<String> {
+fn check_file(file: &Path, outcome: &impl Fn(&str, &str) -> Result<String, String>) -> Vec<String> {
     let place = file.file_name().expect("a file").to_string_lossy();
     let old = fs::read_to_string(file).unwrap();
     let cases = split_cases(&old);
@@ -148,13 +242,9 @@ fn check_file(file: &Path) -> Vec<String> {
     let mut new = Vec::new();
     for case in cases {
         let input = case.split_once(&format!("\n{EXPECT}\n")).map_or(case, |(input, _)| input).trim_end();
-        let graph = parse_case(input, &place);
-        let batch = graph.batch.unwrap_or_else(|| panic!("{place}: a case has no batch size"));
-        let options = match graph.mode {
-            Some(Mode::Infer) => CompileOptions::infer(batch),
-            _ => CompileOptions { update: graph.optimizer.is_some(), ..CompileOptions::train(batch) },
-        };
-        let outcome = dump(&graph, Stage::Fused, &options).unwrap_or_else(|error| panic!("{place}: {error}"));
+        let header = input.lines().next().unwrap_or_default();
+        let argument = header.rsplit(' ').next().unwrap_or_default();
+        let outcome = outcome(input, argument).unwrap_or_else(|error| panic!("{place}: {error}"));
         for line in input.lines() {
             let title = input.lines().nth(1).unwrap_or_default();
             let wrong = match (line.strip_prefix("; has: "), line.strip_prefix("; not: ")) {
@@ -166,7 +256,7 @@ fn check_file(file: &Path) -> Vec<String> {
                 failures.push(format!("{place}: {title}\nbroken: {line}\n{outcome}"));
             }
         }
-        new.push(format!("{input}\n{EXPECT}\n{}\n", outcome.trim_end()));
+        new.push(format!("{input}\n{EXPECT}\n{}\n", outcome.trim()));
     }
     let new = new.join("\n");
     if failures.is_empty() && old != new {
@@ -180,10 +270,6 @@ fn split_cases(text: &str) -> Vec<&str> {
     let starts: Vec<usize> = text.match_indices(HEADER).map(|(at, _)| at).collect();
     let ends = starts.iter().skip(1).copied().chain([text.len()]);
     starts.iter().zip(ends).map(|(&start, end)| &text[start..end]).collect()
-}
-
-fn parse_case(input: &str, place: &str) -> Graph {
-    input.parse().unwrap_or_else(|error| panic!("{place}: {error}"))
 }
 
 /// What the documents show of dumps is what the dumps of today say. (Lines of loops and of assembly depend on the
@@ -204,7 +290,7 @@ fn excerpts_in_documents_are_of_today() {
 }
 
 fn assert_golden(name: &str, text: &str) {
-    let file = filetests().join(format!("dump/{name}.txt"));
+    let file = filetests().join(format!("{name}.txt"));
     let old = fs::read_to_string(&file).unwrap_or_default();
     if old != text {
         let failure = bless(&file, &old, text);
@@ -224,9 +310,13 @@ fn bless(file: &Path, old: &str, new: &str) -> Option<String> {
 }
 
 fn example(name: &str) -> Graph {
+    experiment(name).graph
+}
+
+fn experiment(name: &str) -> Experiment {
     let path = root().join(format!("examples/{name}.graph.json"));
     let experiment = graphc_frontend::load_with(&path, CheckData::No);
-    experiment.unwrap_or_else(|diagnostics| panic!("{}", diagnostics.render(false))).graph
+    experiment.unwrap_or_else(|diagnostics| panic!("{}", diagnostics.render(false)))
 }
 
 fn filetests() -> PathBuf {

@@ -3,8 +3,11 @@
 //! The only unsafe code of this crate. No panic may cross a compiled function: they carry no
 //! unwinding information, and they call nothing but each other and `fmaf`.
 
-use crate::emit::{self, Emitted, FunctionText};
-use crate::{CodegenError, CodegenOptions, Target};
+use crate::clif::{Emitted, EmittedPhase, emit_program};
+use crate::error::CodegenError;
+use crate::options::CodegenOptions;
+use crate::select::{Counts, select};
+use crate::target::Target;
 use cranelift_jit::{ArenaMemoryProvider, BranchProtection, JITBuilder, JITMemoryKind, JITMemoryProvider, JITModule};
 use cranelift_module::ModuleResult;
 use graphc_ir::loops::Program;
@@ -48,7 +51,7 @@ pub struct CompiledKernel {
 pub struct CompiledProgram {
     kernels: Vec<CompiledKernel>,
     failures: Vec<String>,
-    texts: Vec<FunctionText>,
+    counts: Counts,
     memory: Memory,
 }
 
@@ -64,9 +67,9 @@ impl CompiledProgram {
         known.cloned().unwrap_or_else(|| format!("unknown failure {code}"))
     }
 
-    /// Text of every function, if it was asked for.
-    pub fn texts(&self) -> &[FunctionText] {
-        &self.texts
+    /// How many tiles and loops are assembled.
+    pub fn counts(&self) -> &Counts {
+        &self.counts
     }
 }
 
@@ -79,9 +82,13 @@ impl std::fmt::Debug for CompiledProgram {
 
 /// Compiles a program for the host.
 ///
-/// # Errors
-/// If the program breaks a rule of the loop IR, Cranelift refuses a function, or there is no memory for the code.
+/// # Errors If the target is another machine, the program breaks a rule of the loop IR, Cranelift refuses a function,
+/// or there is no memory for the code.
 pub fn compile(program: &Program, target: &Target, options: &CodegenOptions) -> Result<CompiledProgram, CodegenError> {
+    if !target.is_host() {
+        let message = format!("code for {} can be looked at, but runs only if it is made for `host`", target.name());
+        return Err(CodegenError::Target(message));
+    }
     let is_full = Arc::new(AtomicBool::new(false));
     let mut result = Err(CodegenError::Memory("there is no region for machine code".to_owned()));
     for size in Region::SIZES {
@@ -105,21 +112,22 @@ fn compile_into(
     builder.memory_provider(Box::new(region));
     let mut memory = Memory(ManuallyDrop::new(JITModule::new(builder)));
     let module = &mut *memory.0;
-    let Emitted { kernels, failures, texts } = emit::emit_program(module, program, target, options)?;
+    let selection = select(program, target, options);
+    let Emitted { kernels, failures } = emit_program(module, &selection)?;
     module.finalize_definitions().map_err(|error| CodegenError::Target(error.to_string()))?;
-    let phase = |phase: emit::EmittedPhase| {
+    let phase = |phase: EmittedPhase| {
         let code = module.get_finalized_function(phase.function);
         // SAFETY: `emit_program` declares and defines every phase with the signature of `PhaseFn`
         // in the platform's C convention, and the module has just been finalized.
         let function = unsafe { std::mem::transmute::<*const u8, PhaseFn>(code) };
         Phase { name: phase.name, function, parallel: phase.parallel }
     };
-    let compiled = |(phases, kernel): (Vec<emit::EmittedPhase>, &graphc_ir::loops::Kernel)| CompiledKernel {
+    let compiled = |(phases, kernel): (Vec<EmittedPhase>, &graphc_ir::loops::Kernel)| CompiledKernel {
         name: kernel.name.clone(),
         phases: phases.into_iter().map(phase).collect(),
     };
     let kernels = kernels.into_iter().zip(&program.kernels).map(compiled).collect();
-    Ok(CompiledProgram { kernels, failures, texts, memory })
+    Ok(CompiledProgram { kernels, failures, counts: selection.counts(), memory })
 }
 
 /// Fused multiply-add for hosts without the instruction. It runs in the mode of machine code, so it may compute nothing
@@ -201,6 +209,8 @@ impl Drop for Memory {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::listing::Pages;
+    use crate::target::Isa;
 
     /// A region that is too small says so, and the next larger one is taken.
     #[test]
@@ -219,5 +229,32 @@ mod tests {
     fn addresses_that_there_are_not_are_an_error() {
         let error = Region::reserve(1 << 50, &Arc::new(AtomicBool::new(false))).err().unwrap().to_string();
         assert!(error.starts_with("memory: no 1073741824 MB of addresses for machine code: "), "{error}");
+    }
+
+    /// The bytes in memory are those that are listed, apart from places that are filled in when functions are linked.
+    #[test]
+    fn what_is_listed_is_what_runs() {
+        let text = "program \"t\" (batch=1, arena=128) {
+            buffer b0: f32 output \"x\" [128] strides=[1] chunk=128 len=128 @0
+            kernel \"k\" { parallel i0 in 0..2 { nest \"a\" { lanes i1 { for i2 in 0..8 {
+              v0 = load b0[64*i0 + 8*i2 + i1] v1 = sqrt v0 store b0[64*i0 + 8*i2 + i1] = v1 } } } }
+            nest \"b\" { for i3 in 0..100 { v2 = load b0[i3] v3 = neg v2 store b0[i3 + 1] = v3 } } } }";
+        let program: Program = text.parse().unwrap();
+        let (target, options) = (Target::host(Isa::Native).unwrap(), CodegenOptions::default());
+        let compiled = compile(&program, &target, &options).unwrap();
+        let pages = Pages::of(&select(&program, &target, &options)).unwrap();
+        let phases = &compiled.kernels()[0].phases;
+        assert_eq!(phases.len(), 2);
+        for phase in phases {
+            let page = pages.pages.iter().find(|page| pages.name(page) == phase.name).unwrap();
+            // SAFETY: the function is compiled from the same input, so that it has as many bytes, and `compiled` is
+            // alive.
+            let bytes = unsafe { std::slice::from_raw_parts(phase.function as *const u8, page.code.len()) };
+            let is_filled_in =
+                |at: usize| page.relocs.iter().any(|reloc| (0..8).any(|i| reloc.offset as usize + i == at));
+            let differ = bytes.iter().zip(&page.code).enumerate().filter(|(at, (a, b))| a != b && !is_filled_in(*at));
+            assert_eq!(differ.count(), 0, "{}", phase.name);
+            assert!(page.code.len() > 16 * page.relocs.len());
+        }
     }
 }

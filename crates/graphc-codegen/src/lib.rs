@@ -1,38 +1,37 @@
-//! Machine code for a loop program, made by Cranelift and, for tiles, by an assembler.
+//! Machine code for a loop program, made by Cranelift and, for what Cranelift lacks, by assemblers.
 //!
-//! Takes a [`graphc_ir::loops::Program`] and a [`Target`]; gives a [`CompiledProgram`], one
-//! function per phase of every kernel. It knows nothing of graphs, and it never reorders
-//! arithmetic: what the loop IR says is what runs, down to the bit.
+//! Takes a [`graphc_ir::loops::Program`] and a [`Target`]; gives a [`CompiledProgram`], one function per phase of every
+//! kernel, or the text of every function ([`listing()`]), also for another machine than this one. It knows nothing of
+//! graphs, and it never reorders arithmetic: what the loop IR says is what runs, down to the bit.
 //!
-//! No optimiser runs behind this crate (Cranelift's spills unrolled multiply-adds), so hoisting
-//! addresses, constants and splats is done here, while emitting: see `emit/index.rs`.
+//! [`select`](mod@select) decides which code every loop and tile becomes; `asm` assembles shapes; `clif` emits the rest
+//! and calls them. No optimiser runs behind this crate (Cranelift's spills unrolled multiply-adds), so hoisting
+//! addresses, constants and splats is done here, while emitting: see `clif/index.rs`.
 //!
-//! Reading order: [`target`], [`emit`] (`mod`, `function`, `index`, `memory`, `expr`, `stmt`,
-//! `tile`, `assembled`), `tile` (the assembler of tiles), `mode` (the processor's, for subnormal numbers), [`jit`].
-
-pub mod emit;
-pub mod jit;
-pub mod target;
+//! Reading order: [`target`], [`options`], [`select`](mod@select), `asm`, `clif`, [`jit`] (code to run),
+//! [`mod@listing`] (code to read).
 
 mod error;
-mod mode;
-mod tile;
-mod transpose;
-mod vector_loop;
+pub mod options;
+pub mod target;
 
-pub use emit::{FunctionText, phases};
+pub mod select;
+
+mod asm;
+
+mod clif;
+
+pub mod jit;
+
+pub mod listing;
+
+pub use asm::unit::{ShapeKind, VectorUnit};
 pub use error::CodegenError;
 pub use jit::{CompiledKernel, CompiledProgram, Phase, PhaseFn, compile};
-pub use target::{Isa, Target};
+pub use listing::{FunctionText, listing};
+pub use options::CodegenOptions;
+pub use select::{Counts, Reason, Selection, Tally, phases, select};
+pub use target::{Isa, Machine, Target};
 
 /// Version of Cranelift, for the record of a run.
 pub const CRANELIFT_VERSION: &str = cranelift_codegen::VERSION;
-
-/// What to compile besides the code itself.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct CodegenOptions {
-    /// Compare every index with its buffer's length; a phase returns an error code on a miss.
-    pub checked: bool,
-    /// Keep CLIF and assembly text of every function.
-    pub keep_text: bool,
-}

@@ -1,12 +1,15 @@
-//! What machine code is made for; decided once per process.
+//! What machine code is made for: this machine, or another one by name.
 
-use crate::CodegenError;
-use crate::tile::Width;
-use cranelift_codegen::isa::OwnedTargetIsa;
+use crate::asm::assembler::{Assembler, InstructionSet};
+use crate::asm::instruction_set;
+use crate::asm::unit::{ShapeKind, VectorUnit};
+use crate::error::CodegenError;
+use cranelift_codegen::isa::{self, Builder, OwnedTargetIsa};
 use cranelift_codegen::settings::{self, Configurable};
 use std::fmt;
+use std::str::FromStr;
 
-/// Which instructions may be used. Results are the same bits with each of them.
+/// Which instructions of this machine may be used. Results are the same bits with each of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Isa {
     /// The fastest code this crate can make for the host.
@@ -23,10 +26,84 @@ pub enum Isa {
     Baseline,
 }
 
-/// The host as a target.
+/// A machine that code can be made for. Code for another machine than this one is made to be looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Machine {
+    /// The one this process runs on.
+    #[default]
+    Host,
+    /// x86-64 with AVX2 and FMA: 256-bit vectors.
+    X86Avx2,
+    /// x86-64 with AVX and FMA: tiles of 128-bit vectors.
+    X86Fma,
+    /// x86-64 with AVX2 and FMA, but nothing is assembled.
+    X86Portable,
+    /// Any x86-64.
+    X86Baseline,
+}
+
+/// Features of x86-64 processors, as Cranelift calls them, that came before AVX.
+const BEFORE_AVX: [&str; 6] = ["has_cmpxchg16b", "has_sse3", "has_ssse3", "has_sse41", "has_sse42", "has_popcnt"];
+
+/// What came with FMA, and with AVX2.
+const FMA: [&str; 2] = ["has_avx", "has_fma"];
+const AVX2: [&str; 4] = ["has_avx2", "has_bmi1", "has_bmi2", "has_lzcnt"];
+
+impl Machine {
+    /// The machine that tests of code use, so that their expectations are the same on every host.
+    pub const REFERENCE: Machine = Machine::X86Avx2;
+
+    /// Every machine.
+    pub const ALL: [Machine; 5] =
+        [Machine::Host, Machine::X86Avx2, Machine::X86Fma, Machine::X86Portable, Machine::X86Baseline];
+
+    /// The name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Machine::Host => "host",
+            Machine::X86Avx2 => "x86-64-avx2",
+            Machine::X86Fma => "x86-64-fma",
+            Machine::X86Portable => "x86-64-portable",
+            Machine::X86Baseline => "x86-64-baseline",
+        }
+    }
+
+    /// What it is, in a line.
+    pub fn about(self) -> &'static str {
+        match self {
+            Machine::Host => "This machine",
+            Machine::X86Avx2 => "x86-64 with AVX2 and FMA: 256-bit vectors",
+            Machine::X86Fma => "x86-64 with AVX and FMA: contractions with 128-bit vectors",
+            Machine::X86Portable => "x86-64 with AVX2 and FMA, by Cranelift alone",
+            Machine::X86Baseline => "Any x86-64; slow",
+        }
+    }
+
+    /// Cranelift's features of a machine with a name.
+    fn features(self) -> Vec<&'static str> {
+        let before: &[&str] = if self == Machine::X86Baseline { &[] } else { &BEFORE_AVX };
+        let fma: &[&str] = if self == Machine::X86Baseline { &[] } else { &FMA };
+        let avx2: &[&str] = if matches!(self, Machine::X86Avx2 | Machine::X86Portable) { &AVX2 } else { &[] };
+        [before, fma, avx2].concat()
+    }
+}
+
+impl FromStr for Machine {
+    type Err = CodegenError;
+
+    fn from_str(name: &str) -> Result<Machine, CodegenError> {
+        Machine::ALL.into_iter().find(|machine| machine.name() == name).ok_or_else(|| {
+            let known: Vec<&str> = Machine::ALL.iter().map(|machine| machine.name()).collect();
+            CodegenError::Target(format!("there is no machine `{name}`; there are {}", known.join(", ")))
+        })
+    }
+}
+
+/// A machine, with what is used of it.
 pub struct Target {
+    machine: Machine,
     isa: OwnedTargetIsa,
-    tile_width: Option<Width>,
+    assembler: Option<&'static dyn Assembler>,
     features: Vec<&'static str>,
 }
 
@@ -36,38 +113,69 @@ impl Target {
     /// # Errors
     /// If Cranelift does not support it, or it lacks the instructions asked for.
     pub fn host(isa: Isa) -> Result<Target, CodegenError> {
-        let builder = cranelift_native::builder_with_options(isa != Isa::Baseline)
-            .map_err(|message| CodegenError::Target(message.to_owned()))?;
-        let cranelift =
-            builder.finish(settings::Flags::new(flags())).map_err(|e| CodegenError::Target(e.to_string()))?;
-        let enabled =
-            |name: &str| cranelift.isa_flags().iter().any(|flag| flag.name == name && flag.as_bool() == Some(true));
-        let features: Vec<&str> =
-            ["avx", "avx2", "fma"].into_iter().filter(|name| enabled(&format!("has_{name}"))).collect();
-        let has = |names: &[&str]| names.iter().all(|name| features.contains(name));
-        let widest = match (has(&["avx", "fma"]), has(&["avx2"])) {
-            (true, true) => Some(Width::Eight),
-            (true, false) => Some(Width::Four),
-            (false, _) => None,
+        let builder = cranelift_native::builder_with_options(isa != Isa::Baseline);
+        let mut target =
+            Target::of(Machine::Host, builder.map_err(|message| CodegenError::Target(message.to_owned()))?)?;
+        let with_lanes = |lanes: usize, what: &str| {
+            let found = target.assemblers().into_iter().find(|assembler| assembler.unit().lanes == lanes);
+            found.ok_or_else(|| CodegenError::Target(format!("this processor has no {what}")))
         };
-        let missing = |what: &str| CodegenError::Target(format!("this processor has no {what}"));
-        let tile_width = match isa {
-            Isa::Native => widest,
-            Isa::Avx2 => Some(widest.filter(|&width| width == Width::Eight).ok_or_else(|| missing("AVX2 and FMA"))?),
-            Isa::Fma => Some(widest.map(|_| Width::Four).ok_or_else(|| missing("AVX and FMA"))?),
+        target.assembler = match isa {
+            Isa::Native => target.assembler,
+            Isa::Avx2 => Some(with_lanes(8, "AVX2 and FMA")?),
+            Isa::Fma => Some(with_lanes(4, "AVX and FMA")?),
             Isa::Portable | Isa::Baseline => None,
         };
-        Ok(Target { tile_width, features, isa: cranelift })
+        Ok(target)
     }
 
-    /// Vector registers of the assembler of tiles, if there is one.
-    pub(crate) fn tile_width(&self) -> Option<Width> {
-        self.tile_width
+    /// A machine by its name: `host`, or one of the other names in [`Machine::ALL`].
+    ///
+    /// # Errors
+    /// If there is no machine of that name, or Cranelift does not support it.
+    pub fn named(name: &str) -> Result<Target, CodegenError> {
+        Target::machine(name.parse()?)
     }
 
-    /// `f32` lanes of the registers that hold a contraction's accumulators.
-    pub fn register_lanes(&self) -> usize {
-        if self.tile_width == Some(Width::Eight) { 8 } else { 4 }
+    /// A machine with all that it has.
+    ///
+    /// # Errors
+    /// If Cranelift does not support it.
+    pub fn machine(machine: Machine) -> Result<Target, CodegenError> {
+        if machine == Machine::Host {
+            return Target::host(Isa::Native);
+        }
+        let unsupported =
+            |error: isa::LookupError| CodegenError::Target(format!("{}, in this program: {error}", machine.name()));
+        let mut builder = isa::lookup_by_name("x86_64-unknown-linux-gnu").map_err(unsupported)?;
+        for feature in machine.features() {
+            builder.enable(feature).expect("a feature Cranelift knows");
+        }
+        let mut target = Target::of(machine, builder)?;
+        if machine == Machine::X86Portable {
+            target.assembler = None;
+        }
+        Ok(target)
+    }
+
+    fn of(machine: Machine, builder: Builder) -> Result<Target, CodegenError> {
+        let isa = builder.finish(settings::Flags::new(flags())).map_err(|e| CodegenError::Target(e.to_string()))?;
+        let enabled = |name: &str| isa.isa_flags().iter().any(|flag| flag.name == name && flag.as_bool() == Some(true));
+        let features: Vec<&str> =
+            ["avx", "avx2", "fma"].into_iter().filter(|name| enabled(&format!("has_{name}"))).collect();
+        let mut target = Target { machine, isa, assembler: None, features };
+        target.assembler = target.assemblers().into_iter().next();
+        Ok(target)
+    }
+
+    /// Whether code for it can run in this process.
+    pub fn is_host(&self) -> bool {
+        self.machine == Machine::Host
+    }
+
+    /// The machine.
+    pub fn name(&self) -> &'static str {
+        self.machine.name()
     }
 
     /// Number of vector registers.
@@ -75,28 +183,51 @@ impl Target {
         if self.isa.name() == "x64" { 16 } else { 32 }
     }
 
+    /// `f32` lanes of the registers that hold a contraction's accumulators.
+    pub fn register_lanes(&self) -> usize {
+        self.unit().map_or(4, |unit| unit.lanes)
+    }
+
     /// Whether contractions are assembled rather than compiled by Cranelift.
     pub fn assembles_tiles(&self) -> bool {
-        self.tile_width.is_some()
+        self.unit().is_some_and(|unit| unit.assembles(ShapeKind::Tile))
+    }
+
+    /// The vector unit that code is assembled for, if any is.
+    pub fn unit(&self) -> Option<&'static VectorUnit> {
+        self.assembler.map(Assembler::unit)
+    }
+
+    /// The assembler for that unit.
+    pub(crate) fn assembler(&self) -> Option<&'static dyn Assembler> {
+        self.assembler
+    }
+
+    /// What is known of the instruction set.
+    pub(crate) fn instruction_set(&self) -> Option<&'static dyn InstructionSet> {
+        instruction_set(self.isa.name())
     }
 
     /// Cranelift's view.
     pub(crate) fn isa(&self) -> &OwnedTargetIsa {
         &self.isa
     }
+
+    fn assemblers(&self) -> Vec<&'static dyn Assembler> {
+        self.instruction_set().map_or_else(Vec::new, |set| set.assemblers(&self.features))
+    }
 }
 
 impl fmt::Display for Target {
-    /// For example `x86-64 avx avx2 fma, 256-bit tiles`.
+    /// For example `x86-64 avx avx2 fma, 256-bit tiles`. What is tuned is tuned for this text.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.isa.name();
         f.write_str(if name == "x64" { "x86-64" } else { name })?;
         for feature in &self.features {
             write!(f, " {feature}")?;
         }
-        match self.tile_width {
-            Some(Width::Eight) => f.write_str(", 256-bit tiles"),
-            Some(Width::Four) => f.write_str(", 128-bit tiles"),
+        match self.unit() {
+            Some(unit) => write!(f, ", {}-bit tiles", 32 * unit.lanes),
             None => f.write_str(", 128-bit"),
         }
     }
@@ -124,4 +255,35 @@ fn flags() -> settings::Builder {
         flags.set(name, value).expect("a flag Cranelift knows");
     }
     flags
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn machines_have_names() {
+        for machine in Machine::ALL {
+            assert_eq!(machine.name().parse(), Ok(machine));
+        }
+        assert_eq!(
+            "avx9".parse::<Machine>().unwrap_err().to_string(),
+            "target: there is no machine `avx9`; \
+             there are host, x86-64-avx2, x86-64-fma, x86-64-portable, x86-64-baseline"
+        );
+    }
+
+    #[test]
+    fn named_machines_are_what_their_names_say() {
+        let texts = Machine::ALL[1..].iter().map(|machine| Target::named(machine.name()).unwrap().to_string());
+        assert_eq!(
+            texts.collect::<Vec<_>>(),
+            [
+                "x86-64 avx avx2 fma, 256-bit tiles",
+                "x86-64 avx fma, 128-bit tiles",
+                "x86-64 avx avx2 fma, 128-bit",
+                "x86-64, 128-bit"
+            ]
+        );
+    }
 }

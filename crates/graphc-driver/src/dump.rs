@@ -2,8 +2,9 @@
 
 use crate::error::DriverError;
 use crate::options::CompileOptions;
-use crate::pipeline::{Lowered, compile, lower};
+use crate::pipeline::{Lowered, lower};
 use crate::stage::Stage;
+use graphc_codegen::{CodegenOptions, FunctionText, Selection, listing, select};
 use graphc_ir::graph::plan::{Group, GroupKind, Root};
 use graphc_ir::graph::{Graph, NodeId};
 use std::fmt::Write;
@@ -13,22 +14,51 @@ use std::fmt::Write;
 /// # Errors
 /// If the stages up to it fail.
 pub fn dump(graph: &Graph, stage: Stage, options: &CompileOptions) -> Result<String, DriverError> {
+    if stage == Stage::Graph {
+        return Ok(graph.compacted().to_string());
+    }
+    stage_text(graph, stage, &lower(graph, options)?, options)
+}
+
+/// The text of every stage, each under a line with its name.
+///
+/// # Errors
+/// If a stage fails.
+pub fn dump_ladder(graph: &Graph, options: &CompileOptions) -> Result<String, DriverError> {
+    let lowered = lower(graph, options)?;
+    let mut text = String::new();
+    for stage in Stage::ALL {
+        let body = stage_text(graph, stage, &lowered, options)?;
+        let gap = if text.is_empty() { "" } else { "\n" };
+        _ = write!(text, "{gap};;; {}: {}\n\n{}\n", stage.name(), stage.about(), body.trim_end_matches('\n'));
+    }
+    Ok(text)
+}
+
+fn stage_text(graph: &Graph, stage: Stage, lowered: &Lowered, options: &CompileOptions) -> Result<String, DriverError> {
     Ok(match stage {
         Stage::Graph => graph.compacted().to_string(),
-        Stage::Backward => lower(graph, options)?.backward.to_string(),
-        Stage::Fused => fused_text(&lower(graph, options)?),
-        Stage::Plan => lower(graph, options)?.schedule,
-        Stage::Loops => lower(graph, options)?.program.to_string(),
-        Stage::Clif | Stage::Asm => {
-            let compiled = compile(graph, &CompileOptions { keep_text: true, ..options.clone() })?;
-            let mut text = format!("; {}\n", compiled.target);
-            for function in &compiled.texts {
-                let body = if stage == Stage::Clif { &function.clif } else { &function.asm };
-                _ = write!(text, "\n; {}\n{}", function.name, body);
-            }
-            text
-        }
+        Stage::Backward => lowered.backward.to_string(),
+        Stage::Fused => fused_text(lowered),
+        Stage::Plan => lowered.schedule.clone(),
+        Stage::Loops => lowered.program.to_string(),
+        Stage::Select | Stage::Clif | Stage::Asm => code_text(stage, lowered, options)?,
     })
+}
+
+/// The stages behind the loop program. They are made for reading, so that the machine need not be this one.
+fn code_text(stage: Stage, lowered: &Lowered, options: &CompileOptions) -> Result<String, DriverError> {
+    let (target, codegen) = (options.target()?, CodegenOptions { checked: options.checked });
+    let selection: Selection<'_> = select(&lowered.program, &target, &codegen);
+    if stage == Stage::Select {
+        return Ok(selection.to_string());
+    }
+    let mut text = format!("; {target}\n; {}\n", selection.counts());
+    for FunctionText { name, clif, asm } in listing(&selection)? {
+        let body = if stage == Stage::Clif { clif } else { asm };
+        _ = write!(text, "\n; {name}\n{body}");
+    }
+    Ok(text)
 }
 
 /// The graph of `stage` (one of the graph stages) in Graphviz's language.

@@ -20,9 +20,9 @@ mod threads;
 pub mod tuning;
 
 pub use bits::BITS_REVISION;
-pub use dump::{dump, dump_dot};
+pub use dump::{dump, dump_dot, dump_ladder};
 pub use error::DriverError;
-pub use graphc_codegen::{CRANELIFT_VERSION, Isa};
+pub use graphc_codegen::{CRANELIFT_VERSION, Counts, Isa, Machine, Tally};
 pub use graphc_runtime::hint;
 pub use graphc_runtime::memory::Available;
 pub use options::{CompileOptions, PrintAfter};

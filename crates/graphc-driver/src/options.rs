@@ -2,7 +2,7 @@
 
 use crate::memory::MemoryBudget;
 use crate::tuning::Tuning;
-use graphc_codegen::Isa;
+use graphc_codegen::{CodegenError, Isa, Machine, Target};
 use graphc_ir::graph::Mode;
 
 pub use graphc_passes::PrintAfter;
@@ -20,14 +20,17 @@ pub struct CompileOptions {
     pub update: bool,
     /// Bounds-check every access.
     pub checked: bool,
-    /// Which instructions to use.
+    /// What the code is for. Only a step for the host can be run.
+    pub machine: Machine,
+    /// Which instructions of the host to use.
     pub isa: Isa,
+    /// Threads that will run the step together, at least 1: what the schedule may be made for. Results do not depend on
+    /// it.
+    pub threads: usize,
     /// Verify after every pass; debug builds do so anyway.
     pub verify: bool,
     /// Keep the graph's text after passes.
     pub print_after: PrintAfter,
-    /// Keep CLIF and assembly of every function.
-    pub keep_text: bool,
     /// Where choices of the schedule come from; results do not depend on it.
     pub tuning: Tuning,
     /// What a compiled step may need; what the machine has at that time unless given.
@@ -43,10 +46,11 @@ impl CompileOptions {
             gradients: false,
             update: true,
             checked: false,
+            machine: Machine::default(),
             isa: Isa::default(),
+            threads: 1,
             verify: false,
             print_after: PrintAfter::Nothing,
-            keep_text: false,
             tuning: Tuning::default(),
             memory: None,
         }
@@ -55,5 +59,16 @@ impl CompileOptions {
     /// Inference.
     pub fn infer(batch: usize) -> CompileOptions {
         CompileOptions { mode: Mode::Infer, update: false, ..CompileOptions::train(batch) }
+    }
+
+    /// What the code is made for.
+    ///
+    /// # Errors
+    /// If the machine is not supported or lacks the instructions asked for.
+    pub fn target(&self) -> Result<Target, CodegenError> {
+        match self.machine {
+            Machine::Host => Target::host(self.isa),
+            machine => Target::machine(machine),
+        }
     }
 }

@@ -5,14 +5,14 @@ use crate::memory::{MemoryBudget, check_sizes, step_text};
 use crate::options::CompileOptions;
 use crate::tuning::{Tuning, TuningKey};
 use graphc_autodiff::{AutodiffOptions, differentiate};
-use graphc_codegen::{CodegenOptions, CompiledProgram, Target};
+use graphc_codegen::{CodegenOptions, CompiledProgram, Counts, Machine, Target};
 use graphc_ir::graph::plan::FusionPlan;
 use graphc_ir::graph::{Graph, Mode};
 use graphc_ir::loops::Program;
 use graphc_passes::manager::Record;
 use graphc_passes::{PassManager, Report, fusion};
 use graphc_runtime::Executable;
-use graphc_schedule::{Caches, Candidates, Machine, VectorUnit, schedule_with};
+use graphc_schedule::{Caches, Candidates, Hardware, VectorUnit, schedule_with};
 use std::time::{Duration, Instant};
 
 /// Passes before autodiff: losses find their stable forms, mode-dependent ops are expanded.
@@ -79,8 +79,8 @@ pub struct Lowered {
 pub struct Compiled {
     /// The stages before machine code.
     pub lowered: Lowered,
-    /// CLIF and assembly, if asked for.
-    pub texts: Vec<graphc_codegen::FunctionText>,
+    /// How many tiles and loops are assembled.
+    pub counts: Counts,
     /// Ready to run.
     pub executable: Executable,
     /// What the code was made for.
@@ -94,7 +94,7 @@ pub struct Compiled {
 /// # Errors
 /// If the graph is not valid or cannot be differentiated.
 pub fn lower(graph: &Graph, options: &CompileOptions) -> Result<Lowered, DriverError> {
-    let target = Target::host(options.isa)?;
+    let target = options.target()?;
     lower_for(graph, options, &target, |_| Ok(()))
 }
 
@@ -118,7 +118,9 @@ fn lower_for(
         lanes: target.register_lanes(),
         assembled: target.assembles_tiles(),
     };
-    let machine = Machine { vectors, caches: Caches::of_host() };
+    // Of a machine that is somewhere else nothing but its instructions is known.
+    let caches = if options.machine == Machine::Host { Caches::of_host() } else { Caches::USUAL };
+    let machine = Hardware { vectors, caches };
     let target = target.to_string();
     let (scheduled, is_tuned) = timed(&mut times, "schedule", || {
         let choices = options.tuning.choices(&fused, &target);
@@ -179,19 +181,19 @@ fn joint(
 /// If the graph is not valid, cannot be differentiated, or the machine is not supported or has too little memory.
 pub fn compile(graph: &Graph, options: &CompileOptions) -> Result<Compiled, DriverError> {
     let start = Instant::now();
-    let target = Target::host(options.isa)?;
+    let target = options.target()?;
     let mut memory = options.memory.clone().unwrap_or_else(MemoryBudget::of_machine);
     let what = step_text(options.mode, options.batch);
     let mut lowered = lower_for(graph, options, &target, |graph| memory.check_graph(&what, graph))?;
     memory.take_program(&what, &lowered.program)?;
-    let codegen = CodegenOptions { checked: options.checked, keep_text: options.keep_text };
+    let codegen = CodegenOptions { checked: options.checked };
     let mut times = std::mem::take(&mut lowered.times);
     let code: CompiledProgram =
         timed(&mut times, "codegen", || graphc_codegen::compile(&lowered.program, &target, &codegen))?;
     lowered.times = times;
-    let texts = code.texts().to_vec();
+    let counts = code.counts().clone();
     let executable = Executable::new(lowered.program.clone(), code)?;
-    Ok(Compiled { lowered, texts, executable, target: target.to_string(), time: start.elapsed() })
+    Ok(Compiled { lowered, counts, executable, target: target.to_string(), time: start.elapsed() })
 }
 
 /// The graph with mode and batch size set, checked.

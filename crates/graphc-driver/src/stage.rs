@@ -13,6 +13,8 @@ pub enum Stage {
     Plan,
     /// Loop IR.
     Loops,
+    /// Which code every loop and tile becomes.
+    Select,
     /// Cranelift's IR.
     Clif,
     /// Machine code, disassembled.
@@ -21,8 +23,16 @@ pub enum Stage {
 
 impl Stage {
     /// Every stage, from source to machine code.
-    pub const ALL: [Stage; 7] =
-        [Stage::Graph, Stage::Backward, Stage::Fused, Stage::Plan, Stage::Loops, Stage::Clif, Stage::Asm];
+    pub const ALL: [Stage; 8] = [
+        Stage::Graph,
+        Stage::Backward,
+        Stage::Fused,
+        Stage::Plan,
+        Stage::Loops,
+        Stage::Select,
+        Stage::Clif,
+        Stage::Asm,
+    ];
 
     /// The name on the command line.
     pub fn name(self) -> &'static str {
@@ -32,8 +42,23 @@ impl Stage {
             Stage::Fused => "fused",
             Stage::Plan => "plan",
             Stage::Loops => "loops",
+            Stage::Select => "select",
             Stage::Clif => "clif",
             Stage::Asm => "asm",
+        }
+    }
+
+    /// What its text shows, in a line.
+    pub fn about(self) -> &'static str {
+        match self {
+            Stage::Graph => "the network as the front end made it",
+            Stage::Backward => "forward, loss, backward and update in one graph",
+            Stage::Fused => "after the passes: what runs in which kernel, and why",
+            Stage::Plan => "how kernels are scheduled, and what was refused",
+            Stage::Loops => "kernels as loops over buffers",
+            Stage::Select => "which code every loop and tile becomes",
+            Stage::Clif => "what Cranelift is given, and the shapes that are assembled",
+            Stage::Asm => "machine code",
         }
     }
 }

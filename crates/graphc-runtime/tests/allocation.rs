@@ -38,7 +38,7 @@ fn steps_allocate_nothing() {
         kernel \"k1\" { parallel i1 in 0..5 { nest \"n\" { v1 = load b1[i1] store b0[i1] = v1 } } } }";
     let program: Program = text.parse().expect("the program reads");
     let target = Target::host(Isa::Native).expect("a supported host");
-    let code = compile(&program, &target, &CodegenOptions { checked: false, keep_text: false }).expect("it compiles");
+    let code = compile(&program, &target, &CodegenOptions { checked: false }).expect("it compiles");
     let mut executable = Executable::new(program, code).expect("code of this program");
     for n_members in [1, 3] {
         let mut team = Team::new(n_members).expect("a small team");

@@ -1,6 +1,6 @@
 //! Machine code against the loop interpreter, on whole arenas, bit for bit.
 
-use graphc_codegen::{CodegenError, CodegenOptions, Isa, Target, compile};
+use graphc_codegen::{CodegenError, CodegenOptions, Isa, Machine, Target, compile, listing, select};
 use graphc_interp::loops;
 use graphc_ir::DType;
 use graphc_ir::loops::{BufferKind, Program, verify};
@@ -52,7 +52,7 @@ fn check(program: &Program, arena: &[u32]) -> Result<(), String> {
 
 fn build(program: &Program, isa: Isa, checked: bool) -> Result<Executable, CodegenError> {
     let target = Target::host(isa)?;
-    let code = compile(program, &target, &CodegenOptions { checked, keep_text: false })?;
+    let code = compile(program, &target, &CodegenOptions { checked })?;
     Ok(Executable::new(program.clone(), code).expect("code of this program"))
 }
 
@@ -364,16 +364,35 @@ fn programs_that_break_rules_are_refused() {
 }
 
 #[test]
-fn text_is_kept_on_request_and_is_deterministic() {
+fn text_is_deterministic_and_names_what_is_called() {
     let program = kernel(&["f32"], "parallel i0 in 0..4 { nest \"conv1\" { v0 = load b0[i0] store b0[i0 + 8] = v0 } }");
+    let options = CodegenOptions::default();
+    for machine in Machine::ALL {
+        let target = Target::machine(machine).expect("a supported machine");
+        let selection = select(&program, &target, &options);
+        let text = || listing(&selection).expect("it compiles");
+        let first = text();
+        assert_eq!(first, text());
+        let names: Vec<&str> = first.iter().map(|text| text.name.as_str()).collect();
+        assert_eq!(names[..2], ["k0.phase0", "k0.nest0.conv1"]);
+        assert!(first[1].clif.contains("load.f32") && !first[1].asm.is_empty());
+        if target.name() != "host" || cfg!(target_arch = "x86_64") {
+            assert!(first[0].asm.contains("call k0.nest0.conv1\n"), "{}", first[0].asm);
+        }
+    }
     let target = Target::host(Isa::Native).expect("a supported host");
-    let text = || compile(&program, &target, &CodegenOptions { checked: false, keep_text: true }).expect("it compiles");
-    let (first, second) = (text(), text());
-    assert_eq!(first.texts(), second.texts());
-    let names: Vec<&str> = first.texts().iter().map(|text| text.name.as_str()).collect();
-    assert_eq!(names, ["k0.phase0", "k0.nest0.conv1"]);
-    assert!(first.texts()[1].clif.contains("load.f32") && !first.texts()[1].asm.is_empty());
-    assert_eq!(first.kernels()[0].phases[0].parallel, Some(0..4));
+    let compiled = compile(&program, &target, &options).expect("it compiles");
+    assert_eq!(compiled.kernels()[0].phases[0].parallel, Some(0..4));
+}
+
+#[test]
+fn code_for_another_machine_is_not_run() {
+    let program = program(&["f32"], "v0 = f32 1.0 store b0[0] = v0");
+    let target = Target::named("x86-64-fma").expect("a machine with a name");
+    assert_eq!(
+        compile(&program, &target, &CodegenOptions::default()).unwrap_err().to_string(),
+        "target: code for x86-64-fma can be looked at, but runs only if it is made for `host`"
+    );
 }
 
 #[test]

@@ -265,7 +265,7 @@ fn the_mode_ends_with_the_phase() {
             let mut team = Team::new(n_members).expect("a small team");
             let target = Target::host(isa).expect("a target");
             for (program, checked) in [(&program, false), (&program, true), (&failing, true)] {
-                let options = CodegenOptions { checked, keep_text: false };
+                let options = CodegenOptions { checked };
                 let code = compile(program, &target, &options).expect("it compiles");
                 let mut executable = Executable::new(program.clone(), code).expect("code of this program");
                 executable.arena_mut()[..64].fill(f32::MIN_POSITIVE.to_bits());

@@ -1,7 +1,7 @@
 //! Schedules a specialised graph with its fusion plan into a loop program.
 //!
 //! Takes a [`Graph`] without composites and the [`FusionPlan`] made for it; gives a [`Program`]: loops,
-//! buffers, and the arena plan. Knows tensor ops only through their index notation, and the machine only as a [`Machine`].
+//! buffers, and the arena plan. Knows tensor ops only through their index notation, and the machine only as a [`Hardware`].
 //!
 //! Reading order: [`decide`], what follows from the graph and the machine before anything is written; [`memory`], which
 //! buffer holds what and where it stands in the arena; [`write`], how nests are written as loop IR.
@@ -29,7 +29,7 @@ use write::expr::Cx;
 use write::{kernel, updates};
 
 pub use decide::choices::{Aspect, Candidates, Choices, REVISION};
-pub use machine::{Caches, Machine, VectorUnit};
+pub use machine::{Caches, Hardware, VectorUnit};
 
 /// A loop program, and what else it could have been.
 #[derive(Clone, Debug)]
@@ -46,7 +46,7 @@ pub struct Scheduled {
 ///
 /// # Panics
 /// If the plan was not made for this graph.
-pub fn schedule(graph: &Graph, plan: &FusionPlan, machine: Machine) -> Program {
+pub fn schedule(graph: &Graph, plan: &FusionPlan, machine: Hardware) -> Program {
     schedule_with(graph, plan, machine, &Choices::default()).program
 }
 
@@ -54,7 +54,7 @@ pub fn schedule(graph: &Graph, plan: &FusionPlan, machine: Machine) -> Program {
 ///
 /// # Panics
 /// As [`schedule`].
-pub fn schedule_with(graph: &Graph, plan: &FusionPlan, machine: Machine, choices: &Choices) -> Scheduled {
+pub fn schedule_with(graph: &Graph, plan: &FusionPlan, machine: Hardware, choices: &Choices) -> Scheduled {
     let chooser = Chooser::new(graph, choices);
     let forms = Form::all(graph);
     let lanes = ProgramLanes::of(graph);

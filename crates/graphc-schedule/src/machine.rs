@@ -30,7 +30,7 @@ pub struct Caches {
 
 /// What a program is scheduled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Machine {
+pub struct Hardware {
     /// Its vector registers.
     pub vectors: VectorUnit,
     /// Its caches.
@@ -132,9 +132,9 @@ impl VectorUnit {
     }
 }
 
-impl Machine {
+impl Hardware {
     /// The machine that dumps and golden texts are made for, whatever they are made on: AVX2 and the usual caches.
-    pub const REFERENCE: Machine = Machine { vectors: VectorUnit::AVX2, caches: Caches::USUAL };
+    pub const REFERENCE: Hardware = Hardware { vectors: VectorUnit::AVX2, caches: Caches::USUAL };
 
     /// Words that stay in the nearest cache beside what else passes through it: seven eighths.
     pub(crate) fn nearest_words(self) -> usize {
@@ -183,7 +183,7 @@ mod tests {
 
     #[test]
     fn shares_of_the_usual_caches() {
-        let machine = Machine::REFERENCE;
+        let machine = Hardware::REFERENCE;
         assert_eq!([machine.nearest_words(), machine.nearest_half_words()], [7 << 10, 1 << 12]);
         assert_eq!([machine.near_words(), machine.far_words(), machine.few_words()], [1 << 17, 1 << 18, 1 << 15]);
     }

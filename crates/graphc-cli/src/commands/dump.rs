@@ -6,7 +6,10 @@ use crate::isa::IsaArg;
 use crate::numbers::at_least_one;
 use crate::{experiment, output, tables};
 use clap::ValueEnum;
-use graphc_driver::{CompileOptions, Lowered, PrintAfter, Stage, compile, dump, dump_dot, lower};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use graphc_driver::{
+    CompileOptions, Isa, Lowered, Machine, PrintAfter, Stage, compile, dump, dump_dot, dump_ladder, lower,
+};
 use graphc_ir::Graph;
 use graphc_ir::text::MAX_TEXT_BYTES;
 use std::io::Read;
@@ -16,16 +19,16 @@ use std::process::ExitCode;
 /// Print any stage of the compilation.
 ///
 /// The text is deterministic and names the line of the graph file every node comes from. Text of the stage `graph` (a
-/// `.gir` file) is read as well as a graph file.
+/// `.gir` file) is read as well as a graph file. With `--machine`, the code is that for another machine than this one.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// The graph file (.graph.json), or graph text (.gir).
     file: PathBuf,
-    /// Print the intermediate representation (what is printed anyway; kept for scripts).
+    /// Print every form from the graph to machine code; with --stage, that one alone.
     #[arg(long)]
     ir: bool,
-    /// Which form [default: graph].
+    /// Which form [default: graph, or all with --ir].
     #[arg(long, value_enum)]
     stage: Option<StageArg>,
     /// For a training step or for inference.
@@ -43,9 +46,15 @@ pub(crate) struct Args {
     /// Print the graph in Graphviz's language (stages graph, backward, fused).
     #[arg(long, conflicts_with_all = ["print_after", "time_passes"])]
     dot: bool,
-    /// Which instructions to use.
+    /// Which instructions of this machine to use.
     #[arg(long, value_enum, default_value_t)]
     isa: IsaArg,
+    /// The machine to make code for; another one than `host` need not be at hand.
+    #[arg(long, value_name = "NAME", value_parser = machine(), default_value = Machine::default().name())]
+    machine: Machine,
+    /// For this many threads; results do not depend on it.
+    #[arg(long, value_name = "N", value_parser = at_least_one, default_value = "1")]
+    threads: usize,
     /// Compile with a bounds check on every memory access.
     #[arg(long)]
     checked: bool,
@@ -55,6 +64,7 @@ const EXAMPLES: &str = "\
 Examples:
   graphc dump examples/lenet5.graph.json --ir --stage fused
   graphc dump examples/lenet5.graph.json --ir --stage loops --mode infer --batch 1
+  graphc dump examples/lenet5.graph.json --ir --machine x86-64-avx2 > lenet5.ladder
   graphc dump examples/lenet5.graph.json --ir --print-after simplify
   graphc dump examples/lenet5.graph.json --dot | dot -Tsvg > lenet5.svg";
 
@@ -69,6 +79,8 @@ enum StageArg {
     Fused,
     /// Kernels as loops over buffers.
     Loops,
+    /// Which code every loop and tile becomes, and why.
+    Select,
     /// Cranelift's input.
     Clif,
     /// Machine code.
@@ -82,10 +94,17 @@ impl From<StageArg> for Stage {
             StageArg::Backward => Stage::Backward,
             StageArg::Fused => Stage::Fused,
             StageArg::Loops => Stage::Loops,
+            StageArg::Select => Stage::Select,
             StageArg::Clif => Stage::Clif,
             StageArg::Asm => Stage::Asm,
         }
     }
+}
+
+/// Reads the name of a machine; help and completions have the list.
+fn machine() -> impl TypedValueParser<Value = Machine> {
+    let names = Machine::ALL.map(|machine| PossibleValue::new(machine.name()).help(machine.about()));
+    PossibleValuesParser::new(names).try_map(|name| name.parse::<Machine>())
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
@@ -96,7 +115,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
         ModeArg::Infer => CompileOptions::infer(batch),
     };
     let options = CompileOptions {
+        machine: args.machine,
         isa: args.isa.into(),
+        threads: args.threads,
         checked: args.checked,
         update: base.update && graph.optimizer.is_some(),
         print_after: match args.print_after.as_deref() {
@@ -106,6 +127,10 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
         },
         ..base
     };
+    if options.machine != Machine::Host && options.isa != Isa::Native {
+        let name = options.machine.name();
+        return Err(CliError::new(format!("`--isa` says what is used of this machine; {name} has one way alone")));
+    }
     let stage = args.stage.map(Stage::from);
     if args.dot {
         output::text(&dump_dot(&graph, stage.unwrap_or(Stage::Graph), &options)?)?;
@@ -118,10 +143,13 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
         output::line(time_table(&compile(&graph, &options)?.lowered))?;
     }
     let only_passes = args.print_after.is_some() || args.time_passes;
-    if stage.is_some() || !only_passes {
-        let text = dump(&graph, stage.unwrap_or(Stage::Graph), &options)?;
-        output::line(text.trim_end_matches('\n'))?;
-    }
+    let text = match stage {
+        Some(stage) => dump(&graph, stage, &options)?,
+        None if only_passes => return Ok(ExitCode::SUCCESS),
+        None if args.ir => dump_ladder(&graph, &options)?,
+        None => dump(&graph, Stage::Graph, &options)?,
+    };
+    output::line(text.trim_end_matches('\n'))?;
     Ok(ExitCode::SUCCESS)
 }
 

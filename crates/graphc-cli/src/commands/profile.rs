@@ -4,6 +4,7 @@ use crate::error::CliError;
 use crate::measuring::{MeasureArgs, heading, spread_json};
 use crate::threads::warn_if_fewer;
 use crate::{output, tables, trace};
+use graphc_driver::Tally;
 use graphc_driver::measure::{KernelProfile, MeasureOptions, MemoryLevel, Part, PhaseProfile, Profile, profile};
 use graphc_frontend::Experiment;
 use graphc_train::{check_writable, write_file};
@@ -29,6 +30,10 @@ use std::process::ExitCode;
 /// threads as the step has. A phase at 30% of its limit could be 3 times as fast. A phase marked `*` is not shared
 /// among threads, so with 2 threads it cannot exceed half of a compute limit. Of a kernel, and of the whole step, the
 /// limit is the sum over its phases, named after what limits them longest.
+///
+/// The line `Code` counts register tiles of contractions, what is done to their results (epilogues), and innermost
+/// loops. An assembler makes those that it can, with 256-bit vectors where this machine has them; the portable back end
+/// makes the others, for the reasons given. `graphc dump --stage select` lists them.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -64,7 +69,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
         output::line(json(args, &experiment, &options, &profile).to_string())?;
     } else {
         let width = tables::width().into();
-        for text in [heading, peaks(&profile), steps(&profile)] {
+        for text in [heading, format!("Code: {}", profile.counts), peaks(&profile), steps(&profile)] {
             output::line(output::wrapped(&text, width))?;
         }
         output::line(table(&profile, tables::width()))?;
@@ -94,6 +99,11 @@ fn json(args: &Args, experiment: &Experiment, options: &MeasureOptions, profile:
         "threads": profile.threads,
         "isa": args.measure.isa.name(),
         "target": profile.target,
+        "selected": {
+            "tiles": tally_json(&profile.counts.tiles),
+            "epilogues": tally_json(&profile.counts.epilogues),
+            "loops": tally_json(&profile.counts.loops),
+        },
         "steps": profile.n_steps,
         "peak_gflops": profile.peak_gflops,
         "peak_gflops_128_bit": profile.peak_128_gflops,
@@ -101,6 +111,13 @@ fn json(args: &Args, experiment: &Experiment, options: &MeasureOptions, profile:
         "step": part_json(profile, &profile.whole),
     });
     joined(facts, json!({ "kernels": profile.kernels.iter().map(kernel).collect::<Vec<Value>>() }))
+}
+
+/// How many are assembled, how many Cranelift's, and why.
+fn tally_json(tally: &Tally) -> Value {
+    let reasons: Map<String, Value> =
+        tally.plain.iter().map(|(reason, &n)| (reason.to_string(), Value::from(n))).collect();
+    json!({ "assembled": tally.assembled, "plain": tally.n_plain(), "reasons": reasons })
 }
 
 /// What is said of the step, of every kernel and of every phase.

@@ -9,6 +9,7 @@ use super::traffic::{Traffic, traffic};
 use super::workload::prepare;
 use super::{MeasureOptions, Spread, work};
 use crate::error::DriverError;
+use graphc_codegen::Counts;
 use graphc_ir::graph::Graph;
 use graphc_ir::loops::{LoopKind, Stmt};
 use graphc_runtime::{Executable, StepLog, Team};
@@ -133,6 +134,8 @@ pub struct Profile {
     pub threads: usize,
     /// What the code was made for.
     pub target: String,
+    /// How many tiles and loops of it are assembled.
+    pub counts: Counts,
     /// Every phase of some steps, thread after thread in each.
     pub spans: Vec<Span>,
 }
@@ -194,6 +197,7 @@ pub fn profile(graph: &Graph, options: &MeasureOptions) -> Result<Profile, Drive
         memory: machine.memory,
         threads,
         target: compiled.target,
+        counts: compiled.counts,
         spans: times.spans,
     })
 }

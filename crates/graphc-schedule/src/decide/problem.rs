@@ -3,7 +3,7 @@
 use crate::decide::choices::Chooser;
 use crate::decide::layout::ProgramLanes;
 use crate::decide::samples;
-use crate::machine::Machine;
+use crate::machine::Hardware;
 use graphc_ir::NodeId;
 use graphc_ir::form::{Forms, PointForm};
 use graphc_ir::graph::Graph;
@@ -15,7 +15,7 @@ pub(crate) struct Problem<'a> {
     pub(crate) graph: &'a Graph,
     pub(crate) forms: &'a Forms,
     pub(crate) fusion: &'a FusionPlan,
-    pub(crate) machine: Machine,
+    pub(crate) machine: Hardware,
     pub(crate) chooser: &'a Chooser<'a>,
     /// What the lanes of the program's regions are.
     pub(crate) lanes: ProgramLanes,

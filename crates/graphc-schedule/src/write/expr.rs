@@ -2,7 +2,7 @@
 
 use crate::decide::copies::Copies;
 use crate::decide::samples;
-use crate::machine::Machine;
+use crate::machine::Hardware;
 use crate::memory::buffers::Buffers;
 use crate::write::builder::{Builder, bounded};
 use crate::write::math;
@@ -27,7 +27,7 @@ pub(crate) struct Cx<'a> {
     pub(crate) plan: &'a FusionPlan,
     pub(crate) buffers: &'a Buffers,
     pub(crate) copies: &'a Copies,
-    pub(crate) machine: Machine,
+    pub(crate) machine: Hardware,
 }
 
 impl Cx<'_> {

@@ -1,0 +1,147 @@
+//! Straight-line vector code, as the body of a loop or once: sweeps with vectors that Cranelift lacks.
+//!
+//! A [`StraightLine`] says what one iteration does in terms of pointers that advance by constant strides, vectors that
+//! do not change during the loop, and accumulators that do. Every step is one IEEE operation of the loop IR in all
+//! eight lanes, in the order of the program; only registers and instructions are chosen by those who assemble it.
+
+use graphc_ir::scalar::{BinaryOp, CmpOp};
+use std::fmt;
+
+/// Bytes of a cache line.
+pub(crate) const LINE_BYTES: i32 = 64;
+
+/// Bytes at the start of the table that hold the pointers.
+const POINTER_BYTES: i32 = 64;
+
+/// Bytes of a vector in the table.
+const VECTOR_BYTES: i32 = 32;
+
+/// A function `fn(table: *mut u8, count: i64)` in the System V convention. The table holds the pointers, the constant
+/// vectors, and the accumulators, which it leaves there.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct StraightLine {
+    /// Bytes from one iteration to the next for every pointer.
+    pub(crate) strides: Vec<i32>,
+    /// Number of constant vectors.
+    pub(crate) n_constants: usize,
+    /// Number of accumulators.
+    pub(crate) n_accs: usize,
+    /// What an iteration does, in order.
+    pub(crate) steps: Vec<Step>,
+}
+
+/// Where an operand is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Source {
+    /// The result of the step of that number.
+    Step(usize),
+    /// The constant vector of that number.
+    Constant(usize),
+    /// The accumulator of that number, as it is at this step.
+    Acc(usize),
+}
+
+/// One operation in all lanes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Step {
+    /// Eight words, or one word in every lane.
+    Load { pointer: usize, offset: i32, is_splat: bool },
+    /// Floating point, two operands.
+    Binary(BinaryOp, Source, Source),
+    /// Square root.
+    Sqrt(Source),
+    /// `a * b + c`, rounded once.
+    Fma(Source, Source, Source),
+    /// All bits where the comparison holds.
+    Compare(CmpOp, Source, Source),
+    /// `mask ? a : b`.
+    Blend { mask: Source, a: Source, b: Source },
+    /// Bits of both.
+    And(Source, Source),
+    /// Bits of the second where the first has none.
+    AndNot(Source, Source),
+    /// Bits of one of them.
+    Xor(Source, Source),
+    /// Eight words.
+    Store { pointer: usize, offset: i32, value: Source },
+    /// Asks for the cache line there.
+    Fetch { pointer: usize, offset: i32 },
+    /// A new value of an accumulator.
+    Set { acc: usize, value: Source },
+}
+
+impl Step {
+    /// What it reads.
+    pub(crate) fn sources(&self) -> Vec<Source> {
+        match *self {
+            Step::Load { .. } | Step::Fetch { .. } => Vec::new(),
+            Step::Sqrt(a) | Step::Store { value: a, .. } | Step::Set { value: a, .. } => vec![a],
+            Step::Binary(_, a, b) | Step::Compare(_, a, b) | Step::And(a, b) | Step::AndNot(a, b) | Step::Xor(a, b) => {
+                vec![a, b]
+            }
+            Step::Fma(a, b, c) | Step::Blend { mask: a, a: b, b: c } => vec![a, b, c],
+        }
+    }
+
+    /// Whether it has a result.
+    pub(crate) fn has_result(&self) -> bool {
+        !matches!(self, Step::Store { .. } | Step::Fetch { .. } | Step::Set { .. })
+    }
+}
+
+impl StraightLine {
+    /// Asks for so many lines from each pointer on, in one iteration.
+    pub(crate) fn fetch(n_lines: impl Iterator<Item = usize>) -> StraightLine {
+        let lines = |(pointer, n_lines): (usize, usize)| {
+            (0..n_lines as i32).map(move |line| Step::Fetch { pointer, offset: line * LINE_BYTES })
+        };
+        let n_lines: Vec<usize> = n_lines.collect();
+        let steps = n_lines.iter().copied().enumerate().flat_map(lines).collect();
+        StraightLine { strides: vec![0; n_lines.len()], n_constants: 0, n_accs: 0, steps }
+    }
+
+    /// What stands where in the table.
+    pub(crate) fn table(&self) -> Table {
+        Table { n_constants: self.n_constants, n_accs: self.n_accs }
+    }
+}
+
+/// The table of straight-line code: pointers, constant vectors, accumulators.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Table {
+    pub(crate) n_constants: usize,
+    pub(crate) n_accs: usize,
+}
+
+impl Table {
+    /// Its length.
+    pub(crate) fn bytes(self) -> i32 {
+        self.acc_offset(self.n_accs)
+    }
+
+    /// Where a pointer stands.
+    pub(crate) fn pointer_offset(self, number: usize) -> i32 {
+        number as i32 * 8
+    }
+
+    /// Where a constant vector stands.
+    pub(crate) fn constant_offset(self, number: usize) -> i32 {
+        POINTER_BYTES + number as i32 * VECTOR_BYTES
+    }
+
+    /// Where an accumulator stands.
+    pub(crate) fn acc_offset(self, number: usize) -> i32 {
+        self.constant_offset(self.n_constants + number)
+    }
+}
+
+impl fmt::Display for StraightLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (constants, accs) = (self.n_constants, self.n_accs);
+        writeln!(f, "loop with {constants} constants, {accs} accumulators, strides {:?}", self.strides)?;
+        for (number, step) in self.steps.iter().enumerate() {
+            writeln!(f, "  {number}: {step:?}")?;
+        }
+        Ok(())
+    }
+}

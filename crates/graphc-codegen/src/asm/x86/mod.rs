@@ -1,0 +1,93 @@
+//! x86-64: 128-bit vectors for processors with AVX and FMA, 256-bit ones where there is AVX2.
+//!
+//! Reading order: `register`, `tile`, `straight_line`, `transpose`, `mode`, `disassemble`.
+
+mod register;
+
+mod tile;
+
+mod straight_line;
+
+mod transpose;
+
+mod mode;
+
+mod disassemble;
+
+use super::assembler::{Assembled, Assembler, InstructionSet, Line, Mode};
+use super::straight_line::StraightLine;
+use super::straight_line_registers::StraightLinePlan;
+use super::tile::TileShape;
+use super::tile_registers::TilePlan;
+use super::transpose::TransposeShape;
+use super::unit::{ShapeKind, VectorUnit};
+use register::Width;
+use std::collections::BTreeMap;
+
+/// The instruction set.
+pub(super) struct X86_64;
+
+/// The assembler of one of its vector units.
+struct AvxAssembler {
+    width: Width,
+    unit: VectorUnit,
+}
+
+static XMM: AvxAssembler = AvxAssembler {
+    width: Width::Xmm,
+    unit: VectorUnit { name: "xmm", lanes: 4, assembles: &[ShapeKind::Tile], ..YMM.unit },
+};
+
+static YMM: AvxAssembler = AvxAssembler {
+    width: Width::Ymm,
+    unit: VectorUnit {
+        name: "ymm",
+        lanes: 8,
+        n_registers: 16,
+        assembles: &[ShapeKind::Tile, ShapeKind::StraightLine, ShapeKind::Transpose],
+        n_pointers: straight_line::N_POINTERS,
+        n_reductions: tile::N_REDUCTIONS,
+        n_counts: tile::N_COUNTS,
+    },
+};
+
+impl InstructionSet for X86_64 {
+    fn name(&self) -> &'static str {
+        "x64"
+    }
+
+    fn assemblers(&self, features: &[&str]) -> Vec<&'static dyn Assembler> {
+        let has = |names: &[&str]| names.iter().all(|name| features.contains(name));
+        let all: [(&[&str], &'static dyn Assembler); 2] = [(&["avx", "avx2", "fma"], &YMM), (&["avx", "fma"], &XMM)];
+        all.into_iter().filter(|(needed, _)| has(needed)).map(|(_, assembler)| assembler).collect()
+    }
+
+    fn mode(&self) -> Mode {
+        mode::mode()
+    }
+
+    fn disassemble(&self, code: &[u8], calls: &BTreeMap<usize, String>) -> Option<Vec<Line>> {
+        Some(disassemble::lines(code, calls))
+    }
+}
+
+impl Assembler for AvxAssembler {
+    fn unit(&self) -> &'static VectorUnit {
+        match self.width {
+            Width::Xmm => &XMM.unit,
+            Width::Ymm => &YMM.unit,
+        }
+    }
+
+    fn tile(&self, shape: &TileShape, plan: &TilePlan) -> Assembled {
+        tile::assemble(shape, plan, self.width).map_err(|error| error.to_string())
+    }
+
+    fn straight_line(&self, shape: &StraightLine, plan: &StraightLinePlan) -> Assembled {
+        straight_line::assemble(shape, plan).map_err(|error| error.to_string())
+    }
+
+    fn transpose(&self, shape: TransposeShape) -> Assembled {
+        transpose::assemble(shape).map_err(|error| error.to_string())
+    }
+}

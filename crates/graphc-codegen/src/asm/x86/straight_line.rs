@@ -1,0 +1,255 @@
+//! The assembler of straight-line loops for x86-64 with AVX2 and FMA.
+
+use super::register::ymm;
+use crate::asm::straight_line::{Step, StraightLine};
+use crate::asm::straight_line_registers::{Place, Placed, StraightLinePlan};
+use graphc_ir::scalar::{BinaryOp, CmpOp};
+use iced_x86::code_asm::{AsmRegister64, CodeAssembler, r8, r9, r10, r11, rax, rcx, rdi, rdx, rsi};
+use iced_x86::{Code, IcedError, Instruction, MemoryOperand, Register};
+
+const TABLE: AsmRegister64 = rdi;
+const COUNT: AsmRegister64 = rsi;
+/// Most pointers: registers that need not be saved.
+pub(super) const N_POINTERS: usize = POINTERS.len();
+const POINTERS: [AsmRegister64; 7] = [rdx, rcx, r8, r9, rax, r10, r11];
+
+const MOVE: Code = Code::VEX_Vmovaps_ymm_ymmm256;
+const LOAD: Code = Code::VEX_Vmovups_ymm_ymmm256;
+const STORE: Code = Code::VEX_Vmovups_ymmm256_ymm;
+
+/// Machine code of a loop.
+pub(super) fn assemble(shape: &StraightLine, plan: &StraightLinePlan) -> Result<Vec<u8>, IcedError> {
+    let mut asm = CodeAssembler::new(64)?;
+    Assembler { asm: &mut asm, shape, table: TABLE, pointers: &POINTERS }.function(plan)?;
+    asm.assemble(0)
+}
+
+/// Appends one iteration to a function that has the accumulators in its first registers and the address of the table in
+/// `table`; every other register is free, those of `pointers` too.
+///
+/// # Errors
+/// If an instruction cannot be encoded.
+pub(super) fn append(
+    asm: &mut CodeAssembler,
+    shape: &StraightLine,
+    plan: &StraightLinePlan,
+    table: AsmRegister64,
+    pointers: &[AsmRegister64],
+) -> Result<(), IcedError> {
+    let mut assembler = Assembler { asm, shape, table, pointers };
+    assembler.load_pointers()?;
+    assembler.load_constants(plan)?;
+    plan.steps.iter().try_for_each(|placed| assembler.step(placed))
+}
+
+struct Assembler<'s> {
+    asm: &'s mut CodeAssembler,
+    shape: &'s StraightLine,
+    table: AsmRegister64,
+    pointers: &'s [AsmRegister64],
+}
+
+impl Assembler<'_> {
+    fn function(&mut self, plan: &StraightLinePlan) -> Result<(), IcedError> {
+        let shape = self.shape;
+        let (mut head, mut end) = (self.asm.create_label(), self.asm.create_label());
+        self.asm.test(COUNT, COUNT)?;
+        self.asm.jle(end)?;
+        self.load_pointers()?;
+        for acc in 0..shape.n_accs {
+            self.add(Instruction::with2(LOAD, ymm(acc), self.at(shape.table().acc_offset(acc)))?)?;
+        }
+        self.load_constants(plan)?;
+        self.asm.set_label(&mut head)?;
+        plan.steps.iter().try_for_each(|placed| self.step(placed))?;
+        for (&pointer, &stride) in self.pointers.iter().zip(&shape.strides) {
+            if stride != 0 {
+                self.asm.add(pointer, stride)?;
+            }
+        }
+        self.asm.dec(COUNT)?;
+        self.asm.jne(head)?;
+        for acc in 0..shape.n_accs {
+            self.add(Instruction::with2(STORE, self.at(shape.table().acc_offset(acc)), ymm(acc))?)?;
+        }
+        self.asm.set_label(&mut end)?;
+        self.asm.vzeroupper()?;
+        self.asm.ret()
+    }
+
+    fn load_pointers(&mut self) -> Result<(), IcedError> {
+        for (number, &pointer) in self.pointers[..self.shape.strides.len()].iter().enumerate() {
+            let place = self.at(self.shape.table().pointer_offset(number));
+            self.add(Instruction::with2(Code::Mov_r64_rm64, Register::from(pointer), place)?)?;
+        }
+        Ok(())
+    }
+
+    fn load_constants(&mut self, plan: &StraightLinePlan) -> Result<(), IcedError> {
+        for &(constant, register) in &plan.kept {
+            let place = self.at(self.shape.table().constant_offset(constant));
+            self.add(Instruction::with2(LOAD, ymm(register), place)?)?;
+        }
+        Ok(())
+    }
+
+    /// A place in the table.
+    fn at(&self, offset: i32) -> MemoryOperand {
+        MemoryOperand::with_base_displ(self.table.into(), i64::from(offset))
+    }
+
+    fn step(&mut self, placed: &Placed) -> Result<(), IcedError> {
+        let to = placed.result;
+        match placed.step {
+            Step::Load { pointer, offset, is_splat } => {
+                let code = if is_splat { Code::VEX_Vbroadcastss_ymm_m32 } else { LOAD };
+                let place = MemoryOperand::with_base_displ(self.pointers[pointer].into(), i64::from(offset));
+                self.add(Instruction::with2(code, ymm(to), place)?)
+            }
+            Step::Store { pointer, offset, .. } => {
+                let value = self.in_register(placed, 0)?;
+                let place = MemoryOperand::with_base_displ(self.pointers[pointer].into(), i64::from(offset));
+                self.add(Instruction::with2(STORE, place, ymm(value))?)
+            }
+            Step::Fetch { pointer, offset } => {
+                let place = MemoryOperand::with_base_displ(self.pointers[pointer].into(), i64::from(offset));
+                self.add(Instruction::with1(Code::Prefetcht1_m8, place)?)
+            }
+            Step::Set { acc, .. } => {
+                if placed.sources[0] == Place::Register(acc) {
+                    Ok(())
+                } else {
+                    self.fetch(acc, placed.sources[0])
+                }
+            }
+            Step::Sqrt(_) => self.two(Code::VEX_Vsqrtps_ymm_ymmm256, to, placed.sources[0]),
+            Step::Binary(op, ..) => self.three(binary(op), placed),
+            Step::And(..) => self.three(Code::VEX_Vandps_ymm_ymm_ymmm256, placed),
+            Step::AndNot(..) => self.three(Code::VEX_Vandnps_ymm_ymm_ymmm256, placed),
+            Step::Xor(..) => self.three(Code::VEX_Vxorps_ymm_ymm_ymmm256, placed),
+            Step::Compare(op, ..) => {
+                let first = self.in_register(placed, 0)?;
+                let code = Code::VEX_Vcmpps_ymm_ymm_ymmm256_imm8;
+                let predicate = predicate(op);
+                self.add(match placed.sources[1] {
+                    Place::Register(second) => Instruction::with4(code, ymm(to), ymm(first), ymm(second), predicate)?,
+                    Place::Table(offset) => Instruction::with4(code, ymm(to), ymm(first), self.at(offset), predicate)?,
+                })
+            }
+            Step::Blend { .. } => self.blend(placed),
+            Step::Fma(..) => self.fma(placed),
+        }
+    }
+
+    /// `to = first op second`.
+    fn three(&mut self, code: Code, placed: &Placed) -> Result<(), IcedError> {
+        let first = self.in_register(placed, 0)?;
+        let to = ymm(placed.result);
+        self.add(match placed.sources[1] {
+            Place::Register(second) => Instruction::with3(code, to, ymm(first), ymm(second))?,
+            Place::Table(offset) => Instruction::with3(code, to, ymm(first), self.at(offset))?,
+        })
+    }
+
+    /// `vblendvps` takes the second operand where the mask is set.
+    fn blend(&mut self, placed: &Placed) -> Result<(), IcedError> {
+        let (mask, then, otherwise) = (placed.sources[0], placed.sources[1], placed.sources[2]);
+        let Place::Register(mask) = mask else { unreachable!("masks are results") };
+        let otherwise = match otherwise {
+            Place::Register(register) => register,
+            place => {
+                self.fetch(placed.scratch, place)?;
+                placed.scratch
+            }
+        };
+        let (code, to) = (Code::VEX_Vblendvps_ymm_ymm_ymmm256_ymm, ymm(placed.result));
+        self.add(match then {
+            Place::Register(then) => Instruction::with4(code, to, ymm(otherwise), ymm(then), ymm(mask))?,
+            Place::Table(offset) => Instruction::with4(code, to, ymm(otherwise), self.at(offset), ymm(mask))?,
+        })
+    }
+
+    /// `to = a * b + c`. If `to` is the register of `c` (an accumulator) nothing is copied; otherwise `c` is brought
+    /// there first.
+    fn fma(&mut self, placed: &Placed) -> Result<(), IcedError> {
+        let [a, b, c] = [0, 1, 2].map(|source| placed.sources[source]);
+        let to = placed.result;
+        let code231 = Code::VEX_Vfmadd231ps_ymm_ymm_ymmm256;
+        // An accumulator may be a factor, too; then it must not be overwritten before it is read.
+        if c != Place::Register(to) && (a == Place::Register(to) || b == Place::Register(to)) {
+            let other = if a == Place::Register(to) { b } else { a };
+            let other = self.register_or_scratch(placed.scratch, other)?;
+            let code213 = Code::VEX_Vfmadd213ps_ymm_ymm_ymmm256;
+            return self.add(match c {
+                Place::Register(c) => Instruction::with3(code213, ymm(to), ymm(other), ymm(c))?,
+                Place::Table(offset) => Instruction::with3(code213, ymm(to), ymm(other), self.at(offset))?,
+            });
+        }
+        if c != Place::Register(to) {
+            self.fetch(to, c)?;
+        }
+        let (first, second) = match (a, b) {
+            (Place::Register(a), b) => (a, b),
+            (a, Place::Register(b)) => (b, a),
+            (a, b) => (self.register_or_scratch(placed.scratch, a)?, b),
+        };
+        self.add(match second {
+            Place::Register(second) => Instruction::with3(code231, ymm(to), ymm(first), ymm(second))?,
+            Place::Table(offset) => Instruction::with3(code231, ymm(to), ymm(first), self.at(offset))?,
+        })
+    }
+
+    fn two(&mut self, code: Code, to: usize, from: Place) -> Result<(), IcedError> {
+        self.add(match from {
+            Place::Register(from) => Instruction::with2(code, ymm(to), ymm(from))?,
+            Place::Table(offset) => Instruction::with2(code, ymm(to), self.at(offset))?,
+        })
+    }
+
+    /// The register of a source, the scratch register if it stands in the table.
+    fn in_register(&mut self, placed: &Placed, source: usize) -> Result<usize, IcedError> {
+        self.register_or_scratch(placed.scratch, placed.sources[source])
+    }
+
+    fn register_or_scratch(&mut self, scratch: usize, place: Place) -> Result<usize, IcedError> {
+        if let Place::Register(register) = place {
+            return Ok(register);
+        }
+        self.fetch(scratch, place)?;
+        Ok(scratch)
+    }
+
+    fn fetch(&mut self, to: usize, from: Place) -> Result<(), IcedError> {
+        self.two(if matches!(from, Place::Register(_)) { MOVE } else { LOAD }, to, from)
+    }
+
+    fn add(&mut self, instruction: Instruction) -> Result<(), IcedError> {
+        self.asm.add_instruction(instruction)
+    }
+}
+
+fn binary(op: BinaryOp) -> Code {
+    match op {
+        BinaryOp::Add => Code::VEX_Vaddps_ymm_ymm_ymmm256,
+        BinaryOp::Sub => Code::VEX_Vsubps_ymm_ymm_ymmm256,
+        BinaryOp::Mul => Code::VEX_Vmulps_ymm_ymm_ymmm256,
+        BinaryOp::Div => Code::VEX_Vdivps_ymm_ymm_ymmm256,
+        // Both give the second operand unless the comparison holds, and a zero for a subnormal one, as the loop IR
+        // wants.
+        BinaryOp::Max => Code::VEX_Vmaxps_ymm_ymm_ymmm256,
+        BinaryOp::Min => Code::VEX_Vminps_ymm_ymm_ymmm256,
+        op => unreachable!("{} is no step of a loop", op.name()),
+    }
+}
+
+/// Predicate of `vcmpps`: false for NaN, but for `Ne`; none of them signals.
+fn predicate(op: CmpOp) -> u32 {
+    match op {
+        CmpOp::Eq => 0x00,
+        CmpOp::Ne => 0x04,
+        CmpOp::Lt => 0x11,
+        CmpOp::Le => 0x12,
+        CmpOp::Ge => 0x1d,
+        CmpOp::Gt => 0x1e,
+    }
+}

@@ -1,0 +1,79 @@
+//! Why something is left to Cranelift.
+
+use crate::asm::unit::Misfit;
+use std::fmt;
+
+/// Why a loop or tile is plain: the first reason that was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Reason {
+    /// Every access is checked.
+    BoundsChecks,
+    /// It is not in a region of lanes.
+    OutsideLanes,
+    /// Everything in it is the same in all lanes.
+    NoLanes,
+    /// The machine has no assembled shapes of that kind.
+    NoAssembler,
+    /// A call would cost more than it saves.
+    FewIterations,
+    /// Words or values that are integers.
+    Integers,
+    /// Lanes are combined.
+    JoinedLanes,
+    /// Lanes read or write words that do not lie side by side, or an index divides.
+    Scattered,
+    /// Something inside that is neither straight-line code nor a loop of constant bounds.
+    Inside,
+    /// Nothing is stored or kept.
+    NoEffect,
+    /// A condition that is not computed in the loop itself.
+    Condition,
+    /// A mutable scalar that is the same in every lane, or is read before it is set.
+    Accumulator,
+    /// Accumulators of a tile that do not begin with zeros.
+    Start,
+    /// More steps in an iteration than code is made for.
+    TooManySteps,
+    /// More streams of words than pointers.
+    TooManyPointers,
+    /// The registers do not hold the values.
+    TooFewRegisters,
+    /// More reduction loops than counters.
+    TooManyReductions,
+    /// Words farther away than an instruction can reach.
+    TooFar,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Reason::BoundsChecks => "bounds checks",
+            Reason::OutsideLanes => "outside lanes",
+            Reason::NoLanes => "no lanes",
+            Reason::NoAssembler => "no assembler",
+            Reason::FewIterations => "too few iterations",
+            Reason::Integers => "integers",
+            Reason::JoinedLanes => "joined lanes",
+            Reason::Scattered => "scattered access",
+            Reason::Inside => "something inside that is no straight line",
+            Reason::NoEffect => "no effect",
+            Reason::Condition => "a condition from outside",
+            Reason::Accumulator => "an accumulator without lanes",
+            Reason::Start => "accumulators that go on",
+            Reason::TooManySteps => "too many steps",
+            Reason::TooManyPointers => "too many pointers",
+            Reason::TooFewRegisters => "too few registers",
+            Reason::TooManyReductions => "too many reductions",
+            Reason::TooFar => "words too far apart",
+        })
+    }
+}
+
+impl From<Misfit> for Reason {
+    fn from(misfit: Misfit) -> Reason {
+        match misfit {
+            Misfit::Registers => Reason::TooFewRegisters,
+            Misfit::Reductions => Reason::TooManyReductions,
+        }
+    }
+}

@@ -1,0 +1,292 @@
+//! Loops over straight-line vector code, and epilogues of tiles.
+//!
+//! Inner loops of constant bounds are copied into the straight line. Accesses that differ by constants share a pointer.
+
+use super::context::{Context, Site, State, Unit};
+use super::mentions::Mentions;
+use super::reason::Reason;
+use super::selection::{Fixed, Operands, StraightLineCall};
+use crate::asm::straight_line::{LINE_BYTES, Source, Step, StraightLine};
+use crate::asm::unit::ShapeKind;
+use graphc_ir::index::{Affine, Var};
+use graphc_ir::loops::{AccId, Access, BufId, Expr, Range, Stmt, Tile, ValueId};
+use graphc_ir::scalar::{BinaryOp, UnaryOp};
+use std::collections::HashMap;
+
+/// Steps of an iteration at most, copies included.
+const MAX_STEPS: usize = 160;
+
+/// Iterations below which a call is not worth its table.
+const FEWEST_ITERATIONS: i64 = 4;
+
+/// The call that a loop becomes, or why it becomes none.
+pub(super) fn straight_line(site: &mut Site<'_, '_>, range: &Range, body: &[Stmt]) -> Result<StraightLineCall, Reason> {
+    let (cx, state) = (site.cx, site.state);
+    let unit = cx.unit_for(ShapeKind::StraightLine, state)?;
+    if let (Some(low), Some(high)) = state.known.bounds(range)
+        && high - low < FEWEST_ITERATIONS
+    {
+        return Err(Reason::FewIterations);
+    }
+    let mentions = Mentions::of(body);
+    let is_local = |acc: AccId| !state.declared.contains(&acc) && mentions.is_all_of_acc(acc, &cx.mentions);
+    let mut recogniser = Recogniser::new(cx, unit, range.var, &is_local);
+    recogniser.block(body)?;
+    let Recognised { shape, operands, accs } = recogniser.finish()?;
+    if !accs.iter().all(|&acc| state.declared.contains(&acc) && cx.is_vector(acc)) {
+        return Err(Reason::Accumulator);
+    }
+    let function = site.shapes.straight_line(&shape, unit.unit)?;
+    Ok(StraightLineCall { function, operands, accs })
+}
+
+/// The epilogue of a tile in all cells one after the other, as steps on accumulators of the cells' numbers.
+pub(super) fn epilogue(
+    cx: &Context<'_>,
+    state: &State,
+    tile: &Tile,
+    cells: &[Vec<i64>],
+) -> Result<(StraightLine, Operands), Reason> {
+    let unit = cx.unit_for(ShapeKind::StraightLine, state)?;
+    let is_local = |_: AccId| false;
+    // Nothing moves from one iteration to the next, as there is one alone.
+    let none = Var(u32::MAX);
+    let mut recogniser = Recogniser::new(cx, unit, none, &is_local);
+    for (number, cell) in cells.iter().enumerate() {
+        recogniser.copied = tile.grid.iter().zip(cell).map(|(&(var, _), &at)| (var, at)).collect();
+        recogniser.values.insert(tile.acc, Source::Acc(number));
+        recogniser.block(&tile.epilogue)?;
+    }
+    let Recognised { mut shape, operands, accs } = recogniser.finish()?;
+    shape.n_accs = cells.len();
+    if accs.is_empty() { Ok((shape, operands)) } else { Err(Reason::Accumulator) }
+}
+
+/// What a pointer points to at the first iteration, in lane 0; all accesses that differ by constants share it.
+#[derive(Clone, Debug, PartialEq)]
+struct Pointer {
+    buffer: BufId,
+    index: Affine,
+    stride: i64,
+}
+
+/// A loop being recognised.
+struct Recogniser<'e, 'p> {
+    cx: &'e Context<'p>,
+    unit: Unit,
+    var: Var,
+    /// Values of copied loops' variables.
+    copied: Vec<(Var, i64)>,
+    shape: StraightLine,
+    pointers: Vec<Pointer>,
+    fixed: Vec<Fixed>,
+    accs: Vec<AccId>,
+    values: HashMap<ValueId, Source>,
+    /// Steps whose results are still the same: copies of a body share them.
+    known: HashMap<Step, Source>,
+    /// Accumulators that live within an iteration: other names of values.
+    local_accs: HashMap<AccId, Source>,
+    /// Whether an accumulator is one of those.
+    is_local: &'e dyn Fn(AccId) -> bool,
+}
+
+struct Recognised {
+    shape: StraightLine,
+    operands: Operands,
+    accs: Vec<AccId>,
+}
+
+impl<'e, 'p> Recogniser<'e, 'p> {
+    fn new(cx: &'e Context<'p>, unit: Unit, var: Var, is_local: &'e dyn Fn(AccId) -> bool) -> Recogniser<'e, 'p> {
+        Recogniser {
+            cx,
+            unit,
+            var,
+            copied: Vec::new(),
+            shape: StraightLine::default(),
+            pointers: Vec::new(),
+            fixed: Vec::new(),
+            accs: Vec::new(),
+            values: HashMap::new(),
+            known: HashMap::new(),
+            local_accs: HashMap::new(),
+            is_local,
+        }
+    }
+
+    /// What was recognised, if it leaves anything.
+    fn finish(mut self) -> Result<Recognised, Reason> {
+        if self.shape.steps.iter().all(Step::has_result) {
+            return Err(Reason::NoEffect);
+        }
+        let stride = |pointer: &Pointer| i32::try_from(pointer.stride).map_err(|_| Reason::TooFar);
+        self.shape.strides = self.pointers.iter().map(stride).collect::<Result<_, _>>()?;
+        (self.shape.n_constants, self.shape.n_accs) = (self.fixed.len(), self.accs.len());
+        let pointers = self.pointers.into_iter().map(|Pointer { buffer, index, .. }| Access { buffer, index });
+        let operands = Operands { pointers: pointers.collect(), fixed: self.fixed };
+        Ok(Recognised { shape: self.shape, operands, accs: self.accs })
+    }
+
+    fn block(&mut self, stmts: &[Stmt]) -> Result<(), Reason> {
+        stmts.iter().try_for_each(|stmt| self.stmt(stmt))
+    }
+
+    fn stmt(&mut self, stmt: &Stmt) -> Result<(), Reason> {
+        match stmt {
+            Stmt::Let { value, expr } => {
+                let source = self.expr(expr)?;
+                self.values.insert(*value, source);
+            }
+            Stmt::Set { acc, value } => self.set(*acc, *value)?,
+            Stmt::Store { to, value } => {
+                let value = self.source(*value)?;
+                let (pointer, offset) = self.place(to, 1)?;
+                self.push(Step::Store { pointer, offset, value })?;
+                let pointers = &self.pointers;
+                let is_stale =
+                    |step: &Step| matches!(step, Step::Load { pointer, .. } if pointers[*pointer].buffer == to.buffer);
+                self.known.retain(|step, _| !is_stale(step));
+            }
+            Stmt::Fetch { from, n_lines } => {
+                let (pointer, offset) = self.place(from, 0)?;
+                for line in 0..*n_lines {
+                    let line = i32::try_from(line).ok().and_then(|line| line.checked_mul(LINE_BYTES));
+                    let offset = line.and_then(|line| offset.checked_add(line)).ok_or(Reason::TooFar)?;
+                    self.push(Step::Fetch { pointer, offset })?;
+                }
+            }
+            Stmt::For { range, body, .. } => {
+                let bounds = range.low.as_constant().zip(range.high.as_constant());
+                let (low, high) = bounds.ok_or(Reason::Inside)?;
+                for value in low..high {
+                    self.copied.push((range.var, value));
+                    self.block(body)?;
+                    self.copied.pop();
+                }
+            }
+            Stmt::Nest { .. } | Stmt::Lanes { .. } | Stmt::LetIndex { .. } | Stmt::Tile(_) => {
+                return Err(Reason::Inside);
+            }
+        }
+        Ok(())
+    }
+
+    fn set(&mut self, acc: AccId, value: ValueId) -> Result<(), Reason> {
+        if (self.is_local)(acc) {
+            let value = self.source(value)?;
+            self.local_accs.insert(acc, value);
+            return Ok(());
+        }
+        let (acc, value) = (self.acc(acc), self.source(value)?);
+        self.push(Step::Set { acc, value })?;
+        // What was read before is no longer there.
+        self.values.retain(|_, source| *source != Source::Acc(acc));
+        self.known.retain(|step, _| !step.sources().contains(&Source::Acc(acc)));
+        self.local_accs.retain(|_, source| *source != Source::Acc(acc));
+        Ok(())
+    }
+
+    /// Adds a step, unless there are too many.
+    fn push(&mut self, step: Step) -> Result<Source, Reason> {
+        self.shape.steps.push(step);
+        let number = self.shape.steps.len() - 1;
+        if number < MAX_STEPS { Ok(Source::Step(number)) } else { Err(Reason::TooManySteps) }
+    }
+
+    fn expr(&mut self, expr: &Expr) -> Result<Source, Reason> {
+        let step = match expr {
+            Expr::Load(access) => {
+                let coefficient = access.index.coefficient(self.unit.lane);
+                let (pointer, offset) = self.place(access, coefficient)?;
+                Step::Load { pointer, offset, is_splat: coefficient == 0 }
+            }
+            Expr::F32(value) => return Ok(self.fixed(Fixed::Bits(value.to_bits()))),
+            Expr::Acc(acc) if (self.is_local)(*acc) => {
+                return self.local_accs.get(acc).copied().ok_or(Reason::Accumulator);
+            }
+            Expr::Acc(acc) => return Ok(Source::Acc(self.acc(*acc))),
+            Expr::Unary(UnaryOp::Sqrt, a) => Step::Sqrt(self.source(*a)?),
+            Expr::Unary(UnaryOp::Neg, a) => Step::Xor(self.source(*a)?, self.fixed(Fixed::Bits(1 << 31))),
+            Expr::Unary(UnaryOp::Abs, a) => Step::And(self.source(*a)?, self.fixed(Fixed::Bits(u32::MAX >> 1))),
+            Expr::Binary(op, a, b) if *op <= BinaryOp::Min => Step::Binary(*op, self.source(*a)?, self.source(*b)?),
+            Expr::Fma(a, b, c) => Step::Fma(self.source(*a)?, self.source(*b)?, self.source(*c)?),
+            Expr::Cmp(op, a, b) => Step::Compare(*op, self.source(*a)?, self.source(*b)?),
+            Expr::Select(mask, a, b) => self.select(*mask, *a, *b)?,
+            Expr::JoinLanes(..) => return Err(Reason::JoinedLanes),
+            Expr::Unary(..) | Expr::Binary(..) | Expr::I32(_) | Expr::Index(_) => return Err(Reason::Integers),
+        };
+        if let Some(&known) = self.known.get(&step) {
+            return Ok(known);
+        }
+        let result = self.push(step)?;
+        self.known.insert(step, result);
+        Ok(result)
+    }
+
+    fn select(&mut self, mask: ValueId, a: ValueId, b: ValueId) -> Result<Step, Reason> {
+        let mask = match self.values.get(&mask) {
+            Some(&mask @ Source::Step(_)) => mask,
+            _ => return Err(Reason::Condition),
+        };
+        let (a, b) = (self.source(a)?, self.source(b)?);
+        Ok(match (self.is_zero(a), self.is_zero(b)) {
+            (_, true) => Step::And(mask, a),
+            (true, false) => Step::AndNot(mask, b),
+            (false, false) => Step::Blend { mask, a, b },
+        })
+    }
+
+    fn is_zero(&self, source: Source) -> bool {
+        matches!(source, Source::Constant(number) if self.fixed[number] == Fixed::Bits(0))
+    }
+
+    fn source(&mut self, id: ValueId) -> Result<Source, Reason> {
+        if let Some(&known) = self.values.get(&id) {
+            return Ok(known);
+        }
+        if !self.cx.values.is_f32(id) {
+            return Err(Reason::Integers);
+        }
+        let constant = self.cx.values.constant(id);
+        Ok(self.fixed(constant.map_or(Fixed::Outer(id), Fixed::Bits)))
+    }
+
+    fn fixed(&mut self, fixed: Fixed) -> Source {
+        let known = self.fixed.iter().position(|&known| known == fixed);
+        Source::Constant(known.unwrap_or_else(|| {
+            self.fixed.push(fixed);
+            self.fixed.len() - 1
+        }))
+    }
+
+    fn acc(&mut self, acc: AccId) -> usize {
+        self.accs.iter().position(|&known| known == acc).unwrap_or_else(|| {
+            self.accs.push(acc);
+            self.accs.len() - 1
+        })
+    }
+
+    /// Pointer and byte offset of an access whose index has that coefficient of the lane.
+    fn place(&mut self, access: &Access, coefficient: i64) -> Result<(usize, i32), Reason> {
+        if !self.cx.is_f32(access) {
+            return Err(Reason::Integers);
+        }
+        let copied = &self.copied;
+        let value = |var: Var| copied.iter().rev().find(|(known, _)| *known == var).map(|&(_, value)| value);
+        let index = access.index.substitute(&|var| value(var).map_or_else(|| Affine::var(var), Affine::constant));
+        let is_vector_or_splat = matches!(coefficient, 0 | 1) && index.coefficient(self.unit.lane) == coefficient;
+        if !is_vector_or_splat || !index.is_affine() {
+            return Err(Reason::Scattered);
+        }
+        let offset = index.offset.checked_mul(4).and_then(|bytes| i32::try_from(bytes).ok()).ok_or(Reason::TooFar)?;
+        let index = index.plus_constant(-index.offset);
+        let stride = index.coefficient(self.var) * 4;
+        let pointer = Pointer { buffer: access.buffer, index, stride };
+        let known = self.pointers.iter().position(|known| *known == pointer);
+        let number = known.unwrap_or_else(|| {
+            self.pointers.push(pointer);
+            self.pointers.len() - 1
+        });
+        if number < self.unit.unit.n_pointers { Ok((number, offset)) } else { Err(Reason::TooManyPointers) }
+    }
+}
