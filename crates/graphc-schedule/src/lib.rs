@@ -1,7 +1,8 @@
 //! Schedules a specialised graph with its fusion plan into a loop program.
 //!
 //! Takes a [`Graph`] without composites and the [`FusionPlan`] made for it; gives a [`Program`]: loops,
-//! buffers, and the arena plan. Knows tensor ops only through their index notation, and the machine only as a [`Hardware`].
+//! buffers, and the arena plan. Knows tensor ops only through their index notation, and the machine only as a
+//! [`Hardware`].
 //!
 //! Reading order: [`decide`], what follows from the graph and the machine before anything is written; [`memory`], which
 //! buffer holds what and where it stands in the arena; [`write`], how nests are written as loop IR.

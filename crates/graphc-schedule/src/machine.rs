@@ -1,8 +1,8 @@
 //! The machine that a program is scheduled for: every number about hardware stands here.
 //!
-//! Nothing here changes a result: what fixes the order of arithmetic (lanes, chunks, groups) is no property of a machine
-//! and stands in `decide/summation.rs`. Prefetch distances and latencies were measured on Zen 3, Zen 4 and Emerald
-//! Rapids (`docs/performance.md`).
+//! Nothing here changes a result: what fixes the order of arithmetic (lanes, chunks, groups) is no property of a
+//! machine and stands in `decide/summation.rs`. Prefetch distances and latencies were measured on Zen 3, Zen 4 and
+//! Emerald Rapids (`docs/performance.md`).
 
 use graphc_ir::scalar::LANES;
 use std::fs;

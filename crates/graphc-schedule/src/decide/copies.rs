@@ -1,9 +1,9 @@
 //! Copies of tensors in the order in which contractions read them.
 //!
-//! A tile walks all terms of its sums with a few neighbouring outputs. In a large row-major matrix those words lie a row
-//! apart: every step of the sum touches another cache line, of which it needs a part, and lines a power of two apart
-//! fall into the same few cache sets. Or they are no neighbours where the lanes of a vector must be. A copy holds, for
-//! each block of outputs, term after term, the words of the block: `[outputs / block][terms][block]`.
+//! A tile walks all terms of its sums with a few neighbouring outputs. In a large row-major matrix those words lie a
+//! row apart: every step of the sum touches another cache line, of which it needs a part, and lines a power of two
+//! apart fall into the same few cache sets. Or they are no neighbours where the lanes of a vector must be. A copy
+//! holds, for each block of outputs, term after term, the words of the block: `[outputs / block][terms][block]`.
 //!
 //! | copy | outputs | terms | block |
 //! |---|---|---|---|
@@ -38,8 +38,8 @@ const FEWEST_ROWS: usize = 64;
 /// How the full blocks of a copy are shared by threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shares {
-    /// So many shares of so many coordinates of the last term each, if there are many: each thread has probably updated the
-    /// rows that it reads.
+    /// So many shares of so many coordinates of the last term each, if there are many: each thread has probably updated
+    /// the rows that it reads.
     Rows { n_shares: usize, n_rows: usize },
     /// So many shares of so many blocks each.
     Blocks { n_shares: usize, n_blocks: usize },
@@ -71,8 +71,8 @@ pub(crate) struct CopyPlan {
     pub(crate) terms: Vec<(Var, usize)>,
     /// Outputs side by side in every block but the last.
     pub(crate) block: usize,
-    /// Full blocks that are copied in vectors: all whose words follow each other in the source, and of which eight words
-    /// can be read wherever they begin.
+    /// Full blocks that are copied in vectors: all whose words follow each other in the source, and of which eight
+    /// words can be read wherever they begin.
     pub(crate) n_vector_blocks: usize,
     /// Whether eight neighbours along the last term follow each other in the source, so that squares are transposed.
     pub(crate) transposes: bool,
@@ -175,8 +175,8 @@ impl CopyPlan {
         Some((found, pays))
     }
 
-    /// The weights of a contraction whose lanes are neighbours along the output axis `lane`, in blocks that are still to
-    /// be chosen; `index` is that of the weights, which depend on nothing else but terms.
+    /// The weights of a contraction whose lanes are neighbours along the output axis `lane`, in blocks that are still
+    /// to be chosen; `index` is that of the weights, which depend on nothing else but terms.
     pub(crate) fn vectors(
         (source, reader): (NodeId, NodeId),
         index: &[LoadIndex],

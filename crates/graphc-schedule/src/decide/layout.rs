@@ -6,8 +6,8 @@
 //! to whole vectors, and the lanes of a region are eight neighbouring features.
 //!
 //! The choice is made once for a whole program, because every change of layout in between would be a transposition. It
-//! depends on the number of samples alone. Whatever is not computed feature by feature (a softmax's sum, a reshape that moves features, the mean of a
-//! loss) is a nest of scalars.
+//! depends on the number of samples alone. Whatever is not computed feature by feature (a softmax's sum, a reshape that
+//! moves features, the mean of a loss) is a nest of scalars.
 //!
 //! Padding words of rows hold whatever the formulas give for padded operands. They are the same in every engine, and
 //! nothing but other padding words depends on them.

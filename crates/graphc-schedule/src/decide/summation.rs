@@ -1,14 +1,14 @@
 //! The order of sums over the batch: it follows from the graph and the batch alone, and fixes the bits of results.
 //!
-//! A sum over the batch is made of groups of consecutive chunks of samples: each group is a chain, and groups are joined
-//! by a tree.
+//! A sum over the batch is made of groups of consecutive chunks of samples: each group is a chain, and groups are
+//! joined by a tree.
 //!
 //! In a contraction the lanes are samples or features. With samples as lanes both factors are vectors, and the lanes of
 //! every cell must be joined in the end. That is little work beside the pixels of a convolution, but as much as the
 //! products themselves where a dense layer's gradient sums over nothing but the batch,
-//! `dw[i, j] = sum_n x[n, i] dy[n, j]`. There the lanes are eight neighbouring `j`: a matrix product of splats of `x` with
-//! rows of `dy`, a copy of which is kept with samples as rows. Its sums need no joining at all: one chain over all samples
-//! of a group in order.
+//! `dw[i, j] = sum_n x[n, i] dy[n, j]`. There the lanes are eight neighbouring `j`: a matrix product of splats of `x`
+//! with rows of `dy`, a copy of which is kept with samples as rows. Its sums need no joining at all: one chain over all
+//! samples of a group in order.
 
 use crate::decide::problem::Problem;
 use graphc_ir::NodeId;
@@ -46,8 +46,8 @@ pub(crate) struct Groups {
 pub(crate) enum SummedLanes {
     /// Samples: both factors are vectors, and lanes are joined.
     Samples,
-    /// Coordinates of an output axis of a sum over nothing but the batch; one factor moves along it, of which there is a
-    /// copy in rows.
+    /// Coordinates of an output axis of a sum over nothing but the batch; one factor moves along it, of which there is
+    /// a copy in rows.
     Features {
         /// The axis.
         axis: Var,

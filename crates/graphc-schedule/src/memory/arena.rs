@@ -4,7 +4,8 @@
 //! them may overlap if no phase lies within the lives of both. A phase is a top-level statement of a
 //! kernel; chunks of one phase may run in any order, so all its buffers live through the whole of it. What the prologue
 //! touches lives for good.
-//! Before that, results are laid over what they are computed from where that can be ([`overlay`](crate::memory::overlay)).
+//! Before that, results are laid over what they are computed from where that can be
+//! ([`overlay`](crate::memory::overlay)).
 
 use crate::memory::overlay;
 use graphc_ir::loops::{Buffer, BufferKind, Kernel};

@@ -1,7 +1,7 @@
 //! What is read from far away is asked for ahead of time.
 //!
-//! What a kernel touches of the next chunk of samples is asked for by one of its nests, a share with every tile or every
-//! step of a loop (`decide/next_chunk.rs` says which and what).
+//! What a kernel touches of the next chunk of samples is asked for by one of its nests, a share with every tile or
+//! every step of a loop (`decide/next_chunk.rs` says which and what).
 //!
 //! Otherwise every sweep asks for what it touches itself some steps of the outer loop later ([`in_sweep`]): in a kernel
 //! without a contraction, which waits for nothing but memory, and where a pool reads a window of several rows at every

@@ -1,10 +1,10 @@
 //! Writes the nest of a contraction: loops over blocks of output coordinates around a [`Tile`].
 //!
-//! One nest for every plan ([`ContractionPlan`]): lanes over samples, over samples that are summed, over neighbours along
-//! an axis, or none.
+//! One nest for every plan ([`ContractionPlan`]): lanes over samples, over samples that are summed, over neighbours
+//! along an axis, or none.
 //!
-//! Reading order: here, the loops; `tile`, what stands inside them; `reads`, where the factors are; `waiting`, accumulators
-//! that stay in memory while others have their turn; `gradient`, who sums over which chunks.
+//! Reading order: here, the loops; `tile`, what stands inside them; `reads`, where the factors are; `waiting`,
+//! accumulators that stay in memory while others have their turn; `gradient`, who sums over which chunks.
 
 pub(crate) mod gradient;
 mod reads;

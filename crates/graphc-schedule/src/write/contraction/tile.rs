@@ -89,8 +89,8 @@ impl Nest<'_> {
         reds
     }
 
-    /// The innermost loop of a sum over the batch: over the halves of a chunk if lanes are samples, over samples otherwise;
-    /// its extent, and the sample within the chunk.
+    /// The innermost loop of a sum over the batch: over the halves of a chunk if lanes are samples, over samples
+    /// otherwise; its extent, and the sample within the chunk.
     fn samples(&self, inner: Var) -> (usize, Affine) {
         let n_halves = self.em.cx.n_halves();
         match (self.plan.lanes, self.lane) {
