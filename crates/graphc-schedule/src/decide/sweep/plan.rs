@@ -27,10 +27,7 @@ use graphc_ir::point::{ExprId, PointDag, PointExpr};
 use graphc_ir::scalar::{BinaryOp, LANES};
 use std::collections::BTreeSet;
 
-/// Partial results of a sweep at most that have two chains each: their accumulators take half of 16 registers.
-const MOST_CHAINED: usize = 2;
-
-/// Turns of an innermost loop from which on it has two chains: half as many are still worth a loop.
+/// Terms of an innermost axis from which on a sum has two chains: half as many are still worth a loop.
 const FEWEST_CHAINED: usize = 8;
 
 /// Most turns of the last digit of an axis that are written as copied code.
@@ -279,22 +276,26 @@ impl<'a> Space<'a> {
         }
     }
 
-    /// Gives the innermost loop over axes two chains, if it is a loop of partial results, long enough, and these are
-    /// few enough for the registers.
-    fn deal_to_chains(&self, loops: &mut [Loop], results: &[SweepResult]) {
-        let n_loops = loops.len();
-        let Some(last) = loops.last_mut().filter(|last| last.over == Coordinate::Axis(self.extents.len() - 1)) else {
-            return;
+    /// Gives sums two chains where they run over an even number of at least [`FEWEST_CHAINED`] neighbours: even and odd
+    /// coordinates of their innermost axis. That follows from the sum alone, not from what it shares its loops with.
+    fn deal_to_chains(&self, loops: &mut Vec<Loop>, results: &[SweepResult]) {
+        let Some(Loop { over: Coordinate::Axis(axis), extent: digit, .. }) = loops.last().cloned() else { return };
+        let is_summed = |result: &SweepResult| match result.kind {
+            ResultKind::Stored => false,
+            ResultKind::Partial(partial) => partial.n_kept <= axis,
         };
-        let depths = results.iter().filter_map(|result| match result.kind {
-            ResultKind::Stored => None,
-            ResultKind::Partial(partial) => Some(partial.depth),
-        });
-        let is_inside = depths.clone().all(|depth| depth < n_loops);
-        let is_long = last.extent.is_multiple_of(2) && last.extent >= FEWEST_CHAINED;
-        if is_inside && is_long && (1..=MOST_CHAINED).contains(&depths.count()) {
-            last.walk = Walk::Chains(2);
+        let extent = self.extents[axis];
+        if !results.iter().any(is_summed) || !extent.is_multiple_of(2) || extent < FEWEST_CHAINED {
+            return;
         }
+        if !digit.is_multiple_of(2) {
+            // Neighbours would not be told apart by the last digit: then the axis stays whole.
+            let first = loops.iter().position(|some| some.over == Coordinate::Axis(axis)).expect("the last one at least");
+            let known = loops.drain(first..).flat_map(|digit| digit.known).collect();
+            loops.push(Loop { known, ..Loop::over(Coordinate::Axis(axis), extent) });
+        }
+        let last = loops.last_mut().expect("it was there above");
+        last.walk = if last.extent == 2 { Walk::WrittenOut } else { Walk::Chains(2) };
     }
 }
 

@@ -132,7 +132,7 @@ fn partial(node: u32) -> Root {
 }
 
 #[test]
-fn one_or_two_sums_have_two_chains() {
+fn sums_have_two_chains_whoever_shares_their_loops() {
     check(
         &plan(64, false, STATISTICS, &[partial(1), partial(4)]),
         "axes      a:6 out | b:12 red | c:12 red
@@ -144,9 +144,9 @@ fn one_or_two_sums_have_two_chains() {
         &plan(64, false, STATISTICS, &[partial(1), partial(4), partial(5)]),
         "axes      a:6 out | b:12 red | c:12 red
          lanes     samples, 8 of 16 in a chunk
-         loops     a > b > c > halves written out
-         results   partial sum %1 over n,b,c: 1 chain | partial sum of products %4 over n,b,c: 1 chain |
-                   partial maximum %5 over n,b,c: 1 chain",
+         loops     a > b > c by 2 > halves written out
+         results   partial sum %1 over n,b,c: 2 chains | partial sum of products %4 over n,b,c: 2 chains |
+                   partial maximum %5 over n,b,c: 2 chains",
     );
 }
 
