@@ -1,12 +1,12 @@
 //! Time of the compilation of every example, stage by stage.
 //!
-//! `cargo bench -p graphc-driver --bench compile_time`. In `cargo test` everything runs once.
+//! `cargo bench -p graphc-measure --bench compile_time`. In `cargo test` everything runs once.
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use graphc_codegen::{CodegenOptions, Target};
-use graphc_driver::measure::bench::stages;
 use graphc_driver::{CompileOptions, compile, lower};
 use graphc_frontend::{CheckData, Experiment, load_with};
+use graphc_measure::bench::stages;
 use std::time::Duration;
 
 criterion_group! {

@@ -1,7 +1,7 @@
 //! Speed of single register tiles, in programs built by hand: those that LeNet-5 needs, and other grids for the same
 //! work.
 //!
-//! `cargo bench -p graphc-driver --bench kernels`; "elements" are floating-point operations, so Gelem/s are GFLOP/s.
+//! `cargo bench -p graphc-measure --bench kernels`; "elements" are floating-point operations, so Gelem/s are GFLOP/s.
 //! Every tile runs as the assembler's and as Cranelift's (`portable`) code. In `cargo test` each runs once.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};

@@ -86,6 +86,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
             "graphc-interp",
         ],
     ),
+    ("graphc-measure", &["graphc-ir", "graphc-codegen", "graphc-runtime", "graphc-driver"]),
     ("graphc-train", &["graphc-ir", "graphc-driver"]),
     (
         "graphc",
@@ -99,12 +100,22 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
             "graphc-runtime",
             "graphc-interp",
             "graphc-driver",
+            "graphc-measure",
             "graphc-train",
         ],
     ),
     (
         "graphc-cli",
-        &["graphc", "graphc-ir", "graphc-frontend", "graphc-driver", "graphc-train", "graphc-interp", "graphc-runtime"],
+        &[
+            "graphc",
+            "graphc-ir",
+            "graphc-frontend",
+            "graphc-driver",
+            "graphc-measure",
+            "graphc-train",
+            "graphc-interp",
+            "graphc-runtime",
+        ],
     ),
 ];
 

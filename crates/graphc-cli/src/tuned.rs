@@ -5,8 +5,8 @@
 
 use crate::error::CliError;
 use crate::{output, tuning_file};
-use graphc_driver::measure::Tuned;
 use graphc_driver::{Choices, Tuning, TuningKey};
+use graphc_measure::Tuned;
 use graphc_train::{check_writable, write_file};
 use std::ffi::OsString;
 use std::io::ErrorKind;
@@ -98,8 +98,8 @@ fn read_small(path: &Path) -> std::io::Result<Vec<u8>> {
 mod tests {
     use super::*;
     use graphc_driver::Aspect;
-    use graphc_driver::measure::Spread;
     use graphc_ir::graph::Mode;
+    use graphc_measure::Spread;
 
     fn key(batch: usize) -> TuningKey {
         TuningKey {

@@ -12,7 +12,7 @@ mod state;
 
 pub use explain::{Explanation, NodeFacts, OperandFacts, ParameterFacts};
 pub use inputs::{first_outside, label_out_of_range};
-pub(crate) use parameters::initial_state;
+pub use parameters::initial_state;
 pub use state::{NonfiniteTensor, SavedState};
 
 use crate::error::DriverError;

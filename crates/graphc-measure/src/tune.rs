@@ -5,12 +5,13 @@
 //! are measured a second time, since the best of many measurements is often a lucky one; those that win again are kept,
 //! and later rounds build on them.
 
-use super::duel::Duel;
-use super::workload::prepare;
-use super::{MeasureOptions, Spread};
-use crate::error::DriverError;
-use crate::pipeline::Compiled;
-use crate::tuning::{Aspect, Candidates, Choices, Tuning, TuningKey};
+use crate::duel::Duel;
+use crate::options::MeasureOptions;
+use crate::spread::Spread;
+use crate::workload::prepare;
+use graphc_driver::DriverError;
+use graphc_driver::pipeline::Compiled;
+use graphc_driver::tuning::{Aspect, Candidates, Choices, Tuning, TuningKey};
 use graphc_ir::graph::Graph;
 use graphc_runtime::Team;
 use std::collections::{BTreeMap, VecDeque};

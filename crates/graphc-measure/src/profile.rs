@@ -4,11 +4,13 @@
 //! phases: work, bytes, and the time at the limit. A phase is the smallest part that a clock can see: what it consists
 //! of (nests) is called in turn for every share of its loop, inside machine code.
 
-use super::machine::{Limit, Machine, MemoryLevel};
-use super::traffic::{Traffic, traffic};
-use super::workload::prepare;
-use super::{MeasureOptions, Spread, work};
-use crate::error::DriverError;
+use crate::machine::{Limit, Machine, MemoryLevel};
+use crate::options::MeasureOptions;
+use crate::spread::Spread;
+use crate::traffic::{Traffic, traffic};
+use crate::work;
+use crate::workload::prepare;
+use graphc_driver::DriverError;
 use graphc_ir::graph::Graph;
 use graphc_ir::loops::{LoopKind, Stmt};
 use graphc_runtime::{Executable, StepLog, Team};
@@ -27,7 +29,7 @@ pub struct Part {
     pub phases_ms: f64,
     /// Operations: see [`work`].
     pub flops: u64,
-    /// Bytes: see [`traffic`](mod@super::traffic).
+    /// Bytes: see [`traffic`](mod@crate::traffic).
     pub traffic: Traffic,
     /// What limits it: of several phases, what limits them for the longest time.
     pub limit: Limit,

@@ -1,11 +1,14 @@
 //! Time of a whole step.
 
-use super::workload::prepare;
-use super::{MeasureOptions, Spread, peak_memory, work};
-use crate::error::DriverError;
-use crate::pipeline::{Lowered, StageTime};
+use crate::options::MeasureOptions;
+use crate::peak::{Width, multiply_adds};
+use crate::process::peak_memory;
+use crate::spread::Spread;
+use crate::work;
+use crate::workload::prepare;
+use graphc_driver::DriverError;
+use graphc_driver::pipeline::{Lowered, StageTime};
 use graphc_ir::graph::Graph;
-use graphc_runtime::peak::{Width, multiply_adds};
 use graphc_runtime::{RuntimeError, Team};
 use std::time::{Duration, Instant};
 

@@ -6,16 +6,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// First and last value of every variable seen so far.
 #[derive(Default)]
-pub(super) struct Ranges(BTreeMap<Var, (i64, i64)>);
+pub(crate) struct Ranges(BTreeMap<Var, (i64, i64)>);
 
 impl Ranges {
     /// First and last value an expression can take, each term by itself.
-    pub(super) fn of(&self, affine: &Affine) -> (i64, i64) {
+    pub(crate) fn of(&self, affine: &Affine) -> (i64, i64) {
         affine.range(&|var| self.0.get(&var).copied().unwrap_or((0, 0)))
     }
 
     /// Values an expression takes at most, from the numbers of values of its variables.
-    pub(super) fn n_values(&self, affine: &Affine) -> usize {
+    pub(crate) fn n_values(&self, affine: &Affine) -> usize {
         let mut vars = BTreeSet::new();
         affine.for_each_var(&mut |var| _ = vars.insert(var));
         let extent = |var: &Var| {
@@ -26,18 +26,18 @@ impl Ranges {
     }
 
     /// Notes a variable that counts from 0 to below `extent`.
-    pub(super) fn count(&mut self, var: Var, extent: usize) {
+    pub(crate) fn count(&mut self, var: Var, extent: usize) {
         self.0.insert(var, (0, extent as i64 - 1));
     }
 
     /// Notes a variable with a value.
-    pub(super) fn define(&mut self, var: Var, value: &Affine) {
+    pub(crate) fn define(&mut self, var: Var, value: &Affine) {
         let range = self.of(value);
         self.0.insert(var, range);
     }
 
     /// Notes the variable of a loop; gives the most iterations that the loop can have, 0 if it never runs.
-    pub(super) fn enter(&mut self, range: &Range) -> u64 {
+    pub(crate) fn enter(&mut self, range: &Range) -> u64 {
         let first = range.low.0.iter().map(|low| self.of(low).0).max().unwrap_or(0);
         let end = range.high.0.iter().map(|high| self.of(high).1).min().unwrap_or(0);
         self.0.insert(range.var, (first, end - 1));

@@ -5,7 +5,7 @@
 //! frameworks. Taps of a convolution that fall into the padding are counted, as is usual, although they
 //! are left out of the loops.
 
-use super::ranges::Ranges;
+use crate::ranges::Ranges;
 use graphc_ir::graph::plan::{FusionPlan, GroupKind};
 use graphc_ir::graph::{Graph, NodeId};
 use graphc_ir::loops::{BufId, Program, Stmt, Tile};
@@ -169,7 +169,7 @@ fn stored(stmts: &[Stmt]) -> Option<BufId> {
 }
 
 /// Names of the nests among statements, in order.
-pub(super) fn nests(stmts: &[Stmt]) -> Vec<String> {
+pub(crate) fn nests(stmts: &[Stmt]) -> Vec<String> {
     let of_stmt = |stmt: &Stmt| match stmt {
         Stmt::Nest { name, .. } => vec![name.clone()],
         Stmt::For { body, .. } => nests(body),

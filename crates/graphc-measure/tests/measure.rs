@@ -1,10 +1,10 @@
 //! Operations counted from graphs, and that measurements measure what they say. No test looks at a time.
 
-use graphc_driver::measure::traffic::Traffic;
-use graphc_driver::measure::{MeasureOptions, Part, Profile, Span, bench, profile, work};
 use graphc_driver::{CompileOptions, Isa, Tuning, lower};
 use graphc_frontend::{CheckData, Experiment, load_with};
 use graphc_ir::graph::Mode;
+use graphc_measure::traffic::Traffic;
+use graphc_measure::{MeasureOptions, Part, Profile, Span, bench, profile, work};
 use graphc_testing::layer_graphs;
 use proptest::prelude::*;
 use std::time::{Duration, Instant};

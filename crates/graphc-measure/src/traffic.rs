@@ -5,7 +5,7 @@
 //! between the first and the last touched one count, but no more of them than loads or stores can reach. Phases run one
 //! after another, so a kernel moves the sum.
 
-use super::ranges::Ranges;
+use crate::ranges::Ranges;
 use graphc_ir::loops::{Access, BufId, Expr, Program, Stmt, TileInit};
 use graphc_ir::scalar::LANES;
 use std::collections::BTreeMap;

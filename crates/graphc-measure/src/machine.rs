@@ -4,8 +4,8 @@
 //! the speed of the memory that holds them. The level is the smallest one that all its bytes fit into: the phase before
 //! may have left them there.
 
-use super::traffic::Traffic;
-use graphc_runtime::peak::{Width, bandwidth, cache_bytes, multiply_adds};
+use crate::peak::{Width, bandwidth, cache_bytes, multiply_adds};
+use crate::traffic::Traffic;
 use std::time::Duration;
 
 /// One level of memory.
@@ -24,19 +24,19 @@ pub struct MemoryLevel {
 pub enum Limit {
     /// The multiply-add peak.
     Compute,
-    /// The speed of the level of this position in [`Profile::memory`](super::Profile::memory).
+    /// The speed of the level of this position in [`Profile::memory`](crate::Profile::memory).
     Memory(usize),
 }
 
 /// Peaks of the machine.
-pub(super) struct Machine {
-    pub(super) peak_gflops: f64,
-    pub(super) peak_128_gflops: f64,
-    pub(super) memory: Vec<MemoryLevel>,
+pub(crate) struct Machine {
+    pub(crate) peak_gflops: f64,
+    pub(crate) peak_128_gflops: f64,
+    pub(crate) memory: Vec<MemoryLevel>,
 }
 
 impl Machine {
-    pub(super) fn measure(threads: usize) -> Machine {
+    pub(crate) fn measure(threads: usize) -> Machine {
         const TIME: Duration = Duration::from_millis(30);
         let (l2, l3) = (cache_bytes(2).unwrap_or(512 << 10), cache_bytes(3).unwrap_or(8 << 20));
         // Well inside each cache, and well beyond the last one.
@@ -52,7 +52,7 @@ impl Machine {
         }
     }
 
-    pub(super) fn keep_best(&mut self, other: Machine) {
+    pub(crate) fn keep_best(&mut self, other: Machine) {
         self.peak_gflops = self.peak_gflops.max(other.peak_gflops);
         self.peak_128_gflops = self.peak_128_gflops.max(other.peak_128_gflops);
         for (level, other) in self.memory.iter_mut().zip(other.memory) {
@@ -61,7 +61,7 @@ impl Machine {
     }
 
     /// What limits a phase, and the milliseconds it cannot beat.
-    pub(super) fn limit(&self, flops: u64, traffic: Traffic, threads: usize) -> (Limit, f64) {
+    pub(crate) fn limit(&self, flops: u64, traffic: Traffic, threads: usize) -> (Limit, f64) {
         let compute_ms = flops as f64 / (self.peak_gflops * 1e6);
         let share = traffic.bytes() / threads;
         let level = self.memory.iter().position(|level| share <= level.bytes).unwrap_or(self.memory.len() - 1);

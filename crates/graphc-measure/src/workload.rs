@@ -1,11 +1,11 @@
 //! A step ready to be measured: compiled, with weights and random inputs.
 
-use super::MeasureOptions;
-use crate::error::DriverError;
-use crate::memory::{MemoryBudget, parameter_bytes};
-use crate::options::CompileOptions;
-use crate::pipeline::{Compiled, compile};
-use crate::session::initial_state;
+use crate::options::MeasureOptions;
+use graphc_driver::DriverError;
+use graphc_driver::memory::{MemoryBudget, parameter_bytes};
+use graphc_driver::options::CompileOptions;
+use graphc_driver::pipeline::{Compiled, compile};
+use graphc_driver::session::initial_state;
 use graphc_ir::graph::{Graph, Mode, NodeId, Role};
 use graphc_ir::loops::BufferKind;
 use graphc_ir::ops::Op;

@@ -4,8 +4,8 @@
 //! alternate, and a kernel of the second counts as faster only if that shows in the minimum over all bursts and in the
 //! median of neighbouring pairs: a lucky moment gives one of them, hardly both.
 
-use super::Spread;
-use crate::error::DriverError;
+use crate::spread::Spread;
+use graphc_driver::DriverError;
 use graphc_runtime::{Executable, StepLog, Team};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ const BURST: Duration = Duration::from_millis(4);
 const LONG_STEP: Duration = Duration::from_millis(20);
 
 /// Smallest times of the bursts of two programs, in ms.
-pub(super) struct Duel {
+pub(crate) struct Duel {
     step: Pair,
     kernels: BTreeMap<String, Pair>,
 }
@@ -40,7 +40,7 @@ impl Pair {
 
 impl Duel {
     /// Runs two programs in turn for `time`, each of them at least once.
-    pub(super) fn run(programs: [&mut Executable; 2], team: &mut Team, time: Duration) -> Result<Duel, DriverError> {
+    pub(crate) fn run(programs: [&mut Executable; 2], team: &mut Team, time: Duration) -> Result<Duel, DriverError> {
         let [first, second] = programs;
         let mut duel = Duel { step: Pair::default(), kernels: BTreeMap::new() };
         // What runs once only, the prologue, is no part of a step's time.
@@ -83,22 +83,22 @@ impl Duel {
     }
 
     /// How many times faster the second program's kernel is.
-    pub(super) fn speedup(&self, kernel: &str) -> f64 {
+    pub(crate) fn speedup(&self, kernel: &str) -> f64 {
         self.kernels[kernel].speedup()
     }
 
     /// How many times faster the second program's step is.
-    pub(super) fn step_speedup(&self) -> f64 {
+    pub(crate) fn step_speedup(&self) -> f64 {
         self.step.speedup()
     }
 
     /// Smallest times of a kernel in both programs.
-    pub(super) fn kernel_ms(&self, kernel: &str) -> [f64; 2] {
+    pub(crate) fn kernel_ms(&self, kernel: &str) -> [f64; 2] {
         [0, 1].map(|side| self.kernels[kernel].min(side))
     }
 
     /// Times of the step in both programs, the smallest of each burst.
-    pub(super) fn step_ms(&self) -> [Spread; 2] {
+    pub(crate) fn step_ms(&self) -> [Spread; 2] {
         [0, 1].map(|side| Spread::of(self.step.0[side].clone()))
     }
 }

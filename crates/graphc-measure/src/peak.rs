@@ -102,12 +102,10 @@ fn best(time: Duration, mut run: impl FnMut() -> f64) -> f64 {
 /// The loop for a width, chosen by what the processor has; it gives the lanes of its registers.
 fn round(width: Width) -> fn() -> usize {
     #[cfg(target_arch = "x86_64")]
-    if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+    if x86::is_there() {
         return match width {
-            // SAFETY: the features that the loop is compiled for have just been detected.
-            Width::Bits128 => || unsafe { x86::round_128() },
-            // SAFETY: as above.
-            Width::Widest => || unsafe { x86::round_256() },
+            Width::Bits128 => x86::round_128,
+            Width::Widest => x86::round_256,
         };
     }
     // Elsewhere the compiler's own vectors have 128 bits, where they are the machine's.
@@ -134,9 +132,8 @@ fn round_any() -> usize {
 /// `y = 0.5 * x + y`.
 fn sweep(x: &[f32], y: &mut [f32]) {
     #[cfg(target_arch = "x86_64")]
-    if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-        // SAFETY: the features that the loop is compiled for have just been detected.
-        return unsafe { x86::sweep(x, y) };
+    if x86::is_there() {
+        return x86::sweep(x, y);
     }
     for (y, x) in y.iter_mut().zip(x) {
         *y += 0.5 * x;
@@ -146,39 +143,70 @@ fn sweep(x: &[f32], y: &mut [f32]) {
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use super::ROUND;
-    use std::arch::x86_64::{__m128, __m256, _mm_fmadd_ps, _mm_set1_ps, _mm256_fmadd_ps, _mm256_set1_ps};
+    use pulp::x86::V3;
+    use pulp::{NullaryFnOnce, Simd};
     use std::hint::black_box;
 
     /// Independent accumulators: more than latency times units (4 x 2), and they fit into 16 registers with both
     /// factors.
     const CHAINS: usize = 12;
 
+    /// Whether the processor has the instructions of this module.
+    pub(super) fn is_there() -> bool {
+        V3::try_new().is_some()
+    }
+
+    fn vectorized<R>(loops: impl FnOnce(V3) -> R) -> R {
+        let simd = V3::try_new().expect("asked for where the processor has AVX2 and FMA");
+        Simd::vectorize(simd, WithV3(simd, loops))
+    }
+
+    /// What is compiled for AVX2 and FMA.
+    struct WithV3<F>(V3, F);
+
+    impl<R, F: FnOnce(V3) -> R> NullaryFnOnce for WithV3<F> {
+        type Output = R;
+
+        #[inline(always)]
+        fn call(self) -> R {
+            (self.1)(self.0)
+        }
+    }
+
     macro_rules! round {
-        ($name:ident, $vector:ty, $set:ident, $fma:ident, $lanes:literal) => {
-            #[target_feature(enable = "avx2,fma")]
+        ($name:ident, $splat:ident, $mul_add:ident, $lanes:literal) => {
             pub(super) fn $name() -> usize {
-                let (a, b) = (black_box($set(1.0)), black_box($set(1e-9)));
-                let mut sums: [$vector; CHAINS] = [$set(0.0); CHAINS];
-                for _ in 0..ROUND / CHAINS {
-                    for sum in &mut sums {
-                        *sum = $fma(a, b, *sum);
-                    }
-                }
-                black_box(sums);
-                $lanes
+                vectorized(
+                    #[inline(always)]
+                    |simd| {
+                        let (a, b) = (black_box(simd.$splat(1.0)), black_box(simd.$splat(1e-9)));
+                        let mut sums = [simd.$splat(0.0); CHAINS];
+                        for _ in 0..ROUND / CHAINS {
+                            for sum in &mut sums {
+                                *sum = simd.$mul_add(a, b, *sum);
+                            }
+                        }
+                        black_box(sums);
+                        $lanes
+                    },
+                )
             }
         };
     }
 
-    round!(round_128, __m128, _mm_set1_ps, _mm_fmadd_ps, 4);
-    round!(round_256, __m256, _mm256_set1_ps, _mm256_fmadd_ps, 8);
+    round!(round_128, splat_f32x4, mul_add_f32x4, 4);
+    round!(round_256, splat_f32x8, mul_add_f32x8, 8);
 
     /// Vectorised by the compiler, with the registers it may use here.
-    #[target_feature(enable = "avx2,fma")]
     pub(super) fn sweep(x: &[f32], y: &mut [f32]) {
-        for (y, x) in y.iter_mut().zip(x) {
-            *y = x.mul_add(0.5, *y);
-        }
+        vectorized(
+            #[inline(always)]
+            |_| {
+                for (y, x) in y.iter_mut().zip(x) {
+                    *y = x.mul_add(0.5, *y);
+                }
+            },
+        );
     }
 }
 
