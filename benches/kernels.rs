@@ -100,7 +100,7 @@ fn program(sizes: &[usize], nest: Vec<Stmt>) -> Program {
         // Three lines apart, so that buffers do not alias in the cache.
         offset += size.div_ceil(16) * 16 + 48;
     }
-    let nest = Stmt::Nest { name: "tile".to_owned(), body: nest };
+    let nest = Stmt::Nest { name: "tile".to_owned(), nodes: Vec::new(), body: nest };
     let body = Stmt::For { range: Range::new(CHUNK, CHUNKS), kind: LoopKind::Parallel, body: vec![nest] };
     let kernel = Kernel { name: "kernel".to_owned(), sources: Vec::new(), body: vec![body] };
     Program {

@@ -38,7 +38,7 @@ fn prints_as_written() {
   buffer b3: f32 output "y" [200] strides=[1] chunk=200 len=208 @50208
   kernel "k0" from "conv1" "bn1 statistics" {
     parallel i0 in 0..4 {
-      nest "conv1" {
+      nest "conv1" of %3, %12 {
         for i1 in max(0, -i0 + 3)..min(6, i0 + 2) {
           unroll i2 in 0..2 {
             i9 = i0 + 3*((4*i1 + 2) / 4) - 2*((i1) % 3) - 1
@@ -243,6 +243,10 @@ fn rules_for_variables_and_structure() {
     let kernels = [
         ("kernel \"\" { }", "`kernel \"\"`: the kernel has no name"),
         ("kernel \"k\" { } kernel \"k\" { }", "kernel \"k\": `kernel \"k\"`: another kernel has that name"),
+        (
+            "kernel \"k\" { nest \"n\" of %3, %3 { } }",
+            "kernel \"k\": `nest \"n\" of %3, %3`: the nodes of a nest ascend",
+        ),
         ("kernel \"k\" { nest \"\" { } }", "kernel \"k\": `nest \"\"`: the nest has no name"),
         (
             "kernel \"k\" { nest \"a\" { nest \"b\" { } } }",

@@ -1,8 +1,11 @@
 //! Writes the statements of one kernel: fresh names and a stack of open blocks.
 
+use graphc_ir::graph::NodeId;
+use graphc_ir::graph::plan::Group;
 use graphc_ir::index::{Affine, Var};
 use graphc_ir::loops::{AccId, Access, Bound, Expr, Join, LoopKind, Range, Stmt, ValueId};
 use graphc_ir::scalar::{BinaryOp, CmpOp, UnaryOp};
+use std::collections::BTreeSet;
 
 /// Statements under construction.
 pub(crate) struct Builder {
@@ -149,9 +152,18 @@ impl Builder {
         self.push(Stmt::Lanes { var, body });
     }
 
+    /// A nest of a fused group.
+    pub(crate) fn nest_of(&mut self, group: &Group, f: impl FnOnce(&mut Builder)) {
+        let nodes: BTreeSet<NodeId> =
+            group.inlined.iter().copied().chain(group.roots.iter().map(|root| root.node())).collect();
+        let body = self.block(f);
+        self.push(Stmt::Nest { name: group.name.clone(), nodes: nodes.into_iter().collect(), body });
+    }
+
+    /// A nest that copies what others have computed.
     pub(crate) fn nest(&mut self, name: &str, f: impl FnOnce(&mut Builder)) {
         let body = self.block(f);
-        self.push(Stmt::Nest { name: name.to_string(), body });
+        self.push(Stmt::Nest { name: name.to_string(), nodes: Vec::new(), body });
     }
 }
 

@@ -25,7 +25,7 @@ pub(crate) fn sweep(cx: &Cx<'_>, b: &mut Builder, group: &Group) {
     if len > 1 && em.dag.is_flat(&exprs, &axes, &space.extents) {
         flat(cx, b, em, group, &exprs, &axes, len);
     } else {
-        b.nest(&group.name, |b| scalar_level(b, &mut em, group, &exprs, &space.extents, 0));
+        b.nest_of(group, |b| scalar_level(b, &mut em, group, &exprs, &space.extents, 0));
     }
 }
 
@@ -59,13 +59,13 @@ fn flat(
         });
     };
     if n_vectors <= BLOCK {
-        return b.nest(&group.name, |b| vectors(b, Affine::constant(0), n_vectors, Vec::new()));
+        return b.nest_of(group, |b| vectors(b, Affine::constant(0), n_vectors, Vec::new()));
     }
     b.for_extent(n_vectors.div_ceil(BLOCK), LoopKind::Parallel, |b, block| {
         let first = Affine::var(block).times(BLOCK as i64);
         let left = first.times(-1).plus_constant(n_vectors as i64);
         let high = if n_vectors.is_multiple_of(BLOCK) { Vec::new() } else { vec![left] };
-        b.nest(&group.name, |b| vectors(b, first, BLOCK, high));
+        b.nest_of(group, |b| vectors(b, first, BLOCK, high));
     });
 }
 

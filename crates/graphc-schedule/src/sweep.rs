@@ -86,7 +86,7 @@ fn chunk_sweep(cx: &Cx<'_>, b: &mut Builder, group: &Group, chunk: Var, next: &N
         Target { root, expr, depth, accs: Vec::new(), mean: None }
     };
     let targets = group.roots.iter().zip(&exprs).map(target).collect();
-    b.nest(&group.name, |b| {
+    b.nest_of(group, |b| {
         b.lanes(|b, lane| {
             em.ranges.insert(lane, (0, LANES as i64 - 1));
             em.ranges.insert(chunk, (0, cx.n_chunks() as i64 - 1));

@@ -23,9 +23,9 @@ mod values;
 
 use body::Body;
 use choices::Choices;
-use graphc_ir::DType;
 use graphc_ir::index::Affine;
 use graphc_ir::loops::{Buffer, BufferKind, Kernel, Layout, LoopKind, Program, Range, Stmt};
+use graphc_ir::{DType, NodeId};
 use index::{Known, Window};
 use proptest::collection::vec;
 use proptest::prelude::{Strategy, any};
@@ -167,6 +167,7 @@ fn phase(body: &mut Body<'_, '_>, buffers: &[Buffer], number: usize) -> Stmt {
 }
 
 fn nest(body: &mut Body<'_, '_>, number: usize) -> Stmt {
-    let name = format!("n{number}");
-    Stmt::Nest { name, body: body.nest() }
+    let (name, first) = (format!("n{number}"), number as u32);
+    let nodes = (first..first + first % 3).map(NodeId).collect();
+    Stmt::Nest { name, nodes, body: body.nest() }
 }

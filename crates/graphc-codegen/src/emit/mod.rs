@@ -159,7 +159,7 @@ impl<'p, M: Module> Session<'p, M> {
         stmts: &'p [Stmt],
     ) -> Result<EmittedPhase, CodegenError> {
         let (nest, stmts) = match stmts {
-            [Stmt::Nest { name, body }] if is_parallel(body) => (name.as_str(), body.as_slice()),
+            [Stmt::Nest { name, body, .. }] if is_parallel(body) => (name.as_str(), body.as_slice()),
             stmts => ("", stmts),
         };
         let mut name = format!("{}.phase{position}", queue.kernel);

@@ -24,7 +24,7 @@ impl<'p> FunctionEmitter<'p, '_> {
 
     fn stmt(&mut self, stmt: &'p Stmt, functions: &mut dyn Functions<'p>) -> Emit {
         match stmt {
-            Stmt::Nest { name, body } => self.nest(name, body, functions),
+            Stmt::Nest { name, body, .. } => self.nest(name, body, functions),
             Stmt::For { range, kind, body } => self.for_loop(range, *kind, body, functions),
             Stmt::Lanes { var, body } => {
                 if self.lane.replace(*var).is_some() {

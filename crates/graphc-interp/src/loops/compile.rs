@@ -201,7 +201,7 @@ impl Compiler<'_> {
 
     fn stmt(&mut self, stmt: &Stmt) -> Compiled<Op> {
         Ok(match stmt {
-            Stmt::Nest { name, body } => {
+            Stmt::Nest { name, body, .. } => {
                 self.nests.push(name.clone());
                 let number = self.nests.len() - 1;
                 Op::Nest(number, self.block(body)?)

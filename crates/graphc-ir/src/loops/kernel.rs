@@ -16,6 +16,7 @@
 //! * A store inside a region whose index does not depend on the lane stores a uniform value once.
 
 use super::layout::Layout;
+use crate::graph::NodeId;
 use crate::index::{Affine, Var};
 use crate::scalar::{BinaryOp, CmpOp, UnaryOp};
 use crate::types::DType;
@@ -206,8 +207,11 @@ pub struct Access {
 pub enum Stmt {
     /// A part of a kernel with a name of its own; compiled as one function.
     Nest {
-        /// What it computes.
+        /// What it computes, for readers.
         name: String,
+        /// The graph nodes it computes, ascending: those of the fused group it is written for, of which there may be
+        /// other nests. None if it copies what other nests have computed.
+        nodes: Vec<NodeId>,
         /// Its statements.
         body: Vec<Stmt>,
     },

@@ -5,6 +5,7 @@
 use super::kernel::*;
 use super::layout::Layout;
 use super::lex::{Kind, Token, lex};
+use crate::graph::NodeId;
 use crate::index::{Affine, Atom, Var};
 use crate::scalar::{BinaryOp, CmpOp, UnaryOp};
 use crate::text::{ParseError, utf8};
@@ -143,12 +144,31 @@ impl<'a> Parser<'a> {
         })
     }
 
+    /// `of %3, %5`, or nothing.
+    fn nodes(&mut self) -> Parsed<Vec<NodeId>> {
+        let mut nodes = Vec::new();
+        if *self.peek() == Kind::Word("of") {
+            self.word("of")?;
+            nodes.push(self.node()?);
+            while *self.peek() == Kind::Symbol(",") {
+                self.symbol(",")?;
+                nodes.push(self.node()?);
+            }
+        }
+        Ok(nodes)
+    }
+
+    fn node(&mut self) -> Parsed<NodeId> {
+        self.symbol("%")?;
+        Ok(NodeId(self.integer("the number of a node")?))
+    }
+
     fn stmt(&mut self) -> Parsed<Stmt> {
         let Kind::Word(word) = *self.peek() else { return self.expected("a statement or `}`") };
         let kind = match word {
             "nest" => {
                 self.next();
-                return Ok(Stmt::Nest { name: self.quoted()?, body: self.block()? });
+                return Ok(Stmt::Nest { name: self.quoted()?, nodes: self.nodes()?, body: self.block()? });
             }
             "lanes" => {
                 self.next();

@@ -69,7 +69,11 @@ pub(super) struct Head<'a>(pub(super) &'a Stmt);
 impl Display for Head<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Stmt::Nest { name, .. } => write!(f, "nest {}", Quoted(name)),
+            Stmt::Nest { name, nodes, .. } => {
+                write!(f, "nest {}", Quoted(name))?;
+                let separator = |position| if position == 0 { " of" } else { "," };
+                nodes.iter().enumerate().try_for_each(|(position, node)| write!(f, "{} {node}", separator(position)))
+            }
             Stmt::For { range, kind, .. } => write!(f, "{} {range}", kind.name()),
             Stmt::Lanes { var, .. } => write!(f, "lanes {var}"),
             Stmt::LetIndex { var, value } => write!(f, "{var} = {value}"),

@@ -124,7 +124,7 @@ pub(crate) fn per_sample(
     next: &NextChunk<'_>,
 ) {
     let chunk = if task.n_chunks == 1 { task.number } else { b.var() };
-    b.nest(&group.name, |b| {
+    b.nest_of(group, |b| {
         b.lanes(|b, lane| {
             let kind = Kind::PerSample { task, chunk, lane };
             let mut nest = Nest::new(cx, group.roots[0], group.contraction(cx.forms), kind);
@@ -141,7 +141,7 @@ pub(crate) fn per_sample(
 /// Writes a contraction of tensors without a batch.
 pub(crate) fn no_batch(cx: &Cx<'_>, b: &mut Builder, registers: RegisterFile, group: &Group) {
     let root = group.roots[0];
-    b.nest(&group.name, |b| {
+    b.nest_of(group, |b| {
         let mut nest = Nest::new(cx, root, root.node(), Kind::NoBatch);
         let walks = nest.walks(registers);
         nest.walk(b, &walks);

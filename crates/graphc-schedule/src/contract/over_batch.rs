@@ -35,7 +35,7 @@ pub(crate) fn write(cx: &Cx<'_>, b: &mut Builder, registers: RegisterFile, group
     }
     let nest = |group: Var, lane: Var| over_groups(cx, root, groups, group, lane);
     let walks = nest(b.var(), b.var()).walks(registers);
-    shared(b, &group.name, walks, 0, |b, lane, walks| {
+    shared(b, group, walks, 0, |b, lane, walks| {
         let share = walks.iter().find_map(|walk| match walk.part {
             Part::Share { share, .. } => Some(Affine::var(share)),
             Part::All | Part::Rest => None,
@@ -94,7 +94,7 @@ impl<'a> Gradient<'a> {
         if self.groups.accumulators_wait {
             return self.nest(b, |b, nest, accumulators| nest.finish(b, accumulators));
         }
-        b.nest(&self.group.name, |b| {
+        b.nest_of(self.group, |b| {
             b.lanes(|b, lane| {
                 let mut nest = self.over_groups(lane);
                 let walks = nest.walks(self.registers);
@@ -112,7 +112,7 @@ impl<'a> Gradient<'a> {
         let extents = &self.cx.forms[&root.node()].as_point().expect("a contraction is a point form").extents;
         let accumulators =
             waiting.accumulators(extents.iter().copied().enumerate().collect(), &Affine::var(self.number));
-        b.nest(&self.group.name, |b| b.lanes(|b, lane| write(b, &mut self.over_groups(lane), &accumulators)));
+        b.nest_of(self.group, |b| b.lanes(|b, lane| write(b, &mut self.over_groups(lane), &accumulators)));
     }
 
     fn over_groups(&self, lane: Var) -> Nest<'a> {
@@ -126,13 +126,13 @@ fn over_features(cx: &Cx<'_>, b: &mut Builder, registers: RegisterFile, group: &
     let nest = |lane: Var| Nest::new(cx, root, root.node(), Kind::OverFeatures { lanes, group: None, lane });
     let walks = nest(b.var()).walks(registers);
     let rows = walks.iter().position(|walk| walk.axis != Axis::Features).expect("rows are walked");
-    shared(b, &group.name, walks, rows, |b, lane, walks| nest(lane).walk(b, walks));
+    shared(b, group, walks, rows, |b, lane, walks| nest(lane).walk(b, walks));
 }
 
 /// Writes nests that share the blocks of a walk; what does not fill a block is a phase of its own.
 fn shared(
     b: &mut Builder,
-    name: &str,
+    group: &Group,
     mut walks: Vec<Walk>,
     position: usize,
     mut write: impl FnMut(&mut Builder, Var, &[Walk]),
@@ -141,7 +141,7 @@ fn shared(
     let blocks = (extent / block).div_ceil(MOST_SHARES).max(1);
     let mut nest = |b: &mut Builder, part: Part| {
         walks[position].part = part;
-        b.nest(name, |b| b.lanes(|b, lane| write(b, lane, &walks)));
+        b.nest_of(group, |b| b.lanes(|b, lane| write(b, lane, &walks)));
     };
     let n_shares = (extent / block).div_ceil(blocks);
     if n_shares > 0 {

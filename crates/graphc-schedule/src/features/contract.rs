@@ -174,7 +174,7 @@ pub(crate) fn write(cx: &Cx<'_>, b: &mut Builder, registers: RegisterFile, group
     let end = group.roots[0].node();
     let contraction = Contraction::of(cx.graph, cx.forms, cx.plan, group);
     let mut nest = Nest { em, node, end, form, lanes: None, grid: Vec::new(), inner: Vec::new(), block };
-    b.nest(&group.name, |b| match &contraction {
+    b.nest_of(group, |b| match &contraction {
         Some(contraction) => {
             let walks = contraction.walks(cx, registers);
             b.lanes(|b, lane| {

@@ -14,7 +14,7 @@ use crate::emit::{BatchAt, Cx, Emitter};
 use crate::sweep::{chunk_count, no_join, terms_per_sample};
 use graphc_ir::compute::Combine;
 use graphc_ir::form::Form;
-use graphc_ir::graph::plan::{FusionPlan, Root};
+use graphc_ir::graph::plan::{FusionPlan, Group, Root};
 use graphc_ir::index::{Affine, Var};
 use graphc_ir::loops::{Access, LoopKind, ValueId};
 use graphc_ir::point::{BATCH, ExprId, PointDag};
@@ -34,7 +34,7 @@ struct Partial<'a> {
 }
 
 /// Writes the nest of one partial result.
-pub(super) fn write(cx: &Cx<'_>, b: &mut Builder, name: &str, root: Root) {
+pub(super) fn write(cx: &Cx<'_>, b: &mut Builder, group: &Group, root: Root) {
     let mut em = Emitter::new(cx);
     let space = PointDag::space(cx.graph, cx.forms, root);
     let axes: Vec<Var> = space.extents.iter().map(|&extent| em.dag.new_var(extent)).collect();
@@ -47,7 +47,7 @@ pub(super) fn write(cx: &Cx<'_>, b: &mut Builder, name: &str, root: Root) {
         LaneAxis { axis: axes[n_kept - 1], value, lane }.fits(cx.graph, &em.dag, &[expr])
     };
     let mut partial = Partial { em, root, expr, axes, extents: space.extents, n_kept, lane: None };
-    b.nest(name, |b| {
+    b.nest_of(group, |b| {
         if !has_lanes {
             return partial.kept(b, 0);
         }

@@ -42,14 +42,14 @@ pub(crate) fn write(cx: &Cx<'_>, b: &mut Builder, group: &Group) {
     let (values, partials): (Vec<Root>, Vec<Root>) =
         group.roots.iter().partition(|root| matches!(root, Root::Value(_)));
     if !values.is_empty() {
-        write_values(cx, b, &group.name, &values);
+        write_values(cx, b, group, &values);
     }
     for root in partials {
-        partial::write(cx, b, &group.name, root);
+        partial::write(cx, b, group, root);
     }
 }
 
-fn write_values(cx: &Cx<'_>, b: &mut Builder, name: &str, values: &[Root]) {
+fn write_values(cx: &Cx<'_>, b: &mut Builder, group: &Group, values: &[Root]) {
     let mut em = Emitter::new(cx);
     let space = PointDag::space(cx.graph, cx.forms, values[0]);
     let axes: Vec<Var> = space.extents.iter().map(|&extent| em.dag.new_var(extent)).collect();
@@ -57,7 +57,7 @@ fn write_values(cx: &Cx<'_>, b: &mut Builder, name: &str, values: &[Root]) {
     let roots: Vec<(NodeId, ExprId)> = values.iter().map(|&root| (root.node(), em.dag.root(root, &indices))).collect();
     let lane_position = lane_position(cx.graph, &mut em.dag, &roots, &axes, &space.extents);
     let mut sweep = Sweep { em, axes, roots, levels: Vec::new() };
-    b.nest(name, |b| match lane_position {
+    b.nest_of(group, |b| match lane_position {
         Some(position) => b.lanes(|b, lane| {
             sweep.em.ranges.insert(lane, (0, LANES as i64 - 1));
             sweep.loops(b, &space.extents, Some((position, lane)));

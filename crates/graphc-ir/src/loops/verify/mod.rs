@@ -6,7 +6,7 @@
 //! * only temporaries share words, and only with each other.
 //!
 //! Structure:
-//! * names of kernels are unique and not empty, names of nests are not empty;
+//! * names of kernels are unique and not empty, names of nests are not empty; the nodes of a nest ascend;
 //! * `Parallel` stands at the top level of a kernel only; nests stand neither in nests nor in lanes regions;
 //! * lanes regions do not stand in each other.
 //!
@@ -264,7 +264,12 @@ impl<'a> Verifier<'a> {
     fn stmt(&mut self, stmt: &'a Stmt) {
         self.line = Head(stmt).to_string();
         match stmt {
-            Stmt::Nest { name, body } => self.nest(name, body),
+            Stmt::Nest { name, nodes, body } => {
+                if !nodes.is_sorted_by(|a, b| a < b) {
+                    self.report("the nodes of a nest ascend");
+                }
+                self.nest(name, body);
+            }
             Stmt::For { range, kind, body } => {
                 if *kind == LoopKind::Parallel {
                     self.report("a parallel loop inside another statement");
