@@ -7,7 +7,6 @@
 use crate::spread::Spread;
 use graphc_driver::DriverError;
 use graphc_runtime::{Executable, StepLog, Team};
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// Shortest burst.
@@ -19,7 +18,8 @@ const LONG_STEP: Duration = Duration::from_millis(20);
 /// Smallest times of the bursts of two programs, in ms.
 pub(crate) struct Duel {
     step: Pair,
-    kernels: BTreeMap<String, Pair>,
+    /// Those of every step, in order.
+    kernels: Vec<Pair>,
 }
 
 /// Times of the two programs; bursts of one position were neighbours.
@@ -42,7 +42,7 @@ impl Duel {
     /// Runs two programs in turn for `time`, each of them at least once.
     pub(crate) fn run(programs: [&mut Executable; 2], team: &mut Team, time: Duration) -> Result<Duel, DriverError> {
         let [first, second] = programs;
-        let mut duel = Duel { step: Pair::default(), kernels: BTreeMap::new() };
+        let mut duel = Duel { step: Pair::default(), kernels: Vec::new() };
         // What runs once only, the prologue, is no part of a step's time.
         first.step_on(team)?;
         second.step_on(team)?;
@@ -75,15 +75,15 @@ impl Duel {
             }
         }
         self.step.0[side].push(best.step);
-        let program = executable.program();
-        for (kernel, ms) in program.kernels[program.n_prologue..].iter().zip(best.kernels) {
-            self.kernels.entry(kernel.name.clone()).or_default().0[side].push(ms);
+        self.kernels.resize(best.kernels.len(), Pair::default());
+        for (kernel, ms) in self.kernels.iter_mut().zip(best.kernels) {
+            kernel.0[side].push(ms);
         }
         Ok(())
     }
 
-    /// How many times faster the second program's kernel is.
-    pub(crate) fn speedup(&self, kernel: &str) -> f64 {
+    /// How many times faster the second program's kernel at that position behind the prologue is.
+    pub(crate) fn speedup(&self, kernel: usize) -> f64 {
         self.kernels[kernel].speedup()
     }
 
@@ -92,8 +92,8 @@ impl Duel {
         self.step.speedup()
     }
 
-    /// Smallest times of a kernel in both programs.
-    pub(crate) fn kernel_ms(&self, kernel: &str) -> [f64; 2] {
+    /// Smallest times of the kernel at that position behind the prologue in both programs.
+    pub(crate) fn kernel_ms(&self, kernel: usize) -> [f64; 2] {
         [0, 1].map(|side| self.kernels[kernel].min(side))
     }
 

@@ -167,7 +167,7 @@ pub fn profile(graph: &Graph, options: &MeasureOptions) -> Result<Profile, Drive
     machine.keep_best(Machine::measure(threads));
 
     let (lowered, n_steps) = (&compiled.lowered, times.step_ms.len());
-    let flops = work::phase_flops(&lowered.fused, &lowered.plan, &lowered.program);
+    let flops = work::phase_flops(&lowered.fused, &lowered.program);
     let mut phase_ms = times.phase_ms.into_iter();
     let kernels = lowered.program.kernels[lowered.program.n_prologue..].iter().zip(flops).zip(times.kernel_ms).map(
         |((kernel, flops), ms)| {

@@ -13,6 +13,7 @@ use graphc_driver::DriverError;
 use graphc_driver::pipeline::Compiled;
 use graphc_driver::tuning::{Aspect, Candidates, Choices, Tuning, TuningKey};
 use graphc_ir::graph::Graph;
+use graphc_ir::loops::Kernel;
 use graphc_runtime::Team;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -107,8 +108,9 @@ struct Search<'a> {
     choices: Choices,
     /// The step made of them.
     best: Compiled,
-    /// What is to be tried in every kernel, the most promising first.
-    trials: BTreeMap<String, VecDeque<Trial>>,
+    /// What is to be tried in every kernel that has anything, by its position behind the prologue, the most promising
+    /// first.
+    trials: BTreeMap<usize, VecDeque<Trial>>,
     n_tried: usize,
 }
 
@@ -151,8 +153,7 @@ impl<'a> Search<'a> {
 
     /// Tries the next alternative of every kernel. A round takes about `slot`, half of it if nothing wins.
     fn round(&mut self, slot: Duration) -> Result<(), DriverError> {
-        let next: Vec<_> =
-            self.trials.iter_mut().filter_map(|(k, trials)| Some((k.clone(), trials.pop_front()?))).collect();
+        let next: Vec<_> = self.trials.iter_mut().filter_map(|(&k, trials)| Some((k, trials.pop_front()?))).collect();
         self.n_tried += next.len();
         let winners = self.winners(next, slot / 2)?;
         if winners.is_empty() {
@@ -170,7 +171,7 @@ impl<'a> Search<'a> {
     }
 
     /// Those of some alternatives that make their kernels faster, measured for `time` with the compilation.
-    fn winners(&mut self, trials: Vec<(String, Trial)>, time: Duration) -> Result<Vec<(String, Trial)>, DriverError> {
+    fn winners(&mut self, trials: Vec<(usize, Trial)>, time: Duration) -> Result<Vec<(usize, Trial)>, DriverError> {
         let begin = Instant::now();
         let mut choices = self.choices.clone();
         for (_, trial) in &trials {
@@ -179,7 +180,7 @@ impl<'a> Search<'a> {
         let mut tried = self.prepare(&choices)?;
         let programs = [&mut self.best.executable, &mut tried.executable];
         let duel = Duel::run(programs, &mut self.team, time.saturating_sub(begin.elapsed()))?;
-        Ok(trials.into_iter().filter(|(kernel, _)| duel.speedup(kernel) > LEAST_SPEEDUP).collect())
+        Ok(trials.into_iter().filter(|(kernel, _)| duel.speedup(*kernel) > LEAST_SPEEDUP).collect())
     }
 
     /// What was found; nothing if the step as a whole is no faster for it.
@@ -188,19 +189,19 @@ impl<'a> Search<'a> {
         let n_left = self.n_left();
         let choices = if is_faster { self.choices } else { Choices::default() };
         let [before_ms, after_ms] = last.step_ms();
-        let kernel = |(name, sources): (&String, &Vec<String>)| {
-            let [before_ms, after_ms] = last.kernel_ms(name);
+        let tuned_kernel = |(position, kernel): (usize, &Kernel)| {
+            let [before_ms, after_ms] = last.kernel_ms(position);
             let after_ms = if is_faster { after_ms } else { before_ms };
             let candidates = self.best.lowered.candidates.iter().filter(|_| is_faster);
-            let changes = candidates.filter(|c| kernel_name(c) == *name && c.chosen != 0).map(Change::of).collect();
-            TunedKernel { name: name.clone(), sources: sources.clone(), before_ms, after_ms, changes }
+            let changes = candidates.filter(|c| c.kernel == position && c.chosen != 0).map(Change::of).collect();
+            TunedKernel { name: kernel.name.clone(), sources: kernel.sources.clone(), before_ms, after_ms, changes }
         };
         let program = &by_cost.lowered.program;
-        let kernels = program.kernels[program.n_prologue..].iter().map(|kernel| (&kernel.name, &kernel.sources));
+        let kernels = program.kernels[program.n_prologue..].iter().enumerate();
         Tuned {
             key: TuningKey::of_fused(&by_cost.lowered.fused, &by_cost.target),
             choices,
-            kernels: kernels.map(kernel).collect(),
+            kernels: kernels.map(tuned_kernel).collect(),
             before_ms,
             after_ms: if is_faster { after_ms } else { before_ms },
             n_tried: self.n_tried,
@@ -225,19 +226,14 @@ fn with(options: &MeasureOptions, choices: &Choices) -> MeasureOptions {
     MeasureOptions { tuning: Tuning::fixed(choices.clone()), ..options.clone() }
 }
 
-/// The name that the schedule gives the kernel of a contraction.
-fn kernel_name(candidates: &Candidates) -> String {
-    format!("k{}", candidates.kernel)
-}
-
 /// Every option but the cost model's, kernel by kernel: the second of everything, then the third, and so on.
-fn trials(candidates: &[Candidates]) -> BTreeMap<String, VecDeque<Trial>> {
-    let mut trials: BTreeMap<String, VecDeque<Trial>> = BTreeMap::new();
+fn trials(candidates: &[Candidates]) -> BTreeMap<usize, VecDeque<Trial>> {
+    let mut trials: BTreeMap<usize, VecDeque<Trial>> = BTreeMap::new();
     let most = candidates.iter().map(|candidates| candidates.options.len()).max().unwrap_or(0);
     for option in 1..most {
         for candidates in candidates.iter().filter(|candidates| option < candidates.options.len()) {
             let (contraction, aspect) = (candidates.contraction.clone(), candidates.aspect);
-            trials.entry(kernel_name(candidates)).or_default().push_back(Trial { contraction, aspect, option });
+            trials.entry(candidates.kernel).or_default().push_back(Trial { contraction, aspect, option });
         }
     }
     trials

@@ -6,11 +6,10 @@
 //! are left out of the loops.
 
 use crate::ranges::Ranges;
-use graphc_ir::graph::plan::{FusionPlan, GroupKind};
 use graphc_ir::graph::{Graph, NodeId};
-use graphc_ir::loops::{BufId, Program, Stmt, Tile};
+use graphc_ir::loops::{Program, Stmt};
 use graphc_ir::ops::Op;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 /// Operations of one node of a specialised graph; 0 unless it is a contraction.
 ///
@@ -43,62 +42,67 @@ pub fn graph_flops(graph: &Graph) -> u64 {
     graph.ids().into_iter().map(|node| node_flops(graph, node)).sum()
 }
 
-/// Operations of every phase of every kernel of a program that was scheduled from this graph and plan, the prologue
-/// left out.
+/// Operations of every phase of every kernel of a program that was scheduled from this graph, the prologue left out.
 ///
-/// A contraction counts where its tiles are. Each has a buffer of its own to store to, and they come in the order of
-/// the plan, which tells whose tiles are whose. One in two phases (full blocks of its result, then the rest) is split
-/// in proportion to the multiply-adds of both. Some have no multiply-adds in tiles: the product of two 1 x 1 matrices
-/// is a sweep, and a window can lie in the padding alone. They count where they are computed first. Those of parameters
-/// alone, which the prologue computes, do not count: no step runs them.
+/// A contraction counts where the tiles of its nests are, in the first kernel that computes it. One in two phases (full
+/// blocks of its result, then the rest) is split in proportion to the multiply-adds of both. Some have no multiply-adds
+/// in tiles: the product of two 1 x 1 matrices is a sweep, and a window can lie in the padding alone. They count where
+/// they are computed first. Those of parameters alone, which the prologue computes, do not count: no step runs them.
 ///
 /// # Panics
-/// As [`node_flops`], or if the program was not made from them.
-pub fn phase_flops(graph: &Graph, plan: &FusionPlan, program: &Program) -> Vec<Vec<u64>> {
-    let mut counted = BTreeSet::new();
-    let prologue: BTreeSet<&str> =
-        program.prologue().iter().flat_map(|kernel| &kernel.sources).map(String::as_str).collect();
-    let kernels = plan.kernels.iter().zip(&program.kernels[program.n_prologue..]);
-    kernels
-        .map(|(plan, kernel)| {
-            let phases: Vec<&[Stmt]> = graphc_codegen::phases(kernel).collect();
-            let mut tiles = Tiles::of(&phases);
-            let mut flops = vec![0; phases.len()];
-            for group in plan.groups() {
-                let nodes = group.inlined.iter().copied().chain(group.roots.iter().map(|root| root.node()));
-                let total = nodes.filter(|&node| counted.insert(node)).map(|node| node_flops(graph, node)).sum();
-                // Only what comes before the samples may have moved there.
-                let is_head = plan.head.iter().any(|head| std::ptr::eq(head, group));
-                if is_head && prologue.contains(group.name.as_str()) {
-                    continue;
-                }
-                let mut weights = match group.kind {
-                    GroupKind::Contraction => {
-                        // Gradients may run in another order than that of the plan; what their tiles store has their
-                        // names.
-                        let root = group.roots[0].node();
-                        let names = ["partial products", "accumulators"].map(|what| format!("{what} of {root}"));
-                        let own = tiles.iter().position(|(buffer, _)| names.contains(&program.buffer(*buffer).name));
-                        assert!(!tiles.is_empty(), "every contraction has tiles");
-                        tiles.remove(own.unwrap_or(0)).1
-                    }
-                    GroupKind::Sweep => Vec::new(),
-                };
-                if weights.iter().all(|&weight| weight == 0) {
-                    weights = first_with(&phases, &group.name);
-                }
-                flops.iter_mut().zip(shares(total, &weights)).for_each(|(sum, share)| *sum += share);
-            }
-            assert!(tiles.is_empty(), "kernel {}: every tile is a contraction's", kernel.name);
-            flops
-        })
-        .collect()
+/// As [`node_flops`], or if the program was not made from the graph.
+pub fn phase_flops(graph: &Graph, program: &Program) -> Vec<Vec<u64>> {
+    let kernels = program.kernels.iter();
+    let mut flops: Vec<Vec<u64>> = kernels.map(|kernel| vec![0; graphc_codegen::phases(kernel).count()]).collect();
+    for (node, place) in places(graph, program) {
+        let shares = shares(node_flops(graph, node), &place.weights());
+        flops[place.kernel].iter_mut().zip(shares).for_each(|(sum, share)| *sum += share);
+    }
+    flops.split_off(program.n_prologue)
 }
 
-/// 1 for the first phase with a nest of that name, 0 for the others.
-fn first_with(phases: &[&[Stmt]], nest: &str) -> Vec<u64> {
-    let first = phases.iter().position(|stmts| nests(stmts).iter().any(|name| name == nest));
-    (0..phases.len()).map(|phase| u64::from(Some(phase) == first)).collect()
+/// Where a contraction is computed.
+struct Place {
+    /// Position of the first kernel that computes it.
+    kernel: usize,
+    /// The first phase there that does.
+    first_phase: usize,
+    /// Multiply-adds of its tiles in each phase.
+    multiply_adds: Vec<u64>,
+}
+
+impl Place {
+    /// What its operations are dealt out by.
+    fn weights(&self) -> Vec<u64> {
+        if self.multiply_adds.iter().any(|&n| n > 0) {
+            return self.multiply_adds.clone();
+        }
+        (0..self.multiply_adds.len()).map(|phase| u64::from(phase == self.first_phase)).collect()
+    }
+}
+
+/// The contractions of a program and where they are computed.
+fn places(graph: &Graph, program: &Program) -> BTreeMap<NodeId, Place> {
+    let mut places: BTreeMap<NodeId, Place> = BTreeMap::new();
+    for (position, kernel) in program.kernels.iter().enumerate() {
+        let phases: Vec<&[Stmt]> = graphc_codegen::phases(kernel).collect();
+        let mut counter = TileCounter::default();
+        for (phase, stmts) in phases.iter().enumerate() {
+            for (nodes, multiply_adds) in counter.nests(stmts, 1) {
+                for &node in nodes.iter().filter(|&&node| node_flops(graph, node) > 0) {
+                    let place = places.entry(node).or_insert_with(|| Place {
+                        kernel: position,
+                        first_phase: phase,
+                        multiply_adds: vec![0; phases.len()],
+                    });
+                    if place.kernel == position {
+                        place.multiply_adds[phase] += multiply_adds;
+                    }
+                }
+            }
+        }
+    }
+    places
 }
 
 /// Parts of `total` in proportion to `weights`, whose sum is `total`.
@@ -114,58 +118,57 @@ fn shares(total: u64, weights: &[u64]) -> Vec<u64> {
     weights.iter().map(share).collect()
 }
 
-/// Multiply-adds of tiles by the buffer they store to, in the order in which these first appear, phase by phase. They
-/// serve as weights only: loops count as often as they can run at most.
-struct Tiles {
+/// Counts the multiply-adds of tiles. They serve as weights only: loops count as often as they can run at most.
+#[derive(Default)]
+struct TileCounter {
     ranges: Ranges,
-    n_phases: usize,
-    found: Vec<(BufId, Vec<u64>)>,
 }
 
-impl Tiles {
-    fn of(phases: &[&[Stmt]]) -> Vec<(BufId, Vec<u64>)> {
-        let mut tiles = Tiles { ranges: Ranges::default(), n_phases: phases.len(), found: Vec::new() };
-        for (phase, stmts) in phases.iter().enumerate() {
-            tiles.block(stmts, phase, 1);
-        }
-        tiles.found
-    }
-
-    /// `n_runs` is how often the block runs.
-    fn block(&mut self, stmts: &[Stmt], phase: usize, n_runs: u64) {
+impl TileCounter {
+    /// The nests among statements that run `n_runs` times: which nodes they compute, and the multiply-adds of their
+    /// tiles.
+    fn nests<'a>(&mut self, stmts: &'a [Stmt], n_runs: u64) -> Vec<(&'a [NodeId], u64)> {
+        let mut found = Vec::new();
         for stmt in stmts {
             match stmt {
-                Stmt::Nest { body, .. } | Stmt::Lanes { body, .. } => self.block(body, phase, n_runs),
+                Stmt::Nest { nodes, body, .. } => found.push((nodes.as_slice(), self.block(body, n_runs))),
                 Stmt::For { range, body, .. } => {
                     let n_runs = n_runs * self.ranges.enter(range);
-                    self.block(body, phase, n_runs);
+                    found.extend(self.nests(body, n_runs));
                 }
                 Stmt::LetIndex { var, value } => self.ranges.define(*var, value),
-                Stmt::Tile(tile) => self.tile(tile, phase, n_runs),
-                Stmt::Let { .. } | Stmt::Set { .. } | Stmt::Store { .. } | Stmt::Fetch { .. } => {}
+                Stmt::Lanes { .. }
+                | Stmt::Tile(_)
+                | Stmt::Let { .. }
+                | Stmt::Set { .. }
+                | Stmt::Store { .. }
+                | Stmt::Fetch { .. } => {}
             }
         }
+        found
     }
 
-    fn tile(&mut self, tile: &Tile, phase: usize, n_runs: u64) {
-        let target = stored(&tile.epilogue).expect("a tile stores its result");
-        let cells: u64 = tile.grid.iter().map(|&(_, extent)| extent as u64).product();
-        let terms: u64 = tile.reds.iter().map(|range| self.ranges.enter(range)).product();
-        let position = self.found.iter().position(|(buffer, _)| *buffer == target).unwrap_or_else(|| {
-            self.found.push((target, vec![0; self.n_phases]));
-            self.found.len() - 1
-        });
-        self.found[position].1[phase] += n_runs * cells * terms;
+    /// Multiply-adds of the tiles in a block that runs `n_runs` times.
+    fn block(&mut self, stmts: &[Stmt], n_runs: u64) -> u64 {
+        let of_stmt = |stmt: &Stmt| match stmt {
+            Stmt::Nest { body, .. } | Stmt::Lanes { body, .. } => self.block(body, n_runs),
+            Stmt::For { range, body, .. } => {
+                let n_runs = n_runs * self.ranges.enter(range);
+                self.block(body, n_runs)
+            }
+            Stmt::LetIndex { var, value } => {
+                self.ranges.define(*var, value);
+                0
+            }
+            Stmt::Tile(tile) => {
+                let cells: u64 = tile.grid.iter().map(|&(_, extent)| extent as u64).product();
+                let terms: u64 = tile.reds.iter().map(|range| self.ranges.enter(range)).product();
+                n_runs * cells * terms
+            }
+            Stmt::Let { .. } | Stmt::Set { .. } | Stmt::Store { .. } | Stmt::Fetch { .. } => 0,
+        };
+        stmts.iter().map(of_stmt).sum()
     }
-}
-
-/// The first buffer that something other than a tile stores to.
-fn stored(stmts: &[Stmt]) -> Option<BufId> {
-    stmts.iter().find_map(|stmt| match stmt {
-        Stmt::Store { to, .. } => Some(to.buffer),
-        Stmt::Nest { body, .. } | Stmt::For { body, .. } | Stmt::Lanes { body, .. } => stored(body),
-        Stmt::Let { .. } | Stmt::LetIndex { .. } | Stmt::Set { .. } | Stmt::Fetch { .. } | Stmt::Tile(_) => None,
-    })
 }
 
 /// Names of the nests among statements, in order.

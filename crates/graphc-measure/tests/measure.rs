@@ -20,7 +20,7 @@ fn flops(name: &str, batch: usize) -> [u64; 2] {
     [CompileOptions::train(batch), CompileOptions::infer(batch)].map(|options| {
         let lowered = lower(&graph, &options).unwrap();
         let total = work::graph_flops(&lowered.fused);
-        let kernels = work::phase_flops(&lowered.fused, &lowered.plan, &lowered.program);
+        let kernels = work::phase_flops(&lowered.fused, &lowered.program);
         assert_eq!(kernels.iter().flatten().sum::<u64>(), total, "{name}: every contraction runs somewhere");
         assert_eq!(kernels.len(), lowered.program.kernels.len() - lowered.program.n_prologue);
         assert_eq!(total % batch as u64, 0);
@@ -188,7 +188,7 @@ proptest! {
     fn flops_of_phases_add_up(case in layer_graphs(), batch in prop::sample::select(vec![1_usize, 9, 16, 70])) {
         for options in [CompileOptions::train(batch), CompileOptions::infer(batch)] {
             if let Ok(lowered) = lower(&case.graph, &options) {
-                let phases = work::phase_flops(&lowered.fused, &lowered.plan, &lowered.program);
+                let phases = work::phase_flops(&lowered.fused, &lowered.program);
                 let (sum, total) = (phases.iter().flatten().sum::<u64>(), work::graph_flops(&lowered.fused));
                 // What depends on parameters alone is no work of a step.
                 prop_assert!(sum == total || sum < total && lowered.program.n_prologue > 0, "{sum} of {total}");
