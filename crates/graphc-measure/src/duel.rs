@@ -117,7 +117,7 @@ impl Default for BurstTimes {
 
 impl BurstTimes {
     fn add(&mut self, log: &StepLog, executable: &Executable) {
-        let kernels = &executable.code().kernels()[executable.program().n_prologue..];
+        let kernels = &executable.code().kernels()[executable.program().prologue().len()..];
         self.kernels.resize(kernels.len(), f64::INFINITY);
         let (mut start, mut ends) = (log.start, log.ends.iter());
         for (best, kernel) in self.kernels.iter_mut().zip(kernels) {

@@ -169,22 +169,19 @@ pub fn profile(graph: &Graph, options: &MeasureOptions) -> Result<Profile, Drive
     let (lowered, n_steps) = (&compiled.lowered, times.step_ms.len());
     let flops = work::phase_flops(&lowered.fused, &lowered.program);
     let mut phase_ms = times.phase_ms.into_iter();
-    let kernels = lowered.program.kernels[lowered.program.n_prologue..].iter().zip(flops).zip(times.kernel_ms).map(
-        |((kernel, flops), ms)| {
-            let phases =
-                graphc_codegen::phases(kernel).zip(flops).zip(phase_ms.by_ref()).map(|((stmts, flops), ms)| {
-                    let traffic = traffic(&lowered.program, stmts);
-                    let (limit, limit_ms) = machine.limit(flops, traffic, threads);
-                    let ms = Spread::of(ms);
-                    let part = Part { ms, phases_ms: ms.median, flops, traffic, limit, limit_ms };
-                    PhaseProfile { nests: work::nests(stmts), is_shared: is_shared(stmts), part }
-                });
-            let phases: Vec<PhaseProfile> = phases.collect();
-            let parts: Vec<Part> = phases.iter().map(|phase| phase.part).collect();
-            let whole = Part::sum(Spread::of(ms), &parts);
-            KernelProfile { name: kernel.name.clone(), sources: kernel.sources.clone(), whole, phases }
-        },
-    );
+    let kernels = lowered.program.each_step().iter().zip(flops).zip(times.kernel_ms).map(|((kernel, flops), ms)| {
+        let phases = graphc_codegen::phases(kernel).zip(flops).zip(phase_ms.by_ref()).map(|((stmts, flops), ms)| {
+            let traffic = traffic(&lowered.program, stmts);
+            let (limit, limit_ms) = machine.limit(flops, traffic, threads);
+            let ms = Spread::of(ms);
+            let part = Part { ms, phases_ms: ms.median, flops, traffic, limit, limit_ms };
+            PhaseProfile { nests: work::nests(stmts), is_shared: is_shared(stmts), part }
+        });
+        let phases: Vec<PhaseProfile> = phases.collect();
+        let parts: Vec<Part> = phases.iter().map(|phase| phase.part).collect();
+        let whole = Part::sum(Spread::of(ms), &parts);
+        KernelProfile { name: kernel.name.clone(), sources: kernel.sources.clone(), whole, phases }
+    });
     let kernels: Vec<KernelProfile> = kernels.collect();
     let parts: Vec<Part> = kernels.iter().flat_map(|kernel| &kernel.phases).map(|phase| phase.part).collect();
     Ok(Profile {

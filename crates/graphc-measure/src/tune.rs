@@ -196,8 +196,7 @@ impl<'a> Search<'a> {
             let changes = candidates.filter(|c| c.kernel == position && c.chosen != 0).map(Change::of).collect();
             TunedKernel { name: kernel.name.clone(), sources: kernel.sources.clone(), before_ms, after_ms, changes }
         };
-        let program = &by_cost.lowered.program;
-        let kernels = program.kernels[program.n_prologue..].iter().enumerate();
+        let kernels = by_cost.lowered.program.each_step().iter().enumerate();
         Tuned {
             key: TuningKey::of_fused(&by_cost.lowered.fused, &by_cost.target),
             choices,

@@ -58,7 +58,7 @@ pub fn phase_flops(graph: &Graph, program: &Program) -> Vec<Vec<u64>> {
         let shares = shares(node_flops(graph, node), &place.weights());
         flops[place.kernel].iter_mut().zip(shares).for_each(|(sum, share)| *sum += share);
     }
-    flops.split_off(program.n_prologue)
+    flops.split_off(program.prologue().len())
 }
 
 /// Where a contraction is computed.

@@ -22,7 +22,7 @@ fn flops(name: &str, batch: usize) -> [u64; 2] {
         let total = work::graph_flops(&lowered.fused);
         let kernels = work::phase_flops(&lowered.fused, &lowered.program);
         assert_eq!(kernels.iter().flatten().sum::<u64>(), total, "{name}: every contraction runs somewhere");
-        assert_eq!(kernels.len(), lowered.program.kernels.len() - lowered.program.n_prologue);
+        assert_eq!(kernels.len(), lowered.program.each_step().len());
         assert_eq!(total % batch as u64, 0);
         total / batch as u64
     })
@@ -191,7 +191,7 @@ proptest! {
                 let phases = work::phase_flops(&lowered.fused, &lowered.program);
                 let (sum, total) = (phases.iter().flatten().sum::<u64>(), work::graph_flops(&lowered.fused));
                 // What depends on parameters alone is no work of a step.
-                prop_assert!(sum == total || sum < total && lowered.program.n_prologue > 0, "{sum} of {total}");
+                prop_assert!(sum == total || sum < total && !lowered.program.prologue().is_empty(), "{sum} of {total}");
             }
         }
     }

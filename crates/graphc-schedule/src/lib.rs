@@ -7,7 +7,7 @@
 //! Reading order. What there is beside the graph, before anything is written: `lanes`, `groups`, `windows`, `packed`,
 //! `features`, `choices`, `registers`, `buffers`. How it is written: `builder`, `emit`, `math`, `split`, `sweep`,
 //! `flat`, `join`, `rows`, `pack`, `task`, `contract` and what is in that folder, `joined`, `fetch`, `in_place`,
-//! `prologue`. What is mended afterwards: `unread`, `overlay`, `plan_memory`.
+//! `prologue`. What is mended afterwards: `unread`, `roles`, `overlay`, `plan_memory`.
 #![forbid(unsafe_code)]
 
 mod buffers;
@@ -30,6 +30,7 @@ mod packed;
 mod plan_memory;
 mod prologue;
 mod registers;
+mod roles;
 mod rows;
 mod split;
 mod sweep;
@@ -47,7 +48,7 @@ use graphc_ir::NodeId;
 use graphc_ir::form::Form;
 use graphc_ir::graph::Graph;
 use graphc_ir::graph::plan::{FusionPlan, Group, GroupKind, KernelPlan};
-use graphc_ir::loops::{Kernel, LoopKind, Program};
+use graphc_ir::loops::{Kernel, KernelRole, LoopKind, Program};
 use prologue::Prologue;
 use task::Task;
 
@@ -83,7 +84,6 @@ pub fn schedule_with(graph: &Graph, plan: &FusionPlan, registers: RegisterFile, 
     let cx = Cx { graph, forms: &forms, plan, buffers: &buffers, chooser: &chooser };
     let prologue = Prologue::of(graph, &forms, plan);
     let first = prologue_kernel(&cx, plan, registers, &prologue);
-    let n_prologue = usize::from(first.is_some());
     let last = plan.kernels.len().saturating_sub(1);
     let others = plan.kernels.iter().enumerate().map(|(number, kernel)| {
         let mut b = Builder::new();
@@ -92,13 +92,14 @@ pub fn schedule_with(graph: &Graph, plan: &FusionPlan, registers: RegisterFile, 
             in_place::copy_others(&cx, &mut b, &in_place);
         }
         let groups = kernel.groups().filter(|group| !prologue.has(group));
-        Kernel { name: format!("k{number}"), sources: names(groups), body: b.finish() }
+        Kernel { name: format!("k{number}"), role: KernelRole::Step, sources: names(groups), body: b.finish() }
     });
     let mut kernels: Vec<Kernel> = first.into_iter().chain(others).collect();
     unread::remove(&buffers.list, &mut kernels);
-    let arena_words = plan_memory::run(&mut buffers.list, &kernels, n_prologue);
+    roles::mark_updates(&buffers.list, &mut kernels);
+    let arena_words = plan_memory::run(&mut buffers.list, &kernels);
     let batch = graph.batch.expect("the graph is specialised");
-    let program = Program { name: graph.name.clone(), batch, buffers: buffers.list, kernels, n_prologue, arena_words };
+    let program = Program { name: graph.name.clone(), batch, buffers: buffers.list, kernels, arena_words };
     Scheduled { program, candidates: chooser.into_candidates(|node| kernel_of(plan, node)) }
 }
 
@@ -123,7 +124,8 @@ fn prologue_kernel(cx: &Cx<'_>, plan: &FusionPlan, registers: RegisterFile, prol
         pack(cx, &mut b, registers, group, |weights| prologue.is_fixed(weights));
     }
     let body = b.finish();
-    (!body.is_empty()).then(|| Kernel { name: "prologue".to_string(), sources: names(groups()), body })
+    let (name, role) = ("prologue".to_string(), KernelRole::Prologue);
+    (!body.is_empty()).then(|| Kernel { name, role, sources: names(groups()), body })
 }
 
 /// Writes the copy of the weights of a group, if it has one and they are `wanted`.

@@ -208,7 +208,7 @@ impl<'p, M: Module> Session<'p, M> {
 
 /// `k0`, `k1`, ... for the kernels of a step, as the schedule calls them; `prologue` for what precedes them.
 fn label(program: &Program, kernel: usize) -> String {
-    match (kernel.checked_sub(program.n_prologue), kernel) {
+    match (kernel.checked_sub(program.prologue().len()), kernel) {
         (Some(number), _) => format!("k{number}"),
         (None, 0) => "prologue".to_owned(),
         (None, number) => format!("prologue{number}"),

@@ -8,16 +8,15 @@ use std::fmt::{self, Display, Formatter, Write};
 
 impl Display for Program {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "program {} (batch={}, arena={}", Quoted(&self.name), self.batch, self.arena_words)?;
-        if self.n_prologue > 0 {
-            write!(f, ", prologue={}", self.n_prologue)?;
-        }
-        f.write_str(") {\n")?;
+        writeln!(f, "program {} (batch={}, arena={}) {{", Quoted(&self.name), self.batch, self.arena_words)?;
         for (number, buffer) in self.buffers.iter().enumerate() {
             writeln!(f, "  buffer {}: {buffer}", BufId(number as u32))?;
         }
         for kernel in &self.kernels {
             write!(f, "  kernel {}", Quoted(&kernel.name))?;
+            if kernel.role != KernelRole::Step {
+                write!(f, " role={}", kernel.role.name())?;
+            }
             for (i, source) in kernel.sources.iter().enumerate() {
                 write!(f, "{} {}", if i == 0 { " from" } else { "" }, Quoted(source))?;
             }

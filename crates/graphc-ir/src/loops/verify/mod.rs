@@ -28,14 +28,16 @@
 //! * lanes are joined only inside a region;
 //! * a store whose index does not depend on the lane stores a value that is the same in every lane.
 //!
-//! The prologue:
-//! * it reads state that no later kernel writes, and what its kernels write; no inputs;
-//! * no later kernel writes what it writes, which is neither input nor state and shares no words.
+//! Roles of kernels:
+//! * kernels of the prologue come first, updates last;
+//! * the prologue reads state that no later kernel writes, and what its kernels write; no inputs;
+//! * no later kernel writes what it writes, which is neither input nor state and shares no words;
+//! * an update writes nothing but state.
 //!
 //! Tiles: grid extents are positive, accesses have no division, buffers hold `f32`.
 
 mod bounds;
-mod prologue;
+mod roles;
 
 use super::kernel::*;
 use super::print::Head;
@@ -75,7 +77,7 @@ impl fmt::Display for Finding {
 pub fn verify(program: &Program) -> Vec<Finding> {
     let mut findings = Vec::new();
     check_buffers(program, &mut findings);
-    prologue::check(program, &mut findings);
+    roles::check(program, &mut findings);
     let mut names = HashSet::new();
     for kernel in &program.kernels {
         let mut verifier = Verifier::new(program, kernel);

@@ -1,24 +1,42 @@
-//! The rules of the prologue.
+//! The rules of the roles of kernels.
 
 use super::Finding;
 use crate::loops::kernel::*;
 use std::collections::BTreeSet;
 
-/// Reports what would make a step without the prologue differ from one with it.
+/// Reports what breaks the promises of the kernels' roles.
 pub(super) fn check(program: &Program, findings: &mut Vec<Finding>) {
-    if program.n_prologue > program.kernels.len() {
-        let message = format!("a prologue of {} of {} kernels", program.n_prologue, program.kernels.len());
-        findings.push(Finding { kernel: String::new(), nest: String::new(), line: program.name.clone(), message });
-        return;
+    check_order(program, findings);
+    check_prologue(program, findings);
+    for kernel in program.kernels.iter().filter(|kernel| kernel.role == KernelRole::Update) {
+        for &buffer in &Touched::of(std::slice::from_ref(kernel)).written {
+            if kind_of(program, buffer).is_some_and(|kind| kind != BufferKind::State) {
+                findings.push(finding(kernel, format!("an update writes what is no state: {buffer}")));
+            }
+        }
     }
-    let (first, later) = program.kernels.split_at(program.n_prologue);
+}
+
+fn check_order(program: &Program, findings: &mut Vec<Finding>) {
+    for pair in program.kernels.windows(2) {
+        let [role, next] = [&pair[0], &pair[1]].map(|kernel| kernel.role);
+        if role > next {
+            findings.push(finding(&pair[1], format!("the role {} behind the role {}", next.name(), role.name())));
+        }
+    }
+}
+
+fn finding(kernel: &Kernel, message: String) -> Finding {
+    Finding { kernel: kernel.name.clone(), nest: String::new(), line: format!("kernel {:?}", kernel.name), message }
+}
+
+/// Reports what would make a step without the prologue differ from one with it.
+fn check_prologue(program: &Program, findings: &mut Vec<Finding>) {
+    let (first, later) = (program.prologue(), program.each_step());
     let [prologue, steps] = [first, later].map(Touched::of);
     for kernel in first {
         let touched = Touched::of(std::slice::from_ref(kernel));
-        let mut report = |buffer: BufId, message: &str| {
-            let (kernel, line) = (kernel.name.clone(), format!("kernel {:?}", kernel.name));
-            findings.push(Finding { kernel, nest: String::new(), line, message: format!("{message} {buffer}") });
-        };
+        let mut report = |buffer: BufId, message: &str| findings.push(finding(kernel, format!("{message} {buffer}")));
         for &buffer in &touched.read {
             let Some(kind) = kind_of(program, buffer) else { continue };
             match kind {
