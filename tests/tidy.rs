@@ -2,6 +2,9 @@
 //!
 //! Each test names the rule it keeps; `docs/architecture.md` and the house rules of the code give reasons.
 
+#[path = "tidy/house.rs"]
+mod house;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -267,14 +270,6 @@ fn lints_are_only_switched_off_where_expected_and_with_a_reason() {
         findings.extend(allows.map(|line| format!("{path}: {}", line.trim())));
     }
     assert_none(&findings, "use #[expect(…, reason = \"…\")], which tells when it is no longer needed:");
-}
-
-#[test]
-fn files_stay_readable() {
-    const MOST_LINES: usize = 600;
-    let long = sources().into_iter().map(|(path, text)| (path, text.lines().count())).filter(|(_, n)| *n > MOST_LINES);
-    let findings: Vec<String> = long.map(|(path, n)| format!("{path}: {n} lines")).collect();
-    assert_none(&findings, "look again at files of more than 600 lines:");
 }
 
 #[test]

@@ -1,0 +1,300 @@
+//! The figures of the house, and what of today's sources is still allowed to break them.
+//!
+//! The lists can only shrink: an entry that is no longer needed fails the test, too. `cargo xtask tidy` prints all
+//! figures.
+
+use xtask::house::{Circle, Figures, Finding, figures};
+
+/// Functions of more than 60 lines, from `fn` to the closing brace.
+const LONG_FUNCTIONS: &[&str] = &[
+    "crates/graphc-cli/src/commands/train.rs: run",
+    "crates/graphc-cli/src/commands/train.rs: prepare",
+    "crates/graphc-cli/src/commands/verify.rs: verify",
+    "crates/graphc-codegen/src/vector_loop/plan.rs: Plan::keeping",
+    "crates/graphc-frontend/src/experiment.rs: read_experiment",
+    "crates/graphc-frontend/src/json/tests.rs: every_rule_of_json",
+    "crates/graphc-frontend/src/read/tests.rs: borders",
+    "crates/graphc-frontend/src/read.rs: accept",
+    "crates/graphc-ir/src/loops/verify/mod.rs: Verifier::expr",
+    "crates/graphc-schedule/src/contract/mod.rs: Nest::walks",
+    "crates/graphc-testing/tests/programs.rs: stmts",
+    "crates/graphc-train/src/data/augment/plan.rs: Plan::new",
+    "crates/graphc-train/src/data/augment/tests.rs: what_does_not_fit_is_refused",
+    "crates/graphc-train/src/data/table/mod.rs: read_source",
+    "crates/graphc-train/src/session.rs: tests::averages_are_kept_and_inferred_with",
+    "crates/graphc-train/src/train.rs: fit_from",
+    "tests/cli.rs: training_writes_json_lines_and_a_run_folder",
+    "tests/cli_verify.rs: whatever_else_was_changed_is_named",
+    "benches/kernels.rs: kernel_gradient",
+];
+
+/// Functions of more than five parameters, the receiver not counted.
+const WIDE_FUNCTIONS: &[&str] = &[
+    "crates/graphc/src/experiment.rs: begin",
+    "crates/graphc-cli/src/commands/train.rs: print_end",
+    "crates/graphc-cli/src/nonfinite.rs: Ending::look_at_test",
+    "crates/graphc-codegen/src/emit/function.rs: FunctionEmitter::new",
+    "crates/graphc-frontend/src/data.rs: read_data",
+    "crates/graphc-interp/src/loops/tile.rs: run_chain",
+    "crates/graphc-ir/src/graph/builder.rs: GraphBuilder::affine",
+    "crates/graphc-passes/src/fusion/group.rs: epilogue_step",
+    "crates/graphc-schedule/src/contract/mod.rs: per_sample",
+    "crates/graphc-schedule/src/contract/mod.rs: Nest::blocked_loop",
+    "crates/graphc-schedule/src/flat.rs: flat",
+    "crates/graphc-schedule/src/flat.rs: scalar_level",
+    "crates/graphc-schedule/src/join.rs: group_sum",
+    "crates/graphc-schedule/src/lib.rs: chunk_groups",
+    "crates/graphc-schedule/src/pack.rs: PackedWeights::copy_word",
+    "crates/graphc-train/src/evaluate.rs: evaluate_scored",
+    "crates/graphc-train/src/feed.rs: with_feed",
+    "crates/graphc-train/src/predict.rs: each_prediction",
+    "crates/graphc-train/src/train.rs: fit_from",
+    "tests/cli_metrics.rs: graph",
+    "benches/kernels.rs: conv_forward",
+    "benches/kernels.rs: kernel_gradient",
+];
+
+/// Files with lines of more than 120 columns that no string is the reason for.
+const WIDE_FILES: &[&str] = &[
+    "crates/graphc/src/lib.rs",
+    "crates/graphc-cli/src/main.rs",
+    "crates/graphc-cli/src/threads.rs",
+    "crates/graphc-frontend/src/json/tests.rs",
+    "crates/graphc-frontend/src/read.rs",
+    "crates/graphc-ir/src/ops/categorical_crossentropy.rs",
+    "crates/graphc-ir/src/ops/pick.rs",
+    "crates/graphc-ir/tests/loops.rs",
+    "crates/graphc-measure/src/lib.rs",
+    "crates/graphc-runtime/src/lib.rs",
+    "crates/graphc-runtime/src/team.rs",
+    "crates/graphc-runtime/tests/machine_code.rs",
+    "crates/graphc-schedule/src/sweep.rs",
+    "crates/graphc-testing/tests/programs.rs",
+    "crates/graphc-testing/tests/random_graphs.rs",
+    "crates/graphc-train/src/data/array/round_trip.rs",
+    "tests/cli_verify.rs",
+    "tests/small_batches.rs",
+    "benches/compile_time.rs",
+    "benches/kernels.rs",
+    "benches/train_step.rs",
+];
+
+/// Files of one crate that import each other, each set sorted, without `crates/` and `src/`.
+const CIRCLES: &[&[&str]] = &[
+    &[
+        "graphc-cli/answer.rs",
+        "graphc-cli/cli.rs",
+        "graphc-cli/commands/bench.rs",
+        "graphc-cli/commands/check.rs",
+        "graphc-cli/commands/dump.rs",
+        "graphc-cli/commands/eval.rs",
+        "graphc-cli/commands/predict.rs",
+        "graphc-cli/commands/predict_data.rs",
+        "graphc-cli/commands/profile.rs",
+        "graphc-cli/commands/report.rs",
+        "graphc-cli/commands/run.rs",
+        "graphc-cli/commands/runs.rs",
+        "graphc-cli/commands/show.rs",
+        "graphc-cli/commands/summary.rs",
+        "graphc-cli/commands/train/record.rs",
+        "graphc-cli/commands/train/setup.rs",
+        "graphc-cli/commands/train.rs",
+        "graphc-cli/commands/tune.rs",
+        "graphc-cli/commands/verify/claims.rs",
+        "graphc-cli/commands/verify/replay.rs",
+        "graphc-cli/commands/verify/tensors.rs",
+        "graphc-cli/commands/verify.rs",
+        "graphc-cli/main.rs",
+        "graphc-cli/measuring.rs",
+        "graphc-cli/report/classes.rs",
+        "graphc-cli/report/curves.rs",
+        "graphc-cli/report/judge.rs",
+        "graphc-cli/report/mistakes.rs",
+        "graphc-cli/report/page.rs",
+        "graphc-cli/report/receipt.rs",
+        "graphc-cli/report/run.rs",
+        "graphc-cli/report/sample.rs",
+        "graphc-cli/report/settings.rs",
+        "graphc-cli/report/summary.rs",
+        "graphc-cli/report/worst.rs",
+    ],
+    &["graphc-cli/error.rs", "graphc-cli/output.rs", "graphc-cli/tables.rs"],
+    &["graphc-codegen/emit/mod.rs", "graphc-codegen/jit.rs", "graphc-codegen/lib.rs"],
+    &["graphc-codegen/tile/mod.rs", "graphc-codegen/tile/registers.rs", "graphc-codegen/tile/x86.rs"],
+    &["graphc-codegen/vector_loop/mod.rs", "graphc-codegen/vector_loop/plan.rs", "graphc-codegen/vector_loop/x86.rs"],
+    &["graphc-driver/error.rs", "graphc-driver/memory.rs"],
+    &["graphc-driver/session/explain.rs", "graphc-driver/session/state.rs", "graphc-driver/session.rs"],
+    &[
+        "graphc-frontend/augment.rs",
+        "graphc-frontend/data_fields.rs",
+        "graphc-frontend/fields.rs",
+        "graphc-frontend/metrics.rs",
+        "graphc-frontend/network.rs",
+        "graphc-frontend/node_ops.rs",
+        "graphc-frontend/read.rs",
+        "graphc-frontend/training.rs",
+    ],
+    &["graphc-frontend/data.rs", "graphc-frontend/experiment.rs"],
+    &["graphc-frontend/diagnostic.rs", "graphc-frontend/excerpt.rs"],
+    &[
+        "graphc-interp/loops/compile.rs",
+        "graphc-interp/loops/execute.rs",
+        "graphc-interp/loops/memory.rs",
+        "graphc-interp/loops.rs",
+    ],
+    &["graphc-ir/attrs.rs", "graphc-ir/ops/mod.rs", "graphc-ir/ops/table.rs"],
+    &["graphc-ir/graph/builder.rs", "graphc-ir/graph/loss.rs"],
+    &["graphc-ir/loops/verify/mod.rs", "graphc-ir/loops/verify/roles.rs"],
+    &["graphc-runtime/team/meeting.rs", "graphc-runtime/team.rs"],
+    &[
+        "graphc-schedule/contract/factor.rs",
+        "graphc-schedule/contract/mod.rs",
+        "graphc-schedule/contract/strips.rs",
+        "graphc-schedule/contract/waiting.rs",
+    ],
+    &["graphc-testing/build/losses.rs", "graphc-testing/build.rs", "graphc-testing/recipe.rs"],
+    &["graphc-testing/programs/body.rs", "graphc-testing/programs/values.rs"],
+    &[
+        "graphc-train/data/array/header.rs",
+        "graphc-train/data/array/idx.rs",
+        "graphc-train/data/array/mod.rs",
+        "graphc-train/data/array/npy.rs",
+        "graphc-train/data/array/npz.rs",
+        "graphc-train/data/array/safetensors.rs",
+    ],
+    &[
+        "graphc-train/data/augment/brightness.rs",
+        "graphc-train/data/augment/contrast.rs",
+        "graphc-train/data/augment/crop.rs",
+        "graphc-train/data/augment/erase.rs",
+        "graphc-train/data/augment/flip.rs",
+        "graphc-train/data/augment/mod.rs",
+        "graphc-train/data/augment/noise.rs",
+        "graphc-train/data/augment/placement.rs",
+        "graphc-train/data/augment/plan.rs",
+        "graphc-train/data/augment/resample.rs",
+        "graphc-train/data/augment/rotate.rs",
+        "graphc-train/data/augment/row.rs",
+        "graphc-train/data/augment/shift.rs",
+        "graphc-train/data/augment/zoom.rs",
+    ],
+    &[
+        "graphc-train/data/columns.rs",
+        "graphc-train/data/dataset/augmented.rs",
+        "graphc-train/data/dataset.rs",
+        "graphc-train/data/given.rs",
+        "graphc-train/data/source.rs",
+    ],
+    &["graphc-train/data/pictures.rs", "graphc-train/picture.rs"],
+    &[
+        "graphc-train/epochs.rs",
+        "graphc-train/nonfinite.rs",
+        "graphc-train/run/checkpoint.rs",
+        "graphc-train/run/course.rs",
+        "graphc-train/run/files.rs",
+        "graphc-train/run/mod.rs",
+        "graphc-train/run/receipt.rs",
+        "graphc-train/run/state.rs",
+        "graphc-train/search.rs",
+        "graphc-train/train.rs",
+    ],
+    &[
+        "graphc-train/metrics/confusion_matrix.rs",
+        "graphc-train/metrics/f1.rs",
+        "graphc-train/metrics/mae.rs",
+        "graphc-train/metrics/mod.rs",
+        "graphc-train/metrics/mse.rs",
+        "graphc-train/metrics/precision.rs",
+        "graphc-train/metrics/recall.rs",
+        "graphc-train/metrics/tally.rs",
+        "graphc-train/metrics/top_k.rs",
+    ],
+    &["graphc-train/packing/mod.rs", "graphc-train/packing/square.rs", "graphc-train/packing/words.rs"],
+    &[
+        "graphc-train/rate/cosine.rs",
+        "graphc-train/rate/exponential.rs",
+        "graphc-train/rate/mod.rs",
+        "graphc-train/rate/one_cycle.rs",
+        "graphc-train/rate/piecewise.rs",
+        "graphc-train/rate/step.rs",
+    ],
+];
+
+/// Of the lines in `src` that are not blank, comments, in percent at least.
+const LEAST_COMMENTS: f64 = 12.0;
+
+/// Crates with fewer, and how many they have at least.
+const FEWER_COMMENTS: &[(&str, f64)] =
+    &[("crates/graphc-cli", 10.0), ("crates/graphc-frontend", 9.5), ("crates/graphc-testing", 10.5)];
+
+fn all() -> Vec<Figures> {
+    figures(super::root())
+}
+
+/// What was found must be what is allowed.
+#[track_caller]
+fn assert_allowed(found: &[String], allowed: &[&str], rule: &str) {
+    let is_new = |place: &&String| !allowed.contains(&place.as_str());
+    let mut findings: Vec<String> = found.iter().filter(is_new).map(|place| format!("{place}: new")).collect();
+    let is_mended = |place: &&&str| !found.iter().any(|found| found == **place);
+    findings.extend(allowed.iter().filter(is_mended).map(|place| format!("{place}: mended, leave it out of the list")));
+    super::assert_none(&findings, rule);
+}
+
+fn places(findings: impl Iterator<Item = Finding>) -> Vec<String> {
+    findings.map(|finding| finding.place).collect()
+}
+
+#[test]
+fn files_stay_readable() {
+    let found = places(all().into_iter().flat_map(|figures| figures.long_files));
+    assert_allowed(&found, &[], "look again at files of more than 600 lines:");
+}
+
+#[test]
+fn functions_fit_a_screen() {
+    let found = places(all().into_iter().flat_map(|figures| figures.long_functions));
+    assert_allowed(&found, LONG_FUNCTIONS, "functions of more than 60 lines:");
+}
+
+#[test]
+fn functions_take_few_things() {
+    let found = places(all().into_iter().flat_map(|figures| figures.wide_functions));
+    assert_allowed(
+        &found,
+        WIDE_FUNCTIONS,
+        "functions of more than 5 parameters; like ones become a struct with names:",
+    );
+}
+
+#[test]
+fn lines_are_short() {
+    let found = places(all().into_iter().flat_map(|figures| figures.wide_files));
+    assert_allowed(&found, WIDE_FILES, "files with lines of more than 120 columns:");
+}
+
+#[test]
+fn imports_go_one_way() {
+    let short = |path: &String| path.trim_start_matches("crates/").replacen("src/", "", 1);
+    let name = |circle: &Circle| circle.files.iter().map(short).collect::<Vec<_>>().join(" ");
+    let found: Vec<String> = all().iter().flat_map(|figures| &figures.circles).map(name).collect();
+    let allowed: Vec<String> = CIRCLES.iter().map(|files| files.join(" ")).collect();
+    let allowed: Vec<&str> = allowed.iter().map(String::as_str).collect();
+    assert_allowed(&found, &allowed, "files that import each other (`cargo xtask tidy` says who imports whom):");
+}
+
+#[test]
+fn sources_say_why() {
+    let mut findings = Vec::new();
+    for figures in all() {
+        let Some(percent) = figures.documentation_percent else { continue };
+        let fewer = FEWER_COMMENTS.iter().find(|(folder, _)| *folder == figures.folder).map(|(_, least)| *least);
+        if percent < fewer.unwrap_or(LEAST_COMMENTS) {
+            findings.push(format!("{}: {percent:.1}%", figures.folder));
+        }
+        if fewer.is_some() && percent >= LEAST_COMMENTS {
+            findings.push(format!("{}: {percent:.1}%, leave it out of the list", figures.folder));
+        }
+    }
+    super::assert_none(&findings, "comments are too small a share of the lines:");
+}
