@@ -59,6 +59,8 @@ const WIDE_FILES: &[&str] = &[
     "crates/graphc/src/lib.rs",
     "crates/graphc-cli/src/main.rs",
     "crates/graphc-cli/src/threads.rs",
+    "crates/graphc-driver/src/session/options.rs",
+    "crates/graphc-driver/src/session.rs",
     "crates/graphc-frontend/src/json/tests.rs",
     "crates/graphc-frontend/src/read.rs",
     "crates/graphc-ir/src/ops/categorical_crossentropy.rs",
@@ -122,8 +124,6 @@ const CIRCLES: &[&[&str]] = &[
     &["graphc-codegen/emit/mod.rs", "graphc-codegen/jit.rs", "graphc-codegen/lib.rs"],
     &["graphc-codegen/tile/mod.rs", "graphc-codegen/tile/registers.rs", "graphc-codegen/tile/x86.rs"],
     &["graphc-codegen/vector_loop/mod.rs", "graphc-codegen/vector_loop/plan.rs", "graphc-codegen/vector_loop/x86.rs"],
-    &["graphc-driver/error.rs", "graphc-driver/memory.rs"],
-    &["graphc-driver/session/explain.rs", "graphc-driver/session/state.rs", "graphc-driver/session.rs"],
     &[
         "graphc-frontend/augment.rs",
         "graphc-frontend/data_fields.rs",

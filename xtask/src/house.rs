@@ -1,8 +1,8 @@
 //! Figures of the house: how long files, functions and lines are, how much of the sources is documentation, and which
 //! files import each other in a circle.
 //!
-//! They come from syntax trees, so what stands in a string or a macro's rules is no function. What is allowed is said in
-//! `tests/tidy/house.rs`.
+//! They come from syntax trees, so what stands in a string or a macro's rules is no function. `tests/tidy/house.rs` has
+//! what is allowed.
 //!
 //! Reading order: `figures` (what is counted), `source` (files and their trees), `functions`, `lines`, `modules` (which
 //! file a path leads to), `circles`, `table`.

@@ -2,6 +2,7 @@
 
 use crate::output;
 use graphc_driver::DriverError;
+use graphc_driver::memory::MemoryError;
 use graphc_frontend::Diagnostics;
 use graphc_train::{NetworkError, TrainError};
 use std::io::{ErrorKind, IsTerminal};
@@ -83,6 +84,12 @@ impl From<NetworkError> for CliError {
 
 impl From<DriverError> for CliError {
     fn from(error: DriverError) -> CliError {
+        CliError::Message(error.to_string())
+    }
+}
+
+impl From<MemoryError> for CliError {
+    fn from(error: MemoryError) -> CliError {
         CliError::Message(error.to_string())
     }
 }
