@@ -1,11 +1,11 @@
 //! What `bench` and `profile` share: which step of which file is measured, and how.
 
 use crate::error::CliError;
-use crate::experiment;
 use crate::isa::IsaArg;
 use crate::numbers::{at_least_one, seconds};
 use crate::threads::ThreadsArg;
 use crate::tuned::TuningArg;
+use graphc::experiment;
 use graphc_frontend::Experiment;
 use graphc_ir::graph::Mode;
 use graphc_measure::{MeasureOptions, Spread};

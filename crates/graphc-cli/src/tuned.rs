@@ -4,7 +4,7 @@
 //! `~/.cache/graphc`. A file that cannot be used costs time only, so it is ignored with a warning.
 
 use crate::error::CliError;
-use crate::{output, tuning_file};
+use crate::{messages, tuning_file};
 use graphc_driver::{Choices, Tuning, TuningKey};
 use graphc_measure::Tuned;
 use graphc_train::{check_writable, write_file};
@@ -25,7 +25,7 @@ impl TuningArg {
     pub(crate) fn tuning(self) -> Tuning {
         match folder() {
             Some(folder) if !self.untuned => Tuning::lookup(move |key| {
-                let warn = |error: String| output::warning(&error);
+                let warn = |error: String| messages::warning(&error);
                 load(&folder, key).map_err(warn).ok().flatten()
             }),
             _ => Tuning::default(),

@@ -5,7 +5,8 @@ use crate::nonfinite::{AllowNonfiniteArg, warn_of_weights};
 use crate::numbers::at_least_one;
 use crate::threads::{ThreadsArg, warn_if_fewer};
 use crate::tuned::TuningArg;
-use crate::{experiment, output, scores};
+use crate::{messages, output, scores, words};
+use graphc::experiment;
 use graphc_driver::{Session, SessionOptions};
 use graphc_train::weights::read_fitted;
 use graphc_train::{Evaluation, Scores, Weighted, evaluate_scored};
@@ -48,7 +49,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
     let Some(test) = experiment::test_data(&experiment, session.threads())? else {
         return Err(CliError::new(format!("{}: `data` says no test samples to evaluate on", args.file.display())));
     };
-    test.warnings().iter().for_each(|warning| output::warning(warning));
+    test.warnings().iter().for_each(|warning| messages::warning(warning));
     let test = test.apply(&read_fitted(&args.weights)?)?;
     let batch_size = args.batch_size.unwrap_or(experiment.train.batch_size);
     let class_weights = experiment::class_weights(&experiment);
@@ -75,7 +76,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
 /// `Test loss 0.0301, accuracy 0.9912 (10,000 samples)`.
 pub(super) fn result_line(result: &Evaluation) -> String {
     let accuracy = result.accuracy.map_or_else(String::new, |accuracy| format!(", accuracy {accuracy:.4}"));
-    format!("Test loss {:.4}{accuracy} ({} samples)", result.loss, output::grouped(result.n_samples))
+    format!("Test loss {:.4}{accuracy} ({} samples)", result.loss, words::grouped(result.n_samples))
 }
 
 /// The line, the metrics, and what there is to say of the classes.

@@ -10,7 +10,8 @@ use crate::numbers::{at_least_one, rate, seed};
 use crate::progress::{Reporter, Style};
 use crate::signals::{Stop, stop_on_signals};
 use crate::threads::warn_if_fewer;
-use crate::{experiment, output, scores, shell, signals, tables};
+use crate::{messages, scores, shell, signals, tables, words};
+use graphc::experiment;
 use graphc_driver::Session;
 use graphc_driver::memory::{parameter_bytes, state_bytes};
 use graphc_frontend::Experiment;
@@ -117,7 +118,7 @@ pub(crate) fn run(args: &Args, start: Instant) -> Result<ExitCode, CliError> {
     let begun = setup.folder.begin(&setup.graph).map_err(|error| error.to_string());
     let room = if run.has_checkpoints { Ok(()) } else { Err("there is not enough memory for checkpoints".to_string()) };
     if let Err(error) = begun.and(room) {
-        output::warning(&format!("{error}; training goes on without checkpoints"));
+        messages::warning(&format!("{error}; training goes on without checkpoints"));
         setup.options.checkpoints = CheckpointEvery::Never;
     }
     let mut reporter = Reporter::new(style, setup.options.epochs, stop.flag());
@@ -161,7 +162,7 @@ pub(crate) fn run(args: &Args, start: Instant) -> Result<ExitCode, CliError> {
     print_results(&mut reporter, &setup, &run, &results);
     if is_fresh && report.stopped.is_some_and(|at| (at.epoch, at.step) == (1, 0)) {
         setup.folder.discard();
-        output::message("Stopped before the first step: there is nothing to save.");
+        messages::message("Stopped before the first step: there is nothing to save.");
         return Ok(exit_code(&stop, &reporter, &report, &[]));
     }
     let Setup { experiment, options, mut folder, graph, .. } = setup;
@@ -378,7 +379,7 @@ pub(super) fn prepare(work: &Work<'_>, machine: MachineArgs) -> Result<Prepared,
         let train = train.map_or_else(|| Ok(read_train()), |data| data.join().map_err(|_| panicked("training")))??;
         let test = test?;
         let warnings = train.warnings().iter().chain(test.iter().flat_map(|test| test.warnings()));
-        warnings.for_each(|warning| output::warning(warning));
+        warnings.for_each(|warning| messages::warning(warning));
         options.check(train.split())?;
         let Split { train: trained, validation } = train.split();
         let begin = begin?;
@@ -422,16 +423,16 @@ fn print_start(reporter: &mut Reporter<'_>, setup: &Setup, run: &Prepared) {
         run.n_executables,
         run.compile_ms,
         run.target,
-        output::grouped(run.train.len()),
+        words::grouped(run.train.len()),
         options.batch_size,
-        output::counted(run.session.threads(), "thread"),
+        words::counted(run.session.threads(), "thread"),
         options.seed,
     ));
     let Some(state) = from.as_ref().map(|from| &from.state) else { return };
     let n_done = state.history.records.len();
     reporter.line(match state.ended {
         Some(_) if options.epochs <= state.epochs => {
-            format!("This run is finished, after {}; more `--epochs` go on with it\n", output::counted(n_done, "epoch"))
+            format!("This run is finished, after {}; more `--epochs` go on with it\n", words::counted(n_done, "epoch"))
         }
         _ => format!("Going on in epoch {} after step {} of {}\n", state.epoch, state.step, state.n_steps),
     });
@@ -497,7 +498,7 @@ fn print_end(
                 ("the weights are saved. To go on from them", command)
             }
         };
-        output::message(&output::printable(&format!(
+        messages::message(&words::printable(&format!(
             "Stopped in epoch {} after step {} of {}, {reason}; {saved}:\n  {command}",
             at.epoch, at.step, at.n_steps
         )));
@@ -506,7 +507,7 @@ fn print_end(
         CliError::new(format!("{CLOSED}; the run is saved: {path}")).print();
     }
     if let (None, Err(error)) = (report.stopped, kept) {
-        output::warning(&format!("{error}; the last checkpoint is missing"));
+        messages::warning(&format!("{error}; the last checkpoint is missing"));
     }
 }
 

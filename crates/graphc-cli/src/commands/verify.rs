@@ -6,11 +6,12 @@ mod tensors;
 
 use super::train::{Prepared, WeightFiles, Work, finish_receipt, prepare, test};
 use crate::error::CliError;
-use crate::experiment::Chosen;
 use crate::machine::MachineArgs;
 use crate::progress::Style;
-use crate::{experiment, output};
+use crate::{output, words};
 use claims::Claims;
+use graphc::experiment;
+use graphc::experiment::Chosen;
 use graphc_train::FitReport;
 use graphc_train::run::CheckpointEvery;
 use graphc_train::run::receipt::{Difference, InForce, first_field, short};
@@ -164,7 +165,7 @@ fn verify(args: &Args) -> Result<(), Failure> {
     let style = if args.json { Style::Json } else { Style::Human };
     if style == Style::Human {
         let (first, last) = stretch;
-        let threads = output::counted(run.session.threads(), "thread");
+        let threads = words::counted(run.session.threads(), "thread");
         output::line(format!("Training epochs {first} to {last} of `{}` again, on {threads}", experiment.name))?;
     }
     let replay = Replay { claims: &claims, experiment: &experiment, options: &options, style, stretch };
@@ -189,11 +190,11 @@ fn verify(args: &Args) -> Result<(), Failure> {
         return Ok(output::line(line.to_string())?);
     }
     let epochs = match (first, last) == (1, n_epochs) {
-        true => output::counted(n_epochs, "epoch"),
+        true => words::counted(n_epochs, "epoch"),
         false => format!("epochs {first} to {last} of {n_epochs}"),
     };
-    let mut what = vec![epochs, output::counted(n_tensors, "tensor")];
-    what.extend((!checkpoints.is_empty()).then(|| output::counted(checkpoints.len(), "checkpoint")));
+    let mut what = vec![epochs, words::counted(n_tensors, "tensor")];
+    what.extend((!checkpoints.is_empty()).then(|| words::counted(checkpoints.len(), "checkpoint")));
     what.extend(files.iter().map(ToString::to_string));
     if receipt.end.is_none() {
         output::line("The run has not come to its end, so weights and results are not compared")?;

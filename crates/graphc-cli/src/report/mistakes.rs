@@ -4,7 +4,7 @@
 use super::judge::{Judge, YES_OR_NO};
 use super::sample::{Describer, Sample};
 use crate::error::CliError;
-use crate::experiment;
+use graphc::experiment;
 use graphc_driver::{Session, SessionOptions};
 use graphc_frontend::Experiment;
 use graphc_train::data::Fitted;

@@ -2,9 +2,9 @@
 
 use super::{Args, Work};
 use crate::error::CliError;
-use crate::experiment::Chosen;
-use crate::output;
-use crate::{experiment, shell};
+use crate::{messages, shell};
+use graphc::experiment;
+use graphc::experiment::Chosen;
 use graphc_driver::BITS_REVISION;
 use graphc_frontend::Experiment;
 use graphc_train::run::files::N_KEPT;
@@ -157,7 +157,7 @@ impl Setup {
     fn resumed(run: &Path, file: Option<&Path>, args: &Args) -> Result<Setup, CliError> {
         let folder = RunFolder::resume(run)?;
         let (Stored { checkpoint, settings, skipped }, graph) = folder.stored()?;
-        skipped.iter().for_each(|reason| output::warning(&format!("{reason}; the one before it is used")));
+        skipped.iter().for_each(|reason| messages::warning(&format!("{reason}; the one before it is used")));
         warn_of_revision(&checkpoint);
         let damaged = || CliError::new(format!("{}: the checkpoint says nothing of the options", run.display()));
         let mut settings = Settings::of_json(&settings).ok_or_else(damaged)?;
@@ -206,7 +206,7 @@ impl Setup {
 fn warn_of_revision(checkpoint: &Checkpoint) {
     let options = checkpoint.state.receipt.iter().flat_map(|receipt| receipt.options());
     if let Some(revision) = options.last().map(|(_, options)| options.bits).filter(|&bits| bits != BITS_REVISION) {
-        output::warning(&format!(
+        messages::warning(&format!(
             "the run has gone on with revision {revision} of graphc's bits until now, but this graphc computes those of revision \
              {BITS_REVISION}: it will not come to the bits of an uninterrupted run, and nobody can verify its receipt"
         ));
