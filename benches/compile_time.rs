@@ -12,7 +12,10 @@ use std::time::Duration;
 criterion_group! {
     name = benches;
     // A stage is timed within all those before it, so criterion must not ask for many runs of a short one.
-    config = Criterion::default().warm_up_time(Duration::from_millis(200)).measurement_time(Duration::from_millis(500)).sample_size(10);
+    config = Criterion::default()
+        .warm_up_time(Duration::from_millis(200))
+        .measurement_time(Duration::from_millis(500))
+        .sample_size(10);
     targets = compile_time
 }
 criterion_main!(benches);

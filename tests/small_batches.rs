@@ -108,7 +108,12 @@ proptest! {
 
     /// The loss of a training step that leaves the parameters as they are: statistics are those of the batch.
     #[test]
-    fn random_statistics_agree(test in layer_graphs(), batch in batches(), seed in any::<u64>(), checked in any::<bool>()) {
+    fn random_statistics_agree(
+        test in layer_graphs(),
+        batch in batches(),
+        seed in any::<u64>(),
+        checked in any::<bool>(),
+    ) {
         let options = CompileOptions { checked, update: false, ..CompileOptions::train(batch) };
         check(&test.graph, &options, seed).map_err(TestCaseError::fail)?;
     }

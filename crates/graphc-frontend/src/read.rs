@@ -78,7 +78,8 @@ impl<'a> Record<'a> {
     getters! {
         text: Text -> String, names: Names -> Vec<Spanned<String>>, int: Int -> i64, number: Number -> f64,
         bool: Bool -> bool, pair: Pair -> [usize; 2], padding: Padding -> Padding, shape: Shape -> Shape,
-        axes: Axes -> Vec<usize>, numbers: Numbers -> Vec<f64>, members: Members -> &'a [Member], items: Items -> &'a [Json],
+        axes: Axes -> Vec<usize>, numbers: Numbers -> Vec<f64>, members: Members -> &'a [Member],
+        items: Items -> &'a [Json],
     }
 
     /// A size, of which the table says that it is at least 1.

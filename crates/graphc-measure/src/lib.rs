@@ -1,7 +1,7 @@
 //! How fast a compiled step is, and why: what `graphc bench`, `graphc profile` and `graphc tune` print.
 //!
-//! Takes a graph and [`MeasureOptions`], compiles the step and looks at it from outside: at its loops, its phases and the
-//! clock. The compiler knows nothing of it.
+//! Takes a graph and [`MeasureOptions`], compiles the step and looks at it from outside: at its loops, its phases and
+//! the clock. The compiler knows nothing of it.
 //!
 //! Steps run on random inputs of the graph's own shapes, so no data files are needed. Times stand beside the machine's
 //! peaks, measured in between the steps: a percentage of yesterday's clock says nothing.

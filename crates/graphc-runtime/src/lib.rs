@@ -5,8 +5,8 @@
 //!
 //! Reading order: [`Executable`], [`Team`] (threads that run a step together), [`RuntimeError`], `pack` (tensors to and
 //! from their layouts), `arena` (aligned memory), [`hint`] (to the processor), [`memory`] (what this process can have).
-//! Unsafe code is in `arena`, in `executable` and `team` where machine code is called, and in `hint` for instructions of
-//! the processor.
+//! Unsafe code is in `arena`, in `executable` and `team` where machine code is called, and in `hint` for instructions
+//! of the processor.
 
 mod arena;
 mod error;

@@ -147,7 +147,8 @@ impl Team {
         let Some(room) = (n_workers > 0).then(|| MmapMut::map_anon(ROOM)).transpose().unwrap_or(None) else {
             return Ok(team);
         };
-        // Where there are few, members begin one after the other: a thread that finds none when it begins ends the process.
+        // Where there are few, members begin one after the other: a thread that finds none when it begins ends the
+        // process.
         let is_scarce = !has_addresses(n_workers * ADDRESSES_OF_THREAD + n_heaps(n_workers) * ADDRESSES_OF_HEAP);
         let n_begun = Arc::new(AtomicUsize::new(0));
         for seat in 0..n_workers {

@@ -34,7 +34,11 @@ proptest! {
     }
 
     #[test]
-    fn broken_text_is_an_error_and_no_panic(test in programs(), at in any::<prop::sample::Index>(), junk in "[ -~]{0,3}") {
+    fn broken_text_is_an_error_and_no_panic(
+        test in programs(),
+        at in any::<prop::sample::Index>(),
+        junk in "[ -~]{0,3}",
+    ) {
         let text = test.program.to_string();
         let at = at.index(text.len());
         let broken = format!("{}{junk}{}", &text[..at], &text[at + 1..]);

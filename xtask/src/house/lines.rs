@@ -22,7 +22,10 @@ pub(super) fn check(file: &Source, figures: &mut Figures) {
     }
 }
 
-/// Lines in which a string reaches beyond the last column: what it says may have to stand in one piece.
+/// Characters that may follow a string: a parenthesis, a comma.
+const BEHIND_STRINGS: usize = 2;
+
+/// Lines in which a string reaches to the last column: what it says may have to stand in one piece.
 fn lines_of_strings(text: &str) -> BTreeSet<usize> {
     let tokens: TokenStream = text.parse().expect("the file has been parsed before");
     let mut found = BTreeSet::new();
@@ -33,7 +36,7 @@ fn lines_of_strings(text: &str) -> BTreeSet<usize> {
             TokenTree::Literal(literal) if literal.to_string().ends_with(['"', '#']) => {
                 let (start, end) = (literal.span().start(), literal.span().end());
                 // Of a string of several lines all but the last reach to the end of the line.
-                let last = if end.column > MOST_COLUMNS { end.line + 1 } else { end.line };
+                let last = if end.column + BEHIND_STRINGS >= MOST_COLUMNS { end.line + 1 } else { end.line };
                 found.extend(start.line..last);
             }
             TokenTree::Literal(_) | TokenTree::Ident(_) | TokenTree::Punct(_) => {}

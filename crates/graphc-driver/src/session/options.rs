@@ -1,6 +1,8 @@
 //! What a session is told, and what it tells of its compilations.
 
 use crate::pipeline::StageTime;
+#[cfg(doc)]
+use crate::threads::default_threads;
 use crate::tuning::Tuning;
 use graphc_codegen::Isa;
 use std::time::Duration;
@@ -18,7 +20,7 @@ pub struct SessionOptions {
     pub gradients: bool,
     /// Leave parameters as they are in training steps (to look at losses and gradients only).
     pub frozen: bool,
-    /// Threads that run a step together, the calling one included; 0, the default, is [`default_threads`](crate::default_threads): one for
+    /// Threads that run a step together, the calling one included; 0, the default, is [`default_threads`]: one for
     /// each physical core. Where they take longer than the calling thread alone, for example because other
     /// processes want the cores, it steps alone. Results do not depend on it.
     pub threads: usize,

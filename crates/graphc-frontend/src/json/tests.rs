@@ -146,7 +146,8 @@ proptest! {
     #[test]
     fn accepts_what_another_strict_parser_accepts(pieces in prop::collection::vec(prop::sample::select(vec![
         "{", "}", "[", "]", ",", ":", "\"", "\"a\"", "\"b\"", "\"a\":", "0", "-", "1", ".", "e", "+", "true", "null",
-        "\\", "\\u", "\\n", "d83d", "\\ude00", "\\ud83d", " ", "\n", "\u{c}", "\u{1}", "\u{feff}", "/*", "NaN", "é", "_",
+        "\\", "\\u", "\\n", "d83d", "\\ude00", "\\ud83d", " ", "\n", "\u{c}", "\u{1}", "\u{feff}", "/*", "NaN", "é",
+        "_",
     ]), 0..12)) {
         let text = pieces.concat();
         prop_assert_eq!(agrees(&text), Ok(()));
