@@ -8,8 +8,6 @@ use xtask::house::{Circle, Figures, Finding, figures};
 /// Functions of more than 60 lines, from `fn` to the closing brace.
 const LONG_FUNCTIONS: &[&str] = &[
     "crates/graphc-cli/src/commands/train.rs: run",
-    "crates/graphc-cli/src/commands/train.rs: prepare",
-    "crates/graphc-cli/src/commands/verify.rs: verify",
     "crates/graphc-codegen/src/vector_loop/plan.rs: Plan::keeping",
     "crates/graphc-frontend/src/experiment.rs: read_experiment",
     "crates/graphc-frontend/src/json/tests.rs: every_rule_of_json",
@@ -31,8 +29,6 @@ const LONG_FUNCTIONS: &[&str] = &[
 /// Functions of more than five parameters, the receiver not counted.
 const WIDE_FUNCTIONS: &[&str] = &[
     "crates/graphc/src/experiment.rs: begin",
-    "crates/graphc-cli/src/commands/train.rs: print_end",
-    "crates/graphc-cli/src/nonfinite.rs: Ending::look_at_test",
     "crates/graphc-codegen/src/emit/function.rs: FunctionEmitter::new",
     "crates/graphc-frontend/src/data.rs: read_data",
     "crates/graphc-interp/src/loops/tile.rs: run_chain",
@@ -59,13 +55,6 @@ const WIDE_FILES: &[&str] = &["crates/graphc-schedule/src/sweep.rs"];
 
 /// Files of one crate that import each other, each set sorted, without `crates/` and `src/`.
 const CIRCLES: &[&[&str]] = &[
-    &["graphc-cli/commands/train/record.rs", "graphc-cli/commands/train/setup.rs", "graphc-cli/commands/train.rs"],
-    &[
-        "graphc-cli/commands/verify/claims.rs",
-        "graphc-cli/commands/verify/replay.rs",
-        "graphc-cli/commands/verify/tensors.rs",
-        "graphc-cli/commands/verify.rs",
-    ],
     &["graphc-codegen/emit/mod.rs", "graphc-codegen/jit.rs", "graphc-codegen/lib.rs"],
     &["graphc-codegen/tile/mod.rs", "graphc-codegen/tile/registers.rs", "graphc-codegen/tile/x86.rs"],
     &["graphc-codegen/vector_loop/mod.rs", "graphc-codegen/vector_loop/plan.rs", "graphc-codegen/vector_loop/x86.rs"],

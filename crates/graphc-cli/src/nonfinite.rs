@@ -37,6 +37,16 @@ struct TestLoss {
     sample: Option<usize>,
 }
 
+/// How a test loss that is not finite is looked at.
+pub(crate) struct Look<'a> {
+    /// It is said, but not searched for.
+    pub(crate) is_allowed: bool,
+    /// Ends the search.
+    pub(crate) stop: &'a AtomicBool,
+    /// Where the state goes meanwhile.
+    pub(crate) rescue: &'a Rescue,
+}
+
 impl Ending {
     /// Takes a training apart that a number ended: what came of it until then is worth as much as of any other.
     pub(crate) fn of(result: Result<FitReport, FitError>) -> Result<(FitReport, Ending), CliError> {
@@ -64,10 +74,9 @@ impl Ending {
         network: &mut dyn Network,
         data: &Dataset,
         test: &Evaluation,
-        is_allowed: bool,
-        stop: &AtomicBool,
-        rescue: &Rescue,
+        look: &Look<'_>,
     ) -> Result<(), CliError> {
+        let Look { is_allowed, stop, rescue } = *look;
         if test.nonfinite.is_none() {
             return Ok(());
         }

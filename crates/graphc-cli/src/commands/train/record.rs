@@ -1,7 +1,8 @@
 //! What `run.json` says of a run, while it goes on and in the end; and the observer that keeps checkpoints.
 
+use super::outcome::{Costs, Tested};
 use super::setup::{Settings, Setup};
-use super::{Costs, Prepared, Tested};
+use super::work::Prepared;
 use crate::nonfinite::Ending;
 use crate::progress::Reporter;
 use crate::{messages, scores, shell, words};

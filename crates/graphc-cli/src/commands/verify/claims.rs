@@ -1,7 +1,7 @@
 //! What a run folder says of its run.
 
 use super::super::train::folder_of;
-use super::{Failure, differs};
+use super::failure::{Failure, differs};
 use crate::error::CliError;
 use crate::{messages, shell};
 use graphc::experiment;

@@ -1,8 +1,8 @@
 //! Training again what a receipt says, epoch by epoch beside it.
 
 use super::super::train::Prepared;
-use super::Failure;
 use super::claims::Claims;
+use super::failure::Failure;
 use super::tensors::{self, Tensors};
 use crate::error::CliError;
 use crate::progress::{Reporter, Style};
