@@ -6,8 +6,8 @@
 //! build graphs, and a graph's nodes are ops.
 
 use super::figures::Circle;
-use super::modules::{Modules, leaves};
-use super::source::{Source, is_for_tests};
+use super::modules::{Modules, leaves, paths};
+use super::source::Source;
 use std::collections::{BTreeMap, BTreeSet};
 use syn::visit::{self, Visit};
 use syn::{ItemMod, ItemUse, Macro, Path};
@@ -21,8 +21,9 @@ pub(super) fn find(files: &[&Source]) -> Vec<Circle> {
     let is_root = |file: &&Source| ["/src/lib.rs", "/src/main.rs"].iter().any(|name| file.path.ends_with(name));
     for root in (0..files.len()).filter(|&position| is_root(&files[position])) {
         let modules = Modules::new(files, root);
-        let mut visitor = Visitor { modules: &modules, module: Modules::ROOT, file: root, files, edges: &mut edges };
-        visitor.visit_file(&files[root].tree);
+        for (module, file) in modules.files() {
+            Visitor { modules: &modules, module, file, edges: &mut edges }.visit_file(&files[file].tree);
+        }
     }
     edges.iter_mut().for_each(|(&from, targets)| {
         targets.retain(|&to| {
@@ -59,12 +60,11 @@ fn reachable(edges: &BTreeMap<usize, BTreeSet<usize>>, from: usize) -> BTreeSet<
     found
 }
 
-/// Collects the imports of a module and of those below it.
+/// Collects the imports of a module and of those inside it.
 struct Visitor<'a> {
     modules: &'a Modules,
     module: usize,
     file: usize,
-    files: &'a [&'a Source],
     edges: &'a mut BTreeMap<usize, BTreeSet<usize>>,
 }
 
@@ -89,55 +89,21 @@ impl<'ast> Visit<'ast> for Visitor<'_> {
         visit::visit_path(self, path);
     }
 
-    /// Macros may hold anything; paths are found by their tokens.
+    /// Macros may hold anything; paths are found by their tokens. The macro's own path is that of the crate's root,
+    /// wherever it is defined.
     fn visit_macro(&mut self, item: &'ast Macro) {
         for path in paths(&item.tokens.to_string()) {
             self.path(&path);
         }
-        visit::visit_macro(self, item);
     }
 
-    /// Tests of a module know it; that is no circle of the program.
+    /// A module with a file of its own is visited there. Tests know what they test; that is no circle of the program.
     fn visit_item_mod(&mut self, item: &'ast ItemMod) {
-        if is_for_tests(&item.attrs) {
-            return;
-        }
-        let Some(child) = self.modules.child(self.module, &item.ident.to_string()) else { return };
-        let (module, file) = (self.module, self.file);
-        self.module = child;
-        match &item.content {
-            Some((_, items)) => items.iter().for_each(|item| self.visit_item(item)),
-            None => {
-                self.file = self.modules.file(child);
-                let tree = &self.files[self.file].tree;
-                tree.items.iter().for_each(|item| self.visit_item(item));
-            }
-        }
-        (self.module, self.file) = (module, file);
-    }
-}
-
-/// Paths in printed tokens, which stand apart by blanks: `crate :: a :: b`.
-fn paths(tokens: &str) -> Vec<Vec<String>> {
-    let mut found: Vec<Vec<String>> = Vec::new();
-    let mut path: Vec<String> = Vec::new();
-    let mut is_open = true;
-    for word in tokens.split_whitespace() {
-        let is_name = word.chars().all(|c| c.is_alphanumeric() || c == '_');
-        if word == "::" && !path.is_empty() {
-            is_open = true;
-        } else if is_name && is_open && !path.is_empty() {
-            path.push(word.to_owned());
-            is_open = false;
-        } else {
-            found.push(std::mem::take(&mut path));
-            is_open = false;
-            if is_name {
-                path.push(word.to_owned());
-            }
+        let child = self.modules.child(self.module, &item.ident.to_string());
+        if let (Some(child), Some((_, items))) = (child, &item.content) {
+            let module = std::mem::replace(&mut self.module, child);
+            items.iter().for_each(|item| self.visit_item(item));
+            self.module = module;
         }
     }
-    found.push(path);
-    found.retain(|path| path.len() > 1);
-    found
 }

@@ -1,8 +1,8 @@
 //! The modules of a crate, and which file defines what a path means.
 
-use super::source::Source;
+use super::source::{Source, is_for_tests};
 use std::collections::{BTreeMap, BTreeSet};
-use syn::{Item, UseTree};
+use syn::{Item, ItemMod, UseTree};
 
 /// The module tree of a crate, from one root file on.
 pub(super) struct Modules {
@@ -17,6 +17,8 @@ struct Module {
     children: BTreeMap<String, usize>,
     /// Names of what is defined in it.
     items: BTreeSet<String>,
+    /// Names of its macros.
+    macros: BTreeSet<String>,
     /// What it imports.
     imports: Vec<Leaf>,
 }
@@ -32,28 +34,25 @@ impl Modules {
 
     fn add(&mut self, files: &[&Source], scope: &Scope, items: &[Item]) -> usize {
         let number = self.list.len();
-        let items_here = items.iter().filter_map(name_of).collect();
+        let items_here = items.iter().flat_map(names_of).collect();
         let (file, parent) = (scope.file, scope.parent);
-        self.list.push(Module { file, parent, children: BTreeMap::new(), items: items_here, imports: imports(items) });
+        let macros = items.iter().filter(|item| matches!(item, Item::Macro(_))).filter_map(name_of).collect();
+        self.list.push(Module {
+            macros,
+            file,
+            parent,
+            children: BTreeMap::new(),
+            items: items_here,
+            imports: imports(items),
+        });
         for item in items {
-            let Item::Mod(child) = item else { continue };
-            let name = child.ident.to_string();
-            let folder = format!("{}/{name}", scope.folder);
-            let position = match &child.content {
-                Some((_, items)) => {
-                    Some(self.add(files, &Scope { file: scope.file, parent: Some(number), folder }, items))
+            match item {
+                Item::Mod(child) if !is_for_tests(&child.attrs) => self.add_child(files, number, scope, child),
+                Item::Macro(item) => {
+                    let paths = paths(&item.mac.tokens.to_string());
+                    paths.iter().for_each(|path| self.add_file(files, number, scope, &path[0]));
                 }
-                None => {
-                    let paths = [format!("{folder}.rs"), format!("{folder}/mod.rs")];
-                    let file = files.iter().position(|file| paths.contains(&file.path));
-                    file.map(|file| {
-                        let items = &files[file].tree.items;
-                        self.add(files, &Scope { file, parent: Some(number), folder }, items)
-                    })
-                }
-            };
-            if let Some(position) = position {
-                self.list[number].children.insert(name, position);
+                _ => {}
             }
         }
         number
@@ -64,9 +63,31 @@ impl Modules {
         self.list[module].children.get(name).copied()
     }
 
-    /// Position of the file of a module.
-    pub(super) fn file(&self, module: usize) -> usize {
-        self.list[module].file
+    fn add_child(&mut self, files: &[&Source], parent: usize, scope: &Scope, child: &ItemMod) {
+        let name = child.ident.to_string();
+        let Some((_, items)) = &child.content else { return self.add_file(files, parent, scope, &name) };
+        let folder = format!("{}/{name}", scope.folder);
+        let position = self.add(files, &Scope { file: scope.file, parent: Some(parent), folder }, items);
+        self.list[parent].children.insert(name, position);
+    }
+
+    /// The module of that name, if it has a file and is not known yet. A macro may declare the modules whose items it
+    /// names, as the list of all ops does.
+    fn add_file(&mut self, files: &[&Source], parent: usize, scope: &Scope, name: &str) {
+        let folder = format!("{}/{name}", scope.folder);
+        let paths = [format!("{folder}.rs"), format!("{folder}/mod.rs")];
+        let file = files.iter().position(|file| paths.contains(&file.path));
+        if let Some(file) = file.filter(|_| self.child(parent, name).is_none()) {
+            let position = self.add(files, &Scope { file, parent: Some(parent), folder }, &files[file].tree.items);
+            self.list[parent].children.insert(name.to_owned(), position);
+        }
+    }
+
+    /// Modules that are whole files, each with the position of its file.
+    pub(super) fn files(&self) -> impl Iterator<Item = (usize, usize)> {
+        let is_whole = |module: &Module| module.parent.is_none_or(|parent| self.list[parent].file != module.file);
+        let list = self.list.iter().enumerate().filter(move |(_, module)| is_whole(module));
+        list.map(|(number, module)| (number, module.file))
     }
 
     /// The outermost module.
@@ -107,6 +128,11 @@ impl Modules {
         let import = here.imports.iter().filter(|leaf| leaf.name.as_ref() == Some(name)).map(|leaf| leaf.path.clone());
         let globs = here.imports.iter().filter(|leaf| leaf.name.is_none());
         let through_globs = globs.map(|glob| [&glob.path[..], std::slice::from_ref(name)].concat());
+        // An exported macro is an item of the root, wherever it is defined.
+        let of_macro = self.list.iter().position(|module| module.macros.contains(name));
+        if let Some(of_macro) = of_macro.filter(|_| module == Self::ROOT && rest.len() == 1) {
+            return of_macro;
+        }
         for target in import.chain(through_globs) {
             let Some((start, target)) = self.start(module, &target) else { continue };
             let target: Vec<String> = target.iter().chain(&rest[1..]).cloned().collect();
@@ -159,6 +185,19 @@ fn folder_of_children(path: &str) -> String {
     }
 }
 
+/// Names of what an item defines: one, or those in a macro.
+fn names_of(item: &Item) -> Vec<String> {
+    if let Item::Macro(item) = item
+        && item.ident.is_none()
+    {
+        let tokens = item.mac.tokens.to_string();
+        let words: Vec<&str> = tokens.split_whitespace().collect();
+        let definitions = words.windows(2).filter(|pair| ["struct", "enum", "trait", "fn"].contains(&pair[0]));
+        return definitions.map(|pair| pair[1].to_owned()).collect();
+    }
+    name_of(item).into_iter().collect()
+}
+
 fn name_of(item: &Item) -> Option<String> {
     let name = match item {
         Item::Const(item) => &item.ident,
@@ -181,7 +220,13 @@ fn imports(items: &[Item]) -> Vec<Leaf> {
         Item::Use(item) => Some(&item.tree),
         _ => None,
     });
-    trees.flat_map(leaves).collect()
+    let macros = items.iter().filter_map(|item| match item {
+        Item::Macro(item) if item.ident.is_none() => Some(paths(&item.mac.tokens.to_string())),
+        _ => None,
+    });
+    // A macro may pass on what it names.
+    let named = macros.flatten().map(|path| Leaf { name: path.last().cloned(), path });
+    trees.flat_map(leaves).chain(named).collect()
 }
 
 /// One path of a `use`.
@@ -220,4 +265,29 @@ fn add_leaves(tree: &UseTree, path: &mut Vec<String>, found: &mut Vec<Leaf>) {
         UseTree::Glob(_) => found.push(Leaf { path: path.clone(), name: None }),
         UseTree::Group(tree) => tree.items.iter().for_each(|tree| add_leaves(tree, path, found)),
     }
+}
+
+/// Paths in printed tokens, which stand apart by blanks: `crate :: a :: b`.
+pub(super) fn paths(tokens: &str) -> Vec<Vec<String>> {
+    let mut found: Vec<Vec<String>> = Vec::new();
+    let mut path: Vec<String> = Vec::new();
+    let mut is_open = true;
+    for word in tokens.split_whitespace() {
+        let is_name = word.chars().all(|c| c.is_alphanumeric() || c == '_');
+        if word == "::" && !path.is_empty() {
+            is_open = true;
+        } else if is_name && is_open && !path.is_empty() {
+            path.push(word.to_owned());
+            is_open = false;
+        } else {
+            found.push(std::mem::take(&mut path));
+            is_open = false;
+            if is_name {
+                path.push(word.to_owned());
+            }
+        }
+    }
+    found.push(path);
+    found.retain(|path| path.len() > 1);
+    found
 }

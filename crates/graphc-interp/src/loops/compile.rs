@@ -1,6 +1,6 @@
 //! Translates a kernel: variables, values and accumulators become slots, indices become coefficient lists.
 
-use super::InterpError;
+use super::error::InterpError;
 use graphc_ir::DType;
 use graphc_ir::index::{Affine, Atom, Var};
 use graphc_ir::loops::{AccId, Access, Bound, Expr, Join, Kernel, Program, Range, Stmt, Tile, TileInit, ValueId};

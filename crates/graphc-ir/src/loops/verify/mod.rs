@@ -37,7 +37,10 @@
 //! Tiles: grid extents are positive, accesses have no division, buffers hold `f32`.
 
 mod bounds;
+mod finding;
 mod roles;
+
+pub use finding::Finding;
 
 use super::kernel::*;
 use super::print::Head;
@@ -46,32 +49,6 @@ use crate::scalar::{BinaryOp, UnaryOp};
 use crate::types::DType;
 use bounds::{Definition, Scope};
 use std::collections::HashSet;
-use std::fmt;
-
-/// A broken rule.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// Name of the kernel; empty if a buffer or the program is at fault.
-    pub kernel: String,
-    /// Name of the nest, empty outside nests.
-    pub nest: String,
-    /// The offending line as printed.
-    pub line: String,
-    /// Which rule, with the names it is about.
-    pub message: String,
-}
-
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.kernel.is_empty() {
-            write!(f, "kernel {:?}: ", self.kernel)?;
-        }
-        if !self.nest.is_empty() {
-            write!(f, "nest {:?}: ", self.nest)?;
-        }
-        write!(f, "`{}`: {}", self.line, self.message)
-    }
-}
 
 /// Everything wrong with a program.
 pub fn verify(program: &Program) -> Vec<Finding> {

@@ -1,6 +1,6 @@
 //! The rules of the roles of kernels.
 
-use super::Finding;
+use super::finding::Finding;
 use crate::loops::kernel::*;
 use std::collections::BTreeSet;
 
