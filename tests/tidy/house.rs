@@ -9,11 +9,6 @@ use xtask::house::{Circle, Figures, Finding, figures};
 const LONG_FUNCTIONS: &[&str] = &[
     "crates/graphc-cli/src/commands/train.rs: run",
     "crates/graphc-codegen/src/vector_loop/plan.rs: Plan::keeping",
-    "crates/graphc-frontend/src/experiment.rs: read_experiment",
-    "crates/graphc-frontend/src/json/tests.rs: every_rule_of_json",
-    "crates/graphc-frontend/src/read/tests.rs: borders",
-    "crates/graphc-frontend/src/read.rs: accept",
-    "crates/graphc-ir/src/loops/verify/mod.rs: Verifier::expr",
     "crates/graphc-schedule/src/contract/mod.rs: Nest::walks",
     "crates/graphc-testing/tests/programs.rs: stmts",
     "crates/graphc-train/src/data/augment/plan.rs: Plan::new",
@@ -28,11 +23,7 @@ const LONG_FUNCTIONS: &[&str] = &[
 
 /// Functions of more than five parameters, the receiver not counted.
 const WIDE_FUNCTIONS: &[&str] = &[
-    "crates/graphc/src/experiment.rs: begin",
     "crates/graphc-codegen/src/emit/function.rs: FunctionEmitter::new",
-    "crates/graphc-frontend/src/data.rs: read_data",
-    "crates/graphc-interp/src/loops/tile.rs: run_chain",
-    "crates/graphc-ir/src/graph/builder.rs: GraphBuilder::affine",
     "crates/graphc-passes/src/fusion/group.rs: epilogue_step",
     "crates/graphc-schedule/src/contract/mod.rs: per_sample",
     "crates/graphc-schedule/src/contract/mod.rs: Nest::blocked_loop",
@@ -52,6 +43,7 @@ const WIDE_FUNCTIONS: &[&str] = &[
 
 /// Files with lines of more than 120 columns that no string is the reason for.
 const WIDE_FILES: &[&str] = &[
+    "crates/graphc-frontend/src/lib.rs",
     "crates/graphc-interp/src/loops.rs",
     "crates/graphc-schedule/src/sweep.rs",
     "crates/graphc-testing/src/programs.rs",
@@ -62,18 +54,6 @@ const CIRCLES: &[&[&str]] = &[
     &["graphc-codegen/emit/mod.rs", "graphc-codegen/jit.rs", "graphc-codegen/lib.rs"],
     &["graphc-codegen/tile/mod.rs", "graphc-codegen/tile/registers.rs", "graphc-codegen/tile/x86.rs"],
     &["graphc-codegen/vector_loop/mod.rs", "graphc-codegen/vector_loop/plan.rs", "graphc-codegen/vector_loop/x86.rs"],
-    &[
-        "graphc-frontend/augment.rs",
-        "graphc-frontend/data_fields.rs",
-        "graphc-frontend/fields.rs",
-        "graphc-frontend/metrics.rs",
-        "graphc-frontend/network.rs",
-        "graphc-frontend/node_ops.rs",
-        "graphc-frontend/read.rs",
-        "graphc-frontend/training.rs",
-    ],
-    &["graphc-frontend/data.rs", "graphc-frontend/experiment.rs"],
-    &["graphc-frontend/diagnostic.rs", "graphc-frontend/excerpt.rs"],
     &["graphc-ir/ops/avg_pool2d.rs", "graphc-ir/ops/avg_pool2d_grad.rs"],
     &["graphc-ir/ops/conv2d.rs", "graphc-ir/ops/conv2d_input_grad.rs", "graphc-ir/ops/conv2d_kernel_grad.rs"],
     &["graphc-ir/ops/max_pool2d_grad.rs", "graphc-ir/ops/max_pool2d_take.rs"],

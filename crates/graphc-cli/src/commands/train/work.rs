@@ -4,7 +4,7 @@ use crate::error::CliError;
 use crate::machine::MachineArgs;
 use crate::threads::warn_if_fewer;
 use crate::{messages, nonfinite};
-use graphc::experiment;
+use graphc::experiment::{self, BeginFiles};
 use graphc_driver::Session;
 use graphc_driver::memory::{parameter_bytes, state_bytes};
 use graphc_frontend::Experiment;
@@ -53,7 +53,8 @@ impl Work<'_> {
     /// Reads every file that there is, for its hash.
     fn begin(&self) -> Result<Begin, TrainError> {
         let Work { experiment, graph, data_folder, options, limit, init, begun } = *self;
-        let mut begin = experiment::begin(experiment, graph, data_folder, options, limit, init)?;
+        let files = BeginFiles { graph, folder: data_folder, init };
+        let mut begin = experiment::begin(experiment, files, options, limit)?;
         if init.is_none() {
             begin.init = begun.and_then(|begun| begun.init.clone());
         }

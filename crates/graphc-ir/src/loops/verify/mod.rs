@@ -392,6 +392,19 @@ impl<'a> Verifier<'a> {
         }
     }
 
+    fn unary(&mut self, op: UnaryOp, a: ValueId) -> Option<Info> {
+        let (operand, result) = match op {
+            UnaryOp::Neg | UnaryOp::Abs | UnaryOp::Sqrt => (Type::F32, Type::F32),
+            UnaryOp::ToF32 | UnaryOp::FromBits => (Type::I32, Type::F32),
+            UnaryOp::BitsOf => (Type::F32, Type::I32),
+            UnaryOp::Exp | UnaryOp::Log | UnaryOp::Tanh => {
+                self.report(format!("{} is not part of the loop IR", op.name()));
+                (Type::F32, Type::F32)
+            }
+        };
+        self.operands(&[a], operand, result)
+    }
+
     fn expr(&mut self, expr: &Expr) -> Option<Info> {
         let constant = |ty| Info { ty, uniform: true, constant: None };
         match expr {
@@ -412,18 +425,7 @@ impl<'a> Verifier<'a> {
                 };
                 Some(Info { ty: declared.ty, uniform: !self.varying.contains(acc), constant: None })
             }
-            Expr::Unary(op, a) => {
-                let (operand, result) = match op {
-                    UnaryOp::Neg | UnaryOp::Abs | UnaryOp::Sqrt => (Type::F32, Type::F32),
-                    UnaryOp::ToF32 | UnaryOp::FromBits => (Type::I32, Type::F32),
-                    UnaryOp::BitsOf => (Type::F32, Type::I32),
-                    UnaryOp::Exp | UnaryOp::Log | UnaryOp::Tanh => {
-                        self.report(format!("{} is not part of the loop IR", op.name()));
-                        (Type::F32, Type::F32)
-                    }
-                };
-                self.operands(&[*a], operand, result)
-            }
+            Expr::Unary(op, a) => self.unary(*op, *a),
             Expr::Binary(op, a, b) => {
                 let ty = if op.is_integer() { Type::I32 } else { Type::F32 };
                 let shift = matches!(op, BinaryOp::IShl | BinaryOp::IShr);
