@@ -1,7 +1,7 @@
 //! [`Experiment`]: everything a graph file says.
 
 use crate::augment::Inputs;
-use crate::data::{CheckData, DataConfig, read_data};
+use crate::data::{DataConfig, read_data};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::field::Field;
 use crate::fields::{FILE, OPTIMIZERS, TRAIN};
@@ -44,6 +44,7 @@ pub struct Experiment {
     pub path: PathBuf,
 }
 
+pub use crate::data::CheckData;
 pub use crate::loss::SAMPLE_WEIGHT;
 
 /// How the training runs.

@@ -12,8 +12,8 @@
 //! A file may be someone else's: [`mod@limits`] says what it may cost. [`parse_bytes`] is the whole reader without any
 //! access to files.
 //!
-//! Reading order: [`mod@limits`], `source_text`, `excerpt`, [`diagnostic`], `json`, `field`, `metrics`, `read`, `fields`
-//! and `data_fields`, `node_ops`, `misfit`, `network`, `loss`, `training`, [`augment`], [`data`], [`experiment`],
+//! Reading order: [`mod@limits`], `source_text`, `excerpt`, [`diagnostic`], `json`, `field`, `metrics`, `read`,
+//! `fields` and `data_fields`, `node_ops`, `misfit`, `network`, `loss`, `training`, [`augment`], [`data`], [`experiment`],
 //! `schema`, `reference`, `ops_page`, [`mod@summary`].
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,5 @@
-//! The loop interpreter: runs a [`Program`](graphc_ir::loops::Program) scalar by scalar, with exactly the bits that the machine code must give.
+//! The loop interpreter: runs a [`Program`](graphc_ir::loops::Program) scalar by scalar, with exactly the bits that the
+//! machine code must give.
 //!
 //! The meaning is that of [`graphc_ir::loops::kernel`]: the arithmetic of [`graphc_ir::scalar::flushed`] (single
 //! precision in which subnormal numbers count as zero, `fma` rounded once), 8 lanes in lockstep, lanes joined in the

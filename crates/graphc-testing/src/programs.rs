@@ -14,7 +14,8 @@
 //! A program is made from a list of numbers that decide one choice each; a list that ends early goes on as zeros, the
 //! simplest choice. So proptest shrinks programs by shrinking lists.
 //!
-//! Reading order: [`programs`], `index` (what can stand in an index), `scope`, `body` (statements), `values` (operations).
+//! Reading order: [`programs`], `index` (what can stand in an index), `scope`, `body` (statements), `values`
+//! (operations).
 
 mod body;
 mod choices;

@@ -47,7 +47,7 @@ pub use data::{
     read_array_bytes,
 };
 pub use error::TrainError;
-pub use evaluate::{Evaluation, NonfiniteBatch, evaluate, evaluate_scored};
+pub use evaluate::{Evaluation, NonfiniteBatch, Portion, evaluate, evaluate_scored};
 pub use feed::Loading;
 pub use files::{check_writable, write_file};
 pub use history::{EpochRecord, History};
@@ -58,5 +58,5 @@ pub use nonfinite::{FitError, Nonfinite, NonfiniteFit};
 pub use run::{Best, EarlyStopping, Ended, RunState};
 pub use run_folder::RunFolder;
 pub use state_file::{StateFacts, StateFile};
-pub use train::{FitOptions, FitReport, Observer, Progress, fit, fit_from};
+pub use train::{FitOptions, FitReport, Observer, Progress, Supervision, fit, fit_from};
 pub use weights::{NamedTensor, TensorData};

@@ -5,7 +5,7 @@ use crate::data::{Dataset, Split};
 use crate::epochs::{Failure, Fit, Start, Steps, Watch, training_section};
 use crate::error::TrainError;
 use crate::evaluate::Evaluation;
-use crate::feed::{Loading, Section, with_feed};
+use crate::feed::{Feeding, Loading, Section, with_feed};
 use crate::history::{EpochRecord, History};
 use crate::metrics::{Scores, Scoring};
 use crate::network::{Network, Weights};
@@ -205,7 +205,15 @@ pub fn fit(
     stop: &AtomicBool,
     observer: &mut dyn Observer,
 ) -> Result<FitReport, FitError> {
-    fit_from(network, dataset, options, None, stop, observer)
+    fit_from(network, dataset, options, None, Supervision { stop, observer })
+}
+
+/// Who is told of a training, and may end it.
+pub struct Supervision<'a> {
+    /// When it becomes true, the current step is still finished.
+    pub stop: &'a AtomicBool,
+    /// What is told of every step and epoch.
+    pub observer: &'a mut dyn Observer,
 }
 
 /// As [`fit`], from a checkpoint on: what comes of it has the same bits as if the training had not been interrupted.
@@ -217,26 +225,19 @@ pub fn fit_from(
     dataset: &Dataset,
     options: &FitOptions,
     from: Option<Checkpoint>,
-    stop: &AtomicBool,
-    observer: &mut dyn Observer,
+    supervision: Supervision<'_>,
 ) -> Result<FitReport, FitError> {
+    let Supervision { stop, observer } = supervision;
     options.check(dataset.split())?;
     let Split { train, validation } = dataset.split();
     let n_steps = train.len().div_ceil(options.batch_size);
     let (mut state, mut best) = begin(network, options, from, n_steps)?;
     let counts = Counts { train: train.len(), validation: validation.len(), test: 0 };
     let sizes = batch_sizes(counts, options.batch_size);
-    let (first_epoch, n_done) = (state.epoch, state.step);
-    let sections = (first_epoch..=options.epochs).flat_map(|epoch| {
-        let mut training = training_section(options, epoch, train);
-        if epoch == first_epoch {
-            training.batches = training.batches.after(n_done);
-        }
-        let validation = Batches::in_order(validation.iter().copied(), options.batch_size);
-        [training, Section::infer(validation)]
-    });
+    let sections = sections(dataset, options, (state.epoch, state.step));
+    let feeding = Feeding { dataset, sizes: &sizes, loading: options.loading };
     let mut start = Start::default();
-    let (mut report, failure) = with_feed(network, dataset, &sizes, sections, options.loading, |network, feed| {
+    let (mut report, failure) = with_feed(network, feeding, sections, |network, feed| {
         let steps = Steps::prepare(network, &sizes, options, n_steps)?;
         let watch = Watch::new(options, observer, std::mem::take(&mut state.nonfinite));
         let pace = Pace::new(options.checkpoints.clone());
@@ -273,19 +274,46 @@ pub fn fit_from(
     if validation.is_some() {
         network.save_state(&mut start.state)?;
     }
-    let Start { state: start, from_step } = &start;
+    let Start { state: ref start, from_step } = start;
     observer.search_started(&noticed, start);
-    let (search, before_step) = match validation {
-        Some(evaluation) => (explain_validation(network, dataset, &evaluation, &noticed, stop)?, None),
-        None => {
-            let (noticed, from_step) = (&noticed, *from_step);
-            let suspicion = Suspicion { dataset, options, train, noticed, start, from_step, n_reductions, stop };
-            let found = search(network, &suspicion)?;
-            network.restore_state(start)?;
-            found
-        }
-    };
+    let suspicion = Suspicion { dataset, options, train, noticed: &noticed, start, from_step, n_reductions, stop };
+    let (search, before_step) = explained(network, &suspicion, validation)?;
     Err(FitError::Nonfinite(Box::new(NonfiniteFit { report, noticed, search, before_step })))
+}
+
+/// The batches of all epochs that are left, from that epoch on after so many steps: those to train on, then those to
+/// validate on.
+fn sections<'a>(
+    dataset: &'a Dataset,
+    options: &'a FitOptions,
+    (first_epoch, n_done): (usize, usize),
+) -> impl Iterator<Item = Section> + Send + 'a {
+    let Split { train, validation } = dataset.split();
+    (first_epoch..=options.epochs).flat_map(move |epoch| {
+        let mut training = training_section(options, epoch, train);
+        if epoch == first_epoch {
+            training.batches = training.batches.after(n_done);
+        }
+        let validation = Batches::in_order(validation.iter().copied(), options.batch_size);
+        [training, Section::infer(validation)]
+    })
+}
+
+/// Where a number that is not finite comes from: of a validation, if it was noticed there, else of a step.
+fn explained(
+    network: &mut dyn Network,
+    suspicion: &Suspicion<'_>,
+    validation: Option<Evaluation>,
+) -> Result<(Search, Option<SavedState>), TrainError> {
+    let Suspicion { dataset, noticed, start, stop, .. } = suspicion;
+    match validation {
+        Some(evaluation) => Ok((explain_validation(network, dataset, &evaluation, noticed, stop)?, None)),
+        None => {
+            let found = search(network, suspicion)?;
+            network.restore_state(start)?;
+            Ok(found)
+        }
+    }
 }
 
 /// Brings the network to where the training is to go on, and gives the rest of that.

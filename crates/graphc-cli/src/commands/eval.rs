@@ -9,7 +9,7 @@ use crate::{messages, output, scores, words};
 use graphc::experiment;
 use graphc_driver::{Session, SessionOptions};
 use graphc_train::weights::read_fitted;
-use graphc_train::{Evaluation, Scores, Weighted, evaluate_scored};
+use graphc_train::{Evaluation, Portion, Scores, Weighted, evaluate_scored};
 use serde_json::json;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -56,8 +56,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
     let mut network = Weighted::new(&mut session, class_weights.as_ref());
     let mut scoring = experiment::scoring(&experiment)?;
     experiment::name_classes(&mut scoring, &experiment, test.fitted());
-    let (samples, loading) = (&test.split().train, args.threads.loading());
-    let (result, scores) = evaluate_scored(&mut network, &test, samples, batch_size, loading, scoring.as_ref())?;
+    let portion = Portion { dataset: &test, samples: &test.split().train, batch_size };
+    let (result, scores) = evaluate_scored(&mut network, portion, args.threads.loading(), scoring.as_ref())?;
     output::line(match args.json {
         true => {
             let mut all =

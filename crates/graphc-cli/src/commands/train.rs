@@ -25,7 +25,7 @@ use graphc_measure::peak_memory;
 use graphc_train::plots::confusion_svg;
 use graphc_train::run::CheckpointEvery;
 use graphc_train::run_folder::GRAPH;
-use graphc_train::{FitReport, RunFolder, Scores, Weighted, fit_from, write_file};
+use graphc_train::{FitReport, RunFolder, Scores, Supervision, Weighted, fit_from, write_file};
 use outcome::{Costs, Tested};
 use printing::{End, Results, print_results, print_start};
 use record::{Facts, Keeper};
@@ -54,7 +54,8 @@ pub(crate) fn run(args: &Args, start: Instant) -> Result<ExitCode, CliError> {
     let mut keeper = Keeper::new(&mut reporter, &facts, writer);
     let class_weights = experiment::class_weights(&setup.experiment);
     let mut network = Weighted::new(&mut run.session, class_weights.as_ref());
-    let result = fit_from(&mut network, &run.train, &setup.options, from, stop.flag(), &mut keeper);
+    let supervision = Supervision { stop: stop.flag(), observer: &mut keeper };
+    let result = fit_from(&mut network, &run.train, &setup.options, from, supervision);
     let kept = keeper.finish();
     let (mut report, mut ending) = Ending::of(result)?;
     reporter.clear();
@@ -91,10 +92,8 @@ pub(crate) fn run(args: &Args, start: Instant) -> Result<ExitCode, CliError> {
     if reporter.style() != Style::Json {
         reporter.line(format!("Run folder: {}", folder.path().display()));
     }
-    problems.iter().for_each(CliError::print);
     let end = End { stop: &stop, reporter: &reporter, report: &report, kept: &kept };
-    end.print(&folder, n_epochs);
-    Ok(end.exit_code(&problems))
+    Ok(end.conclude(&folder, n_epochs, &problems))
 }
 
 /// Makes the run folder; without it, or without memory for them, there are no checkpoints.

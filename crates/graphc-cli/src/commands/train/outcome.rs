@@ -7,7 +7,7 @@ use graphc_train::run::FileHash;
 use graphc_train::run::receipt::TestScores;
 use graphc_train::run_folder::{LAST, WEIGHTS};
 use graphc_train::weights::encode_weights;
-use graphc_train::{Dataset, Evaluation, FitOptions, FitReport, Network, Scores, evaluate_scored};
+use graphc_train::{Dataset, Evaluation, FitOptions, FitReport, Network, Portion, Scores, evaluate_scored};
 
 /// Files of weights that a run ends with.
 pub(in crate::commands) struct WeightFiles {
@@ -57,8 +57,8 @@ pub(in crate::commands) fn test(
     let scoring = options.scoring.as_ref();
     match test {
         Some(test) if is_over => {
-            let (samples, loading) = (&test.split().train, options.loading);
-            let (evaluation, scores) = evaluate_scored(network, test, samples, options.batch_size, loading, scoring)?;
+            let portion = Portion { dataset: test, samples: &test.split().train, batch_size: options.batch_size };
+            let (evaluation, scores) = evaluate_scored(network, portion, options.loading, scoring)?;
             Ok(Some(Tested { evaluation, scores }))
         }
         _ => Ok(None),

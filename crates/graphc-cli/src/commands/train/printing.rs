@@ -102,8 +102,15 @@ pub(super) struct End<'a, 'b> {
 }
 
 impl End<'_, '_> {
+    /// Tells the problems and the end, and gives the exit code.
+    pub(super) fn conclude(&self, folder: &RunFolder, n_epochs: usize, problems: &[CliError]) -> ExitCode {
+        problems.iter().for_each(CliError::print);
+        self.print(folder, n_epochs);
+        self.exit_code(problems)
+    }
+
     /// Says why the training stopped before its `n_epochs`, and how to go on; or why nobody saw its end.
-    pub(super) fn print(&self, folder: &RunFolder, n_epochs: usize) {
+    fn print(&self, folder: &RunFolder, n_epochs: usize) {
         const CLOSED: &str = "nobody reads the output (the pipe is closed)";
         let End { stop, reporter, report, kept } = self;
         if let Some(at) = report.stopped {
