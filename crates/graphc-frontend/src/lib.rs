@@ -13,8 +13,8 @@
 //! access to files.
 //!
 //! Reading order: [`mod@limits`], `source_text`, `excerpt`, [`diagnostic`], `json`, `field`, `metrics`, `read`,
-//! `fields` and `data_fields`, `node_ops`, `misfit`, `network`, `loss`, `training`, [`augment`], [`data`], [`experiment`],
-//! `schema`, `reference`, `ops_page`, [`mod@summary`].
+//! `fields` and `data_fields`, `node_ops`, `misfit`, `network`, `loss`, `training`, [`augment`], [`data`],
+//! [`experiment`], `schema`, `reference`, `ops_page`, [`mod@summary`].
 #![forbid(unsafe_code)]
 
 pub mod augment;

@@ -9,8 +9,8 @@
 use crate::data::Dataset;
 use crate::error::{TrainError, state_text};
 use crate::feed::{Feeding, Loading, Section, with_feed};
+use crate::fit_report::FitReport;
 use crate::network::{Network, NetworkError};
-use crate::train::FitReport;
 use crate::{Batches, Evaluation};
 use graphc_driver::{Explanation, NonfiniteTensor, SavedState};
 use graphc_ir::graph::Mode;

@@ -1,7 +1,7 @@
 //! One picture to classify: from a PNG or JPEG file, a sample of an IDX file, or of the test data.
 
 use crate::batches::{Batches, sizes_of};
-use crate::data::pictures::{self, shape_of};
+use crate::data::pictures::shape_of;
 use crate::data::{Dataset, Fitted, InputFit, Loader, Preprocess, Source};
 use crate::error::TrainError;
 use crate::evaluate::Portion;
@@ -142,7 +142,7 @@ pub fn edge_of_samples(loader: &Loader, source: &Source, name: &str) -> Option<u
 }
 
 fn picture_shape(sample_shape: &[usize]) -> Result<PictureShape, TrainError> {
-    pictures::picture_shape(sample_shape).ok_or_else(|| {
+    PictureShape::of_sample(sample_shape).ok_or_else(|| {
         let text = shape_text(sample_shape);
         TrainError::Mismatch(format!(
             "the network takes {text}; pictures need height x width x channels with 1 or 3 channels"

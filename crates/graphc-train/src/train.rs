@@ -1,170 +1,24 @@
 //! The training loop: epochs of shuffled batches, validation after each.
 
+pub use crate::fit_options::FitOptions;
+pub use crate::fit_report::FitReport;
+pub use crate::observer::{Observer, Progress, Supervision};
+
 use crate::batches::{Batches, sizes_of};
 use crate::data::{Dataset, Split};
 use crate::epochs::{Failure, Fit, Start, Steps, Watch, training_section};
 use crate::error::TrainError;
 use crate::evaluate::Evaluation;
-use crate::feed::{Feeding, Loading, Section, with_feed};
-use crate::history::{EpochRecord, History};
-use crate::metrics::{Scores, Scoring};
+use crate::feed::{Feeding, Section, with_feed};
 use crate::network::{Network, Weights};
-use crate::nonfinite::{Allowed, Cause, FitError, NonfiniteFit, Noticed, Search, explain_evaluation};
-use crate::run::checkpoint::{Checkpoint, CheckpointEvery, Pace};
-use crate::run::receipt::{EpochEntry, Link};
-use crate::run::{Begin, Best, EarlyStopping, Ended, Receipt, RunState};
+use crate::nonfinite::{Cause, FitError, NonfiniteFit, Noticed, Search, explain_evaluation};
+use crate::run::checkpoint::{Checkpoint, Pace};
+use crate::run::{Receipt, RunState};
 use crate::search::{Suspicion, search};
 use graphc_driver::SavedState;
 use graphc_ir::graph::Mode;
-use graphc_ir::{RateRule, RateSchedule};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-
-/// How to train.
-#[derive(Clone, Debug, PartialEq)]
-pub struct FitOptions {
-    /// Passes over the training samples.
-    pub epochs: usize,
-    /// Samples a step; the last batch of an epoch may be smaller.
-    pub batch_size: usize,
-    /// The optimizer's rate, on which the schedule's are based.
-    pub learning_rate: f64,
-    /// How the rate changes: the values of the step's input `learning_rate`.
-    pub schedule: RateSchedule,
-    /// Whether training ends when nothing becomes better any more.
-    pub early_stopping: Option<EarlyStopping>,
-    /// Whether the network has the best epoch's weights in the end.
-    pub keep_best: bool,
-    /// Whether validation, and the weights in the end, are those of averages that the network keeps.
-    pub infer_averages: bool,
-    /// How often [`Observer::checkpoint`] is called.
-    pub checkpoints: CheckpointEvery,
-    /// Whether every epoch takes the samples in another order.
-    pub shuffle: bool,
-    /// Decides the orders.
-    pub seed: u64,
-    /// When batches are prepared; results do not depend on it.
-    pub loading: Loading,
-    /// Whether training goes on when a loss or what it changes is not finite.
-    pub allow_nonfinite: bool,
-    /// What is measured on the validation samples beside loss and accuracy.
-    pub scoring: Option<Scoring>,
-    /// What the training is made of, if it is to leave a receipt. One that goes on has its own.
-    pub receipt: Option<Begin>,
-}
-
-impl FitOptions {
-    /// Whether those samples can be trained on, for finding out before work is done.
-    ///
-    /// # Errors
-    /// If the batch size is 0 or the split leaves no sample to train on.
-    pub fn check(&self, split: &Split) -> Result<(), TrainError> {
-        if self.batch_size == 0 {
-            return Err(TrainError::Mismatch("the batch size must be at least 1".into()));
-        }
-        if split.train.is_empty() {
-            let n = split.validation.len();
-            return Err(TrainError::Mismatch(format!("no samples to train on: of {n}, all validate")));
-        }
-        let is_validated = !split.validation.is_empty();
-        let plateau = match &self.schedule.rule {
-            RateRule::Plateau(plateau) => Some(plateau.monitor.as_str()),
-            _ => None,
-        };
-        let watched = [plateau, self.early_stopping.as_ref().map(|stopping| stopping.monitor.as_str())];
-        match watched.into_iter().flatten().find(|monitor| monitor.starts_with("val_")) {
-            Some(monitor) if !is_validated => Err(TrainError::Mismatch(format!(
-                "`{monitor}` is watched, but there are no validation samples: set `validation_split`, or watch `loss`"
-            ))),
-            _ => Ok(()),
-        }
-    }
-
-    /// The column of the history that says which epoch is the best.
-    pub fn monitor(&self, is_validated: bool) -> &str {
-        match (&self.early_stopping, is_validated) {
-            (Some(stopping), _) => &stopping.monitor,
-            (None, true) => "val_loss",
-            (None, false) => "loss",
-        }
-    }
-}
-
-/// Where an epoch stands after a step.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Progress {
-    /// From 1.
-    pub epoch: usize,
-    /// Steps of this epoch done.
-    pub step: usize,
-    /// Steps of an epoch.
-    pub n_steps: usize,
-    /// Samples of this epoch seen.
-    pub samples: usize,
-    /// Mean loss over them.
-    pub loss: f64,
-    /// Mean accuracy over them, if the network measures it.
-    pub accuracy: Option<f64>,
-    /// Seconds since the epoch began.
-    pub seconds: f64,
-}
-
-/// Is told what happens.
-pub trait Observer {
-    /// An epoch (from 1) of that many steps begins.
-    fn epoch_started(&mut self, _epoch: usize, _n_steps: usize) {}
-    /// A step was made, with that loss of its batch, at that learning rate (0 if the network has none). Next comes
-    /// [`Observer::step_done`].
-    fn step_measured(&mut self, _loss: f64, _learning_rate: f32) {}
-    /// A step was made.
-    fn step_done(&mut self, _progress: &Progress) {}
-    /// An epoch ended; validation is done. It may be the best so far, if that is looked at.
-    fn epoch_done(&mut self, _record: &EpochRecord, _is_best: bool) {}
-    /// The receipt has another entry: the state before the first step, or an epoch.
-    fn recorded(&mut self, _entry: &Link<EpochEntry>) {}
-    /// The training can go on from here: [`fit_from`].
-    fn checkpoint(&mut self, _checkpoint: Checkpoint) {}
-    /// Something is not finite, for the first time of its kind, and [`FitOptions::allow_nonfinite`].
-    fn nonfinite_allowed(&mut self, _noticed: &Noticed) {}
-    /// Something is not finite, and its cause is going to be looked for, which may take minutes and much memory.
-    /// `kept` is what the network will be left with.
-    fn search_started(&mut self, _noticed: &Noticed, _kept: &SavedState) {}
-}
-
-/// Hears nothing.
-impl Observer for () {}
-
-/// What came of it; the weights are in the network.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct FitReport {
-    /// The finished epochs.
-    pub history: History,
-    /// Where it was stopped early, if it was.
-    pub stopped: Option<Progress>,
-    /// Milliseconds of every step of full batch size, in order.
-    pub step_ms: Vec<f32>,
-    /// The metrics of the last validation, if [`FitOptions::scoring`] asks for some.
-    pub validation: Option<Scores>,
-    /// What was not finite and was let pass, the first of each kind.
-    pub nonfinite: Vec<Allowed>,
-    /// Why it is over, if it is.
-    pub ended: Option<Ended>,
-    /// The best epoch, if that was looked at.
-    pub best: Option<Best>,
-    /// The last epoch's weights, where the network has the best one's.
-    pub last: Option<Weights>,
-    /// The receipt as far as it goes, if there is one; whoever writes the weights ends it.
-    pub receipt: Option<Receipt>,
-}
-
-impl FitReport {
-    /// Median of the steps' milliseconds, if there was a step of full size.
-    pub fn step_ms_median(&self) -> Option<f64> {
-        let mut sorted: Vec<f64> = self.step_ms.iter().map(|&ms| f64::from(ms)).collect();
-        sorted.sort_by(f64::total_cmp);
-        (!sorted.is_empty()).then(|| crate::history::quantile(&sorted, 0.5))
-    }
-}
 
 /// Numbers of samples.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -206,14 +60,6 @@ pub fn fit(
     observer: &mut dyn Observer,
 ) -> Result<FitReport, FitError> {
     fit_from(network, dataset, options, None, Supervision { stop, observer })
-}
-
-/// Who is told of a training, and may end it.
-pub struct Supervision<'a> {
-    /// When it becomes true, the current step is still finished.
-    pub stop: &'a AtomicBool,
-    /// What is told of every step and epoch.
-    pub observer: &'a mut dyn Observer,
 }
 
 /// As [`fit`], from a checkpoint on: what comes of it has the same bits as if the training had not been interrupted.
@@ -356,11 +202,14 @@ fn explain_validation(
 pub(crate) mod tests {
     use super::*;
     use crate::data::dataset::tests::{load, numbered};
+    use crate::feed::Loading;
+    use crate::history::EpochRecord;
     use crate::network::{InputBuffer, NetworkError};
+    use crate::run::checkpoint::CheckpointEvery;
     use graphc_driver::{Explanation, NodeFacts, NonfiniteTensor};
     use graphc_ir::graph::Origin;
     use graphc_ir::loops::Layout;
-    use graphc_ir::{DType, Tensor};
+    use graphc_ir::{DType, RateSchedule, Tensor};
     use std::collections::BTreeMap;
     use std::sync::atomic::Ordering;
 

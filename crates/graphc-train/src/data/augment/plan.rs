@@ -2,9 +2,11 @@
 
 use super::draws::{EpochKey, SampleDraws, SampleKey, hash};
 use super::placement::Placement;
+use super::resample::Fill;
 use super::resample::{Outside, resample};
 use super::row::{Levels, Row};
-use super::{Augment, Fill, Picture, Transform};
+use super::size::Picture;
+use super::transform::{Augment, Transform};
 use crate::data::preprocess::Affine;
 use crate::input::{InputSpec, shape_text};
 use crate::packing::Pairs;

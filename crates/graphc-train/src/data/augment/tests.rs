@@ -2,7 +2,9 @@
 
 use super::draws::tests::{draws_of, key, mean, variance};
 use super::draws::{EpochKey, SampleDraws};
+use super::placement::Placement;
 use super::row::{Levels, Row};
+use super::size::Picture;
 use super::*;
 use crate::data::dataset::tests::{Numbered, load};
 use crate::data::preprocess::Affine;
