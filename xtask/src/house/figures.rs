@@ -38,13 +38,13 @@ pub struct Figures {
     pub n_lines: usize,
     /// Of the lines in `src` that are not blank, those that are comments, in percent; none without such lines.
     pub documentation_percent: Option<f64>,
-    /// Files of more than [`MOST_FILE_LINES`].
+    /// Files of more than 600 lines.
     pub long_files: Vec<Finding>,
-    /// Functions of more than [`MOST_FUNCTION_LINES`].
+    /// Functions of more than 60 lines, from `fn` to the closing brace.
     pub long_functions: Vec<Finding>,
-    /// Functions of more than [`MOST_PARAMETERS`].
+    /// Functions of more than 5 parameters.
     pub wide_functions: Vec<Finding>,
-    /// Files with lines of more than [`MOST_COLUMNS`].
+    /// Files with lines of more than 120 columns.
     pub wide_files: Vec<Finding>,
     /// Files that import each other.
     pub circles: Vec<Circle>,
