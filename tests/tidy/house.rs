@@ -43,14 +43,6 @@ const CIRCLES: &[&[&str]] = &[
         "graphc-schedule/contract/waiting.rs",
     ],
     &[
-        "graphc-train/data/array/header.rs",
-        "graphc-train/data/array/idx.rs",
-        "graphc-train/data/array/mod.rs",
-        "graphc-train/data/array/npy.rs",
-        "graphc-train/data/array/npz.rs",
-        "graphc-train/data/array/safetensors.rs",
-    ],
-    &[
         "graphc-train/data/columns.rs",
         "graphc-train/data/dataset/augmented.rs",
         "graphc-train/data/dataset.rs",
