@@ -5,8 +5,8 @@
 //! inflated than announced and one byte, and no memory is taken for more than a file of this length can hold. A file
 //! that is something else is not quoted: whoever names the paths need not be the one who may read them.
 //!
-//! Reading order: [`fault`], [`file_bytes`] (bytes by position), [`header`] (what a file announces), [`opened`] (what was
-//! found), one file for each format, [`fortran`] (elements whose first index runs fastest).
+//! Reading order: [`fault`], [`file_bytes`] (bytes by position), [`header`] (what a file announces), [`opened`] (what
+//! was found), one file for each format, [`fortran`] (elements whose first index runs fastest).
 
 mod fault;
 mod file_bytes;
