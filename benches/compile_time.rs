@@ -1,18 +1,21 @@
 //! Time of the compilation of every example, stage by stage.
 //!
-//! `cargo bench -p graphc-driver --bench compile_time`. In `cargo test` everything runs once.
+//! `cargo bench -p graphc-measure --bench compile_time`. In `cargo test` everything runs once.
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use graphc_codegen::{CodegenOptions, Target};
-use graphc_driver::measure::bench::stages;
 use graphc_driver::{CompileOptions, compile, lower};
 use graphc_frontend::{CheckData, Experiment, load_with};
+use graphc_measure::bench::stages;
 use std::time::Duration;
 
 criterion_group! {
     name = benches;
     // A stage is timed within all those before it, so criterion must not ask for many runs of a short one.
-    config = Criterion::default().warm_up_time(Duration::from_millis(200)).measurement_time(Duration::from_millis(500)).sample_size(10);
+    config = Criterion::default()
+        .warm_up_time(Duration::from_millis(200))
+        .measurement_time(Duration::from_millis(500))
+        .sample_size(10);
     targets = compile_time
 }
 criterion_main!(benches);

@@ -1,7 +1,7 @@
 //! Speed of single register tiles, in programs built by hand: those that LeNet-5 needs, and other grids for the same
 //! work.
 //!
-//! `cargo bench -p graphc-driver --bench kernels`; "elements" are floating-point operations, so Gelem/s are GFLOP/s.
+//! `cargo bench -p graphc-measure --bench kernels`; "elements" are floating-point operations, so Gelem/s are GFLOP/s.
 //! Every tile runs as the assembler's and as Cranelift's (`portable`) code. In `cargo test` each runs once.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
@@ -14,7 +14,10 @@ use std::time::Duration;
 
 criterion_group! {
     name = benches;
-    config = Criterion::default().warm_up_time(Duration::from_millis(200)).measurement_time(Duration::from_secs(1)).sample_size(30);
+    config = Criterion::default()
+        .warm_up_time(Duration::from_millis(200))
+        .measurement_time(Duration::from_secs(1))
+        .sample_size(30);
     targets = tiles
 }
 criterion_main!(benches);
@@ -44,21 +47,34 @@ fn tiles(criterion: &mut Criterion) {
     }
 }
 
+/// A convolution with 5 x 5 taps.
+#[derive(Clone, Copy)]
+struct Convolution {
+    name: &'static str,
+    channels: usize,
+    /// Pixels of a side.
+    size: usize,
+    filters: usize,
+}
+
+const CONV1: Convolution = Convolution { name: "conv1", channels: 1, size: 28, filters: 6 };
+const CONV2: Convolution = Convolution { name: "conv2", channels: 6, size: 12, filters: 16 };
+
 /// Grids of channels or features by halves of a chunk, as the schedule makes them, and of channels by pixels.
 fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
-    for (k, q) in [(2, 1), (4, 1), (6, 1), (2, 4)] {
-        cases.push(conv_forward("conv1", 1, 28, 6, k, q));
+    for grid in [(2, 1), (4, 1), (6, 1), (2, 4)] {
+        cases.push(conv_forward(&CONV1, grid));
     }
     for (k, q) in [(2, 1), (4, 1), (6, 1), (4, 2)] {
-        cases.push(conv_forward("conv2", 6, 12, 16 / k * k, k, q));
+        cases.push(conv_forward(&Convolution { filters: 16 / k * k, ..CONV2 }, (k, q)));
     }
     for (c, w) in [(3, 1), (6, 1), (3, 2)] {
         cases.push(input_gradient(c, w));
     }
-    for (taps, k) in [(5, 1), (3, 2), (2, 3)] {
-        cases.push(kernel_gradient("conv1", 1, 28, 6, taps, k));
-        cases.push(kernel_gradient("conv2", 6, 12, 16, taps, k));
+    for grid in [(5, 1), (3, 2), (2, 3)] {
+        cases.push(kernel_gradient(&CONV1, grid));
+        cases.push(kernel_gradient(&CONV2, grid));
     }
     for units in [2, 4, 6] {
         cases.push(dense(units));
@@ -100,17 +116,10 @@ fn program(sizes: &[usize], nest: Vec<Stmt>) -> Program {
         // Three lines apart, so that buffers do not alias in the cache.
         offset += size.div_ceil(16) * 16 + 48;
     }
-    let nest = Stmt::Nest { name: "tile".to_owned(), body: nest };
+    let nest = Stmt::Nest { name: "tile".to_owned(), nodes: Vec::new(), body: nest };
     let body = Stmt::For { range: Range::new(CHUNK, CHUNKS), kind: LoopKind::Parallel, body: vec![nest] };
-    let kernel = Kernel { name: "kernel".to_owned(), sources: Vec::new(), body: vec![body] };
-    Program {
-        name: "tiles".to_owned(),
-        batch: 16 * CHUNKS,
-        buffers,
-        kernels: vec![kernel],
-        n_prologue: 0,
-        arena_words: offset,
-    }
+    let kernel = Kernel { name: "kernel".to_owned(), role: KernelRole::Step, sources: Vec::new(), body: vec![body] };
+    Program { name: "tiles".to_owned(), batch: 16 * CHUNKS, buffers, kernels: vec![kernel], arena_words: offset }
 }
 
 /// Variables: the chunk, the half of it, the lane, and the others.
@@ -148,7 +157,8 @@ fn store(to: Access) -> Vec<Stmt> {
 }
 
 /// `y[k,p,q] = sum_{c,r,s} x[c,p+r,q+s] w[c,r,s,k]`
-fn conv_forward(name: &str, channels: usize, size: usize, filters: usize, tile_k: usize, tile_q: usize) -> Case {
+fn conv_forward(convolution: &Convolution, (tile_k, tile_q): (usize, usize)) -> Case {
+    let Convolution { name, channels, size, filters } = *convolution;
     let out = size - 4;
     let out_tiled = out / tile_q * tile_q;
     let (x_plane, y_plane) = (size * size * 16 + 16, out * out * 16 + 16);
@@ -258,66 +268,14 @@ fn input_gradient(tile_c: usize, tile_w: usize) -> Case {
 }
 
 /// `dw[c,r,s,k] = sum_{p,q,n} x[c,p+r,q+s] dy[k,p,q]`, one partial sum per chunk.
-fn kernel_gradient(name: &str, channels: usize, size: usize, filters: usize, taps: usize, tile_k: usize) -> Case {
+fn kernel_gradient(convolution: &Convolution, (taps, tile_k): (usize, usize)) -> Case {
+    let Convolution { name, channels, size, filters } = *convolution;
     let out = size - 4;
     let (x_plane, y_plane) = (size * size * 16 + 16, out * out * 16 + 16);
-    let [c, r, sb, kb, p, q, half, s, k, _] = I;
+    let [c, r, sb, kb, ..] = I;
     let blocks = 5usize.div_ceil(taps);
     let weights = channels * 25 * filters;
-    let tile = Tile {
-        grid: vec![(s, taps), (k, tile_k)],
-        reds: vec![Range::new(p, out), Range::new(q, out), Range::new(half, 2)],
-        a: access(
-            0,
-            &[
-                (CHUNK, channels * x_plane),
-                (c, x_plane),
-                (p, size * 16),
-                (r, size * 16),
-                (q, 16),
-                (sb, 16 * taps),
-                (s, 16),
-                (half, 8),
-                (LANE, 1),
-            ],
-            0,
-        ),
-        b: access(
-            1,
-            &[
-                (CHUNK, filters * y_plane),
-                (kb, tile_k * y_plane),
-                (k, y_plane),
-                (p, out * 16),
-                (q, 16),
-                (half, 8),
-                (LANE, 1),
-            ],
-            0,
-        ),
-        ahead: [0, 0],
-        init: TileInit::Zero,
-        acc: ValueId(0),
-        epilogue: vec![
-            Stmt::Let { value: ValueId(1), expr: Expr::JoinLanes(Join::Add, ValueId(0)) },
-            Stmt::Store {
-                to: access(
-                    2,
-                    &[
-                        (CHUNK, weights * 2),
-                        (c, 25 * filters),
-                        (r, 5 * filters),
-                        (sb, taps * filters),
-                        (s, filters),
-                        (kb, tile_k),
-                        (k, 1),
-                    ],
-                    0,
-                ),
-                value: ValueId(1),
-            },
-        ],
-    };
+    let tile = kernel_gradient_tile(convolution, (taps, tile_k));
     let over_k = serial(kb, filters / tile_k, vec![lanes_tile(tile)]);
     let nest = serial(c, channels, vec![serial(r, 5, vec![serial(sb, blocks, vec![over_k])])]);
     let sizes = [CHUNKS * channels * x_plane + 64, CHUNKS * filters * y_plane, CHUNKS * weights * 2];
@@ -326,6 +284,67 @@ fn kernel_gradient(name: &str, channels: usize, size: usize, filters: usize, tap
         name: format!("{name} kernel gradient s{taps} k{tile_k}"),
         program: program(&sizes, vec![nest]),
         flops: 2 * 16 * CHUNKS * out * out * done,
+    }
+}
+
+fn kernel_gradient_tile(convolution: &Convolution, (taps, tile_k): (usize, usize)) -> Tile {
+    let Convolution { channels, size, filters, .. } = *convolution;
+    let out = size - 4;
+    let (x_plane, y_plane) = (size * size * 16 + 16, out * out * 16 + 16);
+    let [c, r, sb, kb, p, q, half, s, k, _] = I;
+    let images = access(
+        0,
+        &[
+            (CHUNK, channels * x_plane),
+            (c, x_plane),
+            (p, size * 16),
+            (r, size * 16),
+            (q, 16),
+            (sb, 16 * taps),
+            (s, 16),
+            (half, 8),
+            (LANE, 1),
+        ],
+        0,
+    );
+    let gradients = access(
+        1,
+        &[
+            (CHUNK, filters * y_plane),
+            (kb, tile_k * y_plane),
+            (k, y_plane),
+            (p, out * 16),
+            (q, 16),
+            (half, 8),
+            (LANE, 1),
+        ],
+        0,
+    );
+    let result = access(
+        2,
+        &[
+            (CHUNK, 2 * channels * 25 * filters),
+            (c, 25 * filters),
+            (r, 5 * filters),
+            (sb, taps * filters),
+            (s, filters),
+            (kb, tile_k),
+            (k, 1),
+        ],
+        0,
+    );
+    Tile {
+        grid: vec![(s, taps), (k, tile_k)],
+        reds: vec![Range::new(p, out), Range::new(q, out), Range::new(half, 2)],
+        a: images,
+        b: gradients,
+        ahead: [0, 0],
+        init: TileInit::Zero,
+        acc: ValueId(0),
+        epilogue: vec![
+            Stmt::Let { value: ValueId(1), expr: Expr::JoinLanes(Join::Add, ValueId(0)) },
+            Stmt::Store { to: result, value: ValueId(1) },
+        ],
     }
 }
 

@@ -1,22 +1,25 @@
 //! Time of whole steps on one thread: LeNet-5 in training and inference, several batch sizes and instruction sets; and
 //! a dense network whose weights are normal numbers or all subnormal, which takes the same time.
 //!
-//! `cargo bench -p graphc-driver --bench train_step`; "elements" are samples. In `cargo test` every step runs once.
+//! `cargo bench -p graphc-measure --bench train_step`; "elements" are samples. In `cargo test` every step runs once.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use graphc_codegen::Isa;
-use graphc_driver::measure::{MeasureOptions, prepare};
 use graphc_driver::{Session, SessionOptions, Tuning};
 use graphc_frontend::{CheckData, load_with};
 use graphc_ir::Tensor;
 use graphc_ir::graph::Mode;
 use graphc_ir::graph::builder::{Activation, Dense, GraphBuilder, Loss};
 use graphc_ir::{DType, Shape};
+use graphc_measure::{MeasureOptions, prepare};
 use std::time::Duration;
 
 criterion_group! {
     name = benches;
-    config = Criterion::default().warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(2)).sample_size(30);
+    config = Criterion::default()
+        .warm_up_time(Duration::from_millis(500))
+        .measurement_time(Duration::from_secs(2))
+        .sample_size(30);
     targets = steps, subnormal_weights
 }
 criterion_main!(benches);

@@ -125,6 +125,19 @@ fn training_writes_json_lines_and_a_run_folder() {
     assert_eq!(end["run"], "a");
     assert!(lines[2]["loss"].as_f64() < lines[0]["loss"].as_f64(), "it learns: {lines:?}");
 
+    check_run_folder(&tiny, end);
+
+    // `eval` measures what training measured at its end.
+    let eval = tiny.ok(&["eval", "tiny.graph.json", "--weights", "a/model.safetensors", "--json"]);
+    let eval: Value = serde_json::from_str(&eval).unwrap();
+    assert_eq!(eval["test_loss"], end["test_loss"]);
+    assert_eq!(eval["test_accuracy"], end["test_accuracy"]);
+    assert_eq!(eval["samples"], N_TEST);
+}
+
+/// What a training has left in the folder `a`; `end` is its last line.
+#[track_caller]
+fn check_run_folder(tiny: &Tiny, end: &Value) {
     let mut files: Vec<_> =
         std::fs::read_dir(tiny.path("a")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     files.sort();
@@ -154,13 +167,6 @@ fn training_writes_json_lines_and_a_run_folder() {
     assert_eq!(run["results"]["test_accuracy"], end["test_accuracy"]);
     let weights = read_tensors(&tiny.path("a/model.safetensors")).unwrap();
     assert_eq!(weights.keys().collect::<Vec<_>>(), ["hidden.bias", "hidden.kernel", "scores.bias", "scores.kernel"]);
-
-    // `eval` measures what training measured at its end.
-    let eval = tiny.ok(&["eval", "tiny.graph.json", "--weights", "a/model.safetensors", "--json"]);
-    let eval: Value = serde_json::from_str(&eval).unwrap();
-    assert_eq!(eval["test_loss"], end["test_loss"]);
-    assert_eq!(eval["test_accuracy"], end["test_accuracy"]);
-    assert_eq!(eval["samples"], N_TEST);
 }
 
 #[test]

@@ -14,8 +14,19 @@ fn idx(shape: &[usize], data: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// A graph file of one layer without bias on `x`; `fields` are those behind prediction and target of the loss.
-fn graph(inputs: &str, units: usize, activation: &str, loss: &str, metrics: &str, train: &str, files: &str) -> String {
+/// A graph file of one layer without bias on `x`.
+struct Net<'a> {
+    inputs: &'a str,
+    units: usize,
+    activation: &'a str,
+    loss: &'a str,
+    metrics: &'a str,
+    train: &'a str,
+    files: &'a str,
+}
+
+fn graph(net: &Net<'_>) -> String {
+    let Net { inputs, units, activation, loss, metrics, train, files } = net;
     format!(
         r#"{{ "graphc": 1, "name": "net", "inputs": {{ {inputs} }},
   "nodes": [ {{ "name": "p", "op": "dense", "inputs": "x", "units": {units}, "use_bias": false, "activation": "{activation}" }} ],
@@ -37,7 +48,7 @@ const LARGEST: [u8; 22] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 1, 1, 0, 2, 2, 2, 2,
 /// A network that predicts the largest of three numbers.
 fn of_classes(loss: &str, metrics: &str) -> Folder {
     let train = r#""epochs": 2, "batch_size": 4, "validation_split": 0.25"#;
-    let graph = graph(CLASSES, 3, "softmax", loss, metrics, train, FILES);
+    let graph = graph(&Net { inputs: CLASSES, units: 3, activation: "softmax", loss, metrics, train, files: FILES });
     let x: Vec<u8> =
         LARGEST.iter().flat_map(|&class| (0..3).map(move |i| 100 * u8::from(i == class) + 20 * i)).collect();
     let folder = Folder::with(&[
@@ -167,7 +178,8 @@ fn weights_of_classes_are_weights_of_samples_in_training() {
     let loss = r#""categorical_crossentropy", "weights": "w""#;
     let train = r#""epochs": 2, "batch_size": 4, "validation_split": 0.25"#;
     let folder = of_classes(CROSSENTROPY, "[]");
-    fs::write(folder.path("net.graph.json"), graph(&inputs, 3, "softmax", loss, "[]", train, &files)).unwrap();
+    let net = Net { inputs: &inputs, units: 3, activation: "softmax", loss, metrics: "[]", train, files: &files };
+    fs::write(folder.path("net.graph.json"), graph(&net)).unwrap();
     let w: Vec<u8> = ACTUAL.iter().map(|&class| [1, 5, 2][usize::from(class)]).collect();
     fs::write(folder.path("w"), idx(&[22], &w)).unwrap();
     let given = losses(&folder);
@@ -186,7 +198,8 @@ fn weights_of_classes_are_weights_of_samples_in_training() {
 /// Yes where the first of two numbers is larger by more than chance.
 fn of_yes_and_no(loss: &str, metrics: &str) -> Folder {
     let inputs = r#""x": { "shape": ["N", 2] }, "label": { "shape": ["N", 1] }"#;
-    let graph = graph(inputs, 1, "sigmoid", loss, metrics, r#""epochs": 30, "batch_size": 8"#, FILES);
+    let train = r#""epochs": 30, "batch_size": 8"#;
+    let graph = graph(&Net { inputs, units: 1, activation: "sigmoid", loss, metrics, train, files: FILES });
     let x: Vec<u8> = (0..64u32).flat_map(|i| [(i * 37 % 200) as u8, (i * 91 % 200) as u8]).collect();
     let label: Vec<u8> = x.chunks(2).map(|pair| u8::from(pair[0] > pair[1])).collect();
     Folder::with(&[("net.graph.json", graph.as_bytes()), ("x", &idx(&[64, 2], &x)), ("label", &idx(&[64, 1], &label))])
@@ -215,7 +228,8 @@ fn yes_and_no_can_be_learnt() {
 fn many_classes_are_told_of_by_their_confusions() {
     let n = 40;
     let inputs = r#""x": { "shape": ["N", 40] }, "label": { "shape": ["N"], "dtype": "i32" }"#;
-    let graph = graph(inputs, n, "softmax", CROSSENTROPY, r#"["confusion_matrix"]"#, r#""batch_size": 64"#, FILES);
+    let (loss, metrics, train) = (CROSSENTROPY, r#"["confusion_matrix"]"#, r#""batch_size": 64"#);
+    let graph = graph(&Net { inputs, units: n, activation: "softmax", loss, metrics, train, files: FILES });
     // Every class once, every second one once more as the class before it, and three of 7 as 9.
     let mut pairs: Vec<(usize, usize)> = (0..n).map(|class| (class, class)).collect();
     pairs.extend((1..n).step_by(2).map(|class| (class, class - 1)));

@@ -252,16 +252,21 @@ fn a_changed_seed_is_named() {
     assert!(message.starts_with(expected), "{message}");
 }
 
-#[test]
-fn whatever_else_was_changed_is_named() {
-    let said = |change: &dyn Fn(&Folder)| {
-        let folder = trained();
-        change(&folder);
-        refused(&folder, &[])
-    };
-    let receipt = |change: fn(&mut Value)| said(&|folder| edit(&folder.path("run/receipt.json"), change));
-    let forged = |change: fn(&mut Value)| said(&|folder| forge(&folder.path("run/receipt.json"), change));
+/// What verifying says of a run after a change.
+fn said(change: &dyn Fn(&Folder)) -> String {
+    let folder = trained();
+    change(&folder);
+    refused(&folder, &[])
+}
 
+/// The same after a change of the receipt, whose chain is mended.
+fn forged(change: fn(&mut Value)) -> String {
+    said(&|folder| forge(&folder.path("run/receipt.json"), change))
+}
+
+#[test]
+fn a_receipt_of_another_form_is_refused() {
+    let receipt = |change: fn(&mut Value)| said(&|folder| edit(&folder.path("run/receipt.json"), change));
     let message = receipt(|receipt| receipt["epochs"][3]["measured"]["val_loss"] = json!("0.001"));
     assert!(message.starts_with("error: run/receipt.json: epoch 3: its chain does not follow from "), "{message}");
     let message = receipt(|receipt| receipt["receipt"] = json!(2));
@@ -275,7 +280,10 @@ fn whatever_else_was_changed_is_named() {
         "error: run/receipt.json: a receipt of revision 1234 of graphc's bits, written by graphc {version}, but"
     );
     assert!(message.starts_with(&expected), "{message}");
+}
 
+#[test]
+fn forged_results_are_named() {
     // What history.csv has beside it does not fit a forged result, and training again shows which is right.
     let message = forged(|receipt| receipt["epochs"][3]["measured"]["val_loss"] = json!("0.001"));
     let expected = "error: not verified: run/history.csv: `epoch 3: val_loss` is ";
@@ -300,6 +308,10 @@ fn whatever_else_was_changed_is_named() {
     assert!(message.starts_with("error: not verified: epoch 1: ") && message.contains("tensors differ"), "{message}");
     let message = forged(|receipt| receipt["end"]["best"]["epoch"] = json!(9));
     assert!(message.starts_with("error: not verified: `best` of the end is "), "{message}");
+}
+
+#[test]
+fn whatever_else_was_changed_is_named() {
     let message =
         said(&|folder| edit(&folder.path("run/run.json"), |run| run["results"]["test_accuracy"] = json!(1.5)));
     assert!(message.starts_with("error: not verified: run/run.json: `test_accuracy` is 1.5 there, "), "{message}");

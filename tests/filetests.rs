@@ -97,7 +97,7 @@ fn lenet5_loops_of_one_sample() {
     graph.loss = None;
     let lowered = lower(&graph.compacted(), &CompileOptions::infer(1)).unwrap();
     let program = schedule(&lowered.fused, &lowered.plan, HARDWARE);
-    assert_eq!(program.n_prologue, 1);
+    assert_eq!(program.prologue().len(), 1);
     assert!(program.buffers.iter().all(|buffer| buffer.layout.batch_axis.is_none()));
     let text = program.to_string();
     let parsed: Program = text.parse().unwrap_or_else(|error| panic!("{error}"));

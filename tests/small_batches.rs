@@ -108,7 +108,12 @@ proptest! {
 
     /// The loss of a training step that leaves the parameters as they are: statistics are those of the batch.
     #[test]
-    fn random_statistics_agree(test in layer_graphs(), batch in batches(), seed in any::<u64>(), checked in any::<bool>()) {
+    fn random_statistics_agree(
+        test in layer_graphs(),
+        batch in batches(),
+        seed in any::<u64>(),
+        checked in any::<bool>(),
+    ) {
         let options = CompileOptions { checked, update: false, ..CompileOptions::train(batch) };
         check(&test.graph, &options, seed).map_err(TestCaseError::fail)?;
     }
@@ -232,7 +237,7 @@ fn the_prologue_runs_again_when_state_is_copied() {
     let graph = small_net();
     let [one, two] = [(); 2].map(|()| compile(&graph, &CompileOptions::infer(1)).unwrap());
     let (lowered, mut one, mut two) = (one.lowered, one.executable, two.executable);
-    assert_eq!(lowered.program.n_prologue, 1);
+    assert_eq!(lowered.program.prologue().len(), 1);
     for (seed, executable) in [(1, &mut one), (2, &mut two)] {
         for (name, tensor) in bindings(&lowered.backward, seed) {
             let is_state = lowered.program.find(BufferKind::State, &name).is_some();
@@ -271,5 +276,5 @@ fn training_steps_have_no_prologue() {
     graph.loss = Some(graph.add(mean, &[node], "loss", Origin::layer("loss", 1)).unwrap());
     graph.optimizer = Some(graphc_ir::Optimizer::adam(0.01));
     let program = compile(&graph, &CompileOptions::train(4)).unwrap().lowered.program;
-    assert_eq!(program.n_prologue, 0);
+    assert_eq!(program.prologue().len(), 0);
 }

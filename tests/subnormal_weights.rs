@@ -1,5 +1,5 @@
 //! A network whose weights are all subnormal gives what zeros give. That it is as fast as any other, `cargo bench -p
-//! graphc-driver --bench train_step -- 256-512-10` shows.
+//! graphc-measure --bench train_step -- 256-512-10` shows.
 
 use graphc_driver::{Session, SessionOptions};
 use graphc_ir::graph::builder::{Activation, Dense, GraphBuilder, Loss};

@@ -1,4 +1,4 @@
-//! Chores of the project: `cargo xtask ci | bless | docs`.
+//! Chores of the project: `cargo xtask ci | bless | docs | tidy`.
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "a command-line program says what it does")]
 
@@ -7,7 +7,9 @@ mod step;
 
 use crate::step::{Failure, cargo};
 use clap::{Parser, Subcommand};
+use std::path::Path;
 use std::process::ExitCode;
+use xtask::house;
 
 /// Chores of the graphc project.
 #[derive(Parser)]
@@ -33,6 +35,8 @@ enum Chore {
     },
     /// Write the generated documents anew (docs/ops.md, docs/guide/ops.md, the JSON schema) and build the API docs
     Docs,
+    /// Print the figures of the house: long files, functions and lines, documentation, circles of imports
+    Tidy,
 }
 
 fn main() -> ExitCode {
@@ -40,6 +44,7 @@ fn main() -> ExitCode {
         Chore::Ci { long } => ci::run(long),
         Chore::Bless { arguments } => bless(&arguments),
         Chore::Docs => docs(),
+        Chore::Tidy => tidy(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -54,6 +59,13 @@ fn bless(arguments: &[String]) -> Result<(), Failure> {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let scope: &[&str] = if arguments.is_empty() { &["--workspace"] } else { &arguments };
     cargo(&[&["test", "--no-fail-fast"], scope].concat()).env("GRAPHC_BLESS", "1").run()
+}
+
+/// What `tests/tidy/house.rs` compares with what is allowed.
+fn tidy() -> Result<(), Failure> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is a folder of the workspace");
+    print!("{}", house::table(&house::figures(root)));
+    Ok(())
 }
 
 fn docs() -> Result<(), Failure> {

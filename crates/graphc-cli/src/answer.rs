@@ -1,7 +1,7 @@
 //! What a prediction says: the class, or the number in the unit of the target.
 
 use crate::error::CliError;
-use crate::experiment::{self, Kind};
+use graphc::experiment::{self, Kind};
 use graphc_frontend::Experiment;
 use graphc_train::data::Fitted;
 

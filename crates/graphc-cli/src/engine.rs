@@ -3,7 +3,7 @@
 //! Values travel as `f64`, which holds every `f32` and `i32` exactly.
 
 use crate::error::CliError;
-use crate::output;
+use crate::words;
 use clap::ValueEnum;
 use graphc_driver::memory::{MemoryBudget, parameter_bytes};
 use graphc_driver::{CompileOptions, compile, lower};
@@ -47,7 +47,7 @@ pub(crate) type Bindings = BTreeMap<String, Tensor<f64>>;
 /// If that is too little.
 pub(crate) fn check_memory(engine: Engine, graph: &Graph, options: &CompileOptions) -> Result<(), CliError> {
     let mut memory = MemoryBudget::of_machine();
-    let what = format!("{} of {}", engine.name(), output::counted(options.batch, "sample"));
+    let what = format!("{} of {}", engine.name(), words::counted(options.batch, "sample"));
     memory.check_graph(&what, graph)?;
     // They are drawn or read in single precision, and bound in double precision.
     memory.take("copies of the parameters", parameter_bytes(graph).saturating_mul(4))?;

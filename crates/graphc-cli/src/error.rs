@@ -1,7 +1,8 @@
 //! [`CliError`]: the one place where errors of all crates become a message and an exit code.
 
-use crate::output;
+use crate::{messages, words};
 use graphc_driver::DriverError;
+use graphc_driver::memory::MemoryError;
 use graphc_frontend::Diagnostics;
 use graphc_train::{NetworkError, TrainError};
 use std::io::{ErrorKind, IsTerminal};
@@ -43,12 +44,12 @@ impl CliError {
         let color = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
         match self {
             CliError::ClosedPipe => {}
-            CliError::Graph(diagnostics) => output::message(&diagnostics.render(color)),
+            CliError::Graph(diagnostics) => messages::message(&diagnostics.render(color)),
             CliError::Message(message) => {
-                let text = format!("error: {}", output::printable(message));
-                let text = output::on_stderr(&text);
+                let text = format!("error: {}", words::printable(message));
+                let text = messages::on_stderr(&text);
                 let colored = text.strip_prefix("error").map(|rest| format!("\x1b[1;31merror\x1b[0m{rest}"));
-                output::message(&colored.filter(|_| color).unwrap_or_else(|| text.into_owned()));
+                messages::message(&colored.filter(|_| color).unwrap_or_else(|| text.into_owned()));
             }
         }
     }
@@ -83,6 +84,12 @@ impl From<NetworkError> for CliError {
 
 impl From<DriverError> for CliError {
     fn from(error: DriverError) -> CliError {
+        CliError::Message(error.to_string())
+    }
+}
+
+impl From<MemoryError> for CliError {
+    fn from(error: MemoryError) -> CliError {
         CliError::Message(error.to_string())
     }
 }

@@ -5,9 +5,9 @@
 //! command line exits with 2. A reader that closes our output ends a command silently, but for a training, whose folder
 //! is written first; then the exit code is 141, as of a program that SIGPIPE ended, and 128 + S after a signal S.
 //!
-//! Reading order: `cli`, `commands` (one file each), then what they share: `answer`, `engine`, `isa`, `machine`, `measuring`,
-//! `nonfinite`, `numbers`, `error`, `output`, `progress`, `report` (its page), `shell`, `signals`, `tables`, `threads`,
-//! `trace`, `tuned`, `tuning_file`.
+//! Reading order: `cli`, `commands` (one file each), then what they share: `answer`, `engine`, `isa`, `machine`,
+//! `measuring`, `nonfinite`, `numbers`, `words`, `terminal`, `messages`, `error`, `output`, `progress`, `report` (its
+//! page), `scores`, `shell`, `signals`, `tables`, `threads`, `trace`, `tuned`, `tuning_file`.
 #![forbid(unsafe_code)]
 
 mod answer;
@@ -18,6 +18,7 @@ mod error;
 mod isa;
 mod machine;
 mod measuring;
+mod messages;
 mod nonfinite;
 mod numbers;
 mod output;
@@ -27,12 +28,13 @@ mod scores;
 mod shell;
 mod signals;
 mod tables;
+mod terminal;
 mod threads;
 mod trace;
 mod tuned;
 mod tuning_file;
+mod words;
 
-use graphc::experiment;
 use std::process::ExitCode;
 use std::time::Instant;
 

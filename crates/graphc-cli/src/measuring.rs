@@ -1,14 +1,14 @@
 //! What `bench` and `profile` share: which step of which file is measured, and how.
 
 use crate::error::CliError;
-use crate::experiment;
 use crate::isa::IsaArg;
 use crate::numbers::{at_least_one, seconds};
 use crate::threads::ThreadsArg;
 use crate::tuned::TuningArg;
-use graphc_driver::measure::{MeasureOptions, Spread};
+use graphc::experiment;
 use graphc_frontend::Experiment;
 use graphc_ir::graph::Mode;
+use graphc_measure::{MeasureOptions, Spread};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::time::Duration;

@@ -2,7 +2,7 @@
 //! are.
 
 use crate::error::CliError;
-use crate::output;
+use crate::{messages, words};
 use graphc_driver::{Explanation, NodeFacts, NonfiniteTensor, SavedState, Session};
 use graphc_ir::graph::Role;
 use graphc_ir::ops::Op;
@@ -37,6 +37,16 @@ struct TestLoss {
     sample: Option<usize>,
 }
 
+/// How a test loss that is not finite is looked at.
+pub(crate) struct Look<'a> {
+    /// It is said, but not searched for.
+    pub(crate) is_allowed: bool,
+    /// Ends the search.
+    pub(crate) stop: &'a AtomicBool,
+    /// Where the state goes meanwhile.
+    pub(crate) rescue: &'a Rescue,
+}
+
 impl Ending {
     /// Takes a training apart that a number ended: what came of it until then is worth as much as of any other.
     pub(crate) fn of(result: Result<FitReport, FitError>) -> Result<(FitReport, Ending), CliError> {
@@ -64,10 +74,9 @@ impl Ending {
         network: &mut dyn Network,
         data: &Dataset,
         test: &Evaluation,
-        is_allowed: bool,
-        stop: &AtomicBool,
-        rescue: &Rescue,
+        look: &Look<'_>,
     ) -> Result<(), CliError> {
+        let Look { is_allowed, stop, rescue } = *look;
         if test.nonfinite.is_none() {
             return Ok(());
         }
@@ -93,7 +102,7 @@ impl Ending {
         match (&self.failure, &self.test) {
             (Some(failure), _) => Err(CliError::new(failure_text(failure, weights, learning_rate))),
             (None, Some(test)) if test.is_allowed => {
-                output::warning(&format!("the test loss is {}", test.loss));
+                messages::warning(&format!("the test loss is {}", test.loss));
                 Ok(())
             }
             (None, Some(test)) => Err(CliError::new(test_text(test, weights))),
@@ -156,7 +165,7 @@ pub(crate) fn check_weights(session: &Session, path: &Path, is_allowed: bool) ->
         [first, others @ ..] if !is_allowed => {
             let more = match others.len() {
                 0 => String::new(),
-                n => format!("\nand {} more", output::counted(n, "tensor")),
+                n => format!("\nand {} more", words::counted(n, "tensor")),
             };
             Err(CliError::new(format!(
                 "{}: weights that are not finite:\n{first}{more}\n`--allow-nonfinite` trains on from them",
@@ -171,7 +180,7 @@ pub(crate) fn check_weights(session: &Session, path: &Path, is_allowed: bool) ->
 pub(crate) fn warn_of(outputs: &[(String, Tensor<f64>)]) {
     for (name, value) in outputs {
         if let Some(found) = NonfiniteTensor::find(name, value) {
-            output::warning(&format!("not finite: {found}"));
+            messages::warning(&format!("not finite: {found}"));
         }
     }
 }
@@ -277,7 +286,7 @@ impl AllowNonfiniteArg {
     /// Just that, unless it is allowed.
     pub(crate) fn tell(self, what: &str) -> Result<ExitCode, CliError> {
         if self.allow_nonfinite {
-            output::warning(what);
+            messages::warning(what);
             return Ok(ExitCode::SUCCESS);
         }
         Err(CliError::new(format!("{what}\n`--allow-nonfinite` makes this a warning")))
@@ -295,9 +304,9 @@ pub(crate) fn warn_of_weights(session: &mut Session, path: &Path) -> Result<(), 
     if let Some((name, n_bad, len)) = bad.first() {
         let others = match bad.len() {
             1 => String::new(),
-            n => format!(", and some in {} more", output::counted(n - 1, "tensor")),
+            n => format!(", and some in {} more", words::counted(n - 1, "tensor")),
         };
-        output::warning(&format!("{}: {n_bad} of {len} weights in `{name}` are not finite{others}", path.display()));
+        messages::warning(&format!("{}: {n_bad} of {len} weights in `{name}` are not finite{others}", path.display()));
     }
     Ok(())
 }

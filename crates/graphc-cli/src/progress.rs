@@ -2,7 +2,7 @@
 
 use crate::error::CliError;
 use crate::nonfinite::Rescue;
-use crate::output;
+use crate::{messages, output};
 use graphc_driver::SavedState;
 use graphc_train::nonfinite::Noticed;
 use graphc_train::{EpochRecord, Observer, Progress};
@@ -87,7 +87,7 @@ impl<'a> Reporter<'a> {
         let Err(error) = output::line(text) else { return };
         match &error {
             CliError::ClosedPipe => self.stop.store(true, Ordering::Relaxed),
-            CliError::Message(message) if self.error.is_none() => output::warning(message),
+            CliError::Message(message) if self.error.is_none() => messages::warning(message),
             _ => {}
         }
         self.error.get_or_insert(error);
@@ -140,7 +140,7 @@ impl Observer for Reporter<'_> {
     }
 
     fn nonfinite_allowed(&mut self, noticed: &Noticed) {
-        output::warning(&format!("{noticed}; training goes on"));
+        messages::warning(&format!("{noticed}; training goes on"));
     }
 
     fn search_started(&mut self, noticed: &Noticed, kept: &SavedState) {
@@ -151,7 +151,7 @@ impl Observer for Reporter<'_> {
             bar.finish_and_clear();
         }
         if self.style == Style::Human {
-            output::warning(&format!("{noticed};\nlooking for where that begins; Ctrl-C ends the search"));
+            messages::warning(&format!("{noticed};\nlooking for where that begins; Ctrl-C ends the search"));
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What metrics look like: lines, a table of the classes, the confusion matrix, JSON.
 
-use crate::output::{counted, grouped};
 use crate::tables;
+use crate::words::{counted, grouped};
 use graphc_ir::text::{cut, shown};
 use graphc_train::Scores;
 use graphc_train::metrics::{ClassCounts, ClassTotals, Confusion};

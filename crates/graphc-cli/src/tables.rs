@@ -1,6 +1,6 @@
 //! Tables for people.
 
-use crate::output::grouped;
+use crate::words::grouped;
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, LineStyle, Table, TableStyle};
 use graphc_frontend::{SummaryRow, Totals};
 use graphc_train::history::{Description, STATISTICS};
@@ -74,25 +74,6 @@ pub(crate) fn fitting(
 
 /// Characters that a text which is wrapped has in a line at least, if that spares other columns.
 const NARROWEST: usize = 20;
-
-/// Columns of the terminal, or `COLUMNS` if that is set; nothing if output goes elsewhere.
-pub(crate) fn terminal_width() -> Option<u16> {
-    let wanted = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-    wanted.filter(|&width| width > 0).or_else(|| Table::new().width())
-}
-
-/// The same of stderr, for messages.
-pub(crate) fn terminal_width_of_stderr() -> Option<u16> {
-    let mut table = Table::new();
-    table.use_stderr();
-    table.width()
-}
-
-/// Columns for tables that are wrapped: [`terminal_width`], else as many as fit on most screens.
-pub(crate) fn width() -> u16 {
-    const ELSEWHERE: u16 = 120;
-    terminal_width().unwrap_or(ELSEWHERE)
-}
 
 fn plain<'a>(header: impl IntoIterator<Item = &'a str>, n_text: usize, rows: Vec<Vec<String>>) -> Table {
     let mut table = Table::new();

@@ -1,6 +1,8 @@
 //! `--threads`, for every command that runs many steps.
 
-use crate::output;
+use crate::numbers::at_least_one;
+use crate::{messages, words};
+use graphc_driver::default_threads;
 use graphc_train::Loading;
 
 /// How many threads run a step.
@@ -9,7 +11,7 @@ pub(crate) struct ThreadsArg {
     /// Threads that run a step together; one per physical core that may be used unless given. While the machine is
     /// busy with other work, training and evaluation step on one if that is faster. Results are the same bits with
     /// any number.
-    #[arg(long, value_name = "N", value_parser = crate::numbers::at_least_one, default_value_t = graphc_driver::default_threads())]
+    #[arg(long, value_name = "N", value_parser = at_least_one, default_value_t = default_threads())]
     pub(crate) threads: usize,
 }
 
@@ -23,7 +25,7 @@ impl ThreadsArg {
 /// Says that the system gave fewer threads than asked for.
 pub(crate) fn warn_if_fewer(asked: usize, got: usize) {
     if got < asked {
-        let asked = output::counted(asked, "thread");
-        output::warning(&format!("the system gives no more than {got} of {asked} (see `ulimit -u` and `ulimit -v`)"));
+        let asked = words::counted(asked, "thread");
+        messages::warning(&format!("the system gives no more than {got} of {asked} (see `ulimit -u` and `ulimit -v`)"));
     }
 }

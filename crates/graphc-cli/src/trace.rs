@@ -3,7 +3,7 @@
 //! One row per thread. On the first, steps hold kernels and these hold phases; the others have their shares of phases.
 //! Times are in microseconds from the beginning of the first step.
 
-use graphc_driver::measure::{Part, Profile, Span};
+use graphc_measure::{Part, Profile, Span};
 use serde_json::{Value, json};
 use std::time::Duration;
 

@@ -4,9 +4,9 @@
 //! `~/.cache/graphc`. A file that cannot be used costs time only, so it is ignored with a warning.
 
 use crate::error::CliError;
-use crate::{output, tuning_file};
-use graphc_driver::measure::Tuned;
+use crate::{messages, tuning_file};
 use graphc_driver::{Choices, Tuning, TuningKey};
+use graphc_measure::Tuned;
 use graphc_train::{check_writable, write_file};
 use std::ffi::OsString;
 use std::io::ErrorKind;
@@ -25,7 +25,7 @@ impl TuningArg {
     pub(crate) fn tuning(self) -> Tuning {
         match folder() {
             Some(folder) if !self.untuned => Tuning::lookup(move |key| {
-                let warn = |error: String| output::warning(&error);
+                let warn = |error: String| messages::warning(&error);
                 load(&folder, key).map_err(warn).ok().flatten()
             }),
             _ => Tuning::default(),
@@ -98,8 +98,8 @@ fn read_small(path: &Path) -> std::io::Result<Vec<u8>> {
 mod tests {
     use super::*;
     use graphc_driver::Aspect;
-    use graphc_driver::measure::Spread;
     use graphc_ir::graph::Mode;
+    use graphc_measure::Spread;
 
     fn key(batch: usize) -> TuningKey {
         TuningKey {

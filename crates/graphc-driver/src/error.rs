@@ -68,6 +68,7 @@ macro_rules! from {
 }
 
 from!(
+    MemoryError => Memory,
     BrokenGraph => BrokenGraph,
     AutodiffError => Autodiff,
     CodegenError => Codegen,

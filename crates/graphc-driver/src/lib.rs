@@ -4,13 +4,12 @@
 //! its parameters, compiled on demand per mode and batch size, stepped, and read.
 //!
 //! Reading order: [`bits`], [`options`], [`tuning`], [`stage`], [`memory`], `threads`, [`pipeline`],
-//! [`dump`](mod@dump), [`session`], [`measure`].
+//! [`dump`](mod@dump), [`session`].
 #![forbid(unsafe_code)]
 
 pub mod bits;
 pub mod dump;
 pub mod error;
-pub mod measure;
 pub mod memory;
 pub mod options;
 pub mod pipeline;

@@ -4,7 +4,6 @@
 //! The sizes of a file's layers multiply to any amount; a system gives addresses for it and kills the process that
 //! writes to them.
 
-use crate::error::DriverError;
 use graphc_ir::Optimizer;
 use graphc_ir::graph::{Graph, Mode, NodeId};
 use graphc_ir::loops::Program;
@@ -38,6 +37,8 @@ pub struct MemoryError {
     /// The largest tensor, with its shape and bytes.
     pub largest: Option<(String, String, u64)>,
 }
+
+impl std::error::Error for MemoryError {}
 
 impl fmt::Display for MemoryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -78,7 +79,7 @@ impl MemoryBudget {
     ///
     /// # Errors
     /// If that is more than there is; then nothing is taken.
-    pub fn take(&mut self, what: &str, bytes: u64) -> Result<(), DriverError> {
+    pub fn take(&mut self, what: &str, bytes: u64) -> Result<(), MemoryError> {
         self.take_for(bytes, || (what.to_owned(), None))
     }
 
@@ -86,12 +87,12 @@ impl MemoryBudget {
         &mut self,
         needed: u64,
         describe: impl FnOnce() -> (String, Option<(String, String, u64)>),
-    ) -> Result<(), DriverError> {
+    ) -> Result<(), MemoryError> {
         let total = self.taken.saturating_add(needed);
         match self.available {
             Some(available) if total > available.bytes => {
                 let (what, largest) = describe();
-                Err(DriverError::Memory(MemoryError { what, needed, taken: self.taken, available, largest }))
+                Err(MemoryError { what, needed, taken: self.taken, available, largest })
             }
             _ => {
                 self.taken = total;
@@ -104,7 +105,7 @@ impl MemoryBudget {
     ///
     /// # Errors
     /// As [`MemoryBudget::take`].
-    pub fn take_program(&mut self, what: &str, program: &Program) -> Result<(), DriverError> {
+    pub fn take_program(&mut self, what: &str, program: &Program) -> Result<(), MemoryError> {
         self.take_for(words(program.arena_words as u64), || {
             let largest = program.buffers.iter().max_by_key(|buffer| buffer.len);
             let describe = |buffer: &graphc_ir::loops::Buffer| {
@@ -124,7 +125,7 @@ impl MemoryBudget {
     ///
     /// # Errors
     /// If there is not.
-    pub fn check_graph(&self, what: &str, graph: &Graph) -> Result<(), DriverError> {
+    pub fn check_graph(&self, what: &str, graph: &Graph) -> Result<(), MemoryError> {
         let kept = graph.ids().into_iter().filter(|&id| matches!(graph.op(id), Op::Parameter(_) | Op::Input(_)));
         let sizes: Vec<(NodeId, u64)> = kept.map(|id| (id, words(n_elements(graph, id)))).collect();
         let needed = sizes.iter().fold(0, |sum: u64, &(_, bytes)| sum.saturating_add(bytes));
@@ -160,17 +161,17 @@ pub fn state_bytes(graph: &Graph) -> u64 {
     parameter_bytes(graph).saturating_mul(1 + of_optimizer + of_averages)
 }
 
-/// Refuses graphs whose sizes multiply and add up to more than any machine has.
-pub(crate) fn check_sizes(graph: &Graph) -> Result<(), DriverError> {
+/// Refuses graphs whose sizes multiply and add up to more than any machine has, with the reason.
+pub(crate) fn check_sizes(graph: &Graph) -> Result<(), String> {
     let mut sum: u64 = 0;
     for id in graph.ids() {
         sum = sum.saturating_add(n_elements(graph, id));
         if sum > MAX_ELEMENTS {
             let (node, ty) = (graph.node(id), graph.ty(id));
             let name = if node.name.is_empty() { id.to_string() } else { node.name.clone() };
-            return Err(DriverError::Options(format!(
+            return Err(format!(
                 "the tensors of the graph have more than {MAX_ELEMENTS} elements; the one of `{name}` is {ty}"
-            )));
+            ));
         }
     }
     Ok(())
@@ -252,7 +253,7 @@ mod tests {
         check_sizes(&graph).unwrap();
         graph.batch = Some(1 << 30);
         assert_eq!(
-            check_sizes(&graph).unwrap_err().to_string(),
+            check_sizes(&graph).unwrap_err(),
             "the tensors of the graph have more than 281474976710656 elements; the one of `%2` is f32[N,1000000]"
         );
     }

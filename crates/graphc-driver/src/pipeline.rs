@@ -184,7 +184,7 @@ pub fn compile(graph: &Graph, options: &CompileOptions) -> Result<Compiled, Driv
     let target = options.target()?;
     let mut memory = options.memory.clone().unwrap_or_else(MemoryBudget::of_machine);
     let what = step_text(options.mode, options.batch);
-    let mut lowered = lower_for(graph, options, &target, |graph| memory.check_graph(&what, graph))?;
+    let mut lowered = lower_for(graph, options, &target, |graph| Ok(memory.check_graph(&what, graph)?))?;
     memory.take_program(&what, &lowered.program)?;
     let codegen = CodegenOptions { checked: options.checked };
     let mut times = std::mem::take(&mut lowered.times);
@@ -211,7 +211,7 @@ fn specialise(graph: &Graph, options: &CompileOptions) -> Result<Graph, DriverEr
     if !findings.is_empty() {
         return Err(DriverError::InvalidGraph(findings));
     }
-    check_sizes(&graph)?;
+    check_sizes(&graph).map_err(DriverError::Options)?;
     Ok(graph)
 }
 

@@ -30,7 +30,10 @@ pub struct TuningKey {
 
 impl TuningKey {
     /// The key of a graph after all passes.
-    pub(crate) fn of_fused(fused: &Graph, target: &str) -> TuningKey {
+    ///
+    /// # Panics
+    /// If the graph has no mode or no batch size.
+    pub fn of_fused(fused: &Graph, target: &str) -> TuningKey {
         TuningKey {
             graph: fused.name.clone(),
             mode: fused.mode.expect("the graph is specialised"),

@@ -1,7 +1,7 @@
 //! `augment` and `mixup` of `data`: what happens at random to samples that are trained on.
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Span};
-use crate::fields::{Field, Kind, Range, Section};
+use crate::field::{Field, Kind, Range, Section};
 use crate::json::{Json, JsonValue, Member};
 use crate::read::{Record, read};
 use graphc_ir::graph::builder::GraphBuilder;
@@ -204,6 +204,8 @@ pub(crate) static MIXUP: Section = Section {
 
 /// What is known of the network.
 pub(crate) struct Inputs<'a> {
+    /// Names of all inputs.
+    pub(crate) names: Vec<&'a str>,
     /// Inputs that are there and built, with their nodes.
     pub(crate) nodes: Vec<(&'a str, NodeId)>,
     pub(crate) builder: &'a GraphBuilder,

@@ -3,10 +3,8 @@
 use crate::augment::{AugmentConfig, Inputs, MixupConfig, read_augment, read_mixup};
 use crate::data_fields::{COLUMN, DATA, PREPROCESS};
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::experiment::CheckData;
-use crate::fields::Section;
+use crate::field::Section;
 use crate::json::{Json, JsonValue, Member, Spanned};
-use crate::network::Network;
 use crate::read::{Record, list, read, read_as, read_one_of, wrong_kind};
 use graphc_ir::text::{cut, shown};
 use std::collections::{HashMap, HashSet};
@@ -180,6 +178,15 @@ impl<T> Parts<T> {
     }
 }
 
+/// Whether a missing data file is a mistake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CheckData {
+    /// It is.
+    Yes,
+    /// Data files are not looked at.
+    No,
+}
+
 /// What reading needs.
 struct Cx<'a> {
     inputs: Vec<&'a str>,
@@ -190,7 +197,6 @@ struct Cx<'a> {
 
 pub(crate) fn read_data(
     file: &Record<'_>,
-    network: &Network<'_>,
     known: &Inputs<'_>,
     path: &Path,
     check: CheckData,
@@ -202,7 +208,7 @@ pub(crate) fn read_data(
         None => read_one_of(&DATA, json, diagnostics)?,
     };
     let folder = path.parent().unwrap_or(Path::new(""));
-    let mut cx = Cx { inputs: network.input_names(), folder, check, diagnostics };
+    let mut cx = Cx { inputs: known.names.clone(), folder, check, diagnostics };
     let preprocess = cx.preprocess(&data);
     let augment = cx.augment(&data, known);
     let mixup = read_mixup(&data, known, cx.diagnostics);

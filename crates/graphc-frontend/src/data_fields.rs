@@ -1,7 +1,7 @@
 //! Field tables of `data`.
 
 use crate::augment::{AUGMENT_FIELD, MIXUP_FIELD};
-use crate::fields::{Field, Kind, Range, SAMPLES, SEED, Section, Variants};
+use crate::field::{Field, Kind, Range, SAMPLES, SEED, Section, Variants};
 
 /// `data`, by its format.
 pub(crate) static DATA: Variants = Variants {

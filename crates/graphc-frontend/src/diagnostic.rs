@@ -6,15 +6,14 @@
 
 use crate::excerpt::{Mark, excerpts};
 use crate::limits::{MAX_COMPARED, MAX_MISTAKES, MAX_NOTES, MAX_SUGGESTED_CHARS, MAX_SUGGESTIONS};
+use crate::source_text::SourceText;
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{Group, Level, Renderer};
 use graphc_ir::text::visible;
 use std::fmt;
-use std::ops::Range;
 use std::path::Path;
 
-/// Bytes of the source text.
-pub type Span = Range<usize>;
+pub use crate::source_text::Span;
 
 /// One mistake.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,9 +102,7 @@ fn histogram(text: &str) -> [u16; 32] {
 #[derive(Clone, Debug)]
 pub struct Diagnostics {
     path: String,
-    source: String,
-    /// Where each line begins.
-    line_starts: Vec<usize>,
+    source: SourceText,
     /// In file order.
     found: Vec<Diagnostic>,
     n_found: usize,
@@ -115,11 +112,9 @@ pub struct Diagnostics {
 impl Diagnostics {
     /// No mistakes yet in the file at `path` with the text `source`.
     pub fn new(path: &Path, source: &str) -> Diagnostics {
-        let starts = source.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
         Diagnostics {
             path: path.display().to_string(),
-            source: source.to_string(),
-            line_starts: std::iter::once(0).chain(starts).collect(),
+            source: SourceText::new(source),
             found: Vec::new(),
             n_found: 0,
             n_suggestions: 0,
@@ -163,21 +158,12 @@ impl Diagnostics {
 
     /// Line of a byte, from 1.
     pub fn line(&self, byte: usize) -> usize {
-        self.line_starts.partition_point(|&start| start <= byte)
+        self.source.line(byte)
     }
 
     /// Line and column of a byte, from 1; the column counts characters.
     pub fn line_column(&self, byte: usize) -> (usize, usize) {
-        let line = self.line(byte);
-        let end = self.source.floor_char_boundary(byte.min(self.source.len()));
-        (line, self.source[self.line_starts[line - 1]..end].chars().count() + 1)
-    }
-
-    /// The text of a line, counted from 1, without its end.
-    pub(crate) fn line_text(&self, line: usize) -> (usize, &str) {
-        let start = self.line_starts[line - 1];
-        let end = self.line_starts.get(line).map_or(self.source.len(), |next| next - 1);
-        (start, self.source[start..end].trim_end_matches('\r'))
+        self.source.line_column(byte)
     }
 
     /// The text for people: one block a mistake, in file order, and how many there are.
@@ -201,11 +187,11 @@ impl Diagnostics {
         let mut group = Group::with_title(Level::ERROR.primary_title(visible(&diagnostic.message)));
         let mut places = Vec::new();
         if let Some(span) = &diagnostic.span {
-            let primary = Mark { span: self.inside(span), label: &diagnostic.label, primary: true };
+            let primary = Mark { span: self.source.inside(span), label: &diagnostic.label, primary: true };
             let notes = diagnostic.notes.iter();
-            let notes = notes.map(|(span, label)| Mark { span: self.inside(span), label, primary: false });
+            let notes = notes.map(|(span, label)| Mark { span: self.source.inside(span), label, primary: false });
             let marks: Vec<Mark<'_>> = std::iter::once(primary).chain(notes).collect();
-            let excerpts = excerpts(self, &visible(&self.path), &marks);
+            let excerpts = excerpts(&self.source, &visible(&self.path), &marks);
             group = group.elements(excerpts.snippets);
             places = excerpts.places;
         }
@@ -215,16 +201,6 @@ impl Diagnostics {
         let text = renderer.render(&[group]);
         // The renderer counts columns in the excerpt, which is cut.
         places.iter().fold(text, |text, [shown, real]| text.replacen(shown, real, 1))
-    }
-
-    /// The part of `span` that is shown: its first line, and at least one character if there is one.
-    fn inside(&self, span: &Span) -> Span {
-        let start = self.source.floor_char_boundary(span.start.min(self.source.len()));
-        let end = self.source.ceil_char_boundary(span.end.clamp(start, self.source.len()));
-        let (line_start, line) = self.line_text(self.line(start));
-        let line_end = line_start + line.len();
-        let one = self.source[start..].chars().next().filter(|_| start < line_end).map_or(0, char::len_utf8);
-        start..end.min(line_end.max(start)).max(start + one)
     }
 }
 
@@ -265,14 +241,5 @@ mod tests {
         let messages: Vec<String> = diagnostics.sorted().iter().map(|d| d.message.clone()).collect();
         assert_eq!(messages, (0..MAX_MISTAKES).map(|at| format!("mistake {at}")).collect::<Vec<_>>());
         assert!(diagnostics.to_string().ends_with("\n\n1000 mistakes, 980 more than are shown, in x"));
-    }
-
-    #[test]
-    fn lines_and_columns() {
-        let diagnostics = Diagnostics::new(Path::new("x"), "aé\r\n\nb");
-        let at: Vec<(usize, usize)> = [0, 1, 3, 4, 5, 6, 7, 99].map(|byte| diagnostics.line_column(byte)).into();
-        assert_eq!(at, [(1, 1), (1, 2), (1, 3), (1, 4), (2, 1), (3, 1), (3, 2), (3, 2)]);
-        assert_eq!(diagnostics.line_text(1), (0, "aé"));
-        assert_eq!(diagnostics.line_text(3), (6, "b"));
     }
 }

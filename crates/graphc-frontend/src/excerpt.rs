@@ -1,7 +1,7 @@
 //! Excerpts of a graph file around what a message points at: a few lines, long ones cut, hidden characters as escapes.
 
-use crate::diagnostic::{Diagnostics, Span};
 use crate::limits::MAX_CONTEXT_CHARS;
+use crate::source_text::{SourceText, Span};
 use annotate_snippets::{Annotation, AnnotationKind, Snippet};
 use graphc_ir::text::{is_hidden, visible};
 
@@ -27,7 +27,7 @@ pub(crate) struct Excerpts<'a> {
 }
 
 /// One excerpt for the first mark and every mark near it, then one for those that are far away.
-pub(crate) fn excerpts<'a>(source: &Diagnostics, path: &str, marks: &[Mark<'_>]) -> Excerpts<'a> {
+pub(crate) fn excerpts<'a>(source: &SourceText, path: &str, marks: &[Mark<'_>]) -> Excerpts<'a> {
     let mut result = Excerpts::default();
     let mut left: Vec<&Mark<'_>> = marks.iter().collect();
     while let Some(&first) = left.first() {
@@ -40,7 +40,7 @@ pub(crate) fn excerpts<'a>(source: &Diagnostics, path: &str, marks: &[Mark<'_>])
 }
 
 impl Excerpts<'_> {
-    fn add(&mut self, source: &Diagnostics, path: &str, marks: &[&Mark<'_>]) {
+    fn add(&mut self, source: &SourceText, path: &str, marks: &[&Mark<'_>]) {
         let lines = || marks.iter().map(|mark| source.line(mark.span.start));
         let (first, last) = (lines().min().unwrap_or(1), lines().max().unwrap_or(1));
         let mut text = String::new();

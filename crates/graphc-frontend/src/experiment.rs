@@ -3,7 +3,8 @@
 use crate::augment::Inputs;
 use crate::data::{DataConfig, read_data};
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::fields::{FILE, Field, OPTIMIZERS, TRAIN};
+use crate::field::Field;
+use crate::fields::{FILE, OPTIMIZERS, TRAIN};
 use crate::json::{Json, JsonValue, Member, Spanned};
 use crate::limits::MAX_NODES;
 use crate::loss::read_loss;
@@ -43,6 +44,7 @@ pub struct Experiment {
     pub path: PathBuf,
 }
 
+pub use crate::data::CheckData;
 pub use crate::loss::SAMPLE_WEIGHT;
 
 /// How the training runs.
@@ -68,15 +70,6 @@ pub struct TrainConfig {
     pub keep_best: bool,
 }
 
-/// Whether a missing data file is a mistake.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CheckData {
-    /// It is.
-    Yes,
-    /// Data files are not looked at.
-    No,
-}
-
 /// Reads the whole file; what is wrong goes to `diagnostics`, and there is a result only if
 /// nothing is.
 pub(crate) fn read_experiment(
@@ -91,23 +84,10 @@ pub(crate) fn read_experiment(
     let mut builder = GraphBuilder::new(&name);
     builder.set_largest_batch(train.as_ref().map_or(1, |train| train.batch_size));
     let (inputs, nodes) = (file.members("inputs").unwrap_or(&[]), file.items("nodes").unwrap_or(&[]));
-    for (field, empty) in [("inputs", inputs.is_empty()), ("nodes", nodes.is_empty())] {
-        if let Some(json) = file.json(field).filter(|_| empty) {
-            let message = format!("`{field}` is empty");
-            diagnostics.push(Diagnostic::new(message, json.span.clone(), "expected at least one"));
-        }
-    }
     if let Some(optimizer) = read_optimizer(&file, diagnostics) {
         builder.optimizer(optimizer);
     }
-    if inputs.is_empty() || nodes.is_empty() {
-        return None; // Otherwise every name would be reported as unknown.
-    }
-    let n_entries = inputs.len() + nodes.len();
-    if n_entries > MAX_NODES {
-        let span = file.span_of(if inputs.len() > nodes.len() { "inputs" } else { "nodes" });
-        let label = format!("expected at most {MAX_NODES}");
-        diagnostics.push(Diagnostic::new(format!("the network has {n_entries} inputs and nodes"), span, label));
+    if !can_be_read(&file, inputs.len(), nodes.len(), diagnostics) {
         return None;
     }
     let network = Network::read(inputs, nodes, &mut builder, diagnostics);
@@ -123,8 +103,8 @@ pub(crate) fn read_experiment(
         builder.output(node);
     }
     let of_loss = loss.iter().flat_map(|loss| [Some(&*loss.target), loss.weights.as_deref()]).flatten().collect();
-    let known = Inputs { nodes: network.input_nodes(), builder: &builder, of_loss };
-    let data = read_data(&file, &network, &known, path, check_data, diagnostics);
+    let known = Inputs { names: network.input_names(), nodes: network.input_nodes(), builder: &builder, of_loss };
+    let data = read_data(&file, &known, path, check_data, diagnostics);
     let (train, loss) = (train?, loss?);
     let averaging = train.ema.map(|ema| ema.averaging);
     diagnostics.is_empty().then(|| Experiment {
@@ -140,6 +120,24 @@ pub(crate) fn read_experiment(
         metrics: metrics.into_iter().map(|metric| metric.value).collect(),
         path: path.to_path_buf(),
     })
+}
+
+/// Whether there are inputs and nodes, and not too many.
+fn can_be_read(file: &Record<'_>, n_inputs: usize, n_nodes: usize, diagnostics: &mut Diagnostics) -> bool {
+    for (field, n) in [("inputs", n_inputs), ("nodes", n_nodes)] {
+        if let Some(json) = file.json(field).filter(|_| n == 0) {
+            let message = format!("`{field}` is empty");
+            diagnostics.push(Diagnostic::new(message, json.span.clone(), "expected at least one"));
+        }
+    }
+    let n_entries = n_inputs + n_nodes;
+    if n_entries > MAX_NODES {
+        let span = file.span_of(if n_inputs > n_nodes { "inputs" } else { "nodes" });
+        let label = format!("expected at most {MAX_NODES}");
+        diagnostics.push(Diagnostic::new(format!("the network has {n_entries} inputs and nodes"), span, label));
+    }
+    // Without either every name would be reported as unknown.
+    n_inputs > 0 && n_nodes > 0 && n_entries <= MAX_NODES
 }
 
 fn averaged(mut graph: Graph, averaging: Option<Averaging>) -> Graph {

@@ -12,9 +12,9 @@
 //! A file may be someone else's: [`mod@limits`] says what it may cost. [`parse_bytes`] is the whole reader without any
 //! access to files.
 //!
-//! Reading order: [`mod@limits`], [`diagnostic`], `excerpt`, `json`, `fields`, `read`, `node_ops`, `network`,
-//! `metrics`, `loss`, `training`, [`augment`], [`data`], [`experiment`], `schema`, `reference`, `ops_page`,
-//! [`mod@summary`].
+//! Reading order: [`mod@limits`], `source_text`, `excerpt`, [`diagnostic`], `json`, `field`, `metrics`, `read`,
+//! `fields` and `data_fields`, `node_ops`, `misfit`, `network`, `loss`, `training`, [`augment`], [`data`],
+//! [`experiment`], `schema`, `reference`, `ops_page`, [`mod@summary`].
 #![forbid(unsafe_code)]
 
 pub mod augment;
@@ -23,23 +23,26 @@ mod data_fields;
 pub mod diagnostic;
 mod excerpt;
 pub mod experiment;
+mod field;
 mod fields;
 mod json;
 pub mod limits;
 mod loss;
 mod metrics;
+mod misfit;
 mod network;
 mod node_ops;
 mod ops_page;
 mod read;
 mod reference;
 mod schema;
+mod source_text;
 pub mod summary;
 mod training;
 
-pub use data::{DataConfig, DataSource};
+pub use data::{CheckData, DataConfig, DataSource};
 pub use diagnostic::{Diagnostic, Diagnostics};
-pub use experiment::{CheckData, Experiment, SAMPLE_WEIGHT, TrainConfig};
+pub use experiment::{Experiment, SAMPLE_WEIGHT, TrainConfig};
 pub use limits::limits;
 pub use metrics::n_classes;
 pub use ops_page::ops_page;

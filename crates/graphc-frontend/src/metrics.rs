@@ -2,7 +2,7 @@
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 use crate::json::Spanned;
-use crate::network::does_not_fit;
+use crate::misfit::does_not_fit;
 use graphc_ir::graph::builder::{BuildError, GraphBuilder};
 use graphc_ir::{DType, Dim, Graph, NodeId, Op, Shape, TensorType, TypeError};
 

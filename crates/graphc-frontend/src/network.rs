@@ -6,10 +6,11 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 use crate::fields::{INPUT, NODE};
 use crate::json::{Json, JsonValue, Member, Spanned};
 use crate::limits::{MAX_NAME_CHARS, MAX_NOTES};
+use crate::misfit::does_not_fit;
 use crate::node_ops::{NODE_OPS, NodeCx, NodeOp};
 use crate::read::{Record, is_name, list, read, read_known, wrong_kind};
 use graphc_ir::graph::NodeId;
-use graphc_ir::graph::builder::{BuildError, GraphBuilder, STEP_INPUT};
+use graphc_ir::graph::builder::{GraphBuilder, STEP_INPUT};
 use graphc_ir::text::shown;
 use graphc_ir::{DType, Dim};
 use std::collections::{BTreeSet, HashMap};
@@ -389,30 +390,6 @@ fn read_body<'a>(
     };
     let record = read(what, &[NODE.fields, found.section.fields], json, diagnostics)?;
     Some((found, record))
-}
-
-/// The shapes that meet, and where the nodes stand that they come from.
-pub(crate) fn does_not_fit(
-    error: &BuildError,
-    span: Span,
-    operands: &[(Span, NodeId)],
-    builder: &GraphBuilder,
-) -> Diagnostic {
-    let label = match operands.len() {
-        0 => "this does not fit".to_string(),
-        1 => "does not fit its input".to_string(),
-        _ => "does not fit its inputs".to_string(),
-    };
-    let mut diagnostic = Diagnostic::new(error.to_string(), span, label);
-    let mut noted: Vec<NodeId> = Vec::new();
-    for (span, node) in operands {
-        if !noted.contains(node) {
-            noted.push(*node);
-            let name = &builder.graph().node(*node).name;
-            diagnostic = diagnostic.note(span.clone(), format!("`{}` is {}", shown(name), builder.ty(*node)));
-        }
-    }
-    diagnostic
 }
 
 fn count(n: usize) -> String {

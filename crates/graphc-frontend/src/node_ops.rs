@@ -1,6 +1,6 @@
 //! The one list of layers and operations a graph file can use.
 
-use crate::fields::{Field, Kind, Range, SIZE, Section};
+use crate::field::{Field, Kind, Range, SIZE, Section};
 use crate::read::Record;
 use graphc_ir::DType;
 use graphc_ir::graph::NodeId;

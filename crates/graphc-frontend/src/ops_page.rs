@@ -3,7 +3,7 @@
 //! The example of every op is read as a file's node is, so the shapes in the page are what a network would have.
 
 use crate::diagnostic::Diagnostics;
-use crate::fields::{Default, Field};
+use crate::field::{Default, Field};
 use crate::json::{JsonValue, Member, parse};
 use crate::network::Network;
 use crate::node_ops::{NODE_OPS, NodeOp};

@@ -1,7 +1,7 @@
 //! Reads one object by its field table.
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Span};
-use crate::fields::{Default, Field, Kind, Range, Section, Variants};
+use crate::field::{Default, Field, Kind, Range, Section, Variants};
 use crate::json::{Json, JsonValue, Member, Spanned};
 use crate::limits::{MAX_LIST, MAX_LISTED, MAX_NAME_CHARS};
 use crate::metrics;
@@ -78,7 +78,8 @@ impl<'a> Record<'a> {
     getters! {
         text: Text -> String, names: Names -> Vec<Spanned<String>>, int: Int -> i64, number: Number -> f64,
         bool: Bool -> bool, pair: Pair -> [usize; 2], padding: Padding -> Padding, shape: Shape -> Shape,
-        axes: Axes -> Vec<usize>, numbers: Numbers -> Vec<f64>, members: Members -> &'a [Member], items: Items -> &'a [Json],
+        axes: Axes -> Vec<usize>, numbers: Numbers -> Vec<f64>, members: Members -> &'a [Member],
+        items: Items -> &'a [Json],
     }
 
     /// A size, of which the table says that it is at least 1.
@@ -419,6 +420,7 @@ fn narrowing_label(range: Range, narrowing: Option<Narrowing>) -> String {
 /// How [`accept`] reports the part of a value that is not acceptable.
 type Refuse<'r, 'a> = dyn FnMut(&'a Json) + 'r;
 
+/// The value, if it is of the kind; otherwise what is wrong in it is refused.
 fn accept<'a>(kind: &Kind, json: &'a Json, refuse: &mut Refuse<'_, 'a>) -> Option<Value<'a>> {
     let value = match (kind, &json.value) {
         (Kind::Text | Kind::Path, JsonValue::String(text)) => Some(Value::Text(text.clone())),
@@ -427,20 +429,12 @@ fn accept<'a>(kind: &Kind, json: &'a Json, refuse: &mut Refuse<'_, 'a>) -> Optio
         (Kind::InputName | Kind::NodeName | Kind::References | Kind::Paths, JsonValue::String(_)) => {
             name_of(json).map(|name| Value::Names(vec![name]))
         }
-        (Kind::References | Kind::Paths, JsonValue::Array(items)) => {
-            let names = each(items, refuse, name_of)?;
-            Some(Value::Names(names))
-        }
         (Kind::Int { min, max }, JsonValue::Number(text)) => {
             text.parse().ok().filter(|value| (min..=max).contains(&value)).map(Value::Int)
         }
         (Kind::Number(range), JsonValue::Number(text)) => number(*range, text).ok().map(Value::Number),
         (Kind::Bool, JsonValue::Bool(value)) => Some(Value::Bool(*value)),
         (Kind::Pair, JsonValue::Number(_)) => size_of(json, 1).map(|size| Value::Pair([size, size])),
-        (Kind::Pair, JsonValue::Array(items)) if items.len() == 2 => {
-            let sizes = each(items, refuse, |item| size_of(item, 1))?;
-            Some(Value::Pair([sizes[0], sizes[1]]))
-        }
         (Kind::Padding, JsonValue::String(text)) => match text.as_str() {
             "valid" => Some(Value::Padding(Padding::Valid)),
             "same" => Some(Value::Padding(Padding::Same)),
@@ -449,45 +443,11 @@ fn accept<'a>(kind: &Kind, json: &'a Json, refuse: &mut Refuse<'_, 'a>) -> Optio
         (Kind::Padding, JsonValue::Number(_)) => {
             size_of(json, 0).map(|size| Value::Padding(Padding::Explicit([size; 4])))
         }
-        (Kind::Padding, JsonValue::Array(items)) if items.len() == 4 => {
-            let sizes = each(items, refuse, |item| size_of(item, 0))?;
-            Some(Value::Padding(Padding::Explicit([sizes[0], sizes[1], sizes[2], sizes[3]])))
-        }
-        (Kind::Shape, JsonValue::Array(items)) if items.len() <= MAX_RANK => {
-            let first = items.first().map(|item| item.span.clone());
-            let dims = each(items, refuse, |item| match &item.value {
-                JsonValue::String(name) if name == "N" && Some(&item.span) == first.as_ref() => Some(Dim::Batch),
-                _ => size_of(item, 1).map(Dim::Fixed),
-            })?;
-            Some(Value::Shape(Shape(dims)))
-        }
-        (Kind::Axes, JsonValue::Array(items)) if items.len() <= MAX_RANK => {
-            Some(Value::Axes(each(items, refuse, |item| size_of(item, 0))?))
-        }
-        (Kind::Ascending, JsonValue::Array(items)) if items.len() <= MAX_LIST => {
-            let sizes = each(items, refuse, |item| size_of(item, 1))?;
-            if let Some(at) = sizes.windows(2).position(|pair| pair[0] >= pair[1]) {
-                refuse(&items[at + 1]);
-                return None;
-            }
-            Some(Value::Axes(sizes))
-        }
-        (Kind::Numbers(range), JsonValue::Array(items)) if items.len() <= MAX_LIST => {
-            let number_of = |item: &Json| match &item.value {
-                JsonValue::Number(text) => number(*range, text).ok(),
-                _ => None,
-            };
-            Some(Value::Numbers(each(items, refuse, number_of)?))
-        }
         (Kind::Choice(choices), JsonValue::String(text)) if choices.contains(&text.as_str()) => {
             Some(Value::Text(text.clone()))
         }
-        (Kind::Metrics, JsonValue::Array(items)) => {
-            let known = |item: &Json| name_of(item).filter(|name| metrics::is_metric(&name.value));
-            Some(Value::Names(each(items, refuse, known)?))
-        }
+        (kind, JsonValue::Array(items)) => return accept_list(kind, json, items, refuse),
         (Kind::Map(_) | Kind::Files | Kind::Columns, JsonValue::Object(members)) => Some(Value::Members(members)),
-        (Kind::Nodes, JsonValue::Array(items)) => Some(Value::Items(items)),
         (Kind::Object(_) | Kind::OneOf(_), JsonValue::Object(_)) => Some(Value::Object),
         _ => None,
     };
@@ -495,6 +455,55 @@ fn accept<'a>(kind: &Kind, json: &'a Json, refuse: &mut Refuse<'_, 'a>) -> Optio
         refuse(json);
     }
     value
+}
+
+/// The value of the list `json`, if the kind may be one of that length and its entries fit; otherwise it is refused, or
+/// those that do not fit.
+fn accept_list<'a>(kind: &Kind, json: &'a Json, items: &'a [Json], refuse: &mut Refuse<'_, 'a>) -> Option<Value<'a>> {
+    match kind {
+        Kind::References | Kind::Paths => Some(Value::Names(each(items, refuse, name_of)?)),
+        Kind::Pair if items.len() == 2 => {
+            let sizes = each(items, refuse, |item| size_of(item, 1))?;
+            Some(Value::Pair([sizes[0], sizes[1]]))
+        }
+        Kind::Padding if items.len() == 4 => {
+            let sizes = each(items, refuse, |item| size_of(item, 0))?;
+            Some(Value::Padding(Padding::Explicit([sizes[0], sizes[1], sizes[2], sizes[3]])))
+        }
+        Kind::Shape if items.len() <= MAX_RANK => {
+            let first = items.first().map(|item| item.span.clone());
+            let dims = each(items, refuse, |item| match &item.value {
+                JsonValue::String(name) if name == "N" && Some(&item.span) == first.as_ref() => Some(Dim::Batch),
+                _ => size_of(item, 1).map(Dim::Fixed),
+            })?;
+            Some(Value::Shape(Shape(dims)))
+        }
+        Kind::Axes if items.len() <= MAX_RANK => Some(Value::Axes(each(items, refuse, |item| size_of(item, 0))?)),
+        Kind::Ascending if items.len() <= MAX_LIST => {
+            let sizes = each(items, refuse, |item| size_of(item, 1))?;
+            if let Some(at) = sizes.windows(2).position(|pair| pair[0] >= pair[1]) {
+                refuse(&items[at + 1]);
+                return None;
+            }
+            Some(Value::Axes(sizes))
+        }
+        Kind::Numbers(range) if items.len() <= MAX_LIST => {
+            let number_of = |item: &Json| match &item.value {
+                JsonValue::Number(text) => number(*range, text).ok(),
+                _ => None,
+            };
+            Some(Value::Numbers(each(items, refuse, number_of)?))
+        }
+        Kind::Metrics => {
+            let known = |item: &Json| name_of(item).filter(|name| metrics::is_metric(&name.value));
+            Some(Value::Names(each(items, refuse, known)?))
+        }
+        Kind::Nodes => Some(Value::Items(items)),
+        _ => {
+            refuse(json);
+            None
+        }
+    }
 }
 
 /// Accepts every item, or reports each that is not acceptable.

@@ -2,7 +2,8 @@
 
 use crate::augment::{AUGMENT, ERASE, MIXUP};
 use crate::data_fields::{COLUMN, DATA, PREPROCESS};
-use crate::fields::{Default, FILE, Field, INPUT, LOSSES, NODE, OPTIMIZERS, Section, TRAIN, Variants};
+use crate::field::{Default, Field, Section, Variants};
+use crate::fields::{FILE, INPUT, LOSSES, NODE, OPTIMIZERS, TRAIN};
 use crate::metrics::{METRICS, Metric};
 use crate::node_ops::NODE_OPS;
 use crate::read::expected;

@@ -1,7 +1,8 @@
 //! The JSON Schema of graph files, from the field tables.
 
 use crate::data_fields::COLUMN;
-use crate::fields::{Default, FILE, Field, Kind, NODE, Range, Variants};
+use crate::field::{Default, Field, Kind, Range, Variants};
+use crate::fields::{FILE, NODE};
 use crate::limits::{MAX_LIST, MAX_NAME_CHARS};
 use crate::metrics::{METRICS, TOP_K};
 use crate::node_ops::NODE_OPS;

@@ -1,7 +1,7 @@
 //! What `train` says of the course of a training: schedules of the learning rate, averages, and when it ends.
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::fields::{Field, Kind, Range, SIZE, Section, Variants};
+use crate::field::{Field, Kind, Range, SIZE, Section, Variants};
 use crate::read::{Record, list, read, read_one_of};
 use graphc_ir::text::shown;
 use graphc_ir::{Averaging, EarlyStopping, Plateau, RateRule, RateSchedule, Warmup};

@@ -4,6 +4,19 @@ use crate::text::shown;
 use crate::types::{DType, Shape};
 use std::fmt;
 
+/// Attributes of an op; implemented by [`crate::op_struct!`].
+pub trait OpAttrs: Sized {
+    /// The fields, in order.
+    fn attrs(&self) -> Attrs;
+    /// Name of each field and what its values look like, in order.
+    fn fields() -> Vec<(&'static str, &'static str)>;
+    /// The op with these fields.
+    ///
+    /// # Errors
+    /// If a field is missing, unknown, or of the wrong kind.
+    fn from_attrs(attrs: &Attrs) -> Result<Self, AttrError>;
+}
+
 /// Value of one attribute.
 #[derive(Clone, Debug, PartialEq)]
 pub enum AttrValue {
@@ -238,7 +251,7 @@ pub fn refuse_unknown(attrs: &Attrs, known: &[&'static str]) -> Result<(), AttrE
 /// Declares the struct of an op; its fields are its attributes.
 ///
 /// ```
-/// use graphc_ir::ops::OpAttrs;
+/// use graphc_ir::attrs::OpAttrs;
 ///
 /// graphc_ir::op_struct! {
 ///     /// Sum over `axes`.
@@ -260,7 +273,7 @@ macro_rules! op_struct {
         #[derive(Clone, Debug, PartialEq)]
         pub struct $name { $($(#[$field_doc])* pub $field: $ty,)* }
 
-        impl $crate::ops::OpAttrs for $name {
+        impl $crate::attrs::OpAttrs for $name {
             fn attrs(&self) -> $crate::attrs::Attrs {
                 $crate::attrs::Attrs(vec![
                     $((stringify!($field).to_string(), $crate::attrs::AttrField::to_attr(&self.$field)),)*

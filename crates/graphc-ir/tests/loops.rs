@@ -38,7 +38,7 @@ fn prints_as_written() {
   buffer b3: f32 output "y" [200] strides=[1] chunk=200 len=208 @50208
   kernel "k0" from "conv1" "bn1 statistics" {
     parallel i0 in 0..4 {
-      nest "conv1" {
+      nest "conv1" of %3, %12 {
         for i1 in max(0, -i0 + 3)..min(6, i0 + 2) {
           unroll i2 in 0..2 {
             i9 = i0 + 3*((4*i1 + 2) / 4) - 2*((i1) % 3) - 1
@@ -243,6 +243,10 @@ fn rules_for_variables_and_structure() {
     let kernels = [
         ("kernel \"\" { }", "`kernel \"\"`: the kernel has no name"),
         ("kernel \"k\" { } kernel \"k\" { }", "kernel \"k\": `kernel \"k\"`: another kernel has that name"),
+        (
+            "kernel \"k\" { nest \"n\" of %3, %3 { } }",
+            "kernel \"k\": `nest \"n\" of %3, %3`: the nodes of a nest ascend",
+        ),
         ("kernel \"k\" { nest \"\" { } }", "kernel \"k\": `nest \"\"`: the nest has no name"),
         (
             "kernel \"k\" { nest \"a\" { nest \"b\" { } } }",
@@ -314,9 +318,8 @@ fn rules_for_buffers() {
 
 /// The messages about a prologue and the step behind it, in statements on the buffers of [`text`].
 fn prologue_findings(prologue: &str, step: &str) -> Vec<String> {
-    let kernels = format!("kernel \"p\" {{ nest \"n\" {{ {prologue} }} }} kernel \"k\" {{ nest \"n\" {{ {step} }} }}");
-    let text = text(&kernels).replacen(", arena=320", ", arena=320, prologue=1", 1);
-    let program = read(&text);
+    let prologue = format!("kernel \"p\" role=prologue {{ nest \"n\" {{ {prologue} }} }}");
+    let program = read(&text(&format!("{prologue} kernel \"k\" {{ nest \"n\" {{ {step} }} }}")));
     assert_eq!(program.prologue().len(), 1);
     assert_eq!(read(&program.to_string()), program, "the prologue is printed");
     verify(&program).into_iter().map(|finding| finding.message).collect()
@@ -348,12 +351,36 @@ fn a_prologue_depends_on_state_alone() {
 
 #[test]
 fn a_prologue_shares_no_words() {
-    let kernels = "buffer b5: f32 temp \"t5\" [64] strides=[1] chunk=64 len=64 @192
-        kernel \"p\" { nest \"n\" { v0 = load b1[0] store b3[0] = v0 } }";
-    let program = |arena: &str| read(&text(kernels).replacen("arena=320", arena, 1));
-    assert!(verify(&program("arena=320")).is_empty());
-    let messages: Vec<String> = verify(&program("arena=320, prologue=1")).into_iter().map(|f| f.message).collect();
+    let program = |role: &str| {
+        read(&text(&format!(
+            "buffer b5: f32 temp \"t5\" [64] strides=[1] chunk=64 len=64 @192
+            kernel \"p\" {role} {{ nest \"n\" {{ v0 = load b1[0] store b3[0] = v0 }} }}"
+        )))
+    };
+    assert!(verify(&program("")).is_empty());
+    let messages: Vec<String> = verify(&program("role=prologue")).into_iter().map(|f| f.message).collect();
     assert_eq!(messages, ["another buffer shares the words of the prologue's b3"]);
-    let messages: Vec<String> = verify(&program("arena=320, prologue=2")).into_iter().map(|f| f.message).collect();
-    assert_eq!(messages, ["a prologue of 2 of 1 kernels"]);
+}
+
+#[test]
+fn roles_have_an_order_and_updates_write_state() {
+    let kernel = |name: &str, role: &str, to: &str| {
+        format!("kernel \"{name}\" role={role} {{ nest \"n\" {{ v0 = load b1[0] store {to}[0] = v0 }} }} ")
+    };
+    let step = kernel("k", "step", "b3");
+    assert!(findings(&(step.clone() + &kernel("u", "update", "b1"))).is_empty());
+    let program = read(&text(&(step.clone() + &kernel("u", "update", "b1"))));
+    assert_eq!(program.kernels.iter().map(|kernel| kernel.role.name()).collect::<Vec<_>>(), ["step", "update"]);
+    assert_eq!(read(&program.to_string()), program);
+    let cases = [
+        (kernel("u", "update", "b2"), "kernel \"u\": `kernel \"u\"`: an update writes what is no state: b2"),
+        (kernel("u", "update", "b1") + &step, "kernel \"k\": `kernel \"k\"`: the role step behind the role update"),
+        (
+            step.clone() + &kernel("p", "prologue", "b2"),
+            "kernel \"p\": `kernel \"p\"`: the role prologue behind the role step",
+        ),
+    ];
+    for (kernels, message) in cases {
+        assert_eq!(findings(&kernels), [message], "{kernels}");
+    }
 }

@@ -282,7 +282,7 @@ impl Executable {
                     ends.push(Instant::now());
                 }
             }
-            if number == self.n_done && number < self.program.n_prologue {
+            if number == self.n_done && number < self.program.prologue().len() {
                 self.n_done += 1;
             }
         }

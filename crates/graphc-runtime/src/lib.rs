@@ -4,9 +4,9 @@
 //! nothing of graphs or training.
 //!
 //! Reading order: [`Executable`], [`Team`] (threads that run a step together), [`RuntimeError`], `pack` (tensors to and
-//! from their layouts), `arena` (aligned memory), [`hint`] (to the processor), [`memory`] (what this process can have),
-//! [`peak`] (what the machine can do at most). Unsafe code is in `arena`, in `executable` and `team` where machine code
-//! is called, and in `hint` and `peak` for instructions of the processor.
+//! from their layouts), `arena` (aligned memory), [`hint`] (to the processor), [`memory`] (what this process can have).
+//! Unsafe code is in `arena`, in `executable` and `team` where machine code is called, and in `hint` for instructions
+//! of the processor.
 
 mod arena;
 mod error;
@@ -14,7 +14,6 @@ mod executable;
 pub mod hint;
 pub mod memory;
 mod pack;
-pub mod peak;
 mod team;
 
 pub use error::RuntimeError;

@@ -19,12 +19,14 @@
 mod each;
 mod meeting;
 mod pace;
+mod shares;
 
 use crate::RuntimeError;
 use graphc_codegen::PhaseFn;
 use meeting::{Meeting, Note, Patience, Task};
 use memmap2::MmapMut;
 use pace::{Pace, Way};
+use shares::share_of;
 
 use std::hint::black_box;
 use std::ops::Range;
@@ -147,7 +149,8 @@ impl Team {
         let Some(room) = (n_workers > 0).then(|| MmapMut::map_anon(ROOM)).transpose().unwrap_or(None) else {
             return Ok(team);
         };
-        // Where there are few, members begin one after the other: a thread that finds none when it begins ends the process.
+        // Where there are few, members begin one after the other: a thread that finds none when it begins ends the
+        // process.
         let is_scarce = !has_addresses(n_workers * ADDRESSES_OF_THREAD + n_heaps(n_workers) * ADDRESSES_OF_HEAP);
         let n_begun = Arc::new(AtomicUsize::new(0));
         for seat in 0..n_workers {
@@ -285,33 +288,9 @@ impl std::fmt::Debug for Team {
     }
 }
 
-/// The share of `member` among `n_members`: contiguous, in the order of the members, their lengths at most 1 apart.
-pub(crate) fn share_of(range: &Range<i64>, n_members: usize, member: usize) -> Range<i64> {
-    // Teams are small: `MAX_MEMBERS`.
-    let (n_members, member) = (n_members as i64, member as i64);
-    let len = range.end - range.start;
-    let (share, rest) = (len / n_members, len % n_members);
-    let start = range.start + share * member + member.min(rest);
-    start..start + share + i64::from(member < rest)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn shares_cover_a_range_exactly() {
-        for n_members in 1..=9 {
-            for range in [0..0, 0..1, 3..7, -5..11, 0..64, 7..107] {
-                let shares: Vec<_> = (0..n_members).map(|member| share_of(&range, n_members, member)).collect();
-                let all: Vec<i64> = shares.iter().cloned().flatten().collect();
-                assert_eq!(all, range.clone().collect::<Vec<_>>(), "{n_members} members");
-                let lengths = shares.iter().map(|share| share.end - share.start);
-                assert!(lengths.clone().max().unwrap() - lengths.min().unwrap() <= 1, "{shares:?}");
-                assert!(shares.windows(2).all(|pair| pair[0].end == pair[1].start));
-            }
-        }
-    }
 
     /// Adds, to the words of its share, the word that the member before has made in the phase before: a wrong order of
     /// phases, a share left out or run twice changes the sums.

@@ -24,7 +24,7 @@ use graphc_ir::graph::Graph;
 use graphc_ir::graph::plan::{FusionPlan, Group, GroupKind, KernelPlan};
 use graphc_ir::loops::{Kernel, Program};
 use memory::buffers::Buffers;
-use memory::{arena, in_place, unread};
+use memory::{arena, in_place, roles, unread};
 use write::builder::Builder;
 use write::expr::Cx;
 use write::{kernel, updates};
@@ -71,17 +71,17 @@ pub fn schedule_with(graph: &Graph, plan: &FusionPlan, machine: Hardware, choice
         if is_last {
             updates::write(&cx, &mut b, &in_place);
         }
-        Kernel { name: schedule.name.clone(), sources: schedule.sources.clone(), body: b.finish() }
+        Kernel { name: schedule.name.clone(), role: schedule.role, sources: schedule.sources.clone(), body: b.finish() }
     };
     let first = Some(written(&schedule.prologue, false)).filter(|kernel| !kernel.body.is_empty());
-    let n_prologue = usize::from(first.is_some());
     let n_kernels = schedule.kernels.len();
     let others = schedule.kernels.iter().enumerate().map(|(number, kernel)| written(kernel, number + 1 == n_kernels));
     let mut kernels: Vec<Kernel> = first.into_iter().chain(others).collect();
     unread::remove(&buffers.list, &mut kernels);
-    let arena_words = arena::run(&mut buffers.list, &kernels, n_prologue);
+    roles::mark_updates(&buffers.list, &mut kernels);
+    let arena_words = arena::run(&mut buffers.list, &kernels);
     let batch = graph.batch.expect("the graph is specialised");
-    let program = Program { name: graph.name.clone(), batch, buffers: buffers.list, kernels, n_prologue, arena_words };
+    let program = Program { name: graph.name.clone(), batch, buffers: buffers.list, kernels, arena_words };
     let plan_text = schedule.to_string();
     Scheduled { program, candidates: chooser.into_candidates(|node| kernel_of(plan, node)), plan: plan_text }
 }

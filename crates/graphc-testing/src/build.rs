@@ -2,23 +2,16 @@
 //!
 //! A step whose choices do not type-check, or would make too large a tensor, adds nothing.
 
+mod builder;
 mod losses;
 
-use crate::recipe::{BATCHES, Recipe, SIZES, TestGraph};
-use graphc_ir::graph::{Graph, NodeId, Origin};
+use crate::recipe::{BATCHES, Recipe, TestGraph, recipes};
+use builder::{Builder, MAX_BOUND};
+use graphc_ir::graph::{Graph, NodeId};
 use graphc_ir::ops::*;
-use graphc_ir::types::{DType, Dim, Shape, TensorType};
+use graphc_ir::types::{DType, Dim, Shape};
+use proptest::prelude::*;
 use std::collections::BTreeMap;
-
-/// Most elements of one tensor, the batch included.
-const MAX_NODE: usize = 6_000;
-
-/// Most elements of all tensors of a forward graph.
-const MAX_GRAPH: usize = 20_000;
-
-/// A value whose bound grows above this is scaled down to [`SCALED_BOUND`].
-const MAX_BOUND: f64 = 32.0;
-const SCALED_BOUND: f64 = 8.0;
 
 /// Every kind of step. `None` if the step does not apply to the graph so far.
 const KINDS: &[fn(&mut Builder) -> Option<NodeId>] = &[
@@ -55,6 +48,16 @@ const KINDS: &[fn(&mut Builder) -> Option<NodeId>] = &[
 
 /// Steps that depend on the mode; only [`crate::layer_graphs`] has them.
 const LAYERS: &[fn(&mut Builder) -> Option<NodeId>] = &[batch_norm, dropout];
+
+/// Well-typed forward graphs with a scalar loss, without anything that depends on the mode.
+pub fn graphs() -> impl Strategy<Value = TestGraph> {
+    recipes(false).prop_map(|recipe| build(&recipe))
+}
+
+/// Like [`graphs`], with `batch_norm` and `dropout` too; to be expanded for a mode before they are evaluated.
+pub fn layer_graphs() -> impl Strategy<Value = TestGraph> {
+    recipes(true).prop_map(|recipe| build(&recipe))
+}
 
 /// The graph of a recipe.
 pub fn build(recipe: &Recipe) -> TestGraph {
@@ -94,111 +97,6 @@ pub fn build(recipe: &Recipe) -> TestGraph {
     }
     finish(&mut builder);
     TestGraph { graph: builder.graph, batch }
-}
-
-struct Builder {
-    graph: Graph,
-    batch: usize,
-    /// `f32` nodes that later steps may read.
-    tensors: Vec<NodeId>,
-    /// Upper bounds of magnitudes.
-    bounds: BTreeMap<NodeId, f64>,
-    /// Choices left in this step; zeros after them.
-    choices: Vec<u8>,
-    n_elements: usize,
-    n_leaves: usize,
-}
-
-impl Builder {
-    /// A number below `n`.
-    fn pick(&mut self, n: usize) -> usize {
-        if self.choices.is_empty() { 0 } else { self.choices.remove(0) as usize % n }
-    }
-
-    fn size(&mut self) -> usize {
-        SIZES[self.pick(SIZES.len())]
-    }
-
-    /// One of the tensors for which `fits` holds; the latest half of the time.
-    fn tensor(&mut self, fits: impl Fn(&Shape) -> bool) -> Option<NodeId> {
-        let fitting: Vec<NodeId> =
-            self.tensors.iter().rev().copied().filter(|&id| fits(&self.graph.ty(id).shape)).collect();
-        let choice = self.pick((2 * fitting.len()).max(1));
-        fitting.get(choice).or(fitting.first()).copied()
-    }
-
-    fn shape(&self, id: NodeId) -> Shape {
-        self.graph.ty(id).shape.clone()
-    }
-
-    fn bound(&self, id: NodeId) -> f64 {
-        self.bounds[&id]
-    }
-
-    /// Number of terms of a reduction over `axes`.
-    fn n_terms(&self, id: NodeId, axes: &[usize]) -> usize {
-        let sizes = self.graph.sizes(id);
-        axes.iter().map(|&axis| sizes[axis]).product()
-    }
-
-    /// Adds a node whose magnitude is at most `bound`, if it type-checks and is not too large.
-    fn add(&mut self, op: impl Into<Op>, operands: &[NodeId], bound: f64) -> Option<NodeId> {
-        let op = op.into();
-        let types: Vec<&TensorType> = operands.iter().map(|&id| self.graph.ty(id)).collect();
-        let ty = op.infer(&types).ok()?;
-        let n_elements: usize = ty.shape.sizes(Some(self.batch)).iter().product();
-        if n_elements > MAX_NODE || self.n_elements + n_elements > MAX_GRAPH {
-            return None;
-        }
-        self.n_elements += n_elements;
-        let layer = format!("{}{}", op.name(), self.graph.len());
-        let id = self.graph.add(op, operands, "", Origin::layer(&layer, self.graph.len() as u32)).ok()?;
-        self.bounds.insert(id, bound);
-        if bound <= MAX_BOUND || ty.dtype != DType::F32 {
-            return Some(id);
-        }
-        let factor = self.constant(SCALED_BOUND / bound)?;
-        self.add(Mul {}, &[id, factor], SCALED_BOUND)
-    }
-
-    fn constant(&mut self, value: f64) -> Option<NodeId> {
-        self.add(Constant { value, shape: Shape::scalar() }, &[], value.abs())
-    }
-
-    fn leaf(&mut self, op: impl Into<Op>, kind: &str) -> Option<NodeId> {
-        let id = self.add(op, &[], 2.0)?;
-        self.graph.node_mut(id).name = format!("{kind}{}", self.n_leaves);
-        self.n_leaves += 1;
-        Some(id)
-    }
-
-    fn input(&mut self, dtype: DType, shape: Shape) -> Option<NodeId> {
-        self.leaf(Input { dtype, shape }, "input")
-    }
-
-    fn parameter(&mut self, shape: Shape) -> Option<NodeId> {
-        let trainable = self.pick(4) != 3;
-        self.parameter_of(shape, trainable)
-    }
-
-    fn parameter_of(&mut self, shape: Shape, trainable: bool) -> Option<NodeId> {
-        let initializer = if trainable { Initializer::GlorotUniform } else { Initializer::Constant(0.5) };
-        self.leaf(Parameter { shape, initializer, trainable }, "parameter")
-    }
-
-    /// `x * x + value`.
-    fn square_plus(&mut self, x: NodeId, value: f64) -> Option<NodeId> {
-        let square = self.add(Mul {}, &[x, x], self.bound(x).powi(2))?;
-        let value_node = self.constant(value)?;
-        self.add(Add {}, &[square, value_node], self.bound(square) + value)
-    }
-
-    /// Some dimensions of `id`, at least one, ascending.
-    fn axes(&mut self, id: NodeId) -> Option<Vec<usize>> {
-        let rank = self.graph.ty(id).rank();
-        let mask = 1 + self.pick((1usize << rank).checked_sub(1).filter(|&n| n > 0)?);
-        Some((0..rank).filter(|axis| mask >> axis & 1 == 1).collect())
-    }
 }
 
 /// One or two inputs: images, vectors, or both.

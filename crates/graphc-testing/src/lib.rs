@@ -28,5 +28,6 @@ pub mod programs;
 pub mod counts;
 
 pub use bindings::{Specials, bindings, special_bindings};
+pub use build::{graphs, layer_graphs};
 pub use counts::cases;
-pub use recipe::{Recipe, TestGraph, graphs, layer_graphs};
+pub use recipe::{Recipe, TestGraph};

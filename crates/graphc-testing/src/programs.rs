@@ -14,18 +14,20 @@
 //! A program is made from a list of numbers that decide one choice each; a list that ends early goes on as zeros, the
 //! simplest choice. So proptest shrinks programs by shrinking lists.
 //!
-//! Reading order: [`programs`], `index` (what can stand in an index), `body` (statements), `values` (operations).
+//! Reading order: [`programs`], `index` (what can stand in an index), `scope`, `body` (statements), `values`
+//! (operations).
 
 mod body;
 mod choices;
 mod index;
+mod scope;
 mod values;
 
 use body::Body;
 use choices::Choices;
-use graphc_ir::DType;
 use graphc_ir::index::Affine;
-use graphc_ir::loops::{Buffer, BufferKind, Kernel, Layout, LoopKind, Program, Range, Stmt};
+use graphc_ir::loops::{Buffer, BufferKind, Kernel, KernelRole, Layout, LoopKind, Program, Range, Stmt};
+use graphc_ir::{DType, NodeId};
 use index::{Known, Window};
 use proptest::collection::vec;
 use proptest::prelude::{Strategy, any};
@@ -63,11 +65,7 @@ pub fn program_from(choices: &[u32]) -> TestProgram {
     let wild = choices.rarely(3);
     let kernels = (0..n_kernels).map(|number| kernel(&mut choices, &buffers, number, wild)).collect();
     let arena = arena(&buffers, arena_words, wild);
-    TestProgram {
-        wild,
-        program: Program { name: "random".to_owned(), batch: 1, buffers, kernels, n_prologue: 0, arena_words },
-        arena,
-    }
+    TestProgram { wild, program: Program { name: "random".to_owned(), batch: 1, buffers, kernels, arena_words }, arena }
 }
 
 /// One buffer of every kind and type that kernels write to, and one or two more.
@@ -133,7 +131,8 @@ fn kernel(choices: &mut Choices<'_>, buffers: &[Buffer], number: usize, wild: bo
     body.wild = wild;
     let n_phases = 1 + body.choices.pick(3);
     let phases = (0..n_phases).map(|phase| self::phase(&mut body, buffers, phase)).collect();
-    Kernel { name: format!("k{number}"), sources: vec!["random \"code\"".to_owned(); number], body: phases }
+    let (name, sources) = (format!("k{number}"), vec!["random \"code\"".to_owned(); number]);
+    Kernel { name, role: KernelRole::Step, sources, body: phases }
 }
 
 /// A top-level statement: a parallel or serial loop over nests, or a nest.
@@ -167,6 +166,7 @@ fn phase(body: &mut Body<'_, '_>, buffers: &[Buffer], number: usize) -> Stmt {
 }
 
 fn nest(body: &mut Body<'_, '_>, number: usize) -> Stmt {
-    let name = format!("n{number}");
-    Stmt::Nest { name, body: body.nest() }
+    let (name, first) = (format!("n{number}"), number as u32);
+    let nodes = (first..first + first % 3).map(NodeId).collect();
+    Stmt::Nest { name, nodes, body: body.nest() }
 }

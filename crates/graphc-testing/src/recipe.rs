@@ -3,7 +3,6 @@
 //! A number is only ever used modulo the choices there are, so every recipe gives a well-typed graph,
 //! and proptest shrinks a failure by dropping steps and lowering numbers.
 
-use crate::build::build;
 use graphc_ir::Graph;
 use proptest::prelude::*;
 use std::fmt;
@@ -51,17 +50,7 @@ impl fmt::Debug for TestGraph {
     }
 }
 
-/// Well-typed forward graphs with a scalar loss, without anything that depends on the mode.
-pub fn graphs() -> impl Strategy<Value = TestGraph> {
-    recipes(false).prop_map(|recipe| build(&recipe))
-}
-
-/// Like [`graphs`], with `batch_norm` and `dropout` too; to be expanded for a mode before they are evaluated.
-pub fn layer_graphs() -> impl Strategy<Value = TestGraph> {
-    recipes(true).prop_map(|recipe| build(&recipe))
-}
-
-/// The recipes behind [`graphs`] and [`layer_graphs`].
+/// Recipes of some steps.
 pub fn recipes(layers: bool) -> impl Strategy<Value = Recipe> {
     let step = (any::<u8>(), any::<[u8; 12]>()).prop_map(|(kind, choices)| Step { kind, choices });
     (any::<u8>(), any::<[u8; 6]>(), prop::collection::vec(step, 1..12)).prop_map(move |(batch, sizes, steps)| Recipe {

@@ -2,7 +2,8 @@
 
 use graphc_interp::loops::run;
 use graphc_ir::DType;
-use graphc_ir::loops::{Expr, Join, LoopKind, Program, Stmt, TileInit, parse, verify};
+use graphc_ir::index::Var;
+use graphc_ir::loops::{Expr, Join, LoopKind, Program, Stmt, Tile, TileInit, parse, verify};
 use graphc_testing::programs::{program_from, programs};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
@@ -34,7 +35,11 @@ proptest! {
     }
 
     #[test]
-    fn broken_text_is_an_error_and_no_panic(test in programs(), at in any::<prop::sample::Index>(), junk in "[ -~]{0,3}") {
+    fn broken_text_is_an_error_and_no_panic(
+        test in programs(),
+        at in any::<prop::sample::Index>(),
+        junk in "[ -~]{0,3}",
+    ) {
         let text = test.program.to_string();
         let at = at.index(text.len());
         let broken = format!("{}{junk}{}", &text[..at], &text[at + 1..]);
@@ -85,86 +90,91 @@ fn forms(program: &Program, found: &mut BTreeSet<String>) {
     }
 }
 
-fn stmts(body: &[Stmt], lane: Option<graphc_ir::index::Var>, found: &mut BTreeSet<String>) {
-    let mut see = |form: &str| {
-        found.insert(form.to_owned());
-    };
+fn stmts(body: &[Stmt], lane: Option<Var>, found: &mut BTreeSet<String>) {
     for stmt in body {
-        match stmt {
-            Stmt::Nest { .. } => see("nest"),
-            Stmt::For { kind, range, .. } => {
-                see(match kind {
-                    LoopKind::Serial => "for",
-                    LoopKind::Parallel => "parallel",
-                    LoopKind::Unroll => "unroll",
-                });
-                if range.extent() == Some(0) {
-                    see("empty_loop");
-                }
-            }
-            Stmt::Lanes { .. } => see("lanes"),
-            Stmt::LetIndex { .. } => see("let_index"),
-            Stmt::Set { .. } => see("set"),
-            Stmt::Let { expr, .. } => {
-                let text = expr.to_string();
-                let word = text.split(' ').next().expect("an operation");
-                match expr {
-                    Expr::JoinLanes(Join::Add, _) => see("join_add"),
-                    Expr::JoinLanes(Join::Max, _) => see("join_max"),
-                    Expr::Load(access) => {
-                        see("load");
-                        if let Some(lane) = lane {
-                            let coefficient = access.index.coefficient(lane);
-                            see(match (access.index.uses(lane), coefficient) {
-                                (false, _) => "splat_read",
-                                (true, 0) => "load_gather",
-                                _ => "load",
-                            });
-                        }
-                    }
-                    _ => see(word),
-                }
-            }
-            Stmt::Store { to, .. } => {
-                see("store");
-                if let Some(lane) = lane {
-                    see(match (to.index.uses(lane), to.index.coefficient(lane)) {
-                        (false, _) => "store_uniform",
-                        (true, 0) => "store_gather",
-                        _ => "store",
-                    });
-                }
-            }
-            Stmt::Fetch { .. } => see("fetch"),
-            Stmt::Tile(tile) => {
-                see(if lane.is_some() { "tile_lanes" } else { "tile_scalar" });
-                see(if tile.init == TileInit::Zero { "tile_zero" } else { "tile_load" });
-                if tile.reds.iter().any(|range| range.extent().is_none()) {
-                    see("tile_bounds");
-                }
-                if let Some(lane) = lane {
-                    let vector = |access: &graphc_ir::loops::Access| access.index.uses(lane);
-                    match (vector(&tile.a), vector(&tile.b)) {
-                        (true, true) => see("tile_vector_vector"),
-                        (true, false) | (false, true) => see("tile_splat_vector"),
-                        (false, false) => {}
-                    }
-                    let joined = tile.epilogue.iter().any(
-                        |stmt| matches!(stmt, Stmt::Let { expr: Expr::JoinLanes(_, value), .. } if *value == tile.acc),
-                    );
-                    if joined {
-                        see("tile_join");
-                    }
-                }
-            }
-        }
-    }
-    for stmt in body {
+        self::stmt(stmt, lane, &mut |form| {
+            found.insert(form.to_owned());
+        });
         match stmt {
             Stmt::Nest { body, .. } | Stmt::For { body, .. } => stmts(body, lane, found),
             Stmt::Lanes { var, body } => stmts(body, Some(*var), found),
             Stmt::Tile(tile) => stmts(&tile.epilogue, lane, found),
             _ => {}
+        }
+    }
+}
+
+/// The forms of a statement without what stands in it.
+fn stmt(stmt: &Stmt, lane: Option<Var>, see: &mut dyn FnMut(&str)) {
+    match stmt {
+        Stmt::Nest { .. } => see("nest"),
+        Stmt::For { kind, range, .. } => {
+            see(match kind {
+                LoopKind::Serial => "for",
+                LoopKind::Parallel => "parallel",
+                LoopKind::Unroll => "unroll",
+            });
+            if range.extent() == Some(0) {
+                see("empty_loop");
+            }
+        }
+        Stmt::Lanes { .. } => see("lanes"),
+        Stmt::LetIndex { .. } => see("let_index"),
+        Stmt::Set { .. } => see("set"),
+        Stmt::Let { expr, .. } => {
+            let text = expr.to_string();
+            let word = text.split(' ').next().expect("an operation");
+            match expr {
+                Expr::JoinLanes(Join::Add, _) => see("join_add"),
+                Expr::JoinLanes(Join::Max, _) => see("join_max"),
+                Expr::Load(access) => {
+                    see("load");
+                    if let Some(lane) = lane {
+                        let coefficient = access.index.coefficient(lane);
+                        see(match (access.index.uses(lane), coefficient) {
+                            (false, _) => "splat_read",
+                            (true, 0) => "load_gather",
+                            _ => "load",
+                        });
+                    }
+                }
+                _ => see(word),
+            }
+        }
+        Stmt::Store { to, .. } => {
+            see("store");
+            if let Some(lane) = lane {
+                see(match (to.index.uses(lane), to.index.coefficient(lane)) {
+                    (false, _) => "store_uniform",
+                    (true, 0) => "store_gather",
+                    _ => "store",
+                });
+            }
+        }
+        Stmt::Fetch { .. } => see("fetch"),
+        Stmt::Tile(tile) => self::tile(tile, lane, see),
+    }
+}
+
+fn tile(tile: &Tile, lane: Option<Var>, see: &mut dyn FnMut(&str)) {
+    see(if lane.is_some() { "tile_lanes" } else { "tile_scalar" });
+    see(if tile.init == TileInit::Zero { "tile_zero" } else { "tile_load" });
+    if tile.reds.iter().any(|range| range.extent().is_none()) {
+        see("tile_bounds");
+    }
+    if let Some(lane) = lane {
+        let vector = |access: &graphc_ir::loops::Access| access.index.uses(lane);
+        match (vector(&tile.a), vector(&tile.b)) {
+            (true, true) => see("tile_vector_vector"),
+            (true, false) | (false, true) => see("tile_splat_vector"),
+            (false, false) => {}
+        }
+        let joined = tile
+            .epilogue
+            .iter()
+            .any(|stmt| matches!(stmt, Stmt::Let { expr: Expr::JoinLanes(_, value), .. } if *value == tile.acc));
+        if joined {
+            see("tile_join");
         }
     }
 }

@@ -36,7 +36,8 @@ proptest! {
         let n_elements: usize = values.values().map(|value| value.data.len()).sum();
         prop_assert!(n_elements <= 40_000, "{} elements", n_elements);
         for (id, value) in values {
-            let largest = value.data.iter().fold(0.0, |largest: f64, x| if x.is_nan() { f64::NAN } else { largest.max(x.abs()) });
+            let larger = |largest: f64, x: &f64| if x.is_nan() { f64::NAN } else { largest.max(x.abs()) };
+            let largest = value.data.iter().fold(0.0, larger);
             prop_assert!(largest <= 1e5, "{id}: {largest}");
         }
         run(&test.graph, &f32_bindings).unwrap();

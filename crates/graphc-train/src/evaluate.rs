@@ -3,7 +3,7 @@
 use crate::batches::{Batches, sizes_of};
 use crate::data::Dataset;
 use crate::error::TrainError;
-use crate::feed::{Feed, Loading, Section, with_feed};
+use crate::feed::{Feed, Feeding, Loading, Section, with_feed};
 use crate::metrics::{Scorer, Scores, Scoring, Targets};
 use crate::network::{InputBuffer, Network};
 use graphc_ir::DType;
@@ -43,7 +43,18 @@ pub fn evaluate(
     batch_size: usize,
     loading: Loading,
 ) -> Result<Evaluation, TrainError> {
-    Ok(evaluate_scored(network, dataset, samples, batch_size, loading, None)?.0)
+    Ok(evaluate_scored(network, Portion { dataset, samples, batch_size }, loading, None)?.0)
+}
+
+/// Some samples of a dataset, in batches of one size, the last of which may be smaller.
+#[derive(Clone, Copy)]
+pub struct Portion<'a> {
+    /// Where they are.
+    pub dataset: &'a Dataset,
+    /// Their numbers.
+    pub samples: &'a [u32],
+    /// Samples a batch.
+    pub batch_size: usize,
 }
 
 /// The same, with the metrics of a scoring.
@@ -52,18 +63,18 @@ pub fn evaluate(
 /// If there are no samples or the network fails.
 pub fn evaluate_scored(
     network: &mut dyn Network,
-    dataset: &Dataset,
-    samples: &[u32],
-    batch_size: usize,
+    portion: Portion<'_>,
     loading: Loading,
     scoring: Option<&Scoring>,
 ) -> Result<(Evaluation, Option<Scores>), TrainError> {
+    let Portion { dataset, samples, batch_size } = portion;
     if samples.is_empty() || batch_size == 0 {
         return Err(TrainError::Mismatch("no samples to evaluate".into()));
     }
     let sizes: Vec<_> = sizes_of(samples.len(), batch_size).map(|batch| (Mode::Infer, batch)).collect();
     let section = Section::infer(Batches::in_order(samples.iter().copied(), batch_size));
-    with_feed(network, dataset, &sizes, iter::once(section), loading, |network, feed| {
+    let feeding = Feeding { dataset, sizes: &sizes, loading };
+    with_feed(network, feeding, iter::once(section), |network, feed| {
         evaluate_next(network, feed, samples.len(), scoring)
     })
 }

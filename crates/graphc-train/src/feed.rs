@@ -63,18 +63,26 @@ pub(crate) enum Feed<'a> {
     Ahead { filled: Receiver<Result<Staged, TrainError>>, empty: SyncSender<Staged> },
 }
 
-/// Runs `run` with a feed of all batches of `sections`, whose kinds and sizes are among `sizes`.
+/// What is fed, and how.
+#[derive(Clone, Copy)]
+pub(crate) struct Feeding<'a, 's> {
+    pub(crate) dataset: &'a Dataset,
+    /// Kinds and sizes of all batches.
+    pub(crate) sizes: &'s [(Mode, usize)],
+    pub(crate) loading: Loading,
+}
+
+/// Runs `run` with a feed of all batches of `sections`.
 ///
 /// # Errors
 /// If the network's inputs do not fit the data, or `run` fails.
 pub(crate) fn with_feed<'a, R>(
     network: &mut dyn Network,
-    dataset: &'a Dataset,
-    sizes: &[(Mode, usize)],
+    feeding: Feeding<'a, '_>,
     sections: impl Iterator<Item = Section> + Send + 'a,
-    loading: Loading,
     run: impl FnOnce(&mut dyn Network, &mut Feed<'a>) -> Result<R, TrainError>,
 ) -> Result<R, TrainError> {
+    let Feeding { dataset, sizes, loading } = feeding;
     let plan =
         |&(mode, batch): &(Mode, usize)| Ok(Plan { mode, batch, packings: dataset.packings(network, mode, batch)? });
     let plans = sizes.iter().map(plan).collect::<Result<Vec<_>, TrainError>>()?;
@@ -262,7 +270,8 @@ mod tests {
         let (_folder, specs) = numbered(9);
         let data = load(&specs, 1.0, 0.0);
         let mut toy = Toy::default();
-        with_feed(&mut toy, &data, &[(Mode::Train, 4), (Mode::Train, 1)], sections(), loading, |network, feed| {
+        let feeding = Feeding { dataset: &data, sizes: &[(Mode::Train, 4), (Mode::Train, 1)], loading };
+        with_feed(&mut toy, feeding, sections(), |network, feed| {
             for _ in 0..n_batches {
                 let batch = feed.next(network, Mode::Train)?;
                 network.set_input_f32(Mode::Train, batch, "learning_rate", &[0.0])?;
@@ -293,8 +302,8 @@ mod tests {
         let data = load(&specs, 1.0, 0.0);
         for loading in [Loading::Between, Loading::Ahead] {
             let mut toy = Toy::default();
-            let sizes = [(Mode::Train, 4)];
-            let result = with_feed(&mut toy, &data, &sizes, sections(), loading, |network, feed| {
+            let feeding = Feeding { dataset: &data, sizes: &[(Mode::Train, 4)], loading };
+            let result = with_feed(&mut toy, feeding, sections(), |network, feed| {
                 (0..3).try_for_each(|_| feed.next(network, Mode::Train).map(drop))
             });
             assert_eq!(result.unwrap_err().to_string(), "no train step of batch size 1 was announced");
@@ -309,8 +318,8 @@ mod tests {
                 let data = load(&specs, 1.0, 0.0);
                 // The data has no samples 3 and 4.
                 let section = Section { mode: Mode::Train, batches: Batches::in_order(0..5, 5), epoch: None };
-                let sizes = [(Mode::Train, 5)];
-                with_feed(&mut Toy::default(), &data, &sizes, std::iter::once(section), loading, |network, feed| {
+                let feeding = Feeding { dataset: &data, sizes: &[(Mode::Train, 5)], loading };
+                with_feed(&mut Toy::default(), feeding, std::iter::once(section), |network, feed| {
                     feed.next(network, Mode::Train)
                 })
             });

@@ -6,9 +6,9 @@
 //!
 //! Reading order: [`error`], `reading`, [`data`] (sources to a data set), [`batches`], [`network`], [`class_weights`],
 //! `packing` (bytes to the network's layout), `feed` (batches prepared ahead), `rate` (the learning rate), [`run`]
-//! (where a run stands), [`train`] and `epochs`, [`nonfinite`] and `search` (numbers that stop being finite),
-//! [`metrics`], [`evaluate`](mod@evaluate), [`picture`], [`predict`], [`history`], [`plots`], [`files`],
-//! `tensor_header`, [`weights`], [`state_file`], [`run_folder`].
+//! (where a run stands), `fit_options`, `observer`, `fit_report`, [`train`] and `epochs`, [`nonfinite`] and `search`
+//! (numbers that stop being finite), [`metrics`], [`evaluate`](mod@evaluate), [`picture`], [`predict`], [`history`],
+//! [`plots`], [`files`], `tensor_header`, [`weights`], [`state_file`], [`run_folder`].
 #![forbid(unsafe_code)]
 
 pub mod batches;
@@ -19,12 +19,15 @@ pub mod error;
 pub mod evaluate;
 mod feed;
 pub mod files;
+mod fit_options;
+mod fit_report;
 mod gzip;
 pub mod history;
 pub mod input;
 pub mod metrics;
 pub mod network;
 pub mod nonfinite;
+mod observer;
 mod packing;
 pub mod picture;
 pub mod plots;
@@ -47,7 +50,7 @@ pub use data::{
     read_array_bytes,
 };
 pub use error::TrainError;
-pub use evaluate::{Evaluation, NonfiniteBatch, evaluate, evaluate_scored};
+pub use evaluate::{Evaluation, NonfiniteBatch, Portion, evaluate, evaluate_scored};
 pub use feed::Loading;
 pub use files::{check_writable, write_file};
 pub use history::{EpochRecord, History};
@@ -58,5 +61,5 @@ pub use nonfinite::{FitError, Nonfinite, NonfiniteFit};
 pub use run::{Best, EarlyStopping, Ended, RunState};
 pub use run_folder::RunFolder;
 pub use state_file::{StateFacts, StateFile};
-pub use train::{FitOptions, FitReport, Observer, Progress, fit, fit_from};
+pub use train::{FitOptions, FitReport, Observer, Progress, Supervision, fit, fit_from};
 pub use weights::{NamedTensor, TensorData};

@@ -8,9 +8,9 @@
 
 use crate::data::Dataset;
 use crate::error::{TrainError, state_text};
-use crate::feed::{Loading, Section, with_feed};
+use crate::feed::{Feeding, Loading, Section, with_feed};
+use crate::fit_report::FitReport;
 use crate::network::{Network, NetworkError};
-use crate::train::FitReport;
 use crate::{Batches, Evaluation};
 use graphc_driver::{Explanation, NonfiniteTensor, SavedState};
 use graphc_ir::graph::Mode;
@@ -222,7 +222,8 @@ pub fn explain_evaluation(
     let (n_samples, samples) = (batch.n_samples, &samples[batch.first..][..batch.n_samples]);
     let section = Section::infer(Batches::in_order(samples.iter().copied(), n_samples));
     let sizes = [(Mode::Infer, n_samples)];
-    with_feed(network, dataset, &sizes, iter::once(section), Loading::Between, |network, feed| {
+    let feeding = Feeding { dataset, sizes: &sizes, loading: Loading::Between };
+    with_feed(network, feeding, iter::once(section), |network, feed| {
         feed.next(network, Mode::Infer)?;
         let explanation = network.explain(Mode::Infer, n_samples, &["loss"], stop)?;
         Ok(explanation.map(|explanation| {

@@ -38,7 +38,13 @@ pub struct PictureShape {
 impl PictureShape {
     /// Of samples with those sizes: height, width and channels, 1 or 3; without channels it is 1.
     pub fn of_sample(sizes: &[usize]) -> Option<PictureShape> {
-        crate::data::pictures::picture_shape(sizes)
+        let (height, width, channels) = match *sizes {
+            [height, width] => (height, width, 1),
+            [height, width, channels @ (1 | 3)] => (height, width, channels),
+            _ => return None,
+        };
+        let size = |size: usize| u32::try_from(size).ok().filter(|&size| size > 0);
+        Some(PictureShape { height: size(height)?, width: size(width)?, channels })
     }
 }
 
@@ -124,7 +130,7 @@ pub fn small_png(pixels: &[u8], shape: PictureShape) -> Vec<u8> {
 
 /// Height, width and channels of what may be a picture: two sizes, or three of which the last is 1 or 3.
 pub fn shape_of_picture(sizes: &[usize]) -> Option<PictureShape> {
-    crate::data::pictures::picture_shape(sizes)
+    PictureShape::of_sample(sizes)
 }
 
 /// Most scans of a JPEG file. Encoders make some ten; each one goes over the whole picture, however short it is.

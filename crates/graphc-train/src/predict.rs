@@ -1,10 +1,11 @@
 //! One picture to classify: from a PNG or JPEG file, a sample of an IDX file, or of the test data.
 
 use crate::batches::{Batches, sizes_of};
-use crate::data::pictures::{self, shape_of};
+use crate::data::pictures::shape_of;
 use crate::data::{Dataset, Fitted, InputFit, Loader, Preprocess, Source};
 use crate::error::TrainError;
-use crate::feed::{Loading, Section, with_feed};
+use crate::evaluate::Portion;
+use crate::feed::{Feeding, Loading, Section, with_feed};
 use crate::input::shape_text;
 use crate::network::Network;
 use crate::picture::{self, Picture, PictureOptions, PictureShape};
@@ -92,29 +93,29 @@ pub fn predictions(
     batch_size: usize,
 ) -> Result<Vec<f32>, TrainError> {
     let mut values = Vec::new();
-    let samples = &data.split().train;
-    each_prediction(network, data, samples, output, batch_size, |_, row| {
+    let portion = Portion { dataset: data, samples: &data.split().train, batch_size };
+    each_prediction(network, portion, output, |_, row| {
         values.extend_from_slice(row);
         Ok(())
     })?;
     Ok(values)
 }
 
-/// Gives `take` the number of every sample and the elements of an output for it, in the order of `samples`.
+/// Gives `take` the number of every sample of a portion and the elements of an output for it, in their order.
 ///
 /// # Errors
 /// If the network or `take` fails.
 pub fn each_prediction(
     network: &mut dyn Network,
-    data: &Dataset,
-    samples: &[u32],
+    portion: Portion<'_>,
     output: &str,
-    batch_size: usize,
     mut take: impl FnMut(u32, &[f32]) -> Result<(), TrainError>,
 ) -> Result<(), TrainError> {
+    let Portion { dataset, samples, batch_size } = portion;
     let sizes: Vec<_> = sizes_of(samples.len(), batch_size).map(|batch| (Mode::Infer, batch)).collect();
     let section = Section::infer(Batches::in_order(samples.iter().copied(), batch_size));
-    with_feed(network, data, &sizes, std::iter::once(section), Loading::Between, |network, feed| {
+    let feeding = Feeding { dataset, sizes: &sizes, loading: Loading::Between };
+    with_feed(network, feeding, std::iter::once(section), |network, feed| {
         for samples in samples.chunks(batch_size) {
             let batch = feed.next(network, Mode::Infer)?;
             network.step(Mode::Infer, batch)?;
@@ -141,7 +142,7 @@ pub fn edge_of_samples(loader: &Loader, source: &Source, name: &str) -> Option<u
 }
 
 fn picture_shape(sample_shape: &[usize]) -> Result<PictureShape, TrainError> {
-    pictures::picture_shape(sample_shape).ok_or_else(|| {
+    PictureShape::of_sample(sample_shape).ok_or_else(|| {
         let text = shape_text(sample_shape);
         TrainError::Mismatch(format!(
             "the network takes {text}; pictures need height x width x channels with 1 or 3 channels"

@@ -6,10 +6,10 @@ use crate::batches::sizes_of;
 use crate::data::Dataset;
 use crate::epochs::{Steps, training_section};
 use crate::error::TrainError;
-use crate::feed::{Feed, Loading, Section, with_feed};
+use crate::feed::{Feed, Feeding, Loading, Section, with_feed};
+use crate::fit_options::FitOptions;
 use crate::network::Network;
 use crate::nonfinite::{Cause, Nonfinite, Noticed, Search};
-use crate::train::FitOptions;
 use graphc_driver::SavedState;
 use graphc_ir::graph::Mode;
 use std::iter;
@@ -60,7 +60,8 @@ pub(crate) fn search(
     let batches = section.batches.clone();
     let section = Section { batches: section.batches.after(*from_step), ..section };
     let sizes: Vec<_> = sizes_of(train.len(), options.batch_size).map(|batch| (Mode::Train, batch)).collect();
-    with_feed(network, dataset, &sizes, iter::once(section), Loading::Between, |network, feed| {
+    let feeding = Feeding { dataset, sizes: &sizes, loading: Loading::Between };
+    with_feed(network, feeding, iter::once(section), |network, feed| {
         let Culprit { step, batch, what, before } = match repeat(network, feed, &sizes, suspicion)? {
             Repeated::With(culprit) => culprit,
             Repeated::Stopped => return Ok((Search::Stopped, None)),

@@ -100,7 +100,7 @@ mod tests {
     use crate::data::split::numbers;
     use crate::data::{ArraySource, Loader, Preprocess, Source, Validation};
     use crate::epochs::{Steps, training_section};
-    use crate::feed::{Loading, Section, with_feed};
+    use crate::feed::{Feeding, Loading, Section, with_feed};
     use crate::input::InputSpec;
     use crate::train::tests::options;
     use graphc_driver::SessionOptions;
@@ -152,7 +152,8 @@ mod tests {
             let mut session = Session::new(graph.clone(), SessionOptions::default()).unwrap();
             let mut found = Vec::new();
             let mut sizes_seen = Vec::new();
-            with_feed(&mut session, &data, &sizes, std::iter::once(section), loading, |network, feed| {
+            let feeding = Feeding { dataset: &data, sizes: &sizes, loading };
+            with_feed(&mut session, feeding, std::iter::once(section), |network, feed| {
                 for _ in 0..2 {
                     let batch = feed.next(network, Mode::Infer)?;
                     network.step(Mode::Infer, batch)?;
@@ -205,7 +206,8 @@ mod tests {
             let mut weights: Vec<Vec<f64>> = Vec::new();
             let sizes = [(Mode::Train, 4), (Mode::Train, 1)];
             let section = training_section(&options, 1, &numbers(0..13));
-            with_feed(&mut session, &data, &sizes, std::iter::once(section), Loading::Between, |network, feed| {
+            let feeding = Feeding { dataset: &data, sizes: &sizes, loading: Loading::Between };
+            with_feed(&mut session, feeding, std::iter::once(section), |network, feed| {
                 let mut steps = Steps::prepare(network, &sizes, &options, 4)?;
                 for _ in 0..4 {
                     steps.make(network, feed)?;
@@ -239,14 +241,21 @@ mod tests {
             n_averaged += usize::from(is_averaged && values != &inferred.iter().find(|(n, _)| n == name).unwrap().1);
         }
         assert!(n_averaged >= 4, "{n_averaged} tensors are averaged");
-        // What a step of inference reads is what the weights say.
-        let logits = |session: &mut Session| {
-            let image: Vec<f32> = (0..4).map(|i| i as f32).collect();
-            Session::set_input_f32(session, Mode::Infer, 1, "image", &image).unwrap();
-            Session::set_input_i32(session, Mode::Infer, 1, "label", &[0]).unwrap();
-            Session::step(session, Mode::Infer, 1).unwrap();
-            Session::output(session, Mode::Infer, 1, "classes").unwrap().data
-        };
+        steps_read_what_the_weights_say(session);
+    }
+
+    /// The classes that a session predicts of one picture.
+    fn logits(session: &mut Session) -> Vec<f32> {
+        let image: Vec<f32> = (0..4).map(|i| i as f32).collect();
+        Session::set_input_f32(session, Mode::Infer, 1, "image", &image).unwrap();
+        Session::set_input_i32(session, Mode::Infer, 1, "label", &[0]).unwrap();
+        Session::step(session, Mode::Infer, 1).unwrap();
+        Session::output(session, Mode::Infer, 1, "classes").unwrap().data
+    }
+
+    /// Of a session that infers averages.
+    #[track_caller]
+    fn steps_read_what_the_weights_say(session: &mut Session) {
         let with_averages = logits(session);
         session.infer_averages(false);
         let without = logits(session);
@@ -280,16 +289,16 @@ mod tests {
                 session.save_state(saved).expect("there is memory");
             }
             let section = training_section(&options, epoch, &numbers(0..13));
-            let losses =
-                with_feed(session, &data, &sizes, std::iter::once(section), Loading::Between, |network, feed| {
-                    let mut steps = Steps::prepare(network, &sizes, &options, 4)?;
-                    steps.go_to((epoch - 1) * 4, 0);
-                    let mut loss = |_| {
-                        let batch = steps.make(network, feed)?.batch;
-                        Ok(network.scalar(Mode::Train, batch, "loss")?.to_bits())
-                    };
-                    (0..4).map(&mut loss).collect::<Result<_, crate::TrainError>>()
-                });
+            let feeding = Feeding { dataset: &data, sizes: &sizes, loading: Loading::Between };
+            let losses = with_feed(session, feeding, std::iter::once(section), |network, feed| {
+                let mut steps = Steps::prepare(network, &sizes, &options, 4)?;
+                steps.go_to((epoch - 1) * 4, 0);
+                let mut loss = |_| {
+                    let batch = steps.make(network, feed)?.batch;
+                    Ok(network.scalar(Mode::Train, batch, "loss")?.to_bits())
+                };
+                (0..4).map(&mut loss).collect::<Result<_, crate::TrainError>>()
+            });
             losses.unwrap()
         };
         let [first, second] = &mut saved;

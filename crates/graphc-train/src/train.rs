@@ -1,170 +1,24 @@
 //! The training loop: epochs of shuffled batches, validation after each.
 
+pub use crate::fit_options::FitOptions;
+pub use crate::fit_report::FitReport;
+pub use crate::observer::{Observer, Progress, Supervision};
+
 use crate::batches::{Batches, sizes_of};
 use crate::data::{Dataset, Split};
 use crate::epochs::{Failure, Fit, Start, Steps, Watch, training_section};
 use crate::error::TrainError;
 use crate::evaluate::Evaluation;
-use crate::feed::{Loading, Section, with_feed};
-use crate::history::{EpochRecord, History};
-use crate::metrics::{Scores, Scoring};
+use crate::feed::{Feeding, Section, with_feed};
 use crate::network::{Network, Weights};
-use crate::nonfinite::{Allowed, Cause, FitError, NonfiniteFit, Noticed, Search, explain_evaluation};
-use crate::run::checkpoint::{Checkpoint, CheckpointEvery, Pace};
-use crate::run::receipt::{EpochEntry, Link};
-use crate::run::{Begin, Best, EarlyStopping, Ended, Receipt, RunState};
+use crate::nonfinite::{Cause, FitError, NonfiniteFit, Noticed, Search, explain_evaluation};
+use crate::run::checkpoint::{Checkpoint, Pace};
+use crate::run::{Receipt, RunState};
 use crate::search::{Suspicion, search};
 use graphc_driver::SavedState;
 use graphc_ir::graph::Mode;
-use graphc_ir::{RateRule, RateSchedule};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-
-/// How to train.
-#[derive(Clone, Debug, PartialEq)]
-pub struct FitOptions {
-    /// Passes over the training samples.
-    pub epochs: usize,
-    /// Samples a step; the last batch of an epoch may be smaller.
-    pub batch_size: usize,
-    /// The optimizer's rate, on which the schedule's are based.
-    pub learning_rate: f64,
-    /// How the rate changes: the values of the step's input `learning_rate`.
-    pub schedule: RateSchedule,
-    /// Whether training ends when nothing becomes better any more.
-    pub early_stopping: Option<EarlyStopping>,
-    /// Whether the network has the best epoch's weights in the end.
-    pub keep_best: bool,
-    /// Whether validation, and the weights in the end, are those of averages that the network keeps.
-    pub infer_averages: bool,
-    /// How often [`Observer::checkpoint`] is called.
-    pub checkpoints: CheckpointEvery,
-    /// Whether every epoch takes the samples in another order.
-    pub shuffle: bool,
-    /// Decides the orders.
-    pub seed: u64,
-    /// When batches are prepared; results do not depend on it.
-    pub loading: Loading,
-    /// Whether training goes on when a loss or what it changes is not finite.
-    pub allow_nonfinite: bool,
-    /// What is measured on the validation samples beside loss and accuracy.
-    pub scoring: Option<Scoring>,
-    /// What the training is made of, if it is to leave a receipt. One that goes on has its own.
-    pub receipt: Option<Begin>,
-}
-
-impl FitOptions {
-    /// Whether those samples can be trained on, for finding out before work is done.
-    ///
-    /// # Errors
-    /// If the batch size is 0 or the split leaves no sample to train on.
-    pub fn check(&self, split: &Split) -> Result<(), TrainError> {
-        if self.batch_size == 0 {
-            return Err(TrainError::Mismatch("the batch size must be at least 1".into()));
-        }
-        if split.train.is_empty() {
-            let n = split.validation.len();
-            return Err(TrainError::Mismatch(format!("no samples to train on: of {n}, all validate")));
-        }
-        let is_validated = !split.validation.is_empty();
-        let plateau = match &self.schedule.rule {
-            RateRule::Plateau(plateau) => Some(plateau.monitor.as_str()),
-            _ => None,
-        };
-        let watched = [plateau, self.early_stopping.as_ref().map(|stopping| stopping.monitor.as_str())];
-        match watched.into_iter().flatten().find(|monitor| monitor.starts_with("val_")) {
-            Some(monitor) if !is_validated => Err(TrainError::Mismatch(format!(
-                "`{monitor}` is watched, but there are no validation samples: set `validation_split`, or watch `loss`"
-            ))),
-            _ => Ok(()),
-        }
-    }
-
-    /// The column of the history that says which epoch is the best.
-    pub fn monitor(&self, is_validated: bool) -> &str {
-        match (&self.early_stopping, is_validated) {
-            (Some(stopping), _) => &stopping.monitor,
-            (None, true) => "val_loss",
-            (None, false) => "loss",
-        }
-    }
-}
-
-/// Where an epoch stands after a step.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Progress {
-    /// From 1.
-    pub epoch: usize,
-    /// Steps of this epoch done.
-    pub step: usize,
-    /// Steps of an epoch.
-    pub n_steps: usize,
-    /// Samples of this epoch seen.
-    pub samples: usize,
-    /// Mean loss over them.
-    pub loss: f64,
-    /// Mean accuracy over them, if the network measures it.
-    pub accuracy: Option<f64>,
-    /// Seconds since the epoch began.
-    pub seconds: f64,
-}
-
-/// Is told what happens.
-pub trait Observer {
-    /// An epoch (from 1) of that many steps begins.
-    fn epoch_started(&mut self, _epoch: usize, _n_steps: usize) {}
-    /// A step was made, with that loss of its batch, at that learning rate (0 if the network has none). Next comes
-    /// [`Observer::step_done`].
-    fn step_measured(&mut self, _loss: f64, _learning_rate: f32) {}
-    /// A step was made.
-    fn step_done(&mut self, _progress: &Progress) {}
-    /// An epoch ended; validation is done. It may be the best so far, if that is looked at.
-    fn epoch_done(&mut self, _record: &EpochRecord, _is_best: bool) {}
-    /// The receipt has another entry: the state before the first step, or an epoch.
-    fn recorded(&mut self, _entry: &Link<EpochEntry>) {}
-    /// The training can go on from here: [`fit_from`].
-    fn checkpoint(&mut self, _checkpoint: Checkpoint) {}
-    /// Something is not finite, for the first time of its kind, and [`FitOptions::allow_nonfinite`].
-    fn nonfinite_allowed(&mut self, _noticed: &Noticed) {}
-    /// Something is not finite, and its cause is going to be looked for, which may take minutes and much memory.
-    /// `kept` is what the network will be left with.
-    fn search_started(&mut self, _noticed: &Noticed, _kept: &SavedState) {}
-}
-
-/// Hears nothing.
-impl Observer for () {}
-
-/// What came of it; the weights are in the network.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct FitReport {
-    /// The finished epochs.
-    pub history: History,
-    /// Where it was stopped early, if it was.
-    pub stopped: Option<Progress>,
-    /// Milliseconds of every step of full batch size, in order.
-    pub step_ms: Vec<f32>,
-    /// The metrics of the last validation, if [`FitOptions::scoring`] asks for some.
-    pub validation: Option<Scores>,
-    /// What was not finite and was let pass, the first of each kind.
-    pub nonfinite: Vec<Allowed>,
-    /// Why it is over, if it is.
-    pub ended: Option<Ended>,
-    /// The best epoch, if that was looked at.
-    pub best: Option<Best>,
-    /// The last epoch's weights, where the network has the best one's.
-    pub last: Option<Weights>,
-    /// The receipt as far as it goes, if there is one; whoever writes the weights ends it.
-    pub receipt: Option<Receipt>,
-}
-
-impl FitReport {
-    /// Median of the steps' milliseconds, if there was a step of full size.
-    pub fn step_ms_median(&self) -> Option<f64> {
-        let mut sorted: Vec<f64> = self.step_ms.iter().map(|&ms| f64::from(ms)).collect();
-        sorted.sort_by(f64::total_cmp);
-        (!sorted.is_empty()).then(|| crate::history::quantile(&sorted, 0.5))
-    }
-}
 
 /// Numbers of samples.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -205,7 +59,7 @@ pub fn fit(
     stop: &AtomicBool,
     observer: &mut dyn Observer,
 ) -> Result<FitReport, FitError> {
-    fit_from(network, dataset, options, None, stop, observer)
+    fit_from(network, dataset, options, None, Supervision { stop, observer })
 }
 
 /// As [`fit`], from a checkpoint on: what comes of it has the same bits as if the training had not been interrupted.
@@ -217,26 +71,19 @@ pub fn fit_from(
     dataset: &Dataset,
     options: &FitOptions,
     from: Option<Checkpoint>,
-    stop: &AtomicBool,
-    observer: &mut dyn Observer,
+    supervision: Supervision<'_>,
 ) -> Result<FitReport, FitError> {
+    let Supervision { stop, observer } = supervision;
     options.check(dataset.split())?;
     let Split { train, validation } = dataset.split();
     let n_steps = train.len().div_ceil(options.batch_size);
     let (mut state, mut best) = begin(network, options, from, n_steps)?;
     let counts = Counts { train: train.len(), validation: validation.len(), test: 0 };
     let sizes = batch_sizes(counts, options.batch_size);
-    let (first_epoch, n_done) = (state.epoch, state.step);
-    let sections = (first_epoch..=options.epochs).flat_map(|epoch| {
-        let mut training = training_section(options, epoch, train);
-        if epoch == first_epoch {
-            training.batches = training.batches.after(n_done);
-        }
-        let validation = Batches::in_order(validation.iter().copied(), options.batch_size);
-        [training, Section::infer(validation)]
-    });
+    let sections = sections(dataset, options, (state.epoch, state.step));
+    let feeding = Feeding { dataset, sizes: &sizes, loading: options.loading };
     let mut start = Start::default();
-    let (mut report, failure) = with_feed(network, dataset, &sizes, sections, options.loading, |network, feed| {
+    let (mut report, failure) = with_feed(network, feeding, sections, |network, feed| {
         let steps = Steps::prepare(network, &sizes, options, n_steps)?;
         let watch = Watch::new(options, observer, std::mem::take(&mut state.nonfinite));
         let pace = Pace::new(options.checkpoints.clone());
@@ -273,19 +120,46 @@ pub fn fit_from(
     if validation.is_some() {
         network.save_state(&mut start.state)?;
     }
-    let Start { state: start, from_step } = &start;
+    let Start { state: ref start, from_step } = start;
     observer.search_started(&noticed, start);
-    let (search, before_step) = match validation {
-        Some(evaluation) => (explain_validation(network, dataset, &evaluation, &noticed, stop)?, None),
-        None => {
-            let (noticed, from_step) = (&noticed, *from_step);
-            let suspicion = Suspicion { dataset, options, train, noticed, start, from_step, n_reductions, stop };
-            let found = search(network, &suspicion)?;
-            network.restore_state(start)?;
-            found
-        }
-    };
+    let suspicion = Suspicion { dataset, options, train, noticed: &noticed, start, from_step, n_reductions, stop };
+    let (search, before_step) = explained(network, &suspicion, validation)?;
     Err(FitError::Nonfinite(Box::new(NonfiniteFit { report, noticed, search, before_step })))
+}
+
+/// The batches of all epochs that are left, from that epoch on after so many steps: those to train on, then those to
+/// validate on.
+fn sections<'a>(
+    dataset: &'a Dataset,
+    options: &'a FitOptions,
+    (first_epoch, n_done): (usize, usize),
+) -> impl Iterator<Item = Section> + Send + 'a {
+    let Split { train, validation } = dataset.split();
+    (first_epoch..=options.epochs).flat_map(move |epoch| {
+        let mut training = training_section(options, epoch, train);
+        if epoch == first_epoch {
+            training.batches = training.batches.after(n_done);
+        }
+        let validation = Batches::in_order(validation.iter().copied(), options.batch_size);
+        [training, Section::infer(validation)]
+    })
+}
+
+/// Where a number that is not finite comes from: of a validation, if it was noticed there, else of a step.
+fn explained(
+    network: &mut dyn Network,
+    suspicion: &Suspicion<'_>,
+    validation: Option<Evaluation>,
+) -> Result<(Search, Option<SavedState>), TrainError> {
+    let Suspicion { dataset, noticed, start, stop, .. } = suspicion;
+    match validation {
+        Some(evaluation) => Ok((explain_validation(network, dataset, &evaluation, noticed, stop)?, None)),
+        None => {
+            let found = search(network, suspicion)?;
+            network.restore_state(start)?;
+            Ok(found)
+        }
+    }
 }
 
 /// Brings the network to where the training is to go on, and gives the rest of that.
@@ -328,11 +202,14 @@ fn explain_validation(
 pub(crate) mod tests {
     use super::*;
     use crate::data::dataset::tests::{load, numbered};
+    use crate::feed::Loading;
+    use crate::history::EpochRecord;
     use crate::network::{InputBuffer, NetworkError};
+    use crate::run::checkpoint::CheckpointEvery;
     use graphc_driver::{Explanation, NodeFacts, NonfiniteTensor};
     use graphc_ir::graph::Origin;
     use graphc_ir::loops::Layout;
-    use graphc_ir::{DType, Tensor};
+    use graphc_ir::{DType, RateSchedule, Tensor};
     use std::collections::BTreeMap;
     use std::sync::atomic::Ordering;
 

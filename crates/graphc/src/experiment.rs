@@ -419,19 +419,28 @@ pub fn fit_options(experiment: &Experiment, chosen: Chosen, loading: Loading) ->
     })
 }
 
-/// What a training is made of, with the hash of every file that `experiment` reads. `graph` are the bytes of its graph
-/// file, from whose `folder` the paths of data start. Weights at `init` are hashed, too.
+/// Files of a training beside its data.
+#[derive(Clone, Copy, Debug)]
+pub struct BeginFiles<'a> {
+    /// Bytes of the graph file.
+    pub graph: &'a [u8],
+    /// The folder from which the paths of data start.
+    pub folder: &'a Path,
+    /// Weights to start from.
+    pub init: Option<&'a Path>,
+}
+
+/// What a training is made of, with the hash of every file that `experiment` reads, and of `files`.
 ///
 /// # Errors
 /// If a file cannot be read.
 pub fn begin(
     experiment: &Experiment,
-    graph: &[u8],
-    folder: &Path,
+    files: BeginFiles<'_>,
     options: &FitOptions,
     limit: Option<usize>,
-    init: Option<&Path>,
 ) -> Result<Begin, TrainError> {
+    let BeginFiles { graph, folder, init } = files;
     let parts = [
         ("train", source(experiment, Part::Train)),
         ("validation", validation_source(experiment)),

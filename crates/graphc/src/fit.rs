@@ -10,8 +10,8 @@ use graphc_train::data::{Columns, Fitted, Loader, Preprocess, Validation};
 use graphc_train::run::program::{begin_checkpoints, go_on_with_checkpoints};
 use graphc_train::run::{Checkpoint, CheckpointEvery, CheckpointWriter};
 use graphc_train::{
-    Dataset, EpochRecord, Evaluation, FitOptions as LoopOptions, FitReport, Loading, Observer, Outcome, Progress,
-    Scores, Scoring, TrainError, Weighted, evaluate_scored, fit_from,
+    Dataset, EpochRecord, Evaluation, FitOptions as LoopOptions, FitReport, Loading, Observer, Outcome, Portion,
+    Progress, Scores, Scoring, Supervision, TrainError, Weighted, evaluate_scored, fit_from,
 };
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -85,7 +85,8 @@ impl Session {
         let stop = AtomicBool::new(false);
         let mut told = Told { callbacks: &mut callbacks, stop: &stop, last: None, writer, failure: None };
         let mut network = Weighted::new(&mut self.session, self.class_weights.as_ref());
-        let result = fit_from(&mut network, dataset, &loop_options, from, &stop, &mut told);
+        let supervision = Supervision { stop: &stop, observer: &mut told };
+        let result = fit_from(&mut network, dataset, &loop_options, from, supervision);
         let written = told.finish();
         // Samples that are given as the network takes them say nothing of the files.
         if !dataset.fitted().is_empty() {
@@ -131,8 +132,8 @@ impl Session {
         let batch_size = self.experiment.train.batch_size;
         let loading = Loading::beside(self.session.threads());
         let mut network = Weighted::new(&mut self.session, self.class_weights.as_ref());
-        let samples = &dataset.split().train;
-        Ok(evaluate_scored(&mut network, dataset, samples, batch_size, loading, scoring.as_ref())?)
+        let portion = Portion { dataset, samples: &dataset.split().train, batch_size };
+        Ok(evaluate_scored(&mut network, portion, loading, scoring.as_ref())?)
     }
 
     /// A data set of samples, for several trainings; that share of them validates.

@@ -31,8 +31,8 @@
 //!
 //! Behind it are the stages of the compiler, for those who study or extend it, in the order in which a network goes
 //! through them: [`frontend`] (graph files), [`ir`] (networks and loops as data), [`autodiff`], [`passes`],
-//! [`schedule`], [`codegen`], [`runtime`]; [`driver`] runs them all, [`interp`] says what they mean, and [`train`] is
-//! the training around the step.
+//! [`schedule`], [`codegen`], [`runtime`]; [`driver`] runs them all, [`interp`] says what they mean, [`measure`] how
+//! fast a step is and why, and [`train`] is the training around the step.
 //!
 //! Reading order: `error`, [`experiment`] (from a graph file to what the training library takes), [`input`] (what may
 //! be given as a tensor), `options`, `session`, [`data`] (what may be trained on), [`callbacks`], `fit`, `state`
@@ -57,6 +57,7 @@ pub use graphc_driver as driver;
 pub use graphc_frontend as frontend;
 pub use graphc_interp as interp;
 pub use graphc_ir as ir;
+pub use graphc_measure as measure;
 pub use graphc_passes as passes;
 pub use graphc_runtime as runtime;
 pub use graphc_schedule as schedule;

@@ -3,9 +3,9 @@
 use crate::error::CliError;
 use crate::measuring::{MeasureArgs, heading, spread_json};
 use crate::threads::warn_if_fewer;
-use crate::{output, tables};
-use graphc_driver::measure::{Bench, MeasureOptions, bench};
+use crate::{output, tables, terminal, words};
 use graphc_frontend::Experiment;
+use graphc_measure::{Bench, MeasureOptions, bench};
 use serde_json::{Map, Value, json};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -93,7 +93,7 @@ fn table(read: Duration, bench: &Bench) -> String {
         step.min,
         step.lower_quartile,
         step.upper_quartile,
-        output::grouped(bench.n_steps),
+        words::grouped(bench.n_steps),
         step.max
     );
     let peaks = format!("{:.1} median; with 128-bit registers {:.1}", bench.peak_gflops.median, bench.peak_128_gflops);
@@ -103,7 +103,7 @@ fn table(read: Duration, bench: &Bench) -> String {
     let row = |name: &str, value: String, unit: &str, more: String| vec![name.into(), format!("{value} {unit}"), more];
     let mut rows = vec![
         row("Step", format!("{:.3}", step.median), "ms", spread),
-        row("Samples per second", output::grouped(bench.samples_per_s().round() as usize), "", String::new()),
+        row("Samples per second", words::grouped(bench.samples_per_s().round() as usize), "", String::new()),
         row("Speed", format!("{:.1}", bench.gflops()), "GFLOP/s", format!("{:.1}% of peak", bench.percent_of_peak())),
         row("Multiply-add peak", format!("{:.1}", bench.peak_gflops.max), "GFLOP/s", peaks),
         row(
@@ -118,5 +118,5 @@ fn table(read: Duration, bench: &Bench) -> String {
     if let Some(bytes) = bench.peak_memory {
         rows.push(row("Most memory", format!("{:.1}", megabytes(bytes)), "MB", String::new()));
     }
-    tables::wrapped(["Measured", "Result", "Details"], 3, rows, &[2], tables::width())
+    tables::wrapped(["Measured", "Result", "Details"], 3, rows, &[2], terminal::width_for_wrapping())
 }

@@ -4,7 +4,8 @@ use super::run::fresh_parameters;
 use crate::engine::{Bindings, Engine, bound, check_memory, evaluate};
 use crate::error::CliError;
 use crate::numbers::{at_least_one, seed};
-use crate::{experiment, output, tables};
+use crate::{output, tables, terminal};
+use graphc::experiment;
 use graphc_driver::{CompileOptions, compile, lower};
 use graphc_frontend::Experiment;
 use graphc_interp::gradcheck::{GradcheckOptions, check_gradients};
@@ -115,7 +116,7 @@ fn table(checks: &[Check], all: bool) -> String {
     }
     let header = if all { "Node" } else { "Worst node" };
     let header = ["Check", "Compared", header, "Error", "Verdict"];
-    match tables::terminal_width() {
+    match terminal::width_of_stdout() {
         Some(width) => tables::wrapped(header, 5, rows, &[0, 1, 2, 3], width),
         None => tables::table(header, 5, rows),
     }

@@ -4,9 +4,10 @@ use super::run::ModeArg;
 use crate::error::CliError;
 use crate::isa::IsaArg;
 use crate::numbers::at_least_one;
-use crate::{experiment, output, tables};
+use crate::{output, tables};
 use clap::ValueEnum;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use graphc::experiment;
 use graphc_driver::{
     CompileOptions, Isa, Lowered, Machine, PrintAfter, Stage, compile, dump, dump_dot, dump_ladder, lower,
 };

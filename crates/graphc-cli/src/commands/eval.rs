@@ -5,10 +5,11 @@ use crate::nonfinite::{AllowNonfiniteArg, warn_of_weights};
 use crate::numbers::at_least_one;
 use crate::threads::{ThreadsArg, warn_if_fewer};
 use crate::tuned::TuningArg;
-use crate::{experiment, output, scores};
+use crate::{messages, output, scores, words};
+use graphc::experiment;
 use graphc_driver::{Session, SessionOptions};
 use graphc_train::weights::read_fitted;
-use graphc_train::{Evaluation, Scores, Weighted, evaluate_scored};
+use graphc_train::{Evaluation, Portion, Scores, Weighted, evaluate_scored};
 use serde_json::json;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -48,15 +49,15 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
     let Some(test) = experiment::test_data(&experiment, session.threads())? else {
         return Err(CliError::new(format!("{}: `data` says no test samples to evaluate on", args.file.display())));
     };
-    test.warnings().iter().for_each(|warning| output::warning(warning));
+    test.warnings().iter().for_each(|warning| messages::warning(warning));
     let test = test.apply(&read_fitted(&args.weights)?)?;
     let batch_size = args.batch_size.unwrap_or(experiment.train.batch_size);
     let class_weights = experiment::class_weights(&experiment);
     let mut network = Weighted::new(&mut session, class_weights.as_ref());
     let mut scoring = experiment::scoring(&experiment)?;
     experiment::name_classes(&mut scoring, &experiment, test.fitted());
-    let (samples, loading) = (&test.split().train, args.threads.loading());
-    let (result, scores) = evaluate_scored(&mut network, &test, samples, batch_size, loading, scoring.as_ref())?;
+    let portion = Portion { dataset: &test, samples: &test.split().train, batch_size };
+    let (result, scores) = evaluate_scored(&mut network, portion, args.threads.loading(), scoring.as_ref())?;
     output::line(match args.json {
         true => {
             let mut all =
@@ -75,7 +76,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
 /// `Test loss 0.0301, accuracy 0.9912 (10,000 samples)`.
 pub(super) fn result_line(result: &Evaluation) -> String {
     let accuracy = result.accuracy.map_or_else(String::new, |accuracy| format!(", accuracy {accuracy:.4}"));
-    format!("Test loss {:.4}{accuracy} ({} samples)", result.loss, output::grouped(result.n_samples))
+    format!("Test loss {:.4}{accuracy} ({} samples)", result.loss, words::grouped(result.n_samples))
 }
 
 /// The line, the metrics, and what there is to say of the classes.

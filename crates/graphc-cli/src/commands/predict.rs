@@ -3,11 +3,12 @@
 use super::predict_data;
 use crate::answer::{Unit, best_class};
 use crate::error::CliError;
-use crate::experiment::Kind;
 use crate::nonfinite::{AllowNonfiniteArg, warn_of_weights};
 use crate::numbers::at_least_one;
 use crate::tuned::TuningArg;
-use crate::{experiment, output};
+use crate::{messages, output, words};
+use graphc::experiment;
+use graphc::experiment::Kind;
 use graphc_driver::{Session, SessionOptions};
 use graphc_frontend::Experiment;
 use graphc_ir::graph::Mode;
@@ -79,7 +80,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
         if n_bad == 0 {
             return Ok(ExitCode::SUCCESS);
         }
-        return args.nonfinite.tell(&format!("the predictions for {} are not finite", output::counted(n_bad, "row")));
+        return args.nonfinite.tell(&format!("the predictions for {} are not finite", words::counted(n_bad, "row")));
     }
     let input = match experiment::feature_inputs(&experiment).as_slice() {
         [input] => experiment::input_spec(&experiment, input)?,
@@ -111,7 +112,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
     if n_bad == 0 {
         return Ok(ExitCode::SUCCESS);
     }
-    let pictures = output::counted(args.images.len(), "picture");
+    let pictures = words::counted(args.images.len(), "picture");
     args.nonfinite.tell(&format!("the predictions for {n_bad} of {pictures} are not finite"))
 }
 
@@ -149,7 +150,7 @@ impl Reader<'_> {
         match PictureSource::parse(image) {
             PictureSource::File(path) => {
                 let picture = read_picture(&path, &input.sample_shape, options)?;
-                picture.warnings.iter().for_each(|warning| output::warning(warning));
+                picture.warnings.iter().for_each(|warning| messages::warning(warning));
                 let preprocess = experiment::preprocess(experiment, input);
                 Ok(picture_values(&picture.pixels, &preprocess, &fitted.of(&input.name)))
             }
@@ -236,7 +237,7 @@ impl Prediction<'_> {
             }
             (Some(class), ..) => format!("{image}: class {}", self.name(class)),
             (None, Kind::Values, [value]) => return format!("{image}: {value}"),
-            (None, Kind::Values, _) if n_bad == 0 => format!("{image}: {}", output::counted(values.len(), "value")),
+            (None, Kind::Values, _) if n_bad == 0 => format!("{image}: {}", words::counted(values.len(), "value")),
             _ => format!("{image}: no prediction, {n_bad} of {} values are not finite", values.len()),
         };
         let shown = match (self.top, kind) {

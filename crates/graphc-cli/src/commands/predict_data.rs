@@ -2,7 +2,7 @@
 
 use crate::answer::{Unit, best_class};
 use crate::error::CliError;
-use crate::experiment::{self, Kind};
+use graphc::experiment::{self, Kind};
 use graphc_driver::Session;
 use graphc_frontend::{DataSource, Experiment};
 use graphc_train::data::{ArraySource, Fitted};

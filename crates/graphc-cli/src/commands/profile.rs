@@ -3,10 +3,10 @@
 use crate::error::CliError;
 use crate::measuring::{MeasureArgs, heading, spread_json};
 use crate::threads::warn_if_fewer;
-use crate::{output, tables, trace};
+use crate::{output, tables, terminal, trace, words};
 use graphc_driver::Tally;
-use graphc_driver::measure::{KernelProfile, MeasureOptions, MemoryLevel, Part, PhaseProfile, Profile, profile};
 use graphc_frontend::Experiment;
+use graphc_measure::{KernelProfile, MeasureOptions, MemoryLevel, Part, PhaseProfile, Profile, profile};
 use graphc_train::{check_writable, write_file};
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
@@ -68,11 +68,11 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
     if args.measure.json {
         output::line(json(args, &experiment, &options, &profile).to_string())?;
     } else {
-        let width = tables::width().into();
+        let width = terminal::width_for_wrapping().into();
         for text in [heading, format!("Code: {}", profile.counts), peaks(&profile), steps(&profile)] {
-            output::line(output::wrapped(&text, width))?;
+            output::line(words::wrapped(&text, width))?;
         }
-        output::line(table(&profile, tables::width()))?;
+        output::line(table(&profile, terminal::width_for_wrapping()))?;
     }
     written?;
     Ok(ExitCode::SUCCESS)
@@ -172,7 +172,7 @@ fn steps(profile: &Profile) -> String {
         "Step: {:.3} ms median of {}; {:.3} min, {:.3} to {:.3} half of them, {:.3} max; \
          medians of its phases add up to {:.3} ms",
         ms.median,
-        output::grouped(profile.n_steps),
+        words::grouped(profile.n_steps),
         ms.min,
         ms.lower_quartile,
         ms.upper_quartile,

@@ -1,8 +1,8 @@
 //! `graphc report`.
 
 use crate::error::CliError;
-use crate::output;
 use crate::report::{Run, page};
+use crate::{output, words};
 use graphc_train::{check_writable, write_file};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -32,6 +32,6 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
     let mut runs = args.runs.iter().map(|folder| Run::read(folder)).collect::<Result<Vec<Run>, CliError>>()?;
     Run::name_all(&mut runs);
     write_file(&args.out, page(&runs).as_bytes())?;
-    output::line(format!("Report of {}: {}", output::counted(runs.len(), "run"), args.out.display()))?;
+    output::line(format!("Report of {}: {}", words::counted(runs.len(), "run"), args.out.display()))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -4,8 +4,9 @@ use crate::engine::{Bindings, Engine, check_memory, evaluate};
 use crate::error::CliError;
 use crate::numbers::seed;
 use crate::tuned::TuningArg;
-use crate::{experiment, nonfinite, output};
+use crate::{messages, nonfinite};
 use clap::ValueEnum;
+use graphc::experiment;
 use graphc_driver::session::label_out_of_range;
 use graphc_driver::{CompileOptions, Session, SessionOptions};
 use graphc_frontend::Experiment;
@@ -112,7 +113,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
     let mut outputs = evaluate(args.engine, graph, &options, &bindings)?;
     if drop_loss {
         outputs.retain(|(name, _)| !needs_target(graph, name));
-        output::warning(&format!("no input `{}`: outputs that need it are left out", experiment.target));
+        messages::warning(&format!("no input `{}`: outputs that need it are left out", experiment.target));
     }
     nonfinite::warn_of(&outputs);
     let named = outputs.into_iter().map(|(name, value)| NamedTensor {

@@ -2,7 +2,7 @@
 
 use crate::error::CliError;
 use crate::report::read_record;
-use crate::{output, shell, tables};
+use crate::{messages, output, shell, tables, terminal};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -43,7 +43,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
         return Ok(ExitCode::SUCCESS);
     }
     let rows: Vec<Vec<String>> = runs.iter().map(|(path, run)| row(path, run)).collect();
-    output::line(tables::fitting(&HEADER, 2, &rows, &OPTIONAL, tables::terminal_width()))?;
+    output::line(tables::fitting(&HEADER, 2, &rows, &OPTIONAL, terminal::width_of_stdout()))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -63,7 +63,7 @@ fn runs(dir: &Path) -> Result<Vec<(PathBuf, Value)>, CliError> {
             Ok(Some(run)) => runs.push((folder, run)),
             // Another folder, or a file.
             Ok(None) => {}
-            Err(error) => output::warning(&error.brief()),
+            Err(error) => messages::warning(&error.brief()),
         }
     }
     Ok(runs)

@@ -2,7 +2,8 @@
 
 use crate::error::CliError;
 use crate::numbers::{at_least_one, seed};
-use crate::{experiment, output, tables};
+use crate::{output, tables, terminal, words};
+use graphc::experiment;
 use graphc_frontend::Experiment;
 use graphc_ir::DType;
 use graphc_train::data::Affine;
@@ -158,7 +159,7 @@ impl Shown<'_> {
             1 => String::new(),
             n => format!(", enlarged {n} times"),
         };
-        let what = output::counted(self.samples.len(), "sample");
+        let what = words::counted(self.samples.len(), "sample");
         output::line(format!("{}: {what} of `{}`, {height}x{width}{enlarged}", self.args.out.display(), input.name))
     }
 
@@ -215,7 +216,7 @@ impl Shown<'_> {
         }
         let header = ["sample", "form"].into_iter().chain(names.iter().copied());
         let values: Vec<usize> = (2..names.len() + 2).collect();
-        Ok(tables::wrapped(header, names.len() + 2, rows, &values, tables::width()))
+        Ok(tables::wrapped(header, names.len() + 2, rows, &values, terminal::width_for_wrapping()))
     }
 }
 

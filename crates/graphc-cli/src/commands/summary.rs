@@ -1,7 +1,8 @@
 //! `graphc summary`.
 
 use crate::error::CliError;
-use crate::{experiment, output, tables};
+use crate::{output, tables};
+use graphc::experiment;
 use graphc_frontend::{SummaryRow, Totals};
 use graphc_ir::Dim;
 use serde_json::{Value, json};

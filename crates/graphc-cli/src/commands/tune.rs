@@ -5,11 +5,12 @@ use crate::isa::IsaArg;
 use crate::measuring::{heading, spread_json};
 use crate::numbers::{at_least_one, seconds};
 use crate::threads::{ThreadsArg, warn_if_fewer};
-use crate::{experiment, output, progress, shell, tables, tuned};
-use graphc_driver::measure::{Change, MeasureOptions, Tuned, TunedKernel, tune};
+use crate::{output, progress, shell, tables, tuned, words};
+use graphc::experiment;
 use graphc_driver::{CompileOptions, Tuning};
 use graphc_frontend::Experiment;
 use graphc_ir::graph::Mode;
+use graphc_measure::{Change, MeasureOptions, Tuned, TunedKernel, tune};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -179,11 +180,11 @@ fn table(tuned: &Tuned) -> String {
 fn conclusion(tuned: &Tuned) -> String {
     let left = match tuned.n_left {
         0 => String::new(),
-        n => format!(" ({} more in a longer run)", output::grouped(n)),
+        n => format!(" ({} more in a longer run)", words::grouped(n)),
     };
     let found = match tuned.choices.iter().count() {
         0 => "none is faster".to_string(),
-        n => format!("{} better than the cost model's", output::counted(n, "choice")),
+        n => format!("{} better than the cost model's", words::counted(n, "choice")),
     };
-    format!("{} alternatives tried{left}: {found}", output::grouped(tuned.n_tried))
+    format!("{} alternatives tried{left}: {found}", words::grouped(tuned.n_tried))
 }

@@ -1,19 +1,22 @@
 //! `graphc verify`.
 
 mod claims;
+mod failure;
 mod replay;
 mod tensors;
 
 use super::train::{Prepared, WeightFiles, Work, finish_receipt, prepare, test};
 use crate::error::CliError;
-use crate::experiment::Chosen;
 use crate::machine::MachineArgs;
 use crate::progress::Style;
-use crate::{experiment, output};
+use crate::{output, words};
 use claims::Claims;
+use failure::{Failure, differs};
+use graphc::experiment;
+use graphc::experiment::Chosen;
 use graphc_train::FitReport;
-use graphc_train::run::CheckpointEvery;
 use graphc_train::run::receipt::{Difference, InForce, first_field, short};
+use graphc_train::run::{Begin, CheckpointEvery, Receipt};
 use graphc_train::run_folder::{LAST, WEIGHTS};
 use replay::{Replay, Replayed};
 use serde_json::json;
@@ -93,23 +96,6 @@ impl Stretch {
     }
 }
 
-/// Why a run is not verified: what was found, or that nothing could be found out.
-pub(crate) enum Failure {
-    Difference(Difference),
-    Error(CliError),
-}
-
-impl<E: Into<CliError>> From<E> for Failure {
-    fn from(error: E) -> Failure {
-        Failure::Error(error.into())
-    }
-}
-
-/// A difference that belongs to no epoch.
-fn differs(message: String) -> Failure {
-    Failure::Difference(Difference { epoch: None, tensor: None, message })
-}
-
 pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
     match verify(args) {
         Ok(()) => Ok(ExitCode::SUCCESS),
@@ -136,17 +122,7 @@ fn verify(args: &Args) -> Result<(), Failure> {
     };
     let experiment = claims.experiment(args.data.as_deref())?;
     let begin = &receipt.begin.entry;
-    let InForce { epochs, learning_rate, .. } = *first;
-    let chosen = Chosen {
-        epochs,
-        batch_size: begin.batch_size,
-        learning_rate,
-        seed: begin.seed,
-        // What is not finite is compared like any other number.
-        allow_nonfinite: true,
-        checkpoints: CheckpointEvery::Never,
-    };
-    let mut options = experiment::fit_options(&experiment, chosen, args.machine.threads.loading())?;
+    let mut options = experiment::fit_options(&experiment, chosen(begin, first), args.machine.threads.loading())?;
     options.receipt = Some(begin.clone());
     let init = if start.is_some() { None } else { claims.init(args.init.as_deref())? };
     let data_folder = claims.data_folder(args.data.as_deref())?;
@@ -164,7 +140,7 @@ fn verify(args: &Args) -> Result<(), Failure> {
     let style = if args.json { Style::Json } else { Style::Human };
     if style == Style::Human {
         let (first, last) = stretch;
-        let threads = output::counted(run.session.threads(), "thread");
+        let threads = words::counted(run.session.threads(), "thread");
         output::line(format!("Training epochs {first} to {last} of `{}` again, on {threads}", experiment.name))?;
     }
     let replay = Replay { claims: &claims, experiment: &experiment, options: &options, style, stretch };
@@ -173,8 +149,36 @@ fn verify(args: &Args) -> Result<(), Failure> {
     if stretch.1 == n_epochs && receipt.end.is_some() {
         files = compare_end(&claims, &mut run, &mut report, &experiment, &options)?;
     }
+    say_verified(args, receipt, &Verified { stretch, n_checkpoints: checkpoints.len(), files })
+}
+
+/// The options that a run began with.
+fn chosen(begin: &Begin, first: &InForce) -> Chosen {
+    Chosen {
+        epochs: first.epochs,
+        batch_size: begin.batch_size,
+        learning_rate: first.learning_rate,
+        seed: begin.seed,
+        // What is not finite is compared like any other number.
+        allow_nonfinite: true,
+        checkpoints: CheckpointEvery::Never,
+    }
+}
+
+/// What was found to be the same.
+struct Verified {
+    /// First and last epoch.
+    stretch: (usize, usize),
+    n_checkpoints: usize,
+    /// Names of the files of weights.
+    files: Vec<&'static str>,
+}
+
+fn say_verified(args: &Args, receipt: &Receipt, verified: &Verified) -> Result<(), Failure> {
+    let Verified { stretch: (first, last), n_checkpoints, files } = verified;
+    let (first, last, n_checkpoints) = (*first, *last, *n_checkpoints);
+    let n_epochs = receipt.epochs.len().saturating_sub(1);
     let n_tensors = receipt.epochs.last().map_or(0, |last| last.entry.tensors.len());
-    let (first, last) = stretch;
     if args.json {
         let line = json!({
             "verified": true,
@@ -182,18 +186,18 @@ fn verify(args: &Args) -> Result<(), Failure> {
             "last_epoch": last,
             "epochs": n_epochs,
             "tensors": n_tensors,
-            "checkpoints": checkpoints.len(),
+            "checkpoints": n_checkpoints,
             "files": files,
             "receipt": receipt.chain(),
         });
         return Ok(output::line(line.to_string())?);
     }
     let epochs = match (first, last) == (1, n_epochs) {
-        true => output::counted(n_epochs, "epoch"),
+        true => words::counted(n_epochs, "epoch"),
         false => format!("epochs {first} to {last} of {n_epochs}"),
     };
-    let mut what = vec![epochs, output::counted(n_tensors, "tensor")];
-    what.extend((!checkpoints.is_empty()).then(|| output::counted(checkpoints.len(), "checkpoint")));
+    let mut what = vec![epochs, words::counted(n_tensors, "tensor")];
+    what.extend((n_checkpoints > 0).then(|| words::counted(n_checkpoints, "checkpoint")));
     what.extend(files.iter().map(ToString::to_string));
     if receipt.end.is_none() {
         output::line("The run has not come to its end, so weights and results are not compared")?;

@@ -2,7 +2,7 @@
 
 use super::html::{Cell, Head, folded, note, table};
 use super::run::Run;
-use crate::output::grouped;
+use crate::words::grouped;
 use graphc_train::metrics::{ClassCounts, ClassTotals};
 use graphc_train::plots::confusion_inline;
 use serde_json::Value;

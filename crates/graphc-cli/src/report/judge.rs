@@ -2,8 +2,8 @@
 
 use crate::answer::{Unit, best_class};
 use crate::error::CliError;
-use crate::experiment;
-use crate::experiment::Kind;
+use graphc::experiment;
+use graphc::experiment::Kind;
 use graphc_frontend::Experiment;
 use graphc_ir::DType;
 use graphc_train::Outcome;

@@ -4,14 +4,14 @@
 use super::judge::{Judge, YES_OR_NO};
 use super::sample::{Describer, Sample};
 use crate::error::CliError;
-use crate::experiment;
+use graphc::experiment;
 use graphc_driver::{Session, SessionOptions};
 use graphc_frontend::Experiment;
 use graphc_train::data::Fitted;
 use graphc_train::metrics::{ClassCounts, Scorer};
 use graphc_train::predict::each_prediction;
 use graphc_train::weights::read_fitted;
-use graphc_train::{Dataset, Outcome, Scoring, TrainError, Weighted};
+use graphc_train::{Dataset, Outcome, Portion, Scoring, TrainError, Weighted};
 use serde_json::Value;
 use std::path::Path;
 
@@ -74,7 +74,8 @@ pub(super) fn look(folder: &Path, record: &Value, graph_path: &Path) -> Result<F
         pairs: Vec::new(),
     };
     let (output, batch_size) = (&experiment.prediction, experiment.train.batch_size);
-    each_prediction(&mut network, &set, &samples, output, batch_size, |sample, row| looker.add(sample, row))?;
+    let portion = Portion { dataset: &set, samples: &samples, batch_size };
+    each_prediction(&mut network, portion, output, |sample, row| looker.add(sample, row))?;
     looker.prune();
     let describer = Describer::new(&experiment, &fitted)?;
     let describe = |Candidate { sample, row, truth, .. }: &Candidate| {

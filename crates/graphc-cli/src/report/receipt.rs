@@ -2,7 +2,7 @@
 
 use super::html::{Cell, Head, note, table, text};
 use super::run::Run;
-use crate::output::grouped;
+use crate::words::grouped;
 use serde_json::Value;
 
 /// Hashes of the graph, the data and the weights, and the last chain.

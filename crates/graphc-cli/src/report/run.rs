@@ -2,7 +2,7 @@
 
 use super::mistakes::{Findings, look};
 use crate::error::CliError;
-use crate::{output, shell};
+use crate::{shell, words};
 use graphc_train::{EpochRecord, History, RunFolder};
 use serde_json::Value;
 use std::fs;
@@ -158,7 +158,7 @@ pub(super) fn time_text(seconds: f64) -> String {
 
 /// Whole numbers of JSON with commas.
 pub(super) fn count_text(value: &Value) -> String {
-    value.as_u64().map_or_else(String::new, |n| output::grouped(n as usize))
+    value.as_u64().map_or_else(String::new, |n| words::grouped(n as usize))
 }
 
 /// Each once, in the order in which they come.

@@ -3,7 +3,7 @@
 use super::judge::Verdict;
 use super::png::data_url;
 use crate::error::CliError;
-use crate::experiment;
+use graphc::experiment;
 use graphc_frontend::data::{Categories, ColumnConfig};
 use graphc_frontend::{DataSource, Experiment};
 use graphc_train::data::{Affine, Fitted, InputFit};

@@ -2,7 +2,7 @@
 
 use super::html::{Cell, Head, note, swatch, table, text};
 use super::run::{Run, count_text, time_text, unique};
-use crate::output::grouped;
+use crate::words::grouped;
 use graphc_train::EpochRecord;
 use graphc_train::metrics::is_error;
 use graphc_train::plots::value_text;

@@ -5,7 +5,7 @@ use super::judge::Verdict;
 use super::mistakes::Findings;
 use super::run::Run;
 use super::sample::{Look, Sample};
-use crate::output::grouped;
+use crate::words::grouped;
 use graphc_train::plots::scatter_inline;
 
 /// The heading for that.

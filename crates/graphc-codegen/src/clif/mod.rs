@@ -6,9 +6,8 @@
 //! the access that missed its buffer. A phase runs in the processor's mode in which subnormal numbers count as zero,
 //! and restores the one it found.
 //!
-//! Reading order: `callees` (what functions call), `function` (the emitter's state), `index`, `memory`, `expr`, `location`,
-//! `stmt`,
-//! `tile` (tiles in Cranelift's vectors), `calls` (of assembled functions).
+//! Reading order: `callees` (what functions call), `function` (the emitter's state), `index`, `memory`, `expr`,
+//! `location`, `stmt`, `tile` (tiles in Cranelift's vectors), `calls` (of assembled functions).
 
 mod callees;
 

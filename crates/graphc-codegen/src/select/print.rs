@@ -58,7 +58,7 @@ impl Printer<'_> {
             (Stmt::Nest { .. }, Choice::Call(number)) => {
                 vec![line(indent, "call", &self.functions[*number].name)]
             }
-            (Stmt::Nest { name, body }, Choice::Inline(block)) => {
+            (Stmt::Nest { name, body, .. }, Choice::Inline(block)) => {
                 let head = line(indent, &format!("nest {name:?}"), "in place");
                 [vec![head], self.block(body, block, indent + 2)].concat()
             }

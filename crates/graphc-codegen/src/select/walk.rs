@@ -55,7 +55,7 @@ fn split<'p>(body: &'p [Stmt], kernel: &Mentions) -> std::slice::Chunks<'p, Stmt
 
 /// `k0`, `k1`, ... for the kernels of a step, as the schedule calls them; `prologue` for what precedes them.
 fn label(program: &Program, kernel: usize) -> String {
-    match (kernel.checked_sub(program.n_prologue), kernel) {
+    match (kernel.checked_sub(program.prologue().len()), kernel) {
         (Some(number), _) => format!("k{number}"),
         (None, 0) => "prologue".to_owned(),
         (None, number) => format!("prologue{number}"),
@@ -121,7 +121,7 @@ impl<'p> Functions<'p> {
 fn phase<'p>(kernel: &str, number: usize, stmts: &'p [Stmt]) -> SelectedFunction<'p> {
     let is_parallel = |stmts: &[Stmt]| matches!(stmts, [Stmt::For { kind: LoopKind::Parallel, .. }]);
     let (nest, stmts) = match stmts {
-        [Stmt::Nest { name, body }] if is_parallel(body) => (name.as_str(), body.as_slice()),
+        [Stmt::Nest { name, body, .. }] if is_parallel(body) => (name.as_str(), body.as_slice()),
         stmts => ("", stmts),
     };
     let mut name = format!("{kernel}.phase{number}");
@@ -167,7 +167,7 @@ impl<'p> Walk<'_, 'p> {
     fn run(&mut self, run: &'p [Stmt]) -> Option<Choice> {
         let stmt = run.first()?;
         Some(match stmt {
-            Stmt::Nest { name, body } => self.nest(name, body),
+            Stmt::Nest { name, body, .. } => self.nest(name, body),
             Stmt::For { range, kind, body } => Choice::Loop(self.for_loop(range, *kind, body)),
             Stmt::Lanes { var, body } => {
                 self.state.lane = Some(*var);

@@ -1,6 +1,6 @@
 //! Averages of the parameters that training steps keep, and inference with them.
 
-use super::{Session, state_names};
+use super::steps::{Session, key, state_names};
 use crate::error::DriverError;
 use graphc_ir::graph::Mode;
 use graphc_ir::loops::BufferKind;
@@ -54,8 +54,8 @@ impl Session {
     }
 
     /// Gives an executable of inference the averages in place of the parameters that it has been given.
-    pub(super) fn copy_averages(&self, key: (bool, usize), executable: &mut Executable) -> Result<(), DriverError> {
-        if !self.infers_averages || key != super::key(Mode::Infer, key.1) {
+    pub(super) fn copy_averages(&self, of: (bool, usize), executable: &mut Executable) -> Result<(), DriverError> {
+        if !self.infers_averages || of != key(Mode::Infer, of.1) {
             return Ok(());
         }
         for name in state_names(executable) {

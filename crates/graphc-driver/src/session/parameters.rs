@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 /// First values of all parameters. Each parameter draws from a stream of its own, so that adding a
 /// layer leaves the others as they were.
-pub(crate) fn initial_state(graph: &Graph, seed: u64) -> BTreeMap<String, Tensor<f32>> {
+pub fn initial_state(graph: &Graph, seed: u64) -> BTreeMap<String, Tensor<f32>> {
     let mut state = BTreeMap::new();
     for id in graph.ids() {
         let Op::Parameter(parameter) = graph.op(id) else { continue };

@@ -1,6 +1,7 @@
 //! Copies of everything that training steps change, and what in it is not finite.
 
-use super::Session;
+use super::index::{index_of, index_text};
+use super::steps::{Entry, Session};
 use crate::error::DriverError;
 use graphc_ir::loops::{Buffer, BufferKind, Layout};
 use graphc_ir::ops::Op;
@@ -66,28 +67,6 @@ impl fmt::Display for NonfiniteTensor {
         }
         Ok(())
     }
-}
-
-/// `[3,0]`.
-pub(crate) fn index_text(index: &[usize]) -> String {
-    let parts: Vec<String> = index.iter().map(usize::to_string).collect();
-    format!("[{}]", parts.join(","))
-}
-
-/// Index of the element that stands at `position` in row-major order.
-pub(crate) fn index_of(shape: &[usize], position: usize) -> Vec<usize> {
-    let mut rest = position;
-    let mut index: Vec<usize> = shape
-        .iter()
-        .rev()
-        .map(|&size| {
-            let i = rest % size.max(1);
-            rest /= size.max(1);
-            i
-        })
-        .collect();
-    index.reverse();
-    index
 }
 
 impl SavedState {
@@ -203,7 +182,7 @@ impl Session {
     }
 }
 
-impl super::Entry {
+impl Entry {
     /// Floating-point buffers of the state with their words.
     fn state(&self) -> impl Iterator<Item = (&Buffer, &[u32])> {
         let buffers = self.executable.program().buffers.iter();

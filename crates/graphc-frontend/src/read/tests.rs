@@ -22,18 +22,15 @@ fn accepts(field: &Field, text: &str) -> bool {
     read_value(field, &json, &mut diagnostics).is_some()
 }
 
+/// Texts that are accepted, and texts that are not.
+type Borders = (Vec<String>, Vec<String>);
+
+fn texts(yes: &[&str], no: &[&str]) -> Borders {
+    (yes.iter().map(ToString::to_string).collect(), no.iter().map(ToString::to_string).collect())
+}
+
 /// Values at the borders of what the words promise, on either side.
-fn borders(kind: &Kind) -> (Vec<String>, Vec<String>) {
-    let numbers = |yes: &[f64], no: &[&str]| {
-        let yes = yes.iter().map(|value| format!("{value:e}")).collect();
-        (yes, no.iter().map(ToString::to_string).collect())
-    };
-    let texts = |yes: &[&str], no: &[&str]| {
-        (yes.iter().map(ToString::to_string).collect(), no.iter().map(ToString::to_string).collect())
-    };
-    let (least, most) = (f64::from(f32::MIN_POSITIVE), f64::from(f32::MAX));
-    let below_1 = f64::from(1.0f32.next_down());
-    let list = |item: &str, n: usize| format!("[{}]", vec![item; n].join(","));
+fn borders(kind: &Kind) -> Borders {
     match kind {
         Kind::Text => texts(&["\"\"", "\"\\u001b\""], &["1", "null"]),
         Kind::Title => {
@@ -51,37 +48,11 @@ fn borders(kind: &Kind) -> (Vec<String>, Vec<String>) {
             let no = [(i128::from(*min) - 1).to_string(), (i128::from(*max) + 1).to_string(), format!("{min}.0")];
             (yes.to_vec(), no.to_vec())
         }
-        Kind::Number(Range::Any) => {
-            numbers(&[0.0, -0.0, least, -least, most, -most], &["1e-46", "-1e-46", "1e-40", "1e39", "-1e39", "1e999"])
-        }
-        Kind::Number(Range::Positive) => numbers(&[least, most], &["0", "-1", "1e-46", "1e-40", "1e39", "1e999"]),
-        Kind::Number(Range::NotNegative) => {
-            numbers(&[0.0, least, most], &["-1", "-1e-46", "1e-46", "1e-40", "1e39", "1e999"])
-        }
-        Kind::Number(Range::Fraction) => {
-            numbers(&[0.0, least, below_1], &["-1e-9", "1", "0.99999999", "1e-46", "1e-40", "1e999"])
-        }
-        Kind::Number(Range::UpTo(most)) => {
-            let beyond = (most + 1e-9).to_string();
-            numbers(&[0.0, least, *most], &["-1e-9", &beyond, "1e-46", "1e-40", "1e999"])
-        }
+        Kind::Number(range) => number_borders(*range),
         Kind::Bool => texts(&["true", "false"], &["0", "\"true\"", "null"]),
-        Kind::Pair => texts(
-            &["1", "2147483647", "[1, 2147483647]"],
-            &["0", "2147483648", "[1]", "[1, 1, 1]", "[1, 0]", "\"same\""],
-        ),
-        Kind::Padding => texts(
-            &["\"valid\"", "\"same\"", "0", "2147483647", "[0, 1, 2, 3]"],
-            &["\"full\"", "-1", "2147483648", "[0, 1]", "[0, 1, 2, -3]"],
-        ),
-        Kind::Shape => texts(
-            &["[]", "[\"N\"]", "[\"N\", 1, 2147483647]", "[3]", &list("1", 16)],
-            &["[1, \"N\"]", "[\"N\", \"N\"]", "[0]", "[2147483648]", "1", &list("1", 17)],
-        ),
-        Kind::Axes => texts(&["[]", "[0, 3]", &list("0", 16)], &["0", "[-1]", "[1.0]", &list("0", 17)]),
-        Kind::Ascending => texts(&["[]", "[1, 2147483647]"], &["0", "[0]", "[2, 2]", "[3, 1]", "[2147483648]"]),
+        Kind::Pair | Kind::Padding | Kind::Shape | Kind::Axes | Kind::Ascending => size_borders(kind),
         Kind::Numbers(range) => {
-            let (yes, no) = borders(&Kind::Number(*range));
+            let (yes, no) = number_borders(*range);
             let lists = |texts: Vec<String>| texts.iter().map(|text| format!("[1, {text}]")).collect();
             (lists(yes), lists(no))
         }
@@ -110,6 +81,48 @@ fn borders(kind: &Kind) -> (Vec<String>, Vec<String>) {
             texts(&["{}"], &["[]", "\"a\""])
         }
         Kind::Nodes => texts(&["[]"], &["{}", "\"a\""]),
+    }
+}
+
+fn number_borders(range: Range) -> Borders {
+    let numbers = |yes: &[f64], no: &[&str]| {
+        let yes = yes.iter().map(|value| format!("{value:e}")).collect();
+        (yes, no.iter().map(ToString::to_string).collect())
+    };
+    let (least, most) = (f64::from(f32::MIN_POSITIVE), f64::from(f32::MAX));
+    let below_1 = f64::from(1.0f32.next_down());
+    match range {
+        Range::Any => {
+            numbers(&[0.0, -0.0, least, -least, most, -most], &["1e-46", "-1e-46", "1e-40", "1e39", "-1e39", "1e999"])
+        }
+        Range::Positive => numbers(&[least, most], &["0", "-1", "1e-46", "1e-40", "1e39", "1e999"]),
+        Range::NotNegative => numbers(&[0.0, least, most], &["-1", "-1e-46", "1e-46", "1e-40", "1e39", "1e999"]),
+        Range::Fraction => numbers(&[0.0, least, below_1], &["-1e-9", "1", "0.99999999", "1e-46", "1e-40", "1e999"]),
+        Range::UpTo(most) => {
+            let beyond = (most + 1e-9).to_string();
+            numbers(&[0.0, least, most], &["-1e-9", &beyond, "1e-46", "1e-40", "1e999"])
+        }
+    }
+}
+
+fn size_borders(kind: &Kind) -> Borders {
+    let list = |item: &str, n: usize| format!("[{}]", vec![item; n].join(","));
+    match kind {
+        Kind::Pair => texts(
+            &["1", "2147483647", "[1, 2147483647]"],
+            &["0", "2147483648", "[1]", "[1, 1, 1]", "[1, 0]", "\"same\""],
+        ),
+        Kind::Padding => texts(
+            &["\"valid\"", "\"same\"", "0", "2147483647", "[0, 1, 2, 3]"],
+            &["\"full\"", "-1", "2147483648", "[0, 1]", "[0, 1, 2, -3]"],
+        ),
+        Kind::Shape => texts(
+            &["[]", "[\"N\"]", "[\"N\", 1, 2147483647]", "[3]", &list("1", 16)],
+            &["[1, \"N\"]", "[\"N\", \"N\"]", "[0]", "[2147483648]", "1", &list("1", 17)],
+        ),
+        Kind::Axes => texts(&["[]", "[0, 3]", &list("0", 16)], &["0", "[-1]", "[1.0]", &list("0", 17)]),
+        Kind::Ascending => texts(&["[]", "[1, 2147483647]"], &["0", "[0]", "[2, 2]", "[3, 1]", "[2147483648]"]),
+        _ => unreachable!("no sizes"),
     }
 }
 

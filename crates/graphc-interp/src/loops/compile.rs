@@ -1,6 +1,6 @@
 //! Translates a kernel: variables, values and accumulators become slots, indices become coefficient lists.
 
-use super::InterpError;
+use super::error::InterpError;
 use graphc_ir::DType;
 use graphc_ir::index::{Affine, Atom, Var};
 use graphc_ir::loops::{AccId, Access, Bound, Expr, Join, Kernel, Program, Range, Stmt, Tile, TileInit, ValueId};
@@ -201,7 +201,7 @@ impl Compiler<'_> {
 
     fn stmt(&mut self, stmt: &Stmt) -> Compiled<Op> {
         Ok(match stmt {
-            Stmt::Nest { name, body } => {
+            Stmt::Nest { name, body, .. } => {
                 self.nests.push(name.clone());
                 let number = self.nests.len() - 1;
                 Op::Nest(number, self.block(body)?)

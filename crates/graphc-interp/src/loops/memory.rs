@@ -1,6 +1,7 @@
 //! An arena with named tensors in it.
 
-use super::{InterpError, LoopInterp};
+use super::error::InterpError;
+use super::interp::LoopInterp;
 use graphc_ir::loops::{Buffer, BufferKind, Program};
 use graphc_ir::scalar::flushed::canonical;
 use graphc_ir::{DType, Tensor};

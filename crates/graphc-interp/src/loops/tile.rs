@@ -9,11 +9,24 @@ use super::execute::{Machine, Run};
 use graphc_ir::scalar::LANES;
 use graphc_ir::scalar::flushed::fma_lanes;
 
-/// The innermost reduction: its extent, and the words each factor moves per step.
-struct Chain {
+/// Where each run of the innermost reduction starts, its extent, and the words each factor moves per step.
+struct Chain<'a> {
+    starts: &'a [(i64, i64)],
     extent: i64,
     a_step: i64,
     b_step: i64,
+}
+
+impl<'a> Chain<'a> {
+    fn new(starts: &'a [(i64, i64)], tile: &TileCode, bounds: &[(i64, i64)]) -> Chain<'a> {
+        match bounds.last() {
+            None => Chain { starts, extent: 1, a_step: 0, b_step: 0 },
+            Some((low, high)) => {
+                let inner = bounds.len() - 1;
+                Chain { starts, extent: high - low, a_step: tile.a.reds[inner], b_step: tile.b.reds[inner] }
+            }
+        }
+    }
 }
 
 impl Machine<'_> {
@@ -51,22 +64,22 @@ impl Machine<'_> {
         }
         let a = self.first_index::<W>(&tile.a, &bounds)?;
         let b = self.first_index::<W>(&tile.b, &bounds)?;
-        let chain = self.chain_starts(tile, &bounds);
+        self.find_starts(tile, &bounds);
         let (a, b) = (a + tile.a.place.base as i64, b + tile.b.place.base as i64);
-        let (arena, starts) = (&*self.arena, self.steps.as_slice());
+        let (arena, chain) = (&*self.arena, Chain::new(&self.steps, tile, &bounds));
         for (cell, acc) in accs.iter_mut().enumerate() {
             let (a, b) = (a + tile.a.cells[cell], b + tile.b.cells[cell]);
             if W == 1 {
-                acc[0] = run_chain(arena, Splat, Splat, (a, b), starts, &chain, [acc[0]])[0];
+                acc[0] = run_chain(arena, (Splat, a), (Splat, b), &chain, [acc[0]])[0];
                 *acc = [acc[0]; LANES];
                 continue;
             }
             *acc = match (tile.a.stride, tile.b.stride) {
-                (0, 0) => run_chain(arena, Splat, Splat, (a, b), starts, &chain, *acc),
-                (0, 1) => run_chain(arena, Splat, Unit, (a, b), starts, &chain, *acc),
-                (1, 0) => run_chain(arena, Unit, Splat, (a, b), starts, &chain, *acc),
-                (1, 1) => run_chain(arena, Unit, Unit, (a, b), starts, &chain, *acc),
-                (s, t) => run_chain(arena, Strided(s), Strided(t), (a, b), starts, &chain, *acc),
+                (0, 0) => run_chain(arena, (Splat, a), (Splat, b), &chain, *acc),
+                (0, 1) => run_chain(arena, (Splat, a), (Unit, b), &chain, *acc),
+                (1, 0) => run_chain(arena, (Unit, a), (Splat, b), &chain, *acc),
+                (1, 1) => run_chain(arena, (Unit, a), (Unit, b), &chain, *acc),
+                (s, t) => run_chain(arena, (Strided(s), a), (Strided(t), b), &chain, *acc),
             };
         }
         Ok(())
@@ -97,13 +110,10 @@ impl Machine<'_> {
     }
 
     /// Fills `self.steps` with where each run of the innermost reduction starts.
-    fn chain_starts(&mut self, tile: &TileCode, bounds: &[(i64, i64)]) -> Chain {
+    fn find_starts(&mut self, tile: &TileCode, bounds: &[(i64, i64)]) {
         self.steps.clear();
         self.steps.push((0, 0));
-        let Some(inner) = bounds.len().checked_sub(1) else {
-            return Chain { extent: 1, a_step: 0, b_step: 0 };
-        };
-        for red in (0..inner).rev() {
+        for red in (0..bounds.len().saturating_sub(1)).rev() {
             // Outer reductions repeat the starts found so far, in order.
             let n = self.steps.len();
             for i in 1..bounds[red].1 - bounds[red].0 {
@@ -113,8 +123,6 @@ impl Machine<'_> {
                 }
             }
         }
-        let (low, high) = bounds[inner];
-        Chain { extent: high - low, a_step: tile.a.reds[inner], b_step: tile.b.reds[inner] }
     }
 }
 
@@ -161,14 +169,12 @@ fn read<const W: usize>(arena: &[u32], operand: impl Operand, at: i64) -> [f32; 
 /// One chain of fused multiply-adds in the order of the reductions.
 fn run_chain<const W: usize>(
     arena: &[u32],
-    a: impl Operand,
-    b: impl Operand,
-    (a_first, b_first): (i64, i64),
-    starts: &[(i64, i64)],
-    chain: &Chain,
+    (a, a_first): (impl Operand, i64),
+    (b, b_first): (impl Operand, i64),
+    chain: &Chain<'_>,
     mut acc: [f32; W],
 ) -> [f32; W] {
-    for &(a_start, b_start) in starts {
+    for &(a_start, b_start) in chain.starts {
         let (mut a_at, mut b_at) = (a_first + a_start, b_first + b_start);
         for _ in 0..chain.extent {
             let (x, y): ([f32; W], [f32; W]) = (read(arena, a, a_at), read(arena, b, b_at));

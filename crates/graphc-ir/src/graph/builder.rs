@@ -297,7 +297,7 @@ impl GraphBuilder {
         let features = at_operand_0(name, ty.fixed_dim(1, "the number of features"))?;
         let kernel = self.parameter(name, "kernel", &[features, layer.units], Initializer::GlorotUniform, true)?;
         let linear = MatMul { transpose_a: false, transpose_b: false }.into();
-        self.affine(name, linear, x, kernel, layer.use_bias.then_some(layer.units), layer.activation)
+        self.affine(name, linear, [x, kernel], layer.use_bias.then_some(layer.units), layer.activation)
     }
 
     /// A convolution of `x` of shape `[N, h, w, c]`.
@@ -310,7 +310,7 @@ impl GraphBuilder {
         let kernel = self.parameter(name, "kernel", &shape, Initializer::GlorotUniform, true)?;
         let padding = layer.padding.resolve([h, w], layer.kernel, layer.strides);
         let linear = Conv2d { strides: layer.strides, padding }.into();
-        self.affine(name, linear, x, kernel, layer.use_bias.then_some(layer.filters), layer.activation)
+        self.affine(name, linear, [x, kernel], layer.use_bias.then_some(layer.filters), layer.activation)
     }
 
     /// The linear op, its bias and activation; the last of them is called `name`.
@@ -318,14 +318,13 @@ impl GraphBuilder {
         &mut self,
         name: &str,
         linear: Op,
-        x: NodeId,
-        kernel: NodeId,
+        operands: [NodeId; 2],
         bias: Option<usize>,
         activation: Option<Activation>,
     ) -> BuildResult {
         let inner = |last: bool, part: &str| if last { name.to_string() } else { format!("{name}.{part}") };
         let linear_name = inner(bias.is_none() && activation.is_none(), linear.name());
-        let mut value = self.add(name, &linear_name, linear, &[x, kernel])?;
+        let mut value = self.add(name, &linear_name, linear, &operands)?;
         if let Some(size) = bias {
             let bias = self.parameter(name, "bias", &[size], Initializer::Constant(0.0), true)?;
             value = self.add(name, &inner(activation.is_none(), "bias_add"), Add {}.into(), &[value, bias])?;

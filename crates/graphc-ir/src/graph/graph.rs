@@ -173,6 +173,11 @@ impl Graph {
         &self.node(id).op
     }
 
+    /// Whether the node is a parameter.
+    pub fn is_parameter(&self, id: NodeId) -> bool {
+        matches!(self.op(id), Op::Parameter(_))
+    }
+
     /// Concrete sizes of the node's result.
     ///
     /// # Panics

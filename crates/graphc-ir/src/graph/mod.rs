@@ -1,11 +1,13 @@
 //! The graph IR: nodes are tensor operations with one result, edges are operands.
 //!
-//! Reading order: [`origin`], this file, [`builder`], `loss`, [`rewrite`], [`mod@print`], [`parse`], [`verify`].
+//! Reading order: [`origin`], this file, `loss`, [`builder`], `objective`, [`rewrite`], [`mod@print`], [`parse`],
+//! [`verify`].
 
 pub mod builder;
 #[expect(clippy::module_inception, reason = "`graph/graph.rs` holds `Graph`; the directory is the graph IR")]
 mod graph;
 mod loss;
+mod objective;
 pub mod origin;
 pub mod parse;
 pub mod plan;

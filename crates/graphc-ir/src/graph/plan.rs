@@ -61,6 +61,12 @@ pub struct Group {
 }
 
 impl Group {
+    /// Everything that the group computes, ascending.
+    pub fn nodes(&self) -> Vec<NodeId> {
+        let nodes = self.inlined.iter().copied().chain(self.roots.iter().map(|root| root.node()));
+        nodes.collect::<BTreeSet<NodeId>>().into_iter().collect()
+    }
+
     /// The contraction at the start of the chain that the only root of a contraction's group ends.
     ///
     /// # Panics

@@ -16,6 +16,7 @@
 //! * A store inside a region whose index does not depend on the lane stores a uniform value once.
 
 use super::layout::Layout;
+use crate::graph::NodeId;
 use crate::index::{Affine, Var};
 use crate::scalar::{BinaryOp, CmpOp, UnaryOp};
 use crate::types::DType;
@@ -59,18 +60,19 @@ pub struct Program {
     pub buffers: Vec<Buffer>,
     /// Run in order.
     pub kernels: Vec<Kernel>,
-    /// The first kernels that are the *prologue*: they read nothing but state that no kernel writes, and what they
-    /// wrote themselves, which nothing else overwrites. What they leave stays right until the state is set anew,
-    /// so that later steps may begin with the kernel behind them.
-    pub n_prologue: usize,
     /// Length of the arena in words.
     pub arena_words: usize,
 }
 
 impl Program {
-    /// The kernels of the prologue.
+    /// The kernels of the prologue, with which a program begins.
     pub fn prologue(&self) -> &[Kernel] {
-        &self.kernels[..self.n_prologue.min(self.kernels.len())]
+        &self.kernels[..self.kernels.iter().take_while(|kernel| kernel.role == KernelRole::Prologue).count()]
+    }
+
+    /// The kernels behind the prologue, which every step runs.
+    pub fn each_step(&self) -> &[Kernel] {
+        &self.kernels[self.prologue().len()..]
     }
 
     /// The buffer.
@@ -127,12 +129,38 @@ pub struct Buffer {
     pub offset: usize,
 }
 
+/// When a kernel runs, and what it leaves. Kernels of a program stand in the order of their roles.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum KernelRole {
+    /// It reads nothing but state that no other kernel writes, and what the prologue wrote itself, which nothing else
+    /// overwrites. What it leaves stays right until the state is set anew, so that later steps may leave it out.
+    Prologue,
+    /// It runs in every step.
+    #[default]
+    Step,
+    /// It runs in every step, and writes nothing but state from what the step has computed.
+    Update,
+}
+
+impl KernelRole {
+    /// The name in text form.
+    pub fn name(self) -> &'static str {
+        match self {
+            KernelRole::Prologue => "prologue",
+            KernelRole::Step => "step",
+            KernelRole::Update => "update",
+        }
+    }
+}
+
 /// A unit of scheduling: top-level statements run one after another, with a barrier between them;
 /// top-level `Parallel` loops may be shared among threads.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Kernel {
     /// Name, unique in the program.
     pub name: String,
+    /// When it runs, and what it leaves.
+    pub role: KernelRole,
     /// What the kernel computes: node names and roles, for dumps and profiles.
     pub sources: Vec<String>,
     /// The phases.
@@ -206,8 +234,11 @@ pub struct Access {
 pub enum Stmt {
     /// A part of a kernel with a name of its own; compiled as one function.
     Nest {
-        /// What it computes.
+        /// What it computes, for readers.
         name: String,
+        /// The graph nodes it computes, ascending: those of the fused group it is written for, of which there may be
+        /// other nests. None if it copies what other nests have computed.
+        nodes: Vec<NodeId>,
         /// Its statements.
         body: Vec<Stmt>,
     },

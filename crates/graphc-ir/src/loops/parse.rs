@@ -5,6 +5,7 @@
 use super::kernel::*;
 use super::layout::Layout;
 use super::lex::{Kind, Token, lex};
+use crate::graph::NodeId;
 use crate::index::{Affine, Atom, Var};
 use crate::scalar::{BinaryOp, CmpOp, UnaryOp};
 use crate::text::{ParseError, utf8};
@@ -61,11 +62,6 @@ impl<'a> Parser<'a> {
         let batch = self.field("batch")?;
         self.symbol(",")?;
         let arena_words = self.field("arena")?;
-        let mut n_prologue = 0;
-        if *self.peek() == Kind::Symbol(",") {
-            self.symbol(",")?;
-            n_prologue = self.field("prologue")?;
-        }
         self.symbol(")")?;
         self.symbol("{")?;
         let (mut buffers, mut kernels) = (Vec::new(), Vec::new());
@@ -81,7 +77,7 @@ impl<'a> Parser<'a> {
             }
         }
         self.symbol("}")?;
-        Ok(Program { name, batch, buffers, kernels, n_prologue, arena_words })
+        Ok(Program { name, batch, buffers, kernels, arena_words })
     }
 
     fn buffer(&mut self, number: usize) -> Parsed<Buffer> {
@@ -120,6 +116,10 @@ impl<'a> Parser<'a> {
     fn kernel(&mut self) -> Parsed<Kernel> {
         self.word("kernel")?;
         let name = self.quoted()?;
+        let role = match self.peek() {
+            Kind::Word("role") => self.role()?,
+            _ => KernelRole::Step,
+        };
         let mut sources = Vec::new();
         if *self.peek() == Kind::Word("from") {
             self.word("from")?;
@@ -128,7 +128,14 @@ impl<'a> Parser<'a> {
                 sources.push(self.quoted()?);
             }
         }
-        Ok(Kernel { name, sources, body: self.block()? })
+        Ok(Kernel { name, role, sources, body: self.block()? })
+    }
+
+    fn role(&mut self) -> Parsed<KernelRole> {
+        self.word("role")?;
+        self.symbol("=")?;
+        let roles = [KernelRole::Prologue, KernelRole::Step, KernelRole::Update];
+        self.choice("a role", &roles, KernelRole::name)
     }
 
     fn block(&mut self) -> Parsed<Vec<Stmt>> {
@@ -143,12 +150,31 @@ impl<'a> Parser<'a> {
         })
     }
 
+    /// `of %3, %5`, or nothing.
+    fn nodes(&mut self) -> Parsed<Vec<NodeId>> {
+        let mut nodes = Vec::new();
+        if *self.peek() == Kind::Word("of") {
+            self.word("of")?;
+            nodes.push(self.node()?);
+            while *self.peek() == Kind::Symbol(",") {
+                self.symbol(",")?;
+                nodes.push(self.node()?);
+            }
+        }
+        Ok(nodes)
+    }
+
+    fn node(&mut self) -> Parsed<NodeId> {
+        self.symbol("%")?;
+        Ok(NodeId(self.integer("the number of a node")?))
+    }
+
     fn stmt(&mut self) -> Parsed<Stmt> {
         let Kind::Word(word) = *self.peek() else { return self.expected("a statement or `}`") };
         let kind = match word {
             "nest" => {
                 self.next();
-                return Ok(Stmt::Nest { name: self.quoted()?, body: self.block()? });
+                return Ok(Stmt::Nest { name: self.quoted()?, nodes: self.nodes()?, body: self.block()? });
             }
             "lanes" => {
                 self.next();

@@ -8,16 +8,15 @@ use std::fmt::{self, Display, Formatter, Write};
 
 impl Display for Program {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "program {} (batch={}, arena={}", Quoted(&self.name), self.batch, self.arena_words)?;
-        if self.n_prologue > 0 {
-            write!(f, ", prologue={}", self.n_prologue)?;
-        }
-        f.write_str(") {\n")?;
+        writeln!(f, "program {} (batch={}, arena={}) {{", Quoted(&self.name), self.batch, self.arena_words)?;
         for (number, buffer) in self.buffers.iter().enumerate() {
             writeln!(f, "  buffer {}: {buffer}", BufId(number as u32))?;
         }
         for kernel in &self.kernels {
             write!(f, "  kernel {}", Quoted(&kernel.name))?;
+            if kernel.role != KernelRole::Step {
+                write!(f, " role={}", kernel.role.name())?;
+            }
             for (i, source) in kernel.sources.iter().enumerate() {
                 write!(f, "{} {}", if i == 0 { " from" } else { "" }, Quoted(source))?;
             }
@@ -69,7 +68,11 @@ pub(super) struct Head<'a>(pub(super) &'a Stmt);
 impl Display for Head<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Stmt::Nest { name, .. } => write!(f, "nest {}", Quoted(name)),
+            Stmt::Nest { name, nodes, .. } => {
+                write!(f, "nest {}", Quoted(name))?;
+                let separator = |position| if position == 0 { " of" } else { "," };
+                nodes.iter().enumerate().try_for_each(|(position, node)| write!(f, "{} {node}", separator(position)))
+            }
             Stmt::For { range, kind, .. } => write!(f, "{} {range}", kind.name()),
             Stmt::Lanes { var, .. } => write!(f, "lanes {var}"),
             Stmt::LetIndex { var, value } => write!(f, "{var} = {value}"),

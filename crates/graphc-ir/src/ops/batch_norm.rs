@@ -1,6 +1,6 @@
 //! `batch_norm`: batch normalisation (Ioffe and Szegedy 2015) of the last axis.
 
-use super::{Expand, Lowering, Normalize, Op, OpRules, ReduceMean, ReduceVariance, normalize};
+use super::{Expand, Lowering, Normalize, OpRules, ReduceMean, ReduceVariance, normalize};
 use crate::graph::{Mode, NodeId, OpCx, Role, Update};
 use crate::op_struct;
 use crate::tensor::{Real, Tensor};
@@ -21,7 +21,7 @@ op_struct! {
 impl BatchNorm {
     /// Moves the moving statistic, if it is a parameter, towards that of the batch.
     fn update(&self, cx: &mut OpCx<'_>, moving: NodeId, statistic: NodeId) {
-        if !matches!(cx.graph.op(moving), Op::Parameter(_)) {
+        if !cx.graph.is_parameter(moving) {
             return;
         }
         let value = cx.in_role(Role::Statistics, |cx| {

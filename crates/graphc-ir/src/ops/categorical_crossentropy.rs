@@ -10,8 +10,8 @@ op_struct! {
     /// `-mean over n of log(p[n, label[n]])`: the other probabilities may be 0. After a `softmax` or a `sigmoid` the
     /// algebraic rules make it stable, so that `p[n, label[n]]` may underflow.
     ///
-    /// With a target `t` of the shape of `p` it is `-mean over n of sum over c of t[n, c] * log(p[n, c])`; a term whose `t` is 0
-    /// is 0.
+    /// With a target `t` of the shape of `p` it is `-mean over n of sum over c of t[n, c] * log(p[n, c])`; a term whose
+    /// `t` is 0 is 0.
     pub struct CategoricalCrossentropy {}
 }
 
@@ -24,7 +24,8 @@ impl OpRules for CategoricalCrossentropy {
     fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
         let [probabilities, target] = [operands[0], operands[1]];
         if probabilities != target {
-            classification::infer(Self::NAME, "probabilities", &operands[..2]).map_err(|error| or_shares(operands, error))?;
+            let inferred = classification::infer(Self::NAME, "probabilities", &operands[..2]);
+            inferred.map_err(|error| or_shares(operands, error))?;
         } else if probabilities.rank() != 2 {
             let message = format!("{} expects f32 probabilities of shape [N,c], got {probabilities}", Self::NAME);
             return Err(TypeError::operand(0, message));
@@ -76,8 +77,8 @@ fn or_shares(operands: &[&TensorType], error: TypeError) -> TypeError {
         Some(1) => {
             let labels = TensorType::i32(Shape(vec![probabilities.shape.0[0]]));
             let name = CategoricalCrossentropy::NAME;
-            let message = format!("{name} expects labels {labels} or shares of the classes {probabilities}, got {target}");
-            TypeError { message, ..error }
+            let shares = format!("shares of the classes {probabilities}");
+            TypeError { message: format!("{name} expects labels {labels} or {shares}, got {target}"), ..error }
         }
         _ => error,
     }

@@ -64,7 +64,8 @@ impl OpRules for Pick {
         let body = build::select(CmpOp::Eq, label.clone(), position, build::load(0, axes), zero);
         // The sum has one term that is not 0 by the label.
         let sum = Compute::reduce(&out.shape.0, &[Dim::Fixed(depth)], Combine::Sum, body);
-        let above = build::select(CmpOp::Lt, label.clone(), ScalarExpr::Int(depth as i32), ScalarExpr::Acc, nan.clone());
+        let end = ScalarExpr::Int(depth as i32);
+        let above = build::select(CmpOp::Lt, label.clone(), end, ScalarExpr::Acc, nan.clone());
         Lowering::Compute(sum.finish(build::select(CmpOp::Ge, label, ScalarExpr::Int(0), above, nan)))
     }
 }

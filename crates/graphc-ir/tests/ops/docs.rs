@@ -33,7 +33,7 @@ Subnormal numbers count as zero in machine code, see [architecture](architecture
 #[test]
 fn the_op_table_is_current() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/ops.md");
-    let expected = format!("{HEADER}{}", graphc_ir::ops::ops_table());
+    let expected = format!("{HEADER}{}", graphc_ir::ops::table::ops_table());
     if std::env::var_os("GRAPHC_BLESS").is_some_and(|value| value == "1") {
         std::fs::write(&path, &expected).expect("docs/ops.md can be written");
     }

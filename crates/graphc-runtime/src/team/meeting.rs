@@ -19,7 +19,7 @@
 //! sleeps; then it takes the handle, reports and unparks. The caller leaves the handle alone until it has seen that
 //! report, so the two never touch the handle at the same time.
 
-use super::share_of;
+use super::shares::share_of;
 use graphc_codegen::PhaseFn;
 use std::cell::UnsafeCell;
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};

@@ -8,7 +8,7 @@
 //! | copy | outputs | terms | block |
 //! |---|---|---|---|
 //! | packed weights, splats | one axis of the result | the reductions | that of the register grid |
-//! | vector weights | the axis whose coordinates are lanes, filled up with zeros | the reductions | whole vectors of the grid |
+//! | vector weights | the axis whose coordinates are lanes, filled up | the reductions | whole vectors of the grid |
 //! | rows of a batch | features | samples | all features |
 
 use crate::decide::problem::Problem;

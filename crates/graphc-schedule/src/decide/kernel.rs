@@ -17,6 +17,7 @@ use crate::decide::sweep::plan::Sources;
 use crate::decide::task;
 use graphc_ir::NodeId;
 use graphc_ir::graph::plan::{Group, GroupKind, KernelPlan, Root};
+use graphc_ir::loops::KernelRole;
 use std::collections::BTreeMap;
 
 /// What one nest does.
@@ -68,6 +69,7 @@ pub(crate) enum PhasePlan {
 #[derive(Clone, Debug)]
 pub(crate) struct KernelSchedule {
     pub(crate) name: String,
+    pub(crate) role: KernelRole,
     pub(crate) sources: Vec<String>,
     pub(crate) phases: Vec<PhasePlan>,
 }
@@ -136,7 +138,15 @@ impl<'a> Decider<'a> {
         let kernels = self.problem.fusion.kernels.iter().enumerate();
         let kernels = kernels.map(|(number, kernel)| self.kernel(number, kernel, &mut copies)).collect();
         first.extend(copies);
-        (KernelSchedule { name: "prologue".to_string(), sources: names(sources), phases: first }, kernels)
+        (
+            KernelSchedule {
+                name: "prologue".to_string(),
+                role: KernelRole::Prologue,
+                sources: names(sources),
+                phases: first,
+            },
+            kernels,
+        )
     }
 
     /// The phases of a kernel; copies for the prologue go to `first`.
@@ -151,7 +161,12 @@ impl<'a> Decider<'a> {
         phases.extend(kernel.tail.iter().map(|group| PhasePlan::Once(self.once(group))));
         let groups = kernel.groups().filter(|group| !prologue.has(group));
         let sources = names(groups);
-        KernelSchedule { name: format!("k{number}"), sources, phases: self.after_copies(phases, first) }
+        KernelSchedule {
+            name: format!("k{number}"),
+            role: KernelRole::Step,
+            sources,
+            phases: self.after_copies(phases, first),
+        }
     }
 
     /// The phases of a kernel whose lanes are features, without head and tail.

@@ -8,14 +8,13 @@
 //! ([`overlay`](crate::memory::overlay)).
 
 use crate::memory::overlay;
-use graphc_ir::loops::{Buffer, BufferKind, Kernel};
+use graphc_ir::loops::{Buffer, BufferKind, Kernel, KernelRole};
 use graphc_ir::scalar::CHUNK;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Sets the offsets of all buffers, of which the first `n_prologue` kernels keep theirs for good; gives the length of
-/// the arena in words.
-pub(crate) fn run(buffers: &mut [Buffer], kernels: &[Kernel], n_prologue: usize) -> usize {
-    let mut lives = lives(buffers.len(), kernels, n_prologue);
+/// Sets the offsets of all buffers; gives the length of the arena in words.
+pub(crate) fn run(buffers: &mut [Buffer], kernels: &[Kernel]) -> usize {
+    let mut lives = lives(buffers.len(), kernels);
     let overlays = overlay(buffers, kernels, &mut lives);
     let mut end = 0;
     for kind in [BufferKind::State, BufferKind::Input, BufferKind::Output] {
@@ -88,15 +87,15 @@ fn overlap(a: Life, b: Life) -> bool {
     }
 }
 
-fn lives(n_buffers: usize, kernels: &[Kernel], n_prologue: usize) -> Vec<Life> {
+fn lives(n_buffers: usize, kernels: &[Kernel]) -> Vec<Life> {
     let mut lives = vec![None; n_buffers];
-    let phases = kernels.iter().enumerate().flat_map(|(number, kernel)| kernel.body.iter().map(move |s| (number, s)));
-    for (phase, (kernel, stmt)) in phases.enumerate() {
+    let phases = kernels.iter().flat_map(|kernel| kernel.body.iter().map(|stmt| (kernel.role, stmt)));
+    for (phase, (role, stmt)) in phases.enumerate() {
         stmt.for_each_access(&mut |access, _| {
             let life: &mut Life = &mut lives[access.buffer.0 as usize];
             *life = Some(match *life {
                 // What the prologue leaves must outlive every later step.
-                _ if kernel < n_prologue => (0, usize::MAX),
+                _ if role == KernelRole::Prologue => (0, usize::MAX),
                 Some((first, last)) => (first, last.max(phase)),
                 None => (phase, phase),
             });

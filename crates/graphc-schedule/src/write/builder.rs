@@ -1,5 +1,6 @@
 //! Writes the statements of one kernel: fresh names and a stack of open blocks.
 
+use graphc_ir::graph::NodeId;
 use graphc_ir::index::{Affine, Var};
 use graphc_ir::loops::{AccId, Access, Bound, Expr, Join, LoopKind, Range, Stmt, ValueId};
 use graphc_ir::scalar::{BinaryOp, CmpOp, UnaryOp};
@@ -149,9 +150,16 @@ impl Builder {
         self.push(Stmt::Lanes { var, body });
     }
 
+    /// A nest that computes some nodes.
+    pub(crate) fn nest_of(&mut self, name: &str, nodes: &[NodeId], f: impl FnOnce(&mut Builder)) {
+        let body = self.block(f);
+        self.push(Stmt::Nest { name: name.to_string(), nodes: nodes.to_vec(), body });
+    }
+
+    /// A nest that copies what others have computed.
     pub(crate) fn nest(&mut self, name: &str, f: impl FnOnce(&mut Builder)) {
         let body = self.block(f);
-        self.push(Stmt::Nest { name: name.to_string(), body });
+        self.push(Stmt::Nest { name: name.to_string(), nodes: Vec::new(), body });
     }
 }
 

@@ -1,6 +1,6 @@
 //! Losses as steps of random graphs.
 
-use super::{Builder, MAX_BOUND};
+use super::builder::{Builder, MAX_BOUND};
 use graphc_ir::graph::NodeId;
 use graphc_ir::ops::*;
 use graphc_ir::types::{DType, Dim, Shape};

@@ -2,7 +2,7 @@
 
 use super::choices::Choices;
 use super::index::{self, Known, Lane, Window};
-use super::values::Values;
+use super::scope::Values;
 use graphc_ir::DType;
 use graphc_ir::index::{Affine, Var};
 use graphc_ir::loops::{AccId, Access, Buffer, LoopKind, Range, Stmt, Tile, TileInit, ValueId};

@@ -2,15 +2,13 @@
 
 use super::body::Body;
 use super::index::Lane;
+use super::scope::{Float, LARGEST, Plain};
 use graphc_ir::DType;
 use graphc_ir::loops::{Expr, Join, Stmt, ValueId};
 use graphc_ir::scalar::{BinaryOp, CmpOp, UnaryOp};
 
 /// Largest magnitude that is stored.
 const STORED: f32 = 1e6;
-/// Largest magnitude of a value: the product of two still is finite.
-const LARGEST: f64 = 1e15;
-
 /// Constants of arithmetic.
 const CONSTANTS: [f32; 9] = [0.5, 1.0, -0.0, 0.0, 0.1, -3.7, 1e-40, 123_456.79, f32::MIN_POSITIVE];
 /// Constants that give products, sums and quotients near the smallest normal number.
@@ -28,36 +26,6 @@ const SMALL: [f32; 9] = [
 ];
 /// Constants of wild programs.
 const WILD: [f32; 6] = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX, -1e38, 1e30];
-
-/// A real value in scope; its magnitude is at most `bound`, unless the program is wild.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Float {
-    id: ValueId,
-    bound: f64,
-    uniform: bool,
-}
-
-/// An integer or a condition in scope.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Plain {
-    id: ValueId,
-    uniform: bool,
-}
-
-/// The values in scope.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Values {
-    floats: Vec<Float>,
-    ints: Vec<Plain>,
-    conditions: Vec<Plain>,
-}
-
-impl Values {
-    /// The finished sum of a tile: some hundred products of stored values.
-    pub(super) fn push_tile(&mut self, id: ValueId, uniform: bool) {
-        self.floats.push(Float { id, bound: LARGEST, uniform });
-    }
-}
 
 impl Body<'_, '_> {
     fn emit(&mut self, expr: Expr) -> ValueId {

@@ -9,24 +9,13 @@ use image::{DynamicImage, GrayImage, RgbImage};
 
 /// The size of the pictures that an input takes.
 pub(crate) fn shape_of(spec: &InputSpec) -> Result<PictureShape, TrainError> {
-    picture_shape(&spec.sample_shape).ok_or_else(|| {
+    PictureShape::of_sample(&spec.sample_shape).ok_or_else(|| {
         let shape = shape_text(&spec.sample_shape);
         TrainError::Mismatch(format!(
             "the input `{}` is no picture: its shape is {shape}, expected height x width x channels, 1 or 3",
             spec.name
         ))
     })
-}
-
-/// Height, width and channels, 1 or 3; without channels it is 1.
-pub(crate) fn picture_shape(sizes: &[usize]) -> Option<PictureShape> {
-    let (height, width, channels) = match *sizes {
-        [height, width] => (height, width, 1),
-        [height, width, channels @ (1 | 3)] => (height, width, channels),
-        _ => return None,
-    };
-    let size = |size: usize| u32::try_from(size).ok().filter(|&size| size > 0);
-    Some(PictureShape { height: size(height)?, width: size(width)?, channels })
 }
 
 /// Makes pictures of the shape `from` what an input takes.
@@ -41,8 +30,8 @@ pub(crate) fn make(
 ) -> Result<Vec<u8>, String> {
     let found = || format!("samples of shape {}, but the input `{}`", shape_text(from), spec.name);
     let takes = || format!("takes {}", shape_text(&spec.sample_shape));
-    let shape = picture_shape(from).ok_or_else(|| format!("{} is made of pictures", found()))?;
-    let target = picture_shape(&spec.sample_shape).ok_or_else(|| format!("{} {}", found(), takes()))?;
+    let shape = PictureShape::of_sample(from).ok_or_else(|| format!("{} is made of pictures", found()))?;
+    let target = PictureShape::of_sample(&spec.sample_shape).ok_or_else(|| format!("{} {}", found(), takes()))?;
     let becomes_grey = preprocess.grayscale && shape.channels == 3;
     if shape.channels != target.channels && !(becomes_grey && target.channels == 1) {
         return Err(format!("{} {}", found(), takes()));

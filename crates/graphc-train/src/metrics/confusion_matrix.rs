@@ -1,7 +1,7 @@
 //! `confusion_matrix`: how often each class was predicted as which. It is no number: it stands in
 //! [`Scores::classes`](super::Scores::classes).
 
-use super::Rule;
+use super::rule::Rule;
 use super::tally::Needs;
 
 pub(super) const RULE: Rule = Rule { name: "confusion_matrix", is_family: false, needs: Needs::Classes, value: None };

@@ -1,6 +1,6 @@
 //! `f1`: the harmonic mean of precision and recall.
 
-use super::Rule;
+use super::rule::Rule;
 use super::tally::{ClassTotals, Needs};
 
 pub(super) const RULE: Rule = Rule {

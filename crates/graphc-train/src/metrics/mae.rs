@@ -1,6 +1,6 @@
 //! `mae`: the mean absolute difference of predictions and targets.
 
-use super::Rule;
+use super::rule::Rule;
 use super::tally::Needs;
 
 pub(super) const RULE: Rule = Rule {

@@ -12,39 +12,21 @@ mod confusion_matrix;
 mod f1;
 mod mae;
 mod mse;
+mod outcome;
 mod precision;
 mod recall;
+mod rule;
 mod tally;
 mod top_k;
 
 use crate::error::TrainError;
+pub use outcome::Outcome;
+use rule::Rule;
 pub use tally::{ClassCounts, ClassTotals, Confusion, Targets};
 use tally::{Needs, Tally};
 
-/// One metric, or a family of them.
-struct Rule {
-    /// Its name; of a family what stands before the number.
-    name: &'static str,
-    /// Whether a number follows the name.
-    is_family: bool,
-    needs: Needs,
-    /// The value, given the number behind the name; none if it is no number.
-    value: Option<fn(&Tally, usize) -> f64>,
-}
-
 const RULES: &[Rule] =
     &[top_k::RULE, precision::RULE, recall::RULE, f1::RULE, confusion_matrix::RULE, mae::RULE, mse::RULE];
-
-/// What a prediction says of a sample.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// One of so many classes, by as many numbers.
-    Class(usize),
-    /// Yes or no, by one number.
-    YesOrNo,
-    /// Any numbers.
-    Values,
-}
 
 /// What is to be measured.
 #[derive(Clone, Debug, PartialEq)]
@@ -167,11 +149,6 @@ fn find(name: &str) -> Option<(&'static Rule, usize)> {
 /// Whether a metric of that name is better when it is lower.
 pub fn is_error(name: &str) -> bool {
     find(name).is_some_and(|(rule, _)| rule.needs == Needs::Differences)
-}
-
-/// `a / b`, or 0 if `b` is.
-fn share(a: u64, b: u64) -> f64 {
-    if b == 0 { 0.0 } else { a as f64 / b as f64 }
 }
 
 #[cfg(test)]

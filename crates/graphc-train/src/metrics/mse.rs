@@ -1,6 +1,6 @@
 //! `mse`: the mean squared difference of predictions and targets.
 
-use super::Rule;
+use super::rule::Rule;
 use super::tally::Needs;
 
 pub(super) const RULE: Rule = Rule {

@@ -1,6 +1,6 @@
 //! `precision`: the share of what was predicted a class that is of it.
 
-use super::Rule;
+use super::rule::Rule;
 use super::tally::{ClassTotals, Needs};
 
 pub(super) const RULE: Rule = Rule {

@@ -1,6 +1,6 @@
 //! `recall`: the share of a class's samples that were found.
 
-use super::Rule;
+use super::rule::Rule;
 use super::tally::{ClassTotals, Needs};
 
 pub(super) const RULE: Rule = Rule {

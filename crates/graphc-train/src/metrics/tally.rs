@@ -1,6 +1,6 @@
 //! What metrics are made of.
 
-use super::{Outcome, share};
+use super::outcome::{Outcome, share};
 use std::collections::BTreeMap;
 
 /// What a metric needs counted.

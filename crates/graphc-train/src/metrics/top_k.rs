@@ -1,7 +1,8 @@
 //! `top_<k>`: the share of samples whose class is among the `k` that are predicted most.
 
+use super::outcome::share;
+use super::rule::Rule;
 use super::tally::Needs;
-use super::{Rule, share};
 
 pub(super) const RULE: Rule = Rule {
     name: "top_",

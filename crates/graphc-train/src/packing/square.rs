@@ -8,7 +8,7 @@
 //! rustc makes good code for all processors (`punpcklbw`, `cvtdq2ps` and `mulps`), but in a function compiled for AVX2
 //! it does not, and that took three times as long.
 
-use super::{Conversion, affine};
+use super::conversion::{Conversion, affine};
 use graphc_driver::hint;
 use graphc_ir::scalar::CHUNK;
 

@@ -3,7 +3,7 @@
 //! With AVX2 it is four squares of 8 x 8, each transposed in registers: in pairs of words, then of pairs, then of
 //! halves.
 
-use super::{Blocks, Convert};
+use super::convert::{Blocks, Convert};
 use graphc_driver::hint;
 use graphc_ir::scalar::CHUNK;
 

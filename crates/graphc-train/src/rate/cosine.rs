@@ -1,7 +1,7 @@
 //! `cosine`: `alpha + (1 - alpha) * (1 + cos(pi * x)) / 2`, as Keras's `CosineDecay`; `x` goes from 0 at the end of the
 //! warm-up to 1 at the end of the last epoch (Loshchilov and Hutter 2017, without restarts).
 
-use super::{Moment, half_cosine};
+use super::moment::{Moment, half_cosine};
 
 pub(super) fn factor(alpha: f64, at: Moment) -> f64 {
     let n = at.n_all_steps.saturating_sub(at.n_warmup).max(1) as f64;

@@ -1,7 +1,7 @@
 //! `exponential`: `gamma ^ (step / steps of an epoch)`; with `staircase` the exponent is the number of the epoch, as in
 //! PyTorch's `ExponentialLR`.
 
-use super::Moment;
+use super::moment::Moment;
 
 pub(super) fn factor(gamma: f64, staircase: bool, at: Moment) -> f64 {
     let epochs = if staircase { at.epoch() as f64 } else { at.step as f64 / at.n_steps as f64 };

@@ -7,11 +7,13 @@
 
 mod cosine;
 mod exponential;
+mod moment;
 mod one_cycle;
 mod piecewise;
 mod step;
 
 use graphc_ir::{RateRule, RateSchedule, Warmup};
+use moment::Moment;
 
 /// Everything that rates depend on, but for the step.
 #[derive(Clone, Debug)]
@@ -22,26 +24,6 @@ pub(crate) struct Rates {
     /// Steps of an epoch.
     pub(crate) n_steps: usize,
     pub(crate) epochs: usize,
-}
-
-/// When in the training a rate is wanted.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Moment {
-    /// Number of the step, from 0.
-    pub(crate) step: usize,
-    /// Steps of an epoch.
-    pub(crate) n_steps: usize,
-    /// Steps of the whole training.
-    pub(crate) n_all_steps: usize,
-    /// Steps of the warm-up.
-    pub(crate) n_warmup: usize,
-}
-
-impl Moment {
-    /// From 0.
-    fn epoch(self) -> usize {
-        self.step / self.n_steps
-    }
 }
 
 impl Rates {
@@ -79,11 +61,6 @@ fn factor(rule: &RateRule, at: Moment) -> f64 {
         }
         RateRule::Piecewise { boundaries, factors } => piecewise::factor(boundaries, factors, at),
     }
-}
-
-/// From `from` at 0 to `to` at 1 on half a period of a cosine.
-fn half_cosine(from: f64, to: f64, x: f64) -> f64 {
-    to + (from - to) / 2.0 * (1.0 + libm::cos(std::f64::consts::PI * x))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! final_div_factor)` at step `n - 1`, both on half a period of a cosine, as PyTorch's `OneCycleLR` (Smith and Topin
 //! 2018).
 
-use super::{Moment, half_cosine};
+use super::moment::{Moment, half_cosine};
 
 pub(super) fn factor(pct_start: f64, div_factor: f64, final_div_factor: f64, at: Moment) -> f64 {
     let (first, last) = (1.0 / div_factor, 1.0 / div_factor / final_div_factor);

@@ -1,7 +1,7 @@
 //! `piecewise`: `factors[i]`, where `i` is how many of the boundaries, in epochs, have been reached; as Keras's
 //! `PiecewiseConstantDecay`, but relative to the optimizer's rate.
 
-use super::Moment;
+use super::moment::Moment;
 
 pub(super) fn factor(boundaries: &[usize], factors: &[f64], at: Moment) -> f64 {
     let part = boundaries.partition_point(|&boundary| boundary <= at.epoch());

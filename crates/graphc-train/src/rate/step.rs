@@ -1,6 +1,6 @@
 //! `step`: `gamma ^ floor(epoch / step_size)`, as PyTorch's `StepLR`.
 
-use super::Moment;
+use super::moment::Moment;
 
 pub(super) fn factor(step_size: usize, gamma: f64, at: Moment) -> f64 {
     libm::pow(gamma, (at.epoch() / step_size.max(1)) as f64)

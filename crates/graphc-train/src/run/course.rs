@@ -6,9 +6,9 @@
 
 use super::exact;
 use crate::error::TrainError;
+use crate::fit_options::FitOptions;
 use crate::history::EpochRecord;
 use crate::metrics;
-use crate::train::FitOptions;
 pub use graphc_ir::EarlyStopping;
 use graphc_ir::{Plateau, RateRule};
 use serde::{Deserialize, Serialize};

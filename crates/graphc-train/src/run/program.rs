@@ -5,8 +5,8 @@
 use super::files::{FOLDER, N_KEPT, Place, Stored, has_checkpoint, read_newest};
 use super::{CheckpointWriter, RunState};
 use crate::error::TrainError;
+use crate::fit_options::FitOptions;
 use crate::run_folder::{Lock, lock};
-use crate::train::FitOptions;
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;

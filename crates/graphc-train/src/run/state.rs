@@ -8,7 +8,7 @@ use super::exact;
 use super::receipt::Receipt;
 use crate::history::History;
 use crate::nonfinite::Allowed;
-use crate::train::Progress;
+use crate::observer::Progress;
 use serde::{Deserialize, Serialize};
 
 /// Where a run stands between two steps.

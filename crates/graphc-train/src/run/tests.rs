@@ -7,7 +7,7 @@ use crate::data::dataset::tests::{load, numbered};
 use crate::history::EpochRecord;
 use crate::nonfinite::{FitError, Noticed, Search};
 use crate::train::tests::{Toy, options};
-use crate::train::{FitOptions, FitReport, Observer, Progress, fit, fit_from};
+use crate::train::{FitOptions, FitReport, Observer, Progress, Supervision, fit, fit_from};
 use crate::{Loading, RunState};
 use graphc_ir::{Plateau, RateRule, RateSchedule, Warmup};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -48,7 +48,7 @@ fn run(toy: &mut Toy, options: &FitOptions, from: Option<Checkpoint>, keeper: &m
     let data = load(&specs, 1.0, 0.2);
     let never = AtomicBool::new(false);
     let stop = keeper.stop_at.map_or(&never, |(stop, _)| stop);
-    fit_from(toy, &data, options, from, stop, keeper).unwrap()
+    fit_from(toy, &data, options, from, Supervision { stop, observer: keeper }).unwrap()
 }
 
 fn without_times(mut report: FitReport) -> FitReport {
@@ -171,7 +171,8 @@ fn a_search_begins_where_the_run_has_gone_on() {
     let Search::Found(expected) = failure.search else { panic!("{:?}", failure.search) };
     let from = keeper.checkpoints.into_iter().find(|checkpoint| checkpoint.state.steps_done() == 2).unwrap();
     let early = FitOptions { epochs: 9, ..options };
-    let Err(FitError::Nonfinite(failure)) = fit_from(&mut Toy::default(), &data, &early, Some(from), &stop, &mut ())
+    let Err(FitError::Nonfinite(failure)) =
+        fit_from(&mut Toy::default(), &data, &early, Some(from), Supervision { stop: &stop, observer: &mut () })
     else {
         panic!("it fails as before")
     };
@@ -232,6 +233,7 @@ fn a_checkpoint_of_other_epochs_is_refused() {
     run(&mut Toy::default(), &eventful(), None, &mut keeper);
     let from = keeper.checkpoints.pop();
     let stop = AtomicBool::new(false);
-    let error = fit_from(&mut Toy::default(), &data, &eventful(), from, &stop, &mut ()).unwrap_err();
+    let error = fit_from(&mut Toy::default(), &data, &eventful(), from, Supervision { stop: &stop, observer: &mut () })
+        .unwrap_err();
     assert_eq!(error.to_string(), "the checkpoint is of epochs of 3 steps, but these have 2");
 }

@@ -1,10 +1,11 @@
 //! What `run.json` says of a run, while it goes on and in the end; and the observer that keeps checkpoints.
 
+use super::outcome::{Costs, Tested};
 use super::setup::{Settings, Setup};
-use super::{Costs, Prepared, Tested};
+use super::work::Prepared;
 use crate::nonfinite::Ending;
 use crate::progress::Reporter;
-use crate::{output, scores, shell};
+use crate::{messages, scores, shell, words};
 use graphc_driver::SavedState;
 use graphc_frontend::Experiment;
 use graphc_ir::Optimizer;
@@ -128,7 +129,7 @@ pub(super) fn course_text(report: &FitReport, options: &FitOptions) -> Option<St
     let kept = if report.last.is_some() { ", whose weights are kept" } else { "" };
     let mut text = format!("Best epoch: {} of {n_epochs} ({monitor} {:.4}){kept}", best.epoch, best.value);
     if let (Some(Ended::EarlyStopping), Some(stopping)) = (report.ended, &options.early_stopping) {
-        let patience = output::counted(stopping.patience, "epoch");
+        let patience = words::counted(stopping.patience, "epoch");
         text.push_str(&format!("\nEarly stopping: {monitor} has not become better for {patience}"));
     }
     Some(text)
@@ -208,7 +209,7 @@ impl Observer for Keeper<'_, '_> {
         if let Err(error) = self.writer.write(checkpoint, companions)
             && !std::mem::replace(&mut self.has_warned, true)
         {
-            output::warning(&format!("{error}; training goes on without checkpoints"));
+            messages::warning(&format!("{error}; training goes on without checkpoints"));
         }
     }
 

@@ -1,18 +1,17 @@
 //! What is trained, and where it begins: a graph file with the options beside it, or a run that goes on.
 
-use super::{Args, Work};
+use super::args::{Args, Every, Kept};
+use super::work::Work;
 use crate::error::CliError;
-use crate::experiment::Chosen;
-use crate::output;
-use crate::{experiment, shell};
+use crate::{messages, shell};
+use graphc::experiment;
+use graphc::experiment::Chosen;
 use graphc_driver::BITS_REVISION;
 use graphc_frontend::Experiment;
-use graphc_train::run::files::N_KEPT;
-use graphc_train::run::{Begin, Checkpoint, CheckpointEvery, Stored};
+use graphc_train::run::{Begin, Checkpoint, Stored};
 use graphc_train::{FitOptions, RunFolder};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// A training that can begin.
 pub(super) struct Setup {
@@ -46,75 +45,6 @@ pub(super) struct Settings {
     allow_nonfinite: bool,
     checkpoint_every: Every,
     pub(super) keep_checkpoints: Kept,
-}
-
-/// `--checkpoint-every`, with the text that was given.
-#[derive(Clone, Debug)]
-pub(crate) struct Every {
-    text: String,
-    value: CheckpointEvery,
-}
-
-/// `--keep-checkpoints`: how many of the last ones stay.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Kept(pub(super) usize);
-
-impl Default for Kept {
-    fn default() -> Kept {
-        Kept(N_KEPT)
-    }
-}
-
-/// `5`, `all`.
-impl std::str::FromStr for Kept {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Kept, String> {
-        match text.parse() {
-            _ if text == "all" => Ok(Kept(usize::MAX)),
-            Ok(n) if n >= N_KEPT => Ok(Kept(n)),
-            _ => Err(format!("expected a number of at least {N_KEPT}, since one may turn out to be damaged; or all")),
-        }
-    }
-}
-
-impl std::fmt::Display for Kept {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.0 == usize::MAX { f.write_str("all") } else { write!(f, "{}", self.0) }
-    }
-}
-
-/// Epochs can be over in less time than a disk takes.
-const APART: Duration = Duration::from_secs(1);
-
-impl Default for Every {
-    fn default() -> Every {
-        Every { text: "epoch".into(), value: CheckpointEvery::Epochs { n: 1, apart: APART } }
-    }
-}
-
-/// `500`, `2m`, `1e`, `none`.
-impl std::str::FromStr for Every {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Every, String> {
-        const EXPECTED: &str =
-            "expected a number of steps (500), epochs (1e) or a time (90s, 2m, 1h), at least 1; or none";
-        let number = |digits: &str| digits.parse::<usize>().ok().filter(|&n| n > 0).ok_or(EXPECTED);
-        let time = |digits: &str, unit: u64| {
-            number(digits).map(|n| CheckpointEvery::Time(Duration::from_secs((n as u64).saturating_mul(unit))))
-        };
-        let value = match (text, text.char_indices().next_back()) {
-            ("epoch", _) => return Ok(Every::default()),
-            ("none", _) => CheckpointEvery::Never,
-            (_, Some((at, 'e'))) => CheckpointEvery::Epochs { n: number(&text[..at])?, apart: Duration::ZERO },
-            (_, Some((at, 's'))) => time(&text[..at], 1)?,
-            (_, Some((at, 'm'))) => time(&text[..at], 60)?,
-            (_, Some((at, 'h'))) => time(&text[..at], 3600)?,
-            _ => CheckpointEvery::Steps(number(text)?),
-        };
-        Ok(Every { text: text.into(), value })
-    }
 }
 
 impl Setup {
@@ -157,7 +87,7 @@ impl Setup {
     fn resumed(run: &Path, file: Option<&Path>, args: &Args) -> Result<Setup, CliError> {
         let folder = RunFolder::resume(run)?;
         let (Stored { checkpoint, settings, skipped }, graph) = folder.stored()?;
-        skipped.iter().for_each(|reason| output::warning(&format!("{reason}; the one before it is used")));
+        skipped.iter().for_each(|reason| messages::warning(&format!("{reason}; the one before it is used")));
         warn_of_revision(&checkpoint);
         let damaged = || CliError::new(format!("{}: the checkpoint says nothing of the options", run.display()));
         let mut settings = Settings::of_json(&settings).ok_or_else(damaged)?;
@@ -206,7 +136,7 @@ impl Setup {
 fn warn_of_revision(checkpoint: &Checkpoint) {
     let options = checkpoint.state.receipt.iter().flat_map(|receipt| receipt.options());
     if let Some(revision) = options.last().map(|(_, options)| options.bits).filter(|&bits| bits != BITS_REVISION) {
-        output::warning(&format!(
+        messages::warning(&format!(
             "the run has gone on with revision {revision} of graphc's bits until now, but this graphc computes those of revision \
              {BITS_REVISION}: it will not come to the bits of an uninterrupted run, and nobody can verify its receipt"
         ));
@@ -299,25 +229,6 @@ impl Settings {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn how_often() {
-        let value = |text: &str| text.parse::<Every>().map(|every| every.value);
-        for (text, expected) in [
-            ("500", CheckpointEvery::Steps(500)),
-            ("2m", CheckpointEvery::Time(Duration::from_secs(120))),
-            ("90s", CheckpointEvery::Time(Duration::from_secs(90))),
-            ("1h", CheckpointEvery::Time(Duration::from_secs(3600))),
-            ("3e", CheckpointEvery::Epochs { n: 3, apart: Duration::ZERO }),
-            ("none", CheckpointEvery::Never),
-            (&Every::default().text, Every::default().value),
-        ] {
-            assert_eq!(value(text), Ok(expected), "{text}");
-        }
-        for text in ["", "0", "0e", "-1", "1.5m", "m", "é", "1d"] {
-            assert!(value(text).unwrap_err().starts_with("expected a number of steps"), "{text}");
-        }
-    }
 
     #[test]
     fn settings_read_back() {

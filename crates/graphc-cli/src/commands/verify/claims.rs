@@ -1,9 +1,10 @@
 //! What a run folder says of its run.
 
 use super::super::train::folder_of;
-use super::{Failure, differs};
+use super::failure::{Failure, differs};
 use crate::error::CliError;
-use crate::{experiment, output, shell};
+use crate::{messages, shell};
+use graphc::experiment;
 use graphc_frontend::Experiment;
 use graphc_train::run::files::{read_at, steps};
 use graphc_train::run::receipt::{Measured, first_field};
@@ -168,7 +169,7 @@ impl Claims {
         let parsed = experiment::parse_with_data(&self.graph, &folder.join(GRAPH));
         Ok(parsed.inspect_err(|_| {
             if data.is_none() {
-                output::message(&format!(
+                messages::message(&format!(
                     "The graph file was in {}: if the data is elsewhere now, `--data DIR` says from where its paths start.",
                     folder.display()
                 ));

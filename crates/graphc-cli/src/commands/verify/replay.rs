@@ -1,19 +1,19 @@
 //! Training again what a receipt says, epoch by epoch beside it.
 
 use super::super::train::Prepared;
-use super::Failure;
 use super::claims::Claims;
+use super::failure::Failure;
 use super::tensors::{self, Tensors};
 use crate::error::CliError;
-use crate::experiment;
 use crate::progress::{Reporter, Style};
+use graphc::experiment;
 use graphc_driver::SavedState;
 use graphc_frontend::Experiment;
 use graphc_ir::Tensor;
 use graphc_train::run::files::{read_at, steps};
 use graphc_train::run::receipt::{EpochEntry, InForce, Link, first_field};
 use graphc_train::run::{Checkpoint, CheckpointEvery, Difference, RunState};
-use graphc_train::{FitError, FitOptions, FitReport, Observer, Progress, Weighted, fit_from};
+use graphc_train::{FitError, FitOptions, FitReport, Observer, Progress, Supervision, Weighted, fit_from};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -70,7 +70,8 @@ impl Replay<'_> {
             let at = from.as_ref().map_or(0, |from| from.state.steps_done());
             stop.store(until == Some(at), Ordering::Relaxed);
             comparer.until = until;
-            let result = fit_from(&mut network, &run.train, &options, from.clone(), &stop, &mut comparer);
+            let supervision = Supervision { stop: &stop, observer: &mut comparer };
+            let result = fit_from(&mut network, &run.train, &options, from.clone(), supervision);
             if let Some(difference) = comparer.difference.take() {
                 return Err(Failure::Difference(difference));
             }

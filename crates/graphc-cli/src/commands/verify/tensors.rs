@@ -1,6 +1,6 @@
 //! Comparing tensors bit by bit, and naming what differs.
 
-use super::{Failure, differs};
+use super::failure::{Failure, differs};
 use crate::error::CliError;
 use graphc_ir::Tensor;
 use graphc_ir::scalar::flushed;

@@ -6,7 +6,7 @@
 //! * only temporaries share words, and only with each other.
 //!
 //! Structure:
-//! * names of kernels are unique and not empty, names of nests are not empty;
+//! * names of kernels are unique and not empty, names of nests are not empty; the nodes of a nest ascend;
 //! * `Parallel` stands at the top level of a kernel only; nests stand neither in nests nor in lanes regions;
 //! * lanes regions do not stand in each other.
 //!
@@ -28,14 +28,19 @@
 //! * lanes are joined only inside a region;
 //! * a store whose index does not depend on the lane stores a value that is the same in every lane.
 //!
-//! The prologue:
-//! * it reads state that no later kernel writes, and what its kernels write; no inputs;
-//! * no later kernel writes what it writes, which is neither input nor state and shares no words.
+//! Roles of kernels:
+//! * kernels of the prologue come first, updates last;
+//! * the prologue reads state that no later kernel writes, and what its kernels write; no inputs;
+//! * no later kernel writes what it writes, which is neither input nor state and shares no words;
+//! * an update writes nothing but state.
 //!
 //! Tiles: grid extents are positive, accesses have no division, buffers hold `f32`.
 
 mod bounds;
-mod prologue;
+mod finding;
+mod roles;
+
+pub use finding::Finding;
 
 use super::kernel::*;
 use super::print::Head;
@@ -44,38 +49,12 @@ use crate::scalar::{BinaryOp, UnaryOp};
 use crate::types::DType;
 use bounds::{Definition, Scope};
 use std::collections::HashSet;
-use std::fmt;
-
-/// A broken rule.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// Name of the kernel; empty if a buffer or the program is at fault.
-    pub kernel: String,
-    /// Name of the nest, empty outside nests.
-    pub nest: String,
-    /// The offending line as printed.
-    pub line: String,
-    /// Which rule, with the names it is about.
-    pub message: String,
-}
-
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.kernel.is_empty() {
-            write!(f, "kernel {:?}: ", self.kernel)?;
-        }
-        if !self.nest.is_empty() {
-            write!(f, "nest {:?}: ", self.nest)?;
-        }
-        write!(f, "`{}`: {}", self.line, self.message)
-    }
-}
 
 /// Everything wrong with a program.
 pub fn verify(program: &Program) -> Vec<Finding> {
     let mut findings = Vec::new();
     check_buffers(program, &mut findings);
-    prologue::check(program, &mut findings);
+    roles::check(program, &mut findings);
     let mut names = HashSet::new();
     for kernel in &program.kernels {
         let mut verifier = Verifier::new(program, kernel);
@@ -264,7 +243,12 @@ impl<'a> Verifier<'a> {
     fn stmt(&mut self, stmt: &'a Stmt) {
         self.line = Head(stmt).to_string();
         match stmt {
-            Stmt::Nest { name, body } => self.nest(name, body),
+            Stmt::Nest { name, nodes, body } => {
+                if !nodes.is_sorted_by(|a, b| a < b) {
+                    self.report("the nodes of a nest ascend");
+                }
+                self.nest(name, body);
+            }
             Stmt::For { range, kind, body } => {
                 if *kind == LoopKind::Parallel {
                     self.report("a parallel loop inside another statement");
@@ -408,6 +392,19 @@ impl<'a> Verifier<'a> {
         }
     }
 
+    fn unary(&mut self, op: UnaryOp, a: ValueId) -> Option<Info> {
+        let (operand, result) = match op {
+            UnaryOp::Neg | UnaryOp::Abs | UnaryOp::Sqrt => (Type::F32, Type::F32),
+            UnaryOp::ToF32 | UnaryOp::FromBits => (Type::I32, Type::F32),
+            UnaryOp::BitsOf => (Type::F32, Type::I32),
+            UnaryOp::Exp | UnaryOp::Log | UnaryOp::Tanh => {
+                self.report(format!("{} is not part of the loop IR", op.name()));
+                (Type::F32, Type::F32)
+            }
+        };
+        self.operands(&[a], operand, result)
+    }
+
     fn expr(&mut self, expr: &Expr) -> Option<Info> {
         let constant = |ty| Info { ty, uniform: true, constant: None };
         match expr {
@@ -428,18 +425,7 @@ impl<'a> Verifier<'a> {
                 };
                 Some(Info { ty: declared.ty, uniform: !self.varying.contains(acc), constant: None })
             }
-            Expr::Unary(op, a) => {
-                let (operand, result) = match op {
-                    UnaryOp::Neg | UnaryOp::Abs | UnaryOp::Sqrt => (Type::F32, Type::F32),
-                    UnaryOp::ToF32 | UnaryOp::FromBits => (Type::I32, Type::F32),
-                    UnaryOp::BitsOf => (Type::F32, Type::I32),
-                    UnaryOp::Exp | UnaryOp::Log | UnaryOp::Tanh => {
-                        self.report(format!("{} is not part of the loop IR", op.name()));
-                        (Type::F32, Type::F32)
-                    }
-                };
-                self.operands(&[*a], operand, result)
-            }
+            Expr::Unary(op, a) => self.unary(*op, *a),
             Expr::Binary(op, a, b) => {
                 let ty = if op.is_integer() { Type::I32 } else { Type::F32 };
                 let shift = matches!(op, BinaryOp::IShl | BinaryOp::IShr);

@@ -74,6 +74,8 @@ pub(crate) enum Read {
 #[derive(Clone, Debug)]
 pub(crate) struct ContractionPlan {
     pub(crate) name: String,
+    /// What the nest computes, ascending.
+    pub(crate) nodes: Vec<NodeId>,
     /// The contraction.
     pub(crate) node: NodeId,
     /// What the nest leaves: the contraction, the end of its epilogue, or partial results.
@@ -136,7 +138,7 @@ impl ContractionPlan {
 /// A contraction that a plan is made for.
 pub(crate) struct Contraction<'a> {
     problem: &'a Problem<'a>,
-    name: &'a str,
+    group: &'a Group,
     pub(crate) node: NodeId,
     root: Root,
     form: &'a PointForm,
@@ -153,7 +155,7 @@ impl<'a> Contraction<'a> {
         let contraction = form.as_contraction().expect("a contraction");
         let slots = [contraction.a.0, contraction.b.0];
         let operands = slots.map(|slot| problem.graph.operands(node)[slot]);
-        Contraction { problem, name: &group.name, node, root: group.roots[0], form, axes, operands }
+        Contraction { problem, group, node, root: group.roots[0], form, axes, operands }
     }
 
     /// For the samples of tasks of so many chunks.
@@ -240,7 +242,8 @@ impl<'a> Contraction<'a> {
 
     fn plan(&self, lanes: Lanes, batch: Batch, loops: Vec<Loop>) -> ContractionPlan {
         ContractionPlan {
-            name: self.name.to_string(),
+            name: self.group.name.clone(),
+            nodes: self.group.nodes(),
             node: self.node,
             root: self.root,
             axes: self.axes.clone(),

@@ -11,6 +11,8 @@ use std::ops::Range;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SweepPlan {
     pub(crate) name: String,
+    /// What the nests compute, ascending.
+    pub(crate) nodes: Vec<NodeId>,
     pub(crate) nests: Vec<Nest>,
 }
 

@@ -61,7 +61,7 @@ impl SweepPlan {
         } else {
             vec![Space::new(sources, &group.roots).by_samples()]
         };
-        SweepPlan { name: group.name.clone(), nests }
+        SweepPlan { name: group.name.clone(), nodes: group.nodes(), nests }
     }
 }
 
@@ -290,7 +290,8 @@ impl<'a> Space<'a> {
         }
         if !digit.is_multiple_of(2) {
             // Neighbours would not be told apart by the last digit: then the axis stays whole.
-            let first = loops.iter().position(|some| some.over == Coordinate::Axis(axis)).expect("the last one at least");
+            let first =
+                loops.iter().position(|some| some.over == Coordinate::Axis(axis)).expect("the last one at least");
             let known = loops.drain(first..).flat_map(|digit| digit.known).collect();
             loops.push(Loop { known, ..Loop::over(Coordinate::Axis(axis), extent) });
         }

@@ -1,7 +1,7 @@
 //! Contractions over the batch: gradients of weights, as partial results of each group of chunks.
 
-use super::waiting::Accumulators;
-use super::{Nest, Part, Place, in_lanes};
+use super::accumulators::Accumulators;
+use super::nest::{Nest, Part, Place, in_lanes};
 use crate::decide::contraction::{Batch, ContractionPlan, Lanes, MOST_SHARES};
 use crate::decide::kernel::GradientPlan;
 use crate::decide::loops::Loop;
@@ -59,7 +59,7 @@ fn blocks(cx: &Cx<'_>, b: &mut Builder, plan: &ContractionPlan, part: Part) {
         (nest.part, nest.share) = (part, share.clone());
         nest.walk(b, &plan.loops);
     };
-    b.nest(&plan.name, |b| {
+    b.nest_of(&plan.name, &plan.nodes, |b| {
         in_lanes(b, plan, |b, lane| match plan.lanes {
             // One chain over all samples.
             Lanes::Axis(_) => write(b, lane, None),
@@ -110,7 +110,7 @@ impl<'a> Gradient<'a> {
         if plan.accumulators_wait {
             return self.nest(b, |b, nest, accumulators| nest.finish(b, &accumulators));
         }
-        b.nest(&plan.name, |b| {
+        b.nest_of(&plan.name, &plan.nodes, |b| {
             in_lanes(b, plan, |b, lane| {
                 let mut nest = self.over_group(lane);
                 if groups_of(plan).chunks_per_group == 1 {
@@ -125,7 +125,7 @@ impl<'a> Gradient<'a> {
     fn nest(&self, b: &mut Builder, write: impl FnOnce(&mut Builder, &mut Nest<'a>, Accumulators)) {
         let plan = &self.plan.nest;
         let axes = plan.axes.outputs().map(|axis| (axis.var, axis.extent)).collect();
-        b.nest(&plan.name, |b| {
+        b.nest_of(&plan.name, &plan.nodes, |b| {
             in_lanes(b, plan, |b, lane| {
                 let mut nest = self.over_group(lane);
                 let accumulators = Accumulators::new(nest.place_to_wait(), axes, &Affine::var(self.number));

@@ -1,6 +1,6 @@
 //! Where the factors of a contraction are read, and what is asked for ahead of time.
 
-use super::{Nest, Place};
+use super::nest::{Nest, Place};
 use crate::decide::contraction::{Batch, Lanes, Read};
 use crate::decide::copies::When;
 use crate::machine::ahead;

@@ -1,7 +1,7 @@
 //! The innermost part of a contraction: its reductions, the tile, and what happens to a finished accumulator.
 
-use super::waiting::Accumulators;
-use super::{Nest, Place};
+use super::accumulators::Accumulators;
+use super::nest::{Nest, Place};
 use crate::decide::contraction::epilogue::epilogue;
 use crate::decide::contraction::{Batch, Lanes};
 use crate::decide::strips::Strips;

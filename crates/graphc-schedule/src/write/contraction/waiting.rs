@@ -7,35 +7,12 @@
 //! outputs stopped. Every accumulator still sums its terms in the order of the reduction, so that results are the same
 //! to the bit.
 
-use super::Nest;
+use super::accumulators::Accumulators;
+use super::nest::Nest;
 use crate::decide::strips::Strips;
-use crate::memory::buffers::Waiting;
 use crate::write::builder::Builder;
 use graphc_ir::index::{Affine, Var};
-use graphc_ir::loops::{Access, BufId, LoopKind};
-use graphc_ir::scalar::LANES;
-
-/// The accumulators that wait for a nest: those of all coordinates of some axes, and of the cells of the register grid
-/// at hand.
-#[derive(Clone, Debug)]
-pub(super) struct Accumulators {
-    /// Output axes and their extents, outermost first.
-    axes: Vec<(Var, usize)>,
-    buffer: BufId,
-    first: Affine,
-}
-
-impl Accumulators {
-    /// The accumulators of all coordinates of `axes` for the nest that has share number `share` of the memory.
-    pub(super) fn new(waiting: Waiting, axes: Vec<(Var, usize)>, share: &Affine) -> Accumulators {
-        Accumulators { axes, buffer: waiting.buffer, first: share.times(waiting.share_words as i64) }
-    }
-
-    fn vector(&self, number: &Affine, lane: Var) -> Access {
-        let index = self.first.add_scaled(number, LANES as i64).plus(&Affine::var(lane));
-        Access { buffer: self.buffer, index }
-    }
-}
+use graphc_ir::loops::{Access, LoopKind};
 
 impl Nest<'_> {
     /// Lets all accumulators start at zero.

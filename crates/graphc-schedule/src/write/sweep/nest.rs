@@ -38,7 +38,7 @@ pub(crate) enum Place<'a> {
 pub(crate) fn write(cx: &Cx<'_>, b: &mut Builder, plan: &SweepPlan, place: Place<'_>) {
     let nests = |b: &mut Builder, chunk: Affine| {
         for nest in &plan.nests {
-            Writer::new(cx, nest, &plan.name, chunk.clone(), place).blocks(b, 0);
+            Writer::new(cx, nest, plan, chunk.clone(), place).blocks(b, 0);
         }
     };
     match place {
@@ -50,7 +50,7 @@ pub(crate) fn write(cx: &Cx<'_>, b: &mut Builder, plan: &SweepPlan, place: Place
 struct Writer<'a> {
     em: Emitter<'a>,
     nest: &'a Nest,
-    name: &'a str,
+    plan: &'a SweepPlan,
     place: Place<'a>,
     /// Number of the chunk; 0 if there is but one, or no batch.
     chunk: Affine,
@@ -80,11 +80,11 @@ struct Turn {
 }
 
 impl<'a> Writer<'a> {
-    fn new(cx: &'a Cx<'a>, nest: &'a Nest, name: &'a str, chunk: Affine, place: Place<'a>) -> Writer<'a> {
+    fn new(cx: &'a Cx<'a>, nest: &'a Nest, plan: &'a SweepPlan, chunk: Affine, place: Place<'a>) -> Writer<'a> {
         let mut em = Emitter::new(cx);
         let (axes, exprs) = nest.define(&mut em.dag);
         let sums = vec![Sum::default(); exprs.len()];
-        let mut writer = Writer { em, nest, name, place, chunk, axes, exprs, sums, turns: Vec::new() };
+        let mut writer = Writer { em, nest, plan, place, chunk, axes, exprs, sums, turns: Vec::new() };
         if let Some(chunk) = writer.chunk.as_var() {
             writer.em.ranges.insert(chunk, (0, cx.n_chunks() as i64 - 1));
         }
@@ -103,7 +103,7 @@ impl<'a> Writer<'a> {
         if walk == Some(Walk::Iterate(LoopKind::Parallel)) {
             return self.turns(b, depth, &mut |this, b| this.blocks(b, depth + 1));
         }
-        b.nest(self.name, |b| match self.nest.lanes {
+        b.nest_of(&self.plan.name, &self.plan.nodes, |b| match self.nest.lanes {
             None => self.level(b, depth),
             Some(over) => b.lanes(|b, lane| {
                 self.em.ranges.insert(lane, (0, LANES as i64 - 1));

@@ -1,6 +1,6 @@
 //! What the header of an array announces, and whether a file can hold it.
 
-use super::{Fault, fill};
+use super::fault::{Fault, fill};
 use crate::data::values::Encoding;
 use crate::input::shape_text;
 use std::io::Read;

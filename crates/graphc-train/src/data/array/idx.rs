@@ -2,9 +2,10 @@
 //!
 //! Gzip is recognised by its first two bytes, not by the file name.
 
+use super::fault::{Fault, Unpacked};
 use super::file_bytes::{FileBytes, Section};
 use super::header::{Header, Held, check_rank, fill_header};
-use super::{Fault, Opened, Stored, Unpacked};
+use super::opened::{Opened, Stored};
 use crate::data::values::{Element, Encoding};
 use crate::gzip::{GZIP_MAGIC, Gunzip};
 use std::io::{BufRead, BufReader, Read};

@@ -5,25 +5,29 @@
 //! inflated than announced and one byte, and no memory is taken for more than a file of this length can hold. A file
 //! that is something else is not quoted: whoever names the paths need not be the one who may read them.
 //!
-//! Reading order: [`file_bytes`] (bytes by position), [`header`] (what a file announces), one file for each format,
-//! [`fortran`] (elements whose first index runs fastest).
+//! Reading order: [`fault`], [`file_bytes`] (bytes by position), [`header`] (what a file announces), [`opened`] (what
+//! was found), one file for each format, [`fortran`] (elements whose first index runs fastest).
 
+mod fault;
 mod file_bytes;
 mod fortran;
 mod header;
 pub(crate) mod idx;
 mod npy;
 mod npz;
+mod opened;
 #[cfg(test)]
 mod round_trip;
 mod safetensors;
 
 use crate::data::values::{Element, Unfit, Values};
-use crate::error::{TrainError, escaped};
+use crate::error::TrainError;
+use fault::{Fault, fill};
 use file_bytes::{FileBytes, Section};
 use fortran::Scatter;
 use header::Header;
-use std::io::{self, ErrorKind, Read};
+use opened::{Opened, Stored};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -70,34 +74,12 @@ pub(crate) struct ArrayFile {
     opened: Opened,
 }
 
-/// What the reader of a format found.
-struct Opened {
-    header: Header,
-    /// Gives the elements, and an error behind the last if the file is corrupt.
-    reader: Box<dyn Read + Send>,
-    /// Where they stand, if the file has them as they are.
-    stored: Option<Stored>,
-}
-
-/// Elements that are not compressed.
-struct Stored {
-    bytes: Arc<FileBytes>,
-    at: u64,
-}
-
 /// What errors are about.
 #[derive(Debug)]
 struct Place {
     path: PathBuf,
     /// The array in the file, where there may be several.
     item: Option<String>,
-}
-
-/// Something wrong with a file whose name is not known here.
-#[derive(Debug)]
-enum Fault {
-    Io(io::Error),
-    Message(String),
 }
 
 impl ArrayFile {
@@ -255,29 +237,6 @@ impl Positioned {
     }
 }
 
-/// The number of the array called `key`, or of the only one without a key. `noun` is what the format calls its arrays.
-fn select(names: &[String], key: Option<&str>, noun: &str) -> Result<usize, String> {
-    match (key, names) {
-        (_, []) => Err(format!("it holds no {noun}s")),
-        (None, [_]) => Ok(0),
-        (None, _) => Err(format!("it holds {} {noun}s: name one behind a #: {}", names.len(), list(names))),
-        (Some(key), _) => {
-            let found = names.iter().position(|name| name == key);
-            found.ok_or_else(|| format!("it holds no {noun} `{}`; there is {}", escaped(key), list(names)))
-        }
-    }
-}
-
-/// Some of the names, for a message.
-fn list(names: &[String]) -> String {
-    const MOST_NAMES: usize = 20;
-    let quoted: Vec<String> = names.iter().take(MOST_NAMES).map(|name| format!("`{}`", escaped(name))).collect();
-    match names.len().saturating_sub(MOST_NAMES) {
-        0 => quoted.join(", "),
-        n_more => format!("{} and {n_more} more", quoted.join(", ")),
-    }
-}
-
 /// Bytes that are read and converted at once: a multiple of every element's.
 const CHUNK_BYTES: usize = 1 << 16;
 
@@ -312,58 +271,6 @@ fn expect_end(reader: &mut dyn Read, header: &Header) -> Result<(), Fault> {
     match fill(reader, &mut [0])? {
         0 => Ok(()),
         _ => Err(Fault::Message(format!("too long: {}, but more follow it", header.announced()))),
-    }
-}
-
-/// Fills a buffer as far as there are bytes; gives how many.
-fn fill(reader: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut done = 0;
-    while done < buffer.len() {
-        match reader.read(&mut buffer[done..]) {
-            Ok(0) => break,
-            Ok(n) => done += n,
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(done)
-}
-
-/// The content of compressed data, whose errors say so and are told from those of reading the file.
-struct Unpacked<R> {
-    decoder: R,
-    /// `gzip`.
-    kind: &'static str,
-}
-
-impl<R: Read> Read for Unpacked<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.decoder.read(buffer).map_err(|error| match error.kind() {
-            ErrorKind::UnexpectedEof => {
-                let message = format!("truncated: the {} data ends too early", self.kind);
-                io::Error::new(ErrorKind::InvalidData, message)
-            }
-            ErrorKind::InvalidInput | ErrorKind::InvalidData => {
-                io::Error::new(ErrorKind::InvalidData, format!("corrupt {} data: {error}", self.kind))
-            }
-            _ => error,
-        })
-    }
-}
-
-impl From<io::Error> for Fault {
-    fn from(error: io::Error) -> Fault {
-        match error.kind() {
-            // Of a decoder; reading a file gives none of that kind.
-            ErrorKind::InvalidData => Fault::Message(error.to_string()),
-            _ => Fault::Io(error),
-        }
-    }
-}
-
-impl From<String> for Fault {
-    fn from(message: String) -> Fault {
-        Fault::Message(message)
     }
 }
 

@@ -6,9 +6,10 @@
 //! nested as deep as it likes, with a grammar of it, and quote in their messages what they did not expect; these three
 //! entries need neither.
 
+use super::fault::Fault;
 use super::file_bytes::{FileBytes, Section};
 use super::header::{Header, Held, check_rank, fill_header};
-use super::{Fault, Opened, Stored};
+use super::opened::{Opened, Stored};
 use crate::data::values::{Element, Encoding};
 use std::io::{BufReader, Read};
 use std::sync::Arc;

@@ -9,9 +9,11 @@
 //! Rejected: the `zip` crate. It searches the whole file for directories if the last one is not right, takes memory for
 //! as many entries as one announces, and wants crates for encryption.
 
+use super::fault::{Fault, Unpacked};
 use super::file_bytes::{FileBytes, Section};
 use super::header::{Held, MAX_DEFLATE_RATIO};
-use super::{Fault, Opened, Stored, Unpacked, npy, select};
+use super::npy;
+use super::opened::{Opened, Stored, select};
 use crate::error::escaped;
 use flate2::Crc;
 use flate2::bufread::DeflateDecoder;

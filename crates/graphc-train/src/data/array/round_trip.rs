@@ -130,7 +130,8 @@ proptest! {
         let some = Random { shape, bytes: random.bytes[..n * sample_bytes].to_vec(), ..random.clone() };
         for (name, bytes) in random.files() {
             let format = ArrayFormat::of_name(name.split('#').next().unwrap().as_ref());
-            prop_assert_eq!(format!("{:?}", read_file(name, &bytes, None).unwrap()), text(random.values()), "{:?}", format);
+            let read = format!("{:?}", read_file(name, &bytes, None).unwrap());
+            prop_assert_eq!(read, text(random.values()), "{:?}", format);
             let read = format!("{:?}", read_file(name, &bytes, Some(limit)).unwrap());
             prop_assert_eq!(read, text(some.values()), "{:?}", format);
         }

@@ -1,8 +1,9 @@
 //! One tensor of a safetensors file.
 
+use super::fault::{Fault, fill};
 use super::file_bytes::{FileBytes, Section};
 use super::header::Header;
-use super::{Fault, Opened, Stored, fill, select};
+use super::opened::{Opened, Stored, select};
 use crate::data::values::{Element, Encoding};
 use crate::error::escaped;
 use crate::reading::room_for;

@@ -1,6 +1,9 @@
 //! `brightness`: the same number is added to all values, up to that share of their range, or taken away.
 
-use super::{Draws, Picture, Row, Rule, check_amount};
+use super::draws::Draws;
+use super::row::Row;
+use super::rule::{Rule, check_amount};
+use super::size::Picture;
 
 /// Share of the range that is added at most.
 #[derive(Clone, Copy, Debug, PartialEq)]

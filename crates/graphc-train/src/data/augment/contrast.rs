@@ -1,6 +1,9 @@
 //! `contrast`: values are spread about the mean of their channel by a factor of `1 - contrast` to `1 + contrast`.
 
-use super::{Draws, Picture, Row, Rule, check_amount};
+use super::draws::Draws;
+use super::row::Row;
+use super::rule::{Rule, check_amount};
+use super::size::Picture;
 
 /// How much farther from the mean, or nearer to it.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -3,7 +3,10 @@
 //! That is a shift by as many pixels. It has a name of its own because people know it by that one; with a shift beside
 //! it both are added.
 
-use super::{Draws, Picture, Placement, Rule, check_pixels};
+use super::draws::Draws;
+use super::placement::Placement;
+use super::rule::{Rule, check_pixels};
+use super::size::Picture;
 
 /// Pixels of padding on each side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

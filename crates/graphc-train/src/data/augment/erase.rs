@@ -1,6 +1,9 @@
 //! `erase`: now and then a rectangle at a random place is filled (random erasing, Zhong and others 2017).
 
-use super::{Draws, Picture, Row, Rule, check_amount};
+use super::draws::Draws;
+use super::row::Row;
+use super::rule::{Rule, check_amount};
+use super::size::Picture;
 
 /// How often a rectangle is filled, and which.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,6 +1,9 @@
 //! `flip`: mirrored every other time, in each of its directions by itself.
 
-use super::{Draws, Picture, Placement, Rule};
+use super::draws::Draws;
+use super::placement::Placement;
+use super::rule::Rule;
+use super::size::Picture;
 
 /// Which sides change places, every other time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,8 +5,11 @@
 //! binomial distribution), and two numbers of 16 fill the gaps between counts with a triangle. The mean is 0 and the
 //! deviation 1; the density lies within 2% of the normal one up to two deviations, and nothing is farther out than six.
 
+use super::draws::Draws;
 use super::draws::Purpose;
-use super::{Draws, Picture, Row, Rule, check_amount};
+use super::row::Row;
+use super::rule::{Rule, check_amount};
+use super::size::Picture;
 use rand_chacha::rand_core::Rng;
 
 /// Deviation of what is added.

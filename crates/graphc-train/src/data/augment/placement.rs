@@ -1,6 +1,6 @@
 //! Where the pixels of a picture go.
 
-use super::Picture;
+use super::size::Picture;
 
 /// A picture is mirrored, enlarged, turned, and then moved; all but the last about its centre.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -2,9 +2,11 @@
 
 use super::draws::{EpochKey, SampleDraws, SampleKey, hash};
 use super::placement::Placement;
+use super::resample::Fill;
 use super::resample::{Outside, resample};
 use super::row::{Levels, Row};
-use super::{Augment, Fill, Picture, Transform};
+use super::size::Picture;
+use super::transform::{Augment, Transform};
 use crate::data::preprocess::Affine;
 use crate::input::{InputSpec, shape_text};
 use crate::packing::Pairs;
@@ -84,28 +86,8 @@ impl Plan {
         {
             return Err(format!("{about}: `range` is [{low}, {high}], expected two ascending numbers"));
         }
-        let levels = match picture {
-            // Changed in the network's unit.
-            None => Levels { black: vec![0.0], white: vec![1.0], outside: vec![0.0], is_clipped: false },
-            Some(Picture { channels, .. }) => {
-                let map = if are_bytes { Affine::identity() } else { affine.clone() };
-                if map.0.len() != 1 && map.0.len() != channels {
-                    let shape = shape_text(&spec.sample_shape);
-                    return Err(format!(
-                        "{about}: `standardise` treats every column of pictures {shape} by itself; give the input a \
-                         last dimension of 1, which counts channels"
-                    ));
-                }
-                let [low, high] = range.unwrap_or(if are_bytes { [0.0, 255.0] } else { [0.0, 1.0] });
-                let level = |value: f64| (0..channels).map(|channel| map.apply(value, channel) as f32).collect();
-                Levels {
-                    black: level(low),
-                    white: level(high),
-                    outside: level(*fill_value),
-                    is_clipped: are_bytes || range.is_some(),
-                }
-            }
-        };
+        let affine = if are_bytes { None } else { Some(affine) };
+        let levels = levels(spec, augment, picture, affine).map_err(|message| format!("{about}: {message}"))?;
         Ok(Some(Plan { transforms, picture, fill: *fill, levels, key: hash(&spec.name) }))
     }
 
@@ -142,6 +124,36 @@ impl Plan {
             _ => out.iter_mut().zip(values.iter()).for_each(|(word, value)| *word = value.to_bits()),
         }
     }
+}
+
+/// The levels of an input; of bytes without what they are mapped by.
+fn levels(
+    spec: &InputSpec,
+    augment: &Augment,
+    picture: Option<Picture>,
+    affine: Option<&Affine>,
+) -> Result<Levels, String> {
+    let Augment { fill_value, range, .. } = augment;
+    // Changed in the network's unit.
+    let Some(Picture { channels, .. }) = picture else {
+        return Ok(Levels { black: vec![0.0], white: vec![1.0], outside: vec![0.0], is_clipped: false });
+    };
+    let map = affine.cloned().unwrap_or_else(Affine::identity);
+    if map.0.len() != 1 && map.0.len() != channels {
+        let shape = shape_text(&spec.sample_shape);
+        return Err(format!(
+            "`standardise` treats every column of pictures {shape} by itself; give the input a last dimension of 1, which \
+             counts channels"
+        ));
+    }
+    let [low, high] = range.unwrap_or(if affine.is_none() { [0.0, 255.0] } else { [0.0, 1.0] });
+    let level = |value: f64| (0..channels).map(|channel| map.apply(value, channel) as f32).collect();
+    Ok(Levels {
+        black: level(low),
+        white: level(high),
+        outside: level(*fill_value),
+        is_clipped: affine.is_none() || range.is_some(),
+    })
 }
 
 impl Source<'_> {

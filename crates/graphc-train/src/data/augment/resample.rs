@@ -5,8 +5,8 @@
 //! pixels all of whose neighbours exist are one stretch of the row, which is found beforehand. Only the others ask what
 //! lies outside.
 
-use super::Picture;
 use super::placement::{Map, Placement};
+use super::size::Picture;
 use std::ops::Range;
 
 /// What stands where there was no picture. Bilinear interpolation at its border takes that into account.

@@ -1,6 +1,9 @@
 //! `rotate`: turned about the centre by up to so many degrees, either way.
 
-use super::{Draws, Picture, Placement, Rule, check_amount};
+use super::draws::Draws;
+use super::placement::Placement;
+use super::rule::{Rule, check_amount};
+use super::size::Picture;
 
 /// Degrees by which a picture is turned at most.
 #[derive(Clone, Copy, Debug, PartialEq)]

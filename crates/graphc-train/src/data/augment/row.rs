@@ -1,6 +1,6 @@
 //! The values of a sample that are changed in place.
 
-use super::Picture;
+use super::size::Picture;
 
 /// What black, white and outside are, for every channel, in the unit in which values are changed.
 #[derive(Clone, Debug, PartialEq)]

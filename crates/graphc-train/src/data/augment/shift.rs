@@ -1,6 +1,9 @@
 //! `shift`: moved by up to so many whole pixels up or down, and left or right.
 
-use super::{Draws, Picture, Placement, Rule, check_pixels};
+use super::draws::Draws;
+use super::placement::Placement;
+use super::rule::{Rule, check_pixels};
+use super::size::Picture;
 
 /// Pixels by which a picture is moved at most, in both directions by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,9 @@
 
 use super::draws::tests::{draws_of, key, mean, variance};
 use super::draws::{EpochKey, SampleDraws};
+use super::placement::Placement;
 use super::row::{Levels, Row};
+use super::size::Picture;
 use super::*;
 use crate::data::dataset::tests::{Numbered, load};
 use crate::data::preprocess::Affine;
@@ -366,6 +368,11 @@ fn what_does_not_fit_is_refused() {
         error("image", Augment::default(), Some(Mixup { alpha: 0.0 })),
         "the `alpha` of `mixup` is 0, expected a number greater than 0"
     );
+}
+
+#[test]
+fn inputs_that_cannot_be_changed_are_refused() {
+    let about = "`augment` of the input `image`:";
     let plan =
         |spec: &InputSpec, affine| Plan::new(spec, &augment([Flip::Both.into()]), &Affine(affine), false).unwrap_err();
     assert_eq!(

@@ -1,6 +1,9 @@
 //! `zoom`: the size times a factor of `1 - zoom` to `1 + zoom`, the same for height and width.
 
-use super::{Draws, Picture, Placement, Rule, check_amount};
+use super::draws::Draws;
+use super::placement::Placement;
+use super::rule::{Rule, check_amount};
+use super::size::Picture;
 
 /// How much larger or smaller a picture becomes, as a share of its size.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -139,15 +139,7 @@ fn read_source(
     if !has_row {
         return Err(TrainError::file(path, "the table is empty"));
     }
-    let mut inputs = Vec::new();
-    for (input, fields) in &table.columns {
-        let is_optional = optional.contains(input);
-        if is_optional && fields.iter().any(|field| !header.names.contains(&field.name)) {
-            continue;
-        }
-        let columns = fields.iter().map(|field| Ok(Open::new(field, header.find(&field.name)?)));
-        inputs.push((input.clone(), columns.collect::<Result<Vec<_>, TrainError>>()?));
-    }
+    let mut inputs = open_columns(table, &header, optional)?;
     if table.has_header {
         has_row = next(&mut reader, &mut record, path)?;
     }
@@ -182,6 +174,24 @@ fn read_source(
     };
     let inputs = inputs.into_iter().map(|(input, columns)| (input, columns.into_iter().map(finish).collect()));
     Ok(TableRows { n_rows, inputs: inputs.collect() })
+}
+
+/// The columns of every input, empty still; an optional input without columns is left out.
+fn open_columns<'a>(
+    table: &'a Table,
+    header: &Header,
+    optional: &[String],
+) -> Result<Vec<(String, Vec<Open<'a>>)>, TrainError> {
+    let mut inputs = Vec::new();
+    for (input, fields) in &table.columns {
+        let is_optional = optional.contains(input);
+        if is_optional && fields.iter().any(|field| !header.names.contains(&field.name)) {
+            continue;
+        }
+        let columns = fields.iter().map(|field| Ok(Open::new(field, header.find(&field.name)?)));
+        inputs.push((input.clone(), columns.collect::<Result<Vec<_>, TrainError>>()?));
+    }
+    Ok(inputs)
 }
 
 /// Reads a row, if there is one that is not empty.

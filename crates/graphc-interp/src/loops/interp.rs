@@ -1,0 +1,82 @@
+//! A program translated once and run any number of times.
+
+use super::compile::{self, Code};
+use super::error::InterpError;
+use super::execute;
+use graphc_ir::loops::Program;
+
+/// A program translated for interpretation.
+#[derive(Debug)]
+pub struct LoopInterp {
+    codes: Vec<Code>,
+    buffers: Vec<String>,
+    arena_words: usize,
+}
+
+impl LoopInterp {
+    /// Translates a program.
+    ///
+    /// # Errors
+    /// If a buffer does not fit into the arena, or a kernel uses what is not defined, mixes types or uses an
+    /// operation that is not part of the loop IR.
+    pub fn new(program: &Program) -> Result<LoopInterp, InterpError> {
+        for (number, buffer) in program.buffers.iter().enumerate() {
+            if buffer.offset.checked_add(buffer.len).is_none_or(|end| end > program.arena_words) {
+                return Err(InterpError::Arena(format!(
+                    "buffer b{number} {:?} ends outside the arena of {} words",
+                    buffer.name, program.arena_words
+                )));
+            }
+        }
+        let codes = program.kernels.iter().map(|kernel| compile::compile(program, kernel)).collect::<Result<_, _>>()?;
+        let names = program.buffers.iter().enumerate();
+        Ok(LoopInterp {
+            codes,
+            buffers: names.map(|(number, buffer)| format!("b{number} {:?}", buffer.name)).collect(),
+            arena_words: program.arena_words,
+        })
+    }
+
+    /// Number of kernels.
+    pub fn n_kernels(&self) -> usize {
+        self.codes.len()
+    }
+
+    /// Runs every kernel in order.
+    ///
+    /// # Errors
+    /// If the arena is too short, or at the first access outside its buffer.
+    pub fn run(&self, arena: &mut [u32]) -> Result<(), InterpError> {
+        (0..self.codes.len()).try_for_each(|kernel| self.run_kernel(kernel, arena))
+    }
+
+    /// Runs one kernel.
+    ///
+    /// # Errors
+    /// As [`LoopInterp::run`].
+    ///
+    /// # Panics
+    /// If there is no kernel of that number.
+    pub fn run_kernel(&self, kernel: usize, arena: &mut [u32]) -> Result<(), InterpError> {
+        if arena.len() < self.arena_words {
+            let message = format!("an arena of {} words for a program of {}", arena.len(), self.arena_words);
+            return Err(InterpError::Arena(message));
+        }
+        let code = &self.codes[kernel];
+        execute::run(code, arena).map_err(|fault| InterpError::OutOfBounds {
+            kernel: code.name.clone(),
+            nest: code.nests[fault.nest].clone(),
+            buffer: self.buffers[fault.buffer].clone(),
+            index: fault.index,
+            len: fault.len,
+        })
+    }
+}
+
+/// Translates and runs a program once.
+///
+/// # Errors
+/// As [`LoopInterp::new`] and [`LoopInterp::run`].
+pub fn run(program: &Program, arena: &mut [u32]) -> Result<(), InterpError> {
+    LoopInterp::new(program)?.run(arena)
+}

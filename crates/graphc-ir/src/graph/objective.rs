@@ -1,0 +1,107 @@
+//! What a [`GraphBuilder`] makes of a prediction and its target: the loss and the accuracy.
+
+use super::builder::{BuildError, BuildResult, GraphBuilder, fail};
+use super::graph::NodeId;
+use super::loss::Loss;
+use super::origin::Role;
+use crate::ops::{Argmax, Constant, Equal, Op, ReduceMean, Relu, Sign, Sub};
+use crate::types::{DType, Dim, Shape, TensorType, TypeError};
+
+impl GraphBuilder {
+    /// The scalar to be minimised; also the output `loss`. `prediction` becomes an output under
+    /// its own name.
+    ///
+    /// # Errors
+    /// If there is a loss already, or the shapes do not fit.
+    pub fn loss(&mut self, loss: Loss, prediction: NodeId, target: NodeId) -> BuildResult {
+        self.add_loss(loss, &[prediction, target])
+    }
+
+    /// The same with a weight for each sample, `[N]`, by which its part of the loss is multiplied. The sum is divided
+    /// by the size of the batch.
+    ///
+    /// # Errors
+    /// If there is a loss already, or the shapes do not fit.
+    pub fn weighted_loss(&mut self, loss: Loss, prediction: NodeId, target: NodeId, weights: NodeId) -> BuildResult {
+        self.add_loss(loss, &[prediction, target, weights])
+    }
+
+    fn add_loss(&mut self, loss: Loss, operands: &[NodeId]) -> BuildResult {
+        let node = self.in_role(Role::Loss, |builder| builder.op("loss", loss.op(), operands))?;
+        self.output(operands[0]);
+        self.graph.loss = Some(node);
+        self.output(node);
+        Ok(node)
+    }
+
+    /// The share of samples that are predicted right; the output `accuracy`. Of predictions `[N,classes]` the largest
+    /// must be at the label, or at the largest of the target's row if that is the target of a cross-entropy. Of
+    /// `[N]` and `[N,1]`, the target of a binary cross-entropy, prediction and target must be on the same side of a
+    /// half; a half itself counts as no.
+    ///
+    /// # Errors
+    /// If the shapes do not fit.
+    pub fn accuracy(&mut self, prediction: NodeId, target: NodeId) -> BuildResult {
+        let name = "accuracy";
+        let ty = self.ty(prediction).clone();
+        let loss = self.graph.loss.map(|loss| self.graph.op(loss));
+        let has_target_of_its_type = *self.ty(target) == ty;
+        let is_binary = matches!(loss, Some(Op::BinaryCrossentropy(_)));
+        let has_shares = matches!(loss, Some(Op::CategoricalCrossentropy(_))) && has_target_of_its_type;
+        if is_binary && has_target_of_its_type {
+            return match ty.shape.0[..] {
+                [Dim::Batch] | [Dim::Batch, Dim::Fixed(1)] => self.binary_accuracy(prediction, target),
+                _ => {
+                    let message = format!("accuracy expects one yes or no a sample, [N] or [N,1], got {}", ty.shape);
+                    fail(name, TypeError::operand(0, message))
+                }
+            };
+        }
+        if ty.rank() != 2 {
+            let message = format!("accuracy expects predictions of shape [N,classes], got {}", ty.shape);
+            return fail(name, TypeError::operand(0, message));
+        }
+        let labels = TensorType::i32(Shape(vec![ty.shape.0[0]]));
+        if !has_shares && *self.ty(target) != labels {
+            let message =
+                format!("accuracy expects class numbers {labels} for predictions {ty}, got {}", self.ty(target));
+            return fail(name, TypeError::operand(1, message));
+        }
+        self.accuracy_of(|builder| {
+            let class = builder.add(name, "accuracy.argmax", Argmax { axis: 1 }.into(), &[prediction])?;
+            let label = match builder.ty(target).dtype {
+                DType::I32 => target,
+                DType::F32 => builder.add(name, "accuracy.label", Argmax { axis: 1 }.into(), &[target])?,
+            };
+            Ok([class, label])
+        })
+    }
+
+    /// Of yes and no: 1 above a half, else 0. NaN is neither.
+    fn binary_accuracy(&mut self, prediction: NodeId, target: NodeId) -> BuildResult {
+        self.accuracy_of(|builder| {
+            let mut add = |name: &str, op: Op, operands: &[NodeId]| {
+                builder.add("accuracy", &format!("accuracy.{name}"), op, operands)
+            };
+            let half = add("half", Constant { value: 0.5, shape: Shape::scalar() }.into(), &[])?;
+            let mut yes = |what: &str, x: NodeId| {
+                let above = add(&format!("{what}_above"), Sub {}.into(), &[x, half])?;
+                let sign = add(&format!("{what}_sign"), Sign {}.into(), &[above])?;
+                add(what, Relu {}.into(), &[sign])
+            };
+            Ok([yes("predicted", prediction)?, yes("expected", target)?])
+        })
+    }
+
+    /// The share of elements in which two tensors are equal.
+    fn accuracy_of(&mut self, pair: impl FnOnce(&mut GraphBuilder) -> Result<[NodeId; 2], BuildError>) -> BuildResult {
+        let node = self.in_role(Role::Metric, |builder| {
+            let pair = pair(builder)?;
+            let hit = builder.add("accuracy", "accuracy.equal", Equal {}.into(), &pair)?;
+            let axes = (0..builder.ty(hit).rank()).collect();
+            builder.op("accuracy", ReduceMean { axes, keep_dims: false }, &[hit])
+        })?;
+        self.output(node);
+        Ok(node)
+    }
+}

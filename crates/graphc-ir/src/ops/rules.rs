@@ -1,0 +1,73 @@
+//! What every op must tell.
+
+use crate::attrs::OpAttrs;
+use crate::compute::Compute;
+use crate::graph::{NodeId, OpCx};
+use crate::tensor::{Real, Tensor};
+use crate::types::{TensorType, TypeError};
+
+/// How an op becomes loops.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Lowering {
+    /// Its value is given: an input, a parameter.
+    Leaf,
+    /// Index notation.
+    Compute(Compute),
+    /// Population variance over axes; the schedule sums squared deviations per batch chunk and
+    /// joins chunks by Chan's formula, which index notation does not express.
+    Variance {
+        /// Reduced axes of the operand, ascending.
+        axes: Vec<usize>,
+    },
+    /// Expanded into other ops before the schedule sees it.
+    Composite(Expand),
+}
+
+/// When a composite is expanded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expand {
+    /// Before autodiff, because the expansion depends on the mode, or because its parts' gradient
+    /// rules are the right ones.
+    BeforeAutodiff,
+    /// After autodiff and the algebraic rules, because the composite's own gradient is better.
+    AfterAutodiff,
+}
+
+/// The rules of one op.
+pub trait OpRules: OpAttrs {
+    /// The mnemonic in text form and JSON.
+    const NAME: &'static str;
+
+    /// Number of operands.
+    const ARITY: usize;
+
+    /// How many operands may follow those.
+    const N_OPTIONAL: usize = 0;
+
+    /// One line for the generated op table.
+    const SUMMARY: &'static str;
+
+    /// Type of the result. `operands` has [`OpRules::ARITY`] entries, and up to
+    /// [`OpRules::N_OPTIONAL`] more.
+    ///
+    /// # Errors
+    /// If the op does not accept them; the message gives the shapes.
+    fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, TypeError>;
+
+    /// The meaning: plain loops, slow and obvious. `out` gives the sizes of the result. For a leaf
+    /// or a composite that is never evaluated (because the interpreter binds or expands it) this
+    /// may panic.
+    fn eval<R: Real>(&self, operands: &[&Tensor<R>], out: &[usize]) -> Tensor<R>;
+
+    /// Vector-Jacobian product: for each operand the gradient of the loss, given `dy`, that of the
+    /// result; `None` where it is zero or undefined (labels). Write the formula as a comment.
+    fn vjp(&self, cx: &mut OpCx<'_>, dy: NodeId) -> Vec<Option<NodeId>>;
+
+    /// The loop form.
+    fn lower(&self, operands: &[&TensorType], out: &TensorType) -> Lowering;
+
+    /// A composite's value in terms of other ops.
+    fn expand(&self, cx: &mut OpCx<'_>) -> NodeId {
+        panic!("{} ({}) is not a composite", Self::NAME, cx.node)
+    }
+}

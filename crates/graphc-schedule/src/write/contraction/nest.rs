@@ -1,0 +1,276 @@
+//! The loops of a contraction's nest, as its plan has them.
+
+use super::accumulators::Accumulators;
+use crate::decide::contraction::epilogue::declare_axes;
+use crate::decide::contraction::{Batch, ContractionPlan, Lanes};
+use crate::decide::loops::{Coordinate, Loop, Segment};
+use crate::memory::buffers::Waiting;
+use crate::write::builder::Builder;
+use crate::write::expr::{BatchAt, Cx, Emitter};
+use crate::write::fetch;
+use crate::write::task::Task;
+use graphc_ir::NodeId;
+use graphc_ir::form::PointForm;
+use graphc_ir::index::{Affine, Var};
+use graphc_ir::loops::{Bound, LoopKind, Range};
+use graphc_ir::scalar::LANES;
+
+/// Where along the batch a nest is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Place {
+    /// Nowhere, or its loops tell.
+    Once,
+    /// At the samples of a task; its chunks are numbered by the variable.
+    Task { task: Task, chunk: Var },
+    /// At a group of chunks, of so many in each; all groups one after the other if it has no number.
+    Group { number: Option<Var> },
+}
+
+/// A nest being written.
+pub(crate) struct Nest<'a> {
+    pub(crate) em: Emitter<'a>,
+    pub(super) plan: &'a ContractionPlan,
+    pub(super) form: &'a PointForm,
+    pub(super) place: Place,
+    pub(super) lane: Option<Var>,
+    /// Grid variables of the tile under construction.
+    pub(super) grid: Vec<(Var, usize)>,
+    /// Axes whose coordinates at hand leave all reductions whole.
+    pub(super) inner: Vec<Var>,
+    /// The block of outputs that a copy is read for.
+    pub(super) block: Option<BlockAt>,
+    /// Lanes of which results are kept; the others leave memory as it is.
+    pub(super) n_kept: usize,
+    /// The loop over blocks of what is far away; words of the next block are asked for ahead of time.
+    pub(super) far_blocks: Option<Var>,
+    /// The share of the blocks of the shared loop that is walked.
+    pub(super) part: Part,
+    /// Which of the nests that may run at once this is, where that matters.
+    pub(super) share: Affine,
+    /// The one chunk that a contraction over the batch takes, and where the accumulators wait for the next.
+    pub(super) chunk: Option<(Var, Accumulators)>,
+    /// Tensors of whose next chunk every tile fetches a share.
+    pub(super) fetches: &'a [NodeId],
+    /// Number of the tile, and how many there are, as far as the coordinates of the loops at hand tell.
+    pub(super) tile_number: (Affine, usize),
+}
+
+/// A block of outputs: the first, how many, and the one at hand, in elements.
+#[derive(Clone)]
+pub(super) struct BlockAt {
+    pub(super) first: Affine,
+    pub(super) width: usize,
+    pub(super) cell: Affine,
+}
+
+/// Which blocks of the shared loop a nest walks.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Part {
+    All,
+    /// Share `share` of the full blocks, `n_blocks` of them at most.
+    Share {
+        share: Var,
+        n_blocks: usize,
+    },
+    /// What is left beside the full blocks.
+    Rest,
+}
+
+/// Opens a region of lanes if the plan has any.
+pub(super) fn in_lanes(b: &mut Builder, plan: &ContractionPlan, write: impl FnOnce(&mut Builder, Option<Var>)) {
+    match plan.lanes {
+        Lanes::None => write(b, None),
+        Lanes::Samples | Lanes::SummedSamples | Lanes::Axis(_) => b.lanes(|b, lane| write(b, Some(lane))),
+    }
+}
+
+impl<'a> Nest<'a> {
+    pub(super) fn new(cx: &'a Cx<'a>, plan: &'a ContractionPlan, place: Place, lane: Option<Var>) -> Nest<'a> {
+        let form = cx.forms[&plan.node].as_point().expect("a contraction is a point form");
+        let mut em = Emitter::new(cx);
+        // Dag variables 0.. are the output axes and then the reductions, as in the form.
+        declare_axes(&mut em.dag, form);
+        if let Some(lane) = lane {
+            em.ranges.insert(lane, (0, LANES as i64 - 1));
+        }
+        let groups = if let Batch::Summed(groups) = plan.batch { groups.n_groups } else { 1 };
+        match place {
+            Place::Task { chunk, .. } => _ = em.ranges.insert(chunk, (0, cx.n_chunks() as i64 - 1)),
+            Place::Group { number: Some(number) } => _ = em.ranges.insert(number, (0, groups as i64 - 1)),
+            Place::Once | Place::Group { number: None } => {}
+        }
+        Nest {
+            em,
+            plan,
+            form,
+            place,
+            lane,
+            grid: Vec::new(),
+            inner: Vec::new(),
+            block: None,
+            n_kept: LANES,
+            far_blocks: None,
+            part: Part::All,
+            share: Affine::default(),
+            chunk: None,
+            fetches: &[],
+            tile_number: (Affine::default(), 1),
+        }
+    }
+
+    /// Loops over the remaining output coordinates, then the tile.
+    pub(super) fn walk(&mut self, b: &mut Builder, loops: &[Loop]) {
+        let Some((walk, rest)) = loops.split_first() else { return self.innermost(b) };
+        if let (Coordinate::Chunk, Place::Task { task, chunk }) = (walk.coordinate, self.place) {
+            let chunks = task.chunks(self.em.cx, chunk);
+            return b.for_range(chunks, LoopKind::Serial, |b| {
+                self.em.open_scope();
+                self.walk(b, rest);
+                self.em.close_scope();
+            });
+        }
+        let outer = self.tile_number.clone();
+        let n_blocks = walk.n_blocks();
+        self.tile_number = (outer.0.times(n_blocks as i64), outer.1 * n_blocks);
+        for segment in walk.segments() {
+            let is_full = segment.block == walk.block && segment.n_blocks == walk.n_full_blocks();
+            let (is_walked, bounds) = match self.part {
+                Part::Share { share, n_blocks } if walk.is_shared => {
+                    (is_full, share_of(share, n_blocks, segment.n_blocks))
+                }
+                Part::Rest if walk.is_shared => (!is_full, all(segment.n_blocks)),
+                Part::All | Part::Share { .. } | Part::Rest => (true, all(segment.n_blocks)),
+            };
+            if is_walked {
+                self.segment(b, walk, segment, bounds, rest);
+            }
+        }
+        self.tile_number = outer;
+    }
+
+    /// Blocks of one size.
+    fn segment(&mut self, b: &mut Builder, walk: &Loop, segment: Segment, (low, high): (Bound, Bound), rest: &[Loop]) {
+        let Segment { block, n_blocks, .. } = segment;
+        let unit = walk.coordinate.unit() as i64;
+        let cell = (block > 1).then(|| b.var());
+        if let Some(var) = cell {
+            self.grid.push((var, block));
+            self.em.ranges.insert(var, (0, block as i64 - 1));
+        }
+        if segment.is_inner {
+            self.inner.extend(walk.axis());
+        }
+        let cell_index = cell.map_or(Affine::default(), Affine::var).times(unit);
+        let outer = self.tile_number.0.clone();
+        self.tile_number.0 = outer.plus_constant(segment.n_before as i64);
+        let kept = self.n_kept;
+        self.n_kept = kept.min(segment.n_kept);
+        let first = Affine::constant(segment.first as i64);
+        let slot = segment.slot as i64 - segment.first as i64;
+        if n_blocks == 1 {
+            self.at(b, walk.coordinate, (first, slot, block, cell_index), rest);
+        } else {
+            let var = b.var();
+            self.em.ranges.insert(var, (0, n_blocks as i64 - 1));
+            if walk.is_far {
+                self.far_blocks = Some(var);
+            }
+            self.tile_number.0 = self.tile_number.0.plus(&Affine::var(var));
+            let first = first.add_scaled(&Affine::var(var), block as i64 * unit);
+            let at = (first, slot, block, cell_index);
+            b.for_range(Range { var, low, high }, LoopKind::Serial, |b| self.at(b, walk.coordinate, at, rest));
+        }
+        self.n_kept = kept;
+        self.tile_number.0 = outer;
+        if segment.is_inner && walk.axis().is_some() {
+            self.inner.pop();
+        }
+        if cell.is_some() {
+            self.grid.pop();
+        }
+    }
+
+    /// The rest of the nest with a coordinate set: the first element of a block, how much farther it is in a copy, its
+    /// coordinates, and the cell within it.
+    fn at(
+        &mut self,
+        b: &mut Builder,
+        coordinate: Coordinate,
+        (first, slot, block, cell): (Affine, i64, usize, Affine),
+        rest: &[Loop],
+    ) {
+        let index = first.plus(&cell);
+        let lane = self.lane.map_or(Affine::default(), Affine::var);
+        let (axis, cell) = match (coordinate, self.place) {
+            (Coordinate::Axis(axis), _) => {
+                if self.form.batch_axis == Some(axis.0 as usize) {
+                    self.em.batch = Some(BatchAt { chunk: Affine::default(), sample: index.clone() });
+                }
+                self.em.bind(axis, index);
+                (Some(axis), cell)
+            }
+            (Coordinate::Vector, _) => {
+                let Lanes::Axis(axis) = self.plan.lanes else { unreachable!("vectors are neighbours along an axis") };
+                self.em.bind(axis, index.plus(&lane));
+                (Some(axis), cell.plus(&lane))
+            }
+            (Coordinate::Half, Place::Task { chunk, .. }) => {
+                self.em.batch = Some(BatchAt { chunk: Affine::var(chunk), sample: index.plus(&lane) });
+                (None, cell)
+            }
+            (Coordinate::Half | Coordinate::Chunk, place) => unreachable!("{coordinate:?} at {place:?}"),
+        };
+        if axis.is_some() && axis == self.copied_axis() {
+            let first = first.plus_constant(slot);
+            self.block = Some(BlockAt { first, width: block * coordinate.unit(), cell });
+        }
+        self.em.open_scope();
+        self.walk(b, rest);
+        self.em.close_scope();
+    }
+
+    /// What stands inside the loops.
+    fn innermost(&mut self, b: &mut Builder) {
+        match (self.chunk.clone(), self.plan.strips) {
+            (None, None) => {
+                // A group that asks for the next chunk is a single one.
+                if let Place::Task { chunk, .. } | Place::Group { number: Some(chunk) } = self.place {
+                    self.fetch_next(b, chunk, self.tile_number.clone());
+                }
+                self.tile(b);
+            }
+            (None, Some(strips)) => self.chunks_in_strips(b, strips),
+            (Some((chunk, accumulators)), None) => {
+                self.fetch_next(b, chunk, self.tile_number.clone());
+                self.continued_tile(b, chunk, None, &accumulators);
+            }
+            (Some((chunk, accumulators)), Some(strips)) => self.strips(b, strips, chunk, &accumulators),
+        }
+    }
+
+    /// Fetches what belongs to the tile of that number, of so many, of the chunk after `chunk`.
+    pub(super) fn fetch_next(&self, b: &mut Builder, chunk: Var, (number, n_tiles): (Affine, usize)) {
+        let buffers = fetch::buffers(self.em.cx, self.fetches);
+        fetch::write(self.em.cx, b, &buffers, chunk, (&number, n_tiles));
+    }
+
+    /// Where its accumulators wait.
+    pub(super) fn place_to_wait(&self) -> Waiting {
+        self.em.cx.buffers.waiting(self.plan.root).expect("a place for the accumulators")
+    }
+}
+
+/// Bounds of a loop over so many blocks.
+fn all(n_blocks: usize) -> (Bound, Bound) {
+    (Bound::constant(0), Bound::constant(n_blocks))
+}
+
+/// Bounds of a share of `per_share` blocks out of `n_blocks`.
+fn share_of(share: Var, per_share: usize, n_blocks: usize) -> (Bound, Bound) {
+    let low = Affine::var(share).times(per_share as i64);
+    let mut high = vec![low.plus_constant(per_share as i64)];
+    if !n_blocks.is_multiple_of(per_share) {
+        high.push(Affine::constant(n_blocks as i64));
+    }
+    (Bound(vec![low]), Bound(high))
+}

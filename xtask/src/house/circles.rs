@@ -1,0 +1,109 @@
+//! Files of a crate that import each other in a circle.
+//!
+//! A file imports another if a path in it, in a `use` or elsewhere, leads to what the other defines. What a module only
+//! passes on (`pub use`) is an import of that module, too, so a parent that takes something from its child and a child
+//! that takes something from its parent are a circle. `ops` and `graph` of `graphc-ir` know each other: an op's rules
+//! build graphs, and a graph's nodes are ops.
+
+use super::figures::Circle;
+use super::modules::{Modules, leaves, paths};
+use super::source::Source;
+use std::collections::{BTreeMap, BTreeSet};
+use syn::visit::{self, Visit};
+use syn::{ItemMod, ItemUse, Macro, Path};
+
+/// Imports that count for nothing: from files of the first folder to files of the second.
+const EXCEPTED: (&str, &str) = ("crates/graphc-ir/src/ops/", "crates/graphc-ir/src/graph/");
+
+/// Every set of at least two files that import each other, directly or through others.
+pub(super) fn find(files: &[&Source]) -> Vec<Circle> {
+    let mut edges: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
+    let is_root = |file: &&Source| ["/src/lib.rs", "/src/main.rs"].iter().any(|name| file.path.ends_with(name));
+    for root in (0..files.len()).filter(|&position| is_root(&files[position])) {
+        let modules = Modules::new(files, root);
+        for (module, file) in modules.files() {
+            Visitor { modules: &modules, module, file, edges: &mut edges }.visit_file(&files[file].tree);
+        }
+    }
+    edges.iter_mut().for_each(|(&from, targets)| {
+        targets.retain(|&to| {
+            let (from, to) = (&files[from].path, &files[to].path);
+            from != to && !(from.starts_with(EXCEPTED.0) && to.starts_with(EXCEPTED.1))
+        });
+    });
+    let reach: Vec<BTreeSet<usize>> = (0..files.len()).map(|from| reachable(&edges, from)).collect();
+    let mut circles = BTreeSet::new();
+    for from in 0..files.len() {
+        let members: Vec<usize> = reach[from].iter().copied().filter(|&to| reach[to].contains(&from)).collect();
+        if members.len() > 1 {
+            circles.insert(members);
+        }
+    }
+    circles.into_iter().map(|members| circle(files, &edges, &members)).collect()
+}
+
+fn circle(files: &[&Source], edges: &BTreeMap<usize, BTreeSet<usize>>, members: &[usize]) -> Circle {
+    let path = |file: usize| files[file].path.clone();
+    let inside = |from: usize| edges.get(&from).into_iter().flatten().filter(|to| members.contains(to));
+    let imports = members.iter().flat_map(|&from| inside(from).map(move |&to| (path(from), path(to))));
+    Circle { files: members.iter().map(|&file| path(file)).collect(), imports: imports.collect() }
+}
+
+/// Files that imports lead to, in one step or more.
+fn reachable(edges: &BTreeMap<usize, BTreeSet<usize>>, from: usize) -> BTreeSet<usize> {
+    let mut found = BTreeSet::new();
+    let mut open = vec![from];
+    while let Some(file) = open.pop() {
+        let next = edges.get(&file).into_iter().flatten();
+        open.extend(next.filter(|&&to| found.insert(to)));
+    }
+    found
+}
+
+/// Collects the imports of a module and of those inside it.
+struct Visitor<'a> {
+    modules: &'a Modules,
+    module: usize,
+    file: usize,
+    edges: &'a mut BTreeMap<usize, BTreeSet<usize>>,
+}
+
+impl Visitor<'_> {
+    fn path(&mut self, path: &[String]) {
+        if let Some(to) = self.modules.file_of(self.module, path) {
+            self.edges.entry(self.file).or_default().insert(to);
+        }
+    }
+}
+
+impl<'ast> Visit<'ast> for Visitor<'_> {
+    fn visit_item_use(&mut self, item: &'ast ItemUse) {
+        leaves(&item.tree).iter().for_each(|leaf| self.path(&leaf.path));
+    }
+
+    fn visit_path(&mut self, path: &'ast Path) {
+        if path.segments.len() > 1 && path.leading_colon.is_none() {
+            let names: Vec<String> = path.segments.iter().map(|segment| segment.ident.to_string()).collect();
+            self.path(&names);
+        }
+        visit::visit_path(self, path);
+    }
+
+    /// Macros may hold anything; paths are found by their tokens. The macro's own path is that of the crate's root,
+    /// wherever it is defined.
+    fn visit_macro(&mut self, item: &'ast Macro) {
+        for path in paths(&item.tokens.to_string()) {
+            self.path(&path);
+        }
+    }
+
+    /// A module with a file of its own is visited there. Tests know what they test; that is no circle of the program.
+    fn visit_item_mod(&mut self, item: &'ast ItemMod) {
+        let child = self.modules.child(self.module, &item.ident.to_string());
+        if let (Some(child), Some((_, items))) = (child, &item.content) {
+            let module = std::mem::replace(&mut self.module, child);
+            items.iter().for_each(|item| self.visit_item(item));
+            self.module = module;
+        }
+    }
+}
