@@ -38,8 +38,8 @@ const FEWEST_ROWS: usize = 64;
 /// How the full blocks of a copy are shared by threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shares {
-    /// So many shares of so many coordinates of the last term each, if there are many: each thread has probably updated
-    /// the rows that it reads.
+    /// So many shares of so many coordinates of the last term each, if there are many: each thread has probably
+    /// updated the rows that it reads.
     Rows { n_shares: usize, n_rows: usize },
     /// So many shares of so many blocks each.
     Blocks { n_shares: usize, n_blocks: usize },
@@ -135,8 +135,8 @@ impl Copies {
 }
 
 impl CopyPlan {
-    /// The weights of a contraction over chunks of samples, in blocks that are still to be chosen, and whether packing
-    /// them pays: they are splats, their last axis is an axis of the result, all others are terms.
+    /// The weights of a contraction over chunks of samples, in blocks that are still to be chosen, and whether
+    /// packing them pays: they are splats, their last axis is an axis of the result, all others are terms.
     pub(crate) fn packed(problem: &Problem<'_>, node: NodeId, form: &PointForm) -> Option<(CopyPlan, bool)> {
         form.batch_axis?;
         let terms: Vec<(Var, usize)> = form.reds.iter().map(|red| (red.var, red.extent)).collect();
@@ -309,8 +309,8 @@ fn n_terms(terms: &[(Var, usize)]) -> usize {
     terms.iter().map(|(_, extent)| extent).product()
 }
 
-/// Words from one output to the next: blocks whose distance is a power of two would fall into the same cache sets, and
-/// all of them are written at a time.
+/// Words from one output to the next: blocks whose distance is a power of two would fall into the same cache sets,
+/// and all of them are written at a time.
 fn spread(n_terms: usize) -> usize {
     let stride = n_terms.next_multiple_of(LANES);
     if stride.is_multiple_of(2 * LANES) { stride + LANES } else { stride }

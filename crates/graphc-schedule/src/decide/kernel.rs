@@ -1,9 +1,10 @@
 //! The phases of a kernel: what runs once, what is shared by threads chunk by chunk, what sums over the batch.
 //!
-//! **Joined phases.** A kernel computes its samples chunk by chunk, and then sums weight gradients of convolutions over
-//! groups of chunks. In a large batch, what the first part wrote has left the caches when the second comes to read it.
-//! So both parts are joined where the accumulators of a group may wait in memory meanwhile: threads share the groups,
-//! and a group takes one chunk after the other, first its samples and then what they add to the gradients.
+//! **Joined phases.** A kernel computes its samples chunk by chunk, and then sums weight gradients of convolutions
+//! over groups of chunks. In a large batch, what the first part wrote has left the caches when the second comes to
+//! read it. So both parts are joined where the accumulators of a group may wait in memory meanwhile: threads share
+//! the groups, and a group takes one chunk after the other, first its samples and then what they add to the
+//! gradients.
 
 use crate::decide::contraction::{Batch, Contraction, ContractionPlan};
 use crate::decide::copies::{Copies, CopyId};

@@ -18,8 +18,8 @@ pub(crate) struct LaneAxis {
 impl LaneAxis {
     /// Whether every part of `roots` is either the same for all lanes or reads neighbouring words.
     ///
-    /// A load may depend on the lane in the last of its indices, and moves by one word. An index as a value may depend
-    /// on it without a division; the bounds of loops may not.
+    /// A load may depend on the lane in the last of its indices, and moves by one word. An index as a value may
+    /// depend on it without a division; the bounds of loops may not.
     pub(crate) fn fits(&self, graph: &Graph, dag: &PointDag<'_>, roots: &[ExprId]) -> bool {
         dag.reachable(roots).into_iter().all(|id| match dag.expr(id) {
             PointExpr::Load { node, index } => {

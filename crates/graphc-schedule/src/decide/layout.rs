@@ -1,13 +1,13 @@
 //! The layout of every tensor, and with it what the lanes of a program are.
 //!
-//! Usually lanes are samples: tensors of the batch go in chunks of 16 samples, samples innermost. With samples as lanes
-//! a step takes as long for one sample as for eight. Where that leaves many lanes empty, all tensors of a program are
-//! rows instead: row-major, the last dimension (channels of an image, features of a dense layer) innermost and padded
-//! to whole vectors, and the lanes of a region are eight neighbouring features.
+//! Usually lanes are samples: tensors of the batch go in chunks of 16 samples, samples innermost. With samples as
+//! lanes a step takes as long for one sample as for eight. Where that leaves many lanes empty, all tensors of a
+//! program are rows instead: row-major, the last dimension (channels of an image, features of a dense layer)
+//! innermost and padded to whole vectors, and the lanes of a region are eight neighbouring features.
 //!
-//! The choice is made once for a whole program, because every change of layout in between would be a transposition. It
-//! depends on the number of samples alone. Whatever is not computed feature by feature (a softmax's sum, a reshape that
-//! moves features, the mean of a loss) is a nest of scalars.
+//! The choice is made once for a whole program, because every change of layout in between would be a transposition.
+//! It depends on the number of samples alone. Whatever is not computed feature by feature (a softmax's sum, a reshape
+//! that moves features, the mean of a loss) is a nest of scalars.
 //!
 //! Padding words of rows hold whatever the formulas give for padded operands. They are the same in every engine, and
 //! nothing but other padding words depends on them.
@@ -33,8 +33,8 @@ impl ProgramLanes {
         if graph.batch.is_some_and(wastes_lanes) { ProgramLanes::Features } else { ProgramLanes::Samples }
     }
 
-    /// The layout of a node's tensor. What the step itself writes has rows of whole vectors; a parameter or an input is
-    /// read as it comes.
+    /// The layout of a node's tensor. What the step itself writes has rows of whole vectors; a parameter or an input
+    /// is read as it comes.
     pub(crate) fn layout(self, graph: &Graph, node: NodeId) -> Layout {
         let (sizes, batch_axis) = (graph.sizes(node), graph.ty(node).shape.batch_axis());
         let is_written = !matches!(graph.op(node), Op::Input(_));
@@ -56,9 +56,9 @@ impl ProgramLanes {
     }
 }
 
-/// Whether so many samples leave many lanes empty. Measured (`docs/performance.md`): seven samples take as long either
-/// way; both vectors of a chunk take less than twice the time of one, so that from 13 samples on they are faster.
-/// More than a chunk is left to the chunks, which threads can share.
+/// Whether so many samples leave many lanes empty. Measured (`docs/performance.md`): seven samples take as long
+/// either way; both vectors of a chunk take less than twice the time of one, so that from 13 samples on they are
+/// faster. More than a chunk is left to the chunks, which threads can share.
 fn wastes_lanes(batch: usize) -> bool {
     matches!(batch, 1..=7 | 9..=12)
 }

@@ -97,8 +97,8 @@ impl Loop {
         self.segments().iter().map(|segment| segment.n_blocks).sum::<usize>() - usize::from(self.tail.is_some())
     }
 
-    /// The blocks in the order in which they are walked: single coordinates before the inner ones, full blocks, what is
-    /// left beside them, single coordinates behind, a tail.
+    /// The blocks in the order in which they are walked: single coordinates before the inner ones, full blocks, what
+    /// is left beside them, single coordinates behind, a tail.
     pub(crate) fn segments(&self) -> Vec<Segment> {
         let unit = self.coordinate.unit();
         let [first, end] = if self.block == 1 { [0, self.extent] } else { self.inner };

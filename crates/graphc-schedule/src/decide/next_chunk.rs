@@ -1,9 +1,9 @@
 //! Who asks for the next chunk of samples while the kernel is at this one.
 //!
-//! In a large batch, what a kernel reads and writes of a chunk of samples is in memory. Contractions leave memory idle
-//! meanwhile, and sweeps then wait for it. So the largest contraction of a kernel asks, between its register tiles, for
-//! what the kernel will touch of the next chunk, a few lines at a time. Of a kernel without a contraction the longest
-//! sweep does that, as long as the next chunk is small beside the cache.
+//! In a large batch, what a kernel reads and writes of a chunk of samples is in memory. Contractions leave memory
+//! idle meanwhile, and sweeps then wait for it. So the largest contraction of a kernel asks, between its register
+//! tiles, for what the kernel will touch of the next chunk, a few lines at a time. Of a kernel without a contraction
+//! the longest sweep does that, as long as the next chunk is small beside the cache.
 
 use crate::decide::problem::Problem;
 use graphc_ir::NodeId;

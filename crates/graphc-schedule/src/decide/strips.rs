@@ -1,9 +1,9 @@
 //! Strips: weight gradients of large images, a few rows at a time.
 //!
-//! A weight gradient `dw[r, s, c, k] = sum_{n, p, q} x[n, p + r, q + s, c] dy[n, p, q, k]` reads whole planes of a few
-//! channels for every tap of the window. Where the planes do not stay in the nearest cache, each tap would fetch them
-//! anew, and fetching is slower than multiplying. So the rows are cut into strips that do stay, and all taps of one
-//! window axis take their share of a strip before the next strip comes. Each tap's accumulators wait in memory
+//! A weight gradient `dw[r, s, c, k] = sum_{n, p, q} x[n, p + r, q + s, c] dy[n, p, q, k]` reads whole planes of a
+//! few channels for every tap of the window. Where the planes do not stay in the nearest cache, each tap would fetch
+//! them anew, and fetching is slower than multiplying. So the rows are cut into strips that do stay, and all taps of
+//! one window axis take their share of a strip before the next strip comes. Each tap's accumulators wait in memory
 //! meanwhile.
 
 use crate::decide::axes::{Axes, Move};
@@ -33,8 +33,8 @@ pub(crate) struct Strips {
 }
 
 impl Strips {
-    /// The strips of a contraction whose output coordinates are walked as `loops`; none if the planes stay in the cache
-    /// or no axis shares them.
+    /// The strips of a contraction whose output coordinates are walked as `loops`; none if the planes stay in the
+    /// cache or no axis shares them.
     pub(crate) fn of(problem: &Problem<'_>, node: NodeId, axes: &Axes, loops: &[Loop]) -> Option<Strips> {
         let form = problem.contraction(node);
         let nearest_words = problem.machine.nearest_words();

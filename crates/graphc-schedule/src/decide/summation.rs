@@ -3,12 +3,12 @@
 //! A sum over the batch is made of groups of consecutive chunks of samples: each group is a chain, and groups are
 //! joined by a tree.
 //!
-//! In a contraction the lanes are samples or features. With samples as lanes both factors are vectors, and the lanes of
-//! every cell must be joined in the end. That is little work beside the pixels of a convolution, but as much as the
-//! products themselves where a dense layer's gradient sums over nothing but the batch,
+//! In a contraction the lanes are samples or features. With samples as lanes both factors are vectors, and the lanes
+//! of every cell must be joined in the end. That is little work beside the pixels of a convolution, but as much as
+//! the products themselves where a dense layer's gradient sums over nothing but the batch,
 //! `dw[i, j] = sum_n x[n, i] dy[n, j]`. There the lanes are eight neighbouring `j`: a matrix product of splats of `x`
-//! with rows of `dy`, a copy of which is kept with samples as rows. Its sums need no joining at all: one chain over all
-//! samples of a group in order.
+//! with rows of `dy`, a copy of which is kept with samples as rows. Its sums need no joining at all: one chain over
+//! all samples of a group in order.
 
 use crate::decide::problem::Problem;
 use graphc_ir::NodeId;
@@ -46,8 +46,8 @@ pub(crate) struct Groups {
 pub(crate) enum SummedLanes {
     /// Samples: both factors are vectors, and lanes are joined.
     Samples,
-    /// Coordinates of an output axis of a sum over nothing but the batch; one factor moves along it, of which there is
-    /// a copy in rows.
+    /// Coordinates of an output axis of a sum over nothing but the batch; one factor moves along it, of which there
+    /// is a copy in rows.
     Features {
         /// The axis.
         axis: Var,
@@ -81,7 +81,8 @@ impl Groups {
         Groups { n_groups: n_chunks.div_ceil(chunks_per_group), chunks_per_group }
     }
 
-    /// The groups for sums whose lanes are features: of at least 256 samples, and a single one unless there are enough.
+    /// The groups for sums whose lanes are features: of at least 256 samples, and a single one unless there are
+    /// enough.
     fn of_rows(n_chunks: usize, part_len: usize) -> Groups {
         let most = (n_chunks / FEWEST_CHUNKS_OF_ROWS).min(MOST_PARTIAL_WORDS / part_len.max(1)).min(MOST_GROUPS);
         Groups::at_most(if most >= FEWEST_GROUPS { most } else { 1 }, n_chunks)

@@ -1,8 +1,8 @@
 //! Tasks: how many chunks of samples one iteration of a kernel's parallel loop computes.
 //!
 //! Usually one. But a large dense layer reads all its weights for every chunk, and where they do not stay in a core's
-//! own cache, sixteen samples are too few to pay for fetching them. Then a task is several chunks, and the layer takes
-//! one block of weights after the other, each for all chunks of the task.
+//! own cache, sixteen samples are too few to pay for fetching them. Then a task is several chunks, and the layer
+//! takes one block of weights after the other, each for all chunks of the task.
 
 use crate::decide::choices::Aspect;
 use crate::decide::problem::Problem;

@@ -2,8 +2,8 @@
 //!
 //! State comes first, then inputs and outputs: they keep their words. Temporaries share the rest: two of
 //! them may overlap if no phase lies within the lives of both. A phase is a top-level statement of a
-//! kernel; chunks of one phase may run in any order, so all its buffers live through the whole of it. What the prologue
-//! touches lives for good.
+//! kernel; chunks of one phase may run in any order, so all its buffers live through the whole of it. What the
+//! prologue touches lives for good.
 //! Before that, results are laid over what they are computed from where that can be
 //! ([`overlay`](crate::memory::overlay)).
 
@@ -53,8 +53,8 @@ pub(crate) fn run(buffers: &mut [Buffer], kernels: &[Kernel]) -> usize {
     end
 }
 
-/// Temporaries that take the place of others, which then live as long as both: pairs of the second and the one that is
-/// placed for it.
+/// Temporaries that take the place of others, which then live as long as both: pairs of the second and the one that
+/// is placed for it.
 fn overlay(buffers: &[Buffer], kernels: &[Kernel], lives: &mut [Life]) -> BTreeMap<usize, usize> {
     let mut placed_for: BTreeMap<usize, usize> = BTreeMap::new();
     let mut overwritten = BTreeSet::new();

@@ -1,8 +1,8 @@
 //! Which buffer holds which value, and where buffers stand in the arena.
 //!
 //! Reading order: `in_place` (updates that may overwrite their parameter), `buffers`; once the loops are written,
-//! `unread` (what need not be stored), `roles` (of kernels), `overlay` (what may take the place of something else), `arena`
-//! (offsets).
+//! `unread` (what need not be stored), `roles` (of kernels), `overlay` (what may take the place of something else),
+//! `arena` (offsets).
 
 pub(crate) mod arena;
 pub(crate) mod buffers;

@@ -1,8 +1,8 @@
 //! Results that take the place of what they are computed from.
 //!
 //! Where a loop reads an element of a tensor for the last time and stores an element of another at the same place of
-//! it, the second may take the memory of the first: its lines are in the nearest cache already, and need not be fetched
-//! to be overwritten.
+//! it, the second may take the memory of the first: its lines are in the nearest cache already, and need not be
+//! fetched to be overwritten.
 
 use graphc_ir::index::{Affine, Var};
 use graphc_ir::loops::{Access, BufId, Expr, Range, Stmt};
@@ -56,8 +56,8 @@ impl Use {
         self.plain.iter().any(|plain| plain.is_store)
     }
 
-    /// Whether what is stored here may lie over what is loaded there: all stores stand in one block, every load stands
-    /// in it, too, ahead of the store to the same place, and no two iterations reach the same place.
+    /// Whether what is stored here may lie over what is loaded there: all stores stand in one block, every load
+    /// stands in it, too, ahead of the store to the same place, and no two iterations reach the same place.
     fn may_overwrite(&self, loads: &Use) -> bool {
         let stores: Vec<&Plain> = self.plain.iter().filter(|plain| plain.is_store).collect();
         let follows = |load: &Plain| {

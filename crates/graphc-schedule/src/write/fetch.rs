@@ -3,9 +3,9 @@
 //! What a kernel touches of the next chunk of samples is asked for by one of its nests, a share with every tile or
 //! every step of a loop (`decide/next_chunk.rs` says which and what).
 //!
-//! Otherwise every sweep asks for what it touches itself some steps of the outer loop later ([`in_sweep`]): in a kernel
-//! without a contraction, which waits for nothing but memory, and where a pool reads a window of several rows at every
-//! step, for that hides from the processor what comes next.
+//! Otherwise every sweep asks for what it touches itself some steps of the outer loop later ([`in_sweep`]): in a
+//! kernel without a contraction, which waits for nothing but memory, and where a pool reads a window of several rows
+//! at every step, for that hides from the processor what comes next.
 
 use crate::machine::{LINE_WORDS, PAGE_WORDS, ahead};
 use crate::write::builder::Builder;
@@ -16,7 +16,8 @@ use graphc_ir::loops::{Access, BufId, Expr, LoopKind, Stmt};
 use graphc_ir::scalar::LANES;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Words at the end of a chunk that may be left out so that shares are whole lines: channels are padded by a line each.
+/// Words at the end of a chunk that may be left out so that shares are whole lines: channels are padded by a line
+/// each.
 const LEFT_OUT_WORDS: usize = 1 << 8;
 
 /// The buffers of tensors, in order.
@@ -67,8 +68,8 @@ fn share_out(
     *left = outside;
 }
 
-/// Adds the hints to the innermost loops among `stmts`, the statements of a lanes region; `is_alone` if the kernel has
-/// no group that asks for the next chunk.
+/// Adds the hints to the innermost loops among `stmts`, the statements of a lanes region; `is_alone` if the kernel
+/// has no group that asks for the next chunk.
 pub(crate) fn in_sweep(cx: &Cx<'_>, stmts: &mut [Stmt], lane: Var, is_alone: bool) {
     within(cx, stmts, (lane, is_alone), &mut Vec::new());
 }
@@ -88,8 +89,8 @@ fn within(cx: &Cx<'_>, stmts: &mut [Stmt], (lane, is_alone): (Var, bool), around
     }
 }
 
-/// The hints for a loop over `var`, if it needs them: all words of far buffers that it touches some steps of the outer
-/// loop later.
+/// The hints for a loop over `var`, if it needs them: all words of far buffers that it touches some steps of the
+/// outer loop later.
 fn of_loop(cx: &Cx<'_>, body: &[Stmt], (var, lane): (Var, Var), is_alone: bool, around: &[Var]) -> Vec<Stmt> {
     let mut touched = Touched::new();
     collect(body, lane, &|var| Affine::var(var), &mut touched);

@@ -1,10 +1,10 @@
 //! How a contraction is computed: its lanes, the order of its loops, what stays in registers, where its factors are
 //! read.
 //!
-//! One plan serves them all. What differs is where the batch is ([`Batch`]) and what the lanes are ([`Lanes`]): forward
-//! passes and input gradients have samples as lanes; weight gradients sum over samples, which are lanes that are joined
-//! in the end, or have neighbours along an output axis as lanes. With few samples, or without a batch, lanes are
-//! neighbours along the last axis of the result ([`neighbours`]).
+//! One plan serves them all. What differs is where the batch is ([`Batch`]) and what the lanes are ([`Lanes`]):
+//! forward passes and input gradients have samples as lanes; weight gradients sum over samples, which are lanes that
+//! are joined in the end, or have neighbours along an output axis as lanes. With few samples, or without a batch,
+//! lanes are neighbours along the last axis of the result ([`neighbours`]).
 //!
 //! The register grid is chosen among output axes that no loop bound depends on, so that every cell has the same
 //! reduction range; where borders are walked by themselves, inside them.
@@ -88,8 +88,8 @@ pub(crate) struct ContractionPlan {
     pub(crate) reads: [Read; 2],
     /// How rows are cut, if they are.
     pub(crate) strips: Option<Strips>,
-    /// Whether a group takes all that one chunk adds before the next chunk, while the accumulators of all outputs wait
-    /// in memory: they are fewer than what the chunks bring along.
+    /// Whether a group takes all that one chunk adds before the next chunk, while the accumulators of all outputs
+    /// wait in memory: they are fewer than what the chunks bring along.
     pub(crate) accumulators_wait: bool,
     /// Whether what the sum itself reads later is asked for ahead of time.
     pub(crate) rows_are_far: bool,
@@ -331,9 +331,9 @@ impl<'a> Contraction<'a> {
         if plan.lanes == Lanes::None { terms } else { terms / LANES as f64 }
     }
 
-    /// Whether the rows of the pixels are walked before the channels: whatever brings fewer words from beyond a core's
-    /// own cache. Rows first, all weights are read for every row; otherwise all vectors of a chunk for every block
-    /// of channels.
+    /// Whether the rows of the pixels are walked before the channels: whatever brings fewer words from beyond a
+    /// core's own cache. Rows first, all weights are read for every row; otherwise all vectors of a chunk for
+    /// every block of channels.
     fn order_pixels(&self, plan: &mut ContractionPlan) {
         let [channels, rows, _, ..] = plan.loops.as_slice() else { return };
         if channels.axis().is_none() || rows.axis().is_none() {

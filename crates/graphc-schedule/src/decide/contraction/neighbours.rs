@@ -1,10 +1,10 @@
-//! Contractions whose lanes are neighbours along the last axis of the result: eight channels of a convolution, units of
-//! a dense layer, columns of a product.
+//! Contractions whose lanes are neighbours along the last axis of the result: eight channels of a convolution, units
+//! of a dense layer, columns of a product.
 //!
-//! Along that axis each factor must stay where it is, as a splat, or move by one word: because it stands so, or by way
-//! of a copy of what is the same for every sample. The register grid is vectors of the result by coordinates of the
-//! splats: pixels of a row, samples, rows of a matrix. Each element is one chain over the reductions in their order,
-//! samples included. What does not fit is computed one element at a time.
+//! Along that axis each factor must stay where it is, as a splat, or move by one word: because it stands so, or by
+//! way of a copy of what is the same for every sample. The register grid is vectors of the result by coordinates of
+//! the splats: pixels of a row, samples, rows of a matrix. Each element is one chain over the reductions in their
+//! order, samples included. What does not fit is computed one element at a time.
 //!
 //! Beside the border of a padded image a window has fewer taps. Pixels of one grid need the same ones, so a row is
 //! walked in three parts: the left border pixel by pixel, blocks of inner pixels, the right border.
@@ -148,7 +148,8 @@ impl Contraction<'_> {
         }
     }
 
-    /// How often each element of what moves along the lanes' axis is read: once for every coordinate of the other axes.
+    /// How often each element of what moves along the lanes' axis is read: once for every coordinate of the other
+    /// axes.
     fn n_uses(&self, lane: Var) -> usize {
         self.axes.outputs().filter(|axis| axis.var != lane).map(|axis| axis.extent).product()
     }

@@ -9,8 +9,9 @@
 //! no batch             lanes { for vectors of elements { .. } }, or scalars: for axes { .. }
 //! ```
 //!
-//! With features as lanes, what does not move along the last axis as its operands do is a nest of scalars. All samples
-//! are one chunk there, so that its partial result, joined with no other, is the sum: one chain, samples outermost.
+//! With features as lanes, what does not move along the last axis as its operands do is a nest of scalars. All
+//! samples are one chunk there, so that its partial result, joined with no other, is the sum: one chain, samples
+//! outermost.
 
 use super::digits;
 use super::nest::{Coordinate, Loop, Nest, PartialResult, ResultKind, SweepPlan, SweepResult, Terms, Walk, define};
@@ -276,8 +277,9 @@ impl<'a> Space<'a> {
         }
     }
 
-    /// Gives sums two chains where they run over an even number of at least [`FEWEST_CHAINED`] neighbours: even and odd
-    /// coordinates of their innermost axis. That follows from the sum alone, not from what it shares its loops with.
+    /// Gives sums two chains where they run over an even number of at least [`FEWEST_CHAINED`] neighbours: even and
+    /// odd coordinates of their innermost axis. That follows from the sum alone, not from what it shares its
+    /// loops with.
     fn deal_to_chains(&self, loops: &mut Vec<Loop>, results: &[SweepResult]) {
         let Some(Loop { over: Coordinate::Axis(axis), extent: digit, .. }) = loops.last().cloned() else { return };
         let is_summed = |result: &SweepResult| match result.kind {

@@ -9,8 +9,8 @@
 //! ```
 //!
 //! Axes are named in the order of the sweep's space, `n` is the samples. Digits of an axis are numbered from the last
-//! one on. An axis is `out` if it is one of some result, and `red` if all results sum over it. A line `joins` names the
-//! reductions over the batch whose partial results are joined.
+//! one on. An axis is `out` if it is one of some result, and `red` if all results sum over it. A line `joins` names
+//! the reductions over the batch whose partial results are joined.
 
 use super::nest::{Coordinate, Loop, Nest, PartialResult, ResultKind, SweepPlan, SweepResult, Terms, Walk};
 use graphc_ir::NodeId;

@@ -5,8 +5,8 @@ use graphc_ir::index::{Affine, Var};
 use graphc_ir::loops::{Access, BufId};
 use graphc_ir::scalar::LANES;
 
-/// The accumulators that wait for a nest: those of all coordinates of some axes, and of the cells of the register grid
-/// at hand.
+/// The accumulators that wait for a nest: those of all coordinates of some axes, and of the cells of the register
+/// grid at hand.
 #[derive(Clone, Debug)]
 pub(super) struct Accumulators {
     /// Output axes and their extents, outermost first.

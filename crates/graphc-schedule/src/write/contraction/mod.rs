@@ -1,10 +1,10 @@
 //! Writes the nest of a contraction: loops over blocks of output coordinates around a tile.
 //!
-//! One nest for every plan ([`ContractionPlan`]): lanes over samples, over samples that are summed, over neighbours along
-//! an axis, or none.
+//! One nest for every plan ([`ContractionPlan`]): lanes over samples, over samples that are summed, over neighbours
+//! along an axis, or none.
 //!
-//! Reading order: `nest`, the loops; `tile`, what stands inside them; `reads`, where the factors are; `accumulators` that
-//! wait in memory, and `waiting`, what a nest does with them; `gradient`, who sums over which chunks.
+//! Reading order: `nest`, the loops; `tile`, what stands inside them; `reads`, where the factors are; `accumulators`
+//! that wait in memory, and `waiting`, what a nest does with them; `gradient`, who sums over which chunks.
 
 mod accumulators;
 pub(crate) mod gradient;

@@ -190,8 +190,8 @@ impl<'a> Nest<'a> {
         }
     }
 
-    /// The rest of the nest with a coordinate set: the first element of a block, how much farther it is in a copy, its
-    /// coordinates, and the cell within it.
+    /// The rest of the nest with a coordinate set: the first element of a block, how much farther it is in a copy,
+    /// its coordinates, and the cell within it.
     fn at(
         &mut self,
         b: &mut Builder,

@@ -46,8 +46,8 @@ impl Nest<'_> {
         b.push(Stmt::Tile(tile));
     }
 
-    /// The reduction loops, bound to fresh variables: those of all chunks, or of the chunk given; those of all rows, or
-    /// of the strip given.
+    /// The reduction loops, bound to fresh variables: those of all chunks, or of the chunk given; those of all rows,
+    /// or of the strip given.
     fn reductions(&mut self, b: &mut Builder, chunk: Option<Var>, strip: Option<(Strips, Var)>) -> Vec<Range> {
         let mut reds = Vec::new();
         let mut innermost = None;

@@ -1,11 +1,11 @@
 //! Accumulators that wait in memory while others have their turn.
 //!
 //! A register tile of a weight gradient sums all chunks of its group before the next tile starts. Where the planes of
-//! all these chunks do not stay near, something else has to be innermost: some rows of a chunk for all taps of a window
-//! ([`Strips`]), or one chunk for all outputs. Then the
-//! accumulators of all those outputs wait in memory, each a vector, and a tile goes on where the last one for the same
-//! outputs stopped. Every accumulator still sums its terms in the order of the reduction, so that results are the same
-//! to the bit.
+//! all these chunks do not stay near, something else has to be innermost: some rows of a chunk for all taps of a
+//! window ([`Strips`]), or one chunk for all outputs. Then the
+//! accumulators of all those outputs wait in memory, each a vector, and a tile goes on where the last one for the
+//! same outputs stopped. Every accumulator still sums its terms in the order of the reduction, so that results are
+//! the same to the bit.
 
 use super::accumulators::Accumulators;
 use super::nest::Nest;

@@ -8,8 +8,8 @@ use graphc_ir::index::{Affine, Var};
 use graphc_ir::loops::{Access, LoopKind};
 use graphc_ir::scalar::LANES;
 
-/// Writes a copy of what a nest of that name has stored for the samples of a task. Rows of padding samples are zero, as
-/// their lanes are.
+/// Writes a copy of what a nest of that name has stored for the samples of a task. Rows of padding samples are zero,
+/// as their lanes are.
 pub(crate) fn write(cx: &Cx<'_>, b: &mut Builder, name: &str, id: CopyId, task: Task) {
     let (copy, buffer) = (cx.copies.get(id), cx.buffers.copy(id));
     let n_features = copy.outputs.1;

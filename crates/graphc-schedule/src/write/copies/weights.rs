@@ -125,8 +125,8 @@ impl Writer<'_> {
         });
     }
 
-    /// Loops over the terms but the last, over vectors of the last, and over blocks and their outputs; the last vector
-    /// ends with the last term.
+    /// Loops over the terms but the last, over vectors of the last, and over blocks and their outputs; the last
+    /// vector ends with the last term.
     fn squares(&self, b: &mut Builder, blocks: &Blocks, lane: Var, outer: &mut Vec<Affine>) {
         let (_, extent) = self.copy.terms[outer.len()];
         if outer.len() + 1 < self.copy.terms.len() {
@@ -155,9 +155,9 @@ impl Writer<'_> {
         self.terms(b, (blocks, rows), lane, &mut Vec::new());
     }
 
-    /// Loops over the terms, which are rows of the matrix, and for each over the blocks. A block narrower than a vector
-    /// is copied with the words behind it, which the rows that follow overwrite; so the very last rows are copied
-    /// word by word: behind them is the next block, or what another share writes.
+    /// Loops over the terms, which are rows of the matrix, and for each over the blocks. A block narrower than a
+    /// vector is copied with the words behind it, which the rows that follow overwrite; so the very last rows are
+    /// copied word by word: behind them is the next block, or what another share writes.
     fn terms(&self, b: &mut Builder, part: (&Blocks, &Rows), lane: Option<Var>, outer: &mut Vec<Affine>) {
         let (_, extent) = self.copy.terms[outer.len()];
         if outer.len() + 1 < self.copy.terms.len() {

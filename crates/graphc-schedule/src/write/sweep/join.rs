@@ -134,8 +134,8 @@ pub(crate) fn chunk_count(cx: &Cx<'_>, b: &mut Builder, chunk: &Affine, per_samp
     b.select(CmpOp::Eq, [chunk, last_chunk], last, full)
 }
 
-/// The accumulators of one partial result in one value: as many for each loop as it has copies, those of the innermost
-/// loop joined first.
+/// The accumulators of one partial result in one value: as many for each loop as it has copies, those of the
+/// innermost loop joined first.
 pub(crate) fn copies(b: &mut Builder, join: Join, accs: &[AccId], n_copies: &[usize]) -> ValueId {
     let Some((&n_copies, inner)) = n_copies.split_first() else { return b.get(accs[0]) };
     let values: Vec<ValueId> = accs.chunks(accs.len() / n_copies).map(|accs| copies(b, join, accs, inner)).collect();
