@@ -23,6 +23,7 @@ use graphc_ir::graph::plan::{FusionPlan, Group, GroupKind, KernelPlan};
 use graphc_ir::loops::{Kernel, LoopKind, Program};
 use memory::buffers::Buffers;
 use memory::{arena, in_place, unread};
+use std::collections::BTreeMap;
 use write::builder::Builder;
 use write::contraction::over_batch::{self, Gradient};
 use write::copies::rows;
@@ -79,15 +80,21 @@ pub fn schedule_with(graph: &Graph, plan: &FusionPlan, registers: RegisterFile, 
     let arena_words = arena::run(&mut buffers.list, &kernels, n_prologue);
     let batch = graph.batch.expect("the graph is specialised");
     let program = Program { name: graph.name.clone(), batch, buffers: buffers.list, kernels, n_prologue, arena_words };
-    Scheduled { program, candidates: chooser.into_candidates(|node| kernel_of(plan, node)) }
+    let kernels = kernels_of_contractions(plan);
+    Scheduled { program, candidates: chooser.into_candidates(|node| kernels[&node]) }
 }
 
-/// Position of the kernel that computes a contraction.
-fn kernel_of(plan: &FusionPlan, node: NodeId) -> usize {
-    let computes = |group: &Group| group.inlined.contains(&node) || group.roots.iter().any(|root| root.node() == node);
-    let is_it =
-        |kernel: &KernelPlan| kernel.groups().any(|group| group.kind == GroupKind::Contraction && computes(group));
-    plan.kernels.iter().position(is_it).expect("every contraction runs in a kernel")
+/// Position of the kernel that computes each contraction, and whatever stands in its nest.
+fn kernels_of_contractions(plan: &FusionPlan) -> BTreeMap<NodeId, usize> {
+    let of_kernel = |(position, kernel): (usize, &KernelPlan)| {
+        let contractions = kernel.groups().filter(|group| group.kind == GroupKind::Contraction);
+        let nodes = contractions.flat_map(|group| {
+            group.inlined.iter().copied().chain(group.roots.iter().map(|root| root.node())).collect::<Vec<_>>()
+        });
+        nodes.map(|node| (node, position)).collect::<Vec<_>>()
+    };
+    // Of several kernels the first counts.
+    plan.kernels.iter().enumerate().rev().flat_map(of_kernel).collect()
 }
 
 fn names<'a>(groups: impl Iterator<Item = &'a Group>) -> Vec<String> {

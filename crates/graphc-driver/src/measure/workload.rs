@@ -6,7 +6,7 @@ use crate::memory::{MemoryBudget, parameter_bytes};
 use crate::options::CompileOptions;
 use crate::pipeline::{Compiled, compile};
 use crate::session::initial_state;
-use graphc_ir::graph::{Graph, Mode, NodeId, Role};
+use graphc_ir::graph::{Graph, Mode, NodeId, Role, Roots};
 use graphc_ir::loops::BufferKind;
 use graphc_ir::ops::Op;
 use graphc_ir::types::{DType, Dim};
@@ -46,7 +46,7 @@ pub fn prepare(graph: &Graph, options: &MeasureOptions) -> Result<Compiled, Driv
 /// Leaves out the loss and metrics, unless there is nothing else.
 fn only_predictions(graph: &mut Graph) {
     let is_prediction = |node: NodeId| !matches!(graph.node(node).origin.role, Role::Loss | Role::Metric);
-    let outputs: Vec<_> = graph.outputs.iter().filter(|output| is_prediction(output.node)).cloned().collect();
+    let outputs: Roots<_> = graph.outputs.iter().filter(|output| is_prediction(output.node)).cloned().collect();
     if !outputs.is_empty() {
         graph.outputs = outputs;
         graph.loss = None;

@@ -1,7 +1,7 @@
 //! [`Loss`], and what a [`GraphBuilder`] makes of a prediction and its target: the loss and the accuracy.
 
 use super::builder::{BuildResult, GraphBuilder, fail};
-use super::graph::NodeId;
+use super::node_id::NodeId;
 use super::origin::Role;
 use crate::ops::{
     Argmax, BinaryCrossentropy, CategoricalCrossentropy, Constant, Equal, Huber, MeanAbsoluteError, MeanSquaredError,

@@ -77,7 +77,7 @@ impl Buffers {
                 Op::Input(_) => BufferKind::Input,
                 Op::Parameter(_) => BufferKind::State,
                 _ if !plan.stored.contains(&node) || in_place.contains(&node) => continue,
-                _ if graph.outputs.iter().any(|output| output.node == node) => BufferKind::Output,
+                _ if graph.outputs.name(node) => BufferKind::Output,
                 _ => BufferKind::Temp,
             };
             buffers.add_node(graph, node, kind);
@@ -186,7 +186,7 @@ impl Buffers {
 
     fn add_node(&mut self, graph: &Graph, node: NodeId, kind: BufferKind) {
         let ty = graph.ty(node);
-        let output = graph.outputs.iter().find(|output| output.node == node && kind == BufferKind::Output);
+        let output = graph.outputs.of_value(node).next().filter(|_| kind == BufferKind::Output);
         let name = match output {
             Some(output) => output.name.clone(),
             None if graph.node(node).name.is_empty() => node.to_string(),

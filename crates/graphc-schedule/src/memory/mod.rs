@@ -1,10 +1,12 @@
 //! Which buffer holds which value, and where buffers stand in the arena.
 //!
 //! Reading order: `in_place` (updates that may overwrite their parameter), `buffers`; once the loops are written,
-//! `unread` (what need not be stored), `overlay` (what may take the place of something else), `arena` (offsets).
+//! `unread` (what need not be stored), `overlay` (what may take the place of something else), `places` (what is free
+//! when), `arena` (offsets).
 
 pub(crate) mod arena;
 pub(crate) mod buffers;
 pub(crate) mod in_place;
 pub(crate) mod overlay;
+mod places;
 pub(crate) mod unread;

@@ -31,6 +31,10 @@ const PAGE_WORDS: i64 = 1 << 10;
 /// Steps of the outer loop that a sweep looks ahead.
 const STEPS_AHEAD: i64 = 6;
 
+/// A step of a sweep that reads more often than that, such as a mean over all pixels of a large image, has no use for
+/// hints: where it goes the processor sees long before its end.
+const MOST_READS: usize = 1 << 10;
+
 /// Lines that one tile asks for at most.
 const MOST_LINES: usize = 64;
 
@@ -147,6 +151,9 @@ fn within(cx: &Cx<'_>, stmts: &mut [Stmt], (lane, is_alone): (Var, bool), around
 /// The hints for a loop over `var`, if it needs them: all words of far buffers that it touches some steps of the outer
 /// loop later.
 fn of_loop(cx: &Cx<'_>, body: &[Stmt], (var, lane): (Var, Var), is_alone: bool, around: &[Var]) -> Vec<Stmt> {
+    if n_accesses(body) > MOST_READS {
+        return Vec::new();
+    }
     let mut touched = Touched::new();
     collect(body, lane, &|var| Affine::var(var), &mut touched);
     touched.retain(|(buffer, _), _| is_far(cx, *buffer));
@@ -175,6 +182,16 @@ fn of_loop(cx: &Cx<'_>, body: &[Stmt], (var, lane): (Var, Var), is_alone: bool, 
 
 /// What one iteration loads and stores by buffer and index, the constants of the indices apart.
 type Touched = BTreeMap<(BufId, Affine), BTreeSet<i64>>;
+
+/// Loads and stores of one iteration.
+fn n_accesses(stmts: &[Stmt]) -> usize {
+    let of_stmt = |stmt: &Stmt| match stmt {
+        Stmt::Let { expr: Expr::Load(_), .. } | Stmt::Store { .. } => 1,
+        Stmt::For { range, body, .. } => n_accesses(body).saturating_mul(range.extent().unwrap_or(0)),
+        _ => 0,
+    };
+    stmts.iter().map(of_stmt).fold(0, usize::saturating_add)
+}
 
 /// Collects what a block touches, in the iterations of unrolled loops one by one.
 fn collect(stmts: &[Stmt], lane: Var, value: &dyn Fn(Var) -> Affine, touched: &mut Touched) {
