@@ -28,14 +28,17 @@ pub(super) enum PhaseKind {
 }
 
 /// What one phase computes, group by group, as results are placed in order of the graph.
-#[derive(Default)]
-pub(super) struct Phase {
+pub(super) struct Phase<'a> {
+    facts: &'a Facts<'a>,
+    stored: &'a BTreeSet<NodeId>,
     groups: Vec<Draft>,
     /// Sweeps that have room.
     open: BTreeMap<Points, BTreeSet<usize>>,
     /// The latest group of each result, and of each node that one is of.
     of_root: BTreeMap<Root, usize>,
     of_node: BTreeMap<NodeId, usize>,
+    /// The nest of the group that was tried last, which is likely to be tried next.
+    tried: Option<(usize, Nest<'a>)>,
 }
 
 struct Draft {
@@ -52,24 +55,37 @@ struct Points {
     is_flat: Option<bool>,
 }
 
-impl Phase {
+impl<'a> Phase<'a> {
+    /// A phase that computes nothing yet; `stored` are the nodes that have buffers.
+    pub(super) fn new(facts: &'a Facts<'a>, stored: &'a BTreeSet<NodeId>) -> Phase<'a> {
+        let (open, of_root, of_node) = Default::default();
+        Phase { facts, stored, groups: Vec::new(), open, of_root, of_node, tried: None }
+    }
+
     /// Adds a contraction, a group of its own.
-    pub(super) fn place_contraction(&mut self, facts: &Facts<'_>, root: Root) {
-        let extents = PointDag::space(facts.graph, facts.forms, root).extents;
+    pub(super) fn place_contraction(&mut self, root: Root) {
+        let extents = PointDag::space(self.facts.graph, self.facts.forms, root).extents;
         self.push(GroupKind::Contraction, Points { extents, is_flat: None }, root);
     }
 
     /// Adds `root` to the latest sweep that can take it, or as a sweep of its own.
-    pub(super) fn place(&mut self, facts: &Facts<'_>, stored: &BTreeSet<NodeId>, root: Root) {
-        let (points, reads) = alone(facts, stored, root);
-        let sum = sum_needed(facts, stored, root).and_then(|sum| self.of_root.get(&sum));
-        let last_read = reads.iter().filter_map(|node| self.of_node.get(node)).chain(sum).copied().max();
+    pub(super) fn place(&mut self, root: Root) {
+        let extents = PointDag::space(self.facts.graph, self.facts.forms, root).extents;
+        let mut alone = Nest::new(self.facts, self.stored, &extents);
+        let value = alone.try_root(root);
+        let sum = sum_needed(self.facts, self.stored, root).and_then(|sum| self.of_root.get(&sum));
+        let read = alone.reads(value).filter_map(|node| self.of_node.get(&node));
+        let last_read = read.chain(sum).copied().max();
+        let points = Points { extents, is_flat: alone.is_flat(root, &[value]) };
         let latest = self.open.get(&points).and_then(BTreeSet::last).copied();
         let unread = latest.filter(|&group| last_read.is_none_or(|read| read < group));
-        let can_take = |&group: &usize| self.groups[group].can_take(facts, stored, &points.extents, root);
-        match unread.or_else(|| last_read.filter(can_take)) {
+        match unread.or_else(|| last_read.filter(|&group| self.can_take(group, &points.extents, root))) {
             Some(group) => self.add(group, root),
-            None => self.push(GroupKind::Sweep, points, root),
+            None => {
+                self.push(GroupKind::Sweep, points, root);
+                alone.keep(root, value);
+                self.tried = Some((self.groups.len() - 1, alone));
+            }
         }
     }
 
@@ -93,6 +109,31 @@ impl Phase {
         *latest = group.max(*latest);
     }
 
+    /// Whether `root`, which reads results of a group, can be computed at the same points as these.
+    fn can_take(&mut self, group: usize, extents: &[usize], root: Root) -> bool {
+        let Draft { kind, points, roots } = &self.groups[group];
+        let has_room = *kind == GroupKind::Sweep && roots.len() < MAX_ROOTS;
+        let is_summed_here = sum_needed(self.facts, self.stored, root).is_some_and(|sum| roots.contains(&sum));
+        if !has_room || points.extents != extents || is_summed_here {
+            return false;
+        }
+        let tried = self.tried.take().filter(|(known, _)| *known == group);
+        let mut nest = tried.map_or_else(|| Nest::new(self.facts, self.stored, extents), |(_, nest)| nest);
+        for &earlier in &roots[nest.values.len()..] {
+            let value = nest.try_root(earlier);
+            nest.keep(earlier, value);
+        }
+        let value = nest.try_root(root);
+        // A result of these that is read as a load is read at some other point.
+        let is_elsewhere = nest.reads(value).any(|node| roots.iter().any(|root| root.node() == node));
+        let fits = !is_elsewhere && nest.is_flat(root, &[value]) == nest.is_flat(root, &nest.values);
+        if fits {
+            nest.keep(root, value);
+        }
+        self.tried = Some((group, nest));
+        fits
+    }
+
     /// The finished groups; names follow later.
     pub(super) fn into_groups(self) -> Vec<Group> {
         let group =
@@ -101,50 +142,49 @@ impl Phase {
     }
 }
 
-impl Draft {
-    /// Whether `root` can be computed at the same points as these, which precede it and which it reads.
-    fn can_take(&self, facts: &Facts<'_>, stored: &BTreeSet<NodeId>, extents: &[usize], root: Root) -> bool {
-        let has_room = self.kind == GroupKind::Sweep && self.roots.len() < MAX_ROOTS;
-        let is_summed_here = sum_needed(facts, stored, root).is_some_and(|sum| self.roots.contains(&sum));
-        if !has_room || self.points.extents != extents || is_summed_here {
-            return false;
-        }
+/// The expressions of a sweep.
+struct Nest<'a> {
+    facts: &'a Facts<'a>,
+    dag: PointDag<'a>,
+    /// The first variables of the dag.
+    vars: Vec<Affine>,
+    /// Those of the results that are kept.
+    values: Vec<ExprId>,
+}
+
+impl<'a> Nest<'a> {
+    fn new(facts: &'a Facts<'a>, stored: &'a BTreeSet<NodeId>, extents: &[usize]) -> Nest<'a> {
         let mut dag = PointDag::new(facts.graph, facts.forms, stored);
-        let roots: Vec<Root> = self.roots.iter().copied().chain([root]).collect();
-        let values = define(&mut dag, facts, &roots);
-        let (own, earlier) = values.split_last().expect("`root` has a value");
-        // A result of these that is read as a load is read at some other point.
-        let is_elsewhere =
-            dag.loads(&[*own]).iter().any(|(node, _)| self.roots.iter().any(|root| root.node() == *node));
-        !is_elsewhere && is_flat(&dag, facts, root, &[*own]) == is_flat(&dag, facts, root, earlier)
+        let vars = extents.iter().map(|&extent| Affine::var(dag.new_var(extent))).collect();
+        Nest { facts, dag, vars, values: Vec::new() }
     }
-}
 
-/// Where `root` is computed if nothing else is, and the stored nodes that it then reads.
-fn alone(facts: &Facts<'_>, stored: &BTreeSet<NodeId>, root: Root) -> (Points, BTreeSet<NodeId>) {
-    let mut dag = PointDag::new(facts.graph, facts.forms, stored);
-    let value = define(&mut dag, facts, &[root])[0];
-    let extents = PointDag::space(facts.graph, facts.forms, root).extents;
-    let reads = dag.loads(&[value]).into_iter().map(|(node, _)| node).collect();
-    (Points { extents, is_flat: is_flat(&dag, facts, root, &[value]) }, reads)
-}
-
-/// Whether values at the points of `root`, if that is one without a batch, can be computed in one flat sweep.
-fn is_flat(dag: &PointDag<'_>, facts: &Facts<'_>, root: Root, values: &[ExprId]) -> Option<bool> {
-    let Root::Value(node) = root else { return None };
-    if facts.has_batch(node) {
-        return None;
+    /// What `root` would be here.
+    fn try_root(&mut self, root: Root) -> ExprId {
+        self.dag.root_alone(root, &self.vars)
     }
-    let sizes = facts.graph.sizes(node);
-    let axes: Vec<Affine> = (0..sizes.len() as u32).map(|i| Affine::var(Var(i))).collect();
-    Some(dag.is_flat(values, &axes, &sizes))
-}
 
-/// Defines roots over one space; its variables are the first of the dag.
-fn define(dag: &mut PointDag<'_>, facts: &Facts<'_>, roots: &[Root]) -> Vec<ExprId> {
-    let space = PointDag::space(facts.graph, facts.forms, roots[0]);
-    let vars: Vec<Affine> = space.extents.iter().map(|&extent| Affine::var(dag.new_var(extent))).collect();
-    roots.iter().map(|&root| dag.root(root, &vars)).collect()
+    /// Lets `root` be a result; those that come later find it in a register.
+    fn keep(&mut self, root: Root, value: ExprId) {
+        self.dag.give_root(root, &self.vars, value);
+        self.values.push(value);
+    }
+
+    /// Nodes that a value loads.
+    fn reads(&self, value: ExprId) -> impl Iterator<Item = NodeId> {
+        self.dag.loads(&[value]).into_iter().map(|(node, _)| node)
+    }
+
+    /// Whether values at the points of `root`, if that is one without a batch, can be computed in one flat sweep.
+    fn is_flat(&self, root: Root, values: &[ExprId]) -> Option<bool> {
+        let Root::Value(node) = root else { return None };
+        if self.facts.has_batch(node) {
+            return None;
+        }
+        let sizes = self.facts.graph.sizes(node);
+        let axes: Vec<Affine> = (0..sizes.len() as u32).map(|i| Affine::var(Var(i))).collect();
+        Some(self.dag.is_flat(values, &axes, &sizes))
+    }
 }
 
 /// The sums whose mean a sum of squared deviations is about; they must be complete before it.

@@ -11,10 +11,11 @@ use graphc_ir::form::Form;
 use graphc_ir::graph::plan::{FusionPlan, KernelPlan, Root};
 use std::collections::BTreeSet;
 
-/// Fills `plan.kernels`.
-pub(super) fn arrange(facts: &Facts<'_>, chains: &Chains, plan: &mut FusionPlan) {
+/// The kernels for what a plan stores.
+pub(super) fn arrange(facts: &Facts<'_>, chains: &Chains, plan: &FusionPlan) -> Vec<KernelPlan> {
     let Facts { graph, forms, .. } = facts;
-    let mut kernels: Vec<[Phase; 4]> = (0..facts.n_levels()).map(|_| Default::default()).collect();
+    let new = |_| [(); 4].map(|()| Phase::new(facts, &plan.stored));
+    let mut kernels: Vec<[Phase<'_>; 4]> = (0..facts.n_levels()).map(new).collect();
     let mut placed = BTreeSet::new();
     for node in graph.topo_order().into_iter().filter(|node| plan.stored.contains(node)) {
         let level = facts.level(node);
@@ -26,9 +27,9 @@ pub(super) fn arrange(facts: &Facts<'_>, chains: &Chains, plan: &mut FusionPlan)
             let phase = &mut kernels[level][kind as usize];
             let is_joined = matches!(root, Root::Value(_)) && reduces_batch;
             if !is_joined && (chains.contains_key(&root.node()) || facts.is_contraction(root.node())) {
-                phase.place_contraction(facts, root);
+                phase.place_contraction(root);
             } else {
-                phase.place(facts, &plan.stored, root);
+                phase.place(root);
             }
         };
         if !reduces_batch {
@@ -49,12 +50,12 @@ pub(super) fn arrange(facts: &Facts<'_>, chains: &Chains, plan: &mut FusionPlan)
         }
         place(level, PhaseKind::Tail, Root::Value(node));
     }
-    plan.kernels = kernels
+    kernels
         .into_iter()
         .map(|phases| {
             let [head, chunk, batch, tail] = phases.map(Phase::into_groups);
             KernelPlan { head, chunk, batch, tail }
         })
         .filter(|kernel| kernel.groups().next().is_some())
-        .collect();
+        .collect()
 }

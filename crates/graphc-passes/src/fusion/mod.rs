@@ -36,7 +36,7 @@ pub fn plan(graph: &Graph) -> FusionPlan {
     let mut plan = FusionPlan::default();
     store::decide(&facts, &mut plan);
     let chains = epilogue::absorb(&facts, &mut plan);
-    kernels::arrange(&facts, &chains, &mut plan);
+    plan.kernels = kernels::arrange(&facts, &chains, &plan);
     label::name_groups(&facts, &chains, &mut plan);
     plan
 }
