@@ -5,7 +5,7 @@
 //! children always have smaller ids than their parents.
 
 use crate::compute::{Combine, ScalarExpr};
-use crate::form::{Form, Forms, PointForm};
+use crate::form::{Form, Forms, PointForm, Red};
 use crate::graph::plan::Root;
 use crate::graph::{Graph, NodeId};
 use crate::index::{Affine, Var};
@@ -13,7 +13,7 @@ use crate::loops::Layout;
 use crate::scalar::{BinaryOp, CmpOp, UnaryOp};
 use crate::types::DType;
 use rustc_hash::{FxBuildHasher, FxHasher};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::hash::{Hash, Hasher};
 
 /// The index along the batch dimension, whichever position it has.
@@ -210,8 +210,7 @@ impl<'a> PointDag<'a> {
         let form = forms[&node].as_point().unwrap_or_else(|| panic!("{node} has no definition to inline"));
         assert!(!form.reduces_batch(), "{node} reduces the batch");
         let operands = self.graph.operands(node);
-        let mut vars: BTreeMap<Var, Affine> =
-            index.iter().enumerate().map(|(axis, value)| (Var(axis as u32), value.clone())).collect();
+        let mut vars = index;
         let term = match form.combine {
             None => self.scalar(&form.body, &operands, &vars, None),
             Some(combine) => self.reduction(form, combine, &operands, &mut vars),
@@ -219,9 +218,9 @@ impl<'a> PointDag<'a> {
         self.scalar(&form.finish, &operands, &vars, Some(term))
     }
 
-    /// The term of a batch reduction at operand axes given by `vars` (its output axes and
+    /// The term of a batch reduction at operand axes given by `vars` (its output axes, then its
     /// reduction variables).
-    pub fn term(&mut self, node: NodeId, vars: &BTreeMap<Var, Affine>) -> ExprId {
+    fn term(&mut self, node: NodeId, vars: &[Affine]) -> ExprId {
         let forms = self.forms;
         let form = forms[&node].as_point().unwrap_or_else(|| panic!("{node} has no term"));
         let operands = self.graph.operands(node);
@@ -233,25 +232,19 @@ impl<'a> PointDag<'a> {
         let forms = self.forms;
         let form = forms[&node].as_point().unwrap_or_else(|| panic!("{node} has no finish"));
         let operands = self.graph.operands(node);
-        let vars = index.iter().enumerate().map(|(axis, value)| (Var(axis as u32), value.clone())).collect();
-        self.scalar(&form.finish, &operands, &vars, Some(joined))
+        self.scalar(&form.finish, &operands, index, Some(joined))
     }
 
-    fn reduction(
-        &mut self,
-        form: &PointForm,
-        combine: Combine,
-        operands: &[NodeId],
-        vars: &mut BTreeMap<Var, Affine>,
-    ) -> ExprId {
+    fn reduction(&mut self, form: &PointForm, combine: Combine, operands: &[NodeId], vars: &mut Vec<Affine>) -> ExprId {
         let mut reds = Vec::new();
         for red in &form.reds {
             let var = self.new_var(red.extent);
-            vars.insert(red.var, Affine::var(var));
+            debug_assert_eq!(red.var.0 as usize, vars.len(), "reductions follow the axes");
+            vars.push(Affine::var(var));
             if !(red.low.is_empty() && red.high.is_empty()) {
                 self.bounded.insert(var);
             }
-            let bound = |a: &Affine| self.simplified_one(&a.substitute(&|v| vars[&v].clone()));
+            let bound = |a: &Affine| self.simplified_one(&a.substitute(&|v| vars[v.0 as usize].clone()));
             let (low, high) = (red.low.iter().map(bound).collect(), red.high.iter().map(bound).collect());
             reds.push(PointRed { var, extent: red.extent, low, high });
         }
@@ -259,14 +252,8 @@ impl<'a> PointDag<'a> {
         self.intern(PointExpr::Reduce { reds, combine, body })
     }
 
-    fn scalar(
-        &mut self,
-        expr: &ScalarExpr,
-        operands: &[NodeId],
-        vars: &BTreeMap<Var, Affine>,
-        acc: Option<ExprId>,
-    ) -> ExprId {
-        let substitute = |value: &Affine| value.substitute(&|v| vars[&v].clone());
+    fn scalar(&mut self, expr: &ScalarExpr, operands: &[NodeId], vars: &[Affine], acc: Option<ExprId>) -> ExprId {
+        let substitute = |value: &Affine| value.substitute(&|v| vars[v.0 as usize].clone());
         let expr = match expr {
             ScalarExpr::Load { operand, index } => {
                 let index = index.iter().map(|i| substitute(&i.value)).collect();
@@ -511,10 +498,13 @@ impl PointDag<'_> {
             }
             (_, form) => {
                 let form = form.as_point().expect("a partial result is that of a reduction");
-                let reds = form.reds.iter().filter(|red| !red.is_batch).map(|red| red.var);
-                let own = (0..form.extents.len() as u32).map(Var).chain(reds).zip(vars.iter().cloned());
-                let batch = form.reds.iter().filter(|red| red.is_batch).map(|red| (red.var, Affine::var(BATCH)));
-                self.term(node, &own.chain(batch).collect())
+                let (kept, mut reduced) = (&vars[..form.extents.len()], vars[form.extents.len()..].iter().cloned());
+                let of_red = |red: &Red| match red.is_batch {
+                    true => Affine::var(BATCH),
+                    false => reduced.next().expect("a space has the reductions of its root"),
+                };
+                let reds: Vec<Affine> = form.reds.iter().map(of_red).collect();
+                self.term(node, &[kept, &reds].concat())
             }
         }
     }
