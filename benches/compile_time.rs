@@ -2,8 +2,8 @@
 //!
 //! `cargo bench -p graphc-driver --bench compile_time`. In `cargo test` everything runs once.
 //!
-//! `cargo bench -p graphc-driver --bench compile_time -- scaling [KIND]... [N]...` prints a table instead: training steps
-//! of nets that are 10 to 800 layers deep (or N), of the [`KINDS`] named or of all. Times are those of the processor,
+//! `cargo bench -p graphc-driver --bench compile_time -- scaling [KIND]... [N]...` prints a table instead: training
+//! steps of nets that are 10 to 800 layers deep (or N), of the [`KINDS`] named or of all. Times are those of the processor,
 //! where the system tells them, so that other programs disturb less; those of stages are of the clock on the wall.
 //! `times linear` is the time of a layer over the least that a layer takes in the smaller nets above it.
 
@@ -34,7 +34,8 @@ fn main() {
     }
     benches();
     Criterion::default().configure_from_args().final_summary();
-    if std::env::args().any(|word| word == "--test") {
+    // As criterion tells a test.
+    if !std::env::args().any(|word| word == "--bench") {
         KINDS.iter().for_each(|kind| print_scaling(kind, &[1]));
     }
 }
@@ -104,7 +105,8 @@ fn before(layer: &str, i: usize) -> String {
 fn dense(i: usize, text: &mut String) {
     let input = before("dense", i);
     *text += &format!(
-        "{{ \"name\": \"dense{i}\", \"op\": \"dense\", \"inputs\": \"{input}\", \"units\": 32, \"activation\": \"relu\" }},\n"
+        "{{ \"name\": \"dense{i}\", \"op\": \"dense\", \"inputs\": \"{input}\", \"units\": 32, \
+         \"activation\": \"relu\" }},\n"
     );
 }
 
@@ -189,7 +191,7 @@ fn processor_time() -> Option<Duration> {
 /// Runs are repeated for this long, and the shortest counts.
 const TIME_FOR_EACH: Duration = Duration::from_secs(2);
 
-#[allow(clippy::print_stdout, reason = "the table is what was asked for")]
+#[expect(clippy::print_stdout, reason = "the table is what was asked for")]
 fn print_scaling(kind: &Kind, sizes: &[usize]) {
     let mut least = f64::INFINITY;
     for &n in sizes {

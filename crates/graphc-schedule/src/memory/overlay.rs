@@ -64,8 +64,8 @@ impl Use {
         (!self.in_tiles[1] && self.stores().all(|store| store.block == block)).then_some(block)
     }
 
-    /// Whether what is stored here, in one block, may lie over what is loaded there: every load stands in the block, too,
-    /// ahead of the store to the same place, and no two iterations reach the same place.
+    /// Whether what is stored here, in one block, may lie over what is loaded there: every load stands in the block,
+    /// too, ahead of the store to the same place, and no two iterations reach the same place.
     fn may_overwrite(&self, loads: &Use) -> bool {
         let follows = |load: &Plain| {
             let is_it = |store: &Plain| {
