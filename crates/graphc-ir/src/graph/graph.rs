@@ -8,7 +8,7 @@ use crate::optimizer::{Averaging, Optimizer};
 use crate::types::{TensorType, TypeError};
 use petgraph::Direction;
 use petgraph::stable_graph::{NodeIndex, StableDiGraph};
-use petgraph::visit::{EdgeRef, NodeIndexable};
+use petgraph::visit::{EdgeRef, IntoEdgeReferences, NodeIndexable};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
@@ -214,24 +214,31 @@ impl Graph {
 
     /// Like [`Graph::topo_order`], or `None` if there is a cycle.
     pub fn try_topo_order(&self) -> Option<Vec<NodeId>> {
-        // Operands that are still to come.
-        let mut waiting = vec![0_u32; self.nodes.node_bound()];
-        let mut ready = BinaryHeap::new();
-        for id in self.nodes.node_indices() {
-            let n_operands = self.nodes.edges_directed(id, Direction::Incoming).count();
-            waiting[id.index()] = n_operands as u32;
-            if n_operands == 0 {
-                ready.push(Reverse(id));
-            }
+        // Operands that are still to come, and the users of node `i` at `users[first[i]..first[i + 1]]`: edges one after
+        // the other are in the cache when they are read, the lists of a node's edges are not.
+        let n = self.nodes.node_bound();
+        let (mut waiting, mut first) = (vec![0_u32; n], vec![0_usize; n + 1]);
+        for edge in self.nodes.edge_references() {
+            waiting[edge.target().index()] += 1;
+            first[edge.source().index() + 1] += 1;
         }
+        (0..n).for_each(|i| first[i + 1] += first[i]);
+        let (mut users, mut next) = (vec![NodeIndex::end(); first[n]], first.clone());
+        for edge in self.nodes.edge_references() {
+            let at = &mut next[edge.source().index()];
+            users[*at] = edge.target();
+            *at += 1;
+        }
+        let is_ready = |id: &NodeIndex| waiting[id.index()] == 0;
+        let mut ready: BinaryHeap<_> = self.nodes.node_indices().filter(is_ready).map(Reverse).collect();
         let mut order = Vec::with_capacity(self.len());
         while let Some(Reverse(id)) = ready.pop() {
             order.push(NodeId(id.index() as u32));
-            for edge in self.nodes.edges_directed(id, Direction::Outgoing) {
-                let count = &mut waiting[edge.target().index()];
+            for &user in &users[first[id.index()]..first[id.index() + 1]] {
+                let count = &mut waiting[user.index()];
                 *count -= 1;
                 if *count == 0 {
-                    ready.push(Reverse(edge.target()));
+                    ready.push(Reverse(user));
                 }
             }
         }
