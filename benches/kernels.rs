@@ -132,7 +132,8 @@ fn lanes_tile(tile: Tile) -> Stmt {
     Stmt::Lanes { var: LANE, body: vec![Stmt::Tile(tile)] }
 }
 
-/// A tile over both halves of a chunk: in the grid if there is no other `vectors` axis in it, else one after the other.
+/// A tile over both halves of a chunk: in the grid if there is no other `vectors` axis in it, else one after the
+/// other.
 fn halves_tile(features: (Var, usize), vectors: (Var, usize), tile: Tile) -> Stmt {
     if vectors.1 > 1 {
         return serial(HALF, 2, vec![lanes_tile(Tile { grid: vec![features, vectors], ..tile })]);

@@ -1,5 +1,5 @@
-//! Time of whole steps on one thread: LeNet-5 in training and inference, several batch sizes and instruction sets; and
-//! a dense network whose weights are normal numbers or all subnormal, which takes the same time.
+//! Time of whole steps on one thread: LeNet-5 in training and inference, several batch sizes and instruction sets;
+//! and a dense network whose weights are normal numbers or all subnormal, which takes the same time.
 //!
 //! `cargo bench -p graphc-measure --bench train_step`; "elements" are samples. In `cargo test` every step runs once.
 

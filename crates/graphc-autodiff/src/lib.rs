@@ -59,10 +59,9 @@ pub fn differentiate(graph: &mut Graph, options: &AutodiffOptions) -> Result<(),
 /// Removes nodes that are not in `before` and that nothing reads, users before operands. Inputs and
 /// parameters stay: they are the step's interface.
 fn remove_unread(graph: &mut Graph, before: &BTreeSet<NodeId>) {
-    let roots: BTreeSet<NodeId> = graph.roots().collect();
     for id in graph.topo_order().into_iter().rev().filter(|id| !before.contains(id)) {
         let is_interface = matches!(graph.op(id), Op::Input(_) | Op::Parameter(_));
-        if !is_interface && !roots.contains(&id) && graph.users(id).is_empty() {
+        if !is_interface && !graph.is_root(id) && !graph.has_users(id) {
             graph.remove(id);
         }
     }

@@ -62,7 +62,7 @@ fn average(graph: &mut Graph, gradients: &[Gradient], Averaging { decay }: Avera
     let share = writer.constant(1.0 - decay);
     let share = writer.add(Div {}, &[share, correction], "average.share");
     for &Gradient { parameter, .. } in gradients {
-        let update = graph.updates.iter().find(|update| update.parameter == parameter);
+        let update = graph.updates.of_target(parameter).next();
         let next = update.expect("every gradient has made an update").value;
         let mut writer = Writer::of_parameter(graph, parameter);
         let average = writer.state_of(parameter, AVERAGE);

@@ -40,7 +40,7 @@ fn stage_text(graph: &Graph, stage: Stage, lowered: &Lowered, options: &CompileO
         Stage::Graph => graph.compacted().to_string(),
         Stage::Backward => lowered.backward.to_string(),
         Stage::Fused => fused_text(lowered),
-        Stage::Plan => lowered.schedule.clone(),
+        Stage::Plan => lowered.schedule.to_string(),
         Stage::Loops => lowered.program.to_string(),
         Stage::Select | Stage::Clif | Stage::Asm => code_text(stage, lowered, options)?,
     })

@@ -59,7 +59,7 @@ pub struct Lowered {
     /// What was fused.
     pub plan: FusionPlan,
     /// How it is scheduled, with what was refused.
-    pub schedule: String,
+    pub schedule: graphc_schedule::Plan,
     /// The loop program.
     pub program: Program,
     /// What the schedule could have chosen otherwise.

@@ -10,7 +10,7 @@ use crate::index::{Affine, Var};
 use crate::ops::Lowering;
 use crate::scalar::BinaryOp;
 use crate::types::Dim;
-use std::collections::BTreeMap;
+use std::ops::Index;
 
 /// A node's loop form.
 #[derive(Clone, Debug, PartialEq)]
@@ -67,8 +67,17 @@ pub struct Contraction<'a> {
     pub b: (usize, &'a [LoadIndex]),
 }
 
-/// Forms of all nodes of a specialised graph.
-pub type Forms = BTreeMap<NodeId, Form>;
+/// Forms of all nodes of a specialised graph, by node.
+#[derive(Clone, Debug)]
+pub struct Forms(Vec<Option<Form>>);
+
+impl Index<&NodeId> for Forms {
+    type Output = Form;
+
+    fn index(&self, node: &NodeId) -> &Form {
+        self.0[node.0 as usize].as_ref().expect("a node of the graph has a form")
+    }
+}
 
 impl Form {
     /// The form of `node`.
@@ -91,7 +100,12 @@ impl Form {
 
     /// Forms of all nodes.
     pub fn all(graph: &Graph) -> Forms {
-        graph.ids().into_iter().map(|id| (id, Form::of(graph, id))).collect()
+        let mut forms = Vec::new();
+        for id in graph.ids() {
+            forms.resize(id.0 as usize, None);
+            forms.push(Some(Form::of(graph, id)));
+        }
+        Forms(forms)
     }
 
     /// The point form, if it is one.

@@ -4,7 +4,6 @@
 //! loop IR. The only non-affine atoms are division and remainder by a positive constant, which
 //! reshapes need; [`Affine::simplify`] removes them where the ranges allow.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 /// An integer variable: an axis of a compute body or a loop variable. Prints as `i3`.
@@ -50,13 +49,21 @@ impl Affine {
 
     /// `self + factor * other`.
     pub fn add_scaled(&self, other: &Affine, factor: i64) -> Affine {
-        let mut terms: BTreeMap<Atom, i64> = self.terms.iter().cloned().collect();
-        for (atom, coefficient) in &other.terms {
-            *terms.entry(atom.clone()).or_insert(0) += coefficient * factor;
-        }
-        Affine {
-            terms: terms.into_iter().filter(|&(_, coefficient)| coefficient != 0).collect(),
-            offset: self.offset + other.offset * factor,
+        let mut sum = self.clone();
+        sum.accumulate(other, factor);
+        sum
+    }
+
+    /// Adds `factor * other`.
+    fn accumulate(&mut self, other: &Affine, factor: i64) {
+        self.offset += other.offset * factor;
+        for (atom, coefficient) in other.terms.iter().filter(|(_, coefficient)| coefficient * factor != 0) {
+            let scaled = coefficient * factor;
+            match self.terms.binary_search_by(|(known, _)| known.cmp(atom)) {
+                Ok(at) if self.terms[at].1 + scaled == 0 => _ = self.terms.remove(at),
+                Ok(at) => self.terms[at].1 += scaled,
+                Err(at) => self.terms.insert(at, (atom.clone(), scaled)),
+            }
         }
     }
 
@@ -141,6 +148,9 @@ impl Affine {
 
     /// Replaces every variable by an expression.
     pub fn substitute(&self, map: &impl Fn(Var) -> Affine) -> Affine {
+        if let Some(var) = self.as_var() {
+            return map(var);
+        }
         let mut sum = Affine::constant(self.offset);
         for (atom, coefficient) in &self.terms {
             let value = match atom {
@@ -148,7 +158,7 @@ impl Affine {
                 Atom::Div(inner, divisor) => inner.substitute(map).div(*divisor),
                 Atom::Mod(inner, divisor) => inner.substitute(map).modulo(*divisor),
             };
-            sum = sum.add_scaled(&value, *coefficient);
+            sum.accumulate(&value, *coefficient);
         }
         sum
     }
@@ -196,6 +206,9 @@ impl Affine {
     /// Removes divisions and remainders that the variables' ranges decide:
     /// `(d*x + y) / d => x` and `(d*x + y) % d => y` when `0 <= y < d`.
     pub fn simplify(&self, range: &impl Fn(Var) -> (i64, i64)) -> Affine {
+        if self.is_affine() {
+            return self.clone();
+        }
         let mut sum = Affine::constant(self.offset);
         for (atom, coefficient) in &self.terms {
             let value = match atom {
@@ -223,7 +236,7 @@ impl Affine {
                     }
                 }
             };
-            sum = sum.add_scaled(&value, *coefficient);
+            sum.accumulate(&value, *coefficient);
         }
         sum
     }

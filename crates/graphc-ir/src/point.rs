@@ -5,14 +5,16 @@
 //! children always have smaller ids than their parents.
 
 use crate::compute::{Combine, ScalarExpr};
-use crate::form::{Form, Forms, PointForm};
+use crate::form::{Form, Forms, PointForm, Red};
 use crate::graph::plan::Root;
 use crate::graph::{Graph, NodeId};
 use crate::index::{Affine, Var};
 use crate::loops::Layout;
 use crate::scalar::{BinaryOp, CmpOp, UnaryOp};
 use crate::types::DType;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use rustc_hash::{FxBuildHasher, FxHasher};
+use std::collections::{BTreeSet, HashMap};
+use std::hash::{Hash, Hasher};
 
 /// The index along the batch dimension, whichever position it has.
 pub const BATCH: Var = Var(u32::MAX);
@@ -82,38 +84,37 @@ pub struct PointDag<'a> {
     forms: &'a Forms,
     stored: &'a BTreeSet<NodeId>,
     exprs: Vec<PointExpr>,
-    ids: HashMap<PointExpr, ExprId>,
-    extents: BTreeMap<Var, usize>,
+    /// By hash, or the next number that was free.
+    ids: HashMap<u64, ExprId, FxBuildHasher>,
+    /// By variable.
+    extents: Vec<usize>,
     /// Reduction variables with bounds: their loop may have no turn at all, so what depends on them stays inside.
     bounded: BTreeSet<Var>,
-    n_vars: u32,
-    given: HashMap<(NodeId, Vec<Affine>), ExprId>,
+    /// What reads of a node at some indices are.
+    given: HashMap<NodeId, Vec<(Vec<Affine>, ExprId)>, FxBuildHasher>,
     inlined: BTreeSet<NodeId>,
 }
 
 impl<'a> PointDag<'a> {
     /// An empty dag over a graph of which the nodes in `stored` have buffers.
     pub fn new(graph: &'a Graph, forms: &'a Forms, stored: &'a BTreeSet<NodeId>) -> PointDag<'a> {
-        let extents = BTreeMap::from([(BATCH, graph.batch.unwrap_or(1))]);
         PointDag {
             graph,
             forms,
             stored,
             exprs: Vec::new(),
-            ids: HashMap::new(),
-            extents,
+            ids: HashMap::default(),
+            extents: Vec::new(),
             bounded: BTreeSet::new(),
-            n_vars: 0,
-            given: HashMap::new(),
+            given: HashMap::default(),
             inlined: BTreeSet::new(),
         }
     }
 
     /// A new variable of the iteration space.
     pub fn new_var(&mut self, extent: usize) -> Var {
-        self.n_vars += 1;
-        self.extents.insert(Var(self.n_vars - 1), extent);
-        Var(self.n_vars - 1)
+        self.extents.push(extent);
+        Var(self.extents.len() as u32 - 1)
     }
 
     /// Index with which a node is read at its own axes: `axes[i]` for dimension `i`, with the
@@ -127,7 +128,15 @@ impl<'a> PointDag<'a> {
     /// Lets later reads of `node` at `index` be `expr`.
     pub fn give(&mut self, node: NodeId, index: Vec<Affine>, expr: ExprId) {
         let index = self.simplified(index);
-        self.given.insert((node, index), expr);
+        self.set_given(node, index, expr);
+    }
+
+    fn set_given(&mut self, node: NodeId, index: Vec<Affine>, expr: ExprId) {
+        let given = self.given.entry(node).or_default();
+        match given.iter_mut().find(|(known, _)| *known == index) {
+            Some((_, known)) => *known = expr,
+            None => given.push((index, expr)),
+        }
     }
 
     /// The expression.
@@ -152,24 +161,35 @@ impl<'a> PointDag<'a> {
 
     /// Smallest and largest value of a variable.
     pub fn var_range(&self, var: Var) -> (i64, i64) {
-        (0, self.extents.get(&var).map_or(0, |&extent| extent as i64 - 1))
+        (0, self.extent(var).map_or(0, |extent| extent as i64 - 1))
+    }
+
+    fn extent(&self, var: Var) -> Option<usize> {
+        if var == BATCH { Some(self.graph.batch.unwrap_or(1)) } else { self.extents.get(var.0 as usize).copied() }
     }
 
     /// Adds an expression.
     pub fn intern(&mut self, expr: PointExpr) -> ExprId {
-        if let Some(&id) = self.ids.get(&expr) {
-            return id;
+        let mut hasher = FxHasher::default();
+        expr.hash(&mut hasher);
+        let mut key = hasher.finish();
+        while let Some(&id) = self.ids.get(&key) {
+            if self.exprs[id.0 as usize] == expr {
+                return id;
+            }
+            key = key.wrapping_add(1);
         }
         let id = ExprId(self.exprs.len() as u32);
-        self.exprs.push(expr.clone());
-        self.ids.insert(expr, id);
+        self.exprs.push(expr);
+        self.ids.insert(key, id);
         id
     }
 
     /// Value of `node` at `index`: a load if it has a buffer, its definition otherwise.
     pub fn read(&mut self, node: NodeId, index: Vec<Affine>) -> ExprId {
         let index = self.simplified(index);
-        if let Some(&given) = self.given.get(&(node, index.clone())) {
+        let given = self.given.get(&node).and_then(|given| given.iter().find(|(known, _)| *known == index));
+        if let Some(&(_, given)) = given {
             return given;
         }
         if self.stored.contains(&node) || matches!(self.forms[&node], Form::Leaf) {
@@ -177,7 +197,7 @@ impl<'a> PointDag<'a> {
         }
         let value = self.define(node, index.clone());
         self.inlined.insert(node);
-        self.given.insert((node, index), value);
+        self.set_given(node, index, value);
         value
     }
 
@@ -190,8 +210,7 @@ impl<'a> PointDag<'a> {
         let form = forms[&node].as_point().unwrap_or_else(|| panic!("{node} has no definition to inline"));
         assert!(!form.reduces_batch(), "{node} reduces the batch");
         let operands = self.graph.operands(node);
-        let mut vars: BTreeMap<Var, Affine> =
-            index.iter().enumerate().map(|(axis, value)| (Var(axis as u32), value.clone())).collect();
+        let mut vars = index;
         let term = match form.combine {
             None => self.scalar(&form.body, &operands, &vars, None),
             Some(combine) => self.reduction(form, combine, &operands, &mut vars),
@@ -199,9 +218,9 @@ impl<'a> PointDag<'a> {
         self.scalar(&form.finish, &operands, &vars, Some(term))
     }
 
-    /// The term of a batch reduction at operand axes given by `vars` (its output axes and
+    /// The term of a batch reduction at operand axes given by `vars` (its output axes, then its
     /// reduction variables).
-    pub fn term(&mut self, node: NodeId, vars: &BTreeMap<Var, Affine>) -> ExprId {
+    fn term(&mut self, node: NodeId, vars: &[Affine]) -> ExprId {
         let forms = self.forms;
         let form = forms[&node].as_point().unwrap_or_else(|| panic!("{node} has no term"));
         let operands = self.graph.operands(node);
@@ -213,25 +232,19 @@ impl<'a> PointDag<'a> {
         let forms = self.forms;
         let form = forms[&node].as_point().unwrap_or_else(|| panic!("{node} has no finish"));
         let operands = self.graph.operands(node);
-        let vars = index.iter().enumerate().map(|(axis, value)| (Var(axis as u32), value.clone())).collect();
-        self.scalar(&form.finish, &operands, &vars, Some(joined))
+        self.scalar(&form.finish, &operands, index, Some(joined))
     }
 
-    fn reduction(
-        &mut self,
-        form: &PointForm,
-        combine: Combine,
-        operands: &[NodeId],
-        vars: &mut BTreeMap<Var, Affine>,
-    ) -> ExprId {
+    fn reduction(&mut self, form: &PointForm, combine: Combine, operands: &[NodeId], vars: &mut Vec<Affine>) -> ExprId {
         let mut reds = Vec::new();
         for red in &form.reds {
             let var = self.new_var(red.extent);
-            vars.insert(red.var, Affine::var(var));
+            debug_assert_eq!(red.var.0 as usize, vars.len(), "reductions follow the axes");
+            vars.push(Affine::var(var));
             if !(red.low.is_empty() && red.high.is_empty()) {
                 self.bounded.insert(var);
             }
-            let bound = |a: &Affine| self.simplified_one(&a.substitute(&|v| vars[&v].clone()));
+            let bound = |a: &Affine| self.simplified_one(&a.substitute(&|v| vars[v.0 as usize].clone()));
             let (low, high) = (red.low.iter().map(bound).collect(), red.high.iter().map(bound).collect());
             reds.push(PointRed { var, extent: red.extent, low, high });
         }
@@ -239,14 +252,8 @@ impl<'a> PointDag<'a> {
         self.intern(PointExpr::Reduce { reds, combine, body })
     }
 
-    fn scalar(
-        &mut self,
-        expr: &ScalarExpr,
-        operands: &[NodeId],
-        vars: &BTreeMap<Var, Affine>,
-        acc: Option<ExprId>,
-    ) -> ExprId {
-        let substitute = |value: &Affine| value.substitute(&|v| vars[&v].clone());
+    fn scalar(&mut self, expr: &ScalarExpr, operands: &[NodeId], vars: &[Affine], acc: Option<ExprId>) -> ExprId {
+        let substitute = |value: &Affine| value.substitute(&|v| vars[v.0 as usize].clone());
         let expr = match expr {
             ScalarExpr::Load { operand, index } => {
                 let index = index.iter().map(|i| substitute(&i.value)).collect();
@@ -299,13 +306,20 @@ impl<'a> PointDag<'a> {
     /// Removes divisions that the variables' ranges decide.
     /// A variable with a single value is that value, so that equal places have equal indices.
     pub fn simplified_one(&self, value: &Affine) -> Affine {
-        let is_single = |var: Var| var != BATCH && self.extents.get(&var) == Some(&1) && !self.bounded.contains(&var);
+        let is_single = |var: Var| var != BATCH && self.extent(var) == Some(1) && !self.bounded.contains(&var);
+        let mut has_single = false;
+        value.for_each_var(&mut |var| has_single |= is_single(var));
+        let range = |var: Var| self.var_range(var);
+        if !has_single {
+            return value.simplify(&range);
+        }
         let value = value.substitute(&|var| if is_single(var) { Affine::constant(0) } else { Affine::var(var) });
-        value.simplify(&|var| self.var_range(var))
+        value.simplify(&range)
     }
 
-    fn simplified(&self, index: Vec<Affine>) -> Vec<Affine> {
-        index.iter().map(|value| self.simplified_one(value)).collect()
+    fn simplified(&self, mut index: Vec<Affine>) -> Vec<Affine> {
+        index.iter_mut().for_each(|value| *value = self.simplified_one(value));
+        index
     }
 
     /// Direct subexpressions.
@@ -438,28 +452,40 @@ impl PointDag<'_> {
     /// The value (or the term of the partial result) of `root` at the point `vars` of its space. Later
     /// reads of a value at that point reuse it.
     pub fn root(&mut self, root: Root, vars: &[Affine]) -> ExprId {
+        let value = self.root_alone(root, vars);
+        self.give_root(root, vars, value);
+        value
+    }
+
+    /// Lets later reads of `root`, if it is a value, at the point `vars` of its space be `value`.
+    pub fn give_root(&mut self, root: Root, vars: &[Affine], value: ExprId) {
+        if let Root::Value(node) = root {
+            self.give(node, self.index_at(node, vars), value);
+        }
+    }
+
+    /// Index of an element of a node at a point of its space.
+    fn index_at(&self, node: NodeId, vars: &[Affine]) -> Vec<Affine> {
+        let shape = &self.graph.ty(node).shape;
+        let order = Layout::order(shape.rank(), shape.batch_axis());
+        let mut axes = vec![Affine::constant(0); shape.rank()];
+        for (&axis, var) in order.iter().zip(vars) {
+            axes[axis] = var.clone();
+        }
+        self.own_index(node, &axes)
+    }
+
+    /// As [`PointDag::root`], but later reads do not know of it.
+    pub fn root_alone(&mut self, root: Root, vars: &[Affine]) -> ExprId {
         let node = root.node();
         let forms = self.forms;
         match (root, &forms[&node]) {
-            (Root::Value(_), form) => {
-                let batch = self.graph.ty(node).shape.batch_axis();
-                let order = Layout::order(self.graph.ty(node).rank(), batch);
-                let mut axes = vec![Affine::constant(0); self.graph.ty(node).rank()];
-                for (&axis, var) in order.iter().zip(vars) {
-                    axes[axis] = var.clone();
-                }
-                let index = self.own_index(node, &axes);
-                let value = match form {
-                    Form::Variance { .. } => self.intern(PointExpr::Joined(node)),
-                    Form::Point(form) if form.reduces_batch() => {
-                        let joined = self.intern(PointExpr::Joined(node));
-                        self.finish(node, &index, joined)
-                    }
-                    _ => self.define(node, index.clone()),
-                };
-                self.give(node, index, value);
-                value
+            (Root::Value(_), Form::Variance { .. }) => self.intern(PointExpr::Joined(node)),
+            (Root::Value(_), Form::Point(form)) if form.reduces_batch() => {
+                let joined = self.intern(PointExpr::Joined(node));
+                self.finish(node, &self.index_at(node, vars), joined)
             }
+            (Root::Value(_), _) => self.define(node, self.index_at(node, vars)),
             (_, Form::Variance { axes }) => {
                 let operand = self.graph.operands(node)[0];
                 let (rank, batch) = (self.graph.ty(operand).rank(), self.graph.ty(operand).shape.batch_axis());
@@ -472,10 +498,13 @@ impl PointDag<'_> {
             }
             (_, form) => {
                 let form = form.as_point().expect("a partial result is that of a reduction");
-                let reds = form.reds.iter().filter(|red| !red.is_batch).map(|red| red.var);
-                let own = (0..form.extents.len() as u32).map(Var).chain(reds).zip(vars.iter().cloned());
-                let batch = form.reds.iter().filter(|red| red.is_batch).map(|red| (red.var, Affine::var(BATCH)));
-                self.term(node, &own.chain(batch).collect())
+                let (kept, mut reduced) = (&vars[..form.extents.len()], vars[form.extents.len()..].iter().cloned());
+                let of_red = |red: &Red| match red.is_batch {
+                    true => Affine::var(BATCH),
+                    false => reduced.next().expect("a space has the reductions of its root"),
+                };
+                let reds: Vec<Affine> = form.reds.iter().map(of_red).collect();
+                self.term(node, &[kept, &reds].concat())
             }
         }
     }

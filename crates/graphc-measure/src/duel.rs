@@ -1,8 +1,8 @@
 //! Two programs of one graph measured against each other, kernel by kernel.
 //!
-//! A shared machine is slow and fast by turns, for longer than a step takes. So both programs run in short bursts that
-//! alternate, and a kernel of the second counts as faster only if that shows in the minimum over all bursts and in the
-//! median of neighbouring pairs: a lucky moment gives one of them, hardly both.
+//! A shared machine is slow and fast by turns, for longer than a step takes. So both programs run in short bursts
+//! that alternate, and a kernel of the second counts as faster only if that shows in the minimum over all bursts and
+//! in the median of neighbouring pairs: a lucky moment gives one of them, hardly both.
 
 use crate::spread::Spread;
 use graphc_driver::DriverError;

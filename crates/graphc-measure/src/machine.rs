@@ -1,8 +1,8 @@
 //! The machine's peaks, and how fast a phase could be.
 //!
 //! A phase's limit is the longer of two times: its operations at the multiply-add peak, and the bytes it must move at
-//! the speed of the memory that holds them. The level is the smallest one that all its bytes fit into: the phase before
-//! may have left them there.
+//! the speed of the memory that holds them. The level is the smallest one that all its bytes fit into: the phase
+//! before may have left them there.
 
 use crate::peak::{Width, bandwidth, cache_bytes, multiply_adds};
 use crate::traffic::Traffic;

@@ -1,8 +1,8 @@
 //! Time of every phase of every kernel inside the step, beside what limits it.
 //!
 //! A kernel's phases run one after another, so all that is said of a kernel, and of the step, is the sum over its
-//! phases: work, bytes, and the time at the limit. A phase is the smallest part that a clock can see: what it consists
-//! of (nests) is called in turn for every share of its loop, inside machine code.
+//! phases: work, bytes, and the time at the limit. A phase is the smallest part that a clock can see: what it
+//! consists of (nests) is called in turn for every share of its loop, inside machine code.
 
 use crate::machine::{Limit, Machine, MemoryLevel};
 use crate::options::MeasureOptions;

@@ -2,8 +2,8 @@
 //!
 //! Every buffer counts once for reading and once for writing, however often the phase goes over it: what a
 //! cache large enough for the phase would have to move. Of a buffer that is touched in part, the words
-//! between the first and the last touched one count, but no more of them than loads or stores can reach. Phases run one
-//! after another, so a kernel moves the sum.
+//! between the first and the last touched one count, but no more of them than loads or stores can reach. Phases run
+//! one after another, so a kernel moves the sum.
 
 use crate::ranges::Ranges;
 use graphc_ir::loops::{Access, BufId, Expr, Program, Stmt, TileInit};

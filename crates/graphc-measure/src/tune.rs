@@ -1,9 +1,9 @@
 //! Looks for better choices than the cost model's by measuring.
 //!
-//! Kernels of a step are measured one by one, so every round tries one alternative in each of them at once: the step is
-//! compiled with all of these alternatives and runs against the best step so far (see `duel`). Alternatives that win
-//! are measured a second time, since the best of many measurements is often a lucky one; those that win again are kept,
-//! and later rounds build on them.
+//! Kernels of a step are measured one by one, so every round tries one alternative in each of them at once: the step
+//! is compiled with all of these alternatives and runs against the best step so far (see `duel`). Alternatives that
+//! win are measured a second time, since the best of many measurements is often a lucky one; those that win again are
+//! kept, and later rounds build on them.
 
 use crate::duel::Duel;
 use crate::options::MeasureOptions;

@@ -44,10 +44,11 @@ pub fn graph_flops(graph: &Graph) -> u64 {
 
 /// Operations of every phase of every kernel of a program that was scheduled from this graph, the prologue left out.
 ///
-/// A contraction counts where the tiles of its nests are, in the first kernel that computes it. One in two phases (full
-/// blocks of its result, then the rest) is split in proportion to the multiply-adds of both. Some have no multiply-adds
-/// in tiles: the product of two 1 x 1 matrices is a sweep, and a window can lie in the padding alone. They count where
-/// they are computed first. Those of parameters alone, which the prologue computes, do not count: no step runs them.
+/// A contraction counts where the tiles of its nests are, in the first kernel that computes it. One in two phases
+/// (full blocks of its result, then the rest) is split in proportion to the multiply-adds of both. Some have no
+/// multiply-adds in tiles: the product of two 1 x 1 matrices is a sweep, and a window can lie in the padding alone.
+/// They count where they are computed first. Those of parameters alone, which the prologue computes, do not count: no
+/// step runs them.
 ///
 /// # Panics
 /// As [`node_flops`], or if the program was not made from the graph.

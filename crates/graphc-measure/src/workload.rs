@@ -6,7 +6,7 @@ use graphc_driver::memory::{MemoryBudget, parameter_bytes};
 use graphc_driver::options::CompileOptions;
 use graphc_driver::pipeline::{Compiled, compile};
 use graphc_driver::session::initial_state;
-use graphc_ir::graph::{Graph, Mode, NodeId, Role};
+use graphc_ir::graph::{Graph, Mode, NodeId, Role, Roots};
 use graphc_ir::loops::BufferKind;
 use graphc_ir::ops::Op;
 use graphc_ir::types::{DType, Dim};
@@ -46,7 +46,7 @@ pub fn prepare(graph: &Graph, options: &MeasureOptions) -> Result<Compiled, Driv
 /// Leaves out the loss and metrics, unless there is nothing else.
 fn only_predictions(graph: &mut Graph) {
     let is_prediction = |node: NodeId| !matches!(graph.node(node).origin.role, Role::Loss | Role::Metric);
-    let outputs: Vec<_> = graph.outputs.iter().filter(|output| is_prediction(output.node)).cloned().collect();
+    let outputs: Roots<_> = graph.outputs.iter().filter(|output| is_prediction(output.node)).cloned().collect();
     if !outputs.is_empty() {
         graph.outputs = outputs;
         graph.loss = None;
@@ -54,9 +54,9 @@ fn only_predictions(graph: &mut Graph) {
     }
 }
 
-/// Numbers from 0 to 1 and labels below the number of classes. Scalars stay 0, the learning rate among them: a network
-/// that learns its one batch by heart drifts to gradients so small that processors slow down, while a rate of 0
-/// takes the same instructions.
+/// Numbers from 0 to 1 and labels below the number of classes. Scalars stay 0, the learning rate among them: a
+/// network that learns its one batch by heart drifts to gradients so small that processors slow down, while a rate of
+/// 0 takes the same instructions.
 fn set_inputs(graph: &Graph, options: &MeasureOptions, executable: &mut Executable) -> Result<(), DriverError> {
     let mut rng = ChaCha8Rng::seed_from_u64(options.seed);
     for node in graph.ids() {

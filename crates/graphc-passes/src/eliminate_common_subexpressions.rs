@@ -15,12 +15,12 @@
 use crate::report::{Report, label};
 use graphc_ir::graph::{Graph, NodeId};
 use graphc_ir::ops::Op;
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 /// See the module.
 pub fn run(graph: &mut Graph) -> Report {
     let mut report = Report::unchanged();
-    let mut seen: BTreeMap<(String, Vec<NodeId>), NodeId> = BTreeMap::new();
+    let mut seen: HashMap<(String, Vec<NodeId>), NodeId> = HashMap::new();
     for id in graph.topo_order() {
         if matches!(graph.op(id), Op::Input(_) | Op::Parameter(_)) {
             continue;

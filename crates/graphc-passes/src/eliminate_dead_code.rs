@@ -11,18 +11,16 @@
 //! ```
 
 use crate::report::{Report, label};
-use graphc_ir::graph::{Graph, NodeId};
+use graphc_ir::graph::Graph;
 use graphc_ir::ops::Op;
-use std::collections::BTreeSet;
 
 /// See the module.
 pub fn run(graph: &mut Graph) -> Report {
     let mut report = Report::unchanged();
-    let roots: BTreeSet<NodeId> = graph.roots().collect();
     for id in graph.topo_order().into_iter().rev() {
         let is_leaf = matches!(graph.op(id), Op::Input(_) | Op::Parameter(_));
         let is_interface = is_leaf && !graph.node(id).name.is_empty();
-        if !is_interface && !roots.contains(&id) && graph.users(id).is_empty() {
+        if !is_interface && !graph.is_root(id) && !graph.has_users(id) {
             report.change(format!("removed {}", label(graph, id)));
             graph.remove(id);
         }

@@ -30,15 +30,16 @@ pub fn run(graph: &mut Graph) -> Report {
         report.refuse("only inference uses moving statistics; in training a normalisation depends on the batch");
         return report;
     }
+    let mut fixed = parameter_only(graph);
     for id in graph.topo_order() {
         if !matches!(graph.op(id), Op::Normalize(_)) {
             continue;
         }
         let what = label(graph, id);
-        match recognise(graph, id) {
+        match recognise(graph, &fixed, id) {
             Ok(site) => {
                 report.change(format!("{what} folded into {}", label(graph, site.contraction)));
-                fold(graph, id, &site);
+                fold(graph, &mut fixed, id, &site);
             }
             Err(reason) => report.refuse(format!("{what}: {reason}")),
         }
@@ -52,9 +53,9 @@ struct Site {
     bias: Option<NodeId>,
 }
 
-/// The contraction that a normalisation can be folded into, or why there is none.
-fn recognise(graph: &Graph, normalize: NodeId) -> Result<Site, String> {
-    let fixed = parameter_only(graph);
+/// The contraction that a normalisation can be folded into, or why there is none. What is `fixed` depends on
+/// parameters alone.
+fn recognise(graph: &Graph, fixed: &BTreeSet<NodeId>, normalize: NodeId) -> Result<Site, String> {
     let operands = graph.operands(normalize);
     let channels = Shape(graph.ty(operands[0]).shape.0.last().copied().into_iter().collect());
     for &operand in &operands[1..] {
@@ -71,7 +72,7 @@ fn recognise(graph: &Graph, normalize: NodeId) -> Result<Site, String> {
     };
     let x = operands[0];
     let (contraction, bias) = match graph.op(x) {
-        Op::Add(_) => split_bias(graph, x, &fixed, &channels).ok_or(format!("{} adds no bias", label(graph, x)))?,
+        Op::Add(_) => split_bias(graph, x, fixed, &channels).ok_or(format!("{} adds no bias", label(graph, x)))?,
         _ => (x, None),
     };
     if !matches!(graph.op(contraction), Op::Conv2d(_) | Op::MatMul(_)) {
@@ -116,7 +117,9 @@ fn parameter_only(graph: &Graph) -> BTreeSet<NodeId> {
 }
 
 /// `normalize(x · w + b, …) => x · (w * s) + ((b - mean) * s + beta)`, `s = gamma / sqrt(variance + epsilon)`
-fn fold(graph: &mut Graph, normalize: NodeId, site: &Site) {
+///
+/// The new nodes may have numbers of nodes that are gone, so `fixed` is told of all of them.
+fn fold(graph: &mut Graph, fixed: &mut BTreeSet<NodeId>, normalize: NodeId, site: &Site) {
     let Op::Normalize(op) = graph.op(normalize).clone() else { unreachable!("recognised") };
     let contraction = graph.node(site.contraction).clone();
     let [images, weights] = graph.operands(site.contraction)[..] else { unreachable!("two operands") };
@@ -138,15 +141,19 @@ fn fold(graph: &mut Graph, normalize: NodeId, site: &Site) {
 
     let mut cx = OpCx::new(graph, site.contraction, mode, None);
     // Output channels are the last dimension of the weights, the first of the two if they are transposed.
-    let scale = match contraction.op {
+    let factor = match contraction.op {
         Op::MatMul(MatMul { transpose_b: true, .. }) => {
             let channels = cx.ty(scale).shape.0[0];
             cx.reshaped(scale, &Shape(vec![channels, Dim::Fixed(1)]))
         }
         _ => scale,
     };
-    let weights = cx.add_named(graphc_ir::ops::Mul {}, &[weights, scale], &weights_name);
+    let weights = cx.add_named(graphc_ir::ops::Mul {}, &[weights, factor], &weights_name);
     let product = cx.add_named(contraction.op, &[images, weights], &contraction.name);
     let value = cx.plus(product, bias);
+    fixed.extend([epsilon, shifted, deviation, centre, scaled_centre, bias, scale, factor, weights]);
+    [product, value].iter().for_each(|varying| {
+        fixed.remove(varying);
+    });
     replace(graph, normalize, value);
 }

@@ -60,7 +60,7 @@ pub(crate) fn replace(graph: &mut Graph, old: NodeId, new: NodeId) {
 /// Removes `id` if nothing reads it, then the operands that only it read.
 pub(crate) fn remove_if_dead(graph: &mut Graph, id: NodeId) {
     let is_leaf = matches!(graph.op(id), Op::Input(_) | Op::Parameter(_));
-    if is_leaf || graph.is_root(id) || !graph.users(id).is_empty() {
+    if is_leaf || graph.is_root(id) || graph.has_users(id) {
         return;
     }
     let mut operands = graph.operands(id);
@@ -96,5 +96,5 @@ pub(crate) fn signs_of_zero_are_free(cx: &OpCx<'_>) -> bool {
 
 /// Whether `id` has this one user and is not visible outside.
 pub(crate) fn is_read_only_by(graph: &Graph, id: NodeId, user: NodeId) -> bool {
-    graph.users(id) == [user] && !graph.is_root(id)
+    graph.is_only_user(id, user) && !graph.is_root(id)
 }

@@ -23,7 +23,7 @@ pub fn run(graph: &mut Graph) -> Report {
         let value = graph.updates[i].value;
         if is_leaf(graph, value) || !taken.insert(value) {
             let copy = identity(graph, value, &mut report);
-            graph.updates[i].value = copy;
+            graph.updates.set_value(i, copy);
             taken.insert(copy);
         }
     }
@@ -31,7 +31,7 @@ pub fn run(graph: &mut Graph) -> Report {
         let node = graph.outputs[i].node;
         if is_leaf(graph, node) || !taken.insert(node) {
             let copy = identity(graph, node, &mut report);
-            graph.outputs[i].node = copy;
+            graph.outputs.set_value(i, copy);
             taken.insert(copy);
         }
     }

@@ -25,6 +25,8 @@ use graphc_ir::graph::plan::{FusionPlan, Group, GroupKind, KernelPlan};
 use graphc_ir::loops::{Kernel, Program};
 use memory::buffers::Buffers;
 use memory::{arena, in_place, roles, unread};
+use std::collections::BTreeMap;
+use std::fmt::{self, Display, Formatter};
 use write::builder::Builder;
 use write::expr::Cx;
 use write::{kernel, updates};
@@ -39,8 +41,19 @@ pub struct Scheduled {
     pub program: Program,
     /// Wherever there was more than one option, kernel by kernel.
     pub candidates: Vec<Candidates>,
-    /// What was decided, with the options that were refused and what they would cost.
-    pub plan: String,
+    /// What was decided.
+    pub plan: Plan,
+}
+
+/// What was decided about a program before its loops were written. Its text has the options that were refused, too, and
+/// what they would cost.
+#[derive(Clone, Debug)]
+pub struct Plan(Schedule);
+
+impl Display for Plan {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
 }
 
 /// The loop program of a graph, as the cost model chooses it.
@@ -83,14 +96,16 @@ pub fn schedule_with(graph: &Graph, plan: &FusionPlan, machine: Hardware, choice
     let arena_words = arena::run(&mut buffers.list, &kernels);
     let batch = graph.batch.expect("the graph is specialised");
     let program = Program { name: graph.name.clone(), batch, buffers: buffers.list, kernels, arena_words };
-    let plan_text = schedule.to_string();
-    Scheduled { program, candidates: chooser.into_candidates(|node| kernel_of(plan, node)), plan: plan_text }
+    let kernels = kernels_of_contractions(plan);
+    Scheduled { program, candidates: chooser.into_candidates(|node| kernels[&node]), plan: Plan(schedule) }
 }
 
-/// Position of the kernel that computes a contraction.
-fn kernel_of(plan: &FusionPlan, node: NodeId) -> usize {
-    let computes = |group: &Group| group.inlined.contains(&node) || group.roots.iter().any(|root| root.node() == node);
-    let is_it =
-        |kernel: &KernelPlan| kernel.groups().any(|group| group.kind == GroupKind::Contraction && computes(group));
-    plan.kernels.iter().position(is_it).expect("every contraction runs in a kernel")
+/// Position of the kernel that computes each contraction, and whatever stands in its nest.
+fn kernels_of_contractions(plan: &FusionPlan) -> BTreeMap<NodeId, usize> {
+    let of_kernel = |(position, kernel): (usize, &KernelPlan)| {
+        let contractions = kernel.groups().filter(|group| group.kind == GroupKind::Contraction);
+        contractions.flat_map(Group::nodes).map(|node| (node, position)).collect::<Vec<_>>()
+    };
+    // Of several kernels the first counts.
+    plan.kernels.iter().enumerate().rev().flat_map(of_kernel).collect()
 }

@@ -26,7 +26,8 @@
 
 pub use super::loss::Loss;
 
-use super::graph::{Graph, NodeId};
+use super::graph::Graph;
+use super::node_id::NodeId;
 use super::origin::{Origin, Role};
 use crate::attrs::AttrValue;
 use crate::narrow::narrow;

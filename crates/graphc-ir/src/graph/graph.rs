@@ -1,25 +1,16 @@
 //! [`Graph`]: petgraph stays inside; an edge carries its operand slot.
 
+use super::node_id::NodeId;
 use super::origin::Origin;
+use super::roots::{Output, Roots, Update};
 use crate::ops::Op;
 use crate::optimizer::{Averaging, Optimizer};
 use crate::types::{TensorType, TypeError};
 use petgraph::Direction;
 use petgraph::stable_graph::{NodeIndex, StableDiGraph};
-use petgraph::visit::EdgeRef;
+use petgraph::visit::{EdgeRef, IntoEdgeReferences, NodeIndexable};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
-use std::fmt;
-
-/// A node of one graph. Prints as `%3`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct NodeId(pub u32);
-
-impl fmt::Display for NodeId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "%{}", self.0)
-    }
-}
 
 /// One operation, its result type, and where it comes from.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,24 +23,6 @@ pub struct Node {
     pub name: String,
     /// Provenance.
     pub origin: Origin,
-}
-
-/// A named result of the graph.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Output {
-    /// Name under which it can be read.
-    pub name: String,
-    /// The node.
-    pub node: NodeId,
-}
-
-/// After the step, `parameter` takes the value of `value`. All updates happen at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Update {
-    /// A `parameter` node.
-    pub parameter: NodeId,
-    /// Its next value, of the same type.
-    pub value: NodeId,
 }
 
 /// What the graph is expanded for. Decides batch statistics and dropout.
@@ -81,9 +54,9 @@ pub struct Graph {
     /// Once expanded for training or inference.
     pub mode: Option<Mode>,
     /// Named results, in order.
-    pub outputs: Vec<Output>,
+    pub outputs: Roots<Output>,
     /// Parameter updates, in order.
-    pub updates: Vec<Update>,
+    pub updates: Roots<Update>,
     /// The scalar that autodiff differentiates.
     pub loss: Option<NodeId>,
     /// How parameters are to be updated.
@@ -100,8 +73,8 @@ impl Graph {
             name: name.to_string(),
             batch: None,
             mode: None,
-            outputs: Vec::new(),
-            updates: Vec::new(),
+            outputs: Roots::default(),
+            updates: Roots::default(),
             loss: None,
             optimizer: None,
             averaging: None,
@@ -209,9 +182,20 @@ impl Graph {
         users
     }
 
+    /// Whether a node reads `id`.
+    pub fn has_users(&self, id: NodeId) -> bool {
+        self.nodes.neighbors_directed(index(id), Direction::Outgoing).next().is_some()
+    }
+
+    /// Whether `user`, and no other node, reads `id`.
+    pub fn is_only_user(&self, id: NodeId, user: NodeId) -> bool {
+        let mut users = self.nodes.neighbors_directed(index(id), Direction::Outgoing);
+        self.has_users(id) && users.all(|other| other == index(user))
+    }
+
     /// Whether the value is visible outside: an output, an update or the loss.
     pub fn is_root(&self, id: NodeId) -> bool {
-        self.roots().any(|root| root == id)
+        self.outputs.name(id) || self.updates.name(id) || self.loss == Some(id)
     }
 
     /// Every value that must be computed.
@@ -235,25 +219,30 @@ impl Graph {
 
     /// Like [`Graph::topo_order`], or `None` if there is a cycle.
     pub fn try_topo_order(&self) -> Option<Vec<NodeId>> {
-        let mut waiting: BTreeMap<NodeId, usize> = BTreeMap::new();
-        let mut ready = BinaryHeap::new();
-        for id in self.ids() {
-            match self.nodes.edges_directed(index(id), Direction::Incoming).count() {
-                0 => ready.push(Reverse(id)),
-                count => {
-                    waiting.insert(id, count);
-                }
-            }
+        // Operands that are still to come, and the users of node `i` at `users[first[i]..first[i + 1]]`: edges one
+        // after the other are in the cache when they are read, the lists of a node's edges are not.
+        let n = self.nodes.node_bound();
+        let (mut waiting, mut first) = (vec![0_u32; n], vec![0_usize; n + 1]);
+        for edge in self.nodes.edge_references() {
+            waiting[edge.target().index()] += 1;
+            first[edge.source().index() + 1] += 1;
         }
+        (0..n).for_each(|i| first[i + 1] += first[i]);
+        let (mut users, mut next) = (vec![NodeIndex::end(); first[n]], first.clone());
+        for edge in self.nodes.edge_references() {
+            let at = &mut next[edge.source().index()];
+            users[*at] = edge.target();
+            *at += 1;
+        }
+        let is_ready = |id: &NodeIndex| waiting[id.index()] == 0;
+        let mut ready: BinaryHeap<_> = self.nodes.node_indices().filter(is_ready).map(Reverse).collect();
         let mut order = Vec::with_capacity(self.len());
         while let Some(Reverse(id)) = ready.pop() {
-            order.push(id);
-            for edge in self.nodes.edges_directed(index(id), Direction::Outgoing) {
-                let user = NodeId(edge.target().index() as u32);
-                let count = waiting.get_mut(&user).expect("a user has operands left");
+            order.push(NodeId(id.index() as u32));
+            for &user in &users[first[id.index()]..first[id.index() + 1]] {
+                let count = &mut waiting[user.index()];
                 *count -= 1;
                 if *count == 0 {
-                    waiting.remove(&user);
                     ready.push(Reverse(user));
                 }
             }
@@ -283,16 +272,8 @@ impl Graph {
             self.nodes.remove_edge(edge);
             self.nodes.add_edge(index(new), user, slot);
         }
-        for output in &mut self.outputs {
-            if output.node == old {
-                output.node = new;
-            }
-        }
-        for update in &mut self.updates {
-            if update.value == old {
-                update.value = new;
-            }
-        }
+        self.outputs.replace(old, new);
+        self.updates.replace(old, new);
         if self.loss == Some(old) {
             self.loss = Some(new);
         }
@@ -303,7 +284,7 @@ impl Graph {
     /// # Panics
     /// If it has users or is a root.
     pub fn remove(&mut self, id: NodeId) {
-        assert!(self.users(id).is_empty() && !self.is_root(id), "{id} is still used");
+        assert!(!self.has_users(id) && !self.is_root(id), "{id} is still used");
         self.nodes.remove_node(index(id));
     }
 
@@ -319,7 +300,8 @@ impl Graph {
 
     /// The first node called `name`.
     pub fn find(&self, name: &str) -> Option<NodeId> {
-        self.ids().into_iter().find(|&id| self.node(id).name == name)
+        let found = self.nodes.node_indices().find(|&id| self.nodes[id].name == name);
+        found.map(|id| NodeId(id.index() as u32))
     }
 
     /// The same graph with nodes renumbered `0..len` in topological order.
@@ -327,18 +309,23 @@ impl Graph {
         let order = self.topo_order();
         let new_ids: BTreeMap<NodeId, NodeId> =
             order.iter().enumerate().map(|(position, &id)| (id, NodeId(position as u32))).collect();
-        let mut graph = Graph { nodes: StableDiGraph::new(), ..self.clone() };
+        let output = |output: &Output| Output { name: output.name.clone(), node: new_ids[&output.node] };
+        let update = |update: &Update| Update { parameter: new_ids[&update.parameter], value: new_ids[&update.value] };
+        let mut graph = Graph {
+            name: self.name.clone(),
+            batch: self.batch,
+            mode: self.mode,
+            outputs: self.outputs.iter().map(output).collect(),
+            updates: self.updates.iter().map(update).collect(),
+            loss: self.loss.map(|loss| new_ids[&loss]),
+            optimizer: self.optimizer.clone(),
+            averaging: self.averaging,
+            nodes: StableDiGraph::with_capacity(order.len(), self.nodes.edge_count()),
+        };
         for &id in &order {
             let operands: Vec<NodeId> = self.operands(id).iter().map(|operand| new_ids[operand]).collect();
             graph.add_node(self.node(id).clone(), &operands);
         }
-        for output in &mut graph.outputs {
-            output.node = new_ids[&output.node];
-        }
-        for update in &mut graph.updates {
-            *update = Update { parameter: new_ids[&update.parameter], value: new_ids[&update.value] };
-        }
-        graph.loss = self.loss.map(|loss| new_ids[&loss]);
         graph
     }
 }

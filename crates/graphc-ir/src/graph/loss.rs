@@ -5,8 +5,8 @@ use crate::ops::{BinaryCrossentropy, CategoricalCrossentropy, Huber, MeanAbsolut
 /// What is minimised.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Loss {
-    /// Mean over the batch of `-log(probability of the label)`; the target holds class numbers. Or with a target of the
-    /// prediction's shape, `-sum over the classes of target * log(prediction)`.
+    /// Mean over the batch of `-log(probability of the label)`; the target holds class numbers. Or with a target of
+    /// the prediction's shape, `-sum over the classes of target * log(prediction)`.
     CategoricalCrossentropy,
     /// Mean of `-log(probability of what the target says)`, which is 0 or 1.
     BinaryCrossentropy,

@@ -1,8 +1,8 @@
 //! What a [`GraphBuilder`] makes of a prediction and its target: the loss and the accuracy.
 
 use super::builder::{BuildError, BuildResult, GraphBuilder, fail};
-use super::graph::NodeId;
 use super::loss::Loss;
+use super::node_id::NodeId;
 use super::origin::Role;
 use crate::ops::{Argmax, Constant, Equal, Op, ReduceMean, Relu, Sign, Sub};
 use crate::types::{DType, Dim, Shape, TensorType, TypeError};

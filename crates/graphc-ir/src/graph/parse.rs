@@ -5,8 +5,10 @@
 //! whatever their ids there: `parse(print(g)) == g` for a compacted graph.
 
 use super::builder::MAX_SIZE;
-use super::graph::{Graph, Mode, Node, NodeId, Update};
+use super::graph::{Graph, Mode, Node};
+use super::node_id::NodeId;
 use super::origin::{Origin, Role};
+use super::roots::Update;
 use crate::attrs::{AttrError, AttrValue, Attrs, read_field, refuse_unknown};
 use crate::ops::Op;
 use crate::optimizer::{Averaging, Optimizer};

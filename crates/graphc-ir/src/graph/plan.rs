@@ -2,7 +2,8 @@
 //! groups of nodes run together in which kernel. Written by `graphc-passes`, read by
 //! `graphc-schedule`.
 
-use super::graph::{Graph, NodeId};
+use super::graph::Graph;
+use super::node_id::NodeId;
 use crate::compute::{Combine, ScalarExpr};
 use crate::form::{Form, Forms, PointForm};
 use std::collections::BTreeSet;

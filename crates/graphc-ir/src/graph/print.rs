@@ -11,7 +11,8 @@
 //! Nodes stand in topological order under their own ids, so the text of a compacted graph
 //! counts from `%0`. A part that says nothing (no attributes, no name, no origin) is left out.
 
-use super::graph::{Graph, NodeId};
+use super::graph::Graph;
+use super::node_id::NodeId;
 use super::origin::{Origin, Role};
 use crate::attrs::{AttrValue, Attrs};
 use crate::optimizer::{Averaging, Optimizer};

@@ -1,6 +1,7 @@
 //! [`OpCx`]: what an op's gradient rule or expansion sees of the graph it writes into.
 
-use super::graph::{Graph, Mode, NodeId};
+use super::graph::{Graph, Mode};
+use super::node_id::NodeId;
 use super::origin::{Origin, Role};
 use crate::ops::{Add, Broadcast, Constant, Div, Mul, Neg, Op, ReduceSum, Reshape, Sub};
 use crate::types::{Dim, Shape, TensorType};

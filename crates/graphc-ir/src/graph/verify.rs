@@ -14,7 +14,8 @@
 //! Not checked here: that a pass keeps the meaning (the tests compare interpreter results), and
 //! that composites are gone before the schedule (the schedule says which one it met).
 
-use super::graph::{Graph, NodeId};
+use super::graph::Graph;
+use super::node_id::NodeId;
 use super::print::node_line;
 use crate::ops::Op;
 use crate::optimizer::{Averaging, Optimizer};

@@ -3,15 +3,15 @@
 //! Everything here has exact semantics down to the bit, so that the loop interpreter and every
 //! code generator agree:
 //!
-//! * Statements run in order; a [`Stmt::For`] counts up. `Parallel` says that iterations are independent, `Unroll` that
-//!   code should be copied; neither changes a result.
+//! * Statements run in order; a [`Stmt::For`] counts up. `Parallel` says that iterations are independent, `Unroll`
+//!   that code should be copied; neither changes a result.
 //! * [`Stmt::Lanes`] is a region in which every value has 8 lanes in lockstep; the lane number is a variable. Loops
 //!   inside have the same bounds for all lanes. [`Expr::JoinLanes`] combines the lanes in the fixed tree of
 //!   [`crate::scalar::join_lanes`]; its result is the same in every lane. Outside a region values are single scalars.
 //!   Regions do not nest.
-//! * Floating-point operations are IEEE single precision, rounded once; `fma` is fused. Subnormal numbers count as zero
-//!   in arithmetic, comparisons, maxima and minima ([`crate::scalar::flushed`]); loads, stores, selections, signs and
-//!   bits keep them.
+//! * Floating-point operations are IEEE single precision, rounded once; `fma` is fused. Subnormal numbers count as
+//!   zero in arithmetic, comparisons, maxima and minima ([`crate::scalar::flushed`]); loads, stores, selections,
+//!   signs and bits keep them.
 //! * The bits of a NaN are not defined: what is one is one on every engine.
 //! * A store inside a region whose index does not depend on the lane stores a uniform value once.
 

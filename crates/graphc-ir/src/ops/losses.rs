@@ -1,7 +1,7 @@
 //! What losses share: a number for every element or sample, weighted if there are weights, and the mean of all.
 //!
-//! A weighted loss has one operand more, a weight for each sample: `mean of w[n] * term[n, ..]` over all terms, so the
-//! sum is divided by the size of the batch and not by the sum of the weights (as in Keras).
+//! A weighted loss has one operand more, a weight for each sample: `mean of w[n] * term[n, ..]` over all terms, so
+//! the sum is divided by the size of the batch and not by the sum of the weights (as in Keras).
 
 use super::{ReduceMean, reduction};
 use crate::graph::{NodeId, OpCx};

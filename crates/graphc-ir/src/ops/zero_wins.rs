@@ -1,7 +1,7 @@
 //! What `xlogy`, `xdivy` and `xmuly` share: where `x` is 0 the result is 0 whatever `y` is, unless `y` is NaN.
 //!
-//! That is their limit for `x` towards 0, and what cross-entropies want: a class of probability 0 that is not expected
-//! costs nothing, though its logarithm is infinite. The names are those of SciPy, PyTorch and TensorFlow.
+//! That is their limit for `x` towards 0, and what cross-entropies want: a class of probability 0 that is not
+//! expected costs nothing, though its logarithm is infinite. The names are those of SciPy, PyTorch and TensorFlow.
 
 use super::{Lowering, elementwise};
 use crate::compute::{ScalarExpr, build};

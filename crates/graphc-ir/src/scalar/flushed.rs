@@ -1,10 +1,10 @@
 //! Single precision arithmetic in which subnormal numbers count as zero: what machine code and the loop interpreter
 //! compute.
 //!
-//! Arithmetic reads a subnormal operand as the zero of its sign. A result that, rounded to 24 bits as if exponents had
-//! no end, is smaller than 2^-126 is the zero of its sign; everything else is as in IEEE 754, to the last bit. That is
-//! what x86 processors do when told to (FTZ and DAZ): they flush after rounding, so `(1 - 2^-24) * 2^-126` becomes 0
-//! and not 2^-126, while `(1 - 2^-46) * 2^-126` is 2^-126.
+//! Arithmetic reads a subnormal operand as the zero of its sign. A result that, rounded to 24 bits as if exponents
+//! had no end, is smaller than 2^-126 is the zero of its sign; everything else is as in IEEE 754, to the last bit.
+//! That is what x86 processors do when told to (FTZ and DAZ): they flush after rounding, so `(1 - 2^-24) * 2^-126`
+//! becomes 0 and not 2^-126, while `(1 - 2^-46) * 2^-126` is 2^-126.
 //!
 //! The bits do not depend on the mode of the processor that runs these functions: what they make on the way is normal
 //! in `f64`, or zero.

@@ -1,90 +1,22 @@
 //! Groups: which results one loop nest computes.
 //!
-//! A contraction takes the elementwise chain behind it as its epilogue. Sweeps over the same index
-//! space are merged when the later one reads the earlier one's results only at the point where
-//! both are, so that a value is still in a register when its reader needs it.
+//! Sweeps over the same index space are merged when the later one reads the earlier one's results only at the point
+//! where both are, so that a value is still in a register when its reader needs it.
+//!
+//! A result joins the latest group that can take it, but none before the latest group that it reads from. It fits any
+//! group of the same space that it does not read from, so those are kept by space, and only with the one group that it
+//! reads from last is it tried: the work for a result does not depend on how many groups there are.
 
-use super::levels::Levels;
-use graphc_ir::form::{Form, Forms};
-use graphc_ir::graph::plan::{Decision, FusionPlan, Group, GroupKind, Root};
-use graphc_ir::graph::{Graph, NodeId};
-use graphc_ir::index::Affine;
-use graphc_ir::point::{ExprId, PointDag, Space};
+use super::facts::Facts;
+use graphc_ir::form::Form;
+use graphc_ir::graph::NodeId;
+use graphc_ir::graph::plan::{FusionPlan, Group, GroupKind, Root};
+use graphc_ir::index::{Affine, Var};
+use graphc_ir::point::{ExprId, PointDag};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// At most this many results per sweep, so that a nest's values fit into registers.
 const MAX_ROOTS: usize = 10;
-
-/// Contraction at the start of each epilogue, by the stored node at its end.
-pub(super) type Chains = BTreeMap<NodeId, NodeId>;
-
-/// Lets every per-sample contraction's only reader, if it is elementwise, be its epilogue: the reader is
-/// stored instead, and so on along the chain.
-pub(super) fn absorb_epilogues(graph: &Graph, forms: &Forms, levels: &Levels, plan: &mut FusionPlan) -> Chains {
-    let mut chains = Chains::new();
-    let mut taken = BTreeSet::new();
-    for start in graph.topo_order() {
-        let per_sample = graph.ty(start).shape.batch_axis().is_some();
-        if forms[&start].as_contraction().is_none() || !per_sample {
-            continue;
-        }
-        let mut end = start;
-        while let Some(user) = epilogue_step(graph, forms, levels, &taken, plan, end) {
-            // Whatever its cost was a reason for: within the chain a value stays in a register.
-            plan.stored.remove(&end);
-            taken.insert(user);
-            end = user;
-        }
-        if end != start {
-            plan.stored.insert(end);
-            let text = format!("fused into the contraction {start} as its epilogue");
-            plan.decisions.push(Decision { node: end, text });
-        }
-        chains.insert(end, start);
-    }
-    chains
-}
-
-/// The node that can follow `end` in an epilogue.
-fn epilogue_step(
-    graph: &Graph,
-    forms: &Forms,
-    levels: &Levels,
-    taken: &BTreeSet<NodeId>,
-    plan: &mut FusionPlan,
-    end: NodeId,
-) -> Option<NodeId> {
-    let users = graph.users(end);
-    let [user] = users.as_slice() else {
-        let text = format!("epilogue ends here: {} readers", users.len());
-        plan.decisions.push(Decision { node: end, text });
-        return None;
-    };
-    let mut refuse = |reason: &str| {
-        plan.decisions.push(Decision { node: end, text: format!("{user} not fused as epilogue: {reason}") });
-        None
-    };
-    if graph.is_root(end) {
-        return refuse("the value is visible outside the step");
-    }
-    if taken.contains(user) {
-        return refuse("it belongs to the epilogue of another contraction");
-    }
-    if !forms[user].is_map() || graph.sizes(*user) != graph.sizes(end) {
-        return refuse("it is not elementwise");
-    }
-    if levels[user] > levels[&end] {
-        return refuse("it needs a reduction over the batch");
-    }
-    // The reader must read exactly the element that was just computed.
-    let everything_stored = graph.operands(*user).into_iter().collect();
-    let mut dag = PointDag::new(graph, forms, &everything_stored);
-    let axes: Vec<Affine> = graph.sizes(end).iter().map(|&size| Affine::var(dag.new_var(size))).collect();
-    let own = dag.own_index(*user, &axes);
-    let value = dag.define(*user, own.clone());
-    let pointwise = dag.loads(&[value]).into_iter().all(|(node, index)| node != end || index == own);
-    if pointwise { Some(*user) } else { refuse("it reads other elements") }
-}
 
 /// Parts of a kernel, in the order they run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,47 +27,111 @@ pub(super) enum PhaseKind {
     Tail,
 }
 
-impl PhaseKind {
-    pub(super) const ALL: [PhaseKind; 4] = [PhaseKind::Head, PhaseKind::Chunk, PhaseKind::Batch, PhaseKind::Tail];
-}
-
-/// Groups of one phase under construction.
-pub(super) struct Phase {
+/// What one phase computes, group by group, as results are placed in order of the graph.
+pub(super) struct Phase<'a> {
+    facts: &'a Facts<'a>,
+    stored: &'a BTreeSet<NodeId>,
     groups: Vec<Draft>,
+    /// Sweeps that have room.
+    open: BTreeMap<Points, BTreeSet<usize>>,
+    /// The latest group of each result, and of each node that one is of.
+    of_root: BTreeMap<Root, usize>,
+    of_node: BTreeMap<NodeId, usize>,
+    /// The nest of the group that was tried last, which is likely to be tried next.
+    tried: Option<(usize, Nest<'a>)>,
 }
 
 struct Draft {
     kind: GroupKind,
-    space: Space,
+    points: Points,
     roots: Vec<Root>,
 }
 
-impl Phase {
-    pub(super) fn new(_: PhaseKind) -> Phase {
-        Phase { groups: Vec::new() }
+/// Where a sweep computes its results.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Points {
+    extents: Vec<usize>,
+    /// Whether it can be one flat sweep; asked of values without a batch, which have phases of their own.
+    is_flat: Option<bool>,
+}
+
+impl<'a> Phase<'a> {
+    /// A phase that computes nothing yet; `stored` are the nodes that have buffers.
+    pub(super) fn new(facts: &'a Facts<'a>, stored: &'a BTreeSet<NodeId>) -> Phase<'a> {
+        let (open, of_root, of_node) = Default::default();
+        Phase { facts, stored, groups: Vec::new(), open, of_root, of_node, tried: None }
     }
 
-    /// Adds `root` to the latest group that can take it, or as a group of its own.
-    pub(super) fn place(&mut self, graph: &Graph, forms: &Forms, plan: &FusionPlan, chains: &Chains, root: Root) {
-        let node = root.node();
-        let starts = chains.contains_key(&node) || forms[&node].as_contraction().is_some();
-        let joined = matches!(root, Root::Value(_)) && reduces_batch(graph, forms, node);
-        let space = PointDag::space(graph, forms, root);
-        if starts && !joined {
-            self.groups.push(Draft { kind: GroupKind::Contraction, space, roots: vec![root] });
-            return;
-        }
-        for group in self.groups.iter_mut().rev() {
-            let same_space = group.kind == GroupKind::Sweep && group.space.extents == space.extents;
-            if same_space && group.roots.len() < MAX_ROOTS && can_merge(graph, forms, plan, &group.roots, root) {
-                group.roots.push(root);
-                return;
+    /// Adds a contraction, a group of its own.
+    pub(super) fn place_contraction(&mut self, root: Root) {
+        let extents = PointDag::space(self.facts.graph, self.facts.forms, root).extents;
+        self.push(GroupKind::Contraction, Points { extents, is_flat: None }, root);
+    }
+
+    /// Adds `root` to the latest sweep that can take it, or as a sweep of its own.
+    pub(super) fn place(&mut self, root: Root) {
+        let extents = PointDag::space(self.facts.graph, self.facts.forms, root).extents;
+        let mut alone = Nest::new(self.facts, self.stored, &extents);
+        let value = alone.try_root(root);
+        let sum = sum_needed(self.facts, self.stored, root).and_then(|sum| self.of_root.get(&sum));
+        let read = alone.reads(value).filter_map(|node| self.of_node.get(&node));
+        let last_read = read.chain(sum).copied().max();
+        let points = Points { extents, is_flat: alone.is_flat(root, &[value]) };
+        let latest = self.open.get(&points).and_then(BTreeSet::last).copied();
+        let unread = latest.filter(|&group| last_read.is_none_or(|read| read < group));
+        match unread.or_else(|| last_read.filter(|&group| self.can_take(group, &points.extents, root))) {
+            Some(group) => self.add(group, root),
+            None => {
+                self.push(GroupKind::Sweep, points, root);
+                alone.keep(root, value);
+                self.tried = Some((self.groups.len() - 1, alone));
             }
-            if depends(graph, forms, plan, root, &group.roots) {
-                break;
-            }
         }
-        self.groups.push(Draft { kind: GroupKind::Sweep, space, roots: vec![root] });
+    }
+
+    fn push(&mut self, kind: GroupKind, points: Points, root: Root) {
+        let group = self.groups.len();
+        if kind == GroupKind::Sweep {
+            self.open.entry(points.clone()).or_default().insert(group);
+        }
+        self.groups.push(Draft { kind, points, roots: Vec::new() });
+        self.add(group, root);
+    }
+
+    fn add(&mut self, group: usize, root: Root) {
+        let draft = &mut self.groups[group];
+        draft.roots.push(root);
+        if draft.roots.len() == MAX_ROOTS {
+            self.open.get_mut(&draft.points).expect("a sweep with room is open").remove(&group);
+        }
+        self.of_root.insert(root, group);
+        let latest = self.of_node.entry(root.node()).or_insert(group);
+        *latest = group.max(*latest);
+    }
+
+    /// Whether `root`, which reads results of a group, can be computed at the same points as these.
+    fn can_take(&mut self, group: usize, extents: &[usize], root: Root) -> bool {
+        let Draft { kind, points, roots } = &self.groups[group];
+        let has_room = *kind == GroupKind::Sweep && roots.len() < MAX_ROOTS;
+        let is_summed_here = sum_needed(self.facts, self.stored, root).is_some_and(|sum| roots.contains(&sum));
+        if !has_room || points.extents != extents || is_summed_here {
+            return false;
+        }
+        let tried = self.tried.take().filter(|(known, _)| *known == group);
+        let mut nest = tried.map_or_else(|| Nest::new(self.facts, self.stored, extents), |(_, nest)| nest);
+        for &earlier in &roots[nest.values.len()..] {
+            let value = nest.try_root(earlier);
+            nest.keep(earlier, value);
+        }
+        let value = nest.try_root(root);
+        // A result of these that is read as a load is read at some other point.
+        let is_elsewhere = nest.reads(value).any(|node| roots.iter().any(|root| root.node() == node));
+        let fits = !is_elsewhere && nest.is_flat(root, &[value]) == nest.is_flat(root, &nest.values);
+        if fits {
+            nest.keep(root, value);
+        }
+        self.tried = Some((group, nest));
+        fits
     }
 
     /// The finished groups; names follow later.
@@ -146,55 +142,54 @@ impl Phase {
     }
 }
 
-fn reduces_batch(graph: &Graph, forms: &Forms, node: NodeId) -> bool {
-    super::levels::reduces_batch(graph, &forms[&node], node)
+/// The expressions of a sweep.
+struct Nest<'a> {
+    facts: &'a Facts<'a>,
+    dag: PointDag<'a>,
+    /// The first variables of the dag.
+    vars: Vec<Affine>,
+    /// Those of the results that are kept.
+    values: Vec<ExprId>,
 }
 
-/// Whether `root` reads a result of `group` in any way.
-fn depends(graph: &Graph, forms: &Forms, plan: &FusionPlan, root: Root, group: &[Root]) -> bool {
-    let nodes: BTreeSet<NodeId> = group.iter().map(|root| root.node()).collect();
-    let mut dag = PointDag::new(graph, forms, &plan.stored);
-    let value = define(&mut dag, graph, forms, &[root])[0];
-    dag.loads(&[value]).iter().any(|(node, _)| nodes.contains(node)) || needs_sum(graph, forms, plan, root, group)
-}
-
-/// Whether `root` can be computed at the same points as `group`, which precedes it.
-fn can_merge(graph: &Graph, forms: &Forms, plan: &FusionPlan, group: &[Root], root: Root) -> bool {
-    if needs_sum(graph, forms, plan, root, group) {
-        return false;
+impl<'a> Nest<'a> {
+    fn new(facts: &'a Facts<'a>, stored: &'a BTreeSet<NodeId>, extents: &[usize]) -> Nest<'a> {
+        let mut dag = PointDag::new(facts.graph, facts.forms, stored);
+        let vars = extents.iter().map(|&extent| Affine::var(dag.new_var(extent))).collect();
+        Nest { facts, dag, vars, values: Vec::new() }
     }
-    let nodes: BTreeSet<NodeId> = group.iter().map(|root| root.node()).collect();
-    let mut dag = PointDag::new(graph, forms, &plan.stored);
-    let roots: Vec<Root> = group.iter().copied().chain([root]).collect();
-    let values = define(&mut dag, graph, forms, &roots);
-    // A result of the group that is read as a load is read at some other point.
-    if dag.loads(&values[values.len() - 1..]).iter().any(|(node, _)| nodes.contains(node)) {
-        return false;
+
+    /// What `root` would be here.
+    fn try_root(&mut self, root: Root) -> ExprId {
+        self.dag.root_alone(root, &self.vars)
     }
-    let node = root.node();
-    graph.ty(node).shape.batch_axis().is_some()
-        || !matches!(root, Root::Value(_))
-        || is_flat(&dag, graph, node, &values[..values.len() - 1])
-            == is_flat(&dag, graph, node, &values[values.len() - 1..])
+
+    /// Lets `root` be a result; those that come later find it in a register.
+    fn keep(&mut self, root: Root, value: ExprId) {
+        self.dag.give_root(root, &self.vars, value);
+        self.values.push(value);
+    }
+
+    /// Nodes that a value loads.
+    fn reads(&self, value: ExprId) -> impl Iterator<Item = NodeId> {
+        self.dag.loads(&[value]).into_iter().map(|(node, _)| node)
+    }
+
+    /// Whether values at the points of `root`, if that is one without a batch, can be computed in one flat sweep.
+    fn is_flat(&self, root: Root, values: &[ExprId]) -> Option<bool> {
+        let Root::Value(node) = root else { return None };
+        if self.facts.has_batch(node) {
+            return None;
+        }
+        let sizes = self.facts.graph.sizes(node);
+        let axes: Vec<Affine> = (0..sizes.len() as u32).map(|i| Affine::var(Var(i))).collect();
+        Some(self.dag.is_flat(values, &axes, &sizes))
+    }
 }
 
-/// Whether values of tensors without a batch, of the sizes of `node`, can be computed in one flat sweep.
-fn is_flat(dag: &PointDag<'_>, graph: &Graph, node: NodeId, values: &[ExprId]) -> bool {
-    let sizes = graph.sizes(node);
-    let axes: Vec<Affine> = (0..sizes.len() as u32).map(|i| Affine::var(graphc_ir::index::Var(i))).collect();
-    dag.is_flat(values, &axes, &sizes)
-}
-
-/// Defines roots over one space; its variables are the first of the dag.
-fn define(dag: &mut PointDag<'_>, graph: &Graph, forms: &Forms, roots: &[Root]) -> Vec<ExprId> {
-    let space = PointDag::space(graph, forms, roots[0]);
-    let vars: Vec<Affine> = space.extents.iter().map(|&extent| Affine::var(dag.new_var(extent))).collect();
-    roots.iter().map(|&root| dag.root(root, &vars)).collect()
-}
-
-/// Whether `root` is a sum of squared deviations whose mean `group` is about to sum up.
-fn needs_sum(graph: &Graph, forms: &Forms, plan: &FusionPlan, root: Root, group: &[Root]) -> bool {
-    let Root::PartialDeviations(node) = root else { return false };
-    let Form::Variance { axes } = &forms[&node] else { return false };
-    group.contains(&FusionPlan::sum_source(graph, forms, &plan.stored, node, axes))
+/// The sums whose mean a sum of squared deviations is about; they must be complete before it.
+fn sum_needed(Facts { graph, forms, .. }: &Facts<'_>, stored: &BTreeSet<NodeId>, root: Root) -> Option<Root> {
+    let Root::PartialDeviations(node) = root else { return None };
+    let Form::Variance { axes } = &forms[&node] else { return None };
+    Some(FusionPlan::sum_source(graph, forms, stored, node, axes))
 }

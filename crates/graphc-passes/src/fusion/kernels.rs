@@ -4,50 +4,58 @@
 //! number of batch reductions on the longest path to it, and the number of kernels is that of the
 //! longest path in the graph.
 
-use super::group::{Chains, Phase, PhaseKind};
-use super::levels::{Levels, reduces_batch};
-use graphc_ir::form::{Form, Forms};
-use graphc_ir::graph::Graph;
+use super::epilogue::Chains;
+use super::facts::Facts;
+use super::group::{Phase, PhaseKind};
+use graphc_ir::form::Form;
 use graphc_ir::graph::plan::{FusionPlan, KernelPlan, Root};
 use std::collections::BTreeSet;
 
-/// Fills `plan.kernels`.
-pub(super) fn arrange(graph: &Graph, forms: &Forms, levels: &Levels, chains: &Chains, plan: &mut FusionPlan) {
-    let n_kernels = levels.values().max().map_or(0, |level| level + 1);
-    let mut kernels: Vec<[Phase; 4]> = (0..n_kernels).map(|_| PhaseKind::ALL.map(Phase::new)).collect();
+/// The kernels for what a plan stores.
+pub(super) fn arrange(facts: &Facts<'_>, chains: &Chains, plan: &FusionPlan) -> Vec<KernelPlan> {
+    let Facts { graph, forms, .. } = facts;
+    let new = |_| [(); 4].map(|()| Phase::new(facts, &plan.stored));
+    let mut kernels: Vec<[Phase<'_>; 4]> = (0..facts.n_levels()).map(new).collect();
     let mut placed = BTreeSet::new();
     for node in graph.topo_order().into_iter().filter(|node| plan.stored.contains(node)) {
-        let level = levels[&node];
-        let form = &forms[&node];
+        let level = facts.level(node);
+        let reduces_batch = facts.reduces_batch(node);
         let mut place = |level: usize, kind: PhaseKind, root: Root| {
-            if placed.insert(root) {
-                kernels[level][kind as usize].place(graph, forms, plan, chains, root);
+            if !placed.insert(root) {
+                return;
+            }
+            let phase = &mut kernels[level][kind as usize];
+            let is_joined = matches!(root, Root::Value(_)) && reduces_batch;
+            if !is_joined && (chains.contains_key(&root.node()) || facts.is_contraction(root.node())) {
+                phase.place_contraction(root);
+            } else {
+                phase.place(root);
             }
         };
-        if !reduces_batch(graph, form, node) {
-            match (graph.ty(node).shape.batch_axis(), level) {
-                (Some(_), level) => place(level, PhaseKind::Chunk, Root::Value(node)),
-                (None, 0) => place(0, PhaseKind::Head, Root::Value(node)),
-                (None, level) => place(level - 1, PhaseKind::Tail, Root::Value(node)),
+        if !reduces_batch {
+            match (facts.has_batch(node), level) {
+                (true, level) => place(level, PhaseKind::Chunk, Root::Value(node)),
+                (false, 0) => place(0, PhaseKind::Head, Root::Value(node)),
+                (false, level) => place(level - 1, PhaseKind::Tail, Root::Value(node)),
             }
             continue;
         }
-        match form {
+        match &forms[&node] {
             Form::Variance { axes } => {
                 place(level, PhaseKind::Chunk, FusionPlan::sum_source(graph, forms, &plan.stored, node, axes));
                 place(level, PhaseKind::Chunk, Root::PartialDeviations(node));
             }
-            form if form.as_contraction().is_some() => place(level, PhaseKind::Batch, Root::Partial(node)),
+            _ if facts.is_contraction(node) => place(level, PhaseKind::Batch, Root::Partial(node)),
             _ => place(level, PhaseKind::Chunk, Root::Partial(node)),
         }
         place(level, PhaseKind::Tail, Root::Value(node));
     }
-    plan.kernels = kernels
+    kernels
         .into_iter()
         .map(|phases| {
             let [head, chunk, batch, tail] = phases.map(Phase::into_groups);
             KernelPlan { head, chunk, batch, tail }
         })
         .filter(|kernel| kernel.groups().next().is_some())
-        .collect();
+        .collect()
 }

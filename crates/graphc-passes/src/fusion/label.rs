@@ -1,7 +1,7 @@
 //! Names of groups in terms of the user's layers, and which nodes each group inlines.
 
-use super::group::Chains;
-use graphc_ir::form::Forms;
+use super::epilogue::Chains;
+use super::facts::Facts;
 use graphc_ir::graph::plan::{FusionPlan, Group, GroupKind, Root};
 use graphc_ir::graph::{Graph, NodeId, Role};
 use graphc_ir::index::Affine;
@@ -10,12 +10,12 @@ use graphc_ir::point::PointDag;
 use std::collections::BTreeSet;
 
 /// Fills `name` and `inlined` of every group.
-pub(super) fn name_groups(graph: &Graph, forms: &Forms, chains: &Chains, plan: &mut FusionPlan) {
+pub(super) fn name_groups(facts: &Facts<'_>, chains: &Chains, plan: &mut FusionPlan) {
     let mut kernels = std::mem::take(&mut plan.kernels);
     for kernel in &mut kernels {
         for group in [&mut kernel.head, &mut kernel.chunk, &mut kernel.batch, &mut kernel.tail].into_iter().flatten() {
-            let inlined = inlined(graph, forms, &plan.stored, chains, group);
-            group.name = name(graph, group, &inlined);
+            let inlined = inlined(facts, &plan.stored, chains, group);
+            group.name = name(facts.graph, group, &inlined);
             group.inlined = inlined.into_iter().collect();
         }
     }
@@ -23,13 +23,8 @@ pub(super) fn name_groups(graph: &Graph, forms: &Forms, chains: &Chains, plan: &
 }
 
 /// Nodes whose values the group computes without storing them.
-fn inlined(
-    graph: &Graph,
-    forms: &Forms,
-    stored: &BTreeSet<NodeId>,
-    chains: &Chains,
-    group: &Group,
-) -> BTreeSet<NodeId> {
+fn inlined(facts: &Facts<'_>, stored: &BTreeSet<NodeId>, chains: &Chains, group: &Group) -> BTreeSet<NodeId> {
+    let Facts { graph, forms, .. } = facts;
     let mut dag = PointDag::new(graph, forms, stored);
     if group.kind == GroupKind::Contraction {
         let end = group.roots[0].node();

@@ -6,20 +6,22 @@
 //! rule ever sees a fused group.
 //!
 //! One mechanism serves every case of training-mode fusion. An elementwise value is inlined into its
-//! readers (`store`); sweeps over the same index space are merged, and a contraction takes the
-//! elementwise chain behind it as its epilogue (`group`); work between two reductions over the
+//! readers (`store`); a contraction takes the elementwise chain behind it as its epilogue (`epilogue`), and sweeps over
+//! the same index space are merged (`group`); work between two reductions over the
 //! batch shares one kernel, chunk of samples by chunk (`kernels`). For LeNet-5 this gives
 //! convolution + bias + statistics, normalise + relu + pool + statistics, pool gradient + relu
 //! gradient + the two batch-norm reductions, softmax + loss + gradient, weight gradient + Adam.
 //!
-//! Reading order: `store`, `kernels`, `group`, `label`.
+//! Reading order: `facts`, `store`, `epilogue`, `kernels`, `group`, `label`.
 
+mod epilogue;
+mod facts;
 mod group;
 mod kernels;
 mod label;
-mod levels;
 mod store;
 
+use facts::Facts;
 use graphc_ir::form::Form;
 use graphc_ir::graph::Graph;
 use graphc_ir::graph::plan::FusionPlan;
@@ -30,11 +32,11 @@ use graphc_ir::graph::plan::FusionPlan;
 /// If a composite is left or the batch size is not set.
 pub fn plan(graph: &Graph) -> FusionPlan {
     let forms = Form::all(graph);
+    let facts = Facts::of(graph, &forms);
     let mut plan = FusionPlan::default();
-    store::decide(graph, &forms, &mut plan);
-    let levels = levels::levels(graph, &forms);
-    let chains = group::absorb_epilogues(graph, &forms, &levels, &mut plan);
-    kernels::arrange(graph, &forms, &levels, &chains, &mut plan);
-    label::name_groups(graph, &forms, &chains, &mut plan);
+    store::decide(&facts, &mut plan);
+    let chains = epilogue::absorb(&facts, &mut plan);
+    plan.kernels = kernels::arrange(&facts, &chains, &plan);
+    label::name_groups(&facts, &chains, &mut plan);
     plan
 }

@@ -4,10 +4,11 @@
 //! values that would be dear to recompute. Everything else is inlined into its readers: memory is
 //! slower than a few multiplications, and a value that is never stored costs no traffic.
 
+use super::facts::Facts;
 use graphc_ir::compute::ScalarExpr;
-use graphc_ir::form::{Form, Forms};
+use graphc_ir::form::Form;
+use graphc_ir::graph::NodeId;
 use graphc_ir::graph::plan::{Decision, FusionPlan};
-use graphc_ir::graph::{Graph, NodeId};
 use graphc_ir::scalar::{BinaryOp, UnaryOp};
 use std::collections::BTreeMap;
 
@@ -18,7 +19,8 @@ const MAX_SHARED_COST: usize = 12;
 const MAX_CHAIN_COST: usize = 64;
 
 /// Fills `plan.stored` and the decisions about it.
-pub(super) fn decide(graph: &Graph, forms: &Forms, plan: &mut FusionPlan) {
+pub(super) fn decide(facts: &Facts<'_>, plan: &mut FusionPlan) {
+    let Facts { graph, forms, .. } = facts;
     let mut chain_costs = BTreeMap::new();
     for node in graph.topo_order() {
         let form = &forms[&node];
@@ -28,7 +30,7 @@ pub(super) fn decide(graph: &Graph, forms: &Forms, plan: &mut FusionPlan) {
         }
         let inlined: usize = graph.operands(node).iter().map(|operand| chain_costs[operand]).sum();
         let cost = inlined + form.as_point().map_or(0, |point| cost(&point.body) + cost(&point.finish));
-        let text = match reason_to_store(graph, forms, node, cost) {
+        let text = match reason_to_store(facts, node, cost) {
             Some(reason) => {
                 plan.stored.insert(node);
                 chain_costs.insert(node, 0);
@@ -44,29 +46,30 @@ pub(super) fn decide(graph: &Graph, forms: &Forms, plan: &mut FusionPlan) {
 }
 
 /// Why `node` needs a buffer, if it does. `cost` is that of recomputing it from stored values.
-fn reason_to_store(graph: &Graph, forms: &Forms, node: NodeId, cost: usize) -> Option<String> {
-    let form = &forms[&node];
-    if form.as_contraction().is_some() {
+fn reason_to_store(facts: &Facts<'_>, node: NodeId, cost: usize) -> Option<String> {
+    let Facts { graph, forms, .. } = facts;
+    if facts.is_contraction(node) {
         return Some("a contraction".to_string());
     }
-    if !form.is_map() {
+    if !forms[&node].is_map() {
         return Some("a reduction".to_string());
     }
     if graph.is_root(node) {
         return Some("visible outside the step".to_string());
     }
     let users = graph.users(node);
-    if let Some(user) = users.iter().find(|user| forms[user].as_contraction().is_some()) {
+    if let Some(user) = users.iter().find(|&&user| facts.is_contraction(user)) {
         return Some(format!("read by the contraction {user}"));
     }
     if cost == 0 {
         return None;
     }
-    let has_batch = |id: NodeId| graph.ty(id).shape.batch_axis().is_some();
-    if let Some(user) = users.iter().find(|&&user| !has_batch(node) && (has_batch(user) || reads_batch(graph, user))) {
+    let has_batch = |id: NodeId| facts.has_batch(id);
+    let reads_batch = |id: NodeId| graph.operands(id).into_iter().any(has_batch);
+    if let Some(user) = users.iter().find(|&&user| !has_batch(node) && (has_batch(user) || reads_batch(user))) {
         return Some(format!("the same for every sample, read per sample by {user}"));
     }
-    if let Some(user) = users.iter().find(|&&user| reads_per_element(graph, forms, node, user) > 1) {
+    if let Some(user) = users.iter().find(|&&user| reads_per_element(facts, node, user) > 1) {
         return Some(format!("{user} reads each element several times"));
     }
     if users.len() > 1 && cost > MAX_SHARED_COST {
@@ -75,13 +78,8 @@ fn reason_to_store(graph: &Graph, forms: &Forms, node: NodeId, cost: usize) -> O
     (cost > MAX_CHAIN_COST).then(|| format!("the end of a chain of {cost} operations"))
 }
 
-/// Whether some operand of `node` has a batch dimension.
-fn reads_batch(graph: &Graph, node: NodeId) -> bool {
-    graph.operands(node).iter().any(|&operand| graph.ty(operand).shape.batch_axis().is_some())
-}
-
 /// How often `user` reads an element of `node`, rounded up.
-fn reads_per_element(graph: &Graph, forms: &Forms, node: NodeId, user: NodeId) -> usize {
+fn reads_per_element(Facts { graph, forms, .. }: &Facts<'_>, node: NodeId, user: NodeId) -> usize {
     let elements: usize = graph.sizes(node).iter().product();
     let points = match &forms[&user] {
         Form::Point(form) => {

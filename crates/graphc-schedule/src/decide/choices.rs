@@ -12,7 +12,7 @@ use crate::machine::VectorUnit;
 use graphc_ir::NodeId;
 use graphc_ir::graph::Graph;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 
 /// Changes whenever options do: their order, or what they mean. Stored choices of another revision are void.
@@ -106,6 +106,8 @@ pub struct Candidates {
 pub(crate) struct Chooser<'a> {
     graph: &'a Graph,
     choices: &'a Choices,
+    /// Nodes that are the first of their name.
+    named: BTreeSet<NodeId>,
     /// The same question may be asked again, and has the same answer.
     asked: RefCell<BTreeMap<(NodeId, Aspect), Asked>>,
 }
@@ -118,7 +120,10 @@ struct Asked {
 
 impl<'a> Chooser<'a> {
     pub(crate) fn new(graph: &'a Graph, choices: &'a Choices) -> Chooser<'a> {
-        Chooser { graph, choices, asked: RefCell::default() }
+        let mut names = BTreeSet::new();
+        let mut is_named = |&id: &NodeId| !graph.node(id).name.is_empty() && names.insert(graph.node(id).name.as_str());
+        let named = graph.ids().into_iter().filter(|id| is_named(id)).collect();
+        Chooser { graph, choices, named, asked: RefCell::default() }
     }
 
     /// Position of the option to take; the first is the cost model's.
@@ -168,9 +173,8 @@ impl<'a> Chooser<'a> {
         candidates
     }
 
-    /// The node's name if no other node has it, else its number.
+    /// The node's name if it is the first that has it, else its number.
     fn name(&self, node: NodeId) -> String {
-        let name = &self.graph.node(node).name;
-        if !name.is_empty() && self.graph.find(name) == Some(node) { name.clone() } else { node.to_string() }
+        if self.named.contains(&node) { self.graph.node(node).name.clone() } else { node.to_string() }
     }
 }

@@ -8,12 +8,14 @@
 //! ([`overlay`](crate::memory::overlay)).
 
 use crate::memory::overlay;
+use crate::memory::places::Places;
 use graphc_ir::loops::{Buffer, BufferKind, Kernel, KernelRole};
 use graphc_ir::scalar::CHUNK;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Sets the offsets of all buffers; gives the length of the arena in words.
 pub(crate) fn run(buffers: &mut [Buffer], kernels: &[Kernel]) -> usize {
+    let n_phases = kernels.iter().map(|kernel| kernel.body.len()).sum();
     let mut lives = lives(buffers.len(), kernels);
     let overlays = overlay(buffers, kernels, &mut lives);
     let mut end = 0;
@@ -27,25 +29,19 @@ pub(crate) fn run(buffers: &mut [Buffer], kernels: &[Kernel]) -> usize {
     let is_placed = |i: &usize| buffers[*i].kind == BufferKind::Temp && !overlays.contains_key(i);
     let mut temps: Vec<usize> = (0..buffers.len()).filter(is_placed).collect();
     temps.sort_by_key(|&i| (std::cmp::Reverse(buffers[i].len), i));
-    let mut placed: Vec<usize> = Vec::new();
-    let base = end;
+    let (base, mut places) = (end, Places::new(n_phases + temps.len()));
+    // Every buffer that nothing touches has a phase of its own, behind all others.
+    let mut untouched = n_phases..;
     for &i in &temps {
-        let mut busy: Vec<(usize, usize)> = placed
-            .iter()
-            .filter(|&&other| overlap(lives[i], lives[other]))
-            .map(|&other| (buffers[other].offset, buffers[other].offset + buffers[other].len))
-            .collect();
-        busy.sort_unstable();
-        let mut offset = base;
-        for (from, to) in busy {
-            if offset + buffers[i].len <= from {
-                break;
-            }
-            offset = offset.max(to);
-        }
-        buffers[i].offset = offset.next_multiple_of(CHUNK);
-        end = end.max(buffers[i].offset + buffers[i].len);
-        placed.push(i);
+        let life = match lives[i] {
+            Some((first, usize::MAX)) => (first, n_phases + temps.len() - 1),
+            Some(life) => life,
+            None => untouched.next().map(|phase| (phase, phase)).expect("there are numbers enough"),
+        };
+        let offset = places.lowest_free(life, base, buffers[i].len).next_multiple_of(CHUNK);
+        buffers[i].offset = offset;
+        places.take(life, offset, offset + buffers[i].len);
+        end = end.max(offset + buffers[i].len);
     }
     for (second, first) in overlays {
         buffers[second].offset = buffers[first].offset;
@@ -78,14 +74,6 @@ fn overlay(buffers: &[Buffer], kernels: &[Kernel], lives: &mut [Life]) -> BTreeM
 
 /// First and last phase that touches each buffer, the last without end if the prologue does; none if nothing does.
 type Life = Option<(usize, usize)>;
-
-fn overlap(a: Life, b: Life) -> bool {
-    match (a, b) {
-        (Some((a_first, a_last)), Some((b_first, b_last))) => a_first <= b_last && b_first <= a_last,
-        (Some((_, last)), None) | (None, Some((_, last))) => last == usize::MAX,
-        (None, None) => false,
-    }
-}
 
 fn lives(n_buffers: usize, kernels: &[Kernel]) -> Vec<Life> {
     let mut lives = vec![None; n_buffers];

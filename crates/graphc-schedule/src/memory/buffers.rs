@@ -59,13 +59,12 @@ impl Buffers {
             waiting: BTreeMap::new(),
             lanes: problem.lanes,
         };
-        let outputs: BTreeSet<NodeId> = graph.outputs.iter().map(|output| output.node).collect();
         for node in graph.topo_order() {
             let kind = match graph.op(node) {
                 Op::Input(_) => BufferKind::Input,
                 Op::Parameter(_) => BufferKind::State,
                 _ if !problem.fusion.stored.contains(&node) || in_place.contains(&node) => continue,
-                _ if outputs.contains(&node) => BufferKind::Output,
+                _ if graph.outputs.name(node) => BufferKind::Output,
                 _ => BufferKind::Temp,
             };
             buffers.add_node(problem, node, kind);
@@ -126,7 +125,7 @@ impl Buffers {
 
     fn add_node(&mut self, problem: &Problem<'_>, node: NodeId, kind: BufferKind) {
         let graph = problem.graph;
-        let output = graph.outputs.iter().find(|output| kind == BufferKind::Output && output.node == node);
+        let output = graph.outputs.of_value(node).next().filter(|_| kind == BufferKind::Output);
         let name = match output {
             Some(output) => output.name.clone(),
             None if graph.node(node).name.is_empty() => node.to_string(),

@@ -33,8 +33,8 @@ pub(crate) fn find(graph: &Graph, forms: &Forms, plan: &FusionPlan) -> BTreeSet<
     }
     let is_safe = |update: &&Update| {
         let Some(&written) = written_by.get(&update.value) else { return false };
-        let is_output = graph.outputs.iter().any(|output| output.node == update.value);
-        let only_update = graph.updates.iter().filter(|other| other.value == update.value).count() == 1;
+        let is_output = graph.outputs.name(update.value);
+        let only_update = graph.updates.of_value(update.value).count() == 1;
         let last_read = last_reader.get(&update.parameter).copied().unwrap_or(0);
         let read_before = last_read < written || (last_read == written && flat_groups.contains(&written));
         // Another update must not read the value after it has moved into the parameter's place: it

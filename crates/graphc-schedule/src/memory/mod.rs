@@ -2,11 +2,12 @@
 //!
 //! Reading order: `in_place` (updates that may overwrite their parameter), `buffers`; once the loops are written,
 //! `unread` (what need not be stored), `roles` (of kernels), `overlay` (what may take the place of something else),
-//! `arena` (offsets).
+//! `places` (what is free when), `arena` (offsets).
 
 pub(crate) mod arena;
 pub(crate) mod buffers;
 pub(crate) mod in_place;
 pub(crate) mod overlay;
+mod places;
 pub(crate) mod roles;
 pub(crate) mod unread;

@@ -14,11 +14,13 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) fn pairs(phase: &Stmt) -> Vec<(BufId, BufId)> {
     let mut uses = Uses::default();
     uses.block(std::slice::from_ref(phase));
-    let uses = &uses.of;
-    let stored = uses.iter().filter(|(_, of)| of.is_stored());
-    let pairs = stored.flat_map(|(&second, stores)| {
-        let others = uses.iter().filter(move |(first, loads)| **first != second && stores.may_overwrite(loads));
-        others.map(move |(&first, _)| (first, second))
+    let uses = &uses;
+    let stored = uses.of.iter().filter_map(|(&second, stores)| Some((second, stores, stores.block_of_stores()?)));
+    let pairs = stored.flat_map(|(second, stores, block)| {
+        let loaded = uses.loaded_in.get(&block).into_iter().flatten();
+        loaded
+            .filter(move |&&first| first != second && stores.may_overwrite(&uses.of[&first]))
+            .map(move |&first| (first, second))
     });
     pairs.collect()
 }
@@ -52,23 +54,28 @@ struct Around {
 }
 
 impl Use {
-    fn is_stored(&self) -> bool {
-        self.plain.iter().any(|plain| plain.is_store)
+    fn stores(&self) -> impl Iterator<Item = &Plain> {
+        self.plain.iter().filter(|plain| plain.is_store)
     }
 
-    /// Whether what is stored here may lie over what is loaded there: all stores stand in one block, every load
-    /// stands in it, too, ahead of the store to the same place, and no two iterations reach the same place.
+    /// The block that all stores stand in, if there is one.
+    fn block_of_stores(&self) -> Option<usize> {
+        let block = self.stores().next()?.block;
+        (!self.in_tiles[1] && self.stores().all(|store| store.block == block)).then_some(block)
+    }
+
+    /// Whether what is stored here, in one block, may lie over what is loaded there: every load stands in the block,
+    /// too, ahead of the store to the same place, and no two iterations reach the same place.
     fn may_overwrite(&self, loads: &Use) -> bool {
-        let stores: Vec<&Plain> = self.plain.iter().filter(|plain| plain.is_store).collect();
         let follows = |load: &Plain| {
-            let is_it = |store: &&&Plain| {
+            let is_it = |store: &Plain| {
                 store.block == load.block && store.position > load.position && store.index == load.index
             };
-            !load.is_store && stores.iter().any(|store| is_it(&store))
+            !load.is_store && self.stores().any(is_it)
         };
-        let in_one_block = stores.iter().all(|store| store.block == stores[0].block);
-        let are_plain = !self.in_tiles[1] && loads.in_tiles == [false, false];
-        are_plain && in_one_block && !loads.plain.is_empty() && loads.plain.iter().all(follows) && are_distinct(&stores)
+        loads.in_tiles == [false, false]
+            && loads.plain.iter().all(follows)
+            && are_distinct(&self.stores().collect::<Vec<_>>())
     }
 }
 
@@ -108,6 +115,8 @@ fn are_distinct(stores: &[&Plain]) -> bool {
 #[derive(Default)]
 struct Uses {
     of: BTreeMap<BufId, Use>,
+    /// What the statements of a block load.
+    loaded_in: BTreeMap<usize, BTreeSet<BufId>>,
     loops: Vec<Around>,
     n_blocks: usize,
 }
@@ -146,6 +155,9 @@ impl Uses {
     fn plain(&mut self, access: &Access, (block, position): (usize, usize), is_store: bool) {
         let plain = Plain { block, position, index: access.index.clone(), is_store, loops: self.loops.clone() };
         self.of.entry(access.buffer).or_default().plain.push(plain);
+        if !is_store {
+            self.loaded_in.entry(block).or_default().insert(access.buffer);
+        }
     }
 }
 

@@ -16,6 +16,10 @@ use graphc_ir::loops::{Access, BufId, Expr, LoopKind, Stmt};
 use graphc_ir::scalar::LANES;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// A step of a sweep that reads more often than that, such as a mean over all pixels of a large image, has no use for
+/// hints: where it goes the processor sees long before its end.
+const MOST_READS: usize = 1 << 10;
+
 /// Words at the end of a chunk that may be left out so that shares are whole lines: channels are padded by a line
 /// each.
 const LEFT_OUT_WORDS: usize = 1 << 8;
@@ -92,6 +96,9 @@ fn within(cx: &Cx<'_>, stmts: &mut [Stmt], (lane, is_alone): (Var, bool), around
 /// The hints for a loop over `var`, if it needs them: all words of far buffers that it touches some steps of the
 /// outer loop later.
 fn of_loop(cx: &Cx<'_>, body: &[Stmt], (var, lane): (Var, Var), is_alone: bool, around: &[Var]) -> Vec<Stmt> {
+    if n_accesses(body) > MOST_READS {
+        return Vec::new();
+    }
     let mut touched = Touched::new();
     collect(body, lane, &|var| Affine::var(var), &mut touched);
     touched.retain(|(buffer, _), _| is_far(cx, *buffer));
@@ -120,6 +127,16 @@ fn of_loop(cx: &Cx<'_>, body: &[Stmt], (var, lane): (Var, Var), is_alone: bool, 
 
 /// What one iteration loads and stores by buffer and index, the constants of the indices apart.
 type Touched = BTreeMap<(BufId, Affine), BTreeSet<i64>>;
+
+/// Loads and stores of one iteration.
+fn n_accesses(stmts: &[Stmt]) -> usize {
+    let of_stmt = |stmt: &Stmt| match stmt {
+        Stmt::Let { expr: Expr::Load(_), .. } | Stmt::Store { .. } => 1,
+        Stmt::For { range, body, .. } => n_accesses(body).saturating_mul(range.extent().unwrap_or(0)),
+        _ => 0,
+    };
+    stmts.iter().map(of_stmt).fold(0, usize::saturating_add)
+}
 
 /// Collects what a block touches, in the iterations of unrolled loops one by one.
 fn collect(stmts: &[Stmt], lane: Var, value: &dyn Fn(Var) -> Affine, touched: &mut Touched) {

@@ -1,7 +1,7 @@
 //! Whether an index can lie outside its buffer.
 //!
-//! Bounds may depend on outer variables (padding: `i0 + i1 - 1` with `max(0, 1 - i0) <= i1`), so intervals per variable
-//! are too coarse. Three steps, each only where the one before does not decide:
+//! Bounds may depend on outer variables (padding: `i0 + i1 - 1` with `max(0, 1 - i0) <= i1`), so intervals per
+//! variable are too coarse. Three steps, each only where the one before does not decide:
 //!
 //! 1. *Elimination*: the innermost variable of the index is replaced by each expression of the bound it leans on; the
 //!    best result bounds the index. If that is inside the buffer, all is well.
@@ -247,8 +247,8 @@ impl Search<'_> {
         Ok(best)
     }
 
-    /// The value of an expression where the next variable is defined; chains of definitions can make numbers too large
-    /// to try. Of several variables of one name, which is another mistake, the last one before is meant.
+    /// The value of an expression where the next variable is defined; chains of definitions can make numbers too
+    /// large to try. Of several variables of one name, which is another mistake, the last one before is meant.
     fn eval(&self, affine: &Affine) -> Result<i64, TooMany> {
         let known = self.scope.0.iter().zip(&self.values);
         let value_of = |var: Var| known.clone().rfind(|((other, _), _)| *other == var).map_or(0, |(_, value)| *value);

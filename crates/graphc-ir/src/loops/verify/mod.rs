@@ -11,8 +11,8 @@
 //! * lanes regions do not stand in each other.
 //!
 //! Variables and indices:
-//! * a variable is in scope where it is used and hides no other; its scope is the loop, region or tile that has it, or
-//!   the rest of the block after a `LetIndex`;
+//! * a variable is in scope where it is used and hides no other; its scope is the loop, region or tile that has it,
+//!   or the rest of the block after a `LetIndex`;
 //! * bounds have at least one expression; `Unroll` has constant bounds;
 //! * bounds and `LetIndex` do not depend on the lane; reductions of a tile do not depend on its grid or each other;
 //! * divisors are positive, numbers in indices are below 2^31 in magnitude;
@@ -21,8 +21,8 @@
 //! Values:
 //! * a value is defined once in a kernel, and before use: in the same block or one around it, in the same nest. A
 //!   scalar defined outside a region may be read inside it, where it is the same in every lane;
-//! * a mutable scalar is set before it is read; the first `Set` in program order declares it for the rest of its block;
-//!   one declared outside a region is not set inside it;
+//! * a mutable scalar is set before it is read; the first `Set` in program order declares it for the rest of its
+//!   block; one declared outside a region is not set inside it;
 //! * operands, results and stored values have the types of the operation or buffer;
 //! * shift counts are `i32` constants in `0..32`; `exp`, `log` and `tanh` do not occur;
 //! * lanes are joined only inside a region;

@@ -1,0 +1,78 @@
+//! Epilogues: the elementwise chain behind a contraction, computed while its result is in registers.
+
+use super::facts::Facts;
+use graphc_ir::graph::NodeId;
+use graphc_ir::graph::plan::{Decision, FusionPlan};
+use graphc_ir::index::Affine;
+use graphc_ir::point::PointDag;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Contraction at the start of each epilogue, by the stored node at its end.
+pub(super) type Chains = BTreeMap<NodeId, NodeId>;
+
+/// Lets every per-sample contraction's only reader, if it is elementwise, be its epilogue: the reader is
+/// stored instead, and so on along the chain.
+pub(super) fn absorb(facts: &Facts<'_>, plan: &mut FusionPlan) -> Chains {
+    let mut chains = Chains::new();
+    let mut taken = BTreeSet::new();
+    for start in facts.graph.topo_order() {
+        if !facts.is_contraction(start) || !facts.has_batch(start) {
+            continue;
+        }
+        let mut end = start;
+        loop {
+            match next(facts, &taken, end) {
+                Ok(user) => {
+                    // Whatever its cost was a reason for: within the chain a value stays in a register.
+                    plan.stored.remove(&end);
+                    taken.insert(user);
+                    end = user;
+                }
+                Err(text) => {
+                    plan.decisions.push(Decision { node: end, text });
+                    break;
+                }
+            }
+        }
+        if end != start {
+            plan.stored.insert(end);
+            let text = format!("fused into the contraction {start} as its epilogue");
+            plan.decisions.push(Decision { node: end, text });
+        }
+        chains.insert(end, start);
+    }
+    chains
+}
+
+/// The node that can follow `end` in an epilogue, or why there is none. Those `taken` stand in another one.
+fn next(facts: &Facts<'_>, taken: &BTreeSet<NodeId>, end: NodeId) -> Result<NodeId, String> {
+    let Facts { graph, forms, .. } = facts;
+    let users = graph.users(end);
+    let &[user] = users.as_slice() else {
+        return Err(format!("epilogue ends here: {} readers", users.len()));
+    };
+    let refused = if graph.is_root(end) {
+        "the value is visible outside the step"
+    } else if taken.contains(&user) {
+        "it belongs to the epilogue of another contraction"
+    } else if !forms[&user].is_map() || graph.sizes(user) != graph.sizes(end) {
+        "it is not elementwise"
+    } else if facts.level(user) > facts.level(end) {
+        "it needs a reduction over the batch"
+    } else if !is_pointwise(facts, end, user) {
+        "it reads other elements"
+    } else {
+        return Ok(user);
+    };
+    Err(format!("{user} not fused as epilogue: {refused}"))
+}
+
+/// Whether the reader reads exactly the element that was just computed.
+fn is_pointwise(Facts { graph, forms, .. }: &Facts<'_>, end: NodeId, user: NodeId) -> bool {
+    let everything_stored = graph.operands(user).into_iter().collect();
+    let mut dag = PointDag::new(graph, forms, &everything_stored);
+    let axes: Vec<Affine> = graph.sizes(end).iter().map(|&size| Affine::var(dag.new_var(size))).collect();
+    let own = dag.own_index(user, &axes);
+    let value = dag.define(user, own.clone());
+    dag.loads(&[value]).into_iter().all(|(node, index)| node != end || index == own)
+}

@@ -1,0 +1,55 @@
+//! What fusion knows of the graph before anything is decided.
+
+use graphc_ir::form::{Form, Forms};
+use graphc_ir::graph::{Graph, NodeId};
+use std::collections::BTreeMap;
+
+/// A specialised graph, the forms of its nodes, and how many reductions over the batch lie before each.
+pub(super) struct Facts<'a> {
+    pub(super) graph: &'a Graph,
+    pub(super) forms: &'a Forms,
+    levels: BTreeMap<NodeId, usize>,
+}
+
+impl<'a> Facts<'a> {
+    /// `forms` are those of the graph.
+    pub(super) fn of(graph: &'a Graph, forms: &'a Forms) -> Facts<'a> {
+        let mut facts = Facts { graph, forms, levels: BTreeMap::new() };
+        for node in graph.topo_order() {
+            let available = |&operand: &NodeId| facts.level(operand) + usize::from(facts.reduces_batch(operand));
+            let level = graph.operands(node).iter().map(available).max().unwrap_or(0);
+            facts.levels.insert(node, level);
+        }
+        facts
+    }
+
+    /// Number of batch reductions on the longest path to a node, itself excluded.
+    pub(super) fn level(&self, node: NodeId) -> usize {
+        self.levels[&node]
+    }
+
+    /// Number of levels.
+    pub(super) fn n_levels(&self) -> usize {
+        self.levels.values().max().map_or(0, |level| level + 1)
+    }
+
+    /// Whether the node sums over the batch.
+    pub(super) fn reduces_batch(&self, node: NodeId) -> bool {
+        match &self.forms[&node] {
+            Form::Leaf => false,
+            Form::Point(point) => point.reduces_batch(),
+            Form::Variance { axes } => {
+                let operand = self.graph.operands(node)[0];
+                self.graph.ty(operand).shape.batch_axis().is_some_and(|axis| axes.contains(&axis))
+            }
+        }
+    }
+
+    pub(super) fn has_batch(&self, node: NodeId) -> bool {
+        self.graph.ty(node).shape.batch_axis().is_some()
+    }
+
+    pub(super) fn is_contraction(&self, node: NodeId) -> bool {
+        self.forms[&node].as_contraction().is_some()
+    }
+}
