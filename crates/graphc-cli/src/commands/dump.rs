@@ -78,6 +78,8 @@ enum StageArg {
     Backward,
     /// After the passes, with what runs in which kernel, and why.
     Fused,
+    /// How kernels are scheduled, and what was refused.
+    Plan,
     /// Kernels as loops over buffers.
     Loops,
     /// Which code every loop and tile becomes, and why.
@@ -94,6 +96,7 @@ impl From<StageArg> for Stage {
             StageArg::Graph => Stage::Graph,
             StageArg::Backward => Stage::Backward,
             StageArg::Fused => Stage::Fused,
+            StageArg::Plan => Stage::Plan,
             StageArg::Loops => Stage::Loops,
             StageArg::Select => Stage::Select,
             StageArg::Clif => Stage::Clif,

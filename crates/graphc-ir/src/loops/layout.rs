@@ -46,13 +46,21 @@ impl Layout {
         Layout { shape: sizes.to_vec(), batch_axis, strides, chunk_stride }
     }
 
-    /// Row-major without chunks, each row (the last dimension) padded to a multiple of `width` words.
+    /// Row-major without chunks, each row (the last dimension) padded to a multiple of `width` words, and what lies
+    /// between two coordinates of the first dimension, so that they do not fall into the same cache sets.
     pub fn rows(sizes: &[usize], width: usize) -> Layout {
         let mut padded = sizes.to_vec();
         if let Some(last) = padded.last_mut() {
             *last = last.next_multiple_of(width);
         }
-        Layout { shape: sizes.to_vec(), ..Layout::new(&padded, None) }
+        let mut layout = Layout { shape: sizes.to_vec(), ..Layout::new(&padded, None) };
+        if let [first, _, ..] = layout.strides.as_mut_slice()
+            && first.is_multiple_of(ALIAS_WORDS)
+        {
+            *first += CHUNK;
+            layout.chunk_stride = *first * sizes[0];
+        }
+        layout
     }
 
     /// Dimensions of a tensor in the order of its layout, outermost first, the batch left out:
