@@ -12,9 +12,6 @@ use graphc_ir::index::Affine;
 use graphc_ir::point::{ExprId, PointDag, Space};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// At most this many results per sweep, so that a nest's values fit into registers.
-const MAX_ROOTS: usize = 10;
-
 /// Contraction at the start of each epilogue, by the stored node at its end.
 pub(super) type Chains = BTreeMap<NodeId, NodeId>;
 
@@ -28,15 +25,21 @@ pub(super) fn absorb_epilogues(graph: &Graph, forms: &Forms, levels: &Levels, pl
         if forms[&start].as_contraction().is_none() || !per_sample {
             continue;
         }
-        let mut end = start;
+        let (mut end, mut chain) = (start, vec![start]);
         while let Some(user) = epilogue_step(graph, forms, levels, &taken, plan, end) {
-            // Whatever its cost was a reason for: within the chain a value stays in a register.
-            plan.stored.remove(&end);
-            taken.insert(user);
+            chain.push(user);
             end = user;
         }
+        // A summand is stored nowhere: it is left to its reader.
+        while forms[&end].is_summand() {
+            chain.pop();
+            end = *chain.last().expect("a contraction is no summand");
+        }
+        taken.extend(&chain[1..]);
+        // Whatever its cost was a reason for: within the chain a value stays in a register.
+        chain.iter().for_each(|node| _ = plan.stored.remove(node));
+        plan.stored.insert(end);
         if end != start {
-            plan.stored.insert(end);
             let text = format!("fused into the contraction {start} as its epilogue");
             plan.decisions.push(Decision { node: end, text });
         }
@@ -95,13 +98,10 @@ pub(super) enum PhaseKind {
     Tail,
 }
 
-impl PhaseKind {
-    pub(super) const ALL: [PhaseKind; 4] = [PhaseKind::Head, PhaseKind::Chunk, PhaseKind::Batch, PhaseKind::Tail];
-}
-
 /// Groups of one phase under construction.
 pub(super) struct Phase {
     groups: Vec<Draft>,
+    max_roots: usize,
 }
 
 struct Draft {
@@ -111,8 +111,9 @@ struct Draft {
 }
 
 impl Phase {
-    pub(super) fn new(_: PhaseKind) -> Phase {
-        Phase { groups: Vec::new() }
+    /// A phase without groups, whose sweeps are to have at most that many results.
+    pub(super) fn new(max_roots: usize) -> Phase {
+        Phase { groups: Vec::new(), max_roots }
     }
 
     /// Adds `root` to the latest group that can take it, or as a group of its own.
@@ -127,7 +128,7 @@ impl Phase {
         }
         for group in self.groups.iter_mut().rev() {
             let same_space = group.kind == GroupKind::Sweep && group.space.extents == space.extents;
-            if same_space && group.roots.len() < MAX_ROOTS && can_merge(graph, forms, plan, &group.roots, root) {
+            if same_space && group.roots.len() < self.max_roots && can_merge(graph, forms, plan, &group.roots, root) {
                 group.roots.push(root);
                 return;
             }

@@ -11,10 +11,17 @@ use graphc_ir::graph::Graph;
 use graphc_ir::graph::plan::{FusionPlan, KernelPlan, Root};
 use std::collections::BTreeSet;
 
-/// Fills `plan.kernels`.
-pub(super) fn arrange(graph: &Graph, forms: &Forms, levels: &Levels, chains: &Chains, plan: &mut FusionPlan) {
+/// Fills `plan.kernels`; sweeps have at most `max_roots` results.
+pub(super) fn arrange(
+    graph: &Graph,
+    forms: &Forms,
+    levels: &Levels,
+    chains: &Chains,
+    plan: &mut FusionPlan,
+    max_roots: usize,
+) {
     let n_kernels = levels.values().max().map_or(0, |level| level + 1);
-    let mut kernels: Vec<[Phase; 4]> = (0..n_kernels).map(|_| PhaseKind::ALL.map(Phase::new)).collect();
+    let mut kernels: Vec<[Phase; 4]> = (0..n_kernels).map(|_| std::array::from_fn(|_| Phase::new(max_roots))).collect();
     let mut placed = BTreeSet::new();
     for node in graph.topo_order().into_iter().filter(|node| plan.stored.contains(node)) {
         let level = levels[&node];

@@ -21,20 +21,50 @@ mod levels;
 mod store;
 
 use graphc_ir::form::Form;
-use graphc_ir::graph::Graph;
 use graphc_ir::graph::plan::FusionPlan;
+use graphc_ir::graph::{Graph, NodeId};
+use std::collections::BTreeSet;
+
+/// What can be decided otherwise. Results are the same bits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FusionOptions {
+    /// Values that have a buffer even where recomputing them is cheaper; summands have none.
+    pub stored: BTreeSet<NodeId>,
+    /// At most this many results per sweep, so that a nest's values fit into registers.
+    pub max_roots: usize,
+    /// Whether contractions compute the elementwise chains behind them.
+    pub epilogues: bool,
+}
+
+impl Default for FusionOptions {
+    fn default() -> FusionOptions {
+        FusionOptions { stored: BTreeSet::new(), max_roots: 10, epilogues: true }
+    }
+}
 
 /// The fusion plan of a specialised, fully expanded graph.
 ///
 /// # Panics
 /// If a composite is left or the batch size is not set.
 pub fn plan(graph: &Graph) -> FusionPlan {
+    plan_with(graph, &FusionOptions::default())
+}
+
+/// The fusion plan of a graph with some things decided otherwise.
+///
+/// # Panics
+/// As [`plan()`].
+pub fn plan_with(graph: &Graph, options: &FusionOptions) -> FusionPlan {
     let forms = Form::all(graph);
     let mut plan = FusionPlan::default();
-    store::decide(graph, &forms, &mut plan);
+    store::decide(graph, &forms, &options.stored, &mut plan);
     let levels = levels::levels(graph, &forms);
-    let chains = group::absorb_epilogues(graph, &forms, &levels, &mut plan);
-    kernels::arrange(graph, &forms, &levels, &chains, &mut plan);
+    let chains = match options.epilogues {
+        true => group::absorb_epilogues(graph, &forms, &levels, &mut plan),
+        false => group::Chains::new(),
+    };
+    kernels::arrange(graph, &forms, &levels, &chains, &mut plan, options.max_roots);
     label::name_groups(graph, &forms, &chains, &mut plan);
+    debug_assert!(!plan.stored.iter().any(|node| forms[node].is_summand()), "a summand has a buffer");
     plan
 }

@@ -2,14 +2,16 @@
 //!
 //! Stored are reductions and contractions, what a contraction reads, what is visible outside, and
 //! values that would be dear to recompute. Everything else is inlined into its readers: memory is
-//! slower than a few multiplications, and a value that is never stored costs no traffic.
+//! slower than a few multiplications, and a value that is never stored costs no traffic. A summand
+//! (see [`graphc_ir::summands`]) is never stored, since it is not rounded by itself: what it costs is its reader's cost,
+//! and the reader may be stored for it.
 
 use graphc_ir::compute::ScalarExpr;
 use graphc_ir::form::{Form, Forms};
 use graphc_ir::graph::plan::{Decision, FusionPlan};
 use graphc_ir::graph::{Graph, NodeId};
 use graphc_ir::scalar::{BinaryOp, UnaryOp};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Recomputing costs at most this many cheap operations when there are several readers.
 const MAX_SHARED_COST: usize = 12;
@@ -17,8 +19,8 @@ const MAX_SHARED_COST: usize = 12;
 /// Longest chain of cheap operations recomputed even for a single reader.
 const MAX_CHAIN_COST: usize = 64;
 
-/// Fills `plan.stored` and the decisions about it.
-pub(super) fn decide(graph: &Graph, forms: &Forms, plan: &mut FusionPlan) {
+/// Fills `plan.stored` and the decisions about it; values in `wanted` are stored whatever they cost.
+pub(super) fn decide(graph: &Graph, forms: &Forms, wanted: &BTreeSet<NodeId>, plan: &mut FusionPlan) {
     let mut chain_costs = BTreeMap::new();
     for node in graph.topo_order() {
         let form = &forms[&node];
@@ -28,7 +30,12 @@ pub(super) fn decide(graph: &Graph, forms: &Forms, plan: &mut FusionPlan) {
         }
         let inlined: usize = graph.operands(node).iter().map(|operand| chain_costs[operand]).sum();
         let cost = inlined + form.as_point().map_or(0, |point| cost(&point.body) + cost(&point.finish));
-        let text = match reason_to_store(graph, forms, node, cost) {
+        let asked_for = || wanted.contains(&node).then(|| "asked for".to_string());
+        let text = match reason_to_store(graph, forms, node, cost).or_else(asked_for) {
+            _ if form.is_summand() => {
+                chain_costs.insert(node, cost);
+                format!("part of the sum {}, never rounded by itself ({cost} operations)", graph.users(node)[0])
+            }
             Some(reason) => {
                 plan.stored.insert(node);
                 chain_costs.insert(node, 0);

@@ -134,7 +134,8 @@ mod tests {
     const SSE: VectorUnit = VectorUnit { n_registers: 16, lanes: 4, assembled: false };
 
     fn grid(extents: [usize; 2], widths: [Width; 2]) -> [usize; 2] {
-        let sides = [0, 1].map(|side| vec![Candidate { axis: side, extent: extents[side], n_single: 0, most: extents[side] }]);
+        let sides =
+            [0, 1].map(|side| vec![Candidate { axis: side, extent: extents[side], n_single: 0, most: extents[side] }]);
         let mut blocks = [1, 1];
         for &(axis, block) in &best_grids(SSE, &sides, widths, 1)[0].blocks {
             blocks[axis] = block;
