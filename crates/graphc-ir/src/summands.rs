@@ -127,7 +127,8 @@ fn sole_reader(graph: &Graph, forms: &Forms, node: NodeId) -> Option<NodeId> {
     // With a single sample a tensor without a batch could be read just once, too.
     let per_sample = form.batch_axis.is_some() || form.reduces_batch();
     let is_alike = graph.ty(node).shape.batch_axis().is_some() == per_sample;
-    (is_term && is_alike && n_loads(&form.body, slot) == 1 && !graph.is_root(node)).then_some(reader)
+    let n_loads = n_loads(&form.body, slot) + n_loads(&form.finish, slot);
+    (is_term && is_alike && n_loads == 1 && !graph.is_root(node)).then_some(reader)
 }
 
 /// The terms of a sum that are written in one expression.
