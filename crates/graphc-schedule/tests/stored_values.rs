@@ -102,12 +102,15 @@ fn some_nodes(graph: &Graph, share: f32, seed: u64) -> BTreeSet<NodeId> {
 /// Plans that differ from the cost model's in what is stored, merged, and fused as epilogues.
 fn other_options(graph: &Graph, seed: u64) -> Vec<FusionOptions> {
     let usual = FusionOptions::default();
+    let (some, few) = (some_nodes(graph, 0.5, seed), some_nodes(graph, 0.1, seed));
+    let others = graph.ids().into_iter().filter(|id| !some.contains(id)).collect();
     vec![
         FusionOptions { stored: graph.ids().into_iter().collect(), ..usual.clone() },
-        FusionOptions { stored: some_nodes(graph, 0.5, seed), ..usual.clone() },
-        FusionOptions { stored: some_nodes(graph, 0.1, seed), max_roots: 2, ..usual.clone() },
+        FusionOptions { recomputed: graph.ids().into_iter().collect(), ..usual.clone() },
+        FusionOptions { stored: some.clone(), recomputed: others, ..usual.clone() },
+        FusionOptions { stored: few, recomputed: some.clone(), max_roots: 2, ..usual.clone() },
         FusionOptions { epilogues: false, ..usual.clone() },
-        FusionOptions { stored: some_nodes(graph, 0.3, seed), max_roots: 1, epilogues: false },
+        FusionOptions { stored: some, max_roots: 1, epilogues: false, ..usual },
     ]
 }
 

@@ -12,35 +12,20 @@
 //! convolution + bias + statistics, normalise + relu + pool + statistics, pool gradient + relu
 //! gradient + the two batch-norm reductions, softmax + loss + gradient, weight gradient + Adam.
 //!
-//! Reading order: `store`, `kernels`, `group`, `label`.
+//! Reading order: `options`, `store`, `kernels`, `group`, `label`.
 
 mod group;
 mod kernels;
 mod label;
 mod levels;
+mod options;
 mod store;
 
 use graphc_ir::form::Form;
+use graphc_ir::graph::Graph;
 use graphc_ir::graph::plan::FusionPlan;
-use graphc_ir::graph::{Graph, NodeId};
-use std::collections::BTreeSet;
 
-/// What can be decided otherwise. Results are the same bits.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FusionOptions {
-    /// Values that have a buffer even where recomputing them is cheaper; summands have none.
-    pub stored: BTreeSet<NodeId>,
-    /// At most this many results per sweep, so that a nest's values fit into registers.
-    pub max_roots: usize,
-    /// Whether contractions compute the elementwise chains behind them.
-    pub epilogues: bool,
-}
-
-impl Default for FusionOptions {
-    fn default() -> FusionOptions {
-        FusionOptions { stored: BTreeSet::new(), max_roots: 10, epilogues: true }
-    }
-}
+pub use options::FusionOptions;
 
 /// The fusion plan of a specialised, fully expanded graph.
 ///
@@ -57,7 +42,7 @@ pub fn plan(graph: &Graph) -> FusionPlan {
 pub fn plan_with(graph: &Graph, options: &FusionOptions) -> FusionPlan {
     let forms = Form::all(graph);
     let mut plan = FusionPlan::default();
-    store::decide(graph, &forms, &options.stored, &mut plan);
+    store::decide(graph, &forms, options, &mut plan);
     let levels = levels::levels(graph, &forms);
     let chains = match options.epilogues {
         true => group::absorb_epilogues(graph, &forms, &levels, &mut plan),

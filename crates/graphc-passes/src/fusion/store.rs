@@ -6,12 +6,13 @@
 //! (see [`graphc_ir::summands`]) is never stored, since it is not rounded by itself: what it costs is its reader's cost,
 //! and the reader may be stored for it.
 
+use super::options::FusionOptions;
 use graphc_ir::compute::ScalarExpr;
 use graphc_ir::form::{Form, Forms};
 use graphc_ir::graph::plan::{Decision, FusionPlan};
 use graphc_ir::graph::{Graph, NodeId};
 use graphc_ir::scalar::{BinaryOp, UnaryOp};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Recomputing costs at most this many cheap operations when there are several readers.
 const MAX_SHARED_COST: usize = 12;
@@ -19,8 +20,8 @@ const MAX_SHARED_COST: usize = 12;
 /// Longest chain of cheap operations recomputed even for a single reader.
 const MAX_CHAIN_COST: usize = 64;
 
-/// Fills `plan.stored` and the decisions about it; values in `wanted` are stored whatever they cost.
-pub(super) fn decide(graph: &Graph, forms: &Forms, wanted: &BTreeSet<NodeId>, plan: &mut FusionPlan) {
+/// Fills `plan.stored` and the decisions about it.
+pub(super) fn decide(graph: &Graph, forms: &Forms, options: &FusionOptions, plan: &mut FusionPlan) {
     let mut chain_costs = BTreeMap::new();
     for node in graph.topo_order() {
         let form = &forms[&node];
@@ -30,8 +31,11 @@ pub(super) fn decide(graph: &Graph, forms: &Forms, wanted: &BTreeSet<NodeId>, pl
         }
         let inlined: usize = graph.operands(node).iter().map(|operand| chain_costs[operand]).sum();
         let cost = inlined + form.as_point().map_or(0, |point| cost(&point.body) + cost(&point.finish));
-        let asked_for = || wanted.contains(&node).then(|| "asked for".to_string());
-        let text = match reason_to_store(graph, forms, node, cost).or_else(asked_for) {
+        let is_cheap = cost == 0 || options.recomputed.contains(&node);
+        let reason = reason_it_must_be_stored(graph, forms, node)
+            .or_else(|| if is_cheap { None } else { reason_not_to_recompute(graph, forms, node, cost) })
+            .or_else(|| options.stored.contains(&node).then(|| "asked for".to_string()));
+        let text = match reason {
             _ if form.is_summand() => {
                 chain_costs.insert(node, cost);
                 format!("part of the sum {}, never rounded by itself ({cost} operations)", graph.users(node)[0])
@@ -50,8 +54,8 @@ pub(super) fn decide(graph: &Graph, forms: &Forms, wanted: &BTreeSet<NodeId>, pl
     }
 }
 
-/// Why `node` needs a buffer, if it does. `cost` is that of recomputing it from stored values.
-fn reason_to_store(graph: &Graph, forms: &Forms, node: NodeId, cost: usize) -> Option<String> {
+/// Why `node` needs a buffer whatever it costs, if it does.
+fn reason_it_must_be_stored(graph: &Graph, forms: &Forms, node: NodeId) -> Option<String> {
     let form = &forms[&node];
     if form.as_contraction().is_some() {
         return Some("a contraction".to_string());
@@ -63,12 +67,13 @@ fn reason_to_store(graph: &Graph, forms: &Forms, node: NodeId, cost: usize) -> O
         return Some("visible outside the step".to_string());
     }
     let users = graph.users(node);
-    if let Some(user) = users.iter().find(|user| forms[user].as_contraction().is_some()) {
-        return Some(format!("read by the contraction {user}"));
-    }
-    if cost == 0 {
-        return None;
-    }
+    let contraction = users.iter().find(|user| forms[user].as_contraction().is_some());
+    contraction.map(|user| format!("read by the contraction {user}"))
+}
+
+/// Why a buffer is cheaper than recomputing `node`, which is at `cost` from stored values, if it is.
+fn reason_not_to_recompute(graph: &Graph, forms: &Forms, node: NodeId, cost: usize) -> Option<String> {
+    let users = graph.users(node);
     let has_batch = |id: NodeId| graph.ty(id).shape.batch_axis().is_some();
     if let Some(user) = users.iter().find(|&&user| !has_batch(node) && (has_batch(user) || reads_batch(graph, user))) {
         return Some(format!("the same for every sample, read per sample by {user}"));
