@@ -41,6 +41,8 @@ pub struct PointForm {
     pub body: ScalarExpr,
     /// Result as a function of `Acc` (of the term itself if there are no reductions).
     pub finish: ScalarExpr,
+    /// Whether the value is a part of the sum that reads it; [`Form::all`] knows.
+    pub is_summand: bool,
 }
 
 /// One reduction axis: `max(low) <= var < min(high)`, and `0 <= var < extent`.
@@ -79,6 +81,13 @@ impl Index<&NodeId> for Forms {
     }
 }
 
+impl Forms {
+    /// The form of a node, to be changed.
+    pub(crate) fn get_mut(&mut self, node: NodeId) -> &mut Form {
+        self.0[node.0 as usize].as_mut().expect("a node of the graph has a form")
+    }
+}
+
 impl Form {
     /// The form of `node`.
     ///
@@ -98,8 +107,8 @@ impl Form {
         }
     }
 
-    /// Forms of all nodes.
-    pub fn all(graph: &Graph) -> Forms {
+    /// Forms of all nodes, each by itself.
+    pub(crate) fn each(graph: &Graph) -> Forms {
         let mut forms = Vec::new();
         for id in graph.ids() {
             forms.resize(id.0 as usize, None);
@@ -119,6 +128,11 @@ impl Form {
     /// Whether each result element needs one term only.
     pub fn is_map(&self) -> bool {
         self.as_point().is_some_and(|point| point.reds.is_empty())
+    }
+
+    /// Whether the value is a part of the sum that reads it, and never has a buffer.
+    pub fn is_summand(&self) -> bool {
+        self.as_point().is_some_and(|point| point.is_summand)
     }
 
     /// The contraction, if it is one.
@@ -152,6 +166,7 @@ impl PointForm {
             combine: compute.combine,
             body: compute.body.clone(),
             finish: compute.finish.clone(),
+            is_summand: false,
         };
         for (r, dim) in compute.reds.iter().enumerate() {
             let var = Var((rank + r) as u32);

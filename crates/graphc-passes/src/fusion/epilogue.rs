@@ -19,13 +19,11 @@ pub(super) fn absorb(facts: &Facts<'_>, plan: &mut FusionPlan) -> Chains {
         if !facts.is_contraction(start) || !facts.has_batch(start) {
             continue;
         }
-        let mut end = start;
+        let (mut end, mut chain) = (start, vec![start]);
         loop {
             match next(facts, &taken, end) {
                 Ok(user) => {
-                    // Whatever its cost was a reason for: within the chain a value stays in a register.
-                    plan.stored.remove(&end);
-                    taken.insert(user);
+                    chain.push(user);
                     end = user;
                 }
                 Err(text) => {
@@ -34,8 +32,16 @@ pub(super) fn absorb(facts: &Facts<'_>, plan: &mut FusionPlan) -> Chains {
                 }
             }
         }
+        // A summand is stored nowhere: it is left to its reader.
+        while facts.forms[&end].is_summand() {
+            chain.pop();
+            end = *chain.last().expect("a contraction is no summand");
+        }
+        taken.extend(&chain[1..]);
+        // Whatever its cost was a reason for: within the chain a value stays in a register.
+        chain.iter().for_each(|node| _ = plan.stored.remove(node));
+        plan.stored.insert(end);
         if end != start {
-            plan.stored.insert(end);
             let text = format!("fused into the contraction {start} as its epilogue");
             plan.decisions.push(Decision { node: end, text });
         }

@@ -1,5 +1,6 @@
 //! What fusion knows of the graph before anything is decided.
 
+use super::options::FusionOptions;
 use graphc_ir::form::{Form, Forms};
 use graphc_ir::graph::{Graph, NodeId};
 use std::collections::BTreeMap;
@@ -8,13 +9,14 @@ use std::collections::BTreeMap;
 pub(super) struct Facts<'a> {
     pub(super) graph: &'a Graph,
     pub(super) forms: &'a Forms,
+    pub(super) options: &'a FusionOptions,
     levels: BTreeMap<NodeId, usize>,
 }
 
 impl<'a> Facts<'a> {
     /// `forms` are those of the graph.
-    pub(super) fn of(graph: &'a Graph, forms: &'a Forms) -> Facts<'a> {
-        let mut facts = Facts { graph, forms, levels: BTreeMap::new() };
+    pub(super) fn of(graph: &'a Graph, forms: &'a Forms, options: &'a FusionOptions) -> Facts<'a> {
+        let mut facts = Facts { graph, forms, options, levels: BTreeMap::new() };
         for node in graph.topo_order() {
             let available = |&operand: &NodeId| facts.level(operand) + usize::from(facts.reduces_batch(operand));
             let level = graph.operands(node).iter().map(available).max().unwrap_or(0);

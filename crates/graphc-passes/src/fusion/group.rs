@@ -15,9 +15,6 @@ use graphc_ir::index::{Affine, Var};
 use graphc_ir::point::{ExprId, PointDag};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// At most this many results per sweep, so that a nest's values fit into registers.
-const MAX_ROOTS: usize = 10;
-
 /// Parts of a kernel, in the order they run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PhaseKind {
@@ -101,7 +98,7 @@ impl<'a> Phase<'a> {
     fn add(&mut self, group: usize, root: Root) {
         let draft = &mut self.groups[group];
         draft.roots.push(root);
-        if draft.roots.len() == MAX_ROOTS {
+        if draft.roots.len() == self.facts.options.max_roots {
             self.open.get_mut(&draft.points).expect("a sweep with room is open").remove(&group);
         }
         self.of_root.insert(root, group);
@@ -112,7 +109,7 @@ impl<'a> Phase<'a> {
     /// Whether `root`, which reads results of a group, can be computed at the same points as these.
     fn can_take(&mut self, group: usize, extents: &[usize], root: Root) -> bool {
         let Draft { kind, points, roots } = &self.groups[group];
-        let has_room = *kind == GroupKind::Sweep && roots.len() < MAX_ROOTS;
+        let has_room = *kind == GroupKind::Sweep && roots.len() < self.facts.options.max_roots;
         let is_summed_here = sum_needed(self.facts, self.stored, root).is_some_and(|sum| roots.contains(&sum));
         if !has_room || points.extents != extents || is_summed_here {
             return false;

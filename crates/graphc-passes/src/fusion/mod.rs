@@ -12,13 +12,14 @@
 //! convolution + bias + statistics, normalise + relu + pool + statistics, pool gradient + relu
 //! gradient + the two batch-norm reductions, softmax + loss + gradient, weight gradient + Adam.
 //!
-//! Reading order: `facts`, `store`, `epilogue`, `kernels`, `group`, `label`.
+//! Reading order: `options`, `facts`, `store`, `epilogue`, `kernels`, `group`, `label`.
 
 mod epilogue;
 mod facts;
 mod group;
 mod kernels;
 mod label;
+mod options;
 mod store;
 
 use facts::Facts;
@@ -26,17 +27,28 @@ use graphc_ir::form::Form;
 use graphc_ir::graph::Graph;
 use graphc_ir::graph::plan::FusionPlan;
 
+pub use options::FusionOptions;
+
 /// The fusion plan of a specialised, fully expanded graph.
 ///
 /// # Panics
 /// If a composite is left or the batch size is not set.
 pub fn plan(graph: &Graph) -> FusionPlan {
+    plan_with(graph, &FusionOptions::default())
+}
+
+/// The fusion plan of a graph with some things decided otherwise.
+///
+/// # Panics
+/// As [`plan()`].
+pub fn plan_with(graph: &Graph, options: &FusionOptions) -> FusionPlan {
     let forms = Form::all(graph);
-    let facts = Facts::of(graph, &forms);
+    let facts = Facts::of(graph, &forms, options);
     let mut plan = FusionPlan::default();
     store::decide(&facts, &mut plan);
-    let chains = epilogue::absorb(&facts, &mut plan);
+    let chains = if options.epilogues { epilogue::absorb(&facts, &mut plan) } else { epilogue::Chains::new() };
     plan.kernels = kernels::arrange(&facts, &chains, &plan);
     label::name_groups(&facts, &chains, &mut plan);
+    debug_assert!(!plan.stored.iter().any(|node| forms[node].is_summand()), "a summand has a buffer");
     plan
 }

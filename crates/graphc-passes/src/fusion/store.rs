@@ -2,7 +2,9 @@
 //!
 //! Stored are reductions and contractions, what a contraction reads, what is visible outside, and
 //! values that would be dear to recompute. Everything else is inlined into its readers: memory is
-//! slower than a few multiplications, and a value that is never stored costs no traffic.
+//! slower than a few multiplications, and a value that is never stored costs no traffic. A summand
+//! (see [`graphc_ir::summands`]) is never stored, since it is not rounded by itself: what it costs is its reader's cost,
+//! and the reader may be stored for it.
 
 use super::facts::Facts;
 use graphc_ir::compute::ScalarExpr;
@@ -20,7 +22,7 @@ const MAX_CHAIN_COST: usize = 64;
 
 /// Fills `plan.stored` and the decisions about it.
 pub(super) fn decide(facts: &Facts<'_>, plan: &mut FusionPlan) {
-    let Facts { graph, forms, .. } = facts;
+    let Facts { graph, forms, options, .. } = facts;
     let mut chain_costs = BTreeMap::new();
     for node in graph.topo_order() {
         let form = &forms[&node];
@@ -30,7 +32,15 @@ pub(super) fn decide(facts: &Facts<'_>, plan: &mut FusionPlan) {
         }
         let inlined: usize = graph.operands(node).iter().map(|operand| chain_costs[operand]).sum();
         let cost = inlined + form.as_point().map_or(0, |point| cost(&point.body) + cost(&point.finish));
-        let text = match reason_to_store(facts, node, cost) {
+        let is_cheap = cost == 0 || options.recomputed.contains(&node);
+        let reason = reason_it_must_be_stored(facts, node)
+            .or_else(|| if is_cheap { None } else { reason_not_to_recompute(facts, node, cost) })
+            .or_else(|| options.stored.contains(&node).then(|| "asked for".to_string()));
+        let text = match reason {
+            _ if form.is_summand() => {
+                chain_costs.insert(node, cost);
+                format!("part of the sum {}, never rounded by itself ({cost} operations)", graph.users(node)[0])
+            }
             Some(reason) => {
                 plan.stored.insert(node);
                 chain_costs.insert(node, 0);
@@ -45,8 +55,8 @@ pub(super) fn decide(facts: &Facts<'_>, plan: &mut FusionPlan) {
     }
 }
 
-/// Why `node` needs a buffer, if it does. `cost` is that of recomputing it from stored values.
-fn reason_to_store(facts: &Facts<'_>, node: NodeId, cost: usize) -> Option<String> {
+/// Why `node` needs a buffer whatever it costs, if it does.
+fn reason_it_must_be_stored(facts: &Facts<'_>, node: NodeId) -> Option<String> {
     let Facts { graph, forms, .. } = facts;
     if facts.is_contraction(node) {
         return Some("a contraction".to_string());
@@ -58,12 +68,14 @@ fn reason_to_store(facts: &Facts<'_>, node: NodeId, cost: usize) -> Option<Strin
         return Some("visible outside the step".to_string());
     }
     let users = graph.users(node);
-    if let Some(user) = users.iter().find(|&&user| facts.is_contraction(user)) {
-        return Some(format!("read by the contraction {user}"));
-    }
-    if cost == 0 {
-        return None;
-    }
+    let contraction = users.iter().find(|&&user| facts.is_contraction(user));
+    contraction.map(|user| format!("read by the contraction {user}"))
+}
+
+/// Why a buffer is cheaper than recomputing `node`, which is at `cost` from stored values, if it is.
+fn reason_not_to_recompute(facts: &Facts<'_>, node: NodeId, cost: usize) -> Option<String> {
+    let graph = facts.graph;
+    let users = graph.users(node);
     let has_batch = |id: NodeId| facts.has_batch(id);
     let reads_batch = |id: NodeId| graph.operands(id).into_iter().any(has_batch);
     if let Some(user) = users.iter().find(|&&user| !has_batch(node) && (has_batch(user) || reads_batch(user))) {

@@ -13,12 +13,9 @@ use graphc_ir::graph::{Graph, NodeId};
 use graphc_ir::index::{Affine, Atom, Var};
 use graphc_ir::loops::{Access, Expr, LoopKind, Stmt, ValueId};
 use graphc_ir::point::{BATCH, ExprId, PointDag, PointExpr, PointRed};
-use graphc_ir::scalar::{BinaryOp, CHUNK, CmpOp, UnaryOp};
+use graphc_ir::scalar::{CHUNK, CmpOp, UnaryOp};
 use graphc_ir::types::DType;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-
-/// Sums within one another that are taken as one.
-const MOST_NESTED_SUMS: usize = 3;
 
 /// What all nests of a program share.
 pub(crate) struct Cx<'a> {
@@ -249,7 +246,7 @@ impl<'a> Emitter<'a> {
                     op => b.unary(op, x),
                 }
             }
-            PointExpr::Binary(BinaryOp::Add, ..) => self.emit_sum(b, id, join),
+            PointExpr::Sum { terms, products } => self.emit_sum(b, &terms, &products, join),
             PointExpr::Binary(op, x, y) => {
                 let [x, y] = [x, y].map(|id| self.emit(b, id, join));
                 b.binary(op, x, y)
@@ -262,45 +259,21 @@ impl<'a> Emitter<'a> {
                 let [counter, key] = [counter, key].map(|id| self.emit(b, id, join));
                 math::uniform(b, counter, key)
             }
-            PointExpr::Reduce { reds, combine, body } => self.emit_reduce(b, &reds, combine, body, join),
+            PointExpr::Reduce { .. } => self.emit_reduce(b, id, join),
         };
         self.define(id, value);
         value
     }
 
-    /// A sum. Products among its terms become multiply-adds, each rounded once, that go on from the sum of the other
-    /// terms; all in the order in which they are written.
-    fn emit_sum(&mut self, b: &mut Builder, id: ExprId, join: &JoinFn<'_>) -> ValueId {
-        let mut terms = Vec::new();
-        self.terms(id, MOST_NESTED_SUMS, &mut terms);
-        let product = |this: &Self, id: ExprId| match *this.dag.expr(id) {
-            PointExpr::Binary(BinaryOp::Mul, x, y) => Some([x, y]),
-            _ => None,
-        };
-        let (mut products, mut others): (Vec<ExprId>, Vec<ExprId>) =
-            terms.into_iter().partition(|&term| product(self, term).is_some());
-        if others.is_empty() {
-            others.push(products.remove(0));
-        }
-        let mut others = others.into_iter().map(|term| self.emit(b, term, join)).collect::<Vec<_>>().into_iter();
-        let first = others.next().expect("a sum has terms");
-        let mut sum = others.fold(first, |sum, term| b.add(sum, term));
-        for term in products {
-            let [x, y] = product(self, term).expect("it was told apart above");
-            let [x, y] = [x, y].map(|id| self.emit(b, id, join));
-            sum = b.fma(x, y, sum);
-        }
-        sum
-    }
-
-    /// The terms of a sum of sums, up to so many within one another: the same sum may be a term of many others.
-    fn terms(&self, id: ExprId, depth: usize, terms: &mut Vec<ExprId>) {
-        match *self.dag.expr(id) {
-            PointExpr::Binary(BinaryOp::Add, x, y) if depth > 0 => {
-                [x, y].into_iter().for_each(|id| self.terms(id, depth - 1, terms));
-            }
-            _ => terms.push(id),
-        }
+    /// Terms added in order, then products, each rounded together with the sum.
+    fn emit_sum(&mut self, b: &mut Builder, terms: &[ExprId], products: &[[ExprId; 2]], join: &JoinFn<'_>) -> ValueId {
+        let terms: Vec<ValueId> = terms.iter().map(|&term| self.emit(b, term, join)).collect();
+        let (&first, others) = terms.split_first().expect("a sum has terms");
+        let sum = others.iter().fold(first, |sum, &term| b.add(sum, term));
+        products.iter().fold(sum, |sum, factors| {
+            let [x, y] = factors.map(|factor| self.emit(b, factor, join));
+            b.fma(x, y, sum)
+        })
     }
 
     /// Computes, in the open block, whatever part of `roots` depends only on variables in scope and
@@ -321,16 +294,14 @@ impl<'a> Emitter<'a> {
     }
 
     /// A reduction within one sample (or without a batch), as loops around an accumulator.
-    fn emit_reduce(
-        &mut self,
-        b: &mut Builder,
-        reds: &[PointRed],
-        combine: Combine,
-        body: ExprId,
-        join: &JoinFn<'_>,
-    ) -> ValueId {
+    fn emit_reduce(&mut self, b: &mut Builder, id: ExprId, join: &JoinFn<'_>) -> ValueId {
+        let PointExpr::Reduce { reds, combine, body, contracted } = self.dag.expr(id).clone() else {
+            unreachable!("a reduction is asked for")
+        };
+        // Of a product that is not rounded by itself only the factors.
+        let parts = if contracted { self.dag.children(body) } else { vec![body] };
         let known: BTreeSet<Var> = self.vars.keys().copied().chain(self.batch.as_ref().map(|_| BATCH)).collect();
-        self.hoist(b, &[body], &|var| known.contains(&var), join);
+        self.hoist(b, &parts, &|var| known.contains(&var), join);
         let start = match combine {
             Combine::Sum => b.f32(0.0),
             Combine::Max | Combine::ArgMax(_) => b.f32(f32::NEG_INFINITY),
@@ -343,20 +314,23 @@ impl<'a> Emitter<'a> {
         let fixed = reds.iter().all(|red| red.low.is_empty() && red.high.is_empty());
         let small = reds.iter().map(|red| red.extent).product::<usize>() <= 16;
         let kind = if fixed && small { LoopKind::Unroll } else { LoopKind::Serial };
-        self.reduce_loops(b, reds, kind, &mut |this, b| {
-            let term = this.emit(b, body, join);
+        self.reduce_loops(b, &reds, kind, &mut |this, b| {
+            let parts: Vec<ValueId> = parts.iter().map(|&part| this.emit(b, part, join)).collect();
             let before = b.get(acc);
             match combine {
                 Combine::Sum => {
-                    let sum = b.add(before, term);
+                    let sum = match parts[..] {
+                        [x, y] => b.fma(x, y, before),
+                        _ => b.add(before, parts[0]),
+                    };
                     b.set(acc, sum);
                 }
                 Combine::Max => {
-                    let greater = b.maximum(term, before);
+                    let greater = b.maximum(parts[0], before);
                     b.set(acc, greater);
                 }
                 Combine::ArgMax(nan) => {
-                    let position = position.expect("made above");
+                    let (position, term) = (position.expect("made above"), parts[0]);
                     let linear = reds
                         .iter()
                         .fold(Affine::constant(0), |sum, red| sum.times(red.extent as i64).plus(&this.vars[&red.var]));

@@ -25,7 +25,7 @@ use graphc_ir::graph::plan::{FusionPlan, Group, Root};
 use graphc_ir::index::{Affine, Var};
 use graphc_ir::loops::{Layout, LoopKind};
 use graphc_ir::point::{ExprId, PointDag, PointExpr};
-use graphc_ir::scalar::{BinaryOp, LANES};
+use graphc_ir::scalar::LANES;
 use std::collections::BTreeSet;
 
 /// Terms of an innermost axis from which on a sum has two chains: half as many are still worth a loop.
@@ -239,8 +239,8 @@ impl<'a> Space<'a> {
 
     /// What becomes of the values of the roots.
     fn results(&self, loops: &[Loop]) -> Vec<SweepResult> {
-        let result = |(&root, &expr): (&Root, &ExprId)| {
-            let kind = match self.terms(root, expr) {
+        let result = |&root: &Root| {
+            let kind = match self.terms(root) {
                 None => ResultKind::Stored,
                 Some(terms) => {
                     let n_kept = self.n_kept(root);
@@ -251,25 +251,27 @@ impl<'a> Space<'a> {
             };
             SweepResult { root, kind }
         };
-        self.roots.iter().zip(&self.exprs).map(result).collect()
+        self.roots.iter().map(result).collect()
     }
 
     /// How the terms of a root are combined; none if it is a value.
-    fn terms(&self, root: Root, expr: ExprId) -> Option<Terms> {
+    fn terms(&self, root: Root) -> Option<Terms> {
         let (graph, forms) = (self.sources.graph, self.sources.forms);
-        let is_product = matches!(self.dag.expr(expr), PointExpr::Binary(BinaryOp::Mul, ..));
-        // Padding samples are taken out between a product and its sum.
-        let rounds_products = self.sources.features_are_lanes || samples::is_ragged(self.batch());
-        let sum = Terms::Sum { contracted: is_product && !rounds_products };
         match (root, &forms[&root.node()]) {
             (Root::Value(_), _) => None,
-            (Root::PartialSum(_), _) => Some(sum),
+            // A variance is no sole reader of terms: it reads them twice.
+            (Root::PartialSum(_), _) => Some(Terms::Sum { contracted: false }),
             (Root::PartialDeviations(node), Form::Variance { axes }) => {
                 let (sum, per_sample) = mean_source(graph, forms, self.sources.stored, node, axes);
                 Some(Terms::Deviations { sum, per_sample })
             }
             (Root::Partial(_), Form::Point(form)) => match form.combine {
-                Some(Combine::Sum) => Some(sum),
+                Some(Combine::Sum) => {
+                    // Padding samples are taken out between a product and its sum.
+                    let rounds_products = !self.sources.features_are_lanes && samples::is_ragged(self.batch());
+                    let sums_products = form.sums_products(&graph.operands(root.node()), forms);
+                    Some(Terms::Sum { contracted: sums_products && !rounds_products })
+                }
                 Some(Combine::Max) => Some(Terms::Max),
                 other @ (Some(Combine::ArgMax(_)) | None) => unreachable!("{other:?} does not reduce the batch"),
             },
