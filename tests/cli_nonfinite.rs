@@ -118,7 +118,7 @@ fn a_learning_rate_that_is_too_high() {
         "training stopped: the loss is NaN in epoch 1, step 2 of 3
 first node: matmul `scores.matmul` (scores, line 5)
   inf at [0,0] (not finite: 8 of 8)
-  in double precision 4.16e52; single precision ends at 3.4e38
+  in double precision 4.17e52; single precision ends at 3.4e38
   reads `hidden`: from -4.21e27 to 1e27
   reads `scores.kernel`: from -6.51e27 to 6.51e27
   largest parameter behind it: `scores.kernel`, up to 6.51e27

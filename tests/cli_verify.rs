@@ -3,6 +3,7 @@
 
 use crate::common::folder::{Folder, text};
 use crate::common::watching::names;
+use graphc_driver::BITS_REVISION;
 use graphc_train::run::hash_bytes;
 use graphc_train::weights::{NamedTensor, TensorData, encode_tensors, read_tensors, write_tensors};
 use serde_json::{Value, json};
@@ -372,7 +373,7 @@ fn runs_that_went_on_leave_receipts_that_can_be_verified() {
     });
     folder.ok(&["train", "--resume", "steps", "--lr", "0.01", "--quiet"]);
     let receipt = read(&folder.path("steps/receipt.json"));
-    let changed = json!([{ "step": 1, "bits": 1, "epochs": 4, "learning_rate": "0.01" }]);
+    let changed = json!([{ "step": 1, "bits": BITS_REVISION, "epochs": 4, "learning_rate": "0.01" }]);
     assert_eq!(receipt["epochs"][2]["options"], changed);
     let said = folder.ok(&["verify", "steps"]);
     // Before the first step, after every third, and at the end.
@@ -383,8 +384,8 @@ fn runs_that_went_on_leave_receipts_that_can_be_verified() {
     folder.ok(&["train", "--resume", "killed-2", "--epochs", "7", "--lr", "0.02", "--quiet"]);
     let receipt = read(&folder.path("killed-2/receipt.json"));
     let options = |epoch: usize| receipt["epochs"][epoch]["options"].clone();
-    assert_eq!(options(5), json!([{ "step": 0, "bits": 1, "epochs": 6, "learning_rate": "0.005" }]));
-    assert_eq!(options(7), json!([{ "step": 0, "bits": 1, "epochs": 7, "learning_rate": "0.02" }]));
+    assert_eq!(options(5), json!([{ "step": 0, "bits": BITS_REVISION, "epochs": 6, "learning_rate": "0.005" }]));
+    assert_eq!(options(7), json!([{ "step": 0, "bits": BITS_REVISION, "epochs": 7, "learning_rate": "0.02" }]));
     let said = folder.ok(&["verify", "killed-2"]);
     assert!(said.contains("Verified: 7 epochs, "), "{said}");
     // From a checkpoint between, at which other options came into force.
