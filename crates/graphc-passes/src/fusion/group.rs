@@ -15,6 +15,10 @@ use graphc_ir::index::{Affine, Var};
 use graphc_ir::point::{ExprId, PointDag};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// At most this many partial results per sweep: each may have four accumulators, and all of them together take half of
+/// 16 registers.
+const MAX_PARTIALS: usize = 2;
+
 /// Parts of a kernel, in the order they run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PhaseKind {
@@ -75,6 +79,7 @@ impl<'a> Phase<'a> {
         let last_read = read.chain(sum).copied().max();
         let points = Points { extents, is_flat: alone.is_flat(root, &[value]) };
         let latest = self.open.get(&points).and_then(BTreeSet::last).copied();
+        let latest = latest.filter(|&group| self.has_registers(group, root));
         let unread = latest.filter(|&group| last_read.is_none_or(|read| read < group));
         match unread.or_else(|| last_read.filter(|&group| self.can_take(group, &points.extents, root))) {
             Some(group) => self.add(group, root),
@@ -99,17 +104,24 @@ impl<'a> Phase<'a> {
         let draft = &mut self.groups[group];
         draft.roots.push(root);
         if draft.roots.len() == self.facts.options.max_roots {
-            self.open.get_mut(&draft.points).expect("a sweep with room is open").remove(&group);
+            self.open.get_mut(&draft.points).map(|open| open.remove(&group));
         }
         self.of_root.insert(root, group);
         let latest = self.of_node.entry(root.node()).or_insert(group);
         *latest = group.max(*latest);
     }
 
+    /// Whether the accumulators of a partial result would fit beside those of a group.
+    fn has_registers(&self, group: usize, root: Root) -> bool {
+        let is_partial = |root: &Root| !matches!(root, Root::Value(_));
+        !is_partial(&root) || self.groups[group].roots.iter().filter(|root| is_partial(root)).count() < MAX_PARTIALS
+    }
+
     /// Whether `root`, which reads results of a group, can be computed at the same points as these.
     fn can_take(&mut self, group: usize, extents: &[usize], root: Root) -> bool {
         let Draft { kind, points, roots } = &self.groups[group];
-        let has_room = *kind == GroupKind::Sweep && roots.len() < self.facts.options.max_roots;
+        let has_room =
+            *kind == GroupKind::Sweep && self.has_registers(group, root) && roots.len() < self.facts.options.max_roots;
         let is_summed_here = sum_needed(self.facts, self.stored, root).is_some_and(|sum| roots.contains(&sum));
         if !has_room || points.extents != extents || is_summed_here {
             return false;
