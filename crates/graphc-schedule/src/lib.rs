@@ -4,8 +4,8 @@
 //! buffers, and the arena plan. Knows tensor ops only through their index notation, and the machine only as a
 //! [`Hardware`].
 //!
-//! Reading order: [`decide`], what follows from the graph and the machine before anything is written; [`memory`],
-//! which buffer holds what and where it stands in the arena; [`write`], how nests are written as loop IR.
+//! Reading order: `decide`, what follows from the graph and the machine before anything is written; `memory`,
+//! which buffer holds what and where it stands in the arena; `write`, how nests are written as loop IR.
 #![forbid(unsafe_code)]
 
 mod decide;
