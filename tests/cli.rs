@@ -489,7 +489,7 @@ fn dump_prints_the_whole_ladder() {
     let ladder = tiny.ok(&["dump", "tiny.graph.json", "--ir"]);
     let heads: Vec<&str> =
         ladder.lines().filter_map(|line| line.strip_prefix(";;; ")?.split_once(": ")).map(|(stage, _)| stage).collect();
-    assert_eq!(heads, ["graph", "backward", "fused", "loops", "select", "clif", "asm"]);
+    assert_eq!(heads, ["graph", "backward", "fused", "plan", "loops", "select", "clif", "asm"]);
     for stage in heads {
         let alone = tiny.ok(&["dump", "tiny.graph.json", "--ir", "--stage", stage]);
         assert!(ladder.contains(alone.trim_end()), "{stage}");

@@ -1,10 +1,10 @@
 //! Which values are parts of the sum that reads them. This and the batch alone fix how an elementwise sum is rounded.
 //!
-//! A value is a *summand* if its only reader in the graph is a sum that has every element of it as one term, at the same
-//! place:
+//! A value is a *summand* if its only reader in the graph is a sum that has every element of it as one term, at the
+//! same place:
 //!
-//! - A product that is a summand is not rounded by itself: it is a fused multiply-add that goes on from the sum of the
-//!   other terms. The sum is an elementwise one, or a reduction.
+//! - A product that is a summand is not rounded by itself: it is a fused multiply-add that goes on from the sum of
+//!   the other terms. The sum is an elementwise one, or a reduction.
 //! - An elementwise sum that is a summand gives its terms to the sum that reads it; up to three are one sum.
 //!
 //! Every other value is rounded by itself, wherever it is computed. Summands never have a buffer, and it makes no
@@ -43,8 +43,8 @@ impl Form {
 }
 
 impl PointForm {
-    /// Whether each term of this reduction is a product that is rounded together with its sum. `operands` are those of
-    /// its node.
+    /// Whether each term of this reduction is a product that is rounded together with its sum. `operands` are those
+    /// of its node.
     pub fn sums_products(&self, operands: &[NodeId], forms: &Forms) -> bool {
         self.combine == Some(Combine::Sum)
             && match &self.body {
@@ -150,8 +150,8 @@ fn n_loads(expr: &ScalarExpr, slot: usize) -> usize {
 mod tests {
     use super::*;
 
-    /// Summands of a graph of inputs `%0` and `%1` of shape `[N,4]`, a parameter `%2` of shape `[4]`, and these nodes,
-    /// with `outputs`.
+    /// Summands of a graph of inputs `%0` and `%1` of shape `[N,4]`, a parameter `%2` of shape `[4]`, and these
+    /// nodes, with `outputs`.
     fn summands_of(nodes: &str, outputs: &[u32]) -> Vec<u32> {
         let outputs: String = outputs.iter().map(|node| format!("output o{node} = %{node}\n")).collect();
         let text = format!(

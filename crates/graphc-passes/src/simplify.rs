@@ -4,8 +4,8 @@
 //! statistics of shifted values after that and before autodiff. Output: the graph with every rule
 //! applied wherever it fits.
 //! Must hold: values stay the same up to rounding, and no rule hides a NaN or an infinity: `0 * x => 0` fires only
-//! where `x` cannot be one, and a value that cancels out leaves `zero_if_finite` behind. A zero keeps its sign in what
-//! the network computes; in gradients, updates and statistics it may change (`rewrite::signs_of_zero_are_free`).
+//! where `x` cannot be one, and a value that cancels out leaves `zero_if_finite` behind. A zero keeps its sign in
+//! what the network computes; in gradients, updates and statistics it may change (`rewrite::signs_of_zero_are_free`).
 //!
 //! The rules about shifts in front of batch statistics stand in `shift.rs`.
 //!

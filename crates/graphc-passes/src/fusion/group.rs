@@ -4,8 +4,8 @@
 //! where both are, so that a value is still in a register when its reader needs it.
 //!
 //! A result joins the latest group that can take it, but none before the latest group that it reads from. It fits any
-//! group of the same space that it does not read from, so those are kept by space, and only with the one group that it
-//! reads from last is it tried: the work for a result does not depend on how many groups there are.
+//! group of the same space that it does not read from, so those are kept by space, and only with the one group that
+//! it reads from last is it tried: the work for a result does not depend on how many groups there are.
 
 use super::facts::Facts;
 use graphc_ir::form::Form;
@@ -15,8 +15,8 @@ use graphc_ir::index::{Affine, Var};
 use graphc_ir::point::{ExprId, PointDag};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// At most this many partial results per sweep: each may have four accumulators, and all of them together take half of
-/// 16 registers.
+/// At most this many partial results per sweep: each may have four accumulators, and all of them together take half
+/// of 16 registers.
 const MAX_PARTIALS: usize = 2;
 
 /// Parts of a kernel, in the order they run.

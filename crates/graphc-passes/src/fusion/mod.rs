@@ -6,8 +6,8 @@
 //! rule ever sees a fused group.
 //!
 //! One mechanism serves every case of training-mode fusion. An elementwise value is inlined into its
-//! readers (`store`); a contraction takes the elementwise chain behind it as its epilogue (`epilogue`), and sweeps over
-//! the same index space are merged (`group`); work between two reductions over the
+//! readers (`store`); a contraction takes the elementwise chain behind it as its epilogue (`epilogue`), and sweeps
+//! over the same index space are merged (`group`); work between two reductions over the
 //! batch shares one kernel, chunk of samples by chunk (`kernels`). For LeNet-5 this gives
 //! convolution + bias + statistics, normalise + relu + pool + statistics, pool gradient + relu
 //! gradient + the two batch-norm reductions, softmax + loss + gradient, weight gradient + Adam.

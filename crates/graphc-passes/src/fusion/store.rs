@@ -3,8 +3,8 @@
 //! Stored are reductions and contractions, what a contraction reads, what is visible outside, and
 //! values that would be dear to recompute. Everything else is inlined into its readers: memory is
 //! slower than a few multiplications, and a value that is never stored costs no traffic. A summand
-//! (see [`graphc_ir::summands`]) is never stored, since it is not rounded by itself: what it costs is its reader's cost,
-//! and the reader may be stored for it.
+//! (see [`graphc_ir::summands`]) is never stored, since it is not rounded by itself: what it costs is its reader's
+//! cost, and the reader may be stored for it.
 
 use super::facts::Facts;
 use graphc_ir::compute::ScalarExpr;
