@@ -93,7 +93,11 @@ impl<M: Module> Session<'_, M> {
                 return Err(CodegenError::Program { kernel: selected.kernel.name.clone(), message });
             }
             self.module.define_function(id, &mut context).map_err(|error| backend(&function.name, &error))?;
-            self.module.clear_context(&mut context);
+            // What a large function has made large stays so, and is cleared as a whole for every small one behind it.
+            match function.role {
+                FunctionRole::Phase { .. } => context = self.module.make_context(),
+                FunctionRole::Nest => self.module.clear_context(&mut context),
+            }
         }
         Ok(selected.functions.iter().zip(ids).filter_map(emitted_phase).collect())
     }
