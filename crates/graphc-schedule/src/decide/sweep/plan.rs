@@ -104,8 +104,8 @@ impl<'a> Space<'a> {
     fn by_samples(self) -> Nest {
         let digits = (0..self.extents.len()).flat_map(|axis| self.digits(axis));
         let mut loops = without_single_turns(digits);
+        self.deal_to_chains(&mut loops);
         let results = self.results(&loops);
-        self.deal_to_chains(&mut loops, &results);
         let hoisted = 0..loops.len() + 1;
         // Sums of the halves need not wait for each other.
         let n_halves = samples::n_halves(self.batch());
@@ -282,14 +282,14 @@ impl<'a> Space<'a> {
     /// Gives sums two chains where they run over an even number of at least [`FEWEST_CHAINED`] neighbours: even and
     /// odd coordinates of their innermost axis. That follows from the sum alone, not from what it shares its
     /// loops with.
-    fn deal_to_chains(&self, loops: &mut Vec<Loop>, results: &[SweepResult]) {
+    fn deal_to_chains(&self, loops: &mut Vec<Loop>) {
         let Some(Loop { over: Coordinate::Axis(axis), extent: digit, .. }) = loops.last().cloned() else { return };
         let is_summed = |result: &SweepResult| match result.kind {
             ResultKind::Stored => false,
             ResultKind::Partial(partial) => partial.n_kept <= axis,
         };
         let extent = self.extents[axis];
-        if !results.iter().any(is_summed) || !extent.is_multiple_of(2) || extent < FEWEST_CHAINED {
+        if !self.results(loops).iter().any(is_summed) || !extent.is_multiple_of(2) || extent < FEWEST_CHAINED {
             return;
         }
         if !digit.is_multiple_of(2) {
