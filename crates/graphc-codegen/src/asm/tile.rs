@@ -6,6 +6,7 @@
 //! only registers and instructions are chosen by those who assemble it.
 
 use super::straight_line::StraightLine;
+use graphc_ir::loops::Runs;
 use graphc_ir::scalar::LANES;
 use std::fmt;
 
@@ -21,7 +22,8 @@ pub(crate) const CELL_BYTES: i32 = LANES as i32 * 4;
 /// for c in cells:              out[c] = acc[c]
 /// ```
 ///
-/// or an epilogue in place of the last line.
+/// or an epilogue in place of the last line. With [`Runs`] the first loop is cut: each run starts anew, and its sums are
+/// joined with those that wait on the stack, as [`graphc_ir::loops::Runs`] says.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct TileShape {
     pub(crate) a: Factor,
@@ -30,6 +32,8 @@ pub(crate) struct TileShape {
     pub(crate) ahead: [i32; 2],
     /// Reductions, outermost first.
     pub(crate) loops: Vec<Reduction>,
+    /// How the first of them, of a constant count, is cut. Where lanes are joined, sums are stored.
+    pub(crate) runs: Option<Runs>,
     pub(crate) start: Start,
     pub(crate) end: End,
     /// Byte offset of every cell's result from `out`.
@@ -87,6 +91,21 @@ impl TileShape {
     pub(crate) fn n_counts(&self) -> usize {
         self.loops.iter().filter(|reduction| matches!(reduction.count, Count::Parameter(_))).count()
     }
+
+    /// How many runs there are.
+    pub(crate) fn n_runs(&self) -> usize {
+        match (self.runs, self.loops.first()) {
+            (Some(runs), Some(Reduction { count: Count::Constant(count), .. })) => {
+                (*count as usize).div_ceil(runs.length)
+            }
+            _ => 1,
+        }
+    }
+}
+
+/// Levels on which sums of runs wait for their neighbours: as many as the number of the last run has bits.
+pub(crate) fn n_levels(n_runs: usize) -> usize {
+    (usize::BITS - n_runs.saturating_sub(1).leading_zeros()) as usize
 }
 
 impl fmt::Display for TileShape {
@@ -102,6 +121,10 @@ impl fmt::Display for TileShape {
         match self.end {
             End::Epilogue => write!(f, "  epilogue: {}", self.epilogue)?,
             End::Vector | End::Sum => writeln!(f, "  out: at {:?}", self.out)?,
+        }
+        if let Some(Runs { length, joins_lanes }) = self.runs {
+            let join = if joins_lanes { ", lanes joined" } else { "" };
+            writeln!(f, "  {} runs of {length}{join}", self.n_runs())?;
         }
         for reduction in &self.loops {
             let [a, b] = reduction.strides;

@@ -6,8 +6,11 @@
 //! is read by the multiply-add itself.
 
 use super::straight_line_registers::StraightLinePlan;
-use super::tile::{End, TileShape};
+use super::tile::{CELL_BYTES, End, TileShape, n_levels};
 use super::unit::{Misfit, VectorUnit};
+
+/// Most bytes on the stack for sums of runs that wait for others: less than a page, so that no guard page is passed over.
+const MOST_WAITING_BYTES: usize = 4000;
 
 /// The registers of a tile.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,6 +28,9 @@ impl TilePlan {
         let step = step(shape, unit).ok_or(Misfit::Registers)?;
         if shape.n_counts() > unit.n_counts || shape.loops.len() > unit.n_reductions {
             return Err(Misfit::Reductions);
+        }
+        if n_levels(shape.n_runs()) * shape.out.len() * CELL_BYTES as usize > MOST_WAITING_BYTES {
+            return Err(Misfit::Runs);
         }
         let epilogue = match shape.end {
             End::Epilogue => Some(StraightLinePlan::once(&shape.epilogue, unit).ok_or(Misfit::Registers)?),
@@ -126,6 +132,7 @@ mod tests {
             b: Factor { is_vector: false, cells: cells.iter().map(|(row, _)| 4 * row).collect() },
             ahead: [0, 0],
             loops: vec![Reduction { count: Count::Constant(5), strides: [64, 4] }],
+            runs: None,
             start: Start::Zero,
             end: End::Vector,
             out: (0..rows * columns).map(|cell| 32 * cell).collect(),

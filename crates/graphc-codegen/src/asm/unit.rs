@@ -67,4 +67,6 @@ pub(crate) enum Misfit {
     Registers,
     /// There are more reduction loops than counters.
     Reductions,
+    /// Sums of runs take more room on the stack than there is.
+    Runs,
 }

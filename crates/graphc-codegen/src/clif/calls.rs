@@ -159,7 +159,7 @@ impl FunctionEmitter<'_, '_> {
         Ok(())
     }
 
-    fn stack_slot(&mut self, bytes: u32) -> Value {
+    pub(super) fn stack_slot(&mut self, bytes: u32) -> Value {
         let slot = StackSlotData::new(StackSlotKind::ExplicitSlot, bytes, 5);
         let slot = self.builder.create_sized_stack_slot(slot);
         self.builder.ins().stack_addr(I64, slot, 0)

@@ -286,14 +286,21 @@ impl FunctionEmitter<'_, '_> {
                 let half = combine(self, quarter, quarter);
                 combine(self, half, half)
             }
-            Held::Lanes([low, high]) => {
-                let sums = combine(self, low, high);
-                let t: [Value; 4] = std::array::from_fn(|lane| self.builder.ins().extractlane(sums, lane as u8));
-                let u = [combine(self, t[0], t[2]), combine(self, t[1], t[3])];
-                combine(self, u[0], u[1])
-            }
+            Held::Lanes(halves) => self.joined(halves, &combine),
         };
         Ok(Operand::uniform(Scalar::F32, joined))
+    }
+
+    /// The sum of all lanes.
+    pub(super) fn sum_of_lanes(&mut self, halves: [Value; 2]) -> Value {
+        self.joined(halves, &|this, a, b| this.builder.ins().fadd(a, b))
+    }
+
+    fn joined(&mut self, [low, high]: [Value; 2], combine: &dyn Fn(&mut Self, Value, Value) -> Value) -> Value {
+        let sums = combine(self, low, high);
+        let t: [Value; 4] = std::array::from_fn(|lane| self.builder.ins().extractlane(sums, lane as u8));
+        let u = [combine(self, t[0], t[2]), combine(self, t[1], t[3])];
+        combine(self, u[0], u[1])
     }
 
     /// Type of one register of a value.

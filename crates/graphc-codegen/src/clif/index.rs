@@ -40,7 +40,7 @@ impl Linear {
         self.terms.is_empty().then_some(self.constant)
     }
 
-    fn times(&self, factor: i64) -> Linear {
+    pub(super) fn times(&self, factor: i64) -> Linear {
         let terms = self.terms.iter().map(|&(value, coefficient)| (value, coefficient * factor)).collect();
         Linear { terms, constant: self.constant * factor }
     }
@@ -205,24 +205,29 @@ impl Indices {
         let mut best = self.resolve(builder, first)?;
         for other in rest {
             let other = self.resolve(builder, other)?;
-            best = match (best.as_constant(), other.as_constant(), extreme) {
-                (Some(a), Some(b), Extreme::Largest) => Linear::constant(a.max(b)),
-                (Some(a), Some(b), Extreme::Smallest) => Linear::constant(a.min(b)),
-                _ => {
-                    let (a, b) = (self.value(builder, &best), self.value(builder, &other));
-                    let depth = self.depths[&a].max(self.depths[&b]);
-                    let order = match extreme {
-                        Extreme::Largest => IntCC::SignedGreaterThan,
-                        Extreme::Smallest => IntCC::SignedLessThan,
-                    };
-                    Linear::value(self.hoist(builder, depth, |cursor| {
-                        let holds = cursor.ins().icmp(order, a, b);
-                        cursor.ins().select(holds, a, b)
-                    }))
-                }
-            };
+            best = self.extreme(builder, extreme, [&best, &other]);
         }
         Ok(best)
+    }
+
+    /// The smaller or larger of two values.
+    pub(super) fn extreme(&mut self, builder: &mut FunctionBuilder<'_>, which: Extreme, of: [&Linear; 2]) -> Linear {
+        match (of.map(Linear::as_constant), which) {
+            ([Some(a), Some(b)], Extreme::Largest) => Linear::constant(a.max(b)),
+            ([Some(a), Some(b)], Extreme::Smallest) => Linear::constant(a.min(b)),
+            _ => {
+                let [a, b] = of.map(|linear| self.value(builder, linear));
+                let depth = self.depths[&a].max(self.depths[&b]);
+                let order = match which {
+                    Extreme::Largest => IntCC::SignedGreaterThan,
+                    Extreme::Smallest => IntCC::SignedLessThan,
+                };
+                Linear::value(self.hoist(builder, depth, |cursor| {
+                    let holds = cursor.ins().icmp(order, a, b);
+                    cursor.ins().select(holds, a, b)
+                }))
+            }
+        }
     }
 
     /// `high - low`, at the head of the scope where both are known.

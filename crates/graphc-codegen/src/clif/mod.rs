@@ -7,7 +7,8 @@
 //! and restores the one it found.
 //!
 //! Reading order: `callees` (what functions call), `function` (the emitter's state), `index`, `memory`, `expr`,
-//! `location`, `stmt`, `tile` (tiles in Cranelift's vectors), `calls` (of assembled functions).
+//! `location`, `stmt`, `tile` (tiles in Cranelift's vectors), `runs` (of their reductions), `calls` (of assembled
+//! functions).
 
 mod callees;
 
@@ -24,6 +25,8 @@ mod stmt;
 mod location;
 
 mod tile;
+
+mod runs;
 
 mod calls;
 

@@ -32,12 +32,12 @@ const MAX_COPIED_FMAS: i64 = 208;
 const MAX_LIVE: usize = 14;
 
 /// A tile being emitted.
-struct Plan<'t> {
-    tile: &'t Tile,
+pub(super) struct Plan<'t> {
+    pub(super) tile: &'t Tile,
     /// Grid coordinates of every cell.
     cells: Vec<Vec<i64>>,
     /// Accumulators of every cell: two halves in a region, else one scalar.
-    accs: Vec<Vec<Variable>>,
+    pub(super) accs: Vec<Vec<Variable>>,
     a: Factor<'t>,
     b: Factor<'t>,
 }
@@ -75,14 +75,21 @@ impl FunctionEmitter<'_, '_> {
             TileInit::Zero => false,
             TileInit::Load(access) => self.lane.is_some_and(|lane| access.index.uses(lane)),
         };
-        let lanes = init_lanes || a.movement != Movement::Uniform || b.movement != Movement::Uniform;
+        let joins_lanes = tile.runs.is_some_and(|runs| runs.joins_lanes);
+        let lanes = joins_lanes || init_lanes || a.movement != Movement::Uniform || b.movement != Movement::Uniform;
         let (ty, n_halves) = if lanes { (F32X4, 2) } else { (F32, 1) };
         let accs: Vec<Vec<Variable>> =
             cells.iter().map(|_| (0..n_halves).map(|_| self.builder.declare_var(ty)).collect()).collect();
         let plan = Plan { tile, cells, accs, a, b };
-        self.start(&plan)?;
-        self.reduce(&plan, 0)?;
-        for ((cell, vars), block) in plan.cells.iter().zip(&plan.accs).zip(epilogue) {
+        let sums = match tile.runs {
+            Some(runs) => self.runs(&plan, runs)?,
+            None => {
+                self.start(&plan)?;
+                self.reduce(&plan, 0)?;
+                plan.accs.clone()
+            }
+        };
+        for ((cell, vars), block) in plan.cells.iter().zip(&sums).zip(epilogue) {
             self.bind_cell(tile, cell);
             let halves: Vec<Value> = vars.iter().map(|&var| self.builder.use_var(var)).collect();
             let held = match halves.as_slice() {
@@ -116,7 +123,7 @@ impl FunctionEmitter<'_, '_> {
     }
 
     /// Gives every accumulator its first value.
-    fn start(&mut self, plan: &Plan<'_>) -> Emit {
+    pub(super) fn start(&mut self, plan: &Plan<'_>) -> Emit {
         let lanes = plan.n_halves() == 2;
         for (cell, vars) in plan.cells.iter().zip(&plan.accs) {
             let halves = match &plan.tile.init {
@@ -138,7 +145,13 @@ impl FunctionEmitter<'_, '_> {
     /// Emits the reduction loops from `level` on.
     fn reduce(&mut self, plan: &Plan<'_>, level: usize) -> Emit {
         let Some(range) = plan.tile.reds.get(level) else { return self.step(plan) };
-        let (low, high) = self.range(range)?;
+        let bounds = self.range(range)?;
+        self.reduce_range(plan, level, bounds)
+    }
+
+    /// Emits the reduction loops from `level` on, that one between the bounds.
+    pub(super) fn reduce_range(&mut self, plan: &Plan<'_>, level: usize, (low, high): (Linear, Linear)) -> Emit {
+        let range = &plan.tile.reds[level];
         let inner = copied_fmas(plan, level + 1);
         let mut bind = |this: &mut Self, value: Linear| {
             this.indices.bind(range.var, value);
@@ -165,7 +178,7 @@ impl FunctionEmitter<'_, '_> {
         self.located(range.var, |this| this.counted_loop(steps, &mut bind))
     }
 
-    fn integer(&mut self, value: i64) -> Value {
+    pub(super) fn integer(&mut self, value: i64) -> Value {
         self.indices.value(&mut self.builder, &Linear::constant(value))
     }
 

@@ -40,6 +40,8 @@ pub enum Reason {
     TooFewRegisters,
     /// More reduction loops than counters.
     TooManyReductions,
+    /// More runs of a reduction than there is room for on the stack.
+    TooManyRuns,
     /// Words farther away than an instruction can reach.
     TooFar,
 }
@@ -64,6 +66,7 @@ impl fmt::Display for Reason {
             Reason::TooManyPointers => "too many pointers",
             Reason::TooFewRegisters => "too few registers",
             Reason::TooManyReductions => "too many reductions",
+            Reason::TooManyRuns => "too many runs",
             Reason::TooFar => "words too far apart",
         })
     }
@@ -74,6 +77,7 @@ impl From<Misfit> for Reason {
         match misfit {
             Misfit::Registers => Reason::TooFewRegisters,
             Misfit::Reductions => Reason::TooManyReductions,
+            Misfit::Runs => Reason::TooManyRuns,
         }
     }
 }

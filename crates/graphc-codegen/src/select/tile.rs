@@ -13,7 +13,7 @@ use crate::asm::straight_line::StraightLine;
 use crate::asm::tile::{self, CELL_BYTES, Count, End, Reduction, Start, TileShape};
 use crate::asm::unit::{ShapeKind, VectorUnit};
 use graphc_ir::index::{Affine, Var};
-use graphc_ir::loops::{Access, Expr, Join, Range, Stmt, Tile, TileInit};
+use graphc_ir::loops::{Access, Expr, Join, Range, Runs, Stmt, Tile, TileInit};
 
 /// Largest distance in bytes from a pointer that a tile may reach by an immediate offset.
 const MAX_REACH: i64 = 1 << 30;
@@ -83,6 +83,9 @@ pub(super) fn assembled(site: &mut Site<'_, '_>, tile: &Tile, cells: &[Vec<i64>]
     }
     let direct = direct_store(cx, state, tile);
     let mut shape = shape(tile, cells, &factors, direct)?;
+    if tile.runs.is_some_and(|runs| runs.joins_lanes) && shape.end != End::Sum {
+        return Err(Reason::JoinedLanes);
+    }
     let out = match direct {
         Some((to, _)) => TileOut::Place(at_first_cell(tile, to)),
         None => match with_epilogue(site, tile, cells, &mut shape, unit) {
@@ -143,7 +146,9 @@ fn shape(
     let start = if tile.init == TileInit::Zero { Start::Zero } else { Start::Out };
     let end = direct.map_or(End::Vector, |(_, end)| end);
     let ahead = tile.ahead.map(|words| i32::try_from(words.saturating_mul(4)).unwrap_or(0));
-    Ok(TileShape { a, b, ahead, loops, start, end, out, epilogue: StraightLine::default() })
+    let is_cut = |runs: &Runs| Range::extent(&tile.reds[0]).is_some_and(|extent| extent > runs.length);
+    let runs = tile.runs.filter(is_cut);
+    Ok(TileShape { a, b, ahead, loops, runs, start, end, out, epilogue: StraightLine::default() })
 }
 
 /// Gives the function the tile's epilogue to do, if it can do it; the result is what it needs for that.
@@ -167,7 +172,9 @@ fn with_epilogue(
 /// The only thing that the epilogue does, if it stores the accumulators or their sums.
 fn direct_store<'t>(cx: &Context<'_>, state: &State, tile: &'t Tile) -> Option<(&'t Access, End)> {
     let lane = state.lane?;
+    let joins_lanes = tile.runs.is_some_and(|runs| runs.joins_lanes);
     let (to, end) = match tile.epilogue.as_slice() {
+        [Stmt::Store { to, value }] if *value == tile.acc && joins_lanes => (to, End::Sum),
         [Stmt::Store { to, value }] if *value == tile.acc => (to, End::Vector),
         [Stmt::Let { value: sum, expr: Expr::JoinLanes(Join::Add, of) }, Stmt::Store { to, value }]
             if *of == tile.acc && value == sum =>

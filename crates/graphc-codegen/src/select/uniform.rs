@@ -72,7 +72,8 @@ impl Uniformity {
             }
             Stmt::Tile(tile) => {
                 let init = matches!(&tile.init, TileInit::Load(access) if uses_lane(access, lane));
-                if init || uses_lane(&tile.a, lane) || uses_lane(&tile.b, lane) {
+                let joins_lanes = tile.runs.is_some_and(|runs| runs.joins_lanes);
+                if !joins_lanes && (init || uses_lane(&tile.a, lane) || uses_lane(&tile.b, lane)) {
                     self.lane_values.insert(tile.acc);
                 }
                 self.block(&tile.epilogue, lane);

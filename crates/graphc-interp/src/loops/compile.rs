@@ -3,7 +3,7 @@
 use super::error::InterpError;
 use graphc_ir::DType;
 use graphc_ir::index::{Affine, Atom, Var};
-use graphc_ir::loops::{AccId, Access, Bound, Expr, Join, Kernel, Program, Range, Stmt, Tile, TileInit, ValueId};
+use graphc_ir::loops::{AccId, Access, Bound, Expr, Join, Kernel, Program, Range, Runs, Stmt, Tile, TileInit, ValueId};
 use graphc_ir::scalar::{BinaryOp, CmpOp, UnaryOp};
 use std::collections::HashMap;
 
@@ -126,6 +126,7 @@ pub(super) struct TileCode {
     /// Slots and extents of the grid.
     pub(super) grid: Vec<(usize, i64)>,
     pub(super) reds: Vec<Extent>,
+    pub(super) runs: Option<Runs>,
     pub(super) a: Factor,
     pub(super) b: Factor,
     pub(super) init: Option<Place>,
@@ -320,7 +321,18 @@ impl Compiler<'_> {
         };
         let acc = self.define_value(tile.acc, Type::F32);
         let epilogue = self.block(&tile.epilogue)?;
-        Ok(TileCode { grid, reds, a, b, init, acc, epilogue })
+        Ok(TileCode { grid, reds, runs: self.runs(tile)?, a, b, init, acc, epilogue })
+    }
+
+    fn runs(&self, tile: &Tile) -> Compiled<Option<Runs>> {
+        let Some(runs) = tile.runs else { return Ok(None) };
+        if runs.length == 0 || tile.reds.is_empty() || tile.init != TileInit::Zero {
+            return Err("runs without iterations, a reduction, or a start at 0".to_owned());
+        }
+        if runs.joins_lanes && self.lane.is_none() {
+            return Err("lanes of runs are joined outside a lanes region".to_owned());
+        }
+        Ok(Some(runs))
     }
 
     fn factor(&mut self, access: &Access, grid: &[(usize, i64)], reds: &[Extent]) -> Compiled<Factor> {

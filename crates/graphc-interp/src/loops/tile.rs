@@ -6,8 +6,9 @@
 
 use super::compile::{Factor, TileCode};
 use super::execute::{Machine, Run};
-use graphc_ir::scalar::LANES;
-use graphc_ir::scalar::flushed::fma_lanes;
+use graphc_ir::loops::Runs;
+use graphc_ir::scalar::flushed::{add, fma_lanes};
+use graphc_ir::scalar::{LANES, join_lanes};
 
 /// Where each run of the innermost reduction starts, its extent, and the words each factor moves per step.
 struct Chain<'a> {
@@ -40,7 +41,11 @@ impl Machine<'_> {
             });
         }
         if !accs.is_empty() {
-            self.accumulate::<W>(tile, &mut accs)?;
+            let bounds: Vec<(i64, i64)> = tile.reds.iter().map(|extent| extent.eval(&self.vars)).collect();
+            match tile.runs {
+                None => self.accumulate::<W>(tile, &bounds, &mut accs)?,
+                Some(runs) => accs = self.runs::<W>(tile, bounds, runs)?,
+            }
         }
         for (cell, acc) in accs.into_iter().enumerate() {
             self.set_cell(tile, cell);
@@ -57,16 +62,37 @@ impl Machine<'_> {
         }
     }
 
-    fn accumulate<const W: usize>(&mut self, tile: &TileCode, accs: &mut [[f32; LANES]]) -> Run<()> {
-        let bounds: Vec<(i64, i64)> = tile.reds.iter().map(|extent| extent.eval(&self.vars)).collect();
+    /// The sums of runs of the outermost reduction, joined.
+    fn runs<const W: usize>(&mut self, tile: &TileCode, bounds: Vec<(i64, i64)>, runs: Runs) -> Run<Sums> {
+        let (low, high) = bounds[0];
+        let mut sums = Vec::new();
+        for start in (low..high).step_by(runs.length) {
+            let mut bounds = bounds.clone();
+            bounds[0] = (start, high.min(start.saturating_add(runs.length as i64)));
+            let mut accs = vec![[0.0; LANES]; tile.a.cells.len()];
+            self.accumulate::<W>(tile, &bounds, &mut accs)?;
+            if runs.joins_lanes {
+                accs.iter_mut().for_each(|acc| *acc = [join_lanes(*acc, add); LANES]);
+            }
+            sums.push(accs);
+        }
+        Ok(tree(sums).unwrap_or_else(|| vec![[0.0; LANES]; tile.a.cells.len()]))
+    }
+
+    fn accumulate<const W: usize>(
+        &mut self,
+        tile: &TileCode,
+        bounds: &[(i64, i64)],
+        accs: &mut [[f32; LANES]],
+    ) -> Run<()> {
         if bounds.iter().any(|&(low, high)| low >= high) {
             return Ok(());
         }
-        let a = self.first_index::<W>(&tile.a, &bounds)?;
-        let b = self.first_index::<W>(&tile.b, &bounds)?;
-        self.find_starts(tile, &bounds);
+        let a = self.first_index::<W>(&tile.a, bounds)?;
+        let b = self.first_index::<W>(&tile.b, bounds)?;
+        self.find_starts(tile, bounds);
         let (a, b) = (a + tile.a.place.base as i64, b + tile.b.place.base as i64);
-        let (arena, chain) = (&*self.arena, Chain::new(&self.steps, tile, &bounds));
+        let (arena, chain) = (&*self.arena, Chain::new(&self.steps, tile, bounds));
         for (cell, acc) in accs.iter_mut().enumerate() {
             let (a, b) = (a + tile.a.cells[cell], b + tile.b.cells[cell]);
             if W == 1 {
@@ -124,6 +150,26 @@ impl Machine<'_> {
             }
         }
     }
+}
+
+/// Sums of all cells.
+type Sums = Vec<[f32; LANES]>;
+
+/// Neighbours added in pairs, then the pairs, until one is left.
+fn tree(mut sums: Vec<Sums>) -> Option<Sums> {
+    while sums.len() > 1 {
+        let mut pairs = Vec::with_capacity(sums.len().div_ceil(2));
+        let mut all = sums.into_iter();
+        while let Some(mut left) = all.next() {
+            if let Some(right) = all.next() {
+                let cells = left.iter_mut().zip(right);
+                cells.for_each(|(left, right)| *left = std::array::from_fn(|lane| add(left[lane], right[lane])));
+            }
+            pairs.push(left);
+        }
+        sums = pairs;
+    }
+    sums.pop()
 }
 
 /// How a factor is read at an arena word.

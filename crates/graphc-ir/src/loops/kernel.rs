@@ -329,13 +329,16 @@ impl Stmt {
 /// for g in grid:   epilogue with `acc` bound to acc[g]
 /// ```
 ///
-/// Only the order of `reds` matters for the result: each accumulator is one chain in that order.
+/// Only the order of `reds` matters for the result: each accumulator is one chain in that order. With [`Runs`] the
+/// outermost reduction is cut, each run is such a chain, and the sums of runs are joined by a balanced tree.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tile {
     /// Output coordinates held in registers, outermost first, with their extents.
     pub grid: Vec<(Var, usize)>,
     /// Reduction loops, outermost first. Bounds may depend on variables outside the tile.
     pub reds: Vec<Range>,
+    /// How the outermost reduction is cut, if it is.
+    pub runs: Option<Runs>,
     /// First factor: a vector if its index depends on the lane, else a splat.
     pub a: Access,
     /// Second factor.
@@ -349,6 +352,17 @@ pub struct Tile {
     pub acc: ValueId,
     /// Run for every grid cell.
     pub epilogue: Vec<Stmt>,
+}
+
+/// Runs of a tile's outermost reduction, whose bounds are constants: consecutive iterations of it, of which the last run
+/// may have fewer. Each starts at 0. The sums of neighbouring runs are added in pairs, then those of the pairs, until
+/// one is left; one without a neighbour waits for the next round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Runs {
+    /// Iterations of a run, at least 1.
+    pub length: usize,
+    /// Whether the lanes of a run's sum are added, as by [`Expr::JoinLanes`], before runs are.
+    pub joins_lanes: bool,
 }
 
 /// How a tile's accumulators start.

@@ -234,6 +234,7 @@ impl<'a> Parser<'a> {
         })?;
         self.word("reds")?;
         let reds = self.list(Parser::range)?;
+        let runs = self.runs()?;
         self.word("a")?;
         self.symbol("=")?;
         let a = self.access()?;
@@ -260,7 +261,21 @@ impl<'a> Parser<'a> {
         };
         self.symbol("->")?;
         let acc = self.value()?;
-        Ok(Tile { grid, reds, a, b, ahead, init, acc, epilogue: self.block()? })
+        Ok(Tile { grid, reds, runs, a, b, ahead, init, acc, epilogue: self.block()? })
+    }
+
+    fn runs(&mut self) -> Parsed<Option<Runs>> {
+        if *self.peek() != Kind::Word("runs") {
+            return Ok(None);
+        }
+        self.next();
+        self.symbol("=")?;
+        let length = self.integer("iterations of a run")?;
+        let joins_lanes = *self.peek() == Kind::Word("join");
+        if joins_lanes {
+            self.next();
+        }
+        Ok(Some(Runs { length, joins_lanes }))
     }
 
     fn expr(&mut self) -> Parsed<Expr> {

@@ -145,7 +145,11 @@ impl Display for Tile {
         for (i, (var, extent)) in self.grid.iter().enumerate() {
             write!(f, "{}{var}:{extent}", if i == 0 { "" } else { ", " })?;
         }
-        write!(f, "] reds [{}] a={} b={} ", List(&self.reds), self.a, self.b)?;
+        write!(f, "] reds [{}] ", List(&self.reds))?;
+        if let Some(Runs { length, joins_lanes }) = self.runs {
+            write!(f, "runs={length}{} ", if joins_lanes { " join" } else { "" })?;
+        }
+        write!(f, "a={} b={} ", self.a, self.b)?;
         if self.ahead != [0, 0] {
             write!(f, "ahead=[{}] ", List(&self.ahead))?;
         }

@@ -302,7 +302,7 @@ fn names<'a>(groups: impl IntoIterator<Item = &'a Group>) -> Vec<String> {
 /// Whether a weight gradient may take a chunk as soon as it has been computed.
 fn can_join(plan: &ContractionPlan) -> bool {
     let Batch::Summed(groups) = plan.batch else { return false };
-    groups.are_enough() && (groups.chunks_per_group == 1 || plan.accumulators_wait)
+    plan.shares_groups() && (groups.chunks_per_group == 1 || plan.accumulators_wait)
 }
 
 /// Gradients with the same key go through the same chunks in the same way.

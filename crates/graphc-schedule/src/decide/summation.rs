@@ -1,7 +1,8 @@
 //! The order of sums over the batch: it follows from the graph and the batch alone, and fixes the bits of results.
 //!
 //! A sum over the batch is made of groups of consecutive chunks of samples: each group is a chain, and groups are
-//! joined by a tree.
+//! joined by a balanced tree. How long groups are follows from the batch alone ([`Groups::of`]), whatever is summed and
+//! however large the result.
 //!
 //! In a contraction the lanes are samples or features. With samples as lanes both factors are vectors, and the lanes
 //! of every cell must be joined in the end. That is little work beside the pixels of a convolution, but as much as
@@ -19,22 +20,14 @@ use graphc_ir::ops::Op;
 use graphc_ir::point::PointDag;
 use graphc_ir::scalar::{CHUNK, LANES};
 
-/// Fewer groups of chunks than this leave threads without work: then blocks of the result are shared.
-const FEWEST_GROUPS: usize = 4;
+/// Chunks up to which each is a group of its own: then threads share few samples.
+const MOST_ALONE: usize = 4;
 
-/// Most groups of chunks.
-const MOST_GROUPS: usize = 32;
+/// Binary logarithm of the chunks of the longest groups.
+const LONGEST: u32 = 4;
 
-/// Most groups of what a sweep leaves for every chunk.
-const MOST_ADDED_GROUPS: usize = 8;
-
-/// Chunks below which a chain of sums over rows is too short to pay for a partial result.
-const FEWEST_CHUNKS_OF_ROWS: usize = 16;
-
-/// Words of all partial results of one sum at most.
-const MOST_PARTIAL_WORDS: usize = 1 << 18;
-
-/// Consecutive chunks gathered into a bounded number of groups.
+/// Groups of consecutive chunks, each of a power of two of them but for the last, which may be shorter: whoever has some
+/// aligned groups has whole branches of the tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Groups {
     pub(crate) n_groups: usize,
@@ -66,44 +59,20 @@ pub(crate) struct Summation {
 }
 
 impl Groups {
-    /// At most 32 groups, and fewer if the partial results would exceed 2^18 words.
-    pub(crate) fn new(n_chunks: usize, part_len: usize) -> Groups {
-        Groups::at_most((MOST_PARTIAL_WORDS / part_len.max(1)).clamp(1, MOST_GROUPS), n_chunks)
-    }
-
-    /// The groups in which partial results are added up, one for each chunk: at most 8.
-    pub(crate) fn of_parts(n_parts: usize) -> Groups {
-        Groups::at_most(MOST_ADDED_GROUPS, n_parts)
-    }
-
-    fn at_most(most: usize, n_chunks: usize) -> Groups {
-        let chunks_per_group = n_chunks.div_ceil(n_chunks.min(most).max(1)).max(1);
+    /// The groups of every sum over that many chunks. They are many enough for 4 threads to share 8 chunks and 64
+    /// machines to share 1,024; with 256 samples they are long enough (64 samples) that joining them costs a dense
+    /// layer's gradient little.
+    pub(crate) fn of(n_chunks: usize) -> Groups {
+        let exponent = if n_chunks <= MOST_ALONE { 0 } else { ((n_chunks.ilog2() + 2) / 3).min(LONGEST) };
+        let chunks_per_group = 1 << exponent;
         Groups { n_groups: n_chunks.div_ceil(chunks_per_group), chunks_per_group }
-    }
-
-    /// The groups for sums whose lanes are features: of at least 256 samples, and a single one unless there are
-    /// enough.
-    fn of_rows(n_chunks: usize, part_len: usize) -> Groups {
-        let most = (n_chunks / FEWEST_CHUNKS_OF_ROWS).min(MOST_PARTIAL_WORDS / part_len.max(1)).min(MOST_GROUPS);
-        Groups::at_most(if most >= FEWEST_GROUPS { most } else { 1 }, n_chunks)
-    }
-
-    /// Whether there are enough of them for threads to share.
-    pub(crate) fn are_enough(self) -> bool {
-        self.n_groups >= FEWEST_GROUPS
     }
 }
 
 impl Summation {
     /// The order in which the contraction `root` is summed over the batch.
     pub(crate) fn of(problem: &Problem<'_>, root: Root) -> Summation {
-        let part_len = part_len(problem, root);
-        let lanes = SummedLanes::of(problem, root.node());
-        let groups = match lanes {
-            SummedLanes::Samples => Groups::new(problem.n_chunks(), part_len),
-            SummedLanes::Features { .. } => Groups::of_rows(problem.n_chunks(), part_len),
-        };
-        Summation { lanes, groups }
+        Summation { lanes: SummedLanes::of(problem, root.node()), groups: Groups::of(problem.n_chunks()) }
     }
 }
 
@@ -142,4 +111,21 @@ impl SummedLanes {
 pub(crate) fn part_len(problem: &Problem<'_>, root: Root) -> usize {
     let space = PointDag::space(problem.graph, problem.forms, root);
     space.extents[..space.n_kept].iter().product::<usize>().max(1).next_multiple_of(CHUNK)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_are_enough_to_share_and_long_enough_to_pay() {
+        let of = |n_chunks| {
+            let Groups { n_groups, chunks_per_group } = Groups::of(n_chunks);
+            (n_groups, chunks_per_group)
+        };
+        let chunks = [1, 2, 4, 5, 8, 15, 16, 64, 127, 128, 1023, 1024, 6250];
+        let groups =
+            [(1, 1), (2, 1), (4, 1), (3, 2), (4, 2), (8, 2), (4, 4), (16, 4), (32, 4), (16, 8), (128, 8), (64, 16), (391, 16)];
+        assert_eq!(chunks.map(of), groups);
+    }
 }

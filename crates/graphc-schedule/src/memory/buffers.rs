@@ -1,6 +1,6 @@
 //! Which buffer holds which value.
 
-use crate::decide::contraction::{Batch, ContractionPlan};
+use crate::decide::contraction::ContractionPlan;
 use crate::decide::copies::{CopyId, CopyPlan};
 use crate::decide::kernel::Schedule;
 use crate::decide::layout::ProgramLanes;
@@ -147,8 +147,7 @@ impl Buffers {
             let buffer = self.add(name, BufferKind::Temp, DType::F32, layout);
             self.waiting.insert(plan.root, Waiting { buffer, share_words });
         }
-        let Batch::Summed(groups) = plan.batch else { unreachable!("a gradient is summed over the batch") };
-        self.add_partial(problem, plan.root, groups.n_groups);
+        self.add_partial(problem, plan.root, plan.n_parts());
     }
 
     fn add_partial(&mut self, problem: &Problem<'_>, root: Root, n_parts: usize) {

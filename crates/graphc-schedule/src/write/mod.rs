@@ -1,7 +1,7 @@
 //! How nests are written as loop IR.
 //!
 //! Reading order: `builder` (statements of a kernel), `expr` (fused scalar expressions) and `math` (elementary
-//! functions), `task`, `fetch` (hints), `sweep`, `contraction`, `copies`, `updates`, `kernel` (phases).
+//! functions), `tree` (joins in a fixed order), `task`, `fetch` (hints), `sweep`, `contraction`, `copies`, `updates`, `kernel` (phases).
 
 pub(crate) mod builder;
 pub(crate) mod contraction;
@@ -12,4 +12,5 @@ pub(crate) mod kernel;
 pub(crate) mod math;
 pub(crate) mod sweep;
 pub(crate) mod task;
+pub(crate) mod tree;
 pub(crate) mod updates;

@@ -5,7 +5,7 @@ use super::index::{self, Known, Lane, Window};
 use super::scope::Values;
 use graphc_ir::DType;
 use graphc_ir::index::{Affine, Var};
-use graphc_ir::loops::{AccId, Access, Buffer, LoopKind, Range, Stmt, Tile, TileInit, ValueId};
+use graphc_ir::loops::{AccId, Access, Buffer, LoopKind, Range, Runs, Stmt, Tile, TileInit, ValueId};
 
 /// Iterations of a nest at most, roughly.
 const MAX_TRIPS: i64 = 600;
@@ -259,10 +259,11 @@ impl<'b, 'c> Body<'b, 'c> {
         self.known.extend(inside.into_iter().filter(|known| known.affine.is_affine()));
         let (a, b) = (self.factor(), self.factor());
         self.known.truncate(n_known);
+        let runs = self.runs(&reds, &init);
         let ahead = if self.choices.rarely(3) { [64, -1000] } else { [0, 0] };
         let acc = self.fresh_value();
         let epilogue = self.scoped(|body| {
-            body.values.push_tile(acc, body.lane.is_none());
+            body.values.push_tile(acc, body.lane.is_none() || runs.is_some_and(|runs| runs.joins_lanes));
             for _ in 0..body.choices.pick(3) {
                 body.any_value();
             }
@@ -272,7 +273,17 @@ impl<'b, 'c> Body<'b, 'c> {
             body.store();
         });
         self.known = outer;
-        self.block.push(Stmt::Tile(Tile { grid, reds, a, b, ahead, init, acc, epilogue }));
+        self.block.push(Stmt::Tile(Tile { grid, reds, runs, a, b, ahead, init, acc, epilogue }));
+    }
+
+    /// Runs of the outermost reduction, where a tile may have some.
+    fn runs(&mut self, reds: &[Range], init: &TileInit) -> Option<Runs> {
+        reds.first()?.extent()?;
+        if *init != TileInit::Zero || self.choices.pick(2) == 0 {
+            return None;
+        }
+        let length = 1 + self.choices.pick(4);
+        Some(Runs { length, joins_lanes: self.lane.is_some() && self.choices.pick(2) == 0 })
     }
 
     /// An access of a tile: a splat or a vector.

@@ -6,6 +6,8 @@ mod register;
 
 mod tile;
 
+mod tile_runs;
+
 mod straight_line;
 
 mod transpose;

@@ -3,9 +3,9 @@
 use super::register::{Width, memory, xmm};
 use super::straight_line;
 use crate::asm::straight_line::LINE_BYTES;
-use crate::asm::tile::{CELL_BYTES, Count, End, Reduction, Start, TileShape};
+use crate::asm::tile::{CELL_BYTES, Count, End, Start, TileShape};
 use crate::asm::tile_registers::{Action, Operand, TilePlan};
-use iced_x86::code_asm::{AsmRegister64, CodeAssembler, r8, r9, r10, r11, r12, r13, rax, rbp, rbx, rcx, rdi, rdx, rsi};
+use iced_x86::code_asm::{AsmRegister64, CodeAssembler, r8, r9, r10, r11, r12, r13, r14, rax, rbp, rbx, rcx, rdi, rdx, rsi};
 use iced_x86::{Code, IcedError, Instruction, Register};
 use std::collections::BTreeSet;
 
@@ -20,12 +20,14 @@ pub(super) const N_COUNTS: usize = COUNTS.len();
 const N_REGISTERS: usize = 16;
 
 /// Pointers to the factors and the results, and the counts.
-const FACTORS: [AsmRegister64; 2] = [rdi, rsi];
+pub(super) const FACTORS: [AsmRegister64; 2] = [rdi, rsi];
 const OUT: AsmRegister64 = rdx;
 const COUNTS: [AsmRegister64; 3] = [rcx, r8, r9];
 /// Loop counters; the last four belong to the caller.
 const COUNTERS: [AsmRegister64; 7] = [rax, r10, r11, rbx, rbp, r12, r13];
 const N_FREE_COUNTERS: usize = 3;
+/// Number of the run at hand, which belongs to the caller.
+pub(super) const RUN: AsmRegister64 = r14;
 /// What the epilogue may use: factors and counts are done with.
 const EPILOGUE_POINTERS: [AsmRegister64; 7] = [rdi, rsi, rcx, r8, r9, rax, r10];
 
@@ -36,9 +38,9 @@ pub(super) fn assemble(shape: &TileShape, plan: &TilePlan, width: Width) -> Resu
     assembler.asm.assemble(0)
 }
 
-struct Assembler<'t> {
-    asm: CodeAssembler,
-    shape: &'t TileShape,
+pub(super) struct Assembler<'t> {
+    pub(super) asm: CodeAssembler,
+    pub(super) shape: &'t TileShape,
     width: Width,
     plan: &'t TilePlan,
     /// Lines of each factor, relative to its pointer, that the loop body at hand has fetched ahead.
@@ -52,9 +54,17 @@ impl Assembler<'_> {
         for &register in saved {
             self.asm.push(register)?;
         }
-        self.start()?;
-        self.reduce(0, [0, 0])?;
+        let has_runs = self.shape.runs.is_some();
+        if has_runs {
+            self.asm.push(RUN)?;
+            self.runs()?;
+            self.asm.pop(RUN)?;
+        } else {
+            self.start()?;
+            self.reduce(0, [0, 0])?;
+        }
         match self.shape.end {
+            End::Sum if self.joins_lanes() => self.put_sums()?,
             End::Vector => self.store_vectors()?,
             End::Sum => self.store_sums()?,
             End::Epilogue => {
@@ -79,7 +89,11 @@ impl Assembler<'_> {
         self.shape.out.iter().enumerate().flat_map(place).collect()
     }
 
-    fn start(&mut self) -> Result<(), IcedError> {
+    pub(super) fn joins_lanes(&self) -> bool {
+        self.shape.runs.is_some_and(|runs| runs.joins_lanes)
+    }
+
+    pub(super) fn start(&mut self) -> Result<(), IcedError> {
         for (number, offset) in self.accumulators() {
             let register = self.vector(number);
             match self.shape.start {
@@ -100,8 +114,16 @@ impl Assembler<'_> {
     /// The reduction loops from `level` on; `offsets` are bytes added to the factors' pointers.
     fn reduce(&mut self, level: usize, offsets: [i32; 2]) -> Result<(), IcedError> {
         let Some(&reduction) = self.shape.loops.get(level) else { return self.emit_step(offsets) };
-        let at = |i: u32| [0, 1].map(|factor| offsets[factor] + i as i32 * reduction.strides[factor]);
-        let Count::Constant(count) = reduction.count else { return self.counted(level, 1, offsets) };
+        match reduction.count {
+            Count::Constant(count) => self.reduce_times(level, count, offsets),
+            Count::Parameter(_) => self.counted(level, reduction.count, 1, offsets),
+        }
+    }
+
+    /// So many iterations of the loop `level`.
+    pub(super) fn reduce_times(&mut self, level: usize, count: u32, offsets: [i32; 2]) -> Result<(), IcedError> {
+        let strides = self.shape.loops[level].strides;
+        let at = |i: u32| [0, 1].map(|factor| offsets[factor] + i as i32 * strides[factor]);
         let copies = match self.n_fmas(level + 1) {
             Some(inner) => copies_of(count, inner),
             None => 1,
@@ -109,17 +131,17 @@ impl Assembler<'_> {
         if count <= copies {
             return (0..count).try_for_each(|i| self.reduce(level + 1, at(i)));
         }
-        self.counted(level, copies, offsets)
+        self.counted(level, Count::Constant(count), copies, offsets)
     }
 
     /// A loop whose body holds `copies` iterations.
-    fn counted(&mut self, level: usize, copies: u32, offsets: [i32; 2]) -> Result<(), IcedError> {
-        let Reduction { count, strides } = self.shape.loops[level];
+    fn counted(&mut self, level: usize, count: Count, copies: u32, offsets: [i32; 2]) -> Result<(), IcedError> {
+        let strides = self.shape.loops[level].strides;
         let at = |i: u32| [0, 1].map(|factor| offsets[factor] + i as i32 * strides[factor]);
         let counter = COUNTERS[level];
         let (mut head, mut end) = (self.asm.create_label(), self.asm.create_label());
-        let is_outermost = level == 0;
-        if !is_outermost {
+        let keeps_pointers = level > 0 || self.shape.runs.is_some();
+        if keeps_pointers {
             FACTORS.into_iter().try_for_each(|pointer| self.asm.push(pointer))?;
         }
         let remainder = match count {
@@ -146,7 +168,7 @@ impl Assembler<'_> {
         self.asm.jne(head)?;
         (0..remainder).try_for_each(|i| self.reduce(level + 1, at(i)))?;
         self.asm.set_label(&mut end)?;
-        if is_outermost {
+        if !keeps_pointers {
             // A label needs an instruction; what follows is one.
             return Ok(());
         }
@@ -217,13 +239,27 @@ impl Assembler<'_> {
         Ok(())
     }
 
-    /// The lanes of every cell: `j` and `j + 4`, of these `j` and `j + 2`, of these both.
     fn store_sums(&mut self) -> Result<(), IcedError> {
+        self.join_lanes()?;
+        self.put_sums()
+    }
+
+    /// Stores the sum of every cell, which stands in its lane 0.
+    fn put_sums(&mut self) -> Result<(), IcedError> {
+        for (cell, &offset) in self.shape.out.iter().enumerate() {
+            let sum = xmm(cell * self.n_parts());
+            self.add(Instruction::with2(Code::VEX_Vmovss_m32_xmm, memory(OUT, offset), sum)?)?;
+        }
+        Ok(())
+    }
+
+    /// Adds the lanes of every cell: `j` and `j + 4`, of these `j` and `j + 2`, of these both.
+    pub(super) fn join_lanes(&mut self) -> Result<(), IcedError> {
         let n_parts = self.n_parts();
         let first_temp = self.shape.out.len() * n_parts;
         let temps = first_temp..N_REGISTERS;
         let add = Code::VEX_Vaddps_xmm_xmm_xmmm128;
-        for (cell, &offset) in self.shape.out.iter().enumerate() {
+        for cell in 0..self.shape.out.len() {
             let temp = xmm(temps.start + cell % temps.len());
             let low = xmm(cell * n_parts);
             let high = match self.width {
@@ -239,24 +275,23 @@ impl Assembler<'_> {
             self.add(Instruction::with3(add, low, low, temp)?)?;
             self.add(Instruction::with2(Code::VEX_Vmovshdup_xmm_xmmm128, temp, low)?)?;
             self.add(Instruction::with3(Code::VEX_Vaddss_xmm_xmm_xmmm32, low, low, temp)?)?;
-            self.add(Instruction::with2(Code::VEX_Vmovss_m32_xmm, memory(OUT, offset), low)?)?;
         }
         Ok(())
     }
 
     /// Registers of an accumulator.
-    fn n_parts(&self) -> usize {
+    pub(super) fn n_parts(&self) -> usize {
         match self.width {
             Width::Xmm => 2,
             Width::Ymm => 1,
         }
     }
 
-    fn code(&self, of_xmm: Code, of_ymm: Code) -> Code {
+    pub(super) fn code(&self, of_xmm: Code, of_ymm: Code) -> Code {
         self.width.code(of_xmm, of_ymm)
     }
 
-    fn vector(&self, number: usize) -> Register {
+    pub(super) fn vector(&self, number: usize) -> Register {
         self.width.register(number)
     }
 

@@ -34,7 +34,8 @@
 //! * no later kernel writes what it writes, which is neither input nor state and shares no words;
 //! * an update writes nothing but state.
 //!
-//! Tiles: grid extents are positive, accesses have no division, buffers hold `f32`.
+//! Tiles: grid extents are positive, accesses have no division, buffers hold `f32`. Runs have iterations, start at 0
+//! and cut a reduction of constant bounds; lanes of runs are joined only inside a region.
 
 mod bounds;
 mod finding;
@@ -363,6 +364,9 @@ impl<'a> Verifier<'a> {
         if let TileInit::Load(access) = &tile.init {
             self.tile_access(access);
         }
+        if let Some(runs) = tile.runs {
+            self.runs(tile, runs);
+        }
         let grid = self.scope.len();
         for range in &tile.reds {
             self.define_var(range.var, Definition::Range(range.clone()));
@@ -375,12 +379,28 @@ impl<'a> Verifier<'a> {
             TileInit::Zero => true,
             TileInit::Load(access) => lane_free(access),
         };
-        let uniform = init && lane_free(&tile.a) && lane_free(&tile.b);
+        let joins_lanes = tile.runs.is_some_and(|runs| runs.joins_lanes);
+        let uniform = joins_lanes || init && lane_free(&tile.a) && lane_free(&tile.b);
         let values = self.values.len();
         self.define(tile.acc, Some(Info { ty: Type::F32, uniform, constant: None }));
         self.block(&tile.epilogue);
         self.values.truncate(values);
         self.scope.truncate(vars);
+    }
+
+    fn runs(&mut self, tile: &Tile, runs: Runs) {
+        if runs.length == 0 {
+            self.report("runs have no iterations".to_string());
+        }
+        if tile.reds.first().is_none_or(|range| range.extent().is_none()) {
+            self.report("runs need an outermost reduction with constant bounds".to_string());
+        }
+        if tile.init != TileInit::Zero {
+            self.report("runs start at 0".to_string());
+        }
+        if runs.joins_lanes && self.lane.is_none() {
+            self.report("lanes of runs are joined outside a lanes region".to_string());
+        }
     }
 
     fn tile_access(&mut self, access: &Access) {

@@ -30,6 +30,15 @@ use graphc_ir::scalar::LANES;
 /// Most shares that the blocks of a result are cut into.
 pub(crate) const MOST_SHARES: usize = 32;
 
+/// Fewer groups of chunks than this leave threads without work: then blocks of the result are shared.
+const FEWEST_GROUPS: usize = 4;
+
+/// Most words of all partial results of one sum that tasks share by groups.
+const MOST_PARTIAL_WORDS: usize = 1 << 18;
+
+/// Chunks from which on tasks share the groups of a sum of rows: the rows of all samples do not stay near.
+const FEWEST_CHUNKS_OF_ROWS: usize = 64;
+
 /// Refused options that are kept to be shown.
 const MOST_REFUSED: usize = 2;
 
@@ -103,15 +112,38 @@ impl ContractionPlan {
     /// Nests that may run at the same time: one for each group, or shares of the result.
     pub(crate) fn n_shares(&self) -> usize {
         match self.batch {
-            Batch::Summed(groups) if groups.are_enough() => groups.n_groups,
+            Batch::Summed(groups) if self.shares_groups() => groups.n_groups,
             _ => MOST_SHARES,
         }
     }
 
-    /// Words of the accumulators that wait for one share; none if nothing waits.
+    /// Whether tasks share the groups of a sum over the batch. Each leaves a partial result; otherwise tasks share
+    /// blocks of the result, and groups are joined where they are summed.
+    pub(crate) fn shares_groups(&self) -> bool {
+        matches!(self.batch, Batch::Summed(_)) && self.loops.iter().all(|walk| !walk.is_shared)
+    }
+
+    /// The groups of a sum over the batch that are joined where they are summed, if there are several.
+    pub(crate) fn joined_groups(&self) -> Option<Groups> {
+        match self.batch {
+            Batch::Summed(groups) if !self.shares_groups() && groups.n_groups > 1 => Some(groups),
+            _ => None,
+        }
+    }
+
+    /// Partial results that a sum over the batch leaves.
+    pub(crate) fn n_parts(&self) -> usize {
+        match self.batch {
+            Batch::Summed(groups) if self.shares_groups() => groups.n_groups,
+            _ => 1,
+        }
+    }
+
+    /// Words of the accumulators that wait for one share, and of the sums of its groups; none if nothing waits.
     pub(crate) fn waiting_words(&self, problem: &Problem<'_>) -> usize {
         let cells = problem.machine.vectors.most_cells();
-        let of_strips = self.strips.map_or(0, |strips| strips.extent * cells * LANES);
+        let of_sums = self.joined_groups().map_or(0, |groups| groups.n_groups);
+        let of_strips = self.strips.map_or(0, |strips| strips.extent * cells * (LANES + of_sums));
         let of_all = if self.accumulators_wait { part_len(problem, self.root) * LANES } else { 0 };
         of_strips.max(of_all)
     }
@@ -192,20 +224,27 @@ impl<'a> Contraction<'a> {
                 self.over_rows(batch, axis, (factor, rows, copies))
             }
         };
-        if !groups.are_enough() {
+        if !self.are_shared(summation) {
             let is_shared = |walk: &&mut Loop| lanes == SummedLanes::Samples || walk.coordinate != Coordinate::Vector;
             plan.loops.iter_mut().find(is_shared).expect("a loop").is_shared = true;
         }
         if lanes == SummedLanes::Samples {
             let few_words = self.problem.machine.few_words();
             let n_words = part_len(self.problem, self.root) * LANES;
-            plan.accumulators_wait = groups.are_enough() && groups.chunks_per_group > 1 && n_words <= few_words;
+            plan.accumulators_wait = plan.shares_groups() && groups.chunks_per_group > 1 && n_words <= few_words;
             plan.strips = Strips::of(self.problem, self.node, &plan.axes, &plan.loops);
             if let Some(strips) = plan.strips {
                 plan.loops.retain(|walk| walk.axis() != Some(strips.axis));
             }
         }
         plan
+    }
+
+    /// Whether tasks share groups, rather than blocks of the result.
+    fn are_shared(&self, Summation { lanes, groups }: Summation) -> bool {
+        let n_words = groups.n_groups * part_len(self.problem, self.root);
+        let are_far = lanes == SummedLanes::Samples || self.problem.n_chunks() >= FEWEST_CHUNKS_OF_ROWS;
+        groups.n_groups >= FEWEST_GROUPS && n_words <= MOST_PARTIAL_WORDS && are_far
     }
 
     fn over_samples(&self, batch: Batch) -> ContractionPlan {

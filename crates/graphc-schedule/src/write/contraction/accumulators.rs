@@ -13,12 +13,27 @@ pub(super) struct Accumulators {
     pub(super) axes: Vec<(Var, usize)>,
     pub(super) buffer: BufId,
     first: Affine,
+    /// Of how many outputs the sums of groups wait behind the accumulators.
+    n_sums: usize,
 }
 
 impl Accumulators {
     /// The accumulators of all coordinates of `axes` for the nest that has share number `share` of the memory.
     pub(super) fn new(waiting: Waiting, axes: Vec<(Var, usize)>, share: &Affine) -> Accumulators {
-        Accumulators { axes, buffer: waiting.buffer, first: share.times(waiting.share_words as i64) }
+        let first = share.times(waiting.share_words as i64);
+        Accumulators { axes, buffer: waiting.buffer, first, n_sums: 0 }
+    }
+
+    /// With room for sums of groups of chunks, of so many outputs.
+    pub(super) fn with_sums(self, n_sums: usize) -> Accumulators {
+        Accumulators { n_sums, ..self }
+    }
+
+    /// Where the sum of a group waits.
+    pub(super) fn sum(&self, group: &Affine, number: &Affine) -> Access {
+        let first = self.first.plus_constant((self.n_sums * LANES) as i64);
+        let index = first.add_scaled(group, self.n_sums as i64).plus(number);
+        Access { buffer: self.buffer, index }
     }
 
     pub(super) fn vector(&self, number: &Affine, lane: Var) -> Access {

@@ -2,7 +2,7 @@
 
 use super::accumulators::Accumulators;
 use super::nest::{Nest, Part, Place, in_lanes};
-use crate::decide::contraction::{Batch, ContractionPlan, Lanes, MOST_SHARES};
+use crate::decide::contraction::{Batch, ContractionPlan, MOST_SHARES};
 use crate::decide::kernel::GradientPlan;
 use crate::decide::loops::Loop;
 use crate::decide::summation::Groups;
@@ -54,19 +54,11 @@ fn blocks(cx: &Cx<'_>, b: &mut Builder, plan: &ContractionPlan, part: Part) {
         Part::Share { share, .. } => Affine::var(share),
         Part::All | Part::Rest => Affine::default(),
     };
-    let write = |b: &mut Builder, lane: Option<Var>, number: Option<Var>| {
-        let mut nest = Nest::new(cx, plan, Place::Group { number }, lane);
-        (nest.part, nest.share) = (part, share.clone());
-        nest.walk(b, &plan.loops);
-    };
     b.nest_of(&plan.name, &plan.nodes, |b| {
-        in_lanes(b, plan, |b, lane| match plan.lanes {
-            // One chain over all samples.
-            Lanes::Axis(_) => write(b, lane, None),
-            Lanes::SummedSamples | Lanes::Samples | Lanes::None => {
-                let n_groups = groups_of(plan).n_groups;
-                b.for_extent(n_groups, LoopKind::Serial, |b, number| write(b, lane, Some(number)));
-            }
+        in_lanes(b, plan, |b, lane| {
+            let mut nest = Nest::new(cx, plan, Place::Group { number: None }, lane);
+            (nest.part, nest.share) = (part, share);
+            nest.walk(b, &plan.loops);
         });
     });
 }

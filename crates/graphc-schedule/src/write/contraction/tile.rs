@@ -9,7 +9,7 @@ use crate::write::builder::{Builder, bounded};
 use crate::write::expr::{BatchAt, no_join};
 use crate::write::task::Task;
 use graphc_ir::index::{Affine, Var};
-use graphc_ir::loops::{Access, Expr, Join, Range, Stmt, Tile, TileInit, ValueId};
+use graphc_ir::loops::{Access, Expr, Join, Range, Runs, Stmt, Tile, TileInit, ValueId};
 use graphc_ir::scalar::{CmpOp, LANES};
 
 impl Nest<'_> {
@@ -23,8 +23,14 @@ impl Nest<'_> {
             self.epilogue(b, acc);
             self.em.close_scope();
         });
-        let tile = Tile { grid: self.grid.clone(), reds, a, b: b_access, ahead, init: TileInit::Zero, acc, epilogue };
-        b.push(Stmt::Tile(tile));
+        let (grid, runs, init) = (self.grid.clone(), self.runs(), TileInit::Zero);
+        b.push(Stmt::Tile(Tile { grid, reds, runs, a, b: b_access, ahead, init, acc, epilogue }));
+    }
+
+    /// The groups of chunks, if the tile joins them.
+    fn runs(&self) -> Option<Runs> {
+        let groups = self.plan.joined_groups()?;
+        Some(Runs { length: groups.chunks_per_group, joins_lanes: self.plan.lanes == Lanes::SummedSamples })
     }
 
     /// A tile over one chunk, or one strip of it, that goes on with waiting accumulators, and leaves them where they
@@ -42,8 +48,8 @@ impl Nest<'_> {
         let [a, b_access] = self.factors(b);
         let epilogue = b.block(|b| b.store(waiting.clone(), acc));
         let init = TileInit::Load(waiting);
-        let tile = Tile { grid: self.grid.clone(), reds, a, b: b_access, ahead: [0, 0], init, acc, epilogue };
-        b.push(Stmt::Tile(tile));
+        let (grid, runs, ahead) = (self.grid.clone(), None, [0, 0]);
+        b.push(Stmt::Tile(Tile { grid, reds, runs, a, b: b_access, ahead, init, acc, epilogue }));
     }
 
     /// The reduction loops, bound to fresh variables: those of all chunks, or of the chunk given; those of all rows,
@@ -114,7 +120,8 @@ impl Nest<'_> {
     /// What happens to a finished accumulator.
     pub(super) fn epilogue(&mut self, b: &mut Builder, acc: ValueId) {
         if let Batch::Summed(_) | Batch::SummedRows = self.plan.batch {
-            return self.store_partial(b, acc);
+            let sum = if self.plan.joined_groups().is_some() { acc } else { self.sum_of(b, acc) };
+            return self.store_partial(b, sum);
         }
         let end = self.plan.root.node();
         let (result, value) = epilogue(&mut self.em.dag, self.form, self.plan.node, end);
@@ -124,8 +131,16 @@ impl Nest<'_> {
         self.em.store(b, end, &index, value);
     }
 
-    /// Stores the sum of one group of chunks.
-    fn store_partial(&mut self, b: &mut Builder, acc: ValueId) {
+    /// What an accumulator over a group of chunks sums up to.
+    pub(super) fn sum_of(&self, b: &mut Builder, acc: ValueId) -> ValueId {
+        match self.plan.lanes {
+            Lanes::SummedSamples => b.value(Expr::JoinLanes(Join::Add, acc)),
+            Lanes::Axis(_) | Lanes::None | Lanes::Samples => acc,
+        }
+    }
+
+    /// Stores the sum of one group of chunks, or of all.
+    pub(super) fn store_partial(&mut self, b: &mut Builder, sum: ValueId) {
         let partial = self.em.cx.buffers.partial(self.plan.root);
         let mut word = match self.place {
             Place::Group { number: Some(group) } => Affine::var(group).times(partial.part_len as i64),
@@ -136,10 +151,6 @@ impl Nest<'_> {
             let index = self.em.index(b, axis);
             word = word.add_scaled(&index, stride as i64);
         }
-        let sum = match self.plan.lanes {
-            Lanes::SummedSamples => b.value(Expr::JoinLanes(Join::Add, acc)),
-            Lanes::Axis(_) | Lanes::None | Lanes::Samples => acc,
-        };
         let to = Access { buffer: partial.buffer, index: word };
         let sum = self.blended(b, &to, sum);
         b.store(to, sum);

@@ -8,9 +8,11 @@
 //! the same to the bit.
 
 use super::accumulators::Accumulators;
-use super::nest::Nest;
+use super::nest::{Nest, Place};
 use crate::decide::strips::Strips;
+use crate::decide::summation::Groups;
 use crate::write::builder::Builder;
+use crate::write::tree;
 use graphc_ir::index::{Affine, Var};
 use graphc_ir::loops::{Access, LoopKind};
 
@@ -27,21 +29,49 @@ impl Nest<'_> {
 
     /// Where the accumulator of the output at hand waits.
     pub(super) fn waiting_place(&self, accumulators: &Accumulators) -> Access {
+        accumulators.vector(&self.number_of(accumulators), self.samples_lane())
+    }
+
+    /// The number of the accumulator of the output at hand.
+    fn number_of(&self, accumulators: &Accumulators) -> Affine {
         let axes = accumulators.axes.iter().map(|&(axis, extent)| (self.em.vars[&axis].clone(), extent));
         let cells = self.cells_beside(accumulators).map(|(var, extent)| (Affine::var(var), extent));
-        let number =
-            axes.chain(cells).fold(Affine::default(), |number, (at, extent)| number.times(extent as i64).plus(&at));
-        accumulators.vector(&number, self.samples_lane())
+        axes.chain(cells).fold(Affine::default(), |number, (at, extent)| number.times(extent as i64).plus(&at))
     }
 
     /// Hands every accumulator to the epilogue.
     pub(super) fn finish(&mut self, b: &mut Builder, accumulators: &Accumulators) {
+        self.each_output(b, accumulators, &mut |nest, b, number| {
+            let acc = b.load(accumulators.vector(number, nest.samples_lane()));
+            nest.epilogue(b, acc);
+        });
+    }
+
+    /// Lets the sums of a group of chunks wait for those of the others.
+    fn leave(&mut self, b: &mut Builder, accumulators: &Accumulators, group: Var) {
+        self.each_output(b, accumulators, &mut |nest, b, number| {
+            let acc = b.load(accumulators.vector(number, nest.samples_lane()));
+            let sum = nest.sum_of(b, acc);
+            b.store(accumulators.sum(&Affine::var(group), number), sum);
+        });
+    }
+
+    /// Hands the joined sums of all groups to the epilogue.
+    fn join(&mut self, b: &mut Builder, accumulators: &Accumulators, groups: Groups) {
+        self.each_output(b, accumulators, &mut |nest, b, number| {
+            let of_group = |b: &mut Builder, group: &Affine| [b.load(accumulators.sum(group, number))];
+            let [sum] = tree::balanced(b, groups.n_groups, &of_group, &|b, [x], [y]| [b.add(x, y)]);
+            nest.epilogue(b, sum);
+        });
+    }
+
+    /// Does something for every output, by the number of its accumulator.
+    fn each_output(&mut self, b: &mut Builder, accumulators: &Accumulators, f: &mut EachOutput<'_, Self>) {
         self.each_coordinate(b, &accumulators.axes, &mut |nest, b| {
             let cells: Vec<(Var, usize)> = nest.cells_beside(accumulators).collect();
             nest.each_cell(b, &cells, &mut |nest, b, replace| {
-                let Access { buffer, index } = nest.waiting_place(accumulators);
-                let acc = b.load(Access { buffer, index: index.substitute(&|var| replace(var)) });
-                nest.epilogue(b, acc);
+                let number = nest.number_of(accumulators).substitute(&|var| replace(var));
+                f(nest, b, &number);
             });
         });
     }
@@ -62,11 +92,27 @@ impl Nest<'_> {
     /// Strips of every chunk of the group, for the block of output coordinates at hand.
     pub(super) fn chunks_in_strips(&mut self, b: &mut Builder, strips: Strips) {
         let accumulators = Accumulators::new(self.place_to_wait(), vec![(strips.axis, strips.extent)], &self.share);
-        self.clear(b, &accumulators);
+        let Some(groups) = self.plan.joined_groups() else {
+            self.group_in_strips(b, strips, &accumulators);
+            return self.finish(b, &accumulators);
+        };
+        let cells: usize = self.cells_beside(&accumulators).map(|(_, extent)| extent).product();
+        let accumulators = accumulators.with_sums(strips.extent * cells);
+        b.for_extent(groups.n_groups, LoopKind::Serial, |b, group| {
+            self.em.ranges.insert(group, (0, groups.n_groups as i64 - 1));
+            self.place = Place::Group { number: Some(group) };
+            self.group_in_strips(b, strips, &accumulators);
+            self.leave(b, &accumulators, group);
+        });
+        self.place = Place::Group { number: None };
+        self.join(b, &accumulators, groups);
+    }
+
+    fn group_in_strips(&mut self, b: &mut Builder, strips: Strips, accumulators: &Accumulators) {
+        self.clear(b, accumulators);
         let chunk = b.var();
         let chunks = self.chunks_of_group(chunk);
-        b.for_range(chunks, LoopKind::Serial, |b| self.strips(b, strips, chunk, &accumulators));
-        self.finish(b, &accumulators);
+        b.for_range(chunks, LoopKind::Serial, |b| self.strips(b, strips, chunk, accumulators));
     }
 
     /// All taps of the strips' axis for one chunk, strip by strip, for the block of the other output coordinates at
@@ -130,6 +176,9 @@ impl Nest<'_> {
         });
     }
 }
+
+/// Is called for every output, with the number of its accumulator.
+type EachOutput<'f, N> = dyn FnMut(&mut N, &mut Builder, &Affine) + 'f;
 
 /// Is called for every cell of the register grid, with what replaces the grid's variables.
 type EachCell<'f, N> = dyn FnMut(&mut N, &mut Builder, &dyn Fn(Var) -> Affine) + 'f;

@@ -1,20 +1,20 @@
 //! Joins partial results in a fixed order: those of chunks, and those of one chunk's accumulators.
 //!
-//! Chunks are gathered into groups of consecutive chunks: at most 8, of a variance 32. Within a group they are joined
-//! in order; groups by a balanced tree. Means and squared deviations are joined by the formula of Chan, Golub and
+//! The parts of the chunks of a group are joined in order, groups by a balanced tree. Means and squared deviations are joined by the formula of Chan, Golub and
 //! LeVeque (1979), which never subtracts large numbers.
 
 use crate::decide::summation::Groups;
 use crate::decide::sweep::plan::mean_source;
 use crate::memory::buffers::Partial;
-use crate::write::builder::{Builder, bounded};
+use crate::write::builder::Builder;
 use crate::write::expr::Cx;
+use crate::write::tree::{self, JoinTwo, Leaf};
 use graphc_ir::NodeId;
 use graphc_ir::compute::Combine;
 use graphc_ir::form::Form;
 use graphc_ir::graph::plan::Root;
 use graphc_ir::index::Affine;
-use graphc_ir::loops::{AccId, Access, Expr, Join, LoopKind, ValueId};
+use graphc_ir::loops::{AccId, Access, Expr, Join, ValueId};
 use graphc_ir::scalar::{CHUNK, CmpOp};
 
 /// The joined value of `node` at element `word` of its result.
@@ -29,65 +29,35 @@ pub(crate) fn joined(cx: &Cx<'_>, b: &mut Builder, node: NodeId, word: &Affine) 
         other @ (Some(Combine::ArgMax(_)) | None) => unreachable!("{other:?} does not reduce the batch"),
     };
     let partial = cx.buffers.partial(Root::Partial(node));
-    // A contraction's parts are groups already.
-    let groups = match form.as_contraction() {
-        Some(_) => Groups { n_groups: partial.n_parts, chunks_per_group: 1 },
-        None => Groups::of_parts(partial.n_parts),
-    };
     let of_part = |b: &mut Builder, part: &Affine| [load(b, partial, word, part)];
-    let [value] = parts(b, groups, partial.n_parts, &of_part, &|b, [x], [y]| [b.combine(join, x, y)]);
+    let join: &JoinTwo<'_, 1> = &|b, [x], [y]| [b.combine(join, x, y)];
+    let [value] = match form.as_contraction() {
+        // Its parts are groups already.
+        Some(_) => tree::balanced(b, partial.n_parts, &of_part, join),
+        None => of_chunks(b, partial.n_parts, &of_part, join),
+    };
     value
+}
+
+/// What chunks have left, joined.
+fn of_chunks<const N: usize>(
+    b: &mut Builder,
+    n_chunks: usize,
+    of_chunk: &Leaf<'_, N>,
+    join: &JoinTwo<'_, N>,
+) -> [ValueId; N] {
+    let Groups { n_groups, chunks_per_group } = Groups::of(n_chunks);
+    let of_group = |b: &mut Builder, group: &Affine| {
+        let first = group.times(chunks_per_group as i64);
+        tree::chain(b, (&first, chunks_per_group, n_chunks), of_chunk, join)
+    };
+    tree::balanced(b, n_groups, &of_group, join)
 }
 
 /// Element `word` of part `part`.
 fn load(b: &mut Builder, partial: Partial, word: &Affine, part: &Affine) -> ValueId {
     let index = word.add_scaled(part, partial.part_len as i64);
     b.load(Access { buffer: partial.buffer, index })
-}
-
-/// Joins two of what every part has `N` values of.
-type JoinTwo<'a, const N: usize> = dyn Fn(&mut Builder, [ValueId; N], [ValueId; N]) -> [ValueId; N] + 'a;
-
-/// All parts joined: in order within a group, groups in pairs.
-fn parts<const N: usize>(
-    b: &mut Builder,
-    groups: Groups,
-    n_parts: usize,
-    of_part: &dyn Fn(&mut Builder, &Affine) -> [ValueId; N],
-    join: &JoinTwo<'_, N>,
-) -> [ValueId; N] {
-    let mut list: Vec<[ValueId; N]> = Vec::new();
-    for group in 0..groups.n_groups {
-        let first = group * groups.chunks_per_group;
-        let n_others = groups.chunks_per_group.min(n_parts - first) - 1;
-        let value = of_part(b, &Affine::constant(first as i64));
-        if n_others == 0 {
-            list.push(value);
-            continue;
-        }
-        let accs = value.map(|value| b.acc(value));
-        let var = b.var();
-        b.for_range(bounded(var, n_others, Vec::new(), Vec::new()), LoopKind::Serial, |b| {
-            let next = of_part(b, &Affine::var(var).plus_constant(first as i64 + 1));
-            let before = accs.map(|acc| b.get(acc));
-            let after = join(b, before, next);
-            accs.into_iter().zip(after).for_each(|(acc, value)| b.set(acc, value));
-        });
-        list.push(accs.map(|acc| b.get(acc)));
-    }
-    tree(b, list, join)
-}
-
-/// Joins neighbours in pairs, then the pairs, until one is left.
-fn tree<const N: usize>(b: &mut Builder, mut list: Vec<[ValueId; N]>, join: &JoinTwo<'_, N>) -> [ValueId; N] {
-    while list.len() > 1 {
-        let pair = |pair: &[[ValueId; N]]| match *pair {
-            [x, y] => join(b, x, y),
-            _ => pair[0],
-        };
-        list = list.chunks(2).map(pair).collect();
-    }
-    list.pop().expect("at least one part")
 }
 
 fn variance(cx: &Cx<'_>, b: &mut Builder, node: NodeId, axes: &[usize], word: &Affine) -> ValueId {
@@ -99,7 +69,7 @@ fn variance(cx: &Cx<'_>, b: &mut Builder, node: NodeId, axes: &[usize], word: &A
         let mean = b.div(sum, count);
         [count, mean, load(b, deviations, word, chunk)]
     };
-    let [_, _, deviations] = parts(b, Groups::new(sums.n_parts, 0), sums.n_parts, &moments, &chan);
+    let [_, _, deviations] = of_chunks(b, sums.n_parts, &moments, &chan);
     let total = b.f32((cx.batch() * per_sample) as f32);
     b.div(deviations, total)
 }
