@@ -236,10 +236,10 @@ impl<'a> Decider<'a> {
             gradients.push((group, self.gradients.remove(&group.roots[0]).expect("it was decided at first")));
         }
         let per_task = task::chunks_per_task(problem, kernel);
-        let joined = gradients.iter().map(|(_, plan)| plan).find(|plan| can_join(plan));
-        let joined = joined.filter(|_| !kernel.chunk.is_empty() && per_task == 1).map(join_key);
-        let (with, alone): (Vec<_>, Vec<_>) =
-            gradients.into_iter().partition(|(_, plan)| Some(join_key(plan)) == joined);
+        let joined = gradients.iter().find_map(|(_, plan)| join_key(plan));
+        let joined = joined.filter(|_| !kernel.chunk.is_empty() && per_task == 1);
+        let is_joined = |plan: &ContractionPlan| joined.is_some() && join_key(plan) == joined;
+        let (with, alone): (Vec<_>, Vec<_>) = gradients.into_iter().partition(|(_, plan)| is_joined(plan));
         let groups: Vec<&Group> = kernel.chunk.iter().chain(with.iter().map(|(group, _)| *group)).collect();
         let next = NextChunk::of(problem, &groups);
         let is_alone = !next.has_carrier();
@@ -299,14 +299,10 @@ fn names<'a>(groups: impl IntoIterator<Item = &'a Group>) -> Vec<String> {
     groups.into_iter().map(|group| group.name.clone()).collect()
 }
 
-/// Whether a weight gradient may take a chunk as soon as it has been computed.
-fn can_join(plan: &ContractionPlan) -> bool {
-    let Batch::Summed(groups) = plan.batch else { return false };
-    plan.shares_groups() && (groups.chunks_per_group == 1 || plan.accumulators_wait)
-}
-
-/// Gradients with the same key go through the same chunks in the same way.
-fn join_key(plan: &ContractionPlan) -> (Groups, bool) {
-    let Batch::Summed(groups) = plan.batch else { unreachable!("a gradient is summed over the batch") };
-    (groups, plan.accumulators_wait)
+/// How a weight gradient goes through its chunks, if it may take a chunk as soon as it has been computed. Gradients with
+/// the same key may be joined with the same chunks.
+fn join_key(plan: &ContractionPlan) -> Option<(Groups, bool)> {
+    let Batch::Summed(groups) = plan.batch else { return None };
+    let takes_chunks = groups.chunks_per_group == 1 || plan.accumulators_wait;
+    (plan.shares_groups() && takes_chunks).then_some((groups, plan.accumulators_wait))
 }
