@@ -17,7 +17,7 @@ use graphc_frontend::experiment::CheckData;
 use graphc_ir::Graph;
 use graphc_ir::graph::Mode;
 use graphc_ir::loops::Program;
-use graphc_schedule::{Caches, Hardware, VectorUnit, schedule};
+use graphc_schedule::{Caches, Hardware, Threads, VectorUnit, schedule};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -27,8 +27,11 @@ const HEADER: &str = "; test: ";
 const EXPECT: &str = "; expect";
 
 /// Loops depend on how many registers the machine has; golden text must not.
-const HARDWARE: Hardware =
-    Hardware { vectors: VectorUnit { n_registers: 16, lanes: 4, assembled: false }, caches: Caches::USUAL };
+const HARDWARE: Hardware = Hardware {
+    vectors: VectorUnit { n_registers: 16, lanes: 4, assembled: false },
+    caches: Caches::USUAL,
+    threads: Threads::of(1),
+};
 
 #[test]
 fn lenet5_graph() {

@@ -11,7 +11,7 @@ use graphc_ir::{NodeId, Optimizer, Tensor, compute};
 use graphc_passes::PassManager;
 use graphc_passes::fusion::{FusionOptions, plan, plan_with};
 use graphc_runtime::Executable;
-use graphc_schedule::{Caches, Hardware, VectorUnit, schedule};
+use graphc_schedule::{Caches, Hardware, Threads, VectorUnit, schedule};
 use graphc_testing::{bindings, cases, layer_graphs};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -122,20 +122,23 @@ fn check(graph: &Graph, mode: Mode, seed: u64) -> Result<(), TestCaseError> {
         lanes: target.register_lanes(),
         assembled: target.assembles_tiles(),
     };
-    let machine = Hardware { vectors, caches: Caches::USUAL };
+    let machine = Hardware { vectors, caches: Caches::USUAL, threads: Threads::of(1) };
     let program = schedule(&graph, &plan(&graph), machine);
     let expected = results(&program, &run(&program, &tensors));
     for (number, options) in other_options(&graph, seed).into_iter().enumerate() {
+        // Where a barrier costs nothing, chunks are cut however small they are.
+        let threads = Threads { n: [1, 2, 3, 8][(seed >> 8) as usize % 4], barrier_cycles: 0 };
+        let machine = Hardware { threads, ..machine };
         let program = schedule(&graph, &plan_with(&graph, &options), machine);
         let memory = run(&program, &tensors);
         let found = results(&program, &memory);
         prop_assert!(found.keys().eq(expected.keys()), "other buffers");
         for (name, words) in &expected {
-            prop_assert!(found[name] == *words, "other bits in {name} with {options:?}\n{graph}");
+            prop_assert!(found[name] == *words, "other bits in {name} with {options:?} for {threads:?}\n{graph}");
         }
         if seed % 16 == number as u64 {
             let is_same = is_same_in_machine_code(&program, &target, &tensors, &memory);
-            prop_assert!(is_same, "machine code leaves other bits with {options:?}\n{graph}");
+            prop_assert!(is_same, "machine code leaves other bits with {options:?} for {threads:?}\n{graph}");
         }
     }
     Ok(())

@@ -52,7 +52,7 @@ pub(super) fn share_blocks(cx: &Cx<'_>, b: &mut Builder, plan: &ContractionPlan,
 fn blocks(cx: &Cx<'_>, b: &mut Builder, plan: &ContractionPlan, part: Part) {
     let share = match part {
         Part::Share { share, .. } => Affine::var(share),
-        Part::All | Part::Rest => Affine::default(),
+        Part::All | Part::Rest | Part::Task(_) => Affine::default(),
     };
     let write = |b: &mut Builder, lane: Option<Var>, number: Option<Var>| {
         let mut nest = Nest::new(cx, plan, Place::Group { number }, lane);
