@@ -86,6 +86,25 @@ fn lenet5_plan() {
     assert_golden("dump/lenet5.plan", &plan(&example("lenet5"), CompileOptions::train(64)));
 }
 
+/// A chunk by itself is shared by all threads: channels where there are enough, else pixels.
+#[test]
+fn lenet5_plan_of_one_chunk_for_eight_threads() {
+    let text = plan(&example("lenet5"), CompileOptions { threads: 8, ..CompileOptions::train(16) });
+    assert!(text.contains("cut in 8 shares"), "{text}");
+    assert_golden("dump/lenet5-16-threads-8.plan", &text);
+}
+
+/// Tasks of whole chunks are as good where threads have as many of them each.
+#[test]
+fn chunks_are_whole_where_they_go_up_in_the_threads() {
+    let plan_for =
+        |threads, batch| plan(&example("lenet5"), CompileOptions { threads, ..CompileOptions::train(batch) });
+    for (threads, batch) in [(2, 64), (4, 64), (4, 128), (8, 128)] {
+        assert_eq!(plan_for(threads, batch), plan_for(1, batch), "{threads} threads, {batch} samples");
+    }
+    assert!(plan_for(8, 64).contains("cut in 2 shares"));
+}
+
 /// Large batches: gradients joined with the samples that they sum over, and strips.
 #[test]
 fn vgg32_plan_of_many_samples() {

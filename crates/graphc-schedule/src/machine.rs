@@ -158,7 +158,8 @@ impl VectorUnit {
 impl Hardware {
     /// The machine that dumps and golden texts are made for, whatever they are made on: AVX2, the usual caches, one
     /// thread.
-    pub const REFERENCE: Hardware = Hardware { vectors: VectorUnit::AVX2, caches: Caches::USUAL, threads: Threads::of(1) };
+    pub const REFERENCE: Hardware =
+        Hardware { vectors: VectorUnit::AVX2, caches: Caches::USUAL, threads: Threads::of(1) };
 
     /// Words that stay in the nearest cache beside what else passes through it: seven eighths.
     pub(crate) fn nearest_words(self) -> usize {

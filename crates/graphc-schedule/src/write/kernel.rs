@@ -85,13 +85,7 @@ fn joined(
 }
 
 /// What is computed for every sample of a task, or a share of it.
-fn chunk_nests(
-    cx: &Cx<'_>,
-    b: &mut Builder,
-    nests: &[ChunkNest],
-    (task, share): (Task, Option<Var>),
-    is_alone: bool,
-) {
+fn chunk_nests(cx: &Cx<'_>, b: &mut Builder, nests: &[ChunkNest], (task, share): (Task, Option<Var>), is_alone: bool) {
     for ChunkNest { nest, fetches, rows, cut } in nests {
         let share = share.zip(*cut).map(|(number, cut)| Share { number, cut });
         match nest {

@@ -206,3 +206,6 @@ impl Way {
         Cut { position: self.position, per_share, width: per_share * self.unit, extent: self.extent, n_shares }
     }
 }
+
+#[cfg(test)]
+mod tests;
