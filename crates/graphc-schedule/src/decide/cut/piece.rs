@@ -34,7 +34,7 @@ pub(super) struct Way {
 /// Where an element of a result of a nest of the kernel is read, or of anything else.
 struct Read {
     root: Root,
-    /// By dimension; of a partial result, by axis that it keeps.
+    /// By dimension; of a partial result, by axis that it keeps, those of a single coordinate left out.
     index: Vec<Affine>,
     /// Lines of 16 words of what a task reads if it is not cut.
     n_lines: f64,
@@ -87,14 +87,15 @@ impl<'a> Piece<'a> {
         let (axes, exprs) = nest.define(&mut dag);
         let n_vectors = problem.n_chunks() * problem.n_halves() * nest.axes.iter().product::<usize>();
         let cycles = (n_vectors * n_operations(&dag, &exprs)) as f64 / n_tasks as f64;
-        let leaves = nest.results.iter().map(|result| (result.root, dimensions(problem, result, &axes))).collect();
+        let leaves =
+            nest.results.iter().map(|result| (result.root, dimensions(problem, nest, result, &axes))).collect();
         let mut piece = Piece { dag, cycles, ways: ways_of_sweep(nest, &axes), reads: Vec::new(), leaves };
         piece.read_all(problem, &exprs, n_tasks);
         for result in &nest.results {
             if let ResultKind::Partial(partial) = result.kind
                 && let Terms::Deviations { sum, .. } = partial.terms
             {
-                let kept = axes[..partial.n_kept].iter().map(|&axis| Affine::var(axis)).collect();
+                let kept = kept(nest, partial.n_kept, &axes).map(Affine::var).collect();
                 piece.read(problem, (sum, kept), n_tasks);
             }
         }
@@ -152,7 +153,7 @@ impl<'a> Piece<'a> {
             let Some((piece, its_way, its_width)) = producer(read.root) else { continue };
             let dimensions = piece.leaves.iter().find(|(root, _)| *root == read.root).map(|(_, vars)| vars)?;
             let dimension = dimensions.iter().position(|&var| var == Some(its_way.axis))?;
-            let width = self.width_that_reads(&read.index[dimension], way.axis, its_width)?;
+            let width = self.width_that_reads(read.index.get(dimension)?, way.axis, its_width)?;
             if all.is_some_and(|other| other != width) {
                 return None;
             }
@@ -202,10 +203,16 @@ fn ways_of_sweep(nest: &Nest, axes: &[Var]) -> Vec<Way> {
     (0..n_kept).filter_map(way).collect()
 }
 
+/// Axes that a partial result keeps and that are more than one coordinate: there may be others among those of a
+/// reduction that keeps its rank.
+fn kept<'a>(nest: &'a Nest, n_kept: usize, axes: &'a [Var]) -> impl Iterator<Item = Var> + 'a {
+    axes[..n_kept].iter().zip(&nest.axes).filter(|&(_, &extent)| extent > 1).map(|(&axis, _)| axis)
+}
+
 /// The variables that the dimensions of a result move with.
-fn dimensions(problem: &Problem<'_>, result: &SweepResult, axes: &[Var]) -> Vec<Option<Var>> {
+fn dimensions(problem: &Problem<'_>, nest: &Nest, result: &SweepResult, axes: &[Var]) -> Vec<Option<Var>> {
     match result.kind {
-        ResultKind::Partial(partial) => axes[..partial.n_kept].iter().copied().map(Some).collect(),
+        ResultKind::Partial(partial) => kept(nest, partial.n_kept, axes).map(Some).collect(),
         ResultKind::Stored => {
             let ty = problem.graph.ty(result.root.node());
             let mut dimensions = vec![Some(BATCH); ty.rank()];
