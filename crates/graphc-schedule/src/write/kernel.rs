@@ -52,6 +52,10 @@ fn tasks(
             b.push(Stmt::LetIndex { var, value });
             var
         };
+        if n_tasks == 1 {
+            let number = part(b, Affine::default());
+            return write(b, Task { number, n_chunks }, Some(both));
+        }
         let number = part(b, Affine::var(both).modulo(n_tasks as i64));
         let share = part(b, Affine::var(both).div(n_tasks as i64));
         write(b, Task { number, n_chunks }, Some(share));
