@@ -34,8 +34,8 @@ pub(crate) fn write(cx: &Cx<'_>, b: &mut Builder, kernel: &KernelSchedule) {
     }
 }
 
-/// Writes something for the chunks of every task, and the number of its share of them if they are cut. Tasks of one share
-/// follow one another: what it reads for all samples alike stays near.
+/// Writes something for the chunks of every task, and the number of its share of them if they are cut. Tasks of one
+/// share follow one another: what it reads for all samples alike stays near.
 fn tasks(
     cx: &Cx<'_>,
     b: &mut Builder,
