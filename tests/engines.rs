@@ -56,6 +56,11 @@ fn config(cases: u32) -> ProptestConfig {
     }
 }
 
+/// Threads that the schedule is made for; the steps run on one.
+fn threads() -> impl Strategy<Value = usize> {
+    prop::sample::select(vec![1, 2, 3, 8])
+}
+
 /// One case in four has bounds checks compiled in.
 fn checked() -> impl Strategy<Value = bool> {
     prop::bool::weighted(0.25)
@@ -65,8 +70,8 @@ proptest! {
     #![proptest_config(config(cases(100, 600)))]
 
     #[test]
-    fn inference_agrees(test in layer_graphs(), seed in any::<u64>(), checked in checked()) {
-        let options = CompileOptions { checked, ..CompileOptions::infer(test.batch) };
+    fn inference_agrees(test in layer_graphs(), seed in any::<u64>(), checked in checked(), threads in threads()) {
+        let options = CompileOptions { checked, threads, ..CompileOptions::infer(test.batch) };
         check(&test.graph, &options, seed)?;
     }
 }
@@ -75,10 +80,10 @@ proptest! {
     #![proptest_config(config(cases(300, 2000)))]
 
     #[test]
-    fn training_agrees(test in layer_graphs(), seed in any::<u64>(), checked in checked()) {
+    fn training_agrees(test in layer_graphs(), seed in any::<u64>(), checked in checked(), threads in threads()) {
         let mut graph = test.graph;
         graph.optimizer = Some(graphc_ir::Optimizer::adam(0.01));
-        let options = CompileOptions { gradients: true, checked, ..CompileOptions::train(test.batch) };
+        let options = CompileOptions { gradients: true, checked, threads, ..CompileOptions::train(test.batch) };
         check(&graph, &options, seed)?;
     }
 }

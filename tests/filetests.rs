@@ -17,7 +17,7 @@ use graphc_frontend::experiment::CheckData;
 use graphc_ir::Graph;
 use graphc_ir::graph::Mode;
 use graphc_ir::loops::Program;
-use graphc_schedule::{Caches, Hardware, VectorUnit, schedule};
+use graphc_schedule::{Caches, Hardware, Threads, VectorUnit, schedule};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -27,8 +27,11 @@ const HEADER: &str = "; test: ";
 const EXPECT: &str = "; expect";
 
 /// Loops depend on how many registers the machine has; golden text must not.
-const HARDWARE: Hardware =
-    Hardware { vectors: VectorUnit { n_registers: 16, lanes: 4, assembled: false }, caches: Caches::USUAL };
+const HARDWARE: Hardware = Hardware {
+    vectors: VectorUnit { n_registers: 16, lanes: 4, assembled: false },
+    caches: Caches::USUAL,
+    threads: Threads::of(1),
+};
 
 #[test]
 fn lenet5_graph() {
@@ -81,6 +84,25 @@ fn plan(graph: &Graph, options: CompileOptions) -> String {
 #[test]
 fn lenet5_plan() {
     assert_golden("dump/lenet5.plan", &plan(&example("lenet5"), CompileOptions::train(64)));
+}
+
+/// A chunk by itself is shared by all threads: channels where there are enough, else pixels.
+#[test]
+fn lenet5_plan_of_one_chunk_for_eight_threads() {
+    let text = plan(&example("lenet5"), CompileOptions { threads: 8, ..CompileOptions::train(16) });
+    assert!(text.contains("cut in 8 shares"), "{text}");
+    assert_golden("dump/lenet5-16-threads-8.plan", &text);
+}
+
+/// Tasks of whole chunks are as good where threads have as many of them each.
+#[test]
+fn chunks_are_whole_where_they_go_up_in_the_threads() {
+    let plan_for =
+        |threads, batch| plan(&example("lenet5"), CompileOptions { threads, ..CompileOptions::train(batch) });
+    for (threads, batch) in [(2, 64), (4, 64), (4, 128), (8, 128)] {
+        assert_eq!(plan_for(threads, batch), plan_for(1, batch), "{threads} threads, {batch} samples");
+    }
+    assert!(plan_for(8, 64).contains("cut in 2 shares"));
 }
 
 /// Large batches: gradients joined with the samples that they sum over, and strips.

@@ -54,11 +54,11 @@ fn weights_after_200_steps_have_one_hash() {
     assert!(loss < 200.0 * 1.2, "it learns: {loss}");
 }
 
-/// Fewer chunks of 16 than threads, a ragged chunk, a single sample.
+/// Fewer chunks of 16 than threads, a ragged chunk, one chunk, a single sample.
 #[test]
 fn ragged_batches_too() {
     let data = Samples::read("train");
-    for batch in [100, 37, 1] {
+    for batch in [100, 37, 16, 1] {
         assert_same([1, 2, 3, 7], |threads| {
             train(&data, SessionOptions { threads, ..SessionOptions::default() }, batch, 20)
         });

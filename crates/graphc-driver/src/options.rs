@@ -24,8 +24,8 @@ pub struct CompileOptions {
     pub machine: Machine,
     /// Which instructions of the host to use.
     pub isa: Isa,
-    /// Threads that will run the step together, at least 1: what the schedule may be made for. Results do not depend on
-    /// it.
+    /// Threads that will run the step together, at least 1: what the schedule is made for. Results do not depend on it,
+    /// and the step runs on any number of them.
     pub threads: usize,
     /// Verify after every pass; debug builds do so anyway.
     pub verify: bool,

@@ -12,7 +12,7 @@ use graphc_ir::loops::Program;
 use graphc_passes::manager::Record;
 use graphc_passes::{PassManager, Report, fusion};
 use graphc_runtime::Executable;
-use graphc_schedule::{Caches, Candidates, Hardware, VectorUnit, schedule_with};
+use graphc_schedule::{Caches, Candidates, Hardware, Threads, VectorUnit, schedule_with};
 use std::time::{Duration, Instant};
 
 /// Passes before autodiff: losses find their stable forms, mode-dependent ops are expanded.
@@ -120,7 +120,7 @@ fn lower_for(
     };
     // Of a machine that is somewhere else nothing but its instructions is known.
     let caches = if options.machine == Machine::Host { Caches::of_host() } else { Caches::USUAL };
-    let machine = Hardware { vectors, caches };
+    let machine = Hardware { vectors, caches, threads: Threads::of(options.threads.max(1)) };
     let target = target.to_string();
     let (scheduled, is_tuned) = timed(&mut times, "schedule", || {
         let choices = options.tuning.choices(&fused, &target);

@@ -25,6 +25,7 @@ pub fn prepare(graph: &Graph, options: &MeasureOptions) -> Result<Compiled, Driv
         Mode::Infer => CompileOptions::infer(options.batch),
     };
     compile_options.isa = options.isa;
+    compile_options.threads = options.threads;
     compile_options.tuning = options.tuning.clone();
     compile_options.update &= graph.optimizer.is_some();
     if options.mode == Mode::Infer {

@@ -32,7 +32,7 @@ use write::expr::Cx;
 use write::{kernel, updates};
 
 pub use decide::choices::{Aspect, Candidates, Choices, REVISION};
-pub use machine::{Caches, Hardware, VectorUnit};
+pub use machine::{Caches, Hardware, Threads, VectorUnit};
 
 /// A loop program, and what else it could have been.
 #[derive(Clone, Debug)]

@@ -5,13 +5,14 @@ use graphc_autodiff::{AutodiffOptions, differentiate};
 use graphc_codegen::{CodegenOptions, Isa, Target};
 use graphc_interp::loops::{LoopInterp, Memory};
 use graphc_ir::graph::{Graph, Mode};
-use graphc_ir::loops::{BufferKind, Program};
+use graphc_ir::index::{Affine, Var};
+use graphc_ir::loops::{BufferKind, LoopKind, Program, Stmt};
 use graphc_ir::scalar::is_same_word;
 use graphc_ir::{NodeId, Optimizer, Tensor, compute};
 use graphc_passes::PassManager;
 use graphc_passes::fusion::{FusionOptions, plan, plan_with};
 use graphc_runtime::Executable;
-use graphc_schedule::{Caches, Hardware, VectorUnit, schedule};
+use graphc_schedule::{Caches, Hardware, Threads, VectorUnit, schedule};
 use graphc_testing::{bindings, cases, layer_graphs};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -93,6 +94,22 @@ fn is_same_in_machine_code(
     executable.arena().iter().zip(expected.arena()).all(|(&found, &expected)| is_same_word(found, expected))
 }
 
+/// The same program, of which every shared loop begins with its last iteration. What one of them reads of another
+/// one's is not there yet.
+fn backwards(program: &Program) -> Program {
+    let mut program = program.clone();
+    for stmt in program.kernels.iter_mut().flat_map(|kernel| &mut kernel.body) {
+        if let Stmt::For { range, kind: LoopKind::Parallel, body } = stmt {
+            let extent = range.extent().expect("shared loops have constant bounds") as i64;
+            let (var, turn) = (range.var, Var(u32::MAX / 2));
+            range.var = turn;
+            let value = Affine::constant(extent - 1).add_scaled(&Affine::var(turn), -1);
+            body.insert(0, Stmt::LetIndex { var, value });
+        }
+    }
+    program
+}
+
 /// Of the nodes of a graph about that share, the same for the same seed.
 fn some_nodes(graph: &Graph, share: f32, seed: u64) -> BTreeSet<NodeId> {
     let is_drawn = |id: &NodeId| compute::uniform(id.0 as i32, seed as i32) < share;
@@ -122,20 +139,27 @@ fn check(graph: &Graph, mode: Mode, seed: u64) -> Result<(), TestCaseError> {
         lanes: target.register_lanes(),
         assembled: target.assembles_tiles(),
     };
-    let machine = Hardware { vectors, caches: Caches::USUAL };
+    let machine = Hardware { vectors, caches: Caches::USUAL, threads: Threads::of(1) };
     let program = schedule(&graph, &plan(&graph), machine);
     let expected = results(&program, &run(&program, &tensors));
     for (number, options) in other_options(&graph, seed).into_iter().enumerate() {
+        // Where a barrier costs nothing, chunks are cut however small they are.
+        let threads = Threads { n: [1, 2, 3, 8][(seed >> 8) as usize % 4], barrier_cycles: 0 };
+        let machine = Hardware { threads, ..machine };
         let program = schedule(&graph, &plan_with(&graph, &options), machine);
         let memory = run(&program, &tensors);
         let found = results(&program, &memory);
         prop_assert!(found.keys().eq(expected.keys()), "other buffers");
         for (name, words) in &expected {
-            prop_assert!(found[name] == *words, "other bits in {name} with {options:?}\n{graph}");
+            prop_assert!(found[name] == *words, "other bits in {name} with {options:?} for {threads:?}\n{graph}");
         }
+        let other_order = backwards(&program);
+        let memory_of_other_order = run(&other_order, &tensors);
+        let is_same = results(&other_order, &memory_of_other_order) == found;
+        prop_assert!(is_same, "tasks are not independent with {options:?} for {threads:?}\n{graph}");
         if seed % 16 == number as u64 {
             let is_same = is_same_in_machine_code(&program, &target, &tensors, &memory);
-            prop_assert!(is_same, "machine code leaves other bits with {options:?}\n{graph}");
+            prop_assert!(is_same, "machine code leaves other bits with {options:?} for {threads:?}\n{graph}");
         }
     }
     Ok(())

@@ -427,6 +427,7 @@ impl Session {
             gradients: self.options.gradients && train,
             update: train && !self.options.frozen,
             tuning: self.options.tuning.clone(),
+            threads: self.threads(),
             ..CompileOptions::train(batch)
         }
     }

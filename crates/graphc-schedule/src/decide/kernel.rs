@@ -5,9 +5,13 @@
 //! read it. So both parts are joined where the accumulators of a group may wait in memory meanwhile: threads share
 //! the groups, and a group takes one chunk after the other, first its samples and then what they add to the
 //! gradients.
+//!
+//! **Cut phases.** Where chunks are too few for the threads, tasks are parts of chunks ([`cut`]); then a kernel has
+//! several phases, and its gradients are phases of their own.
 
 use crate::decide::contraction::{Batch, Contraction, ContractionPlan};
 use crate::decide::copies::{Copies, CopyId};
+use crate::decide::cut::{self, Cut, Piece, Segment};
 use crate::decide::layout::ProgramLanes;
 use crate::decide::next_chunk::NextChunk;
 use crate::decide::problem::Problem;
@@ -28,6 +32,16 @@ pub(crate) enum NestPlan {
     Sweep(SweepPlan),
 }
 
+impl NestPlan {
+    /// What its nests are called.
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            NestPlan::Contraction(plan) => &plan.name,
+            NestPlan::Sweep(plan) => &plan.name,
+        }
+    }
+}
+
 /// A nest that is run for every chunk of samples.
 #[derive(Clone, Debug)]
 pub(crate) struct ChunkNest {
@@ -36,6 +50,8 @@ pub(crate) struct ChunkNest {
     pub(crate) fetches: Vec<NodeId>,
     /// Copies of what it has stored.
     pub(crate) rows: Vec<CopyId>,
+    /// The share of it that a task computes, if tasks are parts of chunks.
+    pub(crate) cut: Option<Cut>,
 }
 
 /// A weight gradient that is summed over groups of chunks.
@@ -56,10 +72,14 @@ pub(crate) enum PhasePlan {
     /// Everything for some chunks of samples, which are shared as tasks.
     Chunks {
         per_task: usize,
+        /// Tasks that every so many chunks are cut into; 1 if they are whole.
+        n_shares: usize,
         nests: Vec<ChunkNest>,
         /// Whether no nest asks for the next chunk, so that each asks for what it touches itself.
         is_alone: bool,
     },
+    /// Copies of what cut nests of those names have stored, in the same tasks of chunks.
+    Rows { per_task: usize, rows: Vec<(CopyId, String)> },
     /// Group by group, which are shared: for every chunk its samples and then what they add to the gradients.
     Joined { groups: Groups, nests: Vec<ChunkNest>, gradients: Vec<GradientPlan>, is_alone: bool },
     /// A sum over the batch by itself.
@@ -114,7 +134,7 @@ impl Schedule {
             match phase {
                 PhasePlan::Joined { gradients, .. } => gradients.as_slice(),
                 PhasePlan::Gradient(gradient) => std::slice::from_ref(gradient),
-                PhasePlan::Once(_) | PhasePlan::Copy(..) | PhasePlan::Chunks { .. } => &[],
+                PhasePlan::Once(_) | PhasePlan::Copy(..) | PhasePlan::Chunks { .. } | PhasePlan::Rows { .. } => &[],
             }
             .iter()
             .map(|gradient| &gradient.nest)
@@ -236,6 +256,11 @@ impl<'a> Decider<'a> {
             gradients.push((group, self.gradients.remove(&group.roots[0]).expect("it was decided at first")));
         }
         let per_task = task::chunks_per_task(problem, kernel);
+        let mut nests: Vec<ChunkNest> = kernel.chunk.iter().map(|group| self.chunk_nest(group, per_task)).collect();
+        if let Some(segments) = self.segments(per_task, &nests) {
+            let gradients = gradients.into_iter().map(|(_, nest)| gradient_alone(nest));
+            return cut_phases(per_task, segments, nests).into_iter().chain(gradients).collect();
+        }
         let joined = gradients.iter().find_map(|(_, plan)| join_key(plan));
         let joined = joined.filter(|_| !kernel.chunk.is_empty() && per_task == 1);
         let is_joined = |plan: &ContractionPlan| joined.is_some() && join_key(plan) == joined;
@@ -243,9 +268,11 @@ impl<'a> Decider<'a> {
         let groups: Vec<&Group> = kernel.chunk.iter().chain(with.iter().map(|(group, _)| *group)).collect();
         let next = NextChunk::of(problem, &groups);
         let is_alone = !next.has_carrier();
-        let mut nests = Vec::new();
-        for (position, group) in kernel.chunk.iter().enumerate() {
-            nests.push(self.chunk_nest(group, per_task, next.carried_by(position)));
+        for (position, nest) in nests.iter_mut().enumerate() {
+            // Tiles ask for a share of one next chunk.
+            if matches!(nest.nest, NestPlan::Sweep(_)) || per_task == 1 {
+                nest.fetches = next.carried_by(position);
+            }
         }
         let gradient = |(number, (_, nest))| GradientPlan { nest, fetches: next.carried_by(nests.len() + number) };
         let gradients: Vec<GradientPlan> = with.into_iter().enumerate().map(gradient).collect();
@@ -253,26 +280,61 @@ impl<'a> Decider<'a> {
         if let Some((groups, _)) = joined {
             phases.push(PhasePlan::Joined { groups, nests, gradients, is_alone });
         } else if !nests.is_empty() {
-            phases.push(PhasePlan::Chunks { per_task, nests, is_alone });
+            phases.push(PhasePlan::Chunks { per_task, n_shares: 1, nests, is_alone });
         }
-        phases
-            .extend(alone.into_iter().map(|(_, nest)| PhasePlan::Gradient(GradientPlan { nest, fetches: Vec::new() })));
+        phases.extend(alone.into_iter().map(|(_, nest)| gradient_alone(nest)));
         phases
     }
 
-    fn chunk_nest(&mut self, group: &'a Group, per_task: usize, fetches: Vec<NodeId>) -> ChunkNest {
+    fn chunk_nest(&mut self, group: &'a Group, per_task: usize) -> ChunkNest {
         let nest = match group.kind {
             GroupKind::Contraction => contraction(self.contraction(group).per_sample(per_task, &mut self.copies)),
             GroupKind::Sweep => self.sweep(group),
         };
-        // Tiles ask for a share of one next chunk.
-        let asks = matches!(nest, NestPlan::Sweep(_)) || per_task == 1;
         let stored = group.roots.iter().filter_map(|root| match root {
             Root::Value(node) => self.copies.rows_of(*node),
             _ => None,
         });
-        ChunkNest { nest, fetches: if asks { fetches } else { Vec::new() }, rows: stored.collect() }
+        ChunkNest { nest, fetches: Vec::new(), rows: stored.collect(), cut: None }
     }
+
+    /// The phases of nests if their chunks are cut.
+    fn segments(&self, per_task: usize, nests: &[ChunkNest]) -> Option<Vec<Segment>> {
+        let problem = self.problem;
+        let n_tasks = problem.n_chunks().div_ceil(per_task);
+        if problem.machine.threads.n == 1 {
+            return None;
+        }
+        let piece = |nest: &ChunkNest| match &nest.nest {
+            NestPlan::Contraction(plan) => Piece::of_contraction(problem, plan, n_tasks),
+            NestPlan::Sweep(plan) => Piece::of_sweep(problem, plan, n_tasks),
+        };
+        cut::segments(problem.machine.threads, n_tasks, &nests.iter().map(piece).collect::<Vec<_>>())
+    }
+}
+
+/// Phases of nests whose chunks are cut. Nothing is asked for ahead of time: the chunks are few. Rows are copied behind
+/// them all, by squares that know nothing of shares.
+fn cut_phases(per_task: usize, segments: Vec<Segment>, nests: Vec<ChunkNest>) -> Vec<PhasePlan> {
+    let (mut phases, mut rows, mut nests) = (Vec::new(), Vec::new(), nests.into_iter());
+    for Segment { n_nests, n_shares, cuts } in segments {
+        let mut nests: Vec<ChunkNest> = nests.by_ref().take(n_nests).collect();
+        for (nest, cut) in nests.iter_mut().zip(cuts) {
+            nest.cut = Some(cut);
+            let name = nest.nest.name().to_string();
+            rows.extend(nest.rows.drain(..).map(|copy| (copy, name.clone())));
+        }
+        let is_alone = nests.iter().all(|nest| matches!(nest.nest, NestPlan::Sweep(_)));
+        phases.push(PhasePlan::Chunks { per_task, n_shares, nests, is_alone });
+    }
+    if !rows.is_empty() {
+        phases.push(PhasePlan::Rows { per_task, rows });
+    }
+    phases
+}
+
+fn gradient_alone(nest: ContractionPlan) -> PhasePlan {
+    PhasePlan::Gradient(GradientPlan { nest, fetches: Vec::new() })
 }
 
 /// Copies of weights that a phase reads, each with the name of its nest. Rows are copied chunk by chunk.
@@ -282,7 +344,7 @@ fn copies_of(phase: &PhasePlan) -> Vec<(CopyId, String)> {
         PhasePlan::Chunks { nests, .. } | PhasePlan::Joined { nests, .. } => {
             nests.iter().map(|chunk| &chunk.nest).collect()
         }
-        PhasePlan::Gradient(_) | PhasePlan::Copy(..) => Vec::new(),
+        PhasePlan::Gradient(_) | PhasePlan::Copy(..) | PhasePlan::Rows { .. } => Vec::new(),
     };
     let copy = |nest: &NestPlan| match nest {
         NestPlan::Contraction(plan) => plan.copy().map(|(_, copy)| (copy, plan.name.clone())),

@@ -3,6 +3,7 @@
 use crate::decide::axes::{Axes, AxisInfo};
 use crate::decide::contraction::{Batch, ContractionPlan, Lanes, Read};
 use crate::decide::copies::Copies;
+use crate::decide::cut::Cut;
 use crate::decide::kernel::{ChunkNest, GradientPlan, KernelSchedule, NestPlan, PhasePlan, Schedule};
 use crate::decide::loops::Loop;
 use graphc_ir::graph::plan::Root;
@@ -24,10 +25,14 @@ fn kernel_text(f: &mut Formatter<'_>, kernel: &KernelSchedule, copies: &Copies) 
         match phase {
             PhasePlan::Once(nest) => nest_text(f, "  ", nest, copies)?,
             PhasePlan::Copy(id, name) => writeln!(f, "  copy of weights for {name:?}: {}", copies.get(*id))?,
-            PhasePlan::Chunks { per_task, nests, .. } => {
-                let chunks = if *per_task == 1 { "chunk" } else { "chunks" };
-                writeln!(f, "  tasks of {per_task} {chunks} of samples")?;
+            PhasePlan::Chunks { per_task, n_shares, nests, .. } => {
+                let shares = if *n_shares == 1 { String::new() } else { format!(", cut in {n_shares} shares") };
+                writeln!(f, "  tasks of {}{shares}", chunks_text(*per_task))?;
                 chunk_nests(f, nests, copies)?;
+            }
+            PhasePlan::Rows { per_task, rows } => {
+                writeln!(f, "  tasks of {}", chunks_text(*per_task))?;
+                rows.iter().try_for_each(|(id, name)| writeln!(f, "    behind {name:?}: {}", copies.get(*id)))?;
             }
             PhasePlan::Joined { groups, nests, gradients, .. } => {
                 let (n, chunks) = (groups.n_groups, groups.chunks_per_group);
@@ -41,9 +46,20 @@ fn kernel_text(f: &mut Formatter<'_>, kernel: &KernelSchedule, copies: &Copies) 
     Ok(())
 }
 
+fn chunks_text(n_chunks: usize) -> String {
+    format!("{n_chunks} {} of samples", if n_chunks == 1 { "chunk" } else { "chunks" })
+}
+
 fn chunk_nests(f: &mut Formatter<'_>, nests: &[ChunkNest], copies: &Copies) -> fmt::Result {
-    for ChunkNest { nest, fetches, rows } in nests {
+    for ChunkNest { nest, fetches, rows, cut } in nests {
         nest_text(f, "    ", nest, copies)?;
+        if let Some(Cut { position, width, extent, .. }) = cut {
+            let walked = match nest {
+                NestPlan::Contraction(plan) => plan.loops[*position].to_string(),
+                NestPlan::Sweep(plan) => plan.nests[0].loop_at(*position).unwrap_or_default(),
+            };
+            writeln!(f, "      share     {width} of {extent} along {walked}")?;
+        }
         for &id in rows {
             writeln!(f, "      then      {}", copies.get(id))?;
         }

@@ -1,5 +1,6 @@
 //! Tasks: some consecutive chunks of samples.
 
+use crate::decide::cut::Cut;
 use crate::write::builder::Builder;
 use crate::write::expr::Cx;
 use graphc_ir::index::{Affine, Var};
@@ -12,6 +13,28 @@ pub(crate) struct Task {
     pub(crate) number: Var,
     /// Chunks of every task but the last.
     pub(crate) n_chunks: usize,
+}
+
+/// The share of a nest that a task of a cut chunk computes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Share {
+    /// Its number.
+    pub(crate) number: Var,
+    pub(crate) cut: Cut,
+}
+
+impl Share {
+    /// First turn or block of the share, and the one behind its last, of those from `n_before` on.
+    pub(crate) fn bounds(self, n_before: usize, n: usize) -> (Bound, Bound) {
+        let Cut { per_share, n_shares, .. } = self.cut;
+        let first = Affine::var(self.number).times(per_share as i64).plus_constant(-(n_before as i64));
+        let mut high = vec![first.plus_constant(per_share as i64)];
+        if per_share * n_shares > n_before + n {
+            high.push(Affine::constant(n as i64));
+        }
+        let low = if n_before == 0 { vec![first] } else { vec![Affine::constant(0), first] };
+        (Bound(low), Bound(high))
+    }
 }
 
 impl Task {

@@ -89,7 +89,7 @@ impl Nest {
     }
 
     /// A loop in words; none if it has one turn, which is no loop.
-    fn loop_at(&self, depth: usize) -> Option<String> {
+    pub(crate) fn loop_at(&self, depth: usize) -> Option<String> {
         let this = &self.loops[depth];
         let of_the_same = |loops: &[Loop]| loops.iter().filter(|other| other.over == this.over).count();
         let vectors = if self.lanes == Some(this.over) { " vectors" } else { "" };

@@ -52,7 +52,7 @@ pub(super) fn share_blocks(cx: &Cx<'_>, b: &mut Builder, plan: &ContractionPlan,
 fn blocks(cx: &Cx<'_>, b: &mut Builder, plan: &ContractionPlan, part: Part) {
     let share = match part {
         Part::Share { share, .. } => Affine::var(share),
-        Part::All | Part::Rest => Affine::default(),
+        Part::All | Part::Rest | Part::Task(_) => Affine::default(),
     };
     b.nest_of(&plan.name, &plan.nodes, |b| {
         in_lanes(b, plan, |b, lane| {

@@ -16,15 +16,19 @@ mod waiting;
 use crate::decide::contraction::{Batch, ContractionPlan};
 use crate::write::builder::Builder;
 use crate::write::expr::Cx;
-use crate::write::task::Task;
+use crate::write::task::{Share, Task};
 use graphc_ir::NodeId;
-use nest::{Nest, Place, in_lanes};
+use nest::{Nest, Part, Place, in_lanes};
+
+/// The task that a nest is written for, its share of it if it has but one, and tensors of whose next chunk it asks for
+/// some words.
+type At<'a> = (Task, Option<Share>, &'a [NodeId]);
 
 /// Writes the nest for the samples of a task, or of tensors without a batch, or of all samples if they are an axis.
-pub(crate) fn write(cx: &Cx<'_>, b: &mut Builder, plan: &ContractionPlan, task: Option<Task>, fetches: &[NodeId]) {
-    let place = match (plan.batch, task) {
-        (Batch::Chunks { per_task: 1 }, Some(task)) => Place::Task { task, chunk: task.number },
-        (Batch::Chunks { .. }, Some(task)) => Place::Task { task, chunk: b.var() },
+pub(crate) fn write(cx: &Cx<'_>, b: &mut Builder, plan: &ContractionPlan, at: Option<At<'_>>) {
+    let place = match (plan.batch, at) {
+        (Batch::Chunks { per_task: 1 }, Some((task, ..))) => Place::Task { task, chunk: task.number },
+        (Batch::Chunks { .. }, Some((task, ..))) => Place::Task { task, chunk: b.var() },
         _ => Place::Once,
     };
     if let Some(walk) = plan.loops.iter().find(|walk| walk.is_shared) {
@@ -33,7 +37,13 @@ pub(crate) fn write(cx: &Cx<'_>, b: &mut Builder, plan: &ContractionPlan, task: 
     b.nest_of(&plan.name, &plan.nodes, |b| {
         in_lanes(b, plan, |b, lane| {
             let mut nest = Nest::new(cx, plan, place, lane);
-            nest.fetches = fetches;
+            if let Some((_, share, fetches)) = at {
+                nest.fetches = fetches;
+                if let Some(share) = share {
+                    nest.em.ranges.insert(share.number, (0, share.cut.n_shares as i64 - 1));
+                    nest.part = Part::Task(share);
+                }
+            }
             nest.walk(b, &plan.loops);
         });
     });

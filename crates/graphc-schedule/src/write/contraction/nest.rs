@@ -8,7 +8,7 @@ use crate::memory::buffers::Waiting;
 use crate::write::builder::Builder;
 use crate::write::expr::{BatchAt, Cx, Emitter};
 use crate::write::fetch;
-use crate::write::task::Task;
+use crate::write::task::{Share, Task};
 use graphc_ir::NodeId;
 use graphc_ir::form::PointForm;
 use graphc_ir::index::{Affine, Var};
@@ -63,7 +63,7 @@ pub(super) struct BlockAt {
     pub(super) cell: Affine,
 }
 
-/// Which blocks of the shared loop a nest walks.
+/// Which blocks of the loop that is shared, or cut, a nest walks.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Part {
     All,
@@ -74,6 +74,8 @@ pub(super) enum Part {
     },
     /// What is left beside the full blocks.
     Rest,
+    /// Blocks of any kind of the loop that a task is cut along.
+    Task(Share),
 }
 
 /// Opens a region of lanes if the plan has any.
@@ -131,6 +133,7 @@ impl<'a> Nest<'a> {
         }
         let outer = self.tile_number.clone();
         let n_blocks = walk.n_blocks();
+        let position = self.plan.loops.len() - loops.len();
         self.tile_number = (outer.0.times(n_blocks as i64), outer.1 * n_blocks);
         for segment in walk.segments() {
             let is_full = segment.block == walk.block && segment.n_blocks == walk.n_full_blocks();
@@ -139,7 +142,10 @@ impl<'a> Nest<'a> {
                     (is_full, share_of(share, n_blocks, segment.n_blocks))
                 }
                 Part::Rest if walk.is_shared => (!is_full, all(segment.n_blocks)),
-                Part::All | Part::Share { .. } | Part::Rest => (true, all(segment.n_blocks)),
+                Part::Task(share) if share.cut.position == position => {
+                    (true, share.bounds(segment.n_before, segment.n_blocks))
+                }
+                Part::All | Part::Share { .. } | Part::Rest | Part::Task(_) => (true, all(segment.n_blocks)),
             };
             if is_walked {
                 self.segment(b, walk, segment, bounds, rest);
@@ -167,7 +173,8 @@ impl<'a> Nest<'a> {
         self.n_kept = kept.min(segment.n_kept);
         let first = Affine::constant(segment.first as i64);
         let slot = segment.slot as i64 - segment.first as i64;
-        if n_blocks == 1 {
+        // A block by itself is no loop, unless it is in one share alone.
+        if n_blocks == 1 && low.as_constant().is_some() {
             self.at(b, walk.coordinate, (first, slot, block, cell_index), rest);
         } else {
             let var = b.var();

@@ -4,16 +4,17 @@
 //! parallel blocks { lanes { loops { partial results start; loops { values; terms; stores }; they end } } }
 //! ```
 
+use crate::decide::cut::Cut;
 use crate::decide::sweep::nest::{Coordinate, Nest, PartialResult, ResultKind, SweepPlan, SweepResult, Terms, Walk};
 use crate::write::builder::{Builder, bounded};
 use crate::write::expr::{BatchAt, Cx, Emitter, no_join};
 use crate::write::fetch;
 use crate::write::sweep::join;
-use crate::write::task::Task;
+use crate::write::task::{Share, Task};
 use graphc_ir::NodeId;
 use graphc_ir::graph::plan::Root;
 use graphc_ir::index::{Affine, Var};
-use graphc_ir::loops::{AccId, Access, Expr, Join, Layout, LoopKind, ValueId};
+use graphc_ir::loops::{AccId, Access, Expr, Join, Layout, LoopKind, Range, ValueId};
 use graphc_ir::point::{BATCH, ExprId, PointExpr};
 use graphc_ir::scalar::LANES;
 use graphc_ir::types::DType;
@@ -27,6 +28,8 @@ pub(crate) enum Place<'a> {
     /// In a task, for every one of its chunks.
     Chunks {
         task: Task,
+        /// What the task computes of it, if not all.
+        share: Option<Share>,
         /// Tensors of whose next chunk it asks for some words.
         fetches: &'a [NodeId],
         /// Whether no nest of the kernel asks for the next chunk.
@@ -164,6 +167,11 @@ impl<'a> Writer<'a> {
             Walk::Chains(_) => LoopKind::Serial,
             Walk::WrittenOut => return self.copies(b, depth, &Affine::default(), inside),
         };
+        if let Place::Chunks { share: Some(share), .. } = self.place
+            && share.cut.position == depth
+        {
+            return self.share(b, (depth, kind), share, inside);
+        }
         let outside = self.turns.iter().zip(&self.nest.loops).filter(|(_, outer)| outer.over == this.over);
         let left = this.in_all.map(|in_all| {
             outside.fold(Affine::constant(in_all as i64), |left, (turn, outer)| {
@@ -174,6 +182,28 @@ impl<'a> Writer<'a> {
         self.em.ranges.insert(var, (0, n_iterations as i64 - 1));
         let range = bounded(var, n_iterations, Vec::new(), left.into_iter().collect());
         b.for_range(range, kind, |b| self.copies(b, depth, &Affine::var(var), inside));
+    }
+
+    /// The turns of a loop that are in a share.
+    fn share(
+        &mut self,
+        b: &mut Builder,
+        (depth, kind): (usize, LoopKind),
+        share: Share,
+        inside: &mut dyn FnMut(&mut Self, &mut Builder),
+    ) {
+        let (n_turns, Cut { per_share, n_shares, .. }) = (self.nest.loops[depth].extent, share.cut);
+        self.em.ranges.insert(share.number, (0, n_shares as i64 - 1));
+        let var = b.var();
+        if per_share * n_shares == n_turns {
+            // So many turns whatever the share: straight-line code has a constant length.
+            self.em.ranges.insert(var, (0, per_share as i64 - 1));
+            let turn = Affine::var(share.number).times(per_share as i64).plus(&Affine::var(var));
+            return b.for_range(Range::new(var, per_share), kind, |b| self.copies(b, depth, &turn, inside));
+        }
+        self.em.ranges.insert(var, (0, n_turns as i64 - 1));
+        let (low, high) = share.bounds(0, n_turns);
+        b.for_range(Range { var, low, high }, LoopKind::Serial, |b| self.copies(b, depth, &Affine::var(var), inside));
     }
 
     /// The turns of one iteration.
