@@ -115,7 +115,7 @@ const USE_BIAS: Field = Field::or("use_bias", Kind::Bool, "true", "Whether a bia
 const PADDING: Field = Field::or("padding", Kind::Padding, "\"valid\"", "What is added around the image.");
 const STRIDES: Field = Field::or("strides", Kind::Pair, "1", "Steps along height and width.");
 const DILATION: Field =
-    Field::or("dilation", Kind::Pair, "1", "Pixels from one row and column of the kernel to the next; Keras's `dilation_rate`.");
+    Field::or("dilation", Kind::Pair, "1", "Pixels from one tap of the kernel to the next; Keras's `dilation_rate`.");
 
 const POOL: &[Field] = &[
     Field::required("pool", Kind::Pair, "Height and width of a window."),
@@ -171,7 +171,7 @@ pub(crate) static NODE_OPS: &[NodeOp] = &[
                 "groups",
                 SIZE,
                 "1",
-                "Groups of channels, each with as many filters of its own; both numbers must divide by it.",
+                "Groups of channels, each with its own filters; the channels and `filters` are multiples of it.",
             ),
             USE_BIAS,
             ACTIVATION,

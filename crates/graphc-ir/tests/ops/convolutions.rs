@@ -28,9 +28,8 @@ fn groups_are_convolutions_of_their_channels() {
         let w = numbers(&[3, 2, n_channels, groups * n_filters], 5);
         let whole = convolved(Windows { groups, ..Windows::new(strides, padding) }, &x, &w);
         for group in 0..groups {
-            let channels = Tensor::from_fn(&[2, 5, 6, n_channels], |i| {
-                x.at(&[i[0], i[1], i[2], group * n_channels + i[3]])
-            });
+            let channels =
+                Tensor::from_fn(&[2, 5, 6, n_channels], |i| x.at(&[i[0], i[1], i[2], group * n_channels + i[3]]));
             let filters = Tensor::from_fn(&[3, 2, n_channels, n_filters], |i| {
                 w.at(&[i[0], i[1], i[2], group * n_filters + i[3]])
             });
@@ -43,7 +42,8 @@ fn groups_are_convolutions_of_their_channels() {
 
 #[test]
 fn a_gap_is_a_tap_of_zero() {
-    for (dilation, strides, padding) in [([2, 3], [1, 1], [0; 4]), ([3, 1], [2, 3], [2, 1, 1, 0]), ([2, 2], [2, 2], [3; 4])]
+    for (dilation, strides, padding) in
+        [([2, 3], [1, 1], [0; 4]), ([3, 1], [2, 3], [2, 1, 1, 0]), ([2, 2], [2, 2], [3; 4])]
     {
         let (x, w) = (numbers(&[2, 8, 9, 2], 3), numbers(&[3, 2, 2, 3], 2));
         let [r, s] = Windows::span([3, 2], dilation);

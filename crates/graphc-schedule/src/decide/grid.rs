@@ -166,8 +166,7 @@ fn cycles_per_cell<A: Copy>(unit: VectorUnit, chosen: &[Block<A>], widths: [Widt
         tiles = tiles.into_iter().flat_map(with).collect();
     }
     let n_cells: usize = tiles.iter().map(|(n, cells, _)| n * cells).sum();
-    let cycles: f64 =
-        tiles.iter().map(|&(n, cells, operands)| n as f64 * step(unit, cells, operands, widths)).sum();
+    let cycles: f64 = tiles.iter().map(|&(n, cells, operands)| n as f64 * step(unit, cells, operands, widths)).sum();
     cycles / n_cells as f64
 }
 
@@ -257,7 +256,8 @@ mod tests {
     /// A depthwise convolution: nothing moves the weights alone, so that two coordinates of the pixels are blocked.
     #[test]
     fn two_coordinates_of_one_factor_if_nothing_moves_the_other() {
-        let sides = Sides { alone: [vec![candidate(0, 2), candidate(1, 30)], Vec::new()], both: vec![candidate(2, 32)] };
+        let sides =
+            Sides { alone: [vec![candidate(0, 2), candidate(1, 30)], Vec::new()], both: vec![candidate(2, 32)] };
         let grid = &best_grids(VectorUnit::AVX2, &sides, [Width::Vector, Width::Splat], 1)[0];
         assert_eq!(grid.blocks, [(0, 2), (1, 6)]);
         // Its weight gradient: all taps at once, the gradient of a pixel once for all of them.

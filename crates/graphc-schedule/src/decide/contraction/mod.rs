@@ -12,7 +12,7 @@
 pub(crate) mod epilogue;
 mod neighbours;
 
-use crate::decide::axes::Axes;
+use crate::decide::axes::{Axes, Move};
 use crate::decide::choices::Aspect;
 use crate::decide::copies::{Copies, CopyId, CopyPlan};
 use crate::decide::digits;
@@ -82,7 +82,7 @@ pub(crate) struct ContractionPlan {
     /// What the nest leaves: the contraction, the end of its epilogue, or partial results.
     pub(crate) root: Root,
     /// Its form, axes split into digits where divisions vanish by that.
-    pub(crate) split: Split,
+    pub(crate) split: Box<Split>,
     pub(crate) axes: Axes,
     pub(crate) lanes: Lanes,
     pub(crate) batch: Batch,
@@ -90,7 +90,7 @@ pub(crate) struct ContractionPlan {
     pub(crate) loops: Vec<Loop>,
     pub(crate) reads: [Read; 2],
     /// How rows are cut, if they are.
-    pub(crate) strips: Option<Strips>,
+    pub(crate) strips: Option<Box<Strips>>,
     /// Whether a group takes all that one chunk adds before the next chunk, while the accumulators of all outputs
     /// wait in memory: they are fewer than what the chunks bring along.
     pub(crate) accumulators_wait: bool,
@@ -144,7 +144,7 @@ pub(crate) struct Contraction<'a> {
     group: &'a Group,
     pub(crate) node: NodeId,
     root: Root,
-    split: Split,
+    split: Box<Split>,
     axes: Axes,
     operands: [NodeId; 2],
 }
@@ -153,7 +153,7 @@ impl<'a> Contraction<'a> {
     /// The contraction of a group.
     pub(crate) fn of(problem: &'a Problem<'a>, group: &'a Group) -> Contraction<'a> {
         let node = group.contraction(problem.forms);
-        let split = digits::split(problem.contraction(node));
+        let split = Box::new(digits::split(problem.contraction(node)));
         let axes = Axes::of(problem, node, &split.form);
         let contraction = split.form.as_contraction().expect("a contraction");
         let slots = [contraction.a.0, contraction.b.0];
@@ -210,7 +210,7 @@ impl<'a> Contraction<'a> {
             let few_words = self.problem.machine.few_words();
             let n_words = part_len(self.problem, self.root) * LANES;
             plan.accumulators_wait = groups.are_enough() && groups.chunks_per_group > 1 && n_words <= few_words;
-            plan.strips = Strips::of(self.problem, &plan);
+            plan.strips = Strips::of(self.problem, &plan).map(Box::new);
             if let Some(strips) = &plan.strips {
                 plan.loops.retain(|walk| walk.axis().is_none_or(|axis| !strips.shares(axis)));
             }
@@ -368,7 +368,12 @@ impl<'a> Contraction<'a> {
         let vectors = if self.width(0) == Width::Vector { 0 } else { 1 };
         let near_words = self.problem.machine.near_words();
         let far = |words: usize, times: usize| if words > near_words { words * times } else { 0 };
-        let n_blocks = channels.iter().map(|walk| walk.extent.div_ceil(walk.block)).product();
+        // Channels of a depthwise convolution have vectors of their own, which are read once in either order.
+        let repeats = |walk: &&Loop| walk.axis().is_some_and(|axis| self.axes.get(axis).moves[vectors] == Move::No);
+        if !channels.iter().any(|walk| repeats(&walk)) {
+            return;
+        }
+        let n_blocks = channels.iter().filter(repeats).map(|walk| walk.extent.div_ceil(walk.block)).product();
         let by_channels = far(self.layout(vectors).chunk_stride, n_blocks);
         let by_cost = far(self.layout(1 - vectors).len(), rows.extent) < by_channels;
         if self.is_wanted(Aspect::Order, by_cost, ["rows outermost", "channels outermost"]) {
