@@ -14,9 +14,11 @@ use graphc_codegen::{CodegenOptions, Target, listing, select};
 use graphc_driver::{CompileOptions, Machine, Stage, dump, lower};
 use graphc_frontend::Experiment;
 use graphc_frontend::experiment::CheckData;
-use graphc_ir::Graph;
 use graphc_ir::graph::Mode;
+use graphc_ir::graph::builder::{Activation, Convolution, Dense, GraphBuilder, Loss, Padding};
 use graphc_ir::loops::Program;
+use graphc_ir::ops::ReduceMean;
+use graphc_ir::{DType, Graph, Optimizer, Shape};
 use graphc_schedule::{Caches, Hardware, Threads, VectorUnit, schedule};
 use std::collections::BTreeSet;
 use std::fs;
@@ -103,6 +105,26 @@ fn chunks_are_whole_where_they_go_up_in_the_threads() {
         assert_eq!(plan_for(threads, batch), plan_for(1, batch), "{threads} threads, {batch} samples");
     }
     assert!(plan_for(8, 64).contains("cut in 2 shares"));
+}
+
+/// A depthwise convolution: blocks of pixels by both vectors of samples, for both passes; weight gradients of channels
+/// that share strips among all taps. One in groups: an axis of groups and one of the filters of each.
+#[test]
+fn depthwise_plan() {
+    let mut builder = GraphBuilder::new("depthwise");
+    let image = builder.input("image", DType::F32, Shape::batched(&[32, 32, 32])).unwrap();
+    let same = |filters| Convolution { padding: Padding::Same, use_bias: false, ..Convolution::new(filters, [3, 3]) };
+    let x = builder.depthwise_conv2d("depth1", image, &same(1)).unwrap();
+    let x = builder.activation("relu", x, Activation::Relu).unwrap();
+    let x = builder.depthwise_conv2d("depth2", x, &same(1)).unwrap();
+    let x = builder.conv2d("grouped", x, &Convolution { groups: 4, ..same(16) }).unwrap();
+    let x = builder.op("means", ReduceMean { axes: vec![1, 2], keep_dims: false }, &[x]).unwrap();
+    let label = builder.input("label", DType::I32, Shape::batched(&[])).unwrap();
+    let classes = Dense { activation: Some(Activation::Softmax), ..Dense::new(10) };
+    let classes = builder.dense("classes", x, &classes).unwrap();
+    builder.loss(Loss::CategoricalCrossentropy, classes, label).unwrap();
+    builder.optimizer(Optimizer::adam(0.01));
+    assert_golden("dump/depthwise.plan", &plan(&builder.finish(), CompileOptions::train(64)));
 }
 
 /// Large batches: gradients joined with the samples that they sum over, and strips.

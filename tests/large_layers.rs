@@ -80,6 +80,29 @@ fn large_images() {
     }
 }
 
+/// Depthwise: blocks of pixels whose weights are the same for all, taps that share strips; two filters a channel and
+/// groups of several channels; gaps between taps.
+#[test]
+fn large_images_in_groups() {
+    for padding in [Padding::Same, Padding::Valid] {
+        let mut builder = GraphBuilder::new("groups");
+        let image = builder.input("image", DType::F32, Shape::batched(&[26, 23, 4])).unwrap();
+        let convolution = |filters, kernel| Convolution { padding, ..Convolution::new(filters, kernel) };
+        let x = builder.depthwise_conv2d("depth1", image, &convolution(1, [3, 5])).unwrap();
+        let x = builder.activation("relu", x, Activation::Relu).unwrap();
+        let x = builder.depthwise_conv2d("depth2", x, &convolution(2, [3, 3])).unwrap();
+        let x = builder.conv2d("grouped", x, &Convolution { groups: 2, ..convolution(6, [2, 2]) }).unwrap();
+        let x = builder.activation("tanh", x, Activation::Tanh).unwrap();
+        let dilated = Convolution { dilation: [3, 2], strides: [2, 1], ..convolution(3, [3, 3]) };
+        let x = builder.conv2d("dilated", x, &dilated).unwrap();
+        let x = builder.flatten("flat", x).unwrap();
+        let graph = finish(builder, x);
+        let marks: &[&str] = if padding == Padding::Same { &["accumulators of"] } else { &[] };
+        check(&graph, 16, marks);
+        check_with(&graph, 39, &[], true);
+    }
+}
+
 /// More chunks than there are groups of them: weight gradients wait for the next chunk of their group, the last group
 /// has fewer chunks, and what is far away is fetched.
 #[test]

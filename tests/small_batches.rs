@@ -128,6 +128,8 @@ struct Network {
     stride: usize,
     is_padded: bool,
     is_max_pool: bool,
+    /// Filters for each channel of a depthwise convolution, if there is one.
+    multiplier: usize,
     units: [usize; 2],
 }
 
@@ -137,14 +139,16 @@ fn networks() -> impl Strategy<Value = Network> {
     let size = || prop::sample::select(vec![6_usize, 7, 9, 12]);
     let channels = || prop::sample::select(CHANNELS.to_vec());
     let image = (size(), size(), channels()).prop_map(|(height, width, channels)| [height, width, channels]);
-    (image, channels(), 1..=3_usize, 1..=2_usize, any::<bool>(), any::<bool>(), [channels(), channels()]).prop_map(
-        |(image, channels, kernel, stride, is_padded, is_max_pool, units)| Network {
+    let flags = (any::<bool>(), any::<bool>());
+    (image, channels(), 1..=3_usize, 1..=2_usize, flags, 0..=2_usize, [channels(), channels()]).prop_map(
+        |(image, channels, kernel, stride, (is_padded, is_max_pool), multiplier, units)| Network {
             image,
             channels,
             kernel,
             stride,
             is_padded,
             is_max_pool,
+            multiplier,
             units,
         },
     )
@@ -163,7 +167,19 @@ impl Network {
             net.conv2d("left", image, &Convolution { activation: Some(Activation::Relu), ..convolution.clone() });
         let right = net.conv2d("right", image, &convolution).unwrap();
         let sum = net.op("sum", Add {}, &[left.unwrap(), right]).unwrap();
-        let normal = net.batch_norm("normal", sum, 0.99, 1e-3).unwrap();
+        let mixed = match self.multiplier {
+            0 => sum,
+            multiplier => {
+                // Depthwise, then in two groups, the filters of each a vector or two.
+                let padding = Padding::Same;
+                let layer = Convolution { padding, ..Convolution::new(multiplier, [self.kernel; 2]) };
+                let depth = net.depthwise_conv2d("depth", sum, &layer).unwrap();
+                let groups = if (self.channels * multiplier).is_multiple_of(2) { 2 } else { 1 };
+                let layer = Convolution { groups, ..Convolution::new(8 * groups * multiplier, [1, 1]) };
+                net.conv2d("point", depth, &layer).unwrap()
+            }
+        };
+        let normal = net.batch_norm("normal", mixed, 0.99, 1e-3).unwrap();
         let pool = Pool { pool: [2, 2], strides: [2, 2], padding: convolution.padding };
         let pooled = match self.is_max_pool {
             true => net.max_pool2d("pool", normal, &pool),
@@ -193,8 +209,8 @@ proptest! {
 
 fn small_net() -> Graph {
     let image = [9, 9, 3];
-    let net = Network { image, channels: 9, kernel: 3, stride: 1, is_padded: false, is_max_pool: true, units: [17, 7] };
-    net.graph()
+    let (is_padded, is_max_pool, multiplier) = (false, true, 0);
+    Network { image, channels: 9, kernel: 3, stride: 1, is_padded, is_max_pool, multiplier, units: [17, 7] }.graph()
 }
 
 /// What a fresh session with the parameters of `session` gives.

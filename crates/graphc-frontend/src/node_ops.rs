@@ -64,6 +64,20 @@ impl NodeCx<'_> {
         self.record.text("activation").and_then(|name| Activation::from_name(&name))
     }
 
+    /// The fields of a convolution in a single group; `filters` is the field with their number.
+    fn convolution_fields(&self, filters: &'static str) -> Option<Convolution> {
+        Some(Convolution {
+            filters: self.record.size(filters)?,
+            kernel: self.record.pair("kernel")?,
+            strides: self.record.pair("strides")?,
+            padding: self.record.padding("padding")?,
+            dilation: self.record.pair("dilation")?,
+            groups: 1,
+            use_bias: self.record.bool("use_bias")?,
+            activation: self.activation_field(),
+        })
+    }
+
     fn pool_fields(&self) -> Option<Pool> {
         let pool = self.record.pair("pool")?;
         let strides = self.record.pair("strides").unwrap_or(pool);
@@ -99,6 +113,9 @@ const ACTIVATION: Field = Field::optional(
 );
 const USE_BIAS: Field = Field::or("use_bias", Kind::Bool, "true", "Whether a bias is added.");
 const PADDING: Field = Field::or("padding", Kind::Padding, "\"valid\"", "What is added around the image.");
+const STRIDES: Field = Field::or("strides", Kind::Pair, "1", "Steps along height and width.");
+const DILATION: Field =
+    Field::or("dilation", Kind::Pair, "1", "Pixels from one tap of the kernel to the next; Keras's `dilation_rate`.");
 
 const POOL: &[Field] = &[
     Field::required("pool", Kind::Pair, "Height and width of a window."),
@@ -147,8 +164,15 @@ pub(crate) static NODE_OPS: &[NodeOp] = &[
         &[
             Field::required("filters", SIZE, "Number of output channels."),
             Field::required("kernel", Kind::Pair, "Height and width of the kernel."),
-            Field::or("strides", Kind::Pair, "1", "Steps along height and width."),
+            STRIDES,
             PADDING,
+            DILATION,
+            Field::or(
+                "groups",
+                SIZE,
+                "1",
+                "Groups of channels, each with its own filters; the channels and `filters` are multiples of it.",
+            ),
             USE_BIAS,
             ACTIVATION,
         ],
@@ -158,15 +182,36 @@ pub(crate) static NODE_OPS: &[NodeOp] = &[
             r#"{ "name": "conv1", "op": "conv2d", "inputs": "image", "filters": 16, "kernel": 3, "padding": "same" }"#,
         ),
         |cx| {
-            let layer = Convolution {
-                filters: cx.record.size("filters")?,
-                kernel: cx.record.pair("kernel")?,
-                strides: cx.record.pair("strides")?,
-                padding: cx.record.padding("padding")?,
-                use_bias: cx.record.bool("use_bias")?,
-                activation: cx.activation_field(),
-            };
+            let layer = Convolution { groups: cx.record.size("groups")?, ..cx.convolution_fields("filters")? };
             Some(cx.builder.conv2d(cx.name, cx.inputs[0], &layer))
+        },
+    ),
+    op(
+        "depthwise_conv2d",
+        "Convolution of each channel by itself: `activation(conv2d(x, kernel) + bias)`; kernel (height, width, channels, \
+         multiplier).",
+        &[
+            Field::or(
+                "depth_multiplier",
+                SIZE,
+                "1",
+                "Filters for each channel; output `depth_multiplier * c + i` is the `i`-th of channel `c`.",
+            ),
+            Field::required("kernel", Kind::Pair, "Height and width of the kernel."),
+            STRIDES,
+            PADDING,
+            DILATION,
+            USE_BIAS,
+            ACTIVATION,
+        ],
+        example(
+            "Looks for patterns in every channel alone; with a `conv2d` of kernel 1 behind it, a cheaper convolution.",
+            &[MAPS],
+            r#"{ "name": "depth1", "op": "depthwise_conv2d", "inputs": "maps", "kernel": 3, "padding": "same" }"#,
+        ),
+        |cx| {
+            let layer = cx.convolution_fields("depth_multiplier")?;
+            Some(cx.builder.depthwise_conv2d(cx.name, cx.inputs[0], &layer))
         },
     ),
     op(

@@ -180,14 +180,30 @@ fn products(case: &mut AddCase<'_>) {
         (6, 5, 2, 2, [3, 3], [1, 0, 0, 2]),
     ] {
         let (images, kernel) = (any(&[0, h, w, 2]), any(&[r, s, 2, 3]));
-        let conv = Conv2d { strides, padding };
+        let windows = Windows::new(strides, padding);
+        let conv = Conv2d::of(windows);
         let out = conv.infer(&[&images.ty(), &kernel.ty()]).expect("the case type-checks").shape;
         let dy = || Operand { shape: out.clone(), values: Values::Any };
-        let input_grad = Conv2dInputGrad { strides, padding, shape: images.shape.clone() };
-        let kernel_grad = Conv2dKernelGrad { strides, padding, shape: kernel.shape.clone() };
+        let input_grad = Conv2dInputGrad::of(windows, images.shape.clone());
+        let kernel_grad = Conv2dKernelGrad::of(windows, kernel.shape.clone());
         case(input_grad.into(), vec![dy(), any(&[r, s, 2, 3])]);
         case(kernel_grad.into(), vec![any(&[0, h, w, 2]), dy()]);
         case(conv.into(), vec![images, kernel]);
+    }
+    for (strides, dilation, groups, kernel) in [
+        ([1, 1], [1, 1], 4, [3, 2, 1, 4]),
+        ([2, 1], [1, 2], 4, [2, 2, 1, 8]),
+        ([1, 2], [2, 1], 2, [2, 3, 2, 6]),
+        ([2, 3], [2, 2], 1, [3, 2, 4, 2]),
+    ] {
+        let windows = Windows { strides, padding: [1, 2, 0, 1], dilation, groups };
+        let (images, weights) = (|| any(&[0, 6, 5, 4]), || any(&kernel));
+        let conv = Conv2d::of(windows);
+        let out = conv.infer(&[&images().ty(), &weights().ty()]).expect("the case type-checks").shape;
+        let dy = || Operand { shape: out.clone(), values: Values::Any };
+        case(Conv2dInputGrad::of(windows, images().shape).into(), vec![dy(), weights()]);
+        case(Conv2dKernelGrad::of(windows, weights().shape).into(), vec![images(), dy()]);
+        case(conv.into(), vec![images(), weights()]);
     }
 }
 

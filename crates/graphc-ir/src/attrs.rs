@@ -8,13 +8,24 @@ use std::fmt;
 pub trait OpAttrs: Sized {
     /// The fields, in order.
     fn attrs(&self) -> Attrs;
-    /// Name of each field and what its values look like, in order.
-    fn fields() -> Vec<(&'static str, &'static str)>;
+    /// What is known of each field, in order.
+    fn fields() -> Vec<FieldInfo>;
     /// The op with these fields.
     ///
     /// # Errors
     /// If a field is missing, unknown, or of the wrong kind.
     fn from_attrs(attrs: &Attrs) -> Result<Self, AttrError>;
+}
+
+/// What is known of a field, whatever its value.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FieldInfo {
+    /// Its name.
+    pub name: &'static str,
+    /// What its values look like.
+    pub expected: &'static str,
+    /// The value that is not written; none if every value is.
+    pub default: Option<AttrValue>,
 }
 
 /// Value of one attribute.
@@ -58,6 +69,12 @@ impl fmt::Display for AttrValue {
 pub struct Attrs(pub Vec<(String, AttrValue)>);
 
 impl Attrs {
+    /// Those of an op with these values of its fields: the ones that are no defaults.
+    pub fn written(fields: Vec<FieldInfo>, values: Vec<AttrValue>) -> Attrs {
+        let all = fields.into_iter().zip(values).filter(|(field, value)| field.default.as_ref() != Some(value));
+        Attrs(all.map(|(field, value)| (field.name.to_string(), value)).collect())
+    }
+
     /// The value called `name`.
     pub fn get(&self, name: &str) -> Option<&AttrValue> {
         self.0.iter().find(|(n, _)| n == name).map(|(_, value)| value)
@@ -237,6 +254,14 @@ pub fn read_field<T: AttrField>(attrs: &Attrs, name: &'static str) -> Result<T, 
     T::from_attr(value).ok_or(AttrError::Kind { name, expected: T::EXPECTED })
 }
 
+/// Reads a field that may be left out.
+///
+/// # Errors
+/// If it is of the wrong kind.
+pub fn read_field_or<T: AttrField>(attrs: &Attrs, name: &'static str, default: T) -> Result<T, AttrError> {
+    if attrs.get(name).is_some() { read_field(attrs, name) } else { Ok(default) }
+}
+
 /// Refuses attributes that are not among `known`.
 ///
 /// # Errors
@@ -248,7 +273,8 @@ pub fn refuse_unknown(attrs: &Attrs, known: &[&'static str]) -> Result<(), AttrE
     }
 }
 
-/// Declares the struct of an op; its fields are its attributes.
+/// Declares the struct of an op; its fields are its attributes. A field with a default is written only if it has
+/// another value.
 ///
 /// ```
 /// use graphc_ir::attrs::OpAttrs;
@@ -259,35 +285,47 @@ pub fn refuse_unknown(attrs: &Attrs, known: &[&'static str]) -> Result<(), AttrE
 ///         /// Reduced axes.
 ///         pub axes: Vec<usize>,
 ///         /// Keep them as 1.
-///         pub keep_dims: bool,
+///         pub keep_dims: bool = false,
 ///     }
 /// }
 ///
 /// let sum = Sum { axes: vec![0, 1], keep_dims: true };
 /// assert_eq!(Sum::from_attrs(&sum.attrs()), Ok(sum));
+/// assert_eq!(Sum { axes: vec![0], keep_dims: false }.attrs().0.len(), 1);
 /// ```
 #[macro_export]
 macro_rules! op_struct {
-    ($(#[$doc:meta])* pub struct $name:ident { $($(#[$field_doc:meta])* pub $field:ident : $ty:ty),* $(,)? }) => {
+    ($(#[$doc:meta])* pub struct $name:ident {
+        $($(#[$field_doc:meta])* pub $field:ident : $ty:ty $(= $default:expr)?),* $(,)?
+    }) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq)]
         pub struct $name { $($(#[$field_doc])* pub $field: $ty,)* }
 
         impl $crate::attrs::OpAttrs for $name {
             fn attrs(&self) -> $crate::attrs::Attrs {
-                $crate::attrs::Attrs(vec![
-                    $((stringify!($field).to_string(), $crate::attrs::AttrField::to_attr(&self.$field)),)*
-                ])
+                let values = vec![$($crate::attrs::AttrField::to_attr(&self.$field),)*];
+                $crate::attrs::Attrs::written(<$name as $crate::attrs::OpAttrs>::fields(), values)
             }
 
-            fn fields() -> Vec<(&'static str, &'static str)> {
-                vec![$((stringify!($field), <$ty as $crate::attrs::AttrField>::EXPECTED),)*]
+            fn fields() -> Vec<$crate::attrs::FieldInfo> {
+                vec![$($crate::attrs::FieldInfo {
+                    name: stringify!($field),
+                    expected: <$ty as $crate::attrs::AttrField>::EXPECTED,
+                    default: $crate::op_struct!(@default $ty $(, $default)?),
+                },)*]
             }
 
             fn from_attrs(attrs: &$crate::attrs::Attrs) -> Result<Self, $crate::attrs::AttrError> {
                 $crate::attrs::refuse_unknown(attrs, &[$(stringify!($field)),*])?;
-                Ok($name { $($field: $crate::attrs::read_field(attrs, stringify!($field))?,)* })
+                Ok($name { $($field: $crate::op_struct!(@read attrs, $field $(, $default)?)?,)* })
             }
         }
+    };
+    (@default $ty:ty) => { None };
+    (@default $ty:ty, $default:expr) => { Some(<$ty as $crate::attrs::AttrField>::to_attr(&$default)) };
+    (@read $attrs:ident, $field:ident) => { $crate::attrs::read_field($attrs, stringify!($field)) };
+    (@read $attrs:ident, $field:ident, $default:expr) => {
+        $crate::attrs::read_field_or($attrs, stringify!($field), $default)
     };
 }

@@ -4,6 +4,8 @@
 //! into plain accesses, and reductions with exactly one term into maps. A pooling gradient whose
 //! windows do not overlap thereby becomes elementwise, `dx[h] = dy[h / 2] / 4`.
 
+mod split;
+
 use crate::compute::{Combine, Compute, LoadIndex, ScalarExpr};
 use crate::graph::{Graph, NodeId};
 use crate::index::{Affine, Var};
@@ -11,6 +13,8 @@ use crate::ops::Lowering;
 use crate::scalar::BinaryOp;
 use crate::types::Dim;
 use std::ops::Index;
+
+pub use split::Split;
 
 /// A node's loop form.
 #[derive(Clone, Debug, PartialEq)]
@@ -240,8 +244,7 @@ impl PointForm {
         let coefficient = index.value.coefficient(var);
         let base = index.value.add_scaled(&Affine::var(var), -coefficient);
         if index.exact > 1 {
-            assert_eq!(coefficient, -1, "a strided gather subtracts its tap");
-            self.gather(red, &base, index.exact, size);
+            self.gather(red, &base, Steps { tap: -coefficient, window: index.exact }, size);
         } else if coefficient > 0 {
             // 0 <= base + step * var < size  <=>  ceil(-base / step) <= var < floor((size - 1 - base) / step) + 1
             let low = self.floor_div(&base.times(-1).plus_constant(coefficient - 1), coefficient);
@@ -249,11 +252,16 @@ impl PointForm {
             self.reds[red].low.push(low);
             self.reds[red].high.push(high.plus_constant(1));
         } else {
-            assert_eq!(coefficient, -1, "taps step by one");
-            // 0 <= base - var < size
-            self.reds[red].low.push(base.plus_constant(1 - size));
-            self.reds[red].high.push(base.plus_constant(1));
+            self.bound_from_above(red, &base, -coefficient, size);
         }
+    }
+
+    /// `0 <= base - step * var < size  <=>  ceil((base - size + 1) / step) <= var < floor(base / step) + 1`
+    fn bound_from_above(&mut self, red: usize, base: &Affine, step: i64, size: i64) {
+        let low = self.floor_div(&base.plus_constant(step - size), step);
+        let high = self.floor_div(base, step);
+        self.reds[red].low.push(low);
+        self.reds[red].high.push(high.plus_constant(1));
     }
 
     /// `floor(value / divisor)` of a value that may be negative: moved up by a multiple of the divisor first.
@@ -268,28 +276,43 @@ impl PointForm {
         moved.simplify(&|var| self.var_range(var))
     }
 
-    /// `(base - r) / d` exact: `r = base % d + d*t`, so the index is `base / d - t`.
-    fn gather(&mut self, red: usize, base: &Affine, d: i64, size: i64) {
+    /// `(base - e*r) / d` exact, `e` steps of a tap and `d` of a window. With `g = gcd(d, e)`, `base = g*base'`,
+    /// `d = g*d'`, `e = g*e'` and `i` the inverse of `e'` modulo `d'`: `r = phase + d'*t`, `phase = base' * i % d'`, and
+    /// the index is `(base' - e'*phase) / d' - e'*t`. With taps that step by one that is `base / d - t`.
+    fn gather(&mut self, red: usize, base: &Affine, steps: Steps, size: i64) {
         let (var, n_taps) = (self.reds[red].var, self.reds[red].extent as i64);
+        let common = gcd(steps.window, steps.tap);
+        let (d, e) = (steps.window / common, steps.tap / common);
+        let part = base.div(common);
         let range = |v: Var| self.var_range(v);
-        let phase = base.modulo(d).simplify(&range);
-        let whole = base.div(d).simplify(&range);
+        let phase = part.times(inverse(e, d)).modulo(d).simplify(&range);
+        let whole = match e {
+            1 => part.div(d).simplify(&range),
+            _ => self.floor_div(&part.add_scaled(&phase, -e), d),
+        };
         let tap = phase.plus(&Affine::var(var).times(d));
         // r < n_taps  <=>  t < (n_taps - 1 - phase + d) / d
-        let n_steps = phase.times(-1).plus_constant(n_taps - 1 + d).div(d).simplify(&range);
-        let exact = |index: &LoadIndex| index.exact == d && index.value == base.add_scaled(&Affine::var(var), -1);
+        let n_steps = self.floor_div(&phase.times(-1).plus_constant(n_taps - 1 + d), d);
+        let exact = |index: &LoadIndex| {
+            index.exact == steps.window && index.value == base.add_scaled(&Affine::var(var), -steps.tap)
+        };
         self.body = map_loads(&self.body, &|index| {
             if exact(index) {
-                LoadIndex::from(whole.add_scaled(&Affine::var(var), -1))
+                LoadIndex::from(whole.add_scaled(&Affine::var(var), -e))
             } else {
                 LoadIndex { value: replace(&index.value, var, &tap), exact: index.exact }
             }
         });
         self.body = map_indices(&self.body, &|value| replace(value, var, &tap));
-        let red = &mut self.reds[red];
-        red.extent = (n_taps as usize).div_ceil(d as usize);
-        red.low.push(whole.plus_constant(1 - size));
-        red.high.extend([whole.plus_constant(1), n_steps]);
+        self.reds[red].extent = (n_taps as usize).div_ceil(d as usize);
+        self.bound_from_above(red, &whole, e, size);
+        self.reds[red].high.push(n_steps);
+        if common > 1 {
+            // No tap at all unless `base` is a multiple: 0 = extent - extent * 1.
+            let extent = self.reds[red].extent as i64;
+            let is_no_multiple = base.modulo(common).plus_constant(common - 1).div(common);
+            self.reds[red].high.push(is_no_multiple.times(-extent).plus_constant(extent));
+        }
     }
 
     /// Drops bounds that never bind, then reductions that have exactly one term.
@@ -313,6 +336,22 @@ impl PointForm {
             self.combine = None;
         }
     }
+}
+
+/// Pixels from one tap, and from one window, to the next.
+#[derive(Clone, Copy)]
+struct Steps {
+    tap: i64,
+    window: i64,
+}
+
+fn gcd(a: i64, b: i64) -> i64 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+/// What `value` times it is 1 modulo `modulus`; they have no common divisor.
+fn inverse(value: i64, modulus: i64) -> i64 {
+    (1..modulus).find(|inverse| value * inverse % modulus == 1).unwrap_or(1)
 }
 
 fn replace(value: &Affine, var: Var, by: &Affine) -> Affine {

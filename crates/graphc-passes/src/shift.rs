@@ -53,7 +53,7 @@ pub(crate) fn normalize_of_shifted(cx: &mut OpCx<'_>) -> Option<NodeId> {
     Some(cx.add(op, &operands))
 }
 
-// conv2d(normalize(x, …, beta), w) => conv2d(normalize(x, …, 0), w) + sum(w * beta) without padding
+// conv2d(normalize(x, …, beta), w) => conv2d(normalize(x, …, 0), w) + sum(w * beta) without padding and groups
 pub(crate) fn shift_through_conv(cx: &mut OpCx<'_>) -> Option<NodeId> {
     let Op::Conv2d(conv) = cx.graph.op(cx.node).clone() else { return None };
     let [images, kernel] = [cx.operands[0], cx.operands[1]];
@@ -61,6 +61,7 @@ pub(crate) fn shift_through_conv(cx: &mut OpCx<'_>) -> Option<NodeId> {
     let mut operands = cx.graph.operands(images);
     let beta = operands[4];
     let is_gain = conv.padding == [0; 4]
+        && conv.groups == 1
         && !is_constant(cx.graph, beta, 0.0)
         && is_read_only_by(cx.graph, images, cx.node)
         && is_batch_normalised(cx.graph, cx.node);

@@ -225,16 +225,26 @@ fn matrix_product(builder: &mut Builder) -> Option<NodeId> {
     builder.add(MatMul { transpose_a, transpose_b }, &[a, b], bound)
 }
 
-/// `conv2d` with kernels of 1 to 3, odd strides and paddings.
+/// `conv2d` with kernels of 1 to 3, odd strides and paddings; sometimes in groups, depthwise, or with gaps.
 fn convolution(builder: &mut Builder) -> Option<NodeId> {
     let x = builder.tensor(is_images)?;
     let Dim::Fixed(c) = builder.shape(x).0[3] else { return None };
     let [r, s, k] = [1 + builder.pick(3), 1 + builder.pick(3), builder.size()];
-    let strides = [1 + builder.pick(3), 1 + builder.pick(2)];
-    let padding = [0; 4].map(|_| builder.pick(3));
-    let kernel = builder.parameter(Shape::fixed(&[r, s, c, k]))?;
-    let bound = builder.bound(x) * builder.bound(kernel) * (r * s * c) as f64;
-    builder.add(Conv2d { strides, padding }, &[x, kernel], bound)
+    let mut windows = Windows::new([1 + builder.pick(3), 1 + builder.pick(2)], [0; 4].map(|_| builder.pick(3)));
+    if builder.pick(4) == 1 {
+        windows.dilation = [0; 2].map(|_| 1 + builder.pick(3));
+    }
+    let (mut kernel, divisors) = ([r, s, c, k], (2..=c).filter(|&groups| c.is_multiple_of(groups)).collect::<Vec<_>>());
+    if !divisors.is_empty() && builder.pick(2) == 1 {
+        // The last divisor makes it depthwise; a filter or two, or three, in each group.
+        let groups = divisors[builder.pick(divisors.len())];
+        windows.groups = groups;
+        kernel = [r, s, c / groups, groups * (1 + builder.pick(3))];
+    }
+    let n_terms = (kernel[0] * kernel[1] * kernel[2]) as f64;
+    let kernel = builder.parameter(Shape::fixed(&kernel))?;
+    let bound = builder.bound(x) * builder.bound(kernel) * n_terms;
+    builder.add(Conv2d::of(windows), &[x, kernel], bound)
 }
 
 fn is_images(shape: &Shape) -> bool {

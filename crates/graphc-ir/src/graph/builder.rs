@@ -33,7 +33,7 @@ use crate::attrs::AttrValue;
 use crate::narrow::narrow;
 use crate::ops::{
     Add, AvgPool2d, BatchNorm, Conv2d, Dropout, Initializer, Input, LogSoftmax, MatMul, MaxPool2d, Op, Parameter, Relu,
-    Reshape, Sigmoid, Softmax, Tanh,
+    Reshape, Sigmoid, Softmax, Tanh, Windows,
 };
 use crate::optimizer::Optimizer;
 use crate::text::{MAX_RANK, is_hidden, shown};
@@ -173,6 +173,10 @@ pub struct Convolution {
     pub strides: [usize; 2],
     /// Zeros around the image.
     pub padding: Padding,
+    /// Pixels from one tap of the kernel to the next, along height and width.
+    pub dilation: [usize; 2],
+    /// Groups of channels, each with filters of its own.
+    pub groups: usize,
     /// Whether there is a bias.
     pub use_bias: bool,
     /// Applied to the result.
@@ -180,9 +184,18 @@ pub struct Convolution {
 }
 
 impl Convolution {
-    /// Stride 1, no padding, with bias, without activation.
+    /// Stride 1, no padding, no gaps, a single group, with bias, without activation.
     pub fn new(filters: usize, kernel: [usize; 2]) -> Convolution {
-        Convolution { filters, kernel, strides: [1, 1], padding: Padding::Valid, use_bias: true, activation: None }
+        Convolution {
+            filters,
+            kernel,
+            strides: [1, 1],
+            padding: Padding::Valid,
+            dilation: [1, 1],
+            groups: 1,
+            use_bias: true,
+            activation: None,
+        }
     }
 }
 
@@ -307,11 +320,37 @@ impl GraphBuilder {
     /// If the shape does not fit.
     pub fn conv2d(&mut self, name: &str, x: NodeId, layer: &Convolution) -> BuildResult {
         let [h, w, c] = self.image_sizes(name, "conv2d", x)?;
-        let shape = [layer.kernel[0], layer.kernel[1], c, layer.filters];
+        if layer.groups == 0 || !c.is_multiple_of(layer.groups) {
+            let message = format!("{c} input channels cannot be dealt to {} groups", layer.groups);
+            return fail(name, TypeError::operand(0, message));
+        }
+        let shape = [layer.kernel[0], layer.kernel[1], c / layer.groups, layer.filters];
         let kernel = self.parameter(name, "kernel", &shape, Initializer::GlorotUniform, true)?;
-        let padding = layer.padding.resolve([h, w], layer.kernel, layer.strides);
-        let linear = Conv2d { strides: layer.strides, padding }.into();
-        self.affine(name, linear, [x, kernel], layer.use_bias.then_some(layer.filters), layer.activation)
+        self.convolve(name, [x, kernel], [h, w], layer)
+    }
+
+    /// A convolution of `x` of shape `[N, h, w, c]` with filters that read one channel each: `filters` for each
+    /// channel, side by side. The kernel has shape `[r, s, c, filters]`; the groups of `layer` count for nothing.
+    ///
+    /// # Errors
+    /// If the shape does not fit.
+    pub fn depthwise_conv2d(&mut self, name: &str, x: NodeId, layer: &Convolution) -> BuildResult {
+        let [h, w, c] = self.image_sizes(name, "depthwise_conv2d", x)?;
+        let ([r, s], filters) = (layer.kernel, layer.filters);
+        let kernel = self.parameter(name, "kernel", &[r, s, c, filters], Initializer::GlorotUniform, true)?;
+        let layer = Convolution { filters: c.saturating_mul(filters), groups: c, ..layer.clone() };
+        // The same words, a filter of one channel each.
+        let shape = Shape::fixed(&[r, s, 1, layer.filters]);
+        let filters = self.add(name, &format!("{name}.filters"), Reshape { shape }.into(), &[kernel])?;
+        self.convolve(name, [x, filters], [h, w], &layer)
+    }
+
+    /// The convolution itself of images of size `image`, once there is a kernel.
+    fn convolve(&mut self, name: &str, operands: [NodeId; 2], image: [usize; 2], layer: &Convolution) -> BuildResult {
+        let padding = layer.padding.resolve(image, Windows::span(layer.kernel, layer.dilation), layer.strides);
+        let windows = Windows { strides: layer.strides, padding, dilation: layer.dilation, groups: layer.groups };
+        let bias = layer.use_bias.then_some(layer.filters);
+        self.affine(name, Conv2d::of(windows).into(), operands, bias, layer.activation)
     }
 
     /// The linear op, its bias and activation; the last of them is called `name`.

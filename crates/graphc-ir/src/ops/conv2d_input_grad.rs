@@ -1,24 +1,44 @@
 //! `conv2d_input_grad`: the gradient of `conv2d` by its images.
 
+use super::convolution::{Groups, Windows};
 use super::{Conv2d, Conv2dKernelGrad, Lowering, OpRules};
-use crate::compute::{Combine, Compute, LoadIndex, ScalarExpr, build};
+use crate::compute::{Combine, Compute, ScalarExpr, build};
 use crate::graph::{NodeId, OpCx};
 use crate::index::{Affine, Var};
 use crate::op_struct;
 use crate::scalar::BinaryOp;
 use crate::tensor::{Real, Tensor, for_each_index, linear_index};
-use crate::types::{Shape, TensorType, TypeError};
+use crate::types::{Dim, Shape, TensorType, TypeError};
 
 op_struct! {
-    /// `dx[n,h,w,c] = sum over r,s,k of dy[n, (h + top - r) / stride, (w + left - s) / stride, k] * w[r,s,c,k]`,
-    /// over the taps where the division is exact and the result lies inside `dy`.
+    /// `dx[n,h,w,c] = sum over r,s,f of dy[n, (h + top - r*dilation) / stride, (w + left - s*dilation) / stride, k]
+    /// * w[r,s,c % C,k]`, over the taps where the division is exact and the result lies inside `dy`;
+    /// `k = F*(c / C) + f` are the `F` filters that read the group of `C` channels that `c` belongs to.
     pub struct Conv2dInputGrad {
         /// Strides of the convolution.
         pub strides: [usize; 2],
         /// Padding of the convolution: top, bottom, left, right.
         pub padding: [usize; 4],
+        /// Pixels from one tap to the next along h and w.
+        pub dilation: [usize; 2] = [1, 1],
+        /// Groups of channels, each with filters of its own.
+        pub groups: usize = 1,
         /// Shape of the images.
         pub shape: Shape,
+    }
+}
+
+impl Conv2dInputGrad {
+    /// The gradient of the convolution of these windows, by images of that shape.
+    pub fn of(windows: Windows, shape: Shape) -> Conv2dInputGrad {
+        let Windows { strides, padding, dilation, groups } = windows;
+        Conv2dInputGrad { strides, padding, dilation, groups, shape }
+    }
+
+    /// The windows of the convolution.
+    pub fn windows(&self) -> Windows {
+        let Conv2dInputGrad { strides, padding, dilation, groups, .. } = *self;
+        Windows { strides, padding, dilation, groups }
     }
 }
 
@@ -29,8 +49,7 @@ impl OpRules for Conv2dInputGrad {
 
     fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
         let images = TensorType::f32(self.shape.clone());
-        let forward = Conv2d { strides: self.strides, padding: self.padding };
-        let expected = forward.infer(&[&images, operands[1]])?;
+        let expected = self.windows().infer(&images, operands[1])?;
         if *operands[0] != expected {
             return Err(TypeError::operand(
                 0,
@@ -43,19 +62,18 @@ impl OpRules for Conv2dInputGrad {
     fn eval<R: Real>(&self, operands: &[&Tensor<R>], out: &[usize]) -> Tensor<R> {
         // Scatters every term dy[n,p,q,k] * w[r,s,c,k] to the pixel that conv2d read.
         let [dy, w] = [operands[0], operands[1]];
-        let [top, _, left, _] = self.padding;
+        let windows = self.windows();
+        let groups = windows.groups(&w.shape);
         let mut dx = Tensor::full(out, 0.0);
         for_each_index(&dy.shape, |index| {
             let [n, p, q, k] = [index[0], index[1], index[2], index[3]];
-            let gradient = dy.at(index);
+            let (gradient, first) = (dy.at(index), groups.first_channel(k));
             for r in 0..w.shape[0] {
-                let Some(h) = (p * self.strides[0] + r).checked_sub(top).filter(|&h| h < out[1]) else { continue };
+                let Some(h) = windows.pixel(0, p, r, out[1]) else { continue };
                 for s in 0..w.shape[1] {
-                    let Some(wd) = (q * self.strides[1] + s).checked_sub(left).filter(|&wd| wd < out[2]) else {
-                        continue;
-                    };
+                    let Some(wd) = windows.pixel(1, q, s, out[2]) else { continue };
                     for c in 0..w.shape[2] {
-                        let slot = &mut dx.data[linear_index(out, &[n, h, wd, c])];
+                        let slot = &mut dx.data[linear_index(out, &[n, h, wd, first + c])];
                         *slot = gradient.mul_add(w.at(&[r, s, c, k]), *slot);
                     }
                 }
@@ -68,22 +86,23 @@ impl OpRules for Conv2dInputGrad {
         // Bilinear: the transpose of the input gradient is the convolution itself.
         let [gradient, w] = [cx.operands[0], cx.operands[1]];
         let w_shape = cx.ty(w).shape;
-        let (strides, padding) = (self.strides, self.padding);
-        let d_gradient = cx.add(Conv2d { strides, padding }, &[dy, w]);
-        let dw = cx.add(Conv2dKernelGrad { strides, padding, shape: w_shape }, &[dy, gradient]);
+        let d_gradient = cx.add(Conv2d::of(self.windows()), &[dy, w]);
+        let dw = cx.add(Conv2dKernelGrad::of(self.windows(), w_shape), &[dy, gradient]);
         vec![Some(d_gradient), Some(dw)]
     }
 
     fn lower(&self, operands: &[&TensorType], out: &TensorType) -> Lowering {
-        // Axes n h w c; reductions r s k.
+        // Axes n h w c; reductions r s f.
         let [n, h, w, c] = [0, 1, 2, 3].map(Compute::axis);
-        let [r, s, k] = [4, 5, 6].map(|var| Affine::var(Var(var)));
-        let [top, _, left, _] = self.padding.map(|x| x as i64);
-        let p = LoadIndex { value: h.plus_constant(top).add_scaled(&r, -1), exact: self.strides[0] as i64 };
-        let q = LoadIndex { value: w.plus_constant(left).add_scaled(&s, -1), exact: self.strides[1] as i64 };
+        let [r, s, f] = [4, 5, 6].map(|var| Affine::var(Var(var)));
+        let windows = self.windows();
+        let groups = Groups::of(&windows, operands[1]);
+        let (p, q) = (windows.window_index(0, &h, &r), windows.window_index(1, &w, &s));
+        let k = groups.filter_index(&c, &f);
         let dy = ScalarExpr::Load { operand: 0, index: vec![n.into(), p, q, k.clone().into()] };
-        let body = build::binary(BinaryOp::Mul, dy, build::load(1, vec![r, s, c, k]));
+        let body = build::binary(BinaryOp::Mul, dy, build::load(1, vec![r, s, groups.channel_in_group(&c), k]));
         let kernel = &operands[1].shape.0;
-        Lowering::Compute(Compute::reduce(&out.shape.0, &[kernel[0], kernel[1], kernel[3]], Combine::Sum, body))
+        let reds = [kernel[0], kernel[1], Dim::Fixed(groups.n_filters)];
+        Lowering::Compute(Compute::reduce(&out.shape.0, &reds, Combine::Sum, body))
     }
 }

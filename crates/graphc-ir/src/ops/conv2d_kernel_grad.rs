@@ -1,5 +1,6 @@
 //! `conv2d_kernel_grad`: the gradient of `conv2d` by its kernel.
 
+use super::convolution::{Groups, Windows};
 use super::{Conv2d, Conv2dInputGrad, Lowering, OpRules};
 use crate::compute::{Combine, Compute, build};
 use crate::graph::{NodeId, OpCx};
@@ -10,14 +11,33 @@ use crate::tensor::{Real, Tensor};
 use crate::types::{Shape, TensorType, TypeError};
 
 op_struct! {
-    /// `dw[r,s,c,k] = sum over n,p,q of x[n, p*stride - top + r, q*stride - left + s, c] * dy[n,p,q,k]`.
+    /// `dw[r,s,c,k] = sum over n,p,q of x[n, p*stride - top + r*dilation, q*stride - left + s*dilation, C*g + c]
+    /// * dy[n,p,q,k]`; filter `k` belongs to group `g` of the `C` channels each.
     pub struct Conv2dKernelGrad {
         /// Strides of the convolution.
         pub strides: [usize; 2],
         /// Padding of the convolution: top, bottom, left, right.
         pub padding: [usize; 4],
+        /// Pixels from one tap to the next along h and w.
+        pub dilation: [usize; 2] = [1, 1],
+        /// Groups of channels, each with filters of its own.
+        pub groups: usize = 1,
         /// Shape of the kernel.
         pub shape: Shape,
+    }
+}
+
+impl Conv2dKernelGrad {
+    /// The gradient of the convolution of these windows, by a kernel of that shape.
+    pub fn of(windows: Windows, shape: Shape) -> Conv2dKernelGrad {
+        let Windows { strides, padding, dilation, groups } = windows;
+        Conv2dKernelGrad { strides, padding, dilation, groups, shape }
+    }
+
+    /// The windows of the convolution.
+    pub fn windows(&self) -> Windows {
+        let Conv2dKernelGrad { strides, padding, dilation, groups, .. } = *self;
+        Windows { strides, padding, dilation, groups }
     }
 }
 
@@ -28,8 +48,7 @@ impl OpRules for Conv2dKernelGrad {
 
     fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
         let kernel = TensorType::f32(self.shape.clone());
-        let forward = Conv2d { strides: self.strides, padding: self.padding };
-        let expected = forward.infer(&[operands[0], &kernel])?;
+        let expected = self.windows().infer(operands[0], &kernel)?;
         if *operands[1] != expected {
             return Err(TypeError::operand(
                 1,
@@ -41,20 +60,18 @@ impl OpRules for Conv2dKernelGrad {
 
     fn eval<R: Real>(&self, operands: &[&Tensor<R>], out: &[usize]) -> Tensor<R> {
         let [x, dy] = [operands[0], operands[1]];
-        let [top, _, left, _] = self.padding;
+        let windows = self.windows();
+        let groups = windows.groups(out);
         Tensor::from_fn(out, |index| {
             let [r, s, c, k] = [index[0], index[1], index[2], index[3]];
+            let channel = groups.first_channel(k) + c;
             let mut sum = R::zero();
             for n in 0..dy.shape[0] {
                 for p in 0..dy.shape[1] {
-                    let Some(h) = (p * self.strides[0] + r).checked_sub(top).filter(|&h| h < x.shape[1]) else {
-                        continue;
-                    };
+                    let Some(h) = windows.pixel(0, p, r, x.shape[1]) else { continue };
                     for q in 0..dy.shape[2] {
-                        let Some(wd) = (q * self.strides[1] + s).checked_sub(left).filter(|&wd| wd < x.shape[2]) else {
-                            continue;
-                        };
-                        sum = x.at(&[n, h, wd, c]).mul_add(dy.at(&[n, p, q, k]), sum);
+                        let Some(wd) = windows.pixel(1, q, s, x.shape[2]) else { continue };
+                        sum = x.at(&[n, h, wd, channel]).mul_add(dy.at(&[n, p, q, k]), sum);
                     }
                 }
             }
@@ -66,9 +83,8 @@ impl OpRules for Conv2dKernelGrad {
         // Bilinear in the images and in the forward gradient.
         let [x, gradient] = [cx.operands[0], cx.operands[1]];
         let x_shape = cx.ty(x).shape;
-        let (strides, padding) = (self.strides, self.padding);
-        let dx = cx.add(Conv2dInputGrad { strides, padding, shape: x_shape }, &[gradient, dy]);
-        let d_gradient = cx.add(Conv2d { strides, padding }, &[x, dy]);
+        let dx = cx.add(Conv2dInputGrad::of(self.windows(), x_shape), &[gradient, dy]);
+        let d_gradient = cx.add(Conv2d::of(self.windows()), &[x, dy]);
         vec![Some(dx), Some(d_gradient)]
     }
 
@@ -76,10 +92,10 @@ impl OpRules for Conv2dKernelGrad {
         // Axes r s c k; reductions n p q.
         let [r, s, c, k] = [0, 1, 2, 3].map(Compute::axis);
         let [n, p, q] = [4, 5, 6].map(|var| Affine::var(Var(var)));
-        let [top, _, left, _] = self.padding.map(|x| x as i64);
-        let h = p.times(self.strides[0] as i64).plus(&r).plus_constant(-top);
-        let w = q.times(self.strides[1] as i64).plus(&s).plus_constant(-left);
-        let x = build::load(0, vec![n.clone(), h, w, c]);
+        let windows = self.windows();
+        let (h, w) = (windows.pixel_index(0, &p, &r), windows.pixel_index(1, &q, &s));
+        let channel = Groups::of(&windows, out).channel_index(&k, &c);
+        let x = build::load(0, vec![n.clone(), h, w, channel]);
         let body = build::binary(BinaryOp::Mul, x, build::load(1, vec![n, p, q, k]));
         Lowering::Compute(Compute::reduce(&out.shape.0, &operands[1].shape.0[..3], Combine::Sum, body))
     }

@@ -9,7 +9,7 @@ mod rules;
 pub use crate::attrs::OpAttrs;
 pub use rules::{Expand, Lowering, OpRules};
 
-use crate::attrs::{AttrError, Attrs};
+use crate::attrs::{AttrError, Attrs, FieldInfo};
 use crate::graph::{NodeId, OpCx};
 use crate::tensor::{Real, Tensor};
 use crate::types::{TensorType, TypeError};
@@ -52,7 +52,7 @@ macro_rules! ops {
 
             /// The attributes of the op called `name`, see [`OpAttrs::fields`]; `None` if there is no
             /// such op.
-            pub fn fields(name: &str) -> Option<Vec<(&'static str, &'static str)>> {
+            pub fn fields(name: &str) -> Option<Vec<FieldInfo>> {
                 $(if name == $variant::NAME {
                     return Some($variant::fields());
                 })*
@@ -114,6 +114,7 @@ fn check_count(name: &str, arity: usize, n_optional: usize, found: usize) -> Res
 }
 
 mod classification;
+mod convolution;
 mod elementwise;
 mod losses;
 mod pool;
@@ -144,4 +145,5 @@ ops! {
     mean_squared_error::MeanSquaredError, mean_absolute_error::MeanAbsoluteError, huber::Huber,
 }
 
+pub use convolution::Windows;
 pub use parameter::Initializer;

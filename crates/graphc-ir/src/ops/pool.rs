@@ -1,6 +1,6 @@
 //! What pooling ops share: the windows, their shape rule and index maps.
 
-use super::Conv2d;
+use super::convolution::output_size;
 use crate::compute::{LoadIndex, ScalarExpr, build};
 use crate::index::{Affine, Var};
 use crate::scalar::{BinaryOp, UnaryOp};
@@ -43,8 +43,8 @@ impl Window {
             )));
         }
         let [h, w] = [x.fixed_dim(1, "the height")?, x.fixed_dim(2, "the width")?];
-        let p = Conv2d::output_size(h, self.pool[0], self.strides[0], top + bottom).filter(|_| h > 0);
-        let q = Conv2d::output_size(w, self.pool[1], self.strides[1], left + right).filter(|_| w > 0);
+        let p = output_size(h, self.pool[0], self.strides[0], top + bottom).filter(|_| h > 0);
+        let q = output_size(w, self.pool[1], self.strides[1], left + right).filter(|_| w > 0);
         match (p, q) {
             (Some(p), Some(q)) => Ok(TensorType::f32(Shape(vec![x.shape.0[0], p.into(), q.into(), x.shape.0[3]]))),
             _ => Err(TypeError::operand(

@@ -194,15 +194,27 @@ fn matmuls() -> Vec<Case> {
 
 fn convolutions() -> Vec<Case> {
     let mut cases = Vec::new();
-    for (strides, padding) in [([1, 1], [0; 4]), ([2, 3], [0; 4]), ([1, 2], [2, 1, 0, 1]), ([3, 2], [1, 1, 2, 2])] {
-        let (x, w) = (b(&[6, 5, 2]), f(&[3, 2, 2, 3]));
-        let forward = Conv2d { strides, padding };
+    let mut add = |windows: Windows, image: [usize; 3], kernel: [usize; 4]| {
+        let (x, w) = (b(&image), f(&kernel));
+        let forward = Conv2d::of(windows);
         let dy = forward.infer(&[&x, &w]).unwrap();
         cases.push(case(forward, &[x.clone(), w.clone()]));
-        let dx = Conv2dInputGrad { strides, padding, shape: x.shape.clone() };
-        cases.push(case(dx, &[dy.clone(), w.clone()]));
-        cases.push(case(Conv2dKernelGrad { strides, padding, shape: w.shape }, &[x, dy]));
+        cases.push(case(Conv2dInputGrad::of(windows, x.shape.clone()), &[dy.clone(), w.clone()]));
+        cases.push(case(Conv2dKernelGrad::of(windows, w.shape), &[x, dy]));
+    };
+    for (strides, padding) in [([1, 1], [0; 4]), ([2, 3], [0; 4]), ([1, 2], [2, 1, 0, 1]), ([3, 2], [1, 1, 2, 2])] {
+        add(Windows::new(strides, padding), [6, 5, 2], [3, 2, 2, 3]);
     }
+    let windows = |strides, padding, dilation, groups| Windows { strides, padding, dilation, groups };
+    // Depthwise with one filter a channel and with two, two groups of two channels.
+    add(windows([1, 1], [1; 4], [1, 1], 3), [4, 5, 3], [3, 3, 1, 3]);
+    add(windows([2, 1], [0, 1, 1, 0], [1, 1], 3), [5, 4, 3], [2, 3, 1, 6]);
+    add(windows([1, 2], [1, 0, 2, 1], [1, 1], 2), [4, 5, 4], [3, 2, 2, 6]);
+    // Gaps between taps; strides with and without a common divisor.
+    add(windows([1, 1], [2, 2, 3, 3], [2, 3], 1), [6, 7, 2], [3, 3, 2, 2]);
+    add(windows([2, 3], [2, 1, 3, 2], [3, 2], 1), [7, 8, 1], [3, 3, 1, 2]);
+    add(windows([2, 4], [1, 2, 3, 0], [2, 6], 2), [7, 9, 2], [2, 2, 1, 2]);
+    add(windows([3, 3], [3, 3, 4, 4], [2, 5], 1), [8, 9, 1], [4, 3, 1, 1]);
     cases
 }
 

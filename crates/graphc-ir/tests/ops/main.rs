@@ -5,6 +5,7 @@
 mod attributes;
 mod cases;
 mod compute_eval;
+mod convolutions;
 mod docs;
 mod expansion;
 mod gradients;

@@ -87,6 +87,12 @@ impl Axes {
 }
 
 impl AxisInfo {
+    /// Which factors it moves, if by fixed steps.
+    pub(crate) fn moved(&self) -> Option<[bool; 2]> {
+        let is_fixed = !self.moves.contains(&Move::Other);
+        is_fixed.then(|| self.moves.map(|moved| moved != Move::No))
+    }
+
     /// Whether it moves this factor by fixed steps, and not the other one.
     pub(crate) fn moves_only(&self, factor: usize) -> bool {
         matches!(self.moves[factor], Move::Unit | Move::Stride) && self.moves[1 - factor] == Move::No

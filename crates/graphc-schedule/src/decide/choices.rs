@@ -7,7 +7,7 @@
 //! Choices are numbers of options, which mean something for one graph, target and [`REVISION`] only. A number beyond
 //! the options is taken for the cost model's: stale choices cost time, never results.
 
-use crate::decide::grid::{Candidate, Grid, Width, best_grids};
+use crate::decide::grid::{Grid, Sides, Width, best_grids};
 use crate::machine::VectorUnit;
 use graphc_ir::NodeId;
 use graphc_ir::graph::Graph;
@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 
 /// Changes whenever options do: their order, or what they mean. Stored choices of another revision are void.
-pub const REVISION: u32 = 3;
+pub const REVISION: u32 = 4;
 
 /// Register grids to choose from.
 const MOST_GRIDS: usize = 8;
@@ -154,7 +154,7 @@ impl<'a> Chooser<'a> {
         &self,
         node: NodeId,
         unit: VectorUnit,
-        sides: &[Vec<Candidate<A>>; 2],
+        sides: &Sides<A>,
         widths: [Width; 2],
     ) -> (Grid<A>, Vec<Grid<A>>) {
         let mut grids = best_grids(unit, sides, widths, MOST_GRIDS);

@@ -3,6 +3,10 @@
 //! A tile of `x` by `y` cells loads `x + y` factors for `x * y` multiply-adds, so larger tiles are better
 //! until the accumulators no longer fit, and small ones are bound by the latency of a chain. The cost of a
 //! step is the slowest of the machine's limits; the grid with the least cost over the whole index space wins.
+//!
+//! A coordinate that moves both factors, as a channel of a depthwise convolution does, has operands of its own: `x` of
+//! them load `2 * x` factors for `x` multiply-adds. Where no coordinate moves one of the factors alone, two of those
+//! that move the other one are blocked.
 
 use crate::machine::{FAR_WAITS, ISSUE, LATENCY, OVERHEAD, PORTS, VectorUnit};
 use std::fmt::Display;
@@ -48,36 +52,39 @@ impl<A: Display> Grid<A> {
     }
 }
 
-/// Grids of at most one coordinate of each factor: the one that costs least, then others in order of cost;
-/// `most_grids` of them at most, and at least one.
+/// Coordinates that may be blocked, by what they move.
+#[derive(Clone, Debug)]
+pub(crate) struct Sides<A> {
+    /// One of the factors alone.
+    pub(crate) alone: [Vec<Candidate<A>>; 2],
+    /// Both factors: each coordinate has operands of its own.
+    pub(crate) both: Vec<Candidate<A>>,
+}
+
+/// A coordinate with a block of it, and which factors it moves.
+type Block<A> = (Candidate<A>, usize, [bool; 2]);
+
+/// Grids of at most one coordinate of each kind (two of the same if nothing moves the other factor alone): the one that
+/// costs least, then others in order of cost; `most_grids` of them at most, and at least one.
 pub(crate) fn best_grids<A: Copy>(
     unit: VectorUnit,
-    sides: &[Vec<Candidate<A>>; 2],
+    sides: &Sides<A>,
     widths: [Width; 2],
     most_grids: usize,
 ) -> Vec<Grid<A>> {
-    let most = unit.most_cells();
-    let options = |side: &[Candidate<A>]| -> Vec<Option<(Candidate<A>, usize)>> {
-        let blocked = side
-            .iter()
-            .flat_map(|&candidate| (2..=most.min(candidate.most)).map(move |block| Some((candidate, block))));
-        [None].into_iter().chain(blocked).collect()
-    };
     let mut grids: Vec<Grid<A>> = Vec::new();
     let mut best = 0;
-    for a in options(&sides[0]) {
-        for b in options(&sides[1]) {
-            let blocks = [a, b].map(|side| side.map_or(1, |(_, block)| block));
-            if blocks[0] * blocks[1] > most {
+    let [a, b] = [0, 1].map(|side| options(unit, sides, side));
+    let both = blocks(unit, &sides.both, [true, true]);
+    for (a, b) in a.iter().flat_map(|a| b.iter().map(move |b| (a, b))) {
+        for both in &both {
+            let chosen: Vec<Block<A>> = [a.as_slice(), b, both].concat();
+            if !fits(unit, &chosen, widths) {
                 continue;
             }
-            let parts = [a, b].map(|side| side.map_or_else(|| parts(1, 0, 1), |(c, n)| parts(c.extent, c.n_single, n)));
-            let n_cells = parts.map(|parts| parts.iter().map(|(n, block)| n * block).sum::<usize>());
-            // Cost per cell, so that grids over different coordinates compare.
-            let cycles = cost(unit, &parts, widths) / (n_cells[0] * n_cells[1]) as f64;
-            let blocks = [a, b].into_iter().flatten().map(|(candidate, block)| (candidate.axis, block)).collect();
-            grids.push(Grid { blocks, cycles });
-            if cycles < grids[best].cycles * 0.999 {
+            let blocks = chosen.iter().map(|&(candidate, block, _)| (candidate.axis, block)).collect();
+            grids.push(Grid { blocks, cycles: cycles_per_cell(unit, &chosen, widths) });
+            if grids[grids.len() - 1].cycles < grids[best].cycles * 0.999 {
                 best = grids.len() - 1;
             }
         }
@@ -87,32 +94,88 @@ pub(crate) fn best_grids<A: Copy>(
     [first].into_iter().chain(grids).take(most_grids).collect()
 }
 
+/// No block, or a block of one candidate.
+fn blocks<A: Copy>(unit: VectorUnit, candidates: &[Candidate<A>], moves: [bool; 2]) -> Vec<Vec<Block<A>>> {
+    let of = |&candidate: &Candidate<A>| {
+        (2..=unit.most_cells().min(candidate.most)).map(move |block| vec![(candidate, block, moves)])
+    };
+    [Vec::new()].into_iter().chain(candidates.iter().flat_map(of)).collect()
+}
+
+/// What may be blocked of the coordinates that move one factor alone.
+fn options<A: Copy>(unit: VectorUnit, sides: &Sides<A>, side: usize) -> Vec<Vec<Block<A>>> {
+    let moves = [side == 0, side == 1];
+    let mut options = blocks(unit, &sides.alone[side], moves);
+    if sides.alone[1 - side].is_empty() {
+        let singles = options.split_off(1);
+        let of = |candidate: &Candidate<A>| blocks(unit, std::slice::from_ref(candidate), moves).split_off(1);
+        let all = &sides.alone[side];
+        let pairs = (0..all.len()).flat_map(|i| (i + 1..all.len()).map(move |j| (i, j)));
+        let pairs = pairs.flat_map(|(i, j)| {
+            of(&all[i]).into_iter().flat_map(move |a| of(&all[j]).into_iter().map(move |b| [a.clone(), b].concat()))
+        });
+        let pairs: Vec<Vec<Block<A>>> = pairs.filter(|pair| n_moved(pair, side) <= unit.most_cells()).collect();
+        options.extend(singles.into_iter().chain(pairs));
+    }
+    options
+}
+
+/// Operands of a factor in a step of a tile of these blocks.
+fn n_moved<A>(chosen: &[Block<A>], factor: usize) -> usize {
+    chosen.iter().filter(|(_, _, moves)| moves[factor]).map(|(_, block, _)| block).product()
+}
+
+/// Whether the accumulators leave registers for the factors.
+fn fits<A>(unit: VectorUnit, chosen: &[Block<A>], widths: [Width; 2]) -> bool {
+    let n_cells: usize = chosen.iter().map(|(_, block, _)| block).product();
+    let is_shared = chosen.iter().any(|(_, _, moves)| *moves == [true, true]);
+    // The operands of one factor stay in registers for a step; those of the other one pass through another.
+    let resident = (0..2).map(|factor| n_moved(chosen, factor) * registers(unit, widths[factor])).min().unwrap_or(0);
+    n_cells <= unit.most_cells() && (!is_shared || n_cells * unit.per_value() + resident < unit.n_registers)
+}
+
+/// Registers of an operand.
+fn registers(unit: VectorUnit, width: Width) -> usize {
+    match width {
+        Width::Vector | Width::FarVector => unit.per_value(),
+        Width::Splat | Width::Word => 1,
+    }
+}
+
 /// Numbers of blocks and their sizes along one coordinate: full ones, the rest, and those of one coordinate.
 type Parts = [(usize, usize); 3];
 
-fn parts(extent: usize, n_single: usize, block: usize) -> Parts {
+fn parts<A>(candidate: &Candidate<A>, block: usize) -> Parts {
+    let Candidate { extent, n_single, .. } = *candidate;
     [(extent / block, block), (usize::from(!extent.is_multiple_of(block)), extent % block), (n_single, 1)]
 }
 
-/// Cycles of one reduction step over all tiles, remainders included.
-fn cost(unit: VectorUnit, parts: &[Parts; 2], widths: [Width; 2]) -> f64 {
-    let mut cycles = 0.0;
-    for (n_a, a) in parts[0] {
-        for (n_b, b) in parts[1] {
-            if n_a * n_b > 0 {
-                cycles += (n_a * n_b) as f64 * step(unit, [a, b], widths);
-            }
-        }
+/// Cycles of one reduction step over all tiles, remainders included, for each output: so that grids over different
+/// coordinates compare.
+fn cycles_per_cell<A: Copy>(unit: VectorUnit, chosen: &[Block<A>], widths: [Width; 2]) -> f64 {
+    // Tiles of equal size: how many, their cells, and the operands of each factor.
+    let mut tiles = vec![(1, 1, [1, 1])];
+    for (candidate, block, moves) in chosen {
+        let with = |(n, cells, operands): (usize, usize, [usize; 2])| {
+            let parts = parts(candidate, *block).into_iter().filter(|&(n, _)| n > 0);
+            parts.map(move |(n_parts, size)| {
+                let operands = [0, 1].map(|factor| operands[factor] * if moves[factor] { size } else { 1 });
+                (n * n_parts, cells * size, operands)
+            })
+        };
+        tiles = tiles.into_iter().flat_map(with).collect();
     }
-    cycles
+    let n_cells: usize = tiles.iter().map(|(n, cells, _)| n * cells).sum();
+    let cycles: f64 = tiles.iter().map(|&(n, cells, operands)| n as f64 * step(unit, cells, operands, widths)).sum();
+    cycles / n_cells as f64
 }
 
 /// Cycles of one reduction step of one tile.
-fn step(unit: VectorUnit, cells: [usize; 2], widths: [Width; 2]) -> f64 {
+fn step(unit: VectorUnit, cells: usize, operands: [usize; 2], widths: [Width; 2]) -> f64 {
     let per_value = |width: Width| if width == Width::Word { 1 } else { unit.per_value() };
-    let fmas = (cells[0] * cells[1] * per_value(widths[0]).max(per_value(widths[1]))) as f64;
+    let fmas = (cells * per_value(widths[0]).max(per_value(widths[1]))) as f64;
     let (mut loads, mut others, mut waits) = (0, 0, 0);
-    for (n, width) in cells.into_iter().zip(widths) {
+    for (n, width) in operands.into_iter().zip(widths) {
         match width {
             Width::Vector => loads += n * unit.per_value(),
             Width::FarVector => {
@@ -133,9 +196,16 @@ mod tests {
 
     const SSE: VectorUnit = VectorUnit { n_registers: 16, lanes: 4, assembled: false };
 
+    fn candidate(axis: usize, extent: usize) -> Candidate<usize> {
+        Candidate { axis, extent, n_single: 0, most: extent }
+    }
+
+    fn alone(alone: [Vec<Candidate<usize>>; 2]) -> Sides<usize> {
+        Sides { alone, both: Vec::new() }
+    }
+
     fn grid(extents: [usize; 2], widths: [Width; 2]) -> [usize; 2] {
-        let sides =
-            [0, 1].map(|side| vec![Candidate { axis: side, extent: extents[side], n_single: 0, most: extents[side] }]);
+        let sides = alone([0, 1].map(|side| vec![candidate(side, extents[side])]));
         let mut blocks = [1, 1];
         for &(axis, block) in &best_grids(SSE, &sides, widths, 1)[0].blocks {
             blocks[axis] = block;
@@ -145,7 +215,7 @@ mod tests {
 
     #[test]
     fn alternatives_follow_in_order_of_cost() {
-        let sides = [(0, 2), (1, 16)].map(|(axis, extent)| vec![Candidate { axis, extent, n_single: 0, most: extent }]);
+        let sides = alone([(0, 2), (1, 16)].map(|(axis, extent)| vec![candidate(axis, extent)]));
         let widths = [Width::Vector, Width::Splat];
         let grids = best_grids(SSE, &sides, widths, usize::MAX);
         assert_eq!(best_grids(SSE, &sides, widths, 3), grids[..3]);
@@ -171,15 +241,38 @@ mod tests {
     /// Weights that do not stay near are used for all samples at once.
     #[test]
     fn far_vectors_are_shared() {
-        let sides = [(0, 2), (1, 32)].map(|(axis, extent)| vec![Candidate { axis, extent, n_single: 0, most: extent }]);
+        let sides = alone([(0, 2), (1, 32)].map(|(axis, extent)| vec![candidate(axis, extent)]));
         let grid = &best_grids(VectorUnit::AVX2, &sides, [Width::Splat, Width::FarVector], 1)[0];
         assert!(grid.blocks.contains(&(0, 2)), "{grid:?}");
     }
 
     #[test]
     fn nothing_to_block() {
-        let grids = best_grids::<usize>(SSE, &[Vec::new(), Vec::new()], [Width::Vector, Width::Splat], 8);
+        let grids = best_grids::<usize>(SSE, &alone([Vec::new(), Vec::new()]), [Width::Vector, Width::Splat], 8);
         assert_eq!(grids.len(), 1);
         assert_eq!(grids[0].blocks, []);
+    }
+
+    /// A depthwise convolution: nothing moves the weights alone, so that two coordinates of the pixels are blocked.
+    #[test]
+    fn two_coordinates_of_one_factor_if_nothing_moves_the_other() {
+        let sides =
+            Sides { alone: [vec![candidate(0, 2), candidate(1, 30)], Vec::new()], both: vec![candidate(2, 32)] };
+        let grid = &best_grids(VectorUnit::AVX2, &sides, [Width::Vector, Width::Splat], 1)[0];
+        assert_eq!(grid.blocks, [(0, 2), (1, 6)]);
+        // Its weight gradient: all taps at once, the gradient of a pixel once for all of them.
+        let sides = Sides { alone: [vec![candidate(0, 3), candidate(1, 3)], Vec::new()], both: vec![candidate(2, 32)] };
+        let grid = &best_grids(VectorUnit::AVX2, &sides, [Width::Vector; 2], 1)[0];
+        assert_eq!(grid.blocks, [(0, 3), (1, 3)]);
+    }
+
+    /// With taps that differ in their pixels only channels are left: both factors of so many fit beside their sums.
+    #[test]
+    fn a_coordinate_that_moves_both_factors() {
+        let sides = Sides { alone: [Vec::new(), Vec::new()], both: vec![candidate(0, 32)] };
+        for (unit, block) in [(VectorUnit::AVX2, 4..=7), (SSE, 2..=3)] {
+            let grid = &best_grids(unit, &sides, [Width::Vector; 2], 1)[0];
+            assert!(matches!(grid.blocks[..], [(0, n)] if block.contains(&n)), "{grid:?}");
+        }
     }
 }

@@ -3,7 +3,8 @@
 //! In a large batch, what a kernel reads and writes of a chunk of samples is in memory. Contractions leave memory
 //! idle meanwhile, and sweeps then wait for it. So the largest contraction of a kernel asks, between its register
 //! tiles, for what the kernel will touch of the next chunk, a few lines at a time. Of a kernel without a contraction
-//! the longest sweep does that, as long as the next chunk is small beside the cache.
+//! the longest sweep does that, as long as the next chunk is small beside the cache. A contraction with few multiply-adds for
+//! each word, as a depthwise one has, waits for memory itself: it does not ask for a large one.
 
 use crate::decide::problem::Problem;
 use graphc_ir::NodeId;
@@ -11,6 +12,13 @@ use graphc_ir::graph::plan::{Group, GroupKind};
 use graphc_ir::ops::Op;
 use graphc_ir::point::PointDag;
 use std::collections::BTreeSet;
+
+/// Multiply-adds for each word of the next chunk from which on memory is idle meanwhile: eight of them take half a cycle
+/// and a word from memory at least a third of one.
+const IDLE: usize = 6;
+
+/// How often the next chunk must fill a core's own cache to be in the way of this one.
+const FAR: usize = 4;
 
 /// Far tensors that a kernel reads or writes chunk by chunk, and which of its groups asks for them.
 #[derive(Clone, Debug, Default)]
@@ -37,7 +45,13 @@ impl NextChunk {
         let of_kind = |kind: GroupKind| groups.iter().enumerate().filter(move |(_, group)| group.kind == kind);
         let contraction = of_kind(GroupKind::Contraction).max_by_key(|(_, group)| multiply_adds(problem, group));
         let sweep = of_kind(GroupKind::Sweep).max_by_key(|(_, group)| operations(problem, group));
-        let carrier = contraction.or(sweep.filter(|_| words <= problem.machine.few_words()));
+        let is_small = words <= problem.machine.few_words();
+        let leaves_memory_idle = |group: &Group| multiply_adds(problem, group) / problem.n_chunks() >= IDLE * words;
+        let carrier = match contraction {
+            Some((_, group)) if words > FAR * problem.machine.far_words() && !leaves_memory_idle(group) => None,
+            Some(carrier) => Some(carrier),
+            None => sweep.filter(|_| is_small),
+        };
         NextChunk { carrier: carrier.map(|(position, _)| position), nodes }
     }
 

@@ -4,13 +4,14 @@
 //! few channels for every tap of the window. Where the planes do not stay in the nearest cache, each tap would fetch
 //! them anew, and fetching is slower than multiplying. So the rows are cut into strips that do stay, and all taps of
 //! one window axis take their share of a strip before the next strip comes. Each tap's accumulators wait in memory
-//! meanwhile.
+//! meanwhile. Where each multiply-add of a tile has operands of its own, as in a depthwise convolution, the taps of both
+//! window axes do.
 
-use crate::decide::axes::{Axes, Move};
+use crate::decide::axes::Move;
 use crate::decide::choices::Aspect;
+use crate::decide::contraction::ContractionPlan;
 use crate::decide::loops::Loop;
 use crate::decide::problem::Problem;
-use graphc_ir::NodeId;
 use graphc_ir::index::{Affine, Var};
 use graphc_ir::scalar::{CHUNK, LANES};
 
@@ -21,11 +22,10 @@ const FEWEST_STEPS: usize = 48;
 const MOST_OPERANDS: usize = 12;
 
 /// How the rows of a contraction over the batch are cut.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Strips {
-    /// The output axis whose taps share a strip.
-    pub(crate) axis: Var,
-    pub(crate) extent: usize,
+    /// The output axes whose taps share a strip, and their extents, outermost first.
+    pub(crate) axes: Vec<(Var, usize)>,
     /// The reduction over rows.
     rows: Var,
     n_rows: usize,
@@ -33,34 +33,53 @@ pub(crate) struct Strips {
 }
 
 impl Strips {
-    /// The strips of a contraction whose output coordinates are walked as `loops`; none if the planes stay in the
-    /// cache or no axis shares them.
-    pub(crate) fn of(problem: &Problem<'_>, node: NodeId, axes: &Axes, loops: &[Loop]) -> Option<Strips> {
-        let form = problem.contraction(node);
+    /// The strips of a contraction whose loops and grid are chosen; none if the planes stay in the cache or no axis
+    /// shares them.
+    pub(crate) fn of(problem: &Problem<'_>, plan: &ContractionPlan) -> Option<Strips> {
+        let (form, loops) = (&plan.split.form, &plan.loops);
         let nearest_words = problem.machine.nearest_words();
         let plane: usize = form.reds.iter().filter(|red| !red.is_batch).map(|red| red.extent).product();
         if plane * CHUNK * MOST_OPERANDS <= nearest_words {
             return None;
         }
-        let (axis, extent) = loops.iter().rev().find_map(|walk| {
+        let windows = loops.iter().filter_map(|walk| {
             let axis = walk.axis()?;
             let is_free = !walk.is_shared && walk.block == 1 && walk.extent > 1;
             (is_free && form.is_window(axis.0 as usize)).then_some((axis, walk.extent))
-        })?;
-        let [_, rows, columns @ ..] = form.reds.as_slice() else { return None };
-        let row_words = CHUNK * columns.iter().map(|red| red.extent).product::<usize>();
+        });
+        let mut axes: Vec<(Var, usize)> = windows.collect();
         let operands = |factor: usize| {
-            let moves = |walk: &&Loop| walk.axis().is_some_and(|axis| axes.get(axis).moves[factor] != Move::No);
+            let moves = |walk: &&Loop| walk.axis().is_some_and(|axis| plan.axes.get(axis).moves[factor] != Move::No);
             loops.iter().filter(moves).map(|walk| walk.block).product::<usize>()
         };
-        let words_per_row = (operands(0) + operands(1)) * row_words;
+        let (n_operands, n_cells) = (operands(0) + operands(1), loops.iter().map(|walk| walk.block).product::<usize>());
+        // Tiles of which each multiply-add has operands of its own share a strip among all taps, others among a row's.
+        if n_operands < 2 * n_cells {
+            axes = axes.split_off(axes.len().saturating_sub(1));
+        }
+        if axes.is_empty() {
+            return None;
+        }
+        let [_, rows, columns @ ..] = form.reds.as_slice() else { return None };
+        let row_words = CHUNK * columns.iter().map(|red| red.extent).product::<usize>();
+        let words_per_row = n_operands * row_words;
         let most_rows = (nearest_words / words_per_row).clamp(1, rows.extent);
         let by_cost = rows.extent.div_ceil(most_rows);
         let n_steps = rows.extent.div_ceil(by_cost) * row_words / LANES;
         let by_cost = (words_per_row * rows.extent > nearest_words && n_steps >= FEWEST_STEPS).then_some(by_cost);
-        let n_strips = problem.chooser.pick_of(node, Aspect::Strips, options(by_cost, rows.extent))?;
+        let n_strips = problem.chooser.pick_of(plan.node, Aspect::Strips, options(by_cost, rows.extent))?;
         let rows_per_strip = rows.extent.div_ceil(n_strips);
-        Some(Strips { axis, extent, rows: rows.var, n_rows: rows.extent, rows_per_strip })
+        Some(Strips { axes, rows: rows.var, n_rows: rows.extent, rows_per_strip })
+    }
+
+    /// Whether the taps of this axis share a strip.
+    pub(crate) fn shares(&self, axis: Var) -> bool {
+        self.axes.iter().any(|&(shared, _)| shared == axis)
+    }
+
+    /// How many taps share a strip.
+    pub(crate) fn n_taps(&self) -> usize {
+        self.axes.iter().map(|(_, extent)| extent).product()
     }
 
     /// How many there are. Rounding up may leave none for the last ones.

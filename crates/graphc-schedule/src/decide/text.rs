@@ -168,8 +168,9 @@ fn parallel_text(plan: &ContractionPlan) -> Option<String> {
 }
 
 fn strips_text(plan: &ContractionPlan) -> Option<String> {
-    let strips = plan.strips?;
-    Some(format!("strips    {} of rows, shared by {}:{}", strips.n_strips(), strips.axis, strips.extent))
+    let strips = plan.strips.as_ref()?;
+    let axes: Vec<String> = strips.axes.iter().map(|(axis, extent)| format!("{axis}:{extent}")).collect();
+    Some(format!("strips    {} of rows, shared by {}", strips.n_strips(), axes.join(", ")))
 }
 
 fn copies_text(plan: &ContractionPlan, copies: &Copies) -> Option<String> {

@@ -12,16 +12,17 @@
 pub(crate) mod epilogue;
 mod neighbours;
 
-use crate::decide::axes::Axes;
+use crate::decide::axes::{Axes, Move};
 use crate::decide::choices::Aspect;
 use crate::decide::copies::{Copies, CopyId, CopyPlan};
-use crate::decide::grid::{Candidate, Width};
+use crate::decide::digits;
+use crate::decide::grid::{Candidate, Sides, Width};
 use crate::decide::loops::{Coordinate, Loop, Tail};
 use crate::decide::problem::Problem;
 use crate::decide::strips::Strips;
 use crate::decide::summation::{Groups, Summation, SummedLanes, part_len};
 use graphc_ir::NodeId;
-use graphc_ir::form::PointForm;
+use graphc_ir::form::{PointForm, Split};
 use graphc_ir::graph::plan::{Group, Root};
 use graphc_ir::index::{Affine, Var};
 use graphc_ir::loops::Layout;
@@ -89,6 +90,8 @@ pub(crate) struct ContractionPlan {
     pub(crate) node: NodeId,
     /// What the nest leaves: the contraction, the end of its epilogue, or partial results.
     pub(crate) root: Root,
+    /// Its form, axes split into digits where divisions vanish by that.
+    pub(crate) split: Box<Split>,
     pub(crate) axes: Axes,
     pub(crate) lanes: Lanes,
     pub(crate) batch: Batch,
@@ -96,7 +99,7 @@ pub(crate) struct ContractionPlan {
     pub(crate) loops: Vec<Loop>,
     pub(crate) reads: [Read; 2],
     /// How rows are cut, if they are.
-    pub(crate) strips: Option<Strips>,
+    pub(crate) strips: Option<Box<Strips>>,
     /// Whether a group takes all that one chunk adds before the next chunk, while the accumulators of all outputs
     /// wait in memory: they are fewer than what the chunks bring along.
     pub(crate) accumulators_wait: bool,
@@ -143,7 +146,7 @@ impl ContractionPlan {
     pub(crate) fn waiting_words(&self, problem: &Problem<'_>) -> usize {
         let cells = problem.machine.vectors.most_cells();
         let of_sums = self.joined_groups().map_or(0, |groups| groups.n_groups);
-        let of_strips = self.strips.map_or(0, |strips| strips.extent * cells * (LANES + of_sums));
+        let of_strips = self.strips.as_ref().map_or(0, |strips| strips.n_taps() * cells * (LANES + of_sums));
         let of_all = if self.accumulators_wait { part_len(problem, self.root) * LANES } else { 0 };
         of_strips.max(of_all)
     }
@@ -173,7 +176,7 @@ pub(crate) struct Contraction<'a> {
     group: &'a Group,
     pub(crate) node: NodeId,
     root: Root,
-    form: &'a PointForm,
+    split: Box<Split>,
     axes: Axes,
     operands: [NodeId; 2],
 }
@@ -182,18 +185,25 @@ impl<'a> Contraction<'a> {
     /// The contraction of a group.
     pub(crate) fn of(problem: &'a Problem<'a>, group: &'a Group) -> Contraction<'a> {
         let node = group.contraction(problem.forms);
-        let form = problem.contraction(node);
-        let axes = Axes::of(problem, node, form);
-        let contraction = form.as_contraction().expect("a contraction");
+        let split = Box::new(digits::split(problem.contraction(node)));
+        let axes = Axes::of(problem, node, &split.form);
+        let contraction = split.form.as_contraction().expect("a contraction");
         let slots = [contraction.a.0, contraction.b.0];
         let operands = slots.map(|slot| problem.graph.operands(node)[slot]);
-        Contraction { problem, group, node, root: group.roots[0], form, axes, operands }
+        Contraction { problem, group, node, root: group.roots[0], split, axes, operands }
+    }
+
+    /// Its form, axes split into digits.
+    fn form(&self) -> &PointForm {
+        &self.split.form
     }
 
     /// For the samples of tasks of so many chunks.
     pub(crate) fn per_sample(self, per_task: usize, copies: &mut Copies) -> ContractionPlan {
-        let order = Layout::order(self.form.extents.len(), self.form.batch_axis);
-        let mut loops: Vec<Loop> = order.iter().map(|&axis| self.inner_loop(axis)).collect();
+        let whole = self.problem.contraction(self.node);
+        let order = Layout::order(whole.extents.len(), whole.batch_axis);
+        let axes = order.iter().flat_map(|&axis| self.split.digits(axis));
+        let mut loops: Vec<Loop> = axes.map(|axis| self.inner_loop(axis)).collect();
         loops.push(Loop::new(Coordinate::Half, self.problem.n_halves()));
         let mut plan = self.plan(Lanes::Samples, Batch::Chunks { per_task }, loops);
         self.choose_grid(&mut plan, [0, 1], self.widths());
@@ -232,9 +242,9 @@ impl<'a> Contraction<'a> {
             let few_words = self.problem.machine.few_words();
             let n_words = part_len(self.problem, self.root) * LANES;
             plan.accumulators_wait = plan.shares_groups() && groups.chunks_per_group > 1 && n_words <= few_words;
-            plan.strips = Strips::of(self.problem, self.node, &plan.axes, &plan.loops);
-            if let Some(strips) = plan.strips {
-                plan.loops.retain(|walk| walk.axis() != Some(strips.axis));
+            plan.strips = Strips::of(self.problem, &plan).map(Box::new);
+            if let Some(strips) = &plan.strips {
+                plan.loops.retain(|walk| walk.axis().is_none_or(|axis| !strips.shares(axis)));
             }
         }
         plan
@@ -248,7 +258,7 @@ impl<'a> Contraction<'a> {
     }
 
     fn over_samples(&self, batch: Batch) -> ContractionPlan {
-        let loops = (0..self.form.extents.len()).map(|axis| self.loop_of(axis)).collect();
+        let loops = (0..self.form().extents.len()).map(|axis| self.loop_of(axis)).collect();
         let mut plan = self.plan(Lanes::SummedSamples, batch, loops);
         self.choose_grid(&mut plan, [0, 1], self.widths());
         // All taps of a block of channels before the next block: its planes stay near.
@@ -285,6 +295,7 @@ impl<'a> Contraction<'a> {
             nodes: self.group.nodes(),
             node: self.node,
             root: self.root,
+            split: self.split.clone(),
             axes: self.axes.clone(),
             lanes,
             batch,
@@ -299,12 +310,12 @@ impl<'a> Contraction<'a> {
     }
 
     fn loop_of(&self, axis: usize) -> Loop {
-        Loop::new(Coordinate::Axis(Var(axis as u32)), self.form.extents[axis])
+        Loop::new(Coordinate::Axis(Var(axis as u32)), self.form().extents[axis])
     }
 
     /// A loop over an axis with its borders told apart.
     fn inner_loop(&self, axis: usize) -> Loop {
-        Loop { inner: inner_coordinates(self.form, axis), ..self.loop_of(axis) }
+        Loop { inner: inner_coordinates(self.form(), axis), ..self.loop_of(axis) }
     }
 
     fn layout(&self, factor: usize) -> Layout {
@@ -327,16 +338,23 @@ impl<'a> Contraction<'a> {
         axis.is_some_and(|axis| axis.moves_only(factor) && !axis.bounds)
     }
 
-    /// Coordinates of one factor that may be blocked. Innermost first: among equals the one that touches neighbouring
-    /// words wins.
-    fn side(&self, plan: &ContractionPlan, factor: usize, widths: [Width; 2]) -> Vec<Candidate<Coordinate>> {
-        let is_vector = |factor: usize| matches!(widths[factor], Width::Vector | Width::FarVector);
-        let moves = |walk: &&Loop| match walk.coordinate {
-            Coordinate::Axis(axis) if plan.splits_borders() => plan.axes.get(axis).moves_only(factor),
-            Coordinate::Axis(_) => self.belongs_to(walk, factor),
-            Coordinate::Half | Coordinate::Vector => is_vector(factor) && widths[1 - factor] == Width::Splat,
-            Coordinate::Chunk => false,
+    /// Which factors a loop moves, if it may be blocked.
+    fn moves(&self, plan: &ContractionPlan, walk: &Loop, widths: [Width; 2]) -> Option<[bool; 2]> {
+        let is_vector = |width: Width| matches!(width, Width::Vector | Width::FarVector);
+        let moves = match walk.coordinate {
+            Coordinate::Axis(axis) => {
+                let axis = plan.axes.get(axis);
+                let is_whole = plan.splits_borders() || !axis.bounds;
+                axis.moved().filter(|_| is_whole)?
+            }
+            Coordinate::Half | Coordinate::Vector => widths.map(is_vector),
+            Coordinate::Chunk => return None,
         };
+        (moves != [false, false]).then_some(moves)
+    }
+
+    /// Coordinates that may be blocked. Innermost first: among equals the one that touches neighbouring words wins.
+    fn sides(&self, plan: &ContractionPlan, factors: [usize; 2], widths: [Width; 2]) -> Sides<Coordinate> {
         let candidate = |walk: &Loop| {
             let extent = walk.inner[1] - walk.inner[0];
             // Vectors of features stay near while all rows are walked: two of them take 16 KiB in 256 samples.
@@ -344,12 +362,17 @@ impl<'a> Contraction<'a> {
             let n_single = walk.extent - extent;
             Candidate { axis: walk.coordinate, extent, n_single, most: if is_of_rows { 2 } else { extent } }
         };
-        plan.loops.iter().rev().filter(moves).map(candidate).collect()
+        let that_move = |wanted: [bool; 2]| -> Vec<Candidate<Coordinate>> {
+            let moved = |walk: &&Loop| self.moves(plan, walk, widths) == Some(wanted);
+            plan.loops.iter().rev().filter(moved).map(candidate).collect()
+        };
+        let alone = factors.map(|factor| that_move([factor == 0, factor == 1]));
+        Sides { alone, both: that_move([true, true]) }
     }
 
     /// Chooses what stays in registers; `factors` is the order in which their coordinates are tried.
     fn choose_grid(&self, plan: &mut ContractionPlan, factors: [usize; 2], widths: [Width; 2]) {
-        let sides = factors.map(|factor| self.side(plan, factor, widths));
+        let sides = self.sides(plan, factors, widths);
         let widths = factors.map(|factor| widths[factor]);
         let unit = self.problem.machine.vectors;
         let (grid, others) = self.problem.chooser.grid(self.node, unit, &sides, widths);
@@ -374,23 +397,32 @@ impl<'a> Contraction<'a> {
     /// core's own cache. Rows first, all weights are read for every row; otherwise all vectors of a chunk for
     /// every block of channels.
     fn order_pixels(&self, plan: &mut ContractionPlan) {
-        let [channels, rows, _, ..] = plan.loops.as_slice() else { return };
-        if channels.axis().is_none() || rows.axis().is_none() {
+        let whole = self.problem.contraction(self.node);
+        let Some(&first) = Layout::order(whole.extents.len(), whole.batch_axis).first() else { return };
+        let n_digits = self.split.digits(first).len();
+        let Some((channels, [rows, _, ..])) = plan.loops.split_at_checked(n_digits) else { return };
+        if rows.axis().is_none() {
             return;
         }
         let vectors = if self.width(0) == Width::Vector { 0 } else { 1 };
         let near_words = self.problem.machine.near_words();
         let far = |words: usize, times: usize| if words > near_words { words * times } else { 0 };
-        let by_channels = far(self.layout(vectors).chunk_stride, channels.extent.div_ceil(channels.block));
+        // Channels of a depthwise convolution have vectors of their own, which are read once in either order.
+        let repeats = |walk: &&Loop| walk.axis().is_some_and(|axis| self.axes.get(axis).moves[vectors] == Move::No);
+        if !channels.iter().any(|walk| repeats(&walk)) {
+            return;
+        }
+        let n_blocks = channels.iter().filter(repeats).map(|walk| walk.extent.div_ceil(walk.block)).product();
+        let by_channels = far(self.layout(vectors).chunk_stride, n_blocks);
         let by_cost = far(self.layout(1 - vectors).len(), rows.extent) < by_channels;
         if self.is_wanted(Aspect::Order, by_cost, ["rows outermost", "channels outermost"]) {
-            plan.loops.swap(0, 1);
+            plan.loops[..=n_digits].rotate_right(1);
         }
     }
 
     /// Lets the weights be read from a copy in the order of the tiles, if that pays.
     fn pack(&self, plan: &mut ContractionPlan, copies: &mut Copies) {
-        let Some((copy, pays)) = CopyPlan::packed(self.problem, self.node, self.form) else { return };
+        let Some((copy, pays)) = CopyPlan::packed(self.problem, self.node, self.form()) else { return };
         if self.is_wanted(Aspect::Packing, pays, ["weights packed", "weights as they are"]) {
             let block = plan.block_of(Coordinate::Axis(copy.outputs.0));
             let factor = usize::from(self.operands[0] != copy.source);

@@ -41,18 +41,18 @@ enum Source {
 impl Contraction<'_> {
     /// The result's last axis is the lanes, if that fits; otherwise it is computed one element at a time.
     pub(crate) fn by_neighbours(self, batch: Batch, copies: &mut Copies) -> ContractionPlan {
-        let last = self.form.extents.len().checked_sub(1);
+        let last = self.form().extents.len().checked_sub(1);
         let Some((last, sources)) = last.and_then(|last| Some((last, self.sources(last, batch)?))) else {
-            let loops = (0..self.form.extents.len()).map(|axis| self.inner_loop(axis)).collect();
+            let loops = (0..self.form().extents.len()).map(|axis| self.inner_loop(axis)).collect();
             let mut plan = self.plan(Lanes::None, batch, loops);
             self.choose_grid(&mut plan, [0, 1], [Width::Word; 2]);
             return plan;
         };
-        let (lane, extent) = (Var(last as u32), self.form.extents[last]);
+        let (lane, extent) = (Var(last as u32), self.form().extents[last]);
         let vectors = self.vectors(extent, batch);
         let loops = [vectors].into_iter().chain((0..last).map(|axis| self.inner_loop(axis)));
         let mut plan = self.plan(Lanes::Axis(lane), batch, loops.collect());
-        let n_terms: usize = self.form.reds.iter().map(|red| red.extent).product();
+        let n_terms: usize = self.form().reds.iter().map(|red| red.extent).product();
         let is_far = extent * n_terms > self.problem.machine.nearest_half_words();
         let vector = if is_far { Width::FarVector } else { Width::Vector };
         let widths = sources.map(|source| if source == Source::Splat { Width::Splat } else { vector });
@@ -60,9 +60,9 @@ impl Contraction<'_> {
         let splats = usize::from(sources[0] != Source::Splat);
         self.choose_grid(&mut plan, [splats, 1 - splats], widths);
         if let Some(factor) = sources.iter().position(|&source| source == Source::Copy) {
-            let contraction = self.form.as_contraction().expect("a contraction");
+            let contraction = self.form().as_contraction().expect("a contraction");
             let index = [contraction.a, contraction.b][factor].1;
-            let copy = CopyPlan::vectors((self.operands[factor], self.node), index, self.form, lane);
+            let copy = CopyPlan::vectors((self.operands[factor], self.node), index, self.form(), lane);
             let walk = &plan.loops[0];
             let (block, tail) = (walk.block * LANES, walk.tail.map(|_| walk.extent * LANES));
             plan.reads[factor] = Read::Copy(copies.add(CopyPlan { tail, ..copy }.in_blocks(self.problem, block)));
@@ -90,9 +90,13 @@ impl Contraction<'_> {
 
     /// How the factors move along axis `last` of the result, if its coordinates can be lanes.
     fn sources(&self, last: usize, batch: Batch) -> Option<[Source; 2]> {
-        let form = self.form;
+        let form = self.form();
         let contraction = form.as_contraction()?;
         if form.batch_axis == Some(last) || form.extents[last] == 1 || self.axes.output(last).bounds {
+            return None;
+        }
+        // Behind the end of a digit its next turn begins.
+        if self.split.splits_last() && !form.extents[last].is_multiple_of(LANES) {
             return None;
         }
         let mut dag = PointDag::new(self.problem.graph, self.problem.forms, &self.problem.fusion.stored);
@@ -109,7 +113,7 @@ impl Contraction<'_> {
         }
         let has_epilogue = !matches!(batch, Batch::SummedRows);
         if has_epilogue {
-            let (_, value) = epilogue(&mut dag, form, self.node, self.root.node());
+            let (_, value) = epilogue(&mut dag, &self.split, self.node, self.root.node());
             if !lanes.fits(self.problem.graph, &dag, &[value]) {
                 return None;
             }
@@ -129,7 +133,7 @@ impl Contraction<'_> {
         }
         let operand = self.operands[factor];
         let has_batch = self.problem.graph.ty(operand).shape.batch_axis().is_some();
-        let is_term = |var: Var| var == lanes.axis || self.form.reds.iter().any(|red| red.var == var);
+        let is_term = |var: Var| var == lanes.axis || self.form().reds.iter().any(|red| red.var == var);
         let uses_terms_only = index.iter().all(|i| {
             let mut all = i.value.is_affine();
             i.value.for_each_var(&mut |var| all &= is_term(var));
@@ -160,7 +164,7 @@ impl Contraction<'_> {
         let batch_axis = self.problem.graph.ty(operand).shape.batch_axis();
         let Some((last, others)) = index.split_last() else { return false };
         let size = self.problem.graph.sizes(operand).last().copied();
-        let is_row = last.value.as_var() == Some(lanes.axis) && batch_axis != Some(others.len());
+        let is_row = last.value.coefficient(lanes.axis) == 1 && batch_axis != Some(others.len());
         let is_fixed = others.iter().all(|i| !i.value.uses(lanes.axis));
         is_row && is_fixed && lanes.reads(dag, &last.value, size)
     }

@@ -54,15 +54,14 @@ pub(crate) struct Piece<'a> {
 impl<'a> Piece<'a> {
     /// A contraction over samples, for one of `n_tasks` tasks.
     pub(crate) fn of_contraction(problem: &Problem<'a>, plan: &ContractionPlan, n_tasks: usize) -> Piece<'a> {
-        let form = problem.contraction(plan.node);
+        let form = &plan.split.form;
         let contraction = form.as_contraction().expect("a contraction");
         let operands = problem.graph.operands(plan.node);
         let mut dag = PointDag::new(problem.graph, problem.forms, &problem.fusion.stored);
         declare_axes(&mut dag, form);
         let end = plan.root.node();
-        let (_, value) = epilogue(&mut dag, form, plan.node, end);
-        let axes: Vec<Affine> = (0..form.extents.len() as u32).map(|axis| Affine::var(Var(axis))).collect();
-        let leaves = vec![(plan.root, dag.own_index(end, &axes).iter().map(Affine::as_var).collect())];
+        let (_, value) = epilogue(&mut dag, &plan.split, plan.node, end);
+        let leaves = vec![(plan.root, dag.own_index(end, &plan.split.result).iter().map(Affine::as_var).collect())];
         // Beside a border blocks are of several sizes, so that shares would not be known by their numbers.
         let is_plain = |(_, walk): &(usize, &Loop)| walk.block == 1 || walk.inner == [0, walk.extent];
         let way = |(position, walk): (usize, &Loop)| {

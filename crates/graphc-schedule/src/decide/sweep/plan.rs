@@ -13,8 +13,8 @@
 //! samples are one chunk there, so that its partial result, joined with no other, is the sum: one chain, samples
 //! outermost.
 
-use super::digits;
 use super::nest::{Coordinate, Loop, Nest, PartialResult, ResultKind, SweepPlan, SweepResult, Terms, Walk, define};
+use crate::decide::digits;
 use crate::decide::lane_axis::LaneAxis;
 use crate::decide::samples;
 use graphc_ir::NodeId;
@@ -194,7 +194,11 @@ impl<'a> Space<'a> {
 
     /// Loops over the digits of an axis.
     fn digits(&self, axis: usize) -> Vec<Loop> {
-        let digits = digits::digits(&self.dag, &self.exprs, self.axes[axis], self.extents[axis]);
+        let mut indices = Vec::new();
+        for id in self.dag.reachable(&self.exprs) {
+            self.dag.for_each_index(id, &mut |index| indices.push(index));
+        }
+        let digits = digits::digits(indices.into_iter(), self.axes[axis], self.extents[axis]);
         let mut weight = self.extents[axis];
         let digit = |&extent: &usize| {
             weight /= extent.max(1);

@@ -88,9 +88,9 @@ pub(super) fn in_lanes(b: &mut Builder, plan: &ContractionPlan, write: impl FnOn
 
 impl<'a> Nest<'a> {
     pub(super) fn new(cx: &'a Cx<'a>, plan: &'a ContractionPlan, place: Place, lane: Option<Var>) -> Nest<'a> {
-        let form = cx.forms[&plan.node].as_point().expect("a contraction is a point form");
+        let form = &plan.split.form;
         let mut em = Emitter::new(cx);
-        // Dag variables 0.. are the output axes and then the reductions, as in the form.
+        // Dag variables 0.. are the output axes, digits if they are split, and then the reductions, as in the form.
         declare_axes(&mut em.dag, form);
         if let Some(lane) = lane {
             em.ranges.insert(lane, (0, LANES as i64 - 1));
@@ -238,7 +238,7 @@ impl<'a> Nest<'a> {
 
     /// What stands inside the loops.
     fn innermost(&mut self, b: &mut Builder) {
-        match (self.chunk.clone(), self.plan.strips) {
+        match (self.chunk.clone(), &self.plan.strips) {
             (None, None) => {
                 // A group that asks for the next chunk is a single one.
                 if let Place::Task { chunk, .. } | Place::Group { number: Some(chunk) } = self.place {

@@ -11,6 +11,7 @@ use crate::write::task::Task;
 use graphc_ir::index::{Affine, Var};
 use graphc_ir::loops::{Access, Expr, Join, Range, Runs, Stmt, Tile, TileInit, ValueId};
 use graphc_ir::scalar::{CmpOp, LANES};
+use graphc_ir::tensor::row_major_strides;
 
 impl Nest<'_> {
     pub(super) fn tile(&mut self, b: &mut Builder) {
@@ -39,7 +40,7 @@ impl Nest<'_> {
         &mut self,
         b: &mut Builder,
         chunk: Var,
-        strip: Option<(Strips, Var)>,
+        strip: Option<(&Strips, Var)>,
         accumulators: &Accumulators,
     ) {
         let waiting = self.waiting_place(accumulators);
@@ -54,7 +55,7 @@ impl Nest<'_> {
 
     /// The reduction loops, bound to fresh variables: those of all chunks, or of the chunk given; those of all rows,
     /// or of the strip given.
-    fn reductions(&mut self, b: &mut Builder, chunk: Option<Var>, strip: Option<(Strips, Var)>) -> Vec<Range> {
+    fn reductions(&mut self, b: &mut Builder, chunk: Option<Var>, strip: Option<(&Strips, Var)>) -> Vec<Range> {
         let mut reds = Vec::new();
         let mut innermost = None;
         for red in &self.form.reds {
@@ -124,10 +125,10 @@ impl Nest<'_> {
             return self.store_partial(b, sum);
         }
         let end = self.plan.root.node();
-        let (result, value) = epilogue(&mut self.em.dag, self.form, self.plan.node, end);
+        let (result, value) = epilogue(&mut self.em.dag, &self.plan.split, self.plan.node, end);
         self.em.define(result, acc);
         let value = self.em.emit(b, value, &no_join);
-        let index = self.em.dag.own_index(end, &self.output_axes());
+        let index = self.em.dag.own_index(end, &self.plan.split.result);
         self.em.store(b, end, &index, value);
     }
 
@@ -146,8 +147,8 @@ impl Nest<'_> {
             Place::Group { number: Some(group) } => Affine::var(group).times(partial.part_len as i64),
             Place::Group { number: None } | Place::Once | Place::Task { .. } => Affine::default(),
         };
-        let strides = graphc_ir::tensor::row_major_strides(&self.form.extents);
-        for (axis, stride) in self.output_axes().iter().zip(strides) {
+        let strides = row_major_strides(&self.plan.split.extents);
+        for (axis, stride) in self.plan.split.result.iter().zip(strides) {
             let index = self.em.index(b, axis);
             word = word.add_scaled(&index, stride as i64);
         }
@@ -163,9 +164,5 @@ impl Nest<'_> {
         let lane = b.value(Expr::Index(Affine::var(lane)));
         let n_kept = b.i32(self.n_kept as i32);
         b.select(CmpOp::Lt, [lane, n_kept], value, before)
-    }
-
-    fn output_axes(&self) -> Vec<Affine> {
-        (0..self.form.extents.len() as u32).map(|axis| Affine::var(Var(axis))).collect()
     }
 }

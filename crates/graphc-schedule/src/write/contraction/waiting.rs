@@ -90,14 +90,14 @@ impl Nest<'_> {
     }
 
     /// Strips of every chunk of the group, for the block of output coordinates at hand.
-    pub(super) fn chunks_in_strips(&mut self, b: &mut Builder, strips: Strips) {
-        let accumulators = Accumulators::new(self.place_to_wait(), vec![(strips.axis, strips.extent)], &self.share);
+    pub(super) fn chunks_in_strips(&mut self, b: &mut Builder, strips: &Strips) {
+        let accumulators = Accumulators::new(self.place_to_wait(), strips.axes.clone(), &self.share);
         let Some(groups) = self.plan.joined_groups() else {
             self.group_in_strips(b, strips, &accumulators);
             return self.finish(b, &accumulators);
         };
         let cells: usize = self.cells_beside(&accumulators).map(|(_, extent)| extent).product();
-        let accumulators = accumulators.with_sums(strips.extent * cells);
+        let accumulators = accumulators.with_sums(strips.n_taps() * cells);
         b.for_extent(groups.n_groups, LoopKind::Serial, |b, group| {
             self.em.ranges.insert(group, (0, groups.n_groups as i64 - 1));
             self.place = Place::Group { number: Some(group) };
@@ -108,7 +108,7 @@ impl Nest<'_> {
         self.join(b, &accumulators, groups);
     }
 
-    fn group_in_strips(&mut self, b: &mut Builder, strips: Strips, accumulators: &Accumulators) {
+    fn group_in_strips(&mut self, b: &mut Builder, strips: &Strips, accumulators: &Accumulators) {
         self.clear(b, accumulators);
         let chunk = b.var();
         let chunks = self.chunks_of_group(chunk);
@@ -117,15 +117,17 @@ impl Nest<'_> {
 
     /// All taps of the strips' axis for one chunk, strip by strip, for the block of the other output coordinates at
     /// hand.
-    pub(super) fn strips(&mut self, b: &mut Builder, strips: Strips, chunk: Var, accumulators: &Accumulators) {
+    pub(super) fn strips(&mut self, b: &mut Builder, strips: &Strips, chunk: Var, accumulators: &Accumulators) {
         let n_strips = strips.n_strips();
         b.for_extent(n_strips, LoopKind::Serial, |b, strip| {
             self.em.ranges.insert(strip, (0, n_strips as i64 - 1));
             let (number, n_tiles) = self.tile_number.clone();
-            let number = number.times(n_strips as i64).plus(&Affine::var(strip)).times(strips.extent as i64);
-            self.each_coordinate(b, &[(strips.axis, strips.extent)], &mut |nest, b| {
-                let number = number.plus(&nest.em.vars[&strips.axis]);
-                nest.fetch_next(b, chunk, (number, n_tiles * n_strips * strips.extent));
+            let number = number.times(n_strips as i64).plus(&Affine::var(strip));
+            self.each_coordinate(b, &strips.axes, &mut |nest, b| {
+                let number = strips.axes.iter().fold(number.clone(), |number, (axis, extent)| {
+                    number.times(*extent as i64).plus(&nest.em.vars[axis])
+                });
+                nest.fetch_next(b, chunk, (number, n_tiles * n_strips * strips.n_taps()));
                 nest.continued_tile(b, chunk, Some((strips, strip)), accumulators);
             });
         });

@@ -1,19 +1,31 @@
-//! Splits sweep axes into digits so that divisions in indices disappear.
+//! Splits axes into digits so that divisions in indices disappear.
 //!
 //! A sweep over `h` that reads `x[h / 2]` becomes one over `h1, h0` with `h = 2*h1 + h0`, which reads
 //! `x[h1]`: a pooling gradient. A sweep over the flattened `i` that reads `x[i / 64][i / 16 % 4][i % 16]`
-//! becomes one over three digits.
+//! becomes one over three digits. A convolution whose filter `k` reads the channels of group `k / 4` becomes one over
+//! groups and the four filters of each ([`split`]).
 
+use graphc_ir::form::{PointForm, Split};
 use graphc_ir::index::{Affine, Atom, Var};
-use graphc_ir::point::{ExprId, PointDag};
 use std::collections::BTreeSet;
 
-/// Extents of the digits of an axis, most significant first.
-pub(super) fn digits(dag: &PointDag<'_>, roots: &[ExprId], var: Var, extent: usize) -> Vec<usize> {
+/// A contraction with every output axis split whose divisions vanish by that. Axes that the bounds of a reduction
+/// depend on stay whole.
+pub(crate) fn split(form: &PointForm) -> Split {
+    let contraction = form.as_contraction().expect("a contraction");
+    let indices: Vec<&Affine> = [contraction.a.1, contraction.b.1].into_iter().flatten().map(|i| &i.value).collect();
+    let is_bound = |var: Var| form.reds.iter().flat_map(|red| red.low.iter().chain(&red.high)).any(|b| b.uses(var));
+    let of_axis = |(axis, &extent): (usize, &usize)| match Var(axis as u32) {
+        var if form.batch_axis == Some(axis) || is_bound(var) => vec![extent],
+        var => digits(indices.iter().copied(), var, extent),
+    };
+    form.split(&form.extents.iter().enumerate().map(of_axis).collect::<Vec<_>>())
+}
+
+/// Extents of the digits of an axis that is used in these indices, most significant first.
+pub(crate) fn digits<'i>(indices: impl Iterator<Item = &'i Affine>, var: Var, extent: usize) -> Vec<usize> {
     let mut weights = BTreeSet::new();
-    for id in dag.reachable(roots) {
-        dag.for_each_index(id, &mut |index| collect_weights(index, var, &mut weights));
-    }
+    indices.for_each(|index| collect_weights(index, var, &mut weights));
     let weights: Vec<usize> = weights.into_iter().filter(|&weight| weight > 1 && weight < extent).collect();
     // Digits exist if every weight divides the next and the extent; otherwise the division stays.
     let chain: Vec<usize> = [1].into_iter().chain(weights).chain([extent]).collect();

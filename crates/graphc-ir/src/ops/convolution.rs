@@ -1,0 +1,177 @@
+//! What `conv2d` and its gradients share: where the taps of a window lie, and which channels a filter reads.
+//!
+//! Channels and filters are dealt to `groups` in order. With `C` channels and `F` filters in a group, the kernel has
+//! shape `[r, s, C, groups * F]`, and filter `k` reads channels `C * (k / F)` to `C * (k / F) + C - 1`. A depthwise
+//! convolution has a channel in each group: filter `k` reads channel `k / F`, and there is nothing to divide if `F`
+//! is 1, too.
+
+use crate::compute::LoadIndex;
+use crate::index::Affine;
+use crate::types::{DType, Dim, Shape, TensorType, TypeError};
+
+/// The windows of a convolution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Windows {
+    /// Steps along h and w.
+    pub strides: [usize; 2],
+    /// Zeros added at the top, bottom, left and right.
+    pub padding: [usize; 4],
+    /// Pixels from one tap of a window to the next, along h and w.
+    pub dilation: [usize; 2],
+    /// Groups of channels, each with filters of its own.
+    pub groups: usize,
+}
+
+/// Groups of a kernel.
+#[derive(Clone, Copy)]
+pub(super) struct Groups {
+    n_groups: usize,
+    /// Input channels of a group.
+    pub(super) n_channels: usize,
+    /// Filters of a group.
+    pub(super) n_filters: usize,
+}
+
+impl Windows {
+    /// Windows without gaps, over all channels.
+    pub fn new(strides: [usize; 2], padding: [usize; 4]) -> Windows {
+        Windows { strides, padding, dilation: [1, 1], groups: 1 }
+    }
+
+    /// Pixels from the first tap of a window to its last, both included.
+    pub fn span(kernel: [usize; 2], dilation: [usize; 2]) -> [usize; 2] {
+        [0, 1].map(|i| kernel[i].saturating_sub(1).saturating_mul(dilation[i]).saturating_add(kernel[i].min(1)))
+    }
+
+    /// Type of the convolved images.
+    pub(super) fn infer(&self, x: &TensorType, w: &TensorType) -> Result<TensorType, TypeError> {
+        if x.dtype != DType::F32 || x.rank() != 4 || x.shape.batch_axis().is_some_and(|axis| axis != 0) {
+            return Err(TypeError::operand(0, format!("conv2d expects f32 images of shape [N,h,w,c], got {x}")));
+        }
+        if w.dtype != DType::F32 || w.rank() != 4 || w.shape.batch_axis().is_some() {
+            return Err(TypeError::operand(1, format!("conv2d expects an f32 kernel of shape [r,s,c,k], got {w}")));
+        }
+        let [h, wd] = [1, 2].map(|axis| x.shape.0[axis]).map(fixed);
+        let [r, s, _, k] = [0, 1, 2, 3].map(|axis| w.shape.0[axis]).map(fixed);
+        self.check_channels(x, w)?;
+        if self.dilation.contains(&0) {
+            return Err(TypeError::new(format!("dilation must be at least 1, got {:?}", self.dilation)));
+        }
+        let [top, bottom, left, right] = self.padding;
+        let span = Windows::span([r, s], self.dilation);
+        let p = output_size(h, span[0], self.strides[0], top + bottom);
+        let q = output_size(wd, span[1], self.strides[1], left + right);
+        match (p, q) {
+            (Some(p), Some(q)) => Ok(TensorType::f32(Shape(vec![x.shape.0[0], p.into(), q.into(), k.into()]))),
+            _ => Err(TypeError::operand(
+                0,
+                format!(
+                    "a {r}x{s} kernel with strides {:?}{} and padding {:?} does not fit into an image of {h}x{wd}",
+                    self.strides,
+                    if self.dilation == [1, 1] { String::new() } else { format!(", dilation {:?}", self.dilation) },
+                    self.padding
+                ),
+            )),
+        }
+    }
+
+    /// Whether the kernel reads the channels that the images have.
+    fn check_channels(&self, x: &TensorType, w: &TensorType) -> Result<(), TypeError> {
+        let (c, [kc, k]) = (fixed(x.shape.0[3]), [2, 3].map(|axis| fixed(w.shape.0[axis])));
+        if self.groups == 0 || !k.is_multiple_of(self.groups) {
+            return Err(TypeError::operand(
+                1,
+                format!("{k} filters cannot be dealt to {} groups (kernel {})", self.groups, w.shape),
+            ));
+        }
+        if kc.checked_mul(self.groups) == Some(c) {
+            return Ok(());
+        }
+        let each = if self.groups == 1 { String::new() } else { format!(" in each of {} groups", self.groups) };
+        Err(TypeError::operand(
+            0,
+            format!("the kernel {} expects {kc} input channels{each}, got {c} (input {})", w.shape, x.shape),
+        ))
+    }
+
+    /// The pixel along h (`direction` 0) or w (1) that tap `tap` of window `window` reads, if it lies inside an image
+    /// of `size`.
+    pub(super) fn pixel(&self, direction: usize, window: usize, tap: usize, size: usize) -> Option<usize> {
+        let at = window * self.strides[direction] + tap * self.dilation[direction];
+        at.checked_sub(self.padding[2 * direction]).filter(|&pixel| pixel < size)
+    }
+
+    /// The same as an index.
+    pub(super) fn pixel_index(&self, direction: usize, window: &Affine, tap: &Affine) -> Affine {
+        let start = window.times(self.strides[direction] as i64).plus_constant(-(self.padding[2 * direction] as i64));
+        start.add_scaled(tap, self.dilation[direction] as i64)
+    }
+
+    /// The window of which tap `tap` is the pixel, if there is one.
+    pub(super) fn window_index(&self, direction: usize, pixel: &Affine, tap: &Affine) -> LoadIndex {
+        let end = pixel.plus_constant(self.padding[2 * direction] as i64);
+        let value = end.add_scaled(tap, -(self.dilation[direction] as i64));
+        LoadIndex { value, exact: self.strides[direction] as i64 }
+    }
+
+    /// The groups of a kernel of shape `[r, s, c, k]`.
+    pub(super) fn groups(&self, kernel: &[usize]) -> Groups {
+        Groups { n_groups: self.groups, n_channels: kernel[2], n_filters: kernel[3] / self.groups }
+    }
+}
+
+impl Groups {
+    /// The groups of a kernel of that type.
+    pub(super) fn of(windows: &Windows, kernel: &TensorType) -> Groups {
+        windows.groups(&kernel.shape.sizes(None))
+    }
+
+    /// The first channel of the group that filter `k` belongs to.
+    pub(super) fn first_channel(&self, filter: usize) -> usize {
+        filter / self.n_filters * self.n_channels
+    }
+
+    /// The channel that filter `filter` reads as the `channel`-th of its group.
+    pub(super) fn channel_index(&self, filter: &Affine, channel: &Affine) -> Affine {
+        place(&self.group(filter, self.n_filters), self.n_channels, channel)
+    }
+
+    /// The filter that is the `filter`-th of those that read `channel`.
+    pub(super) fn filter_index(&self, channel: &Affine, filter: &Affine) -> Affine {
+        place(&self.group(channel, self.n_channels), self.n_filters, filter)
+    }
+
+    /// Which of the channels of its group a channel is.
+    pub(super) fn channel_in_group(&self, channel: &Affine) -> Affine {
+        if self.n_groups == 1 { channel.clone() } else { channel.modulo(self.n_channels as i64) }
+    }
+
+    /// The group of something of which each group has `size`.
+    fn group(&self, index: &Affine, size: usize) -> Affine {
+        if self.n_groups == 1 { Affine::constant(0) } else { index.div(size as i64) }
+    }
+}
+
+/// Number `member` of a group, each of which has `size`.
+fn place(group: &Affine, size: usize, member: &Affine) -> Affine {
+    match (group.as_constant(), size) {
+        (None, 1) => group.clone(),
+        _ => group.times(size as i64).plus(member),
+    }
+}
+
+/// Output size along one direction of windows of `span` pixels, or none if there is none.
+pub(super) fn output_size(size: usize, span: usize, stride: usize, padding: usize) -> Option<usize> {
+    if stride == 0 || span == 0 {
+        return None;
+    }
+    Some(size.checked_add(padding)?.checked_sub(span)? / stride + 1)
+}
+
+/// Size of a dimension that is known not to be the batch.
+fn fixed(dim: Dim) -> usize {
+    match dim {
+        Dim::Fixed(size) => size,
+        Dim::Batch => unreachable!("at most one batch dimension, and it is first"),
+    }
+}
