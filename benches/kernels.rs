@@ -119,7 +119,14 @@ fn program(sizes: &[usize], nest: Vec<Stmt>) -> Program {
     let nest = Stmt::Nest { name: "tile".to_owned(), nodes: Vec::new(), body: nest };
     let body = Stmt::For { range: Range::new(CHUNK, CHUNKS), kind: LoopKind::Parallel, body: vec![nest] };
     let kernel = Kernel { name: "kernel".to_owned(), role: KernelRole::Step, sources: Vec::new(), body: vec![body] };
-    Program { name: "tiles".to_owned(), batch: 16 * CHUNKS, buffers, kernels: vec![kernel], arena_words: offset }
+    Program {
+        name: "tiles".to_owned(),
+        batch: 16 * CHUNKS,
+        buffers,
+        kernels: vec![kernel],
+        arena_words: offset,
+        member_words: 0,
+    }
 }
 
 /// Variables: the chunk, the half of it, the lane, and the others.

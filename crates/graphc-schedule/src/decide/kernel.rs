@@ -4,7 +4,8 @@
 //! over groups of chunks. In a large batch, what the first part wrote has left the caches when the second comes to
 //! read it. So both parts are joined where the accumulators of a group may wait in memory meanwhile: threads share
 //! the groups, and a group takes one chunk after the other, first its samples and then what they add to the
-//! gradients.
+//! gradients. Rows of a group are read by the gradients of dense layers when all its chunks have been computed: then
+//! what they read is that of a group, and not of a batch.
 
 use crate::decide::contraction::{Batch, Contraction, ContractionPlan};
 use crate::decide::copies::{Copies, CopyId};
@@ -237,9 +238,11 @@ impl<'a> Decider<'a> {
         }
         let per_task = task::chunks_per_task(problem, kernel);
         let joined = gradients.iter().map(|(_, plan)| plan).find(|plan| can_join(plan));
-        let joined = joined.filter(|_| !kernel.chunk.is_empty() && per_task == 1).map(join_key);
-        let (with, alone): (Vec<_>, Vec<_>) =
-            gradients.into_iter().partition(|(_, plan)| Some(join_key(plan)) == joined);
+        let joined = joined.filter(|_| !kernel.chunk.is_empty() && per_task == 1).map(groups_of);
+        let (mut with, alone): (Vec<_>, Vec<_>) =
+            gradients.into_iter().partition(|(_, plan)| Some(groups_of(plan)) == joined);
+        with.iter_mut()
+            .for_each(|(_, plan)| plan.rows_are_far &= self.rows_of_group(plan) > problem.machine.near_words());
         let groups: Vec<&Group> = kernel.chunk.iter().chain(with.iter().map(|(group, _)| *group)).collect();
         let next = NextChunk::of(problem, &groups);
         let is_alone = !next.has_carrier();
@@ -250,7 +253,7 @@ impl<'a> Decider<'a> {
         let gradient = |(number, (_, nest))| GradientPlan { nest, fetches: next.carried_by(nests.len() + number) };
         let gradients: Vec<GradientPlan> = with.into_iter().enumerate().map(gradient).collect();
         let mut phases = Vec::new();
-        if let Some((groups, _)) = joined {
+        if let Some(groups) = joined {
             phases.push(PhasePlan::Joined { groups, nests, gradients, is_alone });
         } else if !nests.is_empty() {
             phases.push(PhasePlan::Chunks { per_task, nests, is_alone });
@@ -258,6 +261,12 @@ impl<'a> Decider<'a> {
         phases
             .extend(alone.into_iter().map(|(_, nest)| PhasePlan::Gradient(GradientPlan { nest, fetches: Vec::new() })));
         phases
+    }
+
+    /// Words of the rows that a group of a gradient's chunks reads.
+    fn rows_of_group(&self, plan: &ContractionPlan) -> usize {
+        let rows = plan.copy().map_or(0, |(_, copy)| self.copies.get(copy).layout().len());
+        rows / self.problem.n_chunks() * groups_of(plan).chunks_per_group
     }
 
     fn chunk_nest(&mut self, group: &'a Group, per_task: usize, fetches: Vec<NodeId>) -> ChunkNest {
@@ -302,11 +311,12 @@ fn names<'a>(groups: impl IntoIterator<Item = &'a Group>) -> Vec<String> {
 /// Whether a weight gradient may take a chunk as soon as it has been computed.
 fn can_join(plan: &ContractionPlan) -> bool {
     let Batch::Summed(groups) = plan.batch else { return false };
-    groups.are_enough() && (groups.chunks_per_group == 1 || plan.accumulators_wait)
+    let stays_near = groups.chunks_per_group == 1 || plan.accumulators_wait;
+    groups.are_enough() && (stays_near || plan.rows_are_far)
 }
 
-/// Gradients with the same key go through the same chunks in the same way.
-fn join_key(plan: &ContractionPlan) -> (Groups, bool) {
+/// The groups that a gradient goes through.
+fn groups_of(plan: &ContractionPlan) -> Groups {
     let Batch::Summed(groups) = plan.batch else { unreachable!("a gradient is summed over the batch") };
-    (groups, plan.accumulators_wait)
+    groups
 }
