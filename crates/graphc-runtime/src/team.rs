@@ -220,8 +220,7 @@ impl Team {
     /// contiguous and in order, so it is the result of running the whole range on one thread.
     ///
     /// # Safety
-    /// As for [`PhaseFn`], with the memory of every member. Calls for disjoint ranges must be allowed to run at the same
-    /// time.
+    /// As for [`PhaseFn`], with the memory of every member. Calls for disjoint ranges must be allowed to run at once.
     pub(crate) unsafe fn run(&mut self, phase: &SharedPhase) -> i32 {
         let SharedPhase { function, arena, rooms, ref range, timed } = *phase;
         let n_members = self.n_members();

@@ -1,6 +1,6 @@
 //! Executes a translated kernel.
 
-use super::compile::{Code, LaneIndex, LaneStep, Op, Place};
+use super::compile::{Code, Extent, LaneIndex, LaneStep, Op, Place};
 use super::tasks::{POISON, TaskOrder};
 use graphc_ir::loops::Join;
 use graphc_ir::scalar::flushed::{add, fma_lanes};
@@ -61,15 +61,7 @@ impl Machine<'_> {
                     self.block::<W>(body)?;
                 }
             }
-            Op::Tasks(ref extent, ref body) => {
-                let (low, high) = extent.eval(&self.vars);
-                for i in self.order.of(low..high) {
-                    // Nothing that a task leaves there is for another.
-                    self.member.fill(POISON);
-                    self.vars[extent.slot] = i;
-                    self.block::<W>(body)?;
-                }
-            }
+            Op::Tasks(ref extent, ref body) => self.tasks::<W>(extent, body)?,
             Op::Lanes(ref body) => self.block::<LANES>(body)?,
             Op::LetIndex(slot, ref value) => self.vars[slot] = value.eval(&self.vars),
             Op::Load(to, ref place) => self.regs[to] = self.load::<W>(place)?,
@@ -110,6 +102,17 @@ impl Machine<'_> {
             }
             Op::Store(ref place, value) => self.store::<W>(place, value)?,
             Op::Tile(ref tile) => self.tile::<W>(tile)?,
+        }
+        Ok(())
+    }
+
+    fn tasks<const W: usize>(&mut self, extent: &Extent, body: &[Op]) -> Run<()> {
+        let (low, high) = extent.eval(&self.vars);
+        for i in self.order.of(low..high) {
+            // Nothing that a task leaves there is for another.
+            self.member.fill(POISON);
+            self.vars[extent.slot] = i;
+            self.block::<W>(body)?;
         }
         Ok(())
     }

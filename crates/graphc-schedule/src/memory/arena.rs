@@ -54,8 +54,8 @@ pub(crate) fn run(buffers: &mut [Buffer], kernels: &mut [Kernel], gradients: &BT
     [arena_words, member_words]
 }
 
-/// Places some buffers from `base` on, those of one list side by side; lives are numbers below `n`. Gives the end of the
-/// last one.
+/// Places some buffers from `base` on, those of one list side by side; lives are numbers below `n`. Gives the end of
+/// the last one.
 fn place(buffers: &mut [Buffer], lists: Vec<Vec<usize>>, lives: &[Life], n: usize, base: usize) -> usize {
     let end_of_time = n + lists.len();
     let (mut end, mut places) = (base, Places::new(end_of_time));
@@ -141,4 +141,75 @@ fn lives(n_buffers: usize, kernels: &[Kernel]) -> Vec<Life> {
         });
     }
     lives
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use graphc_ir::loops::{Program, verify};
+
+    /// Offsets of the buffers of a program, of which the gradients are told, and the lengths of the arena and of a
+    /// member's memory.
+    fn placed(kinds: &[&str], kernels: &str, gradients: &[usize]) -> (Vec<usize>, [usize; 2]) {
+        let buffers: String = kinds
+            .iter()
+            .enumerate()
+            .map(|(i, kind)| format!("buffer b{i}: f32 {kind} \"t{i}\" [64] strides=[1] chunk=64 len=64 @{}\n", 64 * i))
+            .collect();
+        let text = format!("program \"p\" (batch=1, arena=640) {{\n{buffers}{kernels} }}");
+        let mut program: Program = text.parse().unwrap_or_else(|error| panic!("{error} in\n{text}"));
+        let lengths = run(&mut program.buffers, &mut program.kernels, &gradients.iter().copied().collect());
+        [program.arena_words, program.member_words] = lengths;
+        assert_eq!(verify(&program), [], "{program}");
+        (program.buffers.iter().map(|buffer| buffer.offset).collect(), lengths)
+    }
+
+    /// A phase that copies a buffer to the next one.
+    fn copy(from: usize, to: usize) -> String {
+        let body = format!("v{to} = load b{from}[i0] store b{to}[-1*i0 + 63] = v{to}");
+        format!("nest \"{from}\" {{ for i0 in 0..64 {{ {body} }} }} ")
+    }
+
+    #[test]
+    fn gradients_that_wait_lie_side_by_side() {
+        let kinds = ["input", "temp", "temp", "temp", "temp", "output"];
+        let chain = |from: [usize; 5], to: [usize; 5]| {
+            let phases: String = from.into_iter().zip(to).map(|(from, to)| copy(from, to)).collect();
+            format!("kernel \"k\" {{ {phases} }}")
+        };
+        // Each lives for two phases, so that two places suffice for all.
+        let kernel = chain([0, 1, 2, 3, 4], [1, 2, 3, 4, 5]);
+        assert_eq!(placed(&kinds, &kernel, &[]), (vec![0, 128, 192, 128, 192, 64], [256, 0]));
+        // Those of two waiting gradients are one stretch through the lives of both.
+        let (offsets, lengths) = placed(&kinds, &kernel, &[1, 4]);
+        assert_eq!(offsets[4], offsets[1] + 64);
+        assert_eq!(lengths, [384, 0]);
+        // Of outputs those stand last.
+        let kinds = ["input", "output", "temp", "output", "temp", "output"];
+        assert_eq!(placed(&kinds, &kernel, &[1, 5]).0[1..6], [128, 256, 64, 256, 192]);
+    }
+
+    #[test]
+    fn members_have_room_for_what_lives_at_once() {
+        let nest = |from: usize, to: usize| {
+            let body = format!("v{to} = load b{from}[8*i0 + i1] store b{to}[8*i0 - 1*i1 + 7] = v{to}");
+            format!("nest \"{from}\" {{ for i1 in 0..8 {{ {body} }} }} ")
+        };
+        let nests: String = (0..4).map(|i| nest(i, i + 1)).collect();
+        let kernel = format!("kernel \"k\" {{ parallel i0 in 0..8 {{ {nests} }} }}");
+        // A task has a row, which is rounded up to a whole chunk.
+        let buffers: String = ["input", "temp", "temp", "temp", "output"]
+            .iter()
+            .enumerate()
+            .map(|(i, kind)| {
+                format!("buffer b{i}: f32 {kind} \"t{i}\" [8,8] strides=[8,1] chunk=64 len=64 @{}\n", 64 * i)
+            })
+            .collect();
+        let mut program: Program =
+            format!("program \"p\" (batch=1, arena=320) {{\n{buffers}{kernel} }}").parse().unwrap();
+        let lengths = run(&mut program.buffers, &mut program.kernels, &BTreeSet::new());
+        assert_eq!(lengths, [128, 32]);
+        let offsets: Vec<usize> = program.buffers[1..4].iter().map(|buffer| buffer.offset).collect();
+        assert_eq!(offsets, [0, 16, 0]);
+    }
 }
