@@ -119,7 +119,14 @@ fn program(sizes: &[usize], nest: Vec<Stmt>) -> Program {
     let nest = Stmt::Nest { name: "tile".to_owned(), nodes: Vec::new(), body: nest };
     let body = Stmt::For { range: Range::new(CHUNK, CHUNKS), kind: LoopKind::Parallel, body: vec![nest] };
     let kernel = Kernel { name: "kernel".to_owned(), role: KernelRole::Step, sources: Vec::new(), body: vec![body] };
-    Program { name: "tiles".to_owned(), batch: 16 * CHUNKS, buffers, kernels: vec![kernel], arena_words: offset }
+    Program {
+        name: "tiles".to_owned(),
+        batch: 16 * CHUNKS,
+        buffers,
+        kernels: vec![kernel],
+        arena_words: offset,
+        member_words: 0,
+    }
 }
 
 /// Variables: the chunk, the half of it, the lane, and the others.
@@ -167,6 +174,7 @@ fn conv_forward(convolution: &Convolution, (tile_k, tile_q): (usize, usize)) -> 
     let tile = Tile {
         grid: Vec::new(),
         reds: vec![Range::new(c, channels), Range::new(r, 5), Range::new(s, 5)],
+        runs: None,
         a: access(
             0,
             &[
@@ -236,6 +244,7 @@ fn input_gradient(tile_c: usize, tile_w: usize) -> Case {
     let tile = Tile {
         grid: Vec::new(),
         reds: vec![tap(h, r), s_range, Range::new(k, filters)],
+        runs: None,
         a: Access { buffer: BufId(0), index: a },
         b: access(1, &[(k, 25 * channels), (r, 5 * channels), (s, channels), (cb, tile_c), (c, 1)], 0),
         ahead: [0, 0],
@@ -337,6 +346,7 @@ fn kernel_gradient_tile(convolution: &Convolution, (taps, tile_k): (usize, usize
     Tile {
         grid: vec![(s, taps), (k, tile_k)],
         reds: vec![Range::new(p, out), Range::new(q, out), Range::new(half, 2)],
+        runs: None,
         a: images,
         b: gradients,
         ahead: [0, 0],
@@ -356,6 +366,7 @@ fn dense(tile_u: usize) -> Case {
     let tile = Tile {
         grid: vec![(u, tile_u), (HALF, 2)],
         reds: vec![Range::new(i, inputs)],
+        runs: None,
         a: access(0, &[(CHUNK, inputs * 16), (i, 16), (HALF, 8), (LANE, 1)], 0),
         b: access(1, &[(i, units), (ub, tile_u), (u, 1)], 0),
         ahead: [0, 0],

@@ -5,7 +5,7 @@ use graphc_driver::{CompileOptions, Compiled, DriverError, Lowered, compile};
 use graphc_interp::loops::{LoopInterp, Memory};
 use graphc_ir::Tensor;
 use graphc_ir::graph::Graph;
-use graphc_ir::loops::BufferKind;
+use graphc_ir::loops::{Buffer, BufferKind};
 use graphc_ir::scalar::is_same_word;
 use graphc_runtime::{Executable, Team};
 use std::collections::BTreeMap;
@@ -25,14 +25,14 @@ pub(crate) fn run_both(
         }
     }
     let arena = memory.arena().to_vec();
-    let interp = LoopInterp::new(program).map_err(text)?;
+    let interp = LoopInterp::new(program).map_err(text)?.in_random_order(program.arena_words as u64);
     memory.run(&interp).map_err(text)?;
     same_on_a_team(&mut executable, &arena, memory.arena())?;
     executable.arena_mut().copy_from_slice(&arena);
     executable.step().map_err(text)?;
     let is_other = |&word: &usize| !is_same_word(executable.arena()[word], memory.arena()[word]);
     if let Some(word) = (0..program.arena_words).find(is_other) {
-        let holder = program.buffers.iter().find(|b| (b.offset..b.offset + b.len).contains(&word));
+        let holder = program.buffers.iter().find(|b| !b.is_of_member() && (b.offset..b.offset + b.len).contains(&word));
         let name = holder.map_or("no buffer", |buffer| buffer.name.as_str());
         let [jit, loops] = [executable.arena()[word], memory.arena()[word]].map(f32::from_bits);
         return Err(format!("word {word} ({name}): machine code {jit:e}, loops {loops:e}\n{program}"));
@@ -71,7 +71,8 @@ pub(crate) fn compare_isas(
         }
         executable.arena_mut().copy_from_slice(memory.arena());
         executable.step().map_err(text)?;
-        for buffer in program.buffers.iter().filter(|buffer| buffer.kind != BufferKind::Temp) {
+        let is_kept = |buffer: &&Buffer| !matches!(buffer.kind, BufferKind::Temp | BufferKind::Member);
+        for buffer in program.buffers.iter().filter(is_kept) {
             // Behind the tensor, and behind its rows where features are lanes, stands what whole vectors left there.
             let words = buffer.offset..buffer.offset + buffer.layout.len();
             let of = |arena: &[u32]| match buffer.layout.batch_axis {

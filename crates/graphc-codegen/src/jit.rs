@@ -19,13 +19,14 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// A compiled phase: arena, and the share `low..high` of its parallel loop (ignored if it has
-/// none). Returns 0, or in checked mode the code of the access that missed its buffer.
+/// A compiled phase: arena, memory of the member that runs it, and the share `low..high` of its parallel loop (ignored
+/// if it has none). Returns 0, or in checked mode the code of the access that missed its buffer.
 ///
 /// # Safety
 /// The arena must be writable, hold [`Program::arena_words`] words, and be used by nobody else
-/// except other shares of the same phase. The [`CompiledProgram`] must be alive.
-pub type PhaseFn = unsafe extern "C" fn(arena: *mut u8, low: i64, high: i64) -> i32;
+/// except other shares of the same phase. The member's memory must be writable, hold [`Program::member_words`] words
+/// and be used by nobody else. The [`CompiledProgram`] must be alive.
+pub type PhaseFn = unsafe extern "C" fn(arena: *mut u8, member: *mut u8, low: i64, high: i64) -> i32;
 
 /// One phase of a kernel.
 #[derive(Clone, Debug)]

@@ -106,7 +106,7 @@ impl MemoryBudget {
     /// # Errors
     /// As [`MemoryBudget::take`].
     pub fn take_program(&mut self, what: &str, program: &Program) -> Result<(), MemoryError> {
-        self.take_for(words(program.arena_words as u64), || {
+        self.take_for(words(program.arena_words as u64).saturating_add(words(program.member_words as u64)), || {
             let largest = program.buffers.iter().max_by_key(|buffer| buffer.len);
             let describe = |buffer: &graphc_ir::loops::Buffer| {
                 (buffer.name.clone(), shape_text(&buffer.layout.shape), words(buffer.len as u64))

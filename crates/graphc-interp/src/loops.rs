@@ -7,7 +7,8 @@
 //! variables and values become slots, affine indices become slot and coefficient lists), because tests run whole
 //! training steps.
 //!
-//! Reading order: `error`, `compile` (translation and the translated form), `execute`, `tile`, `interp` (a program as a
+//! Reading order: `error`, `compile` (translation and the translated form), `tasks` (their order, and what they find),
+//! `execute`, `tile`, `interp` (a program as a
 //! whole), [`Memory`] (named tensors).
 
 mod compile;
@@ -15,6 +16,7 @@ mod error;
 mod execute;
 mod interp;
 mod memory;
+mod tasks;
 mod tile;
 
 pub use error::InterpError;

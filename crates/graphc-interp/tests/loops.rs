@@ -251,3 +251,43 @@ fn a_training_step_worth_of_tiles_is_quick() {
     // 6.25 million steps of 8 lanes; the bound leaves room for a busy machine.
     assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
 }
+
+/// What a task reads of what another has left is a NaN, or absurd; the order of tasks shows in nothing else.
+#[test]
+fn tasks_find_poison_in_their_memory() {
+    let run = |kernel: &str, order: Option<u64>| {
+        let text = format!(
+            "program \"m\" (batch=1, arena=32, member=16) {{
+            buffer b0: f32 output \"y\" [32] strides=[1] chunk=32 len=32 @0
+            buffer b1: f32 member \"t\" [1] strides=[1] chunk=1 len=16 @0
+            kernel \"k\" {{ {kernel} }} }}"
+        );
+        let program: Program = text.parse().unwrap_or_else(|error| panic!("{error} in\n{text}"));
+        let interp = LoopInterp::new(&program).expect("the program is valid");
+        let interp = match order {
+            Some(seed) => interp.in_random_order(seed),
+            None => interp,
+        };
+        let mut memory = Memory::new(&program);
+        memory.run(&interp).expect("the program runs");
+        memory.get(&program, BufferKind::Output, "y").expect("there is y").data
+    };
+    let write = "i1 = ((i0 + 7) / 8) v0 = index i0 v1 = to_f32 v0";
+    let good = format!(
+        "parallel i0 in 0..32 {{ nest \"n\" {{ {write} store b1[0] = v1 v2 = load b1[0] store b0[i0] = v2 }} }}"
+    );
+    for order in [None, Some(1), Some(2)] {
+        assert_eq!(run(&good, order), (0..32).map(|i| i as f32).collect::<Vec<f32>>());
+    }
+    // Only tasks with odd numbers write.
+    let bad = format!(
+        "parallel i0 in 0..32 {{ nest \"n\" {{ {write} for i2 in 0..((i0) % 2) {{ store b1[0] = v1 }} v2 = load b1[0]
+         store b0[i0] = v2 }} }}"
+    );
+    let found = run(&bad, None);
+    assert!((0..32).all(|i| found[i].is_nan() == (i % 2 == 0)), "{found:?}");
+    // A loop whose iterations are not independent.
+    let carried =
+        "parallel i0 in 0..31 { nest \"n\" { v0 = load b0[i0] v1 = f32 1.0 v2 = add v0, v1 store b0[i0 + 1] = v2 } }";
+    assert_ne!(run(carried, None), run(carried, Some(1)));
+}

@@ -76,7 +76,10 @@ fn prints_as_written() {
   }
 }
 "#;
+    let with_members = text.replace("arena=50432)", "arena=50432, member=64)");
+    assert_eq!(read(&with_members).member_words, 64);
     let printed = read(text).to_string();
+    assert_eq!(read(&with_members).to_string(), printed.replace("arena=50432)", "arena=50432, member=64)"));
     assert_eq!(printed, text.replace("b3[-1*i0 + 5]", "b3[-i0 + 5]").replace("i3 + 8*i2", "8*i2 + i3"));
     assert_eq!(read(&printed).to_string(), printed);
 }
@@ -383,4 +386,40 @@ fn roles_have_an_order_and_updates_write_state() {
     for (kernels, message) in cases {
         assert_eq!(findings(&kernels), [message], "{kernels}");
     }
+}
+
+#[test]
+fn rules_for_buffers_of_members() {
+    let findings = |kernel: &str, head: &str| {
+        let text = format!(
+            "program \"m\" (batch=1, arena=64, member=48) {{
+  buffer b0: f32 output \"y\" [64] strides=[1] chunk=64 len=64 @0
+  buffer b1: f32 member \"t\" [16] strides=[1] chunk=16 len=16 @32
+{head}  kernel \"k\" {{\n{kernel}  }}\n}}\n"
+        );
+        verify(&read(&text)).iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let store = "nest \"a\" { v0 = f32 1.0 store b1[0] = v0 }";
+    let load = "nest \"b\" { v1 = load b1[0] store b0[i0] = v1 }";
+    let shared = |body: &str| format!("parallel i0 in 0..4 {{ {body} }} ");
+    // It shares words with others of members alone.
+    let other = "  buffer b2: f32 member \"u\" [16] strides=[1] chunk=16 len=16 @32\n";
+    assert_eq!(findings(&shared(&format!("{store} {load}")), other), Vec::<String>::new());
+    let about = |message: &str| {
+        format!(
+            "kernel \"k\": `buffer b1: f32 member \"t\" [16] strides=[1] chunk=16 len=16 @32`: a member's buffer {message}"
+        )
+    };
+    let outside = about("is touched outside parallel loops");
+    assert_eq!(findings(&format!("for i0 in 0..4 {{ {store} {load} }}"), ""), [outside]);
+    let phases = format!("{} {}", shared(&format!("{store} {load}")), shared(&store.replace("v0", "v2")));
+    assert_eq!(findings(&phases, ""), [about("is touched in more than one phase")]);
+    assert_eq!(findings(&shared(&format!("{load} {store}")), ""), [about("is loaded before anything is stored to it")]);
+    let long = "  buffer b2: f32 member \"u\" [16] strides=[1] chunk=16 len=32 @32\n";
+    assert_eq!(
+        findings("", long),
+        [
+            "`buffer b2: f32 member \"u\" [16] strides=[1] chunk=16 len=32 @32`: ends outside a member's memory of 48 words"
+        ]
+    );
 }

@@ -3,7 +3,7 @@
 use crate::RuntimeError;
 use crate::arena::Arena;
 use crate::pack::{pack, unpack};
-use crate::team::{ProgramPace, SharedPhase, Team, TimedShare};
+use crate::team::{ProgramPace, Rooms, SharedPhase, Team, TimedShare};
 use graphc_codegen::CompiledProgram;
 use graphc_ir::loops::{BufId, Buffer, BufferKind, Layout, Program};
 use graphc_ir::scalar::flushed::canonical;
@@ -17,6 +17,9 @@ pub struct Executable {
     program: Program,
     code: CompiledProgram,
     arena: Arena,
+    /// The memory of so many members, each beginning `room_words` after the one before.
+    rooms: Arena,
+    n_rooms: usize,
     names: Names,
     /// Kernels of the prologue whose results are up to date.
     n_done: usize,
@@ -28,7 +31,8 @@ pub struct Executable {
 type Names = HashMap<BufferKind, HashMap<String, BufId>>;
 
 impl Executable {
-    /// Allocates the arena, all zeros. `code` must be compiled from `program`, and `program` must
+    /// Allocates the arena, all zeros, and the memory of one member; a step on a team makes room for its members.
+    /// `code` must be compiled from `program`, and `program` must
     /// be one that the verifier accepts: unless `code` is checked, nothing else keeps its
     /// accesses inside the arena.
     ///
@@ -38,7 +42,7 @@ impl Executable {
     pub fn new(program: Program, code: CompiledProgram) -> Result<Executable, RuntimeError> {
         for buffer in &program.buffers {
             let end = buffer.offset.checked_add(buffer.len);
-            if end.is_none_or(|end| end > program.arena_words) || buffer.layout.len() > buffer.len {
+            if end.is_none_or(|end| end > program.words_around(buffer)) || buffer.layout.len() > buffer.len {
                 let message = format!("buffer {:?} does not fit", buffer.name);
                 return Err(RuntimeError::Program(message));
             }
@@ -47,13 +51,14 @@ impl Executable {
         if !compiled.eq(program.kernels.iter().map(|kernel| &kernel.name)) {
             return Err(RuntimeError::Program("the code is that of another program".to_owned()));
         }
-        let arena = Arena::new(program.arena_words)
-            .map_err(|error| RuntimeError::Memory { words: program.arena_words, reason: error.to_string() })?;
+        let arena = allocate(program.arena_words)?;
+        let rooms = allocate(room_words(&program))?;
         let mut names = Names::new();
-        for (number, buffer) in program.buffers.iter().enumerate() {
+        let kept = program.buffers.iter().enumerate().filter(|(_, buffer)| !buffer.is_of_member());
+        for (number, buffer) in kept {
             names.entry(buffer.kind).or_default().entry(buffer.name.clone()).or_insert(BufId(number as u32));
         }
-        Ok(Executable { program, code, arena, names, n_done: 0, pace: ProgramPace::default() })
+        Ok(Executable { program, code, arena, rooms, n_rooms: 1, names, n_done: 0, pace: ProgramPace::default() })
     }
 
     /// The program.
@@ -75,6 +80,19 @@ impl Executable {
     pub fn arena_mut(&mut self) -> &mut [u32] {
         self.n_done = 0;
         self.arena.words_mut()
+    }
+
+    /// Allocates memory for so many members, unless there is enough. A step on a larger team does it otherwise.
+    ///
+    /// # Errors
+    /// If there is not enough memory.
+    pub fn make_room(&mut self, n_members: usize) -> Result<(), RuntimeError> {
+        if n_members > self.n_rooms && self.program.member_words > 0 {
+            // Nothing there outlives a task.
+            self.rooms = allocate(room_words(&self.program).saturating_mul(n_members))?;
+            self.n_rooms = n_members;
+        }
+        Ok(())
     }
 
     /// Sets a tensor from its elements in row-major order.
@@ -252,7 +270,9 @@ impl Executable {
         mut team: Option<&mut Team>,
         mut ends: Option<&mut Vec<Instant>>,
     ) -> Result<(), RuntimeError> {
+        self.make_room(team.as_ref().map_or(1, |team| team.n_members()))?;
         let arena = self.arena.base();
+        let rooms = Rooms { first: self.rooms.base(), stride: size_of::<u32>() * room_words(&self.program) };
         for number in kernels {
             let phases = match &self.code.kernels()[number].phases {
                 _ if number < self.n_done => &[],
@@ -262,17 +282,19 @@ impl Executable {
                 let code = match (&phase.parallel, &mut team) {
                     (Some(range), Some(team)) => {
                         let timed = ends.as_ref().map(|ends| ends.len());
-                        let shared = SharedPhase { function: phase.function, arena, range: range.clone(), timed };
+                        let shared =
+                            SharedPhase { function: phase.function, arena, rooms, range: range.clone(), timed };
                         // SAFETY: as below. The loop is marked parallel: the loop IR demands that its iterations
                         // neither write what others write nor read what others write.
                         unsafe { team.run(&shared) }
                     }
                     (range, _) => {
                         let (low, high) = range.as_ref().map_or((0, 0), |range| (range.start, range.end));
-                        // SAFETY: `new` has allocated the program's arena and checked that the buffers lie in it; it is
-                        // borrowed exclusively, and `self` keeps the code alive. That indices stay within
-                        // buffers is the verifier's task, or that of checked code.
-                        unsafe { (phase.function)(arena, low, high) }
+                        // SAFETY: `new` has allocated the program's arena and checked that the buffers lie in it, or
+                        // in a member's memory, of which there is enough; it is borrowed exclusively, and `self`
+                        // keeps the code alive. That indices stay within buffers is the verifier's task, or that of
+                        // checked code.
+                        unsafe { (phase.function)(arena, rooms.of(0), low, high) }
                     }
                 };
                 if code != 0 {
@@ -306,6 +328,20 @@ impl Default for StepLog {
     fn default() -> StepLog {
         StepLog { start: Instant::now(), ends: Vec::new(), shares: Vec::new() }
     }
+}
+
+/// So many words, all zeros.
+fn allocate(words: usize) -> Result<Arena, RuntimeError> {
+    Arena::new(words).map_err(|error| RuntimeError::Memory { words, reason: error.to_string() })
+}
+
+/// Words from one member's memory to the next one's: whole pairs of cache lines, which processors fetch together, at a
+/// distance that is no multiple of a page, so that equal places do not fall into the same cache sets.
+fn room_words(program: &Program) -> usize {
+    const PAIR: usize = 32;
+    const PAGE: usize = 1024;
+    let words = program.member_words.next_multiple_of(PAIR);
+    if words > 0 && words.is_multiple_of(PAGE) { words + PAIR } else { words }
 }
 
 fn find<'a>(program: &'a Program, names: &Names, kind: BufferKind, name: &str) -> Result<&'a Buffer, RuntimeError> {

@@ -19,6 +19,7 @@
 mod each;
 mod meeting;
 mod pace;
+mod rooms;
 mod shares;
 
 use crate::RuntimeError;
@@ -26,6 +27,7 @@ use graphc_codegen::PhaseFn;
 use meeting::{Meeting, Note, Patience, Task};
 use memmap2::MmapMut;
 use pace::{Pace, Way};
+pub(crate) use rooms::Rooms;
 use shares::share_of;
 
 use std::hint::black_box;
@@ -110,6 +112,8 @@ pub struct TimedShare {
 pub(crate) struct SharedPhase {
     pub(crate) function: PhaseFn,
     pub(crate) arena: *mut u8,
+    /// Of as many members as the team has, or none if the function needs none.
+    pub(crate) rooms: Rooms,
     pub(crate) range: Range<i64>,
     /// The number under which members note their times, if they shall.
     pub(crate) timed: Option<usize>,
@@ -216,24 +220,24 @@ impl Team {
     /// contiguous and in order, so it is the result of running the whole range on one thread.
     ///
     /// # Safety
-    /// As for [`PhaseFn`]. Calls for disjoint ranges must be allowed to run at the same time.
+    /// As for [`PhaseFn`], with the memory of every member. Calls for disjoint ranges must be allowed to run at once.
     pub(crate) unsafe fn run(&mut self, phase: &SharedPhase) -> i32 {
-        let SharedPhase { function, arena, ref range, timed } = *phase;
+        let SharedPhase { function, arena, rooms, ref range, timed } = *phase;
         let n_members = self.n_members();
         let own = share_of(range, n_members, 0);
         if n_members == 1 || own == *range {
             // SAFETY: the caller's promise.
-            return unsafe { function(arena, range.start, range.end) };
+            return unsafe { function(arena, rooms.of(0), range.start, range.end) };
         }
         self.epoch = self.epoch.wrapping_add(1);
-        let task = Task { function, arena, low: range.start, high: range.end, n_members, timed };
+        let task = Task { function, arena, rooms, low: range.start, high: range.end, n_members, timed };
         // SAFETY: every member has reported the task before, as this function ends by waiting for that, and `&mut self`
         // admits one caller at a time. The caller's promise holds until this function returns, and no member touches
         // the task after its report.
         unsafe { self.meeting.post(self.epoch, Some(task)) };
         self.wake();
         // SAFETY: the caller's promise; the members' shares are disjoint from this one.
-        let mut failure = unsafe { function(arena, own.start, own.end) };
+        let mut failure = unsafe { function(arena, rooms.of(0), own.start, own.end) };
         for seat in 0..self.workers.len() {
             let code = self.meeting.await_report(seat, self.epoch);
             if failure == 0 {
@@ -294,7 +298,7 @@ mod tests {
 
     /// Adds, to the words of its share, the word that the member before has made in the phase before: a wrong order of
     /// phases, a share left out or run twice changes the sums.
-    extern "C" fn rotate(arena: *mut u8, low: i64, high: i64) -> i32 {
+    extern "C" fn rotate(arena: *mut u8, _: *mut u8, low: i64, high: i64) -> i32 {
         let words = arena.cast::<u64>();
         // SAFETY: the tests give arenas of `2 * N` words and ranges inside `0..N`; a phase reads one half and
         // writes its share of the other.
@@ -317,7 +321,7 @@ mod tests {
         words[2 * N as usize] = 0;
         let arena = words.as_mut_ptr().cast::<u8>();
         for i in 0..n {
-            let phase = SharedPhase { function: rotate, arena, range: 0..N, timed: None };
+            let phase = SharedPhase { function: rotate, arena, rooms: Rooms::NONE, range: 0..N, timed: None };
             // SAFETY: `rotate` gets what it wants; nobody else has the words, and shares write disjoint ones.
             assert_eq!(unsafe { team.run(&phase) }, 0);
             // SAFETY: the last of the words; all members have reported.
@@ -411,7 +415,7 @@ mod tests {
     }
 
     /// Fails with the number of its first odd iteration.
-    extern "C" fn fail_at_odd(_: *mut u8, low: i64, high: i64) -> i32 {
+    extern "C" fn fail_at_odd(_: *mut u8, _: *mut u8, low: i64, high: i64) -> i32 {
         (low..high).find(|i| i % 2 == 1).unwrap_or(0) as i32
     }
 
@@ -421,7 +425,7 @@ mod tests {
             let mut team = Team::new(n_members).unwrap();
             for (range, expected) in [(0..9, 1), (2..3, 0), (4..9, 5), (0..0, 0), (6..8, 7)] {
                 let arena = std::ptr::null_mut();
-                let phase = SharedPhase { function: fail_at_odd, arena, range, timed: None };
+                let phase = SharedPhase { function: fail_at_odd, arena, rooms: Rooms::NONE, range, timed: None };
                 // SAFETY: the function touches no memory.
                 assert_eq!(unsafe { team.run(&phase) }, expected, "{n_members} members, {:?}", phase.range);
             }
@@ -434,9 +438,9 @@ mod tests {
         for _ in 0..2 {
             team.clear_notes(2);
             for (number, range) in [(4, 0..3), (5, 0..1), (6, 0..9), (7, 0..9)] {
-                let (function, arena) = (fail_at_odd, std::ptr::null_mut());
+                let (function, arena, rooms) = (fail_at_odd, std::ptr::null_mut(), Rooms::NONE);
                 // SAFETY: the function touches no memory.
-                unsafe { team.run(&SharedPhase { function, arena, range, timed: Some(number) }) };
+                unsafe { team.run(&SharedPhase { function, arena, rooms, range, timed: Some(number) }) };
             }
             // One iteration is the caller's; there was room for two.
             let notes: Vec<TimedShare> = team.noted().collect();

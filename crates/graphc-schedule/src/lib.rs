@@ -24,7 +24,7 @@ use graphc_ir::graph::Graph;
 use graphc_ir::graph::plan::{FusionPlan, Group, GroupKind, KernelPlan};
 use graphc_ir::loops::{Kernel, Program};
 use memory::buffers::Buffers;
-use memory::{arena, in_place, roles, unread};
+use memory::{arena, gradients, in_place, roles, unread};
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
 use write::builder::Builder;
@@ -91,11 +91,13 @@ pub fn schedule_with(graph: &Graph, plan: &FusionPlan, machine: Hardware, choice
     let n_kernels = schedule.kernels.len();
     let others = schedule.kernels.iter().enumerate().map(|(number, kernel)| written(kernel, number + 1 == n_kernels));
     let mut kernels: Vec<Kernel> = first.into_iter().chain(others).collect();
+    let gradients = gradients::find(graph, &buffers);
     unread::remove(&buffers.list, &mut kernels);
     roles::mark_updates(&buffers.list, &mut kernels);
-    let arena_words = arena::run(&mut buffers.list, &kernels);
+    let [arena_words, member_words] = arena::run(&mut buffers.list, &mut kernels, &gradients);
     let batch = graph.batch.expect("the graph is specialised");
-    let program = Program { name: graph.name.clone(), batch, buffers: buffers.list, kernels, arena_words };
+    let name = graph.name.clone();
+    let program = Program { name, batch, buffers: buffers.list, kernels, arena_words, member_words };
     let kernels = kernels_of_contractions(plan);
     Scheduled { program, candidates: chooser.into_candidates(|node| kernels[&node]), plan: Plan(schedule) }
 }

@@ -51,7 +51,7 @@ fn expanded(graph: &Graph, mode: Mode, seed: u64) -> (Graph, BTreeMap<String, Te
 /// One step of a loop program in the loop interpreter.
 fn run(program: &Program, tensors: &BTreeMap<String, Tensor<f32>>) -> Memory {
     let mut memory = bound(program, tensors);
-    memory.run(&LoopInterp::new(program).unwrap()).unwrap();
+    memory.run(&LoopInterp::new(program).unwrap().in_random_order(program.arena_words as u64)).unwrap();
     memory
 }
 

@@ -65,7 +65,8 @@ pub fn program_from(choices: &[u32]) -> TestProgram {
     let wild = choices.rarely(3);
     let kernels = (0..n_kernels).map(|number| kernel(&mut choices, &buffers, number, wild)).collect();
     let arena = arena(&buffers, arena_words, wild);
-    TestProgram { wild, program: Program { name: "random".to_owned(), batch: 1, buffers, kernels, arena_words }, arena }
+    let name = "random".to_owned();
+    TestProgram { wild, program: Program { name, batch: 1, buffers, kernels, arena_words, member_words: 0 }, arena }
 }
 
 /// One buffer of every kind and type that kernels write to, and one or two more.

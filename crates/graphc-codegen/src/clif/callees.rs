@@ -126,11 +126,10 @@ impl<'s> Callees<'s> {
     }
 }
 
-/// `fn(arena: *mut u8, i64…) -> i32`
+/// `fn(arena: *mut u8, member: *mut u8, i64…) -> i32`
 pub(super) fn signature(n_params: usize, isa: &dyn TargetIsa) -> Signature {
     let mut signature = Signature::new(isa.default_call_conv());
-    signature.params.push(AbiParam::new(types::I64));
-    signature.params.extend((0..n_params).map(|_| AbiParam::new(types::I64)));
+    signature.params.extend((0..2 + n_params).map(|_| AbiParam::new(types::I64)));
     signature.returns.push(AbiParam::new(types::I32));
     signature
 }

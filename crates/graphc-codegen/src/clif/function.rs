@@ -138,6 +138,8 @@ pub(super) struct FunctionEmitter<'p, 's> {
     pub(super) builder: FunctionBuilder<'s>,
     pub(super) indices: Indices,
     pub(super) arena: Value,
+    /// The memory of the member that runs the function.
+    pub(super) member: Value,
     pub(super) values: HashMap<ValueId, Operand>,
     pub(super) accs: HashMap<AccId, Acc>,
     /// The lane variable within a region.
@@ -161,7 +163,7 @@ impl<'p, 's> FunctionEmitter<'p, 's> {
         builder.append_block_params_for_function_params(entry);
         builder.switch_to_block(entry);
         builder.seal_block(entry);
-        let arena = builder.block_params(entry)[0];
+        let [arena, member] = [0, 1].map(|param| builder.block_params(entry)[param]);
         FunctionEmitter {
             program,
             kernel,
@@ -170,6 +172,7 @@ impl<'p, 's> FunctionEmitter<'p, 's> {
             builder,
             indices: Indices::default(),
             arena,
+            member,
             values: HashMap::new(),
             accs: HashMap::new(),
             lane: None,
@@ -205,8 +208,9 @@ impl<'p, 's> FunctionEmitter<'p, 's> {
         });
         self.indices.enter(&mut self.builder);
         self.indices.define(self.arena);
+        self.indices.define(self.member);
         let entry = self.builder.current_block().expect("a block");
-        let values: Vec<Value> = self.builder.block_params(entry)[1..].to_vec();
+        let values: Vec<Value> = self.builder.block_params(entry)[2..].to_vec();
         for (&var, &value) in function.params.iter().zip(&values) {
             let linear = self.indices.define(value);
             self.indices.bind(var, linear);

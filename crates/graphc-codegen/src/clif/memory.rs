@@ -60,8 +60,9 @@ impl FunctionEmitter<'_, '_> {
 
     /// Base and immediate offset of a word of a buffer.
     pub(super) fn address(&mut self, buffer: BufId, word: &Linear) -> (Value, i32) {
-        let offset = self.program.buffer(buffer).offset as i64 * 4;
-        self.indices.address(&mut self.builder, self.arena, word, offset)
+        let buffer = self.program.buffer(buffer);
+        let memory = if buffer.is_of_member() { self.member } else { self.arena };
+        self.indices.address(&mut self.builder, memory, word, buffer.offset as i64 * 4)
     }
 
     /// The buffer of an access, if there is one of that number.

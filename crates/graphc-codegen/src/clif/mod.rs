@@ -1,7 +1,8 @@
 //! What Cranelift emits: the functions of a [`Selection`], with calls of the assembled ones.
 //!
-//! Every phase of a kernel is a function `fn(arena, low, high) -> i32`; `low..high` is the share of its parallel loop.
-//! Nests that can be are functions of their own, `fn(arena, variables…) -> i32`, so that functions stay small:
+//! Every phase of a kernel is a function `fn(arena, member, low, high) -> i32`: the arena, the memory of the member
+//! that runs it, and the share `low..high` of its parallel loop. Nests that can be are functions of their own,
+//! `fn(arena, member, variables…) -> i32`, so that functions stay small:
 //! Cranelift's register allocator is superlinear in a function's size. The result is 0, or in checked mode the code of
 //! the access that missed its buffer. A phase runs in the processor's mode in which subnormal numbers count as zero,
 //! and restores the one it found.

@@ -42,7 +42,8 @@ impl FunctionEmitter<'_, '_> {
         }
         let bytes = n_levels(n_runs) * plan.accs.len() * CELL_BYTES as usize;
         let levels = self.stack_slot(u32::try_from(bytes).map_err(|_| "too many runs")?);
-        let steps = Steps { low: self.integer(0), high: self.integer(n_runs as i64), step: 1, may_be_empty: n_runs == 0 };
+        let steps =
+            Steps { low: self.integer(0), high: self.integer(n_runs as i64), step: 1, may_be_empty: n_runs == 0 };
         self.counted_loop(steps, &mut |this, run| {
             let first = run.times(runs.length as i64).plus_constant(low);
             this.start(plan)?;

@@ -60,7 +60,7 @@ impl FunctionEmitter<'_, '_> {
     /// Calls the function of a nest.
     fn nest_call(&mut self, function: usize) -> Emit {
         let (callee, params) = self.callees.nest(function);
-        let mut args = vec![self.arena];
+        let mut args = vec![self.arena, self.member];
         for &var in params {
             let value = self.indices.resolve(&mut self.builder, &Affine::var(var))?;
             args.push(self.indices.value(&mut self.builder, &value));

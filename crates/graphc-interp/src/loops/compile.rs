@@ -3,7 +3,9 @@
 use super::error::InterpError;
 use graphc_ir::DType;
 use graphc_ir::index::{Affine, Atom, Var};
-use graphc_ir::loops::{AccId, Access, Bound, Expr, Join, Kernel, Program, Range, Runs, Stmt, Tile, TileInit, ValueId};
+use graphc_ir::loops::{
+    AccId, Access, Bound, Expr, Join, Kernel, LoopKind, Program, Range, Runs, Stmt, Tile, TileInit, ValueId,
+};
 use graphc_ir::scalar::{BinaryOp, CmpOp, UnaryOp};
 use std::collections::HashMap;
 
@@ -72,10 +74,11 @@ pub(super) struct LaneIndex {
     pub(super) step: LaneStep,
 }
 
-/// An access to words `base..base + len` of the arena.
+/// An access to words `base..base + len` of the arena, or of a member's memory.
 #[derive(Clone, Debug)]
 pub(super) struct Place {
     pub(super) buffer: usize,
+    pub(super) is_of_member: bool,
     pub(super) base: usize,
     pub(super) len: usize,
     pub(super) index: LaneIndex,
@@ -103,6 +106,8 @@ impl Extent {
 pub(super) enum Op {
     Nest(usize, Vec<Op>),
     For(Extent, Vec<Op>),
+    /// A parallel loop.
+    Tasks(Extent, Vec<Op>),
     Lanes(Vec<Op>),
     LetIndex(usize, Linear),
     Load(usize, Place),
@@ -207,9 +212,10 @@ impl Compiler<'_> {
                 let number = self.nests.len() - 1;
                 Op::Nest(number, self.block(body)?)
             }
-            Stmt::For { range, body, .. } => {
+            Stmt::For { range, kind, body } => {
                 let extent = self.extent(range)?;
-                Op::For(extent, self.block(body)?)
+                let body = self.block(body)?;
+                if *kind == LoopKind::Parallel { Op::Tasks(extent, body) } else { Op::For(extent, body) }
             }
             Stmt::Lanes { var, body } => {
                 if self.lane.is_some() {
@@ -366,7 +372,8 @@ impl Compiler<'_> {
         let number = access.buffer.0 as usize;
         let buffer = self.program.buffers.get(number).ok_or_else(|| format!("there is no buffer {}", access.buffer))?;
         let index = self.lane_index(&access.index)?;
-        Ok(Place { buffer: number, base: buffer.offset, len: buffer.len, index })
+        let is_of_member = buffer.is_of_member();
+        Ok(Place { buffer: number, is_of_member, base: buffer.offset, len: buffer.len, index })
     }
 
     fn lane_index(&self, index: &Affine) -> Compiled<LaneIndex> {

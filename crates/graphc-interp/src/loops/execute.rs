@@ -1,6 +1,7 @@
 //! Executes a translated kernel.
 
-use super::compile::{Code, LaneIndex, LaneStep, Op, Place};
+use super::compile::{Code, Extent, LaneIndex, LaneStep, Op, Place};
+use super::tasks::{POISON, TaskOrder};
 use graphc_ir::loops::Join;
 use graphc_ir::scalar::flushed::{add, fma_lanes};
 use graphc_ir::scalar::{BinaryOp, LANES, UnaryOp, join_lanes, maximum};
@@ -22,6 +23,9 @@ pub(super) type Reg = [u32; LANES];
 /// The state of a running kernel.
 pub(super) struct Machine<'a> {
     pub(super) arena: &'a mut [u32],
+    /// The memory of the one member that runs all tasks.
+    member: Vec<u32>,
+    order: TaskOrder,
     pub(super) vars: Vec<i64>,
     pub(super) regs: Vec<Reg>,
     /// Number of the current nest.
@@ -30,10 +34,11 @@ pub(super) struct Machine<'a> {
     pub(super) steps: Vec<(i64, i64)>,
 }
 
-/// Runs a kernel.
-pub(super) fn run(code: &Code, arena: &mut [u32]) -> Run<()> {
+/// Runs a kernel with so many words for the member that runs the tasks.
+pub(super) fn run(code: &Code, arena: &mut [u32], n_words: usize, order: TaskOrder) -> Run<()> {
     let (vars, regs) = (vec![0; code.n_vars], vec![[0; LANES]; code.n_regs]);
-    Machine { arena, vars, regs, nest: 0, steps: Vec::new() }.block::<1>(&code.body)
+    let member = vec![POISON; n_words];
+    Machine { arena, member, order, vars, regs, nest: 0, steps: Vec::new() }.block::<1>(&code.body)
 }
 
 impl Machine<'_> {
@@ -56,6 +61,7 @@ impl Machine<'_> {
                     self.block::<W>(body)?;
                 }
             }
+            Op::Tasks(ref extent, ref body) => self.tasks::<W>(extent, body)?,
             Op::Lanes(ref body) => self.block::<LANES>(body)?,
             Op::LetIndex(slot, ref value) => self.vars[slot] = value.eval(&self.vars),
             Op::Load(to, ref place) => self.regs[to] = self.load::<W>(place)?,
@@ -100,6 +106,17 @@ impl Machine<'_> {
         Ok(())
     }
 
+    fn tasks<const W: usize>(&mut self, extent: &Extent, body: &[Op]) -> Run<()> {
+        let (low, high) = extent.eval(&self.vars);
+        for i in self.order.of(low..high) {
+            // Nothing that a task leaves there is for another.
+            self.member.fill(POISON);
+            self.vars[extent.slot] = i;
+            self.block::<W>(body)?;
+        }
+        Ok(())
+    }
+
     /// The index in every lane; outside regions 8 times the same.
     fn indices<const W: usize>(&mut self, index: &LaneIndex) -> [i64; LANES] {
         match index.step {
@@ -117,17 +134,17 @@ impl Machine<'_> {
     pub(super) fn load<const W: usize>(&mut self, place: &Place) -> Run<Reg> {
         if W == 1 || place.index.step == LaneStep::Stride(0) {
             let at = self.check(place, place.index.first.eval(&self.vars))?;
-            return Ok([self.arena[at]; LANES]);
+            return Ok([self.words(place)[at]; LANES]);
         }
         if place.index.step == LaneStep::Stride(1) {
             let first = place.index.first.eval(&self.vars);
             self.check(place, first.wrapping_add(LANES as i64 - 1))?;
             let at = self.check(place, first)?;
-            return Ok(self.arena[at..at + LANES].try_into().expect("the slice has 8 words"));
+            return Ok(self.words(place)[at..at + LANES].try_into().expect("the slice has 8 words"));
         }
         let mut words = [0; LANES];
         for (word, index) in words.iter_mut().zip(self.indices::<W>(&place.index)) {
-            *word = self.arena[self.check(place, index)?];
+            *word = self.words(place)[self.check(place, index)?];
         }
         Ok(words)
     }
@@ -136,17 +153,26 @@ impl Machine<'_> {
         let words = self.regs[value];
         if W == 1 || place.index.step == LaneStep::Stride(0) {
             let at = self.check(place, place.index.first.eval(&self.vars))?;
-            self.arena[at] = words[0];
+            self.words_mut(place)[at] = words[0];
             return Ok(());
         }
         for (word, index) in words.iter().zip(self.indices::<W>(&place.index)) {
             let at = self.check(place, index)?;
-            self.arena[at] = *word;
+            self.words_mut(place)[at] = *word;
         }
         Ok(())
     }
 
-    /// The word of the arena, if the index is inside the buffer.
+    /// The words that the place is among.
+    pub(super) fn words(&self, place: &Place) -> &[u32] {
+        if place.is_of_member { &self.member } else { self.arena }
+    }
+
+    fn words_mut(&mut self, place: &Place) -> &mut [u32] {
+        if place.is_of_member { &mut self.member } else { self.arena }
+    }
+
+    /// The word of the arena or of the member's memory, if the index is inside the buffer.
     pub(super) fn check(&self, place: &Place, index: i64) -> Run<usize> {
         match usize::try_from(index) {
             Ok(within) if within < place.len => Ok(place.base + within),

@@ -3,6 +3,7 @@
 use super::compile::{self, Code};
 use super::error::InterpError;
 use super::execute;
+use super::tasks::TaskOrder;
 use graphc_ir::loops::Program;
 
 /// A program translated for interpretation.
@@ -11,6 +12,8 @@ pub struct LoopInterp {
     codes: Vec<Code>,
     buffers: Vec<String>,
     arena_words: usize,
+    member_words: usize,
+    order: TaskOrder,
 }
 
 impl LoopInterp {
@@ -21,10 +24,11 @@ impl LoopInterp {
     /// operation that is not part of the loop IR.
     pub fn new(program: &Program) -> Result<LoopInterp, InterpError> {
         for (number, buffer) in program.buffers.iter().enumerate() {
-            if buffer.offset.checked_add(buffer.len).is_none_or(|end| end > program.arena_words) {
+            let words = program.words_around(buffer);
+            if buffer.offset.checked_add(buffer.len).is_none_or(|end| end > words) {
                 return Err(InterpError::Arena(format!(
-                    "buffer b{number} {:?} ends outside the arena of {} words",
-                    buffer.name, program.arena_words
+                    "buffer b{number} {:?} ends outside its memory of {words} words",
+                    buffer.name
                 )));
             }
         }
@@ -34,7 +38,15 @@ impl LoopInterp {
             codes,
             buffers: names.map(|(number, buffer)| format!("b{number} {:?}", buffer.name)).collect(),
             arena_words: program.arena_words,
+            member_words: program.member_words,
+            order: TaskOrder::default(),
         })
+    }
+
+    /// The same with the iterations of parallel loops in an order that the seed decides, another one for every loop.
+    /// They are independent, so that nothing in the arena may depend on it.
+    pub fn in_random_order(self, seed: u64) -> LoopInterp {
+        LoopInterp { order: TaskOrder::random(seed), ..self }
     }
 
     /// Number of kernels.
@@ -63,12 +75,14 @@ impl LoopInterp {
             return Err(InterpError::Arena(message));
         }
         let code = &self.codes[kernel];
-        execute::run(code, arena).map_err(|fault| InterpError::OutOfBounds {
-            kernel: code.name.clone(),
-            nest: code.nests[fault.nest].clone(),
-            buffer: self.buffers[fault.buffer].clone(),
-            index: fault.index,
-            len: fault.len,
+        execute::run(code, arena, self.member_words, self.order.for_kernel(kernel)).map_err(|fault| {
+            InterpError::OutOfBounds {
+                kernel: code.name.clone(),
+                nest: code.nests[fault.nest].clone(),
+                buffer: self.buffers[fault.buffer].clone(),
+                index: fault.index,
+                len: fault.len,
+            }
         })
     }
 }

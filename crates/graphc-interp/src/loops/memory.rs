@@ -101,7 +101,7 @@ pub fn read(program: &Program, arena: &[u32], kind: BufferKind, name: &str) -> R
 }
 
 fn find<'a>(program: &'a Program, kind: BufferKind, name: &str) -> Result<&'a Buffer, InterpError> {
-    let id = program.find(kind, name);
+    let id = program.find(kind, name).filter(|&id| !program.buffer(id).is_of_member());
     let id = id.ok_or_else(|| InterpError::Tensor(format!("there is no {} buffer {name:?}", kind.name())))?;
     let buffer = program.buffer(id);
     if buffer.len < buffer.layout.len() {

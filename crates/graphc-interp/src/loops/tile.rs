@@ -92,20 +92,21 @@ impl Machine<'_> {
         let b = self.first_index::<W>(&tile.b, bounds)?;
         self.find_starts(tile, bounds);
         let (a, b) = (a + tile.a.place.base as i64, b + tile.b.place.base as i64);
-        let (arena, chain) = (&*self.arena, Chain::new(&self.steps, tile, bounds));
+        let words = [&tile.a, &tile.b].map(|factor| self.words(&factor.place));
+        let chain = Chain::new(&self.steps, tile, bounds);
         for (cell, acc) in accs.iter_mut().enumerate() {
             let (a, b) = (a + tile.a.cells[cell], b + tile.b.cells[cell]);
             if W == 1 {
-                acc[0] = run_chain(arena, (Splat, a), (Splat, b), &chain, [acc[0]])[0];
+                acc[0] = run_chain(words, (Splat, a), (Splat, b), &chain, [acc[0]])[0];
                 *acc = [acc[0]; LANES];
                 continue;
             }
             *acc = match (tile.a.stride, tile.b.stride) {
-                (0, 0) => run_chain(arena, (Splat, a), (Splat, b), &chain, *acc),
-                (0, 1) => run_chain(arena, (Splat, a), (Unit, b), &chain, *acc),
-                (1, 0) => run_chain(arena, (Unit, a), (Splat, b), &chain, *acc),
-                (1, 1) => run_chain(arena, (Unit, a), (Unit, b), &chain, *acc),
-                (s, t) => run_chain(arena, (Strided(s), a), (Strided(t), b), &chain, *acc),
+                (0, 0) => run_chain(words, (Splat, a), (Splat, b), &chain, *acc),
+                (0, 1) => run_chain(words, (Splat, a), (Unit, b), &chain, *acc),
+                (1, 0) => run_chain(words, (Unit, a), (Splat, b), &chain, *acc),
+                (1, 1) => run_chain(words, (Unit, a), (Unit, b), &chain, *acc),
+                (s, t) => run_chain(words, (Strided(s), a), (Strided(t), b), &chain, *acc),
             };
         }
         Ok(())
@@ -172,7 +173,7 @@ fn tree(mut sums: Vec<Sums>) -> Option<Sums> {
     sums.pop()
 }
 
-/// How a factor is read at an arena word.
+/// How a factor is read at a word.
 trait Operand: Copy {
     fn lane(self, lane: usize) -> i64;
 }
@@ -208,13 +209,13 @@ impl Operand for Strided {
 }
 
 #[inline(always)]
-fn read<const W: usize>(arena: &[u32], operand: impl Operand, at: i64) -> [f32; W] {
-    std::array::from_fn(|l| f32::from_bits(arena[(at + operand.lane(l)) as usize]))
+fn read<const W: usize>(words: &[u32], operand: impl Operand, at: i64) -> [f32; W] {
+    std::array::from_fn(|l| f32::from_bits(words[(at + operand.lane(l)) as usize]))
 }
 
 /// One chain of fused multiply-adds in the order of the reductions.
 fn run_chain<const W: usize>(
-    arena: &[u32],
+    words: [&[u32]; 2],
     (a, a_first): (impl Operand, i64),
     (b, b_first): (impl Operand, i64),
     chain: &Chain<'_>,
@@ -223,7 +224,7 @@ fn run_chain<const W: usize>(
     for &(a_start, b_start) in chain.starts {
         let (mut a_at, mut b_at) = (a_first + a_start, b_first + b_start);
         for _ in 0..chain.extent {
-            let (x, y): ([f32; W], [f32; W]) = (read(arena, a, a_at), read(arena, b, b_at));
+            let (x, y): ([f32; W], [f32; W]) = (read(words[0], a, a_at), read(words[1], b, b_at));
             acc = fma_lanes(x, y, acc);
             (a_at, b_at) = (a_at.wrapping_add(chain.a_step), b_at.wrapping_add(chain.b_step));
         }

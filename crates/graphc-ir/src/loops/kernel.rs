@@ -62,6 +62,8 @@ pub struct Program {
     pub kernels: Vec<Kernel>,
     /// Length of the arena in words.
     pub arena_words: usize,
+    /// Words that every member of a team has for itself, in which buffers of the kind [`BufferKind::Member`] stand.
+    pub member_words: usize,
 }
 
 impl Program {
@@ -73,6 +75,11 @@ impl Program {
     /// The kernels behind the prologue, which every step runs.
     pub fn each_step(&self) -> &[Kernel] {
         &self.kernels[self.prologue().len()..]
+    }
+
+    /// Words of the arena, or of a member's memory: whatever the buffer stands in.
+    pub fn words_around(&self, buffer: &Buffer) -> usize {
+        if buffer.is_of_member() { self.member_words } else { self.arena_words }
     }
 
     /// The buffer.
@@ -98,9 +105,17 @@ pub enum BufferKind {
     Output,
     /// Lives within a step; may share words with others.
     Temp,
+    /// Lives within one iteration of the one top-level `Parallel` loop that touches it, a *task*, which writes every
+    /// word before it reads it. It stands in the memory of the team's member that runs the task, and not in the arena;
+    /// may share words with others there. What it holds when a task begins is not defined.
+    Member,
 }
 
 impl BufferKind {
+    /// All kinds.
+    pub const ALL: [BufferKind; 5] =
+        [BufferKind::Input, BufferKind::State, BufferKind::Output, BufferKind::Temp, BufferKind::Member];
+
     /// The name in text form.
     pub fn name(self) -> &'static str {
         match self {
@@ -108,11 +123,12 @@ impl BufferKind {
             BufferKind::State => "state",
             BufferKind::Output => "output",
             BufferKind::Temp => "temp",
+            BufferKind::Member => "member",
         }
     }
 }
 
-/// A stretch of the arena that holds one tensor.
+/// A stretch of the arena, or of a member's memory, that holds one tensor.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Buffer {
     /// Input, parameter or output name; for temporaries the node it holds.
@@ -125,8 +141,21 @@ pub struct Buffer {
     pub layout: Layout,
     /// Words allocated: at least `layout.len()`, rounded up so that whole vectors can be read.
     pub len: usize,
-    /// First word in the arena, a multiple of 16.
+    /// First word in the arena or in a member's memory, a multiple of 16.
     pub offset: usize,
+}
+
+impl Buffer {
+    /// Whether every member of a team has one.
+    pub fn is_of_member(&self) -> bool {
+        self.kind == BufferKind::Member
+    }
+
+    /// Whether they have a word in common.
+    pub fn shares_words(&self, other: &Buffer) -> bool {
+        let end = |buffer: &Buffer| buffer.offset.saturating_add(buffer.len);
+        self.is_of_member() == other.is_of_member() && self.offset < end(other) && other.offset < end(self)
+    }
 }
 
 /// When a kernel runs, and what it leaves. Kernels of a program stand in the order of their roles.

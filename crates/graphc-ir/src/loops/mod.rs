@@ -1,7 +1,9 @@
 //! The loop IR: kernels as trees of loops over scalar bodies with affine accesses.
 //!
-//! Reading order: [`kernel`], [`layout`], [`print`](mod@print), [`parse`](mod@parse), [`verify`](mod@verify).
+//! Reading order: [`kernel`], [`layout`], [`print`](mod@print), [`parse`](mod@parse), [`bounds`],
+//! [`verify`](mod@verify).
 
+pub mod bounds;
 pub mod kernel;
 pub mod layout;
 mod lex;

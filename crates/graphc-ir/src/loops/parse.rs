@@ -62,6 +62,13 @@ impl<'a> Parser<'a> {
         let batch = self.field("batch")?;
         self.symbol(",")?;
         let arena_words = self.field("arena")?;
+        let member_words = match self.peek() {
+            Kind::Symbol(",") => {
+                self.symbol(",")?;
+                self.field("member")?
+            }
+            _ => 0,
+        };
         self.symbol(")")?;
         self.symbol("{")?;
         let (mut buffers, mut kernels) = (Vec::new(), Vec::new());
@@ -77,7 +84,7 @@ impl<'a> Parser<'a> {
             }
         }
         self.symbol("}")?;
-        Ok(Program { name, batch, buffers, kernels, arena_words })
+        Ok(Program { name, batch, buffers, kernels, arena_words, member_words })
     }
 
     fn buffer(&mut self, number: usize) -> Parsed<Buffer> {
@@ -89,8 +96,7 @@ impl<'a> Parser<'a> {
         }
         self.symbol(":")?;
         let dtype = self.choice("an element type", &[DType::F32, DType::I32], DType::name)?;
-        let kinds = [BufferKind::Input, BufferKind::State, BufferKind::Output, BufferKind::Temp];
-        let kind = self.choice("a kind of buffer", &kinds, BufferKind::name)?;
+        let kind = self.choice("a kind of buffer", &BufferKind::ALL, BufferKind::name)?;
         let name = self.quoted()?;
         let shape = self.sizes()?;
         let batch_axis = match self.peek() {

@@ -8,7 +8,11 @@ use std::fmt::{self, Display, Formatter, Write};
 
 impl Display for Program {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        writeln!(f, "program {} (batch={}, arena={}) {{", Quoted(&self.name), self.batch, self.arena_words)?;
+        write!(f, "program {} (batch={}, arena={}", Quoted(&self.name), self.batch, self.arena_words)?;
+        if self.member_words > 0 {
+            write!(f, ", member={}", self.member_words)?;
+        }
+        f.write_str(") {\n")?;
         for (number, buffer) in self.buffers.iter().enumerate() {
             writeln!(f, "  buffer {}: {buffer}", BufId(number as u32))?;
         }

@@ -1,5 +1,6 @@
 //! Work of the caller's own on all members of a team.
 
+use super::rooms::Rooms;
 use super::{SharedPhase, Team};
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -29,7 +30,8 @@ impl Team {
         let n_parts = words.len().div_ceil(part_len);
         let parts = Parts { words: words.as_mut_ptr(), n_words: words.len(), part_len, each, panic: Mutex::new(None) };
         let arena = (&raw const parts).cast_mut().cast::<u8>();
-        let phase = SharedPhase { function: run_parts, arena, range: 0..n_parts as i64, timed: None };
+        let phase =
+            SharedPhase { function: run_parts, arena, rooms: Rooms::NONE, range: 0..n_parts as i64, timed: None };
         // SAFETY: `run_parts` gets what it wants: `parts` and the words, which are borrowed exclusively, outlive the
         // call. Disjoint ranges are disjoint words, and what else it uses may be shared.
         unsafe { self.run(&phase) };
@@ -40,7 +42,7 @@ impl Team {
 }
 
 /// Calls for the parts `low..high` of the [`Parts`] that `arena` points to.
-extern "C" fn run_parts(arena: *mut u8, low: i64, high: i64) -> i32 {
+extern "C" fn run_parts(arena: *mut u8, _: *mut u8, low: i64, high: i64) -> i32 {
     // SAFETY: `for_each_part` gives such a pointer, and waits for the end of this call.
     let parts = unsafe { &*arena.cast_const().cast::<Parts<'_>>() };
     let run = || {

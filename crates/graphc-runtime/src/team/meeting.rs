@@ -19,6 +19,7 @@
 //! sleeps; then it takes the handle, reports and unparks. The caller leaves the handle alone until it has seen that
 //! report, so the two never touch the handle at the same time.
 
+use super::rooms::Rooms;
 use super::shares::share_of;
 use graphc_codegen::PhaseFn;
 use std::cell::UnsafeCell;
@@ -31,6 +32,7 @@ use std::time::{Duration, Instant};
 pub(super) struct Task {
     pub(super) function: PhaseFn,
     pub(super) arena: *mut u8,
+    pub(super) rooms: Rooms,
     pub(super) low: i64,
     pub(super) high: i64,
     pub(super) n_members: usize,
@@ -177,8 +179,9 @@ impl Meeting {
             let start = task.timed.map(|_| Instant::now());
             let mut failure = 0;
             if !share.is_empty() {
-                // SAFETY: `post` wants that of its caller; members' shares are disjoint.
-                failure = unsafe { (task.function)(task.arena, share.start, share.end) };
+                let room = task.rooms.of(seat + 1);
+                // SAFETY: `post` wants that of its caller; members' shares are disjoint, and so is their memory.
+                failure = unsafe { (task.function)(task.arena, room, share.start, share.end) };
             }
             if let (Some(phase), Some(start)) = (task.timed, start) {
                 // SAFETY: notes are this member's until it reports.

@@ -4,7 +4,8 @@
 //! over groups of chunks. In a large batch, what the first part wrote has left the caches when the second comes to
 //! read it. So both parts are joined where the accumulators of a group may wait in memory meanwhile: threads share
 //! the groups, and a group takes one chunk after the other, first its samples and then what they add to the
-//! gradients.
+//! gradients. Rows of a group are read by the gradients of dense layers when all its chunks have been computed: then
+//! what they read is that of a group, and not of a batch.
 //!
 //! **Cut phases.** Where chunks are too few for the threads, tasks are parts of chunks ([`cut`]); then a kernel has
 //! several phases, and its gradients are phases of their own.
@@ -261,10 +262,12 @@ impl<'a> Decider<'a> {
             let gradients = gradients.into_iter().map(|(_, nest)| gradient_alone(nest));
             return cut_phases(per_task, segments, nests).into_iter().chain(gradients).collect();
         }
-        let joined = gradients.iter().find_map(|(_, plan)| join_key(plan));
-        let joined = joined.filter(|_| !kernel.chunk.is_empty() && per_task == 1);
-        let is_joined = |plan: &ContractionPlan| joined.is_some() && join_key(plan) == joined;
-        let (with, alone): (Vec<_>, Vec<_>) = gradients.into_iter().partition(|(_, plan)| is_joined(plan));
+        let joined = gradients.iter().map(|(_, plan)| plan).find(|plan| can_join(plan));
+        let joined = joined.filter(|_| !kernel.chunk.is_empty() && per_task == 1).map(groups_of);
+        let (mut with, alone): (Vec<_>, Vec<_>) =
+            gradients.into_iter().partition(|(_, plan)| joined.is_some() && can_join(plan));
+        with.iter_mut()
+            .for_each(|(_, plan)| plan.rows_are_far &= self.rows_of_group(plan) > problem.machine.near_words());
         let groups: Vec<&Group> = kernel.chunk.iter().chain(with.iter().map(|(group, _)| *group)).collect();
         let next = NextChunk::of(problem, &groups);
         let is_alone = !next.has_carrier();
@@ -277,13 +280,19 @@ impl<'a> Decider<'a> {
         let gradient = |(number, (_, nest))| GradientPlan { nest, fetches: next.carried_by(nests.len() + number) };
         let gradients: Vec<GradientPlan> = with.into_iter().enumerate().map(gradient).collect();
         let mut phases = Vec::new();
-        if let Some((groups, _)) = joined {
+        if let Some(groups) = joined {
             phases.push(PhasePlan::Joined { groups, nests, gradients, is_alone });
         } else if !nests.is_empty() {
             phases.push(PhasePlan::Chunks { per_task, n_shares: 1, nests, is_alone });
         }
         phases.extend(alone.into_iter().map(|(_, nest)| gradient_alone(nest)));
         phases
+    }
+
+    /// Words of the rows that a group of a gradient's chunks reads.
+    fn rows_of_group(&self, plan: &ContractionPlan) -> usize {
+        let rows = plan.copy().map_or(0, |(_, copy)| self.copies.get(copy).layout().len());
+        rows / self.problem.n_chunks() * groups_of(plan).chunks_per_group
     }
 
     fn chunk_nest(&mut self, group: &'a Group, per_task: usize) -> ChunkNest {
@@ -361,10 +370,15 @@ fn names<'a>(groups: impl IntoIterator<Item = &'a Group>) -> Vec<String> {
     groups.into_iter().map(|group| group.name.clone()).collect()
 }
 
-/// How a weight gradient goes through its chunks, if it may take a chunk as soon as it has been computed. Gradients with
-/// the same key may be joined with the same chunks.
-fn join_key(plan: &ContractionPlan) -> Option<(Groups, bool)> {
-    let Batch::Summed(groups) = plan.batch else { return None };
-    let takes_chunks = groups.chunks_per_group == 1 || plan.accumulators_wait;
-    (plan.shares_groups() && takes_chunks).then_some((groups, plan.accumulators_wait))
+/// Whether a weight gradient may take a chunk as soon as it has been computed.
+fn can_join(plan: &ContractionPlan) -> bool {
+    let Batch::Summed(groups) = plan.batch else { return false };
+    let stays_near = groups.chunks_per_group == 1 || plan.accumulators_wait;
+    plan.shares_groups() && (stays_near || plan.rows_are_far)
+}
+
+/// The groups that a gradient goes through.
+fn groups_of(plan: &ContractionPlan) -> Groups {
+    let Batch::Summed(groups) = plan.batch else { unreachable!("a gradient is summed over the batch") };
+    groups
 }

@@ -92,6 +92,11 @@ impl Buffers {
         self.of_node[&node]
     }
 
+    /// All nodes that have a buffer, with it.
+    pub(crate) fn nodes(&self) -> impl Iterator<Item = (NodeId, BufId)> {
+        self.of_node.iter().map(|(&node, &buffer)| (node, buffer))
+    }
+
     /// The buffer's layout.
     pub(crate) fn layout(&self, buffer: BufId) -> &Layout {
         &self.list[buffer.0 as usize].layout

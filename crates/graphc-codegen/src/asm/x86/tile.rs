@@ -5,7 +5,9 @@ use super::straight_line;
 use crate::asm::straight_line::LINE_BYTES;
 use crate::asm::tile::{CELL_BYTES, Count, End, Start, TileShape};
 use crate::asm::tile_registers::{Action, Operand, TilePlan};
-use iced_x86::code_asm::{AsmRegister64, CodeAssembler, r8, r9, r10, r11, r12, r13, r14, rax, rbp, rbx, rcx, rdi, rdx, rsi};
+use iced_x86::code_asm::{
+    AsmRegister64, CodeAssembler, r8, r9, r10, r11, r12, r13, r14, rax, rbp, rbx, rcx, rdi, rdx, rsi,
+};
 use iced_x86::{Code, IcedError, Instruction, Register};
 use std::collections::BTreeSet;
 

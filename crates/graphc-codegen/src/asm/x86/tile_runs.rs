@@ -131,7 +131,9 @@ impl Assembler<'_> {
 
     /// Iterations of the first loop, and of a run.
     fn first_loop(&self) -> (u32, u32) {
-        let Count::Constant(count) = self.shape.loops[0].count else { unreachable!("runs cut a loop of constant count") };
+        let Count::Constant(count) = self.shape.loops[0].count else {
+            unreachable!("runs cut a loop of constant count")
+        };
         let runs = self.shape.runs.expect("only a tile with runs asks");
         (count, runs.length as u32)
     }

@@ -2,8 +2,10 @@
 //!
 //! Buffers:
 //! * names of inputs, of states and of outputs are unique;
-//! * a buffer starts at a multiple of 16 words, lies inside the arena and is at least as long as its tensor;
-//! * only temporaries share words, and only with each other.
+//! * a buffer starts at a multiple of 16 words, lies inside the arena, or a member's memory, and is at least as long as
+//!   its tensor;
+//! * in the arena only temporaries share words, and only with each other;
+//! * a member's buffer is touched in one parallel loop only, and stored there before it is loaded.
 //!
 //! Structure:
 //! * names of kernels are unique and not empty, names of nests are not empty; the nodes of a nest ascend;
@@ -37,18 +39,18 @@
 //! Tiles: grid extents are positive, accesses have no division, buffers hold `f32`. Runs have iterations, start at 0
 //! and cut a reduction of constant bounds; lanes of runs are joined only inside a region.
 
-mod bounds;
 mod finding;
+mod members;
 mod roles;
 
 pub use finding::Finding;
 
+use super::bounds::{Definition, Scope};
 use super::kernel::*;
 use super::print::Head;
 use crate::index::{Affine, Atom, Var};
 use crate::scalar::{BinaryOp, UnaryOp};
 use crate::types::DType;
-use bounds::{Definition, Scope};
 use std::collections::HashSet;
 
 /// Everything wrong with a program.
@@ -56,6 +58,7 @@ pub fn verify(program: &Program) -> Vec<Finding> {
     let mut findings = Vec::new();
     check_buffers(program, &mut findings);
     roles::check(program, &mut findings);
+    members::check(program, &mut findings);
     let mut names = HashSet::new();
     for kernel in &program.kernels {
         let mut verifier = Verifier::new(program, kernel);
@@ -93,18 +96,19 @@ fn check_buffers(program: &Program, findings: &mut Vec<Finding>) {
         if !buffer.offset.is_multiple_of(16) {
             report(number, buffer, "does not start at a multiple of 16".to_owned());
         }
-        if buffer.offset.checked_add(buffer.len).is_none_or(|end| end > program.arena_words) {
-            report(number, buffer, format!("ends outside the arena of {} words", program.arena_words));
+        let words = program.words_around(buffer);
+        if buffer.offset.checked_add(buffer.len).is_none_or(|end| end > words) {
+            let around = if buffer.is_of_member() { "a member's memory" } else { "the arena" };
+            report(number, buffer, format!("ends outside {around} of {words} words"));
         }
         if tensor_words(buffer).is_none_or(|words| words > buffer.len) {
             report(number, buffer, "is shorter than its tensor".to_owned());
         }
     }
     for (number, buffer) in program.buffers.iter().enumerate() {
-        let end = buffer.offset.saturating_add(buffer.len);
         for (earlier, other) in program.buffers[..number].iter().enumerate() {
-            let temporary = buffer.kind == BufferKind::Temp && other.kind == BufferKind::Temp;
-            if !temporary && buffer.offset < other.offset.saturating_add(other.len) && other.offset < end {
+            let temporary = |buffer: &Buffer| matches!(buffer.kind, BufferKind::Temp | BufferKind::Member);
+            if !(temporary(buffer) && temporary(other)) && buffer.shares_words(other) {
                 report(number, buffer, format!("shares words with b{earlier}, and they are not both temporary"));
             }
         }

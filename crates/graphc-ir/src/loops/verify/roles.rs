@@ -10,7 +10,8 @@ pub(super) fn check(program: &Program, findings: &mut Vec<Finding>) {
     check_prologue(program, findings);
     for kernel in program.kernels.iter().filter(|kernel| kernel.role == KernelRole::Update) {
         for &buffer in &Touched::of(std::slice::from_ref(kernel)).written {
-            if kind_of(program, buffer).is_some_and(|kind| kind != BufferKind::State) {
+            let is_kept = |kind| !matches!(kind, BufferKind::State | BufferKind::Member);
+            if kind_of(program, buffer).is_some_and(is_kept) {
                 findings.push(finding(kernel, format!("an update writes what is no state: {buffer}")));
             }
         }
@@ -47,10 +48,11 @@ fn check_prologue(program: &Program, findings: &mut Vec<Finding>) {
                 BufferKind::Output | BufferKind::Temp if !prologue.written.contains(&buffer) => {
                     report(buffer, "the prologue reads what it does not write:");
                 }
-                BufferKind::State | BufferKind::Output | BufferKind::Temp => {}
+                BufferKind::State | BufferKind::Output | BufferKind::Temp | BufferKind::Member => {}
             }
         }
-        for &buffer in &touched.written {
+        let leaves = |buffer: &&BufId| kind_of(program, **buffer) != Some(BufferKind::Member);
+        for &buffer in touched.written.iter().filter(leaves) {
             if steps.written.contains(&buffer) {
                 report(buffer, "a step overwrites what the prologue leaves in");
             }
@@ -70,10 +72,7 @@ fn kind_of(program: &Program, buffer: BufId) -> Option<BufferKind> {
 
 fn shares_words(program: &Program, id: BufId) -> bool {
     let Some(buffer) = program.buffers.get(id.0 as usize) else { return false };
-    let end = buffer.offset.saturating_add(buffer.len);
-    program.buffers.iter().enumerate().any(|(number, other)| {
-        number != id.0 as usize && buffer.offset < other.offset.saturating_add(other.len) && other.offset < end
-    })
+    program.buffers.iter().enumerate().any(|(number, other)| number != id.0 as usize && buffer.shares_words(other))
 }
 
 /// Buffers that some kernels touch.

@@ -37,9 +37,6 @@ const FEWEST_GROUPS: usize = 4;
 /// Most words of all partial results of one sum that tasks share by groups.
 const MOST_PARTIAL_WORDS: usize = 1 << 18;
 
-/// Chunks from which on tasks share the groups of a sum of rows: the rows of all samples do not stay near.
-const FEWEST_CHUNKS_OF_ROWS: usize = 64;
-
 /// Refused options that are kept to be shown.
 const MOST_REFUSED: usize = 2;
 
@@ -234,7 +231,7 @@ impl<'a> Contraction<'a> {
                 self.over_rows(batch, axis, (factor, rows, copies))
             }
         };
-        if !self.are_shared(summation) {
+        if !self.are_shared(summation, &plan, copies) {
             let is_shared = |walk: &&mut Loop| lanes == SummedLanes::Samples || walk.coordinate != Coordinate::Vector;
             plan.loops.iter_mut().find(is_shared).expect("a loop").is_shared = true;
         }
@@ -250,11 +247,18 @@ impl<'a> Contraction<'a> {
         plan
     }
 
-    /// Whether tasks share groups, rather than blocks of the result.
-    fn are_shared(&self, Summation { lanes, groups }: Summation) -> bool {
+    /// Whether tasks share groups, rather than blocks of the result. Rows that are far are read group by group if the
+    /// partial results are fewer words.
+    fn are_shared(&self, Summation { lanes, groups }: Summation, plan: &ContractionPlan, copies: &Copies) -> bool {
         let n_words = groups.n_groups * part_len(self.problem, self.root);
-        let are_far = lanes == SummedLanes::Samples || self.problem.n_chunks() >= FEWEST_CHUNKS_OF_ROWS;
-        groups.n_groups >= FEWEST_GROUPS && n_words <= MOST_PARTIAL_WORDS && are_far
+        let most = match lanes {
+            SummedLanes::Samples => MOST_PARTIAL_WORDS,
+            SummedLanes::Features { .. } if plan.rows_are_far => {
+                plan.copy().map_or(0, |(_, rows)| copies.get(rows).layout().len())
+            }
+            SummedLanes::Features { .. } => 0,
+        };
+        groups.n_groups >= FEWEST_GROUPS && n_words <= most
     }
 
     fn over_samples(&self, batch: Batch) -> ContractionPlan {

@@ -1,4 +1,4 @@
-//! Whether an index can lie outside its buffer.
+//! Which values an index can take, and whether it can lie outside its buffer.
 //!
 //! Bounds may depend on outer variables (padding: `i0 + i1 - 1` with `max(0, 1 - i0) <= i1`), so intervals per
 //! variable are too coarse. Three steps, each only where the one before does not decide:
@@ -10,14 +10,14 @@
 //! 3. Otherwise the iterations are tried one by one if they are few. If they are many nothing is reported: code
 //!    compiled with checks and the interpreter find what is left.
 
+use super::kernel::{Bound, Range};
 use crate::index::{Affine, Atom, Var};
-use crate::loops::kernel::{Bound, Range};
 use crate::scalar::LANES;
 use std::collections::BTreeMap;
 
 /// How a variable in scope gets its value.
 #[derive(Clone, Debug)]
-pub(super) enum Definition {
+pub enum Definition {
     /// It counts.
     Range(Range),
     /// It is computed.
@@ -28,7 +28,7 @@ pub(super) enum Definition {
 
 /// The variables in scope, outermost first.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Scope(Vec<(Var, Definition)>);
+pub struct Scope(Vec<(Var, Definition)>);
 
 /// Iterations tried at most.
 const MAX_POINTS: usize = 20_000;
@@ -43,16 +43,31 @@ struct Sum {
 }
 
 impl Scope {
-    pub(super) fn len(&self) -> usize {
+    /// Number of variables.
+    pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    pub(super) fn truncate(&mut self, len: usize) {
+    /// Whether there is no variable.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Forgets all but the first `len` variables.
+    pub fn truncate(&mut self, len: usize) {
         self.0.truncate(len);
     }
 
-    pub(super) fn push(&mut self, var: Var, definition: Definition) {
+    /// Adds a variable within all others.
+    pub fn push(&mut self, var: Var, definition: Definition) {
         self.0.push((var, definition));
+    }
+
+    /// A lower and an upper bound of an index, as near as elimination finds them.
+    pub fn limits(&self, index: &Affine) -> [i128; 2] {
+        let mut choices = 0;
+        let high = self.supremum(index, 1, self.len(), &mut choices);
+        [self.supremum(index, -1, self.len(), &mut choices).saturating_neg(), high]
     }
 
     pub(super) fn contains(&self, var: Var) -> bool {
@@ -65,9 +80,7 @@ impl Scope {
 
     /// How the index leaves `0..len`, if it does.
     pub(super) fn find_outside(&self, index: &Affine, len: usize) -> Option<String> {
-        let mut choices = 0;
-        let high = self.supremum(index, 1, self.len(), &mut choices);
-        let low = self.supremum(index, -1, self.len(), &mut choices).saturating_neg();
+        let [low, high] = self.limits(index);
         if low >= 0 && high < len as i128 {
             return None;
         }
