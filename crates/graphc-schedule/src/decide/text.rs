@@ -32,7 +32,7 @@ fn kernel_text(f: &mut Formatter<'_>, kernel: &KernelSchedule, copies: &Copies) 
             }
             PhasePlan::Rows { per_task, rows } => {
                 writeln!(f, "  tasks of {}", chunks_text(*per_task))?;
-                rows.iter().try_for_each(|(id, name)| writeln!(f, "    behind {name:?}: {}", copies.get(*id)))?;
+                rows.iter().try_for_each(|(id, name)| writeln!(f, "    copy behind {name:?}: {}", copies.get(*id)))?;
             }
             PhasePlan::Joined { groups, nests, gradients, .. } => {
                 let (n, chunks) = (groups.n_groups, groups.chunks_per_group);
