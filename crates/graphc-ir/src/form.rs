@@ -4,8 +4,6 @@
 //! into plain accesses, and reductions with exactly one term into maps. A pooling gradient whose
 //! windows do not overlap thereby becomes elementwise, `dx[h] = dy[h / 2] / 4`.
 
-mod split;
-
 use crate::compute::{Combine, Compute, LoadIndex, ScalarExpr};
 use crate::graph::{Graph, NodeId};
 use crate::index::{Affine, Var};
@@ -13,8 +11,6 @@ use crate::ops::Lowering;
 use crate::scalar::BinaryOp;
 use crate::types::Dim;
 use std::ops::Index;
-
-pub use split::Split;
 
 /// A node's loop form.
 #[derive(Clone, Debug, PartialEq)]
@@ -277,8 +273,9 @@ impl PointForm {
     }
 
     /// `(base - e*r) / d` exact, `e` steps of a tap and `d` of a window. With `g = gcd(d, e)`, `base = g*base'`,
-    /// `d = g*d'`, `e = g*e'` and `i` the inverse of `e'` modulo `d'`: `r = phase + d'*t`, `phase = base' * i % d'`, and
-    /// the index is `(base' - e'*phase) / d' - e'*t`. With taps that step by one that is `base / d - t`.
+    /// `d = g*d'`, `e = g*e'` and `i` the inverse of `e'` modulo `d'`: `r = phase + d'*t` with
+    /// `phase = base' * i % d'`, and the index is `(base' - e'*phase) / d' - e'*t`. With taps that step by one that is
+    /// `base / d - t`.
     fn gather(&mut self, red: usize, base: &Affine, steps: Steps, size: i64) {
         let (var, n_taps) = (self.reds[red].var, self.reds[red].extent as i64);
         let common = gcd(steps.window, steps.tap);
@@ -366,7 +363,7 @@ pub fn collect_loads(expr: &ScalarExpr, loads: &mut Vec<(usize, Vec<LoadIndex>)>
     expr.for_each_child(&mut |child| collect_loads(child, loads));
 }
 
-fn map_loads(expr: &ScalarExpr, f: &impl Fn(&LoadIndex) -> LoadIndex) -> ScalarExpr {
+pub(crate) fn map_loads(expr: &ScalarExpr, f: &impl Fn(&LoadIndex) -> LoadIndex) -> ScalarExpr {
     match expr {
         ScalarExpr::Load { operand, index } => {
             ScalarExpr::Load { operand: *operand, index: index.iter().map(f).collect() }
@@ -375,7 +372,7 @@ fn map_loads(expr: &ScalarExpr, f: &impl Fn(&LoadIndex) -> LoadIndex) -> ScalarE
     }
 }
 
-fn map_indices(expr: &ScalarExpr, f: &impl Fn(&Affine) -> Affine) -> ScalarExpr {
+pub(crate) fn map_indices(expr: &ScalarExpr, f: &impl Fn(&Affine) -> Affine) -> ScalarExpr {
     match expr {
         ScalarExpr::Index(value) => ScalarExpr::Index(f(value)),
         other => other.map_children(&mut |child| map_indices(child, f)),

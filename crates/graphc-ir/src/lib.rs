@@ -9,7 +9,7 @@
 //! This crate does no I/O and knows no file format, no schedule and no machine.
 //!
 //! Reading order: [`types`], [`tensor`], [`index`], [`scalar`], [`narrow`], [`compute`], [`attrs`], [`optimizer`],
-//! [`rate`], [`text`], [`graph`], [`ops`], [`form`], [`summands`], [`point`], [`loops`].
+//! [`rate`], [`text`], [`graph`], [`ops`], [`form`], [`split`], [`summands`], [`point`], [`loops`].
 #![forbid(unsafe_code)]
 
 pub mod attrs;
@@ -24,6 +24,7 @@ pub mod optimizer;
 pub mod point;
 pub mod rate;
 pub mod scalar;
+pub mod split;
 pub mod summands;
 pub mod tensor;
 pub mod text;

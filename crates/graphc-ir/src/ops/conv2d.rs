@@ -85,7 +85,8 @@ impl OpRules for Conv2d {
         let windows = self.windows();
         let (h, w) = (windows.pixel_index(0, &p, &r), windows.pixel_index(1, &q, &s));
         let channel = Groups::of(&windows, operands[1]).channel_index(&k, &c);
-        let body = build::binary(BinaryOp::Mul, build::load(0, vec![n, h, w, channel]), build::load(1, vec![r, s, c, k]));
+        let x = build::load(0, vec![n, h, w, channel]);
+        let body = build::binary(BinaryOp::Mul, x, build::load(1, vec![r, s, c, k]));
         Lowering::Compute(Compute::reduce(&out.shape.0, &operands[1].shape.0[..3], Combine::Sum, body))
     }
 }

@@ -5,8 +5,9 @@
 //! becomes one over three digits. A convolution whose filter `k` reads the channels of group `k / 4` becomes one over
 //! groups and the four filters of each ([`split`]).
 
-use graphc_ir::form::{PointForm, Split};
+use graphc_ir::form::PointForm;
 use graphc_ir::index::{Affine, Atom, Var};
+use graphc_ir::split::Split;
 use std::collections::BTreeSet;
 
 /// A contraction with every output axis split whose divisions vanish by that. Axes that the bounds of a reduction

@@ -3,8 +3,8 @@
 //! In a large batch, what a kernel reads and writes of a chunk of samples is in memory. Contractions leave memory
 //! idle meanwhile, and sweeps then wait for it. So the largest contraction of a kernel asks, between its register
 //! tiles, for what the kernel will touch of the next chunk, a few lines at a time. Of a kernel without a contraction
-//! the longest sweep does that, as long as the next chunk is small beside the cache. A contraction with few multiply-adds for
-//! each word, as a depthwise one has, waits for memory itself: it does not ask for a large one.
+//! the longest sweep does that, as long as the next chunk is small beside the cache. A contraction with few
+//! multiply-adds for each word, as a depthwise one has, waits for memory itself: it does not ask for a large one.
 
 use crate::decide::problem::Problem;
 use graphc_ir::NodeId;
@@ -13,8 +13,8 @@ use graphc_ir::ops::Op;
 use graphc_ir::point::PointDag;
 use std::collections::BTreeSet;
 
-/// Multiply-adds for each word of the next chunk from which on memory is idle meanwhile: eight of them take half a cycle
-/// and a word from memory at least a third of one.
+/// Multiply-adds for each word of the next chunk from which on memory is idle meanwhile: eight of them take half a
+/// cycle, and a word from memory at least a third of one.
 const IDLE: usize = 6;
 
 /// How often the next chunk must fill a core's own cache to be in the way of this one.

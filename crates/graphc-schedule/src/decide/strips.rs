@@ -4,14 +4,15 @@
 //! few channels for every tap of the window. Where the planes do not stay in the nearest cache, each tap would fetch
 //! them anew, and fetching is slower than multiplying. So the rows are cut into strips that do stay, and all taps of
 //! one window axis take their share of a strip before the next strip comes. Each tap's accumulators wait in memory
-//! meanwhile. Where each multiply-add of a tile has operands of its own, as in a depthwise convolution, the taps of both
-//! window axes do.
+//! meanwhile. Where each multiply-add of a tile has operands of its own, as in a depthwise convolution, the taps of
+//! both window axes do.
 
-use crate::decide::axes::Move;
+use crate::decide::axes::{Axes, Move};
 use crate::decide::choices::Aspect;
-use crate::decide::contraction::ContractionPlan;
 use crate::decide::loops::Loop;
 use crate::decide::problem::Problem;
+use graphc_ir::NodeId;
+use graphc_ir::form::PointForm;
 use graphc_ir::index::{Affine, Var};
 use graphc_ir::scalar::{CHUNK, LANES};
 
@@ -35,8 +36,13 @@ pub(crate) struct Strips {
 impl Strips {
     /// The strips of a contraction whose loops and grid are chosen; none if the planes stay in the cache or no axis
     /// shares them.
-    pub(crate) fn of(problem: &Problem<'_>, plan: &ContractionPlan) -> Option<Strips> {
-        let (form, loops) = (&plan.split.form, &plan.loops);
+    pub(crate) fn of(
+        problem: &Problem<'_>,
+        node: NodeId,
+        form: &PointForm,
+        table: &Axes,
+        loops: &[Loop],
+    ) -> Option<Strips> {
         let nearest_words = problem.machine.nearest_words();
         let plane: usize = form.reds.iter().filter(|red| !red.is_batch).map(|red| red.extent).product();
         if plane * CHUNK * MOST_OPERANDS <= nearest_words {
@@ -49,7 +55,7 @@ impl Strips {
         });
         let mut axes: Vec<(Var, usize)> = windows.collect();
         let operands = |factor: usize| {
-            let moves = |walk: &&Loop| walk.axis().is_some_and(|axis| plan.axes.get(axis).moves[factor] != Move::No);
+            let moves = |walk: &&Loop| walk.axis().is_some_and(|axis| table.get(axis).moves[factor] != Move::No);
             loops.iter().filter(moves).map(|walk| walk.block).product::<usize>()
         };
         let (n_operands, n_cells) = (operands(0) + operands(1), loops.iter().map(|walk| walk.block).product::<usize>());
@@ -67,7 +73,7 @@ impl Strips {
         let by_cost = rows.extent.div_ceil(most_rows);
         let n_steps = rows.extent.div_ceil(by_cost) * row_words / LANES;
         let by_cost = (words_per_row * rows.extent > nearest_words && n_steps >= FEWEST_STEPS).then_some(by_cost);
-        let n_strips = problem.chooser.pick_of(plan.node, Aspect::Strips, options(by_cost, rows.extent))?;
+        let n_strips = problem.chooser.pick_of(node, Aspect::Strips, options(by_cost, rows.extent))?;
         let rows_per_strip = rows.extent.div_ceil(n_strips);
         Some(Strips { axes, rows: rows.var, n_rows: rows.extent, rows_per_strip })
     }

@@ -1,8 +1,9 @@
 //! The expressions of a contraction's epilogue, over variables with the numbers of the form's axes.
 
 use graphc_ir::NodeId;
-use graphc_ir::form::{PointForm, Split};
+use graphc_ir::form::PointForm;
 use graphc_ir::point::{ExprId, PointDag, PointExpr};
+use graphc_ir::split::Split;
 
 /// Declares the axes and reductions of a form as variables of a fresh dag, under the same numbers.
 pub(crate) fn declare_axes(dag: &mut PointDag<'_>, form: &PointForm) {

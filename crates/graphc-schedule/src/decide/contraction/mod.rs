@@ -22,11 +22,12 @@ use crate::decide::problem::Problem;
 use crate::decide::strips::Strips;
 use crate::decide::summation::{Groups, Summation, SummedLanes, part_len};
 use graphc_ir::NodeId;
-use graphc_ir::form::{PointForm, Split};
+use graphc_ir::form::PointForm;
 use graphc_ir::graph::plan::{Group, Root};
 use graphc_ir::index::{Affine, Var};
 use graphc_ir::loops::Layout;
 use graphc_ir::scalar::LANES;
+use graphc_ir::split::Split;
 
 /// Most shares that the blocks of a result are cut into.
 pub(crate) const MOST_SHARES: usize = 32;
@@ -239,7 +240,8 @@ impl<'a> Contraction<'a> {
             let few_words = self.problem.machine.few_words();
             let n_words = part_len(self.problem, self.root) * LANES;
             plan.accumulators_wait = plan.shares_groups() && groups.chunks_per_group > 1 && n_words <= few_words;
-            plan.strips = Strips::of(self.problem, &plan).map(Box::new);
+            let strips = Strips::of(self.problem, self.node, self.form(), &plan.axes, &plan.loops);
+            plan.strips = strips.map(Box::new);
             if let Some(strips) = &plan.strips {
                 plan.loops.retain(|walk| walk.axis().is_none_or(|axis| !strips.shares(axis)));
             }

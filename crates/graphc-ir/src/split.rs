@@ -1,7 +1,7 @@
 //! Forms with output axes split into digits.
 
-use super::{PointForm, Red, map_indices, map_loads};
 use crate::compute::LoadIndex;
+use crate::form::{PointForm, Red, map_indices, map_loads};
 use crate::index::{Affine, Var};
 
 /// A form with output axes split into digits, and where its results go.
