@@ -4,7 +4,7 @@
 //! until the accumulators no longer fit, and small ones are bound by the latency of a chain. The cost of a
 //! step is the slowest of the machine's limits; the grid with the least cost over the whole index space wins.
 
-use crate::machine::{FAR_WAITS, ISSUE, LATENCY, OVERHEAD, PORTS, VectorUnit};
+use crate::machine::{CALL, FAR_WAITS, ISSUE, LATENCY, OVERHEAD, PORTS, VectorUnit, WAIT};
 use std::fmt::Display;
 
 /// How a factor is loaded.
@@ -30,6 +30,8 @@ pub(crate) struct Candidate<A> {
     pub(crate) n_single: usize,
     /// Largest block.
     pub(crate) most: usize,
+    /// Steps after which the accumulators of its blocks go to memory and back; none if they stay to the end.
+    pub(crate) chain: Option<usize>,
 }
 
 /// Coordinates that are held in registers at once, at most one of each factor, and what that costs.
@@ -74,7 +76,8 @@ pub(crate) fn best_grids<A: Copy>(
             let parts = [a, b].map(|side| side.map_or_else(|| parts(1, 0, 1), |(c, n)| parts(c.extent, c.n_single, n)));
             let n_cells = parts.map(|parts| parts.iter().map(|(n, block)| n * block).sum::<usize>());
             // Cost per cell, so that grids over different coordinates compare.
-            let cycles = cost(unit, &parts, widths) / (n_cells[0] * n_cells[1]) as f64;
+            let chain = [a, b].into_iter().flatten().find_map(|(candidate, _)| candidate.chain);
+            let cycles = cost(unit, &parts, widths, chain) / (n_cells[0] * n_cells[1]) as f64;
             let blocks = [a, b].into_iter().flatten().map(|(candidate, block)| (candidate.axis, block)).collect();
             grids.push(Grid { blocks, cycles });
             if cycles < grids[best].cycles * 0.999 {
@@ -95,12 +98,14 @@ fn parts(extent: usize, n_single: usize, block: usize) -> Parts {
 }
 
 /// Cycles of one reduction step over all tiles, remainders included.
-fn cost(unit: VectorUnit, parts: &[Parts; 2], widths: [Width; 2]) -> f64 {
+fn cost(unit: VectorUnit, parts: &[Parts; 2], widths: [Width; 2], chain: Option<usize>) -> f64 {
+    let waits =
+        |n_cells: usize| chain.map_or(0.0, |steps| (CALL + WAIT * (n_cells * unit.per_value()) as f64) / steps as f64);
     let mut cycles = 0.0;
     for (n_a, a) in parts[0] {
         for (n_b, b) in parts[1] {
             if n_a * n_b > 0 {
-                cycles += (n_a * n_b) as f64 * step(unit, [a, b], widths);
+                cycles += (n_a * n_b) as f64 * (step(unit, [a, b], widths) + waits(a * b));
             }
         }
     }
@@ -134,8 +139,9 @@ mod tests {
     const SSE: VectorUnit = VectorUnit { n_registers: 16, lanes: 4, assembled: false };
 
     fn grid(extents: [usize; 2], widths: [Width; 2]) -> [usize; 2] {
-        let sides =
-            [0, 1].map(|side| vec![Candidate { axis: side, extent: extents[side], n_single: 0, most: extents[side] }]);
+        let sides = [0, 1].map(|side| {
+            vec![Candidate { axis: side, extent: extents[side], n_single: 0, most: extents[side], chain: None }]
+        });
         let mut blocks = [1, 1];
         for &(axis, block) in &best_grids(SSE, &sides, widths, 1)[0].blocks {
             blocks[axis] = block;
@@ -145,7 +151,8 @@ mod tests {
 
     #[test]
     fn alternatives_follow_in_order_of_cost() {
-        let sides = [(0, 2), (1, 16)].map(|(axis, extent)| vec![Candidate { axis, extent, n_single: 0, most: extent }]);
+        let sides = [(0, 2), (1, 16)]
+            .map(|(axis, extent)| vec![Candidate { axis, extent, n_single: 0, most: extent, chain: None }]);
         let widths = [Width::Vector, Width::Splat];
         let grids = best_grids(SSE, &sides, widths, usize::MAX);
         assert_eq!(best_grids(SSE, &sides, widths, 3), grids[..3]);
@@ -171,9 +178,23 @@ mod tests {
     /// Weights that do not stay near are used for all samples at once.
     #[test]
     fn far_vectors_are_shared() {
-        let sides = [(0, 2), (1, 32)].map(|(axis, extent)| vec![Candidate { axis, extent, n_single: 0, most: extent }]);
+        let sides = [(0, 2), (1, 32)]
+            .map(|(axis, extent)| vec![Candidate { axis, extent, n_single: 0, most: extent, chain: None }]);
         let grid = &best_grids(VectorUnit::AVX2, &sides, [Width::Splat, Width::FarVector], 1)[0];
         assert!(grid.blocks.contains(&(0, 2)), "{grid:?}");
+    }
+
+    /// Borders walked one by one cost more than accumulators that go to memory and back every 80 steps, those of every
+    /// step cost more than borders.
+    #[test]
+    fn taps_against_borders() {
+        let borders = Candidate { axis: 0, extent: 4, n_single: 8, most: 4, chain: None };
+        let widths = [Width::Splat, Width::Vector];
+        let best = |chain: usize| {
+            let taps = Candidate { axis: 1, extent: 8, n_single: 0, most: 8, chain: Some(chain) };
+            best_grids(VectorUnit::AVX2, &[vec![borders, taps], Vec::new()], widths, 1)[0].blocks.clone()
+        };
+        assert_eq!([best(80), best(1)], [vec![(1, 8)], vec![(0, 4)]]);
     }
 
     #[test]

@@ -81,6 +81,7 @@ impl Buffers {
                 None => {}
             }
         }
+        schedule.contractions().for_each(|plan| buffers.add_waiting(problem, plan));
         for (id, copy) in schedule.copies.iter() {
             buffers.add_copy(problem, id, copy);
         }
@@ -140,6 +141,13 @@ impl Buffers {
         if let Some((_, id)) = plan.copy() {
             self.add_copy(problem, id, schedule.copies.get(id));
         }
+        self.add_waiting(problem, plan);
+        let Batch::Summed(groups) = plan.batch else { unreachable!("a gradient is summed over the batch") };
+        self.add_partial(problem, plan.root, groups.n_groups);
+    }
+
+    /// Where accumulators wait, if they have to.
+    fn add_waiting(&mut self, problem: &Problem<'_>, plan: &ContractionPlan) {
         let share_words = plan.waiting_words(problem);
         if share_words > 0 {
             let layout = Layout::new(&[plan.n_shares(), share_words], None);
@@ -147,8 +155,6 @@ impl Buffers {
             let buffer = self.add(name, BufferKind::Temp, DType::F32, layout);
             self.waiting.insert(plan.root, Waiting { buffer, share_words });
         }
-        let Batch::Summed(groups) = plan.batch else { unreachable!("a gradient is summed over the batch") };
-        self.add_partial(problem, plan.root, groups.n_groups);
     }
 
     fn add_partial(&mut self, problem: &Problem<'_>, root: Root, n_parts: usize) {

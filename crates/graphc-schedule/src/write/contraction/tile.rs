@@ -8,6 +8,7 @@ use crate::decide::strips::Strips;
 use crate::write::builder::{Builder, bounded};
 use crate::write::expr::{BatchAt, no_join};
 use crate::write::task::Task;
+use graphc_ir::form::Red;
 use graphc_ir::index::{Affine, Var};
 use graphc_ir::loops::{Access, Expr, Join, Range, Stmt, Tile, TileInit, ValueId};
 use graphc_ir::scalar::{CmpOp, LANES};
@@ -27,17 +28,17 @@ impl Nest<'_> {
         b.push(Stmt::Tile(tile));
     }
 
-    /// A tile over one chunk, or one strip of it, that goes on with waiting accumulators, and leaves them where they
-    /// wait.
+    /// A tile over one chunk, one strip of it, or one tap, that goes on with waiting accumulators, and leaves them
+    /// where they wait.
     pub(super) fn continued_tile(
         &mut self,
         b: &mut Builder,
-        chunk: Var,
+        chunk: Option<Var>,
         strip: Option<(Strips, Var)>,
         accumulators: &Accumulators,
     ) {
         let waiting = self.waiting_place(accumulators);
-        let reds = self.reductions(b, Some(chunk), strip);
+        let reds = self.reductions(b, chunk, strip);
         let acc = b.new_value();
         let [a, b_access] = self.factors(b);
         let epilogue = b.block(|b| b.store(waiting.clone(), acc));
@@ -51,7 +52,8 @@ impl Nest<'_> {
     fn reductions(&mut self, b: &mut Builder, chunk: Option<Var>, strip: Option<(Strips, Var)>) -> Vec<Range> {
         let mut reds = Vec::new();
         let mut innermost = None;
-        for red in &self.form.reds {
+        let n_walked = self.plan.taps.as_ref().map_or(0, |taps| taps.reduction + 1);
+        for red in &self.form.reds[n_walked..] {
             if red.is_batch && self.plan.batch == Batch::SummedRows {
                 let sample = b.var();
                 self.em.ranges.insert(sample, (0, red.extent as i64 - 1));
@@ -71,11 +73,7 @@ impl Nest<'_> {
                 innermost = Some(Range::new(inner, extent));
                 continue;
             }
-            let [mut low, mut high] = [&red.low, &red.high].map(|bounds| {
-                let binds = |bound: &&Affine| !self.inner.iter().any(|&var| bound.uses(var));
-                let bounds: Vec<&Affine> = bounds.iter().filter(binds).collect();
-                bounds.into_iter().map(|bound| self.em.index(b, bound)).collect::<Vec<Affine>>()
-            });
+            let [mut low, mut high] = self.bounds(b, red);
             if let Some((first, end)) = strip.and_then(|(strips, strip)| strips.bounds(red.var, strip)) {
                 low.push(first);
                 high.push(end);
@@ -87,6 +85,15 @@ impl Nest<'_> {
         }
         reds.extend(innermost);
         reds
+    }
+
+    /// Lower and upper bounds of a reduction at the coordinates at hand, besides those of its extent.
+    pub(super) fn bounds(&mut self, b: &mut Builder, red: &Red) -> [Vec<Affine>; 2] {
+        [&red.low, &red.high].map(|bounds| {
+            let binds = |bound: &&Affine| !self.inner.iter().any(|&var| bound.uses(var));
+            let bounds: Vec<&Affine> = bounds.iter().filter(binds).collect();
+            bounds.into_iter().map(|bound| self.em.index(b, bound)).collect()
+        })
     }
 
     /// The innermost loop of a sum over the batch: over the halves of a chunk if lanes are samples, over samples
@@ -126,6 +133,17 @@ impl Nest<'_> {
 
     /// Stores the sum of one group of chunks.
     fn store_partial(&mut self, b: &mut Builder, acc: ValueId) {
+        let to = self.partial_place(b);
+        let sum = match self.plan.lanes {
+            Lanes::SummedSamples => b.value(Expr::JoinLanes(Join::Add, acc)),
+            Lanes::Axis(_) | Lanes::None | Lanes::Samples => acc,
+        };
+        let sum = self.blended(b, &to, sum);
+        b.store(to, sum);
+    }
+
+    /// Where the partial result of the output at hand stands.
+    pub(super) fn partial_place(&mut self, b: &mut Builder) -> Access {
         let partial = self.em.cx.buffers.partial(self.plan.root);
         let mut word = match self.place {
             Place::Group { number: Some(group) } => Affine::var(group).times(partial.part_len as i64),
@@ -136,13 +154,7 @@ impl Nest<'_> {
             let index = self.em.index(b, axis);
             word = word.add_scaled(&index, stride as i64);
         }
-        let sum = match self.plan.lanes {
-            Lanes::SummedSamples => b.value(Expr::JoinLanes(Join::Add, acc)),
-            Lanes::Axis(_) | Lanes::None | Lanes::Samples => acc,
-        };
-        let to = Access { buffer: partial.buffer, index: word };
-        let sum = self.blended(b, &to, sum);
-        b.store(to, sum);
+        Access { buffer: partial.buffer, index: word }
     }
 
     /// `value` in the lanes that are kept, and what stands there in the others.

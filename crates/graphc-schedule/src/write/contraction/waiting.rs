@@ -11,6 +11,7 @@ use super::accumulators::Accumulators;
 use super::nest::Nest;
 use crate::decide::strips::Strips;
 use crate::write::builder::Builder;
+use crate::write::expr::BatchAt;
 use graphc_ir::index::{Affine, Var};
 use graphc_ir::loops::{Access, LoopKind};
 
@@ -21,7 +22,7 @@ impl Nest<'_> {
         let n_coordinates: usize = accumulators.axes.iter().map(|&(_, extent)| extent).product();
         b.for_extent(n_coordinates * n_cells, LoopKind::Serial, |b, vector| {
             let zero = b.f32(0.0);
-            b.store(accumulators.vector(&Affine::var(vector), self.samples_lane()), zero);
+            b.store(accumulators.vector(&Affine::var(vector), self.own_lane()), zero);
         });
     }
 
@@ -31,7 +32,7 @@ impl Nest<'_> {
         let cells = self.cells_beside(accumulators).map(|(var, extent)| (Affine::var(var), extent));
         let number =
             axes.chain(cells).fold(Affine::default(), |number, (at, extent)| number.times(extent as i64).plus(&at));
-        accumulators.vector(&number, self.samples_lane())
+        accumulators.vector(&number, self.own_lane())
     }
 
     /// Hands every accumulator to the epilogue.
@@ -55,7 +56,7 @@ impl Nest<'_> {
         self.grid.iter().copied().filter(move |&(var, _)| is_beside(var))
     }
 
-    fn samples_lane(&self) -> Var {
+    fn own_lane(&self) -> Var {
         self.lane.expect("accumulators that wait are vectors")
     }
 
@@ -80,7 +81,7 @@ impl Nest<'_> {
             self.each_coordinate(b, &[(strips.axis, strips.extent)], &mut |nest, b| {
                 let number = number.plus(&nest.em.vars[&strips.axis]);
                 nest.fetch_next(b, chunk, (number, n_tiles * n_strips * strips.extent));
-                nest.continued_tile(b, chunk, Some((strips, strip)), accumulators);
+                nest.continued_tile(b, Some(chunk), Some((strips, strip)), accumulators);
             });
         });
     }
@@ -114,12 +115,16 @@ impl Nest<'_> {
                 let other = loops.iter().find(|(grid, _)| *grid == found);
                 Affine::var(other.map_or(found, |&(_, cell)| cell))
             };
-            let before = self.em.vars.clone();
+            let (before, batch) = (self.em.vars.clone(), self.em.batch.clone());
+            self.em.batch = batch.clone().map(|BatchAt { chunk, sample }| BatchAt {
+                chunk: chunk.substitute(&replace),
+                sample: sample.substitute(&replace),
+            });
             self.em.vars.values_mut().for_each(|index| *index = index.substitute(&replace));
             self.em.open_scope();
             f(self, b, &replace);
             self.em.close_scope();
-            self.em.vars = before;
+            (self.em.vars, self.em.batch) = (before, batch);
             return;
         };
         b.for_extent(extent, LoopKind::Serial, |b, cell| {
