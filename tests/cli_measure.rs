@@ -57,6 +57,36 @@ fn bench_measures_a_step() {
     assert!(table.contains("Samples per second") && table.contains("% of peak"), "{table}");
 }
 
+/// Text of a graph is measured as it stands; what has no step says what is missing.
+#[test]
+fn bench_measures_graph_text() {
+    let text = include_str!("../examples/matmul-512.gir").replace("512", "16");
+    let without =
+        |what: &str| text.lines().filter(|line| !line.trim().starts_with(what)).collect::<Vec<_>>().join("\n");
+    let folder = Folder::with(&[
+        ("product.gir", text.as_bytes()),
+        ("no-loss.gir", without("loss").as_bytes()),
+        ("no-optimizer.gir", without("optimizer").as_bytes()),
+        ("step.gir", text.replace("(batch=1)", "(batch=1, mode=train)").as_bytes()),
+        ("broken.gir", text.replace("matmul(", "matmull(").as_bytes()),
+    ]);
+    let options = ["--seconds", "0.02", "--threads", "1", "--json"];
+    let result: Value = serde_json::from_str(&folder.ok(&[&["bench", "product.gir"], &options[..]].concat())).unwrap();
+    assert_eq!((result["graph"].as_str(), result["batch"].as_u64()), (Some("matmul_16"), Some(1)));
+    assert_eq!(result["flops_per_sample"], (3 * 2 * 16 * 16 * 16) as f64);
+    assert!(folder.ok(&["profile", "product.gir", "--seconds", "0.02", "--json"]).contains("matmul_16"));
+    for (file, message) in [
+        ("no-loss.gir", "no-loss.gir: no `loss`, so there is no training step; `--infer` measures"),
+        ("no-optimizer.gir", "no `optimizer`"),
+        ("step.gir", "the graph of a step already"),
+        ("broken.gir", "matmull"),
+    ] {
+        let said = folder.fails(1, &[&["bench", file], &options[..]].concat());
+        assert!(said.contains(message), "{file}: {said}");
+    }
+    folder.ok(&[&["bench", "no-optimizer.gir", "--infer"], &options[..]].concat());
+}
+
 #[test]
 fn bench_explains_wrong_options() {
     let tiny = tiny();

@@ -133,6 +133,20 @@ fn vgg32_plan_of_many_samples() {
     assert_golden("dump/vgg32-1024.plan", &plan(&example("vgg32"), CompileOptions::train(1024)));
 }
 
+/// Of one sample: border pixels of an input gradient tap by tap.
+#[test]
+fn lenet5_plan_of_one_sample() {
+    assert_golden("dump/lenet5-1.plan", &plan(&example("lenet5"), CompileOptions::train(1)));
+}
+
+/// Three products without a batch, of vectors that would push each other out of the nearest cache.
+#[test]
+fn plan_of_a_product_of_parameters() {
+    let text = include_bytes!("../examples/matmul-512.gir");
+    let graph = graphc_ir::graph::parse::parse_bytes(text).unwrap();
+    assert_golden("dump/matmul-512.plan", &plan(&graph, CompileOptions::train(1)));
+}
+
 /// One sample: rows, features as lanes, and a prologue.
 #[test]
 fn lenet5_loops_of_one_sample() {

@@ -294,3 +294,31 @@ fn training_steps_have_no_prologue() {
     let program = compile(&graph, &CompileOptions::train(4)).unwrap().lowered.program;
     assert_eq!(program.prologue().len(), 0);
 }
+
+/// Two padded convolutions, whose borders are walked tap by tap, forwards and backwards, with something behind them.
+#[test]
+fn borders_tap_by_tap_compute_the_same() {
+    let text = r#"graph borders() {
+  %0: f32[N,9,7,16] = input() {dtype=f32, shape=[N,9,7,16]} "x"
+  %1: f32[3,3,16,16] = parameter() {shape=[3,3,16,16], initializer="glorot_uniform", trainable=true} "w1"
+  %2: f32[3,3,16,11] = parameter() {shape=[3,3,16,11], initializer="glorot_uniform", trainable=true} "w2"
+  %3: f32[N,9,7,16] = conv2d(%0, %1) {strides=[1,1], padding=[1,1,1,1]} "c1"
+  %4: f32[N,9,7,16] = relu(%3) "r1"
+  %5: f32[N,5,7,11] = conv2d(%4, %2) {strides=[2,1], padding=[1,1,1,1]} "c2"
+  %6: f32[N,5,7,11] = mul(%5, %5)
+  %7: f32[] = reduce_mean(%6) {axes=[0,1,2,3], keep_dims=false}
+  optimizer sgd {learning_rate=0.1, momentum=0.0, nesterov=false}
+  loss %7
+  output loss = %7
+}"#;
+    let graph = graphc_ir::graph::parse::parse_bytes(text.as_bytes()).unwrap();
+    let mut n_taps = 0;
+    for batch in [1, 3, 8, 12, 16] {
+        for (seed, options) in [CompileOptions::train(batch), CompileOptions::infer(batch)].iter().enumerate() {
+            check(&graph, options, seed as u64 + 1).unwrap();
+            let lowered = compile(&graph, options).unwrap().lowered;
+            n_taps += lowered.schedule.to_string().matches("accumulators wait for the next tap").count();
+        }
+    }
+    assert!(n_taps >= 4, "{n_taps} nests");
+}

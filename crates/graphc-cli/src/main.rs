@@ -5,9 +5,9 @@
 //! command line exits with 2. A reader that closes our output ends a command silently, but for a training, whose folder
 //! is written first; then the exit code is 141, as of a program that SIGPIPE ended, and 128 + S after a signal S.
 //!
-//! Reading order: `cli`, `commands` (one file each), then what they share: `answer`, `engine`, `isa`, `machine`,
-//! `measuring`, `nonfinite`, `numbers`, `words`, `terminal`, `messages`, `error`, `output`, `progress`, `report` (its
-//! page), `scores`, `shell`, `signals`, `tables`, `threads`, `trace`, `tuned`, `tuning_file`.
+//! Reading order: `cli`, `commands` (one file each), then what they share: `answer`, `engine`, `graph_text`, `isa`,
+//! `machine`, `measuring`, `nonfinite`, `numbers`, `words`, `terminal`, `messages`, `error`, `output`, `progress`,
+//! `report` (its page), `scores`, `shell`, `signals`, `tables`, `threads`, `trace`, `tuned`, `tuning_file`.
 #![forbid(unsafe_code)]
 
 mod answer;
@@ -15,6 +15,7 @@ mod cli;
 mod commands;
 mod engine;
 mod error;
+mod graph_text;
 mod isa;
 mod machine;
 mod measuring;

@@ -1,11 +1,11 @@
 //! What `bench` and `profile` share: which step of which file is measured, and how.
 
 use crate::error::CliError;
+use crate::graph_text;
 use crate::isa::IsaArg;
 use crate::numbers::{at_least_one, seconds};
 use crate::threads::ThreadsArg;
 use crate::tuned::TuningArg;
-use graphc::experiment;
 use graphc_frontend::Experiment;
 use graphc_ir::graph::Mode;
 use graphc_measure::{MeasureOptions, Spread};
@@ -16,7 +16,7 @@ use std::time::Duration;
 /// The options of both commands.
 #[derive(Debug, clap::Args)]
 pub(crate) struct MeasureArgs {
-    /// The graph file. Its data is not read: inputs are random numbers of their shapes.
+    /// The graph file, or graph text (.gir). Its data is not read: inputs are random numbers of their shapes.
     pub(crate) file: PathBuf,
     /// Samples per step [default: as in the graph file].
     #[arg(long, value_name = "N", value_parser = at_least_one)]
@@ -42,9 +42,10 @@ pub(crate) struct MeasureArgs {
 impl MeasureArgs {
     /// The experiment, and what of it is measured.
     pub(crate) fn load(&self) -> Result<(Experiment, MeasureOptions), CliError> {
-        let experiment = experiment::load(&self.file)?;
+        let mode = if self.infer { Mode::Infer } else { Mode::Train };
+        let experiment = graph_text::load_for_step(&self.file, mode)?;
         let options = MeasureOptions {
-            mode: if self.infer { Mode::Infer } else { Mode::Train },
+            mode,
             batch: self.batch.unwrap_or(experiment.train.batch_size),
             threads: self.threads.threads,
             isa: self.isa.into(),

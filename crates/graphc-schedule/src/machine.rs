@@ -83,6 +83,15 @@ pub(crate) const OVERHEAD: f64 = 0.25;
 /// Multiply-adds and vector loads started per cycle.
 pub(crate) const PORTS: f64 = 2.0;
 
+/// Cycles that a tile takes besides its steps: its call, addresses and counts.
+pub(crate) const CALL: f64 = 20.0;
+
+/// Cycles that it takes to load an accumulator and to store it again.
+pub(crate) const WAIT: f64 = 1.5;
+
+/// Cycles that a line takes to come from memory when others come too.
+pub(crate) const MEMORY_LATENCY: f64 = 1000.0;
+
 /// Loads that 8 lanes from beyond the nearest cache take the place of, besides their own: 32 bytes a cycle at best.
 pub(crate) const FAR_WAITS: usize = 2;
 
@@ -94,6 +103,9 @@ pub(crate) const ISSUE: f64 = 5.0;
 pub(crate) const LINE_FROM_ANOTHER_CORE: f64 = 10.0;
 
 const WORD_BYTES: usize = size_of::<f32>();
+
+/// Lines that the nearest cache holds of each set.
+const WAYS: usize = 8;
 
 impl Caches {
     /// What is assumed where the system does not tell: 32 KiB and 1 MiB.
@@ -125,6 +137,10 @@ impl Threads {
     pub const fn of(n: usize) -> Threads {
         Threads { n, barrier_cycles: 2000 }
     }
+}
+
+fn common_divisor(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { common_divisor(b, a % b) }
 }
 
 /// `32K`, `1M` in bytes.
@@ -172,6 +188,14 @@ impl Hardware {
         self.caches.l1_bytes / WORD_BYTES / 2
     }
 
+    /// Whether `n` lines, each so many words from the one before, stay in the nearest cache beside as many others: a
+    /// distance of a power of two maps them to few of its sets.
+    pub(crate) fn stay_apart(self, n: usize, distance: i64) -> bool {
+        let words_per_way = (self.caches.l1_bytes / WORD_BYTES / WAYS).max(LINE_WORDS);
+        let apart = common_divisor(distance.unsigned_abs() as usize, words_per_way).max(LINE_WORDS);
+        distance == 0 || n * 2 <= words_per_way / apart * WAYS
+    }
+
     /// Words that stay in a core's own cache while they are read again and again: half of it.
     pub(crate) fn near_words(self) -> usize {
         self.caches.l2_bytes / WORD_BYTES / 2
@@ -205,6 +229,16 @@ mod tests {
         assert_eq!(Caches::in_folder("/nowhere"), Caches::USUAL);
         let caches = Caches::of_host();
         assert!(caches.l1_bytes >= 4 << 10 && caches.l2_bytes >= caches.l1_bytes, "{caches:?}");
+    }
+
+    #[test]
+    fn lines_a_power_of_two_apart_push_each_other_out() {
+        let machine = Hardware::REFERENCE;
+        let stays = [0, 192, 256, 512, 1024].map(|words| machine.stay_apart(12, words));
+        assert_eq!(stays, [true, true, true, false, false]);
+        assert!(machine.stay_apart(4, 1024) && machine.stay_apart(12, 1040));
+        // There is room for 512 lines in all.
+        assert_eq!([256, 257].map(|n| machine.stay_apart(n, 17)), [true, false]);
     }
 
     #[test]

@@ -12,7 +12,9 @@ use std::time::{Duration, Instant};
 
 /// Measure the step: time, speed, compilation, memory.
 ///
-/// Compiles the training step (or inference, with --infer) of a graph file and runs it on random inputs. Prints the
+/// Compiles the training step (or inference, with --infer) of a graph file and runs it on random inputs. Text of a
+/// graph, as `graphc dump --stage graph` prints it, is read as well: a single product, say, in a file named *.gir, with
+/// a loss and an optimizer if its gradients are to be measured, too. Prints the
 /// median step time with its spread, samples per second, the time of every compilation stage, the time from the start
 /// of the process to the end of the first step, and the most memory used.
 ///
@@ -31,6 +33,7 @@ const EXAMPLES: &str = "\
 Examples:
   graphc bench examples/lenet5.graph.json
   graphc bench examples/lenet5.graph.json --infer --batch 1 --seconds 5
+  graphc bench examples/matmul-512.gir --threads 1
   graphc bench examples/mlp.graph.json --isa portable --json | jq .percent_of_peak";
 
 /// `start` is when the process started.

@@ -4,17 +4,13 @@ use super::run::ModeArg;
 use crate::error::CliError;
 use crate::isa::IsaArg;
 use crate::numbers::at_least_one;
-use crate::{output, tables};
+use crate::{graph_text, output, tables};
 use clap::ValueEnum;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use graphc::experiment;
 use graphc_driver::{
     CompileOptions, Isa, Lowered, Machine, PrintAfter, Stage, compile, dump, dump_dot, dump_ladder, lower,
 };
-use graphc_ir::Graph;
-use graphc_ir::text::MAX_TEXT_BYTES;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Print any stage of the compilation.
@@ -112,8 +108,9 @@ fn machine() -> impl TypedValueParser<Value = Machine> {
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
-    let (graph, batch) = load(&args.file)?;
-    let batch = args.batch.or(graph.batch).unwrap_or(batch);
+    let experiment = graph_text::load(&args.file)?;
+    let graph = experiment.graph;
+    let batch = args.batch.or(graph.batch).unwrap_or(experiment.train.batch_size);
     let base = match args.mode {
         ModeArg::Train => CompileOptions::train(batch),
         ModeArg::Infer => CompileOptions::infer(batch),
@@ -155,21 +152,6 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
     };
     output::line(text.trim_end_matches('\n'))?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// The graph and the batch size it is meant for.
-fn load(path: &Path) -> Result<(Graph, usize), CliError> {
-    if path.extension().is_some_and(|extension| extension == "gir") {
-        let error = |message: String| CliError::new(format!("{}: {message}", path.display()));
-        let mut bytes = Vec::new();
-        std::fs::File::open(path)
-            .and_then(|file| file.take(MAX_TEXT_BYTES as u64 + 1).read_to_end(&mut bytes))
-            .map_err(|e| error(format!("cannot read the graph: {e}")))?;
-        let graph = graphc_ir::graph::parse::parse_bytes(&bytes).map_err(|e| error(e.to_string()))?;
-        return Ok((graph, 64));
-    }
-    let experiment = experiment::load(path)?;
-    Ok((experiment.graph, experiment.train.batch_size))
 }
 
 fn print_after(pass: &str, lowered: &Lowered) -> Result<(), CliError> {

@@ -5,8 +5,7 @@ use crate::isa::IsaArg;
 use crate::measuring::{heading, spread_json};
 use crate::numbers::{at_least_one, seconds};
 use crate::threads::{ThreadsArg, warn_if_fewer};
-use crate::{output, progress, shell, tables, tuned, words};
-use graphc::experiment;
+use crate::{graph_text, output, progress, shell, tables, tuned, words};
 use graphc_driver::{CompileOptions, Tuning};
 use graphc_frontend::Experiment;
 use graphc_ir::graph::Mode;
@@ -29,7 +28,7 @@ use std::time::Duration;
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The graph file. Its data is not read: inputs are random numbers of their shapes.
+    /// The graph file, or graph text (.gir). Its data is not read: inputs are random numbers of their shapes.
     file: PathBuf,
     /// Samples per step [default: as in the graph file].
     #[arg(long, value_name = "N", value_parser = at_least_one)]
@@ -57,13 +56,14 @@ Examples:
   graphc tune examples/lenet5.graph.json --infer --batch 256 --json | jq .speedup";
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
-    let experiment = experiment::load(&args.file)?;
+    let mode = if args.infer { Mode::Infer } else { Mode::Train };
+    let experiment = graph_text::load_for_step(&args.file, mode)?;
     let Some(folder) = tuned::folder() else {
         return Err(CliError::new("no folder to keep the result in: neither GRAPHC_CACHE_DIR nor HOME is set"));
     };
     tuned::check_folder(&folder)?;
     let options = MeasureOptions {
-        mode: if args.infer { Mode::Infer } else { Mode::Train },
+        mode,
         batch: args.batch.unwrap_or(experiment.train.batch_size),
         threads: args.threads.threads,
         isa: args.isa.into(),

@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 
 /// Changes whenever options do: their order, or what they mean. Stored choices of another revision are void.
-pub const REVISION: u32 = 4;
+pub const REVISION: u32 = 5;
 
 /// Register grids to choose from.
 const MOST_GRIDS: usize = 8;

@@ -26,7 +26,7 @@ use std::fmt::{self, Display, Formatter};
 /// Sums shorter than this stay in the nearest cache as they are.
 const FEWEST_TERMS: usize = 512;
 
-/// Copies that are read less often than this cost more than they save.
+/// Copies of what stays near that are read less often than this cost more than they save.
 const FEWEST_USES: usize = 8;
 
 /// Shares of a copy at most: the words of a share of the blocks should be many in every row.
@@ -171,7 +171,9 @@ impl CopyPlan {
         let is_pixel = |axis: usize| Var(axis as u32) != found.outputs.0 && form.batch_axis != Some(axis);
         let pixels = (0..form.extents.len()).filter(|&axis| is_pixel(axis)).map(|axis| form.extents[axis]);
         let n_uses = problem.n_chunks() * pixels.product::<usize>();
-        let pays = found.n_terms() >= FEWEST_TERMS && n_uses >= FEWEST_USES;
+        // From beyond a core's own cache every line would come again for each of the blocks that have a part of it.
+        let is_far = found.n_terms() * found.outputs.1 > problem.machine.far_words();
+        let pays = found.n_terms() >= FEWEST_TERMS && (n_uses >= FEWEST_USES || is_far);
         Some((found, pays))
     }
 

@@ -8,7 +8,7 @@
 //! them load `2 * x` factors for `x` multiply-adds. Where no coordinate moves one of the factors alone, two of those
 //! that move the other one are blocked.
 
-use crate::machine::{FAR_WAITS, ISSUE, LATENCY, OVERHEAD, PORTS, VectorUnit};
+use crate::machine::{CALL, FAR_WAITS, ISSUE, LATENCY, OVERHEAD, PORTS, VectorUnit, WAIT};
 use std::fmt::Display;
 
 /// How a factor is loaded.
@@ -34,6 +34,8 @@ pub(crate) struct Candidate<A> {
     pub(crate) n_single: usize,
     /// Largest block.
     pub(crate) most: usize,
+    /// Steps after which the accumulators of its blocks go to memory and back; none if they stay to the end.
+    pub(crate) chain: Option<usize>,
 }
 
 /// Coordinates that are held in registers at once, at most one of each factor, and what that costs.
@@ -166,8 +168,11 @@ fn cycles_per_cell<A: Copy>(unit: VectorUnit, chosen: &[Block<A>], widths: [Widt
         tiles = tiles.into_iter().flat_map(with).collect();
     }
     let n_cells: usize = tiles.iter().map(|(n, cells, _)| n * cells).sum();
-    let cycles: f64 = tiles.iter().map(|&(n, cells, operands)| n as f64 * step(unit, cells, operands, widths)).sum();
-    cycles / n_cells as f64
+    let chain = chosen.iter().find_map(|(candidate, ..)| candidate.chain);
+    let waits =
+        |cells: usize| chain.map_or(0.0, |steps| (CALL + WAIT * (cells * unit.per_value()) as f64) / steps as f64);
+    let of_tile = |(n, cells, operands)| n as f64 * (step(unit, cells, operands, widths) + waits(cells));
+    tiles.into_iter().map(of_tile).sum::<f64>() / n_cells as f64
 }
 
 /// Cycles of one reduction step of one tile.
@@ -197,7 +202,7 @@ mod tests {
     const SSE: VectorUnit = VectorUnit { n_registers: 16, lanes: 4, assembled: false };
 
     fn candidate(axis: usize, extent: usize) -> Candidate<usize> {
-        Candidate { axis, extent, n_single: 0, most: extent }
+        Candidate { axis, extent, n_single: 0, most: extent, chain: None }
     }
 
     fn alone(alone: [Vec<Candidate<usize>>; 2]) -> Sides<usize> {
@@ -244,6 +249,19 @@ mod tests {
         let sides = alone([(0, 2), (1, 32)].map(|(axis, extent)| vec![candidate(axis, extent)]));
         let grid = &best_grids(VectorUnit::AVX2, &sides, [Width::Splat, Width::FarVector], 1)[0];
         assert!(grid.blocks.contains(&(0, 2)), "{grid:?}");
+    }
+
+    /// Borders walked one by one cost more than accumulators that go to memory and back every 80 steps, those of every
+    /// step cost more than borders.
+    #[test]
+    fn taps_against_borders() {
+        let borders = Candidate { axis: 0, extent: 4, n_single: 8, most: 4, chain: None };
+        let widths = [Width::Splat, Width::Vector];
+        let best = |chain: usize| {
+            let taps = Candidate { axis: 1, extent: 8, n_single: 0, most: 8, chain: Some(chain) };
+            best_grids(VectorUnit::AVX2, &alone([vec![borders, taps], Vec::new()]), widths, 1)[0].blocks.clone()
+        };
+        assert_eq!([best(80), best(1)], [vec![(1, 8)], vec![(0, 4)]]);
     }
 
     #[test]

@@ -84,7 +84,7 @@ pub(crate) enum PhasePlan {
     /// Group by group, which are shared: for every chunk its samples and then what they add to the gradients.
     Joined { groups: Groups, nests: Vec<ChunkNest>, gradients: Vec<GradientPlan>, is_alone: bool },
     /// A sum over the batch by itself.
-    Gradient(GradientPlan),
+    Gradient(Box<GradientPlan>),
 }
 
 /// A kernel: its name, what it computes, and its parts in order.
@@ -129,12 +129,21 @@ impl Schedule {
         Schedule { prologue, kernels, copies: decider.copies }
     }
 
+    /// Every contraction that is no sum over chunks.
+    pub(crate) fn contractions(&self) -> impl Iterator<Item = &ContractionPlan> {
+        let phases = [&self.prologue].into_iter().chain(&self.kernels).flat_map(|kernel| &kernel.phases);
+        phases.flat_map(nests).filter_map(|nest| match nest {
+            NestPlan::Contraction(plan) => Some(&**plan),
+            NestPlan::Sweep(_) => None,
+        })
+    }
+
     /// Every sum over the batch that is a contraction.
     pub(crate) fn gradients(&self) -> impl Iterator<Item = &ContractionPlan> {
         self.kernels.iter().flat_map(|kernel| &kernel.phases).flat_map(|phase| {
             match phase {
                 PhasePlan::Joined { gradients, .. } => gradients.as_slice(),
-                PhasePlan::Gradient(gradient) => std::slice::from_ref(gradient),
+                PhasePlan::Gradient(gradient) => std::slice::from_ref(&**gradient),
                 PhasePlan::Once(_) | PhasePlan::Copy(..) | PhasePlan::Chunks { .. } | PhasePlan::Rows { .. } => &[],
             }
             .iter()
@@ -343,23 +352,27 @@ fn cut_phases(per_task: usize, segments: Vec<Segment>, nests: Vec<ChunkNest>) ->
 }
 
 fn gradient_alone(nest: ContractionPlan) -> PhasePlan {
-    PhasePlan::Gradient(GradientPlan { nest, fetches: Vec::new() })
+    PhasePlan::Gradient(Box::new(GradientPlan { nest, fetches: Vec::new() }))
 }
 
 /// Copies of weights that a phase reads, each with the name of its nest. Rows are copied chunk by chunk.
 fn copies_of(phase: &PhasePlan) -> Vec<(CopyId, String)> {
-    let nests: Vec<&NestPlan> = match phase {
+    let copy = |nest: &NestPlan| match nest {
+        NestPlan::Contraction(plan) => plan.copy().map(|(_, copy)| (copy, plan.name.clone())),
+        NestPlan::Sweep(_) => None,
+    };
+    nests(phase).into_iter().filter_map(copy).collect()
+}
+
+/// The nests of a phase that are no sums over chunks.
+fn nests(phase: &PhasePlan) -> Vec<&NestPlan> {
+    match phase {
         PhasePlan::Once(nest) => vec![nest],
         PhasePlan::Chunks { nests, .. } | PhasePlan::Joined { nests, .. } => {
             nests.iter().map(|chunk| &chunk.nest).collect()
         }
         PhasePlan::Gradient(_) | PhasePlan::Copy(..) | PhasePlan::Rows { .. } => Vec::new(),
-    };
-    let copy = |nest: &NestPlan| match nest {
-        NestPlan::Contraction(plan) => plan.copy().map(|(_, copy)| (copy, plan.name.clone())),
-        NestPlan::Sweep(_) => None,
-    };
-    nests.into_iter().filter_map(copy).collect()
+    }
 }
 
 fn contraction(plan: ContractionPlan) -> NestPlan {

@@ -23,7 +23,8 @@ pub(crate) fn chunks_per_task(problem: &Problem<'_>, kernel: &KernelPlan) -> usi
     let most = contractions.map(|node| (weight_words(problem, node), node)).max();
     let Some((words, node)) = most else { return 1 };
     let is_far = words > problem.machine.near_words();
-    let by_cost = if is_far { (n_chunks / FEWEST_TASKS).clamp(1, MOST_CHUNKS) } else { 1 };
+    let has_tasks = |per_task: &usize| n_chunks.div_ceil(*per_task) >= FEWEST_TASKS;
+    let by_cost = if is_far { (1..=MOST_CHUNKS).rev().find(has_tasks).unwrap_or(1) } else { 1 };
     let others = [1, 2, 4, MOST_CHUNKS].into_iter().filter(|&n| n != by_cost && n <= n_chunks);
     let options = [by_cost].into_iter().chain(others).map(|n| (n, format!("{n} chunks a task")));
     problem.chooser.pick_of(node, Aspect::Task, options.collect())

@@ -7,6 +7,7 @@ use crate::decide::cut::Cut;
 use crate::decide::kernel::{ChunkNest, GradientPlan, KernelSchedule, NestPlan, PhasePlan, Schedule};
 use crate::decide::loops::Loop;
 use graphc_ir::graph::plan::Root;
+use graphc_ir::index::Var;
 use std::fmt::{self, Display, Formatter};
 
 impl Display for Schedule {
@@ -107,9 +108,12 @@ fn contraction_text(f: &mut Formatter<'_>, indent: &str, plan: &ContractionPlan,
     let order: Vec<String> = plan.loops.iter().map(ToString::to_string).collect();
     writeln!(f, "{indent}order     {}", if order.is_empty() { "one output".to_string() } else { order.join(" > ") })?;
     let blocks = plan.loops.iter().filter(|walk| walk.block > 1);
-    let blocks: Vec<String> = blocks.map(|walk| format!("{walk}:{}", walk.block)).collect();
+    let blocks = blocks.map(|walk| format!("{walk}:{}", walk.block));
+    let of_taps = plan.taps.iter().map(|taps| format!("{}:{}", taps.axis, taps.block));
+    let blocks: Vec<String> = blocks.chain(of_taps).collect();
     writeln!(f, "{indent}grid      {}", if blocks.is_empty() { "one output".to_string() } else { blocks.join(" x ") })?;
-    for line in [borders_text(plan), parallel_text(plan), strips_text(plan), copies_text(plan, copies)] {
+    let taps = plan.taps.as_ref().map(|taps| format!("taps      of {} {taps}", reduction(plan, taps.reduction)));
+    for line in [borders_text(plan), taps, parallel_text(plan), strips_text(plan), copies_text(plan, copies)] {
         line.iter().try_for_each(|line| writeln!(f, "{indent}{line}"))?;
     }
     writeln!(f, "{indent}cost      {:.1} kcycles", plan.kilocycles)?;
@@ -150,6 +154,11 @@ fn sum_text(plan: &ContractionPlan) -> String {
     format!("groups of {} {chunks}: {}; each one chain{}", groups.chunks_per_group, groups.n_groups, over(&inner))
 }
 
+/// The reduction at a position.
+fn reduction(plan: &ContractionPlan, position: usize) -> Var {
+    plan.axes.reductions().nth(position).expect("a reduction").var
+}
+
 fn borders_text(plan: &ContractionPlan) -> Option<String> {
     let has_borders = |walk: &&Loop| walk.block > 1 && walk.inner != [0, walk.extent];
     let walks = plan.loops.iter().filter(has_borders);
@@ -185,7 +194,6 @@ fn copies_text(plan: &ContractionPlan, copies: &Copies) -> Option<String> {
 mod tests {
     use super::*;
     use crate::decide::loops::Coordinate;
-    use graphc_ir::index::Var;
 
     #[test]
     fn loops_are_named_by_what_they_walk() {

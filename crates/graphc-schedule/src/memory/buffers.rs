@@ -81,6 +81,7 @@ impl Buffers {
                 None => {}
             }
         }
+        schedule.contractions().for_each(|plan| buffers.add_waiting(problem, plan));
         for (id, copy) in schedule.copies.iter() {
             buffers.add_copy(problem, id, copy);
         }
@@ -145,6 +146,12 @@ impl Buffers {
         if let Some((_, id)) = plan.copy() {
             self.add_copy(problem, id, schedule.copies.get(id));
         }
+        self.add_waiting(problem, plan);
+        self.add_partial(problem, plan.root, plan.n_parts());
+    }
+
+    /// Where accumulators wait, if they have to.
+    fn add_waiting(&mut self, problem: &Problem<'_>, plan: &ContractionPlan) {
         let share_words = plan.waiting_words(problem);
         if share_words > 0 {
             let layout = Layout::new(&[plan.n_shares(), share_words], None);

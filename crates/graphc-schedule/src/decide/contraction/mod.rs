@@ -21,6 +21,8 @@ use crate::decide::loops::{Coordinate, Loop, Tail};
 use crate::decide::problem::Problem;
 use crate::decide::strips::Strips;
 use crate::decide::summation::{Groups, Summation, SummedLanes, part_len};
+use crate::decide::taps::Taps;
+use crate::machine::{Hardware, MEMORY_LATENCY, PORTS};
 use graphc_ir::NodeId;
 use graphc_ir::form::PointForm;
 use graphc_ir::graph::plan::{Group, Root};
@@ -30,7 +32,10 @@ use graphc_ir::scalar::LANES;
 use graphc_ir::split::Split;
 
 /// Most shares that the blocks of a result are cut into.
-pub(crate) const MOST_SHARES: usize = 32;
+const MOST_SHARES: usize = 32;
+
+/// Shares that a product without a batch is cut into at least, if it has as many blocks.
+const FEWEST_SHARES: usize = 8;
 
 /// Fewer groups of chunks than this leave threads without work: then blocks of the result are shared.
 const FEWEST_GROUPS: usize = 4;
@@ -93,16 +98,20 @@ pub(crate) struct ContractionPlan {
     pub(crate) axes: Axes,
     pub(crate) lanes: Lanes,
     pub(crate) batch: Batch,
-    /// Outermost first. Taps that share strips have no loop here.
+    /// Outermost first. Taps that share strips have no loop here, nor has the axis of `taps`.
     pub(crate) loops: Vec<Loop>,
     pub(crate) reads: [Read; 2],
     /// How rows are cut, if they are.
     pub(crate) strips: Option<Box<Strips>>,
+    /// The taps that are walked outside of the coordinates that have them, if they are.
+    pub(crate) taps: Option<Taps>,
     /// Whether a group takes all that one chunk adds before the next chunk, while the accumulators of all outputs
     /// wait in memory: they are fewer than what the chunks bring along.
     pub(crate) accumulators_wait: bool,
     /// Whether what the sum itself reads later is asked for ahead of time.
     pub(crate) rows_are_far: bool,
+    /// Blocks of the innermost loop ahead of which the places of results are asked for; none if they are near.
+    pub(crate) results_ahead: i64,
     /// Thousands of cycles of a step's multiply-adds, by the cost model.
     pub(crate) kilocycles: f64,
     /// Register grids that would cost more.
@@ -114,6 +123,7 @@ impl ContractionPlan {
     pub(crate) fn n_shares(&self) -> usize {
         match self.batch {
             Batch::Summed(groups) if self.shares_groups() => groups.n_groups,
+            _ if self.taps.is_some() && !self.loops.iter().any(|walk| walk.is_shared) => 1,
             _ => MOST_SHARES,
         }
     }
@@ -140,13 +150,27 @@ impl ContractionPlan {
         }
     }
 
+    /// Blocks of its shared loop that make a share, of so many altogether. What a share of a product without a batch
+    /// goes through for every vector stays near, and is as much as leaves some shares.
+    pub(crate) fn blocks_per_share(&self, machine: Hardware, walk: &Loop) -> usize {
+        let n_full = walk.n_full_blocks();
+        let least = n_full.div_ceil(MOST_SHARES).max(1);
+        if self.batch != Batch::None {
+            return least;
+        }
+        let n_terms: usize = self.axes.reductions().map(|axis| axis.extent).product();
+        let near = machine.near_words() / 2 / (walk.block * n_terms).max(1);
+        near.min(n_full.div_ceil(FEWEST_SHARES)).max(least)
+    }
+
     /// Words of the accumulators that wait for one share, and of the sums of its groups; none if nothing waits.
     pub(crate) fn waiting_words(&self, problem: &Problem<'_>) -> usize {
         let cells = problem.machine.vectors.most_cells();
         let of_sums = self.joined_groups().map_or(0, |groups| groups.n_groups);
         let of_strips = self.strips.as_ref().map_or(0, |strips| strips.n_taps() * cells * (LANES + of_sums));
+        let of_taps = self.taps.as_ref().map_or(0, |taps| taps.extent * cells * LANES);
         let of_all = if self.accumulators_wait { part_len(problem, self.root) * LANES } else { 0 };
-        of_strips.max(of_all)
+        of_strips.max(of_taps).max(of_all)
     }
 
     /// The copy among its reads, with the factor that reads it.
@@ -292,7 +316,18 @@ impl<'a> Contraction<'a> {
         if !self.is_wanted(Aspect::Order, true, ["features outermost", "rows outermost"]) {
             plan.loops.reverse();
         }
+        if part_len(self.problem, self.root) > self.problem.machine.far_words() {
+            plan.results_ahead = self.blocks_ahead(&plan);
+        }
         plan
+    }
+
+    /// Blocks that are computed while a line comes from memory.
+    fn blocks_ahead(&self, plan: &ContractionPlan) -> i64 {
+        let cells: usize = plan.loops.iter().map(|walk| walk.block).product();
+        let n_terms: usize = self.axes.reductions().map(|axis| axis.extent).product();
+        let cycles = (cells * n_terms * self.problem.machine.vectors.per_value()) as f64 / PORTS;
+        (MEMORY_LATENCY / cycles.max(1.0)).ceil() as i64
     }
 
     fn plan(&self, lanes: Lanes, batch: Batch, loops: Vec<Loop>) -> ContractionPlan {
@@ -308,8 +343,10 @@ impl<'a> Contraction<'a> {
             loops,
             reads: self.operands.map(Read::Tensor),
             strips: None,
+            taps: None,
             accumulators_wait: false,
             rows_are_far: false,
+            results_ahead: 0,
             kilocycles: 0.0,
             refused: Vec::new(),
         }
@@ -366,7 +403,13 @@ impl<'a> Contraction<'a> {
             // Vectors of features stay near while all rows are walked: two of them take 16 KiB in 256 samples.
             let is_of_rows = walk.coordinate == Coordinate::Vector && matches!(plan.batch, Batch::Summed(_));
             let n_single = walk.extent - extent;
-            Candidate { axis: walk.coordinate, extent, n_single, most: if is_of_rows { 2 } else { extent } }
+            if let Some(taps) = self.taps(plan, walk) {
+                let extent = taps.most_coordinates();
+                let (axis, chain) = (walk.coordinate, Some(taps.n_steps));
+                return Candidate { axis, extent, n_single: 0, most: extent, chain };
+            }
+            let most = if is_of_rows { 2 } else { extent };
+            Candidate { axis: walk.coordinate, extent, n_single, most, chain: None }
         };
         let that_move = |wanted: [bool; 2]| -> Vec<Candidate<Coordinate>> {
             let moved = |walk: &&Loop| self.moves(plan, walk, widths) == Some(wanted);
@@ -383,13 +426,41 @@ impl<'a> Contraction<'a> {
         let unit = self.problem.machine.vectors;
         let (grid, others) = self.problem.chooser.grid(self.node, unit, &sides, widths);
         for &(coordinate, block) in &grid.blocks {
-            plan.loops.iter_mut().filter(|walk| walk.coordinate == coordinate).for_each(|walk| walk.block = block);
+            let position = plan.loops.iter().position(|walk| walk.coordinate == coordinate).expect("a loop");
+            match self.taps(plan, &plan.loops[position]) {
+                Some(taps) => {
+                    plan.taps = Some(Taps { block, ..taps });
+                    plan.loops.remove(position);
+                }
+                None => plan.loops[position].block = block,
+            }
         }
         let n_steps = self.n_steps(plan);
         let kilocycles = |cycles: f64| cycles * n_steps / 1000.0;
         plan.kilocycles = kilocycles(grid.cycles);
         let refused = others.iter().take(MOST_REFUSED);
         plan.refused = refused.map(|grid| (format!("grid {}", grid.words()), kilocycles(grid.cycles))).collect();
+    }
+
+    /// The taps that are walked outside of blocks along a loop with borders, if that pays.
+    fn taps(&self, plan: &ContractionPlan, walk: &Loop) -> Option<Taps> {
+        // Tasks that run at the same time, and shares of a chunk, would need a place to wait each.
+        let is_alone = plan.lanes != Lanes::Samples || self.problem.machine.threads.n == 1;
+        let has_place = plan.lanes != Lanes::None && plan.splits_borders() && self.problem.n_chunks() == 1 && is_alone;
+        let axis = walk.axis().filter(|_| has_place)?;
+        let taps = Taps::of(self.form(), axis, walk.extent - (walk.inner[1] - walk.inner[0]))?;
+        // Blocks of rows may be in each other's way where blocks of columns are not.
+        let machine = self.problem.machine;
+        let stays = |factor: usize| machine.stay_apart(machine.vectors.most_cells(), self.step(factor, axis));
+        (0..2).all(stays).then_some(taps)
+    }
+
+    /// Words from one coordinate of an axis to the next, of a factor that stands in rows.
+    fn step(&self, factor: usize, axis: Var) -> i64 {
+        let contraction = self.form().as_contraction().expect("a contraction");
+        let index = [contraction.a, contraction.b][factor].1;
+        let strides = self.layout(factor).strides;
+        index.iter().zip(strides).map(|(i, stride)| i.value.coefficient(axis) * stride as i64).sum()
     }
 
     /// Multiply-adds of a step, vectors of them where there are lanes.

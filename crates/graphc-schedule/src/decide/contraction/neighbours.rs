@@ -24,6 +24,9 @@ use graphc_ir::scalar::LANES;
 /// Weights that are read less often than this in a step are not worth a copy if they stand in vectors as they are.
 const FEWEST_USES: usize = 16;
 
+/// The same for rows without a batch that push each other out of the nearest cache: about ten tiles.
+const FEWEST_USES_OF_ROWS: usize = 64;
+
 /// Multiply-adds from which on the rows of a product without a batch are shared by threads.
 const FEWEST_SHARED: usize = 1 << 18;
 
@@ -141,15 +144,25 @@ impl Contraction<'_> {
         });
         let can_copy = !has_batch && uses_terms_only;
         let stands_in_vectors = self.stands_in_vectors(dag, lanes, (factor, index));
-        // A step that updates parameters has to copy them anew.
-        let is_worth_a_copy =
-            batch == Batch::Rows && (self.problem.graph.updates.is_empty() || self.n_uses(lanes.axis) >= FEWEST_USES);
+        let n_uses = self.n_uses(lanes.axis);
+        let is_worth_a_copy = match batch {
+            // A step that updates parameters has to copy them anew.
+            Batch::Rows => self.problem.graph.updates.is_empty() || n_uses >= FEWEST_USES,
+            Batch::None => n_uses >= FEWEST_USES_OF_ROWS && !self.rows_stay(factor),
+            Batch::Chunks { .. } | Batch::Summed(_) | Batch::SummedRows => false,
+        };
         match (can_copy, stands_in_vectors) {
             (true, true) if !is_worth_a_copy => Some(Source::Vectors),
             (true, _) => Some(Source::Copy),
             (false, true) => Some(Source::Vectors),
             (false, false) => None,
         }
+    }
+
+    /// Whether a line of every row of a factor stays in the nearest cache while a tile goes through its terms.
+    fn rows_stay(&self, factor: usize) -> bool {
+        let Some(red) = self.form().reds.last() else { return true };
+        self.problem.machine.stay_apart(red.extent, self.step(factor, red.var))
     }
 
     /// How often each element of what moves along the lanes' axis is read: once for every coordinate of the other

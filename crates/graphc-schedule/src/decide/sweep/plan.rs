@@ -6,7 +6,8 @@
 //! samples as lanes     lanes { for kept axes { sums start; for reduced axes { for halves { .. } }; sums end } }
 //! features as lanes    lanes { for samples { for axes in the order of rows { .. } } }           values
 //!                      lanes { for kept axes { a sum starts; for samples { for reduced axes { .. } }; it ends } }
-//! no batch             lanes { for vectors of elements { .. } }, or scalars: for axes { .. }
+//! no batch             lanes { for vectors of elements { .. } }, or lanes { for axes, the last in vectors { .. } },
+//!                      or scalars: for axes { .. }
 //! ```
 //!
 //! With features as lanes, what does not move along the last axis as its operands do is a nest of scalars. All
@@ -160,27 +161,39 @@ impl<'a> Space<'a> {
         Nest { axes: self.extents, over_batch: true, joins: Vec::new(), lanes, loops, hoisted, results }
     }
 
-    /// Lanes are consecutive elements, if every operand has the swept shape or is a single number.
-    fn without_batch(self) -> Nest {
+    /// Lanes are consecutive elements, if every operand has the swept shape or is a single number; or neighbours along
+    /// the last axis, if that is whole vectors.
+    fn without_batch(mut self) -> Nest {
         let len: usize = self.extents.iter().product();
         let point: Vec<Affine> = self.axes.iter().map(|&axis| Affine::var(axis)).collect();
         let is_flat = len > 1 && self.dag.is_flat(&self.exprs, &point, &self.extents);
+        let joined = |expr: ExprId| match *self.dag.expr(expr) {
+            PointExpr::Joined(node) => Some(node),
+            _ => None,
+        };
+        let joins: Vec<NodeId> = self.dag.reachable(&self.exprs).into_iter().filter_map(joined).collect();
+        let axes = self.extents.iter().enumerate();
+        let mut axes: Vec<Loop> = axes.map(|(axis, &extent)| Loop::over(Coordinate::Axis(axis), extent)).collect();
         let (lanes, loops, hoisted) = if is_flat {
             let loops = vectors_of_elements(len, self.extents.len());
             // What is the same for all elements is computed once.
             let innermost = loops.len() - 1;
             (Some(Coordinate::Element), loops, innermost..innermost + 1)
+        } else if joins.is_empty() && self.ends_in_vectors() {
+            axes.last_mut().expect("it has vectors").take_vectors();
+            let hoisted = 0..axes.len() + 1;
+            (Some(Coordinate::Axis(axes.len() - 1)), axes, hoisted)
         } else {
-            let axes = self.extents.iter().enumerate();
-            (None, axes.map(|(axis, &extent)| Loop::over(Coordinate::Axis(axis), extent)).collect(), 0..0)
+            (None, axes, 0..0)
         };
-        let joined = |expr: ExprId| match *self.dag.expr(expr) {
-            PointExpr::Joined(node) => Some(node),
-            _ => None,
-        };
-        let joins = self.dag.reachable(&self.exprs).into_iter().filter_map(joined).collect();
         let results = self.results(&loops);
         Nest { axes: self.extents, over_batch: false, joins, lanes, loops, hoisted, results }
+    }
+
+    /// Whether the last axis is whole vectors of neighbours that can be computed at once.
+    fn ends_in_vectors(&mut self) -> bool {
+        let last = self.extents.last().copied().filter(|extent| extent.is_multiple_of(LANES));
+        last.is_some_and(|extent| self.neighbours_are_lanes(self.extents.len() - 1, &[extent]))
     }
 
     fn batch(&self) -> usize {

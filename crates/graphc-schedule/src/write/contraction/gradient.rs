@@ -2,7 +2,7 @@
 
 use super::accumulators::Accumulators;
 use super::nest::{Nest, Part, Place, in_lanes};
-use crate::decide::contraction::{Batch, ContractionPlan, MOST_SHARES};
+use crate::decide::contraction::{Batch, ContractionPlan};
 use crate::decide::kernel::GradientPlan;
 use crate::decide::loops::Loop;
 use crate::decide::summation::Groups;
@@ -36,7 +36,7 @@ fn share_groups(cx: &Cx<'_>, b: &mut Builder, gradient: &GradientPlan) {
 /// Writes shares of the blocks of a loop; what does not fill a block is a phase of its own.
 pub(super) fn share_blocks(cx: &Cx<'_>, b: &mut Builder, plan: &ContractionPlan, walk: &Loop) {
     let n_full = walk.n_full_blocks();
-    let n_blocks = n_full.div_ceil(MOST_SHARES).max(1);
+    let n_blocks = plan.blocks_per_share(cx.machine, walk);
     let n_shares = n_full.div_ceil(n_blocks);
     if n_shares > 0 {
         b.for_extent(n_shares, LoopKind::Parallel, |b, share| {

@@ -4,12 +4,14 @@
 //! along an axis, or none.
 //!
 //! Reading order: `nest`, the loops; `tile`, what stands inside them; `reads`, where the factors are; `accumulators`
-//! that wait in memory, and `waiting`, what a nest does with them; `gradient`, who sums over which chunks.
+//! that wait in memory, `waiting`, what a nest does with them, and `taps`, for whose sake they may wait; `gradient`,
+//! who sums over which chunks.
 
 mod accumulators;
 pub(crate) mod gradient;
 mod nest;
 mod reads;
+mod taps;
 mod tile;
 mod waiting;
 

@@ -49,6 +49,10 @@ pub(crate) struct Nest<'a> {
     pub(super) share: Affine,
     /// The one chunk that a contraction over the batch takes, and where the accumulators wait for the next.
     pub(super) chunk: Option<(Var, Accumulators)>,
+    /// Where the accumulators of the tap at hand wait for the next one.
+    pub(super) tap: Option<Accumulators>,
+    /// The loop over blocks that is open innermost.
+    pub(super) blocks: Option<Var>,
     /// Tensors of whose next chunk every tile fetches a share.
     pub(super) fetches: &'a [NodeId],
     /// Number of the tile, and how many there are, as far as the coordinates of the loops at hand tell.
@@ -115,6 +119,8 @@ impl<'a> Nest<'a> {
             part: Part::All,
             share: Affine::default(),
             chunk: None,
+            tap: None,
+            blocks: None,
             fetches: &[],
             tile_number: (Affine::default(), 1),
         }
@@ -155,7 +161,14 @@ impl<'a> Nest<'a> {
     }
 
     /// Blocks of one size.
-    fn segment(&mut self, b: &mut Builder, walk: &Loop, segment: Segment, (low, high): (Bound, Bound), rest: &[Loop]) {
+    pub(super) fn segment(
+        &mut self,
+        b: &mut Builder,
+        walk: &Loop,
+        segment: Segment,
+        (low, high): (Bound, Bound),
+        rest: &[Loop],
+    ) {
         let Segment { block, n_blocks, .. } = segment;
         let unit = walk.coordinate.unit() as i64;
         let cell = (block > 1).then(|| b.var());
@@ -182,10 +195,12 @@ impl<'a> Nest<'a> {
             if walk.is_far {
                 self.far_blocks = Some(var);
             }
+            let outer_blocks = self.blocks.replace(var);
             self.tile_number.0 = self.tile_number.0.plus(&Affine::var(var));
             let first = first.add_scaled(&Affine::var(var), block as i64 * unit);
             let at = (first, slot, block, cell_index);
             b.for_range(Range { var, low, high }, LoopKind::Serial, |b| self.at(b, walk.coordinate, at, rest));
+            self.blocks = outer_blocks;
         }
         self.n_kept = kept;
         self.tile_number.0 = outer;
@@ -238,18 +253,26 @@ impl<'a> Nest<'a> {
 
     /// What stands inside the loops.
     fn innermost(&mut self, b: &mut Builder) {
-        match (self.chunk.clone(), &self.plan.strips) {
+        let plan = self.plan;
+        if let Some(taps) = &plan.taps {
+            return match self.tap.clone() {
+                None => self.taps(b, taps),
+                Some(accumulators) => self.continued_tile(b, None, None, &accumulators),
+            };
+        }
+        match (self.chunk.clone(), &plan.strips) {
             (None, None) => {
                 // A group that asks for the next chunk is a single one.
                 if let Place::Task { chunk, .. } | Place::Group { number: Some(chunk) } = self.place {
                     self.fetch_next(b, chunk, self.tile_number.clone());
                 }
+                self.fetch_results(b);
                 self.tile(b);
             }
             (None, Some(strips)) => self.chunks_in_strips(b, strips),
             (Some((chunk, accumulators)), None) => {
                 self.fetch_next(b, chunk, self.tile_number.clone());
-                self.continued_tile(b, chunk, None, &accumulators);
+                self.continued_tile(b, Some(chunk), None, &accumulators);
             }
             (Some((chunk, accumulators)), Some(strips)) => self.strips(b, strips, chunk, &accumulators),
         }
@@ -268,7 +291,7 @@ impl<'a> Nest<'a> {
 }
 
 /// Bounds of a loop over so many blocks.
-fn all(n_blocks: usize) -> (Bound, Bound) {
+pub(super) fn all(n_blocks: usize) -> (Bound, Bound) {
     (Bound::constant(0), Bound::constant(n_blocks))
 }
 

@@ -3,10 +3,10 @@
 use super::nest::{Nest, Place};
 use crate::decide::contraction::{Batch, Lanes, Read};
 use crate::decide::copies::When;
-use crate::machine::ahead;
+use crate::machine::{LINE_WORDS, ahead};
 use crate::write::builder::Builder;
 use graphc_ir::index::{Affine, Var};
-use graphc_ir::loops::{Access, Range};
+use graphc_ir::loops::{Access, Range, Stmt};
 use graphc_ir::point::BATCH;
 
 impl Nest<'_> {
@@ -53,6 +53,25 @@ impl Nest<'_> {
         self.em.access(b, node, &index)
     }
 
+    /// Asks for the places of the results of a later tile: stores wait for their lines one after the other.
+    pub(super) fn fetch_results(&mut self, b: &mut Builder) {
+        let (Some(blocks), true) = (self.blocks, self.plan.results_ahead > 0) else { return };
+        let Access { buffer, index } = self.partial_place(b);
+        let index = index.add_scaled(&Affine::constant(index.coefficient(blocks)), self.plan.results_ahead);
+        let mut lines: Vec<i64> = Vec::new();
+        for cell in grid_cells(&self.grid) {
+            let offset: i64 = self.grid.iter().zip(&cell).map(|((var, _), i)| index.coefficient(*var) * i).sum();
+            if !lines.iter().any(|line| (offset - line).unsigned_abs() < LINE_WORDS as u64) {
+                lines.push(offset);
+            }
+        }
+        let is_inside = |var: Var| self.lane == Some(var) || self.grid.iter().any(|&(grid, _)| grid == var);
+        let first = index.substitute(&|var| if is_inside(var) { Affine::default() } else { Affine::var(var) });
+        for line in lines {
+            b.push(Stmt::Fetch { from: Access { buffer, index: first.plus_constant(line) }, n_lines: 1 });
+        }
+    }
+
     /// How many words ahead of the factors' operands to fetch others: the next block of what is far away, or, where
     /// rows of a whole batch are read, what the sum itself reads later.
     pub(super) fn ahead(&self, reds: &[Range], factors: [&Access; 2]) -> [i64; 2] {
@@ -67,4 +86,13 @@ impl Nest<'_> {
             row => ahead::ROWS * row,
         })
     }
+}
+
+/// Coordinates of all cells, row-major.
+fn grid_cells(grid: &[(Var, usize)]) -> Vec<Vec<i64>> {
+    let extend = |cells: Vec<Vec<i64>>, &(_, extent): &(Var, usize)| {
+        let of_cell = |cell: Vec<i64>| (0..extent as i64).map(move |i| [&cell[..], &[i]].concat());
+        cells.into_iter().flat_map(of_cell).collect()
+    };
+    grid.iter().fold(vec![Vec::new()], extend)
 }

@@ -8,6 +8,7 @@ use crate::decide::strips::Strips;
 use crate::write::builder::{Builder, bounded};
 use crate::write::expr::{BatchAt, no_join};
 use crate::write::task::Task;
+use graphc_ir::form::Red;
 use graphc_ir::index::{Affine, Var};
 use graphc_ir::loops::{Access, Expr, Join, Range, Runs, Stmt, Tile, TileInit, ValueId};
 use graphc_ir::scalar::{CmpOp, LANES};
@@ -34,17 +35,17 @@ impl Nest<'_> {
         Some(Runs { length: groups.chunks_per_group, joins_lanes: self.plan.lanes == Lanes::SummedSamples })
     }
 
-    /// A tile over one chunk, or one strip of it, that goes on with waiting accumulators, and leaves them where they
-    /// wait.
+    /// A tile over one chunk, one strip of it, or one tap, that goes on with waiting accumulators, and leaves them
+    /// where they wait.
     pub(super) fn continued_tile(
         &mut self,
         b: &mut Builder,
-        chunk: Var,
+        chunk: Option<Var>,
         strip: Option<(&Strips, Var)>,
         accumulators: &Accumulators,
     ) {
         let waiting = self.waiting_place(accumulators);
-        let reds = self.reductions(b, Some(chunk), strip);
+        let reds = self.reductions(b, chunk, strip);
         let acc = b.new_value();
         let [a, b_access] = self.factors(b);
         let epilogue = b.block(|b| b.store(waiting.clone(), acc));
@@ -58,7 +59,8 @@ impl Nest<'_> {
     fn reductions(&mut self, b: &mut Builder, chunk: Option<Var>, strip: Option<(&Strips, Var)>) -> Vec<Range> {
         let mut reds = Vec::new();
         let mut innermost = None;
-        for red in &self.form.reds {
+        let n_walked = self.plan.taps.as_ref().map_or(0, |taps| taps.reduction + 1);
+        for red in &self.form.reds[n_walked..] {
             if red.is_batch && self.plan.batch == Batch::SummedRows {
                 let sample = b.var();
                 self.em.ranges.insert(sample, (0, red.extent as i64 - 1));
@@ -78,11 +80,7 @@ impl Nest<'_> {
                 innermost = Some(Range::new(inner, extent));
                 continue;
             }
-            let [mut low, mut high] = [&red.low, &red.high].map(|bounds| {
-                let binds = |bound: &&Affine| !self.inner.iter().any(|&var| bound.uses(var));
-                let bounds: Vec<&Affine> = bounds.iter().filter(binds).collect();
-                bounds.into_iter().map(|bound| self.em.index(b, bound)).collect::<Vec<Affine>>()
-            });
+            let [mut low, mut high] = self.bounds(b, red);
             if let Some((first, end)) = strip.and_then(|(strips, strip)| strips.bounds(red.var, strip)) {
                 low.push(first);
                 high.push(end);
@@ -94,6 +92,15 @@ impl Nest<'_> {
         }
         reds.extend(innermost);
         reds
+    }
+
+    /// Lower and upper bounds of a reduction at the coordinates at hand, besides those of its extent.
+    pub(super) fn bounds(&mut self, b: &mut Builder, red: &Red) -> [Vec<Affine>; 2] {
+        [&red.low, &red.high].map(|bounds| {
+            let binds = |bound: &&Affine| !self.inner.iter().any(|&var| bound.uses(var));
+            let bounds: Vec<&Affine> = bounds.iter().filter(binds).collect();
+            bounds.into_iter().map(|bound| self.em.index(b, bound)).collect()
+        })
     }
 
     /// The innermost loop of a sum over the batch: over the halves of a chunk if lanes are samples, over samples
@@ -142,6 +149,13 @@ impl Nest<'_> {
 
     /// Stores the sum of one group of chunks, or of all.
     pub(super) fn store_partial(&mut self, b: &mut Builder, sum: ValueId) {
+        let to = self.partial_place(b);
+        let sum = self.blended(b, &to, sum);
+        b.store(to, sum);
+    }
+
+    /// Where the partial result of the output at hand stands.
+    pub(super) fn partial_place(&mut self, b: &mut Builder) -> Access {
         let partial = self.em.cx.buffers.partial(self.plan.root);
         let mut word = match self.place {
             Place::Group { number: Some(group) } => Affine::var(group).times(partial.part_len as i64),
@@ -152,9 +166,7 @@ impl Nest<'_> {
             let index = self.em.index(b, axis);
             word = word.add_scaled(&index, stride as i64);
         }
-        let to = Access { buffer: partial.buffer, index: word };
-        let sum = self.blended(b, &to, sum);
-        b.store(to, sum);
+        Access { buffer: partial.buffer, index: word }
     }
 
     /// `value` in the lanes that are kept, and what stands there in the others.

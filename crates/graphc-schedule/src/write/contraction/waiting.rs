@@ -12,6 +12,7 @@ use super::nest::{Nest, Place};
 use crate::decide::strips::Strips;
 use crate::decide::summation::Groups;
 use crate::write::builder::Builder;
+use crate::write::expr::BatchAt;
 use crate::write::tree;
 use graphc_ir::index::{Affine, Var};
 use graphc_ir::loops::{Access, LoopKind};
@@ -23,13 +24,13 @@ impl Nest<'_> {
         let n_coordinates: usize = accumulators.axes.iter().map(|&(_, extent)| extent).product();
         b.for_extent(n_coordinates * n_cells, LoopKind::Serial, |b, vector| {
             let zero = b.f32(0.0);
-            b.store(accumulators.vector(&Affine::var(vector), self.samples_lane()), zero);
+            b.store(accumulators.vector(&Affine::var(vector), self.own_lane()), zero);
         });
     }
 
     /// Where the accumulator of the output at hand waits.
     pub(super) fn waiting_place(&self, accumulators: &Accumulators) -> Access {
-        accumulators.vector(&self.number_of(accumulators), self.samples_lane())
+        accumulators.vector(&self.number_of(accumulators), self.own_lane())
     }
 
     /// The number of the accumulator of the output at hand.
@@ -42,7 +43,7 @@ impl Nest<'_> {
     /// Hands every accumulator to the epilogue.
     pub(super) fn finish(&mut self, b: &mut Builder, accumulators: &Accumulators) {
         self.each_output(b, accumulators, &mut |nest, b, number| {
-            let acc = b.load(accumulators.vector(number, nest.samples_lane()));
+            let acc = b.load(accumulators.vector(number, nest.own_lane()));
             nest.epilogue(b, acc);
         });
     }
@@ -50,7 +51,7 @@ impl Nest<'_> {
     /// Lets the sums of a group of chunks wait for those of the others.
     fn leave(&mut self, b: &mut Builder, accumulators: &Accumulators, group: Var) {
         self.each_output(b, accumulators, &mut |nest, b, number| {
-            let acc = b.load(accumulators.vector(number, nest.samples_lane()));
+            let acc = b.load(accumulators.vector(number, nest.own_lane()));
             let sum = nest.sum_of(b, acc);
             b.store(accumulators.sum(&Affine::var(group), number), sum);
         });
@@ -85,7 +86,7 @@ impl Nest<'_> {
         self.grid.iter().copied().filter(move |&(var, _)| is_beside(var))
     }
 
-    fn samples_lane(&self) -> Var {
+    fn own_lane(&self) -> Var {
         self.lane.expect("accumulators that wait are vectors")
     }
 
@@ -128,7 +129,7 @@ impl Nest<'_> {
                     number.times(*extent as i64).plus(&nest.em.vars[axis])
                 });
                 nest.fetch_next(b, chunk, (number, n_tiles * n_strips * strips.n_taps()));
-                nest.continued_tile(b, chunk, Some((strips, strip)), accumulators);
+                nest.continued_tile(b, Some(chunk), Some((strips, strip)), accumulators);
             });
         });
     }
@@ -162,12 +163,16 @@ impl Nest<'_> {
                 let other = loops.iter().find(|(grid, _)| *grid == found);
                 Affine::var(other.map_or(found, |&(_, cell)| cell))
             };
-            let before = self.em.vars.clone();
+            let (before, batch) = (self.em.vars.clone(), self.em.batch.clone());
+            self.em.batch = batch.clone().map(|BatchAt { chunk, sample }| BatchAt {
+                chunk: chunk.substitute(&replace),
+                sample: sample.substitute(&replace),
+            });
             self.em.vars.values_mut().for_each(|index| *index = index.substitute(&replace));
             self.em.open_scope();
             f(self, b, &replace);
             self.em.close_scope();
-            self.em.vars = before;
+            (self.em.vars, self.em.batch) = (before, batch);
             return;
         };
         b.for_extent(extent, LoopKind::Serial, |b, cell| {
