@@ -299,13 +299,13 @@ fn training_steps_have_no_prologue() {
 #[test]
 fn borders_tap_by_tap_compute_the_same() {
     let text = r#"graph borders() {
-  %0: f32[N,9,7,16] = input() {dtype=f32, shape=[N,9,7,16]} "x"
+  %0: f32[N,8,7,16] = input() {dtype=f32, shape=[N,8,7,16]} "x"
   %1: f32[3,3,16,16] = parameter() {shape=[3,3,16,16], initializer="glorot_uniform", trainable=true} "w1"
   %2: f32[3,3,16,11] = parameter() {shape=[3,3,16,11], initializer="glorot_uniform", trainable=true} "w2"
-  %3: f32[N,9,7,16] = conv2d(%0, %1) {strides=[1,1], padding=[1,1,1,1]} "c1"
-  %4: f32[N,9,7,16] = relu(%3) "r1"
-  %5: f32[N,5,7,11] = conv2d(%4, %2) {strides=[2,1], padding=[1,1,1,1]} "c2"
-  %6: f32[N,5,7,11] = mul(%5, %5)
+  %3: f32[N,8,7,16] = conv2d(%0, %1) {strides=[1,1], padding=[1,1,1,1]} "c1"
+  %4: f32[N,8,7,16] = relu(%3) "r1"
+  %5: f32[N,4,7,11] = conv2d(%4, %2) {strides=[2,1], padding=[1,1,1,1]} "c2"
+  %6: f32[N,4,7,11] = mul(%5, %5)
   %7: f32[] = reduce_mean(%6) {axes=[0,1,2,3], keep_dims=false}
   optimizer sgd {learning_rate=0.1, momentum=0.0, nesterov=false}
   loss %7

@@ -15,6 +15,9 @@ use std::ops::Range;
 /// Multiply-adds in a chain below which loading and storing the accumulators would cost more than it saves.
 const FEWEST_STEPS: usize = 48;
 
+/// Coordinates for each one of a border, beyond which borders are left single.
+const MOST_INSIDE: usize = 4;
+
 /// Taps that code is written for one by one.
 const MOST_TAPS: usize = 16;
 
@@ -44,8 +47,8 @@ impl Taps {
         let extent = form.extents[axis.0 as usize];
         let n_steps = form.reds[reduction + 1..].iter().map(|red| red.extent).product();
         let has_batch = form.reds.iter().any(|red| red.is_batch);
-        // Going to memory and back takes a coordinate about as long as a single one takes for a term.
-        let pays = n_steps >= FEWEST_STEPS && n_single * n_steps > extent;
+        // Small borders cost less than another order of the loops may.
+        let pays = n_steps >= FEWEST_STEPS && n_single * MOST_INSIDE >= extent;
         if has_batch || form.reds[reduction].extent > MOST_TAPS || !pays {
             return None;
         }
@@ -126,10 +129,10 @@ mod tests {
     fn taps_beside_a_border_have_fewer_pixels() {
         let conv = |padding: &str| format!("conv2d(%0, %1) {{strides=[2,1], padding={padding}}}");
         let form = form(["[2,9,9,64]", "[3,3,64,8]", "[2,5,9,8]"], &conv("[1,1,1,1]"));
-        let [rows, columns] = [1, 2].map(|axis| Taps::of(&form, Var(axis), 2).unwrap());
+        let [rows, columns] = [1, 2].map(|axis| Taps::of(&form, Var(axis), 3).unwrap());
         assert_eq!(rows.coordinates, [1..5, 0..5, 0..4]);
         assert_eq!(columns.coordinates, [1..9, 0..9, 0..8]);
         assert_eq!([rows.reduction, columns.reduction], [0, 1]);
-        assert_eq!(Taps::of(&form, Var(1), 0), None);
+        assert_eq!(Taps::of(&form, Var(1), 1), None);
     }
 }
