@@ -60,8 +60,8 @@ impl FunctionEmitter<'_, '_> {
 
     /// Base and immediate offset of a word of a buffer.
     pub(super) fn address(&mut self, buffer: BufId, word: &Linear) -> (Value, i32) {
-        let offset = self.program.buffer(buffer).offset as i64 * 4;
-        self.indices.address(&mut self.builder, self.arena, word, offset)
+        let base = self.base(buffer);
+        self.indices.address(&mut self.builder, base, word)
     }
 
     /// The buffer of an access, if there is one of that number.
