@@ -3,11 +3,12 @@
 //! The only unsafe code of this crate. No panic may cross a compiled function: they carry no
 //! unwinding information, and they call nothing but each other and `fmaf`.
 
-use crate::clif::{Emitted, EmittedPhase, emit_program};
+use crate::clif::{Emitted, EmittedPhase, Templates, emit_program};
 use crate::error::CodegenError;
 use crate::options::CodegenOptions;
 use crate::select::{Counts, select};
 use crate::target::Target;
+use cranelift_codegen::Context;
 use cranelift_jit::{ArenaMemoryProvider, BranchProtection, JITBuilder, JITMemoryKind, JITMemoryProvider, JITModule};
 use cranelift_module::ModuleResult;
 use graphc_ir::loops::Program;
@@ -114,7 +115,11 @@ fn compile_into(
     let mut memory = Memory(ManuallyDrop::new(JITModule::new(builder)));
     let module = &mut *memory.0;
     let selection = select(program, target, options);
-    let Emitted { kernels, failures } = emit_program(module, &selection)?;
+    let mut templates = Templates::default();
+    let define = &mut |module: &mut JITModule, function, context: &mut Context| {
+        templates.define(module, function, context, program)
+    };
+    let Emitted { kernels, failures } = emit_program(module, &selection, define)?;
     module.finalize_definitions().map_err(|error| CodegenError::Target(error.to_string()))?;
     let phase = |phase: EmittedPhase| {
         let code = module.get_finalized_function(phase.function);

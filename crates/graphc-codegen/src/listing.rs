@@ -1,7 +1,7 @@
 //! Code to be read: every function of a program as Cranelift's input and as machine code, for any machine.
 
 use crate::asm::assembler::Line;
-use crate::clif::{emit_program, loop_of};
+use crate::clif::{buffer_at, emit_program, loop_of};
 use crate::error::CodegenError;
 use crate::select::Selection;
 use crate::target::Target;
@@ -126,7 +126,7 @@ impl Pages {
     pub(crate) fn of(selection: &Selection<'_>) -> Result<Pages, CodegenError> {
         let (isa, declarations) = (selection.target.isa().clone(), ModuleDeclarations::default());
         let mut pages = Pages { isa, declarations, pages: Vec::new() };
-        emit_program(&mut pages, selection)?;
+        emit_program(&mut pages, selection, &mut |pages, function, context| pages.define_function(function, context))?;
         Ok(pages)
     }
 
@@ -141,6 +141,9 @@ impl Pages {
 
     /// The name of what is filled in at a place.
     fn target(&self, reloc: &ModuleReloc) -> Option<String> {
+        if let Some(buffer) = buffer_at(reloc) {
+            return Some(buffer.to_string());
+        }
         match &reloc.name {
             ModuleRelocTarget::User { namespace: 0, index } => Some(self.name_of(FuncId::from_u32(*index))),
             ModuleRelocTarget::LibCall(LibCall::FmaF32) => Some("fmaf".to_owned()),

@@ -14,7 +14,7 @@ use cranelift_codegen::ir::{
 use cranelift_codegen::isa::{TargetFrontendConfig, TargetIsa};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
 use graphc_ir::index::Var;
-use graphc_ir::loops::{AccId, Kernel, Program, ValueId};
+use graphc_ir::loops::{AccId, BufId, Kernel, Program, ValueId};
 use std::collections::HashMap;
 
 impl Scalar {
@@ -140,6 +140,8 @@ pub(super) struct FunctionEmitter<'p, 's> {
     pub(super) arena: Value,
     /// The memory of the member that runs the function.
     pub(super) member: Value,
+    /// Addresses of buffers.
+    pub(super) bases: HashMap<BufId, Value>,
     pub(super) values: HashMap<ValueId, Operand>,
     pub(super) accs: HashMap<AccId, Acc>,
     /// The lane variable within a region.
@@ -173,6 +175,7 @@ impl<'p, 's> FunctionEmitter<'p, 's> {
             indices: Indices::default(),
             arena,
             member,
+            bases: HashMap::new(),
             values: HashMap::new(),
             accs: HashMap::new(),
             lane: None,

@@ -159,11 +159,7 @@ impl Indices {
 
     /// The integer itself, as `i64`.
     pub(super) fn value(&mut self, builder: &mut FunctionBuilder<'_>, linear: &Linear) -> Value {
-        let mut sum = None;
-        for &(value, coefficient) in &linear.terms {
-            sum = Some(self.add_term(builder, sum, value, coefficient));
-        }
-        match sum {
+        match self.sum(builder, &linear.terms) {
             None => self.integer(builder, linear.constant),
             Some(sum) if linear.constant == 0 => sum,
             Some(sum) => {
@@ -173,23 +169,24 @@ impl Indices {
         }
     }
 
-    /// Address of a byte: a base and an immediate offset.
-    pub(super) fn address(
-        &mut self,
-        builder: &mut FunctionBuilder<'_>,
-        base: Value,
-        words: &Linear,
-        offset: i64,
-    ) -> (Value, i32) {
-        let bytes = words.times(4).plus_constant(offset);
+    /// The sum of terms, if there are any.
+    fn sum(&mut self, builder: &mut FunctionBuilder<'_>, terms: &[(Value, i64)]) -> Option<Value> {
+        let add = |sum, &(value, coefficient): &(Value, i64)| Some(self.add_term(builder, sum, value, coefficient));
+        terms.iter().fold(None, add)
+    }
+
+    /// Address of a word of the buffer that begins at `base`: a pointer and an immediate offset in bytes. Buffers share
+    /// the distance, and an access adds it to their address.
+    pub(super) fn address(&mut self, builder: &mut FunctionBuilder<'_>, base: Value, words: &Linear) -> (Value, i32) {
+        let bytes = words.times(4);
         let mut pointer = base;
         let immediate = i32::try_from(bytes.constant).unwrap_or_else(|_| {
             let far = self.integer(builder, bytes.constant);
             pointer = self.add_term(builder, Some(pointer), far, 1);
             0
         });
-        for &(value, coefficient) in &bytes.terms {
-            pointer = self.add_term(builder, Some(pointer), value, coefficient);
+        if let Some(distance) = self.sum(builder, &bytes.terms) {
+            pointer = self.add_term(builder, Some(pointer), distance, 1);
         }
         (pointer, immediate)
     }

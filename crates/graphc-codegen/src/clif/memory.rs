@@ -60,9 +60,8 @@ impl FunctionEmitter<'_, '_> {
 
     /// Base and immediate offset of a word of a buffer.
     pub(super) fn address(&mut self, buffer: BufId, word: &Linear) -> (Value, i32) {
-        let buffer = self.program.buffer(buffer);
-        let memory = if buffer.is_of_member() { self.member } else { self.arena };
-        self.indices.address(&mut self.builder, memory, word, buffer.offset as i64 * 4)
+        let base = self.base(buffer);
+        self.indices.address(&mut self.builder, base, word)
     }
 
     /// The buffer of an access, if there is one of that number.

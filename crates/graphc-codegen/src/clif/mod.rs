@@ -7,15 +7,17 @@
 //! the access that missed its buffer. A phase runs in the processor's mode in which subnormal numbers count as zero,
 //! and restores the one it found.
 //!
-//! Reading order: `callees` (what functions call), `function` (the emitter's state), `index`, `memory`, `expr`,
-//! `location`, `stmt`, `tile` (tiles in Cranelift's vectors), `runs` (of their reductions), `calls` (of assembled
-//! functions).
+//! Reading order: `callees` (what functions call), `function` (the emitter's state), `index`, `buffers` (where they
+//! begin), `memory`, `expr`, `location`, `stmt`, `tile` (tiles in Cranelift's vectors), `runs` (of their
+//! reductions), `calls` (of assembled functions), `templates` (functions that are compiled once).
 
 mod callees;
 
 mod function;
 
 mod index;
+
+mod buffers;
 
 mod memory;
 
@@ -31,16 +33,21 @@ mod runs;
 
 mod calls;
 
+mod templates;
+
 use crate::error::CodegenError;
 use crate::select::Selection;
 use crate::select::selection::{FunctionRole, SelectedFunction, SelectedKernel};
+pub(crate) use buffers::buffer_at;
 use callees::{Assembled, Callees};
+use cranelift_codegen::Context;
 use cranelift_codegen::ir::UserFuncName;
 use cranelift_frontend::FunctionBuilderContext;
-use cranelift_module::{FuncId, Linkage, Module};
+use cranelift_module::{FuncId, Linkage, Module, ModuleResult};
 use function::{FunctionEmitter, Outcome, Surroundings};
 pub(crate) use location::loop_of;
 use std::ops::Range;
+pub(crate) use templates::Templates;
 
 /// A phase before its function has an address.
 pub(crate) struct EmittedPhase {
@@ -57,23 +64,31 @@ pub(crate) struct Emitted {
     pub(crate) failures: Vec<String>,
 }
 
-/// Defines every function of a program in a module.
-pub(crate) fn emit_program<M: Module>(module: &mut M, selection: &Selection<'_>) -> Result<Emitted, CodegenError> {
+/// How a module defines the function in a context.
+pub(crate) type Define<'d, M> = &'d mut dyn FnMut(&mut M, FuncId, &mut Context) -> ModuleResult<()>;
+
+/// Defines every function of a program in a module, those that are not assembled by `define`.
+pub(crate) fn emit_program<M: Module>(
+    module: &mut M,
+    selection: &Selection<'_>,
+    define: Define<'_, M>,
+) -> Result<Emitted, CodegenError> {
     let assembled = Assembled::define(module, &selection.shapes, selection.target)?;
-    let mut session = Session { module, selection, assembled, failures: Vec::new() };
+    let mut session = Session { module, selection, define, assembled, failures: Vec::new() };
     let kernels = selection.kernels.iter().map(|kernel| session.kernel(kernel));
     let kernels = kernels.collect::<Result<_, _>>()?;
     Ok(Emitted { kernels, failures: session.failures })
 }
 
-struct Session<'p, M: Module> {
+struct Session<'p, 'd, M: Module> {
     module: &'p mut M,
     selection: &'p Selection<'p>,
+    define: Define<'d, M>,
     assembled: Assembled,
     failures: Vec<String>,
 }
 
-impl<M: Module> Session<'_, M> {
+impl<M: Module> Session<'_, '_, M> {
     fn kernel(&mut self, selected: &SelectedKernel<'_>) -> Result<Vec<EmittedPhase>, CodegenError> {
         let ids: Vec<FuncId> =
             selected.functions.iter().map(|function| self.declare(function)).collect::<Result<_, _>>()?;
@@ -96,7 +111,7 @@ impl<M: Module> Session<'_, M> {
             if let Outcome::Invalid(message) = outcome {
                 return Err(CodegenError::Program { kernel: selected.kernel.name.clone(), message });
             }
-            self.module.define_function(id, &mut context).map_err(|error| backend(&function.name, &error))?;
+            (self.define)(self.module, id, &mut context).map_err(|error| backend(&function.name, &error))?;
             // What a large function has made large stays so, and is cleared as a whole for every small one behind it.
             match function.role {
                 FunctionRole::Phase { .. } => context = self.module.make_context(),
