@@ -24,7 +24,9 @@ pub(crate) fn chunks_per_task(problem: &Problem<'_>, kernel: &KernelPlan) -> usi
     let Some((words, node)) = most else { return 1 };
     let is_far = words > problem.machine.near_words();
     let has_tasks = |per_task: &usize| n_chunks.div_ceil(*per_task) >= FEWEST_TASKS;
-    let by_cost = if is_far { (1..=MOST_CHUNKS).rev().find(has_tasks).unwrap_or(1) } else { 1 };
+    let largest = (1..=MOST_CHUNKS).rev().find(has_tasks).unwrap_or(1);
+    // As many tasks of equal size.
+    let by_cost = if is_far { n_chunks.div_ceil(n_chunks.div_ceil(largest)) } else { 1 };
     let others = [1, 2, 4, MOST_CHUNKS].into_iter().filter(|&n| n != by_cost && n <= n_chunks);
     let options = [by_cost].into_iter().chain(others).map(|n| (n, format!("{n} chunks a task")));
     problem.chooser.pick_of(node, Aspect::Task, options.collect())

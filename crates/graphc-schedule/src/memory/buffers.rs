@@ -159,7 +159,6 @@ impl Buffers {
             let buffer = self.add(name, BufferKind::Temp, DType::F32, layout);
             self.waiting.insert(plan.root, Waiting { buffer, share_words });
         }
-        self.add_partial(problem, plan.root, plan.n_parts());
     }
 
     fn add_partial(&mut self, problem: &Problem<'_>, root: Root, n_parts: usize) {
