@@ -343,6 +343,7 @@ fn kernel_gradient_tile(convolution: &Convolution, (taps, tile_k): (usize, usize
         ],
         0,
     );
+    let sum = Stmt::Let { value: ValueId(1), expr: Expr::JoinLanes(Join::Add, ValueId(0)) };
     Tile {
         grid: vec![(s, taps), (k, tile_k)],
         reds: vec![Range::new(p, out), Range::new(q, out), Range::new(half, 2)],
@@ -352,10 +353,7 @@ fn kernel_gradient_tile(convolution: &Convolution, (taps, tile_k): (usize, usize
         ahead: [0, 0],
         init: TileInit::Zero,
         acc: ValueId(0),
-        epilogue: vec![
-            Stmt::Let { value: ValueId(1), expr: Expr::JoinLanes(Join::Add, ValueId(0)) },
-            Stmt::Store { to: result, value: ValueId(1) },
-        ],
+        epilogue: vec![sum, Stmt::Store { to: result, value: ValueId(1) }],
     }
 }
 

@@ -20,8 +20,8 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// A compiled phase: arena, memory of the member that runs it, and the share `low..high` of its parallel loop (ignored
-/// if it has none). Returns 0, or in checked mode the code of the access that missed its buffer.
+/// A compiled phase: arena, memory of the member that runs it, and the share `low..high` of its parallel loop
+/// (ignored if it has none). Returns 0, or in checked mode the code of the access that missed its buffer.
 ///
 /// # Safety
 /// The arena must be writable, hold [`Program::arena_words`] words, and be used by nobody else
@@ -136,17 +136,17 @@ fn compile_into(
     Ok(CompiledProgram { kernels, failures, counts: selection.counts(), memory })
 }
 
-/// Fused multiply-add for hosts without the instruction. It runs in the mode of machine code, so it may compute nothing
-/// that depends on the mode: `flushed` promises that.
+/// Fused multiply-add for hosts without the instruction. It runs in the mode of machine code, so it may compute
+/// nothing that depends on the mode: `flushed` promises that.
 extern "C" fn fmaf(a: f32, b: f32, c: f32) -> f32 {
     flushed::fma(a, b, c)
 }
 
 /// One stretch of addresses for all code of a module.
 ///
-/// Functions call each other over at most 2 GiB. Pages asked for one by one can lie farther apart: the system puts them
-/// wherever there is room between the stacks of threads and other mappings, and Cranelift panics when it links such a
-/// module.
+/// Functions call each other over at most 2 GiB. Pages asked for one by one can lie farther apart: the system puts
+/// them wherever there is room between the stacks of threads and other mappings, and Cranelift panics when it links
+/// such a module.
 struct Region {
     arena: ArenaMemoryProvider,
     /// Bytes that may still be taken before the system is asked for memory again.
@@ -158,8 +158,8 @@ struct Region {
 }
 
 impl Region {
-    /// Addresses reserved. Programs of dozens of layers take one of the first; a program that does not fit is compiled
-    /// anew into the next. They are no memory, but a process may have a limit of them.
+    /// Addresses reserved. Programs of dozens of layers take one of the first; a program that does not fit is
+    /// compiled anew into the next. They are no memory, but a process may have a limit of them.
     const SIZES: [usize; 3] = [16 << 20, 256 << 20, 2000 << 20];
 
     /// Bytes asked for at once.

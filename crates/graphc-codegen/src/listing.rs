@@ -126,7 +126,9 @@ impl Pages {
     pub(crate) fn of(selection: &Selection<'_>) -> Result<Pages, CodegenError> {
         let (isa, declarations) = (selection.target.isa().clone(), ModuleDeclarations::default());
         let mut pages = Pages { isa, declarations, pages: Vec::new() };
-        emit_program(&mut pages, selection, &mut |pages, function, context| pages.define_function(function, context))?;
+        emit_program(&mut pages, selection, &mut |pages, function, context| {
+            Ok(pages.define_function(function, context)?)
+        })?;
         Ok(pages)
     }
 

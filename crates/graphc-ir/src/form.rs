@@ -274,8 +274,8 @@ impl PointForm {
 
     /// `(base - e*r) / d` exact, `e` steps of a tap and `d` of a window. With `g = gcd(d, e)`, `base = g*base'`,
     /// `d = g*d'`, `e = g*e'` and `i` the inverse of `e'` modulo `d'`: `r = phase + d'*t` with
-    /// `phase = base' * i % d'`, and the index is `(base' - e'*phase) / d' - e'*t`. With taps that step by one that is
-    /// `base / d - t`.
+    /// `phase = base' * i % d'`, and the index is `(base' - e'*phase) / d' - e'*t`. With taps that step by one that
+    /// is `base / d - t`.
     fn gather(&mut self, red: usize, base: &Affine, steps: Steps, size: i64) {
         let (var, n_taps) = (self.reds[red].var, self.reds[red].extent as i64);
         let common = gcd(steps.window, steps.tap);

@@ -45,8 +45,8 @@ pub struct Scheduled {
     pub plan: Plan,
 }
 
-/// What was decided about a program before its loops were written. Its text has the options that were refused, too, and
-/// what they would cost.
+/// What was decided about a program before its loops were written. Its text has the options that were refused, too,
+/// and what they would cost.
 #[derive(Clone, Debug)]
 pub struct Plan(Schedule);
 

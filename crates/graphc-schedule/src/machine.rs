@@ -44,8 +44,8 @@ pub struct Hardware {
 pub struct Threads {
     /// How many, at least 1.
     pub n: usize,
-    /// Cycles that they lose between two phases: a line goes from each to the caller, and another one back, and nobody
-    /// begins at the same time as the others.
+    /// Cycles that they lose between two phases: a line goes from each to the caller, and another one back, and
+    /// nobody begins at the same time as the others.
     pub barrier_cycles: usize,
 }
 
@@ -132,8 +132,8 @@ impl Caches {
 }
 
 impl Threads {
-    /// So many threads with cores of their own: half a microsecond a barrier. (Measured on Zen 4 with two threads: the
-    /// second one begins 0.1 to 0.6 microseconds after the end of the phase before.)
+    /// So many threads with cores of their own: half a microsecond a barrier. (Measured on Zen 4 with two threads:
+    /// the second one begins 0.1 to 0.6 microseconds after the end of the phase before.)
     pub const fn of(n: usize) -> Threads {
         Threads { n, barrier_cycles: 2000 }
     }

@@ -2,8 +2,8 @@
 //! lacks.
 //!
 //! A *shape* ([`tile`], [`straight_line`], [`transpose`]) says what a function does, without addresses, so that equal
-//! parts of a program share one function. What it takes of a [`unit`](unit::VectorUnit)'s registers is decided here for
-//! every instruction set alike ([`tile_registers`], [`straight_line_registers`]); a folder per instruction set
+//! parts of a program share one function. What it takes of a [`unit`](unit::VectorUnit)'s registers is decided here
+//! for every instruction set alike ([`tile_registers`], [`straight_line_registers`]); a folder per instruction set
 //! writes the instructions. A new instruction set is a folder, and a line in [`instruction_set`].
 //!
 //! Reading order: [`unit`], [`tile`], [`tile_registers`], [`straight_line`], [`straight_line_registers`],

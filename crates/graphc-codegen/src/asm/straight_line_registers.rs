@@ -1,9 +1,9 @@
 //! Which register holds what in one iteration.
 //!
-//! Accumulators have registers of their own throughout; where there is one iteration alone, until they are last read. A
-//! result gets a register at its step, that of an operand read there for the last time if there is one, and gives it
-//! back at its last use. Constant vectors stay in what registers are left, the most used ones first; the others are
-//! read from the table by the instructions that need them.
+//! Accumulators have registers of their own throughout; where there is one iteration alone, until they are last read.
+//! A result gets a register at its step, that of an operand read there for the last time if there is one, and gives
+//! it back at its last use. Constant vectors stay in what registers are left, the most used ones first; the others
+//! are read from the table by the instructions that need them.
 
 use super::straight_line::{Source, Step, StraightLine};
 use super::unit::VectorUnit;
@@ -188,8 +188,8 @@ fn last_uses(shape: &StraightLine) -> Vec<usize> {
     last
 }
 
-/// The accumulator that a result is for, if it can be computed in its register: nothing but the `Set` reads the result,
-/// and nothing reads or sets the accumulator in between.
+/// The accumulator that a result is for, if it can be computed in its register: nothing but the `Set` reads the
+/// result, and nothing reads or sets the accumulator in between.
 fn accumulator_of(shape: &StraightLine, number: usize) -> Option<usize> {
     if !shape.steps[number].has_result() {
         return None;

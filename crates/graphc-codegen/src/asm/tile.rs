@@ -1,9 +1,9 @@
-//! Tiles: the innermost block of a contraction, with the instructions that Cranelift lacks (wide vectors, multiply-adds
-//! that overwrite the sum, broadcasts from memory).
+//! Tiles: the innermost block of a contraction, with the instructions that Cranelift lacks (wide vectors,
+//! multiply-adds that overwrite the sum, broadcasts from memory).
 //!
 //! A [`TileShape`] says all that such a function is made of: where every cell's operands and result stand relative to
-//! three pointers, the reduction loops, how accumulators start and end. The order of arithmetic is that of the loop IR;
-//! only registers and instructions are chosen by those who assemble it.
+//! three pointers, the reduction loops, how accumulators start and end. The order of arithmetic is that of the loop
+//! IR; only registers and instructions are chosen by those who assemble it.
 
 use super::straight_line::StraightLine;
 use graphc_ir::loops::Runs;
@@ -22,8 +22,8 @@ pub(crate) const CELL_BYTES: i32 = LANES as i32 * 4;
 /// for c in cells:              out[c] = acc[c]
 /// ```
 ///
-/// or an epilogue in place of the last line. With [`Runs`] the first loop is cut: each run starts anew, and its sums are
-/// joined with those that wait on the stack, as [`graphc_ir::loops::Runs`] says.
+/// or an epilogue in place of the last line. With [`Runs`] the first loop is cut: each run starts anew, and its sums
+/// are joined with those that wait on the stack, as [`graphc_ir::loops::Runs`] says.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct TileShape {
     pub(crate) a: Factor,

@@ -9,7 +9,8 @@ use super::straight_line_registers::StraightLinePlan;
 use super::tile::{CELL_BYTES, End, TileShape, n_levels};
 use super::unit::{Misfit, VectorUnit};
 
-/// Most bytes on the stack for sums of runs that wait for others: less than a page, so that no guard page is passed over.
+/// Most bytes on the stack for sums of runs that wait for others: less than a page, so that no guard page is passed
+/// over.
 const MOST_WAITING_BYTES: usize = 4000;
 
 /// The registers of a tile.

@@ -1,4 +1,5 @@
-//! Where buffers begin: names in CLIF, which become offsets in the arena, or in the memory of a member, when a function is linked.
+//! Where buffers begin: names in CLIF, which become offsets in the arena, or in the memory of a member, when a
+//! function is linked.
 //!
 //! So the code of a function does not depend on where its buffers are, and serves every function that differs in that
 //! alone (see `templates`).

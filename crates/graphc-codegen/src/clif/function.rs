@@ -197,8 +197,8 @@ impl<'p, 's> FunctionEmitter<'p, 's> {
         self
     }
 
-    /// Emits the body; variables get the parameters' values. A shared loop runs from the first parameter to the second.
-    /// A phase sets the processor's mode.
+    /// Emits the body; variables get the parameters' values. A shared loop runs from the first parameter to the
+    /// second. A phase sets the processor's mode.
     pub(super) fn emit(mut self, function: &SelectedFunction<'_>) -> Outcome {
         let (is_phase, shared) = match &function.role {
             FunctionRole::Phase(shared) => (true, shared.as_ref()),

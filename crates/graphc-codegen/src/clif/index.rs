@@ -175,8 +175,8 @@ impl Indices {
         terms.iter().fold(None, add)
     }
 
-    /// Address of a word of the buffer that begins at `base`: a pointer and an immediate offset in bytes. Buffers share
-    /// the distance, and an access adds it to their address.
+    /// Address of a word of the buffer that begins at `base`: a pointer and an immediate offset in bytes. Buffers
+    /// share the distance, and an access adds it to their address.
     pub(super) fn address(&mut self, builder: &mut FunctionBuilder<'_>, base: Value, words: &Linear) -> (Value, i32) {
         let bytes = words.times(4);
         let mut pointer = base;

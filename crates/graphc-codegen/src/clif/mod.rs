@@ -3,9 +3,9 @@
 //! Every phase of a kernel is a function `fn(arena, member, low, high) -> i32`: the arena, the memory of the member
 //! that runs it, and the share `low..high` of its parallel loop. Nests that can be are functions of their own,
 //! `fn(arena, member, variables…) -> i32`, so that functions stay small:
-//! Cranelift's register allocator is superlinear in a function's size. The result is 0, or in checked mode the code of
-//! the access that missed its buffer. A phase runs in the processor's mode in which subnormal numbers count as zero,
-//! and restores the one it found.
+//! Cranelift's register allocator is superlinear in a function's size. The result is 0, or in checked mode the code
+//! of the access that missed its buffer. A phase runs in the processor's mode in which subnormal numbers count as
+//! zero, and restores the one it found.
 //!
 //! Reading order: `callees` (what functions call), `function` (the emitter's state), `index`, `buffers` (where they
 //! begin), `memory`, `expr`, `location`, `stmt`, `tile` (tiles in Cranelift's vectors), `runs` (of their
@@ -43,7 +43,7 @@ use callees::{Assembled, Callees};
 use cranelift_codegen::Context;
 use cranelift_codegen::ir::UserFuncName;
 use cranelift_frontend::FunctionBuilderContext;
-use cranelift_module::{FuncId, Linkage, Module, ModuleResult};
+use cranelift_module::{FuncId, Linkage, Module, ModuleError};
 use function::{FunctionEmitter, Outcome, Surroundings};
 pub(crate) use location::loop_of;
 use std::ops::Range;
@@ -65,7 +65,7 @@ pub(crate) struct Emitted {
 }
 
 /// How a module defines the function in a context.
-pub(crate) type Define<'d, M> = &'d mut dyn FnMut(&mut M, FuncId, &mut Context) -> ModuleResult<()>;
+pub(crate) type Define<'d, M> = &'d mut dyn FnMut(&mut M, FuncId, &mut Context) -> Result<(), Box<ModuleError>>;
 
 /// Defines every function of a program in a module, those that are not assembled by `define`.
 pub(crate) fn emit_program<M: Module>(
@@ -134,6 +134,6 @@ fn emitted_phase((function, id): (&SelectedFunction<'_>, FuncId)) -> Option<Emit
     Some(EmittedPhase { name: function.name.clone(), function: id, parallel })
 }
 
-fn backend(function: &str, error: &cranelift_module::ModuleError) -> CodegenError {
+fn backend(function: &str, error: &ModuleError) -> CodegenError {
     CodegenError::Backend { function: function.to_owned(), message: format!("{error:?}") }
 }

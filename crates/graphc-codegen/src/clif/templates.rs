@@ -7,7 +7,7 @@ use super::buffers::fill_in;
 use cranelift_codegen::Context;
 use cranelift_codegen::FinalizedMachReloc;
 use cranelift_codegen::ir::function::FunctionStencil;
-use cranelift_module::{FuncId, Module, ModuleReloc, ModuleResult};
+use cranelift_module::{FuncId, Module, ModuleError, ModuleReloc};
 use graphc_ir::loops::Program;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
@@ -39,7 +39,7 @@ impl Templates {
         function: FuncId,
         context: &mut Context,
         program: &Program,
-    ) -> ModuleResult<()> {
+    ) -> Result<(), Box<ModuleError>> {
         let stencil = &context.func.stencil;
         let alike = self.by_hash.entry(BuildHasherDefault::<DefaultHasher>::new().hash_one(stencil)).or_default();
         let number = match alike.iter().position(|template| template.given == *stencil) {
@@ -53,14 +53,15 @@ impl Templates {
         let relocs = relocs.iter().map(|reloc| ModuleReloc::from_mach_reloc(reloc, &context.func, function)).collect();
         let mut code = code.clone();
         let relocs = fill_in(&mut code, relocs, program);
-        module.define_function_bytes(function, *alignment, &code, &relocs)
+        Ok(module.define_function_bytes(function, *alignment, &code, &relocs)?)
     }
 }
 
 impl Template {
-    fn compile<M: Module>(module: &M, context: &mut Context) -> ModuleResult<Template> {
+    fn compile<M: Module>(module: &M, context: &mut Context) -> Result<Template, Box<ModuleError>> {
         let given = context.func.stencil.clone();
-        let compiled = context.compile(module.isa(), &mut Default::default())?;
+        let compiled = context.compile(module.isa(), &mut Default::default());
+        let compiled = compiled.map_err(|error| Box::new(ModuleError::from(error)))?;
         Ok(Template {
             given,
             code: compiled.code_buffer().to_vec(),

@@ -1,6 +1,7 @@
 //! Loops over straight-line vector code, and epilogues of tiles.
 //!
-//! Inner loops of constant bounds are copied into the straight line. Accesses that differ by constants share a pointer.
+//! Inner loops of constant bounds are copied into the straight line. Accesses that differ by constants share a
+//! pointer.
 
 use super::context::{Context, Site, State, Unit};
 use super::mentions::Mentions;

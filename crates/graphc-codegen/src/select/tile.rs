@@ -1,9 +1,9 @@
 //! Tiles.
 //!
-//! An assembled tile gets three pointers: both factors at the first iteration of every reduction, and where results go.
-//! A tile that does nothing but store its accumulators, or the sums of their lanes, stores them itself. An epilogue
-//! that is straight-line code is done on the accumulators in their registers, if these suffice; any other one is
-//! Cranelift's, on accumulators in memory.
+//! An assembled tile gets three pointers: both factors at the first iteration of every reduction, and where results
+//! go. A tile that does nothing but store its accumulators, or the sums of their lanes, stores them itself. An
+//! epilogue that is straight-line code is done on the accumulators in their registers, if these suffice; any other
+//! one is Cranelift's, on accumulators in memory.
 
 use super::context::{Context, Site, State};
 use super::reason::Reason;

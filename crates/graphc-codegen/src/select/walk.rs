@@ -39,7 +39,8 @@ pub fn select<'p>(program: &'p Program, target: &'p Target, options: &CodegenOpt
     Selection { program, target, checked: options.checked, kernels, shapes }
 }
 
-/// The statements of each phase of a kernel, in the order of [`CompiledKernel::phases`](crate::CompiledKernel::phases).
+/// The statements of each phase of a kernel, in the order of
+/// [`CompiledKernel::phases`](crate::CompiledKernel::phases).
 pub fn phases(kernel: &Kernel) -> impl Iterator<Item = &[Stmt]> {
     split(&kernel.body, &Mentions::of(&kernel.body))
 }

@@ -106,8 +106,8 @@ pub enum BufferKind {
     /// Lives within a step; may share words with others.
     Temp,
     /// Lives within one iteration of the one top-level `Parallel` loop that touches it, a *task*, which writes every
-    /// word before it reads it. It stands in the memory of the team's member that runs the task, and not in the arena;
-    /// may share words with others there. What it holds when a task begins is not defined.
+    /// word before it reads it. It stands in the memory of the team's member that runs the task, and not in the
+    /// arena; may share words with others there. What it holds when a task begins is not defined.
     Member,
 }
 
@@ -383,9 +383,9 @@ pub struct Tile {
     pub epilogue: Vec<Stmt>,
 }
 
-/// Runs of a tile's outermost reduction, whose bounds are constants: consecutive iterations of it, of which the last run
-/// may have fewer. Each starts at 0. The sums of neighbouring runs are added in pairs, then those of the pairs, until
-/// one is left; one without a neighbour waits for the next round.
+/// Runs of a tile's outermost reduction, whose bounds are constants: consecutive iterations of it, of which the last
+/// run may have fewer. Each starts at 0. The sums of neighbouring runs are added in pairs, then those of the pairs,
+/// until one is left; one without a neighbour waits for the next round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Runs {
     /// Iterations of a run, at least 1.

@@ -11,8 +11,9 @@ use crate::tensor::{Real, Tensor};
 use crate::types::{TensorType, TypeError};
 
 op_struct! {
-    /// `y[n,p,q,k] = sum over r,s,c of x[n, p*stride - top + r*dilation, q*stride - left + s*dilation, C*g + c]
-    /// * w[r,s,c,k]`, terms outside the image left out; filter `k` belongs to group `g` of the `C` channels each.
+    /// `y[n,p,q,k] = sum over r,s,c of w[r,s,c,k] * x[n, h, w, C*g + c]` with `h = p*stride - top + r*dilation` and
+    /// `w = q*stride - left + s*dilation`, terms outside the image left out; filter `k` belongs to group `g` of the `C`
+    /// channels each.
     pub struct Conv2d {
         /// Step along h and w.
         pub strides: [usize; 2],

@@ -11,9 +11,9 @@ use crate::tensor::{Real, Tensor, for_each_index, linear_index};
 use crate::types::{Dim, Shape, TensorType, TypeError};
 
 op_struct! {
-    /// `dx[n,h,w,c] = sum over r,s,f of dy[n, (h + top - r*dilation) / stride, (w + left - s*dilation) / stride, k]
-    /// * w[r,s,c % C,k]`, over the taps where the division is exact and the result lies inside `dy`;
-    /// `k = F*(c / C) + f` are the `F` filters that read the group of `C` channels that `c` belongs to.
+    /// `dx[n,h,w,c] = sum over r,s,f of w[r,s,c % C,k] * dy[n,p,q,k]` with `p = (h + top - r*dilation) / stride` and
+    /// `q = (w + left - s*dilation) / stride`, over the taps where the division is exact and the result lies inside
+    /// `dy`; `k = F*(c / C) + f` are the `F` filters that read the group of `C` channels that `c` belongs to.
     pub struct Conv2dInputGrad {
         /// Strides of the convolution.
         pub strides: [usize; 2],

@@ -11,8 +11,8 @@ use crate::tensor::{Real, Tensor};
 use crate::types::{Shape, TensorType, TypeError};
 
 op_struct! {
-    /// `dw[r,s,c,k] = sum over n,p,q of x[n, p*stride - top + r*dilation, q*stride - left + s*dilation, C*g + c]
-    /// * dy[n,p,q,k]`; filter `k` belongs to group `g` of the `C` channels each.
+    /// `dw[r,s,c,k] = sum over n,p,q of dy[n,p,q,k] * x[n, h, w, C*g + c]` with `h = p*stride - top + r*dilation` and
+    /// `w = q*stride - left + s*dilation`; filter `k` belongs to group `g` of the `C` channels each.
     pub struct Conv2dKernelGrad {
         /// Strides of the convolution.
         pub strides: [usize; 2],

@@ -4,9 +4,9 @@
 //! until the accumulators no longer fit, and small ones are bound by the latency of a chain. The cost of a
 //! step is the slowest of the machine's limits; the grid with the least cost over the whole index space wins.
 //!
-//! A coordinate that moves both factors, as a channel of a depthwise convolution does, has operands of its own: `x` of
-//! them load `2 * x` factors for `x` multiply-adds. Where no coordinate moves one of the factors alone, two of those
-//! that move the other one are blocked.
+//! A coordinate that moves both factors, as a channel of a depthwise convolution does, has operands of its own: `x`
+//! of them load `2 * x` factors for `x` multiply-adds. Where no coordinate moves one of the factors alone, two of
+//! those that move the other one are blocked.
 
 use crate::machine::{CALL, FAR_WAITS, ISSUE, LATENCY, OVERHEAD, PORTS, VectorUnit, WAIT};
 use std::fmt::Display;
@@ -66,8 +66,8 @@ pub(crate) struct Sides<A> {
 /// A coordinate with a block of it, and which factors it moves.
 type Block<A> = (Candidate<A>, usize, [bool; 2]);
 
-/// Grids of at most one coordinate of each kind (two of the same if nothing moves the other factor alone): the one that
-/// costs least, then others in order of cost; `most_grids` of them at most, and at least one.
+/// Grids of at most one coordinate of each kind (two of the same if nothing moves the other factor alone): the one
+/// that costs least, then others in order of cost; `most_grids` of them at most, and at least one.
 pub(crate) fn best_grids<A: Copy>(
     unit: VectorUnit,
     sides: &Sides<A>,
@@ -251,8 +251,8 @@ mod tests {
         assert!(grid.blocks.contains(&(0, 2)), "{grid:?}");
     }
 
-    /// Borders walked one by one cost more than accumulators that go to memory and back every 80 steps, those of every
-    /// step cost more than borders.
+    /// Borders walked one by one cost more than accumulators that go to memory and back every 80 steps, those of
+    /// every step cost more than borders.
     #[test]
     fn taps_against_borders() {
         let borders = Candidate { axis: 0, extent: 4, n_single: 8, most: 4, chain: None };

@@ -331,8 +331,8 @@ impl<'a> Decider<'a> {
     }
 }
 
-/// Phases of nests whose chunks are cut. Nothing is asked for ahead of time: the chunks are few. Rows are copied behind
-/// them all, by squares that know nothing of shares.
+/// Phases of nests whose chunks are cut. Nothing is asked for ahead of time: the chunks are few. Rows are copied
+/// behind them all, by squares that know nothing of shares.
 fn cut_phases(per_task: usize, segments: Vec<Segment>, nests: Vec<ChunkNest>) -> Vec<PhasePlan> {
     let (mut phases, mut rows, mut nests) = (Vec::new(), Vec::new(), nests.into_iter());
     for Segment { n_nests, n_shares, cuts } in segments {

@@ -1,8 +1,8 @@
 //! The order of sums over the batch: it follows from the graph and the batch alone, and fixes the bits of results.
 //!
 //! A sum over the batch is made of groups of consecutive chunks of samples: each group is a chain, and groups are
-//! joined by a balanced tree. How long groups are follows from the batch alone ([`Groups::of`]), whatever is summed and
-//! however large the result.
+//! joined by a balanced tree. How long groups are follows from the batch alone ([`Groups::of`]), whatever is summed
+//! and however large the result.
 //!
 //! In a contraction the lanes are samples or features. With samples as lanes both factors are vectors, and the lanes
 //! of every cell must be joined in the end. That is little work beside the pixels of a convolution, but as much as
@@ -26,8 +26,8 @@ const MOST_ALONE: usize = 4;
 /// Binary logarithm of the chunks of the longest groups.
 const LONGEST: u32 = 4;
 
-/// Groups of consecutive chunks, each of a power of two of them but for the last, which may be shorter: whoever has some
-/// aligned groups has whole branches of the tree.
+/// Groups of consecutive chunks, each of a power of two of them but for the last, which may be shorter: whoever has
+/// some aligned groups has whole branches of the tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Groups {
     pub(crate) n_groups: usize,
@@ -63,7 +63,7 @@ impl Groups {
     /// machines to share 1,024; with 256 samples they are long enough (64 samples) that joining them costs a dense
     /// layer's gradient little.
     pub(crate) fn of(n_chunks: usize) -> Groups {
-        let exponent = if n_chunks <= MOST_ALONE { 0 } else { ((n_chunks.ilog2() + 2) / 3).min(LONGEST) };
+        let exponent = if n_chunks <= MOST_ALONE { 0 } else { n_chunks.ilog2().div_ceil(3).min(LONGEST) };
         let chunks_per_group = 1 << exponent;
         Groups { n_groups: n_chunks.div_ceil(chunks_per_group), chunks_per_group }
     }

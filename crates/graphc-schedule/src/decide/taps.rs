@@ -1,11 +1,11 @@
 //! Taps: the borders of padded images in whole blocks.
 //!
-//! Beside a border a window has fewer taps, so a pixel there is a tile by itself: a single chain, bound by the latency
-//! of its multiply-adds. An input gradient is nearly all border where the window is not small beside the image: of
-//! the 12 rows of LeNet-5's second convolution four are inside. The other way round there is no border: every tap of
-//! one reduction has an interval of pixels, `0 <= p + r - top < height`. So the taps are walked outside, and within
-//! each its pixels in blocks, whose accumulators wait in memory until the next tap. Every accumulator still sums its
-//! terms in the order of the reductions, so that results are the same to the bit.
+//! Beside a border a window has fewer taps, so a pixel there is a tile by itself: a single chain, bound by the
+//! latency of its multiply-adds. An input gradient is nearly all border where the window is not small beside the
+//! image: of the 12 rows of LeNet-5's second convolution four are inside. The other way round there is no border:
+//! every tap of one reduction has an interval of pixels, `0 <= p + r - top < height`. So the taps are walked outside,
+//! and within each its pixels in blocks, whose accumulators wait in memory until the next tap. Every accumulator
+//! still sums its terms in the order of the reductions, so that results are the same to the bit.
 
 use graphc_ir::form::PointForm;
 use graphc_ir::index::{Affine, Var};

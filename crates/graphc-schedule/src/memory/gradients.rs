@@ -1,8 +1,8 @@
 //! Gradients that wait for the update of their parameters.
 //!
 //! Where one sweep makes a gradient and the update, nothing is stored. Where updates are apart, for example because
-//! something is made of all gradients first, the gradients of a step lie side by side, so that they are one stretch of
-//! memory for whoever sums them over machines.
+//! something is made of all gradients first, the gradients of a step lie side by side, so that they are one stretch
+//! of memory for whoever sums them over machines.
 
 use crate::memory::buffers::Buffers;
 use graphc_ir::graph::{Graph, NodeId, Role};

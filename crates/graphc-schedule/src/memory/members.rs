@@ -1,11 +1,11 @@
 //! Buffers of which every member of a team needs one, and no more: what is written and read within one task.
 //!
-//! A tensor with a batch has room for all chunks of samples. If one parallel loop alone touches it, every iteration, a
-//! *task*, has its own words of it: those of others neither write nor read them. Then all tasks of a member may use the
-//! same words, one after the other. So may the iterations of a loop within a task, for example over its chunks, if each
-//! of them has its own. That shows in the indices: with `step` times the loop's variable taken away they lie in
-//! `0..step`. The innermost loop of which that is so decides; what is left of the buffer are those `step` words. They
-//! stay in a core's cache where a batch would not.
+//! A tensor with a batch has room for all chunks of samples. If one parallel loop alone touches it, every iteration,
+//! a *task*, has its own words of it: those of others neither write nor read them. Then all tasks of a member may use
+//! the same words, one after the other. So may the iterations of a loop within a task, for example over its chunks,
+//! if each of them has its own. That shows in the indices: with `step` times the loop's variable taken away they lie
+//! in `0..step`. The innermost loop of which that is so decides; what is left of the buffer are those `step` words.
+//! They stay in a core's cache where a batch would not.
 
 use graphc_ir::index::{Affine, Atom, Var};
 use graphc_ir::loops::bounds::{Definition, Scope};

@@ -1,8 +1,8 @@
 //! Which words of the arena are taken in which phases.
 //!
-//! A segment tree over the phases: its leaves are phases, every inner node is the phases below it. The life of a buffer
-//! is the union of a few nodes, and only those and what stands above them know it, so that looking for a place costs as
-//! many steps as there are gaps between buffers, and not as there are buffers.
+//! A segment tree over the phases: its leaves are phases, every inner node is the phases below it. The life of a
+//! buffer is the union of a few nodes, and only those and what stands above them know it, so that looking for a place
+//! costs as many steps as there are gaps between buffers, and not as there are buffers.
 
 use std::collections::BTreeMap;
 

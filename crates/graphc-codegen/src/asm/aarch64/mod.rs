@@ -16,8 +16,8 @@ impl InstructionSet for Aarch64 {
     }
 
     /// FPCR: everything default but FZ (bit 24). It flushes results before they are rounded: where x86 and the loop
-    /// interpreter have 2^-126 because a result was rounded up to it, there is a zero here. `AH`, which mends that, is
-    /// too new to be relied upon.
+    /// interpreter have 2^-126 because a result was rounded up to it, there is a zero here. `AH`, which mends that,
+    /// is too new to be relied upon.
     fn mode(&self) -> Mode {
         Mode {
             enter: words(&[

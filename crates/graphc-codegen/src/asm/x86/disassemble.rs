@@ -6,8 +6,8 @@ use iced_x86::{
 };
 use std::collections::BTreeMap;
 
-/// The lines of a function. `calls` are names by the place, in bytes from the start, where an address is filled in when
-/// the function is linked.
+/// The lines of a function. `calls` are names by the place, in bytes from the start, where an address is filled in
+/// when the function is linked.
 pub(super) fn lines(code: &[u8], calls: &BTreeMap<usize, String>) -> Vec<Line> {
     let Decoded { instructions, n_bytes } = decode(code);
     let labels = labels(&instructions, n_bytes);
@@ -69,8 +69,8 @@ struct Label {
     end: Option<usize>,
 }
 
-/// Names of all places that instructions refer to, in order: `loop1` is jumped back to, `skip1` is only jumped forward
-/// to, `data1` is read.
+/// Names of all places that instructions refer to, in order: `loop1` is jumped back to, `skip1` is only jumped
+/// forward to, `data1` is read.
 fn labels(instructions: &[Instruction], n_bytes: usize) -> BTreeMap<u64, Label> {
     let mut places: BTreeMap<u64, (&str, Option<usize>)> = BTreeMap::new();
     for instruction in instructions {

@@ -24,8 +24,8 @@ pub(super) fn assemble(shape: &StraightLine, plan: &StraightLinePlan) -> Result<
     asm.assemble(0)
 }
 
-/// Appends one iteration to a function that has the accumulators in its first registers and the address of the table in
-/// `table`; every other register is free, those of `pointers` too.
+/// Appends one iteration to a function that has the accumulators in its first registers and the address of the table
+/// in `table`; every other register is free, those of `pointers` too.
 ///
 /// # Errors
 /// If an instruction cannot be encoded.

@@ -1,8 +1,8 @@
 //! Runs of a tile's first reduction: their sums wait on the stack for their neighbours.
 //!
-//! Level `l` of the stack holds the sum of `2^l` runs where bit `l` of the number of finished runs is set. A run takes
-//! with it what waits on the levels of the ones that end that number, and then waits itself; the last run takes what
-//! waits on any level.
+//! Level `l` of the stack holds the sum of `2^l` runs where bit `l` of the number of finished runs is set. A run
+//! takes with it what waits on the levels of the ones that end that number, and then waits itself; the last run takes
+//! what waits on any level.
 
 use super::register::{memory, xmm};
 use super::tile::{Assembler, FACTORS, RUN};

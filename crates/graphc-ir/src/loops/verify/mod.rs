@@ -2,8 +2,8 @@
 //!
 //! Buffers:
 //! * names of inputs, of states and of outputs are unique;
-//! * a buffer starts at a multiple of 16 words, lies inside the arena, or a member's memory, and is at least as long as
-//!   its tensor;
+//! * a buffer starts at a multiple of 16 words, lies inside the arena, or a member's memory, and is at least as long
+//!   as its tensor;
 //! * in the arena only temporaries share words, and only with each other;
 //! * a member's buffer is touched in one parallel loop only, and stored there before it is loaded.
 //!

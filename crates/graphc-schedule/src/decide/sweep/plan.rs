@@ -161,8 +161,8 @@ impl<'a> Space<'a> {
         Nest { axes: self.extents, over_batch: true, joins: Vec::new(), lanes, loops, hoisted, results }
     }
 
-    /// Lanes are consecutive elements, if every operand has the swept shape or is a single number; or neighbours along
-    /// the last axis, if that is whole vectors.
+    /// Lanes are consecutive elements, if every operand has the swept shape or is a single number; or neighbours
+    /// along the last axis, if that is whole vectors.
     fn without_batch(mut self) -> Nest {
         let len: usize = self.extents.iter().product();
         let point: Vec<Affine> = self.axes.iter().map(|&axis| Affine::var(axis)).collect();

@@ -22,8 +22,8 @@ use crate::write::task::{Share, Task};
 use graphc_ir::NodeId;
 use nest::{Nest, Part, Place, in_lanes};
 
-/// The task that a nest is written for, its share of it if it has but one, and tensors of whose next chunk it asks for
-/// some words.
+/// The task that a nest is written for, its share of it if it has but one, and tensors of whose next chunk it asks
+/// for some words.
 type At<'a> = (Task, Option<Share>, &'a [NodeId]);
 
 /// Writes the nest for the samples of a task, or of tensors without a batch, or of all samples if they are an axis.

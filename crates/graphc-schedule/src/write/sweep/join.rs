@@ -1,7 +1,7 @@
 //! Joins partial results in a fixed order: those of chunks, and those of one chunk's accumulators.
 //!
-//! The parts of the chunks of a group are joined in order, groups by a balanced tree. Means and squared deviations are joined by the formula of Chan, Golub and
-//! LeVeque (1979), which never subtracts large numbers.
+//! The parts of the chunks of a group are joined in order, groups by a balanced tree. Means and squared deviations
+//! are joined by the formula of Chan, Golub and LeVeque (1979), which never subtracts large numbers.
 
 use crate::decide::summation::Groups;
 use crate::decide::sweep::plan::mean_source;
