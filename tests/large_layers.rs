@@ -6,7 +6,7 @@
 use crate::common::engines::{compare_isas, run_both};
 use crate::common::meaning::compare_with_meaning;
 use graphc_codegen::Isa;
-use graphc_driver::{CompileOptions, compile};
+use graphc_driver::{CompileOptions, Machine, compile, lower};
 use graphc_interp::graph::{Evaluation, Keep, run_keeping};
 use graphc_ir::graph::Graph;
 use graphc_ir::graph::builder::{Activation, Convolution, Dense, GraphBuilder, Loss, Padding, Pool};
@@ -24,7 +24,8 @@ fn finish(mut builder: GraphBuilder, features: NodeId) -> Graph {
     builder.finish()
 }
 
-/// One training step at that batch size; the loop program must contain all of `marks`.
+/// One training step at that batch size; the loop program for the machine of reference, whose caches are known, must
+/// contain all of `marks`.
 fn check(graph: &Graph, batch: usize, marks: &[&str]) {
     check_with(graph, batch, marks, false);
 }
@@ -32,11 +33,12 @@ fn check(graph: &Graph, batch: usize, marks: &[&str]) {
 /// The same. If the network `is_smooth`, so that rounding changes little, results are those of the graph, too.
 fn check_with(graph: &Graph, batch: usize, marks: &[&str], is_smooth: bool) {
     let options = CompileOptions { gradients: true, ..CompileOptions::train(batch) };
-    let compiled = compile(graph, &options).unwrap();
-    let text = compiled.lowered.program.to_string();
+    let reference = CompileOptions { machine: Machine::REFERENCE, ..options };
+    let text = lower(graph, &reference).unwrap().program.to_string();
     for mark in marks {
         assert!(text.contains(mark), "batch {batch}: no {mark:?} in the loop program");
     }
+    let compiled = compile(graph, &options).unwrap();
     let tensors = bindings(&compiled.lowered.backward, 1);
     let (lowered, memory) = run_both(compiled, &tensors).unwrap_or_else(|message| panic!("batch {batch}: {message}"));
     if is_smooth {
@@ -120,11 +122,11 @@ fn large_batches() {
     let x = builder.flatten("flat", x).unwrap();
     let x = builder.dense("hidden", x, &Dense { activation: Some(Activation::Tanh), ..Dense::new(13) }).unwrap();
     let graph = finish(builder, x);
-    // 33 chunks are 16 groups of two and one of one.
+    // 33 chunks are eight groups of four and one of one.
     let marks = ["accumulators of", "fetch", "lines=1\n", "rows of"];
     check_with(&graph, 33 * 16 - 5, &marks, true);
     // As many groups as chunks: nothing waits.
-    check_with(&graph, 9 * 16, &["rows of"], true);
+    check_with(&graph, 4 * 16, &["rows of"], true);
 }
 
 /// Enough samples for several groups of rows: the last has fewer chunks, and is ragged.
@@ -135,10 +137,20 @@ fn dense_layers_of_large_batches() {
     let hidden = Dense { activation: Some(Activation::Tanh), ..Dense::new(13) };
     let x = builder.dense("hidden", features, &hidden).unwrap();
     let graph = finish(builder, x);
-    // Partial products of 11 times 13 weights.
-    check_with(&graph, 64 * 16, &["rows of", " [4,144] "], true);
-    check_with(&graph, 67 * 16 - 5, &["rows of", " [4,144] "], true);
-    check_with(&graph, 63 * 16, &["rows of", " [1,144] "], true);
+    // Partial products of 11 times 13 weights: tiles join the groups.
+    check_with(&graph, 64 * 16, &["rows of", " [1,144] ", "runs=4"], true);
+    check_with(&graph, 67 * 16 - 5, &["rows of", " [1,144] ", "runs=4"], true);
+}
+
+/// Rows that do not stay near are summed group by group, each behind its samples: the last group has fewer chunks.
+#[test]
+fn wide_dense_layers_of_large_batches() {
+    let mut builder = GraphBuilder::new("wide");
+    let features = builder.input("features", DType::F32, Shape::batched(&[11])).unwrap();
+    let hidden = Dense { activation: Some(Activation::Tanh), ..Dense::new(300) };
+    let x = builder.dense("hidden", features, &hidden).unwrap();
+    let graph = finish(builder, x);
+    check_with(&graph, 67 * 16 - 5, &["rows of", " [17,3312] ", "in 0..17 {"], true);
 }
 
 /// Without batch norms one kernel has gradients of both kinds of layers: those of the convolution follow their samples,
@@ -151,9 +163,10 @@ fn both_kinds_of_gradients_in_one_kernel() {
     let x = builder.flatten("flat", x).unwrap();
     let x = builder.dense("hidden", x, &Dense { activation: Some(Activation::Tanh), ..Dense::new(11) }).unwrap();
     let graph = finish(builder, x);
-    // 67 chunks are 23 groups for the convolution and 4 for the dense layers; nothing is shared chunk by chunk.
+    // 67 chunks are 17 groups, shared for the convolution and joined by the dense layers' tiles; nothing is shared chunk
+    // by chunk.
     let batch = 67 * 16 - 5;
-    check_with(&graph, batch, &["in 0..23 {", "in 0..4 {"], true);
+    check_with(&graph, batch, &["in 0..17 {", "runs=4"], true);
     let text = compile(&graph, &CompileOptions::train(batch)).unwrap().lowered.program.to_string();
     assert!(!text.lines().any(|line| line.contains("parallel") && line.ends_with("in 0..67 {")), "{text}");
 }
