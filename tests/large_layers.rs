@@ -33,7 +33,7 @@ fn check(graph: &Graph, batch: usize, marks: &[&str]) {
 /// The same. If the network `is_smooth`, so that rounding changes little, results are those of the graph, too.
 fn check_with(graph: &Graph, batch: usize, marks: &[&str], is_smooth: bool) {
     let options = CompileOptions { gradients: true, ..CompileOptions::train(batch) };
-    let reference = CompileOptions { machine: Machine::REFERENCE, ..options };
+    let reference = CompileOptions { machine: Machine::REFERENCE, ..options.clone() };
     let text = lower(graph, &reference).unwrap().program.to_string();
     for mark in marks {
         assert!(text.contains(mark), "batch {batch}: no {mark:?} in the loop program");
