@@ -163,8 +163,8 @@ fn both_kinds_of_gradients_in_one_kernel() {
     let x = builder.flatten("flat", x).unwrap();
     let x = builder.dense("hidden", x, &Dense { activation: Some(Activation::Tanh), ..Dense::new(11) }).unwrap();
     let graph = finish(builder, x);
-    // 67 chunks are 17 groups, shared for the convolution and joined by the dense layers' tiles; nothing is shared chunk
-    // by chunk.
+    // 67 chunks are 17 groups, shared for the convolution and joined by the dense layers' tiles; nothing is shared
+    // chunk by chunk.
     let batch = 67 * 16 - 5;
     check_with(&graph, batch, &["in 0..17 {", "runs=4"], true);
     let text = compile(&graph, &CompileOptions::train(batch)).unwrap().lowered.program.to_string();
