@@ -272,7 +272,7 @@ impl<'a> Decider<'a> {
             return cut_phases(per_task, segments, nests).into_iter().chain(gradients).collect();
         }
         let joined = gradients.iter().map(|(_, plan)| plan).find(|plan| can_join(plan));
-        let joined = joined.filter(|_| !kernel.chunk.is_empty() && per_task == 1).map(groups_of);
+        let joined = joined.filter(|_| !kernel.chunk.is_empty() && per_task == 1).map(ContractionPlan::groups);
         let (mut with, alone): (Vec<_>, Vec<_>) =
             gradients.into_iter().partition(|(_, plan)| joined.is_some() && can_join(plan));
         with.iter_mut()
@@ -301,7 +301,7 @@ impl<'a> Decider<'a> {
     /// Words of the rows that a group of a gradient's chunks reads.
     fn rows_of_group(&self, plan: &ContractionPlan) -> usize {
         let rows = plan.copy().map_or(0, |(_, copy)| self.copies.get(copy).layout().len());
-        rows / self.problem.n_chunks() * groups_of(plan).chunks_per_group
+        rows / self.problem.n_chunks() * plan.groups().chunks_per_group
     }
 
     fn chunk_nest(&mut self, group: &'a Group, per_task: usize) -> ChunkNest {
@@ -388,10 +388,4 @@ fn can_join(plan: &ContractionPlan) -> bool {
     let Batch::Summed(groups) = plan.batch else { return false };
     let stays_near = groups.chunks_per_group == 1 || plan.accumulators_wait;
     plan.shares_groups() && (stays_near || plan.rows_are_far)
-}
-
-/// The groups that a gradient goes through.
-fn groups_of(plan: &ContractionPlan) -> Groups {
-    let Batch::Summed(groups) = plan.batch else { unreachable!("a gradient is summed over the batch") };
-    groups
 }

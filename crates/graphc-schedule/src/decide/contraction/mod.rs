@@ -128,6 +128,15 @@ impl ContractionPlan {
         }
     }
 
+    /// The groups of a sum over the batch.
+    ///
+    /// # Panics
+    /// If it is none.
+    pub(crate) fn groups(&self) -> Groups {
+        let Batch::Summed(groups) = self.batch else { unreachable!("a gradient is summed over the batch") };
+        groups
+    }
+
     /// Whether tasks share the groups of a sum over the batch. Each leaves a partial result; otherwise tasks share
     /// blocks of the result, and groups are joined where they are summed.
     pub(crate) fn shares_groups(&self) -> bool {

@@ -2,10 +2,9 @@
 
 use super::accumulators::Accumulators;
 use super::nest::{Nest, Part, Place, in_lanes};
-use crate::decide::contraction::{Batch, ContractionPlan};
+use crate::decide::contraction::ContractionPlan;
 use crate::decide::kernel::GradientPlan;
 use crate::decide::loops::Loop;
-use crate::decide::summation::Groups;
 use crate::write::builder::Builder;
 use crate::write::expr::Cx;
 use crate::write::task::Task;
@@ -21,7 +20,7 @@ pub(crate) fn write(cx: &Cx<'_>, b: &mut Builder, gradient: &GradientPlan) {
 }
 
 fn share_groups(cx: &Cx<'_>, b: &mut Builder, gradient: &GradientPlan) {
-    let groups = groups_of(&gradient.nest);
+    let groups = gradient.nest.groups();
     b.for_extent(groups.n_groups, LoopKind::Parallel, |b, number| {
         let gradient = Gradient { cx, plan: gradient, number };
         gradient.before(b);
@@ -63,11 +62,6 @@ fn blocks(cx: &Cx<'_>, b: &mut Builder, plan: &ContractionPlan, part: Part) {
     });
 }
 
-fn groups_of(plan: &ContractionPlan) -> Groups {
-    let Batch::Summed(groups) = plan.batch else { unreachable!("a gradient is summed over the batch") };
-    groups
-}
-
 /// The contraction over one group of chunks, in three parts: before the first chunk, for every chunk, and after the
 /// last one.
 pub(crate) struct Gradient<'a> {
@@ -105,7 +99,7 @@ impl<'a> Gradient<'a> {
         b.nest_of(&plan.name, &plan.nodes, |b| {
             in_lanes(b, plan, |b, lane| {
                 let mut nest = self.over_group(lane);
-                if groups_of(plan).chunks_per_group == 1 {
+                if plan.groups().chunks_per_group == 1 {
                     nest.fetches = &self.plan.fetches;
                 }
                 nest.share = Affine::var(self.number);
