@@ -9,6 +9,7 @@ use crate::asm::transpose::TransposeShape;
 use crate::asm::unit::{ShapeKind, VectorUnit};
 use std::collections::HashMap;
 use std::fmt;
+use std::hash::Hash;
 
 /// A function to assemble. Prints as its name: `tile0`, `loop3`, `transpose1`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,32 +42,16 @@ pub(crate) struct Shapes {
 impl Shapes {
     /// The function of a tile, unless the unit has none.
     pub(super) fn tile(&mut self, shape: &TileShape, unit: &VectorUnit) -> Result<ShapeId, Reason> {
-        let id = |number| ShapeId { kind: ShapeKind::Tile, number };
-        if let Some(&known) = self.known_tiles.get(shape) {
-            return known.map(id);
-        }
-        let plan = TilePlan::of(shape, unit).map_err(Reason::from);
-        let found = plan.map(|plan| {
-            self.tiles.push((shape.clone(), plan));
-            self.tiles.len() - 1
-        });
-        self.known_tiles.insert(shape.clone(), found);
-        found.map(id)
+        let plan = || TilePlan::of(shape, unit).map_err(Reason::from);
+        let number = number_of(&mut self.tiles, &mut self.known_tiles, shape, plan);
+        number.map(|number| ShapeId { kind: ShapeKind::Tile, number })
     }
 
     /// The function of a straight-line loop, unless the unit has none.
     pub(super) fn straight_line(&mut self, shape: &StraightLine, unit: &VectorUnit) -> Result<ShapeId, Reason> {
-        let id = |number| ShapeId { kind: ShapeKind::StraightLine, number };
-        if let Some(&known) = self.known_straight_lines.get(shape) {
-            return known.map(id);
-        }
-        let plan = StraightLinePlan::of(shape, unit).ok_or(Reason::TooFewRegisters);
-        let found = plan.map(|plan| {
-            self.straight_lines.push((shape.clone(), plan));
-            self.straight_lines.len() - 1
-        });
-        self.known_straight_lines.insert(shape.clone(), found);
-        found.map(id)
+        let plan = || StraightLinePlan::of(shape, unit).ok_or(Reason::TooFewRegisters);
+        let number = number_of(&mut self.straight_lines, &mut self.known_straight_lines, shape, plan);
+        number.map(|number| ShapeId { kind: ShapeKind::StraightLine, number })
     }
 
     /// The function of a transposed copy.
@@ -90,4 +75,22 @@ impl Shapes {
         let mut all = all.chain(transposes.enumerate().map(of_kind(ShapeKind::Transpose)));
         all.find(|(id, _)| id.to_string() == name).map(|(_, shape)| shape.to_string())
     }
+}
+
+/// Number of a shape in the list of those that have a function. `plan` is what is assembled, and is asked for once.
+fn number_of<S: Clone + Eq + Hash, P>(
+    list: &mut Vec<(S, P)>,
+    known: &mut HashMap<S, Result<usize, Reason>>,
+    shape: &S,
+    plan: impl FnOnce() -> Result<P, Reason>,
+) -> Result<usize, Reason> {
+    if let Some(&known) = known.get(shape) {
+        return known;
+    }
+    let number = plan().map(|plan| {
+        list.push((shape.clone(), plan));
+        list.len() - 1
+    });
+    known.insert(shape.clone(), number);
+    number
 }
