@@ -18,14 +18,12 @@ use decide::kernel::{KernelSchedule, Schedule};
 use decide::layout::ProgramLanes;
 use decide::problem::Problem;
 use decide::prologue::Prologue;
-use graphc_ir::NodeId;
 use graphc_ir::form::Form;
 use graphc_ir::graph::Graph;
-use graphc_ir::graph::plan::{FusionPlan, Group, GroupKind, KernelPlan};
+use graphc_ir::graph::plan::FusionPlan;
 use graphc_ir::loops::{Kernel, Program};
 use memory::buffers::Buffers;
 use memory::{arena, gradients, in_place, roles, unread};
-use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
 use write::builder::Builder;
 use write::expr::Cx;
@@ -98,16 +96,5 @@ pub fn schedule_with(graph: &Graph, plan: &FusionPlan, machine: Hardware, choice
     let batch = graph.batch.expect("the graph is specialised");
     let name = graph.name.clone();
     let program = Program { name, batch, buffers: buffers.list, kernels, arena_words, member_words };
-    let kernels = kernels_of_contractions(plan);
-    Scheduled { program, candidates: chooser.into_candidates(|node| kernels[&node]), plan: Plan(schedule) }
-}
-
-/// Position of the kernel that computes each contraction, and whatever stands in its nest.
-fn kernels_of_contractions(plan: &FusionPlan) -> BTreeMap<NodeId, usize> {
-    let of_kernel = |(position, kernel): (usize, &KernelPlan)| {
-        let contractions = kernel.groups().filter(|group| group.kind == GroupKind::Contraction);
-        contractions.flat_map(Group::nodes).map(|node| (node, position)).collect::<Vec<_>>()
-    };
-    // Of several kernels the first counts.
-    plan.kernels.iter().enumerate().rev().flat_map(of_kernel).collect()
+    Scheduled { program, candidates: chooser.into_candidates(plan), plan: Plan(schedule) }
 }

@@ -11,6 +11,7 @@ use crate::decide::grid::{Grid, Sides, Width, best_grids};
 use crate::machine::VectorUnit;
 use graphc_ir::NodeId;
 use graphc_ir::graph::Graph;
+use graphc_ir::graph::plan::{FusionPlan, Group, GroupKind, KernelPlan};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
@@ -162,11 +163,12 @@ impl<'a> Chooser<'a> {
         (grids.remove(chosen), grids)
     }
 
-    /// What was asked, kernel by kernel; `kernel_of` finds a contraction's kernel.
-    pub(crate) fn into_candidates(self, kernel_of: impl Fn(NodeId) -> usize) -> Vec<Candidates> {
+    /// What was asked, kernel by kernel of the plan.
+    pub(crate) fn into_candidates(self, plan: &FusionPlan) -> Vec<Candidates> {
+        let kernels = kernels_of_contractions(plan);
         let asked = self.asked.take().into_iter().map(|((node, aspect), Asked { options, chosen })| {
             let contraction = self.name(node);
-            Candidates { contraction, aspect, kernel: kernel_of(node), options, chosen }
+            Candidates { contraction, aspect, kernel: kernels[&node], options, chosen }
         });
         let mut candidates: Vec<Candidates> = asked.collect();
         candidates.sort_by_key(|candidates| candidates.kernel);
@@ -177,4 +179,14 @@ impl<'a> Chooser<'a> {
     fn name(&self, node: NodeId) -> String {
         if self.named.contains(&node) { self.graph.node(node).name.clone() } else { node.to_string() }
     }
+}
+
+/// Position of the kernel that computes each contraction, and whatever stands in its nest.
+fn kernels_of_contractions(plan: &FusionPlan) -> BTreeMap<NodeId, usize> {
+    let of_kernel = |(position, kernel): (usize, &KernelPlan)| {
+        let contractions = kernel.groups().filter(|group| group.kind == GroupKind::Contraction);
+        contractions.flat_map(Group::nodes).map(|node| (node, position)).collect::<Vec<_>>()
+    };
+    // Of several kernels the first counts.
+    plan.kernels.iter().enumerate().rev().flat_map(of_kernel).collect()
 }

@@ -4,7 +4,8 @@
 //! (what is known of every axis), `digits` (axes that are split), `summation` (the order of sums over the batch),
 //! `loops`, `grid` (what stays in registers), `lane_axis` (whether neighbours can be lanes), `copies`, `strips`,
 //! `taps`, `contraction` and `sweep` (plans of nests), `task`, `next_chunk`, `cut` (tasks that are parts of chunks),
-//! `prologue`, `kernel` (phases), `text` (all of it for people), `choices` (what else could have been decided).
+//! `reads` (what a group reads), `prologue`, `kernel` (phases), `text` (all of it for people), `choices` (what else
+//! could have been decided).
 
 pub(crate) mod axes;
 pub(crate) mod choices;
@@ -20,6 +21,7 @@ pub(crate) mod loops;
 pub(crate) mod next_chunk;
 pub(crate) mod problem;
 pub(crate) mod prologue;
+pub(crate) mod reads;
 pub(crate) mod samples;
 pub(crate) mod strips;
 pub(crate) mod summation;

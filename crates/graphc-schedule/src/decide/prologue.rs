@@ -5,7 +5,7 @@
 //! need nothing of the batch); they become kernels of their own, which the runtime runs once. A training step has no
 //! prologue, since it changes its parameters itself.
 
-use crate::memory::in_place;
+use crate::decide::reads::Reads;
 use graphc_ir::form::Forms;
 use graphc_ir::graph::plan::{FusionPlan, Group};
 use graphc_ir::graph::{Graph, NodeId};
@@ -28,8 +28,8 @@ impl Prologue {
         }
         prologue.fixed = graph.ids().into_iter().filter(|&node| matches!(graph.op(node), Op::Parameter(_))).collect();
         for group in plan.kernels.iter().take(1).flat_map(|kernel| &kernel.head) {
-            let (reads, _) = in_place::reads(graph, forms, plan, group);
-            if reads.iter().all(|node| prologue.fixed.contains(node)) {
+            let reads = Reads::of(graph, forms, plan, group);
+            if reads.nodes.iter().all(|node| prologue.fixed.contains(node)) {
                 prologue.fixed.extend(group.roots.iter().map(|root| root.node()));
             }
         }

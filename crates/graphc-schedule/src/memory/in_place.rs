@@ -4,11 +4,10 @@
 //! where nothing reads the parameter any more is that already; the others are stored aside and copied at
 //! the end of the step.
 
+use crate::decide::reads::Reads;
 use graphc_ir::form::Forms;
-use graphc_ir::graph::plan::{FusionPlan, Group, GroupKind, Root};
+use graphc_ir::graph::plan::{FusionPlan, Root};
 use graphc_ir::graph::{Graph, NodeId, Update};
-use graphc_ir::index::Affine;
-use graphc_ir::point::{ExprId, PointDag};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Update values that are stored straight into their parameter's buffer.
@@ -18,11 +17,11 @@ pub(crate) fn find(graph: &Graph, forms: &Forms, plan: &FusionPlan) -> BTreeSet<
     let mut written_by: BTreeMap<NodeId, usize> = BTreeMap::new();
     let mut flat_groups = BTreeSet::new();
     for (position, group) in plan.kernels.iter().flat_map(|kernel| kernel.groups()).enumerate() {
-        let (reads, is_flat) = reads(graph, forms, plan, group);
-        for node in reads {
+        let reads = Reads::of(graph, forms, plan, group);
+        for node in reads.nodes {
             last_reader.insert(node, position);
         }
-        if is_flat {
+        if reads.is_flat {
             flat_groups.insert(position);
         }
         for root in &group.roots {
@@ -42,22 +41,4 @@ pub(crate) fn find(graph: &Graph, forms: &Forms, plan: &FusionPlan) -> BTreeSet<
         !is_output && only_update && read_before
     };
     graph.updates.iter().filter(is_safe).map(|update| update.value).collect()
-}
-
-/// Nodes whose buffers a group reads, and whether it is a flat sweep.
-pub(crate) fn reads(graph: &Graph, forms: &Forms, plan: &FusionPlan, group: &Group) -> (BTreeSet<NodeId>, bool) {
-    let mut dag = PointDag::new(graph, forms, &plan.stored);
-    if group.kind == GroupKind::Contraction {
-        let nodes = group.inlined.iter().copied().chain(group.roots.iter().map(|root| root.node()));
-        return (nodes.flat_map(|node| graph.operands(node)).collect(), false);
-    }
-    let space = PointDag::space(graph, forms, group.roots[0]);
-    let axes: Vec<Affine> = space.extents.iter().map(|&extent| Affine::var(dag.new_var(extent))).collect();
-    let exprs: Vec<ExprId> = group.roots.iter().map(|&root| dag.root(root, &axes)).collect();
-    let no_batch = group
-        .roots
-        .iter()
-        .all(|root| matches!(root, Root::Value(node) if graph.ty(*node).shape.batch_axis().is_none()));
-    let reads = dag.loads(&exprs).into_iter().map(|(node, _)| node).collect();
-    (reads, no_batch && dag.is_flat(&exprs, &axes, &space.extents))
 }

@@ -1,0 +1,42 @@
+//! What a group of the fusion plan reads.
+
+use graphc_ir::form::Forms;
+use graphc_ir::graph::plan::{FusionPlan, Group, GroupKind, Root};
+use graphc_ir::graph::{Graph, NodeId};
+use graphc_ir::index::Affine;
+use graphc_ir::point::{ExprId, PointDag};
+use std::collections::BTreeSet;
+
+/// What the nest of a group reads.
+pub(crate) struct Reads {
+    /// Nodes whose buffers it reads.
+    pub(crate) nodes: BTreeSet<NodeId>,
+    /// Whether it is a flat sweep without a batch: of a buffer with several elements, each point reads the one in its
+    /// own place alone.
+    pub(crate) is_flat: bool,
+}
+
+impl Reads {
+    /// Of one group.
+    pub(crate) fn of(graph: &Graph, forms: &Forms, plan: &FusionPlan, group: &Group) -> Reads {
+        match group.kind {
+            GroupKind::Contraction => {
+                let nodes = group.nodes().into_iter().flat_map(|node| graph.operands(node)).collect();
+                Reads { nodes, is_flat: false }
+            }
+            GroupKind::Sweep => Reads::of_sweep(graph, forms, plan, group),
+        }
+    }
+
+    fn of_sweep(graph: &Graph, forms: &Forms, plan: &FusionPlan, group: &Group) -> Reads {
+        let mut dag = PointDag::new(graph, forms, &plan.stored);
+        let space = PointDag::space(graph, forms, group.roots[0]);
+        let axes: Vec<Affine> = space.extents.iter().map(|&extent| Affine::var(dag.new_var(extent))).collect();
+        let exprs: Vec<ExprId> = group.roots.iter().map(|&root| dag.root(root, &axes)).collect();
+        let has_no_batch =
+            |root: &Root| matches!(root, Root::Value(node) if graph.ty(*node).shape.batch_axis().is_none());
+        let nodes = dag.loads(&exprs).into_iter().map(|(node, _)| node).collect();
+        let is_flat = group.roots.iter().all(has_no_batch) && dag.is_flat(&exprs, &axes, &space.extents);
+        Reads { nodes, is_flat }
+    }
+}
