@@ -7,7 +7,8 @@ use graphc_driver::{Explanation, NodeFacts, NonfiniteTensor, SavedState, Session
 use graphc_ir::graph::Role;
 use graphc_ir::ops::Op;
 use graphc_ir::{Graph, Tensor};
-use graphc_train::nonfinite::{Allowed, Noticed, Search, explain_evaluation};
+use graphc_train::evaluate::explain_evaluation;
+use graphc_train::nonfinite::{Allowed, Noticed, Search};
 use graphc_train::weights::write_tensors;
 use graphc_train::{
     Dataset, Evaluation, FitError, FitReport, NamedTensor, Network, Nonfinite, NonfiniteFit, TensorData,

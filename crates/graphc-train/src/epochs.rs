@@ -10,10 +10,10 @@ use crate::history::EpochRecord;
 use crate::metrics::Scores;
 use crate::network::{Network, Weights};
 use crate::nonfinite::{Allowed, Nonfinite, Noticed};
-use crate::observer::{Observer, Progress};
+use crate::observer::Observer;
 use crate::rate::Rates;
 use crate::run::checkpoint::{Checkpoint, Pace};
-use crate::run::{Ended, RunState};
+use crate::run::{Ended, Progress, RunState};
 use graphc_driver::SavedState;
 use graphc_ir::graph::Mode;
 use std::sync::Arc;
@@ -269,7 +269,7 @@ impl Fit<'_, '_> {
     ) -> Result<Option<Failure>, TrainError> {
         let (record, validation, scores) = self.validated(progress, validation)?;
         self.scores = scores;
-        let decision = self.state.course.epoch_done(&record, self.options)?;
+        let decision = self.state.course.epoch_done(&record, &self.options.watched())?;
         self.watch.observer.epoch_done(&record, decision.is_best);
         self.state.history.records.push(record);
         let loss = validation.map(|validation| validation.loss).filter(|loss| !loss.is_finite());

@@ -6,9 +6,11 @@ use crate::error::TrainError;
 use crate::feed::{Feed, Feeding, Loading, Section, with_feed};
 use crate::metrics::{Scorer, Scores, Scoring, Targets};
 use crate::network::{InputBuffer, Network};
+use graphc_driver::Explanation;
 use graphc_ir::DType;
 use graphc_ir::graph::Mode;
 use std::iter;
+use std::sync::atomic::AtomicBool;
 
 /// Averages over samples.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -112,6 +114,34 @@ pub(crate) fn evaluate_next(
     let accuracy = has_accuracy.then_some(n_correct / n);
     let evaluation = Evaluation { loss: loss / n, accuracy, n_samples, nonfinite };
     Ok((evaluation, scorer.map(Scorer::scores)))
+}
+
+/// Why a loss that [`evaluate`](evaluate()) found for those samples is not finite: the first batch with such a
+/// loss, in the graph interpreter; nothing if all losses are finite, or `stop` became true. With the number of the
+/// sample in the data set, if the first value that is not finite belongs to one.
+///
+/// # Errors
+/// If the network fails.
+pub fn explain_evaluation(
+    network: &mut dyn Network,
+    dataset: &Dataset,
+    samples: &[u32],
+    evaluation: &Evaluation,
+    stop: &AtomicBool,
+) -> Result<Option<(Explanation, Option<usize>)>, TrainError> {
+    let Some(batch) = evaluation.nonfinite else { return Ok(None) };
+    let (n_samples, samples) = (batch.n_samples, &samples[batch.first..][..batch.n_samples]);
+    let section = Section::infer(Batches::in_order(samples.iter().copied(), n_samples));
+    let sizes = [(Mode::Infer, n_samples)];
+    let feeding = Feeding { dataset, sizes: &sizes, loading: Loading::Between };
+    with_feed(network, feeding, iter::once(section), |network, feed| {
+        feed.next(network, Mode::Infer)?;
+        let explanation = network.explain(Mode::Infer, n_samples, &["loss"], stop)?;
+        Ok(explanation.map(|explanation| {
+            let sample = explanation.first.as_ref().and_then(|first| first.sample);
+            (explanation, sample.and_then(|sample| samples.get(sample)).map(|&sample| sample as usize))
+        }))
+    })
 }
 
 /// What the batch's predictions are compared with, from where the network keeps it.

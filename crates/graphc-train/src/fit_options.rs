@@ -5,8 +5,9 @@ use crate::error::TrainError;
 use crate::feed::Loading;
 use crate::metrics::Scoring;
 use crate::run::checkpoint::CheckpointEvery;
-use crate::run::{Begin, EarlyStopping};
-use graphc_ir::{RateRule, RateSchedule};
+use crate::run::course::Watched;
+use crate::run::receipt::Begin;
+use graphc_ir::{EarlyStopping, RateRule, RateSchedule};
 
 /// How to train.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,12 +56,7 @@ impl FitOptions {
             return Err(TrainError::Mismatch(format!("no samples to train on: of {n}, all validate")));
         }
         let is_validated = !split.validation.is_empty();
-        let plateau = match &self.schedule.rule {
-            RateRule::Plateau(plateau) => Some(plateau.monitor.as_str()),
-            _ => None,
-        };
-        let watched = [plateau, self.early_stopping.as_ref().map(|stopping| stopping.monitor.as_str())];
-        match watched.into_iter().flatten().find(|monitor| monitor.starts_with("val_")) {
+        match self.watched().monitors().find(|monitor| monitor.starts_with("val_")) {
             Some(monitor) if !is_validated => Err(TrainError::Mismatch(format!(
                 "`{monitor}` is watched, but there are no validation samples: set `validation_split`, or watch `loss`"
             ))),
@@ -70,10 +66,15 @@ impl FitOptions {
 
     /// The column of the history that says which epoch is the best.
     pub fn monitor(&self, is_validated: bool) -> &str {
-        match (&self.early_stopping, is_validated) {
-            (Some(stopping), _) => &stopping.monitor,
-            (None, true) => "val_loss",
-            (None, false) => "loss",
-        }
+        self.watched().best_by(is_validated)
+    }
+
+    /// What the history decides about.
+    pub(crate) fn watched(&self) -> Watched<'_> {
+        let plateau = match &self.schedule.rule {
+            RateRule::Plateau(plateau) => Some(plateau),
+            _ => None,
+        };
+        Watched { plateau, early_stopping: self.early_stopping.as_ref() }
     }
 }

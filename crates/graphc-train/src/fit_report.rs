@@ -4,8 +4,7 @@ use crate::history::{History, quantile};
 use crate::metrics::Scores;
 use crate::network::Weights;
 use crate::nonfinite::Allowed;
-use crate::observer::Progress;
-use crate::run::{Best, Ended, Receipt};
+use crate::run::{Best, Ended, Progress, Receipt};
 
 /// What came of it; the weights are in the network.
 #[derive(Clone, Debug, Default, PartialEq)]

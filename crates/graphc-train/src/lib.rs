@@ -4,14 +4,17 @@
 //! and the files of a run. It must not know the command line and prints nothing: a [`train::Observer`] is told what
 //! happens. It must not know the graph file either; callers hand over shapes and names.
 //!
-//! Reading order: [`error`], `reading`, [`data`] (sources to a data set), [`batches`], [`network`], [`class_weights`],
-//! `packing` (bytes to the network's layout), `feed` (batches prepared ahead), `rate` (the learning rate), [`run`]
-//! (where a run stands), `fit_options`, `observer`, `fit_report`, [`train`] and `epochs`, [`nonfinite`] and `search`
-//! (numbers that stop being finite), [`metrics`], [`evaluate`](mod@evaluate), [`picture`], [`predict`], [`history`],
-//! [`plots`], [`files`], `tensor_header`, [`weights`], [`state_file`], [`run_folder`].
+//! Reading order: [`error`], `reading` and `gzip`, [`input`] (what the network takes), [`data`] (sources to a data
+//! set), [`batches`], [`network`] and `session`, [`class_weights`], `packing` (bytes to the network's layout), `feed`
+//! (batches prepared ahead), `rate` (the learning rate), [`nonfinite`] (numbers that stopped being finite), [`run`]
+//! (where a run stands), `fit_options`, `observer`, `fit_report`, `fit_error`, [`train`] and `epochs`, `search` (for
+//! where such numbers come from), [`metrics`], [`evaluate`](mod@evaluate), [`picture`], [`predict`], [`history`],
+//! [`plots`], [`files`], `tensor_header`, [`weights`], [`state_file`], `folder_lock`, [`checkpoint_folder`],
+//! [`run_folder`].
 #![forbid(unsafe_code)]
 
 pub mod batches;
+pub mod checkpoint_folder;
 pub mod class_weights;
 pub mod data;
 mod epochs;
@@ -19,8 +22,10 @@ pub mod error;
 pub mod evaluate;
 mod feed;
 pub mod files;
+mod fit_error;
 mod fit_options;
 mod fit_report;
+mod folder_lock;
 mod gzip;
 pub mod history;
 pub mod input;
@@ -53,11 +58,12 @@ pub use error::TrainError;
 pub use evaluate::{Evaluation, NonfiniteBatch, Portion, evaluate, evaluate_scored};
 pub use feed::Loading;
 pub use files::{check_writable, write_file};
+pub use fit_error::{FitError, NonfiniteFit};
 pub use history::{EpochRecord, History};
 pub use input::InputSpec;
 pub use metrics::{Outcome, Scores, Scoring};
 pub use network::{InputBuffer, Network, NetworkError, Weights};
-pub use nonfinite::{FitError, Nonfinite, NonfiniteFit};
+pub use nonfinite::Nonfinite;
 pub use run::{Best, EarlyStopping, Ended, RunState};
 pub use run_folder::RunFolder;
 pub use state_file::{StateFacts, StateFile};

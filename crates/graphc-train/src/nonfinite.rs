@@ -1,4 +1,4 @@
-//! Numbers that stopped being finite: what was noticed, where it comes from, and what of it is kept.
+//! Numbers that stopped being finite: what was noticed, what was let pass, and where it comes from.
 //!
 //! A loss is looked at after every step, everything that training changes at the end of every epoch and before it is
 //! handed back. Unless [`FitOptions::allow_nonfinite`] says otherwise, training then stops, and `search` finds the
@@ -6,18 +6,10 @@
 //!
 //! [`FitOptions::allow_nonfinite`]: crate::train::FitOptions::allow_nonfinite
 
-use crate::data::Dataset;
-use crate::error::{TrainError, state_text};
-use crate::feed::{Feeding, Loading, Section, with_feed};
-use crate::fit_report::FitReport;
-use crate::network::{Network, NetworkError};
-use crate::{Batches, Evaluation};
-use graphc_driver::{Explanation, NonfiniteTensor, SavedState};
-use graphc_ir::graph::Mode;
+use crate::error::state_text;
+use graphc_driver::{Explanation, NonfiniteTensor};
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::iter;
-use std::sync::atomic::AtomicBool;
 
 /// Something that is not finite.
 #[derive(Clone, Debug, PartialEq)]
@@ -88,20 +80,6 @@ pub enum Search {
     NotRepeated,
 }
 
-/// A training that a number ended that is not finite. The network has its last finite state whose worth is known:
-/// that of the epoch's start, or, if only the loss of the validation samples is not finite, that of the epoch's end.
-#[derive(Clone, Debug)]
-pub struct NonfiniteFit {
-    /// What came of it until then.
-    pub report: FitReport,
-    /// What ended it.
-    pub noticed: Noticed,
-    /// Where that comes from.
-    pub search: Search,
-    /// The state before the step that [`Cause::step`] says, if it is another one than that of the epoch's start.
-    pub before_step: Option<SavedState>,
-}
-
 impl Nonfinite {
     /// A word for scripts: `loss`, `state` or `validation_loss`.
     pub fn kind(&self) -> &'static str {
@@ -141,94 +119,4 @@ impl fmt::Display for Noticed {
             Nonfinite::ValidationLoss(_) => write!(f, "{what} after epoch {epoch}"),
         }
     }
-}
-
-/// Why a training has no end.
-#[derive(Debug)]
-pub enum FitError {
-    /// Data, options or the network.
-    Train(TrainError),
-    /// A number that is not finite ended it.
-    Nonfinite(Box<NonfiniteFit>),
-}
-
-impl From<TrainError> for FitError {
-    fn from(error: TrainError) -> FitError {
-        FitError::Train(error)
-    }
-}
-
-impl From<NetworkError> for FitError {
-    fn from(error: NetworkError) -> FitError {
-        FitError::Train(error.into())
-    }
-}
-
-impl fmt::Display for FitError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            FitError::Train(error) => error.fmt(f),
-            FitError::Nonfinite(fit) => fit.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for FitError {}
-
-impl fmt::Display for NonfiniteFit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "training stopped: {}", self.noticed)?;
-        match &self.search {
-            Search::Stopped => f.write_str("\nWhere that comes from was not looked for: stopped"),
-            Search::NotRepeated => f.write_str(
-                "\nThe same steps gave finite numbers when they were made again: that is a fault\n\
-                 of graphc or of the machine",
-            ),
-            Search::Found(cause) => {
-                let is_other = |step| step != self.noticed.step || cause.what.kind() != self.noticed.what.kind();
-                if let Some(step) = cause.step.filter(|&step| is_other(step)) {
-                    write!(f, "\nit begins in step {step}: {}", cause.what)?;
-                }
-                match &cause.explanation {
-                    Some(explanation) => write!(f, "\n{explanation}")?,
-                    None => write!(f, "\nin which node is not known: the search was stopped, or took too long")?,
-                }
-                match (cause.sample, &cause.what) {
-                    (Some(sample), Nonfinite::ValidationLoss(_)) => {
-                        write!(f, "\nvalidation sample {sample} of the data, from 0")
-                    }
-                    (Some(sample), _) => write!(f, "\ntraining sample {sample} of the data, from 0"),
-                    (None, _) => Ok(()),
-                }
-            }
-        }
-    }
-}
-
-/// Why a loss that [`evaluate`](crate::evaluate()) found for those samples is not finite: the first batch with such a
-/// loss, in the graph interpreter; nothing if all losses are finite, or `stop` became true. With the number of the
-/// sample in the data set, if the first value that is not finite belongs to one.
-///
-/// # Errors
-/// If the network fails.
-pub fn explain_evaluation(
-    network: &mut dyn Network,
-    dataset: &Dataset,
-    samples: &[u32],
-    evaluation: &Evaluation,
-    stop: &AtomicBool,
-) -> Result<Option<(Explanation, Option<usize>)>, TrainError> {
-    let Some(batch) = evaluation.nonfinite else { return Ok(None) };
-    let (n_samples, samples) = (batch.n_samples, &samples[batch.first..][..batch.n_samples]);
-    let section = Section::infer(Batches::in_order(samples.iter().copied(), n_samples));
-    let sizes = [(Mode::Infer, n_samples)];
-    let feeding = Feeding { dataset, sizes: &sizes, loading: Loading::Between };
-    with_feed(network, feeding, iter::once(section), |network, feed| {
-        feed.next(network, Mode::Infer)?;
-        let explanation = network.explain(Mode::Infer, n_samples, &["loss"], stop)?;
-        Ok(explanation.map(|explanation| {
-            let sample = explanation.first.as_ref().and_then(|first| first.sample);
-            (explanation, sample.and_then(|sample| samples.get(sample)).map(|&sample| sample as usize))
-        }))
-    })
 }

@@ -3,6 +3,7 @@
 use crate::history::EpochRecord;
 use crate::nonfinite::Noticed;
 use crate::run::checkpoint::Checkpoint;
+use crate::run::progress::Progress;
 use crate::run::receipt::{EpochEntry, Link};
 use graphc_driver::SavedState;
 use std::sync::atomic::AtomicBool;
@@ -13,25 +14,6 @@ pub struct Supervision<'a> {
     pub stop: &'a AtomicBool,
     /// What is told of every step and epoch.
     pub observer: &'a mut dyn Observer,
-}
-
-/// Where an epoch stands after a step.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Progress {
-    /// From 1.
-    pub epoch: usize,
-    /// Steps of this epoch done.
-    pub step: usize,
-    /// Steps of an epoch.
-    pub n_steps: usize,
-    /// Samples of this epoch seen.
-    pub samples: usize,
-    /// Mean loss over them.
-    pub loss: f64,
-    /// Mean accuracy over them, if the network measures it.
-    pub accuracy: Option<f64>,
-    /// Seconds since the epoch began.
-    pub seconds: f64,
 }
 
 /// Is told what happens.

@@ -8,13 +8,14 @@
 
 use crate::error::TrainError;
 use crate::files::{check_writable, folder_of, is_at, is_unfinished, remove_unfinished, sync_folder, write_file};
+use crate::folder_lock::{Lock, lock};
 use crate::history::History;
 use crate::plots;
 use crate::run::files::{Companion, FOLDER, Place, has_checkpoint, read_newest};
 use crate::run::{CheckpointWriter, Receipt, Stored};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -348,32 +349,6 @@ fn claim(path: &Path) -> io::Result<Claim> {
             Ok(Claim::Ours(RunFolder { path: path.to_path_buf(), open, is_locked, is_resumed: false }))
         }
         full => Ok(Claim::Full(full)),
-    }
-}
-
-/// Whose a folder is.
-pub(crate) enum Lock {
-    /// By another process, or by this one.
-    Held,
-    Ours(File),
-    /// Folders cannot be locked here.
-    None(Option<File>),
-}
-
-/// Locks a folder until the file is dropped or the process ends, however it ends.
-pub(crate) fn lock(path: &Path) -> io::Result<Lock> {
-    if !cfg!(unix) {
-        return Ok(Lock::None(None));
-    }
-    loop {
-        let folder = File::open(path)?;
-        match folder.try_lock() {
-            Err(TryLockError::WouldBlock) => return Ok(Lock::Held),
-            Err(TryLockError::Error(_)) => return Ok(Lock::None(Some(folder))),
-            // Whoever had the lock before may have removed the folder.
-            Ok(()) if is_at(&folder, path) => return Ok(Lock::Ours(folder)),
-            Ok(()) => {}
-        }
     }
 }
 

@@ -114,8 +114,8 @@ mod tests {
     use super::*;
     use crate::data::dataset::tests::{load, numbered};
     use crate::data::split::numbers;
+    use crate::fit_error::{FitError, NonfiniteFit};
     use crate::history::EpochRecord;
-    use crate::nonfinite::{FitError, NonfiniteFit};
     use crate::train::tests::{Toy, options};
     use crate::train::{FitReport, Observer, Progress, fit};
 

@@ -2,16 +2,18 @@
 
 pub use crate::fit_options::FitOptions;
 pub use crate::fit_report::FitReport;
-pub use crate::observer::{Observer, Progress, Supervision};
+pub use crate::observer::{Observer, Supervision};
+pub use crate::run::Progress;
 
 use crate::batches::{Batches, sizes_of};
 use crate::data::{Dataset, Split};
 use crate::epochs::{Failure, Fit, Start, Steps, Watch, training_section};
 use crate::error::TrainError;
-use crate::evaluate::Evaluation;
+use crate::evaluate::{Evaluation, explain_evaluation};
 use crate::feed::{Feeding, Section, with_feed};
+use crate::fit_error::{FitError, NonfiniteFit};
 use crate::network::{Network, Weights};
-use crate::nonfinite::{Cause, FitError, NonfiniteFit, Noticed, Search, explain_evaluation};
+use crate::nonfinite::{Cause, Noticed, Search};
 use crate::run::checkpoint::{Checkpoint, Pace};
 use crate::run::{Receipt, RunState};
 use crate::search::{Suspicion, search};

@@ -6,8 +6,8 @@ use crate::error::{Error, Result};
 use crate::experiment::{self, Chosen};
 use crate::options::FitOptions;
 use crate::session::Session;
+use graphc_train::checkpoint_folder::{begin_checkpoints, go_on_with_checkpoints};
 use graphc_train::data::{Columns, Fitted, Loader, Preprocess, Validation};
-use graphc_train::run::program::{begin_checkpoints, go_on_with_checkpoints};
 use graphc_train::run::{Checkpoint, CheckpointEvery, CheckpointWriter};
 use graphc_train::{
     Dataset, EpochRecord, Evaluation, FitOptions as LoopOptions, FitReport, Loading, Observer, Outcome, Portion,

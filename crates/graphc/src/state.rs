@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::experiment;
 use crate::session::Session;
 use graphc_driver::SavedState;
-use graphc_train::run::program::newest_checkpoint;
+use graphc_train::checkpoint_folder::newest_checkpoint;
 use graphc_train::weights::{encode_weights, read_fitted};
 use graphc_train::{StateFacts, StateFile, write_file};
 use std::path::Path;

@@ -5,19 +5,17 @@
 
 mod augmented;
 
-use super::array::Positioned;
-use super::augment::{EpochKey, Mixup, Plan};
-use super::given::OneByOne;
-use super::preprocess::{Affine, Fitted, numbers};
+use super::augment::{Augmentation, EpochKey, Mixup, Plan, Scratch};
+use super::preprocess::{Affine, Fitted};
 use super::split::{self, Split};
-use super::values::Values;
+use super::store::{Column, Store};
 use crate::error::TrainError;
-use crate::input::{InputSpec, shape_text};
-use crate::network::{InputBuffer, Network};
+use crate::input::InputSpec;
+use crate::network::Network;
 use crate::packing::{Batch, Bytes, Conversion, Packing, Pairs, Words};
+use augmented::Augmenting;
+use graphc_ir::DType;
 use graphc_ir::graph::Mode;
-use std::fmt;
-use std::sync::{Mutex, PoisonError};
 
 /// Samples that fit the inputs of a network.
 #[derive(Debug)]
@@ -31,36 +29,12 @@ pub struct Dataset {
     mixup: Option<Mixup>,
 }
 
-/// One input of all samples.
-#[derive(Debug)]
-struct Column {
-    spec: InputSpec,
-    /// Parts with the number of their first sample: training data, and validation data that came by itself.
-    parts: Vec<(usize, Store)>,
-    /// What elements of the source become.
-    affine: Affine,
-    /// How samples that are trained on are changed.
-    plan: Option<Plan>,
-}
-
-/// Elements of some samples.
-#[derive(Debug)]
-pub(crate) enum Store {
-    /// Bytes, that become floating-point numbers with these pairs, or integers.
-    Bytes { bytes: Vec<u8>, pairs: Option<Pairs> },
-    /// Words as the network has them.
-    Words(Vec<u32>),
-    /// They are left where they are, and become what they would in memory: bytes by the pairs, others by the map. What
-    /// reading went wrong with is kept until somebody asks.
-    OneByOne { rows: OneByOne, pairs: Pairs, affine: Affine, failure: Mutex<Option<TrainError>> },
-}
-
 /// One input of a data set, for packing batches of it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Input<'a> {
     column: &'a Column,
     /// How samples are changed.
-    augmenting: Option<augmented::Augmenting<'a>>,
+    augmenting: Option<Augmenting<'a>>,
 }
 
 impl Dataset {
@@ -176,14 +150,65 @@ impl Dataset {
 
     /// What went wrong with reading a file while batches were packed.
     pub(crate) fn check(&self) -> Result<(), TrainError> {
-        for (_, store) in self.columns.iter().flat_map(|column| &column.parts) {
-            if let Store::OneByOne { failure, .. } = store
-                && let Some(error) = failure.lock().unwrap_or_else(PoisonError::into_inner).take()
-            {
-                return Err(error);
+        self.columns.iter().find_map(Column::failure).map_or(Ok(()), Err)
+    }
+
+    /// With samples that are changed at random whenever they are trained on. What validates or tests stays as it is.
+    ///
+    /// # Errors
+    /// If what is asked for does not fit an input.
+    pub fn augmented(mut self, augmentation: &Augmentation) -> Result<Dataset, TrainError> {
+        let Augmentation { inputs, mixup } = augmentation;
+        for (name, augment) in inputs {
+            let Some(column) = self.columns.iter_mut().find(|column| column.spec.name == *name) else {
+                return Err(TrainError::Mismatch(format!(
+                    "`augment` is about `{name}`, but the data has no such input"
+                )));
+            };
+            let are_bytes = column.parts[0].1.holds_bytes();
+            let plan = Plan::new(&column.spec, augment, &column.affine, are_bytes);
+            column.plan = plan.map_err(TrainError::Mismatch)?;
+        }
+        if let Some(mixup) = mixup {
+            mixup.check().map_err(TrainError::Mismatch)?;
+            if let Some(column) = self.columns.iter().find(|column| column.spec.dtype != DType::F32) {
+                return Err(TrainError::Mismatch(format!(
+                    "`mixup` cannot mix the input `{}`: its elements are integers, such as class numbers; it takes \
+                     targets that are shares of the classes (`one_hot`)",
+                    column.spec.name
+                )));
             }
         }
-        Ok(())
+        self.mixup = *mixup;
+        Ok(self)
+    }
+
+    /// The words of an input of one sample as training has it in that epoch (from 1) of a run with that seed.
+    ///
+    /// # Errors
+    /// As [`Dataset::words`].
+    pub fn augmented_words(&self, name: &str, sample: usize, seed: u64, epoch: usize) -> Result<Vec<u32>, TrainError> {
+        let mut words = self.words(name, sample)?;
+        let at = EpochKey { seed, epoch: epoch as u64 };
+        let mut inputs = self.inputs_at(Some(at));
+        if let Some(Input { column, augmenting: Some(augmenting) }) = inputs.find(|input| input.name() == name) {
+            let number = u32::try_from(sample).expect("sample counts are 32-bit");
+            augmenting.write(column, number, &mut Scratch::default(), &mut Vec::new(), &mut words)?;
+        }
+        Ok(words)
+    }
+
+    /// Whether the elements of an input come as bytes, of which `preprocess` makes numbers.
+    pub fn holds_bytes(&self, input: &str) -> bool {
+        let mut columns = self.columns.iter();
+        columns.any(|column| column.spec.name == input && column.parts[0].1.holds_bytes())
+    }
+
+    /// What happens to an input in an epoch; nothing outside of epochs, or to what is not to be changed.
+    fn augmenting(&self, column: &Column, at: Option<EpochKey>) -> Option<Augmenting<'_>> {
+        let is_changed = column.plan.is_some() || self.mixup.is_some();
+        let mixup = self.mixup.map(|mixup| (mixup, &*self.split.train));
+        at.filter(|_| is_changed).map(|at| Augmenting { at, mixup })
     }
 }
 
@@ -239,105 +264,11 @@ impl Input<'_> {
     }
 }
 
-impl Store {
-    /// Of samples of `len` elements.
-    pub(crate) fn one_by_one(rows: OneByOne, affine: Affine, len: usize) -> Store {
-        Store::OneByOne { rows, pairs: affine.of_elements(len), affine, failure: Mutex::new(None) }
-    }
-
-    /// The words of one sample of `len` elements.
-    fn words(&self, sample: usize, len: usize) -> Result<Vec<u32>, TrainError> {
-        let range = sample * len..(sample + 1) * len;
-        match self {
-            Store::Bytes { bytes, pairs } => {
-                let conversion = pairs.as_ref().map_or(Conversion::Integer, Pairs::conversion);
-                Ok(converted(&bytes[range], conversion))
-            }
-            Store::Words(words) => Ok(words[range].to_vec()),
-            Store::OneByOne { rows, pairs, affine, .. } => match rows.read(sample)? {
-                Values::U8(bytes) => Ok(converted(&bytes, pairs.conversion())),
-                Values::I32(integers) if rows.is_integer() => {
-                    Ok(integers.into_iter().map(i32::cast_unsigned).collect())
-                }
-                values => words_of_row(values, affine, rows, sample),
-            },
-        }
-    }
-}
-
-/// The words of floating-point elements that are no bytes: those of one sample.
-fn words_of_row(values: Values, affine: &Affine, rows: &OneByOne, sample: usize) -> Result<Vec<u32>, TrainError> {
-    if let Values::F32(values) = &values
-        && affine.is_identity()
-        && values.iter().all(|value| value.is_finite())
-    {
-        // What nothing is done to is copied.
-        return Ok(values.iter().map(|value| value.to_bits()).collect());
-    }
-    let word = |(element, value)| {
-        let value = affine.apply(value, element) as f32;
-        if value.is_finite() { Ok(value.to_bits()) } else { Err(value) }
-    };
-    let words: Result<Vec<u32>, f32> = numbers(&values, 0..values.len()).enumerate().map(word).collect();
-    words.map_err(|value| rows.error(sample, format!("has an element that is {value}")))
-}
-
-/// The words of a sample's bytes.
-fn converted(bytes: &[u8], conversion: Conversion<'_>) -> Vec<u32> {
-    bytes.iter().enumerate().map(|(element, &byte)| conversion.word(byte, element)).collect()
-}
-
-impl fmt::Debug for Positioned {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Positioned").field("path", &self.path()).finish_non_exhaustive()
-    }
-}
-
-impl Column {
-    fn packing(&self, network: &mut dyn Network, mode: Mode, batch: usize) -> Result<Packing, TrainError> {
-        let InputSpec { name, dtype, sample_shape, .. } = &self.spec;
-        let buffer = network.input_buffer(mode, batch, name)?;
-        let mut shape = vec![batch];
-        shape.extend(sample_shape);
-        let packing = Packing::new(buffer.layout).filter(|_| buffer.dtype == *dtype && buffer.layout.shape == shape);
-        packing.ok_or_else(|| {
-            let InputBuffer { dtype: found, layout, .. } = buffer;
-            let (expected, found_shape) = (shape_text(&shape), shape_text(&layout.shape));
-            TrainError::Mismatch(format!(
-                "the data for `{name}` is {} of shape {expected}, but the network takes {} of shape {found_shape}, batch axis {:?}",
-                dtype.name(), found.name(), layout.batch_axis
-            ))
-        })
-    }
-
-    fn sample_len(&self) -> usize {
-        self.spec.sample_shape.iter().product()
-    }
-
-    /// Keeps what went wrong with reading until somebody asks.
-    fn fail(&self, error: TrainError) {
-        let mut failures = self.parts.iter().filter_map(|(_, store)| match store {
-            Store::OneByOne { failure, .. } => Some(failure),
-            Store::Bytes { .. } | Store::Words(_) => None,
-        });
-        let failure = failures.next().expect("only rows that are not in memory are read while batches are packed");
-        failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-    }
-
-    /// The part that a sample belongs to.
-    fn part(&self, sample: usize) -> (usize, &Store) {
-        let part = self.parts.iter().rev().find(|(first, _)| *first <= sample);
-        let (first, store) = part.expect("the first part begins with sample 0");
-        (*first, store)
-    }
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
     use crate::data::array::idx::tests::{gzip, idx_bytes};
     use crate::data::{ArraySource, Loader, Part, Preprocess, Source, Synthetic, Validation};
-    use graphc_ir::DType;
     use tempfile::TempDir;
 
     /// Data and how it is read.

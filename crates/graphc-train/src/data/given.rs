@@ -1,171 +1,75 @@
 //! Samples that the program gives: arrays in memory, or a function that is asked for the rows of one sample after the
 //! other.
 
-use super::array::Positioned;
-use super::columns::{Columns, Content, Loader, RawColumn, check_count};
+use super::columns::{Columns, Content, Input, RawColumn, check_count};
+use super::one_by_one::OneByOne;
+use super::rows::Rows;
 use super::source::Origin;
-use super::values::{Element, Values};
+use super::values::Values;
 use crate::error::TrainError;
-use crate::input::{InputSpec, shape_text};
-use graphc_driver::session::{first_outside, label_out_of_range};
-use graphc_ir::DType;
-use std::fmt;
-use std::sync::Arc;
+use crate::input::shape_text;
 
-/// One input of one sample, to be written: as many elements as the input takes of a sample, row-major. All are 0 at
-/// first.
-#[derive(Debug)]
-pub enum Row<'a> {
-    /// Of an `f32` input.
-    F32(&'a mut [f32]),
-    /// Of an `i32` input.
-    I32(&'a mut [i32]),
-}
-
-/// Writes the row of a sample, by its number from 0 and the name of the input; says why it cannot.
-pub type ReadRow = dyn Fn(usize, &str, Row<'_>) -> Result<(), String> + Send + Sync;
-
-/// Samples of which a function gives the rows. It is called on the threads that prepare batches, in any order, for a
-/// sample as often as a batch has it, and must give the same each time.
-#[derive(Clone)]
-pub struct Rows {
-    /// Number of samples.
-    pub n_samples: usize,
-    /// Gives their rows.
-    pub read: Arc<ReadRow>,
-}
-
-/// The same samples have the same function.
-impl PartialEq for Rows {
-    fn eq(&self, other: &Rows) -> bool {
-        self.n_samples == other.n_samples && Arc::ptr_eq(&self.read, &other.read)
-    }
-}
-
-impl fmt::Debug for Rows {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Rows").field("n_samples", &self.n_samples).finish_non_exhaustive()
-    }
-}
-
-/// One input of samples that are read one by one, whenever a batch has them.
-#[derive(Debug)]
-pub(crate) enum OneByOne {
-    /// From a file.
-    File(Positioned),
-    /// From the program.
-    Rows(Rows, InputSpec),
-}
-
-impl OneByOne {
-    /// The elements of a sample.
-    pub(crate) fn read(&self, sample: usize) -> Result<Values, TrainError> {
-        let (rows, spec) = match self {
-            OneByOne::File(file) => return file.read(sample, 1),
-            OneByOne::Rows(rows, spec) => (rows, spec),
+/// Arrays of whole samples, by the names of the inputs.
+pub(super) fn memory(
+    inputs: &[Input],
+    arrays: &[(String, Values)],
+    limit: Option<usize>,
+    optional: &[String],
+) -> Result<Columns, TrainError> {
+    let (mut columns, mut first) = (Vec::new(), None);
+    for (spec, preprocess) in inputs {
+        let Some((name, values)) = arrays.iter().find(|(name, _)| *name == spec.name) else {
+            if optional.contains(&spec.name) {
+                continue;
+            }
+            return Err(Origin::Given.error(format!("there are no values for the input `{}`", spec.name)));
         };
-        let InputSpec { name, sample_shape, n_classes, .. } = spec;
-        let len = sample_shape.iter().product();
-        let refused = |message| Origin::Given.error(format!("sample {sample} of the input `{name}`: {message}"));
-        match spec.dtype {
-            DType::F32 => {
-                let mut row = vec![0.0; len];
-                (rows.read)(sample, name, Row::F32(&mut row)).map_err(refused)?;
-                Ok(Values::F32(row))
-            }
-            DType::I32 => {
-                let mut row = vec![0; len];
-                (rows.read)(sample, name, Row::I32(&mut row)).map_err(refused)?;
-                match n_classes.map(|n| (n, first_outside(row.iter().copied(), n))) {
-                    Some((n, Some(at))) => {
-                        Err(Origin::Given.error(label_out_of_range(name, n, sample, row[at].into())))
-                    }
-                    _ => Ok(Values::I32(row)),
-                }
-            }
+        // Class numbers are one element whatever becomes of them.
+        let len = if preprocess.one_hot { 1 } else { spec.sample_shape.iter().product() };
+        let n = values.len() / len;
+        if values.len() != n * len {
+            let (found, shape) = (values.len(), shape_text(&spec.sample_shape));
+            return Err(Origin::Given.error(format!(
+                "{found} elements for the input `{name}`, expected a multiple of the {len} of a sample ({shape})"
+            )));
         }
-    }
-
-    /// Whether elements are bytes, of which preprocessing makes numbers.
-    pub(crate) fn holds_bytes(&self) -> bool {
-        matches!(self, OneByOne::File(file) if matches!(file.element(), Element::Bool | Element::U8))
-    }
-
-    /// Whether elements are the network's integers.
-    pub(crate) fn is_integer(&self) -> bool {
-        matches!(self, OneByOne::Rows(_, spec) if spec.dtype == DType::I32)
-    }
-
-    /// An error about a sample.
-    pub(crate) fn error(&self, sample: usize, message: impl fmt::Display) -> TrainError {
-        match self {
-            OneByOne::File(file) => TrainError::file(file.path(), format!("sample {sample} {message}")),
-            OneByOne::Rows(_, spec) => {
-                Origin::Given.error(format!("sample {sample} of the input `{}` {message}", spec.name))
-            }
+        let (first_name, n_samples) = *first.get_or_insert((name, n));
+        if n != n_samples {
+            return Err(
+                Origin::Given.error(format!("{n} samples of the input `{name}`, but `{first_name}` has {n_samples}"))
+            );
         }
+        let mut values = values.clone();
+        values.truncate(limit.unwrap_or(n).min(n) * len);
+        columns.push(RawColumn::new(spec, preprocess, Origin::Given, Content::Values(values), None));
     }
+    let n = first.map_or(0, |(_, n)| n);
+    check_count(n, &Origin::Given)?;
+    Ok(Columns::new(n.min(limit.unwrap_or(n)), columns))
 }
 
-impl Loader {
-    /// Arrays of whole samples, by the names of the inputs.
-    pub(super) fn memory(
-        &self,
-        arrays: &[(String, Values)],
-        limit: Option<usize>,
-        optional: &[String],
-    ) -> Result<Columns, TrainError> {
-        let (mut columns, mut first) = (Vec::new(), None);
-        for (spec, preprocess) in &self.inputs {
-            let Some((name, values)) = arrays.iter().find(|(name, _)| *name == spec.name) else {
-                if optional.contains(&spec.name) {
-                    continue;
-                }
-                return Err(Origin::Given.error(format!("there are no values for the input `{}`", spec.name)));
-            };
-            // Class numbers are one element whatever becomes of them.
-            let len = if preprocess.one_hot { 1 } else { spec.sample_shape.iter().product() };
-            let n = values.len() / len;
-            if values.len() != n * len {
-                let (found, shape) = (values.len(), shape_text(&spec.sample_shape));
-                return Err(Origin::Given.error(format!(
-                    "{found} elements for the input `{name}`, expected a multiple of the {len} of a sample ({shape})"
-                )));
-            }
-            let (first_name, n_samples) = *first.get_or_insert((name, n));
-            if n != n_samples {
-                return Err(Origin::Given
-                    .error(format!("{n} samples of the input `{name}`, but `{first_name}` has {n_samples}")));
-            }
-            let mut values = values.clone();
-            values.truncate(limit.unwrap_or(n).min(n) * len);
-            columns.push(RawColumn::new(spec, preprocess, Origin::Given, Content::Values(values), None));
-        }
-        let n = first.map_or(0, |(_, n)| n);
-        check_count(n, &Origin::Given)?;
-        Ok(Columns::new(n.min(limit.unwrap_or(n)), columns))
+/// Samples of which a function gives the rows. It is asked for every input.
+pub(super) fn rows(inputs: &[Input], rows: &Rows, limit: Option<usize>) -> Result<Columns, TrainError> {
+    let n = rows.n_samples;
+    check_count(n, &Origin::Given)?;
+    let column = |(spec, preprocess): &Input| {
+        let content = Content::OneByOne(OneByOne::Rows(rows.clone(), spec.clone()));
+        RawColumn::new(spec, preprocess, Origin::Given, content, None)
+    };
+    if let Some((spec, _)) = inputs.iter().find(|(_, preprocess)| preprocess.changes_shape()) {
+        let name = &spec.name;
+        return Err(Origin::Given.error(format!("rows of the input `{name}` cannot be given another shape")));
     }
-
-    /// Samples of which a function gives the rows. It is asked for every input.
-    pub(super) fn rows(&self, rows: &Rows, limit: Option<usize>) -> Result<Columns, TrainError> {
-        let n = rows.n_samples;
-        check_count(n, &Origin::Given)?;
-        let column = |(spec, preprocess): &(InputSpec, _)| {
-            let content = Content::OneByOne(OneByOne::Rows(rows.clone(), spec.clone()));
-            RawColumn::new(spec, preprocess, Origin::Given, content, None)
-        };
-        if let Some((spec, _)) = self.inputs.iter().find(|(_, preprocess)| preprocess.changes_shape()) {
-            let name = &spec.name;
-            return Err(Origin::Given.error(format!("rows of the input `{name}` cannot be given another shape")));
-        }
-        Ok(Columns::new(n.min(limit.unwrap_or(n)), self.inputs.iter().map(column).collect()))
-    }
+    Ok(Columns::new(n.min(limit.unwrap_or(n)), inputs.iter().map(column).collect()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{Dataset, Fitted, Preprocess, Source, Validation};
+    use crate::InputSpec;
+    use crate::data::{Dataset, Fitted, Loader, Preprocess, Row, Source, Validation};
+    use graphc_ir::DType;
+    use std::sync::Arc;
 
     fn loader(standardise: bool) -> Loader {
         let spec = |name: &str, dtype, shape: &[usize], n_classes| InputSpec {

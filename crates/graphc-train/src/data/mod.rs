@@ -9,9 +9,11 @@
 //! (mean and deviation, categories, what stands for missing values) is [`Fitted`]; it is kept with the weights and
 //! applied to all other data. A [`Dataset`] has elements in the form from which batches are packed.
 //!
-//! Reading order: `values`, `source`, the formats (`array`, `table`, `images`, `cifar`, `synthetic`), `given` (by the
-//! program), `preprocess`, `split`, `columns`, `augment`, `dataset`. A new format is a file here, a variant of `Source`
-//! and an arm of [`Loader::read`].
+//! Reading order: `values`, `rows` (of a function), `source`, the formats (`array`, `table`, `images`, `cifar`,
+//! `synthetic`), `one_by_one` (samples that are not in memory), `preprocess`, `pictures` (to the size of the input),
+//! `split`, `augment`, `store` (elements as batches are packed from them), `dataset`, `columns` (elements as a source
+//! has them), `given` (by the program), `loader`. A new format is a file here, a variant of `Source` and an arm of
+//! [`Loader::read`].
 
 pub(crate) mod array;
 pub(crate) mod augment;
@@ -20,10 +22,14 @@ pub(crate) mod columns;
 pub(crate) mod dataset;
 pub(crate) mod given;
 pub(crate) mod images;
+pub(crate) mod loader;
+pub(crate) mod one_by_one;
 pub(crate) mod pictures;
 pub(crate) mod preprocess;
+pub(crate) mod rows;
 pub(crate) mod source;
 pub(crate) mod split;
+pub(crate) mod store;
 pub(crate) mod synthetic;
 pub(crate) mod table;
 pub(crate) mod values;
@@ -33,10 +39,11 @@ pub use augment::{
     Augment, Augmentation, Brightness, Contrast, Crop, Erase, Fill, Flip, Mixup, Noise, Rotate, Shift, Transform, Zoom,
 };
 pub use cifar::CifarKind;
-pub use columns::{Columns, Loader, Validation};
+pub use columns::{Columns, Validation};
 pub use dataset::Dataset;
-pub use given::{ReadRow, Row, Rows};
+pub use loader::Loader;
 pub use preprocess::{Affine, ColumnFit, Fitted, InputFit, Preprocess, Standard};
+pub use rows::{ReadRow, Row, Rows};
 pub use source::{ArraySource, Source};
 pub use split::Split;
 pub use synthetic::{MOST_BYTES, Part, Synthetic};

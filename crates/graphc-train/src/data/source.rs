@@ -2,7 +2,7 @@
 
 use super::array::{ArrayFile, ArrayFormat};
 use super::cifar::CifarKind;
-use super::given::Rows;
+use super::rows::Rows;
 use super::synthetic::Synthetic;
 use super::table::Table;
 use super::values::Values;

@@ -6,12 +6,19 @@
 
 use super::exact;
 use crate::error::TrainError;
-use crate::fit_options::FitOptions;
 use crate::history::EpochRecord;
 use crate::metrics;
-pub use graphc_ir::EarlyStopping;
-use graphc_ir::{Plateau, RateRule};
+use graphc_ir::{EarlyStopping, Plateau};
 use serde::{Deserialize, Serialize};
+
+/// What of the history is looked at.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Watched<'a> {
+    /// On which plateau the rate falls, if it does.
+    pub(crate) plateau: Option<&'a Plateau>,
+    /// Whether training ends when nothing becomes better any more.
+    pub(crate) early_stopping: Option<&'a EarlyStopping>,
+}
 
 /// The best epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -23,6 +30,16 @@ pub struct Best {
     pub value: f64,
 }
 
+/// Why a training is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ended {
+    /// All epochs are done.
+    AllEpochs,
+    /// Nothing became better any more.
+    EarlyStopping,
+}
+
 /// What the history has decided so far.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Course {
@@ -32,7 +49,7 @@ pub struct Course {
     /// How often the rate has fallen.
     pub(crate) n_reductions: u32,
     stopping: Waiting,
-    /// The epoch with the best value of [`FitOptions::monitor`], the first of equal ones.
+    /// The epoch with the best value of what says so (`Watched::best_by`), the first of equal ones.
     pub best: Option<Best>,
 }
 
@@ -51,6 +68,23 @@ pub(crate) struct Decision {
     pub(crate) is_best: bool,
     /// Training ends.
     pub(crate) stop: bool,
+}
+
+impl<'a> Watched<'a> {
+    /// Columns of the history without which nothing can be decided.
+    pub(crate) fn monitors(&self) -> impl Iterator<Item = &'a str> {
+        let plateau = self.plateau.map(|plateau| plateau.monitor.as_str());
+        plateau.into_iter().chain(self.early_stopping.map(|stopping| stopping.monitor.as_str()))
+    }
+
+    /// The column that says which epoch is the best.
+    pub(crate) fn best_by(&self, is_validated: bool) -> &'a str {
+        match (self.early_stopping, is_validated) {
+            (Some(stopping), _) => &stopping.monitor,
+            (None, true) => "val_loss",
+            (None, false) => "loss",
+        }
+    }
 }
 
 impl Waiting {
@@ -80,20 +114,20 @@ impl Course {
     ///
     /// # Errors
     /// If something is watched that was not measured.
-    pub(crate) fn epoch_done(&mut self, record: &EpochRecord, options: &FitOptions) -> Result<Decision, TrainError> {
+    pub(crate) fn epoch_done(&mut self, record: &EpochRecord, watched: &Watched<'_>) -> Result<Decision, TrainError> {
         let value = |monitor: &str| {
             let message = || TrainError::Mismatch(format!("`{monitor}` is watched, but it is not measured"));
             record.value(monitor).ok_or_else(message)
         };
-        if let RateRule::Plateau(plateau) = &options.schedule.rule {
+        if let Some(plateau) = watched.plateau {
             self.look_for_plateau(value(&plateau.monitor)?, plateau);
         }
         let mut decision = Decision { is_best: false, stop: false };
-        if let Some(EarlyStopping { monitor, patience, min_delta }) = &options.early_stopping {
+        if let Some(EarlyStopping { monitor, patience, min_delta }) = watched.early_stopping {
             self.stopping.observe(value(monitor)?, monitor, *min_delta);
             decision.stop = self.stopping.n_epochs >= *patience;
         }
-        let monitor = options.monitor(record.val_loss.is_some());
+        let monitor = watched.best_by(record.val_loss.is_some());
         let value = value(monitor)?;
         decision.is_best =
             self.best.is_none_or(|best| is_better(value, best.value, monitor, 0.0) || best.value.is_nan());
@@ -124,9 +158,10 @@ impl Course {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fit_options::FitOptions;
     use crate::history::tests::record;
     use crate::train::tests::options;
-    use graphc_ir::RateSchedule;
+    use graphc_ir::{RateRule, RateSchedule};
 
     fn stopping(monitor: &str, patience: usize, min_delta: f64) -> FitOptions {
         let early_stopping = Some(EarlyStopping { monitor: monitor.into(), patience, min_delta });
@@ -139,7 +174,7 @@ mod tests {
         let mut is_best = Vec::new();
         for (idx, &loss) in losses.iter().enumerate() {
             let record = EpochRecord { val_loss: Some(loss), val_accuracy: Some(-loss), ..record(idx + 1) };
-            let decision = course.epoch_done(&record, options).unwrap();
+            let decision = course.epoch_done(&record, &options.watched()).unwrap();
             is_best.push(decision.is_best);
             if decision.stop {
                 break;
@@ -189,7 +224,7 @@ mod tests {
                     val_metrics: val_metrics.into_iter().collect(),
                     ..record(epoch)
                 };
-                course.epoch_done(&record, &options).unwrap();
+                course.epoch_done(&record, &options.watched()).unwrap();
             }
             assert_eq!(course.best.unwrap().epoch, if is_to_fall { 1 } else { 2 }, "{monitor}");
         }
@@ -198,7 +233,7 @@ mod tests {
     #[test]
     fn what_is_not_measured_cannot_be_watched() {
         let record = EpochRecord { val_loss: None, ..record(1) };
-        let error = Course::default().epoch_done(&record, &stopping("val_loss", 1, 0.0)).unwrap_err();
+        let error = Course::default().epoch_done(&record, &stopping("val_loss", 1, 0.0).watched()).unwrap_err();
         assert_eq!(error.to_string(), "`val_loss` is watched, but it is not measured");
     }
 

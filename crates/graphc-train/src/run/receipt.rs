@@ -12,10 +12,9 @@
 //!
 //! Real numbers stand as text, in the shortest form that reads back to the same bits.
 
-use super::course::Best;
+use super::course::{Best, Ended};
 use super::exact;
 use super::hashing::{DataHash, FileHash, hash_bytes, hash_state};
-use super::state::Ended;
 use crate::error::TrainError;
 use crate::history::EpochRecord;
 use crate::reading::read_regular;

@@ -3,12 +3,12 @@
 //! A training is always the continuation of a state; a new one continues the state before the first step. So there is
 //! one way through the loop, and a run that was interrupted anywhere goes on as if nothing had been.
 
-use super::course::Course;
+use super::course::{Course, Ended};
 use super::exact;
+use super::progress::Progress;
 use super::receipt::Receipt;
 use crate::history::History;
 use crate::nonfinite::Allowed;
-use crate::observer::Progress;
 use serde::{Deserialize, Serialize};
 
 /// Where a run stands between two steps.
@@ -45,16 +45,6 @@ pub struct RunState {
     pub nonfinite: Vec<Allowed>,
     /// What it leaves for others to compare with, if it does.
     pub receipt: Option<Receipt>,
-}
-
-/// Why a training is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Ended {
-    /// All epochs are done.
-    AllEpochs,
-    /// Nothing became better any more.
-    EarlyStopping,
 }
 
 /// Of [`RunState`]; another one is not read.

@@ -4,8 +4,9 @@
 use super::checkpoint::{Checkpoint, CheckpointEvery};
 use super::{Begin, Best, EarlyStopping, Ended, FileHash};
 use crate::data::dataset::tests::{load, numbered};
+use crate::fit_error::FitError;
 use crate::history::EpochRecord;
-use crate::nonfinite::{FitError, Noticed, Search};
+use crate::nonfinite::{Noticed, Search};
 use crate::train::tests::{Toy, options};
 use crate::train::{FitOptions, FitReport, Observer, Progress, Supervision, fit, fit_from};
 use crate::{Loading, RunState};

@@ -27,6 +27,7 @@ use file_bytes::{FileBytes, Section};
 use fortran::Scatter;
 use header::Header;
 use opened::{Opened, Stored};
+use std::fmt;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -197,6 +198,12 @@ pub(crate) struct Positioned {
     place: Place,
     header: Header,
     stored: Stored,
+}
+
+impl fmt::Debug for Positioned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Positioned").field("path", &self.path()).finish_non_exhaustive()
+    }
 }
 
 impl Positioned {

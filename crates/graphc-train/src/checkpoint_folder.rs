@@ -2,11 +2,11 @@
 //!
 //! They are written as those of a run, and checkpoints of runs are read.
 
-use super::files::{FOLDER, N_KEPT, Place, Stored, has_checkpoint, read_newest};
-use super::{CheckpointWriter, RunState};
 use crate::error::TrainError;
 use crate::fit_options::FitOptions;
-use crate::run_folder::{Lock, lock};
+use crate::folder_lock::{Lock, lock};
+use crate::run::files::{FOLDER, N_KEPT, Place, has_checkpoint, read_newest};
+use crate::run::{CheckpointWriter, RunState, Stored};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
