@@ -14,33 +14,8 @@ const WIDE_FUNCTIONS: &[&str] = &[];
 /// Files with lines of more than 120 columns that no string is the reason for.
 const WIDE_FILES: &[&str] = &[];
 
-/// Files of one crate that import each other, each set sorted, without `crates/` and `src/`. Those of `graphc-ir` are
-/// ops that are each other's gradients.
-const CIRCLES: &[&[&str]] = &[
-    &["graphc-ir/ops/avg_pool2d.rs", "graphc-ir/ops/avg_pool2d_grad.rs"],
-    &["graphc-ir/ops/conv2d.rs", "graphc-ir/ops/conv2d_input_grad.rs", "graphc-ir/ops/conv2d_kernel_grad.rs"],
-    &["graphc-ir/ops/max_pool2d_grad.rs", "graphc-ir/ops/max_pool2d_take.rs"],
-    &["graphc-ir/ops/pick.rs", "graphc-ir/ops/pick_grad.rs"],
-    &[
-        "graphc-train/data/columns.rs",
-        "graphc-train/data/dataset/augmented.rs",
-        "graphc-train/data/dataset.rs",
-        "graphc-train/data/given.rs",
-        "graphc-train/data/source.rs",
-    ],
-    &[
-        "graphc-train/fit_options.rs",
-        "graphc-train/fit_report.rs",
-        "graphc-train/nonfinite.rs",
-        "graphc-train/observer.rs",
-        "graphc-train/run/checkpoint.rs",
-        "graphc-train/run/course.rs",
-        "graphc-train/run/files.rs",
-        "graphc-train/run/mod.rs",
-        "graphc-train/run/receipt.rs",
-        "graphc-train/run/state.rs",
-    ],
-];
+/// Files of one crate that import each other, each set sorted, without `crates/` and `src/`.
+const CIRCLES: &[&[&str]] = &[];
 
 /// Of the lines in `src` that are not blank, comments, in percent at least.
 const LEAST_COMMENTS: f64 = 12.0;

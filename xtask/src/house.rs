@@ -5,11 +5,12 @@
 //! what is allowed.
 //!
 //! Reading order: `figures` (what is counted), `source` (files and their trees), `functions`, `lines`, `modules` (which
-//! file a path leads to), `circles`, `table`.
+//! file a path leads to), `gradient` (what an op names for its gradient alone), `circles`, `table`.
 
 mod circles;
 mod figures;
 mod functions;
+mod gradient;
 mod lines;
 mod modules;
 mod source;

@@ -2,10 +2,14 @@
 //!
 //! A file imports another if a path in it, in a `use` or elsewhere, leads to what the other defines. What a module only
 //! passes on (`pub use`) is an import of that module, too, so a parent that takes something from its child and a child
-//! that takes something from its parent are a circle. `ops` and `graph` of `graphc-ir` know each other: an op's rules
-//! build graphs, and a graph's nodes are ops.
+//! that takes something from its parent are a circle.
+//!
+//! Two things are excepted. `ops` and `graph` of `graphc-ir` know each other: an op's rules build graphs, and a graph's
+//! nodes are ops. And what an op's gradient rule (`vjp`) alone names counts for nothing: a linear op and its transpose
+//! are each other's gradients, whichever files they are in, and nothing else of the one may need the other.
 
 use super::figures::Circle;
+use super::gradient;
 use super::modules::{Modules, leaves, paths};
 use super::source::Source;
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,7 +26,9 @@ pub(super) fn find(files: &[&Source]) -> Vec<Circle> {
     for root in (0..files.len()).filter(|&position| is_root(&files[position])) {
         let modules = Modules::new(files, root);
         for (module, file) in modules.files() {
-            Visitor { modules: &modules, module, file, edges: &mut edges }.visit_file(&files[file].tree);
+            let gradient = gradient::names(&files[file].tree);
+            let mut visitor = Visitor { modules: &modules, module, file, gradient, edges: &mut edges };
+            visitor.visit_file(&files[file].tree);
         }
     }
     edges.iter_mut().for_each(|(&from, targets)| {
@@ -65,6 +71,8 @@ struct Visitor<'a> {
     modules: &'a Modules,
     module: usize,
     file: usize,
+    /// Names that stand in gradient rules and nowhere else in the file.
+    gradient: BTreeSet<String>,
     edges: &'a mut BTreeMap<usize, BTreeSet<usize>>,
 }
 
@@ -78,7 +86,11 @@ impl Visitor<'_> {
 
 impl<'ast> Visit<'ast> for Visitor<'_> {
     fn visit_item_use(&mut self, item: &'ast ItemUse) {
-        leaves(&item.tree).iter().for_each(|leaf| self.path(&leaf.path));
+        for leaf in leaves(&item.tree) {
+            if leaf.name.is_none_or(|name| !self.gradient.contains(&name)) {
+                self.path(&leaf.path);
+            }
+        }
     }
 
     fn visit_path(&mut self, path: &'ast Path) {
@@ -105,5 +117,35 @@ impl<'ast> Visit<'ast> for Visitor<'_> {
             items.iter().for_each(|item| self.visit_item(item));
             self.module = module;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The circles of a crate that has a module of that text for each op.
+    fn circles(ops: [&str; 2]) -> usize {
+        let source = |name: &str, text: &str| Source {
+            path: format!("crates/graphc-ir/src/{name}.rs"),
+            text: text.to_owned(),
+            tree: syn::parse_file(text).unwrap(),
+        };
+        let sources = [source("lib", "mod pick; mod put;"), source("pick", ops[0]), source("put", ops[1])];
+        find(&sources.iter().collect::<Vec<_>>()).len()
+    }
+
+    #[test]
+    fn ops_may_be_the_gradients_of_each_other_but_no_more() {
+        let put = "use super::pick::Pick; pub struct Put; impl OpRules for Put { fn vjp() { add(Pick {}) } }";
+        let pick = |elsewhere: &str| {
+            let rules = format!("impl OpRules for Pick {{ fn vjp() {{ add(Put {{}}) }} {elsewhere} }}");
+            format!("use super::put::Put; pub struct Pick; {rules}")
+        };
+        assert_eq!(circles([&pick(""), put]), 0);
+        assert_eq!(circles([&pick("fn lower() { Put {}.lower() }"), put]), 0, "one of the two arrows is left");
+        assert_eq!(circles([&pick("fn lower() { Put {}.lower() }"), &put.replace("vjp", "lower")]), 1);
+        assert_eq!(circles([&pick(""), &put.replace("OpRules", "Other")]), 0);
+        assert_eq!(circles([&pick("").replace("OpRules", "Other"), &put.replace("OpRules", "Other")]), 1);
     }
 }

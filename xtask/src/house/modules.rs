@@ -233,7 +233,7 @@ fn imports(items: &[Item]) -> Vec<Leaf> {
 pub(super) struct Leaf {
     pub(super) path: Vec<String>,
     /// The name it has here; none if everything in the path is imported.
-    name: Option<String>,
+    pub(super) name: Option<String>,
 }
 
 /// All paths of a `use`.
