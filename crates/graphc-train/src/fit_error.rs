@@ -49,7 +49,8 @@ pub struct NonfiniteFit {
     pub noticed: Noticed,
     /// Where that comes from.
     pub search: Search,
-    /// The state before the step that [`Cause::step`] says, if it is another one than that of the epoch's start.
+    /// The state before the step that [`Cause::step`](crate::nonfinite::Cause::step) says, if it is another one than
+    /// that of the epoch's start.
     pub before_step: Option<SavedState>,
 }
 
