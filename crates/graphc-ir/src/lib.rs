@@ -8,7 +8,7 @@
 //!
 //! This crate does no I/O and knows no file format, no schedule and no machine.
 //!
-//! Reading order: [`types`], [`tensor`], [`index`], [`scalar`], [`narrow`], [`compute`], [`attrs`], [`optimizer`],
+//! Reading order: [`types`], [`tensor`], [`vectors`], [`index`], [`scalar`], [`narrow`], [`compute`], [`attrs`], [`optimizer`],
 //! [`rate`], [`text`], [`graph`], [`ops`], [`form`], [`split`], [`summands`], [`point`], [`loops`].
 #![forbid(unsafe_code)]
 
@@ -29,6 +29,7 @@ pub mod summands;
 pub mod tensor;
 pub mod text;
 pub mod types;
+pub mod vectors;
 
 pub use graph::{Graph, NodeId};
 pub use ops::Op;

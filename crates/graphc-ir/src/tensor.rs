@@ -69,6 +69,33 @@ impl<R: Real> Tensor<R> {
         row_major_strides(&self.shape)
     }
 
+    /// The row along the last dimension at an index of all others.
+    #[inline(always)]
+    pub fn row(&self, index: &[usize]) -> &[R] {
+        let len = self.shape[self.shape.len() - 1];
+        &self.data[linear_index(&self.shape[..index.len()], index) * len..][..len]
+    }
+
+    /// The same, to be changed.
+    #[inline(always)]
+    pub fn row_mut(&mut self, index: &[usize]) -> &mut [R] {
+        let len = self.shape[self.shape.len() - 1];
+        &mut self.data[linear_index(&self.shape[..index.len()], index) * len..][..len]
+    }
+
+    /// The last two dimensions exchanged.
+    ///
+    /// # Panics
+    /// If there are not two.
+    pub fn transposed(&self) -> Tensor<R> {
+        let (lead, matrix) = self.shape.split_at(self.shape.len() - 2);
+        let shape = [lead, &[matrix[1], matrix[0]]].concat();
+        let of_matrices = self.data.chunks(matrix.iter().product::<usize>().max(1)).flat_map(|elements| {
+            (0..matrix[1]).flat_map(|column| elements[column..].iter().step_by(matrix[1]).copied())
+        });
+        Tensor::new(shape, of_matrices.collect())
+    }
+
     /// Element at `index`.
     pub fn at(&self, index: &[usize]) -> R {
         self.data[linear_index(&self.shape, index)]
@@ -90,6 +117,7 @@ pub fn row_major_strides(shape: &[usize]) -> Vec<usize> {
 }
 
 /// Row-major position of `index` in `shape`.
+#[inline(always)]
 pub fn linear_index(shape: &[usize], index: &[usize]) -> usize {
     debug_assert_eq!(shape.len(), index.len());
     index.iter().zip(shape).fold(0, |sum, (&i, &size)| sum * size + i)
@@ -106,5 +134,46 @@ pub fn for_each_index(shape: &[usize], mut f: impl FnMut(&[usize])) {
         let Some(axis) = (0..shape.len()).rev().find(|&axis| index[axis] + 1 < shape[axis]) else { return };
         index[axis] += 1;
         index[axis + 1..].fill(0);
+    }
+}
+
+/// Calls `f` with where each row of `shape` starts in operands of these strides, in row-major order. A row is what the
+/// indices of the last dimension reach; without dimensions it is the only element.
+pub(crate) fn for_each_row<const N: usize>(shape: &[usize], strides: [&[usize]; N], mut f: impl FnMut([usize; N])) {
+    if shape.contains(&0) {
+        return;
+    }
+    let outer = &shape[..shape.len().saturating_sub(1)];
+    for_each_index(outer, |index| {
+        f(strides.map(|strides| index.iter().zip(strides).map(|(i, stride)| i * stride).sum()));
+    });
+}
+
+/// `sums[i] = scale * row[i] + sums[i]`, rounded once.
+#[inline(always)]
+pub(crate) fn add_scaled<R: Real>(sums: &mut [R], scale: R, row: &[R]) {
+    for (sum, &element) in sums.iter_mut().zip(row) {
+        *sum = scale.mul_add(element, *sum);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_and_matrices() {
+        let tensor = Tensor::from_fn(&[2, 3, 4], |i| (100 * i[0] + 10 * i[1] + i[2]) as f64);
+        assert_eq!(tensor.row(&[1, 2]), [120.0, 121.0, 122.0, 123.0]);
+        assert_eq!(tensor.transposed(), Tensor::from_fn(&[2, 4, 3], |i| (100 * i[0] + 10 * i[2] + i[1]) as f64));
+        assert_eq!(Tensor::<f64>::full(&[0, 2], 0.0).transposed().shape, [2, 0]);
+        let mut starts = Vec::new();
+        for_each_row(&[2, 3, 4], [&tensor.strides(), &[0, 5, 0]], |start| starts.push(start));
+        assert_eq!(starts, [[0, 0], [4, 5], [8, 10], [12, 0], [16, 5], [20, 10]]);
+        for (shape, n_rows) in [(&[][..], 1), (&[3], 1), (&[0], 0), (&[3, 0], 0), (&[0, 3], 0)] {
+            let mut n = 0;
+            for_each_row(shape, [&row_major_strides(shape)], |_| n += 1);
+            assert_eq!(n, n_rows, "{shape:?}");
+        }
     }
 }

@@ -5,6 +5,7 @@ use super::tasks::{POISON, TaskOrder};
 use graphc_ir::loops::Join;
 use graphc_ir::scalar::flushed::{add, fma_lanes};
 use graphc_ir::scalar::{BinaryOp, LANES, UnaryOp, join_lanes, maximum};
+use graphc_ir::vectors::have_fma;
 
 /// An access outside its buffer.
 pub(super) struct Fault {
@@ -32,13 +33,16 @@ pub(super) struct Machine<'a> {
     nest: usize,
     /// Scratch of tiles: where each run of the innermost reduction starts.
     pub(super) steps: Vec<(i64, i64)>,
+    /// Whether this processor has fused multiply-adds.
+    pub(super) has_fma: bool,
 }
 
 /// Runs a kernel with so many words for the member that runs the tasks.
 pub(super) fn run(code: &Code, arena: &mut [u32], n_words: usize, order: TaskOrder) -> Run<()> {
     let (vars, regs) = (vec![0; code.n_vars], vec![[0; LANES]; code.n_regs]);
     let member = vec![POISON; n_words];
-    Machine { arena, member, order, vars, regs, nest: 0, steps: Vec::new() }.block::<1>(&code.body)
+    let steps = Vec::new();
+    Machine { arena, member, order, vars, regs, nest: 0, steps, has_fma: have_fma() }.block::<1>(&code.body)
 }
 
 impl Machine<'_> {

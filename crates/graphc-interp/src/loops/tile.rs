@@ -7,27 +7,17 @@
 use super::compile::{Factor, TileCode};
 use super::execute::{Machine, Run};
 use graphc_ir::loops::Runs;
-use graphc_ir::scalar::flushed::{add, fma_lanes};
+use graphc_ir::scalar::flushed::{add, fma_lanes, fma_lanes_fused};
 use graphc_ir::scalar::{LANES, join_lanes};
+use graphc_ir::vectors::with_vectors;
 
-/// Where each run of the innermost reduction starts, its extent, and the words each factor moves per step.
+/// The words of both factors, where each run of the innermost reduction starts, its extent, and the words each factor
+/// moves per step.
 struct Chain<'a> {
+    words: [&'a [u32]; 2],
     starts: &'a [(i64, i64)],
     extent: i64,
-    a_step: i64,
-    b_step: i64,
-}
-
-impl<'a> Chain<'a> {
-    fn new(starts: &'a [(i64, i64)], tile: &TileCode, bounds: &[(i64, i64)]) -> Chain<'a> {
-        match bounds.last() {
-            None => Chain { starts, extent: 1, a_step: 0, b_step: 0 },
-            Some((low, high)) => {
-                let inner = bounds.len() - 1;
-                Chain { starts, extent: high - low, a_step: tile.a.reds[inner], b_step: tile.b.reds[inner] }
-            }
-        }
-    }
+    steps: [i64; 2],
 }
 
 impl Machine<'_> {
@@ -92,23 +82,17 @@ impl Machine<'_> {
         let b = self.first_index::<W>(&tile.b, bounds)?;
         self.find_starts(tile, bounds);
         let (a, b) = (a + tile.a.place.base as i64, b + tile.b.place.base as i64);
-        let words = [&tile.a, &tile.b].map(|factor| self.words(&factor.place));
-        let chain = Chain::new(&self.steps, tile, bounds);
-        for (cell, acc) in accs.iter_mut().enumerate() {
-            let (a, b) = (a + tile.a.cells[cell], b + tile.b.cells[cell]);
-            if W == 1 {
-                acc[0] = run_chain(words, (Splat, a), (Splat, b), &chain, [acc[0]])[0];
-                *acc = [acc[0]; LANES];
-                continue;
-            }
-            *acc = match (tile.a.stride, tile.b.stride) {
-                (0, 0) => run_chain(words, (Splat, a), (Splat, b), &chain, *acc),
-                (0, 1) => run_chain(words, (Splat, a), (Unit, b), &chain, *acc),
-                (1, 0) => run_chain(words, (Unit, a), (Splat, b), &chain, *acc),
-                (1, 1) => run_chain(words, (Unit, a), (Unit, b), &chain, *acc),
-                (s, t) => run_chain(words, (Strided(s), a), (Strided(t), b), &chain, *acc),
-            };
-        }
+        let inner = bounds.len().checked_sub(1);
+        let chain = Chain {
+            words: [&tile.a, &tile.b].map(|factor| self.words(&factor.place)),
+            starts: &self.steps,
+            extent: inner.map_or(1, |inner| bounds[inner].1 - bounds[inner].0),
+            steps: [&tile.a, &tile.b].map(|factor| inner.map_or(0, |inner| factor.reds[inner])),
+        };
+        with_vectors(|| match self.has_fma {
+            true => chain.cells::<W, InHardware>(tile, [a, b], accs),
+            false => chain.cells::<W, InDoubles>(tile, [a, b], accs),
+        });
         Ok(())
     }
 
@@ -173,9 +157,32 @@ fn tree(mut sums: Vec<Sums>) -> Option<Sums> {
     sums.pop()
 }
 
+/// How fused multiply-adds are computed; the bits are the same.
+trait FusedMultiplyAdd {
+    fn lanes<const W: usize>(a: [f32; W], b: [f32; W], c: [f32; W]) -> [f32; W];
+}
+
+struct InHardware;
+
+impl FusedMultiplyAdd for InHardware {
+    #[inline(always)]
+    fn lanes<const W: usize>(a: [f32; W], b: [f32; W], c: [f32; W]) -> [f32; W] {
+        fma_lanes_fused(a, b, c)
+    }
+}
+
+struct InDoubles;
+
+impl FusedMultiplyAdd for InDoubles {
+    #[inline(always)]
+    fn lanes<const W: usize>(a: [f32; W], b: [f32; W], c: [f32; W]) -> [f32; W] {
+        fma_lanes(a, b, c)
+    }
+}
+
 /// How a factor is read at a word.
 trait Operand: Copy {
-    fn lane(self, lane: usize) -> i64;
+    fn read<const W: usize>(self, words: &[u32], at: usize) -> [f32; W];
 }
 
 /// The same word in every lane.
@@ -191,43 +198,64 @@ struct Unit;
 struct Strided(i64);
 
 impl Operand for Splat {
-    fn lane(self, _: usize) -> i64 {
-        0
+    #[inline(always)]
+    fn read<const W: usize>(self, words: &[u32], at: usize) -> [f32; W] {
+        [f32::from_bits(words[at]); W]
     }
 }
 
 impl Operand for Unit {
-    fn lane(self, lane: usize) -> i64 {
-        lane as i64
+    #[inline(always)]
+    fn read<const W: usize>(self, words: &[u32], at: usize) -> [f32; W] {
+        let words: &[u32; W] = words[at..at + W].try_into().expect("the slice has so many words");
+        words.map(f32::from_bits)
     }
 }
 
 impl Operand for Strided {
-    fn lane(self, lane: usize) -> i64 {
-        self.0 * lane as i64
+    #[inline(always)]
+    fn read<const W: usize>(self, words: &[u32], at: usize) -> [f32; W] {
+        std::array::from_fn(|lane| f32::from_bits(words[at.wrapping_add_signed(self.0 as isize * lane as isize)]))
     }
 }
 
-#[inline(always)]
-fn read<const W: usize>(words: &[u32], operand: impl Operand, at: i64) -> [f32; W] {
-    std::array::from_fn(|l| f32::from_bits(words[(at + operand.lane(l)) as usize]))
-}
-
-/// One chain of fused multiply-adds in the order of the reductions.
-fn run_chain<const W: usize>(
-    words: [&[u32]; 2],
-    (a, a_first): (impl Operand, i64),
-    (b, b_first): (impl Operand, i64),
-    chain: &Chain<'_>,
-    mut acc: [f32; W],
-) -> [f32; W] {
-    for &(a_start, b_start) in chain.starts {
-        let (mut a_at, mut b_at) = (a_first + a_start, b_first + b_start);
-        for _ in 0..chain.extent {
-            let (x, y): ([f32; W], [f32; W]) = (read(words[0], a, a_at), read(words[1], b, b_at));
-            acc = fma_lanes(x, y, acc);
-            (a_at, b_at) = (a_at.wrapping_add(chain.a_step), b_at.wrapping_add(chain.b_step));
+impl Chain<'_> {
+    /// The sums of all cells; `first` is where the factors of the first cell start.
+    #[inline(always)]
+    fn cells<const W: usize, F: FusedMultiplyAdd>(&self, tile: &TileCode, first: [i64; 2], accs: &mut [[f32; LANES]]) {
+        for (cell, acc) in accs.iter_mut().enumerate() {
+            let at = [first[0] + tile.a.cells[cell], first[1] + tile.b.cells[cell]];
+            *acc = if W == 1 {
+                [self.sum::<1, F>(at, Splat, Splat, [acc[0]])[0]; LANES]
+            } else {
+                match (tile.a.stride, tile.b.stride) {
+                    (0, 0) => self.sum::<LANES, F>(at, Splat, Splat, *acc),
+                    (0, 1) => self.sum::<LANES, F>(at, Splat, Unit, *acc),
+                    (1, 0) => self.sum::<LANES, F>(at, Unit, Splat, *acc),
+                    (1, 1) => self.sum::<LANES, F>(at, Unit, Unit, *acc),
+                    (s, t) => self.sum::<LANES, F>(at, Strided(s), Strided(t), *acc),
+                }
+            };
         }
     }
-    acc
+
+    /// One chain of fused multiply-adds in the order of the reductions.
+    #[inline(always)]
+    fn sum<const W: usize, F: FusedMultiplyAdd>(
+        &self,
+        first: [i64; 2],
+        a: impl Operand,
+        b: impl Operand,
+        mut sum: [f32; W],
+    ) -> [f32; W] {
+        for &(a_start, b_start) in self.starts {
+            let (mut a_at, mut b_at) = ((first[0] + a_start) as usize, (first[1] + b_start) as usize);
+            for _ in 0..self.extent {
+                sum = F::lanes(a.read(self.words[0], a_at), b.read(self.words[1], b_at), sum);
+                a_at = a_at.wrapping_add_signed(self.steps[0] as isize);
+                b_at = b_at.wrapping_add_signed(self.steps[1] as isize);
+            }
+        }
+        sum
+    }
 }

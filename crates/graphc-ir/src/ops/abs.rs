@@ -23,7 +23,7 @@ impl OpRules for Abs {
     }
 
     fn eval<R: Real>(&self, operands: &[&Tensor<R>], out: &[usize]) -> Tensor<R> {
-        elementwise::eval(operands, out, |x| x[0].abs())
+        elementwise::eval(operands, out, |[x]| x.abs())
     }
 
     fn vjp(&self, cx: &mut OpCx<'_>, dy: NodeId) -> Vec<Option<NodeId>> {

@@ -28,7 +28,7 @@ impl OpRules for Clamp {
 
     fn eval<R: Real>(&self, operands: &[&Tensor<R>], out: &[usize]) -> Tensor<R> {
         let limit = R::from_f64(self.limit);
-        elementwise::eval(operands, out, |x| match x[0] {
+        elementwise::eval(operands, out, |[x]| match x {
             x if x > limit => limit,
             x if x < -limit => -limit,
             x => x,

@@ -7,8 +7,9 @@ use crate::graph::{NodeId, OpCx};
 use crate::index::{Affine, Var};
 use crate::op_struct;
 use crate::scalar::BinaryOp;
-use crate::tensor::{Real, Tensor};
+use crate::tensor::{Real, Tensor, add_scaled};
 use crate::types::{TensorType, TypeError};
+use crate::vectors::with_vectors;
 
 op_struct! {
     /// `y[n,p,q,k] = sum over r,s,c of w[r,s,c,k] * x[n, h, w, C*g + c]` with `h = p*stride - top + r*dilation` and
@@ -53,21 +54,23 @@ impl OpRules for Conv2d {
         let [x, w] = [operands[0], operands[1]];
         let windows = self.windows();
         let groups = windows.groups(&w.shape);
-        Tensor::from_fn(out, |index| {
-            let [n, p, q, k] = [index[0], index[1], index[2], index[3]];
-            let first = groups.first_channel(k);
-            let mut sum = R::zero();
-            for r in 0..w.shape[0] {
-                let Some(h) = windows.pixel(0, p, r, x.shape[1]) else { continue };
-                for s in 0..w.shape[1] {
+        let mut y = Tensor::full(out, 0.0);
+        with_vectors(|| {
+            for (pixel, row) in y.data.chunks_mut(out[3].max(1)).enumerate() {
+                let [n, p, q] = [pixel / out[2] / out[1], pixel / out[2] % out[1], pixel % out[2]];
+                for [r, s] in windows.taps(&w.shape) {
+                    let Some(h) = windows.pixel(0, p, r, x.shape[1]) else { continue };
                     let Some(wd) = windows.pixel(1, q, s, x.shape[2]) else { continue };
                     for c in 0..w.shape[2] {
-                        sum = x.at(&[n, h, wd, first + c]).mul_add(w.at(&[r, s, c, k]), sum);
+                        let (image, kernel) = (x.row(&[n, h, wd]), w.row(&[r, s, c]));
+                        for (first, filters) in groups.each() {
+                            add_scaled(&mut row[filters.clone()], image[first + c], &kernel[filters]);
+                        }
                     }
                 }
             }
-            sum
-        })
+        });
+        y
     }
 
     fn vjp(&self, cx: &mut OpCx<'_>, dy: NodeId) -> Vec<Option<NodeId>> {

@@ -7,8 +7,9 @@ use crate::graph::{NodeId, OpCx};
 use crate::index::{Affine, Var};
 use crate::op_struct;
 use crate::scalar::BinaryOp;
-use crate::tensor::{Real, Tensor, for_each_index, linear_index};
+use crate::tensor::{Real, Tensor, add_scaled};
 use crate::types::{Dim, Shape, TensorType, TypeError};
+use crate::vectors::with_vectors;
 
 op_struct! {
     /// `dx[n,h,w,c] = sum over r,s,f of w[r,s,c % C,k] * dy[n,p,q,k]` with `p = (h + top - r*dilation) / stride` and
@@ -61,20 +62,22 @@ impl OpRules for Conv2dInputGrad {
 
     fn eval<R: Real>(&self, operands: &[&Tensor<R>], out: &[usize]) -> Tensor<R> {
         // Scatters every term dy[n,p,q,k] * w[r,s,c,k] to the pixel that conv2d read.
-        let [dy, w] = [operands[0], operands[1]];
+        let (dy, w) = (operands[0], operands[1].transposed());
         let windows = self.windows();
-        let groups = windows.groups(&w.shape);
+        let groups = windows.groups(&operands[1].shape);
         let mut dx = Tensor::full(out, 0.0);
-        for_each_index(&dy.shape, |index| {
-            let [n, p, q, k] = [index[0], index[1], index[2], index[3]];
-            let (gradient, first) = (dy.at(index), groups.first_channel(k));
-            for r in 0..w.shape[0] {
-                let Some(h) = windows.pixel(0, p, r, out[1]) else { continue };
-                for s in 0..w.shape[1] {
+        with_vectors(|| {
+            for (pixel, row) in dy.data.chunks(dy.shape[3].max(1)).enumerate() {
+                let [n, p, q] =
+                    [pixel / dy.shape[2] / dy.shape[1], pixel / dy.shape[2] % dy.shape[1], pixel % dy.shape[2]];
+                for [r, s] in windows.taps(&w.shape) {
+                    let Some(h) = windows.pixel(0, p, r, out[1]) else { continue };
                     let Some(wd) = windows.pixel(1, q, s, out[2]) else { continue };
-                    for c in 0..w.shape[2] {
-                        let slot = &mut dx.data[linear_index(out, &[n, h, wd, first + c])];
-                        *slot = gradient.mul_add(w.at(&[r, s, c, k]), *slot);
+                    let image = dx.row_mut(&[n, h, wd]);
+                    for (first, filters) in groups.each() {
+                        for k in filters {
+                            add_scaled(&mut image[first..][..groups.n_channels], row[k], w.row(&[r, s, k]));
+                        }
                     }
                 }
             }

@@ -7,8 +7,9 @@ use crate::graph::{NodeId, OpCx};
 use crate::index::{Affine, Var};
 use crate::op_struct;
 use crate::scalar::BinaryOp;
-use crate::tensor::{Real, Tensor};
+use crate::tensor::{Real, Tensor, add_scaled};
 use crate::types::{Shape, TensorType, TypeError};
+use crate::vectors::with_vectors;
 
 op_struct! {
     /// `dw[r,s,c,k] = sum over n,p,q of dy[n,p,q,k] * x[n, h, w, C*g + c]` with `h = p*stride - top + r*dilation` and
@@ -62,21 +63,24 @@ impl OpRules for Conv2dKernelGrad {
         let [x, dy] = [operands[0], operands[1]];
         let windows = self.windows();
         let groups = windows.groups(out);
-        Tensor::from_fn(out, |index| {
-            let [r, s, c, k] = [index[0], index[1], index[2], index[3]];
-            let channel = groups.first_channel(k) + c;
-            let mut sum = R::zero();
-            for n in 0..dy.shape[0] {
-                for p in 0..dy.shape[1] {
+        let mut dw = Tensor::full(out, 0.0);
+        with_vectors(|| {
+            for (pixel, row) in dy.data.chunks(dy.shape[3].max(1)).enumerate() {
+                let [n, p, q] =
+                    [pixel / dy.shape[2] / dy.shape[1], pixel / dy.shape[2] % dy.shape[1], pixel % dy.shape[2]];
+                for [r, s] in windows.taps(out) {
                     let Some(h) = windows.pixel(0, p, r, x.shape[1]) else { continue };
-                    for q in 0..dy.shape[2] {
-                        let Some(wd) = windows.pixel(1, q, s, x.shape[2]) else { continue };
-                        sum = x.at(&[n, h, wd, channel]).mul_add(dy.at(&[n, p, q, k]), sum);
+                    let Some(wd) = windows.pixel(1, q, s, x.shape[2]) else { continue };
+                    for c in 0..out[2] {
+                        let (image, kernel) = (x.row(&[n, h, wd]), dw.row_mut(&[r, s, c]));
+                        for (first, filters) in groups.each() {
+                            add_scaled(&mut kernel[filters.clone()], image[first + c], &row[filters]);
+                        }
                     }
                 }
             }
-            sum
-        })
+        });
+        dw
     }
 
     fn vjp(&self, cx: &mut OpCx<'_>, dy: NodeId) -> Vec<Option<NodeId>> {

@@ -8,6 +8,7 @@
 use crate::compute::LoadIndex;
 use crate::index::Affine;
 use crate::types::{DType, Dim, Shape, TensorType, TypeError};
+use std::ops::Range;
 
 /// The windows of a convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,6 +97,7 @@ impl Windows {
 
     /// The pixel along h (`direction` 0) or w (1) that tap `tap` of window `window` reads, if it lies inside an image
     /// of `size`.
+    #[inline(always)]
     pub(super) fn pixel(&self, direction: usize, window: usize, tap: usize, size: usize) -> Option<usize> {
         let at = window * self.strides[direction] + tap * self.dilation[direction];
         at.checked_sub(self.padding[2 * direction]).filter(|&pixel| pixel < size)
@@ -114,6 +116,13 @@ impl Windows {
         LoadIndex { value, exact: self.strides[direction] as i64 }
     }
 
+    /// The taps `[r, s]` of a kernel of shape `[r, s, ..]`, row by row.
+    #[inline(always)]
+    pub(super) fn taps(&self, kernel: &[usize]) -> impl Iterator<Item = [usize; 2]> + use<> {
+        let [rows, columns] = [kernel[0], kernel[1]];
+        (0..rows).flat_map(move |r| (0..columns).map(move |s| [r, s]))
+    }
+
     /// The groups of a kernel of shape `[r, s, c, k]`.
     pub(super) fn groups(&self, kernel: &[usize]) -> Groups {
         Groups { n_groups: self.groups, n_channels: kernel[2], n_filters: kernel[3] / self.groups }
@@ -126,9 +135,10 @@ impl Groups {
         windows.groups(&kernel.shape.sizes(None))
     }
 
-    /// The first channel of the group that filter `k` belongs to.
-    pub(super) fn first_channel(&self, filter: usize) -> usize {
-        filter / self.n_filters * self.n_channels
+    /// The first channel and the filters of each group.
+    #[inline(always)]
+    pub(super) fn each(self) -> impl Iterator<Item = (usize, Range<usize>)> {
+        (0..self.n_groups).map(move |g| (g * self.n_channels, g * self.n_filters..(g + 1) * self.n_filters))
     }
 
     /// The channel that filter `filter` reads as the `channel`-th of its group.

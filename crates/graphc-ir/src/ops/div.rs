@@ -23,7 +23,7 @@ impl OpRules for Div {
     }
 
     fn eval<R: Real>(&self, operands: &[&Tensor<R>], out: &[usize]) -> Tensor<R> {
-        elementwise::eval(operands, out, |x| x[0] / x[1])
+        elementwise::eval(operands, out, |[a, b]| a / b)
     }
 
     fn vjp(&self, cx: &mut OpCx<'_>, dy: NodeId) -> Vec<Option<NodeId>> {

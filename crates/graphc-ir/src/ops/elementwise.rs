@@ -2,7 +2,7 @@
 
 use super::Lowering;
 use crate::compute::{Compute, ScalarExpr, build};
-use crate::tensor::{Real, Tensor};
+use crate::tensor::{Real, Tensor, for_each_row};
 use crate::types::{DType, Shape, TensorType, TypeError};
 
 /// Type of an elementwise op on `f32` operands: their broadcast shape.
@@ -17,16 +17,20 @@ pub(super) fn infer(operands: &[&TensorType]) -> Result<TensorType, TypeError> {
 }
 
 /// `out[i] = f(operands at i)`, operands broadcast.
-pub(super) fn eval<R: Real>(operands: &[&Tensor<R>], out: &[usize], f: impl Fn(&[R]) -> R) -> Tensor<R> {
-    let strides: Vec<Vec<usize>> = operands.iter().map(|operand| broadcast_strides(operand, out)).collect();
-    let mut values = vec![R::zero(); operands.len()];
-    Tensor::from_fn(out, |index| {
-        for ((value, operand), strides) in values.iter_mut().zip(operands).zip(&strides) {
-            let at: usize = index.iter().zip(strides).map(|(i, stride)| i * stride).sum();
-            *value = operand.data[at];
-        }
-        f(&values)
-    })
+pub(super) fn eval<R: Real, const N: usize>(
+    operands: &[&Tensor<R>],
+    out: &[usize],
+    f: impl Fn([R; N]) -> R,
+) -> Tensor<R> {
+    let operands: [&Tensor<R>; N] = operands.try_into().expect("types are inferred of so many operands");
+    let strides = operands.map(|operand| broadcast_strides(operand, out));
+    let (len, steps) =
+        (out.last().copied().unwrap_or(1), strides.each_ref().map(|strides| *strides.last().unwrap_or(&0)));
+    let mut data = Vec::with_capacity(out.iter().product());
+    for_each_row(out, strides.each_ref().map(Vec::as_slice), |starts| {
+        data.extend((0..len).map(|i| f(std::array::from_fn(|n| operands[n].data[starts[n] + i * steps[n]]))));
+    });
+    Tensor::new(out.to_vec(), data)
 }
 
 /// Strides of `operand` along the dimensions of `out`; 0 where it is broadcast.

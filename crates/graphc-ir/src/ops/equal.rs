@@ -27,7 +27,7 @@ impl OpRules for Equal {
     }
 
     fn eval<R: Real>(&self, operands: &[&Tensor<R>], out: &[usize]) -> Tensor<R> {
-        elementwise::eval(operands, out, |x| if x[0] == x[1] { R::one() } else { R::zero() })
+        elementwise::eval(operands, out, |[a, b]| if a == b { R::one() } else { R::zero() })
     }
 
     fn vjp(&self, _: &mut OpCx<'_>, _: NodeId) -> Vec<Option<NodeId>> {

@@ -23,7 +23,7 @@ impl OpRules for Log {
     }
 
     fn eval<R: Real>(&self, operands: &[&Tensor<R>], out: &[usize]) -> Tensor<R> {
-        elementwise::eval(operands, out, |x| x[0].ln())
+        elementwise::eval(operands, out, |[x]| x.ln())
     }
 
     fn vjp(&self, cx: &mut OpCx<'_>, dy: NodeId) -> Vec<Option<NodeId>> {

@@ -23,9 +23,9 @@ impl OpRules for LogSigmoid {
     }
 
     fn eval<R: Real>(&self, operands: &[&Tensor<R>], out: &[usize]) -> Tensor<R> {
-        elementwise::eval(operands, out, |x| {
-            let negative = if x[0] < R::zero() { x[0] } else { R::zero() };
-            negative - (R::one() + (-x[0].abs()).exp()).ln()
+        elementwise::eval(operands, out, |[x]| {
+            let negative = if x < R::zero() { x } else { R::zero() };
+            negative - (R::one() + (-x.abs()).exp()).ln()
         })
     }
 

@@ -6,8 +6,10 @@ use crate::graph::{NodeId, OpCx};
 use crate::index::{Affine, Var};
 use crate::op_struct;
 use crate::scalar::BinaryOp;
-use crate::tensor::{Real, Tensor};
+use crate::tensor::{Real, Tensor, add_scaled};
+use std::borrow::Cow;
 use crate::types::{DType, Dim, Shape, TensorType, TypeError};
+use crate::vectors::with_vectors;
 
 op_struct! {
     /// `y[m,n] = sum over k of a[m,k] * b[k,n]`, or the same for every index of one leading dimension
@@ -29,6 +31,11 @@ fn oriented<T>(rows: T, columns: T, transpose: bool) -> [T; 2] {
 fn matrix_dims(shape: &Shape, transpose: bool) -> [Dim; 2] {
     let rank = shape.rank();
     oriented(shape.0[rank - 2], shape.0[rank - 1], transpose)
+}
+
+/// Matrices `[m,k]` and `[k,n]`, whatever they are given as.
+fn as_rows<R: Real>(operand: &Tensor<R>, transpose: bool) -> Cow<'_, Tensor<R>> {
+    if transpose { Cow::Owned(operand.transposed()) } else { Cow::Borrowed(operand) }
 }
 
 impl MatMul {
@@ -74,20 +81,18 @@ impl OpRules for MatMul {
     }
 
     fn eval<R: Real>(&self, operands: &[&Tensor<R>], out: &[usize]) -> Tensor<R> {
-        let [a, b] = [operands[0], operands[1]];
-        let lead = out.len() - 2;
-        let a_k = if self.transpose_a { lead } else { lead + 1 };
-        Tensor::from_fn(out, |index| {
-            let [m, n] = [index[lead], index[lead + 1]];
-            let mut sum = R::zero();
-            for k in 0..a.shape[a_k] {
-                let at = |[row, column]: [usize; 2]| [&index[..lead], &[row, column]].concat();
-                let x = a.at(&at(oriented(m, k, self.transpose_a)));
-                let y = b.at(&at(oriented(k, n, self.transpose_b)));
-                sum = x.mul_add(y, sum);
+        let (a, b) = (as_rows(operands[0], self.transpose_a), as_rows(operands[1], self.transpose_b));
+        let (n_rows, n_terms) = (out[out.len() - 2], b.shape[out.len() - 2]);
+        let mut y = Tensor::full(out, 0.0);
+        with_vectors(|| {
+            for (m, row) in y.data.chunks_mut(out[out.len() - 1].max(1)).enumerate() {
+                let first = m / n_rows * n_terms;
+                for k in 0..n_terms {
+                    add_scaled(row, a.data[m * n_terms + k], &b.data[(first + k) * row.len()..][..row.len()]);
+                }
             }
-            sum
-        })
+        });
+        y
     }
 
     fn vjp(&self, cx: &mut OpCx<'_>, dy: NodeId) -> Vec<Option<NodeId>> {

@@ -70,8 +70,7 @@ impl OpRules for Normalize {
 
     fn eval<R: Real>(&self, operands: &[&Tensor<R>], out: &[usize]) -> Tensor<R> {
         let epsilon = R::from_f64(self.epsilon);
-        elementwise::eval(operands, out, |v| {
-            let [x, mean, variance, gamma, beta] = [v[0], v[1], v[2], v[3], v[4]];
+        elementwise::eval(operands, out, |[x, mean, variance, gamma, beta]| {
             (x - mean) * (gamma / (variance + epsilon).sqrt()) + beta
         })
     }

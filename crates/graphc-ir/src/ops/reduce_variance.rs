@@ -1,9 +1,9 @@
 //! `reduce_variance`: population variance over axes.
 
-use super::{Expand, Lowering, OpRules, ReduceMean, reduction};
+use super::{Expand, Lowering, OpRules, ReduceMean, elementwise, reduction};
 use crate::graph::{NodeId, OpCx};
 use crate::op_struct;
-use crate::tensor::{Real, Tensor, for_each_index};
+use crate::tensor::{Real, Tensor};
 use crate::types::{TensorType, TypeError};
 
 op_struct! {
@@ -31,14 +31,8 @@ impl OpRules for ReduceVariance {
         let kept: Vec<usize> =
             x.shape.iter().enumerate().map(|(axis, &size)| if self.axes.contains(&axis) { 1 } else { size }).collect();
         let mean = ReduceMean { axes: self.axes.clone(), keep_dims: true }.eval(operands, &kept);
-        let mut deviations = Tensor { shape: x.shape.clone(), data: Vec::with_capacity(x.data.len()) };
-        for_each_index(&x.shape, |index| {
-            let kept_index: Vec<usize> =
-                index.iter().zip(&kept).map(|(&i, &size)| if size == 1 { 0 } else { i }).collect();
-            let deviation = x.at(index) - mean.at(&kept_index);
-            deviations.data.push(deviation * deviation);
-        });
-        ReduceMean { axes: self.axes.clone(), keep_dims: self.keep_dims }.eval(&[&deviations], out)
+        let squares = elementwise::eval(&[x, &mean], &x.shape, |[x, mean]| (x - mean) * (x - mean));
+        ReduceMean { axes: self.axes.clone(), keep_dims: self.keep_dims }.eval(&[&squares], out)
     }
 
     fn vjp(&self, cx: &mut OpCx<'_>, dy: NodeId) -> Vec<Option<NodeId>> {

@@ -4,7 +4,7 @@ use super::BatchSize;
 use crate::compute::{Combine, Compute, Nan, ScalarExpr, build};
 use crate::graph::{NodeId, OpCx};
 use crate::index::{Affine, Var};
-use crate::tensor::{Real, Tensor, for_each_index, linear_index};
+use crate::tensor::{Real, Tensor, for_each_row, row_major_strides};
 use crate::types::{DType, Dim, Shape, TensorType, TypeError};
 
 /// Shape of an `f32` operand reduced over `axes` (strictly ascending, at least one).
@@ -106,15 +106,17 @@ pub(super) fn eval<R: Real>(
     start: R,
     f: impl Fn(R, R) -> R,
 ) -> Tensor<R> {
-    let kept: Vec<usize> =
-        x.shape.iter().enumerate().map(|(axis, &size)| if axes.contains(&axis) { 1 } else { size }).collect();
+    let sizes = x.shape.iter().enumerate();
+    let kept: Vec<usize> = sizes.map(|(axis, &size)| if axes.contains(&axis) { 1 } else { size }).collect();
+    let mut strides = row_major_strides(&kept);
+    axes.iter().for_each(|&axis| strides[axis] = 0);
     let mut result = Tensor { shape: out.to_vec(), data: vec![start; out.iter().product()] };
-    let mut at = 0;
-    for_each_index(&x.shape, |index| {
-        let kept_index: Vec<usize> = index.iter().zip(&kept).map(|(&i, &size)| if size == 1 { 0 } else { i }).collect();
-        let slot = &mut result.data[linear_index(&kept, &kept_index)];
-        *slot = f(*slot, x.data[at]);
-        at += 1;
+    let (len, step) = (x.shape[x.shape.len() - 1], strides[strides.len() - 1]);
+    for_each_row(&x.shape, [&x.strides(), &strides], |[from, to]| {
+        for (i, &term) in x.data[from..][..len].iter().enumerate() {
+            let slot = &mut result.data[to + i * step];
+            *slot = f(*slot, term);
+        }
     });
     result
 }

@@ -23,7 +23,7 @@ impl OpRules for Relu {
     }
 
     fn eval<R: Real>(&self, operands: &[&Tensor<R>], out: &[usize]) -> Tensor<R> {
-        elementwise::eval(operands, out, |x| if x[0] <= R::zero() { R::zero() } else { x[0] })
+        elementwise::eval(operands, out, |[x]| if x <= R::zero() { R::zero() } else { x })
     }
 
     fn vjp(&self, cx: &mut OpCx<'_>, dy: NodeId) -> Vec<Option<NodeId>> {

@@ -23,7 +23,7 @@ impl OpRules for ReluGrad {
     }
 
     fn eval<R: Real>(&self, operands: &[&Tensor<R>], out: &[usize]) -> Tensor<R> {
-        elementwise::eval(operands, out, |x| if x[0] <= R::zero() { R::zero() } else { x[1] })
+        elementwise::eval(operands, out, |[a, b]| if a <= R::zero() { R::zero() } else { b })
     }
 
     fn vjp(&self, cx: &mut OpCx<'_>, dy: NodeId) -> Vec<Option<NodeId>> {

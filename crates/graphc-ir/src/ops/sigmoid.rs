@@ -23,7 +23,7 @@ impl OpRules for Sigmoid {
     }
 
     fn eval<R: Real>(&self, operands: &[&Tensor<R>], out: &[usize]) -> Tensor<R> {
-        elementwise::eval(operands, out, |x| R::one() / (R::one() + (-x[0]).exp()))
+        elementwise::eval(operands, out, |[x]| R::one() / (R::one() + (-x).exp()))
     }
 
     fn vjp(&self, cx: &mut OpCx<'_>, dy: NodeId) -> Vec<Option<NodeId>> {

@@ -23,7 +23,7 @@ impl OpRules for Sign {
     }
 
     fn eval<R: Real>(&self, operands: &[&Tensor<R>], out: &[usize]) -> Tensor<R> {
-        elementwise::eval(operands, out, |x| match x[0] {
+        elementwise::eval(operands, out, |[x]| match x {
             x if x > R::zero() => R::one(),
             x if x < R::zero() => -R::one(),
             x if x.is_nan() => x,

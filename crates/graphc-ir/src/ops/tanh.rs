@@ -23,7 +23,7 @@ impl OpRules for Tanh {
     }
 
     fn eval<R: Real>(&self, operands: &[&Tensor<R>], out: &[usize]) -> Tensor<R> {
-        elementwise::eval(operands, out, |x| x[0].tanh())
+        elementwise::eval(operands, out, |[x]| x.tanh())
     }
 
     fn vjp(&self, cx: &mut OpCx<'_>, dy: NodeId) -> Vec<Option<NodeId>> {

@@ -24,7 +24,7 @@ impl OpRules for ZeroIfFinite {
     }
 
     fn eval<R: Real>(&self, operands: &[&Tensor<R>], out: &[usize]) -> Tensor<R> {
-        elementwise::eval(operands, out, |x| if x[0].is_finite() { R::zero() } else { R::nan() })
+        elementwise::eval(operands, out, |[x]| if x.is_finite() { R::zero() } else { R::nan() })
     }
 
     fn vjp(&self, _: &mut OpCx<'_>, _: NodeId) -> Vec<Option<NodeId>> {

@@ -19,7 +19,7 @@ pub(super) fn scalar<R: Real>(x: R, y: R, f: impl FnOnce(R, R) -> R) -> R {
 }
 
 pub(super) fn eval<R: Real>(operands: &[&Tensor<R>], out: &[usize], f: impl Fn(R, R) -> R) -> Tensor<R> {
-    elementwise::eval(operands, out, |x| scalar(x[0], x[1], &f))
+    elementwise::eval(operands, out, |[a, b]| scalar(a, b, &f))
 }
 
 pub(super) fn lower(

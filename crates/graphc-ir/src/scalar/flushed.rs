@@ -80,6 +80,17 @@ pub fn fma_lanes<const W: usize>(a: [f32; W], b: [f32; W], c: [f32; W]) -> [f32;
     sums.map(narrow)
 }
 
+/// [`fma_lanes`] for processors with fused multiply-adds. They round once, but results below 2^-126 to fewer bits: what
+/// comes out smaller than that is flushed either way, and 2^-126 itself may be a smaller number rounded up.
+#[inline(always)]
+pub fn fma_lanes_fused<const W: usize>(a: [f32; W], b: [f32; W], c: [f32; W]) -> [f32; W] {
+    let sums: [f32; W] = std::array::from_fn(|l| flush(a[l]).mul_add(flush(b[l]), flush(c[l])));
+    if sums.iter().fold(false, |any, sum| any | (sum.abs() == f32::MIN_POSITIVE)) {
+        return std::array::from_fn(|l| fma(a[l], b[l], c[l]));
+    }
+    sums.map(flush)
+}
+
 #[inline(always)]
 fn wide(x: f32) -> f64 {
     f64::from(flush(x))
@@ -124,6 +135,15 @@ mod tests {
 
     fn bits(x: f32, expected: f32) {
         assert_eq!(x.to_bits(), expected.to_bits(), "{x:e}, expected {expected:e}");
+    }
+
+    /// The fused multiply-add, which all ways of computing it agree on.
+    fn fma(a: f32, b: f32, c: f32) -> f32 {
+        let [once, in_lanes, fused] =
+            [super::fma(a, b, c), fma_lanes([a; 2], [b; 2], [c; 2])[1], fma_lanes_fused([a; 2], [b; 2], [c; 2])[1]];
+        bits(canonical(in_lanes), canonical(once));
+        bits(canonical(fused), canonical(once));
+        once
     }
 
     #[test]

@@ -1,0 +1,16 @@
+//! Loops of the interpreters, compiled for the vectors of the processor at hand as well as for any of its family.
+//!
+//! What such a loop computes is the same with and without them; a fused multiply-add is one instruction in place of a
+//! call.
+
+use pulp::Arch;
+
+/// Runs a loop with the widest vectors. What the loop calls uses them where it is inlined.
+pub fn with_vectors<T>(run: impl FnOnce() -> T) -> T {
+    Arch::new().dispatch(run)
+}
+
+/// Whether loops run by [`with_vectors`] have fused multiply-adds.
+pub fn have_fma() -> bool {
+    !matches!(Arch::new(), Arch::Scalar)
+}
