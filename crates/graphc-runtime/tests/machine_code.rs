@@ -220,6 +220,29 @@ fn tiles() {
     check_body(&["f32", "f32", "f32"], scalar);
 }
 
+/// Sums of lanes of as many cells as registers hold and more, of one run and of several, stored side by side or apart.
+#[test]
+fn joined_lanes() {
+    let ways = ["", "runs=1 join", "runs=2 join", "runs=5 join"];
+    for n_cells in 1..=16 {
+        let mut tiles = String::new();
+        for (number, (runs, place)) in ways.into_iter().flat_map(|runs| [(runs, "i1"), (runs, "3*i1")]).enumerate() {
+            let acc = 10 * number;
+            let (sum, join) = match runs {
+                "" => (acc + 1, format!("v{} = join add v{acc}", acc + 1)),
+                _ => (acc, String::new()),
+            };
+            tiles += &format!(
+                "tile [i1:{n_cells}] reds [i2 in 0..7, i3 in i4..2] {runs}
+                 a=b0[i0 + 2*i1 + 3*i2 + i3] b=b1[i0 + 5*i2 + 2*i3] init=0 -> v{acc}
+                 {{ {join} store b{}[{place} + 15*i4] = v{sum} }} ",
+                number + 2
+            );
+        }
+        check_body(&["f32"; 10], &format!("lanes i0 {{ for i4 in 0..2 {{ {tiles} }} }}"));
+    }
+}
+
 /// Tiles that do more than store: with biases, a comparison, a second result, constants beyond the registers, and a sum
 /// that is not theirs.
 #[test]

@@ -1,12 +1,14 @@
 //! x86-64: 128-bit vectors for processors with AVX and FMA, 256-bit ones where there is AVX2.
 //!
-//! Reading order: `register`, `tile`, `straight_line`, `transpose`, `mode`, `disassemble`.
+//! Reading order: `register`, `tile`, `tile_runs`, `tile_lanes`, `straight_line`, `transpose`, `mode`, `disassemble`.
 
 mod register;
 
 mod tile;
 
 mod tile_runs;
+
+mod tile_lanes;
 
 mod straight_line;
 

@@ -18,12 +18,9 @@ const MAX_COPIED_FMAS: u64 = 160;
 pub(super) const N_REDUCTIONS: usize = COUNTERS.len();
 pub(super) const N_COUNTS: usize = COUNTS.len();
 
-/// Vector registers.
-const N_REGISTERS: usize = 16;
-
 /// Pointers to the factors and the results, and the counts.
 pub(super) const FACTORS: [AsmRegister64; 2] = [rdi, rsi];
-const OUT: AsmRegister64 = rdx;
+pub(super) const OUT: AsmRegister64 = rdx;
 const COUNTS: [AsmRegister64; 3] = [rcx, r8, r9];
 /// Loop counters; the last four belong to the caller.
 const COUNTERS: [AsmRegister64; 7] = [rax, r10, r11, rbx, rbp, r12, r13];
@@ -43,7 +40,7 @@ pub(super) fn assemble(shape: &TileShape, plan: &TilePlan, width: Width) -> Resu
 pub(super) struct Assembler<'t> {
     pub(super) asm: CodeAssembler,
     pub(super) shape: &'t TileShape,
-    width: Width,
+    pub(super) width: Width,
     plan: &'t TilePlan,
     /// Lines of each factor, relative to its pointer, that the loop body at hand has fetched ahead.
     fetched: BTreeSet<(usize, i32)>,
@@ -246,41 +243,6 @@ impl Assembler<'_> {
         self.put_sums()
     }
 
-    /// Stores the sum of every cell, which stands in its lane 0.
-    fn put_sums(&mut self) -> Result<(), IcedError> {
-        for (cell, &offset) in self.shape.out.iter().enumerate() {
-            let sum = xmm(cell * self.n_parts());
-            self.add(Instruction::with2(Code::VEX_Vmovss_m32_xmm, memory(OUT, offset), sum)?)?;
-        }
-        Ok(())
-    }
-
-    /// Adds the lanes of every cell: `j` and `j + 4`, of these `j` and `j + 2`, of these both.
-    pub(super) fn join_lanes(&mut self) -> Result<(), IcedError> {
-        let n_parts = self.n_parts();
-        let first_temp = self.shape.out.len() * n_parts;
-        let temps = first_temp..N_REGISTERS;
-        let add = Code::VEX_Vaddps_xmm_xmm_xmmm128;
-        for cell in 0..self.shape.out.len() {
-            let temp = xmm(temps.start + cell % temps.len());
-            let low = xmm(cell * n_parts);
-            let high = match self.width {
-                Width::Xmm => xmm(cell * n_parts + 1),
-                Width::Ymm => {
-                    let extract = Code::VEX_Vextractf128_xmmm128_ymm_imm8;
-                    self.add(Instruction::with3(extract, temp, self.vector(cell), 1)?)?;
-                    temp
-                }
-            };
-            self.add(Instruction::with3(add, low, low, high)?)?;
-            self.add(Instruction::with3(Code::VEX_Vmovhlps_xmm_xmm_xmm, temp, low, low)?)?;
-            self.add(Instruction::with3(add, low, low, temp)?)?;
-            self.add(Instruction::with2(Code::VEX_Vmovshdup_xmm_xmmm128, temp, low)?)?;
-            self.add(Instruction::with3(Code::VEX_Vaddss_xmm_xmm_xmmm32, low, low, temp)?)?;
-        }
-        Ok(())
-    }
-
     /// Registers of an accumulator.
     pub(super) fn n_parts(&self) -> usize {
         match self.width {
@@ -297,7 +259,7 @@ impl Assembler<'_> {
         self.width.register(number)
     }
 
-    fn add(&mut self, instruction: Instruction) -> Result<(), IcedError> {
+    pub(super) fn add(&mut self, instruction: Instruction) -> Result<(), IcedError> {
         self.asm.add_instruction(instruction)
     }
 }

@@ -4,7 +4,7 @@
 //! takes with it what waits on the levels of the ones that end that number, and then waits itself; the last run takes
 //! what waits on any level.
 
-use super::register::{memory, xmm};
+use super::register::memory;
 use super::tile::{Assembler, FACTORS, RUN};
 use crate::asm::tile::{CELL_BYTES, Count, n_levels};
 use iced_x86::code_asm::{AsmRegister64, r10, rax, rsp};
@@ -96,37 +96,44 @@ impl Assembler<'_> {
 
     /// Adds what waits on the level.
     fn add_level(&mut self) -> Result<(), IcedError> {
-        let of_vector = self.code(Code::VEX_Vaddps_xmm_xmm_xmmm128, Code::VEX_Vaddps_ymm_ymm_ymmm256);
-        let code = if self.joins_lanes() { Code::VEX_Vaddss_xmm_xmm_xmmm32 } else { of_vector };
+        let code = self.code(Code::VEX_Vaddps_xmm_xmm_xmmm128, Code::VEX_Vaddps_ymm_ymm_ymmm256);
         for (register, place) in self.places_on_level() {
-            self.asm.add_instruction(Instruction::with3(code, register, register, place)?)?;
+            self.add(Instruction::with3(code, register, register, place)?)?;
         }
         Ok(())
     }
 
     /// Lets the sums wait on the level.
     fn store_level(&mut self) -> Result<(), IcedError> {
-        let of_vector = self.code(Code::VEX_Vmovups_xmmm128_xmm, Code::VEX_Vmovups_ymmm256_ymm);
-        let code = if self.joins_lanes() { Code::VEX_Vmovss_m32_xmm } else { of_vector };
+        let code = self.code(Code::VEX_Vmovups_xmmm128_xmm, Code::VEX_Vmovups_ymmm256_ymm);
         for (register, place) in self.places_on_level() {
-            self.asm.add_instruction(Instruction::with2(code, place, register)?)?;
+            self.add(Instruction::with2(code, place, register)?)?;
         }
         Ok(())
     }
 
-    /// Every accumulator with its place on the level: lane 0 alone, or whole vectors.
+    /// Every register with sums, and its place on the level.
     fn places_on_level(&self) -> Vec<(Register, MemoryOperand)> {
+        let bytes = self.register_bytes();
+        let registers = self.registers_of_sums().into_iter().enumerate();
+        registers.map(|(place, number)| (self.vector(number), memory(LEVEL, place as i32 * bytes))).collect()
+    }
+
+    /// Registers of the accumulators, or of their joined lanes.
+    fn registers_of_sums(&self) -> Vec<usize> {
         let n_parts = self.n_parts();
-        let place = |number: usize| memory(LEVEL, number as i32 * CELL_BYTES / n_parts as i32);
-        let n_cells = self.shape.out.len();
         match self.joins_lanes() {
-            true => (0..n_cells).map(|cell| (xmm(cell * n_parts), place(cell * n_parts))).collect(),
-            false => (0..n_cells * n_parts).map(|number| (self.vector(number), place(number))).collect(),
+            true => self.joined().iter().map(|joined| joined.first * n_parts).collect(),
+            false => (0..self.shape.out.len() * n_parts).collect(),
         }
     }
 
     fn level_bytes(&self) -> i32 {
-        self.shape.out.len() as i32 * CELL_BYTES
+        self.registers_of_sums().len() as i32 * self.register_bytes()
+    }
+
+    fn register_bytes(&self) -> i32 {
+        CELL_BYTES / self.n_parts() as i32
     }
 
     /// Iterations of the first loop, and of a run.
