@@ -8,12 +8,13 @@
 //! the options is taken for the cost model's: stale choices cost time, never results.
 
 use crate::decide::grid::{Grid, Sides, Width, best_grids};
+use crate::decide::loops::Coordinate;
 use crate::machine::VectorUnit;
 use graphc_ir::NodeId;
 use graphc_ir::graph::Graph;
+use rustc_hash::FxBuildHasher;
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Display;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Changes whenever options do: their order, or what they mean. Stored choices of another revision are void.
 pub const REVISION: u32 = 5;
@@ -110,7 +111,12 @@ pub(crate) struct Chooser<'a> {
     named: BTreeSet<NodeId>,
     /// The same question may be asked again, and has the same answer.
     asked: RefCell<BTreeMap<(NodeId, Aspect), Asked>>,
+    /// The grids there are for what they depend on: layers of one shape lead to the same question.
+    grids: RefCell<HashMap<(VectorUnit, Sides<Coordinate>, [Width; 2]), Grids, FxBuildHasher>>,
 }
+
+/// Register grids, the cost model's first.
+type Grids = Vec<Grid<Coordinate>>;
 
 /// Options in words, and which was taken.
 struct Asked {
@@ -123,12 +129,12 @@ impl<'a> Chooser<'a> {
         let mut names = BTreeSet::new();
         let mut is_named = |&id: &NodeId| !graph.node(id).name.is_empty() && names.insert(graph.node(id).name.as_str());
         let named = graph.ids().into_iter().filter(|id| is_named(id)).collect();
-        Chooser { graph, choices, named, asked: RefCell::default() }
+        Chooser { graph, choices, named, asked: RefCell::default(), grids: RefCell::default() }
     }
 
     /// Position of the option to take; the first is the cost model's.
     pub(crate) fn pick(&self, node: NodeId, aspect: Aspect, options: Vec<String>) -> usize {
-        let wanted = self.choices.get(&self.name(node), aspect);
+        let wanted = if self.choices.is_empty() { 0 } else { self.choices.get(&self.name(node), aspect) };
         let chosen = if wanted < options.len() { wanted } else { 0 };
         if options.len() > 1 {
             self.asked.borrow_mut().insert((node, aspect), Asked { options, chosen });
@@ -150,14 +156,16 @@ impl<'a> Chooser<'a> {
     }
 
     /// The register grid of a contraction, and those that were not taken, the cheapest first.
-    pub(crate) fn grid<A: Copy + Display>(
+    pub(crate) fn grid(
         &self,
         node: NodeId,
         unit: VectorUnit,
-        sides: &Sides<A>,
+        sides: Sides<Coordinate>,
         widths: [Width; 2],
-    ) -> (Grid<A>, Vec<Grid<A>>) {
-        let mut grids = best_grids(unit, sides, widths, MOST_GRIDS);
+    ) -> (Grid<Coordinate>, Grids) {
+        let best = |(unit, sides, widths): &(_, _, _)| best_grids(*unit, sides, *widths, MOST_GRIDS);
+        let mut known = self.grids.borrow_mut();
+        let mut grids = known.entry((unit, sides, widths)).or_insert_with_key(best).clone();
         let chosen = self.pick(node, Aspect::Grid, grids.iter().map(Grid::words).collect());
         (grids.remove(chosen), grids)
     }
