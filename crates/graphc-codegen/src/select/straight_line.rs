@@ -10,7 +10,7 @@ use super::selection::{Fixed, Operands, StraightLineCall};
 use crate::asm::straight_line::{LINE_BYTES, Source, Step, StraightLine};
 use crate::asm::unit::ShapeKind;
 use crate::hash::QuickMap;
-use graphc_ir::index::{Affine, Var};
+use graphc_ir::index::{Affine, Atom, Var};
 use graphc_ir::loops::{AccId, Access, BufId, Expr, Range, Stmt, Tile, ValueId};
 use graphc_ir::scalar::{BinaryOp, UnaryOp};
 use std::cell::OnceCell;
@@ -272,17 +272,28 @@ impl<'e, 'p> Recogniser<'e, 'p> {
         })
     }
 
+    /// An index with the values of copied loops' variables in it.
+    fn in_copy(&self, index: &Affine) -> Affine {
+        let value = |var: Var| self.copied.iter().rev().find(|(known, _)| *known == var).map(|&(_, value)| value);
+        if !index.is_affine() {
+            return index.substitute(&|var| value(var).map_or_else(|| Affine::var(var), Affine::constant));
+        }
+        let mut offset = index.offset;
+        let is_left = |(atom, coefficient): &&(Atom, i64)| {
+            let known = if let Atom::Var(var) = atom { value(*var) } else { None };
+            offset += known.map_or(0, |value| coefficient * value);
+            known.is_none()
+        };
+        let terms = index.terms.iter().filter(is_left).cloned().collect();
+        Affine { terms, offset }
+    }
+
     /// Pointer and byte offset of an access whose index has that coefficient of the lane.
     fn place(&mut self, access: &Access, coefficient: i64) -> Result<(usize, i32), Reason> {
         if !self.cx.is_f32(access) {
             return Err(Reason::Integers);
         }
-        let copied = &self.copied;
-        let value = |var: Var| copied.iter().rev().find(|(known, _)| *known == var).map(|&(_, value)| value);
-        let mut index = match copied.is_empty() {
-            true => access.index.clone(),
-            false => access.index.substitute(&|var| value(var).map_or_else(|| Affine::var(var), Affine::constant)),
-        };
+        let mut index = self.in_copy(&access.index);
         let is_vector_or_splat = matches!(coefficient, 0 | 1) && index.coefficient(self.unit.lane) == coefficient;
         if !is_vector_or_splat || !index.is_affine() {
             return Err(Reason::Scattered);

@@ -186,3 +186,37 @@ impl<'a> Chooser<'a> {
         if self.named.contains(&node) { self.graph.node(node).name.clone() } else { node.to_string() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decide::grid::Candidate;
+    use graphc_ir::index::Var;
+
+    /// What was asked before changes no answer: every part of the question is a part of the key.
+    #[test]
+    fn grids_depend_on_the_question_alone() {
+        let (graph, choices) = (Graph::new("g"), Choices::default());
+        let chooser = Chooser::new(&graph, &choices);
+        let axis = |axis: u32, extent: usize, n_single: usize, chain: Option<usize>| {
+            let axis = Coordinate::Axis(Var(axis));
+            Candidate { axis, extent, n_single, most: extent.min(6), chain }
+        };
+        let half = Candidate { axis: Coordinate::Half, ..axis(0, 2, 0, None) };
+        let sides = [axis(1, 24, 0, None), axis(2, 24, 0, None), axis(1, 22, 2, None), axis(1, 24, 0, Some(3))]
+            .map(|channel| Sides { alone: [vec![half], vec![channel]], both: Vec::new() });
+        let both = sides.clone().map(|Sides { alone: [one, other], .. }| Sides { alone: [one, vec![]], both: other });
+        let units = [VectorUnit::AVX2, VectorUnit { assembled: false, ..VectorUnit::AVX2 }];
+        let widths = [[Width::Vector, Width::Splat], [Width::Splat, Width::Vector], [Width::FarVector, Width::Splat]];
+        for _ in 0..2 {
+            for (sides, unit) in sides.iter().chain(&both).flat_map(|sides| units.map(|unit| (sides, unit))) {
+                for widths in widths {
+                    let (first, others) = chooser.grid(NodeId(0), unit, sides.clone(), widths);
+                    let known: Grids = [first].into_iter().chain(others).collect();
+                    assert_eq!(known, best_grids(unit, sides, widths, MOST_GRIDS));
+                }
+            }
+        }
+        assert_eq!(chooser.grids.borrow().len(), 8 * 2 * 3);
+    }
+}
