@@ -112,8 +112,11 @@ pub(crate) struct Chooser<'a> {
     /// The same question may be asked again, and has the same answer.
     asked: RefCell<BTreeMap<(NodeId, Aspect), Asked>>,
     /// The grids there are for what they depend on: layers of one shape lead to the same question.
-    grids: RefCell<HashMap<(VectorUnit, Sides<Coordinate>, [Width; 2]), Grids, FxBuildHasher>>,
+    grids: RefCell<HashMap<GridQuestion, Grids, FxBuildHasher>>,
 }
+
+/// All that grids depend on.
+type GridQuestion = (VectorUnit, Sides<Coordinate>, [Width; 2]);
 
 /// Register grids, the cost model's first.
 type Grids = Vec<Grid<Coordinate>>;
@@ -163,7 +166,7 @@ impl<'a> Chooser<'a> {
         sides: Sides<Coordinate>,
         widths: [Width; 2],
     ) -> (Grid<Coordinate>, Grids) {
-        let best = |(unit, sides, widths): &(_, _, _)| best_grids(*unit, sides, *widths, MOST_GRIDS);
+        let best = |(unit, sides, widths): &GridQuestion| best_grids(*unit, sides, *widths, MOST_GRIDS);
         let mut known = self.grids.borrow_mut();
         let mut grids = known.entry((unit, sides, widths)).or_insert_with_key(best).clone();
         let chosen = self.pick(node, Aspect::Grid, grids.iter().map(Grid::words).collect());
