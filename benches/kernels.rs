@@ -136,7 +136,7 @@ const LANE: Var = Var(2);
 const I: [Var; 10] = [Var(10), Var(11), Var(12), Var(13), Var(14), Var(15), Var(16), Var(17), Var(18), Var(19)];
 
 fn lanes_tile(tile: Tile) -> Stmt {
-    Stmt::Lanes { var: LANE, body: vec![Stmt::Tile(tile)] }
+    Stmt::Lanes { var: LANE, body: vec![Stmt::Tile(Box::new(tile))] }
 }
 
 /// A tile over both halves of a chunk: in the grid if there is no other `vectors` axis in it, else one after the

@@ -12,6 +12,7 @@
 //! [`mod@listing`] (code to read).
 
 mod error;
+mod hash;
 pub mod options;
 pub mod target;
 

@@ -55,7 +55,7 @@ impl Affine {
     }
 
     /// Adds `factor * other`.
-    fn accumulate(&mut self, other: &Affine, factor: i64) {
+    pub fn accumulate(&mut self, other: &Affine, factor: i64) {
         self.offset += other.offset * factor;
         for (atom, coefficient) in other.terms.iter().filter(|(_, coefficient)| coefficient * factor != 0) {
             let scaled = coefficient * factor;

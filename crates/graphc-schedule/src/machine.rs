@@ -8,7 +8,7 @@ use graphc_ir::scalar::LANES;
 use std::fs;
 
 /// The vector registers that register tiles are cut for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct VectorUnit {
     /// Number of vector registers.
     pub n_registers: usize,

@@ -2,6 +2,7 @@
 
 use super::callees::{Callee, Callees};
 use super::index::Indices;
+use crate::hash::QuickMap;
 use crate::select::selection::{FunctionRole, SelectedFunction};
 use crate::select::uniform::Uniformity;
 use crate::select::values::Scalar;
@@ -15,7 +16,6 @@ use cranelift_codegen::isa::{TargetFrontendConfig, TargetIsa};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
 use graphc_ir::index::Var;
 use graphc_ir::loops::{AccId, BufId, Kernel, Program, ValueId};
-use std::collections::HashMap;
 
 impl Scalar {
     /// Type of one lane outside a region.
@@ -141,15 +141,15 @@ pub(super) struct FunctionEmitter<'p, 's> {
     /// The memory of the member that runs the function.
     pub(super) member: Value,
     /// Addresses of buffers.
-    pub(super) bases: HashMap<BufId, Value>,
-    pub(super) values: HashMap<ValueId, Operand>,
-    pub(super) accs: HashMap<AccId, Acc>,
+    pub(super) bases: QuickMap<BufId, Value>,
+    pub(super) values: QuickMap<ValueId, Operand>,
+    pub(super) accs: QuickMap<AccId, Acc>,
     /// The lane variable within a region.
     pub(super) lane: Option<Var>,
     pub(super) checks: Option<Checks<'s>>,
     /// Whether the code is for x86-64.
     pub(super) is_x64: bool,
-    constants: HashMap<(Constant, bool), Value>,
+    constants: QuickMap<(Constant, bool), Value>,
     frontend: TargetFrontendConfig,
 }
 
@@ -175,13 +175,13 @@ impl<'p, 's> FunctionEmitter<'p, 's> {
             indices: Indices::default(),
             arena,
             member,
-            bases: HashMap::new(),
-            values: HashMap::new(),
-            accs: HashMap::new(),
+            bases: QuickMap::default(),
+            values: QuickMap::default(),
+            accs: QuickMap::default(),
             lane: None,
             checks: None,
             is_x64: isa.name() == "x64",
-            constants: HashMap::new(),
+            constants: QuickMap::default(),
             frontend: isa.frontend_config(),
         }
     }

@@ -8,13 +8,13 @@
 //! Integer variables that do not exist at run time (unrolled loops, grid cells) are constants
 //! here, so copies of a body differ in immediate offsets only.
 
+use crate::hash::QuickMap;
 use cranelift_codegen::cursor::{Cursor, FuncCursor};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{Block, Function, Inst, InstBuilder, Value, types};
 use cranelift_frontend::FunctionBuilder;
 use graphc_ir::index::{Affine, Atom, Var};
 use graphc_ir::loops::Bound;
-use std::collections::{BTreeMap, HashMap};
 
 /// `constant + sum(coefficient * value)`, innermost values last.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -66,13 +66,13 @@ pub(super) enum Extreme {
 /// which nothing outside the loop can name.
 #[derive(Debug, Default)]
 pub(super) struct Indices {
-    vars: HashMap<Var, Linear>,
+    vars: QuickMap<Var, Linear>,
     scopes: Vec<Scope>,
-    depths: HashMap<Value, usize>,
-    products: HashMap<(Value, i64), Value>,
-    sums: HashMap<(Option<Value>, Value, i64), Value>,
-    constants: HashMap<i64, Value>,
-    quotients: HashMap<(Linear, i64, bool), Value>,
+    depths: QuickMap<Value, usize>,
+    products: QuickMap<(Value, i64), Value>,
+    sums: QuickMap<(Option<Value>, Value, i64), Value>,
+    constants: QuickMap<i64, Value>,
+    quotients: QuickMap<(Linear, i64, bool), Value>,
 }
 
 impl std::hash::Hash for Linear {
@@ -108,7 +108,7 @@ impl Indices {
     /// The value of an affine expression; every variable must be bound.
     pub(super) fn resolve(&mut self, builder: &mut FunctionBuilder<'_>, affine: &Affine) -> Result<Linear, String> {
         let mut constant = affine.offset;
-        let mut terms: BTreeMap<(usize, Value), i64> = BTreeMap::new();
+        let mut terms: Vec<((usize, Value), i64)> = Vec::with_capacity(affine.terms.len());
         for (atom, coefficient) in &affine.terms {
             let value = match atom {
                 Atom::Var(var) => self.vars.get(var).cloned().ok_or_else(|| format!("{var} is not defined"))?,
@@ -120,8 +120,11 @@ impl Indices {
             };
             constant = constant.wrapping_add(coefficient.wrapping_mul(value.constant));
             for (value, factor) in value.terms {
-                let sum = terms.entry((self.depths[&value], value)).or_insert(0);
-                *sum = sum.wrapping_add(coefficient.wrapping_mul(factor));
+                let (key, term) = ((self.depths[&value], value), coefficient.wrapping_mul(factor));
+                match terms.binary_search_by_key(&key, |&(known, _)| known) {
+                    Ok(at) => terms[at].1 = terms[at].1.wrapping_add(term),
+                    Err(at) => terms.insert(at, (key, term)),
+                }
             }
         }
         let terms = terms.into_iter().filter(|&(_, c)| c != 0).map(|((_, value), c)| (value, c)).collect();

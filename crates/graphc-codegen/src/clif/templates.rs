@@ -4,19 +4,19 @@
 //! Both are names in CLIF, filled in when a function is linked, so that such functions are compiled once and copied.
 
 use super::buffers::fill_in;
+use crate::hash::QuickMap;
 use cranelift_codegen::Context;
 use cranelift_codegen::FinalizedMachReloc;
 use cranelift_codegen::ir::function::FunctionStencil;
 use cranelift_module::{FuncId, Module, ModuleError, ModuleReloc};
 use graphc_ir::loops::Program;
-use std::collections::HashMap;
-use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+use std::hash::BuildHasher;
 
 /// What Cranelift has compiled so far.
 #[derive(Default)]
 pub(crate) struct Templates {
     /// By the hash of what it was given.
-    by_hash: HashMap<u64, Vec<Template>>,
+    by_hash: QuickMap<u64, Vec<Template>>,
 }
 
 /// A compiled function without names.
@@ -41,7 +41,7 @@ impl Templates {
         program: &Program,
     ) -> Result<(), Box<ModuleError>> {
         let stencil = &context.func.stencil;
-        let alike = self.by_hash.entry(BuildHasherDefault::<DefaultHasher>::new().hash_one(stencil)).or_default();
+        let alike = self.by_hash.entry(self.by_hash.hasher().hash_one(stencil)).or_default();
         let number = match alike.iter().position(|template| template.given == *stencil) {
             Some(known) => known,
             None => {

@@ -15,6 +15,7 @@
 use super::function::{Constant, Emit, FunctionEmitter, Held, Operand, Steps};
 use super::index::Linear;
 use super::memory::{HALF_BYTES, Place};
+use crate::hash::QuickMap;
 use crate::select::selection::Block;
 use crate::select::tile::{Factor, Movement, grid_cells};
 use crate::select::values::Scalar;
@@ -23,7 +24,6 @@ use cranelift_codegen::ir::{InstBuilder, Value};
 use cranelift_frontend::Variable;
 use graphc_ir::loops::{Access, Range, Tile, TileInit};
 use graphc_ir::scalar::LANES;
-use std::collections::HashMap;
 
 /// Multiply-adds of a loop body up to which reductions are copied.
 const MAX_COPIED_FMAS: i64 = 208;
@@ -188,9 +188,9 @@ impl FunctionEmitter<'_, '_> {
             return self.scattered_step(plan);
         }
         let fmas = self.step_order(plan)?;
-        let mut uses: HashMap<Key, usize> = HashMap::new();
+        let mut uses: QuickMap<Key, usize> = QuickMap::default();
         fmas.iter().flat_map(|fma| fma.factors).for_each(|key| *uses.entry(key).or_insert(0) += 1);
-        let mut loaded: HashMap<Key, Value> = HashMap::new();
+        let mut loaded: QuickMap<Key, Value> = QuickMap::default();
         for fma in &fmas {
             let mut factors = [self.arena; 2];
             for (factor, &key) in factors.iter_mut().zip(&fma.factors) {
@@ -234,7 +234,7 @@ impl FunctionEmitter<'_, '_> {
         if both_vectors {
             fmas.sort_by_key(|fma| fma.half);
         }
-        let mut ranks: [HashMap<Key, usize>; 2] = Default::default();
+        let mut ranks: [QuickMap<Key, usize>; 2] = Default::default();
         for (rank, fma) in fmas.iter().enumerate() {
             for (ranks, &key) in ranks.iter_mut().zip(&fma.factors) {
                 ranks.entry(key).or_insert(rank);

@@ -7,9 +7,9 @@ use super::shapes::Shapes;
 use super::uniform::Uniformity;
 use super::values::{Scalar, Values, scalar_of};
 use crate::asm::unit::{ShapeKind, VectorUnit};
+use crate::hash::QuickSet;
 use graphc_ir::index::Var;
 use graphc_ir::loops::{AccId, Access, Program};
-use std::collections::HashSet;
 
 /// What holds throughout a kernel.
 pub(super) struct Context<'p> {
@@ -30,7 +30,7 @@ pub(super) struct State {
     pub(super) lane: Option<Var>,
     pub(super) known: Known,
     /// Mutable scalars that have been set in the function.
-    pub(super) declared: HashSet<AccId>,
+    pub(super) declared: QuickSet<AccId>,
 }
 
 /// A place where shapes of some kind can be assembled.

@@ -1,13 +1,13 @@
 //! What is known of index variables while compiling.
 
+use crate::hash::QuickMap;
 use graphc_ir::index::{Affine, Atom, Var};
 use graphc_ir::loops::{Bound, Range};
-use std::collections::HashMap;
 
 /// Values of index variables: constants in copies of a body, expressions of other variables, or unknown.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Known {
-    values: HashMap<Var, Affine>,
+    values: QuickMap<Var, Affine>,
 }
 
 impl Known {

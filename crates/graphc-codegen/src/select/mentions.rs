@@ -1,16 +1,16 @@
 //! Which ids a part of a kernel mentions: what decides whether it can be a function of its own.
 
+use crate::hash::{QuickMap, QuickSet};
 use graphc_ir::index::{Affine, Var};
 use graphc_ir::loops::{AccId, Access, Expr, Range, Stmt, TileInit, ValueId};
-use std::collections::{BTreeSet, HashMap};
 
 /// Ids of some statements. Values and accumulators are counted, definitions included.
 #[derive(Debug, Default)]
 pub(crate) struct Mentions {
-    used_vars: BTreeSet<Var>,
-    bound_vars: BTreeSet<Var>,
-    values: HashMap<ValueId, usize>,
-    accs: HashMap<AccId, usize>,
+    used_vars: QuickSet<Var>,
+    bound_vars: QuickSet<Var>,
+    values: QuickMap<ValueId, usize>,
+    accs: QuickMap<AccId, usize>,
 }
 
 impl Mentions {
@@ -20,9 +20,11 @@ impl Mentions {
         mentions
     }
 
-    /// Index variables that come from outside.
+    /// Index variables that come from outside, ascending.
     pub(crate) fn free_vars(&self) -> Vec<Var> {
-        self.used_vars.difference(&self.bound_vars).copied().collect()
+        let mut free: Vec<Var> = self.used_vars.difference(&self.bound_vars).copied().collect();
+        free.sort_unstable();
+        free
     }
 
     /// Whether `kernel` mentions these values and accumulators nowhere else.

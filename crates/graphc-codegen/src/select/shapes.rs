@@ -7,7 +7,7 @@ use crate::asm::tile::TileShape;
 use crate::asm::tile_registers::TilePlan;
 use crate::asm::transpose::TransposeShape;
 use crate::asm::unit::{ShapeKind, VectorUnit};
-use std::collections::HashMap;
+use crate::hash::QuickMap;
 use std::fmt;
 use std::hash::Hash;
 
@@ -35,8 +35,8 @@ pub(crate) struct Shapes {
     pub(crate) tiles: Vec<(TileShape, TilePlan)>,
     pub(crate) straight_lines: Vec<(StraightLine, StraightLinePlan)>,
     pub(crate) transposes: Vec<TransposeShape>,
-    known_tiles: HashMap<TileShape, Result<usize, Reason>>,
-    known_straight_lines: HashMap<StraightLine, Result<usize, Reason>>,
+    known_tiles: QuickMap<TileShape, Result<usize, Reason>>,
+    known_straight_lines: QuickMap<StraightLine, Result<usize, Reason>>,
 }
 
 impl Shapes {

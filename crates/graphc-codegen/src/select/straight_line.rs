@@ -9,10 +9,11 @@ use super::reason::Reason;
 use super::selection::{Fixed, Operands, StraightLineCall};
 use crate::asm::straight_line::{LINE_BYTES, Source, Step, StraightLine};
 use crate::asm::unit::ShapeKind;
-use graphc_ir::index::{Affine, Var};
+use crate::hash::QuickMap;
+use graphc_ir::index::{Affine, Atom, Var};
 use graphc_ir::loops::{AccId, Access, BufId, Expr, Range, Stmt, Tile, ValueId};
 use graphc_ir::scalar::{BinaryOp, UnaryOp};
-use std::collections::HashMap;
+use std::cell::OnceCell;
 
 /// Steps of an iteration at most, copies included.
 const MAX_STEPS: usize = 160;
@@ -29,8 +30,12 @@ pub(super) fn straight_line(site: &mut Site<'_, '_>, range: &Range, body: &[Stmt
     {
         return Err(Reason::FewIterations);
     }
-    let mentions = Mentions::of(body);
-    let is_local = |acc: AccId| !state.declared.contains(&acc) && mentions.is_all_of_acc(acc, &cx.mentions);
+    // Few loops declare a mutable scalar.
+    let mentions = OnceCell::new();
+    let is_local = |acc: AccId| {
+        let here = || mentions.get_or_init(|| Mentions::of(body));
+        !state.declared.contains(&acc) && here().is_all_of_acc(acc, &cx.mentions)
+    };
     let mut recogniser = Recogniser::new(cx, unit, range.var, &is_local);
     recogniser.block(body)?;
     let Recognised { shape, operands, accs } = recogniser.finish()?;
@@ -82,11 +87,11 @@ struct Recogniser<'e, 'p> {
     pointers: Vec<Pointer>,
     fixed: Vec<Fixed>,
     accs: Vec<AccId>,
-    values: HashMap<ValueId, Source>,
+    values: QuickMap<ValueId, Source>,
     /// Steps whose results are still the same: copies of a body share them.
-    known: HashMap<Step, Source>,
+    known: QuickMap<Step, Source>,
     /// Accumulators that live within an iteration: other names of values.
-    local_accs: HashMap<AccId, Source>,
+    local_accs: QuickMap<AccId, Source>,
     /// Whether an accumulator is one of those.
     is_local: &'e dyn Fn(AccId) -> bool,
 }
@@ -108,9 +113,9 @@ impl<'e, 'p> Recogniser<'e, 'p> {
             pointers: Vec::new(),
             fixed: Vec::new(),
             accs: Vec::new(),
-            values: HashMap::new(),
-            known: HashMap::new(),
-            local_accs: HashMap::new(),
+            values: QuickMap::default(),
+            known: QuickMap::default(),
+            local_accs: QuickMap::default(),
             is_local,
         }
     }
@@ -267,20 +272,34 @@ impl<'e, 'p> Recogniser<'e, 'p> {
         })
     }
 
+    /// An index with the values of copied loops' variables in it.
+    fn in_copy(&self, index: &Affine) -> Affine {
+        let value = |var: Var| self.copied.iter().rev().find(|(known, _)| *known == var).map(|&(_, value)| value);
+        if !index.is_affine() {
+            return index.substitute(&|var| value(var).map_or_else(|| Affine::var(var), Affine::constant));
+        }
+        let mut offset = index.offset;
+        let is_left = |(atom, coefficient): &&(Atom, i64)| {
+            let known = if let Atom::Var(var) = atom { value(*var) } else { None };
+            offset += known.map_or(0, |value| coefficient * value);
+            known.is_none()
+        };
+        let terms = index.terms.iter().filter(is_left).cloned().collect();
+        Affine { terms, offset }
+    }
+
     /// Pointer and byte offset of an access whose index has that coefficient of the lane.
     fn place(&mut self, access: &Access, coefficient: i64) -> Result<(usize, i32), Reason> {
         if !self.cx.is_f32(access) {
             return Err(Reason::Integers);
         }
-        let copied = &self.copied;
-        let value = |var: Var| copied.iter().rev().find(|(known, _)| *known == var).map(|&(_, value)| value);
-        let index = access.index.substitute(&|var| value(var).map_or_else(|| Affine::var(var), Affine::constant));
+        let mut index = self.in_copy(&access.index);
         let is_vector_or_splat = matches!(coefficient, 0 | 1) && index.coefficient(self.unit.lane) == coefficient;
         if !is_vector_or_splat || !index.is_affine() {
             return Err(Reason::Scattered);
         }
         let offset = index.offset.checked_mul(4).and_then(|bytes| i32::try_from(bytes).ok()).ok_or(Reason::TooFar)?;
-        let index = index.plus_constant(-index.offset);
+        index.offset = 0;
         let stride = index.coefficient(self.var) * 4;
         let pointer = Pointer { buffer: access.buffer, index, stride };
         let known = self.pointers.iter().position(|known| *known == pointer);

@@ -3,17 +3,17 @@
 //! A value that is the same in every lane is kept as one scalar. Where it meets a vector it must
 //! be splat; that is done once, where the value is defined.
 
+use crate::hash::QuickSet;
 use graphc_ir::index::Var;
 use graphc_ir::loops::{AccId, Access, Expr, Kernel, Stmt, TileInit, ValueId};
 use graphc_ir::scalar::BinaryOp;
-use std::collections::HashSet;
 
 /// Lane dependence of one kernel's values.
 #[derive(Debug, Default)]
 pub(crate) struct Uniformity {
-    lane_values: HashSet<ValueId>,
-    lane_accs: HashSet<AccId>,
-    splats: HashSet<ValueId>,
+    lane_values: QuickSet<ValueId>,
+    lane_accs: QuickSet<AccId>,
+    splats: QuickSet<ValueId>,
 }
 
 impl Uniformity {

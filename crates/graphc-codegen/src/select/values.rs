@@ -1,9 +1,9 @@
 //! Types and constants of a kernel's values.
 
+use crate::hash::QuickMap;
 use graphc_ir::DType;
 use graphc_ir::loops::{AccId, Access, Expr, Kernel, Program, Stmt, ValueId};
 use graphc_ir::scalar::{BinaryOp, UnaryOp};
-use std::collections::HashMap;
 
 /// Element type of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,10 +26,10 @@ impl Scalar {
 /// What is known of values before any code is made. In a program that breaks rules some are missing.
 #[derive(Debug, Default)]
 pub(crate) struct Values {
-    types: HashMap<ValueId, Scalar>,
+    types: QuickMap<ValueId, Scalar>,
     /// Bits of constant numbers.
-    constants: HashMap<ValueId, u32>,
-    accs: HashMap<AccId, Scalar>,
+    constants: QuickMap<ValueId, u32>,
+    accs: QuickMap<AccId, Scalar>,
 }
 
 impl Values {

@@ -10,11 +10,12 @@ use super::shapes::Shapes;
 use super::uniform::Uniformity;
 use super::values::Values;
 use super::{fetch, straight_line, tile, transpose};
+use crate::hash::QuickMap;
 use crate::options::CodegenOptions;
 use crate::target::Target;
 use graphc_ir::index::Var;
 use graphc_ir::loops::{Kernel, LoopKind, Program, Range, Stmt, Tile};
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
 /// Loops of at most this many iterations and statements in all are copied.
 const MAX_COPIES: i64 = 8;
@@ -74,13 +75,13 @@ struct Functions<'p> {
     /// Those whose statements have not been walked through, with where these stand.
     pending: VecDeque<(usize, Position)>,
     /// By the nest's position: copies of an unrolled loop share the function.
-    nests: HashMap<Position, usize>,
+    nests: QuickMap<Position, usize>,
 }
 
 impl<'p> Functions<'p> {
     fn of(cx: &Context<'p>, label: String, kernel: &'p Kernel, shapes: &mut Shapes) -> Vec<SelectedFunction<'p>> {
         let mut functions =
-            Functions { kernel: label, functions: Vec::new(), pending: VecDeque::new(), nests: HashMap::new() };
+            Functions { kernel: label, functions: Vec::new(), pending: VecDeque::new(), nests: QuickMap::default() };
         for (number, stmts) in split(&kernel.body, &cx.mentions).enumerate() {
             functions.add(phase(&functions.kernel, number, stmts), vec![number]);
         }

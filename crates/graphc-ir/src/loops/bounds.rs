@@ -13,7 +13,6 @@
 use super::kernel::{Bound, Range};
 use crate::index::{Affine, Atom, Var};
 use crate::scalar::LANES;
-use std::collections::BTreeMap;
 
 /// How a variable in scope gets its value.
 #[derive(Clone, Debug)]
@@ -35,11 +34,21 @@ const MAX_POINTS: usize = 20_000;
 /// Expressions tried at most by the elimination.
 const MAX_CHOICES: usize = 2_000;
 
-/// A sum over variables by position in scope, and a constant. Saturates.
+/// A sum over variables by position in scope, ascending, and a constant. Saturates.
 #[derive(Clone, Default)]
 struct Sum {
-    terms: BTreeMap<usize, i128>,
+    terms: Vec<(usize, i128)>,
     constant: i128,
+}
+
+impl Sum {
+    /// Adds `factor` times the variable at that position.
+    fn add(&mut self, position: usize, factor: i128) {
+        match self.terms.binary_search_by_key(&position, |&(known, _)| known) {
+            Ok(at) => self.terms[at].1 = self.terms[at].1.saturating_add(factor),
+            Err(at) => self.terms.insert(at, (position, factor)),
+        }
+    }
 }
 
 impl Scope {
@@ -121,8 +130,7 @@ impl Scope {
             let factor = factor.saturating_mul((*coefficient).into());
             if let Atom::Var(var) = atom {
                 if let Some(position) = self.position(*var).filter(|&position| position < end) {
-                    let term = sum.terms.entry(position).or_default();
-                    *term = term.saturating_add(factor);
+                    sum.add(position, factor);
                 }
                 continue;
             }
@@ -141,28 +149,27 @@ impl Scope {
 
     /// An upper bound of a sum.
     fn eliminate(&self, mut sum: Sum, choices: &mut usize) -> i128 {
-        let Some((position, factor)) = sum.terms.pop_last() else { return sum.constant };
-        let with = |affine: &Affine, plus: i128, choices: &mut usize| {
-            let mut sum = sum.clone();
+        let Some((position, factor)) = sum.terms.pop() else { return sum.constant };
+        let with = |mut sum: Sum, affine: &Affine, plus: i128, choices: &mut usize| {
             sum.constant = sum.constant.saturating_add(factor.saturating_mul(plus));
             self.add(&mut sum, affine, factor, position, choices);
             self.eliminate(sum, choices)
         };
         if factor == 0 {
-            return with(&Affine::default(), 0, choices);
+            return with(sum, &Affine::default(), 0, choices);
         }
         let range = match &self.0[position].1 {
             Definition::Lane => {
-                return with(&Affine::default(), if factor > 0 { LANES as i128 - 1 } else { 0 }, choices);
+                return with(sum, &Affine::default(), if factor > 0 { LANES as i128 - 1 } else { 0 }, choices);
             }
-            Definition::Let(value) => return with(value, 0, choices),
+            Definition::Let(value) => return with(sum, value, 0, choices),
             Definition::Range(range) => range,
         };
         let (bounds, plus) = if factor > 0 { (&range.high, -1) } else { (&range.low, 0) };
         let mut best = i128::MAX;
         for bound in &bounds.0 {
             *choices += 1;
-            best = best.min(with(bound, plus, choices));
+            best = best.min(with(sum.clone(), bound, plus, choices));
             // Any one of the expressions is a bound.
             if *choices > MAX_CHOICES {
                 break;

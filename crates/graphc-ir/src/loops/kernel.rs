@@ -323,8 +323,8 @@ pub enum Stmt {
         /// How many lines of 64 bytes.
         n_lines: usize,
     },
-    /// The innermost block of a contraction.
-    Tile(Tile),
+    /// The innermost block of a contraction. Boxed: it is several times as large as any other statement.
+    Tile(Box<Tile>),
 }
 
 impl Stmt {

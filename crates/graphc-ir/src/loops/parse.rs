@@ -199,7 +199,7 @@ impl<'a> Parser<'a> {
                 self.symbol("=")?;
                 return Ok(Stmt::Fetch { from, n_lines: self.integer("a number of lines")? });
             }
-            "tile" => return Ok(Stmt::Tile(self.tile()?)),
+            "tile" => return Ok(Stmt::Tile(Box::new(self.tile()?))),
             "for" => LoopKind::Serial,
             "parallel" => LoopKind::Parallel,
             "unroll" => LoopKind::Unroll,

@@ -8,13 +8,14 @@
 //! the options is taken for the cost model's: stale choices cost time, never results.
 
 use crate::decide::grid::{Grid, Sides, Width, best_grids};
+use crate::decide::loops::Coordinate;
 use crate::machine::VectorUnit;
 use graphc_ir::NodeId;
 use graphc_ir::graph::Graph;
 use graphc_ir::graph::plan::{FusionPlan, Group, GroupKind, KernelPlan};
+use rustc_hash::FxBuildHasher;
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Display;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Changes whenever options do: their order, or what they mean. Stored choices of another revision are void.
 pub const REVISION: u32 = 5;
@@ -111,7 +112,15 @@ pub(crate) struct Chooser<'a> {
     named: BTreeSet<NodeId>,
     /// The same question may be asked again, and has the same answer.
     asked: RefCell<BTreeMap<(NodeId, Aspect), Asked>>,
+    /// The grids there are for what they depend on: layers of one shape lead to the same question.
+    grids: RefCell<HashMap<GridQuestion, Grids, FxBuildHasher>>,
 }
+
+/// All that grids depend on.
+type GridQuestion = (VectorUnit, Sides<Coordinate>, [Width; 2]);
+
+/// Register grids, the cost model's first.
+type Grids = Vec<Grid<Coordinate>>;
 
 /// Options in words, and which was taken.
 struct Asked {
@@ -124,12 +133,12 @@ impl<'a> Chooser<'a> {
         let mut names = BTreeSet::new();
         let mut is_named = |&id: &NodeId| !graph.node(id).name.is_empty() && names.insert(graph.node(id).name.as_str());
         let named = graph.ids().into_iter().filter(|id| is_named(id)).collect();
-        Chooser { graph, choices, named, asked: RefCell::default() }
+        Chooser { graph, choices, named, asked: RefCell::default(), grids: RefCell::default() }
     }
 
     /// Position of the option to take; the first is the cost model's.
     pub(crate) fn pick(&self, node: NodeId, aspect: Aspect, options: Vec<String>) -> usize {
-        let wanted = self.choices.get(&self.name(node), aspect);
+        let wanted = if self.choices.is_empty() { 0 } else { self.choices.get(&self.name(node), aspect) };
         let chosen = if wanted < options.len() { wanted } else { 0 };
         if options.len() > 1 {
             self.asked.borrow_mut().insert((node, aspect), Asked { options, chosen });
@@ -151,14 +160,16 @@ impl<'a> Chooser<'a> {
     }
 
     /// The register grid of a contraction, and those that were not taken, the cheapest first.
-    pub(crate) fn grid<A: Copy + Display>(
+    pub(crate) fn grid(
         &self,
         node: NodeId,
         unit: VectorUnit,
-        sides: &Sides<A>,
+        sides: Sides<Coordinate>,
         widths: [Width; 2],
-    ) -> (Grid<A>, Vec<Grid<A>>) {
-        let mut grids = best_grids(unit, sides, widths, MOST_GRIDS);
+    ) -> (Grid<Coordinate>, Grids) {
+        let best = |(unit, sides, widths): &GridQuestion| best_grids(*unit, sides, *widths, MOST_GRIDS);
+        let mut known = self.grids.borrow_mut();
+        let mut grids = known.entry((unit, sides, widths)).or_insert_with_key(best).clone();
         let chosen = self.pick(node, Aspect::Grid, grids.iter().map(Grid::words).collect());
         (grids.remove(chosen), grids)
     }
@@ -189,4 +200,38 @@ fn kernels_of_contractions(plan: &FusionPlan) -> BTreeMap<NodeId, usize> {
     };
     // Of several kernels the first counts.
     plan.kernels.iter().enumerate().rev().flat_map(of_kernel).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decide::grid::Candidate;
+    use graphc_ir::index::Var;
+
+    /// What was asked before changes no answer: every part of the question is a part of the key.
+    #[test]
+    fn grids_depend_on_the_question_alone() {
+        let (graph, choices) = (Graph::new("g"), Choices::default());
+        let chooser = Chooser::new(&graph, &choices);
+        let axis = |axis: u32, extent: usize, n_single: usize, chain: Option<usize>| {
+            let axis = Coordinate::Axis(Var(axis));
+            Candidate { axis, extent, n_single, most: extent.min(6), chain }
+        };
+        let half = Candidate { axis: Coordinate::Half, ..axis(0, 2, 0, None) };
+        let sides = [axis(1, 24, 0, None), axis(2, 24, 0, None), axis(1, 22, 2, None), axis(1, 24, 0, Some(3))]
+            .map(|channel| Sides { alone: [vec![half], vec![channel]], both: Vec::new() });
+        let both = sides.clone().map(|Sides { alone: [one, other], .. }| Sides { alone: [one, vec![]], both: other });
+        let units = [VectorUnit::AVX2, VectorUnit { assembled: false, ..VectorUnit::AVX2 }];
+        let widths = [[Width::Vector, Width::Splat], [Width::Splat, Width::Vector], [Width::FarVector, Width::Splat]];
+        for _ in 0..2 {
+            for (sides, unit) in sides.iter().chain(&both).flat_map(|sides| units.map(|unit| (sides, unit))) {
+                for widths in widths {
+                    let (first, others) = chooser.grid(NodeId(0), unit, sides.clone(), widths);
+                    let known: Grids = [first].into_iter().chain(others).collect();
+                    assert_eq!(known, best_grids(unit, sides, widths, MOST_GRIDS));
+                }
+            }
+        }
+        assert_eq!(chooser.grids.borrow().len(), 8 * 2 * 3);
+    }
 }

@@ -12,7 +12,7 @@ use crate::machine::{CALL, FAR_WAITS, ISSUE, LATENCY, OVERHEAD, PORTS, VectorUni
 use std::fmt::Display;
 
 /// How a factor is loaded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Width {
     /// 8 lanes.
     Vector,
@@ -25,7 +25,7 @@ pub(crate) enum Width {
 }
 
 /// A coordinate that may be blocked.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Candidate<A> {
     pub(crate) axis: A,
     /// Coordinates that blocks are made of.
@@ -55,7 +55,7 @@ impl<A: Display> Grid<A> {
 }
 
 /// Coordinates that may be blocked, by what they move.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Sides<A> {
     /// One of the factors alone.
     pub(crate) alone: [Vec<Candidate<A>>; 2],

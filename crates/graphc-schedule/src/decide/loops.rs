@@ -5,7 +5,7 @@ use graphc_ir::scalar::LANES;
 use std::fmt::{self, Display, Formatter};
 
 /// An output coordinate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Coordinate {
     /// An axis of the result.
     Axis(Var),

@@ -37,12 +37,9 @@ pub(crate) fn find(buffers: &mut [Buffer], kernels: &mut [Kernel]) -> (BTreeMap<
     let (mut found, mut walk) = (BTreeMap::new(), Walk::default());
     let phases = kernels.iter_mut().flat_map(|kernel| kernel.body.iter_mut());
     for (number, phase) in phases.enumerate() {
-        let candidates: BTreeSet<usize> = alone.iter().filter(|&(_, &at)| at == number).map(|(&i, _)| i).collect();
-        if candidates.is_empty() {
-            continue;
-        }
+        let Some(candidates) = alone.get(&number) else { continue };
         walk.uses.clear();
-        walk.block(std::slice::from_ref(phase), false, &candidates);
+        walk.block(std::slice::from_ref(phase), false, candidates);
         let uses = std::mem::take(&mut walk.uses);
         let mut shifts = BTreeMap::new();
         for (i, of_buffer) in uses {
@@ -64,8 +61,8 @@ pub(crate) fn find(buffers: &mut [Buffer], kernels: &mut [Kernel]) -> (BTreeMap<
     (found, walk.n_leaves)
 }
 
-/// Temporaries that a single phase touches, a parallel loop: which phase.
-fn touched_by_one(buffers: &[Buffer], kernels: &[Kernel]) -> BTreeMap<usize, usize> {
+/// Temporaries that a single phase touches, a parallel loop, by phase.
+fn touched_by_one(buffers: &[Buffer], kernels: &[Kernel]) -> BTreeMap<usize, BTreeSet<usize>> {
     let mut phases: BTreeMap<usize, Option<usize>> = BTreeMap::new();
     let all = kernels.iter().flat_map(|kernel| kernel.body.iter().map(|phase| (kernel.role, phase)));
     for (number, (role, phase)) in all.enumerate() {
@@ -77,7 +74,13 @@ fn touched_by_one(buffers: &[Buffer], kernels: &[Kernel]) -> BTreeMap<usize, usi
         });
     }
     let is_temp = |i: &usize| buffers[*i].kind == BufferKind::Temp;
-    phases.into_iter().filter(|(i, _)| is_temp(i)).filter_map(|(i, phase)| Some((i, phase?))).collect()
+    let mut alone: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
+    for (i, phase) in phases.into_iter().filter(|(i, _)| is_temp(i)) {
+        if let Some(phase) = phase {
+            alone.entry(phase).or_default().insert(i);
+        }
+    }
+    alone
 }
 
 /// The layout of as many parts of a tensor as `words` hold: chunks, or coordinates of the first dimension.
@@ -273,7 +276,11 @@ impl Walk {
         if !candidates.contains(&buffer) {
             return;
         }
-        let steps: Vec<Option<i64>> = (0..self.loops.len()).map(|depth| self.step(&access.index, depth)).collect();
+        // What one access has shown not to be apart need not be asked again.
+        let windows = self.uses.get(&buffer).map(|of_buffer| &of_buffer.windows);
+        let is_out = |around: &Around| windows.is_some_and(|all| all.get(&around.number).is_some_and(|w| w.step == 0));
+        let step = |(depth, around)| if is_out(around) { None } else { self.step(&access.index, depth) };
+        let steps: Vec<Option<i64>> = self.loops.iter().enumerate().map(step).collect();
         let of_buffer = self.uses.entry(buffer).or_default();
         of_buffer.n_accesses += 1;
         of_buffer.is_stored |= is_store;
@@ -300,10 +307,13 @@ impl Walk {
             inner.first.as_ref().map_or(0, |first| index.coefficient(inner.var) * first.coefficient(var))
         };
         let step = index.coefficient(var) + self.known[n_known..].iter().map(along).sum::<i64>();
+        if step <= 0 {
+            return None;
+        }
         let rest = index.add_scaled(&Affine::var(var), -step);
         let is_within = |[low, high]: [i128; 2]| low >= 0 && high < i128::from(step);
         let limits = self.quick_limits(&rest).filter(|&limits| is_within(limits));
-        (step > 0 && is_within(limits.unwrap_or_else(|| self.scope.limits(&rest)))).then_some(step)
+        is_within(limits.unwrap_or_else(|| self.scope.limits(&rest))).then_some(step)
     }
 
     /// Limits of an index of which every variable has constant ones.

@@ -8,6 +8,7 @@ use graphc_ir::index::{Affine, Var};
 use graphc_ir::loops::{Access, BufId, Expr, Range, Stmt};
 use graphc_ir::scalar::LANES;
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 /// Pairs of buffers, a read one and one that is stored over it, that one phase of a kernel allows. The caller knows
 /// that the first is not read later and the second not stored earlier, and that they are equally long.
@@ -40,7 +41,7 @@ struct Plain {
     position: usize,
     index: Affine,
     is_store: bool,
-    loops: Vec<Around>,
+    loops: Rc<[Around]>,
 }
 
 /// A loop around a load or store.
@@ -117,7 +118,7 @@ struct Uses {
     of: BTreeMap<BufId, Use>,
     /// What the statements of a block load.
     loaded_in: BTreeMap<usize, BTreeSet<BufId>>,
-    loops: Vec<Around>,
+    loops: Rc<[Around]>,
     n_blocks: usize,
 }
 
@@ -147,13 +148,14 @@ impl Uses {
     }
 
     fn within(&mut self, around: Around, body: &[Stmt]) {
-        self.loops.push(around);
+        let inside = self.loops.iter().copied().chain([around]).collect();
+        let outside = std::mem::replace(&mut self.loops, inside);
         self.block(body);
-        self.loops.pop();
+        self.loops = outside;
     }
 
     fn plain(&mut self, access: &Access, (block, position): (usize, usize), is_store: bool) {
-        let plain = Plain { block, position, index: access.index.clone(), is_store, loops: self.loops.clone() };
+        let plain = Plain { block, position, index: access.index.clone(), is_store, loops: Rc::clone(&self.loops) };
         self.of.entry(access.buffer).or_default().plain.push(plain);
         if !is_store {
             self.loaded_in.entry(block).or_default().insert(access.buffer);

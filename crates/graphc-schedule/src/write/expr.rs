@@ -15,7 +15,7 @@ use graphc_ir::loops::{Access, Expr, LoopKind, Stmt, ValueId};
 use graphc_ir::point::{BATCH, ExprId, PointDag, PointExpr, PointRed};
 use graphc_ir::scalar::{CHUNK, CmpOp, UnaryOp};
 use graphc_ir::types::DType;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What all nests of a program share.
 pub(crate) struct Cx<'a> {
@@ -85,10 +85,16 @@ pub(crate) struct Emitter<'a> {
     pub(crate) batch: Option<BatchAt>,
     /// In a flat sweep the word index that stands for every index of the swept shape.
     pub(crate) flat: Option<Affine>,
-    values: Vec<HashMap<ExprId, ValueId>>,
-    indices: Vec<HashMap<Affine, Var>>,
-    /// Of every expression that was asked for.
-    free_vars: HashMap<ExprId, BTreeSet<Var>>,
+    /// By expression, as far as it is known in the open scope.
+    values: Vec<Option<ValueId>>,
+    /// What was known of expressions before they got another value, the latest last.
+    before: Vec<(ExprId, Option<ValueId>)>,
+    /// Index variables known in the open scope.
+    indices: Vec<(Affine, Var)>,
+    /// How much of both was there when each scope was opened.
+    scopes: Vec<[usize; 2]>,
+    /// By expression, ascending, if it was asked for.
+    free_vars: Vec<Option<Vec<Var>>>,
 }
 
 impl<'a> Emitter<'a> {
@@ -100,9 +106,11 @@ impl<'a> Emitter<'a> {
             ranges: BTreeMap::new(),
             batch: None,
             flat: None,
-            values: vec![HashMap::new()],
-            indices: vec![HashMap::new()],
-            free_vars: HashMap::new(),
+            values: Vec::new(),
+            before: Vec::new(),
+            indices: Vec::new(),
+            scopes: Vec::new(),
+            free_vars: Vec::new(),
         }
     }
 
@@ -116,14 +124,16 @@ impl<'a> Emitter<'a> {
 
     /// Enters a block.
     pub(crate) fn open_scope(&mut self) {
-        self.values.push(HashMap::new());
-        self.indices.push(HashMap::new());
+        self.scopes.push([self.before.len(), self.indices.len()]);
     }
 
     /// Leaves a block; what was computed in it is forgotten.
     pub(crate) fn close_scope(&mut self) {
-        self.values.pop();
-        self.indices.pop();
+        let [n_values, n_indices] = self.scopes.pop().expect("a scope is open");
+        for (id, value) in self.before.drain(n_values..).rev() {
+            self.values[id.0 as usize] = value;
+        }
+        self.indices.truncate(n_indices);
     }
 
     /// Declares the loop variable of a dag variable.
@@ -133,42 +143,51 @@ impl<'a> Emitter<'a> {
 
     /// Lets `id` be an existing value within the current scope.
     pub(crate) fn define(&mut self, id: ExprId, value: ValueId) {
-        self.values.last_mut().expect("a scope is open").insert(id, value);
+        let number = id.0 as usize;
+        if number >= self.values.len() {
+            self.values.resize(self.dag.len().max(number + 1), None);
+        }
+        self.before.push((id, self.values[number].replace(value)));
     }
 
     /// Finds the variables an expression depends on, those of its own reductions excluded.
     fn find_free_vars(&mut self, id: ExprId) {
-        if self.free_vars.contains_key(&id) {
+        self.free_vars.resize(self.dag.len(), None);
+        if self.free_vars[id.0 as usize].is_some() {
             return;
         }
-        let mut vars = BTreeSet::new();
-        self.dag.for_each_index(id, &mut |index| index.for_each_var(&mut |var| _ = vars.insert(var)));
+        let mut vars = Vec::new();
+        self.dag.for_each_index(id, &mut |index| index.for_each_var(&mut |var| vars.push(var)));
         for child in self.dag.children(id) {
             self.find_free_vars(child);
-            vars.extend(&self.free_vars[&child]);
+            vars.extend(self.free_vars[child.0 as usize].iter().flatten());
         }
         match self.dag.expr(id) {
-            PointExpr::Reduce { reds, .. } => reds.iter().for_each(|red| _ = vars.remove(&red.var)),
+            PointExpr::Reduce { reds, .. } => vars.retain(|&var| reds.iter().all(|red| red.var != var)),
             // Joined values differ from element to element, whatever the sweep's variables are called.
-            PointExpr::Joined(_) => _ = vars.insert(BATCH),
+            PointExpr::Joined(_) => vars.push(BATCH),
             _ => {}
         }
-        self.free_vars.insert(id, vars);
+        vars.sort_unstable();
+        vars.dedup();
+        self.free_vars[id.0 as usize] = Some(vars);
     }
 
     /// An index over dag variables as an affine index over loop variables; divisions and remainders
     /// that remain become index variables of their own.
     pub(crate) fn index(&mut self, b: &mut Builder, index: &Affine) -> Affine {
-        let batch = self.batch.as_ref().map(BatchAt::index);
         let over_loops = index.substitute(&|var| match var {
-            BATCH => batch.clone().expect("a batch index stands in a nest over the batch"),
+            BATCH => self.batch.as_ref().expect("a batch index stands in a nest over the batch").index(),
             var => self.vars.get(&var).unwrap_or_else(|| panic!("{var} is not in scope")).clone(),
         });
-        self.flatten(b, &over_loops)
+        self.flatten(b, over_loops)
     }
 
     /// An index over loop variables without divisions and remainders.
-    pub(crate) fn flatten(&mut self, b: &mut Builder, index: &Affine) -> Affine {
+    fn flatten(&mut self, b: &mut Builder, index: Affine) -> Affine {
+        if index.is_affine() {
+            return index;
+        }
         let ranges = &self.ranges;
         let range = |var: Var| ranges.get(&var).copied().unwrap_or((0, i64::from(i32::MAX)));
         let simple = index.simplify(&range);
@@ -179,15 +198,15 @@ impl<'a> Emitter<'a> {
                 Atom::Div(inner, divisor) => self.let_index(b, inner, |inner| inner.div(*divisor)),
                 Atom::Mod(inner, divisor) => self.let_index(b, inner, |inner| inner.modulo(*divisor)),
             };
-            sum = sum.add_scaled(&value, *coefficient);
+            sum.accumulate(&value, *coefficient);
         }
         sum
     }
 
     fn let_index(&mut self, b: &mut Builder, inner: &Affine, f: impl FnOnce(Affine) -> Affine) -> Affine {
-        let inner = self.flatten(b, inner);
+        let inner = self.flatten(b, inner.clone());
         let value = f(inner);
-        if let Some(var) = self.indices.iter().rev().find_map(|scope| scope.get(&value)) {
+        if let Some((_, var)) = self.indices.iter().find(|(known, _)| *known == value) {
             return Affine::var(*var);
         }
         let var = b.var();
@@ -195,14 +214,15 @@ impl<'a> Emitter<'a> {
         let range = value.range(&|var| ranges.get(&var).copied().unwrap_or((0, i64::from(i32::MAX))));
         self.ranges.insert(var, range);
         b.push(Stmt::LetIndex { var, value: value.clone() });
-        self.indices.last_mut().expect("a scope is open").insert(value, var);
+        self.indices.push((value, var));
         Affine::var(var)
     }
 
     /// Where a stored node's element stands.
     pub(crate) fn access(&mut self, b: &mut Builder, node: NodeId, index: &[Affine]) -> Access {
-        let buffer = self.cx.buffers.node(node);
-        let layout = self.cx.buffers.layout(buffer).clone();
+        let cx = self.cx;
+        let buffer = cx.buffers.node(node);
+        let layout = cx.buffers.layout(buffer);
         if let (Some(flat), false) = (&self.flat, layout.len() == 1) {
             return Access { buffer, index: flat.clone() };
         }
@@ -211,10 +231,11 @@ impl<'a> Emitter<'a> {
             if layout.batch_axis == Some(axis) {
                 assert_eq!(i.as_var(), Some(BATCH), "samples are never mixed by an index");
                 let at = self.batch.as_ref().expect("a batch tensor is read in a nest over the batch");
-                word = word.add_scaled(&at.chunk, layout.chunk_stride as i64).plus(&at.sample);
+                word.accumulate(&at.chunk, layout.chunk_stride as i64);
+                word.accumulate(&at.sample, 1);
             } else if layout.shape[axis] > 1 {
                 let i = self.index(b, i);
-                word = word.add_scaled(&i, layout.strides[axis] as i64);
+                word.accumulate(&i, layout.strides[axis] as i64);
             }
         }
         Access { buffer, index: word }
@@ -222,8 +243,8 @@ impl<'a> Emitter<'a> {
 
     /// The value of an expression, computed in the open block unless it is already known.
     pub(crate) fn emit(&mut self, b: &mut Builder, id: ExprId, join: &JoinFn<'_>) -> ValueId {
-        if let Some(value) = self.values.iter().rev().find_map(|scope| scope.get(&id)) {
-            return *value;
+        if let Some(&Some(value)) = self.values.get(id.0 as usize) {
+            return value;
         }
         let value = match self.dag.expr(id).clone() {
             PointExpr::Load { node, index } => {
@@ -287,7 +308,7 @@ impl<'a> Emitter<'a> {
     ) {
         for id in self.dag.reachable(roots) {
             self.find_free_vars(id);
-            if self.free_vars[&id].iter().copied().all(allowed) {
+            if self.free_vars[id.0 as usize].iter().flatten().copied().all(allowed) {
                 self.emit(b, id, join);
             }
         }

@@ -273,7 +273,8 @@ impl<'b, 'c> Body<'b, 'c> {
             body.store();
         });
         self.known = outer;
-        self.block.push(Stmt::Tile(Tile { grid, reds, runs, a, b, ahead, init, acc, epilogue }));
+        let tile = Tile { grid, reds, runs, a, b, ahead, init, acc, epilogue };
+        self.block.push(Stmt::Tile(Box::new(tile)));
     }
 
     /// Runs of the outermost reduction, where a tile may have some.

@@ -433,7 +433,7 @@ impl<'a> Contraction<'a> {
         let sides = self.sides(plan, factors, widths);
         let widths = factors.map(|factor| widths[factor]);
         let unit = self.problem.machine.vectors;
-        let (grid, others) = self.problem.chooser.grid(self.node, unit, &sides, widths);
+        let (grid, others) = self.problem.chooser.grid(self.node, unit, sides, widths);
         for &(coordinate, block) in &grid.blocks {
             let position = plan.loops.iter().position(|walk| walk.coordinate == coordinate).expect("a loop");
             match self.taps(plan, &plan.loops[position]) {

@@ -26,7 +26,8 @@ impl Nest<'_> {
             self.em.close_scope();
         });
         let (grid, runs, init) = (self.grid.clone(), self.runs(), TileInit::Zero);
-        b.push(Stmt::Tile(Tile { grid, reds, runs, a, b: b_access, ahead, init, acc, epilogue }));
+        let tile = Tile { grid, reds, runs, a, b: b_access, ahead, init, acc, epilogue };
+        b.push(Stmt::Tile(Box::new(tile)));
     }
 
     /// The groups of chunks, if the tile joins them.
@@ -51,7 +52,8 @@ impl Nest<'_> {
         let epilogue = b.block(|b| b.store(waiting.clone(), acc));
         let init = TileInit::Load(waiting);
         let (grid, runs, ahead) = (self.grid.clone(), None, [0, 0]);
-        b.push(Stmt::Tile(Tile { grid, reds, runs, a, b: b_access, ahead, init, acc, epilogue }));
+        let tile = Tile { grid, reds, runs, a, b: b_access, ahead, init, acc, epilogue };
+        b.push(Stmt::Tile(Box::new(tile)));
     }
 
     /// The reduction loops, bound to fresh variables: those of all chunks, or of the chunk given; those of all rows,
