@@ -260,6 +260,7 @@ pub struct Access {
 
 /// A statement.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "a tile is a whole nest of loops: programs have few of them")]
 pub enum Stmt {
     /// A part of a kernel with a name of its own; compiled as one function.
     Nest {
