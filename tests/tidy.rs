@@ -142,7 +142,7 @@ fn each_kind_of_dependency_stays_where_it_belongs() {
     let places: &[(&str, &[&str])] = &[
         ("cranelift", &["graphc-codegen"]),
         ("iced-x86", &["graphc-codegen"]),
-        ("petgraph", &["graphc-ir"]),
+        ("smallvec", &["graphc-ir"]),
         ("serde", &["graphc-frontend", "graphc-train", "graphc-cli"]),
         ("safetensors", &["graphc-train"]),
         ("sha2", &["graphc-train"]),

@@ -7,7 +7,7 @@
 
 use crate::error::AutodiffError;
 use graphc_ir::graph::{Graph, NodeId, OpCx, Role};
-use graphc_ir::ops::{Add, Constant, Expand, Lowering, Op};
+use graphc_ir::ops::{Add, Constant, Expand, Op};
 use graphc_ir::types::{DType, Shape, TensorType};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -82,9 +82,7 @@ fn active_nodes(graph: &Graph, loss: NodeId, parameters: &[NodeId]) -> BTreeSet<
 
 fn refuse_unexpanded(graph: &Graph, active: &BTreeSet<NodeId>) -> Result<(), AutodiffError> {
     for &id in active {
-        let operands = graph.operands(id);
-        let types: Vec<&TensorType> = operands.iter().map(|&operand| graph.ty(operand)).collect();
-        if graph.op(id).lower(&types, graph.ty(id)) == Lowering::Composite(Expand::BeforeAutodiff) {
+        if graph.op(id).composite(&graph.operand_types(id)) == Some(Expand::BeforeAutodiff) {
             return Err(AutodiffError::Unexpanded { node: id, op: graph.op(id).name() });
         }
     }

@@ -13,6 +13,7 @@ use graphc_passes::manager::Record;
 use graphc_passes::{PassManager, Report, fusion};
 use graphc_runtime::Executable;
 use graphc_schedule::{Caches, Candidates, Hardware, Threads, VectorUnit, schedule_with};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Passes before autodiff: losses find their stable forms, mode-dependent ops are expanded.
@@ -61,7 +62,7 @@ pub struct Lowered {
     /// How it is scheduled, with what was refused.
     pub schedule: graphc_schedule::Plan,
     /// The loop program.
-    pub program: Program,
+    pub program: Arc<Program>,
     /// What the schedule could have chosen otherwise.
     pub candidates: Vec<Candidates>,
     /// Whether there were choices for it (see [`CompileOptions::tuning`]), be they the cost model's own.
@@ -110,7 +111,7 @@ fn lower_for(
     let backward = graph.compacted();
     passes.run(JOINT, &mut graph)?;
     passes.run(EXPANDED, &mut graph)?;
-    let fused = graph.compacted();
+    let fused = graph.into_compacted();
     times.extend(passes.records.iter().map(|record| StageTime { name: record.name, time: record.time }));
     let plan = timed(&mut times, "fusion", || fusion::plan(&fused));
     let vectors = VectorUnit {
@@ -126,7 +127,7 @@ fn lower_for(
         let choices = options.tuning.choices(&fused, &target);
         (schedule_with(&fused, &plan, machine, &choices.clone().unwrap_or_default()), choices.is_some())
     });
-    let (schedule, program, candidates) = (scheduled.plan, scheduled.program, scheduled.candidates);
+    let (schedule, program, candidates) = (scheduled.plan, Arc::new(scheduled.program), scheduled.candidates);
     if options.verify || cfg!(debug_assertions) {
         let findings: Vec<String> =
             graphc_ir::loops::verify::verify(&program).iter().map(ToString::to_string).collect();
@@ -143,7 +144,7 @@ fn lower_for(
 /// # Errors
 /// If the graph is not valid or cannot be differentiated.
 pub fn lower_to_backward(graph: &Graph, options: &CompileOptions) -> Result<Graph, DriverError> {
-    Ok(joint(graph, options, |_| Ok(()))?.0.compacted())
+    Ok(joint(graph, options, |_| Ok(()))?.0.into_compacted())
 }
 
 /// The first stages, with what their passes did; `check` is that of [`lower_for`].
@@ -192,7 +193,7 @@ pub fn compile(graph: &Graph, options: &CompileOptions) -> Result<Compiled, Driv
         timed(&mut times, "codegen", || graphc_codegen::compile(&lowered.program, &target, &codegen))?;
     lowered.times = times;
     let counts = code.counts().clone();
-    let executable = Executable::new(lowered.program.clone(), code)?;
+    let executable = Executable::new(Arc::clone(&lowered.program), code)?;
     Ok(Compiled { lowered, counts, executable, target: target.to_string(), time: start.elapsed() })
 }
 

@@ -1,13 +1,16 @@
 //! Attributes of an op: the one ordered map that carries its fields to and from text and JSON.
 
 use crate::text::shown;
-use crate::types::{DType, Shape};
+use crate::types::{DType, Dim, Shape};
+use smallvec::SmallVec;
 use std::fmt;
 
 /// Attributes of an op; implemented by [`crate::op_struct!`].
 pub trait OpAttrs: Sized {
     /// The fields, in order.
     fn attrs(&self) -> Attrs;
+    /// The fields as words.
+    fn words(&self) -> AttrWords;
     /// What is known of each field, in order.
     fn fields() -> Vec<FieldInfo>;
     /// The op with these fields.
@@ -81,6 +84,24 @@ impl Attrs {
     }
 }
 
+/// The attributes of an op as words: the same for two of a kind if and only if all attributes are, to the bit.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
+pub struct AttrWords(SmallVec<[u64; 6]>);
+
+impl AttrWords {
+    /// With another attribute.
+    #[must_use]
+    pub fn with(mut self, field: &impl AttrField) -> AttrWords {
+        field.write_words(&mut self);
+        self
+    }
+
+    /// Adds words. What has different numbers of them says how many.
+    pub fn extend(&mut self, words: impl IntoIterator<Item = u64>) {
+        self.0.extend(words);
+    }
+}
+
 /// Why a set of attributes does not describe an op.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AttrError {
@@ -122,6 +143,8 @@ pub trait AttrField: Sized {
     fn to_attr(&self) -> AttrValue;
     /// From an attribute; `None` if it has the wrong kind.
     fn from_attr(value: &AttrValue) -> Option<Self>;
+    /// Adds its words to those of an op.
+    fn write_words(&self, words: &mut AttrWords);
 }
 
 impl AttrField for usize {
@@ -135,6 +158,9 @@ impl AttrField for usize {
             _ => None,
         }
     }
+    fn write_words(&self, words: &mut AttrWords) {
+        words.extend([*self as u64]);
+    }
 }
 
 impl AttrField for i64 {
@@ -147,6 +173,9 @@ impl AttrField for i64 {
             AttrValue::Int(value) => Some(*value),
             _ => None,
         }
+    }
+    fn write_words(&self, words: &mut AttrWords) {
+        words.extend([self.cast_unsigned()]);
     }
 }
 
@@ -162,6 +191,9 @@ impl AttrField for f64 {
             _ => None,
         }
     }
+    fn write_words(&self, words: &mut AttrWords) {
+        words.extend([self.to_bits()]);
+    }
 }
 
 impl AttrField for bool {
@@ -175,6 +207,9 @@ impl AttrField for bool {
             _ => None,
         }
     }
+    fn write_words(&self, words: &mut AttrWords) {
+        words.extend([u64::from(*self)]);
+    }
 }
 
 impl AttrField for String {
@@ -187,6 +222,10 @@ impl AttrField for String {
             AttrValue::Str(value) => Some(value.clone()),
             _ => None,
         }
+    }
+    fn write_words(&self, words: &mut AttrWords) {
+        words.extend([self.len() as u64]);
+        words.extend(self.bytes().map(u64::from));
     }
 }
 
@@ -202,6 +241,10 @@ impl AttrField for Vec<usize> {
             _ => None,
         }
     }
+    fn write_words(&self, words: &mut AttrWords) {
+        words.extend([self.len() as u64]);
+        words.extend(self.iter().map(|&x| x as u64));
+    }
 }
 
 impl<const LEN: usize> AttrField for [usize; LEN] {
@@ -215,6 +258,9 @@ impl<const LEN: usize> AttrField for [usize; LEN] {
     }
     fn from_attr(value: &AttrValue) -> Option<[usize; LEN]> {
         Vec::<usize>::from_attr(value)?.try_into().ok()
+    }
+    fn write_words(&self, words: &mut AttrWords) {
+        words.extend(self.iter().map(|&x| x as u64));
     }
 }
 
@@ -230,6 +276,14 @@ impl AttrField for Shape {
             _ => None,
         }
     }
+    fn write_words(&self, words: &mut AttrWords) {
+        let size = |dim: &Dim| match dim {
+            Dim::Batch => u64::MAX,
+            Dim::Fixed(size) => *size as u64,
+        };
+        words.extend([self.rank() as u64]);
+        words.extend(self.0.iter().map(size));
+    }
 }
 
 impl AttrField for DType {
@@ -242,6 +296,9 @@ impl AttrField for DType {
             AttrValue::DType(dtype) => Some(*dtype),
             _ => None,
         }
+    }
+    fn write_words(&self, words: &mut AttrWords) {
+        words.extend([*self as u64]);
     }
 }
 
@@ -306,6 +363,10 @@ macro_rules! op_struct {
             fn attrs(&self) -> $crate::attrs::Attrs {
                 let values = vec![$($crate::attrs::AttrField::to_attr(&self.$field),)*];
                 $crate::attrs::Attrs::written(<$name as $crate::attrs::OpAttrs>::fields(), values)
+            }
+
+            fn words(&self) -> $crate::attrs::AttrWords {
+                $crate::attrs::AttrWords::default()$(.with(&self.$field))*
             }
 
             fn fields() -> Vec<$crate::attrs::FieldInfo> {

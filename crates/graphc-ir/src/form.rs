@@ -9,7 +9,7 @@ use crate::graph::{Graph, NodeId};
 use crate::index::{Affine, Var};
 use crate::ops::Lowering;
 use crate::scalar::BinaryOp;
-use crate::types::Dim;
+use crate::types::{Dim, TensorType};
 use std::ops::Index;
 
 /// A node's loop form.
@@ -94,27 +94,21 @@ impl Form {
     /// # Panics
     /// If the graph is not specialised or the node is an unexpanded composite.
     pub fn of(graph: &Graph, node: NodeId) -> Form {
-        let operands = graph.operands(node);
-        let types: Vec<_> = operands.iter().map(|&operand| graph.ty(operand)).collect();
+        let types = graph.operand_types(node);
         match graph.op(node).lower(&types, graph.ty(node)) {
             Lowering::Leaf => Form::Leaf,
             Lowering::Variance { axes } => Form::Variance { axes },
             Lowering::Composite(_) => panic!("{node} ({}) was not expanded", graph.op(node).name()),
             Lowering::Compute(compute) => {
-                let sizes: Vec<Vec<usize>> = operands.iter().map(|&operand| graph.sizes(operand)).collect();
-                Form::Point(PointForm::new(&compute, &sizes, graph.batch.expect("the graph is specialised")))
+                Form::Point(PointForm::new(compute, &types, graph.batch.expect("the graph is specialised")))
             }
         }
     }
 
     /// Forms of all nodes, each by itself.
     pub(crate) fn each(graph: &Graph) -> Forms {
-        let mut forms = Vec::new();
-        for id in graph.ids() {
-            forms.resize(id.0 as usize, None);
-            forms.push(Some(Form::of(graph, id)));
-        }
-        Forms(forms)
+        let form = |id: NodeId| graph.contains(id).then(|| Form::of(graph, id));
+        Forms((0..graph.id_bound() as u32).map(|id| form(NodeId(id))).collect())
     }
 
     /// The point form, if it is one.
@@ -153,7 +147,7 @@ impl PointForm {
         })
     }
 
-    fn new(compute: &Compute, operand_sizes: &[Vec<usize>], batch: usize) -> PointForm {
+    fn new(compute: Compute, operands: &[&TensorType], batch: usize) -> PointForm {
         let size = |dim: &Dim| match dim {
             Dim::Batch => batch,
             Dim::Fixed(size) => *size,
@@ -164,8 +158,8 @@ impl PointForm {
             batch_axis: compute.axes.iter().position(|&dim| dim == Dim::Batch),
             reds: Vec::new(),
             combine: compute.combine,
-            body: compute.body.clone(),
-            finish: compute.finish.clone(),
+            body: compute.body,
+            finish: compute.finish,
             is_summand: false,
         };
         for (r, dim) in compute.reds.iter().enumerate() {
@@ -178,7 +172,7 @@ impl PointForm {
                 is_batch: *dim == Dim::Batch,
             });
         }
-        form.resolve_guards(operand_sizes);
+        form.resolve_guards(|operand, axis| size(&operands[operand].shape.0[axis]) as i64);
         form.drop_single_terms();
         form
     }
@@ -212,16 +206,17 @@ impl PointForm {
 
     /// Turns "skip the term unless the index is exact and in range" into bounds on the reduction
     /// variable of that index.
-    fn resolve_guards(&mut self, operand_sizes: &[Vec<usize>]) {
+    fn resolve_guards(&mut self, size: impl Fn(usize, usize) -> i64) {
         let mut loads = Vec::new();
         collect_loads(&self.body, &mut loads);
         let mut guards: Vec<(LoadIndex, i64)> = Vec::new();
         for (operand, index) in loads {
-            for (i, size) in index.into_iter().zip(&operand_sizes[operand]) {
+            for (axis, i) in index.iter().enumerate() {
                 let (low, high) = i.value.range(&|var| self.var_range(var));
-                let guard = (i, *size as i64);
-                if (guard.0.exact > 1 || low < 0 || high >= guard.1) && !guards.contains(&guard) {
-                    guards.push(guard);
+                let size = size(operand, axis);
+                let is_known = || guards.iter().any(|known| known.0 == *i && known.1 == size);
+                if (i.exact > 1 || low < 0 || high >= size) && !is_known() {
+                    guards.push((i.clone(), size));
                 }
             }
         }
@@ -355,10 +350,10 @@ fn replace(value: &Affine, var: Var, by: &Affine) -> Affine {
     value.substitute(&|v| if v == var { by.clone() } else { Affine::var(v) })
 }
 
-/// Every load of an expression.
-pub fn collect_loads(expr: &ScalarExpr, loads: &mut Vec<(usize, Vec<LoadIndex>)>) {
+/// Every load of an expression: the operand and its index.
+fn collect_loads<'a>(expr: &'a ScalarExpr, loads: &mut Vec<(usize, &'a [LoadIndex])>) {
     if let ScalarExpr::Load { operand, index } = expr {
-        loads.push((*operand, index.clone()));
+        loads.push((*operand, index));
     }
     expr.for_each_child(&mut |child| collect_loads(child, loads));
 }
@@ -389,6 +384,14 @@ impl ScalarExpr {
             ScalarExpr::Uniform { counter, key } => [counter, key].into_iter().for_each(|x| f(x)),
             _ => {}
         }
+    }
+
+    /// Calls `f` with the operand of every load.
+    pub fn for_each_load(&self, f: &mut impl FnMut(usize)) {
+        if let ScalarExpr::Load { operand, .. } = self {
+            f(*operand);
+        }
+        self.for_each_child(&mut |child| child.for_each_load(f));
     }
 
     /// The same expression with every direct subexpression replaced.

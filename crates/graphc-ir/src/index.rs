@@ -4,6 +4,7 @@
 //! loop IR. The only non-affine atoms are division and remainder by a positive constant, which
 //! reshapes need; [`Affine::simplify`] removes them where the ranges allow.
 
+use smallvec::{SmallVec, smallvec};
 use std::fmt;
 
 /// An integer variable: an axis of a compute body or a loop variable. Prints as `i3`.
@@ -28,23 +29,34 @@ pub enum Atom {
 }
 
 /// `offset + sum(coefficient * atom)`; terms are sorted by atom, without zero coefficients.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+#[derive(Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Affine {
-    /// The terms.
-    pub terms: Vec<(Atom, i64)>,
+    /// The terms. Most indices have one, and are copied wherever they are read.
+    pub terms: SmallVec<[(Atom, i64); 1]>,
     /// The constant.
     pub offset: i64,
+}
+
+/// Almost all that are copied are a variable, and copying that takes no loop.
+impl Clone for Affine {
+    fn clone(&self) -> Affine {
+        let terms = match self.terms.as_slice() {
+            [(Atom::Var(var), coefficient)] => smallvec![(Atom::Var(*var), *coefficient)],
+            terms => terms.iter().cloned().collect(),
+        };
+        Affine { terms, offset: self.offset }
+    }
 }
 
 impl Affine {
     /// A constant.
     pub fn constant(offset: i64) -> Affine {
-        Affine { terms: Vec::new(), offset }
+        Affine { terms: SmallVec::new(), offset }
     }
 
     /// A variable.
     pub fn var(var: Var) -> Affine {
-        Affine { terms: vec![(Atom::Var(var), 1)], offset: 0 }
+        Affine { terms: smallvec![(Atom::Var(var), 1)], offset: 0 }
     }
 
     /// `self + factor * other`.
@@ -91,7 +103,7 @@ impl Affine {
         if self.terms.is_empty() {
             return Affine::constant(self.offset.div_euclid(divisor));
         }
-        Affine { terms: vec![(Atom::Div(Box::new(self.clone()), divisor), 1)], offset: 0 }
+        Affine { terms: smallvec![(Atom::Div(Box::new(self.clone()), divisor), 1)], offset: 0 }
     }
 
     /// Remainder by a positive constant (the value must be non-negative).
@@ -103,7 +115,7 @@ impl Affine {
         if self.terms.is_empty() {
             return Affine::constant(self.offset.rem_euclid(divisor));
         }
-        Affine { terms: vec![(Atom::Mod(Box::new(self.clone()), divisor), 1)], offset: 0 }
+        Affine { terms: smallvec![(Atom::Mod(Box::new(self.clone()), divisor), 1)], offset: 0 }
     }
 
     /// Coefficient of a variable among the plain terms.

@@ -12,7 +12,7 @@ use crate::compute::{Combine, ScalarExpr};
 use crate::form::{Form, Forms, PointForm, Red};
 use crate::graph::plan::Root;
 use crate::graph::{Graph, NodeId};
-use crate::index::{Affine, Var};
+use crate::index::{Affine, Atom, Var};
 use crate::loops::Layout;
 use crate::scalar::{BinaryOp, CmpOp, UnaryOp};
 use crate::types::DType;
@@ -105,7 +105,6 @@ pub struct PointDag<'a> {
     bounded: BTreeSet<Var>,
     /// What reads of a node at some indices are.
     given: HashMap<NodeId, Vec<(Vec<Affine>, ExprId)>, FxBuildHasher>,
-    inlined: BTreeSet<NodeId>,
 }
 
 impl<'a> PointDag<'a> {
@@ -120,7 +119,6 @@ impl<'a> PointDag<'a> {
             extents: Vec::new(),
             bounded: BTreeSet::new(),
             given: HashMap::default(),
-            inlined: BTreeSet::new(),
         }
     }
 
@@ -167,11 +165,6 @@ impl<'a> PointDag<'a> {
         self.exprs.is_empty()
     }
 
-    /// Nodes whose definition was expanded so far.
-    pub fn inlined(&self) -> &BTreeSet<NodeId> {
-        &self.inlined
-    }
-
     /// Smallest and largest value of a variable.
     pub fn var_range(&self, var: Var) -> (i64, i64) {
         (0, self.extent(var).map_or(0, |extent| extent as i64 - 1))
@@ -209,7 +202,6 @@ impl<'a> PointDag<'a> {
             return self.intern(PointExpr::Load { node, index });
         }
         let value = self.define(node, index.clone());
-        self.inlined.insert(node);
         self.set_given(node, index, value);
         value
     }
@@ -320,38 +312,50 @@ impl<'a> PointDag<'a> {
         }
     }
 
+    /// Whether a variable has one value only.
+    fn is_single(&self, var: Var) -> bool {
+        var != BATCH && self.extent(var) == Some(1) && !self.bounded.contains(&var)
+    }
+
     /// Removes divisions that the variables' ranges decide.
     /// A variable with a single value is that value, so that equal places have equal indices.
     pub fn simplified_one(&self, value: &Affine) -> Affine {
-        let is_single = |var: Var| var != BATCH && self.extent(var) == Some(1) && !self.bounded.contains(&var);
         let mut has_single = false;
-        value.for_each_var(&mut |var| has_single |= is_single(var));
+        value.for_each_var(&mut |var| has_single |= self.is_single(var));
         let range = |var: Var| self.var_range(var);
         if !has_single {
             return value.simplify(&range);
         }
-        let value = value.substitute(&|var| if is_single(var) { Affine::constant(0) } else { Affine::var(var) });
+        let value = value.substitute(&|var| if self.is_single(var) { Affine::constant(0) } else { Affine::var(var) });
         value.simplify(&range)
     }
 
     fn simplified(&self, mut index: Vec<Affine>) -> Vec<Affine> {
-        index.iter_mut().for_each(|value| *value = self.simplified_one(value));
+        let is_simple = |(atom, _): &(Atom, i64)| matches!(atom, Atom::Var(var) if !self.is_single(*var));
+        let others = index.iter_mut().filter(|value| !value.terms.iter().all(is_simple));
+        others.for_each(|value| *value = self.simplified_one(value));
         index
     }
 
     /// Direct subexpressions.
     pub fn children(&self, id: ExprId) -> Vec<ExprId> {
+        let mut children = Vec::new();
+        self.for_each_child(id, |child| children.push(child));
+        children
+    }
+
+    fn for_each_child(&self, id: ExprId, mut f: impl FnMut(ExprId)) {
         match self.expr(id) {
             PointExpr::Load { .. }
             | PointExpr::F32(_)
             | PointExpr::I32(_)
             | PointExpr::Index(_)
-            | PointExpr::Joined(_) => Vec::new(),
-            PointExpr::Unary(_, x) => vec![*x],
-            PointExpr::Binary(_, a, b) | PointExpr::Uniform(a, b) => vec![*a, *b],
-            PointExpr::Sum { terms, products } => terms.iter().chain(products.as_flattened()).copied().collect(),
-            PointExpr::Select { args, .. } => args.to_vec(),
-            PointExpr::Reduce { body, .. } => vec![*body],
+            | PointExpr::Joined(_) => {}
+            PointExpr::Unary(_, x) => f(*x),
+            PointExpr::Binary(_, a, b) | PointExpr::Uniform(a, b) => [*a, *b].into_iter().for_each(f),
+            PointExpr::Sum { terms, products } => terms.iter().chain(products.as_flattened()).copied().for_each(f),
+            PointExpr::Select { args, .. } => args.iter().copied().for_each(f),
+            PointExpr::Reduce { body, .. } => f(*body),
         }
     }
 
@@ -371,14 +375,15 @@ impl<'a> PointDag<'a> {
 
     /// All expressions that `roots` need, by id (children first).
     pub fn reachable(&self, roots: &[ExprId]) -> Vec<ExprId> {
-        let mut seen = BTreeSet::new();
-        let mut stack = roots.to_vec();
-        while let Some(id) = stack.pop() {
-            if seen.insert(id) {
-                stack.extend(self.children(id));
+        let n = roots.iter().map(|root| root.0 as usize + 1).max().unwrap_or(0);
+        let mut is_needed = vec![false; n];
+        roots.iter().for_each(|root| is_needed[root.0 as usize] = true);
+        for id in (0..n).rev() {
+            if is_needed[id] {
+                self.for_each_child(ExprId(id as u32), |child| is_needed[child.0 as usize] = true);
             }
         }
-        seen.into_iter().collect()
+        (0..n as u32).map(ExprId).filter(|id| is_needed[id.0 as usize]).collect()
     }
 
     /// Stored nodes that `roots` load, each with the indices it is loaded at.
@@ -430,8 +435,8 @@ impl PointDag<'_> {
         let axes = self.simplified(axes.to_vec());
         self.reachable(roots).into_iter().all(|id| match self.expr(id) {
             PointExpr::Load { node, index } => {
-                let load_sizes = self.graph.sizes(*node);
-                load_sizes.iter().product::<usize>() == 1 || (*index == axes && load_sizes == sizes)
+                let load_sizes = || self.graph.ty(*node).shape.each_size(self.graph.batch);
+                load_sizes().all(|size| size == 1) || (*index == axes && load_sizes().eq(sizes.iter().copied()))
             }
             PointExpr::Index(value) => value.as_constant().is_some(),
             PointExpr::Reduce { .. } => false,

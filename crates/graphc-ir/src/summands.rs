@@ -91,7 +91,7 @@ fn is_sum(expr: &ScalarExpr) -> bool {
 fn summands(graph: &Graph, forms: &Forms) -> BTreeSet<NodeId> {
     let mut summands = BTreeSet::new();
     // Around each sum, so many that it is given to.
-    let mut sums_around = vec![0; graph.ids().last().map_or(0, |last| last.0 as usize + 1)];
+    let mut sums_around = vec![0; graph.id_bound()];
     for node in graph.topo_order().into_iter().rev() {
         let Some(form) = forms[&node].as_point() else { continue };
         let Some(reader) = sole_reader(graph, forms, node).filter(|_| form.reds.is_empty()) else { continue };
@@ -119,15 +119,17 @@ fn sole_reader(graph: &Graph, forms: &Forms, node: NodeId) -> Option<NodeId> {
         Some(Combine::Sum) => terms.push(&form.body),
         None | Some(Combine::Max | Combine::ArgMax(_)) => return None,
     }
-    let index_of = |term: &&ScalarExpr| match term {
-        ScalarExpr::Load { operand, index } if *operand == slot => Some(index.clone()),
+    let index = terms.into_iter().find_map(|term| match term {
+        ScalarExpr::Load { operand, index } if *operand == slot => Some(index),
         _ => None,
-    };
-    let is_term = terms.iter().find_map(index_of).is_some_and(|index| form.reads_once(&index, &graph.sizes(node)));
+    });
+    let is_term = index.is_some_and(|index| form.reads_once(index, &graph.sizes(node)));
     // With a single sample a tensor without a batch could be read just once, too.
     let per_sample = form.batch_axis.is_some() || form.reduces_batch();
     let is_alike = graph.ty(node).shape.batch_axis().is_some() == per_sample;
-    let n_loads = n_loads(&form.body, slot) + n_loads(&form.finish, slot);
+    let mut n_loads = 0;
+    let mut count = |operand: usize| n_loads += usize::from(operand == slot);
+    [&form.body, &form.finish].into_iter().for_each(|expr| expr.for_each_load(&mut count));
     (is_term && is_alike && n_loads == 1 && !graph.is_root(node)).then_some(reader)
 }
 
@@ -137,13 +139,6 @@ fn collect_terms<'a>(expr: &'a ScalarExpr, terms: &mut Vec<&'a ScalarExpr>) {
         ScalarExpr::Binary(BinaryOp::Add, a, b) => [a, b].into_iter().for_each(|term| collect_terms(term, terms)),
         _ => terms.push(expr),
     }
-}
-
-/// How often an expression reads an operand.
-fn n_loads(expr: &ScalarExpr, slot: usize) -> usize {
-    let mut n = usize::from(matches!(expr, ScalarExpr::Load { operand, .. } if *operand == slot));
-    expr.for_each_child(&mut |child| n += n_loads(child, slot));
-    n
 }
 
 #[cfg(test)]

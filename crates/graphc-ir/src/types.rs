@@ -101,11 +101,15 @@ impl Shape {
     /// # Panics
     /// If the shape has a batch dimension and `batch` is `None`.
     pub fn sizes(&self, batch: Option<usize>) -> Vec<usize> {
-        let size = |dim: &Dim| match dim {
+        self.each_size(batch).collect()
+    }
+
+    /// As [`Shape::sizes`], one after the other.
+    pub fn each_size(&self, batch: Option<usize>) -> impl Iterator<Item = usize> {
+        self.0.iter().map(move |dim| match dim {
             Dim::Batch => batch.expect("the graph is specialised to a batch size"),
             Dim::Fixed(size) => *size,
-        };
-        self.0.iter().map(size).collect()
+        })
     }
 
     /// Product of the fixed dimensions: elements per sample if there is a batch dimension.

@@ -22,32 +22,35 @@ pub fn run(graph: &mut Graph) -> Report {
 }
 
 const RULES: &[Rule] = &[
-    Rule { name: "order_operands", apply: order_operands },
-    Rule { name: "neg_into_add", apply: neg_into_add },
-    Rule { name: "neg_into_sub", apply: neg_into_sub },
-    Rule { name: "neg_of_sub", apply: neg_of_sub },
-    Rule { name: "mul_by_minus_one", apply: mul_by_minus_one },
-    Rule { name: "identity_shape", apply: identity_shape },
-    Rule { name: "reshape_of_reshape", apply: reshape_of_reshape },
-    Rule { name: "transpose_of_transpose", apply: transpose_of_transpose },
-    Rule { name: "broadcast_of_broadcast", apply: broadcast_of_broadcast },
-    Rule { name: "implicit_broadcast", apply: implicit_broadcast },
+    Rule { name: "order_operands", ops: |op| matches!(op, Op::Add(_) | Op::Mul(_)), apply: order_operands },
+    Rule { name: "neg_into_add", ops: |op| matches!(op, Op::Add(_)), apply: neg_into_add },
+    Rule { name: "neg_into_sub", ops: |op| matches!(op, Op::Sub(_)), apply: neg_into_sub },
+    Rule { name: "neg_of_sub", ops: |op| matches!(op, Op::Neg(_)), apply: neg_of_sub },
+    Rule { name: "mul_by_minus_one", ops: |op| matches!(op, Op::Mul(_)), apply: mul_by_minus_one },
+    Rule { name: "identity_shape", ops: moves_elements, apply: identity_shape },
+    Rule { name: "reshape_of_reshape", ops: |op| matches!(op, Op::Reshape(_)), apply: reshape_of_reshape },
+    Rule { name: "transpose_of_transpose", ops: |op| matches!(op, Op::Transpose(_)), apply: transpose_of_transpose },
+    Rule { name: "broadcast_of_broadcast", ops: |op| matches!(op, Op::Broadcast(_)), apply: broadcast_of_broadcast },
+    Rule { name: "implicit_broadcast", ops: broadcasts, apply: implicit_broadcast },
 ];
+
+fn moves_elements(op: &Op) -> bool {
+    matches!(op, Op::Reshape(_) | Op::Broadcast(_) | Op::Transpose(_))
+}
+
+fn broadcasts(op: &Op) -> bool {
+    matches!(op, Op::Add(_) | Op::Sub(_) | Op::Mul(_) | Op::Div(_) | Op::ReluGrad(_))
+}
 
 // c + x => x + c; y + x => x + y if x is the older node. Likewise mul.
 fn order_operands(cx: &mut OpCx<'_>) -> Option<NodeId> {
-    let op = cx.graph.op(cx.node).clone();
-    if !matches!(op, Op::Add(_) | Op::Mul(_)) {
-        return None;
-    }
     let [a, b] = [cx.operands[0], cx.operands[1]];
     let rank = |id| (constant_value(cx.graph, id).is_some(), id);
-    (rank(a) > rank(b)).then(|| cx.add(op, &[b, a]))
+    (rank(a) > rank(b)).then(|| cx.add(cx.graph.op(cx.node).clone(), &[b, a]))
 }
 
 // x + (-y) => x - y; (-y) + x => x - y
 fn neg_into_add(cx: &mut OpCx<'_>) -> Option<NodeId> {
-    matches!(cx.graph.op(cx.node), Op::Add(_)).then_some(())?;
     let [a, b] = [cx.operands[0], cx.operands[1]];
     if let Some(y) = negated(cx, b) {
         return Some(cx.minus(a, y));
@@ -58,7 +61,6 @@ fn neg_into_add(cx: &mut OpCx<'_>) -> Option<NodeId> {
 
 // x - (-y) => x + y
 fn neg_into_sub(cx: &mut OpCx<'_>) -> Option<NodeId> {
-    matches!(cx.graph.op(cx.node), Op::Sub(_)).then_some(())?;
     let [a, b] = [cx.operands[0], cx.operands[1]];
     let y = negated(cx, b)?;
     Some(cx.plus(a, y))
@@ -75,16 +77,15 @@ fn neg_of_sub(cx: &mut OpCx<'_>) -> Option<NodeId> {
 
 // x * -1 => -x
 fn mul_by_minus_one(cx: &mut OpCx<'_>) -> Option<NodeId> {
-    matches!(cx.graph.op(cx.node), Op::Mul(_)).then_some(())?;
     let [x, factor] = [cx.operands[0], cx.operands[1]];
-    let applies = is_constant(cx.graph, factor, -1.0) && cx.ty(x) == cx.ty(cx.node);
+    let applies = is_constant(cx.graph, factor, -1.0) && cx.graph.ty(x) == cx.graph.ty(cx.node);
     applies.then(|| cx.negative(x))
 }
 
 // reshape(x) => x and broadcast(x) => x of the same shape; transpose(x) => x in the same order
 fn identity_shape(cx: &mut OpCx<'_>) -> Option<NodeId> {
     let is_identity = match cx.graph.op(cx.node) {
-        Op::Reshape(_) | Op::Broadcast(_) => cx.ty(cx.operands[0]) == cx.ty(cx.node),
+        Op::Reshape(_) | Op::Broadcast(_) => cx.graph.ty(cx.operands[0]) == cx.graph.ty(cx.node),
         Op::Transpose(op) => op.perm.iter().enumerate().all(|(axis, &from)| axis == from),
         _ => false,
     };
@@ -118,10 +119,6 @@ fn broadcast_of_broadcast(cx: &mut OpCx<'_>) -> Option<NodeId> {
 
 // x + broadcast(y) => x + y if x has the result's shape; likewise the other elementwise ops
 fn implicit_broadcast(cx: &mut OpCx<'_>) -> Option<NodeId> {
-    let op = cx.graph.op(cx.node).clone();
-    if !matches!(op, Op::Add(_) | Op::Sub(_) | Op::Mul(_) | Op::Div(_) | Op::ReluGrad(_)) {
-        return None;
-    }
     for (slot, &operand) in cx.operands.iter().enumerate() {
         if !matches!(cx.graph.op(operand), Op::Broadcast(_)) {
             continue;
@@ -129,8 +126,9 @@ fn implicit_broadcast(cx: &mut OpCx<'_>) -> Option<NodeId> {
         let mut operands = cx.operands.clone();
         operands[slot] = cx.graph.operands(operand)[0];
         let types: Vec<_> = operands.iter().map(|&id| cx.graph.ty(id)).collect();
+        let op = cx.graph.op(cx.node);
         if op.infer(&types).is_ok_and(|ty| ty == *cx.graph.ty(cx.node)) {
-            return Some(cx.add(op, &operands));
+            return Some(cx.add(op.clone(), &operands));
         }
     }
     None

@@ -13,20 +13,22 @@
 //! ```
 
 use crate::report::{Report, label};
-use graphc_ir::graph::{Graph, NodeId};
+use graphc_ir::attrs::AttrWords;
+use graphc_ir::graph::{Graph, NodeId, NodeIds};
 use graphc_ir::ops::Op;
+use rustc_hash::FxBuildHasher;
 use std::collections::HashMap;
+use std::mem::{Discriminant, discriminant};
 
 /// See the module.
 pub fn run(graph: &mut Graph) -> Report {
     let mut report = Report::unchanged();
-    let mut seen: HashMap<(String, Vec<NodeId>), NodeId> = HashMap::new();
+    let mut seen: HashMap<(Discriminant<Op>, AttrWords, NodeIds), NodeId, FxBuildHasher> = HashMap::default();
     for id in graph.topo_order() {
         if matches!(graph.op(id), Op::Input(_) | Op::Parameter(_)) {
             continue;
         }
-        // `Debug` of an op writes every attribute, floats exactly.
-        let key = (format!("{:?}", graph.op(id)), graph.operands(id));
+        let key = (discriminant(graph.op(id)), graph.op(id).words(), graph.operands(id));
         let Some(&kept) = seen.get(&key) else {
             seen.insert(key, id);
             continue;

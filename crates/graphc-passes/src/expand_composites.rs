@@ -2,7 +2,7 @@
 //!
 //! Input: a graph whose mode is set. Output: no composite of that kind is left; names and outputs
 //! of a composite move to the value it is replaced by. Which kind a composite is, it says itself
-//! (`Lowering::Composite`): before autodiff those whose expansion depends on the mode (`batch_norm`,
+//! (`OpRules::composite`): before autodiff those whose expansion depends on the mode (`batch_norm`,
 //! `dropout`) or whose parts have the right gradients (losses), after autodiff those with a better
 //! gradient of their own (`softmax`, `normalize`).
 //! Must hold: the value stays the same up to rounding. In training mode batch normalisation adds
@@ -14,8 +14,7 @@
 
 use crate::report::{Report, label};
 use graphc_ir::graph::{Graph, NodeId, OpCx};
-use graphc_ir::ops::{Expand, Lowering};
-use graphc_ir::types::TensorType;
+use graphc_ir::ops::Expand;
 
 /// Expands composites of kind [`Expand::BeforeAutodiff`].
 pub fn before_autodiff(graph: &mut Graph) -> Report {
@@ -56,10 +55,5 @@ fn expand_all(graph: &mut Graph, kind: Expand) -> Report {
 
 /// When the node is to be expanded, if it is a composite.
 fn composite(graph: &Graph, id: NodeId) -> Option<Expand> {
-    let operands = graph.operands(id);
-    let types: Vec<&TensorType> = operands.iter().map(|&operand| graph.ty(operand)).collect();
-    match graph.op(id).lower(&types, graph.ty(id)) {
-        Lowering::Composite(kind) => Some(kind),
-        _ => None,
-    }
+    graph.op(id).composite(&graph.operand_types(id))
 }

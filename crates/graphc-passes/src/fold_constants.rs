@@ -28,36 +28,33 @@ pub fn run(graph: &mut Graph) -> Report {
 }
 
 const RULES: &[Rule] = &[
-    Rule { name: "elementwise", apply: elementwise },
-    Rule { name: "reduction", apply: reduction },
-    Rule { name: "batch_size", apply: batch_size },
-    Rule { name: "divisor_to_factor", apply: divisor_to_factor },
-    Rule { name: "factors", apply: factors },
+    Rule { name: "elementwise", ops: |op| moves_elements(op) || is_elementwise(op), apply: elementwise },
+    Rule { name: "reduction", ops: is_reduction, apply: reduction },
+    Rule { name: "batch_size", ops: |op| matches!(op, Op::BatchSize(_)), apply: batch_size },
+    Rule { name: "divisor_to_factor", ops: |op| matches!(op, Op::Div(_)), apply: divisor_to_factor },
+    Rule { name: "factors", ops: |op| matches!(op, Op::Mul(_)), apply: factors },
 ];
+
+fn moves_elements(op: &Op) -> bool {
+    matches!(op, Op::Reshape(_) | Op::Broadcast(_) | Op::Transpose(_))
+}
+
+fn is_elementwise(op: &Op) -> bool {
+    matches!(op, Op::Add(_) | Op::Sub(_) | Op::Mul(_) | Op::Div(_) | Op::Neg(_) | Op::Relu(_) | Op::ReluGrad(_))
+        || matches!(op, Op::Exp(_) | Op::Log(_) | Op::Sqrt(_) | Op::Sigmoid(_) | Op::Tanh(_))
+}
+
+fn is_reduction(op: &Op) -> bool {
+    matches!(op, Op::ReduceSum(_) | Op::ReduceMean(_) | Op::ReduceMax(_) | Op::ReduceVariance(_))
+}
 
 // f(constant, constant) => constant, element by element; a moved or repeated constant is itself
 fn elementwise(cx: &mut OpCx<'_>) -> Option<NodeId> {
-    let op = cx.graph.op(cx.node).clone();
     let scalar = |id: &NodeId| constant_value(cx.graph, *id).filter(|&x| is_normal(x)).map(Tensor::<f64>::scalar);
     let operands: Vec<Tensor<f64>> = cx.operands.iter().map(scalar).collect::<Option<_>>()?;
-    let value = match op {
-        Op::Reshape(_) | Op::Broadcast(_) | Op::Transpose(_) => operands[0].data[0],
-        Op::Add(_)
-        | Op::Sub(_)
-        | Op::Mul(_)
-        | Op::Div(_)
-        | Op::Neg(_)
-        | Op::Relu(_)
-        | Op::ReluGrad(_)
-        | Op::Exp(_)
-        | Op::Log(_)
-        | Op::Sqrt(_)
-        | Op::Sigmoid(_)
-        | Op::Tanh(_) => {
-            let references: Vec<&Tensor<f64>> = operands.iter().collect();
-            op.eval(&references, &[]).data[0]
-        }
-        _ => return None,
+    let value = match cx.graph.op(cx.node) {
+        op if moves_elements(op) => operands[0].data[0],
+        op => op.eval(&operands.iter().collect::<Vec<_>>(), &[]).data[0],
     };
     constant(cx, value)
 }
@@ -83,14 +80,12 @@ fn reduction(cx: &mut OpCx<'_>) -> Option<NodeId> {
 
 // batch_size => N
 fn batch_size(cx: &mut OpCx<'_>) -> Option<NodeId> {
-    matches!(cx.graph.op(cx.node), Op::BatchSize(_)).then_some(())?;
     let batch = cx.graph.batch?;
     constant(cx, batch as f64)
 }
 
 // x / c => x * (1 / c) if c is a power of two, because then it is the same number
 fn divisor_to_factor(cx: &mut OpCx<'_>) -> Option<NodeId> {
-    matches!(cx.graph.op(cx.node), Op::Div(_)).then_some(())?;
     let [x, divisor] = [cx.operands[0], cx.operands[1]];
     let value = constant_value(cx.graph, divisor)?;
     // Within the exponents whose reciprocal is a normal f32.
@@ -103,7 +98,6 @@ fn divisor_to_factor(cx: &mut OpCx<'_>) -> Option<NodeId> {
 
 // (x * a) * b => x * (a * b) if nothing else reads x * a
 fn factors(cx: &mut OpCx<'_>) -> Option<NodeId> {
-    matches!(cx.graph.op(cx.node), Op::Mul(_)).then_some(())?;
     let [inner, outer_factor] = [cx.operands[0], cx.operands[1]];
     let b = constant_value(cx.graph, outer_factor)?;
     let is_product = matches!(cx.graph.op(inner), Op::Mul(_)) && is_read_only_by(cx.graph, inner, cx.node);

@@ -11,6 +11,8 @@ use graphc_ir::ops::Op;
 pub(crate) struct Rule {
     /// What the report calls it.
     pub(crate) name: &'static str,
+    /// The ops that it is about: most rules are about one, and most nodes are none of those.
+    pub(crate) ops: fn(&Op) -> bool,
     /// The replacement of `cx.node`, or `None` if the rule does not fire.
     pub(crate) apply: fn(cx: &mut OpCx<'_>) -> Option<NodeId>,
 }
@@ -36,13 +38,20 @@ pub(crate) fn apply_rules(graph: &mut Graph, rules: &[Rule]) -> Report {
 }
 
 fn apply_first(graph: &mut Graph, id: NodeId, rules: &[Rule], report: &mut Report) {
+    let op = graph.op(id);
+    if !rules.iter().any(|rule| (rule.ops)(op)) {
+        return;
+    }
     // Local rules do not depend on the mode; before it is set, any will do.
     let mode = graph.mode.unwrap_or(Mode::Infer);
     let mut cx = OpCx::new(graph, id, mode, None);
-    let fired = rules.iter().find_map(|rule| Some((rule.name, (rule.apply)(&mut cx)?)));
-    if let Some((rule, new)) = fired {
-        report.change(format!("{rule}: {} is now {}", label(graph, id), label(graph, new)));
-        replace(graph, id, new);
+    for rule in rules {
+        if (rule.ops)(cx.graph.op(id))
+            && let Some(new) = (rule.apply)(&mut cx)
+        {
+            report.change(format!("{}: {} is now {}", rule.name, label(graph, id), label(graph, new)));
+            return replace(graph, id, new);
+        }
     }
 }
 

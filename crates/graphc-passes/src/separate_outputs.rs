@@ -12,7 +12,7 @@
 use crate::Report;
 use graphc_ir::form::Form;
 use graphc_ir::graph::{Graph, Node, NodeId};
-use graphc_ir::ops::{Broadcast, Lowering};
+use graphc_ir::ops::{Broadcast, Op};
 use std::collections::BTreeSet;
 
 /// See the module.
@@ -39,9 +39,7 @@ pub fn run(graph: &mut Graph) -> Report {
 }
 
 fn is_leaf(graph: &Graph, node: NodeId) -> bool {
-    let operands = graph.operands(node);
-    let types: Vec<_> = operands.iter().map(|&operand| graph.ty(operand)).collect();
-    let leaf = graph.op(node).lower(&types, graph.ty(node)) == Lowering::Leaf;
+    let leaf = matches!(graph.op(node), Op::Input(_) | Op::Parameter(_));
     debug_assert!(!leaf || graph.batch.is_none() || Form::of(graph, node) == Form::Leaf);
     leaf
 }

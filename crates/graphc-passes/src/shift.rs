@@ -83,7 +83,7 @@ pub(crate) fn shift_through_conv(cx: &mut OpCx<'_>) -> Option<NodeId> {
 /// Whether a value is `zero_if_finite(shift)`, perhaps reshaped, or a sum with that among its terms.
 fn has_trace(graph: &Graph, id: NodeId, shift: NodeId) -> bool {
     match graph.op(id) {
-        Op::ZeroIfFinite(_) => graph.operands(id) == [shift],
+        Op::ZeroIfFinite(_) => *graph.operands(id) == [shift],
         Op::Reshape(_) | Op::Broadcast(_) | Op::Add(_) => {
             graph.operands(id).into_iter().any(|operand| has_trace(graph, operand, shift))
         }
@@ -93,7 +93,7 @@ fn has_trace(graph: &Graph, id: NodeId, shift: NodeId) -> bool {
 
 /// Whether everything that reads a value is a normalisation by its own statistics, or those.
 fn is_batch_normalised(graph: &Graph, id: NodeId) -> bool {
-    let is_mean = |mean: NodeId| matches!(graph.op(mean), Op::ReduceMean(_)) && graph.operands(mean) == [id];
+    let is_mean = |mean: NodeId| matches!(graph.op(mean), Op::ReduceMean(_)) && *graph.operands(mean) == [id];
     let by_own_mean = |&user: &NodeId| !matches!(graph.op(user), Op::Normalize(_)) || is_mean(graph.operands(user)[1]);
     let users = graph.users(id);
     is_only_normalised(graph, id) && users.iter().any(|&user| is_mean(user)) && users.iter().all(by_own_mean)

@@ -28,30 +28,37 @@ pub fn run(graph: &mut Graph) -> Report {
 }
 
 const RULES: &[Rule] = &[
-    Rule { name: "log_of_softmax", apply: log_of_softmax },
-    Rule { name: "log_of_sigmoid", apply: log_of_sigmoid },
-    Rule { name: "crossentropy_of_softmax", apply: crossentropy_of_softmax },
-    Rule { name: "pick_of_sigmoid", apply: pick_of_sigmoid },
-    Rule { name: "log_of_pick_of_softmax", apply: log_of_pick_of_softmax },
-    Rule { name: "xlogy_of_probability", apply: xlogy_of_probability },
-    Rule { name: "mean_of_shifted", apply: shift::mean_of_shifted },
-    Rule { name: "variance_of_shifted", apply: shift::variance_of_shifted },
-    Rule { name: "normalize_of_shifted", apply: shift::normalize_of_shifted },
-    Rule { name: "shift_through_conv", apply: shift::shift_through_conv },
-    Rule { name: "add_zero", apply: add_zero },
-    Rule { name: "sub_zero", apply: sub_zero },
-    Rule { name: "mul_one", apply: mul_one },
-    Rule { name: "mul_zero", apply: mul_zero },
-    Rule { name: "div_one", apply: div_one },
-    Rule { name: "neg_of_neg", apply: neg_of_neg },
-    Rule { name: "relu_of_relu", apply: relu_of_relu },
-    Rule { name: "sum_of_broadcast", apply: sum_of_broadcast },
-    Rule { name: "mean_of_broadcast", apply: mean_of_broadcast },
+    Rule { name: "log_of_softmax", ops: |op| matches!(op, Op::Log(_)), apply: log_of_softmax },
+    Rule { name: "log_of_sigmoid", ops: |op| matches!(op, Op::Log(_)), apply: log_of_sigmoid },
+    Rule {
+        name: "crossentropy_of_softmax",
+        ops: |op| matches!(op, Op::CategoricalCrossentropy(_)),
+        apply: crossentropy_of_softmax,
+    },
+    Rule { name: "pick_of_sigmoid", ops: |op| matches!(op, Op::Pick(_)), apply: pick_of_sigmoid },
+    Rule { name: "log_of_pick_of_softmax", ops: |op| matches!(op, Op::Log(_)), apply: log_of_pick_of_softmax },
+    Rule { name: "xlogy_of_probability", ops: |op| matches!(op, Op::Xlogy(_)), apply: xlogy_of_probability },
+    Rule { name: "mean_of_shifted", ops: |op| matches!(op, Op::ReduceMean(_)), apply: shift::mean_of_shifted },
+    Rule {
+        name: "variance_of_shifted",
+        ops: |op| matches!(op, Op::ReduceVariance(_)),
+        apply: shift::variance_of_shifted,
+    },
+    Rule { name: "normalize_of_shifted", ops: |op| matches!(op, Op::Normalize(_)), apply: shift::normalize_of_shifted },
+    Rule { name: "shift_through_conv", ops: |op| matches!(op, Op::Conv2d(_)), apply: shift::shift_through_conv },
+    Rule { name: "add_zero", ops: |op| matches!(op, Op::Add(_)), apply: add_zero },
+    Rule { name: "sub_zero", ops: |op| matches!(op, Op::Sub(_)), apply: sub_zero },
+    Rule { name: "mul_one", ops: |op| matches!(op, Op::Mul(_)), apply: mul_one },
+    Rule { name: "mul_zero", ops: |op| matches!(op, Op::Mul(_)), apply: mul_zero },
+    Rule { name: "div_one", ops: |op| matches!(op, Op::Div(_)), apply: div_one },
+    Rule { name: "neg_of_neg", ops: |op| matches!(op, Op::Neg(_)), apply: neg_of_neg },
+    Rule { name: "relu_of_relu", ops: |op| matches!(op, Op::Relu(_)), apply: relu_of_relu },
+    Rule { name: "sum_of_broadcast", ops: |op| matches!(op, Op::ReduceSum(_)), apply: sum_of_broadcast },
+    Rule { name: "mean_of_broadcast", ops: |op| matches!(op, Op::ReduceMean(_)), apply: mean_of_broadcast },
 ];
 
 // log(softmax(x)) => log_softmax(x)
 fn log_of_softmax(cx: &mut OpCx<'_>) -> Option<NodeId> {
-    matches!(cx.graph.op(cx.node), Op::Log(_)).then_some(())?;
     matches!(cx.graph.op(cx.operands[0]), Op::Softmax(_)).then_some(())?;
     let x = cx.graph.operands(cx.operands[0])[0];
     Some(cx.add(LogSoftmax {}, &[x]))
@@ -59,7 +66,6 @@ fn log_of_softmax(cx: &mut OpCx<'_>) -> Option<NodeId> {
 
 // log(sigmoid(x)) => log_sigmoid(x)
 fn log_of_sigmoid(cx: &mut OpCx<'_>) -> Option<NodeId> {
-    matches!(cx.graph.op(cx.node), Op::Log(_)).then_some(())?;
     matches!(cx.graph.op(cx.operands[0]), Op::Sigmoid(_)).then_some(())?;
     let x = cx.graph.operands(cx.operands[0])[0];
     Some(cx.add(LogSigmoid {}, &[x]))
@@ -67,7 +73,6 @@ fn log_of_sigmoid(cx: &mut OpCx<'_>) -> Option<NodeId> {
 
 // pick(sigmoid(x), y) => sigmoid(pick(x, y)), so that its logarithm can be taken without underflow
 fn pick_of_sigmoid(cx: &mut OpCx<'_>) -> Option<NodeId> {
-    matches!(cx.graph.op(cx.node), Op::Pick(_)).then_some(())?;
     let [rows, labels] = [cx.operands[0], cx.operands[1]];
     matches!(cx.graph.op(rows), Op::Sigmoid(_)).then_some(())?;
     let x = cx.graph.operands(rows)[0];
@@ -77,7 +82,6 @@ fn pick_of_sigmoid(cx: &mut OpCx<'_>) -> Option<NodeId> {
 
 // log(pick(softmax(x), y)) => pick(log_softmax(x), y): what a weighted cross-entropy becomes
 fn log_of_pick_of_softmax(cx: &mut OpCx<'_>) -> Option<NodeId> {
-    matches!(cx.graph.op(cx.node), Op::Log(_)).then_some(())?;
     let picked = cx.operands[0];
     matches!(cx.graph.op(picked), Op::Pick(_)).then_some(())?;
     let [rows, labels] = cx.graph.operands(picked)[..] else { return None };
@@ -90,7 +94,6 @@ fn log_of_pick_of_softmax(cx: &mut OpCx<'_>) -> Option<NodeId> {
 // xlogy(t, softmax(x)) => xmuly(t, log_softmax(x)), xlogy(t, sigmoid(x)) => xmuly(t, log_sigmoid(x)),
 // xlogy(t, 1 - sigmoid(x)) => xmuly(t, log_sigmoid(-x))
 fn xlogy_of_probability(cx: &mut OpCx<'_>) -> Option<NodeId> {
-    matches!(cx.graph.op(cx.node), Op::Xlogy(_)).then_some(())?;
     let [t, p] = [cx.operands[0], cx.operands[1]];
     let operands = cx.graph.operands(p);
     let logs = match cx.graph.op(p) {
@@ -110,7 +113,6 @@ fn xlogy_of_probability(cx: &mut OpCx<'_>) -> Option<NodeId> {
 
 // categorical_crossentropy(softmax(x), y) => softmax_crossentropy(x, y), of labels without weights
 fn crossentropy_of_softmax(cx: &mut OpCx<'_>) -> Option<NodeId> {
-    matches!(cx.graph.op(cx.node), Op::CategoricalCrossentropy(_)).then_some(())?;
     let [prediction, target] = cx.operands[..] else { return None };
     (cx.ty(target).dtype == DType::I32).then_some(())?;
     matches!(cx.graph.op(prediction), Op::Softmax(_)).then_some(())?;
@@ -120,7 +122,6 @@ fn crossentropy_of_softmax(cx: &mut OpCx<'_>) -> Option<NodeId> {
 
 // x + -0 => x; x + 0 => x where the sign of a zero does not matter (-0 + 0 is 0)
 fn add_zero(cx: &mut OpCx<'_>) -> Option<NodeId> {
-    matches!(cx.graph.op(cx.node), Op::Add(_)).then_some(())?;
     let [a, b] = [cx.operands[0], cx.operands[1]];
     let any_sign = signs_of_zero_are_free(cx);
     let is_neutral = |graph: &Graph, id: NodeId| match constant_value(graph, id) {
@@ -136,7 +137,6 @@ fn add_zero(cx: &mut OpCx<'_>) -> Option<NodeId> {
 
 // x - 0 => x, exactly; x - -0 => x where the sign of a zero does not matter. (0 - x is not -x: 0 at x = 0.)
 fn sub_zero(cx: &mut OpCx<'_>) -> Option<NodeId> {
-    matches!(cx.graph.op(cx.node), Op::Sub(_)).then_some(())?;
     let value = constant_value(cx.graph, cx.operands[1])?;
     let applies = value == 0.0 && (value.is_sign_positive() || signs_of_zero_are_free(cx));
     applies.then(|| as_result(cx, cx.operands[0]))
@@ -144,7 +144,6 @@ fn sub_zero(cx: &mut OpCx<'_>) -> Option<NodeId> {
 
 // x * 1 => x
 fn mul_one(cx: &mut OpCx<'_>) -> Option<NodeId> {
-    matches!(cx.graph.op(cx.node), Op::Mul(_)).then_some(())?;
     let [a, b] = [cx.operands[0], cx.operands[1]];
     match (is_constant(cx.graph, a, 1.0), is_constant(cx.graph, b, 1.0)) {
         (_, true) => Some(as_result(cx, a)),
@@ -155,7 +154,6 @@ fn mul_one(cx: &mut OpCx<'_>) -> Option<NodeId> {
 
 // x * 0 => 0 if x is finite and at least 0 whatever its operands are: a comparison, a one-hot, a mask, a count
 fn mul_zero(cx: &mut OpCx<'_>) -> Option<NodeId> {
-    matches!(cx.graph.op(cx.node), Op::Mul(_)).then_some(())?;
     let [a, b] = [cx.operands[0], cx.operands[1]];
     let is_finite =
         |id: NodeId| matches!(cx.graph.op(id), Op::Equal(_) | Op::OneHot(_) | Op::DropoutMask(_) | Op::BatchSize(_));
@@ -165,20 +163,17 @@ fn mul_zero(cx: &mut OpCx<'_>) -> Option<NodeId> {
 
 // x / 1 => x
 fn div_one(cx: &mut OpCx<'_>) -> Option<NodeId> {
-    let applies = matches!(cx.graph.op(cx.node), Op::Div(_)) && is_constant(cx.graph, cx.operands[1], 1.0);
-    applies.then(|| as_result(cx, cx.operands[0]))
+    is_constant(cx.graph, cx.operands[1], 1.0).then(|| as_result(cx, cx.operands[0]))
 }
 
 // -(-x) => x
 fn neg_of_neg(cx: &mut OpCx<'_>) -> Option<NodeId> {
-    let is_neg = |id| matches!(cx.graph.op(id), Op::Neg(_));
-    (is_neg(cx.node) && is_neg(cx.operands[0])).then(|| cx.graph.operands(cx.operands[0])[0])
+    matches!(cx.graph.op(cx.operands[0]), Op::Neg(_)).then(|| cx.graph.operands(cx.operands[0])[0])
 }
 
 // relu(relu(x)) => relu(x)
 fn relu_of_relu(cx: &mut OpCx<'_>) -> Option<NodeId> {
-    let is_relu = |id| matches!(cx.graph.op(id), Op::Relu(_));
-    (is_relu(cx.node) && is_relu(cx.operands[0])).then(|| cx.operands[0])
+    matches!(cx.graph.op(cx.operands[0]), Op::Relu(_)).then(|| cx.operands[0])
 }
 
 // sum(broadcast(x)) over repeated axes => x * count where the sign of a zero does not matter (a sum begins with 0)

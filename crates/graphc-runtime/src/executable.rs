@@ -10,11 +10,12 @@ use graphc_ir::scalar::flushed::canonical;
 use graphc_ir::{DType, Tensor};
 use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// A program with its code and its memory.
 pub struct Executable {
-    program: Program,
+    program: Arc<Program>,
     code: CompiledProgram,
     arena: Arena,
     /// The memory of so many members, each beginning `room_words` after the one before.
@@ -39,7 +40,8 @@ impl Executable {
     /// # Errors
     /// If a buffer does not fit into the arena or a tensor into its buffer, the kernels differ, or there is not enough
     /// memory.
-    pub fn new(program: Program, code: CompiledProgram) -> Result<Executable, RuntimeError> {
+    pub fn new(program: impl Into<Arc<Program>>, code: CompiledProgram) -> Result<Executable, RuntimeError> {
+        let program = program.into();
         for buffer in &program.buffers {
             let end = buffer.offset.checked_add(buffer.len);
             if end.is_none_or(|end| end > program.words_around(buffer)) || buffer.layout.len() > buffer.len {

@@ -1,4 +1,4 @@
-//! [`Graph`]: petgraph stays inside; an edge carries its operand slot.
+//! [`Graph`]: nodes by id, each with the nodes that it reads and those that read it.
 
 use super::node_id::NodeId;
 use super::origin::Origin;
@@ -6,11 +6,9 @@ use super::roots::{Output, Roots, Update};
 use crate::ops::Op;
 use crate::optimizer::{Averaging, Optimizer};
 use crate::types::{TensorType, TypeError};
-use petgraph::Direction;
-use petgraph::stable_graph::{NodeIndex, StableDiGraph};
-use petgraph::visit::{EdgeRef, IntoEdgeReferences, NodeIndexable};
+use smallvec::SmallVec;
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BinaryHeap;
 
 /// One operation, its result type, and where it comes from.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,6 +22,9 @@ pub struct Node {
     /// Provenance.
     pub origin: Origin,
 }
+
+/// Operands or users of a node: a few.
+pub type NodeIds = SmallVec<[NodeId; 4]>;
 
 /// What the graph is expanded for. Decides batch statistics and dropout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -63,7 +64,14 @@ pub struct Graph {
     pub optimizer: Option<Optimizer>,
     /// Whether training steps keep averages of the trainable parameters.
     pub averaging: Option<Averaging>,
-    nodes: StableDiGraph<Node, u32>,
+    /// By id; none where a node was removed.
+    nodes: Vec<Option<Node>>,
+    /// By id. They stand apart from the nodes: the topological order is asked for often, and needs nothing else.
+    operands: Vec<NodeIds>,
+    /// By id, each once, ascending.
+    users: Vec<NodeIds>,
+    /// Ids of removed nodes. The one that was removed last is given to the next node.
+    free: Vec<NodeId>,
 }
 
 impl Graph {
@@ -78,7 +86,10 @@ impl Graph {
             loss: None,
             optimizer: None,
             averaging: None,
-            nodes: StableDiGraph::new(),
+            nodes: Vec::new(),
+            operands: Vec::new(),
+            users: Vec::new(),
+            free: Vec::new(),
         }
     }
 
@@ -94,23 +105,26 @@ impl Graph {
         origin: Origin,
     ) -> Result<NodeId, TypeError> {
         let op = op.into();
-        let types: Vec<&TensorType> = operands.iter().map(|&id| self.ty(id)).collect();
-        let ty = op.infer(&types)?;
+        let ty = op.infer(&self.types(operands))?;
         Ok(self.add_node(Node { op, ty, name: name.to_string(), origin }, operands))
     }
 
     /// Adds a node of a given type, unchecked; the verifier checks it.
     pub fn add_node(&mut self, node: Node, operands: &[NodeId]) -> NodeId {
-        let id = self.nodes.add_node(node);
-        for (slot, operand) in operands.iter().enumerate() {
-            self.nodes.add_edge(index(*operand), id, slot as u32);
+        let id = self.free.pop().unwrap_or(NodeId(self.nodes.len() as u32));
+        if id.0 as usize == self.nodes.len() {
+            self.nodes.push(None);
+            self.operands.push(NodeIds::new());
+            self.users.push(NodeIds::new());
         }
-        NodeId(id.index() as u32)
+        self.nodes[id.0 as usize] = Some(node);
+        self.set_operands(id, operands);
+        id
     }
 
     /// Number of nodes.
     pub fn len(&self) -> usize {
-        self.nodes.node_count()
+        self.nodes.len() - self.free.len()
     }
 
     /// Whether there are no nodes.
@@ -118,9 +132,14 @@ impl Graph {
         self.len() == 0
     }
 
+    /// All ids are below it.
+    pub fn id_bound(&self) -> usize {
+        self.nodes.len()
+    }
+
     /// Whether `id` is a node of this graph.
     pub fn contains(&self, id: NodeId) -> bool {
-        self.nodes.contains_node(index(id))
+        self.nodes.get(id.0 as usize).is_some_and(Option::is_some)
     }
 
     /// The node.
@@ -128,12 +147,12 @@ impl Graph {
     /// # Panics
     /// If it was removed.
     pub fn node(&self, id: NodeId) -> &Node {
-        &self.nodes[index(id)]
+        self.nodes[id.0 as usize].as_ref().expect("it is a node of the graph")
     }
 
     /// The node, to be changed.
     pub fn node_mut(&mut self, id: NodeId) -> &mut Node {
-        &mut self.nodes[index(id)]
+        self.nodes[id.0 as usize].as_mut().expect("it is a node of the graph")
     }
 
     /// Type of the node's result.
@@ -160,37 +179,32 @@ impl Graph {
     }
 
     /// The operands, in order.
-    pub fn operands(&self, id: NodeId) -> Vec<NodeId> {
-        let mut edges: Vec<(u32, NodeId)> = self
-            .nodes
-            .edges_directed(index(id), Direction::Incoming)
-            .map(|edge| (*edge.weight(), NodeId(edge.source().index() as u32)))
-            .collect();
-        edges.sort_unstable();
-        edges.into_iter().map(|(_, operand)| operand).collect()
+    pub fn operands(&self, id: NodeId) -> NodeIds {
+        NodeIds::from_slice(&self.operands[id.0 as usize])
+    }
+
+    /// Types of the operands, in order.
+    pub fn operand_types(&self, id: NodeId) -> SmallVec<[&TensorType; 4]> {
+        self.types(&self.operands[id.0 as usize])
+    }
+
+    fn types(&self, ids: &[NodeId]) -> SmallVec<[&TensorType; 4]> {
+        ids.iter().map(|&id| self.ty(id)).collect()
     }
 
     /// Nodes that read `id`, each once, by id.
-    pub fn users(&self, id: NodeId) -> Vec<NodeId> {
-        let mut users: Vec<NodeId> = self
-            .nodes
-            .neighbors_directed(index(id), Direction::Outgoing)
-            .map(|user| NodeId(user.index() as u32))
-            .collect();
-        users.sort_unstable();
-        users.dedup();
-        users
+    pub fn users(&self, id: NodeId) -> NodeIds {
+        NodeIds::from_slice(&self.users[id.0 as usize])
     }
 
     /// Whether a node reads `id`.
     pub fn has_users(&self, id: NodeId) -> bool {
-        self.nodes.neighbors_directed(index(id), Direction::Outgoing).next().is_some()
+        !self.users[id.0 as usize].is_empty()
     }
 
     /// Whether `user`, and no other node, reads `id`.
     pub fn is_only_user(&self, id: NodeId, user: NodeId) -> bool {
-        let mut users = self.nodes.neighbors_directed(index(id), Direction::Outgoing);
-        self.has_users(id) && users.all(|other| other == index(user))
+        *self.users[id.0 as usize] == [user]
     }
 
     /// Whether the value is visible outside: an output, an update or the loss.
@@ -206,7 +220,7 @@ impl Graph {
 
     /// All nodes by id.
     pub fn ids(&self) -> Vec<NodeId> {
-        self.nodes.node_indices().map(|id| NodeId(id.index() as u32)).collect()
+        (0..self.nodes.len() as u32).map(NodeId).filter(|&id| self.contains(id)).collect()
     }
 
     /// All nodes, operands before users; among ready nodes the smallest id comes first.
@@ -219,30 +233,26 @@ impl Graph {
 
     /// Like [`Graph::topo_order`], or `None` if there is a cycle.
     pub fn try_topo_order(&self) -> Option<Vec<NodeId>> {
-        // Operands that are still to come, and the users of node `i` at `users[first[i]..first[i + 1]]`: edges one
-        // after the other are in the cache when they are read, the lists of a node's edges are not.
-        let n = self.nodes.node_bound();
-        let (mut waiting, mut first) = (vec![0_u32; n], vec![0_usize; n + 1]);
-        for edge in self.nodes.edge_references() {
-            waiting[edge.target().index()] += 1;
-            first[edge.source().index() + 1] += 1;
-        }
-        (0..n).for_each(|i| first[i + 1] += first[i]);
-        let (mut users, mut next) = (vec![NodeIndex::end(); first[n]], first.clone());
-        for edge in self.nodes.edge_references() {
-            let at = &mut next[edge.source().index()];
-            users[*at] = edge.target();
-            *at += 1;
-        }
-        let is_ready = |id: &NodeIndex| waiting[id.index()] == 0;
-        let mut ready: BinaryHeap<_> = self.nodes.node_indices().filter(is_ready).map(Reverse).collect();
+        // Nodes that are ready and stand before `next`, and operands that are still to come. Where ids are almost in
+        // order the heap is almost empty.
+        let (mut ready, mut next) = (BinaryHeap::new(), 0);
+        let mut waiting: Vec<usize> = self.operands.iter().map(|operands| operands.len()).collect();
+        self.free.iter().for_each(|id| waiting[id.0 as usize] = usize::MAX);
         let mut order = Vec::with_capacity(self.len());
-        while let Some(Reverse(id)) = ready.pop() {
-            order.push(NodeId(id.index() as u32));
-            for &user in &users[first[id.index()]..first[id.index() + 1]] {
-                let count = &mut waiting[user.index()];
-                *count -= 1;
-                if *count == 0 {
+        loop {
+            let id = match ready.pop() {
+                Some(Reverse(id)) => id,
+                None => {
+                    let Some(distance) = waiting[next..].iter().position(|&n| n == 0) else { break };
+                    next += distance + 1;
+                    NodeId(next as u32 - 1)
+                }
+            };
+            order.push(id);
+            for &user in &self.users[id.0 as usize] {
+                let n_slots = self.operands[user.0 as usize].iter().filter(|&&operand| operand == id).count();
+                waiting[user.0 as usize] -= n_slots;
+                if waiting[user.0 as usize] == 0 && (user.0 as usize) < next {
                     ready.push(Reverse(user));
                 }
             }
@@ -252,25 +262,17 @@ impl Graph {
 
     /// Replaces the operands of a node.
     pub fn set_operands(&mut self, id: NodeId, operands: &[NodeId]) {
-        let edges: Vec<_> = self.nodes.edges_directed(index(id), Direction::Incoming).map(|edge| edge.id()).collect();
-        for edge in edges {
-            self.nodes.remove_edge(edge);
-        }
-        for (slot, operand) in operands.iter().enumerate() {
-            self.nodes.add_edge(index(*operand), index(id), slot as u32);
-        }
+        let before = std::mem::replace(&mut self.operands[id.0 as usize], NodeIds::from_slice(operands));
+        before.into_iter().for_each(|operand| self.remove_user(operand, id));
+        operands.iter().for_each(|&operand| self.add_user(operand, id));
     }
 
     /// Lets every user of `old`, and every output and update value, read `new` instead.
     pub fn replace_uses(&mut self, old: NodeId, new: NodeId) {
-        let edges: Vec<_> = self
-            .nodes
-            .edges_directed(index(old), Direction::Outgoing)
-            .map(|edge| (edge.id(), edge.target(), *edge.weight()))
-            .collect();
-        for (edge, user, slot) in edges {
-            self.nodes.remove_edge(edge);
-            self.nodes.add_edge(index(new), user, slot);
+        for user in std::mem::take(&mut self.users[old.0 as usize]) {
+            let operands = &mut self.operands[user.0 as usize];
+            operands.iter_mut().filter(|operand| **operand == old).for_each(|operand| *operand = new);
+            self.add_user(new, user);
         }
         self.outputs.replace(old, new);
         self.updates.replace(old, new);
@@ -284,8 +286,11 @@ impl Graph {
     /// # Panics
     /// If it has users or is a root.
     pub fn remove(&mut self, id: NodeId) {
+        assert!(self.contains(id), "{id} is no node of the graph");
         assert!(!self.has_users(id) && !self.is_root(id), "{id} is still used");
-        self.nodes.remove_node(index(id));
+        self.set_operands(id, &[]);
+        self.nodes[id.0 as usize] = None;
+        self.free.push(id);
     }
 
     /// Adds a named result.
@@ -300,33 +305,49 @@ impl Graph {
 
     /// The first node called `name`.
     pub fn find(&self, name: &str) -> Option<NodeId> {
-        let found = self.nodes.node_indices().find(|&id| self.nodes[id].name == name);
-        found.map(|id| NodeId(id.index() as u32))
+        let is_called = |node: &Option<Node>| node.as_ref().is_some_and(|node| node.name == name);
+        self.nodes.iter().position(is_called).map(|position| NodeId(position as u32))
     }
 
     /// The same graph with nodes renumbered `0..len` in topological order.
     pub fn compacted(&self) -> Graph {
+        self.clone().into_compacted()
+    }
+
+    /// Renumbers the nodes `0..len` in topological order.
+    pub fn into_compacted(mut self) -> Graph {
         let order = self.topo_order();
-        let new_ids: BTreeMap<NodeId, NodeId> =
-            order.iter().enumerate().map(|(position, &id)| (id, NodeId(position as u32))).collect();
-        let output = |output: &Output| Output { name: output.name.clone(), node: new_ids[&output.node] };
-        let update = |update: &Update| Update { parameter: new_ids[&update.parameter], value: new_ids[&update.value] };
-        let mut graph = Graph {
-            name: self.name.clone(),
-            batch: self.batch,
-            mode: self.mode,
-            outputs: self.outputs.iter().map(output).collect(),
-            updates: self.updates.iter().map(update).collect(),
-            loss: self.loss.map(|loss| new_ids[&loss]),
-            optimizer: self.optimizer.clone(),
-            averaging: self.averaging,
-            nodes: StableDiGraph::with_capacity(order.len(), self.nodes.edge_count()),
+        let mut new_ids = vec![NodeId(u32::MAX); self.nodes.len()];
+        (0..).map(NodeId).zip(&order).for_each(|(new, old)| new_ids[old.0 as usize] = new);
+        let new = |id: NodeId| new_ids[id.0 as usize];
+        let output = |output: &Output| Output { name: output.name.clone(), node: new(output.node) };
+        let update = |update: &Update| Update { parameter: new(update.parameter), value: new(update.value) };
+        self.outputs = self.outputs.iter().map(output).collect();
+        self.updates = self.updates.iter().map(update).collect();
+        self.loss = self.loss.map(new);
+        self.nodes = order.iter().map(|id| self.nodes[id.0 as usize].take()).collect();
+        let renumbered = |ids: &[NodeIds]| -> Vec<NodeIds> {
+            order.iter().map(|id| ids[id.0 as usize].iter().copied().map(new).collect()).collect()
         };
-        for &id in &order {
-            let operands: Vec<NodeId> = self.operands(id).iter().map(|operand| new_ids[operand]).collect();
-            graph.add_node(self.node(id).clone(), &operands);
+        (self.operands, self.users) = (renumbered(&self.operands), renumbered(&self.users));
+        self.users.iter_mut().for_each(|users| users.sort_unstable());
+        self.free.clear();
+        self
+    }
+
+    fn add_user(&mut self, operand: NodeId, user: NodeId) {
+        let users = &mut self.users[operand.0 as usize];
+        if let Err(position) = users.binary_search(&user) {
+            users.insert(position, user);
         }
-        graph
+    }
+
+    /// `user` does not read `operand` any more.
+    fn remove_user(&mut self, operand: NodeId, user: NodeId) {
+        let users = &mut self.users[operand.0 as usize];
+        if let Ok(position) = users.binary_search(&user) {
+            users.remove(position);
+        }
     }
 }
 
@@ -342,8 +363,4 @@ impl PartialEq for Graph {
         let same_node = |&id: &NodeId| self.node(id) == other.node(id) && self.operands(id) == other.operands(id);
         same_header && ids == other.ids() && ids.iter().all(same_node)
     }
-}
-
-fn index(id: NodeId) -> NodeIndex {
-    NodeIndex::new(id.0 as usize)
 }

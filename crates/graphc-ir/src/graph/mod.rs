@@ -17,7 +17,7 @@ pub mod rewrite;
 pub mod roots;
 pub mod verify;
 
-pub use graph::{Graph, Mode, Node};
+pub use graph::{Graph, Mode, Node, NodeIds};
 pub use node_id::NodeId;
 pub use origin::{Origin, Role};
 pub use rewrite::OpCx;

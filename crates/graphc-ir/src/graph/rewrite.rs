@@ -1,6 +1,6 @@
 //! [`OpCx`]: what an op's gradient rule or expansion sees of the graph it writes into.
 
-use super::graph::{Graph, Mode};
+use super::graph::{Graph, Mode, NodeIds};
 use super::node_id::NodeId;
 use super::origin::{Origin, Role};
 use crate::ops::{Add, Broadcast, Constant, Div, Mul, Neg, Op, ReduceSum, Reshape, Sub};
@@ -16,7 +16,7 @@ pub struct OpCx<'a> {
     /// The node whose rule runs.
     pub node: NodeId,
     /// Its operands.
-    pub operands: Vec<NodeId>,
+    pub operands: NodeIds,
     /// Training or inference; a rule of a mode-dependent op looks at it.
     pub mode: Mode,
     origin: Origin,
@@ -26,8 +26,8 @@ impl<'a> OpCx<'a> {
     /// A context for `node`; new nodes get its origin, in role `role` if one is given.
     pub fn new(graph: &'a mut Graph, node: NodeId, mode: Mode, role: Option<Role>) -> OpCx<'a> {
         let operands = graph.operands(node);
-        let origin = graph.node(node).origin.clone();
-        let origin = role.map_or(origin.clone(), |role| origin.with_role(role));
+        let mut origin = graph.node(node).origin.clone();
+        origin.role = role.unwrap_or(origin.role);
         OpCx { graph, node, operands, mode, origin }
     }
 

@@ -1,7 +1,8 @@
 //! [`Roots`]: what of a graph is visible outside, by the nodes it names.
 
 use super::node_id::NodeId;
-use std::collections::BTreeMap;
+use rustc_hash::FxBuildHasher;
+use std::collections::HashMap;
 use std::ops::Deref;
 
 /// A named result of the graph.
@@ -68,7 +69,7 @@ impl Root for Update {
 pub struct Roots<T> {
     list: Vec<T>,
     /// Positions of the roots that name each node.
-    of: BTreeMap<NodeId, Vec<usize>>,
+    of: HashMap<NodeId, Vec<usize>, FxBuildHasher>,
 }
 
 impl<T: Root> Roots<T> {
@@ -152,7 +153,7 @@ impl<T: Root> Roots<T> {
 
 impl<T> Default for Roots<T> {
     fn default() -> Roots<T> {
-        Roots { list: Vec::new(), of: BTreeMap::new() }
+        Roots { list: Vec::new(), of: HashMap::default() }
     }
 }
 

@@ -126,7 +126,7 @@ fn check_type(findings: &mut Findings<'_>, id: NodeId) {
         findings.at_node(id, format!("the sizes of {ty} multiply to more than memory can hold"));
         return;
     }
-    let types: Vec<&TensorType> = graph.operands(id).iter().map(|&operand| graph.ty(operand)).collect();
+    let types = graph.operand_types(id);
     if types.iter().any(|ty| n_elements(ty, graph.batch).is_none()) {
         return;
     }

@@ -1,6 +1,6 @@
 //! `batch_norm`: batch normalisation (Ioffe and Szegedy 2015) of the last axis.
 
-use super::{Expand, Lowering, Normalize, OpRules, ReduceMean, ReduceVariance, normalize};
+use super::{Expand, Normalize, OpRules, ReduceMean, ReduceVariance, normalize};
 use crate::graph::{Mode, NodeId, OpCx, Role, Update};
 use crate::op_struct;
 use crate::tensor::{Real, Tensor};
@@ -57,8 +57,8 @@ impl OpRules for BatchNorm {
         panic!("batch_norm is expanded before autodiff")
     }
 
-    fn lower(&self, _: &[&TensorType], _: &TensorType) -> Lowering {
-        Lowering::Composite(Expand::BeforeAutodiff)
+    fn composite(&self, _: &[&TensorType]) -> Option<Expand> {
+        Some(Expand::BeforeAutodiff)
     }
 
     fn expand(&self, cx: &mut OpCx<'_>) -> NodeId {

@@ -1,6 +1,6 @@
 //! `binary_crossentropy`: the loss of predicted probabilities against yes or no.
 
-use super::{Expand, Lowering, OpRules, Xlogy, losses, zero_wins};
+use super::{Expand, OpRules, Xlogy, losses, zero_wins};
 use crate::graph::{NodeId, OpCx};
 use crate::op_struct;
 use crate::tensor::{Real, Tensor};
@@ -31,8 +31,8 @@ impl OpRules for BinaryCrossentropy {
         panic!("binary_crossentropy is expanded before autodiff")
     }
 
-    fn lower(&self, _: &[&TensorType], _: &TensorType) -> Lowering {
-        Lowering::Composite(Expand::BeforeAutodiff)
+    fn composite(&self, _: &[&TensorType]) -> Option<Expand> {
+        Some(Expand::BeforeAutodiff)
     }
 
     fn expand(&self, cx: &mut OpCx<'_>) -> NodeId {

@@ -1,6 +1,6 @@
 //! `categorical_crossentropy`: the loss of predicted probabilities against labels.
 
-use super::{Expand, Log, Lowering, OpRules, Xlogy, classification, losses, softmax, zero_wins};
+use super::{Expand, Log, OpRules, Xlogy, classification, losses, softmax, zero_wins};
 use crate::graph::{NodeId, OpCx};
 use crate::op_struct;
 use crate::tensor::{Real, Tensor};
@@ -51,8 +51,8 @@ impl OpRules for CategoricalCrossentropy {
         panic!("categorical_crossentropy is expanded before autodiff")
     }
 
-    fn lower(&self, _: &[&TensorType], _: &TensorType) -> Lowering {
-        Lowering::Composite(Expand::BeforeAutodiff)
+    fn composite(&self, _: &[&TensorType]) -> Option<Expand> {
+        Some(Expand::BeforeAutodiff)
     }
 
     fn expand(&self, cx: &mut OpCx<'_>) -> NodeId {

@@ -1,6 +1,6 @@
 //! `dropout`: random elements set to zero in training (Srivastava et al. 2014).
 
-use super::{DropoutMask, Expand, Lowering, OpRules, dropout_mask};
+use super::{DropoutMask, Expand, OpRules, dropout_mask};
 use crate::graph::{Mode, NodeId, OpCx};
 use crate::op_struct;
 use crate::tensor::{Real, Tensor};
@@ -40,8 +40,8 @@ impl OpRules for Dropout {
         panic!("dropout is expanded before autodiff")
     }
 
-    fn lower(&self, _: &[&TensorType], _: &TensorType) -> Lowering {
-        Lowering::Composite(Expand::BeforeAutodiff)
+    fn composite(&self, _: &[&TensorType]) -> Option<Expand> {
+        Some(Expand::BeforeAutodiff)
     }
 
     fn expand(&self, cx: &mut OpCx<'_>) -> NodeId {

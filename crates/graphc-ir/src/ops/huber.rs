@@ -1,6 +1,6 @@
 //! `huber`: the loss that is a square near the target and a line far from it (Huber 1964).
 
-use super::{Clamp, Expand, Lowering, OpRules, clamp, losses};
+use super::{Clamp, Expand, OpRules, clamp, losses};
 use crate::graph::{NodeId, OpCx};
 use crate::op_struct;
 use crate::tensor::{Real, Tensor};
@@ -39,8 +39,8 @@ impl OpRules for Huber {
         panic!("huber is expanded before autodiff")
     }
 
-    fn lower(&self, _: &[&TensorType], _: &TensorType) -> Lowering {
-        Lowering::Composite(Expand::BeforeAutodiff)
+    fn composite(&self, _: &[&TensorType]) -> Option<Expand> {
+        Some(Expand::BeforeAutodiff)
     }
 
     fn expand(&self, cx: &mut OpCx<'_>) -> NodeId {

@@ -1,6 +1,6 @@
 //! `log_softmax`: the logarithm of `softmax`, without the detour.
 
-use super::{Exp, Expand, Lowering, OpRules, softmax};
+use super::{Exp, Expand, OpRules, softmax};
 use crate::graph::{NodeId, OpCx};
 use crate::op_struct;
 use crate::tensor::{Real, Tensor};
@@ -35,8 +35,8 @@ impl OpRules for LogSoftmax {
         vec![Some(cx.minus(dy, shared))]
     }
 
-    fn lower(&self, _: &[&TensorType], _: &TensorType) -> Lowering {
-        Lowering::Composite(Expand::AfterAutodiff)
+    fn composite(&self, _: &[&TensorType]) -> Option<Expand> {
+        Some(Expand::AfterAutodiff)
     }
 
     fn expand(&self, cx: &mut OpCx<'_>) -> NodeId {

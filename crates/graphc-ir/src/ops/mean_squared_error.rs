@@ -1,6 +1,6 @@
 //! `mean_squared_error`: the loss of predicted values against targets.
 
-use super::{Expand, Lowering, OpRules, losses};
+use super::{Expand, OpRules, losses};
 use crate::graph::{NodeId, OpCx};
 use crate::op_struct;
 use crate::tensor::{Real, Tensor};
@@ -29,8 +29,8 @@ impl OpRules for MeanSquaredError {
         panic!("mean_squared_error is expanded before autodiff")
     }
 
-    fn lower(&self, _: &[&TensorType], _: &TensorType) -> Lowering {
-        Lowering::Composite(Expand::BeforeAutodiff)
+    fn composite(&self, _: &[&TensorType]) -> Option<Expand> {
+        Some(Expand::BeforeAutodiff)
     }
 
     fn expand(&self, cx: &mut OpCx<'_>) -> NodeId {

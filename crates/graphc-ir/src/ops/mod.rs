@@ -9,7 +9,7 @@ mod rules;
 pub use crate::attrs::OpAttrs;
 pub use rules::{Expand, Lowering, OpRules};
 
-use crate::attrs::{AttrError, Attrs, FieldInfo};
+use crate::attrs::{AttrError, AttrWords, Attrs, FieldInfo};
 use crate::graph::{NodeId, OpCx};
 use crate::tensor::{Real, Tensor};
 use crate::types::{TensorType, TypeError};
@@ -50,6 +50,11 @@ macro_rules! ops {
                 match self { $(Op::$variant(op) => op.attrs(),)* }
             }
 
+            /// The attributes as words.
+            pub fn words(&self) -> AttrWords {
+                match self { $(Op::$variant(op) => op.words(),)* }
+            }
+
             /// The attributes of the op called `name`, see [`OpAttrs::fields`]; `None` if there is no
             /// such op.
             pub fn fields(name: &str) -> Option<Vec<FieldInfo>> {
@@ -88,8 +93,16 @@ macro_rules! ops {
                 match self { $(Op::$variant(op) => op.vjp(cx, dy),)* }
             }
 
+            /// See [`OpRules::composite`].
+            pub fn composite(&self, operands: &[&TensorType]) -> Option<Expand> {
+                match self { $(Op::$variant(op) => op.composite(operands),)* }
+            }
+
             /// See [`OpRules::lower`].
             pub fn lower(&self, operands: &[&TensorType], out: &TensorType) -> Lowering {
+                if let Some(kind) = self.composite(operands) {
+                    return Lowering::Composite(kind);
+                }
                 match self { $(Op::$variant(op) => op.lower(operands, out),)* }
             }
 

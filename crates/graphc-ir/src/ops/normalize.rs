@@ -1,6 +1,6 @@
 //! `normalize`: the last axis shifted and scaled by given statistics, then by learned parameters.
 
-use super::{Expand, Lowering, OpRules, Sqrt, elementwise};
+use super::{Expand, OpRules, Sqrt, elementwise};
 use crate::graph::{NodeId, OpCx};
 use crate::op_struct;
 use crate::tensor::{Real, Tensor};
@@ -97,8 +97,8 @@ impl OpRules for Normalize {
         [dx, d_mean, d_variance, d_gamma, s].map(Some).to_vec()
     }
 
-    fn lower(&self, _: &[&TensorType], _: &TensorType) -> Lowering {
-        Lowering::Composite(Expand::AfterAutodiff)
+    fn composite(&self, _: &[&TensorType]) -> Option<Expand> {
+        Some(Expand::AfterAutodiff)
     }
 
     fn expand(&self, cx: &mut OpCx<'_>) -> NodeId {

@@ -1,7 +1,7 @@
 //! `parameter`: a tensor kept between steps: a weight, a moving statistic, optimizer state.
 
 use super::{Lowering, OpRules};
-use crate::attrs::{AttrField, AttrValue};
+use crate::attrs::{AttrField, AttrValue, AttrWords};
 use crate::graph::{NodeId, OpCx};
 use crate::op_struct;
 use crate::tensor::{Real, Tensor};
@@ -43,6 +43,13 @@ impl AttrField for Initializer {
         match value {
             AttrValue::Str(name) if name == "glorot_uniform" => Some(Initializer::GlorotUniform),
             value => f64::from_attr(value).map(Initializer::Constant),
+        }
+    }
+
+    fn write_words(&self, words: &mut AttrWords) {
+        match self {
+            Initializer::Constant(value) => words.extend([0, value.to_bits()]),
+            Initializer::GlorotUniform => words.extend([1]),
         }
     }
 }

@@ -48,12 +48,16 @@ impl OpRules for ReduceVariance {
         vec![Some(cx.times(share, deviation))]
     }
 
-    fn lower(&self, operands: &[&TensorType], _: &TensorType) -> Lowering {
+    fn composite(&self, operands: &[&TensorType]) -> Option<Expand> {
         match operands[0].shape.batch_axis() {
-            Some(axis) if self.axes.contains(&axis) => Lowering::Variance { axes: self.axes.clone() },
+            Some(axis) if self.axes.contains(&axis) => None,
             // Within a sample two passes are as good, and they are ordinary nodes.
-            _ => Lowering::Composite(Expand::AfterAutodiff),
+            _ => Some(Expand::AfterAutodiff),
         }
+    }
+
+    fn lower(&self, _: &[&TensorType], _: &TensorType) -> Lowering {
+        Lowering::Variance { axes: self.axes.clone() }
     }
 
     fn expand(&self, cx: &mut OpCx<'_>) -> NodeId {

@@ -63,8 +63,15 @@ pub trait OpRules: OpAttrs {
     /// result; `None` where it is zero or undefined (labels). Write the formula as a comment.
     fn vjp(&self, cx: &mut OpCx<'_>, dy: NodeId) -> Vec<Option<NodeId>>;
 
-    /// The loop form.
-    fn lower(&self, operands: &[&TensorType], out: &TensorType) -> Lowering;
+    /// When the op on such operands is expanded, if it is a composite.
+    fn composite(&self, _operands: &[&TensorType]) -> Option<Expand> {
+        None
+    }
+
+    /// The loop form of what is no composite.
+    fn lower(&self, _operands: &[&TensorType], _out: &TensorType) -> Lowering {
+        unreachable!("{} is a composite", Self::NAME)
+    }
 
     /// A composite's value in terms of other ops.
     fn expand(&self, cx: &mut OpCx<'_>) -> NodeId {

@@ -1,6 +1,6 @@
 //! `softmax` over the last axis; also what the softmax family shares.
 
-use super::{Exp, Expand, Log, Lowering, OpRules, ReduceMax, ReduceSum, reduction};
+use super::{Exp, Expand, Log, OpRules, ReduceMax, ReduceSum, reduction};
 use crate::graph::{NodeId, OpCx};
 use crate::op_struct;
 use crate::tensor::{Real, Tensor};
@@ -89,8 +89,8 @@ impl OpRules for Softmax {
         vec![Some(cx.times(deviation, y))]
     }
 
-    fn lower(&self, _: &[&TensorType], _: &TensorType) -> Lowering {
-        Lowering::Composite(Expand::AfterAutodiff)
+    fn composite(&self, _: &[&TensorType]) -> Option<Expand> {
+        Some(Expand::AfterAutodiff)
     }
 
     fn expand(&self, cx: &mut OpCx<'_>) -> NodeId {

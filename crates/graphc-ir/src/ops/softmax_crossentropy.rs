@@ -1,6 +1,6 @@
 //! `softmax_crossentropy`: the loss of logits against labels.
 
-use super::{Expand, Lowering, OpRules, Softmax, classification, losses, reduction, softmax};
+use super::{Expand, OpRules, Softmax, classification, losses, reduction, softmax};
 use crate::graph::{NodeId, OpCx};
 use crate::op_struct;
 use crate::tensor::{Real, Tensor};
@@ -38,8 +38,8 @@ impl OpRules for SoftmaxCrossentropy {
         vec![Some(cx.times(difference, share)), None]
     }
 
-    fn lower(&self, _: &[&TensorType], _: &TensorType) -> Lowering {
-        Lowering::Composite(Expand::AfterAutodiff)
+    fn composite(&self, _: &[&TensorType]) -> Option<Expand> {
+        Some(Expand::AfterAutodiff)
     }
 
     fn expand(&self, cx: &mut OpCx<'_>) -> NodeId {

@@ -50,7 +50,6 @@ impl PointDag<'_> {
         let form = forms[&node].as_point().expect("products and sums are point forms");
         let operands = self.graph.operands(node);
         let vars = self.simplified(index);
-        self.inlined.insert(node);
         if form.finish == ScalarExpr::Acc {
             return self.add_terms(&form.body, &operands, &vars, None, sum);
         }

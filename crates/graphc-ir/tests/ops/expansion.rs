@@ -84,7 +84,7 @@ fn batch_norm_takes_the_moving_statistics_in_inference() {
     let (mut graph, node) = batch_norm();
     let y = expand(&mut graph, node, Mode::Infer);
     let operands = graph.operands(node);
-    assert_eq!(graph.operands(y), [0, 3, 4, 1, 2].map(|i| operands[i]));
+    assert_eq!(*graph.operands(y), [0, 3, 4, 1, 2].map(|i| operands[i]));
     assert!(graph.updates.is_empty());
 }
 

@@ -15,7 +15,7 @@ pub(super) type Chains = BTreeMap<NodeId, NodeId>;
 pub(super) fn absorb(facts: &Facts<'_>, plan: &mut FusionPlan) -> Chains {
     let mut chains = Chains::new();
     let mut taken = BTreeSet::new();
-    for start in facts.graph.topo_order() {
+    for &start in &facts.order {
         if !facts.is_contraction(start) || !facts.has_batch(start) {
             continue;
         }
@@ -53,6 +53,7 @@ pub(super) fn absorb(facts: &Facts<'_>, plan: &mut FusionPlan) -> Chains {
 /// The node that can follow `end` in an epilogue, or why there is none. Those `taken` stand in another one.
 fn next(facts: &Facts<'_>, taken: &BTreeSet<NodeId>, end: NodeId) -> Result<NodeId, String> {
     let Facts { graph, forms, .. } = facts;
+    let sizes = |node: NodeId| graph.ty(node).shape.each_size(graph.batch);
     let users = graph.users(end);
     let &[user] = users.as_slice() else {
         return Err(format!("epilogue ends here: {} readers", users.len()));
@@ -61,7 +62,7 @@ fn next(facts: &Facts<'_>, taken: &BTreeSet<NodeId>, end: NodeId) -> Result<Node
         "the value is visible outside the step"
     } else if taken.contains(&user) {
         "it belongs to the epilogue of another contraction"
-    } else if !forms[&user].is_map() || graph.sizes(user) != graph.sizes(end) {
+    } else if !forms[&user].is_map() || !sizes(user).eq(sizes(end)) {
         "it is not elementwise"
     } else if facts.level(user) > facts.level(end) {
         "it needs a reduction over the batch"

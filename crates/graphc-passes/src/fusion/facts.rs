@@ -3,36 +3,40 @@
 use super::options::FusionOptions;
 use graphc_ir::form::{Form, Forms};
 use graphc_ir::graph::{Graph, NodeId};
-use std::collections::BTreeMap;
 
 /// A specialised graph, the forms of its nodes, and how many reductions over the batch lie before each.
 pub(super) struct Facts<'a> {
     pub(super) graph: &'a Graph,
     pub(super) forms: &'a Forms,
     pub(super) options: &'a FusionOptions,
-    levels: BTreeMap<NodeId, usize>,
+    /// All nodes, operands before users.
+    pub(super) order: Vec<NodeId>,
+    /// By node.
+    levels: Vec<usize>,
 }
 
 impl<'a> Facts<'a> {
     /// `forms` are those of the graph.
     pub(super) fn of(graph: &'a Graph, forms: &'a Forms, options: &'a FusionOptions) -> Facts<'a> {
-        let mut facts = Facts { graph, forms, options, levels: BTreeMap::new() };
-        for node in graph.topo_order() {
+        let order = graph.topo_order();
+        let mut facts = Facts { graph, forms, options, order: Vec::new(), levels: vec![0; graph.id_bound()] };
+        for &node in &order {
             let available = |&operand: &NodeId| facts.level(operand) + usize::from(facts.reduces_batch(operand));
             let level = graph.operands(node).iter().map(available).max().unwrap_or(0);
-            facts.levels.insert(node, level);
+            facts.levels[node.0 as usize] = level;
         }
+        facts.order = order;
         facts
     }
 
     /// Number of batch reductions on the longest path to a node, itself excluded.
     pub(super) fn level(&self, node: NodeId) -> usize {
-        self.levels[&node]
+        self.levels[node.0 as usize]
     }
 
     /// Number of levels.
     pub(super) fn n_levels(&self) -> usize {
-        self.levels.values().max().map_or(0, |level| level + 1)
+        self.levels.iter().max().map_or(0, |level| level + 1)
     }
 
     /// Whether the node sums over the batch.

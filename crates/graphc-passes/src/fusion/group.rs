@@ -8,6 +8,7 @@
 //! it reads from last is it tried: the work for a result does not depend on how many groups there are.
 
 use super::facts::Facts;
+use super::reads::Reads;
 use graphc_ir::form::Form;
 use graphc_ir::graph::NodeId;
 use graphc_ir::graph::plan::{FusionPlan, Group, GroupKind, Root};
@@ -72,23 +73,31 @@ impl<'a> Phase<'a> {
     /// Adds `root` to the latest sweep that can take it, or as a sweep of its own.
     pub(super) fn place(&mut self, root: Root) {
         let extents = PointDag::space(self.facts.graph, self.facts.forms, root).extents;
-        let mut alone = Nest::new(self.facts, self.stored, &extents);
-        let value = alone.try_root(root);
+        let reads = Reads::of(self.facts, self.stored, &[root]);
         let sum = sum_needed(self.facts, self.stored, root).and_then(|sum| self.of_root.get(&sum));
-        let read = alone.reads(value).filter_map(|node| self.of_node.get(&node));
+        let read = reads.loaded.iter().filter_map(|node| self.of_node.get(node));
         let last_read = read.chain(sum).copied().max();
-        let points = Points { extents, is_flat: alone.is_flat(root, &[value]) };
+        let points = Points { is_flat: self.is_flat(root, &reads, &extents), extents };
         let latest = self.open.get(&points).and_then(BTreeSet::last).copied();
         let latest = latest.filter(|&group| self.has_registers(group, root));
         let unread = latest.filter(|&group| last_read.is_none_or(|read| read < group));
         match unread.or_else(|| last_read.filter(|&group| self.can_take(group, &points.extents, root))) {
             Some(group) => self.add(group, root),
-            None => {
-                self.push(GroupKind::Sweep, points, root);
-                alone.keep(root, value);
-                self.tried = Some((self.groups.len() - 1, alone));
-            }
+            None => self.push(GroupKind::Sweep, points, root),
         }
+    }
+
+    /// Whether `root` by itself can be computed in one flat sweep; see [`Points`].
+    fn is_flat(&self, root: Root, reads: &Reads, extents: &[usize]) -> Option<bool> {
+        if self.facts.has_batch(root.node()) || !matches!(root, Root::Value(_)) {
+            return None;
+        }
+        if reads.is_in_place {
+            return Some(true);
+        }
+        let mut alone = Nest::new(self.facts, self.stored, extents);
+        let value = alone.try_root(root);
+        alone.is_flat(root, &[value])
     }
 
     fn push(&mut self, kind: GroupKind, points: Points, root: Root) {

@@ -17,7 +17,7 @@ pub(super) fn arrange(facts: &Facts<'_>, chains: &Chains, plan: &FusionPlan) -> 
     let new = |_| [(); 4].map(|()| Phase::new(facts, &plan.stored));
     let mut kernels: Vec<[Phase<'_>; 4]> = (0..facts.n_levels()).map(new).collect();
     let mut placed = BTreeSet::new();
-    for node in graph.topo_order().into_iter().filter(|node| plan.stored.contains(node)) {
+    for &node in facts.order.iter().filter(|node| plan.stored.contains(node)) {
         let level = facts.level(node);
         let reduces_batch = facts.reduces_batch(node);
         let mut place = |level: usize, kind: PhaseKind, root: Root| {

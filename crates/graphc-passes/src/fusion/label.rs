@@ -2,11 +2,10 @@
 
 use super::epilogue::Chains;
 use super::facts::Facts;
+use super::reads::Reads;
 use graphc_ir::graph::plan::{FusionPlan, Group, GroupKind, Root};
 use graphc_ir::graph::{Graph, NodeId, Role};
-use graphc_ir::index::Affine;
 use graphc_ir::ops::Op;
-use graphc_ir::point::PointDag;
 use std::collections::BTreeSet;
 
 /// Fills `name` and `inlined` of every group.
@@ -24,24 +23,11 @@ pub(super) fn name_groups(facts: &Facts<'_>, chains: &Chains, plan: &mut FusionP
 
 /// Nodes whose values the group computes without storing them.
 fn inlined(facts: &Facts<'_>, stored: &BTreeSet<NodeId>, chains: &Chains, group: &Group) -> BTreeSet<NodeId> {
-    let Facts { graph, forms, .. } = facts;
-    let mut dag = PointDag::new(graph, forms, stored);
-    if group.kind == GroupKind::Contraction {
-        let end = group.roots[0].node();
-        let start = chains.get(&end).copied().unwrap_or(end);
-        if start != end {
-            let axes: Vec<Affine> = graph.sizes(end).iter().map(|&size| Affine::var(dag.new_var(size))).collect();
-            let index = dag.own_index(end, &axes);
-            dag.define(end, index);
-        }
-        return dag.inlined().clone();
+    let is_alone = |root: &Root| chains.get(&root.node()).is_none_or(|&start| start == root.node());
+    if group.kind == GroupKind::Contraction && group.roots.iter().all(is_alone) {
+        return BTreeSet::new();
     }
-    let space = PointDag::space(graph, forms, group.roots[0]);
-    let vars: Vec<Affine> = space.extents.iter().map(|&extent| Affine::var(dag.new_var(extent))).collect();
-    for &root in &group.roots {
-        dag.root(root, &vars);
-    }
-    dag.inlined().clone()
+    Reads::of(facts, stored, &group.roots).inlined
 }
 
 /// The layers whose nodes the group computes, in order of the graph: `bn1 + relu1 + pool1 + statistics of bn2`.

@@ -12,7 +12,7 @@
 //! convolution + bias + statistics, normalise + relu + pool + statistics, pool gradient + relu
 //! gradient + the two batch-norm reductions, softmax + loss + gradient, weight gradient + Adam.
 //!
-//! Reading order: `options`, `facts`, `store`, `epilogue`, `kernels`, `group`, `label`.
+//! Reading order: `options`, `facts`, `store`, `epilogue`, `kernels`, `reads`, `group`, `label`.
 
 mod epilogue;
 mod facts;
@@ -20,6 +20,7 @@ mod group;
 mod kernels;
 mod label;
 mod options;
+mod reads;
 mod store;
 
 use facts::Facts;

@@ -12,7 +12,6 @@ use graphc_ir::form::Form;
 use graphc_ir::graph::NodeId;
 use graphc_ir::graph::plan::{Decision, FusionPlan};
 use graphc_ir::scalar::{BinaryOp, UnaryOp};
-use std::collections::BTreeMap;
 
 /// Recomputing costs at most this many cheap operations when there are several readers.
 const MAX_SHARED_COST: usize = 12;
@@ -23,14 +22,14 @@ const MAX_CHAIN_COST: usize = 64;
 /// Fills `plan.stored` and the decisions about it.
 pub(super) fn decide(facts: &Facts<'_>, plan: &mut FusionPlan) {
     let Facts { graph, forms, options, .. } = facts;
-    let mut chain_costs = BTreeMap::new();
-    for node in graph.topo_order() {
+    // By node: what recomputing it costs, 0 if it is stored.
+    let mut chain_costs = vec![0; graph.id_bound()];
+    for &node in &facts.order {
         let form = &forms[&node];
         if *form == Form::Leaf {
-            chain_costs.insert(node, 0);
             continue;
         }
-        let inlined: usize = graph.operands(node).iter().map(|operand| chain_costs[operand]).sum();
+        let inlined: usize = graph.operands(node).iter().map(|operand| chain_costs[operand.0 as usize]).sum();
         let cost = inlined + form.as_point().map_or(0, |point| cost(&point.body) + cost(&point.finish));
         let is_cheap = cost == 0 || options.recomputed.contains(&node);
         let reason = reason_it_must_be_stored(facts, node)
@@ -38,16 +37,15 @@ pub(super) fn decide(facts: &Facts<'_>, plan: &mut FusionPlan) {
             .or_else(|| options.stored.contains(&node).then(|| "asked for".to_string()));
         let text = match reason {
             _ if form.is_summand() => {
-                chain_costs.insert(node, cost);
+                chain_costs[node.0 as usize] = cost;
                 format!("part of the sum {}, never rounded by itself ({cost} operations)", graph.users(node)[0])
             }
             Some(reason) => {
                 plan.stored.insert(node);
-                chain_costs.insert(node, 0);
                 format!("stored: {reason}")
             }
             None => {
-                chain_costs.insert(node, cost);
+                chain_costs[node.0 as usize] = cost;
                 format!("recomputed in its readers ({cost} operations)")
             }
         };
@@ -92,7 +90,7 @@ fn reason_not_to_recompute(facts: &Facts<'_>, node: NodeId, cost: usize) -> Opti
 
 /// How often `user` reads an element of `node`, rounded up.
 fn reads_per_element(Facts { graph, forms, .. }: &Facts<'_>, node: NodeId, user: NodeId) -> usize {
-    let elements: usize = graph.sizes(node).iter().product();
+    let elements: usize = graph.ty(node).shape.each_size(graph.batch).product();
     let points = match &forms[&user] {
         Form::Point(form) => {
             form.extents.iter().product::<usize>() * form.reds.iter().map(|red| red.extent).product::<usize>()
