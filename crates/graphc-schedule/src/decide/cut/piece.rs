@@ -63,7 +63,8 @@ impl<'a> Piece<'a> {
         let (_, value) = epilogue(&mut dag, &plan.split, plan.node, end);
         let leaves = vec![(plan.root, dag.own_index(end, &plan.split.result).iter().map(Affine::as_var).collect())];
         // Beside a border blocks are of several sizes, so that shares would not be known by their numbers.
-        let is_plain = |(_, walk): &(usize, &Loop)| walk.block == 1 || walk.inner == [0, walk.extent];
+        let is_plain =
+            |(_, walk): &(usize, &Loop)| walk.end.is_none() && (walk.block == 1 || walk.inner == [0, walk.extent]);
         let way = |(position, walk): (usize, &Loop)| {
             let (extent, unit) = (walk.extent, walk.block);
             Some(Way { position, axis: walk.axis()?, extent, unit, is_even: false })
