@@ -32,7 +32,6 @@ use graphc_ir::index::{Affine, Var};
 use graphc_ir::loops::Layout;
 use graphc_ir::scalar::LANES;
 use graphc_ir::split::Split;
-pub(crate) use remainders::Planner;
 use std::collections::BTreeSet;
 
 /// Most shares that the blocks of a result are cut into.
@@ -207,6 +206,9 @@ impl ContractionPlan {
         self.loops.iter().find(|walk| walk.coordinate == coordinate).map_or(1, |walk| walk.block)
     }
 }
+
+/// What makes a plan of a contraction.
+pub(crate) type Planner<'p> = dyn for<'c> Fn(Contraction<'c>, &mut Copies) -> ContractionPlan + 'p;
 
 /// A contraction that a plan is made for.
 pub(crate) struct Contraction<'a> {

@@ -9,7 +9,7 @@
 //! Pixels by their remainders stand apart in memory; the axes are split only where the cost model finds a grid that
 //! is cheaper by that.
 
-use super::{Contraction, ContractionPlan};
+use super::{Contraction, ContractionPlan, Planner};
 use crate::decide::choices::{Choices, Chooser};
 use crate::decide::copies::Copies;
 use crate::decide::digits;
@@ -19,9 +19,6 @@ use graphc_ir::graph::plan::Group;
 
 /// Part of the cost that must be saved: the model is rough.
 const LEAST_GAIN: f64 = 0.1;
-
-/// What makes a plan of a contraction.
-pub(crate) type Planner<'p> = dyn for<'c> Fn(Contraction<'c>, &mut Copies) -> ContractionPlan + 'p;
 
 impl<'a> Contraction<'a> {
     /// The contraction of a group with its axes split as `planner` makes the cheaper plan of it.
