@@ -139,6 +139,23 @@ fn lenet5_plan_of_one_sample() {
     assert_golden("dump/lenet5-1.plan", &plan(&example("lenet5"), CompileOptions::train(1)));
 }
 
+/// Of one sample, with strides: the input gradient's pixels by their remainders, of which odd heights have fewer.
+#[test]
+fn strided_plan_of_one_sample() {
+    let mut builder = GraphBuilder::new("strided");
+    let image = builder.input("image", DType::F32, Shape::batched(&[9, 8, 3])).unwrap();
+    let x = builder.conv2d("conv1", image, &Convolution::new(16, [1, 1])).unwrap();
+    let strided = Convolution { padding: Padding::Same, strides: [2, 2], ..Convolution::new(24, [3, 3]) };
+    let x = builder.conv2d("conv2", x, &strided).unwrap();
+    let x = builder.op("means", ReduceMean { axes: vec![1, 2], keep_dims: false }, &[x]).unwrap();
+    let label = builder.input("label", DType::I32, Shape::batched(&[])).unwrap();
+    let classes = Dense { activation: Some(Activation::Softmax), ..Dense::new(10) };
+    let classes = builder.dense("classes", x, &classes).unwrap();
+    builder.loss(Loss::CategoricalCrossentropy, classes, label).unwrap();
+    builder.optimizer(Optimizer::adam(0.01));
+    assert_golden("dump/strided-1.plan", &plan(&builder.finish(), CompileOptions::train(1)));
+}
+
 /// Three products without a batch, of vectors that would push each other out of the nearest cache.
 #[test]
 fn plan_of_a_product_of_parameters() {

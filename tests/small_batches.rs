@@ -322,3 +322,53 @@ fn borders_tap_by_tap_compute_the_same() {
     }
     assert!(n_taps >= 4, "{n_taps} nests");
 }
+
+/// A convolution with strides and its transposed one, forwards and backwards, with something behind them: several taps
+/// of a remainder, or none, and remainders of different numbers of rows.
+#[test]
+fn strides_compute_the_same() {
+    let mut n_split = 0;
+    for (stride, kernel, [height, width], [top, bottom, left, right], channels) in [
+        (2, 3, [9, 8], [1, 1, 0, 1], 16),
+        (2, 4, [8, 7], [0, 0, 0, 1], 9),
+        (2, 4, [9, 9], [1, 2, 1, 1], 1),
+        (3, 5, [11, 13], [2, 1, 2, 2], 8),
+        (3, 2, [10, 7], [0, 0, 0, 0], 17),
+    ] {
+        let rows = (height + top + bottom - kernel) / stride + 1;
+        let columns = (width + left + right - kernel) / stride + 1;
+        let attributes = format!("strides=[{stride},{stride}], padding=[{top},{bottom},{left},{right}]");
+        let [image, small] = [format!("[N,{height},{width},{channels}]"), format!("[N,{rows},{columns},8]")];
+        let parameter = |shape: &str| format!("parameter() {{shape={shape}, initializer=0.5, trainable=true}}");
+        let [first, window] = [format!("[1,1,3,{channels}]"), format!("[{kernel},{kernel},{channels},8]")];
+        let text = format!(
+            "graph strides() {{
+  %0: f32[N,{height},{width},3] = input() {{dtype=f32, shape=[N,{height},{width},3]}} \"x\"
+  %1: f32{first} = {} \"w1\"
+  %2: f32{window} = {} \"w2\"
+  %3: f32{image} = conv2d(%0, %1) {{strides=[1,1], padding=[0,0,0,0]}} \"c1\"
+  %4: f32{small} = conv2d(%3, %2) {{{attributes}}} \"c2\"
+  %5: f32{small} = relu(%4)
+  %6: f32{image} = conv2d_input_grad(%5, %2) {{{attributes}, shape={image}}} \"c3\"
+  %7: f32{image} = relu(%6)
+  %8: f32{image} = mul(%7, %7)
+  %9: f32[] = reduce_mean(%8) {{axes=[0,1,2,3], keep_dims=false}}
+  optimizer sgd {{learning_rate=0.1, momentum=0.0, nesterov=false}}
+  loss %9
+  output loss = %9
+}}",
+            parameter(&first),
+            parameter(&window)
+        );
+        let graph = graphc_ir::graph::parse::parse_bytes(text.as_bytes()).unwrap();
+        for batch in [1, 3, 16, 17] {
+            for (seed, options) in [CompileOptions::train(batch), CompileOptions::infer(batch)].iter().enumerate() {
+                check(&graph, options, seed as u64 + 1).unwrap();
+                let plan = compile(&graph, options).unwrap().lowered.schedule.to_string();
+                // Rows, columns, and their remainders are axes before it.
+                n_split += plan.matches(&format!("i5:{channels} out")).count();
+            }
+        }
+    }
+    assert!(n_split >= 15, "{n_split} nests");
+}

@@ -15,12 +15,20 @@ pub struct Split {
     pub result: Vec<Affine>,
     /// Number of the first digit of each axis, and behind the last one.
     firsts: Vec<usize>,
+    /// For each digit the coordinate behind the last, over the digits behind it, if that depends on them.
+    ends: Vec<Option<Affine>>,
 }
 
 impl Split {
     /// The digits of axis `axis` as axes of [`Split::form`], most significant first.
     pub fn digits(&self, axis: usize) -> std::ops::Range<usize> {
         self.firsts[axis]..self.firsts[axis + 1]
+    }
+
+    /// The coordinate behind the last one of a digit, over less significant digits, if that depends on them: rows
+    /// 0, 3 and 6 of seven leave the remainder 0, rows 1 and 4 the remainder 1.
+    pub fn end(&self, digit: Var) -> Option<&Affine> {
+        self.ends[digit.0 as usize].as_ref()
     }
 
     /// Whether the last axis has several digits.
@@ -33,11 +41,12 @@ impl PointForm {
     /// The same with axis `i` of the result split into digits of extents `digits[i]`, most significant first.
     ///
     /// # Panics
-    /// Unless the extents of its digits multiply to that of the axis.
+    /// Unless the extents of its digits multiply to that of the axis; two digits may be as many as hold it.
     pub fn split(&self, digits: &[Vec<usize>]) -> Split {
-        let (mut extents, mut firsts, mut result) = (Vec::new(), vec![0], Vec::new());
+        let (mut extents, mut firsts, mut result, mut ends) = (Vec::new(), vec![0], Vec::new(), Vec::new());
         for (of_axis, &whole) in digits.iter().zip(&self.extents) {
-            assert_eq!(of_axis.iter().product::<usize>(), whole, "digits {of_axis:?} of an axis of {whole}");
+            ends.push(end(of_axis, whole, Var(extents.len() as u32 + 1)));
+            ends.resize(extents.len() + of_axis.len(), None);
             let mut value = Affine::default();
             for &extent in of_axis {
                 value = value.times(extent as i64).plus(&Affine::var(Var(extents.len() as u32)));
@@ -70,7 +79,21 @@ impl PointForm {
             extents: extents.clone(),
             ..self.clone()
         };
-        Split { form, extents: self.extents.clone(), result, firsts }
+        Split { form, extents: self.extents.clone(), result, firsts, ends }
+    }
+}
+
+/// The coordinate behind the last one of the first of these digits, if that depends on the other one, `rest`.
+fn end(digits: &[usize], whole: usize, rest: Var) -> Option<Affine> {
+    if digits.iter().product::<usize>() == whole {
+        return None;
+    }
+    match *digits {
+        [turns, radix] if turns == whole.div_ceil(radix) => {
+            // radix * turn + rest < whole
+            Some(Affine::var(rest).times(-1).plus_constant((whole + radix - 1) as i64).div(radix as i64))
+        }
+        _ => panic!("digits {digits:?} of an axis of {whole}"),
     }
 }
 
@@ -78,6 +101,7 @@ impl PointForm {
 mod tests {
     use crate::form::Form;
     use crate::graph::Graph;
+    use crate::index::Var;
 
     #[test]
     fn groups_are_an_axis() {
@@ -102,5 +126,28 @@ mod tests {
         // Channels of the group, and the filter; no division is left.
         assert_eq!(text(contraction.a.1), "i0, i1 + i5, i2 + i6, 2*i3 + i7");
         assert_eq!(text(contraction.b.1), "i5, i6, i7, 4*i3 + i4");
+    }
+
+    /// An input gradient with a stride: along rows of one remainder the taps are the same ones.
+    #[test]
+    fn remainders_may_have_different_numbers_of_rows() {
+        let text = r#"graph g(batch=16) {
+            %0: f32[N,4,4,8] = input() {dtype=f32, shape=[N,4,4,8]} "dy"
+            %1: f32[3,3,2,8] = parameter() {shape=[3,3,2,8], initializer=0.0, trainable=true} "w"
+            %2: f32[N,7,8,2] = conv2d_input_grad(%0, %1) {strides=[2,2], padding=[1,1,0,1], shape=[N,7,8,2]}
+            output dx = %2
+        }"#;
+        let graph: Graph = text.parse().unwrap();
+        let node = *graph.ids().last().unwrap();
+        let form = Form::of(&graph, node);
+        let split = form.as_point().unwrap().split(&[vec![16], vec![4, 2], vec![4, 2], vec![2]]);
+        let end = |digit: u32| split.end(Var(digit)).map(|end| [0, 1].map(|rest| end.eval(&|_| rest)));
+        assert_eq!([0, 1, 2, 3, 4, 5].map(end), [None, Some([4, 3]), None, None, None, None]);
+        let contraction = split.form.as_contraction().unwrap();
+        let text = |index: &[crate::compute::LoadIndex]| {
+            index.iter().map(|index| index.value.to_string()).collect::<Vec<_>>().join(", ")
+        };
+        assert_eq!(text(contraction.a.1), "i0, i1 - i6 + ((i2 + 1) / 2), i3 - i7, i8");
+        assert_eq!(text(contraction.b.1), "2*i6 + ((i2 + 1) % 2), i4 + 2*i7, i5, i8");
     }
 }

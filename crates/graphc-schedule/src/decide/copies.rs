@@ -69,6 +69,8 @@ pub(crate) struct CopyPlan {
     pub(crate) outputs: (Var, usize),
     /// The other axes in the order in which they are read, with their extents.
     pub(crate) terms: Vec<(Var, usize)>,
+    /// The terms over the axes of the contraction that reads it.
+    pub(crate) places: Vec<Affine>,
     /// Outputs side by side in every block but the last.
     pub(crate) block: usize,
     /// Full blocks that are copied in vectors: all whose words follow each other in the source, and of which eight
@@ -159,6 +161,7 @@ impl CopyPlan {
                 index: index.iter().map(|i| i.value.clone()).collect(),
                 outputs: (outputs, form.extents[axis]),
                 terms: terms.clone(),
+                places: own_places(&terms),
                 block: 1,
                 n_vector_blocks: 0,
                 transposes: false,
@@ -177,16 +180,40 @@ impl CopyPlan {
         Some((found, pays))
     }
 
+    /// Whether one dimension of a tensor is an axis, and no other depends on it: then the words of a copy are numbered
+    /// by the other dimensions, whatever they are read at.
+    pub(crate) fn is_gathered(index: &[LoadIndex], axis: Var) -> bool {
+        let uses: Vec<&LoadIndex> = index.iter().filter(|i| i.value.uses(axis)).collect();
+        matches!(uses[..], [alone] if alone.value.as_var() == Some(axis))
+    }
+
     /// The weights of a contraction whose lanes are neighbours along the output axis `lane`, in blocks that are still
-    /// to be chosen; `index` is that of the weights, which depend on nothing else but terms.
+    /// to be chosen; `index` is that of the weights: its terms are the reductions if it depends on nothing else,
+    /// otherwise it [is gathered](CopyPlan::is_gathered), and they are the other dimensions of the weights.
     pub(crate) fn vectors(
+        problem: &Problem<'_>,
         (source, reader): (NodeId, NodeId),
-        index: &[LoadIndex],
-        form: &PointForm,
+        (index, form): (&[LoadIndex], &PointForm),
         lane: Var,
     ) -> CopyPlan {
         let terms: Vec<(Var, usize)> = form.reds.iter().map(|red| (red.var, red.extent)).collect();
-        let index = index.iter().map(|i| i.value.clone()).collect();
+        let index: Vec<Affine> = index.iter().map(|i| i.value.clone()).collect();
+        let is_term = |var: Var| var == lane || terms.iter().any(|&(term, _)| term == var);
+        let mut uses_terms_only = index.iter().all(Affine::is_affine);
+        index.iter().for_each(|i| i.for_each_var(&mut |var| uses_terms_only &= is_term(var)));
+        let (index, terms, places) = if uses_terms_only {
+            let places = own_places(&terms);
+            (index, terms, places)
+        } else {
+            let first = form.extents.len() + form.reds.len();
+            let own = |dimension: usize| Var((first + dimension) as u32);
+            let others = (0..index.len()).filter(|&dimension| index[dimension].as_var() != Some(lane));
+            let sizes = problem.graph.sizes(source);
+            let terms = others.clone().map(|dimension| (own(dimension), sizes[dimension])).collect();
+            let places = others.map(|dimension| index[dimension].clone()).collect();
+            let of = |dimension: usize| if index[dimension].as_var() == Some(lane) { lane } else { own(dimension) };
+            ((0..index.len()).map(|dimension| Affine::var(of(dimension))).collect(), terms, places)
+        };
         let outputs = (lane, form.extents[lane.0 as usize]);
         let stride = n_terms(&terms);
         CopyPlan {
@@ -195,6 +222,7 @@ impl CopyPlan {
             index,
             outputs,
             terms,
+            places,
             block: LANES,
             n_vector_blocks: 0,
             transposes: false,
@@ -215,6 +243,7 @@ impl CopyPlan {
             index: vec![Affine::var(BATCH), Affine::var(feature)],
             outputs: (feature, n_features),
             terms: vec![(BATCH, problem.n_chunks() * CHUNK)],
+            places: vec![Affine::var(BATCH)],
             block: Layout::row_stride(n_features),
             n_vector_blocks: 0,
             transposes: false,
@@ -305,6 +334,11 @@ impl CopyPlan {
             self.terms.iter().fold(Affine::default(), |row, &(var, extent)| row.times(extent as i64).plus(&term(var)));
         first.times(self.stride as i64).add_scaled(&row, width as i64).plus(cell)
     }
+}
+
+/// Terms that are axes of the contraction.
+fn own_places(terms: &[(Var, usize)]) -> Vec<Affine> {
+    terms.iter().map(|&(term, _)| Affine::var(term)).collect()
 }
 
 fn n_terms(terms: &[(Var, usize)]) -> usize {

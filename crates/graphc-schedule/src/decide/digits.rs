@@ -4,6 +4,11 @@
 //! `x[h1]`: a pooling gradient. A sweep over the flattened `i` that reads `x[i / 64][i / 16 % 4][i % 16]`
 //! becomes one over three digits. A convolution whose filter `k` reads the channels of group `k / 4` becomes one over
 //! groups and the four filters of each ([`split`]).
+//!
+//! An input gradient of a convolution with strides sums, at row `h`, over the taps `r` of which `h + top - r` is a
+//! multiple of the stride: their number changes from row to row. With `h = 2*h1 + h0` it changes with the remainder
+//! `h0` alone, and neighbouring `h1` share their taps ([`split_remainders`]). Where the stride does not divide the
+//! height, some remainders have one row less.
 
 use graphc_ir::form::PointForm;
 use graphc_ir::index::{Affine, Atom, Var};
@@ -13,27 +18,59 @@ use std::collections::BTreeSet;
 /// A contraction with every output axis split whose divisions vanish by that. Axes that the bounds of a reduction
 /// depend on stay whole.
 pub(crate) fn split(form: &PointForm) -> Split {
-    let contraction = form.as_contraction().expect("a contraction");
-    let indices: Vec<&Affine> = [contraction.a.1, contraction.b.1].into_iter().flatten().map(|i| &i.value).collect();
-    let is_bound = |var: Var| form.reds.iter().flat_map(|red| red.low.iter().chain(&red.high)).any(|b| b.uses(var));
+    form.split(&digits_of(form, |_, extent| vec![extent]))
+}
+
+/// The same with the other axes split as well; `None` if there is nothing to be split among them.
+pub(crate) fn split_remainders(form: &PointForm) -> Option<Split> {
+    let digits = digits_of(form, |var, extent| remainders(indices(form), var, extent));
+    let is_split = |axis: usize| digits[axis].len() > 1 && is_bound(form, Var(axis as u32));
+    (0..digits.len()).any(is_split).then(|| form.split(&digits))
+}
+
+/// The digits of every axis; `of_bound` gives those of an axis that the bounds of a reduction depend on.
+fn digits_of(form: &PointForm, of_bound: impl Fn(Var, usize) -> Vec<usize>) -> Vec<Vec<usize>> {
     let of_axis = |(axis, &extent): (usize, &usize)| match Var(axis as u32) {
-        var if form.batch_axis == Some(axis) || is_bound(var) => vec![extent],
-        var => digits(indices.iter().copied(), var, extent),
+        _ if form.batch_axis == Some(axis) => vec![extent],
+        var if is_bound(form, var) => of_bound(var, extent),
+        var => digits(indices(form), var, extent),
     };
-    form.split(&form.extents.iter().enumerate().map(of_axis).collect::<Vec<_>>())
+    form.extents.iter().enumerate().map(of_axis).collect()
+}
+
+fn indices(form: &PointForm) -> impl Iterator<Item = &Affine> + Clone {
+    let contraction = form.as_contraction().expect("a contraction");
+    [contraction.a.1, contraction.b.1].into_iter().flatten().map(|index| &index.value)
+}
+
+fn is_bound(form: &PointForm, var: Var) -> bool {
+    form.reds.iter().flat_map(|red| red.low.iter().chain(&red.high)).any(|bound| bound.uses(var))
+}
+
+/// As [`digits`], but two digits need not multiply to the extent.
+fn remainders<'i>(indices: impl Iterator<Item = &'i Affine> + Clone, var: Var, extent: usize) -> Vec<usize> {
+    match weights(indices.clone(), var, extent)[..] {
+        [weight] => vec![extent.div_ceil(weight), weight],
+        _ => digits(indices, var, extent),
+    }
 }
 
 /// Extents of the digits of an axis that is used in these indices, most significant first.
 pub(crate) fn digits<'i>(indices: impl Iterator<Item = &'i Affine>, var: Var, extent: usize) -> Vec<usize> {
-    let mut weights = BTreeSet::new();
-    indices.for_each(|index| collect_weights(index, var, &mut weights));
-    let weights: Vec<usize> = weights.into_iter().filter(|&weight| weight > 1 && weight < extent).collect();
+    let weights = weights(indices, var, extent);
     // Digits exist if every weight divides the next and the extent; otherwise the division stays.
     let chain: Vec<usize> = [1].into_iter().chain(weights).chain([extent]).collect();
     if chain.windows(2).any(|pair| pair[1] % pair[0] != 0) {
         return vec![extent];
     }
     chain.windows(2).rev().map(|pair| pair[1] / pair[0]).collect()
+}
+
+/// Weights at which an axis is cut, ascending.
+fn weights<'i>(indices: impl Iterator<Item = &'i Affine>, var: Var, extent: usize) -> Vec<usize> {
+    let mut weights = BTreeSet::new();
+    indices.for_each(|index| collect_weights(index, var, &mut weights));
+    weights.into_iter().filter(|&weight| weight > 1 && weight < extent).collect()
 }
 
 /// Weights at which divisions and remainders of `var` alone (or as part of a sum) cut it.

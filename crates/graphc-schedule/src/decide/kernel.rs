@@ -10,7 +10,7 @@
 //! **Cut phases.** Where chunks are too few for the threads, tasks are parts of chunks ([`cut`]); then a kernel has
 //! several phases, and its gradients are phases of their own.
 
-use crate::decide::contraction::{Batch, Contraction, ContractionPlan};
+use crate::decide::contraction::{Batch, Contraction, ContractionPlan, Planner};
 use crate::decide::copies::{Copies, CopyId};
 use crate::decide::cut::{self, Cut, Piece, Segment};
 use crate::decide::layout::ProgramLanes;
@@ -223,7 +223,14 @@ impl<'a> Decider<'a> {
     }
 
     fn by_neighbours(&mut self, group: &'a Group, batch: Batch) -> NestPlan {
-        contraction(self.contraction(group).by_neighbours(batch, &mut self.copies))
+        let planner = |of: Contraction<'_>, copies: &mut Copies| of.by_neighbours(batch, copies);
+        self.planned(group, &planner)
+    }
+
+    /// The contraction of a group as `planner` makes its plan.
+    fn planned(&mut self, group: &'a Group, planner: &Planner<'_>) -> NestPlan {
+        let cheaper = Contraction::cheaper(self.problem, group, &self.copies, planner);
+        contraction(planner(cheaper, &mut self.copies))
     }
 
     fn sweep(&self, group: &Group) -> NestPlan {
@@ -306,7 +313,9 @@ impl<'a> Decider<'a> {
 
     fn chunk_nest(&mut self, group: &'a Group, per_task: usize) -> ChunkNest {
         let nest = match group.kind {
-            GroupKind::Contraction => contraction(self.contraction(group).per_sample(per_task, &mut self.copies)),
+            GroupKind::Contraction => {
+                self.planned(group, &|of: Contraction<'_>, copies: &mut Copies| of.per_sample(per_task, copies))
+            }
             GroupKind::Sweep => self.sweep(group),
         };
         let stored = group.roots.iter().filter_map(|root| match root {

@@ -1,6 +1,6 @@
 //! How the output coordinates of a contraction are walked.
 
-use graphc_ir::index::Var;
+use graphc_ir::index::{Affine, Var};
 use graphc_ir::scalar::LANES;
 use std::fmt::{self, Display, Formatter};
 
@@ -23,6 +23,9 @@ pub(crate) struct Loop {
     pub(crate) coordinate: Coordinate,
     /// Coordinates, a tail left out.
     pub(crate) extent: usize,
+    /// The coordinate behind the last one, over the coordinates of other loops, if it depends on them; at least the
+    /// last of the extent, which no block has.
+    pub(crate) end: Option<Affine>,
     /// Coordinates held in registers at once; 1 for an ordinary loop.
     pub(crate) block: usize,
     /// The coordinates that blocks are made of, first and last, excluded; the others are walked one by one.
@@ -76,7 +79,16 @@ impl Coordinate {
 impl Loop {
     /// A loop over single coordinates.
     pub(crate) fn new(coordinate: Coordinate, extent: usize) -> Loop {
-        Loop { coordinate, extent, block: 1, inner: [0, extent], tail: None, is_far: false, is_shared: false }
+        Loop {
+            coordinate,
+            extent,
+            end: None,
+            block: 1,
+            inner: [0, extent],
+            tail: None,
+            is_far: false,
+            is_shared: false,
+        }
     }
 
     /// The axis of the result that it walks.

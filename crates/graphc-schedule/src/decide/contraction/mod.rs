@@ -7,10 +7,12 @@
 //! lanes are neighbours along the last axis of the result ([`neighbours`]).
 //!
 //! The register grid is chosen among output axes that no loop bound depends on, so that every cell has the same
-//! reduction range; where borders are walked by themselves, inside them.
+//! reduction range; where borders are walked by themselves, inside them; where strides let it change from pixel to
+//! pixel, among pixels of the same remainders ([`remainders`]).
 
 pub(crate) mod epilogue;
 mod neighbours;
+mod remainders;
 
 use crate::decide::axes::{Axes, Move};
 use crate::decide::choices::Aspect;
@@ -24,12 +26,13 @@ use crate::decide::summation::{Groups, Summation, SummedLanes, part_len};
 use crate::decide::taps::Taps;
 use crate::machine::{Hardware, MEMORY_LATENCY, PORTS};
 use graphc_ir::NodeId;
-use graphc_ir::form::PointForm;
+use graphc_ir::form::{PointForm, Red};
 use graphc_ir::graph::plan::{Group, Root};
 use graphc_ir::index::{Affine, Var};
 use graphc_ir::loops::Layout;
 use graphc_ir::scalar::LANES;
 use graphc_ir::split::Split;
+use std::collections::BTreeSet;
 
 /// Most shares that the blocks of a result are cut into.
 const MOST_SHARES: usize = 32;
@@ -45,6 +48,9 @@ const MOST_PARTIAL_WORDS: usize = 1 << 18;
 
 /// Refused options that are kept to be shown.
 const MOST_REFUSED: usize = 2;
+
+/// Coordinates of other axes at which bounds are compared, at most.
+const MOST_PLACES: usize = 256;
 
 /// What the eight lanes of a contraction are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -201,6 +207,9 @@ impl ContractionPlan {
     }
 }
 
+/// What makes a plan of a contraction.
+pub(crate) type Planner<'p> = dyn for<'c> Fn(Contraction<'c>, &mut Copies) -> ContractionPlan + 'p;
+
 /// A contraction that a plan is made for.
 pub(crate) struct Contraction<'a> {
     problem: &'a Problem<'a>,
@@ -216,12 +225,16 @@ impl<'a> Contraction<'a> {
     /// The contraction of a group.
     pub(crate) fn of(problem: &'a Problem<'a>, group: &'a Group) -> Contraction<'a> {
         let node = group.contraction(problem.forms);
-        let split = Box::new(digits::split(problem.contraction(node)));
+        Contraction::of_split(problem, group, digits::split(problem.contraction(node)))
+    }
+
+    fn of_split(problem: &'a Problem<'a>, group: &'a Group, split: Split) -> Contraction<'a> {
+        let node = group.contraction(problem.forms);
         let axes = Axes::of(problem, node, &split.form);
         let contraction = split.form.as_contraction().expect("a contraction");
         let slots = [contraction.a.0, contraction.b.0];
         let operands = slots.map(|slot| problem.graph.operands(node)[slot]);
-        Contraction { problem, group, node, root: group.roots[0], split, axes, operands }
+        Contraction { problem, group, node, root: group.roots[0], split: Box::new(split), axes, operands }
     }
 
     /// Its form, axes split into digits.
@@ -244,6 +257,7 @@ impl<'a> Contraction<'a> {
             walk.is_far = splats_are_far && walk.axis().is_some() && splat.is_some_and(|f| self.belongs_to(walk, f));
         }
         self.order_pixels(&mut plan);
+        self.remainders_first(&mut plan);
         if per_task > 1 {
             // The weights of a block of features stay near for all chunks; images are larger than their
             // weights.
@@ -367,7 +381,11 @@ impl<'a> Contraction<'a> {
 
     /// A loop over an axis with its borders told apart.
     fn inner_loop(&self, axis: usize) -> Loop {
-        Loop { inner: inner_coordinates(self.form(), axis), ..self.loop_of(axis) }
+        let walk = self.loop_of(axis);
+        let end = self.split.end(Var(axis as u32)).cloned();
+        let [first, behind] = inner_coordinates(self.form(), axis);
+        let most = if end.is_some() { walk.extent - 1 } else { walk.extent };
+        Loop { inner: [first.min(most), behind.min(most)], end, ..walk }
     }
 
     fn layout(&self, factor: usize) -> Layout {
@@ -397,7 +415,8 @@ impl<'a> Contraction<'a> {
             Coordinate::Axis(axis) => {
                 let axis = plan.axes.get(axis);
                 let is_whole = plan.splits_borders() || !axis.bounds;
-                axis.moved().filter(|_| is_whole)?
+                let is_fixed = plan.loops.iter().flat_map(|walk| &walk.end).all(|end| !end.uses(axis.var));
+                axis.moved().filter(|_| is_whole && is_fixed)?
             }
             Coordinate::Half | Coordinate::Vector => widths.map(is_vector),
             Coordinate::Chunk => return None,
@@ -456,7 +475,7 @@ impl<'a> Contraction<'a> {
         // Tasks that run at the same time, and shares of a chunk, would need a place to wait each.
         let is_alone = plan.lanes != Lanes::Samples || self.problem.machine.threads.n == 1;
         let has_place = plan.lanes != Lanes::None && plan.splits_borders() && self.problem.n_chunks() == 1 && is_alone;
-        let axis = walk.axis().filter(|_| has_place)?;
+        let axis = walk.axis().filter(|_| has_place && walk.end.is_none())?;
         let taps = Taps::of(self.form(), axis, walk.extent - (walk.inner[1] - walk.inner[0]))?;
         // Blocks of rows may be in each other's way where blocks of columns are not.
         let machine = self.problem.machine;
@@ -474,8 +493,8 @@ impl<'a> Contraction<'a> {
 
     /// Multiply-adds of a step, vectors of them where there are lanes.
     fn n_steps(&self, plan: &ContractionPlan) -> f64 {
-        let axes = self.axes.outputs().chain(self.axes.reductions());
-        let terms: f64 = axes.map(|axis| axis.extent as f64).product();
+        let reductions = self.axes.reductions().map(|axis| axis.extent);
+        let terms: f64 = self.split.extents.iter().copied().chain(reductions).map(|extent| extent as f64).product();
         if plan.lanes == Lanes::None { terms } else { terms / LANES as f64 }
     }
 
@@ -521,25 +540,39 @@ impl<'a> Contraction<'a> {
     }
 }
 
-/// First and last, excluded, of the coordinates along an output axis that leave every reduction whole, as far as its
-/// bounds depend on them; as good as none if they depend on others too.
+/// First and last, excluded, of the coordinates along an output axis at which its bounds leave reductions as the other
+/// bounds have them, wherever that is along other axes.
 fn inner_coordinates(form: &PointForm, axis: usize) -> [usize; 2] {
     let var = Var(axis as u32);
-    let value = |bound: &Affine, coordinate: usize| {
-        let mut is_alone = true;
-        bound.for_each_var(&mut |other| is_alone &= other == var);
-        is_alone.then(|| bound.eval(&|_| coordinate as i64))
-    };
-    let is_inner = |&coordinate: &usize| {
-        form.reds.iter().all(|red| {
-            let low = red.low.iter().filter(|bound| bound.uses(var)).map(|bound| value(bound, coordinate));
-            let high = red.high.iter().filter(|bound| bound.uses(var)).map(|bound| value(bound, coordinate));
-            let whole = red.extent as i64;
-            low.into_iter().all(|low| low.is_some_and(|low| low <= 0))
-                && high.into_iter().all(|high| high.is_some_and(|high| high >= whole))
-        })
-    };
+    let bound: Vec<&Red> =
+        form.reds.iter().filter(|red| red.low.iter().chain(&red.high).any(|bound| bound.uses(var))).collect();
+    let is_inner = |&coordinate: &usize| bound.iter().all(|red| is_free(form, red, (var, coordinate)));
     let first = (0..form.extents[axis]).find(is_inner).unwrap_or(0);
     let n = (first..form.extents[axis]).take_while(is_inner).count();
     [first, first + n]
+}
+
+/// Whether the bounds of a reduction that depend on an axis never bind at one of its coordinates.
+fn is_free(form: &PointForm, red: &Red, (axis, coordinate): (Var, usize)) -> bool {
+    let mut others = BTreeSet::new();
+    red.low.iter().chain(&red.high).for_each(|bound| bound.for_each_var(&mut |var| _ = others.insert(var)));
+    others.remove(&axis);
+    let extents = others.iter().map(|other| form.extents[other.0 as usize]);
+    if extents.clone().product::<usize>() > MOST_PLACES {
+        return false;
+    }
+    let places = extents.fold(vec![Vec::new()], |places: Vec<Vec<i64>>, extent| {
+        let at = |place: Vec<i64>| (0..extent as i64).map(move |i| [&place[..], &[i]].concat());
+        places.into_iter().flat_map(at).collect()
+    });
+    places.iter().all(|place| {
+        let value = |var: Var| others.iter().position(|&other| other == var).map_or(coordinate as i64, |i| place[i]);
+        let values = |bounds: &[Affine], uses: bool| -> Vec<i64> {
+            bounds.iter().filter(|bound| bound.uses(axis) == uses).map(|bound| bound.eval(&value)).collect()
+        };
+        let first = values(&red.low, false).into_iter().fold(0, i64::max);
+        let end = values(&red.high, false).into_iter().fold(red.extent as i64, i64::min);
+        values(&red.low, true).iter().all(|&low| low <= first)
+            && values(&red.high, true).iter().all(|&high| high >= end)
+    })
 }

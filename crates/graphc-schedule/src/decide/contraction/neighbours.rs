@@ -11,6 +11,7 @@
 
 use super::epilogue::{declare_axes, epilogue};
 use super::{Batch, Contraction, ContractionPlan, Lanes, Read};
+use crate::decide::axes::Move;
 use crate::decide::copies::{Copies, CopyPlan};
 use crate::decide::grid::Width;
 use crate::decide::lane_axis::LaneAxis;
@@ -26,6 +27,9 @@ const FEWEST_USES: usize = 16;
 
 /// The same for rows without a batch that push each other out of the nearest cache: about ten tiles.
 const FEWEST_USES_OF_ROWS: usize = 64;
+
+/// The same for weights of which axes of the result choose some: otherwise lanes are single elements.
+const FEWEST_GATHERED_USES: usize = 4;
 
 /// Multiply-adds from which on the rows of a product without a batch are shared by threads.
 const FEWEST_SHARED: usize = 1 << 18;
@@ -49,6 +53,7 @@ impl Contraction<'_> {
             let loops = (0..self.form().extents.len()).map(|axis| self.inner_loop(axis)).collect();
             let mut plan = self.plan(Lanes::None, batch, loops);
             self.choose_grid(&mut plan, [0, 1], [Width::Word; 2]);
+            self.remainders_first(&mut plan);
             return plan;
         };
         let (lane, extent) = (Var(last as u32), self.form().extents[last]);
@@ -65,7 +70,7 @@ impl Contraction<'_> {
         if let Some(factor) = sources.iter().position(|&source| source == Source::Copy) {
             let contraction = self.form().as_contraction().expect("a contraction");
             let index = [contraction.a, contraction.b][factor].1;
-            let copy = CopyPlan::vectors((self.operands[factor], self.node), index, self.form(), lane);
+            let copy = CopyPlan::vectors(self.problem, (self.operands[factor], self.node), (index, self.form()), lane);
             let walk = &plan.loops[0];
             let (block, tail) = (walk.block * LANES, walk.tail.map(|_| walk.extent * LANES));
             plan.reads[factor] = Read::Copy(copies.add(CopyPlan { tail, ..copy }.in_blocks(self.problem, block)));
@@ -74,6 +79,7 @@ impl Contraction<'_> {
             // The first axis that is left beside the vectors; its rows are apart.
             plan.loops[1..].iter_mut().take(1).for_each(|walk| walk.is_shared = walk.inner == [0, walk.extent]);
         }
+        self.remainders_first(&mut plan);
         plan
     }
 
@@ -137,13 +143,16 @@ impl Contraction<'_> {
         let operand = self.operands[factor];
         let has_batch = self.problem.graph.ty(operand).shape.batch_axis().is_some();
         let is_term = |var: Var| var == lanes.axis || self.form().reds.iter().any(|red| red.var == var);
+        let stands_in_vectors = self.stands_in_vectors(dag, lanes, (factor, index));
         let uses_terms_only = index.iter().all(|i| {
             let mut all = i.value.is_affine();
             i.value.for_each_var(&mut |var| all &= is_term(var));
             all
         });
-        let can_copy = !has_batch && uses_terms_only;
-        let stands_in_vectors = self.stands_in_vectors(dag, lanes, (factor, index));
+        let is_gathered = CopyPlan::is_gathered(index, lanes.axis)
+            && !stands_in_vectors
+            && self.n_uses_of_a_word(factor, lanes.axis) >= FEWEST_GATHERED_USES;
+        let can_copy = !has_batch && (uses_terms_only || is_gathered);
         let n_uses = self.n_uses(lanes.axis);
         let is_worth_a_copy = match batch {
             // A step that updates parameters has to copy them anew.
@@ -169,6 +178,12 @@ impl Contraction<'_> {
     /// axes.
     fn n_uses(&self, lane: Var) -> usize {
         self.axes.outputs().filter(|axis| axis.var != lane).map(|axis| axis.extent).product()
+    }
+
+    /// The same if other axes choose among its elements: only those count along which it stays where it is.
+    fn n_uses_of_a_word(&self, factor: usize, lane: Var) -> usize {
+        let others = self.axes.outputs().filter(|axis| axis.var != lane && axis.moves[factor] == Move::No);
+        others.map(|axis| axis.extent).product()
     }
 
     /// Whether a factor moves by one word, within a row, as it stands.

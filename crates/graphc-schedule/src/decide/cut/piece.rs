@@ -62,8 +62,15 @@ impl<'a> Piece<'a> {
         let end = plan.root.node();
         let (_, value) = epilogue(&mut dag, &plan.split, plan.node, end);
         let leaves = vec![(plan.root, dag.own_index(end, &plan.split.result).iter().map(Affine::as_var).collect())];
-        // Beside a border blocks are of several sizes, so that shares would not be known by their numbers.
-        let is_plain = |(_, walk): &(usize, &Loop)| walk.block == 1 || walk.inner == [0, walk.extent];
+        // Beside a border blocks are of several sizes, so that shares would not be known by their numbers; remainders
+        // with taps of their own are no equal shares.
+        let n_axes = plan.split.extents.len();
+        let is_first = |axis: Var| (0..n_axes).any(|whole| plan.split.digits(whole).start == axis.0 as usize);
+        let is_even = |axis: Var| !plan.axes.get(axis).bounds || is_first(axis);
+        let is_plain = |(_, walk): &(usize, &Loop)| {
+            let is_whole = walk.block == 1 || walk.inner == [0, walk.extent];
+            walk.end.is_none() && is_whole && walk.axis().is_none_or(is_even)
+        };
         let way = |(position, walk): (usize, &Loop)| {
             let (extent, unit) = (walk.extent, walk.block);
             Some(Way { position, axis: walk.axis()?, extent, unit, is_even: false })

@@ -154,10 +154,27 @@ impl<'a> Nest<'a> {
                 Part::All | Part::Share { .. } | Part::Rest | Part::Task(_) => (true, all(segment.n_blocks)),
             };
             if is_walked {
+                let bounds = self.up_to_end(b, walk, segment, bounds);
                 self.segment(b, walk, segment, bounds, rest);
             }
         }
         self.tile_number = outer;
+    }
+
+    /// The bounds of a segment's loop, those of the loop's own end included if it may come before the last coordinate.
+    fn up_to_end(
+        &mut self,
+        b: &mut Builder,
+        walk: &Loop,
+        segment: Segment,
+        (low, high): (Bound, Bound),
+    ) -> (Bound, Bound) {
+        let Segment { first, n_blocks, block, .. } = segment;
+        let Some(end) = walk.end.as_ref().filter(|_| first + n_blocks * block == walk.extent) else {
+            return (low, high);
+        };
+        let end = self.em.index(b, end).plus_constant(-(first as i64));
+        (low, Bound(high.0.into_iter().chain([end]).collect()))
     }
 
     /// Blocks of one size.
@@ -187,7 +204,7 @@ impl<'a> Nest<'a> {
         let first = Affine::constant(segment.first as i64);
         let slot = segment.slot as i64 - segment.first as i64;
         // A block by itself is no loop, unless it is in one share alone.
-        if n_blocks == 1 && low.as_constant().is_some() {
+        if n_blocks == 1 && low.as_constant().is_some() && high.as_constant().is_some() {
             self.at(b, walk.coordinate, (first, slot, block, cell_index), rest);
         } else {
             let var = b.var();

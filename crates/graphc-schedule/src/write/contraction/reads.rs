@@ -35,8 +35,10 @@ impl Nest<'_> {
                         copy.word(&Affine::default(), copy.block, &feature, |_| sample.clone())
                     }
                     (_, _, Some(at)) => {
-                        let vars = &self.em.vars;
-                        copy.word(&at.first, at.width, &at.cell, |term| vars[&term].clone())
+                        let at = at.clone();
+                        let places: Vec<Affine> = copy.places.iter().map(|place| self.em.index(b, place)).collect();
+                        let place = |term: Var| copy.terms.iter().position(|&(var, _)| var == term).expect("a term");
+                        copy.word(&at.first, at.width, &at.cell, |term| places[place(term)].clone())
                     }
                     (when, lanes, None) => unreachable!("a copy of {when:?} for {lanes:?} outside of a block"),
                 };
