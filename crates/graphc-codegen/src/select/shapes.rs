@@ -80,7 +80,7 @@ impl Shapes {
 /// Number of a shape in the list of those that have a function. `plan` is what is assembled, and is asked for once.
 fn number_of<S: Clone + Eq + Hash, P>(
     list: &mut Vec<(S, P)>,
-    known: &mut HashMap<S, Result<usize, Reason>>,
+    known: &mut QuickMap<S, Result<usize, Reason>>,
     shape: &S,
     plan: impl FnOnce() -> Result<P, Reason>,
 ) -> Result<usize, Reason> {
