@@ -143,9 +143,12 @@ pub(crate) fn for_each_row<const N: usize>(shape: &[usize], strides: [&[usize]; 
     if shape.contains(&0) {
         return;
     }
-    let outer = &shape[..shape.len().saturating_sub(1)];
-    for_each_index(outer, |index| {
-        f(strides.map(|strides| index.iter().zip(strides).map(|(i, stride)| i * stride).sum()));
+    for_each_index(&shape[..shape.len().saturating_sub(1)], |index| {
+        let mut starts = [0; N];
+        for (start, strides) in starts.iter_mut().zip(strides) {
+            *start = index.iter().zip(strides).map(|(i, stride)| i * stride).sum();
+        }
+        f(starts);
     });
 }
 

@@ -89,10 +89,13 @@ impl Machine<'_> {
             extent: inner.map_or(1, |inner| bounds[inner].1 - bounds[inner].0),
             steps: [&tile.a, &tile.b].map(|factor| inner.map_or(0, |inner| factor.reds[inner])),
         };
-        with_vectors(|| match self.has_fma {
-            true => chain.cells::<W, InHardware>(tile, [a, b], accs),
-            false => chain.cells::<W, InDoubles>(tile, [a, b], accs),
-        });
+        with_vectors(
+            #[inline(always)]
+            || match self.has_fma {
+                true => chain.cells::<W, InHardware>(tile, [a, b], accs),
+                false => chain.cells::<W, InDoubles>(tile, [a, b], accs),
+            },
+        );
         Ok(())
     }
 

@@ -55,7 +55,7 @@ impl OpRules for Conv2d {
         let windows = self.windows();
         let groups = windows.groups(&w.shape);
         let mut y = Tensor::full(out, 0.0);
-        with_vectors(|| {
+        with_vectors(#[inline(always)] || {
             for (pixel, row) in y.data.chunks_mut(out[3].max(1)).enumerate() {
                 let [n, p, q] = [pixel / out[2] / out[1], pixel / out[2] % out[1], pixel % out[2]];
                 for [r, s] in windows.taps(&w.shape) {

@@ -64,7 +64,7 @@ impl OpRules for Conv2dKernelGrad {
         let windows = self.windows();
         let groups = windows.groups(out);
         let mut dw = Tensor::full(out, 0.0);
-        with_vectors(|| {
+        with_vectors(#[inline(always)] || {
             for (pixel, row) in dy.data.chunks(dy.shape[3].max(1)).enumerate() {
                 let [n, p, q] =
                     [pixel / dy.shape[2] / dy.shape[1], pixel / dy.shape[2] % dy.shape[1], pixel % dy.shape[2]];

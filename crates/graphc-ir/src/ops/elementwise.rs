@@ -28,7 +28,13 @@ pub(super) fn eval<R: Real, const N: usize>(
         (out.last().copied().unwrap_or(1), strides.each_ref().map(|strides| *strides.last().unwrap_or(&0)));
     let mut data = Vec::with_capacity(out.iter().product());
     for_each_row(out, strides.each_ref().map(Vec::as_slice), |starts| {
-        data.extend((0..len).map(|i| f(std::array::from_fn(|n| operands[n].data[starts[n] + i * steps[n]]))));
+        for i in 0..len {
+            let mut values = [R::zero(); N];
+            for n in 0..N {
+                values[n] = operands[n].data[starts[n] + i * steps[n]];
+            }
+            data.push(f(values));
+        }
     });
     Tensor::new(out.to_vec(), data)
 }

@@ -84,7 +84,7 @@ impl OpRules for MatMul {
         let (a, b) = (as_rows(operands[0], self.transpose_a), as_rows(operands[1], self.transpose_b));
         let (n_rows, n_terms) = (out[out.len() - 2], b.shape[out.len() - 2]);
         let mut y = Tensor::full(out, 0.0);
-        with_vectors(|| {
+        with_vectors(#[inline(always)] || {
             for (m, row) in y.data.chunks_mut(out[out.len() - 1].max(1)).enumerate() {
                 let first = m / n_rows * n_terms;
                 for k in 0..n_terms {
