@@ -9,10 +9,11 @@ use crate::decide::problem::Problem;
 use graphc_ir::NodeId;
 use graphc_ir::graph::plan::{GroupKind, KernelPlan};
 
-/// Tasks that a kernel is cut into at least if there are as many chunks, so that threads find work.
+/// Tasks that a kernel is cut into at least if there are as many chunks, so that threads find work; one thread needs
+/// no more than one.
 const FEWEST_TASKS: usize = 4;
 
-/// More chunks than this gain little, and their samples must stay near in place of the weights.
+/// More chunks than this gain little.
 const MOST_CHUNKS: usize = 8;
 
 /// Chunks per task of a kernel.
@@ -23,13 +24,24 @@ pub(crate) fn chunks_per_task(problem: &Problem<'_>, kernel: &KernelPlan) -> usi
     let most = contractions.map(|node| (weight_words(problem, node), node)).max();
     let Some((words, node)) = most else { return 1 };
     let is_far = words > problem.machine.near_words();
-    let has_tasks = |per_task: &usize| n_chunks.div_ceil(*per_task) >= FEWEST_TASKS;
-    let largest = (1..=MOST_CHUNKS).rev().find(has_tasks).unwrap_or(1);
+    let fewest = if problem.machine.threads.n == 1 { 1 } else { FEWEST_TASKS };
+    let has_tasks = |per_task: usize| n_chunks.div_ceil(per_task) >= fewest;
+    // Every block of weights reads all samples of the task, so they stay near if a chunk's do at all.
+    let stay_near = |per_task: usize| per_task * words_of_chunk(problem, node) <= problem.machine.near_words();
+    let is_possible = |&per_task: &usize| has_tasks(per_task) && (stay_near(per_task) || !stay_near(1));
+    let largest = (1..=MOST_CHUNKS).rev().find(is_possible).unwrap_or(1);
     // As many tasks of equal size.
     let by_cost = if is_far { n_chunks.div_ceil(n_chunks.div_ceil(largest)) } else { 1 };
     let others = [1, 2, 4, MOST_CHUNKS].into_iter().filter(|&n| n != by_cost && n <= n_chunks);
     let options = [by_cost].into_iter().chain(others).map(|n| (n, format!("{n} chunks a task")));
     problem.chooser.pick_of(node, Aspect::Task, options.collect())
+}
+
+/// Words that a contraction reads for the samples of a chunk.
+fn words_of_chunk(problem: &Problem<'_>, contraction: NodeId) -> usize {
+    let graph = problem.graph;
+    let samples = graph.operands(contraction).into_iter().filter(|&id| graph.ty(id).shape.batch_axis().is_some());
+    samples.map(|operand| graph.sizes(operand).iter().product::<usize>()).max().unwrap_or(0) / problem.n_chunks()
 }
 
 /// Words that a contraction reads for every sample alike.
