@@ -57,7 +57,7 @@ impl OpRules for Conv2d {
         let mut y = Tensor::full(out, 0.0);
         with_vectors(#[inline(always)] || {
             for (pixel, row) in y.data.chunks_mut(out[3].max(1)).enumerate() {
-                let [n, p, q] = [pixel / out[2] / out[1], pixel / out[2] % out[1], pixel % out[2]];
+                let [n, p, q] = Windows::window_of_row(pixel, out);
                 for [r, s] in windows.taps(&w.shape) {
                     let Some(h) = windows.pixel(0, p, r, x.shape[1]) else { continue };
                     let Some(wd) = windows.pixel(1, q, s, x.shape[2]) else { continue };

@@ -66,8 +66,7 @@ impl OpRules for Conv2dKernelGrad {
         let mut dw = Tensor::full(out, 0.0);
         with_vectors(#[inline(always)] || {
             for (pixel, row) in dy.data.chunks(dy.shape[3].max(1)).enumerate() {
-                let [n, p, q] =
-                    [pixel / dy.shape[2] / dy.shape[1], pixel / dy.shape[2] % dy.shape[1], pixel % dy.shape[2]];
+                let [n, p, q] = Windows::window_of_row(pixel, &dy.shape);
                 for [r, s] in windows.taps(out) {
                     let Some(h) = windows.pixel(0, p, r, x.shape[1]) else { continue };
                     let Some(wd) = windows.pixel(1, q, s, x.shape[2]) else { continue };

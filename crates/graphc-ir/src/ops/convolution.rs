@@ -123,6 +123,12 @@ impl Windows {
         (0..rows).flat_map(move |r| (0..columns).map(move |s| [r, s]))
     }
 
+    /// Image and window `n, p, q` of a row of a tensor of shape `[n, p, q, ..]`.
+    #[inline(always)]
+    pub(super) fn window_of_row(row: usize, shape: &[usize]) -> [usize; 3] {
+        [row / shape[2] / shape[1], row / shape[2] % shape[1], row % shape[2]]
+    }
+
     /// The groups of a kernel of shape `[r, s, c, k]`.
     pub(super) fn groups(&self, kernel: &[usize]) -> Groups {
         Groups { n_groups: self.groups, n_channels: kernel[2], n_filters: kernel[3] / self.groups }
