@@ -18,7 +18,7 @@ use graphc_ir::graph::Mode;
 use graphc_ir::graph::builder::{Activation, Convolution, Dense, GraphBuilder, Loss, Padding};
 use graphc_ir::loops::Program;
 use graphc_ir::ops::ReduceMean;
-use graphc_ir::{DType, Graph, Optimizer, Shape};
+use graphc_ir::{DType, Graph, NodeId, Optimizer, Shape};
 use graphc_schedule::{Caches, Hardware, Threads, VectorUnit, schedule};
 use std::collections::BTreeSet;
 use std::fs;
@@ -118,13 +118,18 @@ fn depthwise_plan() {
     let x = builder.activation("relu", x, Activation::Relu).unwrap();
     let x = builder.depthwise_conv2d("depth2", x, &same(1)).unwrap();
     let x = builder.conv2d("grouped", x, &Convolution { groups: 4, ..same(16) }).unwrap();
+    assert_golden("dump/depthwise.plan", &plan(&classified(builder, x), CompileOptions::train(64)));
+}
+
+/// A net whose images are classified by the means of their channels.
+fn classified(mut builder: GraphBuilder, x: NodeId) -> Graph {
     let x = builder.op("means", ReduceMean { axes: vec![1, 2], keep_dims: false }, &[x]).unwrap();
     let label = builder.input("label", DType::I32, Shape::batched(&[])).unwrap();
     let classes = Dense { activation: Some(Activation::Softmax), ..Dense::new(10) };
     let classes = builder.dense("classes", x, &classes).unwrap();
     builder.loss(Loss::CategoricalCrossentropy, classes, label).unwrap();
     builder.optimizer(Optimizer::adam(0.01));
-    assert_golden("dump/depthwise.plan", &plan(&builder.finish(), CompileOptions::train(64)));
+    builder.finish()
 }
 
 /// Large batches: gradients joined with the samples that they sum over, and strips.
@@ -147,13 +152,7 @@ fn strided_plan_of_one_sample() {
     let x = builder.conv2d("conv1", image, &Convolution::new(16, [1, 1])).unwrap();
     let strided = Convolution { padding: Padding::Same, strides: [2, 2], ..Convolution::new(24, [3, 3]) };
     let x = builder.conv2d("conv2", x, &strided).unwrap();
-    let x = builder.op("means", ReduceMean { axes: vec![1, 2], keep_dims: false }, &[x]).unwrap();
-    let label = builder.input("label", DType::I32, Shape::batched(&[])).unwrap();
-    let classes = Dense { activation: Some(Activation::Softmax), ..Dense::new(10) };
-    let classes = builder.dense("classes", x, &classes).unwrap();
-    builder.loss(Loss::CategoricalCrossentropy, classes, label).unwrap();
-    builder.optimizer(Optimizer::adam(0.01));
-    assert_golden("dump/strided-1.plan", &plan(&builder.finish(), CompileOptions::train(1)));
+    assert_golden("dump/strided-1.plan", &plan(&classified(builder, x), CompileOptions::train(1)));
 }
 
 /// Three products without a batch, of vectors that would push each other out of the nearest cache.
