@@ -52,6 +52,8 @@ impl Assembler<'_> {
         if rest != 0 {
             self.asm.jmp(done)?;
             self.asm.set_label(&mut short)?;
+            // An inner reduction may be empty, and the next label needs an instruction of its own.
+            self.asm.nop()?;
             self.reduce_times(0, rest, [0, 0])?;
             self.asm.set_label(&mut done)?;
         }
