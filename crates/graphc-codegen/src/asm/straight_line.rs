@@ -10,8 +10,11 @@ use std::fmt;
 /// Bytes of a cache line.
 pub(crate) const LINE_BYTES: i32 = 64;
 
+/// Pointers that a table has room for.
+pub(crate) const MAX_POINTERS: usize = 8;
+
 /// Bytes at the start of the table that hold the pointers.
-const POINTER_BYTES: i32 = 64;
+const POINTER_BYTES: i32 = MAX_POINTERS as i32 * 8;
 
 /// Bytes of a vector in the table.
 const VECTOR_BYTES: i32 = 32;

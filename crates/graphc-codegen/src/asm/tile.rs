@@ -36,7 +36,7 @@ pub(crate) struct TileShape {
     pub(crate) runs: Option<Runs>,
     pub(crate) start: Start,
     pub(crate) end: End,
-    /// Byte offset of every cell's result from `out`.
+    /// Byte offset of every cell's result from `out`, or of where it starts, as [`Start`] says.
     pub(crate) out: Vec<i32>,
     /// What happens to all accumulators at the end, if they are not just stored: one iteration.
     pub(crate) epilogue: StraightLine,
@@ -73,6 +73,8 @@ pub(crate) enum Start {
     Zero,
     /// With what stands at the cell's place in `out`.
     Out,
+    /// With what stands at the cell's place relative to a pointer in the table that `out` is: `out` has these places.
+    Table(usize),
 }
 
 /// How a cell is stored.

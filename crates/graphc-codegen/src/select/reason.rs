@@ -30,7 +30,7 @@ pub enum Reason {
     Condition,
     /// A mutable scalar that is the same in every lane, or is read before it is set.
     Accumulator,
-    /// Accumulators of a tile that do not begin with zeros.
+    /// Accumulators of a tile that begin with words that are no vectors.
     Start,
     /// More steps in an iteration than code is made for.
     TooManySteps,

@@ -18,6 +18,9 @@ use std::cell::OnceCell;
 /// Steps of an iteration at most, copies included.
 const MAX_STEPS: usize = 160;
 
+/// The same of an epilogue, in all cells: Adam's update of a tile of twelve takes 190.
+const MAX_EPILOGUE_STEPS: usize = 320;
+
 /// Iterations below which a call is not worth its table.
 const FEWEST_ITERATIONS: i64 = 4;
 
@@ -57,10 +60,11 @@ pub(super) fn epilogue(
     let is_local = |_: AccId| false;
     // Nothing moves from one iteration to the next, as there is one alone.
     let none = Var(u32::MAX);
-    let mut recogniser = Recogniser::new(cx, unit, none, &is_local);
+    let mut recogniser = Recogniser { is_epilogue: true, ..Recogniser::new(cx, unit, none, &is_local) };
     for (number, cell) in cells.iter().enumerate() {
         recogniser.copied = tile.grid.iter().zip(cell).map(|(&(var, _), &at)| (var, at)).collect();
         recogniser.values.insert(tile.acc, Source::Acc(number));
+        recogniser.forget_loads();
         recogniser.block(&tile.epilogue)?;
     }
     let Recognised { mut shape, operands, accs } = recogniser.finish()?;
@@ -84,6 +88,10 @@ struct Recogniser<'e, 'p> {
     /// Values of copied loops' variables.
     copied: Vec<(Var, i64)>,
     shape: StraightLine,
+    /// Whether registers are few: then words are loaded where they are first used.
+    is_epilogue: bool,
+    /// Loads that nothing has used yet.
+    late: Vec<(ValueId, &'e Access)>,
     pointers: Vec<Pointer>,
     fixed: Vec<Fixed>,
     accs: Vec<AccId>,
@@ -110,6 +118,8 @@ impl<'e, 'p> Recogniser<'e, 'p> {
             var,
             copied: Vec::new(),
             shape: StraightLine::default(),
+            is_epilogue: false,
+            late: Vec::new(),
             pointers: Vec::new(),
             fixed: Vec::new(),
             accs: Vec::new(),
@@ -133,12 +143,28 @@ impl<'e, 'p> Recogniser<'e, 'p> {
         Ok(Recognised { shape: self.shape, operands, accs: self.accs })
     }
 
-    fn block(&mut self, stmts: &[Stmt]) -> Result<(), Reason> {
+    /// Lets the next cell load its words anew, those that all cells share, too.
+    fn forget_loads(&mut self) {
+        self.late.clear();
+        self.known.retain(|step, _| !matches!(step, Step::Load { .. }));
+    }
+
+    /// Loads what is still to be loaded from a buffer before it is stored to.
+    fn load_ahead_of(&mut self, store: &Access) -> Result<(), Reason> {
+        while let Some(at) = self.late.iter().position(|(_, from)| from.buffer == store.buffer) {
+            let value = self.late[at].0;
+            self.source(value)?;
+        }
+        Ok(())
+    }
+
+    fn block(&mut self, stmts: &'e [Stmt]) -> Result<(), Reason> {
         stmts.iter().try_for_each(|stmt| self.stmt(stmt))
     }
 
-    fn stmt(&mut self, stmt: &Stmt) -> Result<(), Reason> {
+    fn stmt(&mut self, stmt: &'e Stmt) -> Result<(), Reason> {
         match stmt {
+            Stmt::Let { value, expr: Expr::Load(from) } if self.is_epilogue => self.late.push((*value, from)),
             Stmt::Let { value, expr } => {
                 let source = self.expr(expr)?;
                 self.values.insert(*value, source);
@@ -146,6 +172,7 @@ impl<'e, 'p> Recogniser<'e, 'p> {
             Stmt::Set { acc, value } => self.set(*acc, *value)?,
             Stmt::Store { to, value } => {
                 let value = self.source(*value)?;
+                self.load_ahead_of(to)?;
                 let (pointer, offset) = self.place(to, 1)?;
                 self.push(Step::Store { pointer, offset, value })?;
                 let pointers = &self.pointers;
@@ -196,16 +223,13 @@ impl<'e, 'p> Recogniser<'e, 'p> {
     fn push(&mut self, step: Step) -> Result<Source, Reason> {
         self.shape.steps.push(step);
         let number = self.shape.steps.len() - 1;
-        if number < MAX_STEPS { Ok(Source::Step(number)) } else { Err(Reason::TooManySteps) }
+        let most = if self.is_epilogue { MAX_EPILOGUE_STEPS } else { MAX_STEPS };
+        if number < most { Ok(Source::Step(number)) } else { Err(Reason::TooManySteps) }
     }
 
     fn expr(&mut self, expr: &Expr) -> Result<Source, Reason> {
         let step = match expr {
-            Expr::Load(access) => {
-                let coefficient = access.index.coefficient(self.unit.lane);
-                let (pointer, offset) = self.place(access, coefficient)?;
-                Step::Load { pointer, offset, is_splat: coefficient == 0 }
-            }
+            Expr::Load(access) => return self.load(access),
             Expr::F32(value) => return Ok(self.fixed(Fixed::Bits(value.to_bits()))),
             Expr::Acc(acc) if (self.is_local)(*acc) => {
                 return self.local_accs.get(acc).copied().ok_or(Reason::Accumulator);
@@ -221,6 +245,17 @@ impl<'e, 'p> Recogniser<'e, 'p> {
             Expr::JoinLanes(..) => return Err(Reason::JoinedLanes),
             Expr::Unary(..) | Expr::Binary(..) | Expr::I32(_) | Expr::Index(_) => return Err(Reason::Integers),
         };
+        self.result_of(step)
+    }
+
+    fn load(&mut self, access: &Access) -> Result<Source, Reason> {
+        let coefficient = access.index.coefficient(self.unit.lane);
+        let (pointer, offset) = self.place(access, coefficient)?;
+        self.result_of(Step::Load { pointer, offset, is_splat: coefficient == 0 })
+    }
+
+    /// The result of a step, which is known if there is one like it.
+    fn result_of(&mut self, step: Step) -> Result<Source, Reason> {
         if let Some(&known) = self.known.get(&step) {
             return Ok(known);
         }
@@ -247,6 +282,12 @@ impl<'e, 'p> Recogniser<'e, 'p> {
     }
 
     fn source(&mut self, id: ValueId) -> Result<Source, Reason> {
+        if let Some(at) = self.late.iter().position(|(value, _)| *value == id) {
+            let (_, from) = self.late.swap_remove(at);
+            let source = self.load(from)?;
+            self.values.insert(id, source);
+            return Ok(source);
+        }
         if let Some(&known) = self.values.get(&id) {
             return Ok(known);
         }

@@ -10,6 +10,7 @@ use super::reason::Reason;
 use super::selection::{Operands, TileCall, TileOut};
 use super::straight_line::epilogue;
 use crate::asm::straight_line::StraightLine;
+use crate::asm::straight_line::MAX_POINTERS;
 use crate::asm::tile::{self, CELL_BYTES, Count, End, Reduction, Start, TileShape};
 use crate::asm::unit::{ShapeKind, VectorUnit};
 use graphc_ir::index::{Affine, Var};
@@ -159,11 +160,18 @@ fn with_epilogue(
     shape: &mut TileShape,
     unit: &VectorUnit,
 ) -> Result<Operands, Reason> {
-    if shape.start != Start::Zero {
-        return Err(Reason::Start);
+    let (epilogue, mut operands) = epilogue(site.cx, site.state, tile, cells)?;
+    let mut whole = TileShape { end: End::Epilogue, epilogue, ..shape.clone() };
+    if let TileInit::Load(from) = &tile.init {
+        let is_vector = site.state.lane.is_some_and(|lane| from.index.coefficient(lane) == 1);
+        let has_room = operands.pointers.len() < MAX_POINTERS;
+        if !(is_vector && from.index.is_affine() && site.cx.is_f32(from) && has_room) {
+            return Err(Reason::Start);
+        }
+        whole.start = Start::Table(operands.pointers.len());
+        whole.out = offsets(cells.iter().map(|cell| distance(tile, from, cell)))?;
+        operands.pointers.push(at_first_cell(tile, from));
     }
-    let (epilogue, operands) = epilogue(site.cx, site.state, tile, cells)?;
-    let whole = TileShape { end: End::Epilogue, epilogue, ..shape.clone() };
     site.shapes.tile(&whole, unit)?;
     *shape = whole;
     Ok(operands)

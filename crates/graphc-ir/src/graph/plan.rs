@@ -4,8 +4,10 @@
 
 use super::graph::Graph;
 use super::node_id::NodeId;
+use super::origin::Role;
 use crate::compute::{Combine, ScalarExpr};
 use crate::form::{Form, Forms, PointForm};
+use crate::ops::Op;
 use std::collections::BTreeSet;
 
 /// Decisions about one specialised, fully expanded graph.
@@ -66,6 +68,46 @@ impl Group {
     pub fn nodes(&self) -> Vec<NodeId> {
         let nodes = self.inlined.iter().copied().chain(self.roots.iter().map(|root| root.node()));
         nodes.collect::<BTreeSet<NodeId>>().into_iter().collect()
+    }
+
+    /// What the group is called: the layers whose nodes it computes, in order of the graph, such as
+    /// `bn1 + relu1 + pool1 + statistics of bn2`. Constants and mere views belong to whoever reads them, and are left
+    /// out.
+    pub fn label(&self, graph: &Graph) -> String {
+        let computes = |node: &NodeId| !matches!(graph.op(*node), Op::Constant(_) | Op::Broadcast(_) | Op::Reshape(_));
+        let roots = self.roots.iter().map(|&root| (root.node(), matches!(root, Root::Value(_))));
+        let mut nodes: Vec<(NodeId, bool)> =
+            self.inlined.iter().filter(|id| computes(id)).map(|&id| (id, true)).chain(roots).collect();
+        nodes.sort_by_key(|&(node, _)| node);
+        let mut parts: Vec<String> = Vec::new();
+        for (node, is_value) in nodes {
+            let origin = &graph.node(node).origin;
+            // A graph written as text may have nodes of no layer.
+            let layer = if origin.layer.is_empty() { graph.op(node).name() } else { &*origin.layer };
+            let part = match (origin.role, is_value) {
+                (Role::Forward, true) => layer.to_string(),
+                (Role::Forward, false) => format!("statistics of {layer}"),
+                (Role::Loss, _) => "loss".to_string(),
+                (role, _) => format!("{} of {layer}", role.name()),
+            };
+            if !parts.contains(&part) {
+                parts.push(part);
+            }
+        }
+        parts.join(" + ")
+    }
+
+    /// Some of the results of a sweep as a group of its own, with what is inlined for their sake.
+    pub fn part(&self, graph: &Graph, roots: Vec<Root>) -> Group {
+        let mut inlined: BTreeSet<NodeId> = BTreeSet::new();
+        let mut left: Vec<NodeId> = roots.iter().flat_map(|root| graph.operands(root.node())).collect();
+        while let Some(node) = left.pop() {
+            if self.inlined.contains(&node) && inlined.insert(node) {
+                left.extend(graph.operands(node));
+            }
+        }
+        let part = Group { name: String::new(), kind: self.kind, roots, inlined: inlined.into_iter().collect() };
+        Group { name: part.label(graph), ..part }
     }
 
     /// The contraction at the start of the chain that the only root of a contraction's group ends.

@@ -18,7 +18,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Changes whenever options do: their order, or what they mean. Stored choices of another revision are void.
-pub const REVISION: u32 = 6;
+pub const REVISION: u32 = 7;
 
 /// Register grids to choose from.
 const MOST_GRIDS: usize = 8;
@@ -36,11 +36,23 @@ pub enum Aspect {
     Packing,
     /// Chunks of samples per task of the kernel; asked of its contraction with the most weights.
     Task,
+    /// Whether the terms of long sums are walked in blocks.
+    Terms,
+    /// Whether a gradient does the update of its parameter.
+    Update,
 }
 
 impl Aspect {
     /// All of them.
-    pub const ALL: [Aspect; 5] = [Aspect::Grid, Aspect::Order, Aspect::Strips, Aspect::Packing, Aspect::Task];
+    pub const ALL: [Aspect; 7] = [
+        Aspect::Grid,
+        Aspect::Order,
+        Aspect::Strips,
+        Aspect::Packing,
+        Aspect::Task,
+        Aspect::Terms,
+        Aspect::Update,
+    ];
 
     /// One word for people and files.
     pub fn name(self) -> &'static str {
@@ -50,6 +62,8 @@ impl Aspect {
             Aspect::Strips => "strips",
             Aspect::Packing => "packing",
             Aspect::Task => "task",
+            Aspect::Terms => "terms",
+            Aspect::Update => "update",
         }
     }
 

@@ -21,10 +21,11 @@ use crate::decide::summation::{Groups, Summation};
 use crate::decide::sweep::nest::SweepPlan;
 use crate::decide::sweep::plan::Sources;
 use crate::decide::task;
+use crate::decide::updates;
 use graphc_ir::NodeId;
 use graphc_ir::graph::plan::{Group, GroupKind, KernelPlan, Root};
 use graphc_ir::loops::KernelRole;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What one nest does.
 #[derive(Clone, Debug)]
@@ -104,6 +105,8 @@ struct Decider<'a> {
     /// Sums over the batch that no kernel has taken yet. They are decided first: whoever stores what they read makes
     /// their copies.
     gradients: BTreeMap<Root, ContractionPlan>,
+    /// Values that are computed before the gradients of the kernel at hand.
+    known: BTreeSet<NodeId>,
 }
 
 /// Everything that is decided about a program.
@@ -118,7 +121,13 @@ pub(crate) struct Schedule {
 impl Schedule {
     /// The schedule of a graph.
     pub(crate) fn of(problem: &Problem<'_>, prologue: &Prologue) -> Schedule {
-        let mut decider = Decider { problem, prologue, copies: Copies::default(), gradients: BTreeMap::new() };
+        let mut decider = Decider {
+            problem,
+            prologue,
+            copies: Copies::default(),
+            gradients: BTreeMap::new(),
+            known: BTreeSet::new(),
+        };
         let gradients = problem.fusion.kernels.iter().flat_map(|kernel| &kernel.batch);
         for group in gradients.filter(|_| problem.lanes == ProgramLanes::Samples) {
             let summation = Summation::of(problem, group.roots[0]);
@@ -136,6 +145,12 @@ impl Schedule {
             NestPlan::Contraction(plan) => Some(&**plan),
             NestPlan::Sweep(_) => None,
         })
+    }
+
+    /// Sums over the batch that are no results, since updates are made of them at once.
+    pub(crate) fn updating(&self) -> impl Iterator<Item = Root> {
+        let plans = self.contractions().chain(self.gradients());
+        plans.filter(|plan| plan.update.is_some()).map(|plan| plan.root)
     }
 
     /// Every sum over the batch that is a contraction.
@@ -189,7 +204,13 @@ impl<'a> Decider<'a> {
             ProgramLanes::Features => phases.extend(self.over_rows(kernel)),
             ProgramLanes::Samples => phases.extend(self.over_chunks(kernel)),
         }
-        phases.extend(kernel.tail.iter().map(|group| PhasePlan::Once(self.once(group))));
+        self.known.extend(values(kernel.head.iter().chain(&kernel.chunk)));
+        for group in &kernel.tail {
+            if let Some(nest) = self.behind_gradients(kernel, group, &mut phases) {
+                phases.push(PhasePlan::Once(nest));
+            }
+        }
+        self.known.extend(values(kernel.groups()));
         let groups = kernel.groups().filter(|group| !prologue.has(group));
         let sources = names(groups);
         KernelSchedule {
@@ -198,6 +219,21 @@ impl<'a> Decider<'a> {
             sources,
             phases: self.after_copies(phases, first),
         }
+    }
+
+    /// What gradients of the phases so far leave of a group behind them.
+    fn behind_gradients(
+        &mut self,
+        kernel: &KernelPlan,
+        group: &'a Group,
+        phases: &mut [PhasePlan],
+    ) -> Option<NestPlan> {
+        if group.kind == GroupKind::Contraction {
+            return Some(self.once(group));
+        }
+        let gradients = phases.iter_mut().filter_map(gradient_of).collect();
+        let sweep = updates::Sweep { kernel, group, known: &self.known };
+        sweep.share_out(self.problem, gradients).map(|left| self.sweep(&left))
     }
 
     /// The phases of a kernel whose lanes are features, without head and tail.
@@ -362,6 +398,24 @@ fn cut_phases(per_task: usize, segments: Vec<Segment>, nests: Vec<ChunkNest>) ->
 
 fn gradient_alone(nest: ContractionPlan) -> PhasePlan {
     PhasePlan::Gradient(Box::new(GradientPlan { nest, fetches: Vec::new() }))
+}
+
+/// The contraction of a phase that is a sum over the batch by itself.
+fn gradient_of(phase: &mut PhasePlan) -> Option<&mut ContractionPlan> {
+    match phase {
+        PhasePlan::Gradient(gradient) => Some(&mut gradient.nest),
+        PhasePlan::Once(NestPlan::Contraction(plan)) if plan.batch == Batch::SummedRows => Some(plan),
+        PhasePlan::Once(_)
+        | PhasePlan::Copy(..)
+        | PhasePlan::Chunks { .. }
+        | PhasePlan::Rows { .. }
+        | PhasePlan::Joined { .. } => None,
+    }
+}
+
+/// Values that groups compute.
+fn values<'a>(groups: impl Iterator<Item = &'a Group>) -> impl Iterator<Item = NodeId> {
+    groups.flat_map(|group| &group.roots).filter(|root| matches!(root, Root::Value(_))).map(|root| root.node())
 }
 
 /// Copies of weights that a phase reads, each with the name of its nest. Rows are copied chunk by chunk.

@@ -3,8 +3,8 @@
 //! Reading order: `samples` (how they fill vectors), `layout` (what the lanes of the program are), `problem`, `axes`
 //! (what is known of every axis), `digits` (axes that are split), `summation` (the order of sums over the batch),
 //! `loops`, `grid` (what stays in registers), `lane_axis` (whether neighbours can be lanes), `copies`, `strips`,
-//! `taps`, `contraction` and `sweep` (plans of nests), `task`, `next_chunk`, `cut` (tasks that are parts of chunks),
-//! `reads` (what a group reads), `prologue`, `kernel` (phases), `text` (all of it for people), `choices` (what else
+//! `taps`, `terms` (blocks of terms), `contraction` and `sweep` (plans of nests), `task`, `next_chunk`, `cut` (tasks that are parts of chunks),
+//! `reads` (what a group reads), `updates` (what gradients take along), `prologue`, `kernel` (phases), `text` (all of it for people), `choices` (what else
 //! could have been decided).
 
 pub(crate) mod axes;
@@ -28,4 +28,6 @@ pub(crate) mod summation;
 pub(crate) mod sweep;
 pub(crate) mod taps;
 pub(crate) mod task;
+pub(crate) mod terms;
 mod text;
+pub(crate) mod updates;

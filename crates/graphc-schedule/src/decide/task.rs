@@ -6,6 +6,7 @@
 
 use crate::decide::choices::Aspect;
 use crate::decide::problem::Problem;
+use crate::decide::terms::TermBlocks;
 use graphc_ir::NodeId;
 use graphc_ir::graph::plan::{GroupKind, KernelPlan};
 
@@ -26,8 +27,13 @@ pub(crate) fn chunks_per_task(problem: &Problem<'_>, kernel: &KernelPlan) -> usi
     let is_far = words > problem.machine.near_words();
     let fewest = if problem.machine.threads.n == 1 { 1 } else { FEWEST_TASKS };
     let has_tasks = |per_task: usize| n_chunks.div_ceil(per_task) >= fewest;
-    // Every block of weights reads all samples of the task, so they stay near if a chunk's do at all.
-    let stay_near = |per_task: usize| per_task * words_of_chunk(problem, node) <= problem.machine.near_words();
+    // Every block of weights reads all samples of the task, or those of a block of terms, so they stay near if a
+    // chunk's do at all.
+    let stay_near = |per_task: usize| {
+        let form = problem.contraction(node);
+        TermBlocks::of(problem, form, per_task, problem.machine.vectors.most_cells()).is_some()
+            || per_task * words_of_chunk(problem, node) <= problem.machine.near_words()
+    };
     let is_possible = |&per_task: &usize| has_tasks(per_task) && (stay_near(per_task) || !stay_near(1));
     let largest = (1..=MOST_CHUNKS).rev().find(is_possible).unwrap_or(1);
     // As many tasks of equal size.

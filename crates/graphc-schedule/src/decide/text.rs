@@ -91,6 +91,7 @@ fn gradient_text(f: &mut Formatter<'_>, indent: &str, gradient: &GradientPlan, c
 
 fn contraction_text(f: &mut Formatter<'_>, indent: &str, plan: &ContractionPlan, copies: &Copies) -> fmt::Result {
     let result = match plan.root {
+        _ if plan.update.is_some() => stores_text(plan),
         Root::Value(node) => format!("stores {node}"),
         root => format!("partial results of {}", root.node()),
     };
@@ -113,7 +114,8 @@ fn contraction_text(f: &mut Formatter<'_>, indent: &str, plan: &ContractionPlan,
     let blocks: Vec<String> = blocks.chain(of_taps).collect();
     writeln!(f, "{indent}grid      {}", if blocks.is_empty() { "one output".to_string() } else { blocks.join(" x ") })?;
     let taps = plan.taps.as_ref().map(|taps| format!("taps      of {} {taps}", reduction(plan, taps.reduction)));
-    for line in [borders_text(plan), taps, parallel_text(plan), strips_text(plan), copies_text(plan, copies)] {
+    let terms = plan.terms.map(|blocks| format!("terms     of {} {blocks}", reduction(plan, 0)));
+    for line in [borders_text(plan), taps, terms, parallel_text(plan), strips_text(plan), copies_text(plan, copies)] {
         line.iter().try_for_each(|line| writeln!(f, "{indent}{line}"))?;
     }
     writeln!(f, "{indent}cost      {:.1} kcycles", plan.kilocycles)?;
@@ -122,6 +124,12 @@ fn contraction_text(f: &mut Formatter<'_>, indent: &str, plan: &ContractionPlan,
         writeln!(f, "{indent}refused   {}", refused.join(" | "))?;
     }
     Ok(())
+}
+
+/// `stores %12, %14`
+fn stores_text(plan: &ContractionPlan) -> String {
+    let nodes = plan.update.iter().flat_map(|update| &update.stored);
+    format!("stores {}", nodes.map(ToString::to_string).collect::<Vec<_>>().join(", "))
 }
 
 /// The batch, the other axes of the result, and the reductions, a line each.

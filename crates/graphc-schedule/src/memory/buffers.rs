@@ -74,11 +74,12 @@ impl Buffers {
             buffers.of_node.insert(update.value, buffer);
         }
         let gradients: BTreeMap<Root, &ContractionPlan> = schedule.gradients().map(|plan| (plan.root, plan)).collect();
+        let updating: BTreeSet<Root> = schedule.updating().collect();
         for root in problem.fusion.kernels.iter().flat_map(|kernel| kernel.groups()).flat_map(|group| &group.roots) {
             match gradients.get(root) {
                 Some(plan) => buffers.add_gradient(problem, schedule, plan),
-                None if !matches!(root, Root::Value(_)) => buffers.add_partial(problem, *root, problem.n_chunks()),
-                None => {}
+                None if matches!(root, Root::Value(_)) || updating.contains(root) => {}
+                None => buffers.add_partial(problem, *root, problem.n_chunks()),
             }
         }
         schedule.contractions().for_each(|plan| buffers.add_waiting(problem, plan));
@@ -147,7 +148,9 @@ impl Buffers {
             self.add_copy(problem, id, schedule.copies.get(id));
         }
         self.add_waiting(problem, plan);
-        self.add_partial(problem, plan.root, plan.n_parts());
+        if plan.update.is_none() {
+            self.add_partial(problem, plan.root, plan.n_parts());
+        }
     }
 
     /// Where accumulators wait, if they have to.

@@ -6,7 +6,7 @@ use crate::asm::straight_line::LINE_BYTES;
 use crate::asm::tile::{CELL_BYTES, Count, End, Start, TileShape};
 use crate::asm::tile_registers::{Action, Operand, TilePlan};
 use iced_x86::code_asm::{
-    AsmRegister64, CodeAssembler, r8, r9, r10, r11, r12, r13, r14, rax, rbp, rbx, rcx, rdi, rdx, rsi,
+    AsmRegister64, CodeAssembler, qword_ptr, r8, r9, r10, r11, r12, r13, r14, rax, rbp, rbx, rcx, rdi, rdx, rsi,
 };
 use iced_x86::{Code, IcedError, Instruction, Register};
 use std::collections::BTreeSet;
@@ -21,6 +21,8 @@ pub(super) const N_COUNTS: usize = COUNTS.len();
 /// Pointers to the factors and the results, and the counts.
 pub(super) const FACTORS: [AsmRegister64; 2] = [rdi, rsi];
 pub(super) const OUT: AsmRegister64 = rdx;
+/// Where accumulators start, while no loop has begun.
+const START: AsmRegister64 = rax;
 const COUNTS: [AsmRegister64; 3] = [rcx, r8, r9];
 /// Loop counters; the last four belong to the caller.
 const COUNTERS: [AsmRegister64; 7] = [rax, r10, r11, rbx, rbp, r12, r13];
@@ -93,6 +95,14 @@ impl Assembler<'_> {
     }
 
     pub(super) fn start(&mut self) -> Result<(), IcedError> {
+        let from = match self.shape.start {
+            Start::Zero | Start::Out => OUT,
+            Start::Table(pointer) => {
+                let place = self.shape.epilogue.table().pointer_offset(pointer);
+                self.asm.mov(START, qword_ptr(OUT + place))?;
+                START
+            }
+        };
         for (number, offset) in self.accumulators() {
             let register = self.vector(number);
             match self.shape.start {
@@ -101,9 +111,9 @@ impl Assembler<'_> {
                     let xmm = xmm(number);
                     self.add(Instruction::with3(Code::VEX_Vxorps_xmm_xmm_xmmm128, xmm, xmm, xmm)?)?;
                 }
-                Start::Out => {
+                Start::Out | Start::Table(_) => {
                     let code = self.code(Code::VEX_Vmovups_xmm_xmmm128, Code::VEX_Vmovups_ymm_ymmm256);
-                    self.add(Instruction::with2(code, register, memory(OUT, offset))?)?;
+                    self.add(Instruction::with2(code, register, memory(from, offset))?)?;
                 }
             }
         }

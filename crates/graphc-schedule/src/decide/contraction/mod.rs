@@ -16,6 +16,7 @@ mod remainders;
 
 use crate::decide::axes::{Axes, Move};
 use crate::decide::choices::Aspect;
+use crate::decide::contraction::epilogue::Update;
 use crate::decide::copies::{Copies, CopyId, CopyPlan};
 use crate::decide::digits;
 use crate::decide::grid::{Candidate, Sides, Width};
@@ -24,6 +25,7 @@ use crate::decide::problem::Problem;
 use crate::decide::strips::Strips;
 use crate::decide::summation::{Groups, Summation, SummedLanes, part_len};
 use crate::decide::taps::Taps;
+use crate::decide::terms::TermBlocks;
 use crate::machine::{Hardware, MEMORY_LATENCY, PORTS};
 use graphc_ir::NodeId;
 use graphc_ir::form::{PointForm, Red};
@@ -32,6 +34,7 @@ use graphc_ir::index::{Affine, Var};
 use graphc_ir::loops::Layout;
 use graphc_ir::scalar::LANES;
 use graphc_ir::split::Split;
+use graphc_ir::types::DType;
 use std::collections::BTreeSet;
 
 /// Most shares that the blocks of a result are cut into.
@@ -111,6 +114,8 @@ pub(crate) struct ContractionPlan {
     pub(crate) strips: Option<Box<Strips>>,
     /// The taps that are walked outside of the coordinates that have them, if they are.
     pub(crate) taps: Option<Taps>,
+    /// The blocks that terms are walked in, outside of all loops.
+    pub(crate) terms: Option<TermBlocks>,
     /// Whether a group takes all that one chunk adds before the next chunk, while the accumulators of all outputs
     /// wait in memory: they are fewer than what the chunks bring along.
     pub(crate) accumulators_wait: bool,
@@ -118,6 +123,8 @@ pub(crate) struct ContractionPlan {
     pub(crate) rows_are_far: bool,
     /// Blocks of the innermost loop ahead of which the places of results are asked for; none if they are near.
     pub(crate) results_ahead: i64,
+    /// What becomes of whole sums over the batch, if they are not just stored.
+    pub(crate) update: Option<Update>,
     /// Thousands of cycles of a step's multiply-adds, by the cost model.
     pub(crate) kilocycles: f64,
     /// Register grids that would cost more.
@@ -264,6 +271,7 @@ impl<'a> Contraction<'a> {
             let position = if plan.loops.len() == 2 { 1 } else { 0 };
             plan.loops.insert(position, Loop::new(Coordinate::Chunk, per_task));
         }
+        self.block_terms(&mut plan, per_task);
         self.pack(&mut plan, copies);
         plan
     }
@@ -367,9 +375,11 @@ impl<'a> Contraction<'a> {
             reads: self.operands.map(Read::Tensor),
             strips: None,
             taps: None,
+            terms: None,
             accumulators_wait: false,
             rows_are_far: false,
             results_ahead: 0,
+            update: None,
             kilocycles: 0.0,
             refused: Vec::new(),
         }
@@ -523,6 +533,15 @@ impl<'a> Contraction<'a> {
         if self.is_wanted(Aspect::Order, by_cost, ["rows outermost", "channels outermost"]) {
             plan.loops[..=n_digits].rotate_right(1);
         }
+    }
+
+    /// Lets the terms be walked in blocks, if that pays.
+    fn block_terms(&self, plan: &mut ContractionPlan, per_task: usize) {
+        let n_splats = plan.loops.iter().filter(|walk| walk.axis().is_some()).map(|walk| walk.block).product();
+        let blocks = TermBlocks::of(self.problem, self.form(), per_task, n_splats);
+        let holds_sums = self.problem.graph.ty(self.root.node()).dtype == DType::F32;
+        let blocks = blocks.filter(|_| holds_sums && plan.taps.is_none());
+        plan.terms = blocks.filter(|_| self.is_wanted(Aspect::Terms, true, ["terms in blocks", "terms at once"]));
     }
 
     /// Lets the weights be read from a copy in the order of the tiles, if that pays.

@@ -150,7 +150,7 @@ impl Loop {
 }
 
 /// Declares axes in `dag`, and the values of `roots` at the point they name.
-pub(super) fn define(dag: &mut PointDag<'_>, extents: &[usize], roots: &[Root]) -> (Vec<Var>, Vec<ExprId>) {
+pub(crate) fn define(dag: &mut PointDag<'_>, extents: &[usize], roots: &[Root]) -> (Vec<Var>, Vec<ExprId>) {
     let axes: Vec<Var> = extents.iter().map(|&extent| dag.new_var(extent)).collect();
     let point: Vec<Affine> = axes.iter().map(|&axis| Affine::var(axis)).collect();
     let values = roots.iter().map(|&root| dag.root(root, &point)).collect();

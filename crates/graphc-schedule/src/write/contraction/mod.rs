@@ -4,7 +4,8 @@
 //! along an axis, or none.
 //!
 //! Reading order: `nest`, the loops; `tile`, what stands inside them; `reads`, where the factors are; `accumulators`
-//! that wait in memory, `waiting`, what a nest does with them, and `taps`, for whose sake they may wait; `gradient`,
+//! that wait in memory, `waiting`, what a nest does with them, and `taps`, for whose sake they may wait;
+//! `terms`, which may come in blocks; `gradient`,
 //! who sums over which chunks.
 
 mod accumulators;
@@ -12,6 +13,7 @@ pub(crate) mod gradient;
 mod nest;
 mod reads;
 mod taps;
+mod terms;
 mod tile;
 mod waiting;
 
@@ -46,7 +48,10 @@ pub(crate) fn write(cx: &Cx<'_>, b: &mut Builder, plan: &ContractionPlan, at: Op
                     nest.part = Part::Task(share);
                 }
             }
-            nest.walk(b, &plan.loops);
+            match plan.terms {
+                Some(blocks) => nest.each_block_of_terms(b, blocks),
+                None => nest.walk(b, &plan.loops),
+            }
         });
     });
 }

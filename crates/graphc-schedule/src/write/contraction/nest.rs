@@ -1,6 +1,7 @@
 //! The loops of a contraction's nest, as its plan has them.
 
 use super::accumulators::Accumulators;
+use super::terms::TermsAt;
 use crate::decide::contraction::epilogue::declare_axes;
 use crate::decide::contraction::{Batch, ContractionPlan, Lanes};
 use crate::decide::loops::{Coordinate, Loop, Segment};
@@ -51,6 +52,8 @@ pub(crate) struct Nest<'a> {
     pub(super) chunk: Option<(Var, Accumulators)>,
     /// Where the accumulators of the tap at hand wait for the next one.
     pub(super) tap: Option<Accumulators>,
+    /// The block of terms at hand.
+    pub(super) terms: Option<TermsAt>,
     /// The loop over blocks that is open innermost.
     pub(super) blocks: Option<Var>,
     /// Tensors of whose next chunk every tile fetches a share.
@@ -120,6 +123,7 @@ impl<'a> Nest<'a> {
             share: Affine::default(),
             chunk: None,
             tap: None,
+            terms: None,
             blocks: None,
             fetches: &[],
             tile_number: (Affine::default(), 1),

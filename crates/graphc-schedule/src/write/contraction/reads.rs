@@ -58,7 +58,13 @@ impl Nest<'_> {
     /// Asks for the places of the results of a later tile: stores wait for their lines one after the other.
     pub(super) fn fetch_results(&mut self, b: &mut Builder) {
         let (Some(blocks), true) = (self.blocks, self.plan.results_ahead > 0) else { return };
-        let Access { buffer, index } = self.partial_place(b);
+        for place in self.places(b) {
+            self.fetch_block(b, place, blocks);
+        }
+    }
+
+    /// Asks for the place of a later tile's results.
+    fn fetch_block(&self, b: &mut Builder, Access { buffer, index }: Access, blocks: Var) {
         let index = index.add_scaled(&Affine::constant(index.coefficient(blocks)), self.plan.results_ahead);
         let mut lines: Vec<i64> = Vec::new();
         for cell in grid_cells(&self.grid) {

@@ -2,12 +2,13 @@
 
 use super::accumulators::Accumulators;
 use super::nest::{Nest, Place};
-use crate::decide::contraction::epilogue::epilogue;
+use crate::decide::contraction::epilogue::{Update, epilogue};
 use crate::decide::contraction::{Batch, Lanes};
 use crate::decide::strips::Strips;
 use crate::write::builder::{Builder, bounded};
 use crate::write::expr::{BatchAt, no_join};
 use crate::write::task::Task;
+use graphc_ir::NodeId;
 use graphc_ir::form::Red;
 use graphc_ir::index::{Affine, Var};
 use graphc_ir::loops::{Access, Expr, Join, Range, Runs, Stmt, Tile, TileInit, ValueId};
@@ -16,16 +17,17 @@ use graphc_ir::tensor::row_major_strides;
 
 impl Nest<'_> {
     pub(super) fn tile(&mut self, b: &mut Builder) {
+        let init = self.start(b);
         let reds = self.reductions(b, None, None);
         let acc = b.new_value();
         let [a, b_access] = self.factors(b);
         let ahead = self.ahead(&reds, [&a, &b_access]);
         let epilogue = b.block(|b| {
             self.em.open_scope();
-            self.epilogue(b, acc);
+            self.leave_sum(b, acc);
             self.em.close_scope();
         });
-        let (grid, runs, init) = (self.grid.clone(), self.runs(), TileInit::Zero);
+        let (grid, runs) = (self.grid.clone(), self.runs());
         let tile = Tile { grid, reds, runs, a, b: b_access, ahead, init, acc, epilogue };
         b.push(Stmt::Tile(Box::new(tile)));
     }
@@ -88,9 +90,13 @@ impl Nest<'_> {
                 high.push(end);
             }
             let var = b.var();
-            self.em.ranges.insert(var, (0, red.extent as i64 - 1));
-            self.em.bind(red.var, Affine::var(var));
-            reds.push(bounded(var, red.extent, low, high));
+            let (first, extent) = match &self.terms {
+                Some(at) => (at.first.clone(), at.n_terms),
+                None => (Affine::default(), red.extent),
+            };
+            self.em.ranges.insert(var, (0, extent as i64 - 1));
+            self.em.bind(red.var, first.plus(&Affine::var(var)));
+            reds.push(bounded(var, extent, low, high));
         }
         reds.extend(innermost);
         reds
@@ -129,6 +135,10 @@ impl Nest<'_> {
 
     /// What happens to a finished accumulator.
     pub(super) fn epilogue(&mut self, b: &mut Builder, acc: ValueId) {
+        let plan = self.plan;
+        if let Some(update) = &plan.update {
+            return self.update(b, update, acc);
+        }
         if let Batch::Summed(_) | Batch::SummedRows = self.plan.batch {
             let sum = if self.plan.joined_groups().is_some() { acc } else { self.sum_of(b, acc) };
             return self.store_partial(b, sum);
@@ -139,6 +149,31 @@ impl Nest<'_> {
         let value = self.em.emit(b, value, &no_join);
         let index = self.em.dag.own_index(end, &self.plan.split.result);
         self.em.store(b, end, &index, value);
+    }
+
+    /// What is made of a whole sum over the batch; stores come last, so that an update may overwrite what it reads.
+    fn update(&mut self, b: &mut Builder, update: &Update, acc: ValueId) {
+        let plan = self.plan;
+        let (sum, exprs) = update.define(&mut self.em.dag, &plan.split, plan.node);
+        self.em.define(sum, acc);
+        let nodes = update.roots.iter().map(|root| root.node());
+        let values: Vec<(NodeId, ValueId)> =
+            nodes.zip(exprs).map(|(node, expr)| (node, self.em.emit(b, expr, &no_join))).collect();
+        for (node, value) in values.into_iter().filter(|(node, _)| update.stored.contains(node)) {
+            let index = self.em.dag.own_index(node, &plan.split.result);
+            self.em.store(b, node, &index, value);
+        }
+    }
+
+    /// Where the tile's results stand: the sum over the batch, or what is made of it.
+    pub(super) fn places(&mut self, b: &mut Builder) -> Vec<Access> {
+        let plan = self.plan;
+        let Some(update) = &plan.update else { return vec![self.partial_place(b)] };
+        let place = |&node: &NodeId| {
+            let index = self.em.dag.own_index(node, &plan.split.result);
+            self.em.access(b, node, &index)
+        };
+        update.stored.iter().map(place).collect()
     }
 
     /// What an accumulator over a group of chunks sums up to.
