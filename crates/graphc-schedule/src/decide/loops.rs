@@ -38,6 +38,23 @@ pub(crate) struct Loop {
     pub(crate) is_shared: bool,
 }
 
+/// Panels: so many full blocks of one loop, for which all other loops are walked before the next panel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Panels {
+    pub(crate) of: Coordinate,
+    /// Blocks of every panel but the last.
+    pub(crate) n_blocks: usize,
+}
+
+impl Panels {
+    /// As many as needed, of equal size, if blocks of a loop are more than `most`.
+    pub(crate) fn of(walk: &Loop, most: usize) -> Option<Panels> {
+        let n_full = walk.n_full_blocks();
+        let n_panels = n_full.div_ceil(most.max(1));
+        (n_panels > 1).then(|| Panels { of: walk.coordinate, n_blocks: n_full.div_ceil(n_panels) })
+    }
+}
+
 /// A vector at the end of an axis whose coordinates are lanes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tail {
@@ -107,6 +124,11 @@ impl Loop {
     /// All blocks, full ones or not, a tail left out.
     pub(crate) fn n_blocks(&self) -> usize {
         self.segments().iter().map(|segment| segment.n_blocks).sum::<usize>() - usize::from(self.tail.is_some())
+    }
+
+    /// Whether there is anything beside its full blocks.
+    pub(crate) fn has_rest(&self) -> bool {
+        self.tail.is_some() || self.n_blocks() > self.n_full_blocks()
     }
 
     /// The blocks in the order in which they are walked: single coordinates before the inner ones, full blocks, what

@@ -5,7 +5,7 @@ use crate::decide::contraction::{Batch, ContractionPlan, Lanes, Read};
 use crate::decide::copies::Copies;
 use crate::decide::cut::Cut;
 use crate::decide::kernel::{ChunkNest, GradientPlan, KernelSchedule, NestPlan, PhasePlan, Schedule};
-use crate::decide::loops::Loop;
+use crate::decide::loops::{Loop, Panels};
 use graphc_ir::graph::plan::Root;
 use graphc_ir::index::Var;
 use std::fmt::{self, Display, Formatter};
@@ -115,7 +115,8 @@ fn contraction_text(f: &mut Formatter<'_>, indent: &str, plan: &ContractionPlan,
     writeln!(f, "{indent}grid      {}", if blocks.is_empty() { "one output".to_string() } else { blocks.join(" x ") })?;
     let taps = plan.taps.as_ref().map(|taps| format!("taps      of {} {taps}", reduction(plan, taps.reduction)));
     let terms = plan.terms.map(|blocks| format!("terms     of {} {blocks}", reduction(plan, 0)));
-    for line in [borders_text(plan), taps, terms, parallel_text(plan), strips_text(plan), copies_text(plan, copies)] {
+    let panels = plan.panels.map(|Panels { of, n_blocks }| format!("panels    of {n_blocks} blocks {of}, outermost"));
+    for line in [borders_text(plan), taps, panels, terms, parallel_text(plan), strips_text(plan), copies_text(plan, copies)] {
         line.iter().try_for_each(|line| writeln!(f, "{indent}{line}"))?;
     }
     writeln!(f, "{indent}cost      {:.1} kcycles", plan.kilocycles)?;

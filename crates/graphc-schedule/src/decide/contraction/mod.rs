@@ -20,7 +20,7 @@ use crate::decide::contraction::epilogue::Update;
 use crate::decide::copies::{Copies, CopyId, CopyPlan};
 use crate::decide::digits;
 use crate::decide::grid::{Candidate, Sides, Width};
-use crate::decide::loops::{Coordinate, Loop, Tail};
+use crate::decide::loops::{Coordinate, Loop, Panels, Tail};
 use crate::decide::problem::Problem;
 use crate::decide::strips::Strips;
 use crate::decide::summation::{Groups, Summation, SummedLanes, part_len};
@@ -32,7 +32,7 @@ use graphc_ir::form::{PointForm, Red};
 use graphc_ir::graph::plan::{Group, Root};
 use graphc_ir::index::{Affine, Var};
 use graphc_ir::loops::Layout;
-use graphc_ir::scalar::LANES;
+use graphc_ir::scalar::{CHUNK, LANES};
 use graphc_ir::split::Split;
 use graphc_ir::types::DType;
 use std::collections::BTreeSet;
@@ -114,6 +114,8 @@ pub(crate) struct ContractionPlan {
     pub(crate) strips: Option<Box<Strips>>,
     /// The taps that are walked outside of the coordinates that have them, if they are.
     pub(crate) taps: Option<Taps>,
+    /// Panels that one of the loops is walked in, outside of all others.
+    pub(crate) panels: Option<Panels>,
     /// The blocks that terms are walked in, outside of all loops.
     pub(crate) terms: Option<TermBlocks>,
     /// Whether a group takes all that one chunk adds before the next chunk, while the accumulators of all outputs
@@ -344,13 +346,25 @@ impl<'a> Contraction<'a> {
         widths[factor] = Width::Vector;
         self.choose_grid(&mut plan, [0, 1], widths);
         plan.rows_are_far = copies.get(rows).layout().len() > self.problem.machine.near_words();
-        if !self.is_wanted(Aspect::Order, true, ["features outermost", "rows outermost"]) {
-            plan.loops.reverse();
-        }
-        if part_len(self.problem, self.root) > self.problem.machine.far_words() {
+        let are_far = part_len(self.problem, self.root) > self.problem.machine.far_words();
+        if are_far {
             plan.results_ahead = self.blocks_ahead(&plan);
         }
+        if !self.is_wanted(Aspect::Order, !are_far, ["features outermost", "rows outermost"]) {
+            self.rows_outermost(&mut plan);
+        }
         plan
+    }
+
+    /// Lets rows of the result be walked outermost, so that they stand side by side in memory, for as many features as
+    /// stay near.
+    fn rows_outermost(&self, plan: &mut ContractionPlan) {
+        plan.loops.reverse();
+        let [_, vectors] = &plan.loops[..] else { unreachable!("rows and features") };
+        let n_samples = self.problem.n_chunks() * CHUNK;
+        let most = self.problem.machine.near_words() / (n_samples * vectors.block * LANES);
+        plan.panels = Panels::of(vectors, most);
+        plan.rows_are_far = false;
     }
 
     /// Blocks that are computed while a line comes from memory.
@@ -375,6 +389,7 @@ impl<'a> Contraction<'a> {
             reads: self.operands.map(Read::Tensor),
             strips: None,
             taps: None,
+            panels: None,
             terms: None,
             accumulators_wait: false,
             rows_are_far: false,

@@ -4,7 +4,6 @@ use super::accumulators::Accumulators;
 use super::nest::{Nest, Part, Place, in_lanes};
 use crate::decide::contraction::ContractionPlan;
 use crate::decide::kernel::GradientPlan;
-use crate::decide::loops::Loop;
 use crate::write::builder::Builder;
 use crate::write::expr::Cx;
 use crate::write::task::Task;
@@ -13,8 +12,8 @@ use graphc_ir::loops::LoopKind;
 
 /// Writes a contraction over the batch that is a phase of its own: its groups are shared, or blocks of its result.
 pub(crate) fn write(cx: &Cx<'_>, b: &mut Builder, gradient: &GradientPlan) {
-    match gradient.nest.loops.iter().find(|walk| walk.is_shared) {
-        Some(walk) => share_blocks(cx, b, &gradient.nest, walk),
+    match gradient.nest.loops.iter().position(|walk| walk.is_shared) {
+        Some(position) => share_blocks(cx, b, &gradient.nest, position),
         None => share_groups(cx, b, gradient),
     }
 }
@@ -33,31 +32,32 @@ fn share_groups(cx: &Cx<'_>, b: &mut Builder, gradient: &GradientPlan) {
 }
 
 /// Writes shares of the blocks of a loop; what does not fill a block is a phase of its own.
-pub(super) fn share_blocks(cx: &Cx<'_>, b: &mut Builder, plan: &ContractionPlan, walk: &Loop) {
+pub(super) fn share_blocks(cx: &Cx<'_>, b: &mut Builder, plan: &ContractionPlan, position: usize) {
+    let walk = &plan.loops[position];
     let n_full = walk.n_full_blocks();
     let n_blocks = plan.blocks_per_share(cx.machine, walk);
     let n_shares = n_full.div_ceil(n_blocks);
     if n_shares > 0 {
         b.for_extent(n_shares, LoopKind::Parallel, |b, share| {
-            blocks(cx, b, plan, Part::Share { share, n_blocks });
+            blocks(cx, b, plan, (position, Part::Share { share, n_blocks }));
         });
     }
     if n_full < walk.n_blocks() {
-        blocks(cx, b, plan, Part::Rest);
+        blocks(cx, b, plan, (position, Part::Rest));
     }
 }
 
 /// Some blocks of the result, for all groups.
-fn blocks(cx: &Cx<'_>, b: &mut Builder, plan: &ContractionPlan, part: Part) {
-    let share = match part {
+fn blocks(cx: &Cx<'_>, b: &mut Builder, plan: &ContractionPlan, part: (usize, Part)) {
+    let share = match part.1 {
         Part::Share { share, .. } => Affine::var(share),
-        Part::All | Part::Rest | Part::Task(_) => Affine::default(),
+        Part::Rest | Part::Task(_) => Affine::default(),
     };
     b.nest_of(&plan.name, &plan.nodes, |b| {
         in_lanes(b, plan, |b, lane| {
             let mut nest = Nest::new(cx, plan, Place::Group { number: None }, lane);
-            (nest.part, nest.share) = (part, share);
-            nest.walk(b, &plan.loops);
+            (nest.parts, nest.share) = (vec![part], share);
+            nest.walk_all(b);
         });
     });
 }

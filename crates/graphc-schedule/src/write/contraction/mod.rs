@@ -35,8 +35,8 @@ pub(crate) fn write(cx: &Cx<'_>, b: &mut Builder, plan: &ContractionPlan, at: Op
         (Batch::Chunks { .. }, Some((task, ..))) => Place::Task { task, chunk: b.var() },
         _ => Place::Once,
     };
-    if let Some(walk) = plan.loops.iter().find(|walk| walk.is_shared) {
-        return gradient::share_blocks(cx, b, plan, walk);
+    if let Some(position) = plan.loops.iter().position(|walk| walk.is_shared) {
+        return gradient::share_blocks(cx, b, plan, position);
     }
     b.nest_of(&plan.name, &plan.nodes, |b| {
         in_lanes(b, plan, |b, lane| {
@@ -45,12 +45,12 @@ pub(crate) fn write(cx: &Cx<'_>, b: &mut Builder, plan: &ContractionPlan, at: Op
                 nest.fetches = fetches;
                 if let Some(share) = share {
                     nest.em.ranges.insert(share.number, (0, share.cut.n_shares as i64 - 1));
-                    nest.part = Part::Task(share);
+                    nest.parts = vec![(share.cut.position, Part::Task(share))];
                 }
             }
             match plan.terms {
                 Some(blocks) => nest.each_block_of_terms(b, blocks),
-                None => nest.walk(b, &plan.loops),
+                None => nest.walk_all(b),
             }
         });
     });

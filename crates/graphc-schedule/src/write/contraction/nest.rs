@@ -44,8 +44,8 @@ pub(crate) struct Nest<'a> {
     pub(super) n_kept: usize,
     /// The loop over blocks of what is far away; words of the next block are asked for ahead of time.
     pub(super) far_blocks: Option<Var>,
-    /// The share of the blocks of the shared loop that is walked.
-    pub(super) part: Part,
+    /// Loops of which not all blocks are walked, by position, and which blocks are.
+    pub(super) parts: Vec<(usize, Part)>,
     /// Which of the nests that may run at once this is, where that matters.
     pub(super) share: Affine,
     /// The one chunk that a contraction over the batch takes, and where the accumulators wait for the next.
@@ -70,10 +70,9 @@ pub(super) struct BlockAt {
     pub(super) cell: Affine,
 }
 
-/// Which blocks of the loop that is shared, or cut, a nest walks.
+/// Which blocks of a loop that is shared, cut, or walked in panels, a nest walks.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Part {
-    All,
     /// Share `share` of the full blocks, `n_blocks` of them at most.
     Share {
         share: Var,
@@ -119,7 +118,7 @@ impl<'a> Nest<'a> {
             block: None,
             n_kept: LANES,
             far_blocks: None,
-            part: Part::All,
+            parts: Vec::new(),
             share: Affine::default(),
             chunk: None,
             tap: None,
@@ -128,6 +127,29 @@ impl<'a> Nest<'a> {
             fetches: &[],
             tile_number: (Affine::default(), 1),
         }
+    }
+
+    /// All loops, panel by panel if the plan has panels.
+    pub(super) fn walk_all(&mut self, b: &mut Builder) {
+        let loops = &self.plan.loops;
+        let Some(panels) = self.plan.panels else { return self.walk(b, loops) };
+        let position = loops.iter().position(|walk| walk.coordinate == panels.of).expect("a loop");
+        let walk = &loops[position];
+        let n_blocks = panels.n_blocks;
+        b.for_extent(walk.n_full_blocks().div_ceil(n_blocks), LoopKind::Serial, |b, share| {
+            self.walk_part(b, (position, Part::Share { share, n_blocks }));
+        });
+        if walk.has_rest() {
+            self.walk_part(b, (position, Part::Rest));
+        }
+    }
+
+    fn walk_part(&mut self, b: &mut Builder, part: (usize, Part)) {
+        self.parts.push(part);
+        self.em.open_scope();
+        self.walk(b, &self.plan.loops);
+        self.em.close_scope();
+        self.parts.pop();
     }
 
     /// Loops over the remaining output coordinates, then the tile.
@@ -144,18 +166,15 @@ impl<'a> Nest<'a> {
         let outer = self.tile_number.clone();
         let n_blocks = walk.n_blocks();
         let position = self.plan.loops.len() - loops.len();
+        let part = self.parts.iter().find(|(of, _)| *of == position).map(|&(_, part)| part);
         self.tile_number = (outer.0.times(n_blocks as i64), outer.1 * n_blocks);
         for segment in walk.segments() {
             let is_full = segment.block == walk.block && segment.n_blocks == walk.n_full_blocks();
-            let (is_walked, bounds) = match self.part {
-                Part::Share { share, n_blocks } if walk.is_shared => {
-                    (is_full, share_of(share, n_blocks, segment.n_blocks))
-                }
-                Part::Rest if walk.is_shared => (!is_full, all(segment.n_blocks)),
-                Part::Task(share) if share.cut.position == position => {
-                    (true, share.bounds(segment.n_before, segment.n_blocks))
-                }
-                Part::All | Part::Share { .. } | Part::Rest | Part::Task(_) => (true, all(segment.n_blocks)),
+            let (is_walked, bounds) = match part {
+                None => (true, all(segment.n_blocks)),
+                Some(Part::Share { share, n_blocks }) => (is_full, share_of(share, n_blocks, segment.n_blocks)),
+                Some(Part::Rest) => (!is_full, all(segment.n_blocks)),
+                Some(Part::Task(share)) => (true, share.bounds(segment.n_before, segment.n_blocks)),
             };
             if is_walked {
                 let bounds = self.up_to_end(b, walk, segment, bounds);

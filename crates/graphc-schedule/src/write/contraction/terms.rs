@@ -36,7 +36,7 @@ impl Nest<'_> {
     fn with_terms(&mut self, b: &mut Builder, at: TermsAt) {
         self.terms = Some(at);
         self.em.open_scope();
-        self.walk(b, &self.plan.loops);
+        self.walk_all(b);
         self.em.close_scope();
         self.terms = None;
     }
