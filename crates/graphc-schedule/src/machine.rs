@@ -69,6 +69,9 @@ pub(crate) mod ahead {
     /// Rows ahead of which the places of a copy are fetched: each of its blocks is a stream of its own.
     pub(crate) const COPIED_ROWS: usize = 16;
 
+    /// Rows of a copy's source that are asked for ahead of time, where only a part of each is copied.
+    pub(crate) const SOURCE_ROWS: i64 = 12;
+
     /// Lines that one tile asks for at most.
     pub(crate) const MOST_LINES: usize = 64;
 }

@@ -3,8 +3,8 @@
 use super::epilogue::Chains;
 use super::facts::Facts;
 use super::reads::Reads;
-use graphc_ir::graph::plan::{FusionPlan, Group, GroupKind, Root};
 use graphc_ir::graph::NodeId;
+use graphc_ir::graph::plan::{FusionPlan, Group, GroupKind, Root};
 use std::collections::BTreeSet;
 
 /// Fills `name` and `inlined` of every group.

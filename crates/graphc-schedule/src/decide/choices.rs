@@ -44,15 +44,8 @@ pub enum Aspect {
 
 impl Aspect {
     /// All of them.
-    pub const ALL: [Aspect; 7] = [
-        Aspect::Grid,
-        Aspect::Order,
-        Aspect::Strips,
-        Aspect::Packing,
-        Aspect::Task,
-        Aspect::Terms,
-        Aspect::Update,
-    ];
+    pub const ALL: [Aspect; 7] =
+        [Aspect::Grid, Aspect::Order, Aspect::Strips, Aspect::Packing, Aspect::Task, Aspect::Terms, Aspect::Update];
 
     /// One word for people and files.
     pub fn name(self) -> &'static str {

@@ -54,6 +54,8 @@ pub(crate) enum When {
     Step,
     /// Chunk by chunk, behind whatever computes the tensor.
     Chunk,
+    /// Some terms of some outputs at a time, by the nest that reads them next.
+    Block { n_outputs: usize, n_terms: usize },
 }
 
 /// A copy of a tensor.
@@ -273,7 +275,7 @@ impl CopyPlan {
     pub(crate) fn buffer_name(&self) -> String {
         match self.when {
             When::Chunk => format!("rows of {}", self.source),
-            When::Prologue | When::Step => format!("packed weights of {}", self.reader),
+            When::Prologue | When::Step | When::Block { .. } => format!("packed weights of {}", self.reader),
         }
     }
 
@@ -304,6 +306,11 @@ impl CopyPlan {
         CopyPlan { block, n_vector_blocks, transposes, ..self }
     }
 
+    /// The same, made for so many terms of so many outputs at a time.
+    pub(crate) fn at_a_time(self, n_outputs: usize, n_terms: usize) -> CopyPlan {
+        CopyPlan { stride: spread(n_terms), when: When::Block { n_outputs, n_terms }, ..self }
+    }
+
     /// How these are shared.
     pub(crate) fn shares(&self, n_vector_blocks: usize) -> Shares {
         let n_rows = self.n_rows() / MOST_SHARES;
@@ -324,6 +331,7 @@ impl CopyPlan {
         match self.when {
             When::Chunk => Layout::new(&[self.n_terms(), self.block], None),
             When::Prologue | When::Step => Layout::new(&[self.n_slots(), self.stride], None),
+            When::Block { n_outputs, .. } => Layout::new(&[n_outputs, self.stride], None),
         }
     }
 
@@ -359,6 +367,9 @@ impl Display for CopyPlan {
             When::Chunk => write!(f, "rows of {}, behind each chunk", self.source),
             When::Step => write!(f, "{} in blocks of {}, once a step", self.source, self.block),
             When::Prologue => write!(f, "{} in blocks of {}, in the prologue", self.source, self.block),
+            When::Block { n_outputs, n_terms } => {
+                write!(f, "{} in blocks of {}, {n_terms} terms of {n_outputs} at a time", self.source, self.block)
+            }
         }
     }
 }

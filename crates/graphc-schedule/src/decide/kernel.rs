@@ -11,7 +11,7 @@
 //! several phases, and its gradients are phases of their own.
 
 use crate::decide::contraction::{Batch, Contraction, ContractionPlan, Planner};
-use crate::decide::copies::{Copies, CopyId};
+use crate::decide::copies::{Copies, CopyId, When};
 use crate::decide::cut::{self, Cut, Piece, Segment};
 use crate::decide::layout::ProgramLanes;
 use crate::decide::next_chunk::NextChunk;
@@ -289,6 +289,9 @@ impl<'a> Decider<'a> {
         let mut all = Vec::new();
         for phase in phases {
             for (copy, name) in copies_of(&phase) {
+                if matches!(self.copies.get(copy).when, When::Block { .. }) {
+                    continue;
+                }
                 let is_fixed = self.prologue.is_fixed(self.copies.get(copy).source);
                 if is_fixed {
                     self.copies.make_in_prologue(copy);

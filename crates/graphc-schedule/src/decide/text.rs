@@ -116,7 +116,9 @@ fn contraction_text(f: &mut Formatter<'_>, indent: &str, plan: &ContractionPlan,
     let taps = plan.taps.as_ref().map(|taps| format!("taps      of {} {taps}", reduction(plan, taps.reduction)));
     let terms = plan.terms.map(|blocks| format!("terms     of {} {blocks}", reduction(plan, 0)));
     let panels = plan.panels.map(|Panels { of, n_blocks }| format!("panels    of {n_blocks} blocks {of}, outermost"));
-    for line in [borders_text(plan), taps, panels, terms, parallel_text(plan), strips_text(plan), copies_text(plan, copies)] {
+    for line in
+        [borders_text(plan), taps, panels, terms, parallel_text(plan), strips_text(plan), copies_text(plan, copies)]
+    {
         line.iter().try_for_each(|line| writeln!(f, "{indent}{line}"))?;
     }
     writeln!(f, "{indent}cost      {:.1} kcycles", plan.kilocycles)?;

@@ -52,6 +52,9 @@ const MOST_PARTIAL_WORDS: usize = 1 << 18;
 /// Refused options that are kept to be shown.
 const MOST_REFUSED: usize = 2;
 
+/// Blocks of outputs in a panel of copied weights at least: rows of the weights should be some lines long.
+const FEWEST_COPIED: usize = 8;
+
 /// Coordinates of other axes at which bounds are compared, at most.
 const MOST_PLACES: usize = 256;
 
@@ -565,8 +568,30 @@ impl<'a> Contraction<'a> {
         if self.is_wanted(Aspect::Packing, pays, ["weights packed", "weights as they are"]) {
             let block = plan.block_of(Coordinate::Axis(copy.outputs.0));
             let factor = usize::from(self.operands[0] != copy.source);
-            plan.reads[factor] = Read::Copy(copies.add(copy.in_blocks(self.problem, block)));
+            let copy = copy.in_blocks(self.problem, block);
+            let copy = self.copied_where_read(plan, copy);
+            plan.reads[factor] = Read::Copy(copies.add(copy));
         }
+    }
+
+    /// Lets a copy be made piece by piece, by the nest that reads it, if a step has one task alone: then a piece stays near
+    /// until it has been read, and the copy as a whole need not be written and fetched again.
+    fn copied_where_read(&self, plan: &mut ContractionPlan, copy: CopyPlan) -> CopyPlan {
+        let problem = self.problem;
+        let Batch::Chunks { per_task } = plan.batch else { return copy };
+        let is_alone = problem.machine.threads.n == 1 && per_task >= problem.n_chunks();
+        // What no step changes is copied once for all steps.
+        let (Some(blocks), false, true) = (plan.terms, problem.graph.updates.is_empty(), is_alone) else { return copy };
+        let of_samples = problem.n_chunks() * CHUNK * blocks.n_terms;
+        let most = problem.machine.near_words().saturating_sub(of_samples) / (blocks.n_terms * copy.block);
+        let of = Coordinate::Axis(copy.outputs.0);
+        let walk = plan.loops.iter_mut().find(|walk| walk.coordinate == of).expect("a loop");
+        let Some(panels) = Panels::of(walk, most).filter(|panels| panels.n_blocks >= FEWEST_COPIED) else {
+            return copy;
+        };
+        walk.is_far = false;
+        plan.panels = Some(panels);
+        copy.at_a_time(panels.n_blocks * walk.block, blocks.n_terms)
     }
 
     fn is_wanted(&self, aspect: Aspect, by_cost: bool, words: [&str; 2]) -> bool {

@@ -1,6 +1,7 @@
 //! Contractions over the batch: gradients of weights, as partial results of each group of chunks.
 
 use super::accumulators::Accumulators;
+use super::blocks;
 use super::nest::{Nest, Part, Place, in_lanes};
 use crate::decide::contraction::ContractionPlan;
 use crate::decide::kernel::GradientPlan;
@@ -39,25 +40,27 @@ pub(super) fn share_blocks(cx: &Cx<'_>, b: &mut Builder, plan: &ContractionPlan,
     let n_shares = n_full.div_ceil(n_blocks);
     if n_shares > 0 {
         b.for_extent(n_shares, LoopKind::Parallel, |b, share| {
-            blocks(cx, b, plan, (position, Part::Share { share, n_blocks }));
+            part_of(cx, b, plan, (position, Part::Share { share, n_blocks }));
         });
     }
     if n_full < walk.n_blocks() {
-        blocks(cx, b, plan, (position, Part::Rest));
+        part_of(cx, b, plan, (position, Part::Rest));
     }
 }
 
 /// Some blocks of the result, for all groups.
-fn blocks(cx: &Cx<'_>, b: &mut Builder, plan: &ContractionPlan, part: (usize, Part)) {
+fn part_of(cx: &Cx<'_>, b: &mut Builder, plan: &ContractionPlan, part: (usize, Part)) {
     let share = match part.1 {
         Part::Share { share, .. } => Affine::var(share),
         Part::Rest | Part::Task(_) => Affine::default(),
     };
-    b.nest_of(&plan.name, &plan.nodes, |b| {
-        in_lanes(b, plan, |b, lane| {
-            let mut nest = Nest::new(cx, plan, Place::Group { number: None }, lane);
-            (nest.parts, nest.share) = (vec![part], share);
-            nest.walk_all(b);
+    blocks::each(cx, b, plan, &mut |b, block| {
+        b.nest_of(&plan.name, &plan.nodes, |b| {
+            in_lanes(b, plan, |b, lane| {
+                let mut nest = Nest::new(cx, plan, Place::Group { number: None }, lane);
+                nest.share = share.clone();
+                nest.walk_block(b, block, Some(part));
+            });
         });
     });
 }

@@ -5,15 +5,15 @@
 //!
 //! Reading order: `nest`, the loops; `tile`, what stands inside them; `reads`, where the factors are; `accumulators`
 //! that wait in memory, `waiting`, what a nest does with them, and `taps`, for whose sake they may wait;
-//! `terms`, which may come in blocks; `gradient`,
+//! `blocks` of terms and panels, which are nests of their own; `gradient`,
 //! who sums over which chunks.
 
 mod accumulators;
+mod blocks;
 pub(crate) mod gradient;
 mod nest;
 mod reads;
 mod taps;
-mod terms;
 mod tile;
 mod waiting;
 
@@ -38,20 +38,20 @@ pub(crate) fn write(cx: &Cx<'_>, b: &mut Builder, plan: &ContractionPlan, at: Op
     if let Some(position) = plan.loops.iter().position(|walk| walk.is_shared) {
         return gradient::share_blocks(cx, b, plan, position);
     }
-    b.nest_of(&plan.name, &plan.nodes, |b| {
-        in_lanes(b, plan, |b, lane| {
-            let mut nest = Nest::new(cx, plan, place, lane);
-            if let Some((_, share, fetches)) = at {
-                nest.fetches = fetches;
-                if let Some(share) = share {
-                    nest.em.ranges.insert(share.number, (0, share.cut.n_shares as i64 - 1));
-                    nest.parts = vec![(share.cut.position, Part::Task(share))];
+    blocks::each(cx, b, plan, &mut |b, block| {
+        b.nest_of(&plan.name, &plan.nodes, |b| {
+            in_lanes(b, plan, |b, lane| {
+                let mut nest = Nest::new(cx, plan, place, lane);
+                let mut part = None;
+                if let Some((_, share, fetches)) = at {
+                    nest.fetches = fetches;
+                    if let Some(share) = share {
+                        nest.em.ranges.insert(share.number, (0, share.cut.n_shares as i64 - 1));
+                        part = Some((share.cut.position, Part::Task(share)));
+                    }
                 }
-            }
-            match plan.terms {
-                Some(blocks) => nest.each_block_of_terms(b, blocks),
-                None => nest.walk_all(b),
-            }
+                nest.walk_block(b, block, part);
+            });
         });
     });
 }

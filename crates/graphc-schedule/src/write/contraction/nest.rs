@@ -1,7 +1,7 @@
 //! The loops of a contraction's nest, as its plan has them.
 
 use super::accumulators::Accumulators;
-use super::terms::TermsAt;
+use super::blocks::Block;
 use crate::decide::contraction::epilogue::declare_axes;
 use crate::decide::contraction::{Batch, ContractionPlan, Lanes};
 use crate::decide::loops::{Coordinate, Loop, Segment};
@@ -52,8 +52,8 @@ pub(crate) struct Nest<'a> {
     pub(super) chunk: Option<(Var, Accumulators)>,
     /// Where the accumulators of the tap at hand wait for the next one.
     pub(super) tap: Option<Accumulators>,
-    /// The block of terms at hand.
-    pub(super) terms: Option<TermsAt>,
+    /// What of the contraction it computes.
+    pub(super) block_at: Block,
     /// The loop over blocks that is open innermost.
     pub(super) blocks: Option<Var>,
     /// Tensors of whose next chunk every tile fetches a share.
@@ -74,10 +74,7 @@ pub(super) struct BlockAt {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Part {
     /// Share `share` of the full blocks, `n_blocks` of them at most.
-    Share {
-        share: Var,
-        n_blocks: usize,
-    },
+    Share { share: Var, n_blocks: usize },
     /// What is left beside the full blocks.
     Rest,
     /// Blocks of any kind of the loop that a task is cut along.
@@ -122,34 +119,18 @@ impl<'a> Nest<'a> {
             share: Affine::default(),
             chunk: None,
             tap: None,
-            terms: None,
+            block_at: Block::default(),
             blocks: None,
             fetches: &[],
             tile_number: (Affine::default(), 1),
         }
     }
 
-    /// All loops, panel by panel if the plan has panels.
-    pub(super) fn walk_all(&mut self, b: &mut Builder) {
-        let loops = &self.plan.loops;
-        let Some(panels) = self.plan.panels else { return self.walk(b, loops) };
-        let position = loops.iter().position(|walk| walk.coordinate == panels.of).expect("a loop");
-        let walk = &loops[position];
-        let n_blocks = panels.n_blocks;
-        b.for_extent(walk.n_full_blocks().div_ceil(n_blocks), LoopKind::Serial, |b, share| {
-            self.walk_part(b, (position, Part::Share { share, n_blocks }));
-        });
-        if walk.has_rest() {
-            self.walk_part(b, (position, Part::Rest));
-        }
-    }
-
-    fn walk_part(&mut self, b: &mut Builder, part: (usize, Part)) {
-        self.parts.push(part);
-        self.em.open_scope();
+    /// All loops, as far as they are in a block, and in the part of some loop if there is one.
+    pub(super) fn walk_block(&mut self, b: &mut Builder, block: &Block, part: Option<(usize, Part)>) {
+        self.parts = part.into_iter().chain(block.panel).collect();
+        self.block_at = block.clone();
         self.walk(b, &self.plan.loops);
-        self.em.close_scope();
-        self.parts.pop();
     }
 
     /// Loops over the remaining output coordinates, then the tile.
@@ -336,7 +317,7 @@ pub(super) fn all(n_blocks: usize) -> (Bound, Bound) {
 }
 
 /// Bounds of a share of `per_share` blocks out of `n_blocks`.
-fn share_of(share: Var, per_share: usize, n_blocks: usize) -> (Bound, Bound) {
+pub(super) fn share_of(share: Var, per_share: usize, n_blocks: usize) -> (Bound, Bound) {
     let low = Affine::var(share).times(per_share as i64);
     let mut high = vec![low.plus_constant(per_share as i64)];
     if !n_blocks.is_multiple_of(per_share) {

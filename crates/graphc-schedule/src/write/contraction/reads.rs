@@ -36,9 +36,11 @@ impl Nest<'_> {
                     }
                     (_, _, Some(at)) => {
                         let at = at.clone();
+                        let [first, first_term] = self.origin(copy.when);
                         let places: Vec<Affine> = copy.places.iter().map(|place| self.em.index(b, place)).collect();
                         let place = |term: Var| copy.terms.iter().position(|&(var, _)| var == term).expect("a term");
-                        copy.word(&at.first, at.width, &at.cell, |term| places[place(term)].clone())
+                        let of_term = |term: Var| places[place(term)].add_scaled(&first_term, -1);
+                        copy.word(&at.first.add_scaled(&first, -1), at.width, &at.cell, of_term)
                     }
                     (when, lanes, None) => unreachable!("a copy of {when:?} for {lanes:?} outside of a block"),
                 };
@@ -53,6 +55,14 @@ impl Nest<'_> {
         let at = |var: Var| Affine::var(if samples.contains(&var) { BATCH } else { var });
         let index: Vec<Affine> = index.iter().map(|i| i.value.substitute(&at)).collect();
         self.em.access(b, node, &index)
+    }
+
+    /// The first output and the first term of a copy.
+    fn origin(&self, when: When) -> [Affine; 2] {
+        match (when, &self.block_at.terms) {
+            (When::Block { .. }, Some(terms)) => [self.block_at.first_output(self.plan), terms.first.clone()],
+            _ => [Affine::default(), Affine::default()],
+        }
     }
 
     /// Asks for the places of the results of a later tile: stores wait for their lines one after the other.

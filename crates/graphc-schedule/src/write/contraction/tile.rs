@@ -90,7 +90,7 @@ impl Nest<'_> {
                 high.push(end);
             }
             let var = b.var();
-            let (first, extent) = match &self.terms {
+            let (first, extent) = match &self.block_at.terms {
                 Some(at) => (at.first.clone(), at.n_terms),
                 None => (Affine::default(), red.extent),
             };

@@ -1,7 +1,7 @@
 //! Copies of weights in the order of register tiles: as packed splats, or as vectors of neighbouring outputs.
 
-use crate::decide::copies::{CopyId, CopyPlan, Shares};
-use crate::machine::ahead;
+use crate::decide::copies::{CopyId, CopyPlan, Shares, When};
+use crate::machine::{LINE_WORDS, ahead};
 use crate::write::builder::Builder;
 use crate::write::expr::Cx;
 use graphc_ir::index::{Affine, Var};
@@ -11,7 +11,7 @@ use graphc_ir::scalar::LANES;
 /// Writes the copy: shares of the blocks that are copied in vectors, in parallel, then the rest word by word.
 pub(crate) fn write(cx: &Cx<'_>, b: &mut Builder, name: &str, id: CopyId) {
     let copy = cx.copies.get(id);
-    let writer = Writer { cx, copy, to: cx.buffers.copy(id), name: format!("packed weights of {name}") };
+    let writer = Writer::new(cx, name, id);
     let (n_outputs, block) = (copy.n_outputs(), copy.block);
     let n_vector_blocks = copy.n_vector_blocks;
     writer.shares(b, n_vector_blocks);
@@ -34,17 +34,55 @@ pub(crate) fn write(cx: &Cx<'_>, b: &mut Builder, name: &str, id: CopyId) {
     }
 }
 
+/// Some blocks of outputs and some terms of a copy that is made where it is read.
+pub(crate) struct Region {
+    /// The first of its full blocks, and the one behind the last.
+    pub(crate) low: Bound,
+    pub(crate) high: Bound,
+    /// Whether it is what is left behind all full blocks instead.
+    pub(crate) is_rest: bool,
+    /// What stands first in the copy.
+    pub(crate) first_output: Affine,
+    pub(crate) first_term: Affine,
+    pub(crate) n_terms: usize,
+}
+
+/// Writes a part of a copy into the place where every part of it stands in turn.
+pub(crate) fn write_region(cx: &Cx<'_>, b: &mut Builder, (name, id): (&str, CopyId), region: &Region) {
+    let origin = [region.first_output.clone(), region.first_term.clone()];
+    let writer = Writer { origin: Some(origin), ..Writer::new(cx, name, id) };
+    let copy = writer.copy;
+    let (n_outputs, block) = (copy.n_outputs(), copy.block);
+    let (n_full, left) = (n_outputs / block, n_outputs % block);
+    let rows = Rows { first: region.first_term.clone(), n: region.n_terms };
+    if region.is_rest {
+        let blocks = Blocks::single(n_full * block, left, left);
+        return b.nest(&writer.name, |b| writer.part(b, &blocks, &rows, None));
+    }
+    let blocks = |low: Bound, high: Bound| Blocks { origin: 0, low, high, n_real: block, width: block, shift: 0 };
+    let n_vectors = Affine::constant(copy.n_vector_blocks as i64);
+    let within = |bound: &Bound| Bound(bound.0.iter().cloned().chain([n_vectors.clone()]).collect());
+    let vectors = blocks(region.low.clone(), within(&region.high));
+    b.nest(&writer.name, |b| b.lanes(|b, lane| writer.part(b, &vectors, &rows, Some(lane))));
+    if copy.n_vector_blocks < n_full {
+        let words = blocks(within(&region.low), region.high.clone());
+        b.nest(&writer.name, |b| writer.part(b, &words, &rows, None));
+    }
+}
+
 struct Writer<'a> {
     cx: &'a Cx<'a>,
     copy: &'a CopyPlan,
     to: BufId,
     name: String,
+    /// The first output and the first term of what is copied, if it is not everything.
+    origin: Option<[Affine; 2]>,
 }
 
 /// Blocks `low..high` of outputs from `origin` on.
 struct Blocks {
     origin: usize,
-    low: Affine,
+    low: Bound,
     high: Bound,
     /// Outputs that there are in each.
     n_real: usize,
@@ -56,7 +94,7 @@ struct Blocks {
 
 impl Blocks {
     fn single(origin: usize, n_real: usize, width: usize) -> Blocks {
-        Blocks { origin, low: Affine::default(), high: Bound::constant(1), n_real, width, shift: 0 }
+        Blocks { origin, low: Bound::constant(0), high: Bound::constant(1), n_real, width, shift: 0 }
     }
 }
 
@@ -72,6 +110,13 @@ impl Rows {
     }
 }
 
+impl<'a> Writer<'a> {
+    fn new(cx: &'a Cx<'a>, name: &str, id: CopyId) -> Writer<'a> {
+        let (copy, to) = (cx.copies.get(id), cx.buffers.copy(id));
+        Writer { cx, copy, to, name: format!("packed weights of {name}"), origin: None }
+    }
+}
+
 impl Writer<'_> {
     /// Shares of the first `n_blocks` blocks.
     fn shares(&self, b: &mut Builder, n_blocks: usize) {
@@ -79,8 +124,8 @@ impl Writer<'_> {
             return;
         }
         let width = self.copy.block;
-        let blocks = |low: Affine, high: Bound| Blocks { origin: 0, low, high, n_real: width, width, shift: 0 };
-        let all = || blocks(Affine::default(), Bound::constant(n_blocks));
+        let blocks = |low: Bound, high: Bound| Blocks { origin: 0, low, high, n_real: width, width, shift: 0 };
+        let all = || blocks(Bound::constant(0), Bound::constant(n_blocks));
         let in_lanes = |b: &mut Builder, blocks: &Blocks, rows: &Rows| {
             b.nest(&self.name, |b| b.lanes(|b, lane| self.part(b, blocks, rows, Some(lane))));
         };
@@ -98,7 +143,7 @@ impl Writer<'_> {
                 b.for_extent(n_shares, LoopKind::Parallel, |b, share| {
                     let low = Affine::var(share).times(per_share as i64);
                     let high = [low.plus_constant(per_share as i64), Affine::constant(n_blocks as i64)];
-                    in_lanes(b, &blocks(low, Bound(high.to_vec())), &Rows::all(self.copy.n_rows()));
+                    in_lanes(b, &blocks(Bound(vec![low]), Bound(high.to_vec())), &Rows::all(self.copy.n_rows()));
                 });
             }
         }
@@ -120,7 +165,7 @@ impl Writer<'_> {
         b.for_extent(n_shares, LoopKind::Parallel, |b, share| {
             let low = Affine::var(share).times(n_blocks as i64);
             let high = Bound(vec![low.plus_constant(n_blocks as i64), Affine::constant(n_full as i64)]);
-            let blocks = Blocks { origin: 0, low, high, n_real: width, width, shift: 0 };
+            let blocks = Blocks { origin: 0, low: Bound(vec![low]), high, n_real: width, width, shift: 0 };
             b.nest(&self.name, |b| b.lanes(|b, lane| self.squares(b, &blocks, lane, &mut Vec::new())));
         });
     }
@@ -182,6 +227,7 @@ impl Writer<'_> {
             let bound = |row: usize| Bound(vec![rows.first.plus_constant(row as i64)]);
             b.for_range(Range { var: term, low: bound(low), high: bound(high) }, LoopKind::Serial, |b| {
                 outer.push(Affine::var(term));
+                self.fetch_source(b, outer);
                 self.row(b, blocks, lane, outer);
                 outer.pop();
             });
@@ -191,7 +237,7 @@ impl Writer<'_> {
     /// One row of some blocks.
     fn row(&self, b: &mut Builder, blocks: &Blocks, lane: Option<Var>, terms: &[Affine]) {
         let block = b.var();
-        let range = Range { var: block, low: Bound(vec![blocks.low.clone()]), high: blocks.high.clone() };
+        let range = Range { var: block, low: blocks.low.clone(), high: blocks.high.clone() };
         b.for_range(range, LoopKind::Serial, |b| {
             let first = Affine::var(block).times(blocks.width as i64).plus_constant(blocks.origin as i64);
             match lane {
@@ -211,32 +257,50 @@ impl Writer<'_> {
     }
 
     fn vectors(&self, b: &mut Builder, blocks: &Blocks, first: &Affine, lane: Var, terms: &[Affine]) {
-        let Access { buffer, index } = self.place(blocks, (first, &Affine::default()), terms);
-        let index = index.plus_constant((ahead::COPIED_ROWS * blocks.width) as i64);
-        b.push(Stmt::Fetch { from: Access { buffer, index }, n_lines: 1 });
+        if self.origin.is_none() {
+            let Access { buffer, index } = self.place(blocks, (first, &Affine::default()), terms);
+            let index = index.plus_constant((ahead::COPIED_ROWS * blocks.width) as i64);
+            b.push(Stmt::Fetch { from: Access { buffer, index }, n_lines: 1 });
+        }
         for vector in 0..blocks.width.div_ceil(LANES) {
             let cell = Affine::var(lane).plus_constant((vector * LANES) as i64);
             self.copy_word(b, blocks, (first, &cell), terms);
         }
     }
 
-    fn copy_word(&self, b: &mut Builder, blocks: &Blocks, (first, cell): (&Affine, &Affine), terms: &[Affine]) {
-        let source = self.cx.buffers.node(self.copy.source);
-        let strides = &self.cx.buffers.layout(source).strides;
-        let output = first.plus(cell);
+    /// Asks for what a later row of a part has, which begins anew behind each of them.
+    fn fetch_source(&self, b: &mut Builder, terms: &[Affine]) {
+        let (Some([first, _]), When::Block { n_outputs, .. }) = (&self.origin, self.copy.when) else { return };
+        let mut later = terms.to_vec();
+        let last = later.last_mut().expect("a term");
+        *last = last.plus_constant(ahead::SOURCE_ROWS);
+        let from = self.source(first, &later);
+        b.push(Stmt::Fetch { from, n_lines: n_outputs / LINE_WORDS + 1 });
+    }
+
+    /// Where a word comes from.
+    fn source(&self, output: &Affine, terms: &[Affine]) -> Access {
+        let buffer = self.cx.buffers.node(self.copy.source);
+        let strides = &self.cx.buffers.layout(buffer).strides;
         let at = |var: Var| if var == self.copy.outputs.0 { output.clone() } else { self.term(var, terms) };
-        let from =
+        let index =
             self.copy.index.iter().zip(strides).fold(Affine::default(), |word, (index, &stride)| {
                 word.add_scaled(&index.substitute(&at), stride as i64)
             });
-        let value = b.load(Access { buffer: source, index: from });
+        Access { buffer, index }
+    }
+
+    fn copy_word(&self, b: &mut Builder, blocks: &Blocks, (first, cell): (&Affine, &Affine), terms: &[Affine]) {
+        let value = b.load(self.source(&first.plus(cell), terms));
         b.store(self.place(blocks, (first, cell), terms), value);
     }
 
     /// Where a word goes.
     fn place(&self, blocks: &Blocks, (first, cell): (&Affine, &Affine), terms: &[Affine]) -> Access {
-        let first = &first.plus_constant(blocks.shift);
-        Access { buffer: self.to, index: self.copy.word(first, blocks.width, cell, |term| self.term(term, terms)) }
+        let [output, first_term] = self.origin.clone().unwrap_or_default();
+        let first = &first.plus_constant(blocks.shift).add_scaled(&output, -1);
+        let term = |term: Var| self.term(term, terms).add_scaled(&first_term, -1);
+        Access { buffer: self.to, index: self.copy.word(first, blocks.width, cell, term) }
     }
 
     /// Value of a term's variable.
