@@ -170,3 +170,29 @@ fn both_kinds_of_gradients_in_one_kernel() {
     let text = compile(&graph, &CompileOptions::train(batch)).unwrap().lowered.program.to_string();
     assert!(!text.lines().any(|line| line.contains("parallel") && line.ends_with("in 0..67 {")), "{text}");
 }
+
+/// One dense layer and a classifier.
+fn one_wide_layer(n_features: usize, n_units: usize) -> Graph {
+    let mut builder = GraphBuilder::new("wide");
+    let features = builder.input("features", DType::F32, Shape::batched(&[n_features])).unwrap();
+    let wide = Dense { activation: Some(Activation::Relu), ..Dense::new(n_units) };
+    let x = builder.dense("wide", features, &wide).unwrap();
+    finish(builder, x)
+}
+
+/// Sums of so many terms that the samples of a block of them alone stay near: they wait in their results for the next
+/// block, each of which has its weights copied in panels. A bias and an activation are the epilogue of the last block.
+/// Gradients are too large for a core's own cache.
+#[test]
+fn long_sums() {
+    let waits = "init=b";
+    check(&one_wide_layer(5600, 301), 37, &[waits, "packed weights"]);
+    // Whole vectors of features, so that every weight is updated once: in registers, by the tiles of its gradient.
+    check(&one_wide_layer(5600, 304), 37, &[waits, "nest \"gradient of wide + update of wide\""]);
+}
+
+/// Vectors of features stay near in panels alone, while rows of a large gradient are walked.
+#[test]
+fn panels_of_a_large_gradient() {
+    check(&one_wide_layer(450, 600), 500, &["nest \"gradient of wide + update of wide\""]);
+}
