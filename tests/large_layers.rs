@@ -194,5 +194,5 @@ fn long_sums() {
 /// Vectors of features stay near in panels alone, while rows of a large gradient are walked.
 #[test]
 fn panels_of_a_large_gradient() {
-    check(&one_wide_layer(450, 600), 500, &["nest \"gradient of wide + update of wide\""]);
+    check(&one_wide_layer(230, 2400), 100, &["nest \"gradient of wide + update of wide\""]);
 }

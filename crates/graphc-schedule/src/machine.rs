@@ -95,6 +95,9 @@ pub(crate) const WAIT: f64 = 1.5;
 /// Cycles that a line takes to come from memory when others come too.
 pub(crate) const MEMORY_LATENCY: f64 = 1000.0;
 
+/// Cycles for a word of a stream to or from memory: seven bytes a cycle.
+pub(crate) const WORD_FROM_MEMORY: f64 = 0.55;
+
 /// Loads that 8 lanes from beyond the nearest cache take the place of, besides their own: 32 bytes a cycle at best.
 pub(crate) const FAR_WAITS: usize = 2;
 

@@ -72,7 +72,9 @@ impl Sweep<'_> {
         for gradient in gradients.filter(|_| is_flat) {
             let Some(roots) = self.roots_of(problem, &points, gradient.node) else { continue };
             let words = ["updates with their gradients", "updates by themselves"];
-            if problem.chooser.is_wanted(gradient.node, Aspect::Update, true, words) {
+            // With few samples it saves a sweep with a phase of its own.
+            let pays = gradient.waits_for_results || gradient.batch == Batch::SummedRows;
+            if problem.chooser.is_wanted(gradient.node, Aspect::Update, pays, words) {
                 left.retain(|root| !roots.contains(root));
                 self.give(problem, gradient, roots);
             }

@@ -26,7 +26,7 @@ use crate::decide::strips::Strips;
 use crate::decide::summation::{Groups, Summation, SummedLanes, part_len};
 use crate::decide::taps::Taps;
 use crate::decide::terms::TermBlocks;
-use crate::machine::{Hardware, MEMORY_LATENCY, PORTS};
+use crate::machine::{Hardware, MEMORY_LATENCY, PORTS, WORD_FROM_MEMORY};
 use graphc_ir::NodeId;
 use graphc_ir::form::{PointForm, Red};
 use graphc_ir::graph::plan::{Group, Root};
@@ -51,6 +51,13 @@ const MOST_PARTIAL_WORDS: usize = 1 << 18;
 
 /// Refused options that are kept to be shown.
 const MOST_REFUSED: usize = 2;
+
+/// Words that a result takes to memory and back: its line is fetched to be overwritten, written, and read again.
+const WORDS_OF_RESULT: f64 = 3.0;
+
+/// Part of a sum's time from which on that is much. (Measured: with updates at once 64 terms take two thirds of the
+/// time, 128 terms nine tenths, 256 terms longer.)
+const LEAST_WAY: f64 = 0.2;
 
 /// Blocks of outputs in a panel of copied weights at least: rows of the weights should be some lines long.
 const FEWEST_COPIED: usize = 8;
@@ -128,6 +135,8 @@ pub(crate) struct ContractionPlan {
     pub(crate) rows_are_far: bool,
     /// Blocks of the innermost loop ahead of which the places of results are asked for; none if they are near.
     pub(crate) results_ahead: i64,
+    /// Whether the way of its results to memory and back takes a good part of its time.
+    pub(crate) waits_for_results: bool,
     /// What becomes of whole sums over the batch, if they are not just stored.
     pub(crate) update: Option<Update>,
     /// Thousands of cycles of a step's multiply-adds, by the cost model.
@@ -353,10 +362,18 @@ impl<'a> Contraction<'a> {
         if are_far {
             plan.results_ahead = self.blocks_ahead(&plan);
         }
-        if !self.is_wanted(Aspect::Order, !are_far, ["features outermost", "rows outermost"]) {
+        plan.waits_for_results = are_far && self.results_take_long();
+        if !self.is_wanted(Aspect::Order, !plan.waits_for_results, ["features outermost", "rows outermost"]) {
             self.rows_outermost(&mut plan);
         }
         plan
+    }
+
+    /// Whether sums have so few terms that the way of a result to memory and back takes a good part of their time.
+    fn results_take_long(&self) -> bool {
+        let n_samples = (self.problem.n_chunks() * CHUNK) as f64;
+        let way = WORDS_OF_RESULT * WORD_FROM_MEMORY;
+        way >= LEAST_WAY * n_samples / (PORTS * LANES as f64)
     }
 
     /// Lets rows of the result be walked outermost, so that they stand side by side in memory, for as many features as
@@ -397,6 +414,7 @@ impl<'a> Contraction<'a> {
             accumulators_wait: false,
             rows_are_far: false,
             results_ahead: 0,
+            waits_for_results: false,
             update: None,
             kilocycles: 0.0,
             refused: Vec::new(),
