@@ -19,6 +19,8 @@ pub struct VectorUnit {
     pub assembles: &'static [ShapeKind],
     /// Most pointers of straight-line code.
     pub n_pointers: usize,
+    /// Most loops within one of straight-line code.
+    pub n_inner_loops: usize,
     /// Most reduction loops of a tile.
     pub n_reductions: usize,
     /// Most reduction loops of a tile whose extent is known at run time only.

@@ -58,7 +58,9 @@ impl SweepPlan {
         } else if sources.features_are_lanes {
             let (values, partials): (Vec<Root>, Vec<Root>) = group.roots.iter().partition(|root| is_value(root));
             let values = (!values.is_empty()).then(|| Space::new(sources, &values).values_by_features());
-            let partials = partials.iter().map(|&root| Space::new(sources, &[root]).partial_by_features());
+            let space = |root: &Root| PointDag::space(sources.graph, sources.forms, *root);
+            let partials = partials.chunk_by(|a, b| space(a) == space(b));
+            let partials = partials.map(|roots| Space::new(sources, roots).partials_by_features());
             values.into_iter().chain(partials).collect()
         } else {
             vec![Space::new(sources, &group.roots).by_samples()]
@@ -141,12 +143,12 @@ impl<'a> Space<'a> {
         Nest { axes: self.extents, over_batch: true, joins: Vec::new(), lanes, loops, hoisted, results }
     }
 
-    /// A partial result whose lanes are features, which need no joining.
-    fn partial_by_features(mut self) -> Nest {
+    /// Partial results over the same space whose lanes are features, which need no joining.
+    fn partials_by_features(mut self) -> Nest {
         let n_kept = self.n_kept(self.roots[0]);
         let whole = |axis: usize| Loop::over(Coordinate::Axis(axis), self.extents[axis]);
         let mut kept: Vec<Loop> = (0..n_kept).map(whole).collect();
-        let reduced = (n_kept..self.extents.len()).map(whole);
+        let reduced = (n_kept..self.extents.len()).flat_map(|axis| self.digits(axis));
         let inside: Vec<Loop> = [Loop::over(Coordinate::Sample, self.batch())].into_iter().chain(reduced).collect();
         let mut lanes = None;
         if let Some(last) = kept.last_mut().filter(|last| last.extent > 1)
