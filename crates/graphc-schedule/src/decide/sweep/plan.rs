@@ -183,8 +183,10 @@ impl<'a> Space<'a> {
             (Some(Coordinate::Element), loops, innermost..innermost + 1)
         } else if joins.is_empty() && self.ends_in_vectors() {
             axes.last_mut().expect("it has vectors").take_vectors();
-            let hoisted = 0..axes.len() + 1;
-            (Some(Coordinate::Axis(axes.len() - 1)), axes, hoisted)
+            let lanes = Some(Coordinate::Axis(axes.len() - 1));
+            let loops = in_blocks_of_rows(axes);
+            let hoisted = 0..loops.len() + 1;
+            (lanes, loops, hoisted)
         } else {
             (None, axes, 0..0)
         };
@@ -349,6 +351,23 @@ fn without_single_turns(loops: impl IntoIterator<Item = Loop>) -> Vec<Loop> {
         }
     }
     others
+}
+
+/// The same loops, the outermost in blocks for threads if there are many vectors.
+fn in_blocks_of_rows(mut loops: Vec<Loop>) -> Vec<Loop> {
+    let n_vectors: usize = loops.iter().map(|some| some.extent).product();
+    let [rows, _, ..] = loops.as_mut_slice() else { return loops };
+    if n_vectors <= BLOCK {
+        return loops;
+    }
+    let n_rows = rows.extent;
+    let per_block = (BLOCK * n_rows / n_vectors).max(1);
+    let walk = Walk::Iterate(LoopKind::Parallel);
+    let blocks = Loop { weight: per_block, walk, known: Vec::new(), ..Loop::over(rows.over, n_rows.div_ceil(per_block)) };
+    rows.extent = per_block;
+    rows.in_all = (!n_rows.is_multiple_of(per_block)).then_some(n_rows);
+    loops.insert(0, blocks);
+    loops
 }
 
 /// Loops over all elements, eight by eight; in blocks for threads if there are many.
