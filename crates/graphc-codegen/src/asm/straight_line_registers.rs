@@ -214,7 +214,16 @@ mod tests {
 
     fn unit(n_registers: usize) -> VectorUnit {
         let assembles = &[ShapeKind::StraightLine];
-        VectorUnit { name: "v", lanes: 8, n_registers, assembles, n_pointers: 7, n_inner_loops: 2, n_reductions: 7, n_counts: 3 }
+        VectorUnit {
+            name: "v",
+            lanes: 8,
+            n_registers,
+            assembles,
+            n_pointers: 7,
+            n_inner_loops: 2,
+            n_reductions: 7,
+            n_counts: 3,
+        }
     }
 
     /// `n` loads, the sum of all in a tree of depth `n`, times a constant, kept in an accumulator.

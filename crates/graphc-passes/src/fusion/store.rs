@@ -1,10 +1,13 @@
 //! Which values get a buffer.
 //!
-//! Stored are reductions and contractions (but not the product that a weight gradient of a single sample is), what a contraction reads, what is visible outside, and
+//! Stored are reductions and contractions, what a contraction reads, what is visible outside, and
 //! values that would be dear to recompute. Everything else is inlined into its readers: memory is
 //! slower than a few multiplications, and a value that is never stored costs no traffic. A summand
 //! (see [`graphc_ir::summands`]) is never stored, since it is not rounded by itself: what it costs is its reader's
 //! cost, and the reader may be stored for it.
+//!
+//! The weight gradient of a dense layer is a contraction, but of a single sample it is one product in every element.
+//! The update computes that where it needs it, and the gradient, as large as the weights, never goes to memory.
 
 use super::facts::Facts;
 use graphc_ir::compute::ScalarExpr;

@@ -38,8 +38,7 @@ impl Reads {
         let nodes: BTreeSet<NodeId> = loads.iter().map(|(node, _)| *node).collect();
         let axes: Vec<Affine> = axes.iter().map(|axis| dag.simplified_one(axis)).collect();
         let is_elsewhere = |(node, index): &&(NodeId, &[Affine])| {
-            graph.sizes(*node).iter().any(|&size| size > 1)
-                && (*index != axes || graph.sizes(*node) != space.extents)
+            graph.sizes(*node).iter().any(|&size| size > 1) && (*index != axes || graph.sizes(*node) != space.extents)
         };
         let elsewhere: BTreeSet<NodeId> = loads.iter().filter(is_elsewhere).map(|(node, _)| *node).collect();
         let is_alone = group.roots.iter().all(has_no_batch);

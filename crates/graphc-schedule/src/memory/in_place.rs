@@ -33,7 +33,8 @@ pub(crate) fn find(graph: &Graph, forms: &Forms, plan: &FusionPlan) -> BTreeSet<
         let is_output = graph.outputs.name(update.value);
         let only_update = graph.updates.of_value(update.value).count() == 1;
         let last_read = last_reader.get(&update.parameter).copied().unwrap_or(0);
-        let read_before = last_read < written || (last_read == written && in_place.contains(&(written, update.parameter)));
+        let read_before =
+            last_read < written || (last_read == written && in_place.contains(&(written, update.parameter)));
         // Another update must not read the value after it has moved into the parameter's place: it
         // still may, since the value itself is what it wants.
         !is_output && only_update && read_before

@@ -59,13 +59,21 @@ impl SweepPlan {
             let (values, partials): (Vec<Root>, Vec<Root>) = group.roots.iter().partition(|root| is_value(root));
             let values = (!values.is_empty()).then(|| Space::new(sources, &values).values_by_features());
             let space = |root: &Root| PointDag::space(sources.graph, sources.forms, *root);
-            let partials = partials.chunk_by(|a, b| space(a) == space(b));
-            let partials = partials.map(|roots| Space::new(sources, roots).partials_by_features());
-            values.into_iter().chain(partials).collect()
+            let alike = partials.chunk_by(|a, b| space(a) == space(b));
+            values.into_iter().chain(alike.flat_map(|roots| SweepPlan::partials_by_features(sources, roots))).collect()
         } else {
             vec![Space::new(sources, &group.roots).by_samples()]
         };
         SweepPlan { name: group.name.clone(), nodes: group.nodes(), nests }
+    }
+}
+
+impl SweepPlan {
+    /// Partial results over the same space, whose lanes are features: in one nest unless its lanes cannot be.
+    fn partials_by_features(sources: &Sources<'_>, roots: &[Root]) -> Vec<Nest> {
+        let of = |roots: &[Root]| Space::new(sources, roots).partials_by_features();
+        let all = of(roots);
+        if all.lanes.is_some() || roots.len() == 1 { vec![all] } else { roots.chunks(1).map(of).collect() }
     }
 }
 
@@ -363,7 +371,8 @@ fn in_blocks_of_rows(mut loops: Vec<Loop>) -> Vec<Loop> {
     let n_rows = rows.extent;
     let per_block = (BLOCK * n_rows / n_vectors).max(1);
     let walk = Walk::Iterate(LoopKind::Parallel);
-    let blocks = Loop { weight: per_block, walk, known: Vec::new(), ..Loop::over(rows.over, n_rows.div_ceil(per_block)) };
+    let blocks =
+        Loop { weight: per_block, walk, known: Vec::new(), ..Loop::over(rows.over, n_rows.div_ceil(per_block)) };
     rows.extent = per_block;
     rows.in_all = (!n_rows.is_multiple_of(per_block)).then_some(n_rows);
     loops.insert(0, blocks);
