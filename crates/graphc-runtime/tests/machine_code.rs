@@ -201,6 +201,22 @@ fn loops_within_straight_line_loops() {
     }
 }
 
+/// As many streams of words as there are registers for, and more.
+#[test]
+fn many_pointers() {
+    for n_loads in 6..13 {
+        let load =
+            |k: usize| format!("v{0} = load b0[{k}*i1 + {k}] v{1} = sub v{0}, v{2} ", 2 * k, 2 * k + 1, 2 * k - 1);
+        let loads: String = (1..=n_loads).map(load).collect();
+        let last = 2 * n_loads + 1;
+        let body = format!(
+            "lanes i0 {{ v1 = load b0[i0] for i1 in 0..4 {{ {loads} store b1[8*i1 + i0] = v{last} }} v40 = load b0[i0 + 1]
+             store b1[i0 + 56] = v40 }}"
+        );
+        check_body(&["f32", "f32"], &body);
+    }
+}
+
 #[test]
 fn tiles() {
     for (grid, reds) in [("i1:4", "i3 in 0..6, i4 in 0..3"), ("i1:2, i2:3", "i3 in 0..2"), ("i2:1", "i3 in 0..100")] {

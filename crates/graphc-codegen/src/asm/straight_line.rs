@@ -11,7 +11,7 @@ use std::fmt;
 pub(crate) const LINE_BYTES: i32 = 64;
 
 /// Bytes at the start of the table that hold the pointers.
-const POINTER_BYTES: i32 = 64;
+const POINTER_BYTES: i32 = 96;
 
 /// Bytes of a vector in the table.
 const VECTOR_BYTES: i32 = 32;

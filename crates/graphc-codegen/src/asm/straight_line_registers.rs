@@ -220,6 +220,7 @@ mod tests {
             n_registers,
             assembles,
             n_pointers: 7,
+            n_epilogue_pointers: 7,
             n_inner_loops: 2,
             n_reductions: 7,
             n_counts: 3,

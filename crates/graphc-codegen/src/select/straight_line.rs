@@ -128,6 +128,7 @@ pub(super) fn epilogue(
     let is_local = |_: AccId| false;
     // There is one iteration alone.
     let mut recogniser = Recogniser::new(cx, unit, &[], &is_local);
+    recogniser.n_pointers = unit.unit.n_epilogue_pointers;
     for (number, cell) in cells.iter().enumerate() {
         recogniser.copied = tile.grid.iter().zip(cell).map(|(&(var, _), &at)| (var, at)).collect();
         recogniser.values.insert(tile.acc, Source::Acc(number));
@@ -151,6 +152,7 @@ struct Pointer {
 struct Recogniser<'e, 'p> {
     cx: &'e Context<'p>,
     unit: Unit,
+    n_pointers: usize,
     /// Outermost first.
     loops: &'e [Counted],
     /// Values of copied loops' variables.
@@ -184,6 +186,7 @@ impl<'e, 'p> Recogniser<'e, 'p> {
         Recogniser {
             cx,
             unit,
+            n_pointers: unit.unit.n_pointers,
             loops,
             copied: Vec::new(),
             shape: StraightLine::default(),
@@ -405,6 +408,6 @@ impl<'e, 'p> Recogniser<'e, 'p> {
             self.pointers.push(pointer);
             self.pointers.len() - 1
         });
-        if number < self.unit.unit.n_pointers { Ok((number, offset)) } else { Err(Reason::TooManyPointers) }
+        if number < self.n_pointers { Ok((number, offset)) } else { Err(Reason::TooManyPointers) }
     }
 }

@@ -4,14 +4,18 @@ use super::register::ymm;
 use crate::asm::straight_line::{Step, StraightLine};
 use crate::asm::straight_line_registers::{Place, Placed, StraightLinePlan};
 use graphc_ir::scalar::{BinaryOp, CmpOp};
-use iced_x86::code_asm::{AsmRegister64, CodeAssembler, r8, r9, r10, r11, r12, rax, rbx, rcx, rdi, rdx, rsi};
+use iced_x86::code_asm::{
+    AsmRegister64, CodeAssembler, r8, r9, r10, r11, r12, r13, r14, r15, rax, rbp, rbx, rcx, rdi, rdx, rsi,
+};
 use iced_x86::{Code, IcedError, Instruction, MemoryOperand, Register};
 
 const TABLE: AsmRegister64 = rdi;
 const COUNT: AsmRegister64 = rsi;
-/// Most pointers: registers that need not be saved.
+/// Most pointers.
 pub(super) const N_POINTERS: usize = POINTERS.len();
-const POINTERS: [AsmRegister64; 7] = [rdx, rcx, r8, r9, rax, r10, r11];
+/// The last four belong to the caller.
+const POINTERS: [AsmRegister64; 11] = [rdx, rcx, r8, r9, rax, r10, r11, r13, r14, r15, rbp];
+const N_FREE_POINTERS: usize = 7;
 /// What inner loops count with, outermost first; saved where it is used.
 const INNER_COUNTS: [AsmRegister64; 2] = [rbx, r12];
 /// Most loops within one.
@@ -59,15 +63,16 @@ impl Assembler<'_> {
         let mut end = self.asm.create_label();
         self.asm.test(COUNT, COUNT)?;
         self.asm.jle(end)?;
-        let counts = &INNER_COUNTS[..shape.inner.len()];
-        counts.iter().try_for_each(|&count| self.asm.push(count))?;
+        let saved_pointers = &POINTERS[N_FREE_POINTERS.min(shape.strides.len())..shape.strides.len()];
+        let saved = [&INNER_COUNTS[..shape.inner.len()], saved_pointers].concat();
+        saved.iter().try_for_each(|&register| self.asm.push(register))?;
         self.load_pointers()?;
         for acc in 0..shape.n_accs {
             self.add(Instruction::with2(LOAD, ymm(acc), self.at(shape.table().acc_offset(acc)))?)?;
         }
         self.load_constants(plan)?;
         self.loops(plan, 0)?;
-        counts.iter().rev().try_for_each(|&count| self.asm.pop(count))?;
+        saved.iter().rev().try_for_each(|&register| self.asm.pop(register))?;
         for acc in 0..shape.n_accs {
             self.add(Instruction::with2(STORE, self.at(shape.table().acc_offset(acc)), ymm(acc))?)?;
         }
