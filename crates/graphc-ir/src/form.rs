@@ -182,6 +182,12 @@ impl PointForm {
         self.reds.iter().any(|red| red.is_batch)
     }
 
+    /// Whether it is a sum of one term, that of the only sample of the batch.
+    pub fn has_one_term(&self) -> bool {
+        let is_single = |red: &Red| red.extent == 1 && red.low.is_empty() && red.high.is_empty();
+        self.combine == Some(Combine::Sum) && self.reds.iter().all(is_single)
+    }
+
     /// The contraction, if it is one.
     pub fn as_contraction(&self) -> Option<Contraction<'_>> {
         match (&self.body, self.combine, &self.finish) {

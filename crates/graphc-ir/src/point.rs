@@ -209,15 +209,19 @@ impl<'a> PointDag<'a> {
     /// The definition of `node` at `index`, even if it has a buffer.
     ///
     /// # Panics
-    /// On a leaf, a variance, or a reduction over the batch: those are never inlined.
+    /// On a leaf, a variance, or a reduction over several samples: those are never inlined.
     pub fn define(&mut self, node: NodeId, index: Vec<Affine>) -> ExprId {
         let forms = self.forms;
         let form = forms[&node].as_point().unwrap_or_else(|| panic!("{node} has no definition to inline"));
-        assert!(!form.reduces_batch(), "{node} reduces the batch");
+        assert!(!form.reduces_batch() || form.has_one_term(), "{node} reduces the batch");
         let operands = self.graph.operands(node);
         let mut vars = index;
         let term = match form.combine {
             None => self.scalar(&form.body, &operands, &vars, None),
+            Some(_) if form.has_one_term() => {
+                vars.extend(form.reds.iter().map(|_| Affine::constant(0)));
+                self.sum_of_one_term(form, &operands, &vars)
+            }
             Some(combine) => self.reduction(form, combine, &operands, &mut vars),
         };
         self.scalar(&form.finish, &operands, &vars, Some(term))

@@ -179,6 +179,44 @@ fn accumulators_and_uniform_values() {
     }
 }
 
+/// One, two or three loops are counted, with an accumulator through them all. What is loaded before an inner loop may
+/// be overwritten in it.
+#[test]
+fn loops_within_straight_line_loops() {
+    let body = |n_steps: usize, scale: &str| {
+        let steps: String = (4..4 + n_steps).map(|i| format!("v{i} = fma v{}, v1, v2 ", i - 1)).collect();
+        let last = 3 + n_steps;
+        format!(
+            "lanes i0 {{ v0 = f32 0.5 a0 = v0 for i1 in 0..2 {{ v1 = load {scale}
+             for i2 in 1..3 {{ for i3 in 0..2 {{
+             v2 = load b0[32*i1 + 16*i2 + 8*i3 + i0 - 16] v3 = acc a0 {steps} a0 = v{last}
+             store b2[32*i1 + 16*i2 + 8*i3 + i0 - 16] = v{last} }} }} }}
+             v{0} = acc a0 store b2[i0] = v{0} }}",
+            last + 1
+        )
+    };
+    for n_steps in [10, 70, 140] {
+        check_body(&["f32"; 3], &body(n_steps, "b1[i1]"));
+        check_body(&["f32"; 3], &body(n_steps, "b2[32*i1 + i0]"));
+    }
+}
+
+/// As many streams of words as there are registers for, and more.
+#[test]
+fn many_pointers() {
+    for n_loads in 6..13 {
+        let load =
+            |k: usize| format!("v{0} = load b0[{k}*i1 + {k}] v{1} = sub v{0}, v{2} ", 2 * k, 2 * k + 1, 2 * k - 1);
+        let loads: String = (1..=n_loads).map(load).collect();
+        let last = 2 * n_loads + 1;
+        let body = format!(
+            "lanes i0 {{ v1 = load b0[i0] for i1 in 0..4 {{ {loads} store b1[8*i1 + i0] = v{last} }} v40 = load b0[i0 + 1]
+             store b1[i0 + 56] = v40 }}"
+        );
+        check_body(&["f32", "f32"], &body);
+    }
+}
+
 #[test]
 fn tiles() {
     for (grid, reds) in [("i1:4", "i3 in 0..6, i4 in 0..3"), ("i1:2, i2:3", "i3 in 0..2"), ("i2:1", "i3 in 0..100")] {

@@ -11,7 +11,7 @@ use std::fmt;
 pub(crate) const LINE_BYTES: i32 = 64;
 
 /// Pointers that a table has room for.
-pub(crate) const MAX_POINTERS: usize = 8;
+pub(crate) const MAX_POINTERS: usize = 12;
 
 /// Bytes at the start of the table that hold the pointers.
 const POINTER_BYTES: i32 = MAX_POINTERS as i32 * 8;
@@ -25,12 +25,23 @@ const VECTOR_BYTES: i32 = 32;
 pub(crate) struct StraightLine {
     /// Bytes from one iteration to the next for every pointer.
     pub(crate) strides: Vec<i32>,
+    /// Loops within the one that is counted by the caller, outermost first; the steps are those of the innermost.
+    pub(crate) inner: Vec<InnerLoop>,
     /// Number of constant vectors.
     pub(crate) n_constants: usize,
     /// Number of accumulators.
     pub(crate) n_accs: usize,
     /// What an iteration does, in order.
     pub(crate) steps: Vec<Step>,
+}
+
+/// A loop of constant length within a straight-line loop.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct InnerLoop {
+    /// Iterations, at least one.
+    pub(crate) count: i32,
+    /// Bytes from one iteration to the next for every pointer.
+    pub(crate) strides: Vec<i32>,
 }
 
 /// Where an operand is.
@@ -100,7 +111,18 @@ impl StraightLine {
         };
         let n_lines: Vec<usize> = n_lines.collect();
         let steps = n_lines.iter().copied().enumerate().flat_map(lines).collect();
-        StraightLine { strides: vec![0; n_lines.len()], n_constants: 0, n_accs: 0, steps }
+        StraightLine { strides: vec![0; n_lines.len()], inner: Vec::new(), n_constants: 0, n_accs: 0, steps }
+    }
+
+    /// Bytes that a pointer moves behind an iteration of the loop that `level` others stand around: what the loop
+    /// within has moved it by is taken back.
+    pub(crate) fn advance(&self, level: usize, pointer: usize) -> i32 {
+        let strides = |level: usize| match level {
+            0 => &self.strides,
+            _ => &self.inner[level - 1].strides,
+        };
+        let moved = self.inner.get(level).map_or(0, |inner| inner.count * inner.strides[pointer]);
+        strides(level)[pointer] - moved
     }
 
     /// What stands where in the table.
@@ -142,6 +164,9 @@ impl fmt::Display for StraightLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (constants, accs) = (self.n_constants, self.n_accs);
         writeln!(f, "loop with {constants} constants, {accs} accumulators, strides {:?}", self.strides)?;
+        for InnerLoop { count, strides } in &self.inner {
+            writeln!(f, "  within: {count} iterations, strides {strides:?}")?;
+        }
         for (number, step) in self.steps.iter().enumerate() {
             writeln!(f, "  {number}: {step:?}")?;
         }

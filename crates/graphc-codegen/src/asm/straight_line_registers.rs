@@ -214,7 +214,17 @@ mod tests {
 
     fn unit(n_registers: usize) -> VectorUnit {
         let assembles = &[ShapeKind::StraightLine];
-        VectorUnit { name: "v", lanes: 8, n_registers, assembles, n_pointers: 7, n_reductions: 7, n_counts: 3 }
+        VectorUnit {
+            name: "v",
+            lanes: 8,
+            n_registers,
+            assembles,
+            n_pointers: 7,
+            n_epilogue_pointers: 7,
+            n_inner_loops: 2,
+            n_reductions: 7,
+            n_counts: 3,
+        }
     }
 
     /// `n` loads, the sum of all in a tree of depth `n`, times a constant, kept in an accumulator.
@@ -228,7 +238,7 @@ mod tests {
         }
         steps.push(Step::Fma(sum, Source::Constant(0), Source::Acc(0)));
         steps.push(Step::Set { acc: 0, value: Source::Step(steps.len() - 1) });
-        StraightLine { strides: vec![32], n_constants: 1, n_accs: 1, steps }
+        StraightLine { strides: vec![32], inner: Vec::new(), n_constants: 1, n_accs: 1, steps }
     }
 
     /// Follows what every register holds; each step must read what it means.

@@ -122,7 +122,17 @@ mod tests {
 
     fn unit(lanes: usize) -> VectorUnit {
         let assembles = &[ShapeKind::Tile];
-        VectorUnit { name: "v", lanes, n_registers: 16, assembles, n_pointers: 7, n_reductions: 2, n_counts: 1 }
+        VectorUnit {
+            name: "v",
+            lanes,
+            n_registers: 16,
+            assembles,
+            n_pointers: 7,
+            n_epilogue_pointers: 7,
+            n_inner_loops: 2,
+            n_reductions: 2,
+            n_counts: 1,
+        }
     }
 
     /// `rows` splats by `columns` vectors.

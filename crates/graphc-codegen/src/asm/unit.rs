@@ -17,8 +17,12 @@ pub struct VectorUnit {
     pub n_registers: usize,
     /// Shapes that are assembled; Cranelift does what is none of these.
     pub assembles: &'static [ShapeKind],
-    /// Most pointers of straight-line code.
+    /// Most pointers of a straight-line loop.
     pub n_pointers: usize,
+    /// Most pointers of a tile's epilogue.
+    pub n_epilogue_pointers: usize,
+    /// Most loops within one of straight-line code.
+    pub n_inner_loops: usize,
     /// Most reduction loops of a tile.
     pub n_reductions: usize,
     /// Most reduction loops of a tile whose extent is known at run time only.

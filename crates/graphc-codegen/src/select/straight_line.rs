@@ -1,17 +1,17 @@
 //! Loops over straight-line vector code, and epilogues of tiles.
 //!
-//! Inner loops of constant bounds are copied into the straight line. Accesses that differ by constants share a
-//! pointer.
+//! Inner loops of constant bounds are copied into the straight line, or, where that would be too long, the code counts
+//! them itself. Accesses that differ by constants share a pointer.
 
 use super::context::{Context, Site, State, Unit};
 use super::mentions::Mentions;
 use super::reason::Reason;
 use super::selection::{Fixed, Operands, StraightLineCall};
-use crate::asm::straight_line::{LINE_BYTES, Source, Step, StraightLine};
+use crate::asm::straight_line::{InnerLoop, LINE_BYTES, Source, Step, StraightLine};
 use crate::asm::unit::ShapeKind;
 use crate::hash::QuickMap;
 use graphc_ir::index::{Affine, Atom, Var};
-use graphc_ir::loops::{AccId, Access, BufId, Expr, Range, Stmt, Tile, ValueId};
+use graphc_ir::loops::{AccId, Access, BufId, Buffer, Expr, Range, Stmt, Tile, ValueId};
 use graphc_ir::scalar::{BinaryOp, UnaryOp};
 use std::cell::OnceCell;
 
@@ -24,29 +24,100 @@ const MAX_EPILOGUE_STEPS: usize = 320;
 /// Iterations below which a call is not worth its table.
 const FEWEST_ITERATIONS: i64 = 4;
 
-/// The call that a loop becomes, or why it becomes none.
+/// The call that a loop becomes, or why it becomes none. Loops in it are copied if that is no reason against it;
+/// otherwise the outermost ones, each alone in the loop around it, are counted.
 pub(super) fn straight_line(site: &mut Site<'_, '_>, range: &Range, body: &[Stmt]) -> Result<StraightLineCall, Reason> {
-    let (cx, state) = (site.cx, site.state);
-    let unit = cx.unit_for(ShapeKind::StraightLine, state)?;
-    if let (Some(low), Some(high)) = state.known.bounds(range)
-        && high - low < FEWEST_ITERATIONS
-    {
-        return Err(Reason::FewIterations);
+    let n_most = site.cx.unit_for(ShapeKind::StraightLine, site.state)?.unit.n_inner_loops;
+    let mut nest = Nest { loops: vec![Counted { var: range.var, low: None, count: None }], before: Vec::new(), body };
+    if let (Some(low), Some(high)) = site.state.known.bounds(range) {
+        nest.loops[0].count = Some(high - low);
     }
-    // Few loops declare a mutable scalar.
-    let mentions = OnceCell::new();
-    let is_local = |acc: AccId| {
-        let here = || mentions.get_or_init(|| Mentions::of(body));
-        !state.declared.contains(&acc) && here().is_all_of_acc(acc, &cx.mentions)
+    let reason = match nest.call(site) {
+        Ok(call) => return Ok(call),
+        Err(reason) => reason,
     };
-    let mut recogniser = Recogniser::new(cx, unit, range.var, &is_local);
-    recogniser.block(body)?;
-    let Recognised { shape, operands, accs } = recogniser.finish()?;
-    if !accs.iter().all(|&acc| state.declared.contains(&acc) && cx.is_vector(acc)) {
-        return Err(Reason::Accumulator);
+    while nest.loops.len() <= n_most && nest.count_next(&site.cx.program.buffers) {
+        if let Ok(call) = nest.call(site) {
+            return Ok(call);
+        }
     }
-    let function = site.shapes.straight_line(&shape, unit.unit)?;
-    Ok(StraightLineCall { function, operands, accs })
+    Err(reason)
+}
+
+/// A loop that is counted.
+#[derive(Clone, Copy)]
+struct Counted {
+    var: Var,
+    /// The first value of its variable; none of the outermost, which is known when it begins.
+    low: Option<i64>,
+    /// Iterations, if that is a constant.
+    count: Option<i64>,
+}
+
+/// Loops around straight-line code.
+struct Nest<'s> {
+    /// Outermost first.
+    loops: Vec<Counted>,
+    /// What stands before loops in those around them: loads, which the innermost iteration can do as well.
+    before: Vec<&'s Stmt>,
+    body: &'s [Stmt],
+}
+
+impl<'s> Nest<'s> {
+    /// Counts the loop that is all there is inside, loads before it excepted.
+    fn count_next(&mut self, buffers: &[Buffer]) -> bool {
+        let Some((Stmt::For { range, body, .. }, before)) = self.body.split_last() else { return false };
+        let Some((low, high)) = range.low.as_constant().zip(range.high.as_constant()) else { return false };
+        let mut stored = Vec::new();
+        body.iter().for_each(|stmt| {
+            stmt.for_each_access(&mut |access, is_store| {
+                if is_store {
+                    stored.push(access.buffer);
+                }
+            });
+        });
+        let is_same_inside = |stmt: &Stmt| match stmt {
+            Stmt::Let { expr: Expr::Load(from), .. } => !stored.iter().any(|&to| are_shared(buffers, from.buffer, to)),
+            _ => false,
+        };
+        if low >= high || !before.iter().all(is_same_inside) {
+            return false;
+        }
+        self.before.extend(before);
+        self.loops.push(Counted { var: range.var, low: Some(low), count: Some(high - low) });
+        self.body = body;
+        true
+    }
+
+    fn call(&self, site: &mut Site<'_, '_>) -> Result<StraightLineCall, Reason> {
+        let (cx, state) = (site.cx, site.state);
+        let unit = cx.unit_for(ShapeKind::StraightLine, state)?;
+        let n_iterations = self.loops.iter().try_fold(1, |n: i64, counted| n.checked_mul(counted.count?));
+        if n_iterations.is_some_and(|n| n < FEWEST_ITERATIONS) {
+            return Err(Reason::FewIterations);
+        }
+        // Few loops declare a mutable scalar.
+        let mentions = OnceCell::new();
+        let is_local = |acc: AccId| {
+            let here = || mentions.get_or_init(|| Mentions::of(self.body));
+            !state.declared.contains(&acc) && here().is_all_of_acc(acc, &cx.mentions)
+        };
+        let mut recogniser = Recogniser::new(cx, unit, &self.loops, &is_local);
+        self.before.iter().try_for_each(|stmt| recogniser.stmt(stmt))?;
+        recogniser.block(self.body)?;
+        let Recognised { shape, operands, accs } = recogniser.finish()?;
+        if !accs.iter().all(|&acc| state.declared.contains(&acc) && cx.is_vector(acc)) {
+            return Err(Reason::Accumulator);
+        }
+        let function = site.shapes.straight_line(&shape, unit.unit)?;
+        Ok(StraightLineCall { function, operands, accs })
+    }
+}
+
+/// Whether buffers have words in common.
+fn are_shared(buffers: &[Buffer], a: BufId, b: BufId) -> bool {
+    let [a, b] = [a, b].map(|id| &buffers[id.0 as usize]);
+    a.is_of_member() == b.is_of_member() && a.offset < b.offset + b.len && b.offset < a.offset + a.len
 }
 
 /// The epilogue of a tile in all cells one after the other, as steps on accumulators of the cells' numbers.
@@ -58,9 +129,10 @@ pub(super) fn epilogue(
 ) -> Result<(StraightLine, Operands), Reason> {
     let unit = cx.unit_for(ShapeKind::StraightLine, state)?;
     let is_local = |_: AccId| false;
-    // Nothing moves from one iteration to the next, as there is one alone.
-    let none = Var(u32::MAX);
-    let mut recogniser = Recogniser { is_epilogue: true, ..Recogniser::new(cx, unit, none, &is_local) };
+    // There is one iteration alone.
+    let recogniser = Recogniser::new(cx, unit, &[], &is_local);
+    let n_pointers = unit.unit.n_epilogue_pointers;
+    let mut recogniser = Recogniser { is_epilogue: true, n_pointers, ..recogniser };
     for (number, cell) in cells.iter().enumerate() {
         recogniser.copied = tile.grid.iter().zip(cell).map(|(&(var, _), &at)| (var, at)).collect();
         recogniser.values.insert(tile.acc, Source::Acc(number));
@@ -77,14 +149,17 @@ pub(super) fn epilogue(
 struct Pointer {
     buffer: BufId,
     index: Affine,
-    stride: i64,
+    /// Bytes from one iteration of each loop to the next.
+    strides: Vec<i64>,
 }
 
 /// A loop being recognised.
 struct Recogniser<'e, 'p> {
     cx: &'e Context<'p>,
     unit: Unit,
-    var: Var,
+    n_pointers: usize,
+    /// Outermost first.
+    loops: &'e [Counted],
     /// Values of copied loops' variables.
     copied: Vec<(Var, i64)>,
     shape: StraightLine,
@@ -111,11 +186,17 @@ struct Recognised {
 }
 
 impl<'e, 'p> Recogniser<'e, 'p> {
-    fn new(cx: &'e Context<'p>, unit: Unit, var: Var, is_local: &'e dyn Fn(AccId) -> bool) -> Recogniser<'e, 'p> {
+    fn new(
+        cx: &'e Context<'p>,
+        unit: Unit,
+        loops: &'e [Counted],
+        is_local: &'e dyn Fn(AccId) -> bool,
+    ) -> Recogniser<'e, 'p> {
         Recogniser {
             cx,
             unit,
-            var,
+            n_pointers: unit.unit.n_pointers,
+            loops,
             copied: Vec::new(),
             shape: StraightLine::default(),
             is_epilogue: false,
@@ -135,8 +216,11 @@ impl<'e, 'p> Recogniser<'e, 'p> {
         if self.shape.steps.iter().all(Step::has_result) {
             return Err(Reason::NoEffect);
         }
-        let stride = |pointer: &Pointer| i32::try_from(pointer.stride).map_err(|_| Reason::TooFar);
-        self.shape.strides = self.pointers.iter().map(stride).collect::<Result<_, _>>()?;
+        self.shape.strides = self.strides(0)?;
+        for (level, counted) in self.loops.iter().enumerate().skip(1) {
+            let count = counted.count.and_then(|count| i32::try_from(count).ok()).ok_or(Reason::TooFar)?;
+            self.shape.inner.push(InnerLoop { count, strides: self.strides(level)? });
+        }
         (self.shape.n_constants, self.shape.n_accs) = (self.fixed.len(), self.accs.len());
         let pointers = self.pointers.into_iter().map(|Pointer { buffer, index, .. }| Access { buffer, index });
         let operands = Operands { pointers: pointers.collect(), fixed: self.fixed };
@@ -156,6 +240,17 @@ impl<'e, 'p> Recogniser<'e, 'p> {
             self.source(value)?;
         }
         Ok(())
+    }
+
+    /// Strides of the pointers in a loop. What it moves them by in all is within reach, too.
+    fn strides(&self, level: usize) -> Result<Vec<i32>, Reason> {
+        let count = if level == 0 { Some(1) } else { self.loops[level].count };
+        let stride = |pointer: &Pointer| {
+            let bytes = pointer.strides.get(level).copied().unwrap_or(0);
+            let moved = count.and_then(|count| bytes.checked_mul(count + 1)).ok_or(Reason::TooFar)?;
+            if moved.unsigned_abs() < 1 << 30 { Ok(bytes as i32) } else { Err(Reason::TooFar) }
+        };
+        self.pointers.iter().map(stride).collect()
     }
 
     fn block(&mut self, stmts: &'e [Stmt]) -> Result<(), Reason> {
@@ -339,15 +434,22 @@ impl<'e, 'p> Recogniser<'e, 'p> {
         if !is_vector_or_splat || !index.is_affine() {
             return Err(Reason::Scattered);
         }
+        let mut strides = Vec::with_capacity(self.loops.len());
+        for &Counted { var, low, .. } in self.loops {
+            let step = index.coefficient(var);
+            strides.push(step * 4);
+            if let Some(low) = low {
+                index = index.add_scaled(&Affine::var(var), -step).plus_constant(step * low);
+            }
+        }
         let offset = index.offset.checked_mul(4).and_then(|bytes| i32::try_from(bytes).ok()).ok_or(Reason::TooFar)?;
         index.offset = 0;
-        let stride = index.coefficient(self.var) * 4;
-        let pointer = Pointer { buffer: access.buffer, index, stride };
+        let pointer = Pointer { buffer: access.buffer, index, strides };
         let known = self.pointers.iter().position(|known| *known == pointer);
         let number = known.unwrap_or_else(|| {
             self.pointers.push(pointer);
             self.pointers.len() - 1
         });
-        if number < self.unit.unit.n_pointers { Ok((number, offset)) } else { Err(Reason::TooManyPointers) }
+        if number < self.n_pointers { Ok((number, offset)) } else { Err(Reason::TooManyPointers) }
     }
 }

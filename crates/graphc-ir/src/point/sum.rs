@@ -2,6 +2,7 @@
 
 use super::{ExprId, PointDag, PointExpr};
 use crate::compute::ScalarExpr;
+use crate::form::PointForm;
 use crate::graph::NodeId;
 use crate::index::Affine;
 use crate::scalar::BinaryOp;
@@ -55,6 +56,17 @@ impl PointDag<'_> {
         }
         let term = self.scalar(&form.body, &operands, &vars, None);
         self.add_terms(&form.finish, &operands, &vars, Some(term), sum);
+    }
+
+    /// A reduction of one term, which is added to zero like any first term.
+    pub(super) fn sum_of_one_term(&mut self, form: &PointForm, operands: &[NodeId], vars: &[Affine]) -> ExprId {
+        let mut sum = Sum { terms: vec![self.intern(PointExpr::F32(0))], products: Vec::new() };
+        if form.sums_products(operands, self.forms) {
+            self.add_terms(&form.body, operands, vars, None, &mut sum);
+        } else {
+            sum.terms.push(self.scalar(&form.body, operands, vars, None));
+        }
+        self.intern(PointExpr::Sum { terms: sum.terms, products: sum.products })
     }
 
     /// An expression that is a sum at the outside. It goes on from a term: the first product, rounded, if there is no

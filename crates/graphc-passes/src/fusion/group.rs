@@ -14,6 +14,7 @@ use graphc_ir::graph::NodeId;
 use graphc_ir::graph::plan::{FusionPlan, Group, GroupKind, Root};
 use graphc_ir::index::{Affine, Var};
 use graphc_ir::point::{ExprId, PointDag};
+use graphc_ir::scalar::LANES;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// At most this many partial results per sweep: each may have four accumulators, and all of them together take half
@@ -144,7 +145,9 @@ impl<'a> Phase<'a> {
         let value = nest.try_root(root);
         // A result of these that is read as a load is read at some other point.
         let is_elsewhere = nest.reads(value).any(|node| roots.iter().any(|root| root.node() == node));
-        let fits = !is_elsewhere && nest.is_flat(root, &[value]) == nest.is_flat(root, &nest.values);
+        let are_flat = [nest.is_flat(root, &[value]), nest.is_flat(root, &nest.values)];
+        let is_alike = are_flat[0] == are_flat[1] || (are_flat == [Some(true), Some(false)] && nest.is_of_rows());
+        let fits = !is_elsewhere && is_alike;
         if fits {
             nest.keep(root, value);
         }
@@ -191,6 +194,18 @@ impl<'a> Nest<'a> {
     /// Nodes that a value loads.
     fn reads(&self, value: ExprId) -> impl Iterator<Item = NodeId> {
         self.dag.loads(&[value]).into_iter().map(|(node, _)| node)
+    }
+
+    /// Whether the last axis is whole vectors of neighbours, which everything read along it follows.
+    fn is_of_rows(&self) -> bool {
+        let Some((last, _)) = self.vars.split_last() else { return false };
+        let Some(var) = last.as_var() else { return false };
+        let is_row = |index: &[Affine]| {
+            let (end, others) = index.split_last().map_or((None, index), |(end, others)| (Some(end), others));
+            end.is_none_or(|end| end == last || !end.uses(var)) && !others.iter().any(|i| i.uses(var))
+        };
+        let n_last = self.dag.var_range(var).1 as usize + 1;
+        n_last.is_multiple_of(LANES) && self.dag.loads(&self.values).into_iter().all(|(_, index)| is_row(index))
     }
 
     /// Whether values at the points of `root`, if that is one without a batch, can be computed in one flat sweep.

@@ -5,13 +5,16 @@
 //! slower than a few multiplications, and a value that is never stored costs no traffic. A summand
 //! (see [`graphc_ir::summands`]) is never stored, since it is not rounded by itself: what it costs is its reader's
 //! cost, and the reader may be stored for it.
+//!
+//! The weight gradient of a dense layer is a contraction, but of a single sample it is one product in every element.
+//! The update computes that where it needs it, and the gradient, as large as the weights, never goes to memory.
 
 use super::facts::Facts;
 use graphc_ir::compute::ScalarExpr;
 use graphc_ir::form::Form;
 use graphc_ir::graph::NodeId;
 use graphc_ir::graph::plan::{Decision, FusionPlan};
-use graphc_ir::scalar::{BinaryOp, UnaryOp};
+use graphc_ir::scalar::{BinaryOp, LANES, UnaryOp};
 
 /// Recomputing costs at most this many cheap operations when there are several readers.
 const MAX_SHARED_COST: usize = 12;
@@ -56,10 +59,11 @@ pub(super) fn decide(facts: &Facts<'_>, plan: &mut FusionPlan) {
 /// Why `node` needs a buffer whatever it costs, if it does.
 fn reason_it_must_be_stored(facts: &Facts<'_>, node: NodeId) -> Option<String> {
     let Facts { graph, forms, .. } = facts;
-    if facts.is_contraction(node) {
+    let is_product = is_product_of_rows(facts, node);
+    if facts.is_contraction(node) && !is_product {
         return Some("a contraction".to_string());
     }
-    if !forms[&node].is_map() {
+    if !forms[&node].is_map() && !is_product {
         return Some("a reduction".to_string());
     }
     if graph.is_root(node) {
@@ -68,6 +72,17 @@ fn reason_it_must_be_stored(facts: &Facts<'_>, node: NodeId) -> Option<String> {
     let users = graph.users(node);
     let contraction = users.iter().find(|&&user| facts.is_contraction(user));
     contraction.map(|user| format!("read by the contraction {user}"))
+}
+
+/// Whether a contraction over the batch is the product of two values of a single sample in every element, and all its
+/// readers are elementwise. They compute it in whole vectors along its last axis.
+fn is_product_of_rows(Facts { graph, forms, .. }: &Facts<'_>, node: NodeId) -> bool {
+    let sizes = graph.sizes(node);
+    let is_elementwise = |user: &NodeId| forms[user].is_map() && graph.sizes(*user) == sizes;
+    forms[&node].as_point().is_some_and(|form| form.reduces_batch() && form.has_one_term())
+        && forms[&node].as_contraction().is_some()
+        && sizes.last().is_some_and(|last| last.is_multiple_of(LANES))
+        && graph.users(node).iter().all(is_elementwise)
 }
 
 /// Why a buffer is cheaper than recomputing `node`, which is at `cost` from stored values, if it is.

@@ -11,9 +11,8 @@ use std::collections::BTreeSet;
 pub(crate) struct Reads {
     /// Nodes whose buffers it reads.
     pub(crate) nodes: BTreeSet<NodeId>,
-    /// Whether it is a flat sweep without a batch: of a buffer with several elements, each point reads the one in its
-    /// own place alone.
-    pub(crate) is_flat: bool,
+    /// Those of them of which each point of a sweep without a batch reads the element in its own place alone.
+    pub(crate) in_place: BTreeSet<NodeId>,
 }
 
 impl Reads {
@@ -22,7 +21,7 @@ impl Reads {
         match group.kind {
             GroupKind::Contraction => {
                 let nodes = group.nodes().into_iter().flat_map(|node| graph.operands(node)).collect();
-                Reads { nodes, is_flat: false }
+                Reads { nodes, in_place: BTreeSet::new() }
             }
             GroupKind::Sweep => Reads::of_sweep(graph, forms, plan, group),
         }
@@ -35,8 +34,15 @@ impl Reads {
         let exprs: Vec<ExprId> = group.roots.iter().map(|&root| dag.root(root, &axes)).collect();
         let has_no_batch =
             |root: &Root| matches!(root, Root::Value(node) if graph.ty(*node).shape.batch_axis().is_none());
-        let nodes = dag.loads(&exprs).into_iter().map(|(node, _)| node).collect();
-        let is_flat = group.roots.iter().all(has_no_batch) && dag.is_flat(&exprs, &axes, &space.extents);
-        Reads { nodes, is_flat }
+        let loads = dag.loads(&exprs);
+        let nodes: BTreeSet<NodeId> = loads.iter().map(|(node, _)| *node).collect();
+        let axes: Vec<Affine> = axes.iter().map(|axis| dag.simplified_one(axis)).collect();
+        let is_elsewhere = |(node, index): &&(NodeId, &[Affine])| {
+            graph.sizes(*node).iter().any(|&size| size > 1) && (*index != axes || graph.sizes(*node) != space.extents)
+        };
+        let elsewhere: BTreeSet<NodeId> = loads.iter().filter(is_elsewhere).map(|(node, _)| *node).collect();
+        let is_alone = group.roots.iter().all(has_no_batch);
+        let in_place = nodes.iter().copied().filter(|node| is_alone && !elsewhere.contains(node)).collect();
+        Reads { nodes, in_place }
     }
 }

@@ -12,18 +12,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Update values that are stored straight into their parameter's buffer.
 pub(crate) fn find(graph: &Graph, forms: &Forms, plan: &FusionPlan) -> BTreeSet<NodeId> {
-    // Groups in the order they run; the last one that reads each node, and whether a flat sweep does.
+    // Groups in the order they run; the last one that reads each node, and what each reads in its own place alone.
     let mut last_reader: BTreeMap<NodeId, usize> = BTreeMap::new();
     let mut written_by: BTreeMap<NodeId, usize> = BTreeMap::new();
-    let mut flat_groups = BTreeSet::new();
+    let mut in_place = BTreeSet::new();
     for (position, group) in plan.kernels.iter().flat_map(|kernel| kernel.groups()).enumerate() {
         let reads = Reads::of(graph, forms, plan, group);
         for node in reads.nodes {
             last_reader.insert(node, position);
         }
-        if reads.is_flat {
-            flat_groups.insert(position);
-        }
+        in_place.extend(reads.in_place.into_iter().map(|node| (position, node)));
         for root in &group.roots {
             if let Root::Value(node) = root {
                 written_by.insert(*node, position);
@@ -35,7 +33,8 @@ pub(crate) fn find(graph: &Graph, forms: &Forms, plan: &FusionPlan) -> BTreeSet<
         let is_output = graph.outputs.name(update.value);
         let only_update = graph.updates.of_value(update.value).count() == 1;
         let last_read = last_reader.get(&update.parameter).copied().unwrap_or(0);
-        let read_before = last_read < written || (last_read == written && flat_groups.contains(&written));
+        let read_before =
+            last_read < written || (last_read == written && in_place.contains(&(written, update.parameter)));
         // Another update must not read the value after it has moved into the parameter's place: it
         // still may, since the value itself is what it wants.
         !is_output && only_update && read_before

@@ -4,14 +4,22 @@ use super::register::ymm;
 use crate::asm::straight_line::{Step, StraightLine};
 use crate::asm::straight_line_registers::{Place, Placed, StraightLinePlan};
 use graphc_ir::scalar::{BinaryOp, CmpOp};
-use iced_x86::code_asm::{AsmRegister64, CodeAssembler, r8, r9, r10, r11, rax, rcx, rdi, rdx, rsi};
+use iced_x86::code_asm::{
+    AsmRegister64, CodeAssembler, r8, r9, r10, r11, r12, r13, r14, r15, rax, rbp, rbx, rcx, rdi, rdx, rsi,
+};
 use iced_x86::{Code, IcedError, Instruction, MemoryOperand, Register};
 
 const TABLE: AsmRegister64 = rdi;
 const COUNT: AsmRegister64 = rsi;
-/// Most pointers: registers that need not be saved.
+/// Most pointers.
 pub(super) const N_POINTERS: usize = POINTERS.len();
-const POINTERS: [AsmRegister64; 7] = [rdx, rcx, r8, r9, rax, r10, r11];
+/// The last four belong to the caller.
+const POINTERS: [AsmRegister64; 11] = [rdx, rcx, r8, r9, rax, r10, r11, r13, r14, r15, rbp];
+const N_FREE_POINTERS: usize = 7;
+/// What inner loops count with, outermost first; saved where it is used.
+const INNER_COUNTS: [AsmRegister64; 2] = [rbx, r12];
+/// Most loops within one.
+pub(super) const N_INNER_LOOPS: usize = INNER_COUNTS.len();
 
 const MOVE: Code = Code::VEX_Vmovaps_ymm_ymmm256;
 const LOAD: Code = Code::VEX_Vmovups_ymm_ymmm256;
@@ -52,29 +60,48 @@ struct Assembler<'s> {
 impl Assembler<'_> {
     fn function(&mut self, plan: &StraightLinePlan) -> Result<(), IcedError> {
         let shape = self.shape;
-        let (mut head, mut end) = (self.asm.create_label(), self.asm.create_label());
+        let mut end = self.asm.create_label();
         self.asm.test(COUNT, COUNT)?;
         self.asm.jle(end)?;
+        let saved_pointers = &POINTERS[N_FREE_POINTERS.min(shape.strides.len())..shape.strides.len()];
+        let saved = [&INNER_COUNTS[..shape.inner.len()], saved_pointers].concat();
+        saved.iter().try_for_each(|&register| self.asm.push(register))?;
         self.load_pointers()?;
         for acc in 0..shape.n_accs {
             self.add(Instruction::with2(LOAD, ymm(acc), self.at(shape.table().acc_offset(acc)))?)?;
         }
         self.load_constants(plan)?;
-        self.asm.set_label(&mut head)?;
-        plan.steps.iter().try_for_each(|placed| self.step(placed))?;
-        for (&pointer, &stride) in self.pointers.iter().zip(&shape.strides) {
-            if stride != 0 {
-                self.asm.add(pointer, stride)?;
-            }
-        }
-        self.asm.dec(COUNT)?;
-        self.asm.jne(head)?;
+        self.loops(plan, 0)?;
+        saved.iter().rev().try_for_each(|&register| self.asm.pop(register))?;
         for acc in 0..shape.n_accs {
             self.add(Instruction::with2(STORE, self.at(shape.table().acc_offset(acc)), ymm(acc))?)?;
         }
         self.asm.set_label(&mut end)?;
         self.asm.vzeroupper()?;
         self.asm.ret()
+    }
+
+    /// The loop that `level` others stand around.
+    fn loops(&mut self, plan: &StraightLinePlan, level: usize) -> Result<(), IcedError> {
+        let shape = self.shape;
+        let mut head = self.asm.create_label();
+        self.asm.set_label(&mut head)?;
+        match shape.inner.get(level) {
+            Some(inner) => {
+                self.asm.mov(INNER_COUNTS[level], i64::from(inner.count))?;
+                self.loops(plan, level + 1)?;
+            }
+            None => plan.steps.iter().try_for_each(|placed| self.step(placed))?,
+        }
+        for (number, &pointer) in self.pointers[..shape.strides.len()].iter().enumerate() {
+            let bytes = shape.advance(level, number);
+            if bytes != 0 {
+                self.asm.add(pointer, bytes)?;
+            }
+        }
+        let count = if level == 0 { COUNT } else { INNER_COUNTS[level - 1] };
+        self.asm.dec(count)?;
+        self.asm.jne(head)
     }
 
     fn load_pointers(&mut self) -> Result<(), IcedError> {

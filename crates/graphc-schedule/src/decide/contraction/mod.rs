@@ -486,7 +486,7 @@ impl<'a> Contraction<'a> {
             Candidate { axis: walk.coordinate, extent, n_single, most, chain: None }
         };
         let that_move = |wanted: [bool; 2]| -> Vec<Candidate<Coordinate>> {
-            let moved = |walk: &&Loop| self.moves(plan, walk, widths) == Some(wanted);
+            let moved = |walk: &&Loop| walk.extent > 1 && self.moves(plan, walk, widths) == Some(wanted);
             plan.loops.iter().rev().filter(moved).map(candidate).collect()
         };
         let alone = factors.map(|factor| that_move([factor == 0, factor == 1]));

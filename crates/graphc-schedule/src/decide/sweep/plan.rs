@@ -58,12 +58,22 @@ impl SweepPlan {
         } else if sources.features_are_lanes {
             let (values, partials): (Vec<Root>, Vec<Root>) = group.roots.iter().partition(|root| is_value(root));
             let values = (!values.is_empty()).then(|| Space::new(sources, &values).values_by_features());
-            let partials = partials.iter().map(|&root| Space::new(sources, &[root]).partial_by_features());
-            values.into_iter().chain(partials).collect()
+            let space = |root: &Root| PointDag::space(sources.graph, sources.forms, *root);
+            let alike = partials.chunk_by(|a, b| space(a) == space(b));
+            values.into_iter().chain(alike.flat_map(|roots| SweepPlan::partials_by_features(sources, roots))).collect()
         } else {
             vec![Space::new(sources, &group.roots).by_samples()]
         };
         SweepPlan { name: group.name.clone(), nodes: group.nodes(), nests }
+    }
+}
+
+impl SweepPlan {
+    /// Partial results over the same space, whose lanes are features: in one nest unless its lanes cannot be.
+    fn partials_by_features(sources: &Sources<'_>, roots: &[Root]) -> Vec<Nest> {
+        let of = |roots: &[Root]| Space::new(sources, roots).partials_by_features();
+        let all = of(roots);
+        if all.lanes.is_some() || roots.len() == 1 { vec![all] } else { roots.chunks(1).map(of).collect() }
     }
 }
 
@@ -141,12 +151,12 @@ impl<'a> Space<'a> {
         Nest { axes: self.extents, over_batch: true, joins: Vec::new(), lanes, loops, hoisted, results }
     }
 
-    /// A partial result whose lanes are features, which need no joining.
-    fn partial_by_features(mut self) -> Nest {
+    /// Partial results over the same space whose lanes are features, which need no joining.
+    fn partials_by_features(mut self) -> Nest {
         let n_kept = self.n_kept(self.roots[0]);
         let whole = |axis: usize| Loop::over(Coordinate::Axis(axis), self.extents[axis]);
         let mut kept: Vec<Loop> = (0..n_kept).map(whole).collect();
-        let reduced = (n_kept..self.extents.len()).map(whole);
+        let reduced = (n_kept..self.extents.len()).flat_map(|axis| self.digits(axis));
         let inside: Vec<Loop> = [Loop::over(Coordinate::Sample, self.batch())].into_iter().chain(reduced).collect();
         let mut lanes = None;
         if let Some(last) = kept.last_mut().filter(|last| last.extent > 1)
@@ -181,8 +191,10 @@ impl<'a> Space<'a> {
             (Some(Coordinate::Element), loops, innermost..innermost + 1)
         } else if joins.is_empty() && self.ends_in_vectors() {
             axes.last_mut().expect("it has vectors").take_vectors();
-            let hoisted = 0..axes.len() + 1;
-            (Some(Coordinate::Axis(axes.len() - 1)), axes, hoisted)
+            let lanes = Some(Coordinate::Axis(axes.len() - 1));
+            let loops = in_blocks_of_rows(axes);
+            let hoisted = 0..loops.len() + 1;
+            (lanes, loops, hoisted)
         } else {
             (None, axes, 0..0)
         };
@@ -347,6 +359,24 @@ fn without_single_turns(loops: impl IntoIterator<Item = Loop>) -> Vec<Loop> {
         }
     }
     others
+}
+
+/// The same loops, the outermost in blocks for threads if there are many vectors.
+fn in_blocks_of_rows(mut loops: Vec<Loop>) -> Vec<Loop> {
+    let n_vectors: usize = loops.iter().map(|some| some.extent).product();
+    let [rows, _, ..] = loops.as_mut_slice() else { return loops };
+    if n_vectors <= BLOCK {
+        return loops;
+    }
+    let n_rows = rows.extent;
+    let per_block = (BLOCK * n_rows / n_vectors).max(1);
+    let walk = Walk::Iterate(LoopKind::Parallel);
+    let blocks =
+        Loop { weight: per_block, walk, known: Vec::new(), ..Loop::over(rows.over, n_rows.div_ceil(per_block)) };
+    rows.extent = per_block;
+    rows.in_all = (!n_rows.is_multiple_of(per_block)).then_some(n_rows);
+    loops.insert(0, blocks);
+    loops
 }
 
 /// Loops over all elements, eight by eight; in blocks for threads if there are many.

@@ -209,6 +209,41 @@ fn statistics_of_few_samples_are_a_nest_each() {
     );
 }
 
+/// Chains of sums wait for themselves, so that two take no longer than one.
+#[test]
+fn sums_over_the_same_space_share_a_nest() {
+    let nodes = r#"
+        %0: f32[N,4,4,6] = input() {dtype=f32, shape=[N,4,4,6]} "x"
+        %1: f32[6] = reduce_sum(%0) {axes=[0,1,2], keep_dims=false}
+        %2: f32[N,4,4,6] = relu(%0)
+        %3: f32[6] = reduce_sum(%2) {axes=[0,1,2], keep_dims=false}
+    "#;
+    check(
+        &plan(3, true, nodes, &[partial(1), partial(3)]),
+        "axes      a:6 out | b:4 red | c:4 red
+         lanes     8 neighbours along a
+         loops     a:1 vectors > n:3 > b > c
+         results   partial sum %1 over n,b,c: 1 chain | partial sum %3 over n,b,c: 1 chain",
+    );
+}
+
+/// The update of a weight whose gradient is a product of rows and columns.
+#[test]
+fn rows_are_in_blocks_if_there_are_many() {
+    let nodes = r#"
+        %0: f32[300,16] = parameter() {shape=[300,16], initializer=0.0, trainable=true} "w"
+        %1: f32[300,1] = parameter() {shape=[300,1], initializer=0.0, trainable=true} "rows"
+        %2: f32[300,16] = mul(%0, %1)
+    "#;
+    check(
+        &plan(64, true, nodes, &[value(2)]),
+        "axes      a:300 out | b:16 out
+         lanes     8 neighbours along b
+         loops     a1:3 parallel > a0:128 > b:2 vectors
+         results   store %2",
+    );
+}
+
 #[test]
 fn a_softmax_takes_its_rows_feature_by_feature_where_they_are_reduced() {
     let nodes = r#"
