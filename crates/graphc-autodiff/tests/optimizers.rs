@@ -5,7 +5,7 @@
 use graphc_autodiff::{AutodiffOptions, differentiate};
 use graphc_interp::graph::run;
 use graphc_ir::graph::verify::verify;
-use graphc_ir::optimizers::{Adam, Sgd};
+use graphc_ir::optimizers::{Adam, RmsProp, Sgd};
 use graphc_ir::{Graph, NodeId, Op, Optimizer, Tensor};
 use graphc_testing::all_optimizers;
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,7 +20,7 @@ struct Element {
 
 /// The element's next value. `state` is what is remembered of it, zeros at first.
 fn keras(optimizer: &Optimizer, state: &mut [f64; 3], Element { p, g, lr, t }: Element) -> f64 {
-    let [first, second, _third] = state;
+    let [first, second, third] = state;
     match *optimizer {
         Optimizer::Sgd(Sgd { momentum, nesterov, .. }) => {
             let velocity = first;
@@ -33,6 +33,14 @@ fn keras(optimizer: &Optimizer, state: &mut [f64; 3], Element { p, g, lr, t }: E
             *v = beta2 * *v + (1.0 - beta2) * g * g;
             let step_size = lr * (1.0 - beta2.powi(t)).sqrt() / (1.0 - beta1.powi(t));
             p * (1.0 - lr * weight_decay) - step_size * *m / (v.sqrt() + epsilon)
+        }
+        Optimizer::RmsProp(RmsProp { rho, momentum, epsilon, centered, .. }) => {
+            let (velocity, average_grad, momentums) = (first, second, third);
+            *velocity = rho * *velocity + (1.0 - rho) * g * g;
+            *average_grad = rho * *average_grad + (1.0 - rho) * g;
+            let denominator = if centered { *velocity - average_grad.powi(2) } else { *velocity } + epsilon;
+            *momentums = momentum * *momentums + lr * g / denominator.sqrt();
+            p - *momentums
         }
     }
 }

@@ -109,6 +109,7 @@ macro_rules! optimizers {
 optimizers! {
     sgd::Sgd as sgd,
     adam::Adam as adam | adamw,
+    rmsprop::RmsProp as rmsprop,
 }
 
 /// The optimizer that a name stands for if nothing else is said.
