@@ -41,7 +41,7 @@ impl OptimizerRules for Adam {
 
     fn update(&self, cx: &mut UpdateCx<'_>, Step { p, g, lr }: Step) -> NodeId {
         let step_size = cx.once("step size", |cx| self.step_size(cx, lr));
-        let kept = (self.weight_decay != 0.0).then(|| cx.once("kept", |cx| self.kept(cx, lr)));
+        let kept = cx.kept(lr, self.weight_decay);
         // m' = m + (g - m) * (1 - b1); v' = v + (g * g - v) * (1 - b2)
         let m = cx.moving_average("adam_m", g, self.beta1);
         let square = cx.times(g, g);
@@ -65,12 +65,5 @@ impl Adam {
         let root = cx.add(Sqrt {}, &[correction2]);
         let numerator = cx.times(lr, root);
         cx.add_named(Div {}, &[numerator, correction1], "adam.step_size")
-    }
-
-    /// `1 - lr * weight_decay`.
-    fn kept(&self, cx: &mut UpdateCx<'_>, lr: NodeId) -> NodeId {
-        let lost = cx.scaled(lr, self.weight_decay);
-        let one = cx.constant(1.0);
-        cx.minus(one, lost)
     }
 }

@@ -83,6 +83,17 @@ impl<'a> UpdateCx<'a> {
         built
     }
 
+    /// `1 - lr * weight_decay`, which every parameter is to be multiplied by; nothing if that is 1.
+    pub fn kept(&mut self, lr: NodeId, weight_decay: f64) -> Option<NodeId> {
+        (weight_decay != 0.0).then(|| {
+            self.once("kept", |cx| {
+                let lost = cx.scaled(lr, weight_decay);
+                let one = cx.constant(1.0);
+                cx.minus(one, lost)
+            })
+        })
+    }
+
     /// What is remembered of the parameter under a name: `<parameter>.<name>`, of its shape.
     pub fn state(&mut self, name: &str) -> NodeId {
         let name = format!("{}.{name}", self.graph.node(self.node).name);
