@@ -5,7 +5,7 @@
 use graphc_autodiff::{AutodiffOptions, differentiate};
 use graphc_interp::graph::run;
 use graphc_ir::graph::verify::verify;
-use graphc_ir::optimizers::{Adam, RmsProp, Sgd};
+use graphc_ir::optimizers::{Adagrad, Adam, RmsProp, Sgd};
 use graphc_ir::{Graph, NodeId, Op, Optimizer, Tensor};
 use graphc_testing::all_optimizers;
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,6 +41,11 @@ fn keras(optimizer: &Optimizer, state: &mut [f64; 3], Element { p, g, lr, t }: E
             let denominator = if centered { *velocity - average_grad.powi(2) } else { *velocity } + epsilon;
             *momentums = momentum * *momentums + lr * g / denominator.sqrt();
             p - *momentums
+        }
+        Optimizer::Adagrad(Adagrad { initial_accumulator_value, epsilon, .. }) => {
+            let accumulator = if t == 1 { initial_accumulator_value } else { *first } + g * g;
+            *first = accumulator;
+            p - lr * g / (accumulator + epsilon).sqrt()
         }
     }
 }

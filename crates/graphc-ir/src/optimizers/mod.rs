@@ -110,6 +110,7 @@ optimizers! {
     sgd::Sgd as sgd,
     adam::Adam as adam | adamw,
     rmsprop::RmsProp as rmsprop,
+    adagrad::Adagrad as adagrad,
 }
 
 /// The optimizer that a name stands for if nothing else is said.
