@@ -5,7 +5,7 @@
 use graphc_autodiff::{AutodiffOptions, differentiate};
 use graphc_interp::graph::run;
 use graphc_ir::graph::verify::verify;
-use graphc_ir::optimizers::{Adagrad, Adam, RmsProp, Sgd};
+use graphc_ir::optimizers::{Adagrad, Adam, Lion, RmsProp, Sgd};
 use graphc_ir::{Graph, NodeId, Op, Optimizer, Tensor};
 use graphc_testing::all_optimizers;
 use std::collections::{BTreeMap, BTreeSet};
@@ -46,6 +46,12 @@ fn keras(optimizer: &Optimizer, state: &mut [f64; 3], Element { p, g, lr, t }: E
             let accumulator = if t == 1 { initial_accumulator_value } else { *first } + g * g;
             *first = accumulator;
             p - lr * g / (accumulator + epsilon).sqrt()
+        }
+        Optimizer::Lion(Lion { beta1, beta2, weight_decay, .. }) => {
+            let direction = beta1 * *first + (1.0 - beta1) * g;
+            *first = beta2 * *first + (1.0 - beta2) * g;
+            let sign = if direction == 0.0 { 0.0 } else { direction.signum() };
+            p - lr * weight_decay * p - lr * sign
         }
     }
 }

@@ -111,6 +111,7 @@ optimizers! {
     adam::Adam as adam | adamw,
     rmsprop::RmsProp as rmsprop,
     adagrad::Adagrad as adagrad,
+    lion::Lion as lion,
 }
 
 /// The optimizer that a name stands for if nothing else is said.
