@@ -8,7 +8,7 @@ use graphc_driver::{CompileOptions, DriverError, compile};
 use graphc_interp::graph::{Evaluation, Keep, run_keeping};
 use graphc_ir::graph::{Graph, Mode};
 use graphc_ir::{Op, Tensor};
-use graphc_testing::{bindings, cases, layer_graphs};
+use graphc_testing::{bindings, cases, layer_graphs, optimizers};
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 use std::collections::BTreeMap;
@@ -80,9 +80,12 @@ proptest! {
     #![proptest_config(config(cases(300, 2000)))]
 
     #[test]
-    fn training_agrees(test in layer_graphs(), seed in any::<u64>(), checked in checked(), threads in threads()) {
+    fn training_agrees(
+        test in layer_graphs(), seed in any::<u64>(), checked in checked(), threads in threads(),
+        optimizer in optimizers(),
+    ) {
         let mut graph = test.graph;
-        graph.optimizer = Some(graphc_ir::Optimizer::adam(0.01));
+        graph.optimizer = Some(optimizer);
         let options = CompileOptions { gradients: true, checked, threads, ..CompileOptions::train(test.batch) };
         check(&graph, &options, seed)?;
     }

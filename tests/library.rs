@@ -21,7 +21,7 @@ fn network(dropout: f64) -> Graph {
     let classes = Dense { activation: Some(Activation::Softmax), ..Dense::new(3) };
     let classes = builder.dense("classes", hidden, &classes).unwrap();
     builder.loss(Loss::CategoricalCrossentropy, classes, label).unwrap();
-    builder.optimizer(Optimizer::Sgd { learning_rate: 0.5, momentum: 0.0, nesterov: false });
+    builder.optimizer(Optimizer::sgd(0.5));
     builder.finish()
 }
 
@@ -111,7 +111,7 @@ fn a_learning_rate_must_be_finite() {
     assert_eq!(message(session.set_input_f32(Mode::Train, N, "learning_rate", &[f32::NAN])), expected("NaN"));
     assert_eq!(message(session.set_learning_rate(1e39)), expected("inf"));
     let mut graph = network(0.0);
-    graph.optimizer = Some(Optimizer::Sgd { learning_rate: 1e39, momentum: 0.0, nesterov: false });
+    graph.optimizer = Some(Optimizer::sgd(1e39));
     let refused = message(Session::new(graph, SessionOptions::default()).map(|_| ()));
     assert_eq!(refused, "the graph is not valid:\n  `learning_rate` 1e39 is infinite in f32\n    optimizer");
     let mut graph = network(0.0);

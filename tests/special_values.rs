@@ -12,7 +12,7 @@ use graphc_ir::loops::BufferKind;
 use graphc_ir::{Op, Real, Tensor};
 use graphc_passes::manager::Record;
 use graphc_testing::approx::Approx;
-use graphc_testing::{Specials, cases, layer_graphs, special_bindings};
+use graphc_testing::{Specials, cases, layer_graphs, optimizers, special_bindings};
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 use std::collections::BTreeMap;
@@ -112,10 +112,10 @@ fn run(cases: u32, options: impl Fn(usize, bool) -> CompileOptions) {
         ..ProptestConfig::default()
     };
     let tally = Tally::default();
-    let strategy = (layer_graphs(), any::<u64>(), prop::bool::weighted(0.25));
-    let result = prop::test_runner::TestRunner::new(config).run(&strategy, |(test, seed, checked)| {
+    let strategy = (layer_graphs(), any::<u64>(), prop::bool::weighted(0.25), optimizers());
+    let result = prop::test_runner::TestRunner::new(config).run(&strategy, |(test, seed, checked, optimizer)| {
         let mut graph = test.graph;
-        graph.optimizer = Some(graphc_ir::Optimizer::adam(0.01));
+        graph.optimizer = Some(optimizer);
         check(&graph, &options(test.batch, checked), seed, &tally)
     });
     if let Err(error) = result {

@@ -1,4 +1,4 @@
-//! What `differentiate` adds, by graph text; and optimizers against the formulas they promise.
+//! What `differentiate` adds, by graph text.
 
 use graphc_autodiff::{AutodiffError, AutodiffOptions, differentiate};
 use graphc_interp::graph::run;
@@ -27,24 +27,6 @@ fn differentiated(text: &str, optimizer: Option<Optimizer>, options: &AutodiffOp
     let findings: Vec<String> = verify(&graph).iter().map(ToString::to_string).collect();
     assert!(findings.is_empty(), "{}\n{graph}", findings.join("\n"));
     graph
-}
-
-/// Runs `n_steps` of training `p` by the optimizer and gives its values after every step.
-fn trained(optimizer: Optimizer, n_steps: usize) -> Vec<Vec<f64>> {
-    let graph = differentiated(SQUARES, Some(optimizer), &UPDATE);
-    let mut values: BTreeMap<String, Tensor<f64>> = BTreeMap::new();
-    for id in graph.ids() {
-        if matches!(graph.op(id), Op::Parameter(_)) {
-            values.insert(graph.node(id).name.clone(), Tensor::full(&graph.sizes(id), 0.0));
-        }
-    }
-    values.insert("p".to_string(), Tensor::new(vec![3], vec![1.0, -2.0, 0.5]));
-    values.insert("learning_rate".to_string(), Tensor::scalar(0.1));
-    let step = |_| {
-        values.extend(run(&graph, &values).unwrap().updates);
-        values["p"].data.clone()
-    };
-    (0..n_steps).map(step).collect()
 }
 
 fn assert_close(found: &[Vec<f64>], expected: &[Vec<f64>]) {
@@ -92,51 +74,6 @@ fn only_paths_from_parameters_are_differentiated() {
 }
 
 #[test]
-fn gradient_descent() {
-    let sgd = |momentum, nesterov| Optimizer::Sgd { learning_rate: 0.1, momentum, nesterov };
-    let by_hand = |momentum: f64, nesterov: bool| {
-        let mut p = vec![1.0, -2.0, 0.5];
-        let mut v = [0.0; 3];
-        let mut step = |_| {
-            for (p, v) in p.iter_mut().zip(&mut v) {
-                let g = *p;
-                *v = momentum * *v - 0.1 * g;
-                *p += if nesterov { momentum * *v - 0.1 * g } else { *v };
-            }
-            p.clone()
-        };
-        (0..4).map(&mut step).collect::<Vec<_>>()
-    };
-    for (momentum, nesterov) in [(0.0, false), (0.9, false), (0.9, true)] {
-        assert_close(&trained(sgd(momentum, nesterov), 4), &by_hand(momentum, nesterov));
-    }
-}
-
-#[test]
-fn adam_and_adamw() {
-    for weight_decay in [0.0, 0.01] {
-        let (mut p, mut m, mut v) = (vec![1.0, -2.0, 0.5], [0.0; 3], [0.0; 3]);
-        let mut step = |t: i32| {
-            let step_size = 0.1 * (1.0 - 0.999f64.powi(t)).sqrt() / (1.0 - 0.9f64.powi(t));
-            for ((p, m), v) in p.iter_mut().zip(&mut m).zip(&mut v) {
-                let g: f64 = *p;
-                *m = 0.9 * *m + 0.1 * g;
-                *v = 0.999 * *v + 0.001 * g * g;
-                *p = *p * (1.0 - 0.1 * weight_decay) - step_size * *m / (v.sqrt() + 1e-7);
-            }
-            p.clone()
-        };
-        let expected: Vec<Vec<f64>> = (1..=5).map(&mut step).collect();
-        let adam = Optimizer::Adam { learning_rate: 0.1, beta1: 0.9, beta2: 0.999, epsilon: 1e-7, weight_decay };
-        // The closed form of the bias correction cancels: 1 - 0.999^t is good to 1e-13.
-        let found = trained(adam, 5);
-        for (x, y) in found.iter().flatten().zip(expected.iter().flatten()) {
-            assert!((x - y).abs() < 1e-12, "{found:?} instead of {expected:?}");
-        }
-    }
-}
-
-#[test]
 fn errors() {
     let message = |text: &str, optimizer: Option<Optimizer>| {
         let mut graph: Graph = text.parse().unwrap();
@@ -156,7 +93,7 @@ fn errors() {
 fn averages_forget_what_is_long_ago() {
     let mut graph: Graph = SQUARES.parse().unwrap();
     // The gradient is `p`: a step with the rate -1 doubles it.
-    graph.optimizer = Some(Optimizer::Sgd { learning_rate: -1.0, momentum: 0.0, nesterov: false });
+    graph.optimizer = Some(Optimizer::sgd(-1.0));
     graph.averaging = Some(Averaging { decay: 0.5 });
     let printed = graph.to_string();
     assert!(printed.contains("\n  averaging {decay=0.5}\n"), "{printed}");

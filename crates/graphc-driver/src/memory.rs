@@ -4,7 +4,6 @@
 //! The sizes of a file's layers multiply to any amount; a system gives addresses for it and kills the process that
 //! writes to them.
 
-use graphc_ir::Optimizer;
 use graphc_ir::graph::{Graph, Mode, NodeId};
 use graphc_ir::loops::Program;
 use graphc_ir::ops::Op;
@@ -152,11 +151,7 @@ pub fn parameter_bytes(graph: &Graph) -> u64 {
 
 /// Bytes of all that training steps of a graph change: parameters, what the optimizer keeps, averages.
 pub fn state_bytes(graph: &Graph) -> u64 {
-    let of_optimizer = match graph.optimizer {
-        Some(Optimizer::Adam { .. }) => 2,
-        Some(Optimizer::Sgd { momentum, .. }) if momentum != 0.0 => 1,
-        _ => 0,
-    };
+    let of_optimizer = graph.optimizer.as_ref().map_or(0, |optimizer| optimizer.states().len() as u64);
     let of_averages = u64::from(graph.averaging.is_some());
     parameter_bytes(graph).saturating_mul(1 + of_optimizer + of_averages)
 }

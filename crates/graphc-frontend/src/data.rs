@@ -237,7 +237,7 @@ fn guessed_format(json: &Json) -> Option<&'static Section> {
         _ if name.ends_with("-ubyte") || name.ends_with(".idx") => "idx",
         _ => return None,
     };
-    DATA.sections.iter().find(|section| section.name == format)
+    (DATA.sections)().iter().find(|section| section.name == format)
 }
 
 impl<'a> Cx<'a> {

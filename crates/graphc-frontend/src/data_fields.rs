@@ -8,7 +8,7 @@ pub(crate) static DATA: Variants = Variants {
     name: "data",
     tag: "format",
     otherwise: Some("told by the names of the files"),
-    sections: DATA_SECTIONS,
+    sections: || DATA_SECTIONS,
 };
 
 const SCALE: Field = Field::or(

@@ -3,13 +3,13 @@
 use crate::augment::Inputs;
 use crate::data::{DataConfig, read_data};
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::field::Field;
-use crate::fields::{FILE, OPTIMIZERS, TRAIN};
+use crate::fields::{FILE, TRAIN};
 use crate::json::{Json, JsonValue, Member, Spanned};
 use crate::limits::MAX_NODES;
 use crate::loss::read_loss;
 use crate::metrics;
 use crate::network::Network;
+use crate::optimizer::{self, OPTIMIZERS};
 use crate::read::{Record, read, read_one_of};
 use crate::training::{EmaConfig, read_early_stopping, read_ema, read_schedule};
 use graphc_ir::graph::builder::GraphBuilder;
@@ -181,18 +181,6 @@ fn read_train(file: &Record<'_>, diagnostics: &mut Diagnostics) -> Option<TrainC
 
 fn read_optimizer(file: &Record<'_>, diagnostics: &mut Diagnostics) -> Option<Optimizer> {
     let json = section_json(file, "optimizer", "adam");
-    let (op, record) = read_one_of(&OPTIMIZERS, &json, diagnostics)?;
-    let learning_rate = record.number("learning_rate")?;
-    if op.name == "sgd" {
-        let (momentum, nesterov) = (record.number("momentum")?, record.bool("nesterov")?);
-        return Some(Optimizer::Sgd { learning_rate, momentum, nesterov });
-    }
-    let has = |field: &str| op.fields.iter().any(|f: &Field| f.name == field);
-    Some(Optimizer::Adam {
-        learning_rate,
-        beta1: record.number("beta1")?,
-        beta2: record.number("beta2")?,
-        epsilon: record.number("epsilon")?,
-        weight_decay: if has("weight_decay") { record.number("weight_decay")? } else { 0.0 },
-    })
+    let (section, record) = read_one_of(&OPTIMIZERS, &json, diagnostics)?;
+    optimizer::of_record(section, &record)
 }

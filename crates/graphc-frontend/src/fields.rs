@@ -1,4 +1,5 @@
-//! Field tables: what an object of the graph file may contain. Those of `data` are in `data_fields`.
+//! Field tables: what an object of the graph file may contain. Those of `data` are in `data_fields`, optimizers in
+//! `optimizer`.
 //!
 //! One table per section and op says name, kind, default and meaning of every field. Reading
 //! ([`crate::read`]), the JSON Schema ([`crate::schema`]) and the reference in
@@ -6,6 +7,7 @@
 
 use crate::data_fields::DATA;
 use crate::field::{Field, Kind, Range, SEED, SIZE, Section, Variants};
+use crate::optimizer::OPTIMIZERS;
 use crate::training::{EARLY_STOPPING, EMA, SCHEDULES};
 
 /// The whole file.
@@ -37,7 +39,7 @@ pub(crate) static INPUT: Section = Section {
 };
 
 /// The losses.
-pub(crate) static LOSSES: Variants = Variants { name: "loss", tag: "op", otherwise: None, sections: LOSS_SECTIONS };
+pub(crate) static LOSSES: Variants = Variants { name: "loss", tag: "op", otherwise: None, sections: || LOSS_SECTIONS };
 
 const LOSS_SECTIONS: &[Section] = &[
     Section {
@@ -97,48 +99,6 @@ const CLASS_WEIGHTS: Field = Field::optional(
     "A weight for each class (of a binary cross-entropy for no and for yes), by which a sample's part of the loss is multiplied in training, not in \
      validation and test.",
 );
-
-/// The optimizers.
-pub(crate) static OPTIMIZERS: Variants =
-    Variants { name: "optimizer", tag: "op", otherwise: None, sections: OPTIMIZER_SECTIONS };
-
-const OPTIMIZER_SECTIONS: &[Section] = &[
-    Section {
-        name: "sgd",
-        doc: "Gradient descent: `v = momentum * v - learning_rate * g`, `p = p + v`.",
-        fields: &[
-            Field::or("learning_rate", Kind::Number(Range::NotNegative), "0.01", "Size of a step."),
-            Field::or("momentum", Kind::Number(Range::Fraction), "0.0", "Share of the last step that is kept."),
-            Field::or(
-                "nesterov",
-                Kind::Bool,
-                "false",
-                "Nesterov's variant: `p = p + momentum * v - learning_rate * g`.",
-            ),
-        ],
-    },
-    Section {
-        name: "adam",
-        doc: "Adam, with epsilon outside the root and the bias correction in the step size.",
-        fields: &[
-            Field::or("learning_rate", Kind::Number(Range::NotNegative), "0.001", "Size of a step."),
-            Field::or("beta1", Kind::Number(Range::Fraction), "0.9", "Decay of the first moment."),
-            Field::or("beta2", Kind::Number(Range::Fraction), "0.999", "Decay of the second moment."),
-            Field::or("epsilon", Kind::Number(Range::Positive), "1e-7", "Added to the root of the second moment."),
-        ],
-    },
-    Section {
-        name: "adamw",
-        doc: "Adam with decoupled weight decay: `p` is first multiplied by `1 - learning_rate * weight_decay`.",
-        fields: &[
-            Field::or("learning_rate", Kind::Number(Range::NotNegative), "0.001", "Size of a step."),
-            Field::or("beta1", Kind::Number(Range::Fraction), "0.9", "Decay of the first moment."),
-            Field::or("beta2", Kind::Number(Range::Fraction), "0.999", "Decay of the second moment."),
-            Field::or("epsilon", Kind::Number(Range::Positive), "1e-7", "Added to the root of the second moment."),
-            Field::or("weight_decay", Kind::Number(Range::NotNegative), "0.004", "Weight decay."),
-        ],
-    },
-];
 
 /// `train`.
 pub(crate) static TRAIN: Section = Section {

@@ -218,7 +218,7 @@ fn read_tag(variants: &'static Variants, json: &Json, diagnostics: &mut Diagnost
         wrong_kind(what, "an object", json, diagnostics);
         return None;
     };
-    let names = || sections.iter().map(|section| section.name);
+    let names = || sections().iter().map(|section| section.name);
     let Some(chosen) = members.iter().find(|member| member.key.value == *tag) else {
         let open = json.span.start..json.span.start + 1;
         let label = format!("`{tag}` must be one of {}", list(names()));
@@ -229,7 +229,7 @@ fn read_tag(variants: &'static Variants, json: &Json, diagnostics: &mut Diagnost
         wrong_kind(&format!("`{tag}`"), "a string", &chosen.value, diagnostics);
         return None;
     };
-    let found = sections.iter().find(|section| section.name == name);
+    let found = sections().iter().find(|section| section.name == name);
     if found.is_none() {
         let span = chosen.value.span.clone();
         let label = format!("expected one of {}", list(names()));

@@ -3,9 +3,10 @@
 use crate::augment::{AUGMENT, ERASE, MIXUP};
 use crate::data_fields::{COLUMN, DATA, PREPROCESS};
 use crate::field::{Default, Field, Section, Variants};
-use crate::fields::{FILE, INPUT, LOSSES, NODE, OPTIMIZERS, TRAIN};
+use crate::fields::{FILE, INPUT, LOSSES, NODE, TRAIN};
 use crate::metrics::{METRICS, Metric};
 use crate::node_ops::NODE_OPS;
+use crate::optimizer::OPTIMIZERS;
 use crate::read::expected;
 use crate::training::{EARLY_STOPPING, EMA, SCHEDULES};
 
@@ -51,7 +52,7 @@ fn one_of(text: &mut String, variants: &Variants) {
     let Variants { name, tag, otherwise, sections } = variants;
     let otherwise = otherwise.map_or(String::new(), |otherwise| format!(" Without a `{tag}`, it is {otherwise}."));
     text.push_str(&format!("## `{name}`\n\nAn object whose `{tag}` is one of the following.{otherwise}\n\n"));
-    sections.iter().for_each(|variant| section(text, &format!("### `{}`", variant.name), variant));
+    sections().iter().for_each(|variant| section(text, &format!("### `{}`", variant.name), variant));
 }
 
 fn section(text: &mut String, title: &str, section: &Section) {

@@ -118,7 +118,7 @@ fn number(range: Range) -> Value {
 const NAME_PATTERN: &str = "^[A-Za-z_][A-Za-z0-9_]*$";
 
 fn one_of(variants: &Variants) -> Vec<Value> {
-    let sections = variants.sections.iter();
+    let sections = (variants.sections)().iter();
     let schema = sections.map(|section| {
         let tables = [&[variants.tag_field()], section.fields];
         object(&tables, section.doc, Some((variants.tag, section.name)))

@@ -13,7 +13,7 @@ const COUNT: Kind = Kind::Int { min: 0, max: i32::MAX as i64 };
 
 /// The schedules of the learning rate.
 pub(crate) static SCHEDULES: Variants =
-    Variants { name: "schedule", tag: "op", otherwise: None, sections: SCHEDULE_SECTIONS };
+    Variants { name: "schedule", tag: "op", otherwise: None, sections: || SCHEDULE_SECTIONS };
 
 /// A schedule's own fields, and those of the warm-up.
 macro_rules! with_warmup {

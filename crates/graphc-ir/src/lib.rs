@@ -9,7 +9,8 @@
 //! This crate does no I/O and knows no file format, no schedule and no machine.
 //!
 //! Reading order: [`types`], [`tensor`], [`vectors`], [`index`], [`scalar`], [`narrow`], [`compute`], [`attrs`],
-//! [`optimizer`], [`rate`], [`text`], [`graph`], [`ops`], [`form`], [`split`], [`summands`], [`point`], [`loops`].
+//! [`mod@range`],
+//! [`rate`], [`text`], [`graph`], [`ops`], [`optimizers`], [`form`], [`split`], [`summands`], [`point`], [`loops`].
 #![forbid(unsafe_code)]
 
 pub mod attrs;
@@ -20,8 +21,9 @@ pub mod index;
 pub mod loops;
 pub mod narrow;
 pub mod ops;
-pub mod optimizer;
+pub mod optimizers;
 pub mod point;
+pub mod range;
 pub mod rate;
 pub mod scalar;
 pub mod split;
@@ -33,7 +35,7 @@ pub mod vectors;
 
 pub use graph::{Graph, NodeId};
 pub use ops::Op;
-pub use optimizer::{Averaging, Optimizer};
+pub use optimizers::{Averaging, Optimizer};
 pub use rate::{EarlyStopping, Plateau, RateRule, RateSchedule, Warmup};
 pub use tensor::{Real, Tensor};
 pub use types::{DType, Dim, Shape, TensorType, TypeError};

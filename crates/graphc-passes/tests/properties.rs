@@ -4,10 +4,10 @@ use graphc_autodiff::{AutodiffOptions, differentiate};
 use graphc_interp::graph::{Evaluation, run};
 use graphc_ir::graph::verify::verify;
 use graphc_ir::graph::{Graph, Mode};
-use graphc_ir::{Op, Optimizer, Tensor};
+use graphc_ir::{Op, Tensor};
 use graphc_passes::{PASSES, Pass};
 use graphc_testing::approx::Approx;
-use graphc_testing::{Specials, TestGraph, bindings, cases, layer_graphs, special_bindings};
+use graphc_testing::{Specials, TestGraph, bindings, cases, layer_graphs, optimizers, special_bindings};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -18,7 +18,8 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(cases(12, 48)))]
 
     #[test]
-    fn passes_keep_the_meaning_of_training(test in layer_graphs(), seed: u64) {
+    fn passes_keep_the_meaning_of_training(mut test in layer_graphs(), seed: u64, optimizer in optimizers()) {
+        test.graph.optimizer = Some(optimizer);
         check_passes(&test, Mode::Train, |graph| Some(bindings(graph, seed)));
     }
 
@@ -28,7 +29,10 @@ proptest! {
     }
 
     #[test]
-    fn passes_hide_no_special_value(test in layer_graphs(), seed: u64, is_training: bool) {
+    fn passes_hide_no_special_value(
+        mut test in layer_graphs(), seed: u64, is_training: bool, optimizer in optimizers(),
+    ) {
+        test.graph.optimizer = Some(optimizer);
         let mode = if is_training { Mode::Train } else { Mode::Infer };
         check_passes(&test, mode, |graph| certain_specials(graph, seed));
     }
@@ -61,7 +65,6 @@ fn check_passes(test: &TestGraph, mode: Mode, numbers: impl Fn(&Graph) -> Option
     (pass("expand_before_autodiff").run)(&mut graph);
     let forward = graph.clone();
     if mode == Mode::Train {
-        graph.optimizer = Some(Optimizer::adam(0.01));
         differentiate(&mut graph, &AutodiffOptions { gradient_outputs: true, update: true }).unwrap();
     }
     for start in [forward, graph] {

@@ -8,12 +8,12 @@ use graphc_ir::graph::{Graph, Mode};
 use graphc_ir::index::{Affine, Var};
 use graphc_ir::loops::{BufferKind, LoopKind, Program, Stmt};
 use graphc_ir::scalar::is_same_word;
-use graphc_ir::{NodeId, Optimizer, Tensor, compute};
+use graphc_ir::{NodeId, Tensor, compute};
 use graphc_passes::PassManager;
 use graphc_passes::fusion::{FusionOptions, plan, plan_with};
 use graphc_runtime::Executable;
 use graphc_schedule::{Caches, Hardware, Threads, VectorUnit, schedule};
-use graphc_testing::{bindings, cases, layer_graphs};
+use graphc_testing::{bindings, cases, layer_graphs, optimizers};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -37,7 +37,6 @@ type Results = BTreeMap<String, Vec<u32>>;
 fn expanded(graph: &Graph, mode: Mode, seed: u64) -> (Graph, BTreeMap<String, Tensor<f32>>) {
     let mut graph = graph.clone();
     graph.mode = Some(mode);
-    graph.optimizer = Some(Optimizer::adam(0.01));
     let mut passes = PassManager::default();
     passes.run(BEFORE_AUTODIFF, &mut graph).unwrap();
     if mode == Mode::Train {
@@ -180,7 +179,11 @@ proptest! {
     }
 
     #[test]
-    fn bits_of_training_do_not_depend_on_what_is_stored(test in layer_graphs(), seed in any::<u64>()) {
-        check(&test.graph, Mode::Train, seed)?;
+    fn bits_of_training_do_not_depend_on_what_is_stored(
+        test in layer_graphs(), seed in any::<u64>(), optimizer in optimizers(),
+    ) {
+        let mut graph = test.graph;
+        graph.optimizer = Some(optimizer);
+        check(&graph, Mode::Train, seed)?;
     }
 }

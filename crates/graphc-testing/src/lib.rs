@@ -5,6 +5,7 @@
 //! * [`bindings()`] gives inputs and parameters for any graph, the same for the same seed.
 //! * [`special_bindings`] puts NaN, infinities, zeros, subnormal and huge numbers among them, and [`approx`] tells for
 //!   which graphs engines must agree all the same.
+//! * [`optimizers()`] is a strategy of optimizers with settings of every kind.
 //! * [`programs::programs`] is a strategy of loop programs with every statement and operation.
 //! * [`cases`] says how often random tests repeat themselves.
 //!
@@ -23,6 +24,8 @@ pub mod approx;
 
 pub mod bindings;
 
+pub mod optimizers;
+
 pub mod programs;
 
 pub mod counts;
@@ -30,4 +33,5 @@ pub mod counts;
 pub use bindings::{Specials, bindings, special_bindings};
 pub use build::{graphs, layer_graphs};
 pub use counts::cases;
+pub use optimizers::{all_optimizers, optimizers};
 pub use recipe::{Recipe, TestGraph};

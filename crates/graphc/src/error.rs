@@ -3,7 +3,7 @@
 use graphc_driver::DriverError;
 use graphc_frontend::Diagnostics;
 use graphc_ir::graph::builder::BuildError;
-use graphc_ir::optimizer::UnknownOptimizer;
+use graphc_ir::optimizers::UnknownOptimizer;
 use graphc_train::{FitError, NetworkError, NonfiniteFit, TrainError};
 use std::fmt;
 

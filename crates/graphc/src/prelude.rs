@@ -7,7 +7,7 @@ pub use crate::options::{FitOptions, SessionOptions};
 pub use crate::session::{Session, StepOutput};
 pub use graphc_driver::Isa;
 pub use graphc_ir::graph::builder::{Activation, Convolution, Dense, GraphBuilder, Loss, Padding, Pool};
-pub use graphc_ir::{DType, Graph, Optimizer, Plateau, RateRule, RateSchedule, Shape, Tensor, Warmup};
+pub use graphc_ir::{DType, Graph, Optimizer, Plateau, RateRule, RateSchedule, Shape, Tensor, Warmup, optimizers};
 pub use graphc_train::data::Row;
 pub use graphc_train::run::CheckpointEvery;
 pub use graphc_train::{Dataset, EarlyStopping, EpochRecord, Evaluation, FitReport, History};

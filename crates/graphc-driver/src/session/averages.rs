@@ -2,9 +2,9 @@
 
 use super::steps::{Session, key, state_names};
 use crate::error::DriverError;
+use graphc_ir::Averaging;
 use graphc_ir::graph::Mode;
 use graphc_ir::loops::BufferKind;
-use graphc_ir::optimizer::Averaging;
 use graphc_ir::tensor::Tensor;
 use graphc_runtime::Executable;
 

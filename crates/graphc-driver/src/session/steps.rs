@@ -13,12 +13,10 @@ use graphc_ir::graph::builder::STEP_INPUT;
 use graphc_ir::graph::{Graph, Mode};
 use graphc_ir::loops::{Buffer, BufferKind};
 use graphc_ir::ops::Op;
+use graphc_ir::optimizers::LEARNING_RATE;
 use graphc_ir::tensor::Tensor;
 use graphc_runtime::{Executable, Team};
 use std::collections::BTreeMap;
-
-/// Name of the input that holds the learning rate, a scalar.
-const LEARNING_RATE: &str = "learning_rate";
 
 /// Words of an input that are worth the meeting of all threads.
 const FEWEST_SHARED_WORDS: usize = 8 << 10;

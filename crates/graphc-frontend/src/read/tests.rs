@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::data_fields::{COLUMN, DATA, PREPROCESS};
-use crate::fields::{FILE, INPUT, LOSSES, NODE, OPTIMIZERS, TRAIN};
+use crate::fields::{FILE, INPUT, LOSSES, NODE, TRAIN};
 use crate::node_ops::NODE_OPS;
+use crate::optimizer::OPTIMIZERS;
 use crate::training::{EARLY_STOPPING, EMA, SCHEDULES};
 use std::path::Path;
 
@@ -12,7 +13,7 @@ fn rows() -> Vec<(&'static str, &'static Field)> {
     let mut sections: Vec<&'static Section> =
         vec![&FILE, &INPUT, &NODE, &TRAIN, &EMA, &EARLY_STOPPING, &COLUMN, &PREPROCESS];
     sections.extend(NODE_OPS.iter().map(|op| &op.section));
-    sections.extend([&LOSSES, &OPTIMIZERS, &SCHEDULES, &DATA].iter().flat_map(|variants| variants.sections));
+    sections.extend([&LOSSES, &OPTIMIZERS, &SCHEDULES, &DATA].iter().flat_map(|variants| (variants.sections)()));
     sections.iter().flat_map(|section| section.fields.iter().map(|field| (section.name, field))).collect()
 }
 

@@ -35,7 +35,7 @@ use crate::ops::{
     Add, AvgPool2d, BatchNorm, Conv2d, Dropout, Initializer, Input, LogSoftmax, MatMul, MaxPool2d, Op, Parameter, Relu,
     Reshape, Sigmoid, Softmax, Tanh, Windows,
 };
-use crate::optimizer::Optimizer;
+use crate::optimizers::Optimizer;
 use crate::text::{MAX_RANK, is_hidden, shown};
 use crate::types::{DType, Dim, Shape, TensorType, TypeError};
 use std::collections::HashSet;
@@ -465,8 +465,8 @@ impl GraphBuilder {
     }
 
     /// How the parameters are updated.
-    pub fn optimizer(&mut self, optimizer: Optimizer) {
-        self.graph.optimizer = Some(optimizer);
+    pub fn optimizer(&mut self, optimizer: impl Into<Optimizer>) {
+        self.graph.optimizer = Some(optimizer.into());
     }
 
     /// Makes a node readable from outside under its own name.

@@ -4,7 +4,7 @@ use super::node_id::NodeId;
 use super::origin::Origin;
 use super::roots::{Output, Roots, Update};
 use crate::ops::Op;
-use crate::optimizer::{Averaging, Optimizer};
+use crate::optimizers::{Averaging, Optimizer};
 use crate::types::{TensorType, TypeError};
 use smallvec::SmallVec;
 use std::cmp::Reverse;

@@ -11,7 +11,7 @@ use super::origin::{Origin, Role};
 use super::roots::Update;
 use crate::attrs::{AttrError, AttrValue, Attrs, read_field, refuse_unknown};
 use crate::ops::Op;
-use crate::optimizer::{Averaging, Optimizer};
+use crate::optimizers::{Averaging, Optimizer};
 pub use crate::text::ParseError;
 use crate::text::{Cursor, MAX_RANK, Position, Token, shown, utf8};
 use crate::types::{DType, Dim, Shape, TensorType};
@@ -111,7 +111,7 @@ impl Parser<'_> {
         }
         let position = self.cursor.position();
         if self.cursor.accept_word("optimizer") {
-            let name = self.cursor.word("`sgd` or `adam`")?;
+            let name = self.cursor.word(&text_names())?;
             let attrs = self.attrs()?;
             self.graph.optimizer = Some(optimizer(&name, &attrs).map_err(|message| position.error(message))?);
         } else if self.cursor.accept_word("averaging") {
@@ -317,34 +317,19 @@ fn averaging(attrs: &Attrs) -> Result<Averaging, AttrError> {
     Ok(Averaging { decay: read_field(attrs, "decay")? })
 }
 
-/// The optimizer called `name` with these numbers.
+/// The optimizer called `name` with these settings.
 fn optimizer(name: &str, attrs: &Attrs) -> Result<Optimizer, String> {
-    let build = || -> Result<Option<Optimizer>, AttrError> {
-        let float = |name| read_field::<f64>(attrs, name);
-        match name {
-            "sgd" => {
-                refuse_unknown(attrs, &["learning_rate", "momentum", "nesterov"])?;
-                let (learning_rate, momentum) = (float("learning_rate")?, float("momentum")?);
-                Ok(Some(Optimizer::Sgd { learning_rate, momentum, nesterov: read_field(attrs, "nesterov")? }))
-            }
-            "adam" => {
-                refuse_unknown(attrs, &["learning_rate", "beta1", "beta2", "epsilon", "weight_decay"])?;
-                Ok(Some(Optimizer::Adam {
-                    learning_rate: float("learning_rate")?,
-                    beta1: float("beta1")?,
-                    beta2: float("beta2")?,
-                    epsilon: float("epsilon")?,
-                    weight_decay: float("weight_decay")?,
-                }))
-            }
-            _ => Ok(None),
-        }
-    };
-    match build() {
-        Ok(Some(optimizer)) => Ok(optimizer),
-        Ok(None) => Err(format!("expected the optimizer `sgd` or `adam`, found `{}`", shown(name))),
-        Err(error) => Err(format!("optimizer {name}: {error}")),
+    match Optimizer::from_attrs(name, attrs) {
+        Some(optimizer) => optimizer.map_err(|error| format!("optimizer {name}: {error}")),
+        None => Err(format!("expected the optimizer {}, found `{}`", text_names(), shown(name))),
     }
+}
+
+/// What optimizers are called in text: `a`, `b` or `c`.
+fn text_names() -> String {
+    let names: Vec<String> = Optimizer::PRESETS.iter().map(|(presets, _)| format!("`{}`", presets[0].name)).collect();
+    let (last, others) = names.split_last().expect("there are optimizers");
+    format!("{} or {last}", others.join(", "))
 }
 
 #[cfg(test)]

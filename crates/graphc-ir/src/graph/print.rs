@@ -15,7 +15,7 @@ use super::graph::Graph;
 use super::node_id::NodeId;
 use super::origin::{Origin, Role};
 use crate::attrs::{AttrValue, Attrs};
-use crate::optimizer::{Averaging, Optimizer};
+use crate::optimizers::Averaging;
 use crate::text::Name;
 use std::fmt;
 
@@ -27,8 +27,7 @@ impl fmt::Display for Graph {
             writeln!(f, "  {}", node_line(self, id))?;
         }
         if let Some(optimizer) = &self.optimizer {
-            let (name, attrs) = optimizer_attrs(optimizer);
-            writeln!(f, "  optimizer {name}{}", attrs_text(&attrs))?;
+            writeln!(f, "  optimizer {}{}", optimizer.text_name(), attrs_text(&optimizer.attrs()))?;
         }
         if let Some(Averaging { decay }) = self.averaging {
             let attrs = Attrs(vec![("decay".to_string(), AttrValue::Float(decay))]);
@@ -83,25 +82,4 @@ fn origin_text(origin: &Origin) -> String {
     let role = if origin.role == Role::Forward { String::new() } else { format!("{} of ", origin.role.name()) };
     let line = if origin.line == 0 { String::new() } else { format!(", line {}", origin.line) };
     format!(" @ {role}{}{line}", Name(&origin.layer))
-}
-
-/// The optimizer's name and numbers, as printed.
-fn optimizer_attrs(optimizer: &Optimizer) -> (&'static str, Attrs) {
-    let float = |name: &str, value: f64| (name.to_string(), AttrValue::Float(value));
-    match *optimizer {
-        Optimizer::Sgd { learning_rate, momentum, nesterov } => {
-            let nesterov = ("nesterov".to_string(), AttrValue::Bool(nesterov));
-            ("sgd", Attrs(vec![float("learning_rate", learning_rate), float("momentum", momentum), nesterov]))
-        }
-        Optimizer::Adam { learning_rate, beta1, beta2, epsilon, weight_decay } => {
-            let fields = [
-                float("learning_rate", learning_rate),
-                float("beta1", beta1),
-                float("beta2", beta2),
-                float("epsilon", epsilon),
-                float("weight_decay", weight_decay),
-            ];
-            ("adam", Attrs(fields.to_vec()))
-        }
-    }
 }

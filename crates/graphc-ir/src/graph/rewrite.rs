@@ -53,11 +53,15 @@ impl<'a> OpCx<'a> {
 
     /// Runs `build` with new nodes in another role.
     pub fn in_role<T>(&mut self, role: Role, build: impl FnOnce(&mut OpCx<'_>) -> T) -> T {
-        let before = self.origin.clone();
-        self.origin = before.with_role(role);
+        let before = self.set_origin(self.origin.with_role(role));
         let result = build(self);
-        self.origin = before;
+        self.set_origin(before);
         result
+    }
+
+    /// New nodes come from there from now on; gives where they came from before.
+    pub fn set_origin(&mut self, origin: Origin) -> Origin {
+        std::mem::replace(&mut self.origin, origin)
     }
 
     /// A scalar constant.

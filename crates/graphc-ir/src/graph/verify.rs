@@ -18,7 +18,7 @@ use super::graph::Graph;
 use super::node_id::NodeId;
 use super::print::node_line;
 use crate::ops::Op;
-use crate::optimizer::{Averaging, Optimizer};
+use crate::optimizers::{Averaging, Optimizer};
 use crate::types::{DType, Dim, TensorType};
 use std::collections::BTreeSet;
 use std::fmt;

@@ -9,6 +9,8 @@ use crate::{messages, scores, shell, words};
 use graphc_driver::SavedState;
 use graphc_frontend::Experiment;
 use graphc_ir::Optimizer;
+use graphc_ir::attrs::AttrValue;
+use graphc_ir::optimizers::LEARNING_RATE;
 use graphc_train::nonfinite::Noticed;
 use graphc_train::run::{Checkpoint, CheckpointWriter};
 use graphc_train::run_folder::{RunInfo, record};
@@ -155,18 +157,15 @@ fn config(experiment: &Experiment, options: &FitOptions, settings: &Settings, ru
 
 /// As in a graph file; the learning rate in force stands beside it.
 fn optimizer_json(optimizer: &Optimizer) -> Value {
-    match *optimizer {
-        Optimizer::Sgd { momentum, nesterov, .. } => {
-            json!({ "op": "sgd", "momentum": momentum, "nesterov": nesterov })
-        }
-        Optimizer::Adam { beta1, beta2, epsilon, weight_decay, .. } => json!({
-            "op": if weight_decay == 0.0 { "adam" } else { "adamw" },
-            "beta1": beta1,
-            "beta2": beta2,
-            "epsilon": epsilon,
-            "weight_decay": weight_decay,
-        }),
+    let mut record = json!({ "op": optimizer.name() });
+    for (name, value) in optimizer.attrs().0.into_iter().filter(|(name, _)| name != LEARNING_RATE) {
+        record[name] = match value {
+            AttrValue::Float(value) => json!(value),
+            AttrValue::Bool(value) => json!(value),
+            value => json!(value.to_string()),
+        };
     }
+    record
 }
 
 /// Tells the reporter everything, and keeps checkpoints.
