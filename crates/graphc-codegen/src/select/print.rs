@@ -109,7 +109,11 @@ impl Printer<'_> {
         let accs = if shape.n_accs == 0 { String::new() } else { format!(", {}", n_of(shape.n_accs, "accumulator")) };
         let n_registers = self.unit.map_or(0, |unit| unit.n_registers);
         let (n_steps, n_used) = (n_of(shape.steps.len(), "step"), n_of(plan.n_registers(shape.n_accs), "register"));
-        format!("StraightLine {}, {n_steps}{accs}, {n_used} of {n_registers}", call.function)
+        let spilled = match plan.n_spilled() {
+            0 => String::new(),
+            n => format!(", {n} spilled"),
+        };
+        format!("StraightLine {}, {n_steps}{accs}, {n_used} of {n_registers}{spilled}", call.function)
     }
 
     fn tile(&self, tile: &Tile, choice: &TileChoice, indent: usize) -> Vec<String> {

@@ -162,9 +162,9 @@ fn with_epilogue(
     if shape.start != Start::Zero {
         return Err(Reason::Start);
     }
-    let (epilogue, operands) = epilogue(site.cx, site.state, tile, cells)?;
+    let (epilogue, mut operands) = epilogue(site.cx, site.state, tile, cells)?;
     let whole = TileShape { end: End::Epilogue, epilogue, ..shape.clone() };
-    site.shapes.tile(&whole, unit)?;
+    operands.table = site.shapes.tile(&whole, unit).map(|function| site.shapes.table(function))?;
     *shape = whole;
     Ok(operands)
 }
