@@ -87,6 +87,18 @@ const KINDS: &[Kind] = &[
     Kind { name: "dense", layer: "layers", sizes: SIZES, shape: "32", batch: 64, write: dense },
     Kind { name: "conv", layer: "layers", sizes: SIZES, shape: "16, 16, 8", batch: 64, write: convolution },
     Kind { name: "residual", layer: "blocks", sizes: BLOCKS, shape: "16, 16, 8", batch: 64, write: residual },
+    Kind { name: "cheap", layer: "links", sizes: BLOCKS, shape: "1024", batch: 64, write: cheap },
+    Kind { name: "functions", layer: "links", sizes: BLOCKS, shape: "1024", batch: 64, write: functions },
+    Kind {
+        name: "functions-conv",
+        layer: "links",
+        sizes: BLOCKS,
+        shape: "16, 16, 8",
+        batch: 64,
+        write: functions_of_image,
+    },
+    Kind { name: "sums", layer: "links", sizes: BLOCKS, shape: "1024", batch: 64, write: sums },
+    Kind { name: "squares", layer: "links", sizes: BLOCKS, shape: "1024", batch: 64, write: squares },
     Kind {
         name: "pool",
         layer: "pools over 512x512",
@@ -132,6 +144,61 @@ fn residual(i: usize, text: &mut String) {
          {{ \"name\": \"sum{i}\", \"op\": \"add\", \"inputs\": [\"bn_b{i}\", \"{input}\"] }},
          {{ \"name\": \"block{i}\", \"op\": \"relu\" }},\n"
     );
+}
+
+/// A chain of elementwise operations behind a dense layer: in turns a ReLU, plus and times its first value.
+fn cheap(i: usize, text: &mut String) {
+    dense_first(i, text);
+    link(i, ["relu", "add:first", "relu", "mul:first"][i % 4], text);
+}
+
+/// In turns `tanh` and `sigmoid`.
+fn functions(i: usize, text: &mut String) {
+    dense_first(i, text);
+    link(i, ["tanh", "sigmoid"][i % 2], text);
+}
+
+/// The same behind a convolution.
+fn functions_of_image(i: usize, text: &mut String) {
+    if i == 0 {
+        *text += "{ \"name\": \"first\", \"op\": \"conv2d\", \"inputs\": \"x\", \"filters\": 8, \"kernel\": [3, 3], \
+                   \"padding\": \"same\" },\n";
+    }
+    link(i, ["tanh", "sigmoid"][i % 2], text);
+}
+
+/// Sums with the value before the last one: every value is read twice.
+fn sums(i: usize, text: &mut String) {
+    dense_first(i, text);
+    let other = format!("add:{}", before_link(i.saturating_sub(1)));
+    link(i, ["sigmoid", &other][i % 2], text);
+}
+
+/// Squares, and what is positive of them.
+fn squares(i: usize, text: &mut String) {
+    dense_first(i, text);
+    let own = format!("mul:{}", before_link(i));
+    link(i, [own.as_str(), "relu"][i % 2], text);
+}
+
+fn dense_first(i: usize, text: &mut String) {
+    if i == 0 {
+        *text += "{ \"name\": \"first\", \"op\": \"dense\", \"inputs\": \"x\", \"units\": 1024 },\n";
+    }
+}
+
+fn before_link(i: usize) -> String {
+    if i == 0 { "first".to_owned() } else { before("link", i) }
+}
+
+/// Node `i` of a chain: an op, with its other operand behind a colon.
+fn link(i: usize, op: &str, text: &mut String) {
+    let last = before_link(i);
+    let (op, inputs) = match op.split_once(':') {
+        Some((op, other)) => (op, format!("[\"{last}\", \"{other}\"]")),
+        None => (op, format!("\"{last}\"")),
+    };
+    *text += &format!("{{ \"name\": \"link{i}\", \"op\": \"{op}\", \"inputs\": {inputs} }},\n");
 }
 
 fn global_pool(i: usize, text: &mut String) {

@@ -8,6 +8,7 @@ mod common {
 mod reference;
 
 mod cases;
+mod chains;
 mod choices;
 mod elementary;
 mod engines;

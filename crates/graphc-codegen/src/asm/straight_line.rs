@@ -1,8 +1,9 @@
 //! Straight-line vector code, as the body of a loop or once: sweeps with vectors that Cranelift lacks.
 //!
 //! A [`StraightLine`] says what one iteration does in terms of pointers that advance by constant strides, vectors
-//! that do not change during the loop, and accumulators that do. Every step is one IEEE operation of the loop IR in
-//! all eight lanes, in the order of the program; only registers and instructions are chosen by those who assemble it.
+//! that do not change during the loop, and accumulators that do. Every step is one operation of the loop IR in all
+//! eight lanes, IEEE or on integers, in the order of the program; only registers and instructions are chosen by those
+//! who assemble it.
 
 use graphc_ir::scalar::{BinaryOp, CmpOp};
 use std::fmt;
@@ -10,17 +11,14 @@ use std::fmt;
 /// Bytes of a cache line.
 pub(crate) const LINE_BYTES: i32 = 64;
 
-/// Pointers that a table has room for.
-pub(crate) const MAX_POINTERS: usize = 12;
-
-/// Bytes at the start of the table that hold the pointers.
-const POINTER_BYTES: i32 = MAX_POINTERS as i32 * 8;
+/// Bytes of a pointer in the table.
+const POINTER_BYTES: i32 = 8;
 
 /// Bytes of a vector in the table.
 const VECTOR_BYTES: i32 = 32;
 
 /// A function `fn(table: *mut u8, count: i64)` in the System V convention. The table holds the pointers, the constant
-/// vectors, and the accumulators, which it leaves there.
+/// vectors, and the accumulators, which it leaves there, and has room for what registers do not hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct StraightLine {
     /// Bytes from one iteration to the next for every pointer.
@@ -60,14 +58,20 @@ pub(crate) enum Source {
 pub(crate) enum Step {
     /// Eight words, or one word in every lane.
     Load { pointer: usize, offset: i32, is_splat: bool },
-    /// Floating point, two operands.
+    /// Two operands: floating point, or a sum, difference or product of integers that wraps.
     Binary(BinaryOp, Source, Source),
+    /// The bits of an integer, moved by so many places to the left or right.
+    Shift { op: BinaryOp, by: u8, value: Source },
+    /// The nearest floating-point number of an integer.
+    ToF32(Source),
     /// Square root.
     Sqrt(Source),
     /// `a * b + c`, rounded once.
     Fma(Source, Source, Source),
-    /// All bits where the comparison holds.
+    /// All bits where the comparison of floating-point numbers holds.
     Compare(CmpOp, Source, Source),
+    /// All bits where the first integer is greater, or both are the same.
+    CompareIntegers { is_greater: bool, a: Source, b: Source },
     /// `mask ? a : b`.
     Blend { mask: Source, a: Source, b: Source },
     /// Bits of both.
@@ -76,8 +80,12 @@ pub(crate) enum Step {
     AndNot(Source, Source),
     /// Bits of one of them.
     Xor(Source, Source),
+    /// Each lane from the one at that distance, which is a power of two: lanes `i` and `i ^ distance` are swapped.
+    Swap { distance: u8, value: Source },
     /// Eight words.
     Store { pointer: usize, offset: i32, value: Source },
+    /// The word that all lanes have.
+    StoreOne { pointer: usize, offset: i32, value: Source },
     /// Asks for the cache line there.
     Fetch { pointer: usize, offset: i32 },
     /// A new value of an accumulator.
@@ -89,17 +97,37 @@ impl Step {
     pub(crate) fn sources(&self) -> Vec<Source> {
         match *self {
             Step::Load { .. } | Step::Fetch { .. } => Vec::new(),
-            Step::Sqrt(a) | Step::Store { value: a, .. } | Step::Set { value: a, .. } => vec![a],
-            Step::Binary(_, a, b) | Step::Compare(_, a, b) | Step::And(a, b) | Step::AndNot(a, b) | Step::Xor(a, b) => {
-                vec![a, b]
-            }
+            Step::Sqrt(a)
+            | Step::ToF32(a)
+            | Step::Shift { value: a, .. }
+            | Step::Swap { value: a, .. }
+            | Step::Store { value: a, .. }
+            | Step::StoreOne { value: a, .. }
+            | Step::Set { value: a, .. } => vec![a],
+            Step::Binary(_, a, b)
+            | Step::Compare(_, a, b)
+            | Step::CompareIntegers { a, b, .. }
+            | Step::And(a, b)
+            | Step::AndNot(a, b)
+            | Step::Xor(a, b) => vec![a, b],
             Step::Fma(a, b, c) | Step::Blend { mask: a, a: b, b: c } => vec![a, b, c],
+        }
+    }
+
+    /// The pointer that it reads or writes through.
+    pub(crate) fn pointer(&self) -> Option<usize> {
+        match *self {
+            Step::Load { pointer, .. }
+            | Step::Store { pointer, .. }
+            | Step::StoreOne { pointer, .. }
+            | Step::Fetch { pointer, .. } => Some(pointer),
+            _ => None,
         }
     }
 
     /// Whether it has a result.
     pub(crate) fn has_result(&self) -> bool {
-        !matches!(self, Step::Store { .. } | Step::Fetch { .. } | Step::Set { .. })
+        !matches!(self, Step::Store { .. } | Step::StoreOne { .. } | Step::Fetch { .. } | Step::Set { .. })
     }
 }
 
@@ -125,38 +153,46 @@ impl StraightLine {
         strides(level)[pointer] - moved
     }
 
-    /// What stands where in the table.
-    pub(crate) fn table(&self) -> Table {
-        Table { n_constants: self.n_constants, n_accs: self.n_accs }
+    /// What stands where in the table, if it has room for `n_slots` vectors beside.
+    pub(crate) fn table(&self, n_slots: usize) -> Table {
+        Table { n_pointers: self.strides.len(), n_constants: self.n_constants, n_accs: self.n_accs, n_slots }
     }
 }
 
-/// The table of straight-line code: pointers, constant vectors, accumulators.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The table of straight-line code: pointers, constant vectors, accumulators, slots for other vectors.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Table {
+    pub(crate) n_pointers: usize,
     pub(crate) n_constants: usize,
     pub(crate) n_accs: usize,
+    pub(crate) n_slots: usize,
 }
 
 impl Table {
     /// Its length.
     pub(crate) fn bytes(self) -> i32 {
-        self.acc_offset(self.n_accs)
+        self.slot_offset(self.n_slots)
     }
 
     /// Where a pointer stands.
     pub(crate) fn pointer_offset(self, number: usize) -> i32 {
-        number as i32 * 8
+        number as i32 * POINTER_BYTES
     }
 
     /// Where a constant vector stands.
     pub(crate) fn constant_offset(self, number: usize) -> i32 {
-        POINTER_BYTES + number as i32 * VECTOR_BYTES
+        let first = self.pointer_offset(self.n_pointers) as u32;
+        first.next_multiple_of(VECTOR_BYTES as u32) as i32 + number as i32 * VECTOR_BYTES
     }
 
     /// Where an accumulator stands.
     pub(crate) fn acc_offset(self, number: usize) -> i32 {
         self.constant_offset(self.n_constants + number)
+    }
+
+    /// Where a slot stands.
+    pub(crate) fn slot_offset(self, number: usize) -> i32 {
+        self.acc_offset(self.n_accs + number)
     }
 }
 

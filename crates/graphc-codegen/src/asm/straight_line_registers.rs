@@ -3,9 +3,10 @@
 //! Accumulators have registers of their own throughout; where there is one iteration alone, until they are last read.
 //! A result gets a register at its step, that of an operand read there for the last time if there is one, and gives
 //! it back at its last use. Constant vectors stay in what registers are left, the most used ones first; the others
-//! are read from the table by the instructions that need them.
+//! are read from the table by the instructions that need them. Where results do not fit even if no constant stays,
+//! the one that is read last gives up its register: it goes to a slot of the table and is read there from then on.
 
-use super::straight_line::{Source, Step, StraightLine};
+use super::straight_line::{Source, Step, StraightLine, Table};
 use super::unit::VectorUnit;
 use std::collections::BTreeSet;
 
@@ -21,6 +22,8 @@ pub(crate) enum Place {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Placed {
     pub(crate) step: Step,
+    /// What goes to the table first: a register, and where it goes.
+    pub(crate) spilled: Option<(usize, i32)>,
     pub(crate) sources: Vec<Place>,
     /// Register of the result.
     pub(crate) result: usize,
@@ -34,10 +37,12 @@ pub(crate) struct StraightLinePlan {
     pub(crate) steps: Vec<Placed>,
     /// `(constant, register)`.
     pub(crate) kept: Vec<(usize, usize)>,
+    /// What stands where in the table.
+    pub(crate) table: Table,
 }
 
 impl StraightLinePlan {
-    /// The plan that keeps most constants in registers; none if the registers do not even hold the results.
+    /// The plan that keeps most constants in registers; none if the registers do not even hold what the table cannot.
     pub(crate) fn of(shape: &StraightLine, unit: &VectorUnit) -> Option<StraightLinePlan> {
         StraightLinePlan::with_most_constants(shape, unit, false)
     }
@@ -59,62 +64,148 @@ impl StraightLinePlan {
         (0..n_accs).chain(kept).chain(results).chain(sources).collect::<BTreeSet<usize>>().len()
     }
 
+    /// How many vectors go to the table in an iteration.
+    pub(crate) fn n_spilled(&self) -> usize {
+        self.steps.iter().filter(|placed| placed.spilled.is_some()).count()
+    }
+
     fn with_most_constants(shape: &StraightLine, unit: &VectorUnit, is_once: bool) -> Option<StraightLinePlan> {
-        let mut uses = vec![0_usize; shape.n_constants];
+        let mut n_uses = vec![0_usize; shape.n_constants];
         for source in shape.steps.iter().flat_map(Step::sources) {
             if let Source::Constant(number) = source {
-                uses[number] += 1;
+                n_uses[number] += 1;
             }
         }
         let mut by_use: Vec<usize> = (0..shape.n_constants).collect();
-        by_use.sort_by_key(|&number| (std::cmp::Reverse(uses[number]), number));
+        by_use.sort_by_key(|&number| (std::cmp::Reverse(n_uses[number]), number));
         let most = by_use.len().min((unit.n_registers - 2).checked_sub(shape.n_accs)?);
-        let keeping = |n_kept: usize| Allocation::new(shape, &by_use[..n_kept], unit, is_once).plan();
-        (0..=most).rev().find_map(keeping)
+        let reads = Reads::of(shape);
+        let allocation = |n_kept: usize| Allocation::new(shape, &reads, &by_use[..n_kept], unit, is_once);
+        let without_slots = |n_kept: usize| allocation(n_kept).plan();
+        let with_slots = || Allocation { has_slots: true, ..allocation(0) }.plan();
+        (0..=most).rev().find_map(without_slots).or_else(with_slots)
+    }
+}
+
+/// When everything is read.
+struct Reads {
+    /// The steps that read each result, ascending.
+    of_results: Vec<Vec<usize>>,
+    /// Those that read each accumulator.
+    of_accs: Vec<Vec<usize>>,
+    /// Whether a step's result is a condition, which has to be in a register where it is read.
+    are_conditions: Vec<bool>,
+    /// The accumulator that a step's result is for, if it can be computed in its register: nothing but the `Set` reads
+    /// the result, and nothing reads or sets the accumulator in between.
+    accs_of_results: Vec<Option<usize>>,
+}
+
+impl Reads {
+    fn of(shape: &StraightLine) -> Reads {
+        let n_steps = shape.steps.len();
+        let (mut of_results, mut of_accs) = (vec![Vec::new(); n_steps], vec![Vec::new(); shape.n_accs]);
+        let (mut are_conditions, mut accs_of_results) = (vec![false; n_steps], vec![None; n_steps]);
+        for (number, step) in shape.steps.iter().enumerate() {
+            for source in step.sources() {
+                match source {
+                    Source::Step(read) => of_results[read].push(number),
+                    Source::Acc(acc) => of_accs[acc].push(number),
+                    Source::Constant(_) => {}
+                }
+            }
+            match *step {
+                Step::Blend { mask: Source::Step(mask), .. } => are_conditions[mask] = true,
+                Step::Set { acc, value: Source::Step(value) } if of_results[value] == [number] => {
+                    let touches = |step: &Step| {
+                        step.sources().contains(&Source::Acc(acc))
+                            || matches!(step, Step::Set { acc: other, .. } if *other == acc)
+                    };
+                    let is_touched = shape.steps[value + 1..number].iter().any(touches);
+                    accs_of_results[value] = (!is_touched).then_some(acc);
+                }
+                _ => {}
+            }
+        }
+        // What is read again behind its `Set` is not computed in the accumulator's register.
+        for (value, readers) in of_results.iter().enumerate() {
+            if readers.len() > 1 {
+                accs_of_results[value] = None;
+            }
+        }
+        Reads { of_results, of_accs, are_conditions, accs_of_results }
+    }
+
+    fn of_source(&self, source: Source) -> &[usize] {
+        match source {
+            Source::Step(step) => &self.of_results[step],
+            Source::Acc(acc) => &self.of_accs[acc],
+            Source::Constant(_) => &[],
+        }
+    }
+
+    /// The first step behind another one that reads a source.
+    fn next(&self, source: Source, number: usize) -> Option<usize> {
+        let reads = self.of_source(source);
+        reads.get(reads.partition_point(|&read| read <= number)).copied()
     }
 }
 
 /// Registers being given out, step by step.
 struct Allocation<'s> {
     shape: &'s StraightLine,
+    reads: &'s Reads,
     /// Whether registers of accumulators may be taken once these are not read any more.
     is_once: bool,
-    /// The last step that reads each result.
-    last_uses: Vec<usize>,
-    /// The last step that reads each accumulator, if that matters.
-    last_reads: Vec<Option<usize>>,
+    /// Whether results may go to the table.
+    has_slots: bool,
     kept: Vec<(usize, usize)>,
     free: Vec<usize>,
-    /// Registers of the results so far.
-    register_of: Vec<Option<usize>>,
+    /// Where the results so far are.
+    results: Vec<Option<Place>>,
+    /// Where the accumulators are.
+    accs: Vec<Place>,
+    /// What stands in each register and could go to the table.
+    holds: Vec<Option<Source>>,
+    table: Table,
+    free_slots: Vec<i32>,
     scratch: usize,
 }
 
 impl<'s> Allocation<'s> {
-    fn new(shape: &'s StraightLine, constants: &[usize], unit: &VectorUnit, is_once: bool) -> Allocation<'s> {
-        let last_read_of = |acc: usize| {
-            let reads = |step: &Step| step.sources().contains(&Source::Acc(acc));
-            shape.steps.iter().rposition(reads).filter(|_| is_once)
-        };
+    fn new(
+        shape: &'s StraightLine,
+        reads: &'s Reads,
+        constants: &[usize],
+        unit: &VectorUnit,
+        is_once: bool,
+    ) -> Allocation<'s> {
         let kept: Vec<(usize, usize)> =
             constants.iter().enumerate().map(|(i, &number)| (number, shape.n_accs + i)).collect();
         // The last register is for instructions that need one more.
         let scratch = unit.n_registers - 1;
+        let mut holds = vec![None; scratch];
+        if is_once {
+            (0..shape.n_accs).for_each(|acc| holds[acc] = Some(Source::Acc(acc)));
+        }
         Allocation {
             shape,
+            reads,
             is_once,
-            last_uses: last_uses(shape),
-            last_reads: (0..shape.n_accs).map(last_read_of).collect(),
+            has_slots: false,
             free: (shape.n_accs + kept.len()..scratch).rev().collect(),
             kept,
-            register_of: vec![None; shape.steps.len()],
+            results: vec![None; shape.steps.len()],
+            accs: (0..shape.n_accs).map(Place::Register).collect(),
+            holds,
+            table: shape.table(0),
+            free_slots: Vec::new(),
             scratch,
         }
     }
 
     fn plan(mut self) -> Option<StraightLinePlan> {
         let steps = (0..self.shape.steps.len()).map(|number| self.step(number)).collect::<Option<_>>()?;
-        Some(StraightLinePlan { steps, kept: self.kept })
+        Some(StraightLinePlan { steps, kept: self.kept, table: self.table })
     }
 
     /// Places a step; none if there is no register for its result.
@@ -124,43 +215,52 @@ impl<'s> Allocation<'s> {
         let places: Vec<Place> = sources.iter().map(|&source| self.place(source)).collect::<Option<_>>()?;
         // An instruction reads all its operands before it writes its result, so that this may take the place of one of
         // them.
-        for (&source, &place) in sources.iter().zip(&places) {
-            if let (true, Place::Register(register)) = (self.dies(source, number), place) {
-                self.release(register);
-            }
-        }
-        let result = match accumulator_of(self.shape, number).filter(|_| !self.is_once) {
+        let dead = sources.iter().zip(&places).filter(|&(&source, _)| self.dies(source, number));
+        let (registers, slots): (Vec<Place>, Vec<Place>) =
+            dead.map(|(_, &place)| place).partition(|place| matches!(place, Place::Register(_)));
+        registers.into_iter().for_each(|place| self.release(place));
+        let mut spilled = None;
+        let result = match self.reads.accs_of_results[number].filter(|_| !self.is_once) {
             Some(acc) => acc,
-            None if step.has_result() => self.free.pop()?,
+            None if step.has_result() => match self.free.pop() {
+                Some(register) => register,
+                None => {
+                    let (register, slot) = self.spill(number, &sources)?;
+                    spilled = Some((register, slot));
+                    register
+                }
+            },
             None => self.scratch,
         };
+        // What goes to the table is written before the step reads its operands there.
+        slots.into_iter().for_each(|place| self.release(place));
         if step.has_result() {
-            self.register_of[number] = Some(result);
-            if self.last_uses[number] == number && self.may_be_freed(result) {
-                self.free.push(result);
+            self.results[number] = Some(Place::Register(result));
+            if self.may_be_freed(result) {
+                self.holds[result] = Some(Source::Step(number));
+                if self.reads.of_results[number].is_empty() {
+                    self.release(Place::Register(result));
+                }
             }
         }
-        Some(Placed { step, sources: places, result, scratch: self.scratch })
+        Some(Placed { step, spilled, sources: places, result, scratch: self.scratch })
     }
 
     fn place(&self, source: Source) -> Option<Place> {
         match source {
-            Source::Step(step) => self.register_of[step].map(Place::Register),
-            Source::Acc(acc) => Some(Place::Register(acc)),
+            Source::Step(step) => self.results[step],
+            Source::Acc(acc) => Some(self.accs[acc]),
             Source::Constant(constant) => {
                 let register = self.kept.iter().find(|(kept, _)| *kept == constant).map(|&(_, register)| register);
-                Some(register.map_or(Place::Table(self.shape.table().constant_offset(constant)), Place::Register))
+                Some(register.map_or(Place::Table(self.table.constant_offset(constant)), Place::Register))
             }
         }
     }
 
     /// Whether the step reads this for the last time.
     fn dies(&self, source: Source, number: usize) -> bool {
-        match source {
-            Source::Step(step) => self.last_uses[step] == number,
-            Source::Acc(acc) => self.last_reads[acc] == Some(number),
-            Source::Constant(_) => false,
-        }
+        let is_counted = matches!(source, Source::Step(_)) || self.is_once;
+        is_counted && self.reads.of_source(source).last() == Some(&number)
     }
 
     /// Whether it is no accumulator's, or nobody wants the accumulators.
@@ -168,42 +268,48 @@ impl<'s> Allocation<'s> {
         register >= self.shape.n_accs || self.is_once
     }
 
-    fn release(&mut self, register: usize) {
-        if self.may_be_freed(register) && !self.free.contains(&register) {
-            self.free.push(register);
-        }
-    }
-}
-
-/// The last step that reads each result; itself if none does.
-fn last_uses(shape: &StraightLine) -> Vec<usize> {
-    let mut last: Vec<usize> = (0..shape.steps.len()).collect();
-    for (number, step) in shape.steps.iter().enumerate() {
-        for source in step.sources() {
-            if let Source::Step(step) = source {
-                last[step] = number;
+    fn release(&mut self, place: Place) {
+        match place {
+            Place::Register(register) => {
+                if self.may_be_freed(register) && !self.free.contains(&register) {
+                    self.holds[register] = None;
+                    self.free.push(register);
+                }
+            }
+            Place::Table(offset) => {
+                if offset >= self.table.slot_offset(0) && !self.free_slots.contains(&offset) {
+                    self.free_slots.push(offset);
+                }
             }
         }
     }
-    last
-}
 
-/// The accumulator that a result is for, if it can be computed in its register: nothing but the `Set` reads the
-/// result, and nothing reads or sets the accumulator in between.
-fn accumulator_of(shape: &StraightLine, number: usize) -> Option<usize> {
-    if !shape.steps[number].has_result() {
-        return None;
+    /// The register of what is read last of all that is not read at this step, which goes to the table; with its place
+    /// there.
+    fn spill(&mut self, number: usize, sources: &[Source]) -> Option<(usize, i32)> {
+        let may_go = |source: Source| match source {
+            _ if sources.contains(&source) => false,
+            Source::Step(step) => !self.reads.are_conditions[step],
+            Source::Acc(_) | Source::Constant(_) => true,
+        };
+        let held = self.holds.iter().enumerate().filter_map(|(register, held)| held.map(|held| (register, held)));
+        let held = held.filter(|&(_, held)| self.has_slots && may_go(held));
+        let (register, held) = held.max_by_key(|&(_, held)| self.reads.next(held, number))?;
+        let offset = match held {
+            Source::Acc(acc) => self.table.acc_offset(acc),
+            _ => self.free_slots.pop().unwrap_or_else(|| {
+                self.table.n_slots += 1;
+                self.table.slot_offset(self.table.n_slots - 1)
+            }),
+        };
+        match held {
+            Source::Acc(acc) => self.accs[acc] = Place::Table(offset),
+            Source::Step(step) => self.results[step] = Some(Place::Table(offset)),
+            Source::Constant(_) => unreachable!("constants are not held in turn"),
+        }
+        self.holds[register] = None;
+        Some((register, offset))
     }
-    let readers = |step: &Step| step.sources().iter().filter(|source| **source == Source::Step(number)).count();
-    let (set, acc) = shape.steps.iter().enumerate().skip(number + 1).find_map(|(at, step)| match step {
-        Step::Set { acc, value: Source::Step(value) } if *value == number => Some((at, *acc)),
-        _ => None,
-    })?;
-    let only_reader = shape.steps.iter().map(readers).sum::<usize>() == 1;
-    let touched = shape.steps[number + 1..set].iter().any(|step| {
-        step.sources().contains(&Source::Acc(acc)) || matches!(step, Step::Set { acc: other, .. } if *other == acc)
-    });
-    (only_reader && !touched).then_some(acc)
 }
 
 #[cfg(test)]
@@ -211,6 +317,7 @@ mod tests {
     use super::*;
     use crate::asm::unit::ShapeKind;
     use graphc_ir::scalar::BinaryOp;
+    use std::collections::BTreeMap;
 
     fn unit(n_registers: usize) -> VectorUnit {
         let assembles = &[ShapeKind::StraightLine];
@@ -220,7 +327,6 @@ mod tests {
             n_registers,
             assembles,
             n_pointers: 7,
-            n_epilogue_pointers: 7,
             n_inner_loops: 2,
             n_reductions: 7,
             n_counts: 3,
@@ -246,14 +352,19 @@ mod tests {
         let mut held: Vec<Option<Source>> = vec![None; n_registers];
         (0..shape.n_accs).for_each(|acc| held[acc] = Some(Source::Acc(acc)));
         plan.kept.iter().for_each(|&(constant, register)| held[register] = Some(Source::Constant(constant)));
+        let mut slots = BTreeMap::new();
         for (number, placed) in plan.steps.iter().enumerate() {
+            if let Some((register, offset)) = placed.spilled {
+                assert!(offset < plan.table.bytes() && offset >= plan.table.acc_offset(0));
+                slots.insert(offset, held[register].expect("it holds something"));
+            }
             for (source, place) in placed.step.sources().into_iter().zip(&placed.sources) {
                 match (source, place) {
                     (source, Place::Register(register)) => assert_eq!(held[*register], Some(source), "step {number}"),
                     (Source::Constant(constant), Place::Table(offset)) => {
-                        assert_eq!(*offset, shape.table().constant_offset(constant));
+                        assert_eq!(*offset, plan.table.constant_offset(constant));
                     }
-                    (source, place) => panic!("{source:?} at {place:?}"),
+                    (source, Place::Table(offset)) => assert_eq!(slots.get(offset), Some(&source), "step {number}"),
                 }
             }
             if placed.step.has_result() {
@@ -267,7 +378,7 @@ mod tests {
 
     #[test]
     fn registers_hold_what_steps_read() {
-        for (n, n_registers) in [(1, 4), (5, 16), (12, 16), (13, 16), (3, 6)] {
+        for (n, n_registers) in [(1, 4), (5, 16), (12, 16), (13, 16), (3, 6), (15, 16), (40, 16), (9, 4)] {
             let shape = sum_of(n);
             for plan in [StraightLinePlan::of, StraightLinePlan::once] {
                 let plan = plan(&shape, &unit(n_registers)).unwrap_or_else(|| panic!("{n} values fit"));
@@ -278,8 +389,11 @@ mod tests {
     }
 
     #[test]
-    fn constants_give_way_to_values() {
-        let kept = |n: usize| StraightLinePlan::of(&sum_of(n), &unit(16)).map(|plan| plan.kept.len());
-        assert_eq!([13, 14, 15].map(kept), [Some(1), Some(0), None]);
+    fn constants_give_way_to_values_and_these_to_others() {
+        let kept = |n: usize| {
+            let plan = StraightLinePlan::of(&sum_of(n), &unit(16)).expect("there are slots");
+            (plan.kept.len(), plan.n_spilled(), plan.table.n_slots)
+        };
+        assert_eq!([13, 14, 15, 20].map(kept), [(1, 0, 0), (0, 0, 0), (0, 1, 1), (0, 6, 6)]);
     }
 }

@@ -128,7 +128,6 @@ mod tests {
             n_registers: 16,
             assembles,
             n_pointers: 7,
-            n_epilogue_pointers: 7,
             n_inner_loops: 2,
             n_reductions: 2,
             n_counts: 1,

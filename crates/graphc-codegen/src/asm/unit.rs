@@ -17,10 +17,8 @@ pub struct VectorUnit {
     pub n_registers: usize,
     /// Shapes that are assembled; Cranelift does what is none of these.
     pub assembles: &'static [ShapeKind],
-    /// Most pointers of a straight-line loop.
+    /// Most pointers of straight-line code.
     pub n_pointers: usize,
-    /// Most pointers of a tile's epilogue.
-    pub n_epilogue_pointers: usize,
     /// Most loops within one of straight-line code.
     pub n_inner_loops: usize,
     /// Most reduction loops of a tile.

@@ -29,9 +29,7 @@ impl FunctionEmitter<'_, '_> {
             args.push(self.pointer(factor)?);
         }
         let out = match &call.out {
-            TileOut::Table(operands) => {
-                self.table(Table { n_constants: operands.fixed.len(), n_accs: cells.len() }, operands)?
-            }
+            TileOut::Table(operands) => self.table(operands)?,
             TileOut::Place(to) => self.pointer(to)?,
             TileOut::Accumulators { .. } => self.stack_slot(cells.len() as u32 * CELL_BYTES as u32),
         };
@@ -90,8 +88,8 @@ impl FunctionEmitter<'_, '_> {
         let callee = self.callees.shape(call.function);
         let callee = self.import(callee);
         self.indices.bind(range.var, low.clone());
-        let layout = Table { n_constants: call.operands.fixed.len(), n_accs: call.accs.len() };
-        let table = self.table(layout, &call.operands)?;
+        let layout = call.operands.table;
+        let table = self.table(&call.operands)?;
         for (number, &acc) in call.accs.iter().enumerate() {
             let operand = self.read_acc(acc)?;
             let halves = self.lanes(&operand);
@@ -110,7 +108,8 @@ impl FunctionEmitter<'_, '_> {
     }
 
     /// A table on the stack with its pointers and constant vectors.
-    fn table(&mut self, layout: Table, operands: &Operands) -> Emit<Value> {
+    fn table(&mut self, operands: &Operands) -> Emit<Value> {
+        let layout = operands.table;
         let table = self.stack_slot(layout.bytes() as u32);
         for (number, pointer) in operands.pointers.iter().enumerate() {
             let address = self.pointer(pointer)?;
@@ -147,7 +146,7 @@ impl FunctionEmitter<'_, '_> {
         for call in calls {
             let callee = self.callees.shape(call.function);
             let callee = self.import(callee);
-            let layout = Table { n_constants: 0, n_accs: 0 };
+            let layout = Table { n_pointers: call.from.len(), ..Table::default() };
             let table = self.stack_slot(layout.bytes() as u32);
             for (number, from) in call.from.iter().enumerate() {
                 let address = self.pointer(from)?;

@@ -111,7 +111,12 @@ impl Printer<'_> {
         let (n_steps, n_used) = (n_of(shape.steps.len(), "step"), n_of(plan.n_registers(shape.n_accs), "register"));
         let counts: String = shape.inner.iter().map(|inner| format!(" x {}", inner.count)).collect();
         let within = if counts.is_empty() { counts } else { format!(" within n{counts}") };
-        format!("StraightLine {}, {n_steps}{within}{accs}, {n_used} of {n_registers}", call.function)
+        let spilled = match plan.n_spilled() {
+            0 => String::new(),
+            n => format!(", {n} spilled"),
+        };
+        let registers = format!("{n_used} of {n_registers}{spilled}");
+        format!("StraightLine {}, {n_steps}{within}{accs}, {registers}", call.function)
     }
 
     fn tile(&self, tile: &Tile, choice: &TileChoice, indent: usize) -> Vec<String> {

@@ -3,6 +3,7 @@
 use super::reason::Reason;
 use super::shapes::{ShapeId, Shapes};
 use super::uniform::Uniformity;
+use crate::asm::straight_line::Table;
 use crate::target::Target;
 use graphc_ir::index::Var;
 use graphc_ir::loops::{AccId, Access, Kernel, Program, Stmt, ValueId};
@@ -117,6 +118,8 @@ pub(crate) struct Operands {
     pub(crate) pointers: Vec<Access>,
     /// Vectors that do not change.
     pub(crate) fixed: Vec<Fixed>,
+    /// What stands where.
+    pub(crate) table: Table,
 }
 
 /// A constant vector.

@@ -1,7 +1,7 @@
 //! The functions that are to be assembled, each shape once.
 
 use super::reason::Reason;
-use crate::asm::straight_line::StraightLine;
+use crate::asm::straight_line::{StraightLine, Table};
 use crate::asm::straight_line_registers::StraightLinePlan;
 use crate::asm::tile::TileShape;
 use crate::asm::tile_registers::TilePlan;
@@ -52,6 +52,17 @@ impl Shapes {
         let plan = || StraightLinePlan::of(shape, unit).ok_or(Reason::TooFewRegisters);
         let number = number_of(&mut self.straight_lines, &mut self.known_straight_lines, shape, plan);
         number.map(|number| ShapeId { kind: ShapeKind::StraightLine, number })
+    }
+
+    /// The table of straight-line code, or of a tile's epilogue.
+    pub(super) fn table(&self, function: ShapeId) -> Table {
+        match function.kind {
+            ShapeKind::StraightLine => self.straight_lines[function.number].1.table,
+            ShapeKind::Tile => {
+                self.tiles[function.number].1.epilogue.as_ref().map_or_else(Table::default, |plan| plan.table)
+            }
+            ShapeKind::Transpose => Table::default(),
+        }
     }
 
     /// The function of a transposed copy.

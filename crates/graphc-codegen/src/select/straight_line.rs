@@ -7,19 +7,23 @@ use super::context::{Context, Site, State, Unit};
 use super::mentions::Mentions;
 use super::reason::Reason;
 use super::selection::{Fixed, Operands, StraightLineCall};
+use super::values::Scalar;
 use crate::asm::straight_line::{InnerLoop, LINE_BYTES, Source, Step, StraightLine};
 use crate::asm::unit::ShapeKind;
 use crate::hash::QuickMap;
 use graphc_ir::index::{Affine, Atom, Var};
-use graphc_ir::loops::{AccId, Access, BufId, Buffer, Expr, Range, Stmt, Tile, ValueId};
-use graphc_ir::scalar::{BinaryOp, UnaryOp};
+use graphc_ir::loops::{AccId, Access, BufId, Buffer, Expr, Join, Range, Stmt, Tile, ValueId};
+use graphc_ir::scalar::{BinaryOp, CmpOp, UnaryOp};
 use std::cell::OnceCell;
 
-/// Steps of an iteration at most, copies included.
-const MAX_STEPS: usize = 160;
+/// Steps of an iteration at most, copies included: 4 KiB of code, of which the nearest cache holds eight times as much.
+const MAX_STEPS: usize = 512;
 
-/// The same of an epilogue, in all cells: Adam's update of a tile of twelve takes 190.
-const MAX_EPILOGUE_STEPS: usize = 320;
+/// Steps of an iteration at most if it has copies of a loop of many iterations.
+const MAX_COPIED_STEPS: usize = 160;
+
+/// Most copies of a longer body: both halves of a chunk.
+const MOST_LONG_COPIES: usize = 2;
 
 /// Iterations below which a call is not worth its table.
 const FEWEST_ITERATIONS: i64 = 4;
@@ -104,12 +108,14 @@ impl<'s> Nest<'s> {
         };
         let mut recogniser = Recogniser::new(cx, unit, &self.loops, &is_local);
         self.before.iter().try_for_each(|stmt| recogniser.stmt(stmt))?;
+        recogniser.max_steps = max_steps(self.body);
         recogniser.block(self.body)?;
-        let Recognised { shape, operands, accs } = recogniser.finish()?;
+        let Recognised { shape, mut operands, accs } = recogniser.finish()?;
         if !accs.iter().all(|&acc| state.declared.contains(&acc) && cx.is_vector(acc)) {
             return Err(Reason::Accumulator);
         }
         let function = site.shapes.straight_line(&shape, unit.unit)?;
+        operands.table = site.shapes.table(function);
         Ok(StraightLineCall { function, operands, accs })
     }
 }
@@ -118,6 +124,20 @@ impl<'s> Nest<'s> {
 fn are_shared(buffers: &[Buffer], a: BufId, b: BufId) -> bool {
     let [a, b] = [a, b].map(|id| &buffers[id.0 as usize]);
     a.is_of_member() == b.is_of_member() && a.offset < b.offset + b.len && b.offset < a.offset + a.len
+}
+
+/// Most steps of a loop with that body. Loops inside that would run often are not worth long copies.
+fn max_steps(body: &[Stmt]) -> usize {
+    let has_loops = |body: &[Stmt]| body.iter().any(|stmt| matches!(stmt, Stmt::For { .. }));
+    match body {
+        [Stmt::For { range, body, .. }]
+            if range.extent().is_some_and(|n| n <= MOST_LONG_COPIES) && !has_loops(body) =>
+        {
+            MAX_STEPS
+        }
+        body if has_loops(body) => MAX_COPIED_STEPS,
+        _ => MAX_STEPS,
+    }
 }
 
 /// The epilogue of a tile in all cells one after the other, as steps on accumulators of the cells' numbers.
@@ -130,9 +150,7 @@ pub(super) fn epilogue(
     let unit = cx.unit_for(ShapeKind::StraightLine, state)?;
     let is_local = |_: AccId| false;
     // There is one iteration alone.
-    let recogniser = Recogniser::new(cx, unit, &[], &is_local);
-    let n_pointers = unit.unit.n_epilogue_pointers;
-    let mut recogniser = Recogniser { is_epilogue: true, n_pointers, ..recogniser };
+    let mut recogniser = Recogniser { is_epilogue: true, ..Recogniser::new(cx, unit, &[], &is_local) };
     for (number, cell) in cells.iter().enumerate() {
         recogniser.copied = tile.grid.iter().zip(cell).map(|(&(var, _), &at)| (var, at)).collect();
         recogniser.values.insert(tile.acc, Source::Acc(number));
@@ -157,9 +175,9 @@ struct Pointer {
 struct Recogniser<'e, 'p> {
     cx: &'e Context<'p>,
     unit: Unit,
-    n_pointers: usize,
     /// Outermost first.
     loops: &'e [Counted],
+    max_steps: usize,
     /// Values of copied loops' variables.
     copied: Vec<(Var, i64)>,
     shape: StraightLine,
@@ -195,8 +213,8 @@ impl<'e, 'p> Recogniser<'e, 'p> {
         Recogniser {
             cx,
             unit,
-            n_pointers: unit.unit.n_pointers,
             loops,
+            max_steps: MAX_STEPS,
             copied: Vec::new(),
             shape: StraightLine::default(),
             is_epilogue: false,
@@ -223,7 +241,8 @@ impl<'e, 'p> Recogniser<'e, 'p> {
         }
         (self.shape.n_constants, self.shape.n_accs) = (self.fixed.len(), self.accs.len());
         let pointers = self.pointers.into_iter().map(|Pointer { buffer, index, .. }| Access { buffer, index });
-        let operands = Operands { pointers: pointers.collect(), fixed: self.fixed };
+        let table = self.shape.table(0);
+        let operands = Operands { pointers: pointers.collect(), fixed: self.fixed, table };
         Ok(Recognised { shape: self.shape, operands, accs: self.accs })
     }
 
@@ -268,8 +287,12 @@ impl<'e, 'p> Recogniser<'e, 'p> {
             Stmt::Store { to, value } => {
                 let value = self.source(*value)?;
                 self.load_ahead_of(to)?;
-                let (pointer, offset) = self.place(to, 1)?;
-                self.push(Step::Store { pointer, offset, value })?;
+                let coefficient = to.index.coefficient(self.unit.lane);
+                let (pointer, offset) = self.place(to, coefficient)?;
+                self.push(match coefficient {
+                    0 => Step::StoreOne { pointer, offset, value },
+                    _ => Step::Store { pointer, offset, value },
+                })?;
                 let pointers = &self.pointers;
                 let is_stale =
                     |step: &Step| matches!(step, Step::Load { pointer, .. } if pointers[*pointer].buffer == to.buffer);
@@ -318,45 +341,90 @@ impl<'e, 'p> Recogniser<'e, 'p> {
     fn push(&mut self, step: Step) -> Result<Source, Reason> {
         self.shape.steps.push(step);
         let number = self.shape.steps.len() - 1;
-        let most = if self.is_epilogue { MAX_EPILOGUE_STEPS } else { MAX_STEPS };
-        if number < most { Ok(Source::Step(number)) } else { Err(Reason::TooManySteps) }
+        if number < self.max_steps { Ok(Source::Step(number)) } else { Err(Reason::TooManySteps) }
     }
 
     fn expr(&mut self, expr: &Expr) -> Result<Source, Reason> {
         let step = match expr {
             Expr::Load(access) => return self.load(access),
             Expr::F32(value) => return Ok(self.fixed(Fixed::Bits(value.to_bits()))),
+            Expr::I32(value) => return Ok(self.fixed(Fixed::Bits(value.cast_unsigned()))),
             Expr::Acc(acc) if (self.is_local)(*acc) => {
                 return self.local_accs.get(acc).copied().ok_or(Reason::Accumulator);
             }
             Expr::Acc(acc) => return Ok(Source::Acc(self.acc(*acc))),
+            Expr::Unary(UnaryOp::BitsOf | UnaryOp::FromBits, a) => return self.source(*a),
+            Expr::Unary(UnaryOp::ToF32, a) => Step::ToF32(self.source(*a)?),
             Expr::Unary(UnaryOp::Sqrt, a) => Step::Sqrt(self.source(*a)?),
             Expr::Unary(UnaryOp::Neg, a) => Step::Xor(self.source(*a)?, self.fixed(Fixed::Bits(1 << 31))),
             Expr::Unary(UnaryOp::Abs, a) => Step::And(self.source(*a)?, self.fixed(Fixed::Bits(u32::MAX >> 1))),
-            Expr::Binary(op, a, b) if *op <= BinaryOp::Min => Step::Binary(*op, self.source(*a)?, self.source(*b)?),
+            Expr::Binary(op, a, b) => self.binary(*op, *a, *b)?,
             Expr::Fma(a, b, c) => Step::Fma(self.source(*a)?, self.source(*b)?, self.source(*c)?),
-            Expr::Cmp(op, a, b) => Step::Compare(*op, self.source(*a)?, self.source(*b)?),
+            Expr::Cmp(op, a, b) => return self.compare(*op, *a, *b),
             Expr::Select(mask, a, b) => self.select(*mask, *a, *b)?,
-            Expr::JoinLanes(..) => return Err(Reason::JoinedLanes),
-            Expr::Unary(..) | Expr::Binary(..) | Expr::I32(_) | Expr::Index(_) => return Err(Reason::Integers),
+            Expr::JoinLanes(Join::Add, a) => {
+                let a = self.source(*a)?;
+                return [4, 2, 1].into_iter().try_fold(a, |sum, distance| self.add_swapped(sum, distance));
+            }
+            Expr::JoinLanes(Join::Max, _) => return Err(Reason::JoinedLanes),
+            Expr::Unary(..) | Expr::Index(_) => return Err(Reason::Integers),
         };
-        self.result_of(step)
+        self.known_or_push(step)
     }
 
     fn load(&mut self, access: &Access) -> Result<Source, Reason> {
         let coefficient = access.index.coefficient(self.unit.lane);
         let (pointer, offset) = self.place(access, coefficient)?;
-        self.result_of(Step::Load { pointer, offset, is_splat: coefficient == 0 })
+        self.known_or_push(Step::Load { pointer, offset, is_splat: coefficient == 0 })
     }
 
-    /// The result of a step, which is known if there is one like it.
-    fn result_of(&mut self, step: Step) -> Result<Source, Reason> {
+    /// The result of a step, which may be there already.
+    fn known_or_push(&mut self, step: Step) -> Result<Source, Reason> {
         if let Some(&known) = self.known.get(&step) {
             return Ok(known);
         }
         let result = self.push(step)?;
         self.known.insert(step, result);
         Ok(result)
+    }
+
+    /// A level of the tree in which lanes are joined ([`graphc_ir::scalar::join_lanes`]): every sum stands in both lanes
+    /// that it is of, since it is the same whichever comes first.
+    fn add_swapped(&mut self, value: Source, distance: u8) -> Result<Source, Reason> {
+        let other = self.known_or_push(Step::Swap { distance, value })?;
+        self.known_or_push(Step::Binary(BinaryOp::Add, value, other))
+    }
+
+    fn binary(&mut self, op: BinaryOp, a: ValueId, b: ValueId) -> Result<Step, Reason> {
+        let (a, by) = (self.source(a)?, self.cx.values.constant(b).and_then(|by| u8::try_from(by).ok()));
+        Ok(match (op, by) {
+            (BinaryOp::IShl | BinaryOp::IShr, Some(by)) => Step::Shift { op, by, value: a },
+            (BinaryOp::IShl | BinaryOp::IShr, None) => return Err(Reason::Integers),
+            (BinaryOp::IAnd, _) => Step::And(a, self.source(b)?),
+            (BinaryOp::IXor, _) => Step::Xor(a, self.source(b)?),
+            (op, _) => Step::Binary(op, a, self.source(b)?),
+        })
+    }
+
+    fn compare(&mut self, op: CmpOp, a: ValueId, b: ValueId) -> Result<Source, Reason> {
+        let are_integers = self.cx.values.scalar(a) == Some(Scalar::I32);
+        let (a, b) = (self.source(a)?, self.source(b)?);
+        if !are_integers {
+            return self.known_or_push(Step::Compare(op, a, b));
+        }
+        let (is_greater, a, b) = match op {
+            CmpOp::Eq | CmpOp::Ne => (false, a, b),
+            CmpOp::Gt | CmpOp::Le => (true, a, b),
+            CmpOp::Lt | CmpOp::Ge => (true, b, a),
+        };
+        let result = self.known_or_push(Step::CompareIntegers { is_greater, a, b })?;
+        match op {
+            CmpOp::Eq | CmpOp::Gt | CmpOp::Lt => Ok(result),
+            CmpOp::Ne | CmpOp::Le | CmpOp::Ge => {
+                let all = self.fixed(Fixed::Bits(u32::MAX));
+                self.known_or_push(Step::Xor(result, all))
+            }
+        }
     }
 
     fn select(&mut self, mask: ValueId, a: ValueId, b: ValueId) -> Result<Step, Reason> {
@@ -386,8 +454,8 @@ impl<'e, 'p> Recogniser<'e, 'p> {
         if let Some(&known) = self.values.get(&id) {
             return Ok(known);
         }
-        if !self.cx.values.is_f32(id) {
-            return Err(Reason::Integers);
+        if !matches!(self.cx.values.scalar(id), Some(Scalar::F32 | Scalar::I32)) {
+            return Err(Reason::Condition);
         }
         let constant = self.cx.values.constant(id);
         Ok(self.fixed(constant.map_or(Fixed::Outer(id), Fixed::Bits)))
@@ -426,9 +494,6 @@ impl<'e, 'p> Recogniser<'e, 'p> {
 
     /// Pointer and byte offset of an access whose index has that coefficient of the lane.
     fn place(&mut self, access: &Access, coefficient: i64) -> Result<(usize, i32), Reason> {
-        if !self.cx.is_f32(access) {
-            return Err(Reason::Integers);
-        }
         let mut index = self.in_copy(&access.index);
         let is_vector_or_splat = matches!(coefficient, 0 | 1) && index.coefficient(self.unit.lane) == coefficient;
         if !is_vector_or_splat || !index.is_affine() {
@@ -450,6 +515,6 @@ impl<'e, 'p> Recogniser<'e, 'p> {
             self.pointers.push(pointer);
             self.pointers.len() - 1
         });
-        if number < self.n_pointers { Ok((number, offset)) } else { Err(Reason::TooManyPointers) }
+        if number < self.unit.unit.n_pointers { Ok((number, offset)) } else { Err(Reason::TooManyPointers) }
     }
 }

@@ -9,7 +9,6 @@ use super::context::{Context, Site, State};
 use super::reason::Reason;
 use super::selection::{Operands, TileCall, TileOut};
 use super::straight_line::epilogue;
-use crate::asm::straight_line::MAX_POINTERS;
 use crate::asm::straight_line::StraightLine;
 use crate::asm::tile::{self, CELL_BYTES, Count, End, Reduction, Start, TileShape};
 use crate::asm::unit::{ShapeKind, VectorUnit};
@@ -164,15 +163,15 @@ fn with_epilogue(
     let mut whole = TileShape { end: End::Epilogue, epilogue, ..shape.clone() };
     if let TileInit::Load(from) = &tile.init {
         let is_vector = site.state.lane.is_some_and(|lane| from.index.coefficient(lane) == 1);
-        let has_room = operands.pointers.len() < MAX_POINTERS;
-        if !(is_vector && from.index.is_affine() && site.cx.is_f32(from) && has_room) {
+        if !(is_vector && from.index.is_affine() && site.cx.is_f32(from)) {
             return Err(Reason::Start);
         }
         whole.start = Start::Table(operands.pointers.len());
         whole.out = offsets(cells.iter().map(|cell| distance(tile, from, cell)))?;
+        whole.epilogue.strides.push(0);
         operands.pointers.push(at_first_cell(tile, from));
     }
-    site.shapes.tile(&whole, unit)?;
+    operands.table = site.shapes.tile(&whole, unit).map(|function| site.shapes.table(function))?;
     *shape = whole;
     Ok(operands)
 }

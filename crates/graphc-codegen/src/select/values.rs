@@ -39,12 +39,12 @@ impl Values {
         values
     }
 
-    /// Whether it is a floating-point number.
-    pub(crate) fn is_f32(&self, id: ValueId) -> bool {
-        self.types.get(&id) == Some(&Scalar::F32)
+    /// Its type, if that is known.
+    pub(crate) fn scalar(&self, id: ValueId) -> Option<Scalar> {
+        self.types.get(&id).copied()
     }
 
-    /// The bits of a constant floating-point number.
+    /// The bits of a constant number.
     pub(crate) fn constant(&self, id: ValueId) -> Option<u32> {
         self.constants.get(&id).copied()
     }
@@ -61,8 +61,13 @@ impl Values {
                     self.block(program, body)
                 }
                 Stmt::Let { value, expr } => {
-                    if let Expr::F32(number) = expr {
-                        self.constants.insert(*value, number.to_bits());
+                    let bits = match expr {
+                        Expr::F32(number) => Some(number.to_bits()),
+                        Expr::I32(number) => Some(number.cast_unsigned()),
+                        _ => None,
+                    };
+                    if let Some(bits) = bits {
+                        self.constants.insert(*value, bits);
                     }
                     if let Some(scalar) = self.type_of(program, expr) {
                         self.types.insert(*value, scalar);
@@ -118,7 +123,7 @@ mod tests {
               a0 = v4 v5 = acc a0 v6 = bits_of v5 a1 = v6 v7 = acc a1 } } }";
         let program: Program = text.parse().expect("the program reads");
         let values = Values::of(&program, &program.kernels[0]);
-        let numbers: Vec<u32> = (0..8).filter(|&id| values.is_f32(ValueId(id))).collect();
+        let numbers: Vec<u32> = (0..8).filter(|&id| values.scalar(ValueId(id)) == Some(Scalar::F32)).collect();
         assert_eq!(numbers, [1, 2, 4, 5]);
         assert_eq!((values.constant(ValueId(2)), values.constant(ValueId(4))), (Some(1.5_f32.to_bits()), None));
         assert!(values.acc_is_f32(AccId(0)) && !values.acc_is_f32(AccId(1)));

@@ -1,6 +1,8 @@
 //! Epilogues: the elementwise chain behind a contraction, computed while its result is in registers.
 
+use super::cost::of_node;
 use super::facts::Facts;
+use super::store::Costs;
 use graphc_ir::graph::NodeId;
 use graphc_ir::graph::plan::{Decision, FusionPlan};
 use graphc_ir::index::Affine;
@@ -11,20 +13,27 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) type Chains = BTreeMap<NodeId, NodeId>;
 
 /// Lets every per-sample contraction's only reader, if it is elementwise, be its epilogue: the reader is
-/// stored instead, and so on along the chain.
-pub(super) fn absorb(facts: &Facts<'_>, plan: &mut FusionPlan) -> Chains {
+/// stored instead, and so on along the chain, as far as its code is short.
+pub(super) fn absorb(facts: &Facts<'_>, costs: &Costs, plan: &mut FusionPlan) -> Chains {
     let mut chains = Chains::new();
     let mut taken = BTreeSet::new();
     for &start in &facts.order {
         if !facts.is_contraction(start) || !facts.has_batch(start) {
             continue;
         }
-        let (mut end, mut chain) = (start, vec![start]);
+        let (mut end, mut chain, mut n_operations) = (start, vec![start], 0);
         loop {
-            match next(facts, &taken, end) {
-                Ok(user) => {
+            let next = next(facts, &taken, end).and_then(|user| {
+                // What else it reads is computed in its place, too.
+                let others = facts.graph.operands(user).into_iter().filter(|&operand| operand != end);
+                let others: usize = others.map(|operand| costs[operand.0 as usize].n_operations).sum();
+                let with_user = n_operations + of_node(facts, user).n_operations + others;
+                within_limit(facts, user, with_user).map(|()| (user, with_user))
+            });
+            match next {
+                Ok((user, with_user)) => {
                     chain.push(user);
-                    end = user;
+                    (end, n_operations) = (user, with_user);
                 }
                 Err(text) => {
                     plan.decisions.push(Decision { node: end, text });
@@ -48,6 +57,15 @@ pub(super) fn absorb(facts: &Facts<'_>, plan: &mut FusionPlan) -> Chains {
         chains.insert(end, start);
     }
     chains
+}
+
+/// Whether an epilogue may have so many operations with `user` at its end.
+fn within_limit(facts: &Facts<'_>, user: NodeId, n_operations: usize) -> Result<(), String> {
+    let most = facts.options.max_epilogue_operations;
+    if n_operations <= most {
+        return Ok(());
+    }
+    Err(format!("{user} not fused as epilogue: {n_operations} operations for each accumulator, more than {most}"))
 }
 
 /// The node that can follow `end` in an epilogue, or why there is none. Those `taken` stand in another one.

@@ -13,14 +13,17 @@ pub(super) struct Facts<'a> {
     pub(super) order: Vec<NodeId>,
     /// By node.
     levels: Vec<usize>,
+    positions: Vec<usize>,
 }
 
 impl<'a> Facts<'a> {
     /// `forms` are those of the graph.
     pub(super) fn of(graph: &'a Graph, forms: &'a Forms, options: &'a FusionOptions) -> Facts<'a> {
         let order = graph.topo_order();
-        let mut facts = Facts { graph, forms, options, order: Vec::new(), levels: vec![0; graph.id_bound()] };
-        for &node in &order {
+        let (levels, positions) = (vec![0; graph.id_bound()], vec![0; graph.id_bound()]);
+        let mut facts = Facts { graph, forms, options, order: Vec::new(), levels, positions };
+        for (position, &node) in order.iter().enumerate() {
+            facts.positions[node.0 as usize] = position;
             let available = |&operand: &NodeId| facts.level(operand) + usize::from(facts.reduces_batch(operand));
             let level = graph.operands(node).iter().map(available).max().unwrap_or(0);
             facts.levels[node.0 as usize] = level;
@@ -32,6 +35,11 @@ impl<'a> Facts<'a> {
     /// Number of batch reductions on the longest path to a node, itself excluded.
     pub(super) fn level(&self, node: NodeId) -> usize {
         self.levels[node.0 as usize]
+    }
+
+    /// Where a node stands in the order.
+    pub(super) fn position(&self, node: NodeId) -> usize {
+        self.positions[node.0 as usize]
     }
 
     /// Number of levels.

@@ -6,12 +6,16 @@
 //! A result joins the latest group that can take it, but none before the latest group that it reads from. It fits any
 //! group of the same space that it does not read from, so those are kept by space, and only with the one group that
 //! it reads from last is it tried: the work for a result does not depend on how many groups there are.
+//!
+//! A group of several results has limits ([`super::FusionOptions`]): what would exceed them begins another group, whose
+//! inlined values are computed anew. Results have buffers, so that nothing else must be stored for that.
 
+use super::cost::{Work, of_node, of_root};
 use super::facts::Facts;
 use super::reads::Reads;
 use graphc_ir::form::Form;
 use graphc_ir::graph::NodeId;
-use graphc_ir::graph::plan::{FusionPlan, Group, GroupKind, Root};
+use graphc_ir::graph::plan::{Decision, FusionPlan, Group, GroupKind, Root};
 use graphc_ir::index::{Affine, Var};
 use graphc_ir::point::{ExprId, PointDag};
 use graphc_ir::scalar::LANES;
@@ -40,6 +44,8 @@ pub(super) struct Phase<'a> {
     /// The latest group of each result, and of each node that one is of.
     of_root: BTreeMap<Root, usize>,
     of_node: BTreeMap<NodeId, usize>,
+    /// Results that begin another group as the one before has no room for them.
+    cuts: Vec<Decision>,
     /// The nest of the group that was tried last, which is likely to be tried next.
     tried: Option<(usize, Nest<'a>)>,
 }
@@ -48,6 +54,57 @@ struct Draft {
     kind: GroupKind,
     points: Points,
     roots: Vec<Root>,
+    contents: Contents,
+}
+
+/// What a sweep computes, and how much that is.
+#[derive(Clone, Default)]
+struct Contents {
+    /// With the longest chain of operations before each value.
+    computed: BTreeMap<NodeId, usize>,
+    work: Work,
+    /// What it reads and writes.
+    tensors: BTreeSet<NodeId>,
+}
+
+impl Contents {
+    /// Adds `root`, which reads what `reads` says.
+    fn add(&mut self, facts: &Facts<'_>, root: Root, reads: &Reads) {
+        let mut inlined: Vec<NodeId> = reads.inlined.iter().copied().collect();
+        inlined.sort_by_key(|&node| facts.position(node));
+        inlined.into_iter().for_each(|node| self.compute(facts, node, of_node(facts, node)));
+        self.compute(facts, root.node(), of_root(facts, root));
+        self.tensors.extend(reads.loaded.iter().copied().chain([root.node()]));
+    }
+
+    /// Adds a value, unless it is there, whose operands were added before if they are computed here.
+    fn compute(&mut self, facts: &Facts<'_>, node: NodeId, own: Work) {
+        if self.computed.contains_key(&node) {
+            return;
+        }
+        let operands = facts.graph.operands(node).into_iter();
+        let before = operands.filter_map(|operand| self.computed.get(&operand)).max().copied().unwrap_or(0);
+        self.work = self.work.beside(Work { depth: before + own.depth, ..own });
+        self.computed.insert(node, before + own.depth);
+    }
+
+    fn with(&self, facts: &Facts<'_>, root: Root, reads: &Reads) -> Contents {
+        let mut with = self.clone();
+        with.add(facts, root, reads);
+        with
+    }
+
+    /// What is more than a group of several results may have, if anything is.
+    fn excess(&self, facts: &Facts<'_>) -> Option<String> {
+        let options = facts.options;
+        let limits = [
+            (self.work.n_operations, options.max_operations, "operations"),
+            (self.work.depth, options.max_depth, "operations one after another"),
+            (self.tensors.len(), options.max_tensors, "tensors"),
+        ];
+        let text = |(n, most, what)| format!("{n} {what}, more than {most}");
+        limits.into_iter().find(|(n, most, _)| n > most).map(text)
+    }
 }
 
 /// Where a sweep computes its results.
@@ -62,13 +119,13 @@ impl<'a> Phase<'a> {
     /// A phase that computes nothing yet; `stored` are the nodes that have buffers.
     pub(super) fn new(facts: &'a Facts<'a>, stored: &'a BTreeSet<NodeId>) -> Phase<'a> {
         let (open, of_root, of_node) = Default::default();
-        Phase { facts, stored, groups: Vec::new(), open, of_root, of_node, tried: None }
+        Phase { facts, stored, groups: Vec::new(), open, of_root, of_node, cuts: Vec::new(), tried: None }
     }
 
     /// Adds a contraction, a group of its own.
     pub(super) fn place_contraction(&mut self, root: Root) {
         let extents = PointDag::space(self.facts.graph, self.facts.forms, root).extents;
-        self.push(GroupKind::Contraction, Points { extents, is_flat: None }, root);
+        self.push(GroupKind::Contraction, Points { extents, is_flat: None }, root, &Reads::default());
     }
 
     /// Adds `root` to the latest sweep that can take it, or as a sweep of its own.
@@ -82,9 +139,20 @@ impl<'a> Phase<'a> {
         let latest = self.open.get(&points).and_then(BTreeSet::last).copied();
         let latest = latest.filter(|&group| self.has_registers(group, root));
         let unread = latest.filter(|&group| last_read.is_none_or(|read| read < group));
-        match unread.or_else(|| last_read.filter(|&group| self.can_take(group, &points.extents, root))) {
-            Some(group) => self.add(group, root),
-            None => self.push(GroupKind::Sweep, points, root),
+        let group = unread.or_else(|| last_read.filter(|&group| self.can_take(group, &points.extents, root)));
+        let with_root = |group: usize| self.groups[group].contents.with(self.facts, root, &reads);
+        let excess = group.and_then(|group| with_root(group).excess(self.facts));
+        match (group, excess) {
+            (Some(group), None) => self.add(group, root, &reads),
+            (_, excess) => {
+                if excess.is_some() {
+                    // It is among the results of the nest that was tried.
+                    self.tried = None;
+                }
+                let cut = excess.map(|excess| format!("begins another sweep: with it there would be {excess}"));
+                self.cuts.extend(cut.map(|text| Decision { node: root.node(), text }));
+                self.push(GroupKind::Sweep, points, root, &reads);
+            }
         }
     }
 
@@ -101,17 +169,18 @@ impl<'a> Phase<'a> {
         alone.is_flat(root, &[value])
     }
 
-    fn push(&mut self, kind: GroupKind, points: Points, root: Root) {
+    fn push(&mut self, kind: GroupKind, points: Points, root: Root, reads: &Reads) {
         let group = self.groups.len();
         if kind == GroupKind::Sweep {
             self.open.entry(points.clone()).or_default().insert(group);
         }
-        self.groups.push(Draft { kind, points, roots: Vec::new() });
-        self.add(group, root);
+        self.groups.push(Draft { kind, points, roots: Vec::new(), contents: Contents::default() });
+        self.add(group, root, reads);
     }
 
-    fn add(&mut self, group: usize, root: Root) {
+    fn add(&mut self, group: usize, root: Root, reads: &Reads) {
         let draft = &mut self.groups[group];
+        draft.contents.add(self.facts, root, reads);
         draft.roots.push(root);
         if draft.roots.len() == self.facts.options.max_roots {
             self.open.get_mut(&draft.points).map(|open| open.remove(&group));
@@ -129,7 +198,7 @@ impl<'a> Phase<'a> {
 
     /// Whether `root`, which reads results of a group, can be computed at the same points as these.
     fn can_take(&mut self, group: usize, extents: &[usize], root: Root) -> bool {
-        let Draft { kind, points, roots } = &self.groups[group];
+        let Draft { kind, points, roots, .. } = &self.groups[group];
         let has_room =
             *kind == GroupKind::Sweep && self.has_registers(group, root) && roots.len() < self.facts.options.max_roots;
         let is_summed_here = sum_needed(self.facts, self.stored, root).is_some_and(|sum| roots.contains(&sum));
@@ -153,6 +222,11 @@ impl<'a> Phase<'a> {
         }
         self.tried = Some((group, nest));
         fits
+    }
+
+    /// Why groups end where others could go on.
+    pub(super) fn take_cuts(&mut self) -> Vec<Decision> {
+        std::mem::take(&mut self.cuts)
     }
 
     /// The finished groups; names follow later.

@@ -8,11 +8,11 @@ use super::epilogue::Chains;
 use super::facts::Facts;
 use super::group::{Phase, PhaseKind};
 use graphc_ir::form::Form;
-use graphc_ir::graph::plan::{FusionPlan, KernelPlan, Root};
+use graphc_ir::graph::plan::{Decision, FusionPlan, KernelPlan, Root};
 use std::collections::BTreeSet;
 
-/// The kernels for what a plan stores.
-pub(super) fn arrange(facts: &Facts<'_>, chains: &Chains, plan: &FusionPlan) -> Vec<KernelPlan> {
+/// The kernels for what a plan stores, and why sweeps end where others could go on.
+pub(super) fn arrange(facts: &Facts<'_>, chains: &Chains, plan: &FusionPlan) -> (Vec<KernelPlan>, Vec<Decision>) {
     let Facts { graph, forms, .. } = facts;
     let new = |_| [(); 4].map(|()| Phase::new(facts, &plan.stored));
     let mut kernels: Vec<[Phase<'_>; 4]> = (0..facts.n_levels()).map(new).collect();
@@ -50,12 +50,12 @@ pub(super) fn arrange(facts: &Facts<'_>, chains: &Chains, plan: &FusionPlan) -> 
         }
         place(level, PhaseKind::Tail, Root::Value(node));
     }
-    kernels
-        .into_iter()
-        .map(|phases| {
-            let [head, chunk, batch, tail] = phases.map(Phase::into_groups);
-            KernelPlan { head, chunk, batch, tail }
-        })
-        .filter(|kernel| kernel.groups().next().is_some())
-        .collect()
+    let mut cuts: Vec<Decision> = kernels.iter_mut().flatten().flat_map(Phase::take_cuts).collect();
+    cuts.sort_by_key(|cut| cut.node);
+    let plan = |phases: [Phase<'_>; 4]| {
+        let [head, chunk, batch, tail] = phases.map(Phase::into_groups);
+        KernelPlan { head, chunk, batch, tail }
+    };
+    let plans = kernels.into_iter().map(plan).filter(|kernel| kernel.groups().next().is_some());
+    (plans.collect(), cuts)
 }

@@ -12,8 +12,13 @@
 //! convolution + bias + statistics, normalise + relu + pool + statistics, pool gradient + relu
 //! gradient + the two batch-norm reductions, softmax + loss + gradient, weight gradient + Adam.
 //!
-//! Reading order: `options`, `facts`, `store`, `epilogue`, `kernels`, `reads`, `group`, `label`.
+//! Sweeps and epilogues have limits ([`FusionOptions`]): behind these a value that is stored anyway, or is stored for
+//! that, begins another nest. So the code of a nest fits the nearest cache, and the time of a compilation follows the
+//! number of operations.
+//!
+//! Reading order: `options`, `facts`, `cost`, `store`, `epilogue`, `kernels`, `reads`, `group`, `label`.
 
+mod cost;
 mod epilogue;
 mod facts;
 mod group;
@@ -46,9 +51,14 @@ pub fn plan_with(graph: &Graph, options: &FusionOptions) -> FusionPlan {
     let forms = Form::all(graph);
     let facts = Facts::of(graph, &forms, options);
     let mut plan = FusionPlan::default();
-    store::decide(&facts, &mut plan);
-    let chains = if options.epilogues { epilogue::absorb(&facts, &mut plan) } else { epilogue::Chains::new() };
-    plan.kernels = kernels::arrange(&facts, &chains, &plan);
+    let costs = store::decide(&facts, &mut plan);
+    let chains = match options.epilogues {
+        true => epilogue::absorb(&facts, &costs, &mut plan),
+        false => epilogue::Chains::new(),
+    };
+    let (kernels, cuts) = kernels::arrange(&facts, &chains, &plan);
+    plan.kernels = kernels;
+    plan.decisions.extend(cuts);
     label::name_groups(&facts, &chains, &mut plan);
     debug_assert!(!plan.stored.iter().any(|node| forms[node].is_summand()), "a summand has a buffer");
     plan

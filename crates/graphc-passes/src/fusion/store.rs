@@ -9,38 +9,41 @@
 //! The weight gradient of a dense layer is a contraction, but of a single sample it is one product in every element.
 //! The update computes that where it needs it, and the gradient, as large as the weights, never goes to memory.
 
+use super::cost::{Work, of_node};
 use super::facts::Facts;
-use graphc_ir::compute::ScalarExpr;
 use graphc_ir::form::Form;
 use graphc_ir::graph::NodeId;
 use graphc_ir::graph::plan::{Decision, FusionPlan};
-use graphc_ir::scalar::{BinaryOp, LANES, UnaryOp};
+use graphc_ir::scalar::LANES;
 
 /// Recomputing costs at most this many cheap operations when there are several readers.
 const MAX_SHARED_COST: usize = 12;
 
-/// Longest chain of cheap operations recomputed even for a single reader.
-const MAX_CHAIN_COST: usize = 64;
+/// Most operations recomputed even for a single reader.
+const MAX_COST: usize = 64;
+
+/// By node: what recomputing it from stored values takes, nothing if it is stored.
+pub(super) type Costs = Vec<Work>;
 
 /// Fills `plan.stored` and the decisions about it.
-pub(super) fn decide(facts: &Facts<'_>, plan: &mut FusionPlan) {
+pub(super) fn decide(facts: &Facts<'_>, plan: &mut FusionPlan) -> Costs {
     let Facts { graph, forms, options, .. } = facts;
-    // By node: what recomputing it costs, 0 if it is stored.
-    let mut chain_costs = vec![0; graph.id_bound()];
+    let mut costs = vec![Work::default(); graph.id_bound()];
     for &node in &facts.order {
         let form = &forms[&node];
         if *form == Form::Leaf {
             continue;
         }
-        let inlined: usize = graph.operands(node).iter().map(|operand| chain_costs[operand.0 as usize]).sum();
-        let cost = inlined + form.as_point().map_or(0, |point| cost(&point.body) + cost(&point.finish));
+        let inlined = graph.operands(node).into_iter().map(|operand| costs[operand.0 as usize]);
+        let work = inlined.fold(Work::default(), Work::beside).before(of_node(facts, node));
+        let cost = work.n_operations;
         let is_cheap = cost == 0 || options.recomputed.contains(&node);
         let reason = reason_it_must_be_stored(facts, node)
-            .or_else(|| if is_cheap { None } else { reason_not_to_recompute(facts, node, cost) })
+            .or_else(|| if is_cheap { None } else { reason_not_to_recompute(facts, node, work) })
             .or_else(|| options.stored.contains(&node).then(|| "asked for".to_string()));
         let text = match reason {
             _ if form.is_summand() => {
-                chain_costs[node.0 as usize] = cost;
+                costs[node.0 as usize] = work;
                 format!("part of the sum {}, never rounded by itself ({cost} operations)", graph.users(node)[0])
             }
             Some(reason) => {
@@ -48,12 +51,13 @@ pub(super) fn decide(facts: &Facts<'_>, plan: &mut FusionPlan) {
                 format!("stored: {reason}")
             }
             None => {
-                chain_costs[node.0 as usize] = cost;
+                costs[node.0 as usize] = work;
                 format!("recomputed in its readers ({cost} operations)")
             }
         };
         plan.decisions.push(Decision { node, text });
     }
+    costs
 }
 
 /// Why `node` needs a buffer whatever it costs, if it does.
@@ -85,9 +89,9 @@ fn is_product_of_rows(Facts { graph, forms, .. }: &Facts<'_>, node: NodeId) -> b
         && graph.users(node).iter().all(is_elementwise)
 }
 
-/// Why a buffer is cheaper than recomputing `node`, which is at `cost` from stored values, if it is.
-fn reason_not_to_recompute(facts: &Facts<'_>, node: NodeId, cost: usize) -> Option<String> {
-    let graph = facts.graph;
+/// Why a buffer is cheaper than recomputing `node`, which is `work` from stored values, if it is.
+fn reason_not_to_recompute(facts: &Facts<'_>, node: NodeId, work: Work) -> Option<String> {
+    let (graph, cost) = (facts.graph, work.n_operations);
     let users = graph.users(node);
     let has_batch = |id: NodeId| facts.has_batch(id);
     let reads_batch = |id: NodeId| graph.operands(id).into_iter().any(has_batch);
@@ -100,7 +104,10 @@ fn reason_not_to_recompute(facts: &Facts<'_>, node: NodeId, cost: usize) -> Opti
     if users.len() > 1 && cost > MAX_SHARED_COST {
         return Some(format!("{} readers, {cost} operations each", users.len()));
     }
-    (cost > MAX_CHAIN_COST).then(|| format!("the end of a chain of {cost} operations"))
+    if work.depth > facts.options.max_depth {
+        return Some(format!("the end of a chain of {} operations", work.depth));
+    }
+    (cost > MAX_COST).then(|| format!("the end of {cost} operations"))
 }
 
 /// How often `user` reads an element of `node`, rounded up.
@@ -114,16 +121,4 @@ fn reads_per_element(Facts { graph, forms, .. }: &Facts<'_>, node: NodeId, user:
         Form::Leaf => 0,
     };
     points.div_ceil(elements.max(1))
-}
-
-/// Cost of a scalar expression in additions; loads and constants are free.
-fn cost(expr: &ScalarExpr) -> usize {
-    let mut sum = match expr {
-        ScalarExpr::Unary(UnaryOp::Exp | UnaryOp::Log | UnaryOp::Tanh, _) | ScalarExpr::Uniform { .. } => 12,
-        ScalarExpr::Unary(UnaryOp::Sqrt, _) | ScalarExpr::Binary(BinaryOp::Div, ..) => 6,
-        ScalarExpr::Unary(..) | ScalarExpr::Binary(..) | ScalarExpr::Select { .. } => 1,
-        _ => 0,
-    };
-    expr.for_each_child(&mut |child| sum += cost(child));
-    sum
 }

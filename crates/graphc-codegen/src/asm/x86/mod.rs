@@ -50,7 +50,6 @@ static YMM: AvxAssembler = AvxAssembler {
         n_registers: 16,
         assembles: &[ShapeKind::Tile, ShapeKind::StraightLine, ShapeKind::Transpose],
         n_pointers: straight_line::N_POINTERS,
-        n_epilogue_pointers: tile::N_EPILOGUE_POINTERS,
         n_inner_loops: straight_line::N_INNER_LOOPS,
         n_reductions: tile::N_REDUCTIONS,
         n_counts: tile::N_COUNTS,

@@ -1,18 +1,19 @@
 //! The assembler of straight-line loops for x86-64 with AVX2 and FMA.
 
-use super::register::ymm;
-use crate::asm::straight_line::{Step, StraightLine};
+use super::register::{xmm, ymm};
+use crate::asm::straight_line::{Step, StraightLine, Table};
 use crate::asm::straight_line_registers::{Place, Placed, StraightLinePlan};
 use graphc_ir::scalar::{BinaryOp, CmpOp};
 use iced_x86::code_asm::{
     AsmRegister64, CodeAssembler, r8, r9, r10, r11, r12, r13, r14, r15, rax, rbp, rbx, rcx, rdi, rdx, rsi,
 };
 use iced_x86::{Code, IcedError, Instruction, MemoryOperand, Register};
+use std::cmp::Reverse;
 
 const TABLE: AsmRegister64 = rdi;
 const COUNT: AsmRegister64 = rsi;
-/// Most pointers.
-pub(super) const N_POINTERS: usize = POINTERS.len();
+/// Most pointers. Those that have no register stay in the table.
+pub(super) const N_POINTERS: usize = 32;
 /// The last four belong to the caller.
 const POINTERS: [AsmRegister64; 11] = [rdx, rcx, r8, r9, rax, r10, r11, r13, r14, r15, rbp];
 const N_FREE_POINTERS: usize = 7;
@@ -28,7 +29,7 @@ const STORE: Code = Code::VEX_Vmovups_ymmm256_ymm;
 /// Machine code of a loop.
 pub(super) fn assemble(shape: &StraightLine, plan: &StraightLinePlan) -> Result<Vec<u8>, IcedError> {
     let mut asm = CodeAssembler::new(64)?;
-    Assembler { asm: &mut asm, shape, table: TABLE, pointers: &POINTERS }.function(plan)?;
+    Assembler::new(&mut asm, shape, plan.table, (TABLE, &POINTERS)).function(plan)?;
     asm.assemble(0)
 }
 
@@ -44,7 +45,7 @@ pub(super) fn append(
     table: AsmRegister64,
     pointers: &[AsmRegister64],
 ) -> Result<(), IcedError> {
-    let mut assembler = Assembler { asm, shape, table, pointers };
+    let mut assembler = Assembler::new(asm, shape, plan.table, (table, pointers));
     assembler.load_pointers()?;
     assembler.load_constants(plan)?;
     plan.steps.iter().try_for_each(|placed| assembler.step(placed))
@@ -53,28 +54,55 @@ pub(super) fn append(
 struct Assembler<'s> {
     asm: &'s mut CodeAssembler,
     shape: &'s StraightLine,
+    layout: Table,
+    /// The address of the table.
     table: AsmRegister64,
-    pointers: &'s [AsmRegister64],
+    /// Of each pointer, its register if it has one.
+    pointers: Vec<Option<AsmRegister64>>,
+    /// The register of those that have none, and whose value it has.
+    passing: AsmRegister64,
+    passes: Option<usize>,
 }
 
-impl Assembler<'_> {
+impl<'s> Assembler<'s> {
+    fn new(
+        asm: &'s mut CodeAssembler,
+        shape: &'s StraightLine,
+        layout: Table,
+        (table, registers): (AsmRegister64, &[AsmRegister64]),
+    ) -> Assembler<'s> {
+        let n_pointers = shape.strides.len();
+        let (&passing, others) = registers.split_last().expect("there are some");
+        let mut pointers = vec![None; n_pointers];
+        if n_pointers <= registers.len() {
+            pointers.iter_mut().zip(registers).for_each(|(pointer, &register)| *pointer = Some(register));
+        } else {
+            let mut by_use: Vec<usize> = (0..n_pointers).collect();
+            let n_uses = |number: usize| shape.steps.iter().filter(|step| step.pointer() == Some(number)).count();
+            by_use.sort_by_key(|&number| (Reverse(n_uses(number)), number));
+            by_use.iter().zip(others).for_each(|(&number, &register)| pointers[number] = Some(register));
+        }
+        Assembler { asm, shape, layout, table, pointers, passing, passes: None }
+    }
+
     fn function(&mut self, plan: &StraightLinePlan) -> Result<(), IcedError> {
         let shape = self.shape;
         let mut end = self.asm.create_label();
         self.asm.test(COUNT, COUNT)?;
         self.asm.jle(end)?;
-        let saved_pointers = &POINTERS[N_FREE_POINTERS.min(shape.strides.len())..shape.strides.len()];
+        let n_used = shape.strides.len().min(POINTERS.len());
+        let saved_pointers = &POINTERS[N_FREE_POINTERS.min(n_used)..n_used];
         let saved = [&INNER_COUNTS[..shape.inner.len()], saved_pointers].concat();
         saved.iter().try_for_each(|&register| self.asm.push(register))?;
         self.load_pointers()?;
         for acc in 0..shape.n_accs {
-            self.add(Instruction::with2(LOAD, ymm(acc), self.at(shape.table().acc_offset(acc)))?)?;
+            self.add(Instruction::with2(LOAD, ymm(acc), self.at(self.layout.acc_offset(acc)))?)?;
         }
         self.load_constants(plan)?;
         self.loops(plan, 0)?;
         saved.iter().rev().try_for_each(|&register| self.asm.pop(register))?;
         for acc in 0..shape.n_accs {
-            self.add(Instruction::with2(STORE, self.at(shape.table().acc_offset(acc)), ymm(acc))?)?;
+            self.add(Instruction::with2(STORE, self.at(self.layout.acc_offset(acc)), ymm(acc))?)?;
         }
         self.asm.set_label(&mut end)?;
         self.asm.vzeroupper()?;
@@ -86,6 +114,7 @@ impl Assembler<'_> {
         let shape = self.shape;
         let mut head = self.asm.create_label();
         self.asm.set_label(&mut head)?;
+        self.passes = None;
         match shape.inner.get(level) {
             Some(inner) => {
                 self.asm.mov(INNER_COUNTS[level], i64::from(inner.count))?;
@@ -93,28 +122,60 @@ impl Assembler<'_> {
             }
             None => plan.steps.iter().try_for_each(|placed| self.step(placed))?,
         }
-        for (number, &pointer) in self.pointers[..shape.strides.len()].iter().enumerate() {
-            let bytes = shape.advance(level, number);
-            if bytes != 0 {
-                self.asm.add(pointer, bytes)?;
-            }
-        }
+        self.advance(level)?;
         let count = if level == 0 { COUNT } else { INNER_COUNTS[level - 1] };
         self.asm.dec(count)?;
         self.asm.jne(head)
     }
 
     fn load_pointers(&mut self) -> Result<(), IcedError> {
-        for (number, &pointer) in self.pointers[..self.shape.strides.len()].iter().enumerate() {
-            let place = self.at(self.shape.table().pointer_offset(number));
-            self.add(Instruction::with2(Code::Mov_r64_rm64, Register::from(pointer), place)?)?;
+        for number in 0..self.pointers.len() {
+            if let Some(register) = self.pointers[number] {
+                self.load_pointer(register, number)?;
+            }
         }
         Ok(())
     }
 
+    fn load_pointer(&mut self, register: AsmRegister64, number: usize) -> Result<(), IcedError> {
+        let place = self.at(self.layout.pointer_offset(number));
+        self.add(Instruction::with2(Code::Mov_r64_rm64, Register::from(register), place)?)
+    }
+
+    /// Moves the pointers on to the next iteration of the loop that `level` others stand around.
+    fn advance(&mut self, level: usize) -> Result<(), IcedError> {
+        for number in 0..self.pointers.len() {
+            let bytes = self.shape.advance(level, number);
+            match self.pointers[number] {
+                _ if bytes == 0 => {}
+                Some(register) => self.asm.add(register, bytes)?,
+                None => {
+                    let place = self.at(self.layout.pointer_offset(number));
+                    self.add(Instruction::with2(Code::Add_rm64_imm32, place, bytes)?)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Bytes from what a pointer points to.
+    fn there(&mut self, pointer: usize, offset: i32) -> Result<MemoryOperand, IcedError> {
+        let register = match self.pointers[pointer] {
+            Some(register) => register,
+            None => {
+                if self.passes != Some(pointer) {
+                    self.load_pointer(self.passing, pointer)?;
+                    self.passes = Some(pointer);
+                }
+                self.passing
+            }
+        };
+        Ok(MemoryOperand::with_base_displ(register.into(), i64::from(offset)))
+    }
+
     fn load_constants(&mut self, plan: &StraightLinePlan) -> Result<(), IcedError> {
         for &(constant, register) in &plan.kept {
-            let place = self.at(self.shape.table().constant_offset(constant));
+            let place = self.at(self.layout.constant_offset(constant));
             self.add(Instruction::with2(LOAD, ymm(register), place)?)?;
         }
         Ok(())
@@ -127,19 +188,36 @@ impl Assembler<'_> {
 
     fn step(&mut self, placed: &Placed) -> Result<(), IcedError> {
         let to = placed.result;
+        if let Some((register, offset)) = placed.spilled {
+            self.add(Instruction::with2(STORE, self.at(offset), ymm(register))?)?;
+        }
         match placed.step {
             Step::Load { pointer, offset, is_splat } => {
                 let code = if is_splat { Code::VEX_Vbroadcastss_ymm_m32 } else { LOAD };
-                let place = MemoryOperand::with_base_displ(self.pointers[pointer].into(), i64::from(offset));
+                let place = self.there(pointer, offset)?;
                 self.add(Instruction::with2(code, ymm(to), place)?)
             }
             Step::Store { pointer, offset, .. } => {
                 let value = self.in_register(placed, 0)?;
-                let place = MemoryOperand::with_base_displ(self.pointers[pointer].into(), i64::from(offset));
+                let place = self.there(pointer, offset)?;
                 self.add(Instruction::with2(STORE, place, ymm(value))?)
             }
+            Step::StoreOne { pointer, offset, .. } => {
+                let value = self.in_register(placed, 0)?;
+                let place = self.there(pointer, offset)?;
+                self.add(Instruction::with2(Code::VEX_Vmovss_m32_xmm, place, xmm(value))?)
+            }
+            Step::Swap { distance, .. } => {
+                let (code, lanes) = match distance {
+                    4 => (Code::VEX_Vperm2f128_ymm_ymm_ymmm256_imm8, 0x01),
+                    2 => (Code::VEX_Vshufpd_ymm_ymm_ymmm256_imm8, 0b0101),
+                    _ => (Code::VEX_Vshufps_ymm_ymm_ymmm256_imm8, 0xb1),
+                };
+                let value = ymm(self.in_register(placed, 0)?);
+                self.add(Instruction::with4(code, ymm(to), value, value, lanes)?)
+            }
             Step::Fetch { pointer, offset } => {
-                let place = MemoryOperand::with_base_displ(self.pointers[pointer].into(), i64::from(offset));
+                let place = self.there(pointer, offset)?;
                 self.add(Instruction::with1(Code::Prefetcht1_m8, place)?)
             }
             Step::Set { acc, .. } => {
@@ -149,6 +227,22 @@ impl Assembler<'_> {
                     self.fetch(acc, placed.sources[0])
                 }
             }
+            Step::ToF32(_) => self.two(Code::VEX_Vcvtdq2ps_ymm_ymmm256, to, placed.sources[0]),
+            Step::Shift { op, by, .. } => {
+                let code = match op {
+                    BinaryOp::IShl => Code::VEX_Vpslld_ymm_ymm_imm8,
+                    _ => Code::VEX_Vpsrld_ymm_ymm_imm8,
+                };
+                let value = self.in_register(placed, 0)?;
+                self.add(Instruction::with3(code, ymm(to), ymm(value), u32::from(by))?)
+            }
+            Step::CompareIntegers { is_greater, .. } => self.three(
+                match is_greater {
+                    true => Code::VEX_Vpcmpgtd_ymm_ymm_ymmm256,
+                    false => Code::VEX_Vpcmpeqd_ymm_ymm_ymmm256,
+                },
+                placed,
+            ),
             Step::Sqrt(_) => self.two(Code::VEX_Vsqrtps_ymm_ymmm256, to, placed.sources[0]),
             Step::Binary(op, ..) => self.three(binary(op), placed),
             Step::And(..) => self.three(Code::VEX_Vandps_ymm_ymm_ymmm256, placed),
@@ -265,6 +359,9 @@ fn binary(op: BinaryOp) -> Code {
         // wants.
         BinaryOp::Max => Code::VEX_Vmaxps_ymm_ymm_ymmm256,
         BinaryOp::Min => Code::VEX_Vminps_ymm_ymm_ymmm256,
+        BinaryOp::IAdd => Code::VEX_Vpaddd_ymm_ymm_ymmm256,
+        BinaryOp::ISub => Code::VEX_Vpsubd_ymm_ymm_ymmm256,
+        BinaryOp::IMul => Code::VEX_Vpmulld_ymm_ymm_ymmm256,
         op => unreachable!("{} is no step of a loop", op.name()),
     }
 }

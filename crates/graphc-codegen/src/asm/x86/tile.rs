@@ -29,8 +29,6 @@ const COUNTERS: [AsmRegister64; 7] = [rax, r10, r11, rbx, rbp, r12, r13];
 const N_FREE_COUNTERS: usize = 3;
 /// Number of the run at hand, which belongs to the caller.
 pub(super) const RUN: AsmRegister64 = r14;
-/// Most pointers of an epilogue.
-pub(super) const N_EPILOGUE_POINTERS: usize = EPILOGUE_POINTERS.len();
 /// What the epilogue may use: factors and counts are done with.
 const EPILOGUE_POINTERS: [AsmRegister64; 7] = [rdi, rsi, rcx, r8, r9, rax, r10];
 
@@ -100,7 +98,7 @@ impl Assembler<'_> {
         let from = match self.shape.start {
             Start::Zero | Start::Out => OUT,
             Start::Table(pointer) => {
-                let place = self.shape.epilogue.table().pointer_offset(pointer);
+                let place = self.shape.epilogue.table(0).pointer_offset(pointer);
                 self.asm.mov(START, qword_ptr(OUT + place))?;
                 START
             }

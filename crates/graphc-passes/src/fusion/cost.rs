@@ -1,0 +1,59 @@
+//! What computing a value costs: operations of one element.
+
+use super::facts::Facts;
+use graphc_ir::compute::ScalarExpr;
+use graphc_ir::graph::NodeId;
+use graphc_ir::graph::plan::Root;
+use graphc_ir::scalar::{BinaryOp, UnaryOp};
+
+/// Operations of an element, in additions; loads and constants are free. Functions count as many as the polynomials that
+/// the schedule writes for them have, and divisions as many as they take the time of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Work {
+    pub(super) n_operations: usize,
+    /// Those of them that wait for one another: the longest chain.
+    pub(super) depth: usize,
+}
+
+/// What a node's value takes if those of its operands are there. Where it reduces, one term is counted.
+pub(super) fn of_node(facts: &Facts<'_>, node: NodeId) -> Work {
+    let Some(point) = facts.forms[&node].as_point() else { return Work::default() };
+    let [body, finish] = [&point.body, &point.finish].map(of_expr);
+    body.before(finish)
+}
+
+/// The same of a result. Terms of partial results are summed up in one place, and what becomes of the sum in another.
+pub(super) fn of_root(facts: &Facts<'_>, root: Root) -> Work {
+    let node = root.node();
+    match (root, facts.forms[&node].as_point()) {
+        (Root::Value(_), Some(point)) if point.reduces_batch() => of_expr(&point.finish),
+        (Root::Value(_), _) | (_, None) => of_node(facts, node),
+        (_, Some(point)) => of_expr(&point.body),
+    }
+}
+
+impl Work {
+    /// This, then `next`, which needs it.
+    pub(super) fn before(self, next: Work) -> Work {
+        Work { n_operations: self.n_operations + next.n_operations, depth: self.depth + next.depth }
+    }
+
+    /// Both, neither of which needs the other.
+    pub(super) fn beside(self, other: Work) -> Work {
+        Work { n_operations: self.n_operations + other.n_operations, depth: self.depth.max(other.depth) }
+    }
+}
+
+fn of_expr(expr: &ScalarExpr) -> Work {
+    let own = match expr {
+        ScalarExpr::Unary(UnaryOp::Exp, _) => 20,
+        ScalarExpr::Unary(UnaryOp::Log | UnaryOp::Tanh, _) => 35,
+        ScalarExpr::Uniform { .. } => 18,
+        ScalarExpr::Unary(UnaryOp::Sqrt, _) | ScalarExpr::Binary(BinaryOp::Div, ..) => 6,
+        ScalarExpr::Unary(..) | ScalarExpr::Binary(..) | ScalarExpr::Select { .. } => 1,
+        _ => 0,
+    };
+    let mut children = Work::default();
+    expr.for_each_child(&mut |child| children = children.beside(of_expr(child)));
+    children.before(Work { n_operations: own, depth: own })
+}
