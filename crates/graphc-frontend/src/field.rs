@@ -1,5 +1,7 @@
 //! What tables of fields are made of. The tables are in `fields` and beside what reads them.
 
+pub(crate) use graphc_ir::range::Range;
+
 /// What a field accepts.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Kind {
@@ -55,41 +57,6 @@ pub(crate) enum Kind {
     Nodes,
 }
 
-/// Range of a number.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Range {
-    Any,
-    Positive,
-    NotNegative,
-    /// 0 included, 1 excluded.
-    Fraction,
-    /// From 0 to that number, both included.
-    UpTo(f64),
-}
-
-impl Range {
-    /// What stands behind "a number".
-    pub(crate) fn in_words(self) -> String {
-        match self {
-            Range::Any => String::new(),
-            Range::Positive => " greater than 0".into(),
-            Range::NotNegative => " of at least 0".into(),
-            Range::Fraction => " of at least 0 and less than 1".into(),
-            Range::UpTo(most) => format!(" from 0 to {most}"),
-        }
-    }
-
-    pub(crate) fn contains(self, value: f64) -> bool {
-        match self {
-            Range::Any => true,
-            Range::Positive => value > 0.0,
-            Range::NotNegative => value >= 0.0,
-            Range::Fraction => (0.0..1.0).contains(&value),
-            Range::UpTo(most) => (0.0..=most).contains(&value),
-        }
-    }
-}
-
 /// What holds if a field is not there.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Default {
@@ -127,7 +94,7 @@ impl Field {
 }
 
 /// The fields of one kind of object.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Section {
     /// Name in messages and in the reference; for an op its mnemonic.
     pub(crate) name: &'static str,

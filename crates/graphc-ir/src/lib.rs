@@ -8,8 +8,8 @@
 //!
 //! This crate does no I/O and knows no file format, no schedule and no machine.
 //!
-//! Reading order: [`types`], [`tensor`], [`vectors`], [`index`], [`scalar`], [`narrow`], [`compute`], [`attrs`],
-//! [`optimizer`], [`rate`], [`text`], [`graph`], [`ops`], [`form`], [`split`], [`summands`], [`point`], [`loops`].
+//! Reading order: [`types`], [`tensor`], [`vectors`], [`index`], [`scalar`], [`narrow`], [`range`], [`compute`],
+//! [`attrs`], [`optimizer`], [`rate`], [`text`], [`graph`], [`ops`], [`form`], [`split`], [`summands`], [`point`], [`loops`].
 #![forbid(unsafe_code)]
 
 pub mod attrs;
@@ -22,6 +22,7 @@ pub mod narrow;
 pub mod ops;
 pub mod optimizer;
 pub mod point;
+pub mod range;
 pub mod rate;
 pub mod scalar;
 pub mod split;

@@ -1,5 +1,6 @@
 //! `abs`: the absolute value.
 
+use super::facts::Elementwise;
 use super::{Lowering, OpRules, Sign, elementwise};
 use crate::compute::build;
 use crate::graph::{NodeId, OpCx};
@@ -17,6 +18,8 @@ impl OpRules for Abs {
     const NAME: &'static str = "abs";
     const ARITY: usize = 1;
     const SUMMARY: &'static str = "absolute value";
+    const ELEMENTWISE: Option<Elementwise> = Some(Elementwise::UNARY.with_kinks());
+    const IS_EXACT: bool = true;
 
     fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
         elementwise::infer(operands)

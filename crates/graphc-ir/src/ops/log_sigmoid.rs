@@ -1,5 +1,6 @@
 //! `log_sigmoid`: the logarithm of the logistic function, without the detour.
 
+use super::facts::Elementwise;
 use super::{Lowering, OpRules, Sigmoid, elementwise};
 use crate::compute::{ScalarExpr, build};
 use crate::graph::{NodeId, OpCx};
@@ -17,6 +18,7 @@ impl OpRules for LogSigmoid {
     const NAME: &'static str = "log_sigmoid";
     const ARITY: usize = 1;
     const SUMMARY: &'static str = "logarithm of the logistic function";
+    const ELEMENTWISE: Option<Elementwise> = Some(Elementwise::UNARY);
 
     fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
         elementwise::infer(operands)
