@@ -239,6 +239,7 @@ ops! {
     sqrt::Sqrt,
     relu::Relu,
     relu_grad::ReluGrad,
+    leaky_relu::LeakyRelu,
     sigmoid::Sigmoid,
     tanh::Tanh,
     log_sigmoid::LogSigmoid,
