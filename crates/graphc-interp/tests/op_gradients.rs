@@ -357,13 +357,19 @@ impl Case {
         self.graph.op(self.y).lower(&types, self.graph.ty(self.y))
     }
 
-    /// Replaces the op, a composite, by its parts.
+    /// Replaces the op, a composite, by its parts, and those of them that are such composites by theirs.
     fn expand(&mut self, mode: Mode) {
-        let op = self.graph.op(self.y).clone();
-        let value = op.expand(&mut OpCx::new(&mut self.graph, self.y, mode, None));
-        self.graph.replace_uses(self.y, value);
-        self.graph.remove(self.y);
-        self.y = value;
+        let composite = |graph: &Graph, id| graph.op(id).composite(&graph.operand_types(id));
+        let kind = composite(&self.graph, self.y);
+        while let Some(id) = self.graph.ids().into_iter().find(|&id| composite(&self.graph, id) == kind) {
+            let op = self.graph.op(id).clone();
+            let value = op.expand(&mut OpCx::new(&mut self.graph, id, mode, None));
+            self.graph.replace_uses(id, value);
+            self.graph.remove(id);
+            if id == self.y {
+                self.y = value;
+            }
+        }
     }
 
     fn loss_value(&self) -> f64 {
