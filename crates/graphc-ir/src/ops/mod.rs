@@ -240,6 +240,7 @@ ops! {
     relu::Relu,
     relu_grad::ReluGrad,
     leaky_relu::LeakyRelu,
+    elu::Elu,
     sigmoid::Sigmoid,
     tanh::Tanh,
     log_sigmoid::LogSigmoid,
