@@ -241,6 +241,7 @@ ops! {
     relu_grad::ReluGrad,
     leaky_relu::LeakyRelu,
     elu::Elu,
+    silu::Silu,
     sigmoid::Sigmoid,
     tanh::Tanh,
     log_sigmoid::LogSigmoid,
