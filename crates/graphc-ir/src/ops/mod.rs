@@ -242,6 +242,7 @@ ops! {
     leaky_relu::LeakyRelu,
     elu::Elu,
     silu::Silu,
+    softplus::Softplus,
     sigmoid::Sigmoid,
     tanh::Tanh,
     log_sigmoid::LogSigmoid,
