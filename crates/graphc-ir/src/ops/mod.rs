@@ -243,6 +243,7 @@ ops! {
     elu::Elu,
     silu::Silu,
     softplus::Softplus,
+    hard_sigmoid::HardSigmoid,
     sigmoid::Sigmoid,
     tanh::Tanh,
     log_sigmoid::LogSigmoid,
