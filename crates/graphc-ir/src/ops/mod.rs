@@ -234,6 +234,7 @@ ops! {
     div::Div,
     neg::Neg,
     equal::Equal,
+    square::Square,
     exp::Exp,
     log::Log,
     sqrt::Sqrt,
