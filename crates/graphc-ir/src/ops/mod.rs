@@ -238,6 +238,7 @@ ops! {
     exp::Exp,
     log::Log,
     sqrt::Sqrt,
+    rsqrt::Rsqrt,
     relu::Relu,
     relu_grad::ReluGrad,
     leaky_relu::LeakyRelu,
