@@ -11,7 +11,8 @@ use crate::tensor::{Real, Tensor};
 use crate::types::{TensorType, TypeError};
 
 op_struct! {
-    /// `x > 0 ? x : negative_slope * x`, as Keras 3's layer `LeakyReLU`; the gradient at 0 is the slope below it.
+    /// `x > 0 ? x : negative_slope * x`, with the default of Keras 3's layer `LeakyReLU` (that of its function
+    /// `leaky_relu` is 0.2); the gradient at 0 is the slope below it.
     pub struct LeakyRelu {
         /// What numbers below 0 are multiplied by.
         pub negative_slope: f64 where NotNegative = 0.3,

@@ -39,7 +39,7 @@ fn draw(builder: &mut Builder, fits: impl Fn(&OpInfo) -> bool) -> Option<NodeId>
     apply(builder, op, &operands)
 }
 
-/// The op on these tensors, of which it is given what it makes ordinary numbers of; a function of steps on inputs of
+/// The op on these tensors, or on something of them that lies in its domains; a function of steps on inputs of
 /// their shapes, times the first of them.
 fn apply(builder: &mut Builder, op: Op, tensors: &[NodeId]) -> Option<NodeId> {
     let nature = op.elementwise()?;
