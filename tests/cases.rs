@@ -1,5 +1,9 @@
 //! One case file an op, `tests/cases/ops/<op>.gir`, on every engine: machine code equals the loop interpreter in every
-//! bit, both graph interpreters within the op's tolerance, and gradients equal central differences.
+//! bit, both graph interpreters within the op's tolerance, and gradients equal central differences. An elementwise op
+//! needs no file: its case is made of what it says of itself.
+
+#[path = "cases/elementwise.rs"]
+mod elementwise;
 
 use crate::common::engines::{compare_isas, run_both, text};
 use crate::common::meaning::{compare, compare_with_meaning};
@@ -19,16 +23,7 @@ const SEED: u64 = 0x2545_f491_4f6c_dd1d;
 /// How far an f32 result may be from the meaning, relative to the largest element: 0 for ops that move, choose or
 /// compare elements and so never round.
 fn tolerance(op: &Op) -> f64 {
-    const EXACT: f64 = 0.0;
-    const ROUNDING: f64 = 1e-5;
-    match op {
-        Op::Input(_) | Op::Parameter(_) | Op::Constant(_) | Op::BatchSize(_) | Op::DropoutMask(_) => EXACT,
-        Op::Neg(_) | Op::Equal(_) | Op::Relu(_) | Op::ReluGrad(_) | Op::Abs(_) | Op::Sign(_) | Op::Clamp(_) => EXACT,
-        Op::Reshape(_) | Op::Transpose(_) | Op::Broadcast(_) | Op::OneHot(_) => EXACT,
-        Op::ReduceMax(_) | Op::Argmax(_) | Op::Pick(_) | Op::PickGrad(_) | Op::ZeroIfFinite(_) => EXACT,
-        Op::MaxPool2d(_) | Op::MaxPool2dIndex(_) | Op::MaxPool2dTake(_) => EXACT,
-        _ => ROUNDING,
-    }
+    if op.info().is_exact { 0.0 } else { 1e-5 }
 }
 
 /// The greatest tolerance among the ops that `node` is computed by.
@@ -91,9 +86,13 @@ fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/cases/ops")
 }
 
-/// A case file's graph. It must be named after an op that it has.
+/// A case file's graph, which must be named after an op that it has; without a file, the made one.
 fn read(op: &str) -> Result<Graph, String> {
     let file = directory().join(format!("{op}.gir"));
+    let made = Op::named(op).filter(|_| !file.exists()).and_then(elementwise::graph);
+    if let Some(graph) = made {
+        return Ok(graph);
+    }
     let source = std::fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
     if !source.starts_with(&format!("; case: {op}\n")) {
         return Err(format!("the first line must be `; case: {op}`"));
@@ -105,9 +104,13 @@ fn read(op: &str) -> Result<Graph, String> {
     Ok(graph)
 }
 
-/// The file of `op` in every mode it has, with and without bounds checks.
+/// The case of `op`.
 fn check_op(op: &str) -> Result<(), String> {
-    let graph = read(op)?;
+    check_graph(&read(op)?)
+}
+
+/// In every mode the graph has, with and without bounds checks.
+fn check_graph(graph: &Graph) -> Result<(), String> {
     let batch = graph.batch.ok_or("the graph must set its batch")?;
     let infer = CompileOptions::infer(batch);
     let train = CompileOptions { gradients: true, update: false, ..CompileOptions::train(batch) };
@@ -117,8 +120,7 @@ fn check_op(op: &str) -> Result<(), String> {
         }
         for checked in [false, true] {
             let options = CompileOptions { checked, ..options.clone() };
-            check(&graph, &options)
-                .map_err(|error| format!("{} (checked: {checked}): {error}", options.mode.name()))?;
+            check(graph, &options).map_err(|error| format!("{} (checked: {checked}): {error}", options.mode.name()))?;
         }
     }
     Ok(())
@@ -128,14 +130,24 @@ fn check_op(op: &str) -> Result<(), String> {
 fn every_op_has_a_case_and_every_case_agrees() {
     let failures: Vec<String> = Op::ALL
         .iter()
-        .filter_map(|(op, ..)| check_op(op).err().map(|error| format!("tests/cases/ops/{op}.gir: {error}")))
+        .filter_map(|op| check_op(op.name).err().map(|error| format!("tests/cases/ops/{}.gir: {error}", op.name)))
         .collect();
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
+/// The made cases of the ops that have a file, too.
+#[test]
+fn made_cases_agree() {
+    let has_file = |op: &str| directory().join(format!("{op}.gir")).exists();
+    for info in Op::ALL.iter().filter(|info| has_file(info.name)) {
+        let Some(graph) = elementwise::graph(info) else { continue };
+        check_graph(&graph).unwrap_or_else(|error| panic!("{}: {error}", info.name));
+    }
+}
+
 #[test]
 fn every_file_is_of_an_op() {
-    let ops: BTreeSet<String> = Op::ALL.iter().map(|(op, ..)| format!("{op}.gir")).collect();
+    let ops: BTreeSet<String> = Op::ALL.iter().map(|op| format!("{}.gir", op.name)).collect();
     for entry in std::fs::read_dir(directory()).expect("tests/cases/ops exists") {
         let name = entry.expect("the directory can be read").file_name().to_string_lossy().into_owned();
         assert!(ops.contains(&name), "tests/cases/ops/{name}: no op of that name");
@@ -145,6 +157,6 @@ fn every_file_is_of_an_op() {
 #[test]
 fn only_ops_without_a_gradient_have_no_loss() {
     let without: Vec<&str> =
-        Op::ALL.iter().map(|op| op.0).filter(|op| read(op).is_ok_and(|g| g.loss.is_none())).collect();
+        Op::ALL.iter().map(|op| op.name).filter(|op| read(op).is_ok_and(|g| g.loss.is_none())).collect();
     assert_eq!(without, ["input", "equal", "argmax", "max_pool2d_index"]);
 }

@@ -4,7 +4,7 @@ use graphc_driver::{CompileOptions, lower};
 use graphc_interp::loops::{LoopInterp, Memory};
 use graphc_ir::graph::{Graph, Origin};
 use graphc_ir::loops::BufferKind;
-use graphc_ir::ops::{Exp, Input, Log, Op, Sigmoid, Tanh};
+use graphc_ir::ops::{Elu, Exp, Input, Log, Op, Sigmoid, Softplus, Tanh};
 use graphc_ir::{DType, Shape, Tensor};
 
 /// `op` of every value, by the loop interpreter (machine code has the same bits).
@@ -72,4 +72,16 @@ fn tanh_and_sigmoid_are_accurate() {
     assert_eq!(special[..5], [0.0, 1.0, -1.0, 1.0, -1.0]);
     assert!(special[5].is_nan());
     assert_eq!(run(Tanh {}, &[-0.0])[0].to_bits(), (-0.0_f32).to_bits());
+}
+
+/// Small results keep their digits: of an `elu` near 0, of a `softplus` far below 0.
+#[test]
+fn elu_and_softplus_are_accurate() {
+    let near_zero: Vec<f32> = between(-20.0, -0.5, 2_000).into_iter().map(|x| -x.exp()).collect();
+    assert!(worst(Elu { alpha: 1.0 }, &between(-80.0, -1e-3, 20_000), f64::exp_m1) < 5e-7);
+    assert!(worst(Elu { alpha: 1.0 }, &near_zero, f64::exp_m1) < 5e-7);
+    assert!(worst(Softplus {}, &between(-80.0, 80.0, 20_001), |x| x.max(0.0) + (-x.abs()).exp().ln_1p()) < 5e-7);
+    let special = run(Softplus {}, &[f32::INFINITY, f32::NEG_INFINITY, -200.0, 200.0, f32::NAN]);
+    assert_eq!(special[..4], [f32::INFINITY, 0.0, 0.0, 200.0]);
+    assert!(special[4].is_nan());
 }

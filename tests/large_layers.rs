@@ -71,8 +71,9 @@ fn large_images() {
     for padding in [Padding::Same, Padding::Valid] {
         let mut builder = GraphBuilder::new("large");
         let image = builder.input("image", DType::F32, Shape::batched(&[26, 23, 2])).unwrap();
-        let relu = Some(Activation::Relu);
-        let convolution = |filters| Convolution { activation: relu, padding, ..Convolution::new(filters, [3, 5]) };
+        let relu = Activation::Relu;
+        let convolution =
+            |filters| Convolution { activation: Some(relu.clone()), padding, ..Convolution::new(filters, [3, 5]) };
         let conv = builder.conv2d("conv1", image, &convolution(7)).unwrap();
         let conv = builder.conv2d("conv2", conv, &convolution(5)).unwrap();
         let flat = builder.flatten("flat", conv).unwrap();

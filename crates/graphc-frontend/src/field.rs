@@ -94,7 +94,7 @@ impl Field {
 }
 
 /// The fields of one kind of object.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Section {
     /// Name in messages and in the reference; for an op its mnemonic.
     pub(crate) name: &'static str,

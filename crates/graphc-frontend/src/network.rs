@@ -5,9 +5,11 @@
 use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 use crate::fields::{INPUT, NODE};
 use crate::json::{Json, JsonValue, Member, Spanned};
+use crate::layers::LAYERS;
 use crate::limits::{MAX_NAME_CHARS, MAX_NOTES};
 use crate::misfit::does_not_fit;
-use crate::node_ops::{NODE_OPS, NodeCx, NodeOp};
+use crate::node_op::{NodeCx, NodeOp};
+use crate::node_ops::{NODE_OPS, build};
 use crate::read::{Record, is_name, list, read, read_known, wrong_kind};
 use graphc_ir::graph::NodeId;
 use graphc_ir::graph::builder::{GraphBuilder, STEP_INPUT};
@@ -348,7 +350,7 @@ impl<'a> Network<'a> {
         let Some(operands) = operands.filter(|_| record.ok && !RESERVED.contains(&name.value.as_str())) else { return };
         builder.set_line(diagnostics.line(name.span.start) as u32);
         let mut cx = NodeCx { builder, name: &name.value, record, inputs: &operands, position: at - n_inputs };
-        match (op.build)(&mut cx) {
+        match build(op, &mut cx) {
             Some(Ok(node)) => self.entries[at].node = Some(node),
             Some(Err(error)) => {
                 let named: Vec<(Span, NodeId)> =
@@ -381,7 +383,8 @@ fn read_body<'a>(
     let Some(found) = NODE_OPS.iter().find(|op| op.section.name == name) else {
         let names = || NODE_OPS.iter().map(|op| op.section.name);
         let span = op.map_or(json.span.clone(), |op| op.span.clone());
-        let label = format!("expected one of {}", list(names()));
+        let layers = list(LAYERS.iter().map(|layer| layer.section.name));
+        let label = format!("expected a layer ({layers}) or an operation (`graphc schema` has all)");
         let close = diagnostics.closest(name, names());
         let message = format!("unknown op `{}`", shown(name));
         diagnostics.push(Diagnostic::new(message, span, label).did_you_mean(close));

@@ -6,7 +6,8 @@ use crate::diagnostic::Diagnostics;
 use crate::field::{Default, Field};
 use crate::json::{JsonValue, Member, parse};
 use crate::network::Network;
-use crate::node_ops::{NODE_OPS, NodeOp};
+use crate::node_op::NodeOp;
+use crate::node_ops::NODE_OPS;
 use crate::read::expected;
 use graphc_ir::graph::builder::GraphBuilder;
 use graphc_ir::{DType, Op, TensorType};
@@ -22,11 +23,11 @@ const WIDTH: usize = 120;
 /// What is wrong with an example.
 pub fn ops_page() -> Result<String, Diagnostics> {
     let mut text = String::new();
-    for NodeOp { section, example, .. } in NODE_OPS {
+    for NodeOp { section, example, .. } in NODE_OPS.iter() {
         let link = format!("[`{}`](#{}): ", section.name, section.name);
         item(&mut text, &format!("{link}{}", example.purpose));
     }
-    for op in NODE_OPS {
+    for op in NODE_OPS.iter() {
         entry(&mut text, op)?;
     }
     Ok(text)

@@ -16,7 +16,7 @@ pub fn reference() -> String {
     section(&mut text, "## The file", &FILE);
     section(&mut text, "## `inputs`", &INPUT);
     section(&mut text, "## `nodes`", &NODE);
-    for op in NODE_OPS {
+    for op in NODE_OPS.iter() {
         let n_inputs = match op.n_inputs() {
             0 => "no input".to_string(),
             1 => "1 input".to_string(),

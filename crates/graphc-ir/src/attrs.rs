@@ -1,7 +1,8 @@
 //! Attributes of an op: the one ordered map that carries its fields to and from text and JSON.
 
+use crate::range::Range;
 use crate::text::shown;
-use crate::types::{DType, Dim, Shape};
+use crate::types::{DType, Dim, Shape, TypeError};
 use smallvec::SmallVec;
 use std::fmt;
 
@@ -13,6 +14,11 @@ pub trait OpAttrs: Sized {
     fn words(&self) -> AttrWords;
     /// What is known of each field, in order.
     fn fields() -> Vec<FieldInfo>;
+    /// Whether every number is in the range of its field; `op` is the mnemonic.
+    ///
+    /// # Errors
+    /// Names the first that is not.
+    fn check_ranges(&self, op: &str) -> Result<(), TypeError>;
     /// The op with these fields.
     ///
     /// # Errors
@@ -25,10 +31,39 @@ pub trait OpAttrs: Sized {
 pub struct FieldInfo {
     /// Its name.
     pub name: &'static str,
+    /// What it is, for those who write a network.
+    pub doc: &'static str,
     /// What its values look like.
     pub expected: &'static str,
+    /// What its values are.
+    pub kind: AttrKind,
+    /// Where a number must lie.
+    pub range: Range,
     /// The value that is not written; none if every value is.
     pub default: Option<AttrValue>,
+}
+
+/// What the values of a field are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AttrKind {
+    /// An integer.
+    Int,
+    /// An integer of at least 0: a size, a dimension's number.
+    Size,
+    /// A real number.
+    Float,
+    /// `true` or `false`.
+    Bool,
+    /// Sizes or numbers of dimensions.
+    Sizes,
+    /// So many sizes.
+    SizesOf(usize),
+    /// A shape.
+    Shape,
+    /// An element type.
+    DType,
+    /// Something else.
+    Other,
 }
 
 /// Value of one attribute.
@@ -139,16 +174,23 @@ impl std::error::Error for AttrError {}
 pub trait AttrField: Sized {
     /// What a value of this type looks like, for messages.
     const EXPECTED: &'static str;
+    /// What it is.
+    const KIND: AttrKind = AttrKind::Other;
     /// As attribute.
     fn to_attr(&self) -> AttrValue;
     /// From an attribute; `None` if it has the wrong kind.
     fn from_attr(value: &AttrValue) -> Option<Self>;
     /// Adds its words to those of an op.
     fn write_words(&self, words: &mut AttrWords);
+    /// As a number, if it is one.
+    fn number(&self) -> Option<f64> {
+        None
+    }
 }
 
 impl AttrField for usize {
     const EXPECTED: &'static str = "an integer of at least 0";
+    const KIND: AttrKind = AttrKind::Size;
     fn to_attr(&self) -> AttrValue {
         AttrValue::Int(*self as i64)
     }
@@ -161,10 +203,14 @@ impl AttrField for usize {
     fn write_words(&self, words: &mut AttrWords) {
         words.extend([*self as u64]);
     }
+    fn number(&self) -> Option<f64> {
+        Some(*self as f64)
+    }
 }
 
 impl AttrField for i64 {
     const EXPECTED: &'static str = "an integer";
+    const KIND: AttrKind = AttrKind::Int;
     fn to_attr(&self) -> AttrValue {
         AttrValue::Int(*self)
     }
@@ -181,6 +227,7 @@ impl AttrField for i64 {
 
 impl AttrField for f64 {
     const EXPECTED: &'static str = "a number";
+    const KIND: AttrKind = AttrKind::Float;
     fn to_attr(&self) -> AttrValue {
         AttrValue::Float(*self)
     }
@@ -194,10 +241,14 @@ impl AttrField for f64 {
     fn write_words(&self, words: &mut AttrWords) {
         words.extend([self.to_bits()]);
     }
+    fn number(&self) -> Option<f64> {
+        Some(*self)
+    }
 }
 
 impl AttrField for bool {
     const EXPECTED: &'static str = "true or false";
+    const KIND: AttrKind = AttrKind::Bool;
     fn to_attr(&self) -> AttrValue {
         AttrValue::Bool(*self)
     }
@@ -231,6 +282,7 @@ impl AttrField for String {
 
 impl AttrField for Vec<usize> {
     const EXPECTED: &'static str = "a list of integers of at least 0";
+    const KIND: AttrKind = AttrKind::Sizes;
     fn to_attr(&self) -> AttrValue {
         AttrValue::Ints(self.iter().map(|&x| x as i64).collect())
     }
@@ -253,6 +305,7 @@ impl<const LEN: usize> AttrField for [usize; LEN] {
         4 => "a list of 4 integers of at least 0",
         _ => "a list of integers of at least 0",
     };
+    const KIND: AttrKind = AttrKind::SizesOf(LEN);
     fn to_attr(&self) -> AttrValue {
         self.to_vec().to_attr()
     }
@@ -266,6 +319,7 @@ impl<const LEN: usize> AttrField for [usize; LEN] {
 
 impl AttrField for Shape {
     const EXPECTED: &'static str = "a shape such as [N,28,28,1]";
+    const KIND: AttrKind = AttrKind::Shape;
     fn to_attr(&self) -> AttrValue {
         AttrValue::Shape(self.clone())
     }
@@ -288,6 +342,7 @@ impl AttrField for Shape {
 
 impl AttrField for DType {
     const EXPECTED: &'static str = "f32 or i32";
+    const KIND: AttrKind = AttrKind::DType;
     fn to_attr(&self) -> AttrValue {
         AttrValue::DType(*self)
     }
@@ -319,6 +374,19 @@ pub fn read_field_or<T: AttrField>(attrs: &Attrs, name: &'static str, default: T
     if attrs.get(name).is_some() { read_field(attrs, name) } else { Ok(default) }
 }
 
+/// Refuses a number that is not finite, or out of its range.
+///
+/// # Errors
+/// Says what the op expects.
+pub fn check_range(op: &str, name: &str, range: Range, value: &impl AttrField) -> Result<(), TypeError> {
+    match value.number() {
+        Some(value) if !(value.is_finite() && range.contains(value)) => {
+            Err(TypeError::new(format!("{op} expects a `{name}`{}, got {value}", range.in_words())))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Refuses attributes that are not among `known`.
 ///
 /// # Errors
@@ -330,8 +398,8 @@ pub fn refuse_unknown(attrs: &Attrs, known: &[&'static str]) -> Result<(), AttrE
     }
 }
 
-/// Declares the struct of an op; its fields are its attributes. A field with a default is written only if it has
-/// another value.
+/// Declares the struct of an op; its fields are its attributes, and their documentation is that of the guide. A field
+/// with a default is written only if it has another value; behind `where` stands the [`Range`] of a number.
 ///
 /// ```
 /// use graphc_ir::attrs::OpAttrs;
@@ -343,21 +411,24 @@ pub fn refuse_unknown(attrs: &Attrs, known: &[&'static str]) -> Result<(), AttrE
 ///         pub axes: Vec<usize>,
 ///         /// Keep them as 1.
 ///         pub keep_dims: bool = false,
+///         /// What the sum is multiplied with.
+///         pub factor: f64 where Positive = 1.0,
 ///     }
 /// }
 ///
-/// let sum = Sum { axes: vec![0, 1], keep_dims: true };
+/// let sum = Sum { axes: vec![0, 1], keep_dims: true, factor: 1.0 };
 /// assert_eq!(Sum::from_attrs(&sum.attrs()), Ok(sum));
-/// assert_eq!(Sum { axes: vec![0], keep_dims: false }.attrs().0.len(), 1);
+/// assert_eq!(Sum { axes: vec![0], keep_dims: false, factor: 1.0 }.attrs().0.len(), 1);
+/// assert!(Sum { axes: vec![0], keep_dims: false, factor: 0.0 }.check_ranges("sum").is_err());
 /// ```
 #[macro_export]
 macro_rules! op_struct {
     ($(#[$doc:meta])* pub struct $name:ident {
-        $($(#[$field_doc:meta])* pub $field:ident : $ty:ty $(= $default:expr)?),* $(,)?
+        $($(#[doc = $field_doc:literal])* pub $field:ident : $ty:ty $(where $range:ident)? $(= $default:expr)?),* $(,)?
     }) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq)]
-        pub struct $name { $($(#[$field_doc])* pub $field: $ty,)* }
+        pub struct $name { $($(#[doc = $field_doc])* pub $field: $ty,)* }
 
         impl $crate::attrs::OpAttrs for $name {
             fn attrs(&self) -> $crate::attrs::Attrs {
@@ -372,9 +443,20 @@ macro_rules! op_struct {
             fn fields() -> Vec<$crate::attrs::FieldInfo> {
                 vec![$($crate::attrs::FieldInfo {
                     name: stringify!($field),
+                    doc: const { concat!($($field_doc),*).trim_ascii() },
                     expected: <$ty as $crate::attrs::AttrField>::EXPECTED,
+                    kind: <$ty as $crate::attrs::AttrField>::KIND,
+                    range: $crate::op_struct!(@range $($range)?),
                     default: $crate::op_struct!(@default $ty $(, $default)?),
                 },)*]
+            }
+
+            fn check_ranges(&self, _op: &str) -> Result<(), $crate::types::TypeError> {
+                $($(
+                    let range = $crate::range::Range::$range;
+                    $crate::attrs::check_range(_op, stringify!($field), range, &self.$field)?;
+                )?)*
+                Ok(())
             }
 
             fn from_attrs(attrs: &$crate::attrs::Attrs) -> Result<Self, $crate::attrs::AttrError> {
@@ -383,6 +465,8 @@ macro_rules! op_struct {
             }
         }
     };
+    (@range) => { $crate::range::Range::Any };
+    (@range $range:ident) => { $crate::range::Range::$range };
     (@default $ty:ty) => { None };
     (@default $ty:ty, $default:expr) => { Some(<$ty as $crate::attrs::AttrField>::to_attr(&$default)) };
     (@read $attrs:ident, $field:ident) => { $crate::attrs::read_field($attrs, stringify!($field)) };

@@ -8,9 +8,9 @@
 //!
 //! This crate does no I/O and knows no file format, no schedule and no machine.
 //!
-//! Reading order: [`types`], [`tensor`], [`vectors`], [`index`], [`scalar`], [`narrow`], [`compute`], [`attrs`],
-//! [`mod@range`],
-//! [`rate`], [`text`], [`graph`], [`ops`], [`optimizers`], [`form`], [`split`], [`summands`], [`point`], [`loops`].
+//! Reading order: [`types`], [`tensor`], [`vectors`], [`index`], [`scalar`], [`narrow`], [`mod@range`], [`compute`],
+//! [`attrs`], [`rate`], [`text`], [`graph`], [`ops`], [`optimizers`], [`form`], [`split`], [`summands`], [`point`],
+//! [`loops`].
 #![forbid(unsafe_code)]
 
 pub mod attrs;

@@ -1,4 +1,4 @@
-//! [`Range`]: which numbers a setting may have.
+//! Ranges of numbers, as settings, attributes of ops and fields of graph files have them.
 
 /// Range of a number.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -27,7 +27,7 @@ impl Range {
         }
     }
 
-    /// Whether the number is in it.
+    /// Whether the number lies in it; NaN lies in [`Range::Any`] alone.
     pub fn contains(self, value: f64) -> bool {
         match self {
             Range::Any => true,
@@ -35,6 +35,17 @@ impl Range {
             Range::NotNegative => value >= 0.0,
             Range::Fraction => (0.0..1.0).contains(&value),
             Range::UpTo(most) => (0.0..=most).contains(&value),
+        }
+    }
+
+    /// A few different numbers of the range, for tests.
+    pub fn samples(self) -> Vec<f64> {
+        match self {
+            Range::Any => vec![0.75, -0.375, 1.5],
+            Range::Positive => vec![0.75, 0.375, 1.5],
+            Range::NotNegative => vec![0.75, 0.0, 1.5],
+            Range::Fraction => vec![0.75, 0.0, 0.375],
+            Range::UpTo(most) => vec![0.5 * most, 0.0, most],
         }
     }
 }

@@ -28,7 +28,7 @@ pub fn run(graph: &mut Graph) -> Report {
 }
 
 const RULES: &[Rule] = &[
-    Rule { name: "elementwise", ops: |op| moves_elements(op) || is_elementwise(op), apply: elementwise },
+    Rule { name: "elementwise", ops: |op| moves_elements(op) || op.elementwise().is_some(), apply: elementwise },
     Rule { name: "reduction", ops: is_reduction, apply: reduction },
     Rule { name: "batch_size", ops: |op| matches!(op, Op::BatchSize(_)), apply: batch_size },
     Rule { name: "divisor_to_factor", ops: |op| matches!(op, Op::Div(_)), apply: divisor_to_factor },
@@ -37,11 +37,6 @@ const RULES: &[Rule] = &[
 
 fn moves_elements(op: &Op) -> bool {
     matches!(op, Op::Reshape(_) | Op::Broadcast(_) | Op::Transpose(_))
-}
-
-fn is_elementwise(op: &Op) -> bool {
-    matches!(op, Op::Add(_) | Op::Sub(_) | Op::Mul(_) | Op::Div(_) | Op::Neg(_) | Op::Relu(_) | Op::ReluGrad(_))
-        || matches!(op, Op::Exp(_) | Op::Log(_) | Op::Sqrt(_) | Op::Sigmoid(_) | Op::Tanh(_))
 }
 
 fn is_reduction(op: &Op) -> bool {

@@ -1,8 +1,10 @@
-//! From a [`Recipe`] to a graph. Each kind of step is one function; `KINDS` lists them.
+//! From a [`Recipe`] to a graph. Each kind of step is one function; `KINDS` lists them. Elementwise ops are drawn by what
+//! they say of themselves, so that a new one is drawn without a line here.
 //!
 //! A step whose choices do not type-check, or would make too large a tensor, adds nothing.
 
 mod builder;
+mod elementwise;
 mod losses;
 
 use crate::recipe::{BATCHES, Recipe, TestGraph, recipes};
@@ -15,13 +17,14 @@ use std::collections::BTreeMap;
 
 /// Every kind of step. `None` if the step does not apply to the graph so far.
 const KINDS: &[fn(&mut Builder) -> Option<NodeId>] = &[
-    activation,
-    activation,
-    positive_function,
+    elementwise::activation,
+    elementwise::activation,
+    elementwise::unary,
+    elementwise::unary,
+    elementwise::combination,
+    elementwise::combination,
     arithmetic,
     arithmetic,
-    arithmetic,
-    quotient,
     matrix_product,
     matrix_product,
     convolution,
@@ -40,7 +43,6 @@ const KINDS: &[fn(&mut Builder) -> Option<NodeId>] = &[
     broadcasting,
     winner,
     random_mask,
-    signs,
     losses::of_rows,
     losses::of_rows,
     losses::of_values,
@@ -117,86 +119,17 @@ fn inputs(builder: &mut Builder) {
     }
 }
 
-/// `relu`, `neg`, `abs`, `clamp`, `sigmoid`, `tanh`, `log_sigmoid`, `zero_if_finite`, and `exp` of something bounded.
-fn activation(builder: &mut Builder) -> Option<NodeId> {
-    let x = builder.tensor(|_| true)?;
-    let bound = builder.bound(x);
-    match builder.pick(10) {
-        0 | 1 => builder.add(Relu {}, &[x], bound),
-        2 => builder.add(Neg {}, &[x], bound),
-        3 => builder.add(Sigmoid {}, &[x], 1.0),
-        4 => builder.add(Tanh {}, &[x], 1.0),
-        5 => builder.add(LogSigmoid {}, &[x], bound + 1.0),
-        6 => builder.add(ZeroIfFinite {}, &[x], 0.0),
-        7 => builder.add(Abs {}, &[x], bound),
-        8 => builder.add(Clamp { limit: 0.75 }, &[x], 0.75),
-        _ => {
-            let tame = builder.add(Tanh {}, &[x], 1.0)?;
-            builder.add(Exp {}, &[tame], 1f64.exp())
-        }
-    }
-}
-
-/// `log(x*x + 0.5)`, `sqrt(x*x + 0.5)`, `xlogy(a, x*x + 0.5)`.
-fn positive_function(builder: &mut Builder) -> Option<NodeId> {
-    let x = builder.tensor(|_| true)?;
-    let positive = builder.square_plus(x, 0.5)?;
-    let bound = builder.bound(positive);
-    // A scaled square is still positive, but perhaps small: its lower bound is far above zero.
-    match builder.pick(3) {
-        0 => builder.add(Log {}, &[positive], bound.max(6.0)),
-        1 => builder.add(Sqrt {}, &[positive], bound.sqrt()),
-        _ => {
-            let a = partner(builder, positive)?;
-            builder.add(Xlogy {}, &[a, positive], bound.max(6.0) * builder.bound(a))
-        }
-    }
-}
-
-/// `add`, `sub`, `mul` or `xmuly` with another tensor, the same one, or a parameter that broadcasts.
+/// `add`, `sub` or `mul` with another tensor, the same one, or a parameter that broadcasts.
 fn arithmetic(builder: &mut Builder) -> Option<NodeId> {
     let a = builder.tensor(|_| true)?;
-    let b = partner(builder, a)?;
+    let b = builder.partner(a)?;
     let [a, b] = if builder.pick(2) == 0 { [a, b] } else { [b, a] };
     let (bound_a, bound_b) = (builder.bound(a), builder.bound(b));
-    match builder.pick(4) {
+    match builder.pick(3) {
         0 => builder.add(Add {}, &[a, b], bound_a + bound_b),
         1 => builder.add(Mul {}, &[a, b], bound_a * bound_b),
-        2 => builder.add(Xmuly {}, &[a, b], bound_a * bound_b),
         _ => builder.add(Sub {}, &[a, b], bound_a + bound_b),
     }
-}
-
-/// `a / (b*b + 1)`, as `div` or `xdivy`.
-fn quotient(builder: &mut Builder) -> Option<NodeId> {
-    let a = builder.tensor(|_| true)?;
-    let b = partner(builder, a)?;
-    // No scaling of the divisor: it must stay at least 1.
-    let b = if builder.bound(b) > 5.0 { builder.add(Tanh {}, &[b], 1.0)? } else { b };
-    let divisor = builder.square_plus(b, 1.0)?;
-    match builder.pick(2) {
-        0 => builder.add(Div {}, &[a, divisor], builder.bound(a)),
-        _ => builder.add(Xdivy {}, &[a, divisor], builder.bound(a)),
-    }
-}
-
-/// A tensor that broadcasts with `a`.
-fn partner(builder: &mut Builder, a: NodeId) -> Option<NodeId> {
-    let shape = builder.shape(a);
-    if builder.pick(2) == 0 {
-        return builder.tensor(|other| shape.broadcast(other).is_ok());
-    }
-    let dropped = builder.pick(shape.rank() + 1);
-    let mut sizes = Vec::new();
-    for dim in &shape.0[dropped..] {
-        let choice = builder.pick(3);
-        sizes.push(match dim {
-            Dim::Fixed(1) if choice == 0 => builder.size(),
-            Dim::Fixed(size) if choice != 1 => *size,
-            _ => 1,
-        });
-    }
-    builder.parameter(Shape::fixed(&sizes))
 }
 
 /// `matmul` by a parameter from either side, or of two tensors.
@@ -388,15 +321,6 @@ fn winner(builder: &mut Builder) -> Option<NodeId> {
     }
     let labels = builder.input(DType::I32, Shape(shape.0[..axis].to_vec()))?;
     builder.add(Equal {}, &[best, labels], 1.0)
-}
-
-/// A tensor times the signs of an input: those of computed numbers could be another on another engine.
-fn signs(builder: &mut Builder) -> Option<NodeId> {
-    let x = builder.tensor(|_| true)?;
-    let shape = builder.shape(x);
-    let given = builder.input(DType::F32, shape)?;
-    let signs = builder.add(Sign {}, &[given], 1.0)?;
-    builder.add(Mul {}, &[x, signs], builder.bound(x))
 }
 
 /// A tensor times a `dropout_mask`.

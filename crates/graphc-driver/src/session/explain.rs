@@ -244,23 +244,7 @@ fn the_sample(value: &Tensor<f32>, axis: usize, sample: usize) -> Option<usize> 
 
 /// Whether each element of the result is computed from one element of every operand.
 fn is_elementwise(op: &Op) -> bool {
-    matches!(
-        op,
-        Op::Add(_)
-            | Op::Sub(_)
-            | Op::Mul(_)
-            | Op::Div(_)
-            | Op::Neg(_)
-            | Op::Equal(_)
-            | Op::Exp(_)
-            | Op::Log(_)
-            | Op::Sqrt(_)
-            | Op::Sigmoid(_)
-            | Op::Tanh(_)
-            | Op::Relu(_)
-            | Op::ReluGrad(_)
-            | Op::Broadcast(_)
-    )
+    op.elementwise().is_some() || matches!(op, Op::Broadcast(_))
 }
 
 /// The element that broadcasting brings to `index` of the result.

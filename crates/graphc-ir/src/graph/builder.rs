@@ -29,7 +29,7 @@ pub use super::loss::Loss;
 use super::graph::Graph;
 use super::node_id::NodeId;
 use super::origin::{Origin, Role};
-use crate::attrs::AttrValue;
+use crate::attrs::{AttrValue, Attrs};
 use crate::narrow::narrow;
 use crate::ops::{
     Add, AvgPool2d, BatchNorm, Conv2d, Dropout, Initializer, Input, LogSoftmax, MatMul, MaxPool2d, Op, Parameter, Relu,
@@ -71,45 +71,35 @@ impl std::error::Error for BuildError {}
 /// Result of adding a node.
 pub type BuildResult = Result<NodeId, BuildError>;
 
-/// A function applied to a layer's result.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Activation {
+/// A function applied to a layer's result: an op with one operand. The most usual ones have names here, any other is
+/// made with [`Activation::of`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Activation(Op);
+
+#[expect(non_upper_case_globals, reason = "they read as the variants of an enum")]
+impl Activation {
     /// `max(x, 0)`.
-    Relu,
+    pub const Relu: Activation = Activation(Op::Relu(Relu {}));
     /// `1 / (1 + exp(-x))`.
-    Sigmoid,
+    pub const Sigmoid: Activation = Activation(Op::Sigmoid(Sigmoid {}));
     /// Hyperbolic tangent.
-    Tanh,
+    pub const Tanh: Activation = Activation(Op::Tanh(Tanh {}));
     /// Softmax over the last dimension.
-    Softmax,
+    pub const Softmax: Activation = Activation(Op::Softmax(Softmax {}));
     /// Logarithm of the softmax over the last dimension.
-    LogSoftmax,
+    pub const LogSoftmax: Activation = Activation(Op::LogSoftmax(LogSoftmax {}));
 }
 
 impl Activation {
-    /// Every activation.
-    pub const ALL: [Activation; 5] =
-        [Activation::Relu, Activation::Sigmoid, Activation::Tanh, Activation::Softmax, Activation::LogSoftmax];
-
-    /// Its op.
-    pub fn op(self) -> Op {
-        match self {
-            Activation::Relu => Relu {}.into(),
-            Activation::Sigmoid => Sigmoid {}.into(),
-            Activation::Tanh => Tanh {}.into(),
-            Activation::Softmax => Softmax {}.into(),
-            Activation::LogSoftmax => LogSoftmax {}.into(),
-        }
+    /// The op with these attributes.
+    pub fn of(op: impl Into<Op>) -> Activation {
+        Activation(op.into())
     }
 
-    /// The name in graph files; the same as the op's.
-    pub fn name(self) -> &'static str {
-        self.op().name()
-    }
-
-    /// The activation of that name.
+    /// The activation of that name, one of [`Op::ACTIVATIONS`], with the defaults of its attributes.
     pub fn from_name(name: &str) -> Option<Activation> {
-        Activation::ALL.into_iter().find(|activation| activation.name() == name)
+        let info = Op::named(name).filter(|info| info.is_activation)?;
+        (info.from_attrs)(&Attrs::default()).ok().map(Activation)
     }
 }
 
@@ -311,7 +301,8 @@ impl GraphBuilder {
         let features = at_operand_0(name, ty.fixed_dim(1, "the number of features"))?;
         let kernel = self.parameter(name, "kernel", &[features, layer.units], Initializer::GlorotUniform, true)?;
         let linear = MatMul { transpose_a: false, transpose_b: false }.into();
-        self.affine(name, linear, [x, kernel], layer.use_bias.then_some(layer.units), layer.activation)
+        let bias = layer.use_bias.then_some(layer.units);
+        self.affine(name, linear, [x, kernel], bias, layer.activation.clone())
     }
 
     /// A convolution of `x` of shape `[N, h, w, c]`.
@@ -350,7 +341,7 @@ impl GraphBuilder {
         let padding = layer.padding.resolve(image, Windows::span(layer.kernel, layer.dilation), layer.strides);
         let windows = Windows { strides: layer.strides, padding, dilation: layer.dilation, groups: layer.groups };
         let bias = layer.use_bias.then_some(layer.filters);
-        self.affine(name, Conv2d::of(windows).into(), operands, bias, layer.activation)
+        self.affine(name, Conv2d::of(windows).into(), operands, bias, layer.activation.clone())
     }
 
     /// The linear op, its bias and activation; the last of them is called `name`.
@@ -370,7 +361,7 @@ impl GraphBuilder {
             value = self.add(name, &inner(activation.is_none(), "bias_add"), Add {}.into(), &[value, bias])?;
         }
         match activation {
-            Some(activation) => self.add(name, name, activation.op(), &[value]),
+            Some(activation) => self.add(name, name, activation.0, &[value]),
             None => Ok(value),
         }
     }
@@ -429,7 +420,7 @@ impl GraphBuilder {
     /// # Errors
     /// If the shape does not fit.
     pub fn activation(&mut self, name: &str, x: NodeId, activation: Activation) -> BuildResult {
-        self.op(name, activation.op(), &[x])
+        self.op(name, activation.0, &[x])
     }
 
     /// Means of windows.

@@ -1,5 +1,6 @@
 //! `abs`: the absolute value.
 
+use super::facts::{Elementwise, FEATURES, Usage};
 use super::{Lowering, OpRules, Sign, elementwise};
 use crate::compute::build;
 use crate::graph::{NodeId, OpCx};
@@ -16,7 +17,15 @@ op_struct! {
 impl OpRules for Abs {
     const NAME: &'static str = "abs";
     const ARITY: usize = 1;
-    const SUMMARY: &'static str = "absolute value";
+    const SUMMARY: &'static str = "absolute value, `|x|`";
+    const USAGE: Option<Usage> = Some(Usage {
+        purpose: "Sizes without their sign; the gradient is 0 at 0.",
+        node: "size",
+        reads: &[FEATURES],
+        ..Usage::PLAIN
+    });
+    const ELEMENTWISE: Option<Elementwise> = Some(Elementwise::UNARY.with_kinks());
+    const IS_EXACT: bool = true;
 
     fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
         elementwise::infer(operands)

@@ -1,12 +1,13 @@
 //! `add`: `a + b` under NumPy broadcasting.
 
+use super::facts::{Elementwise, MAPS, Usage};
 use super::{Lowering, OpRules, elementwise};
 use crate::compute::build;
 use crate::graph::{NodeId, OpCx};
 use crate::op_struct;
 use crate::scalar::BinaryOp;
 use crate::tensor::{Real, Tensor};
-use crate::types::{TensorType, TypeError};
+use crate::types::{DType, TensorType, TypeError};
 
 op_struct! {
     /// `a + b` under NumPy broadcasting.
@@ -16,7 +17,14 @@ op_struct! {
 impl OpRules for Add {
     const NAME: &'static str = "add";
     const ARITY: usize = 2;
-    const SUMMARY: &'static str = "sum of two tensors";
+    const SUMMARY: &'static str = "`a + b`, with NumPy broadcasting";
+    const USAGE: Option<Usage> = Some(Usage {
+        purpose: "Joins two branches, as the shortcut of a residual net.",
+        node: "sum",
+        reads: &[MAPS, ("shortcut", DType::F32, &[24, 24, 6])],
+        ..Usage::PLAIN
+    });
+    const ELEMENTWISE: Option<Elementwise> = Some(Elementwise::BINARY);
 
     fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
         elementwise::infer(operands)

@@ -1,6 +1,8 @@
 //! `argmax`: where the greatest element stands.
 
+use super::facts::{FEATURES, Usage};
 use super::{Lowering, OpRules, reduction};
+use crate::attrs::OpAttrs;
 use crate::compute::{Combine, Nan};
 use crate::graph::{NodeId, OpCx};
 use crate::op_struct;
@@ -11,7 +13,7 @@ op_struct! {
     /// Position along `axis` of the greatest element, the first one of equals, the first NaN if there is one; `i32`,
     /// that dimension removed.
     pub struct Argmax {
-        /// The searched dimension; not the batch.
+        /// The dimension; not the batch.
         pub axis: usize,
     }
 }
@@ -19,7 +21,16 @@ op_struct! {
 impl OpRules for Argmax {
     const NAME: &'static str = "argmax";
     const ARITY: usize = 1;
-    const SUMMARY: &'static str = "position of the first greatest element along an axis";
+    const SUMMARY: &'static str = "position of the first maximum along a dimension (`i32`)";
+    const USAGE: Option<Usage> = Some(Usage {
+        purpose: "The class of a prediction as a number. It has no gradient: for what is read out, not for \
+                  what is trained.",
+        node: "class",
+        reads: &[FEATURES],
+        attributes: || Argmax { axis: 1 }.attrs(),
+        ..Usage::PLAIN
+    });
+    const IS_EXACT: bool = true;
 
     fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
         let shape = reduction::infer(operands[0], &[self.axis], false)?;

@@ -17,6 +17,7 @@ impl OpRules for BatchSize {
     const NAME: &'static str = "batch_size";
     const ARITY: usize = 0;
     const SUMMARY: &'static str = "the size of the batch dimension N, as a number";
+    const IS_EXACT: bool = true;
 
     fn infer(&self, _: &[&TensorType]) -> Result<TensorType, TypeError> {
         Ok(TensorType::f32(Shape::scalar()))

@@ -1,15 +1,17 @@
 //! `broadcast`: NumPy broadcasting to a given shape.
 
+use super::facts::Usage;
 use super::{Lowering, OpRules, elementwise};
+use crate::attrs::OpAttrs;
 use crate::graph::{NodeId, OpCx};
 use crate::op_struct;
 use crate::tensor::{Real, Tensor};
-use crate::types::{Shape, TensorType, TypeError};
+use crate::types::{DType, Shape, TensorType, TypeError};
 
 op_struct! {
     /// The operand repeated along new leading dimensions and dimensions of size 1.
     pub struct Broadcast {
-        /// The result's shape.
+        /// The new shape.
         pub shape: Shape,
     }
 }
@@ -17,7 +19,15 @@ op_struct! {
 impl OpRules for Broadcast {
     const NAME: &'static str = "broadcast";
     const ARITY: usize = 1;
-    const SUMMARY: &'static str = "repeats a tensor along new or unit dimensions";
+    const SUMMARY: &'static str = "NumPy broadcasting to a given shape";
+    const USAGE: Option<Usage> = Some(Usage {
+        purpose: "Repeats values along dimensions of size 1. Arithmetic does so by itself.",
+        node: "plain",
+        reads: &[("colour", DType::F32, &[1, 1, 3])],
+        attributes: || Broadcast { shape: Shape::batched(&[8, 8, 3]) }.attrs(),
+        ..Usage::PLAIN
+    });
+    const IS_EXACT: bool = true;
 
     fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
         let from = &operands[0].shape;

@@ -1,5 +1,6 @@
 //! `clamp`: the nearest number between two that differ in their sign only.
 
+use super::facts::Elementwise;
 use super::{Abs, Lowering, OpRules, ReluGrad, elementwise};
 use crate::compute::{ScalarExpr, build};
 use crate::graph::{NodeId, OpCx};
@@ -12,7 +13,7 @@ op_struct! {
     /// `x` between `-limit` and `limit`, outside them the nearer of both; NaN at NaN.
     pub struct Clamp {
         /// The greatest result, greater than 0.
-        pub limit: f64,
+        pub limit: f64 where Positive,
     }
 }
 
@@ -20,9 +21,10 @@ impl OpRules for Clamp {
     const NAME: &'static str = "clamp";
     const ARITY: usize = 1;
     const SUMMARY: &'static str = "x, but at most limit and at least -limit";
+    const ELEMENTWISE: Option<Elementwise> = Some(Elementwise::UNARY.with_kinks());
+    const IS_EXACT: bool = true;
 
     fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
-        check_limit(Self::NAME, "limit", self.limit)?;
         elementwise::infer(operands)
     }
 
@@ -50,13 +52,5 @@ impl OpRules for Clamp {
             let below = build::select(CmpOp::Lt, x.clone(), least.clone(), least, x.clone());
             build::select(CmpOp::Gt, x, most.clone(), most, below)
         })
-    }
-}
-
-/// A limit is a number greater than 0.
-pub(super) fn check_limit(op: &str, name: &str, limit: f64) -> Result<(), TypeError> {
-    match limit > 0.0 && limit.is_finite() {
-        true => Ok(()),
-        false => Err(TypeError::new(format!("{op} expects a `{name}` greater than 0, got {limit}"))),
     }
 }

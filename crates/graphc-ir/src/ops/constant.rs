@@ -1,6 +1,8 @@
 //! `constant`: every element the same value.
 
+use super::facts::Usage;
 use super::{Lowering, OpRules};
+use crate::attrs::{AttrValue, OpAttrs};
 use crate::compute::{Compute, ScalarExpr};
 use crate::graph::{NodeId, OpCx};
 use crate::op_struct;
@@ -12,7 +14,7 @@ op_struct! {
     pub struct Constant {
         /// The value.
         pub value: f64,
-        /// Shape; may contain `N`.
+        /// The shape; `[]` is a scalar.
         pub shape: Shape,
     }
 }
@@ -21,6 +23,14 @@ impl OpRules for Constant {
     const NAME: &'static str = "constant";
     const ARITY: usize = 0;
     const SUMMARY: &'static str = "every element the same value";
+    const USAGE: Option<Usage> = Some(Usage {
+        purpose: "A fixed number for arithmetic.",
+        node: "half",
+        reads: &[],
+        attributes: || Constant { value: 0.5, shape: Shape::scalar() }.attrs(),
+        optional: const { &[("shape", AttrValue::Shape(Shape(Vec::new())))] },
+    });
+    const IS_EXACT: bool = true;
 
     fn infer(&self, _: &[&TensorType]) -> Result<TensorType, TypeError> {
         Ok(TensorType::f32(self.shape.clone().check_one_batch()?))

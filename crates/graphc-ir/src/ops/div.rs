@@ -1,12 +1,13 @@
 //! `div`: `a / b` under NumPy broadcasting.
 
+use super::facts::{Domain, Elementwise, FEATURES, Usage};
 use super::{Lowering, OpRules, elementwise};
 use crate::compute::build;
 use crate::graph::{NodeId, OpCx};
 use crate::op_struct;
 use crate::scalar::BinaryOp;
 use crate::tensor::{Real, Tensor};
-use crate::types::{TensorType, TypeError};
+use crate::types::{DType, TensorType, TypeError};
 
 op_struct! {
     /// `a / b` under NumPy broadcasting.
@@ -16,7 +17,14 @@ op_struct! {
 impl OpRules for Div {
     const NAME: &'static str = "div";
     const ARITY: usize = 2;
-    const SUMMARY: &'static str = "quotient of two tensors, element by element";
+    const SUMMARY: &'static str = "`a / b`, with NumPy broadcasting";
+    const USAGE: Option<Usage> = Some(Usage {
+        purpose: "Ratios, such as by a norm.",
+        node: "unit",
+        reads: &[FEATURES, ("norm", DType::F32, &[1])],
+        ..Usage::PLAIN
+    });
+    const ELEMENTWISE: Option<Elementwise> = Some(Elementwise::of(&[Domain::Any, Domain::AtLeast(0.5)]));
 
     fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
         elementwise::infer(operands)

@@ -68,6 +68,7 @@ impl OpRules for DropoutMask {
     const NAME: &'static str = "dropout_mask";
     const ARITY: usize = 1;
     const SUMMARY: &'static str = "random factors 0 or 1 / (1 - rate), from the step's number";
+    const IS_EXACT: bool = true;
 
     fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
         check(self.rate, &self.shape)?;

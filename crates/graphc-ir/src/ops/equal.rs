@@ -1,5 +1,6 @@
 //! `equal`: comparison of two tensors, as numbers.
 
+use super::facts::{Elementwise, FEATURES, OTHER, Usage};
 use super::{Lowering, OpRules, elementwise};
 use crate::compute::{ScalarExpr, build};
 use crate::graph::{NodeId, OpCx};
@@ -16,7 +17,15 @@ op_struct! {
 impl OpRules for Equal {
     const NAME: &'static str = "equal";
     const ARITY: usize = 2;
-    const SUMMARY: &'static str = "1 where two tensors of one element type are equal, else 0";
+    const SUMMARY: &'static str = "1 where both are equal, otherwise 0";
+    const USAGE: Option<Usage> = Some(Usage {
+        purpose: "Marks where two agree. It has no gradient.",
+        node: "same",
+        reads: &[FEATURES, OTHER],
+        ..Usage::PLAIN
+    });
+    const ELEMENTWISE: Option<Elementwise> = Some(Elementwise::BINARY.with_steps());
+    const IS_EXACT: bool = true;
 
     fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
         let [a, b] = [operands[0], operands[1]];

@@ -1,5 +1,6 @@
 //! `exp`: `e^x`.
 
+use super::facts::{Domain, Elementwise, FEATURES, Usage};
 use super::{Lowering, OpRules, elementwise};
 use crate::compute::build;
 use crate::graph::{NodeId, OpCx};
@@ -16,7 +17,14 @@ op_struct! {
 impl OpRules for Exp {
     const NAME: &'static str = "exp";
     const ARITY: usize = 1;
-    const SUMMARY: &'static str = "exponential";
+    const SUMMARY: &'static str = "exponential function, `e^x`";
+    const USAGE: Option<Usage> = Some(Usage {
+        purpose: "Makes logarithms numbers again; results are greater than 0.",
+        node: "positive",
+        reads: &[FEATURES],
+        ..Usage::PLAIN
+    });
+    const ELEMENTWISE: Option<Elementwise> = Some(Elementwise::of(&[Domain::Within(2.5)]));
 
     fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
         elementwise::infer(operands)

@@ -1,6 +1,6 @@
 //! `huber`: the loss that is a square near the target and a line far from it (Huber 1964).
 
-use super::{Clamp, Expand, OpRules, clamp, losses};
+use super::{Clamp, Expand, OpRules, losses};
 use crate::graph::{NodeId, OpCx};
 use crate::op_struct;
 use crate::tensor::{Real, Tensor};
@@ -11,7 +11,7 @@ op_struct! {
     /// `d = prediction - target`.
     pub struct Huber {
         /// Where the line begins, greater than 0.
-        pub delta: f64,
+        pub delta: f64 where Positive,
     }
 }
 
@@ -22,7 +22,6 @@ impl OpRules for Huber {
     const SUMMARY: &'static str = "mean Huber loss, from (prediction, target[, weights])";
 
     fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
-        clamp::check_limit(Self::NAME, "delta", self.delta)?;
         losses::infer(Self::NAME, operands)
     }
 

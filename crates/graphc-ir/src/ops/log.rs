@@ -1,5 +1,6 @@
 //! `log`: natural logarithm.
 
+use super::facts::{Domain, Elementwise, FEATURES, Usage};
 use super::{Lowering, OpRules, elementwise};
 use crate::compute::build;
 use crate::graph::{NodeId, OpCx};
@@ -17,6 +18,13 @@ impl OpRules for Log {
     const NAME: &'static str = "log";
     const ARITY: usize = 1;
     const SUMMARY: &'static str = "natural logarithm";
+    const USAGE: Option<Usage> = Some(Usage {
+        purpose: "Compresses values that are greater than 0; 0 gives minus infinity, less gives NaN.",
+        node: "logs",
+        reads: &[FEATURES],
+        ..Usage::PLAIN
+    });
+    const ELEMENTWISE: Option<Elementwise> = Some(Elementwise::of(&[Domain::AtLeast(0.25)]));
 
     fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
         elementwise::infer(operands)

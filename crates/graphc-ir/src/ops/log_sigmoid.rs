@@ -1,5 +1,6 @@
 //! `log_sigmoid`: the logarithm of the logistic function, without the detour.
 
+use super::facts::{Elementwise, FEATURES, Usage};
 use super::{Lowering, OpRules, Sigmoid, elementwise};
 use crate::compute::{ScalarExpr, build};
 use crate::graph::{NodeId, OpCx};
@@ -16,7 +17,15 @@ op_struct! {
 impl OpRules for LogSigmoid {
     const NAME: &'static str = "log_sigmoid";
     const ARITY: usize = 1;
-    const SUMMARY: &'static str = "logarithm of the logistic function";
+    const SUMMARY: &'static str = "logarithm of the logistic function, `log(sigmoid(x))`";
+    const USAGE: Option<Usage> = Some(Usage {
+        purpose: "The logarithm of a probability of yes, without the detour over a `sigmoid` that underflows.",
+        node: "log1",
+        reads: &[FEATURES],
+        ..Usage::PLAIN
+    });
+    const IS_ACTIVATION: bool = true;
+    const ELEMENTWISE: Option<Elementwise> = Some(Elementwise::UNARY);
 
     fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
         elementwise::infer(operands)

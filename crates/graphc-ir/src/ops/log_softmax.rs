@@ -1,5 +1,6 @@
 //! `log_softmax`: the logarithm of `softmax`, without the detour.
 
+use super::facts::{FEATURES, Usage};
 use super::{Exp, Expand, OpRules, softmax};
 use crate::graph::{NodeId, OpCx};
 use crate::op_struct;
@@ -14,7 +15,14 @@ op_struct! {
 impl OpRules for LogSoftmax {
     const NAME: &'static str = "log_softmax";
     const ARITY: usize = 1;
-    const SUMMARY: &'static str = "logarithm of the softmax along the last axis";
+    const SUMMARY: &'static str = "logarithm of the softmax over the last dimension";
+    const USAGE: Option<Usage> = Some(Usage {
+        purpose: "Logarithms of probabilities, as a result of their own. The cross-entropies take `softmax`.",
+        node: "logs",
+        reads: &[FEATURES],
+        ..Usage::PLAIN
+    });
+    const IS_ACTIVATION: bool = true;
 
     fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
         softmax::infer(Self::NAME, operands[0])

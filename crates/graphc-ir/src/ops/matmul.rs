@@ -1,6 +1,8 @@
 //! `matmul`: matrix products, plain and batched, either operand transposed.
 
+use super::facts::Usage;
 use super::{Lowering, OpRules};
+use crate::attrs::{AttrValue, OpAttrs};
 use crate::compute::{Combine, Compute, build};
 use crate::graph::{NodeId, OpCx};
 use crate::index::{Affine, Var};
@@ -15,9 +17,9 @@ op_struct! {
     /// `y[m,n] = sum over k of a[m,k] * b[k,n]`, or the same for every index of one leading dimension
     /// that both operands share.
     pub struct MatMul {
-        /// `a` is given as `[k,m]`.
+        /// Whether the first is transposed.
         pub transpose_a: bool,
-        /// `b` is given as `[n,k]`.
+        /// Whether the second is transposed.
         pub transpose_b: bool,
     }
 }
@@ -53,6 +55,14 @@ impl OpRules for MatMul {
     const NAME: &'static str = "matmul";
     const ARITY: usize = 2;
     const SUMMARY: &'static str = "matrix product; operands may be transposed and share a leading dimension";
+    const USAGE: Option<Usage> = Some(Usage {
+        purpose: "Products of two computed matrices, such as the scores of attention. A layer with weights \
+                  is `dense`.",
+        node: "scores",
+        reads: &[("query", DType::F32, &[10, 8]), ("key", DType::F32, &[10, 8])],
+        attributes: || MatMul { transpose_a: false, transpose_b: true }.attrs(),
+        optional: &[("transpose_a", AttrValue::Bool(false)), ("transpose_b", AttrValue::Bool(false))],
+    });
 
     fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
         for (i, operand) in operands.iter().enumerate() {

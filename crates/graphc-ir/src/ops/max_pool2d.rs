@@ -31,6 +31,7 @@ impl OpRules for MaxPool2d {
     const NAME: &'static str = "max_pool2d";
     const ARITY: usize = 1;
     const SUMMARY: &'static str = "maximum over windows of NHWC images; padding does not count";
+    const IS_EXACT: bool = true;
 
     fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
         self.window().infer(Self::NAME, operands[0])

@@ -31,6 +31,7 @@ impl OpRules for MaxPool2dIndex {
     const NAME: &'static str = "max_pool2d_index";
     const ARITY: usize = 1;
     const SUMMARY: &'static str = "position in its window of the first maximum that max_pool2d takes";
+    const IS_EXACT: bool = true;
 
     fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
         Ok(TensorType::i32(self.window().infer(Self::NAME, operands[0])?.shape))

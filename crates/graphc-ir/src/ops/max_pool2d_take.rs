@@ -33,6 +33,7 @@ impl OpRules for MaxPool2dTake {
     const NAME: &'static str = "max_pool2d_take";
     const ARITY: usize = 2;
     const SUMMARY: &'static str = "the elements of x at given window positions, from (max_pool2d_index, x)";
+    const IS_EXACT: bool = true;
 
     fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
         let pooled = self.window().infer(Self::NAME, operands[1])?;

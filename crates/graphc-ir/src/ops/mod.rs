@@ -2,17 +2,20 @@
 //!
 //! An op's struct fields are its attributes. Its four rules (the trait is in `rules`) stand in its file:
 //! [`OpRules::infer`] (types), [`OpRules::eval`] (meaning), [`OpRules::vjp`] (gradient), [`OpRules::lower`] (index
-//! notation). A *composite* has no lowering; it is expanded by [`OpRules::expand`].
+//! notation). A *composite* has no lowering; it is expanded by [`OpRules::expand`]. What else an op says of itself is
+//! in [`facts`]; graph files, their schema, the guide, random graphs and tests follow from it.
 
+pub mod facts;
 mod rules;
 
 pub use crate::attrs::OpAttrs;
 pub use rules::{Expand, Lowering, OpRules};
 
-use crate::attrs::{AttrError, AttrWords, Attrs, FieldInfo};
+use crate::attrs::{AttrError, AttrKind, AttrValue, AttrWords, Attrs, FieldInfo};
 use crate::graph::{NodeId, OpCx};
 use crate::tensor::{Real, Tensor};
 use crate::types::{TensorType, TypeError};
+use facts::{Elementwise, Usage};
 
 macro_rules! ops {
     ($($module:ident :: $variant:ident),* $(,)?) => {
@@ -28,16 +31,13 @@ macro_rules! ops {
         })*
 
         impl Op {
-            /// Every mnemonic with its arity and one-line summary, in the order of the list.
-            pub const ALL: &'static [(&'static str, usize, &'static str)] =
-                &[$(($variant::NAME, $variant::ARITY, $variant::SUMMARY),)*];
+            /// What is known of every op, in the order of the list.
+            pub const ALL: &'static [OpInfo] =
+                &[$(OpInfo::of::<$variant>(|attrs| $variant::from_attrs(attrs).map(Op::$variant)),)*];
 
-            /// How many operands may follow the needed ones of the op called `name`; 0 if there is no such op.
-            pub fn n_optional(name: &str) -> usize {
-                match name {
-                    $($variant::NAME => $variant::N_OPTIONAL,)*
-                    _ => 0,
-                }
+            /// See [`OpRules::ELEMENTWISE`].
+            pub fn elementwise(&self) -> Option<Elementwise> {
+                match self { $(Op::$variant(_) => $variant::ELEMENTWISE,)* }
             }
 
             /// The mnemonic.
@@ -55,30 +55,14 @@ macro_rules! ops {
                 match self { $(Op::$variant(op) => op.words(),)* }
             }
 
-            /// The attributes of the op called `name`, see [`OpAttrs::fields`]; `None` if there is no
-            /// such op.
-            pub fn fields(name: &str) -> Option<Vec<FieldInfo>> {
-                $(if name == $variant::NAME {
-                    return Some($variant::fields());
-                })*
-                None
-            }
-
-            /// The op called `name` with these attributes; `None` if there is no such op.
-            pub fn from_attrs(name: &str, attrs: &Attrs) -> Option<Result<Op, AttrError>> {
-                $(if name == $variant::NAME {
-                    return Some($variant::from_attrs(attrs).map(Op::$variant));
-                })*
-                None
-            }
-
-            /// See [`OpRules::infer`]; also checks the number of operands.
+            /// See [`OpRules::infer`]; also checks the number of operands and the ranges of attributes.
             ///
             /// # Errors
             /// If the op does not accept the operands.
             pub fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
                 match self { $(Op::$variant(op) => {
                     check_count($variant::NAME, $variant::ARITY, $variant::N_OPTIONAL, operands.len())?;
+                    op.check_ranges($variant::NAME)?;
                     op.infer(operands)
                 })* }
             }
@@ -116,6 +100,110 @@ macro_rules! ops {
     };
 }
 
+/// What is known of an op whatever its attributes.
+#[derive(Clone, Copy, Debug)]
+pub struct OpInfo {
+    /// See [`OpRules::NAME`].
+    pub name: &'static str,
+    /// See [`OpRules::ARITY`].
+    pub arity: usize,
+    /// See [`OpRules::N_OPTIONAL`].
+    pub n_optional: usize,
+    /// See [`OpRules::SUMMARY`].
+    pub summary: &'static str,
+    /// See [`OpRules::USAGE`].
+    pub usage: Option<Usage>,
+    /// See [`OpRules::IS_ACTIVATION`].
+    pub is_activation: bool,
+    /// See [`OpRules::ELEMENTWISE`].
+    pub elementwise: Option<Elementwise>,
+    /// See [`OpRules::IS_EXACT`].
+    pub is_exact: bool,
+    /// Its attributes, see [`OpAttrs::fields`].
+    pub fields: fn() -> Vec<FieldInfo>,
+    /// The op with these attributes.
+    pub from_attrs: fn(&Attrs) -> Result<Op, AttrError>,
+}
+
+impl OpInfo {
+    const fn of<O: OpRules>(from_attrs: fn(&Attrs) -> Result<Op, AttrError>) -> OpInfo {
+        OpInfo {
+            name: O::NAME,
+            arity: O::ARITY,
+            n_optional: O::N_OPTIONAL,
+            summary: O::SUMMARY,
+            usage: O::USAGE,
+            is_activation: O::IS_ACTIVATION,
+            elementwise: O::ELEMENTWISE,
+            is_exact: O::IS_EXACT,
+            fields: O::fields,
+            from_attrs,
+        }
+    }
+
+    /// The op with a few values of each attribute, for tests; none if they cannot be made up.
+    pub fn samples(&self) -> Vec<Op> {
+        let mut samples = vec![Attrs::default()];
+        for field in (self.fields)() {
+            let values: Vec<AttrValue> = match field.kind {
+                AttrKind::Float => field.range.samples().into_iter().map(AttrValue::Float).collect(),
+                AttrKind::Bool => [false, true].map(AttrValue::Bool).into(),
+                _ => Vec::new(),
+            };
+            let with = |attrs: &Attrs, value: &AttrValue| {
+                let more = (field.name.to_string(), value.clone());
+                Attrs(attrs.0.iter().cloned().chain([more]).collect())
+            };
+            samples = samples.iter().flat_map(|attrs| values.iter().map(move |value| with(attrs, value))).collect();
+        }
+        samples.iter().map(|attrs| (self.from_attrs)(attrs).expect("values are of the kinds of their fields")).collect()
+    }
+}
+
+impl Op {
+    /// Names of the ops that a layer takes for its activation.
+    pub const ACTIVATIONS: &'static [&'static str] = &activations::<{ count_activations() }>();
+
+    /// What is known of the op called `name`.
+    pub fn named(name: &str) -> Option<&'static OpInfo> {
+        Op::ALL.iter().find(|info| info.name == name)
+    }
+
+    /// What is known of it whatever its attributes.
+    ///
+    /// # Panics
+    /// Never: every op is in the list.
+    pub fn info(&self) -> &'static OpInfo {
+        Op::named(self.name()).expect("every op is in the list")
+    }
+
+    /// The op called `name` with these attributes; `None` if there is no such op.
+    pub fn from_attrs(name: &str, attrs: &Attrs) -> Option<Result<Op, AttrError>> {
+        Op::named(name).map(|info| (info.from_attrs)(attrs))
+    }
+}
+
+const fn count_activations() -> usize {
+    let (mut count, mut i) = (0, 0);
+    while i < Op::ALL.len() {
+        count += Op::ALL[i].is_activation as usize;
+        i += 1;
+    }
+    count
+}
+
+const fn activations<const N: usize>() -> [&'static str; N] {
+    let (mut names, mut count, mut i) = ([""; N], 0, 0);
+    while i < Op::ALL.len() {
+        if Op::ALL[i].is_activation {
+            names[count] = Op::ALL[i].name;
+            count += 1;
+        }
+        i += 1;
+    }
+    names
+}
+
 /// Whether an op takes so many operands.
 fn check_count(name: &str, arity: usize, n_optional: usize, found: usize) -> Result<(), TypeError> {
     let expected = match n_optional {
@@ -136,26 +224,76 @@ pub mod table;
 mod zero_wins;
 
 ops! {
-    input::Input, parameter::Parameter, constant::Constant, batch_size::BatchSize,
-    add::Add, sub::Sub, mul::Mul, div::Div, neg::Neg, equal::Equal,
-    exp::Exp, log::Log, sqrt::Sqrt, sigmoid::Sigmoid, tanh::Tanh,
-    log_sigmoid::LogSigmoid, zero_if_finite::ZeroIfFinite,
-    relu::Relu, relu_grad::ReluGrad,
-    abs::Abs, sign::Sign, clamp::Clamp, xlogy::Xlogy, xdivy::Xdivy, xmuly::Xmuly,
-    reduce_sum::ReduceSum, reduce_mean::ReduceMean, reduce_max::ReduceMax, reduce_variance::ReduceVariance,
-    argmax::Argmax, one_hot::OneHot, pick::Pick, pick_grad::PickGrad,
-    reshape::Reshape, transpose::Transpose, broadcast::Broadcast,
+    input::Input,
+    parameter::Parameter,
+    constant::Constant,
+    batch_size::BatchSize,
+    add::Add,
+    sub::Sub,
+    mul::Mul,
+    div::Div,
+    neg::Neg,
+    equal::Equal,
+    square::Square,
+    exp::Exp,
+    log::Log,
+    sqrt::Sqrt,
+    rsqrt::Rsqrt,
+    relu::Relu,
+    relu_grad::ReluGrad,
+    leaky_relu::LeakyRelu,
+    elu::Elu,
+    selu::Selu,
+    silu::Silu,
+    mish::Mish,
+    softplus::Softplus,
+    hard_sigmoid::HardSigmoid,
+    hard_silu::HardSilu,
+    sigmoid::Sigmoid,
+    tanh::Tanh,
+    softsign::Softsign,
+    log_sigmoid::LogSigmoid,
+    zero_if_finite::ZeroIfFinite,
+    abs::Abs,
+    sign::Sign,
+    if_positive::IfPositive,
+    clamp::Clamp,
+    xlogy::Xlogy,
+    xdivy::Xdivy,
+    xmuly::Xmuly,
+    reduce_sum::ReduceSum,
+    reduce_mean::ReduceMean,
+    reduce_max::ReduceMax,
+    reduce_variance::ReduceVariance,
+    argmax::Argmax,
+    one_hot::OneHot,
+    pick::Pick,
+    pick_grad::PickGrad,
+    reshape::Reshape,
+    transpose::Transpose,
+    broadcast::Broadcast,
     matmul::MatMul,
-    conv2d::Conv2d, conv2d_input_grad::Conv2dInputGrad, conv2d_kernel_grad::Conv2dKernelGrad,
-    avg_pool2d::AvgPool2d, avg_pool2d_grad::AvgPool2dGrad,
-    max_pool2d::MaxPool2d, max_pool2d_index::MaxPool2dIndex, max_pool2d_grad::MaxPool2dGrad,
+    conv2d::Conv2d,
+    conv2d_input_grad::Conv2dInputGrad,
+    conv2d_kernel_grad::Conv2dKernelGrad,
+    avg_pool2d::AvgPool2d,
+    avg_pool2d_grad::AvgPool2dGrad,
+    max_pool2d::MaxPool2d,
+    max_pool2d_index::MaxPool2dIndex,
+    max_pool2d_grad::MaxPool2dGrad,
     max_pool2d_take::MaxPool2dTake,
-    batch_norm::BatchNorm, normalize::Normalize,
-    dropout::Dropout, dropout_mask::DropoutMask,
-    softmax::Softmax, log_softmax::LogSoftmax,
-    categorical_crossentropy::CategoricalCrossentropy, softmax_crossentropy::SoftmaxCrossentropy,
+    batch_norm::BatchNorm,
+    normalize::Normalize,
+    dropout::Dropout,
+    dropout_mask::DropoutMask,
+    softmax::Softmax,
+    log_softmax::LogSoftmax,
+    categorical_crossentropy::CategoricalCrossentropy,
+    softmax_crossentropy::SoftmaxCrossentropy,
     binary_crossentropy::BinaryCrossentropy,
-    mean_squared_error::MeanSquaredError, mean_absolute_error::MeanAbsoluteError, huber::Huber,
+    mean_squared_error::MeanSquaredError,
+    mean_absolute_error::MeanAbsoluteError,
+    huber::Huber,
 }
 
 pub use convolution::Windows;

@@ -1,5 +1,6 @@
 //! `neg`: `-x`.
 
+use super::facts::{Elementwise, FEATURES, Usage};
 use super::{Lowering, OpRules, elementwise};
 use crate::compute::build;
 use crate::graph::{NodeId, OpCx};
@@ -16,7 +17,15 @@ op_struct! {
 impl OpRules for Neg {
     const NAME: &'static str = "neg";
     const ARITY: usize = 1;
-    const SUMMARY: &'static str = "negation";
+    const SUMMARY: &'static str = "negation, `-x`";
+    const USAGE: Option<Usage> = Some(Usage {
+        purpose: "Turns the sign.",
+        node: "minus",
+        reads: &[FEATURES],
+        ..Usage::PLAIN
+    });
+    const ELEMENTWISE: Option<Elementwise> = Some(Elementwise::UNARY);
+    const IS_EXACT: bool = true;
 
     fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
         elementwise::infer(operands)

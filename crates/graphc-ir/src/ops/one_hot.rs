@@ -1,6 +1,8 @@
 //! `one_hot`: labels as rows of zeros with a single one.
 
+use super::facts::Usage;
 use super::{Lowering, OpRules};
+use crate::attrs::OpAttrs;
 use crate::compute::{Compute, ScalarExpr, build};
 use crate::graph::{NodeId, OpCx};
 use crate::op_struct;
@@ -11,23 +13,28 @@ use crate::types::{DType, Dim, TensorType, TypeError};
 op_struct! {
     /// `y[.., i] = labels[..] == i ? 1 : 0` for `i < depth`; a label outside gives a row of zeros.
     pub struct OneHot {
-        /// Size of the new last dimension.
-        pub depth: usize,
+        /// Number of classes.
+        pub depth: usize where Positive,
     }
 }
 
 impl OpRules for OneHot {
     const NAME: &'static str = "one_hot";
     const ARITY: usize = 1;
-    const SUMMARY: &'static str = "i32 labels as rows of zeros with a single one";
+    const SUMMARY: &'static str = "1 at the class number (`i32`), 0 elsewhere, in a new last dimension";
+    const USAGE: Option<Usage> = Some(Usage {
+        purpose: "Makes vectors of class numbers that are an input.",
+        node: "towns",
+        reads: &[("town", DType::I32, &[])],
+        attributes: || OneHot { depth: 5 }.attrs(),
+        ..Usage::PLAIN
+    });
+    const IS_EXACT: bool = true;
 
     fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
         let labels = operands[0];
         if labels.dtype != DType::I32 {
             return Err(TypeError::operand(0, format!("one_hot expects i32 labels, got {labels}")));
-        }
-        if self.depth == 0 {
-            return Err(TypeError::new("the depth of one_hot must be at least 1, got 0"));
         }
         let mut shape = labels.shape.clone();
         shape.0.push(Dim::Fixed(self.depth));

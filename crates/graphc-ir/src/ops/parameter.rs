@@ -58,6 +58,7 @@ impl OpRules for Parameter {
     const NAME: &'static str = "parameter";
     const ARITY: usize = 0;
     const SUMMARY: &'static str = "a tensor kept between steps";
+    const IS_EXACT: bool = true;
 
     fn infer(&self, _: &[&TensorType]) -> Result<TensorType, TypeError> {
         if self.shape.batch_axis().is_some() {

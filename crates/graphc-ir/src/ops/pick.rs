@@ -31,6 +31,7 @@ impl OpRules for Pick {
     const NAME: &'static str = "pick";
     const ARITY: usize = 2;
     const SUMMARY: &'static str = "the element of each row that its label names, from (x, i32 labels)";
+    const IS_EXACT: bool = true;
 
     fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
         row_len(operands[0], operands[1])?;

@@ -20,6 +20,7 @@ impl OpRules for PickGrad {
     const NAME: &'static str = "pick_grad";
     const ARITY: usize = 2;
     const SUMMARY: &'static str = "gradient of pick from (i32 labels, dy): dy at each row's label, else 0";
+    const IS_EXACT: bool = true;
 
     fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
         let [labels, dy] = [operands[0], operands[1]];

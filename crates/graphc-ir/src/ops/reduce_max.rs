@@ -1,6 +1,8 @@
 //! `reduce_max`: greatest element over axes.
 
+use super::facts::{MAPS, Usage};
 use super::{Equal, Lowering, OpRules, reduction};
+use crate::attrs::{AttrValue, OpAttrs};
 use crate::compute::Combine;
 use crate::graph::{NodeId, OpCx};
 use crate::op_struct;
@@ -10,9 +12,9 @@ use crate::types::{TensorType, TypeError};
 op_struct! {
     /// Greatest element over `axes`; NaN if any of them is.
     pub struct ReduceMax {
-        /// Reduced dimensions, ascending.
+        /// Reduced dimensions, ascending, at least one.
         pub axes: Vec<usize>,
-        /// Keep them with size 1.
+        /// Whether they stay, with size 1.
         pub keep_dims: bool,
     }
 }
@@ -20,7 +22,15 @@ op_struct! {
 impl OpRules for ReduceMax {
     const NAME: &'static str = "reduce_max";
     const ARITY: usize = 1;
-    const SUMMARY: &'static str = "greatest element over axes; ties share the gradient";
+    const SUMMARY: &'static str = "maximum over dimensions; ties share the gradient";
+    const USAGE: Option<Usage> = Some(Usage {
+        purpose: "The largest values; over height and width it is global max pooling.",
+        node: "peaks",
+        reads: &[MAPS],
+        attributes: || ReduceMax { axes: vec![1, 2], keep_dims: false }.attrs(),
+        optional: &[("keep_dims", AttrValue::Bool(false))],
+    });
+    const IS_EXACT: bool = true;
 
     fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
         reduction::refuse_empty(operands[0], &self.axes)?;

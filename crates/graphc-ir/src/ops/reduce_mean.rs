@@ -1,6 +1,8 @@
 //! `reduce_mean`: mean over axes.
 
+use super::facts::{MAPS, Usage};
 use super::{Lowering, OpRules, reduction};
+use crate::attrs::{AttrValue, OpAttrs};
 use crate::compute::{Combine, ScalarExpr, build};
 use crate::graph::{NodeId, OpCx};
 use crate::op_struct;
@@ -11,9 +13,9 @@ use crate::types::{TensorType, TypeError};
 op_struct! {
     /// Mean over `axes`; the batch counts like any other dimension.
     pub struct ReduceMean {
-        /// Reduced dimensions, ascending.
+        /// Reduced dimensions, ascending, at least one.
         pub axes: Vec<usize>,
-        /// Keep them with size 1.
+        /// Whether they stay, with size 1.
         pub keep_dims: bool,
     }
 }
@@ -21,7 +23,14 @@ op_struct! {
 impl OpRules for ReduceMean {
     const NAME: &'static str = "reduce_mean";
     const ARITY: usize = 1;
-    const SUMMARY: &'static str = "mean over axes";
+    const SUMMARY: &'static str = "mean over dimensions";
+    const USAGE: Option<Usage> = Some(Usage {
+        purpose: "Means; over height and width it is global average pooling.",
+        node: "means",
+        reads: &[MAPS],
+        attributes: || ReduceMean { axes: vec![1, 2], keep_dims: false }.attrs(),
+        optional: &[("keep_dims", AttrValue::Bool(false))],
+    });
 
     fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
         reduction::refuse_empty(operands[0], &self.axes)?;

@@ -1,6 +1,8 @@
 //! `reduce_sum`: sum over axes.
 
+use super::facts::{FEATURES, Usage};
 use super::{Lowering, OpRules, reduction};
+use crate::attrs::{AttrValue, OpAttrs};
 use crate::compute::Combine;
 use crate::graph::{NodeId, OpCx};
 use crate::op_struct;
@@ -10,9 +12,9 @@ use crate::types::{TensorType, TypeError};
 op_struct! {
     /// Sum over `axes`.
     pub struct ReduceSum {
-        /// Reduced dimensions, ascending.
+        /// Reduced dimensions, ascending, at least one.
         pub axes: Vec<usize>,
-        /// Keep them with size 1.
+        /// Whether they stay, with size 1.
         pub keep_dims: bool,
     }
 }
@@ -20,7 +22,14 @@ op_struct! {
 impl OpRules for ReduceSum {
     const NAME: &'static str = "reduce_sum";
     const ARITY: usize = 1;
-    const SUMMARY: &'static str = "sum over axes";
+    const SUMMARY: &'static str = "sum over dimensions";
+    const USAGE: Option<Usage> = Some(Usage {
+        purpose: "Sums, such as of squares.",
+        node: "total",
+        reads: &[FEATURES],
+        attributes: || ReduceSum { axes: vec![1], keep_dims: false }.attrs(),
+        optional: &[("keep_dims", AttrValue::Bool(false))],
+    });
 
     fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
         Ok(TensorType::f32(reduction::infer(operands[0], &self.axes, self.keep_dims)?))

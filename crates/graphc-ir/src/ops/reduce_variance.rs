@@ -1,6 +1,8 @@
 //! `reduce_variance`: population variance over axes.
 
+use super::facts::{FEATURES, Usage};
 use super::{Expand, Lowering, OpRules, ReduceMean, elementwise, reduction};
+use crate::attrs::{AttrValue, OpAttrs};
 use crate::graph::{NodeId, OpCx};
 use crate::op_struct;
 use crate::tensor::{Real, Tensor};
@@ -9,9 +11,9 @@ use crate::types::{TensorType, TypeError};
 op_struct! {
     /// `mean((x - mean(x))^2)` over `axes`.
     pub struct ReduceVariance {
-        /// Reduced dimensions, ascending.
+        /// Reduced dimensions, ascending, at least one.
         pub axes: Vec<usize>,
-        /// Keep them with size 1.
+        /// Whether they stay, with size 1.
         pub keep_dims: bool,
     }
 }
@@ -19,7 +21,14 @@ op_struct! {
 impl OpRules for ReduceVariance {
     const NAME: &'static str = "reduce_variance";
     const ARITY: usize = 1;
-    const SUMMARY: &'static str = "population variance over axes";
+    const SUMMARY: &'static str = "population variance over dimensions";
+    const USAGE: Option<Usage> = Some(Usage {
+        purpose: "How much values spread, as a normalisation needs it.",
+        node: "spread",
+        reads: &[FEATURES],
+        attributes: || ReduceVariance { axes: vec![1], keep_dims: true }.attrs(),
+        optional: &[("keep_dims", AttrValue::Bool(false))],
+    });
 
     fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
         reduction::refuse_empty(operands[0], &self.axes)?;

@@ -1,5 +1,6 @@
 //! `relu`: `max(x, 0)`.
 
+use super::facts::{Elementwise, MAPS, Usage};
 use super::{Lowering, OpRules, ReluGrad, elementwise};
 use crate::compute::{ScalarExpr, build};
 use crate::graph::{NodeId, OpCx};
@@ -16,7 +17,16 @@ op_struct! {
 impl OpRules for Relu {
     const NAME: &'static str = "relu";
     const ARITY: usize = 1;
-    const SUMMARY: &'static str = "rectified linear unit, max(x, 0)";
+    const SUMMARY: &'static str = "rectified linear unit, `max(x, 0)`";
+    const USAGE: Option<Usage> = Some(Usage {
+        purpose: "The usual activation of hidden layers.",
+        node: "relu1",
+        reads: &[MAPS],
+        ..Usage::PLAIN
+    });
+    const IS_ACTIVATION: bool = true;
+    const ELEMENTWISE: Option<Elementwise> = Some(Elementwise::UNARY.with_kinks());
+    const IS_EXACT: bool = true;
 
     fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
         elementwise::infer(operands)

@@ -1,5 +1,6 @@
 //! `relu_grad`: the gradient of `relu`, from its result.
 
+use super::facts::Elementwise;
 use super::{Lowering, OpRules, elementwise};
 use crate::compute::{ScalarExpr, build};
 use crate::graph::{NodeId, OpCx};
@@ -17,6 +18,8 @@ impl OpRules for ReluGrad {
     const NAME: &'static str = "relu_grad";
     const ARITY: usize = 2;
     const SUMMARY: &'static str = "gradient of relu from its result y: 0 where y <= 0, else dy";
+    const ELEMENTWISE: Option<Elementwise> = Some(Elementwise::BINARY.with_steps());
+    const IS_EXACT: bool = true;
 
     fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
         elementwise::infer(operands)

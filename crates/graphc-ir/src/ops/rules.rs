@@ -1,5 +1,6 @@
 //! What every op must tell.
 
+use super::facts::{Elementwise, Usage};
 use crate::attrs::OpAttrs;
 use crate::compute::Compute;
 use crate::graph::{NodeId, OpCx};
@@ -44,8 +45,20 @@ pub trait OpRules: OpAttrs {
     /// How many operands may follow those.
     const N_OPTIONAL: usize = 0;
 
-    /// One line for the generated op table.
+    /// What it computes: one line of Markdown for the table of ops and, with a capital letter, for the guide.
     const SUMMARY: &'static str;
+
+    /// How a network uses it; none if it comes from layers, gradient rules and passes alone.
+    const USAGE: Option<Usage> = None;
+
+    /// Whether a layer takes it for its `activation`: an op with one operand, whose attributes all have defaults.
+    const IS_ACTIVATION: bool = false;
+
+    /// Its nature, if it is an elementwise op.
+    const ELEMENTWISE: Option<Elementwise> = None;
+
+    /// Whether it only moves, chooses, compares or counts: its results are not rounded.
+    const IS_EXACT: bool = false;
 
     /// Type of the result. `operands` has [`OpRules::ARITY`] entries, and up to
     /// [`OpRules::N_OPTIONAL`] more.

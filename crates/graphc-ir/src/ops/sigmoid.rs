@@ -1,5 +1,6 @@
 //! `sigmoid`: the logistic function.
 
+use super::facts::{Elementwise, FEATURES, Usage};
 use super::{Lowering, OpRules, elementwise};
 use crate::compute::{ScalarExpr, build};
 use crate::graph::{NodeId, OpCx};
@@ -16,7 +17,16 @@ op_struct! {
 impl OpRules for Sigmoid {
     const NAME: &'static str = "sigmoid";
     const ARITY: usize = 1;
-    const SUMMARY: &'static str = "logistic function, 1 / (1 + exp(-x))";
+    const SUMMARY: &'static str = "logistic function, `1 / (1 + exp(-x))`";
+    const USAGE: Option<Usage> = Some(Usage {
+        purpose: "Last activation of yes or no, with the loss `binary_crossentropy`; results are between 0 \
+                  and 1.",
+        node: "gate",
+        reads: &[FEATURES],
+        ..Usage::PLAIN
+    });
+    const IS_ACTIVATION: bool = true;
+    const ELEMENTWISE: Option<Elementwise> = Some(Elementwise::UNARY);
 
     fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
         elementwise::infer(operands)

@@ -1,5 +1,6 @@
 //! `sign`: -1, 0 or 1.
 
+use super::facts::{Elementwise, FEATURES, Usage};
 use super::{Lowering, OpRules, elementwise};
 use crate::compute::{ScalarExpr, build};
 use crate::graph::{NodeId, OpCx};
@@ -16,7 +17,15 @@ op_struct! {
 impl OpRules for Sign {
     const NAME: &'static str = "sign";
     const ARITY: usize = 1;
-    const SUMMARY: &'static str = "1 where x > 0, -1 where x < 0, else 0";
+    const SUMMARY: &'static str = "1 where `x > 0`, -1 where `x < 0`, else 0";
+    const USAGE: Option<Usage> = Some(Usage {
+        purpose: "Directions without their size. It has no gradient.",
+        node: "direction",
+        reads: &[FEATURES],
+        ..Usage::PLAIN
+    });
+    const ELEMENTWISE: Option<Elementwise> = Some(Elementwise::UNARY.with_steps());
+    const IS_EXACT: bool = true;
 
     fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
         elementwise::infer(operands)

@@ -1,5 +1,6 @@
 //! `softmax` over the last axis; also what the softmax family shares.
 
+use super::facts::{FEATURES, Usage};
 use super::{Exp, Expand, Log, OpRules, ReduceMax, ReduceSum, reduction};
 use crate::graph::{NodeId, OpCx};
 use crate::op_struct;
@@ -66,7 +67,15 @@ fn last_axis(cx: &OpCx<'_>, x: NodeId) -> Vec<usize> {
 impl OpRules for Softmax {
     const NAME: &'static str = "softmax";
     const ARITY: usize = 1;
-    const SUMMARY: &'static str = "exp(x) / sum(exp(x)) along the last axis";
+    const SUMMARY: &'static str = "softmax over the last dimension, `exp(x) / sum(exp(x))`";
+    const USAGE: Option<Usage> = Some(Usage {
+        purpose: "Last activation of a classifier, with `categorical_crossentropy`: numbers from 0 to 1 \
+                  whose sum is 1.",
+        node: "probabilities",
+        reads: &[FEATURES],
+        ..Usage::PLAIN
+    });
+    const IS_ACTIVATION: bool = true;
 
     fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
         infer(Self::NAME, operands[0])

@@ -1,5 +1,6 @@
 //! `sqrt`: square root.
 
+use super::facts::{Domain, Elementwise, FEATURES, Usage};
 use super::{Lowering, OpRules, elementwise};
 use crate::compute::build;
 use crate::graph::{NodeId, OpCx};
@@ -17,6 +18,13 @@ impl OpRules for Sqrt {
     const NAME: &'static str = "sqrt";
     const ARITY: usize = 1;
     const SUMMARY: &'static str = "square root";
+    const USAGE: Option<Usage> = Some(Usage {
+        purpose: "Root of values of at least 0; less gives NaN.",
+        node: "root",
+        reads: &[FEATURES],
+        ..Usage::PLAIN
+    });
+    const ELEMENTWISE: Option<Elementwise> = Some(Elementwise::of(&[Domain::AtLeast(0.25)]));
 
     fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
         elementwise::infer(operands)

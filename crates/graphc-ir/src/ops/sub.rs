@@ -1,12 +1,13 @@
 //! `sub`: `a - b` under NumPy broadcasting.
 
+use super::facts::{Elementwise, FEATURES, Usage};
 use super::{Lowering, OpRules, elementwise};
 use crate::compute::build;
 use crate::graph::{NodeId, OpCx};
 use crate::op_struct;
 use crate::scalar::BinaryOp;
 use crate::tensor::{Real, Tensor};
-use crate::types::{TensorType, TypeError};
+use crate::types::{DType, TensorType, TypeError};
 
 op_struct! {
     /// `a - b` under NumPy broadcasting.
@@ -16,7 +17,14 @@ op_struct! {
 impl OpRules for Sub {
     const NAME: &'static str = "sub";
     const ARITY: usize = 2;
-    const SUMMARY: &'static str = "difference of two tensors";
+    const SUMMARY: &'static str = "`a - b`, with NumPy broadcasting";
+    const USAGE: Option<Usage> = Some(Usage {
+        purpose: "Differences, such as from a mean.",
+        node: "centred",
+        reads: &[FEATURES, ("mean", DType::F32, &[1])],
+        ..Usage::PLAIN
+    });
+    const ELEMENTWISE: Option<Elementwise> = Some(Elementwise::BINARY);
 
     fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
         elementwise::infer(operands)

@@ -1,5 +1,6 @@
 //! `tanh`: hyperbolic tangent.
 
+use super::facts::{Elementwise, FEATURES, Usage};
 use super::{Lowering, OpRules, elementwise};
 use crate::compute::build;
 use crate::graph::{NodeId, OpCx};
@@ -17,6 +18,14 @@ impl OpRules for Tanh {
     const NAME: &'static str = "tanh";
     const ARITY: usize = 1;
     const SUMMARY: &'static str = "hyperbolic tangent";
+    const USAGE: Option<Usage> = Some(Usage {
+        purpose: "Activation with results between -1 and 1.",
+        node: "tanh1",
+        reads: &[FEATURES],
+        ..Usage::PLAIN
+    });
+    const IS_ACTIVATION: bool = true;
+    const ELEMENTWISE: Option<Elementwise> = Some(Elementwise::UNARY);
 
     fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
         elementwise::infer(operands)

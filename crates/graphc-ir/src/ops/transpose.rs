@@ -1,17 +1,19 @@
 //! `transpose`: permutes dimensions.
 
+use super::facts::Usage;
 use super::{Lowering, OpRules};
+use crate::attrs::OpAttrs;
 use crate::compute::{Compute, build};
 use crate::graph::{NodeId, OpCx};
 use crate::index::Affine;
 use crate::op_struct;
 use crate::tensor::{Real, Tensor};
-use crate::types::{Shape, TensorType, TypeError};
+use crate::types::{DType, Shape, TensorType, TypeError};
 
 op_struct! {
     /// Dimension `i` of the result is dimension `perm[i]` of the operand.
     pub struct Transpose {
-        /// A permutation of the operand's dimensions.
+        /// Which dimension of the input each dimension of the result is.
         pub perm: Vec<usize>,
     }
 }
@@ -30,7 +32,15 @@ impl Transpose {
 impl OpRules for Transpose {
     const NAME: &'static str = "transpose";
     const ARITY: usize = 1;
-    const SUMMARY: &'static str = "permutes dimensions";
+    const SUMMARY: &'static str = "dimensions in another order";
+    const USAGE: Option<Usage> = Some(Usage {
+        purpose: "Swaps dimensions. The batch stays first in what a layer reads.",
+        node: "swapped",
+        reads: &[("x", DType::F32, &[10, 8])],
+        attributes: || Transpose { perm: vec![0, 2, 1] }.attrs(),
+        ..Usage::PLAIN
+    });
+    const IS_EXACT: bool = true;
 
     fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
         let x = operands[0];

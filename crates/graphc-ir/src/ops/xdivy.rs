@@ -1,5 +1,6 @@
 //! `xdivy`: a quotient that is 0 where the dividend is 0.
 
+use super::facts::{Domain, Elementwise};
 use super::{Lowering, OpRules, elementwise, zero_wins};
 use crate::compute::build;
 use crate::graph::{NodeId, OpCx};
@@ -17,6 +18,7 @@ impl OpRules for Xdivy {
     const NAME: &'static str = "xdivy";
     const ARITY: usize = 2;
     const SUMMARY: &'static str = "x / y, 0 where x is 0";
+    const ELEMENTWISE: Option<Elementwise> = Some(Elementwise::of(&[Domain::Any, Domain::AtLeast(0.5)]));
 
     fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
         elementwise::infer(operands)

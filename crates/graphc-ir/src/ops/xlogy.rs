@@ -1,5 +1,6 @@
 //! `xlogy`: a number times the logarithm of another, 0 where the number is 0.
 
+use super::facts::{Domain, Elementwise};
 use super::{Log, Lowering, OpRules, Xdivy, elementwise, zero_wins};
 use crate::compute::build;
 use crate::graph::{NodeId, OpCx};
@@ -17,6 +18,7 @@ impl OpRules for Xlogy {
     const NAME: &'static str = "xlogy";
     const ARITY: usize = 2;
     const SUMMARY: &'static str = "x * log(y), 0 where x is 0";
+    const ELEMENTWISE: Option<Elementwise> = Some(Elementwise::of(&[Domain::Any, Domain::AtLeast(0.25)]));
 
     fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
         elementwise::infer(operands)

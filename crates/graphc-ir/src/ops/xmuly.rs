@@ -1,5 +1,6 @@
 //! `xmuly`: a product that is 0 where the first factor is 0.
 
+use super::facts::Elementwise;
 use super::{Lowering, OpRules, elementwise, zero_wins};
 use crate::compute::build;
 use crate::graph::{NodeId, OpCx};
@@ -17,6 +18,7 @@ impl OpRules for Xmuly {
     const NAME: &'static str = "xmuly";
     const ARITY: usize = 2;
     const SUMMARY: &'static str = "x * y, 0 where x is 0";
+    const ELEMENTWISE: Option<Elementwise> = Some(Elementwise::BINARY);
 
     fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
         elementwise::infer(operands)

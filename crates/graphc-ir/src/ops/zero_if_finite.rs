@@ -1,5 +1,6 @@
 //! `zero_if_finite`: what a value that cancels out leaves behind.
 
+use super::facts::Elementwise;
 use super::{Lowering, OpRules, elementwise};
 use crate::compute::build;
 use crate::graph::{NodeId, OpCx};
@@ -18,6 +19,8 @@ impl OpRules for ZeroIfFinite {
     const NAME: &'static str = "zero_if_finite";
     const ARITY: usize = 1;
     const SUMMARY: &'static str = "0 where x is finite, NaN elsewhere";
+    const ELEMENTWISE: Option<Elementwise> = Some(Elementwise::UNARY);
+    const IS_EXACT: bool = true;
 
     fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
         elementwise::infer(operands)

@@ -1,5 +1,6 @@
 //! Ops with operand types, odd sizes on purpose, and numbers to run them on.
 
+use graphc_ir::ops::facts::Domain;
 use graphc_ir::ops::*;
 use graphc_ir::types::{DType, Dim, Shape, TensorType};
 use graphc_ir::{Op, Tensor};
@@ -18,13 +19,15 @@ impl Case {
         self.op.infer(&operands).unwrap_or_else(|error| panic!("{self}: {error}"))
     }
 
-    /// Numbers for the operands: multiples of 1/8, so that there are ties; positive where the op wants
-    /// it; labels from -1 to 7, or of the classes there are where others mean nothing.
+    /// Numbers for the operands: multiples of 1/8, so that there are ties, of the op's domain; labels from -1 to 7, or of
+    /// the classes there are where others mean nothing.
     pub(crate) fn inputs(&self, batch: usize, seed: u64) -> Vec<Tensor<f64>> {
         let mut random = Random(seed);
-        let is_positive = |i| {
-            matches!((&self.op, i), (Op::Log(_) | Op::Sqrt(_), _) | (Op::Div(_), 1) | (Op::Normalize(_), 2))
-                || matches!((&self.op, i), (Op::CategoricalCrossentropy(_), 0) | (Op::Xlogy(_) | Op::Xdivy(_), 1))
+        let domain = |i: usize| match (self.op.elementwise(), &self.op) {
+            (Some(nature), _) => nature.domains[i],
+            (_, Op::Normalize(_)) if i == 2 => Domain::AtLeast(0.125),
+            (_, Op::CategoricalCrossentropy(_)) if i == 0 => Domain::AtLeast(0.125),
+            _ => Domain::Any,
         };
         let is_fraction = |i| i == 0 && matches!(self.op, Op::BinaryCrossentropy(_));
         let n_classes = match &self.op {
@@ -39,8 +42,11 @@ impl Case {
                 DType::I32 if n_classes.is_some() => random.below(n_classes.unwrap_or(1) as u64) as f64,
                 DType::I32 => random.below(9) as f64 - 1.0,
                 DType::F32 if is_fraction(i) => (1 + random.below(7)) as f64 / 8.0,
-                DType::F32 if is_positive(i) => (1 + random.below(24)) as f64 / 8.0,
-                DType::F32 => random.below(41) as f64 / 8.0 - 2.5,
+                DType::F32 => match domain(i) {
+                    Domain::Any => random.below(41) as f64 / 8.0 - 2.5,
+                    Domain::AtLeast(least) => least + random.below(24) as f64 / 8.0,
+                    Domain::Within(most) => most * (random.below(41) as f64 / 20.0 - 1.0),
+                },
             })
         };
         self.operands.iter().enumerate().map(fill).collect()
@@ -102,25 +108,32 @@ pub(crate) fn cases() -> Vec<Case> {
     cases
 }
 
+/// Every elementwise op with a few values of its attributes, and what they leave out.
 fn elementwise() -> Vec<Case> {
     let mut cases = Vec::new();
-    for x in [b(&[3]), f(&[]), batch_at(1, &[2, 5])] {
-        let x = [x];
-        cases.extend([case(Neg {}, &x), case(Exp {}, &x), case(Log {}, &x), case(Sqrt {}, &x)]);
-        cases.extend([case(Sigmoid {}, &x), case(Tanh {}, &x), case(Relu {}, &x)]);
-        cases.extend([case(LogSigmoid {}, &x), case(ZeroIfFinite {}, &x)]);
-        cases.extend([case(Abs {}, &x), case(Sign {}, &x), case(Clamp { limit: 1.25 }, &x)]);
-    }
-    for pair in [[b(&[3]), b(&[3])], [b(&[2, 1]), f(&[5])], [f(&[]), b(&[4])], [f(&[3, 1]), batch_at(1, &[3])]] {
-        cases.extend([case(Add {}, &pair), case(Sub {}, &pair), case(Mul {}, &pair), case(Div {}, &pair)]);
-        cases.extend([case(ReluGrad {}, &pair), case(Equal {}, &pair)]);
-        cases.extend([case(Xlogy {}, &pair), case(Xdivy {}, &pair), case(Xmuly {}, &pair)]);
+    for info in Op::ALL.iter().filter(|info| info.elementwise.is_some()) {
+        let samples = info.samples();
+        assert!(!samples.is_empty(), "{} has attributes that cannot be made up", info.name);
+        for (op, operands) in samples.iter().flat_map(|op| broadcasts(info.arity).into_iter().map(move |o| (op, o))) {
+            cases.push(case(op.clone(), &operands));
+        }
     }
     cases.push(case(Equal {}, &[i(b(&[])), i(b(&[]))]));
     cases.push(case(Constant { value: 0.3, shape: Shape::batched(&[2]) }, &[]));
     cases.push(case(DropoutMask { rate: 0.4, seed: -7 << 33, shape: Shape::batched(&[3, 5]) }, &[i(f(&[]))]));
     cases.push(case(DropoutMask { rate: 0.0, seed: 1, shape: Shape::fixed(&[7]) }, &[i(f(&[]))]));
     cases
+}
+
+/// Types of so many operands that broadcast.
+fn broadcasts(arity: usize) -> Vec<Vec<TensorType>> {
+    match arity {
+        1 => vec![vec![b(&[3])], vec![f(&[])], vec![batch_at(1, &[2, 5])]],
+        _ => {
+            let pairs = [[b(&[3]), b(&[3])], [b(&[2, 1]), f(&[5])], [f(&[]), b(&[4])], [f(&[3, 1]), batch_at(1, &[3])]];
+            pairs.map(|pair| (0..arity).map(|operand| pair[operand % 2].clone()).collect()).into()
+        }
+    }
 }
 
 fn reductions() -> Vec<Case> {

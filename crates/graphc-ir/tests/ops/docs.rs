@@ -12,6 +12,7 @@ Operands are named in the summary where their order matters; those in brackets m
 ## Special values
 
 NaN passes through every op, also through `relu`, maxima and max pooling; `argmax` gives the position of the first NaN.
+`if_positive` chooses by `x > 0`, which is false at NaN, and passes what it chooses.
 At NaN the gradient of `relu` is that of its result, and the gradient of max pooling goes to the last NaN of the window
 (as in PyTorch). Where there is none, it goes to the first maximum inside the image. `reduce_max` shares its gradient among equals; at NaN it is NaN.
 The cross-entropies pick the term of the label: the probability of another class may be 0 and its logit minus infinity. A label that

@@ -8,16 +8,6 @@ use graphc_ir::ops::{Expand, Lowering};
 use graphc_ir::types::{DType, TensorType};
 use graphc_ir::{Op, Tensor};
 
-/// Ops whose gradient `dy` of random numbers jumps where operands are equal: only inputs without ties
-/// are compared.
-fn is_smooth_near(op: &Op, x: &[Tensor<f64>]) -> bool {
-    let zero = |t: &Tensor<f64>| t.data.contains(&0.0);
-    match op {
-        Op::Relu(_) | Op::ReluGrad(_) | Op::Abs(_) => !zero(&x[0]),
-        _ => true,
-    }
-}
-
 #[test]
 fn rules_equal_finite_differences() {
     let batch = 3;
@@ -25,18 +15,14 @@ fn rules_equal_finite_differences() {
         let operands: Vec<&TensorType> = case.operands.iter().collect();
         let out = case.result();
         let before = matches!(case.op.lower(&operands, &out), Lowering::Composite(Expand::BeforeAutodiff));
-        if before
-            || out.dtype != DType::F32
-            || operands.is_empty()
-            || matches!(case.op, Op::Equal(_) | Op::ZeroIfFinite(_) | Op::Sign(_))
-        {
+        if before || out.dtype != DType::F32 || operands.is_empty() {
             continue;
         }
         let mut net = OneOp::new(&case);
         let dy = input(&mut net.graph, &out);
         let gradients = case.op.vjp(&mut net.cx(Mode::Train), dy);
         assert_eq!(gradients.len(), operands.len(), "{case}: one gradient per operand");
-        // Steps off the grid of the cases' numbers part the ties.
+        // Steps off the grid of the cases' numbers part the ties and lead away from kinks.
         let mut inputs = case.inputs(batch, 5);
         let mut random = crate::cases::Random(17);
         for (x, ty) in inputs.iter_mut().zip(&case.operands) {
@@ -44,21 +30,22 @@ fn rules_equal_finite_differences() {
                 x.data.iter_mut().for_each(|x| *x += (1 + random.below(1000)) as f64 * 1e-4);
             }
         }
-        assert!(is_smooth_near(&case.op, &inputs), "{case}: an input at a kink");
         let weights = Tensor::from_fn(&out.shape.sizes(Some(batch)), |_| random.below(17) as f64 / 4.0 - 2.0);
         let feeds: Vec<(NodeId, &Tensor<f64>)> =
             net.inputs.iter().copied().zip(&inputs).chain([(dy, &weights)]).collect();
         let values = evaluate(&net.graph, &feeds, batch);
         for (slot, gradient) in gradients.iter().enumerate() {
-            let Some(gradient) = *gradient else {
-                let discrete =
-                    case.operands[slot].dtype == DType::I32 || matches!((&case.op, slot), (Op::ReluGrad(_), 0));
-                assert!(discrete, "{case}: operand {slot} has no gradient");
+            if case.operands[slot].dtype == DType::I32 {
+                assert_eq!(*gradient, None, "{case}: operand {slot} has integers");
                 continue;
-            };
-            assert_eq!(*net.graph.ty(gradient), case.operands[slot], "{case}: type of gradient {slot}");
+            }
+            if let Some(gradient) = gradient {
+                assert_eq!(*net.graph.ty(*gradient), case.operands[slot], "{case}: type of gradient {slot}");
+            }
+            // No gradient says that it is zero.
+            let found = gradient.map_or(Tensor::full(&inputs[slot].shape, 0.0), |gradient| values[&gradient].clone());
             let expected = differences(&case.op, &inputs, slot, &weights);
-            crate::lowering::assert_close(&format!("{case}: gradient {slot}"), &values[&gradient], &expected, 2e-7);
+            crate::lowering::assert_close(&format!("{case}: gradient {slot}"), &found, &expected, 2e-7);
         }
     }
 }

@@ -8,6 +8,7 @@ mod compute_eval;
 mod convolutions;
 mod docs;
 mod expansion;
+mod facts;
 mod gradients;
 mod graph_eval;
 mod lowering;

@@ -42,7 +42,7 @@ fn reductions() {
         &[b(&[3])],
         "the axis of argmax must not be the batch dimension N, but the shape is [N,3]",
     );
-    check(OneHot { depth: 0 }, &[i(b(&[]))], "the depth of one_hot must be at least 1, got 0");
+    check(OneHot { depth: 0 }, &[i(b(&[]))], "one_hot expects a `depth` greater than 0, got 0");
     check(OneHot { depth: 3 }, &[b(&[])], "one_hot expects i32 labels, got f32[N]");
 }
 

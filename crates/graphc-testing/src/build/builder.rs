@@ -3,7 +3,7 @@
 use crate::recipe::SIZES;
 use graphc_ir::graph::{Graph, NodeId, Origin};
 use graphc_ir::ops::*;
-use graphc_ir::types::{DType, Shape, TensorType};
+use graphc_ir::types::{DType, Dim, Shape, TensorType};
 use std::collections::BTreeMap;
 
 /// Most elements of one tensor, the batch included.
@@ -105,6 +105,25 @@ impl Builder {
     pub(super) fn parameter_of(&mut self, shape: Shape, trainable: bool) -> Option<NodeId> {
         let initializer = if trainable { Initializer::GlorotUniform } else { Initializer::Constant(0.5) };
         self.leaf(Parameter { shape, initializer, trainable }, "parameter")
+    }
+
+    /// A tensor that broadcasts with `a`.
+    pub(super) fn partner(&mut self, a: NodeId) -> Option<NodeId> {
+        let shape = self.shape(a);
+        if self.pick(2) == 0 {
+            return self.tensor(|other| shape.broadcast(other).is_ok());
+        }
+        let dropped = self.pick(shape.rank() + 1);
+        let mut sizes = Vec::new();
+        for dim in &shape.0[dropped..] {
+            let choice = self.pick(3);
+            sizes.push(match dim {
+                Dim::Fixed(1) if choice == 0 => self.size(),
+                Dim::Fixed(size) if choice != 1 => *size,
+                _ => 1,
+            });
+        }
+        self.parameter(Shape::fixed(&sizes))
     }
 
     /// `x * x + value`.

@@ -1,0 +1,106 @@
+//! What an op says of itself beside its rules: how a network uses it, and how tests draw it.
+
+use crate::attrs::{AttrValue, Attrs};
+use crate::types::DType;
+
+/// How a network uses the op, with an example for the guide. Attributes, their defaults and their meaning are those
+/// that the op declares.
+#[derive(Clone, Copy, Debug)]
+pub struct Usage {
+    /// What one takes the op for.
+    pub purpose: &'static str,
+    /// Name of the example's node.
+    pub node: &'static str,
+    /// What the example reads.
+    pub reads: &'static [Given],
+    /// Attributes of the example; without one, it has its default.
+    pub attributes: fn() -> Attrs,
+    /// Attributes that a network may leave out, with what they are then, though the text form always has them.
+    pub optional: &'static [(&'static str, AttrValue)],
+}
+
+/// What an example reads: name, element type and sizes behind the batch.
+pub type Given = (&'static str, DType, &'static [usize]);
+
+/// Eight numbers a sample.
+pub const FEATURES: Given = ("x", DType::F32, &[8]);
+
+/// Eight other numbers a sample.
+pub const OTHER: Given = ("y", DType::F32, &[8]);
+
+/// What a convolution gives.
+pub const MAPS: Given = ("maps", DType::F32, &[24, 24, 6]);
+
+impl Usage {
+    /// Without attributes.
+    pub const PLAIN: Usage = Usage { purpose: "", node: "", reads: &[], attributes: Attrs::default, optional: &[] };
+}
+
+/// Of an elementwise op: each element of its `f32` result is computed from one element of every operand, under NumPy
+/// broadcasting. Tests and random graphs draw it by this; what its results may become they find by evaluating it.
+#[derive(Clone, Copy, Debug)]
+pub struct Elementwise {
+    /// What each operand may be.
+    pub domains: &'static [Domain],
+    /// What jumps.
+    pub jumps: Jumps,
+}
+
+/// Numbers of which an op makes ordinary numbers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Domain {
+    /// Any.
+    Any,
+    /// At least so much, greater than 0.
+    AtLeast(f64),
+    /// At most so large in magnitude.
+    Within(f64),
+}
+
+/// Where a small difference of an operand makes a large one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Jumps {
+    /// Nowhere: a smooth function.
+    Nowhere,
+    /// In the gradient: a function with kinks.
+    InSlope,
+    /// In the result: a function of steps. It is drawn on inputs alone: what is computed may be on the other side of a
+    /// step in another engine.
+    InValue,
+}
+
+impl Elementwise {
+    /// A smooth function of one number.
+    pub const UNARY: Elementwise = Elementwise::of(&[Domain::Any]);
+
+    /// A smooth function of two numbers.
+    pub const BINARY: Elementwise = Elementwise::of(&[Domain::Any, Domain::Any]);
+
+    /// A smooth function of such operands.
+    pub const fn of(domains: &'static [Domain]) -> Elementwise {
+        Elementwise { domains, jumps: Jumps::Nowhere }
+    }
+
+    /// It has kinks.
+    #[must_use]
+    pub const fn with_kinks(self) -> Elementwise {
+        Elementwise { jumps: Jumps::InSlope, ..self }
+    }
+
+    /// It has steps.
+    #[must_use]
+    pub const fn with_steps(self) -> Elementwise {
+        Elementwise { jumps: Jumps::InValue, ..self }
+    }
+}
+
+impl Domain {
+    /// Its least and greatest number of at most `bound` in magnitude; the nearest one if there is none.
+    pub fn interval(self, bound: f64) -> [f64; 2] {
+        match self {
+            Domain::Any => [-bound, bound],
+            Domain::AtLeast(least) => [least, bound.max(least)],
+            Domain::Within(most) => [-bound.min(most), bound.min(most)],
+        }
+    }
+}
