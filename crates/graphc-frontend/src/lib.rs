@@ -6,8 +6,8 @@
 //! machine code, and reads no data.
 //!
 //! `fields`, `layers` and the ops themselves say everything a file may contain; the reader, the JSON Schema
-//! ([`schema()`]), the reference ([`reference()`]) and the guide's page of ops ([`ops_page()`]) follow from them. A JSON
-//! field is added there and nowhere else.
+//! ([`schema()`]), the reference ([`reference()`]) and the guide's page of ops ([`ops_page()`]) follow from them. A
+//! JSON field is added there and nowhere else.
 //!
 //! A file may be someone else's: [`mod@limits`] says what it may cost. [`parse_bytes`] is the whole reader without any
 //! access to files.

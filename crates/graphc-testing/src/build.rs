@@ -1,5 +1,5 @@
-//! From a [`Recipe`] to a graph. Each kind of step is one function; `KINDS` lists them. Elementwise ops are drawn by what
-//! they say of themselves, so that a new one is drawn without a line here.
+//! From a [`Recipe`] to a graph. Each kind of step is one function; `KINDS` lists them. Elementwise ops are drawn by
+//! what they say of themselves, so that a new one is drawn without a line here.
 //!
 //! A step whose choices do not type-check, or would make too large a tensor, adds nothing.
 

@@ -17,11 +17,11 @@ use std::time::Duration;
 
 /// Measure other schedules than the cost model's, and keep the faster ones.
 ///
-/// Tries register tiles, loop orders, strips, blocks of terms, packed weights, task sizes and where updates are done for
-/// every contraction of the training step (or of inference, with --infer) on random inputs, and stores what is faster in
-/// a cache file: in $GRAPHC_CACHE_DIR, else $XDG_CACHE_HOME/graphc, else ~/.cache/graphc. Commands that run the same step
-/// for the same instructions use it from then on; --untuned ignores it. Results are the same bits in any case. A change
-/// of the graph, the batch size, the instructions or the version of graphc needs another run.
+/// Tries register tiles, loop orders, strips, blocks of terms, packed weights, task sizes and where updates are done
+/// for every contraction of the training step (or of inference, with --infer) on random inputs, and stores what is
+/// faster in a cache file: in $GRAPHC_CACHE_DIR, else $XDG_CACHE_HOME/graphc, else ~/.cache/graphc. Commands that run
+/// the same step for the same instructions use it from then on; --untuned ignores it. Results are the same bits in any
+/// case. A change of the graph, the batch size, the instructions or the version of graphc needs another run.
 ///
 /// An alternative must be more than 2% faster, twice, measured in turn with the best so far. The last comparison is of
 /// the whole step; if it is no faster, nothing is changed.

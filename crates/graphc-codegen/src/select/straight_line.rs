@@ -388,8 +388,8 @@ impl<'e, 'p> Recogniser<'e, 'p> {
         Ok(result)
     }
 
-    /// A level of the tree in which lanes are joined ([`graphc_ir::scalar::join_lanes`]): every sum stands in both lanes
-    /// that it is of, since it is the same whichever comes first.
+    /// A level of the tree in which lanes are joined ([`graphc_ir::scalar::join_lanes`]): every sum stands in both
+    /// lanes that it is of, since it is the same whichever comes first.
     fn add_swapped(&mut self, value: Source, distance: u8) -> Result<Source, Reason> {
         let other = self.known_or_push(Step::Swap { distance, value })?;
         self.known_or_push(Step::Binary(BinaryOp::Add, value, other))

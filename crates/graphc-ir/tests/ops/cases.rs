@@ -19,8 +19,8 @@ impl Case {
         self.op.infer(&operands).unwrap_or_else(|error| panic!("{self}: {error}"))
     }
 
-    /// Numbers for the operands: multiples of 1/8, so that there are ties, of the op's domain; labels from -1 to 7, or of
-    /// the classes there are where others mean nothing.
+    /// Numbers for the operands: multiples of 1/8, so that there are ties, of the op's domain; labels from -1 to 7, or
+    /// of the classes there are where others mean nothing.
     pub(crate) fn inputs(&self, batch: usize, seed: u64) -> Vec<Tensor<f64>> {
         let mut random = Random(seed);
         let domain = |i: usize| match (self.op.elementwise(), &self.op) {

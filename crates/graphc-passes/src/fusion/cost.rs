@@ -6,8 +6,8 @@ use graphc_ir::graph::NodeId;
 use graphc_ir::graph::plan::Root;
 use graphc_ir::scalar::{BinaryOp, UnaryOp};
 
-/// Operations of an element, in additions; loads and constants are free. Functions count as many as the polynomials that
-/// the schedule writes for them have, and divisions as many as they take the time of.
+/// Operations of an element, in additions; loads and constants are free. Functions count as many as the polynomials
+/// that the schedule writes for them have, and divisions as many as they take the time of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Work {
     pub(super) n_operations: usize,

@@ -211,4 +211,14 @@ mod tests {
         assert_eq!(parts(&walk), [(0, 1, 2), (16, 1, 1), (19, 1, 1)]);
         assert_eq!(walk.n_blocks(), 2);
     }
+
+    #[test]
+    fn panels_are_of_equal_size() {
+        let walk = Loop { block: 6, ..Loop::new(Coordinate::Axis(Var(1)), 100) };
+        assert_eq!((walk.n_full_blocks(), walk.has_rest()), (16, true));
+        let n_blocks = |most: usize| Panels::of(&walk, most).map(|panels| panels.n_blocks);
+        // Three of 6, 6 and 4 blocks; all are few enough; a single block at least.
+        assert_eq!([7, 16, 0].map(n_blocks), [Some(6), None, Some(1)]);
+        assert!(!Loop { block: 5, ..walk }.has_rest());
+    }
 }

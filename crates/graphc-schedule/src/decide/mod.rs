@@ -3,9 +3,9 @@
 //! Reading order: `samples` (how they fill vectors), `layout` (what the lanes of the program are), `problem`, `axes`
 //! (what is known of every axis), `digits` (axes that are split), `summation` (the order of sums over the batch),
 //! `loops`, `grid` (what stays in registers), `lane_axis` (whether neighbours can be lanes), `copies`, `strips`,
-//! `taps`, `terms` (blocks of terms), `contraction` and `sweep` (plans of nests), `task`, `next_chunk`, `cut` (tasks that are parts of chunks),
-//! `reads` (what a group reads), `updates` (what gradients take along), `prologue`, `kernel` (phases), `text` (all of it for people), `choices` (what else
-//! could have been decided).
+//! `taps`, `terms` (blocks of terms), `contraction` and `sweep` (plans of nests), `task`, `next_chunk`, `cut` (tasks
+//! that are parts of chunks), `reads` (what a group reads), `updates` (what gradients take along), `prologue`, `kernel`
+//! (phases), `text` (all of it for people), `choices` (what else could have been decided).
 
 pub(crate) mod axes;
 pub(crate) mod choices;

@@ -1,9 +1,9 @@
 //! Terms in blocks: some terms of every sum before the next ones, so that samples stay near.
 //!
-//! A dense layer reads all samples of its task for each block of outputs. Sixteen samples of 25,088 features are 1.6 MB,
-//! which no core keeps to itself, and they would come from afar 700 times for 4,096 outputs. So the terms are walked
-//! in blocks, outermost: the samples' part of a block stays near while all outputs take it in, and the sums wait where
-//! the results will stand. Every sum still adds its terms in order, so that results are the same to the bit.
+//! A dense layer reads all samples of its task for each block of outputs. Sixteen samples of 25,088 features are 1.6
+//! MB, which no core keeps to itself, and they would come from afar 700 times for 4,096 outputs. So the terms are
+//! walked in blocks, outermost: the samples' part of a block stays near while all outputs take it in, and the sums wait
+//! where the results will stand. Every sum still adds its terms in order, so that results are the same to the bit.
 
 use crate::decide::problem::Problem;
 use graphc_ir::form::PointForm;

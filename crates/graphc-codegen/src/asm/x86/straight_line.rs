@@ -192,6 +192,39 @@ impl<'s> Assembler<'s> {
             self.add(Instruction::with2(STORE, self.at(offset), ymm(register))?)?;
         }
         match placed.step {
+            Step::Load { .. } | Step::Store { .. } | Step::StoreOne { .. } | Step::Fetch { .. } => self.memory(placed),
+            Step::Swap { distance, .. } => self.swap(placed, distance),
+            Step::Set { acc, .. } => {
+                if placed.sources[0] == Place::Register(acc) {
+                    Ok(())
+                } else {
+                    self.fetch(acc, placed.sources[0])
+                }
+            }
+            Step::ToF32(_) => self.two(Code::VEX_Vcvtdq2ps_ymm_ymmm256, to, placed.sources[0]),
+            Step::Shift { op, by, .. } => self.shift(placed, (op, by)),
+            Step::CompareIntegers { is_greater, .. } => self.three(
+                match is_greater {
+                    true => Code::VEX_Vpcmpgtd_ymm_ymm_ymmm256,
+                    false => Code::VEX_Vpcmpeqd_ymm_ymm_ymmm256,
+                },
+                placed,
+            ),
+            Step::Sqrt(_) => self.two(Code::VEX_Vsqrtps_ymm_ymmm256, to, placed.sources[0]),
+            Step::Binary(op, ..) => self.three(binary(op), placed),
+            Step::And(..) => self.three(Code::VEX_Vandps_ymm_ymm_ymmm256, placed),
+            Step::AndNot(..) => self.three(Code::VEX_Vandnps_ymm_ymm_ymmm256, placed),
+            Step::Xor(..) => self.three(Code::VEX_Vxorps_ymm_ymm_ymmm256, placed),
+            Step::Compare(op, ..) => self.compare(placed, op),
+            Step::Blend { .. } => self.blend(placed),
+            Step::Fma(..) => self.fma(placed),
+        }
+    }
+
+    /// A load, a store or a hint.
+    fn memory(&mut self, placed: &Placed) -> Result<(), IcedError> {
+        let to = placed.result;
+        match placed.step {
             Step::Load { pointer, offset, is_splat } => {
                 let code = if is_splat { Code::VEX_Vbroadcastss_ymm_m32 } else { LOAD };
                 let place = self.there(pointer, offset)?;
@@ -207,59 +240,43 @@ impl<'s> Assembler<'s> {
                 let place = self.there(pointer, offset)?;
                 self.add(Instruction::with2(Code::VEX_Vmovss_m32_xmm, place, xmm(value))?)
             }
-            Step::Swap { distance, .. } => {
-                let (code, lanes) = match distance {
-                    4 => (Code::VEX_Vperm2f128_ymm_ymm_ymmm256_imm8, 0x01),
-                    2 => (Code::VEX_Vshufpd_ymm_ymm_ymmm256_imm8, 0b0101),
-                    _ => (Code::VEX_Vshufps_ymm_ymm_ymmm256_imm8, 0xb1),
-                };
-                let value = ymm(self.in_register(placed, 0)?);
-                self.add(Instruction::with4(code, ymm(to), value, value, lanes)?)
-            }
             Step::Fetch { pointer, offset } => {
                 let place = self.there(pointer, offset)?;
                 self.add(Instruction::with1(Code::Prefetcht1_m8, place)?)
             }
-            Step::Set { acc, .. } => {
-                if placed.sources[0] == Place::Register(acc) {
-                    Ok(())
-                } else {
-                    self.fetch(acc, placed.sources[0])
-                }
-            }
-            Step::ToF32(_) => self.two(Code::VEX_Vcvtdq2ps_ymm_ymmm256, to, placed.sources[0]),
-            Step::Shift { op, by, .. } => {
-                let code = match op {
-                    BinaryOp::IShl => Code::VEX_Vpslld_ymm_ymm_imm8,
-                    _ => Code::VEX_Vpsrld_ymm_ymm_imm8,
-                };
-                let value = self.in_register(placed, 0)?;
-                self.add(Instruction::with3(code, ymm(to), ymm(value), u32::from(by))?)
-            }
-            Step::CompareIntegers { is_greater, .. } => self.three(
-                match is_greater {
-                    true => Code::VEX_Vpcmpgtd_ymm_ymm_ymmm256,
-                    false => Code::VEX_Vpcmpeqd_ymm_ymm_ymmm256,
-                },
-                placed,
-            ),
-            Step::Sqrt(_) => self.two(Code::VEX_Vsqrtps_ymm_ymmm256, to, placed.sources[0]),
-            Step::Binary(op, ..) => self.three(binary(op), placed),
-            Step::And(..) => self.three(Code::VEX_Vandps_ymm_ymm_ymmm256, placed),
-            Step::AndNot(..) => self.three(Code::VEX_Vandnps_ymm_ymm_ymmm256, placed),
-            Step::Xor(..) => self.three(Code::VEX_Vxorps_ymm_ymm_ymmm256, placed),
-            Step::Compare(op, ..) => {
-                let first = self.in_register(placed, 0)?;
-                let code = Code::VEX_Vcmpps_ymm_ymm_ymmm256_imm8;
-                let predicate = predicate(op);
-                self.add(match placed.sources[1] {
-                    Place::Register(second) => Instruction::with4(code, ymm(to), ymm(first), ymm(second), predicate)?,
-                    Place::Table(offset) => Instruction::with4(code, ymm(to), ymm(first), self.at(offset), predicate)?,
-                })
-            }
-            Step::Blend { .. } => self.blend(placed),
-            Step::Fma(..) => self.fma(placed),
+            step => unreachable!("{step:?} reads and writes registers alone"),
         }
+    }
+
+    /// Every lane's other lane at a distance.
+    fn swap(&mut self, placed: &Placed, distance: u8) -> Result<(), IcedError> {
+        let (code, lanes) = match distance {
+            4 => (Code::VEX_Vperm2f128_ymm_ymm_ymmm256_imm8, 0x01),
+            2 => (Code::VEX_Vshufpd_ymm_ymm_ymmm256_imm8, 0b0101),
+            _ => (Code::VEX_Vshufps_ymm_ymm_ymmm256_imm8, 0xb1),
+        };
+        let value = ymm(self.in_register(placed, 0)?);
+        self.add(Instruction::with4(code, ymm(placed.result), value, value, lanes)?)
+    }
+
+    fn shift(&mut self, placed: &Placed, (op, by): (BinaryOp, u8)) -> Result<(), IcedError> {
+        let code = match op {
+            BinaryOp::IShl => Code::VEX_Vpslld_ymm_ymm_imm8,
+            _ => Code::VEX_Vpsrld_ymm_ymm_imm8,
+        };
+        let value = self.in_register(placed, 0)?;
+        self.add(Instruction::with3(code, ymm(placed.result), ymm(value), u32::from(by))?)
+    }
+
+    fn compare(&mut self, placed: &Placed, op: CmpOp) -> Result<(), IcedError> {
+        let to = ymm(placed.result);
+        let first = self.in_register(placed, 0)?;
+        let code = Code::VEX_Vcmpps_ymm_ymm_ymmm256_imm8;
+        let predicate = predicate(op);
+        self.add(match placed.sources[1] {
+            Place::Register(second) => Instruction::with4(code, to, ymm(first), ymm(second), predicate)?,
+            Place::Table(offset) => Instruction::with4(code, to, ymm(first), self.at(offset), predicate)?,
+        })
     }
 
     /// `to = first op second`.

@@ -3,7 +3,7 @@
 //!
 //! One plan serves them all. What differs is where the batch is ([`Batch`]) and what the lanes are ([`Lanes`]):
 //! forward passes and input gradients have samples as lanes; weight gradients sum over samples, which are lanes that
-//! are joined in the end, or have neighbours along an output axis as lanes. With few samples, or without a batch,
+//! are joined in the end, or have neighbours along an output axis as lanes ([`over_batch`]). With few samples, or without a batch,
 //! lanes are neighbours along the last axis of the result ([`neighbours`]).
 //!
 //! The register grid is chosen among output axes that no loop bound depends on, so that every cell has the same
@@ -12,6 +12,7 @@
 
 pub(crate) mod epilogue;
 mod neighbours;
+mod over_batch;
 mod remainders;
 
 use crate::decide::axes::{Axes, Move};
@@ -20,13 +21,13 @@ use crate::decide::contraction::epilogue::Update;
 use crate::decide::copies::{Copies, CopyId, CopyPlan};
 use crate::decide::digits;
 use crate::decide::grid::{Candidate, Sides, Width};
-use crate::decide::loops::{Coordinate, Loop, Panels, Tail};
+use crate::decide::loops::{Coordinate, Loop, Panels};
 use crate::decide::problem::Problem;
 use crate::decide::strips::Strips;
-use crate::decide::summation::{Groups, Summation, SummedLanes, part_len};
+use crate::decide::summation::{Groups, part_len};
 use crate::decide::taps::Taps;
 use crate::decide::terms::TermBlocks;
-use crate::machine::{Hardware, MEMORY_LATENCY, PORTS, WORD_FROM_MEMORY};
+use crate::machine::Hardware;
 use graphc_ir::NodeId;
 use graphc_ir::form::{PointForm, Red};
 use graphc_ir::graph::plan::{Group, Root};
@@ -43,21 +44,8 @@ const MOST_SHARES: usize = 32;
 /// Shares that a product without a batch is cut into at least, if it has as many blocks.
 const FEWEST_SHARES: usize = 8;
 
-/// Fewer groups of chunks than this leave threads without work: then blocks of the result are shared.
-const FEWEST_GROUPS: usize = 4;
-
-/// Most words of all partial results of one sum that tasks share by groups.
-const MOST_PARTIAL_WORDS: usize = 1 << 18;
-
 /// Refused options that are kept to be shown.
 const MOST_REFUSED: usize = 2;
-
-/// Words that a result takes to memory and back: its line is fetched to be overwritten, written, and read again.
-const WORDS_OF_RESULT: f64 = 3.0;
-
-/// Part of a sum's time from which on that is much. (Measured: with updates at once 64 terms take two thirds of the
-/// time, 128 terms nine tenths, 256 terms longer.)
-const LEAST_WAY: f64 = 0.2;
 
 /// Blocks of outputs in a panel of copied weights at least: rows of the weights should be some lines long.
 const FEWEST_COPIED: usize = 8;
@@ -290,111 +278,6 @@ impl<'a> Contraction<'a> {
         plan
     }
 
-    /// Over the batch, in an order of summation.
-    pub(crate) fn over_batch(self, summation: Summation, copies: &mut Copies) -> ContractionPlan {
-        let Summation { lanes, groups } = summation;
-        let batch = Batch::Summed(groups);
-        let mut plan = match lanes {
-            SummedLanes::Samples => self.over_samples(batch),
-            SummedLanes::Features { axis, vectors, factor } => {
-                let rows = copies.rows(self.problem, (vectors, self.node));
-                self.over_rows(batch, axis, (factor, rows, copies))
-            }
-        };
-        if !self.are_shared(summation, &plan, copies) {
-            let is_shared = |walk: &&mut Loop| lanes == SummedLanes::Samples || walk.coordinate != Coordinate::Vector;
-            plan.loops.iter_mut().find(is_shared).expect("a loop").is_shared = true;
-        }
-        if lanes == SummedLanes::Samples {
-            let few_words = self.problem.machine.few_words();
-            let n_words = part_len(self.problem, self.root) * LANES;
-            plan.accumulators_wait = plan.shares_groups() && groups.chunks_per_group > 1 && n_words <= few_words;
-            let strips = Strips::of(self.problem, self.node, self.form(), &plan.axes, &plan.loops);
-            plan.strips = strips.map(Box::new);
-            if let Some(strips) = &plan.strips {
-                plan.loops.retain(|walk| walk.axis().is_none_or(|axis| !strips.shares(axis)));
-            }
-        }
-        plan
-    }
-
-    /// Whether tasks share groups, rather than blocks of the result. Rows that are far are read group by group if the
-    /// partial results are fewer words.
-    fn are_shared(&self, Summation { lanes, groups }: Summation, plan: &ContractionPlan, copies: &Copies) -> bool {
-        let n_words = groups.n_groups * part_len(self.problem, self.root);
-        let most = match lanes {
-            SummedLanes::Samples => MOST_PARTIAL_WORDS,
-            SummedLanes::Features { .. } if plan.rows_are_far => {
-                plan.copy().map_or(0, |(_, rows)| copies.get(rows).layout().len())
-            }
-            SummedLanes::Features { .. } => 0,
-        };
-        groups.n_groups >= FEWEST_GROUPS && n_words <= most
-    }
-
-    fn over_samples(&self, batch: Batch) -> ContractionPlan {
-        let loops = (0..self.form().extents.len()).map(|axis| self.loop_of(axis)).collect();
-        let mut plan = self.plan(Lanes::SummedSamples, batch, loops);
-        self.choose_grid(&mut plan, [0, 1], self.widths());
-        // All taps of a block of channels before the next block: its planes stay near.
-        let mut blocks_first = plan.loops.clone();
-        blocks_first.sort_by_key(|walk| walk.block == 1);
-        let differs = blocks_first != plan.loops;
-        if !differs || self.is_wanted(Aspect::Order, true, ["blocks outermost", "blocks where they lie"]) {
-            plan.loops = blocks_first;
-        }
-        plan
-    }
-
-    fn over_rows(&self, batch: Batch, axis: Var, (factor, rows, copies): (usize, CopyId, &Copies)) -> ContractionPlan {
-        let n_features = self.axes.get(axis).extent;
-        let row = self.axes.outputs().find(|other| other.var != axis).expect("two axes");
-        let tail = (!n_features.is_multiple_of(LANES)).then(|| Tail::Overlaps(n_features - LANES));
-        let vectors = Loop { tail, ..Loop::new(Coordinate::Vector, n_features / LANES) };
-        let loops = vec![vectors, Loop::new(Coordinate::Axis(row.var), row.extent)];
-        let mut plan = self.plan(Lanes::Axis(axis), batch, loops);
-        plan.reads[factor] = Read::Copy(rows);
-        let mut widths = [Width::Splat; 2];
-        widths[factor] = Width::Vector;
-        self.choose_grid(&mut plan, [0, 1], widths);
-        plan.rows_are_far = copies.get(rows).layout().len() > self.problem.machine.near_words();
-        let are_far = part_len(self.problem, self.root) > self.problem.machine.far_words();
-        if are_far {
-            plan.results_ahead = self.blocks_ahead(&plan);
-        }
-        plan.waits_for_results = are_far && self.results_take_long();
-        if !self.is_wanted(Aspect::Order, !plan.waits_for_results, ["features outermost", "rows outermost"]) {
-            self.rows_outermost(&mut plan);
-        }
-        plan
-    }
-
-    /// Whether sums have so few terms that the way of a result to memory and back takes a good part of their time.
-    fn results_take_long(&self) -> bool {
-        let n_samples = (self.problem.n_chunks() * CHUNK) as f64;
-        let way = WORDS_OF_RESULT * WORD_FROM_MEMORY;
-        way >= LEAST_WAY * n_samples / (PORTS * LANES as f64)
-    }
-
-    /// Lets rows of the result be walked outermost, so that they stand side by side in memory, for as many features as
-    /// stay near.
-    fn rows_outermost(&self, plan: &mut ContractionPlan) {
-        plan.loops.reverse();
-        let [_, vectors] = &plan.loops[..] else { unreachable!("rows and features") };
-        let n_samples = self.problem.n_chunks() * CHUNK;
-        let most = self.problem.machine.near_words() / (n_samples * vectors.block * LANES);
-        plan.panels = Panels::of(vectors, most);
-        plan.rows_are_far = false;
-    }
-
-    /// Blocks that are computed while a line comes from memory.
-    fn blocks_ahead(&self, plan: &ContractionPlan) -> i64 {
-        let cells: usize = plan.loops.iter().map(|walk| walk.block).product();
-        let n_terms: usize = self.axes.reductions().map(|axis| axis.extent).product();
-        let cycles = (cells * n_terms * self.problem.machine.vectors.per_value()) as f64 / PORTS;
-        (MEMORY_LATENCY / cycles.max(1.0)).ceil() as i64
-    }
-
     fn plan(&self, lanes: Lanes, batch: Batch, loops: Vec<Loop>) -> ContractionPlan {
         ContractionPlan {
             name: self.group.name.clone(),
@@ -592,8 +475,8 @@ impl<'a> Contraction<'a> {
         }
     }
 
-    /// Lets a copy be made piece by piece, by the nest that reads it, if a step has one task alone: then a piece stays near
-    /// until it has been read, and the copy as a whole need not be written and fetched again.
+    /// Lets a copy be made piece by piece, by the nest that reads it, if a step has one task alone: then a piece stays
+    /// near until it has been read, and the copy as a whole need not be written and fetched again.
     fn copied_where_read(&self, plan: &mut ContractionPlan, copy: CopyPlan) -> CopyPlan {
         let problem = self.problem;
         let Batch::Chunks { per_task } = plan.batch else { return copy };

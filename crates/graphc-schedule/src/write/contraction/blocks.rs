@@ -1,15 +1,15 @@
 //! What is walked outside of all loops of a nest: blocks of terms, whose sums wait in their results, and panels of
 //! outputs. Each is a nest by itself, behind the copy of the weights that it alone reads, if there is one.
 
-use super::nest::{Nest, Part, share_of};
 use crate::decide::contraction::ContractionPlan;
 use crate::decide::copies::When;
 use crate::decide::loops::Panels;
 use crate::write::builder::Builder;
 use crate::write::copies::weights::{self, Region};
 use crate::write::expr::Cx;
-use graphc_ir::index::Affine;
-use graphc_ir::loops::{Access, Bound, LoopKind, Range, TileInit, ValueId};
+use crate::write::task::Share;
+use graphc_ir::index::{Affine, Var};
+use graphc_ir::loops::{Bound, LoopKind, Range};
 
 /// The block of terms at hand.
 #[derive(Clone, Debug)]
@@ -17,8 +17,8 @@ pub(super) struct TermsAt {
     /// Its first term.
     pub(super) first: Affine,
     pub(super) n_terms: usize,
-    is_first: bool,
-    is_last: bool,
+    pub(super) is_first: bool,
+    pub(super) is_last: bool,
 }
 
 /// What of a contraction one nest computes.
@@ -28,6 +28,17 @@ pub(super) struct Block {
     pub(super) terms: Option<TermsAt>,
     /// Which blocks of the loop at a position are walked.
     pub(super) panel: Option<(usize, Part)>,
+}
+
+/// Which blocks of a loop that is shared, cut, or walked in panels, a nest walks.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Part {
+    /// Share `share` of the full blocks, `n_blocks` of them at most.
+    Share { share: Var, n_blocks: usize },
+    /// What is left beside the full blocks.
+    Rest,
+    /// Blocks of any kind of the loop that a task is cut along.
+    Task(Share),
 }
 
 /// Writes a nest for every block of terms, and in each for every panel: sums start in the first block, and the last one
@@ -112,28 +123,17 @@ impl Block {
     }
 }
 
-impl Nest<'_> {
-    /// Where the sums of a tile start.
-    pub(super) fn start(&mut self, b: &mut Builder) -> TileInit {
-        match &self.block_at.terms {
-            Some(at) if !at.is_first => TileInit::Load(self.result_place(b)),
-            _ => TileInit::Zero,
-        }
-    }
+/// Bounds of a loop over so many blocks.
+pub(super) fn all(n_blocks: usize) -> (Bound, Bound) {
+    (Bound::constant(0), Bound::constant(n_blocks))
+}
 
-    /// What becomes of the sums of a tile: the epilogue, or they wait for the next terms.
-    pub(super) fn leave_sum(&mut self, b: &mut Builder, sum: ValueId) {
-        if self.block_at.terms.as_ref().is_some_and(|at| !at.is_last) {
-            let place = self.result_place(b);
-            return b.store(place, sum);
-        }
-        self.epilogue(b, sum);
+/// Bounds of a share of `per_share` blocks out of `n_blocks`.
+pub(super) fn share_of(share: Var, per_share: usize, n_blocks: usize) -> (Bound, Bound) {
+    let low = Affine::var(share).times(per_share as i64);
+    let mut high = vec![low.plus_constant(per_share as i64)];
+    if !n_blocks.is_multiple_of(per_share) {
+        high.push(Affine::constant(n_blocks as i64));
     }
-
-    /// Where the result of the output at hand will stand.
-    fn result_place(&mut self, b: &mut Builder) -> Access {
-        let end = self.plan.root.node();
-        let index = self.em.dag.own_index(end, &self.plan.split.result);
-        self.em.access(b, end, &index)
-    }
+    (Bound(vec![low]), Bound(high))
 }

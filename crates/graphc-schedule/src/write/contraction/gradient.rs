@@ -1,8 +1,8 @@
 //! Contractions over the batch: gradients of weights, as partial results of each group of chunks.
 
 use super::accumulators::Accumulators;
-use super::blocks;
-use super::nest::{Nest, Part, Place, in_lanes};
+use super::blocks::{self, Part};
+use super::nest::{Nest, Place, in_lanes};
 use crate::decide::contraction::ContractionPlan;
 use crate::decide::kernel::GradientPlan;
 use crate::write::builder::Builder;

@@ -4,9 +4,8 @@
 //! along an axis, or none.
 //!
 //! Reading order: `nest`, the loops; `tile`, what stands inside them; `reads`, where the factors are; `accumulators`
-//! that wait in memory, `waiting`, what a nest does with them, and `taps`, for whose sake they may wait;
-//! `blocks` of terms and panels, which are nests of their own; `gradient`,
-//! who sums over which chunks.
+//! that wait in memory, `waiting`, what a nest does with them, and `taps`, for whose sake they may wait; `blocks` of
+//! terms and panels, which are nests of their own; `gradient`, who sums over which chunks.
 
 mod accumulators;
 mod blocks;
@@ -21,8 +20,9 @@ use crate::decide::contraction::{Batch, ContractionPlan};
 use crate::write::builder::Builder;
 use crate::write::expr::Cx;
 use crate::write::task::{Share, Task};
+use blocks::Part;
 use graphc_ir::NodeId;
-use nest::{Nest, Part, Place, in_lanes};
+use nest::{Nest, Place, in_lanes};
 
 /// The task that a nest is written for, its share of it if it has but one, and tensors of whose next chunk it asks
 /// for some words.

@@ -1,7 +1,7 @@
 //! The loops of a contraction's nest, as its plan has them.
 
 use super::accumulators::Accumulators;
-use super::blocks::Block;
+use super::blocks::{Block, Part, all, share_of};
 use crate::decide::contraction::epilogue::declare_axes;
 use crate::decide::contraction::{Batch, ContractionPlan, Lanes};
 use crate::decide::loops::{Coordinate, Loop, Segment};
@@ -9,7 +9,7 @@ use crate::memory::buffers::Waiting;
 use crate::write::builder::Builder;
 use crate::write::expr::{BatchAt, Cx, Emitter};
 use crate::write::fetch;
-use crate::write::task::{Share, Task};
+use crate::write::task::Task;
 use graphc_ir::NodeId;
 use graphc_ir::form::PointForm;
 use graphc_ir::index::{Affine, Var};
@@ -68,17 +68,6 @@ pub(super) struct BlockAt {
     pub(super) first: Affine,
     pub(super) width: usize,
     pub(super) cell: Affine,
-}
-
-/// Which blocks of a loop that is shared, cut, or walked in panels, a nest walks.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Part {
-    /// Share `share` of the full blocks, `n_blocks` of them at most.
-    Share { share: Var, n_blocks: usize },
-    /// What is left beside the full blocks.
-    Rest,
-    /// Blocks of any kind of the loop that a task is cut along.
-    Task(Share),
 }
 
 /// Opens a region of lanes if the plan has any.
@@ -309,19 +298,4 @@ impl<'a> Nest<'a> {
     pub(super) fn place_to_wait(&self) -> Waiting {
         self.em.cx.buffers.waiting(self.plan.root).expect("a place for the accumulators")
     }
-}
-
-/// Bounds of a loop over so many blocks.
-pub(super) fn all(n_blocks: usize) -> (Bound, Bound) {
-    (Bound::constant(0), Bound::constant(n_blocks))
-}
-
-/// Bounds of a share of `per_share` blocks out of `n_blocks`.
-pub(super) fn share_of(share: Var, per_share: usize, n_blocks: usize) -> (Bound, Bound) {
-    let low = Affine::var(share).times(per_share as i64);
-    let mut high = vec![low.plus_constant(per_share as i64)];
-    if !n_blocks.is_multiple_of(per_share) {
-        high.push(Affine::constant(n_blocks as i64));
-    }
-    (Bound(vec![low]), Bound(high))
 }

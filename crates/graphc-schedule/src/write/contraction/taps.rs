@@ -1,7 +1,8 @@
 //! Taps, each with the output coordinates that have it.
 
 use super::accumulators::Accumulators;
-use super::nest::{Nest, all};
+use super::blocks::all;
+use super::nest::Nest;
 use crate::decide::loops::{Coordinate, Loop};
 use crate::decide::taps::Taps;
 use crate::write::builder::{Builder, bounded};

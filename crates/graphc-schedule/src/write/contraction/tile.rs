@@ -32,6 +32,30 @@ impl Nest<'_> {
         b.push(Stmt::Tile(Box::new(tile)));
     }
 
+    /// Where the sums of a tile start.
+    pub(super) fn start(&mut self, b: &mut Builder) -> TileInit {
+        match &self.block_at.terms {
+            Some(at) if !at.is_first => TileInit::Load(self.result_place(b)),
+            _ => TileInit::Zero,
+        }
+    }
+
+    /// What becomes of the sums of a tile: the epilogue, or they wait for the next terms.
+    pub(super) fn leave_sum(&mut self, b: &mut Builder, sum: ValueId) {
+        if self.block_at.terms.as_ref().is_some_and(|at| !at.is_last) {
+            let place = self.result_place(b);
+            return b.store(place, sum);
+        }
+        self.epilogue(b, sum);
+    }
+
+    /// Where the result of the output at hand will stand.
+    fn result_place(&mut self, b: &mut Builder) -> Access {
+        let end = self.plan.root.node();
+        let index = self.em.dag.own_index(end, &self.plan.split.result);
+        self.em.access(b, end, &index)
+    }
+
     /// The groups of chunks, if the tile joins them.
     fn runs(&self) -> Option<Runs> {
         let groups = self.plan.joined_groups()?;
