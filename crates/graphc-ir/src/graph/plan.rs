@@ -102,7 +102,7 @@ impl Group {
         let mut inlined: BTreeSet<NodeId> = BTreeSet::new();
         let mut left: Vec<NodeId> = roots.iter().flat_map(|root| graph.operands(root.node())).collect();
         while let Some(node) = left.pop() {
-            if self.inlined.contains(&node) && inlined.insert(node) {
+            if self.inlined.binary_search(&node).is_ok() && inlined.insert(node) {
                 left.extend(graph.operands(node));
             }
         }

@@ -25,6 +25,7 @@ use crate::decide::updates;
 use graphc_ir::NodeId;
 use graphc_ir::graph::plan::{Group, GroupKind, KernelPlan, Root};
 use graphc_ir::loops::KernelRole;
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What one nest does.
@@ -205,8 +206,9 @@ impl<'a> Decider<'a> {
             ProgramLanes::Samples => phases.extend(self.over_chunks(kernel)),
         }
         self.known.extend(values(kernel.head.iter().chain(&kernel.chunk)));
+        let readers = OnceCell::new();
         for group in &kernel.tail {
-            if let Some(nest) = self.behind_gradients(kernel, group, &mut phases) {
+            if let Some(nest) = self.behind_gradients((kernel, &readers), group, &mut phases) {
                 phases.push(PhasePlan::Once(nest));
             }
         }
@@ -224,15 +226,15 @@ impl<'a> Decider<'a> {
     /// What gradients of the phases so far leave of a group behind them.
     fn behind_gradients(
         &mut self,
-        kernel: &KernelPlan,
+        (kernel, readers): (&KernelPlan, &OnceCell<updates::Readers>),
         group: &'a Group,
         phases: &mut [PhasePlan],
     ) -> Option<NestPlan> {
         if group.kind == GroupKind::Contraction {
             return Some(self.once(group));
         }
-        let gradients = phases.iter_mut().filter_map(gradient_of).collect();
-        let sweep = updates::Sweep { kernel, group, known: &self.known };
+        let gradients: Vec<&mut ContractionPlan> = phases.iter_mut().filter_map(gradient_of).collect();
+        let sweep = updates::Sweep { kernel, group, known: &self.known, readers };
         sweep.share_out(self.problem, gradients).map(|left| self.sweep(&left))
     }
 
