@@ -3,8 +3,8 @@
 //!
 //! One plan serves them all. What differs is where the batch is ([`Batch`]) and what the lanes are ([`Lanes`]):
 //! forward passes and input gradients have samples as lanes; weight gradients sum over samples, which are lanes that
-//! are joined in the end, or have neighbours along an output axis as lanes ([`over_batch`]). With few samples, or without a batch,
-//! lanes are neighbours along the last axis of the result ([`neighbours`]).
+//! are joined in the end, or have neighbours along an output axis as lanes ([`over_batch`]). With few samples, or
+//! without a batch, lanes are neighbours along the last axis of the result ([`neighbours`]).
 //!
 //! The register grid is chosen among output axes that no loop bound depends on, so that every cell has the same
 //! reduction range; where borders are walked by themselves, inside them; where strides let it change from pixel to
