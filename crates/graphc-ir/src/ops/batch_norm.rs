@@ -53,10 +53,6 @@ impl OpRules for BatchNorm {
         panic!("batch_norm depends on the mode and is expanded before it is evaluated")
     }
 
-    fn vjp(&self, _: &mut OpCx<'_>, _: NodeId) -> Vec<Option<NodeId>> {
-        panic!("batch_norm is expanded before autodiff")
-    }
-
     fn composite(&self, _: &[&TensorType]) -> Option<Expand> {
         Some(Expand::BeforeAutodiff)
     }

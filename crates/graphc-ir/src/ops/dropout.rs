@@ -36,10 +36,6 @@ impl OpRules for Dropout {
         panic!("dropout depends on the mode and is expanded before it is evaluated")
     }
 
-    fn vjp(&self, _: &mut OpCx<'_>, _: NodeId) -> Vec<Option<NodeId>> {
-        panic!("dropout is expanded before autodiff")
-    }
-
     fn composite(&self, _: &[&TensorType]) -> Option<Expand> {
         Some(Expand::BeforeAutodiff)
     }

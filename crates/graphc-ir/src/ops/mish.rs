@@ -36,10 +36,6 @@ impl OpRules for Mish {
         })
     }
 
-    fn vjp(&self, _: &mut OpCx<'_>, _: NodeId) -> Vec<Option<NodeId>> {
-        panic!("mish is expanded before autodiff")
-    }
-
     fn composite(&self, _: &[&TensorType]) -> Option<Expand> {
         Some(Expand::BeforeAutodiff)
     }

@@ -73,8 +73,14 @@ pub trait OpRules: OpAttrs {
     fn eval<R: Real>(&self, operands: &[&Tensor<R>], out: &[usize]) -> Tensor<R>;
 
     /// Vector-Jacobian product: for each operand the gradient of the loss, given `dy`, that of the
-    /// result; `None` where it is zero or undefined (labels). Write the formula as a comment.
-    fn vjp(&self, cx: &mut OpCx<'_>, dy: NodeId) -> Vec<Option<NodeId>>;
+    /// result; `None` where it is zero or undefined (labels). Write the formula as a comment. Composites that are
+    /// expanded before autodiff need none.
+    ///
+    /// # Panics
+    /// If there is none.
+    fn vjp(&self, _cx: &mut OpCx<'_>, _dy: NodeId) -> Vec<Option<NodeId>> {
+        panic!("{} is expanded before autodiff", Self::NAME)
+    }
 
     /// When the op on such operands is expanded, if it is a composite.
     fn composite(&self, _operands: &[&TensorType]) -> Option<Expand> {

@@ -38,10 +38,6 @@ impl OpRules for Selu {
         elementwise::eval(operands, out, |[x]| scale * if x > R::zero() { x } else { alpha * (x.exp() - R::one()) })
     }
 
-    fn vjp(&self, _: &mut OpCx<'_>, _: NodeId) -> Vec<Option<NodeId>> {
-        panic!("selu is expanded before autodiff")
-    }
-
     fn composite(&self, _: &[&TensorType]) -> Option<Expand> {
         Some(Expand::BeforeAutodiff)
     }
