@@ -218,6 +218,19 @@ impl CmpOp {
         }
     }
 
+    /// Whether the comparison with `b` comes out the same for everything from `low` to `high`, and how.
+    pub fn eval_range(self, (low, high): (i64, i64), b: i64) -> Option<bool> {
+        let is_within = (low..=high).contains(&b);
+        match self {
+            CmpOp::Eq | CmpOp::Ne if !is_within => Some(self == CmpOp::Ne),
+            CmpOp::Eq | CmpOp::Ne => (low == high).then_some(self == CmpOp::Eq),
+            CmpOp::Lt | CmpOp::Le | CmpOp::Gt | CmpOp::Ge => {
+                let [first, last] = [low, high].map(|a| self.eval(a, b));
+                (first == last).then_some(first)
+            }
+        }
+    }
+
     /// Whether the comparison holds in the loop IR: subnormal numbers count as zero.
     #[inline(always)]
     pub fn eval_f32(self, a: f32, b: f32) -> bool {

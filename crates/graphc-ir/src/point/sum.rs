@@ -50,7 +50,8 @@ impl PointDag<'_> {
         let forms = self.forms;
         let form = forms[&node].as_point().expect("products and sums are point forms");
         let operands = self.graph.operands(node);
-        let vars = self.simplified(index);
+        let mut vars = self.simplified(index);
+        self.bind_indices(form, &operands, &mut vars);
         if form.finish == ScalarExpr::Acc {
             return self.add_terms(&form.body, &operands, &vars, None, sum);
         }
