@@ -214,17 +214,17 @@ impl<'a> PointDag<'a> {
         let forms = self.forms;
         let form = forms[&node].as_point().unwrap_or_else(|| panic!("{node} has no definition to inline"));
         assert!(!form.reduces_batch() || form.has_one_term(), "{node} reduces the batch");
-        let operands = self.graph.operands(node);
+        let operands = &form.operands;
         let mut vars = index;
         let term = match form.combine {
-            None => self.scalar(&form.body, &operands, &vars, None),
+            None => self.scalar(&form.body, operands, &vars, None),
             Some(_) if form.has_one_term() => {
                 vars.extend(form.reds.iter().map(|_| Affine::constant(0)));
-                self.sum_of_one_term(form, &operands, &vars)
+                self.sum_of_one_term(form, &vars)
             }
-            Some(combine) => self.reduction(form, combine, &operands, &mut vars),
+            Some(combine) => self.reduction(form, combine, &mut vars),
         };
-        self.scalar(&form.finish, &operands, &vars, Some(term))
+        self.scalar(&form.finish, operands, &vars, Some(term))
     }
 
     /// The term of a batch reduction at operand axes given by `vars` (its output axes, then its
@@ -232,19 +232,17 @@ impl<'a> PointDag<'a> {
     fn term(&mut self, node: NodeId, vars: &[Affine]) -> ExprId {
         let forms = self.forms;
         let form = forms[&node].as_point().unwrap_or_else(|| panic!("{node} has no term"));
-        let operands = self.graph.operands(node);
-        self.scalar(&form.body, &operands, vars, None)
+        self.scalar(&form.body, &form.operands, vars, None)
     }
 
     /// What a batch reduction makes of its joined sum.
     pub fn finish(&mut self, node: NodeId, index: &[Affine], joined: ExprId) -> ExprId {
         let forms = self.forms;
         let form = forms[&node].as_point().unwrap_or_else(|| panic!("{node} has no finish"));
-        let operands = self.graph.operands(node);
-        self.scalar(&form.finish, &operands, index, Some(joined))
+        self.scalar(&form.finish, &form.operands, index, Some(joined))
     }
 
-    fn reduction(&mut self, form: &PointForm, combine: Combine, operands: &[NodeId], vars: &mut Vec<Affine>) -> ExprId {
+    fn reduction(&mut self, form: &PointForm, combine: Combine, vars: &mut Vec<Affine>) -> ExprId {
         let mut reds = Vec::new();
         for red in &form.reds {
             let var = self.new_var(red.extent);
@@ -257,8 +255,8 @@ impl<'a> PointDag<'a> {
             let (low, high) = (red.low.iter().map(bound).collect(), red.high.iter().map(bound).collect());
             reds.push(PointRed { var, extent: red.extent, low, high });
         }
-        let body = self.scalar(&form.body, operands, vars, None);
-        let contracted = form.sums_products(operands, self.forms);
+        let body = self.scalar(&form.body, &form.operands, vars, None);
+        let contracted = form.sums_products(self.forms);
         self.intern(PointExpr::Reduce { reds, combine, body, contracted })
     }
 
