@@ -5,7 +5,7 @@
 //! windows do not overlap thereby becomes elementwise, `dx[h] = dy[h / 2] / 4`.
 
 use crate::compute::{Combine, Compute, IndexSource, IndexVar, LoadIndex, ScalarExpr, Scan, Scatter};
-use crate::graph::{Graph, NodeId};
+use crate::graph::{Graph, NodeId, NodeIds};
 use crate::index::{Affine, Var};
 use crate::ops::Lowering;
 use crate::scalar::BinaryOp;
@@ -29,6 +29,8 @@ pub enum Form {
 /// Index notation with bounds.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PointForm {
+    /// What loads read, by operand.
+    pub operands: NodeIds,
     /// Extents of the output axes `Var(0)..`.
     pub extents: Vec<usize>,
     /// Position of the batch among the output axes.
@@ -69,10 +71,10 @@ pub struct Red {
 /// A product of two loads, summed.
 #[derive(Clone, Copy, Debug)]
 pub struct Contraction<'a> {
-    /// Operand slot and index of the first factor.
-    pub a: (usize, &'a [LoadIndex]),
-    /// Operand slot and index of the second factor.
-    pub b: (usize, &'a [LoadIndex]),
+    /// What the first factor is read of, and its index.
+    pub a: (NodeId, &'a [LoadIndex]),
+    /// The same of the second factor.
+    pub b: (NodeId, &'a [LoadIndex]),
 }
 
 /// Forms of all nodes of a specialised graph, by node.
@@ -88,6 +90,11 @@ impl Index<&NodeId> for Forms {
 }
 
 impl Forms {
+    /// What the form of a node reads.
+    pub fn operands(&self, graph: &Graph, node: NodeId) -> NodeIds {
+        self[&node].as_point().map_or_else(|| graph.operands(node), |point| point.operands.clone())
+    }
+
     /// The form of a node, to be changed.
     pub(crate) fn get_mut(&mut self, node: NodeId) -> &mut Form {
         self.0[node.0 as usize].as_mut().expect("a node of the graph has a form")
@@ -106,7 +113,8 @@ impl Form {
             Lowering::Variance { axes } => Form::Variance { axes },
             Lowering::Composite(_) => panic!("{node} ({}) was not expanded", graph.op(node).name()),
             Lowering::Compute(compute) => {
-                Form::Point(PointForm::new(compute, &types, graph.batch.expect("the graph is specialised")))
+                let batch = graph.batch.expect("the graph is specialised");
+                Form::Point(PointForm::new(compute, (graph.operands(node), &types), batch))
             }
         }
     }
@@ -158,7 +166,7 @@ impl PointForm {
         })
     }
 
-    fn new(compute: Compute, operands: &[&TensorType], batch: usize) -> PointForm {
+    fn new(compute: Compute, (operands, types): (NodeIds, &[&TensorType]), batch: usize) -> PointForm {
         let size = |dim: &Dim| match dim {
             Dim::Batch => batch,
             Dim::Fixed(size) => *size,
@@ -166,6 +174,7 @@ impl PointForm {
         let rank = compute.axes.len();
         let first_index = (rank + compute.reds.len()) as u32;
         let mut form = PointForm {
+            operands,
             extents: compute.axes.iter().map(size).collect(),
             batch_axis: compute.axes.iter().position(|&dim| dim == Dim::Batch),
             reds: Vec::new(),
@@ -187,7 +196,7 @@ impl PointForm {
                 is_batch: *dim == Dim::Batch,
             });
         }
-        form.resolve_guards(|operand, axis| size(&operands[operand].shape.0[axis]) as i64);
+        form.resolve_guards(|operand, axis| size(&types[operand].shape.0[axis]) as i64);
         form.drop_single_terms();
         form
     }
@@ -250,7 +259,7 @@ impl PointForm {
         match (&self.body, self.combine, &self.finish) {
             (ScalarExpr::Binary(BinaryOp::Mul, a, b), Some(Combine::Sum), ScalarExpr::Acc) => match (&**a, &**b) {
                 (ScalarExpr::Load { operand: a, index: ai }, ScalarExpr::Load { operand: b, index: bi }) => {
-                    Some(Contraction { a: (*a, ai), b: (*b, bi) })
+                    Some(Contraction { a: (self.operands[*a], ai), b: (self.operands[*b], bi) })
                 }
                 _ => None,
             },

@@ -218,21 +218,21 @@ impl<'a> PointDag<'a> {
         let form = forms[&node].as_point().unwrap_or_else(|| panic!("{node} has no definition to inline"));
         assert!(!form.reduces_batch() || form.has_one_term(), "{node} reduces the batch");
         assert!(!form.is_ordered(), "{node} has an order of its own");
-        let operands = self.graph.operands(node);
+        let operands = &form.operands;
         let mut vars = index;
         if form.reds.is_empty() {
-            self.bind_indices(form, &operands, &mut vars);
+            self.bind_indices(form, &mut vars);
         }
         let term = match form.combine {
-            None => self.scalar(&form.body, &operands, &vars, None),
+            None => self.scalar(&form.body, operands, &vars, None),
             Some(_) if form.has_one_term() => {
                 vars.extend(form.reds.iter().map(|_| Affine::constant(0)));
-                self.bind_indices(form, &operands, &mut vars);
-                self.sum_of_one_term(form, &operands, &vars)
+                self.bind_indices(form, &mut vars);
+                self.sum_of_one_term(form, &vars)
             }
-            Some(combine) => self.reduction(form, combine, &operands, &mut vars),
+            Some(combine) => self.reduction(form, combine, &mut vars),
         };
-        self.scalar(&form.finish, &operands, &vars, Some(term))
+        self.scalar(&form.finish, operands, &vars, Some(term))
     }
 
     /// The term of a batch reduction at operand axes given by `vars` (its output axes, then its
@@ -240,10 +240,9 @@ impl<'a> PointDag<'a> {
     fn term(&mut self, node: NodeId, vars: &[Affine]) -> ExprId {
         let forms = self.forms;
         let form = forms[&node].as_point().unwrap_or_else(|| panic!("{node} has no term"));
-        let operands = self.graph.operands(node);
         let mut vars = vars.to_vec();
-        self.bind_indices(form, &operands, &mut vars);
-        self.scalar(&form.body, &operands, &vars, None)
+        self.bind_indices(form, &mut vars);
+        self.scalar(&form.body, &form.operands, &vars, None)
     }
 
     /// The term of a scatter, and the coordinate that it belongs to, for reduction variables given by `vars` behind
@@ -255,11 +254,10 @@ impl<'a> PointDag<'a> {
         let forms = self.forms;
         let form = forms[&node].as_point().unwrap_or_else(|| panic!("{node} has no term"));
         let scatter = form.scatter.unwrap_or_else(|| panic!("{node} is no scatter"));
-        let operands = self.graph.operands(node);
         let mut vars = vars.to_vec();
-        self.bind_indices(form, &operands, &mut vars);
+        self.bind_indices(form, &mut vars);
         let at = vars[form.indices[scatter.index].0.0 as usize].clone();
-        (self.scalar(&form.body, &operands, &vars, None), at)
+        (self.scalar(&form.body, &form.operands, &vars, None), at)
     }
 
     /// The next value of a scan and the element that it leaves, at a point of its axes; the value so far is
@@ -271,23 +269,22 @@ impl<'a> PointDag<'a> {
         let forms = self.forms;
         let form = forms[&node].as_point().unwrap_or_else(|| panic!("{node} has no term"));
         let scan = form.scan.unwrap_or_else(|| panic!("{node} is no scan"));
-        let operands = self.graph.operands(node);
         let mut vars = index.to_vec();
-        self.bind_indices(form, &operands, &mut vars);
+        self.bind_indices(form, &mut vars);
         let so_far = self.intern(PointExpr::Joined(node));
-        let next = self.scalar(&form.body, &operands, &vars, Some(so_far));
+        let next = self.scalar(&form.body, &form.operands, &vars, Some(so_far));
         let value = if scan.exclusive { so_far } else { next };
-        [next, self.scalar(&form.finish, &operands, &vars, Some(value))]
+        [next, self.scalar(&form.finish, &form.operands, &vars, Some(value))]
     }
 
     /// Adds the values of a form's index variables to those of its axes and reductions.
-    fn bind_indices(&mut self, form: &PointForm, operands: &[NodeId], vars: &mut Vec<Affine>) {
+    fn bind_indices(&mut self, form: &PointForm, vars: &mut Vec<Affine>) {
         for (var, index) in &form.indices {
             let substitute = |value: &Affine| value.substitute(&|v| vars[v.0 as usize].clone());
             let source = match &index.source {
                 IndexSource::Word { operand, index } => {
                     let index = index.iter().map(substitute).collect();
-                    self.read(operands[*operand], index)
+                    self.read(form.operands[*operand], index)
                 }
                 IndexSource::Value(value) => {
                     let value = self.simplified_one(&substitute(value));
@@ -331,11 +328,10 @@ impl<'a> PointDag<'a> {
     pub fn finish(&mut self, node: NodeId, index: &[Affine], joined: ExprId) -> ExprId {
         let forms = self.forms;
         let form = forms[&node].as_point().unwrap_or_else(|| panic!("{node} has no finish"));
-        let operands = self.graph.operands(node);
-        self.scalar(&form.finish, &operands, index, Some(joined))
+        self.scalar(&form.finish, &form.operands, index, Some(joined))
     }
 
-    fn reduction(&mut self, form: &PointForm, combine: Combine, operands: &[NodeId], vars: &mut Vec<Affine>) -> ExprId {
+    fn reduction(&mut self, form: &PointForm, combine: Combine, vars: &mut Vec<Affine>) -> ExprId {
         let mut reds = Vec::new();
         for red in &form.reds {
             let var = self.new_var(red.extent);
@@ -348,9 +344,9 @@ impl<'a> PointDag<'a> {
             let (low, high) = (red.low.iter().map(bound).collect(), red.high.iter().map(bound).collect());
             reds.push(PointRed { var, extent: red.extent, low, high });
         }
-        self.bind_indices(form, operands, vars);
-        let body = self.scalar(&form.body, operands, vars, None);
-        let contracted = form.sums_products(operands, self.forms);
+        self.bind_indices(form, vars);
+        let body = self.scalar(&form.body, &form.operands, vars, None);
+        let contracted = form.sums_products(self.forms);
         self.intern(PointExpr::Reduce { reds, combine, body, contracted })
     }
 

@@ -43,13 +43,12 @@ impl Form {
 }
 
 impl PointForm {
-    /// Whether each term of this reduction is a product that is rounded together with its sum. `operands` are those
-    /// of its node.
-    pub fn sums_products(&self, operands: &[NodeId], forms: &Forms) -> bool {
+    /// Whether each term of this reduction is a product that is rounded together with its sum.
+    pub fn sums_products(&self, forms: &Forms) -> bool {
         self.combine == Some(Combine::Sum)
             && !self.is_ordered()
             && match &self.body {
-                ScalarExpr::Load { operand, .. } => forms[&operands[*operand]].is_summand(),
+                ScalarExpr::Load { operand, .. } => forms[&self.operands[*operand]].is_summand(),
                 body => is_product(body),
             }
     }

@@ -58,7 +58,7 @@ impl Reads {
     fn add(&mut self, facts: &Facts<'_>, node: NodeId, expr: &ScalarExpr, todo: &mut Vec<NodeId>) {
         match expr {
             ScalarExpr::Load { operand, index } => {
-                let read = facts.graph.operands(node)[*operand];
+                let read = facts.forms[&node].as_point().expect("it loads").operands[*operand];
                 let sizes = |node: NodeId| facts.graph.ty(node).shape.each_size(facts.graph.batch);
                 let is_same = (0..).map(Var).zip(index).all(|(var, index)| index.value.as_var() == Some(var));
                 self.is_in_place &= sizes(read).all(|size| size == 1) || (is_same && sizes(read).eq(sizes(node)));

@@ -20,7 +20,7 @@ impl Reads {
     pub(crate) fn of(graph: &Graph, forms: &Forms, plan: &FusionPlan, group: &Group) -> Reads {
         match group.kind {
             GroupKind::Contraction => {
-                let nodes = group.nodes().into_iter().flat_map(|node| graph.operands(node)).collect();
+                let nodes = group.nodes().into_iter().flat_map(|node| forms.operands(graph, node)).collect();
                 Reads { nodes, in_place: BTreeSet::new() }
             }
             GroupKind::Sweep => Reads::of_sweep(graph, forms, plan, group),

@@ -239,10 +239,9 @@ impl<'a> Contraction<'a> {
 
     fn of_split(problem: &'a Problem<'a>, group: &'a Group, split: Split) -> Contraction<'a> {
         let node = group.contraction(problem.forms);
-        let axes = Axes::of(problem, node, &split.form);
+        let axes = Axes::of(problem, &split.form);
         let contraction = split.form.as_contraction().expect("a contraction");
-        let slots = [contraction.a.0, contraction.b.0];
-        let operands = slots.map(|slot| problem.graph.operands(node)[slot]);
+        let operands = [contraction.a.0, contraction.b.0];
         Contraction { problem, group, node, root: group.roots[0], split: Box::new(split), axes, operands }
     }
 

@@ -56,7 +56,6 @@ impl<'a> Piece<'a> {
     pub(crate) fn of_contraction(problem: &Problem<'a>, plan: &ContractionPlan, n_tasks: usize) -> Piece<'a> {
         let form = &plan.split.form;
         let contraction = form.as_contraction().expect("a contraction");
-        let operands = problem.graph.operands(plan.node);
         let mut dag = PointDag::new(problem.graph, problem.forms, &problem.fusion.stored);
         declare_axes(&mut dag, form);
         let end = plan.root.node();
@@ -78,9 +77,9 @@ impl<'a> Piece<'a> {
         let ways = plan.loops.iter().enumerate().filter(is_plain).filter_map(way).collect();
         let cycles = plan.kilocycles * 1000.0 / n_tasks as f64;
         let mut piece = Piece { dag, cycles, ways, reads: Vec::new(), leaves };
-        for (slot, index) in [contraction.a, contraction.b] {
+        for (read, index) in [contraction.a, contraction.b] {
             let index = index.iter().map(|i| i.value.clone()).collect();
-            piece.read(problem, (Root::Value(operands[slot]), index), n_tasks);
+            piece.read(problem, (Root::Value(read), index), n_tasks);
         }
         piece.read_all(problem, &[value], n_tasks);
         piece

@@ -298,7 +298,7 @@ impl<'a> Space<'a> {
                 Some(Combine::Sum) => {
                     // Padding samples are taken out between a product and its sum.
                     let rounds_products = !self.sources.features_are_lanes && samples::is_ragged(self.batch());
-                    let sums_products = form.sums_products(&graph.operands(root.node()), forms);
+                    let sums_products = form.sums_products(forms);
                     Some(Terms::Sum { contracted: sums_products && !rounds_products })
                 }
                 Some(Combine::Max) => Some(Terms::Max),
