@@ -142,7 +142,8 @@ pub struct Scatter {
     pub index: usize,
 }
 
-/// A value that goes on from each coordinate of an output axis to the next: `value = body(Acc = value so far)`.
+/// A value that goes on from each coordinate of an output axis to the next: `value = body(Acc = value so far)`. There
+/// is nothing to finish.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Scan {
     /// The output axis.

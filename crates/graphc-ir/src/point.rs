@@ -8,7 +8,7 @@
 
 mod sum;
 
-use crate::compute::{Combine, IndexSource, ScalarExpr};
+use crate::compute::{Combine, IndexSource, ScalarExpr, Scan};
 use crate::form::{Form, Forms, PointForm, Red};
 use crate::graph::plan::Root;
 use crate::graph::{Graph, NodeId};
@@ -260,21 +260,28 @@ impl<'a> PointDag<'a> {
         (self.scalar(&form.body, &form.operands, &vars, None), at)
     }
 
-    /// The next value of a scan and the element that it leaves, at a point of its axes; the value so far is
-    /// [`PointExpr::Joined`].
-    ///
-    /// # Panics
-    /// If `node` is none.
-    pub fn scanned(&mut self, node: NodeId, index: &[Affine]) -> [ExprId; 2] {
+    /// The next value of a scan at an index; the value so far is [`PointDag::so_far`].
+    fn scanned(&mut self, node: NodeId, index: &[Affine]) -> ExprId {
         let forms = self.forms;
         let form = forms[&node].as_point().unwrap_or_else(|| panic!("{node} has no term"));
-        let scan = form.scan.unwrap_or_else(|| panic!("{node} is no scan"));
         let mut vars = index.to_vec();
         self.bind_indices(form, &mut vars);
-        let so_far = self.intern(PointExpr::Joined(node));
-        let next = self.scalar(&form.body, &form.operands, &vars, Some(so_far));
-        let value = if scan.exclusive { so_far } else { next };
-        [next, self.scalar(&form.finish, &form.operands, &vars, Some(value))]
+        let so_far = self.so_far(node);
+        self.scalar(&form.body, &form.operands, &vars, Some(so_far))
+    }
+
+    /// The value of a scan before the point that a nest is at.
+    pub fn so_far(&mut self, node: NodeId) -> ExprId {
+        self.intern(PointExpr::Joined(node))
+    }
+
+    /// The index of the element of a scan that is so many turns from its beginning: `index`, if it goes upwards.
+    pub fn scan_index(&self, node: NodeId, mut index: Vec<Affine>) -> Vec<Affine> {
+        if let Some(Scan { axis, reversed: true, .. }) = self.forms[&node].as_point().and_then(|form| form.scan) {
+            let last = self.graph.sizes(node)[axis] as i64 - 1;
+            index[axis] = index[axis].times(-1).plus_constant(last);
+        }
+        index
     }
 
     /// Adds the values of a form's index variables to those of its axes and reductions.
@@ -317,6 +324,11 @@ impl<'a> PointDag<'a> {
         let var = self.new_var(extent);
         self.sources.insert(var, source);
         Affine::var(var)
+    }
+
+    /// Whether there are index variables.
+    pub fn has_sources(&self) -> bool {
+        !self.sources.is_empty()
     }
 
     /// What an index variable is the nearest possible value of; none for axes and reductions.
@@ -610,6 +622,10 @@ impl PointDag<'_> {
         let forms = self.forms;
         match (root, &forms[&node]) {
             (Root::Value(_), Form::Variance { .. }) => self.intern(PointExpr::Joined(node)),
+            (Root::Value(_), Form::Point(form)) if form.scan.is_some() => {
+                let index = self.scan_index(node, self.index_at(node, vars));
+                self.scanned(node, &index)
+            }
             (Root::Value(_), Form::Point(form)) if form.reduces_batch() => {
                 let joined = self.intern(PointExpr::Joined(node));
                 self.finish(node, &self.index_at(node, vars), joined)

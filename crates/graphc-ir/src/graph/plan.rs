@@ -48,6 +48,8 @@ pub enum GroupKind {
     Contraction,
     /// One pass over an index space that computes all roots.
     Sweep,
+    /// A scan or a scatter: one value, in an order of its own.
+    Ordered,
 }
 
 /// Nodes computed by one loop nest.

@@ -67,6 +67,9 @@ fn reason_it_must_be_stored(facts: &Facts<'_>, node: NodeId) -> Option<String> {
     if facts.is_contraction(node) && !is_product {
         return Some("a contraction".to_string());
     }
+    if forms[&node].is_ordered() {
+        return Some("computed in an order of its own".to_string());
+    }
     if !forms[&node].is_map() && !is_product {
         return Some("a reduction".to_string());
     }
@@ -74,8 +77,20 @@ fn reason_it_must_be_stored(facts: &Facts<'_>, node: NodeId) -> Option<String> {
         return Some("visible outside the step".to_string());
     }
     let users = graph.users(node);
+    if let Some(user) = users.iter().find(|&&user| is_looked_up(facts, node, user)) {
+        return Some(format!("read by {user} at computed places, or itself such a place"));
+    }
     let contraction = users.iter().find(|&&user| facts.is_contraction(user));
     contraction.map(|user| format!("read by the contraction {user}"))
+}
+
+/// Whether `user` reads the node where words say, or takes such words from it. Words come from memory, and where they
+/// lead nothing is divided.
+fn is_looked_up(Facts { forms, .. }: &Facts<'_>, node: NodeId, user: NodeId) -> bool {
+    forms[&user].as_point().is_some_and(|form| {
+        let slots = form.operands.iter().enumerate().filter(|(_, operand)| **operand == node);
+        slots.into_iter().any(|(slot, _)| form.is_gathered(slot) || form.is_index(slot))
+    })
 }
 
 /// Whether a contraction over the batch is the product of two values of a single sample in every element, and all its
