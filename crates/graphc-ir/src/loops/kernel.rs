@@ -295,6 +295,19 @@ pub enum Stmt {
         /// Its value.
         value: Affine,
     },
+    /// `var` is the integer at `from`, but at least 0 and below `extent`: other numbers are moved to the nearest one.
+    /// Within the rest of the enclosing block it is a loop variable like any other.
+    ///
+    /// In a region of lanes whose number `from` depends on, every lane loads a number of its own. Then `var` stands in
+    /// indices of loads, of [`Expr::Index`] and of other such statements alone; a load by it is a gathered one.
+    LoadIndex {
+        /// The new variable.
+        var: Var,
+        /// Where its value stands.
+        from: Access,
+        /// How many values it can have, at least 1.
+        extent: usize,
+    },
     /// `value = expr`.
     Let {
         /// The new value.
@@ -334,7 +347,7 @@ impl Stmt {
             Stmt::Nest { body, .. } | Stmt::For { body, .. } | Stmt::Lanes { body, .. } => {
                 body.iter().for_each(|stmt| stmt.for_each_access(f));
             }
-            Stmt::Let { expr: Expr::Load(from), .. } => f(from, false),
+            Stmt::LoadIndex { from, .. } | Stmt::Let { expr: Expr::Load(from), .. } => f(from, false),
             Stmt::Store { to, .. } => f(to, true),
             Stmt::Tile(tile) => {
                 f(&tile.a, false);

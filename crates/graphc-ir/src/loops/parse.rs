@@ -215,6 +215,9 @@ impl<'a> Parser<'a> {
             b'i' => {
                 let var = self.var()?;
                 self.symbol("=")?;
+                if *self.peek() == Kind::Word("load") {
+                    return self.load_index(var);
+                }
                 Ok(Stmt::LetIndex { var, value: self.affine()? })
             }
             b'v' => {
@@ -229,6 +232,16 @@ impl<'a> Parser<'a> {
             }
             _ => self.expected("a statement or `}`"),
         }
+    }
+
+    /// `load b0[…] in 0..9`.
+    fn load_index(&mut self, var: Var) -> Parsed<Stmt> {
+        self.word("load")?;
+        let from = self.access()?;
+        self.word("in")?;
+        self.token(&Kind::Number("0"))?;
+        self.symbol("..")?;
+        Ok(Stmt::LoadIndex { var, from, extent: self.integer("a number of values")? })
     }
 
     fn tile(&mut self) -> Parsed<Tile> {
