@@ -301,6 +301,22 @@ fn memory_binds_tensors_by_name() {
 }
 
 #[test]
+fn constants_are_there_from_the_start() {
+    let text = "program \"m\" (batch=1, arena=48) {
+        buffer b0: f32 constant \"c\" [3] strides=[1] chunk=3 len=4 @16 words=[0x3f800000,0x40000000,0xc0400000,0]
+        buffer b1: i32 constant \"d\" [2] strides=[1] chunk=2 len=2 @32 words=[2,-7]
+        buffer b2: f32 output \"y\" [2] strides=[1] chunk=2 len=16 @0
+        kernel \"k\" { nest \"n\" { for i0 in 0..2 { i1 = load b1[i0] in 0..3 v0 = load b0[i1] store b2[i0] = v0 } } } }";
+    let program: Program = text.parse().expect("the program reads");
+    assert_eq!(verify(&program), []);
+    let mut memory = Memory::new(&program);
+    memory.run(&LoopInterp::new(&program).expect("the program is valid")).expect("the program runs");
+    assert_eq!(memory.get(&program, BufferKind::Output, "y").expect("there is y").data, [-3.0, 1.0]);
+    let refused = memory.set(&program, BufferKind::Constant, "c", &Tensor::full(&[3], 0.0));
+    assert_eq!(refused.expect_err("a constant stays").to_string(), "there is no constant buffer \"c\"");
+}
+
+#[test]
 fn a_training_step_worth_of_tiles_is_quick() {
     let body = "for i0 in 0..13021 { lanes i9 {
         tile [i1:4, i2:2] reds [i3 in 0..6, i4 in 0..10] a=b0[i1 + 4*i3 + i4] b=b1[8*i2 + 4*i4 + i9] init=0

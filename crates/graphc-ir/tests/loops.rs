@@ -36,6 +36,8 @@ fn prints_as_written() {
   buffer b1: f32 state "w" [] strides=[] chunk=1 len=16 @50176
   buffer b2: i32 temp "t" [3,4] strides=[4,1] chunk=12 len=16 @50192
   buffer b3: f32 output "y" [200] strides=[1] chunk=200 len=208 @50208
+  buffer b4: f32 constant "c" [2] strides=[1] chunk=2 len=4 @50416 words=[0x3f800000,0x7fc00001,0xffffffff,0x00000000]
+  buffer b5: i32 constant "d" [2] strides=[1] chunk=2 len=3 @50432 words=[-2147483648,0,7]
   kernel "k0" from "conv1" "bn1 statistics" {
     parallel i0 in 0..4 {
       nest "conv1" of %3, %12 {
@@ -122,6 +124,14 @@ fn text_errors_point_at_the_place() {
         (
             "program \"x\" (batch=1, arena=1) { buffer b0: f32 temp \"t\" [2] strides=[] chunk=2",
             "line 1, column 73: 0 strides for rank 1",
+        ),
+        (
+            "program \"x\" (batch=1, arena=1) { buffer b0: i32 constant \"t\" [] strides=[] chunk=1 len=1 @0 words=[0x100000000]",
+            "line 1, column 100: expected a word of 32 bits, found `0x100000000`",
+        ),
+        (
+            "program \"x\" (batch=1, arena=1) { buffer b0: i32 constant \"t\" [] strides=[] chunk=1 len=1 @0 words=[1,2147483648]",
+            "line 1, column 102: 2147483648 is not an i32",
         ),
         (
             "program \"x\" (batch=1, arena=1) { buffer b0: f32 temp \"t\" [2] batch=1 strides=[0] chunk=2",
@@ -375,6 +385,32 @@ fn rules_for_buffers() {
     let temps = "buffer b0: f32 temp \"a\" [16] strides=[1] chunk=16 len=16 @0
         buffer b1: f32 temp \"a\" [16] strides=[1] chunk=16 len=16 @0 }";
     assert_eq!(verify(&read(&format!("{header}{temps}"))), []);
+}
+
+#[test]
+fn rules_for_constants() {
+    let findings = |buffer: &str, kernel: &str| {
+        let text = format!(
+            "program \"m\" (batch=1, arena=32) {{
+             buffer b0: f32 output \"y\" [2] strides=[1] chunk=2 len=16 @0
+             buffer b1: {buffer} kernel \"p\" role=prologue {{ nest \"n\" {{ {kernel} }} }} }}"
+        );
+        let program = read(&text);
+        assert_eq!(read(&program.to_string()), program);
+        verify(&program).into_iter().map(|finding| finding.message).collect::<Vec<_>>()
+    };
+    let constant = "f32 constant \"c\" [2] strides=[1] chunk=2 len=2 @16 words=[0x3f800000,0]";
+    assert_eq!(findings(constant, "v0 = load b1[1] store b0[0] = v0"), Vec::<String>::new());
+    assert_eq!(findings(constant, "v0 = f32 1.0 store b1[0] = v0"), ["b1 is a constant"]);
+    let cases = [
+        (constant.replace(",0]", "]"), "1 words are given for 2"),
+        (constant.replace("words=[0x3f800000,0]", ""), "a constant without words"),
+        (constant.replace("constant", "temp"), "has words and is no constant"),
+        (constant.replace("@16", "@0"), "shares words with b0, and they are not both temporary"),
+    ];
+    for (buffer, message) in cases {
+        assert_eq!(findings(&buffer, ""), [message], "{buffer}");
+    }
 }
 
 /// The messages about a prologue and the step behind it, in statements on the buffers of [`text`].

@@ -632,6 +632,31 @@ fn tensors_by_name() {
 }
 
 #[test]
+fn constants_are_written_once() {
+    let text = "program \"m\" (batch=1, arena=64) {
+        buffer b0: f32 output \"y\" [2] strides=[1] chunk=2 len=16 @0
+        buffer b1: i32 constant \"order\" [2] strides=[1] chunk=2 len=3 @16 words=[1,-7,9]
+        buffer b2: f32 constant \"c\" [2] strides=[1] chunk=2 len=16 @32
+        words=[0x3f800000,0x40000000,0,0,0,0,0,0,0,0,0,0,0,0,0,5]
+        kernel \"k\" { nest \"n\" { for i0 in 0..2 { i1 = load b1[i0] in 0..2 v0 = load b2[i1] v1 = load b0[i0]
+          v2 = add v0, v1 store b0[i0] = v2 } } } }";
+    let program: Program = text.parse().expect("the program reads");
+    assert_eq!(verify(&program), []);
+    let mut executable = build(&program, Isa::Native, false).expect("the program compiles");
+    for n in [1.0, 2.0] {
+        executable.step().expect("unchecked code cannot fail");
+        assert_eq!(executable.get(BufferKind::Output, "y").expect("there is y").data, [2.0 * n, n]);
+    }
+    assert_eq!((executable.arena()[18], executable.arena()[19], executable.arena()[47]), (9, 0, 5));
+    let refused = executable.set(BufferKind::Constant, "c", &[0.0; 2]).expect_err("a constant stays");
+    assert!(refused.to_string().starts_with("there is no constant named \"c\""), "{refused}");
+    let mut short = program;
+    short.buffers[1].words = Some([1, 2].into());
+    let code = compile(&short, &Target::host(Isa::Native).unwrap(), &CodegenOptions::default()).expect("it compiles");
+    assert!(Executable::new(short, code).is_err());
+}
+
+#[test]
 fn scalars_by_name() {
     let text = "program \"m\" (batch=1, arena=64) {
         buffer b0: i32 input \"n\" [] strides=[] chunk=1 len=1 @0

@@ -29,9 +29,13 @@ pub(super) struct Window {
 }
 
 impl Window {
-    /// All words; inputs are not written.
+    /// All words; inputs and constants are not written.
     pub(super) fn whole(buffer: &Buffer) -> Window {
-        Window { start: Affine::constant(0), len: buffer.len, writable: buffer.kind != BufferKind::Input }
+        Window {
+            start: Affine::constant(0),
+            len: buffer.len,
+            writable: !matches!(buffer.kind, BufferKind::Input | BufferKind::Constant),
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 //! * a buffer starts at a multiple of 16 words, lies inside the arena, or a member's memory, and is at least as long
 //!   as its tensor;
 //! * in the arena only temporaries share words, and only with each other;
+//! * a constant has all of its words, and nothing else has some; nothing is stored to it;
 //! * a member's buffer is touched in one parallel loop only, and stored there before it is loaded.
 //!
 //! Structure:
@@ -34,7 +35,7 @@
 //!
 //! Roles of kernels:
 //! * kernels of the prologue come first, updates last;
-//! * the prologue reads state that no later kernel writes, and what its kernels write; no inputs;
+//! * the prologue reads constants, state that no later kernel writes, and what its kernels write; no inputs;
 //! * no later kernel writes what it writes, which is neither input nor state and shares no words;
 //! * an update writes nothing but state.
 //!
@@ -93,7 +94,8 @@ fn check_buffers(program: &Program, findings: &mut Vec<Finding>) {
     };
     let mut names = HashSet::new();
     for (number, buffer) in program.buffers.iter().enumerate() {
-        if buffer.kind != BufferKind::Temp && !names.insert((buffer.kind, buffer.name.as_str())) {
+        let is_named = !matches!(buffer.kind, BufferKind::Temp | BufferKind::Constant);
+        if is_named && !names.insert((buffer.kind, buffer.name.as_str())) {
             report(number, buffer, format!("another {} has that name", buffer.kind.name()));
         }
         if !buffer.offset.is_multiple_of(16) {
@@ -106,6 +108,18 @@ fn check_buffers(program: &Program, findings: &mut Vec<Finding>) {
         }
         if tensor_words(buffer).is_none_or(|words| words > buffer.len) {
             report(number, buffer, "is shorter than its tensor".to_owned());
+        }
+        match &buffer.words {
+            None if buffer.kind == BufferKind::Constant => {
+                report(number, buffer, "a constant without words".to_owned())
+            }
+            Some(_) if buffer.kind != BufferKind::Constant => {
+                report(number, buffer, "has words and is no constant".to_owned());
+            }
+            Some(words) if words.len() != buffer.len => {
+                report(number, buffer, format!("{} words are given for {}", words.len(), buffer.len));
+            }
+            _ => {}
         }
     }
     for (number, buffer) in program.buffers.iter().enumerate() {
@@ -297,6 +311,9 @@ impl<'a> Verifier<'a> {
                 let ty = self.access(to).map(Type::from);
                 let info = self.value(*value);
                 self.expect(*value, info, ty);
+                if self.program.buffers.get(to.buffer.0 as usize).is_some_and(|b| b.kind == BufferKind::Constant) {
+                    self.report(format!("{} is a constant", to.buffer));
+                }
                 self.reports_gathered(&to.index, "a store");
                 if self.is_uniform(&to.index) && info.is_some_and(|info| !info.uniform) {
                     self.report(format!("{value} may differ from lane to lane, but the index does not"));
