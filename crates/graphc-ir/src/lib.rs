@@ -9,12 +9,13 @@
 //! This crate does no I/O and knows no file format, no schedule and no machine.
 //!
 //! Reading order: [`types`], [`tensor`], [`vectors`], [`index`], [`scalar`], [`narrow`], [`mod@range`], [`compute`],
-//! [`attrs`], [`rate`], [`text`], [`graph`], [`ops`], [`optimizers`], [`form`], [`split`], [`summands`], [`point`],
-//! [`loops`].
+//! [`attrs`], [`rate`], [`text`], [`graph`], [`ops`], [`optimizers`], [`form`], [`split`], [`digits`], [`summands`],
+//! [`views`], [`point`], [`loops`].
 #![forbid(unsafe_code)]
 
 pub mod attrs;
 pub mod compute;
+pub mod digits;
 pub mod form;
 pub mod graph;
 pub mod index;
@@ -32,6 +33,7 @@ pub mod tensor;
 pub mod text;
 pub mod types;
 pub mod vectors;
+pub mod views;
 
 pub use graph::{Graph, NodeId};
 pub use ops::Op;

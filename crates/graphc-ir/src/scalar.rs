@@ -254,6 +254,13 @@ pub const LANES: usize = 8;
 /// Samples in one batch chunk: the unit of the batch-blocked layout and of batch reductions.
 pub const CHUNK: usize = 16;
 
+/// Whether so many samples leave many lanes empty, if samples are lanes. Measured (`docs/performance.md`): seven
+/// samples take as long either way; both vectors of a chunk take less than twice the time of one, so that from 13
+/// samples on they are faster. More than a chunk is left to the chunks, which threads can share.
+pub fn wastes_lanes(batch: usize) -> bool {
+    matches!(batch, 1..=7 | 9..=12)
+}
+
 /// Joins 8 lanes in the fixed order of the semantics: halves, quarters, pairs.
 pub fn join_lanes(lanes: [f32; LANES], combine: impl Fn(f32, f32) -> f32) -> f32 {
     let t: [f32; 4] = std::array::from_fn(|j| combine(lanes[j], lanes[j + 4]));

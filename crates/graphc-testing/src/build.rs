@@ -27,6 +27,7 @@ const KINDS: &[fn(&mut Builder) -> Option<NodeId>] = &[
     arithmetic,
     matrix_product,
     matrix_product,
+    product_of_views,
     convolution,
     convolution,
     convolution,
@@ -156,6 +157,25 @@ fn matrix_product(builder: &mut Builder) -> Option<NodeId> {
     };
     let bound = builder.bound(a) * builder.bound(b) * n_terms as f64;
     builder.add(MatMul { transpose_a, transpose_b }, &[a, b], bound)
+}
+
+/// A matrix and what it is itself, transposed, both of which are views of other tensors.
+fn product_of_views(builder: &mut Builder) -> Option<NodeId> {
+    let view = |builder: &mut Builder| match builder.pick(3) {
+        0 => transposition(builder),
+        1 => reshaping(builder),
+        _ => broadcasting(builder),
+    };
+    let view = view(builder)?;
+    let shape = builder.shape(view);
+    let transpose_a = builder.pick(2) == 1;
+    let inner = shape.0.len().checked_sub(if transpose_a { 2 } else { 1 })?;
+    if shape.rank() < 2 {
+        return None;
+    }
+    let n_terms = builder.n_terms(view, &[inner]) as f64;
+    let bound = builder.bound(view) * builder.bound(view) * n_terms;
+    builder.add(MatMul { transpose_a, transpose_b: !transpose_a }, &[view, view], bound)
 }
 
 /// `conv2d` with kernels of 1 to 3, odd strides and paddings; sometimes in groups, depthwise, or with gaps.

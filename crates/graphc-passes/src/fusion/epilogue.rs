@@ -25,7 +25,7 @@ pub(super) fn absorb(facts: &Facts<'_>, costs: &Costs, plan: &mut FusionPlan) ->
         loop {
             let next = next(facts, (&taken, &plan.stored), end).and_then(|user| {
                 // What else it reads is computed in its place, too.
-                let others = facts.graph.operands(user).into_iter().filter(|&operand| operand != end);
+                let others = facts.operands(user).into_iter().filter(|&operand| operand != end);
                 let others: usize = others.map(|operand| costs[operand.0 as usize].n_operations).sum();
                 let with_user = n_operations + of_node(facts, user).n_operations + others;
                 within_limit(facts, user, with_user).map(|()| (user, with_user))
@@ -76,7 +76,7 @@ fn next(
 ) -> Result<NodeId, String> {
     let Facts { graph, forms, .. } = facts;
     let sizes = |node: NodeId| graph.ty(node).shape.each_size(graph.batch);
-    let users = graph.users(end);
+    let users = facts.readers(end);
     let &[user] = users.as_slice() else {
         return Err(format!("epilogue ends here: {} readers", users.len()));
     };

@@ -82,7 +82,7 @@ impl Contents {
         if self.computed.contains_key(&node) {
             return;
         }
-        let operands = facts.graph.operands(node).into_iter();
+        let operands = facts.operands(node).into_iter();
         let before = operands.filter_map(|operand| self.computed.get(&operand)).max().copied().unwrap_or(0);
         self.work = self.work.beside(Work { depth: before + own.depth, ..own });
         self.computed.insert(node, before + own.depth);

@@ -206,7 +206,7 @@ impl Sweep<'_> {
         let is_read = |node: NodeId| {
             graph.outputs.name(node)
                 || graph.updates.of_value(node).next().is_some()
-                || graph.users(node).into_iter().any(|user| !nodes.contains(&user))
+                || problem.forms.readers(graph, node).into_iter().any(|reader| !nodes.contains(&reader))
         };
         let stored = part.roots.iter().map(|root| root.node()).filter(|&node| is_read(node)).collect();
         gradient.name = part.name;

@@ -21,11 +21,11 @@
 use super::nest::{
     Coordinate, Loop, Nest, PartialResult, ResultKind, Start, SweepPlan, SweepResult, Terms, Walk, define,
 };
-use crate::decide::digits;
 use crate::decide::lane_axis::LaneAxis;
 use crate::decide::samples;
 use graphc_ir::NodeId;
 use graphc_ir::compute::Combine;
+use graphc_ir::digits;
 use graphc_ir::form::{Form, Forms};
 use graphc_ir::graph::Graph;
 use graphc_ir::graph::plan::{FusionPlan, Group, Root};
