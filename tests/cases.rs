@@ -1,9 +1,9 @@
-//! One case file an op, `tests/cases/ops/<op>.gir`, on every engine: machine code equals the loop interpreter in every
-//! bit, both graph interpreters within the op's tolerance, and gradients equal central differences. An elementwise op
-//! needs no file: its case is made of what it says of itself.
+//! A case of every op on every engine: machine code equals the loop interpreter in every bit, both graph interpreters
+//! within the op's tolerance, and gradients equal central differences. The case is made of what the op says of itself;
+//! `tests/cases/ops/<op>.gir` has what is seldom drawn.
 
-#[path = "cases/elementwise.rs"]
-mod elementwise;
+#[path = "cases/made.rs"]
+mod made;
 
 use crate::common::engines::{compare_isas, run_both, text};
 use crate::common::meaning::{compare, compare_with_meaning};
@@ -12,8 +12,9 @@ use graphc_driver::{CompileOptions, Lowered, compile};
 use graphc_interp::gradcheck::{GradcheckOptions, check_gradients};
 use graphc_interp::graph::{Evaluation, Keep, run_keeping};
 use graphc_ir::graph::{Graph, Mode, NodeId};
+use graphc_ir::ops::OpInfo;
 use graphc_ir::{Op, Tensor};
-use graphc_testing::bindings;
+use graphc_testing::{Specials, bindings, special_bindings};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -86,13 +87,9 @@ fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/cases/ops")
 }
 
-/// A case file's graph, which must be named after an op that it has; without a file, the made one.
+/// A case file's graph, which must be named after an op that it has.
 fn read(op: &str) -> Result<Graph, String> {
     let file = directory().join(format!("{op}.gir"));
-    let made = Op::named(op).filter(|_| !file.exists()).and_then(elementwise::graph);
-    if let Some(graph) = made {
-        return Ok(graph);
-    }
     let source = std::fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
     if !source.starts_with(&format!("; case: {op}\n")) {
         return Err(format!("the first line must be `; case: {op}`"));
@@ -102,11 +99,6 @@ fn read(op: &str) -> Result<Graph, String> {
         return Err(format!("the graph has no {op}"));
     }
     Ok(graph)
-}
-
-/// The case of `op`.
-fn check_op(op: &str) -> Result<(), String> {
-    check_graph(&read(op)?)
 }
 
 /// In every mode the graph has, with and without bounds checks.
@@ -126,37 +118,34 @@ fn check_graph(graph: &Graph) -> Result<(), String> {
     Ok(())
 }
 
+/// On NaN, infinities and others of their kind machine code equals the loop interpreter, too.
+fn check_special_values(graph: &Graph) -> Result<(), String> {
+    let batch = graph.batch.ok_or("the graph must set its batch")?;
+    let train = CompileOptions { gradients: true, update: false, ..CompileOptions::train(batch) };
+    let options = if graph.loss.is_some() { train } else { CompileOptions::infer(batch) };
+    let compiled = compile(graph, &options).map_err(text)?;
+    let tensors = special_bindings(&compiled.lowered.backward, SEED, Specials::All);
+    let (_, memory) = run_both(compiled, &tensors)?;
+    compare_isas(graph, &options, &[Isa::Portable, Isa::Fma], &tensors, &memory)
+}
+
 #[test]
-fn every_op_has_a_case_and_every_case_agrees() {
-    let failures: Vec<String> = Op::ALL
-        .iter()
-        .filter_map(|op| check_op(op.name).err().map(|error| format!("tests/cases/ops/{}.gir: {error}", op.name)))
-        .collect();
+fn made_cases_of_every_op_agree() {
+    let check = |info: &OpInfo| match made::graph(info) {
+        Some(graph) => check_graph(&graph).and_then(|()| check_special_values(&graph)),
+        None => info.not_drawn.map(|_| ()).ok_or("no case is drawn".to_string()),
+    };
+    let failures: Vec<String> =
+        Op::ALL.iter().filter_map(|info| check(info).err().map(|error| format!("{}: {error}", info.name))).collect();
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
-/// The made cases of the ops that have a file, too.
 #[test]
-fn made_cases_agree() {
-    let has_file = |op: &str| directory().join(format!("{op}.gir")).exists();
-    for info in Op::ALL.iter().filter(|info| has_file(info.name)) {
-        let Some(graph) = elementwise::graph(info) else { continue };
-        check_graph(&graph).unwrap_or_else(|error| panic!("{}: {error}", info.name));
-    }
-}
-
-#[test]
-fn every_file_is_of_an_op() {
-    let ops: BTreeSet<String> = Op::ALL.iter().map(|op| format!("{}.gir", op.name)).collect();
+fn cases_in_files_agree() {
     for entry in std::fs::read_dir(directory()).expect("tests/cases/ops exists") {
         let name = entry.expect("the directory can be read").file_name().to_string_lossy().into_owned();
-        assert!(ops.contains(&name), "tests/cases/ops/{name}: no op of that name");
+        let op = name.strip_suffix(".gir").filter(|op| Op::named(op).is_some());
+        let op = op.unwrap_or_else(|| panic!("tests/cases/ops/{name}: no op of that name"));
+        read(op).and_then(|graph| check_graph(&graph)).unwrap_or_else(|error| panic!("{name}: {error}"));
     }
-}
-
-#[test]
-fn only_ops_without_a_gradient_have_no_loss() {
-    let without: Vec<&str> =
-        Op::ALL.iter().map(|op| op.name).filter(|op| read(op).is_ok_and(|g| g.loss.is_none())).collect();
-    assert_eq!(without, ["input", "equal", "argmax", "max_pool2d_index"]);
 }

@@ -1,8 +1,9 @@
 //! Deterministic random inputs and parameters for any graph.
 
 use graphc_ir::graph::{Graph, NodeId};
+use graphc_ir::ops::facts::Domain;
 use graphc_ir::tensor::Tensor;
-use graphc_ir::types::{DType, Dim};
+use graphc_ir::types::DType;
 use graphc_ir::{Op, compute};
 use std::collections::BTreeMap;
 
@@ -111,16 +112,15 @@ pub fn special_bindings(graph: &Graph, seed: u64, specials: Specials) -> BTreeMa
     bindings
 }
 
-/// The number of classes that every reader of the labels `id` knows.
+/// What every reader of the integers `id` takes them to be below.
 fn n_labels(graph: &Graph, id: NodeId) -> usize {
-    let of_reader = |user: NodeId| match graph.op(user) {
-        Op::OneHot(one_hot) => Some(one_hot.depth),
-        Op::PickGrad(pick) => Some(pick.depth),
-        // The losses take predictions first; their last dimension is the classes.
-        _ => match graph.ty(*graph.operands(user).first()?).shape.0.last() {
-            Some(Dim::Fixed(classes)) if graph.ty(graph.operands(user)[0]).dtype == DType::F32 => Some(*classes),
-            _ => None,
-        },
+    let below = |(user, operand): (NodeId, usize)| match graph.op(user).domain(operand, &graph.operand_types(user)) {
+        Domain::Below(end) => Some(end),
+        _ => None,
     };
-    graph.users(id).into_iter().filter_map(of_reader).min().unwrap_or(10)
+    let reads = graph.users(id).into_iter().flat_map(|user| {
+        let operands = graph.operands(user).into_iter().enumerate();
+        operands.filter(|&(_, read)| read == id).map(move |(operand, _)| (user, operand)).collect::<Vec<_>>()
+    });
+    reads.filter_map(below).min().unwrap_or(10)
 }

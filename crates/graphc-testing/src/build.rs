@@ -1,56 +1,45 @@
-//! From a [`Recipe`] to a graph. Each kind of step is one function; `KINDS` lists them. Elementwise ops are drawn by
-//! what they say of themselves, so that a new one is drawn without a line here.
+//! From a [`Recipe`] to a graph. A step is any op, drawn by what it says of itself, so that a new one is drawn without a
+//! line here; or what networks make of several ops, a function each. `KINDS` says how often.
 //!
 //! A step whose choices do not type-check, or would make too large a tensor, adds nothing.
 
 mod builder;
-mod elementwise;
-mod losses;
+mod drawn;
+mod patterns;
 
 use crate::recipe::{BATCHES, Recipe, TestGraph, recipes};
-use builder::{Builder, MAX_BOUND};
+use builder::Builder;
 use graphc_ir::graph::{Graph, NodeId};
+use graphc_ir::ops::draw::Draw;
 use graphc_ir::ops::*;
-use graphc_ir::types::{DType, Dim, Shape};
+use graphc_ir::types::{DType, Shape};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
-/// Every kind of step. `None` if the step does not apply to the graph so far.
-const KINDS: &[fn(&mut Builder) -> Option<NodeId>] = &[
-    elementwise::activation,
-    elementwise::activation,
-    elementwise::unary,
-    elementwise::unary,
-    elementwise::combination,
-    elementwise::combination,
-    arithmetic,
-    arithmetic,
-    matrix_product,
-    matrix_product,
-    product_of_views,
-    convolution,
-    convolution,
-    convolution,
-    pooling,
-    pooling,
-    reduction,
-    reduction,
-    variance,
-    normalization,
-    normalization,
-    row_function,
-    reshaping,
-    transposition,
-    broadcasting,
-    winner,
-    random_mask,
-    losses::of_rows,
-    losses::of_rows,
-    losses::of_values,
+/// A step; `None` if it does not apply to the graph so far.
+type Step = fn(&mut Builder) -> Option<NodeId>;
+
+/// Every kind of step, and how often it is taken. Where compilers have most to decide is more often than other ops.
+const KINDS: &[(usize, Step)] = &[
+    (3, drawn::activation),
+    (3, drawn::unary),
+    (4, drawn::combination),
+    (2, |builder| drawn::one_of(builder, &["add", "sub", "mul"])),
+    (2, |builder| drawn::one_of(builder, &["matmul"])),
+    (5, |builder| drawn::one_of(builder, &["conv2d"])),
+    (3, |builder| drawn::one_of(builder, &["max_pool2d", "avg_pool2d"])),
+    (4, |builder| drawn::one_of(builder, &["reduce_sum", "reduce_mean", "reduce_max", "reduce_variance"])),
+    (3, |builder| drawn::one_of(builder, &["reshape", "transpose", "broadcast"])),
+    (2, |builder| drawn::one_of(builder, &["softmax", "log_softmax", "categorical_crossentropy"])),
+    (2, |builder| drawn::one_of(builder, &["argmax", "dropout_mask"])),
+    (10, drawn::other),
+    (3, patterns::normalization),
+    (1, patterns::loss_of_rows),
+    (1, patterns::product_of_views),
 ];
 
 /// Steps that depend on the mode; only [`crate::layer_graphs`] has them.
-const LAYERS: &[fn(&mut Builder) -> Option<NodeId>] = &[batch_norm, dropout];
+const LAYERS: &[(usize, Step)] = &[(6, drawn::layer)];
 
 /// Well-typed forward graphs with a scalar loss, without anything that depends on the mode.
 pub fn graphs() -> impl Strategy<Value = TestGraph> {
@@ -71,13 +60,16 @@ pub fn build(recipe: &Recipe) -> TestGraph {
         graph,
         batch,
         tensors: Vec::new(),
+        integers: Vec::new(),
+        chosen: Vec::new(),
         bounds: BTreeMap::new(),
         choices: recipe.sizes.to_vec(),
         n_elements: 0,
         n_leaves: 0,
     };
     inputs(&mut builder);
-    let kinds = if recipe.layers { [KINDS, LAYERS, LAYERS].concat() } else { KINDS.to_vec() };
+    let kinds = if recipe.layers { [KINDS, LAYERS].concat() } else { KINDS.to_vec() };
+    let kinds: Vec<Step> = kinds.into_iter().flat_map(|(often, step)| vec![step; often]).collect();
     for step in &recipe.steps {
         builder.choices = step.choices.to_vec();
         let (n_nodes, n_elements) = (builder.graph.len(), builder.n_elements);
@@ -93,6 +85,7 @@ pub fn build(recipe: &Recipe) -> TestGraph {
             }
             None => {
                 // The last first, so that new nodes take their ids in order.
+                builder.integers.retain(|id| !added.contains(id));
                 added.into_iter().rev().for_each(|id| builder.graph.remove(id));
                 builder.n_elements = n_elements;
             }
@@ -118,261 +111,6 @@ fn inputs(builder: &mut Builder) {
         let vectors = builder.input(DType::F32, Shape::batched(&[size]));
         builder.tensors.extend(vectors);
     }
-}
-
-/// `add`, `sub` or `mul` with another tensor, the same one, or a parameter that broadcasts.
-fn arithmetic(builder: &mut Builder) -> Option<NodeId> {
-    let a = builder.tensor(|_| true)?;
-    let b = builder.partner(a)?;
-    let [a, b] = if builder.pick(2) == 0 { [a, b] } else { [b, a] };
-    let (bound_a, bound_b) = (builder.bound(a), builder.bound(b));
-    match builder.pick(3) {
-        0 => builder.add(Add {}, &[a, b], bound_a + bound_b),
-        1 => builder.add(Mul {}, &[a, b], bound_a * bound_b),
-        _ => builder.add(Sub {}, &[a, b], bound_a + bound_b),
-    }
-}
-
-/// `matmul` by a parameter from either side, or of two tensors.
-fn matrix_product(builder: &mut Builder) -> Option<NodeId> {
-    let a = builder.tensor(|shape| matches!(shape.rank(), 2 | 3))?;
-    let shape = builder.shape(a);
-    let [transpose_a, transpose_b] = [builder.pick(2) == 1, builder.pick(2) == 1];
-    let inner = shape.0[if transpose_a { shape.rank() - 2 } else { shape.rank() - 1 }];
-    let b = match (builder.pick(4), inner) {
-        (0, _) => builder.tensor(|other| other.rank() == shape.rank())?,
-        (_, Dim::Fixed(inner)) => {
-            let outer = builder.size();
-            let mut dims = if transpose_b { vec![outer, inner] } else { vec![inner, outer] };
-            if let (3, Dim::Fixed(lead)) = (shape.rank(), shape.0[0]) {
-                dims.insert(0, lead);
-            }
-            builder.parameter(Shape::fixed(&dims))?
-        }
-        (_, Dim::Batch) => return None,
-    };
-    let n_terms = match inner {
-        Dim::Fixed(size) => size,
-        Dim::Batch => builder.batch,
-    };
-    let bound = builder.bound(a) * builder.bound(b) * n_terms as f64;
-    builder.add(MatMul { transpose_a, transpose_b }, &[a, b], bound)
-}
-
-/// A matrix and what it is itself, transposed, both of which are views of other tensors.
-fn product_of_views(builder: &mut Builder) -> Option<NodeId> {
-    let view = |builder: &mut Builder| match builder.pick(3) {
-        0 => transposition(builder),
-        1 => reshaping(builder),
-        _ => broadcasting(builder),
-    };
-    let view = view(builder)?;
-    let shape = builder.shape(view);
-    let transpose_a = builder.pick(2) == 1;
-    let inner = shape.0.len().checked_sub(if transpose_a { 2 } else { 1 })?;
-    if shape.rank() < 2 {
-        return None;
-    }
-    let n_terms = builder.n_terms(view, &[inner]) as f64;
-    let bound = builder.bound(view) * builder.bound(view) * n_terms;
-    builder.add(MatMul { transpose_a, transpose_b: !transpose_a }, &[view, view], bound)
-}
-
-/// `conv2d` with kernels of 1 to 3, odd strides and paddings; sometimes in groups, depthwise, or with gaps.
-fn convolution(builder: &mut Builder) -> Option<NodeId> {
-    let x = builder.tensor(is_images)?;
-    let Dim::Fixed(c) = builder.shape(x).0[3] else { return None };
-    let [r, s, k] = [1 + builder.pick(3), 1 + builder.pick(3), builder.size()];
-    let mut windows = Windows::new([1 + builder.pick(3), 1 + builder.pick(2)], [0; 4].map(|_| builder.pick(3)));
-    if builder.pick(4) == 1 {
-        windows.dilation = [0; 2].map(|_| 1 + builder.pick(3));
-    }
-    let (mut kernel, divisors) = ([r, s, c, k], (2..=c).filter(|&groups| c.is_multiple_of(groups)).collect::<Vec<_>>());
-    if !divisors.is_empty() && builder.pick(2) == 1 {
-        // The last divisor makes it depthwise; a filter or two, or three, in each group.
-        let groups = divisors[builder.pick(divisors.len())];
-        windows.groups = groups;
-        kernel = [r, s, c / groups, groups * (1 + builder.pick(3))];
-    }
-    let n_terms = (kernel[0] * kernel[1] * kernel[2]) as f64;
-    let kernel = builder.parameter(Shape::fixed(&kernel))?;
-    let bound = builder.bound(x) * builder.bound(kernel) * n_terms;
-    builder.add(Conv2d::of(windows), &[x, kernel], bound)
-}
-
-fn is_images(shape: &Shape) -> bool {
-    shape.rank() == 4 && shape.batch_axis() == Some(0)
-}
-
-/// Pools, overlapping and padded too.
-fn pooling(builder: &mut Builder) -> Option<NodeId> {
-    let x = builder.tensor(is_images)?;
-    let pool = [1 + builder.pick(3), 1 + builder.pick(3)];
-    let strides = [1 + builder.pick(3), 1 + builder.pick(3)];
-    let mut padding = [0; 4];
-    if builder.pick(2) == 1 {
-        // Less than the window, so that no window lies in the padding alone.
-        padding = [pool[0], pool[0], pool[1], pool[1]].map(|size| builder.pick(size));
-    }
-    let bound = builder.bound(x);
-    match builder.pick(2) {
-        0 => builder.add(MaxPool2d { pool, strides, padding }, &[x], bound),
-        _ => builder.add(AvgPool2d { pool, strides, padding }, &[x], bound),
-    }
-}
-
-/// Sum, mean or maximum over some axes, the batch among them or not.
-fn reduction(builder: &mut Builder) -> Option<NodeId> {
-    let x = builder.tensor(|shape| shape.rank() > 0)?;
-    let axes = builder.axes(x)?;
-    let keep_dims = builder.pick(2) == 1;
-    let bound = builder.bound(x);
-    let sum_bound = bound * builder.n_terms(x, &axes) as f64;
-    match builder.pick(3) {
-        0 => builder.add(ReduceSum { axes, keep_dims }, &[x], sum_bound),
-        1 => builder.add(ReduceMean { axes, keep_dims }, &[x], bound),
-        _ => builder.add(ReduceMax { axes, keep_dims }, &[x], bound),
-    }
-}
-
-fn variance(builder: &mut Builder) -> Option<NodeId> {
-    let x = builder.tensor(|shape| shape.rank() > 0)?;
-    let axes = builder.axes(x)?;
-    let keep_dims = builder.pick(2) == 1;
-    let bound = builder.bound(x).powi(2);
-    builder.add(ReduceVariance { axes, keep_dims }, &[x], bound)
-}
-
-/// What a batch normalisation expands to: statistics over all dimensions but the last, then `normalize`.
-fn normalization(builder: &mut Builder) -> Option<NodeId> {
-    let x = builder.tensor(|shape| shape.rank() >= 2 && shape.0[shape.rank() - 1] != Dim::Batch)?;
-    let shape = builder.shape(x);
-    let axes: Vec<usize> = (0..shape.rank() - 1).collect();
-    let channels = Shape(shape.0[axes.len()..].to_vec());
-    let bound = builder.bound(x);
-    let mean = builder.add(ReduceMean { axes: axes.clone(), keep_dims: false }, &[x], bound)?;
-    // Not scaled, so that the bound of the result holds.
-    let n_terms = builder.n_terms(x, &axes) as f64;
-    let variance = builder.add(ReduceVariance { axes, keep_dims: false }, &[x], MAX_BOUND)?;
-    let gamma = builder.parameter(channels.clone())?;
-    let beta = builder.parameter(channels)?;
-    let result_bound = builder.bound(gamma) * n_terms.sqrt() + builder.bound(beta);
-    builder.add(Normalize { epsilon: 1e-2 }, &[x, mean, variance, gamma, beta], result_bound)
-}
-
-/// `softmax` or `log_softmax`.
-fn row_function(builder: &mut Builder) -> Option<NodeId> {
-    let x = builder.tensor(|shape| shape.rank() > 0)?;
-    match builder.pick(2) {
-        0 => builder.add(Softmax {}, &[x], 1.0),
-        _ => builder.add(LogSoftmax {}, &[x], 2.0 * builder.bound(x) + 3.0),
-    }
-}
-
-/// Dimensions after the batch flattened, or a factor split off.
-fn reshaping(builder: &mut Builder) -> Option<NodeId> {
-    let x = builder.tensor(|shape| shape.batch_axis().is_none_or(|axis| axis == 0))?;
-    let from = builder.shape(x);
-    let len = from.fixed_len();
-    let mut dims: Vec<Dim> = from.batch_axis().map(|_| Dim::Batch).into_iter().collect();
-    let factors: Vec<usize> = (1..=len).filter(|factor| len.is_multiple_of(*factor)).collect();
-    match builder.pick(3) {
-        0 => dims.push(len.into()),
-        1 => {
-            let factor = factors[builder.pick(factors.len())];
-            dims.extend([Dim::Fixed(factor), Dim::Fixed(len / factor)]);
-        }
-        _ => {
-            let factor = factors[builder.pick(factors.len())];
-            dims.extend([Dim::Fixed(len / factor), Dim::Fixed(1), Dim::Fixed(factor)]);
-        }
-    }
-    builder.add(Reshape { shape: Shape(dims) }, &[x], builder.bound(x))
-}
-
-/// Any permutation; two times in three the batch stays where it is.
-fn transposition(builder: &mut Builder) -> Option<NodeId> {
-    let x = builder.tensor(|shape| shape.rank() >= 2)?;
-    let shape = builder.shape(x);
-    let mut rest: Vec<usize> = (0..shape.rank()).collect();
-    let mut perm = Vec::new();
-    if shape.batch_axis() == Some(0) && builder.pick(3) != 2 {
-        perm.push(rest.remove(0));
-    }
-    while !rest.is_empty() {
-        // The last first, so that the simplest choice is not the identity.
-        let choice = rest.len() - 1 - builder.pick(rest.len());
-        perm.push(rest.remove(choice));
-    }
-    builder.add(Transpose { perm }, &[x], builder.bound(x))
-}
-
-/// `broadcast` along a new leading dimension or one of size 1.
-fn broadcasting(builder: &mut Builder) -> Option<NodeId> {
-    let x = builder.tensor(|shape| shape.rank() < 4)?;
-    let mut shape = builder.shape(x);
-    for axis in 0..shape.rank() {
-        if shape.0[axis] == Dim::Fixed(1) && builder.pick(2) == 0 {
-            shape.0[axis] = builder.size().into();
-        }
-    }
-    let lead = builder.pick(3);
-    if lead == 1 && shape.batch_axis().is_none() {
-        shape.0.insert(0, Dim::Batch);
-    } else if lead == 2 {
-        let size = builder.size();
-        shape.0.insert(0, size.into());
-    }
-    builder.add(Broadcast { shape }, &[x], builder.bound(x))
-}
-
-/// `one_hot(argmax(x + parameter))`, or whether that is the label.
-fn winner(builder: &mut Builder) -> Option<NodeId> {
-    let x = builder.tensor(|shape| matches!(shape.0.last(), Some(Dim::Fixed(_))) && shape.rank() < 4)?;
-    let shape = builder.shape(x);
-    let axis = shape.rank() - 1;
-    let Dim::Fixed(depth) = shape.0[axis] else { return None };
-    // Ties between values that differ by rounding only are unlikely after this.
-    let offsets = builder.parameter(Shape::fixed(&[depth]))?;
-    let shifted = builder.add(Add {}, &[x, offsets], builder.bound(x) + builder.bound(offsets))?;
-    let best = builder.add(Argmax { axis }, &[shifted], depth as f64)?;
-    if builder.pick(2) == 0 {
-        return builder.add(OneHot { depth }, &[best], 1.0);
-    }
-    let labels = builder.input(DType::I32, Shape(shape.0[..axis].to_vec()))?;
-    builder.add(Equal {}, &[best, labels], 1.0)
-}
-
-/// A tensor times a `dropout_mask`.
-fn random_mask(builder: &mut Builder) -> Option<NodeId> {
-    let x = builder.tensor(|shape| shape.batch_axis().is_none_or(|axis| axis == 0))?;
-    let shape = builder.shape(x);
-    let step = builder.input(DType::I32, Shape::scalar())?;
-    let seed = builder.pick(5) as i64;
-    let mask = builder.add(DropoutMask { rate: 0.375, seed, shape }, &[step], 1.6)?;
-    builder.add(Mul {}, &[x, mask], 1.6 * builder.bound(x))
-}
-
-/// `batch_norm` with its four parameters.
-fn batch_norm(builder: &mut Builder) -> Option<NodeId> {
-    let x = builder.tensor(|shape| shape.rank() >= 2 && shape.batch_axis() == Some(0))?;
-    let Some(&Dim::Fixed(c)) = builder.shape(x).0.last() else { return None };
-    let mut operands = vec![x];
-    for is_state in [false, false, true, true] {
-        let trainable = !is_state && builder.pick(4) != 3;
-        operands.push(builder.parameter_of(Shape::fixed(&[c]), trainable)?);
-    }
-    let axes: Vec<usize> = (0..builder.graph.ty(x).rank() - 1).collect();
-    let bound = 2.0 * (builder.n_terms(x, &axes) as f64).sqrt() + builder.bound(x) * 4.0;
-    builder.add(BatchNorm { momentum: 0.9, epsilon: 1e-2 }, &operands, bound)
-}
-
-/// `dropout` with a step of its own.
-fn dropout(builder: &mut Builder) -> Option<NodeId> {
-    let x = builder.tensor(|shape| shape.batch_axis() == Some(0))?;
-    let step = builder.input(DType::I32, Shape::scalar())?;
-    let seed = builder.pick(5) as i64;
-    builder.add(Dropout { rate: 0.25, seed }, &[x, step], 1.4 * builder.bound(x))
 }
 
 /// Loss and outputs: the loss adds mean squares of up to three of the tensors that nothing reads;

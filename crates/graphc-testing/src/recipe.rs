@@ -19,7 +19,7 @@ pub struct Step {
     /// Which operation.
     pub kind: u8,
     /// Choices, in the order the operation asks for them.
-    pub choices: [u8; 12],
+    pub choices: [u8; 20],
 }
 
 /// Everything that is random about a graph.
@@ -52,8 +52,8 @@ impl fmt::Debug for TestGraph {
 
 /// Recipes of some steps.
 pub fn recipes(layers: bool) -> impl Strategy<Value = Recipe> {
-    let step = (any::<u8>(), any::<[u8; 12]>()).prop_map(|(kind, choices)| Step { kind, choices });
-    (any::<u8>(), any::<[u8; 6]>(), prop::collection::vec(step, 1..12)).prop_map(move |(batch, sizes, steps)| Recipe {
+    let step = (any::<u8>(), any::<[u8; 20]>()).prop_map(|(kind, choices)| Step { kind, choices });
+    (any::<u8>(), any::<[u8; 6]>(), prop::collection::vec(step, 1..14)).prop_map(move |(batch, sizes, steps)| Recipe {
         batch,
         sizes,
         steps,

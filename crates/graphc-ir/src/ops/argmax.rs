@@ -1,5 +1,6 @@
 //! `argmax`: where the greatest element stands.
 
+use super::draw::{Draw, Drawn};
 use super::facts::{FEATURES, Usage};
 use super::{Lowering, OpRules, reduction};
 use crate::attrs::OpAttrs;
@@ -59,5 +60,12 @@ impl OpRules for Argmax {
 
     fn lower(&self, operands: &[&TensorType], out: &TensorType) -> Lowering {
         Lowering::Compute(reduction::lower(operands[0], &[self.axis], false, out, Combine::ArgMax(Nan::First)))
+    }
+
+    fn draw(draw: &mut dyn Draw) -> Option<Drawn<Self>> {
+        let x = draw.tensor(&|shape| shape.rank() > 0)?;
+        let axis = draw.axis(x.shape())?;
+        let depth = x.ty.fixed_dim(axis, "the axis").ok()?;
+        Some(Drawn::of(Argmax { axis }, [x]).within(depth as f64 - 1.0))
     }
 }

@@ -1,5 +1,6 @@
 //! `avg_pool2d`: mean over windows of an image.
 
+use super::draw::{Draw, Drawn};
 use super::pool::Window;
 use super::{AvgPool2dGrad, Lowering, OpRules};
 use crate::compute::{Combine, Compute, ScalarExpr, build};
@@ -68,5 +69,10 @@ impl OpRules for AvgPool2d {
             }
         };
         Lowering::Compute(sum.finish(finish))
+    }
+
+    fn draw(draw: &mut dyn Draw) -> Option<Drawn<Self>> {
+        let (Window { pool, strides, padding }, x) = Window::draw(draw)?;
+        Some(Drawn::of(AvgPool2d { pool, strides, padding }, [x]))
     }
 }

@@ -1,5 +1,6 @@
 //! `avg_pool2d_grad`: the gradient of `avg_pool2d`.
 
+use super::draw::{Draw, Drawn};
 use super::pool::Window;
 use super::{AvgPool2d, Lowering, OpRules};
 use crate::compute::{Combine, Compute, ScalarExpr, build};
@@ -85,5 +86,12 @@ impl OpRules for AvgPool2dGrad {
                 reduce(build::binary(BinaryOp::Div, load, count))
             }
         })
+    }
+
+    fn draw(draw: &mut dyn Draw) -> Option<Drawn<Self>> {
+        let (window, x) = Window::draw(draw)?;
+        let Window { pool, strides, padding } = window;
+        let dy = draw.given(window.infer(Self::NAME, &x.ty).ok()?);
+        Some(Drawn::of(AvgPool2dGrad { pool, strides, padding, shape: x.ty.shape }, [dy]))
     }
 }

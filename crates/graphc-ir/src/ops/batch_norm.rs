@@ -1,5 +1,7 @@
 //! `batch_norm`: batch normalisation (Ioffe and Szegedy 2015) of the last axis.
 
+use super::draw::{Draw, Drawn};
+use super::facts::Domain;
 use super::{Expand, Normalize, OpRules, ReduceMean, ReduceVariance, normalize};
 use crate::graph::{Mode, NodeId, OpCx, Role, Update};
 use crate::op_struct;
@@ -38,6 +40,7 @@ impl OpRules for BatchNorm {
     const ARITY: usize = 5;
     const SUMMARY: &'static str = "batch normalisation of the last axis, \
                                    from (x, gamma, beta, moving_mean, moving_variance)";
+    const DEPENDS_ON_MODE: bool = true;
 
     fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
         if operands[0].rank() < 2 {
@@ -71,5 +74,18 @@ impl OpRules for BatchNorm {
         self.update(cx, moving_mean, mean);
         self.update(cx, moving_variance, variance);
         cx.add(normalize, &[x, mean, variance, gamma, beta])
+    }
+
+    fn domain(&self, operand: usize, _: &[&TensorType]) -> Domain {
+        if operand == 4 { Domain::AtLeast(0.125) } else { Domain::Any }
+    }
+
+    fn draw(draw: &mut dyn Draw) -> Option<Drawn<Self>> {
+        let x = draw.rows(2)?;
+        let vector = normalize::vector_of(&x);
+        let [gamma, beta] = [0; 2].map(|_| draw.learned(vector.clone()));
+        let [mean, variance] = [0; 2].map(|_| draw.kept(vector.clone()));
+        let bound = 4.0 * (x.bound + x.ty.shape.fixed_len() as f64);
+        Some(Drawn::of(BatchNorm { momentum: 0.9, epsilon: 0.01 }, [x, gamma, beta, mean, variance]).within(bound))
     }
 }

@@ -1,5 +1,6 @@
 //! `batch_size`: the number of samples as a scalar, for rules that divide by it.
 
+use super::draw::{Draw, Drawn};
 use super::{Lowering, OpRules};
 use crate::compute::{Compute, ScalarExpr};
 use crate::graph::{NodeId, OpCx};
@@ -33,5 +34,9 @@ impl OpRules for BatchSize {
 
     fn lower(&self, _: &[&TensorType], _: &TensorType) -> Lowering {
         Lowering::Compute(Compute::map(&[], ScalarExpr::BatchSize))
+    }
+
+    fn draw(_: &mut dyn Draw) -> Option<Drawn<Self>> {
+        Some(Drawn::of(BatchSize {}, []))
     }
 }

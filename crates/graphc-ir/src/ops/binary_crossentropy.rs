@@ -1,5 +1,7 @@
 //! `binary_crossentropy`: the loss of predicted probabilities against yes or no.
 
+use super::draw::{Draw, Drawn};
+use super::facts::Domain;
 use super::{Expand, OpRules, Xlogy, losses, zero_wins};
 use crate::graph::{NodeId, OpCx};
 use crate::op_struct;
@@ -40,5 +42,13 @@ impl OpRules for BinaryCrossentropy {
         let logs = cx.plus(yes, no);
         let terms = cx.negative(logs);
         losses::mean(cx, terms)
+    }
+
+    fn domain(&self, operand: usize, _: &[&TensorType]) -> Domain {
+        if operand == 0 { Domain::Share } else { Domain::Any }
+    }
+
+    fn draw(draw: &mut dyn Draw) -> Option<Drawn<Self>> {
+        Some(Drawn::of(BinaryCrossentropy {}, losses::draw(draw)?))
     }
 }

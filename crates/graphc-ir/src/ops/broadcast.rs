@@ -1,12 +1,13 @@
 //! `broadcast`: NumPy broadcasting to a given shape.
 
+use super::draw::{Draw, Drawn};
 use super::facts::Usage;
 use super::{Lowering, OpRules, elementwise};
 use crate::attrs::OpAttrs;
 use crate::graph::{NodeId, OpCx};
 use crate::op_struct;
 use crate::tensor::{Real, Tensor};
-use crate::types::{DType, Shape, TensorType, TypeError};
+use crate::types::{DType, Dim, Shape, TensorType, TypeError};
 
 op_struct! {
     /// The operand repeated along new leading dimensions and dimensions of size 1.
@@ -49,5 +50,19 @@ impl OpRules for Broadcast {
 
     fn lower(&self, operands: &[&TensorType], out: &TensorType) -> Lowering {
         elementwise::lower(operands, out, |mut loads| loads.remove(0))
+    }
+
+    fn draw(draw: &mut dyn Draw) -> Option<Drawn<Self>> {
+        let x = draw.tensor(&|shape| shape.rank() < 4)?;
+        let mut shape = x.shape().clone();
+        for dim in shape.0.iter_mut().filter(|dim| **dim == Dim::Fixed(1)) {
+            *dim = if draw.flag() { Dim::Fixed(1) } else { draw.size().into() };
+        }
+        match draw.pick(3) {
+            1 if shape.batch_axis().is_none() => shape.0.insert(0, Dim::Batch),
+            2 => shape.0.insert(0, draw.size().into()),
+            _ => {}
+        }
+        Some(Drawn::of(Broadcast { shape }, [x]))
     }
 }

@@ -1,5 +1,7 @@
 //! `categorical_crossentropy`: the loss of predicted probabilities against labels.
 
+use super::draw::{Draw, Drawn, Operand};
+use super::facts::Domain;
 use super::{Expand, Log, OpRules, Xlogy, classification, losses, softmax, zero_wins};
 use crate::graph::{NodeId, OpCx};
 use crate::op_struct;
@@ -63,6 +65,18 @@ impl OpRules for CategoricalCrossentropy {
         // Negated after the mean a loss of 0 would be -0.
         let terms = cx.negative(logs);
         losses::mean(cx, terms)
+    }
+
+    fn domain(&self, operand: usize, operands: &[&TensorType]) -> Domain {
+        if operand == 0 { Domain::Share } else { classification::domain(operand, operands) }
+    }
+
+    fn draw(draw: &mut dyn Draw) -> Option<Drawn<Self>> {
+        let [p, labels] = classification::draw(draw)?;
+        let target = if draw.pick(3) == 2 { draw.given(p.ty.clone()) } else { labels.clone() };
+        let weights = draw.flag().then(|| draw.given(TensorType::f32(labels.ty.shape)));
+        let operands: Vec<Operand> = [p, target].into_iter().chain(weights).collect();
+        Some(Drawn::of(CategoricalCrossentropy {}, operands))
     }
 }
 

@@ -1,5 +1,7 @@
 //! What the classification losses share: rows of scores, one label each.
 
+use super::draw::{Draw, Operand, labels_of};
+use super::facts::Domain;
 use super::{OneHot, Pick, ReduceMean};
 use crate::graph::{NodeId, OpCx};
 use crate::tensor::{Real, Tensor};
@@ -19,6 +21,21 @@ pub(super) fn infer(name: &str, scores: &str, operands: &[&TensorType]) -> Resul
         ));
     }
     Ok(TensorType::f32(Shape::scalar()))
+}
+
+/// Labels, the second operand, are numbers of classes.
+pub(super) fn domain(operand: usize, operands: &[&TensorType]) -> Domain {
+    match operands[0].shape.0.last() {
+        Some(&Dim::Fixed(n_classes)) if operand == 1 && operands[1].dtype == DType::I32 => Domain::Below(n_classes),
+        _ => Domain::Any,
+    }
+}
+
+/// Scores and labels.
+pub(super) fn draw(draw: &mut dyn Draw) -> Option<[Operand; 2]> {
+    let scores = draw.tensor(&|shape| shape.rank() == 2 && shape.0[1] != Dim::Batch)?;
+    let labels = draw.integers(labels_of(&scores));
+    Some([scores, labels])
 }
 
 /// The labels as rows of the scores' shape.

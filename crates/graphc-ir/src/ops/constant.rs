@@ -1,5 +1,6 @@
 //! `constant`: every element the same value.
 
+use super::draw::{Draw, Drawn};
 use super::facts::Usage;
 use super::{Lowering, OpRules};
 use crate::attrs::{AttrValue, OpAttrs};
@@ -46,5 +47,10 @@ impl OpRules for Constant {
 
     fn lower(&self, _: &[&TensorType], out: &TensorType) -> Lowering {
         Lowering::Compute(Compute::map(&out.shape.0, ScalarExpr::Const(self.value)))
+    }
+
+    fn draw(draw: &mut dyn Draw) -> Option<Drawn<Self>> {
+        let shape = draw.any()?.ty.shape;
+        Some(Drawn::of(Constant { value: [0.3, -2.0][draw.pick(2)], shape }, []))
     }
 }

@@ -1,5 +1,6 @@
 //! `conv2d`: two-dimensional convolution (cross-correlation) of NHWC images with HWIO kernels.
 
+use super::draw::{Draw, Drawn};
 use super::convolution::{Groups, Windows};
 use super::{Conv2dInputGrad, Conv2dKernelGrad, Lowering, OpRules};
 use crate::compute::{Combine, Compute, build};
@@ -92,5 +93,10 @@ impl OpRules for Conv2d {
         let x = build::load(0, vec![n, h, w, channel]);
         let body = build::binary(BinaryOp::Mul, x, build::load(1, vec![r, s, c, k]));
         Lowering::Compute(Compute::reduce(&out.shape.0, &operands[1].shape.0[..3], Combine::Sum, body))
+    }
+
+    fn draw(draw: &mut dyn Draw) -> Option<Drawn<Self>> {
+        let (windows, x, w) = Windows::draw(draw)?;
+        Some(Drawn::of(Conv2d::of(windows), [x, w]))
     }
 }

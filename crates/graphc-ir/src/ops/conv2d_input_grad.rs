@@ -1,5 +1,6 @@
 //! `conv2d_input_grad`: the gradient of `conv2d` by its images.
 
+use super::draw::{Draw, Drawn};
 use super::convolution::{Groups, Windows};
 use super::{Conv2d, Conv2dKernelGrad, Lowering, OpRules};
 use crate::compute::{Combine, Compute, ScalarExpr, build};
@@ -106,5 +107,11 @@ impl OpRules for Conv2dInputGrad {
         let kernel = &operands[1].shape.0;
         let reds = [kernel[0], kernel[1], Dim::Fixed(groups.n_filters)];
         Lowering::Compute(Compute::reduce(&out.shape.0, &reds, Combine::Sum, body))
+    }
+
+    fn draw(draw: &mut dyn Draw) -> Option<Drawn<Self>> {
+        let (windows, x, w) = Windows::draw(draw)?;
+        let dy = draw.given(windows.infer(&x.ty, &w.ty).ok()?);
+        Some(Drawn::of(Conv2dInputGrad::of(windows, x.ty.shape), [dy, w]))
     }
 }

@@ -1,5 +1,6 @@
 //! `conv2d_kernel_grad`: the gradient of `conv2d` by its kernel.
 
+use super::draw::{Draw, Drawn};
 use super::convolution::{Groups, Windows};
 use super::{Conv2d, Conv2dInputGrad, Lowering, OpRules};
 use crate::compute::{Combine, Compute, build};
@@ -101,5 +102,11 @@ impl OpRules for Conv2dKernelGrad {
         let x = build::load(0, vec![n.clone(), h, w, channel]);
         let body = build::binary(BinaryOp::Mul, x, build::load(1, vec![n, p, q, k]));
         Lowering::Compute(Compute::reduce(&out.shape.0, &operands[1].shape.0[..3], Combine::Sum, body))
+    }
+
+    fn draw(draw: &mut dyn Draw) -> Option<Drawn<Self>> {
+        let (windows, x, w) = Windows::draw(draw)?;
+        let dy = draw.given(windows.infer(&x.ty, &w.ty).ok()?);
+        Some(Drawn::of(Conv2dKernelGrad::of(windows, w.ty.shape), [x, dy]))
     }
 }

@@ -5,6 +5,7 @@
 //! convolution has a channel in each group: filter `k` reads channel `k / F`, and there is nothing to divide if `F`
 //! is 1, too.
 
+use super::draw::{Draw, Operand};
 use crate::compute::LoadIndex;
 use crate::index::Affine;
 use crate::types::{DType, Dim, Shape, TensorType, TypeError};
@@ -74,6 +75,27 @@ impl Windows {
                 ),
             )),
         }
+    }
+
+    /// Windows, images and a kernel: of 1 to 3 taps, with odd strides and paddings, sometimes in groups, depthwise, or
+    /// with gaps.
+    pub(super) fn draw(draw: &mut dyn Draw) -> Option<(Windows, Operand, Operand)> {
+        let x = draw.images()?;
+        let c = fixed(x.shape().0[3]);
+        let [r, s, mut k] = [1 + draw.pick(3), 1 + draw.pick(3), draw.size()];
+        let strides = [1 + draw.pick(3), 1 + draw.pick(2)];
+        let mut windows = Windows::new(strides, [0; 4].map(|_| draw.pick(3)));
+        if draw.pick(4) == 1 {
+            windows.dilation = [0; 2].map(|_| 1 + draw.pick(3));
+        }
+        let divisors: Vec<usize> = (2..=c).filter(|&groups| c.is_multiple_of(groups)).collect();
+        if !divisors.is_empty() && draw.flag() {
+            // The last divisor makes it depthwise; a filter or two, or three, in each group.
+            windows.groups = divisors[draw.pick(divisors.len())];
+            k = windows.groups * (1 + draw.pick(3));
+        }
+        let kernel = draw.learned(Shape::fixed(&[r, s, c / windows.groups, k]));
+        Some((windows, x, kernel))
     }
 
     /// Whether the kernel reads the channels that the images have.

@@ -1,5 +1,6 @@
 //! `dropout_mask`: the random factors of `dropout`.
 
+use super::draw::{Draw, Drawn};
 use super::{Lowering, OpRules};
 use crate::compute::{Compute, ScalarExpr, build, uniform};
 use crate::graph::{NodeId, OpCx};
@@ -103,5 +104,13 @@ impl OpRules for DropoutMask {
         let random = ScalarExpr::Uniform { counter: Box::new(ScalarExpr::Index(position)), key: Box::new(key) };
         let [rate, kept, zero] = [self.rate, self.kept(), 0.0].map(ScalarExpr::Const);
         Lowering::Compute(Compute::map(&out.shape.0, build::select(CmpOp::Ge, random, rate, kept, zero)))
+    }
+
+    fn draw(draw: &mut dyn Draw) -> Option<Drawn<Self>> {
+        let shape = draw.tensor(&|shape| shape.batch_axis().is_none_or(|axis| axis == 0))?.ty.shape;
+        let (rate, seed) = ([0.375, 0.0][draw.pick(4) / 3], [1, -7 << 33][draw.pick(2)]);
+        let mask = DropoutMask { rate, seed, shape };
+        let most = mask.kept();
+        Some(Drawn::of(mask, [draw.integers(Shape::scalar())]).within(most))
     }
 }

@@ -49,12 +49,16 @@ pub struct Elementwise {
 /// Numbers of which an op makes ordinary numbers.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Domain {
-    /// Any.
+    /// Any; of integers a few small ones.
     Any,
     /// At least so much, greater than 0.
     AtLeast(f64),
     /// At most so large in magnitude.
     Within(f64),
+    /// Between 0 and 1, neither included.
+    Share,
+    /// Integers from 0 to that number, which is not included.
+    Below(usize),
 }
 
 /// Where a small difference of an operand makes a large one.
@@ -101,6 +105,8 @@ impl Domain {
             Domain::Any => [-bound, bound],
             Domain::AtLeast(least) => [least, bound.max(least)],
             Domain::Within(most) => [-bound.min(most), bound.min(most)],
+            Domain::Share => [1e-6, 1.0 - 1e-6],
+            Domain::Below(end) => [0.0, end.saturating_sub(1) as f64],
         }
     }
 }

@@ -1,5 +1,6 @@
 //! `huber`: the loss that is a square near the target and a line far from it (Huber 1964).
 
+use super::draw::{Draw, Drawn};
 use super::{Clamp, Expand, OpRules, losses};
 use crate::graph::{NodeId, OpCx};
 use crate::op_struct;
@@ -46,5 +47,10 @@ impl OpRules for Huber {
         let rest = cx.minus(difference, half);
         let terms = cx.times(clamped, rest);
         losses::mean(cx, terms)
+    }
+
+    fn draw(draw: &mut dyn Draw) -> Option<Drawn<Self>> {
+        let delta = [1.5, 0.75][draw.pick(2)];
+        Some(Drawn::of(Huber { delta }, losses::draw(draw)?))
     }
 }

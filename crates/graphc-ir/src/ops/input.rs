@@ -21,6 +21,7 @@ impl OpRules for Input {
     const ARITY: usize = 0;
     const SUMMARY: &'static str = "a tensor given anew at every step";
     const IS_EXACT: bool = true;
+    const NOT_DRAWN: Option<&'static str> = Some("a leaf: its value is given");
 
     fn infer(&self, _: &[&TensorType]) -> Result<TensorType, TypeError> {
         Ok(TensorType { dtype: self.dtype, shape: self.shape.clone().check_one_batch()? })

@@ -1,5 +1,6 @@
 //! `log_softmax`: the logarithm of `softmax`, without the detour.
 
+use super::draw::{Draw, Drawn};
 use super::facts::{FEATURES, Usage};
 use super::{Exp, Expand, OpRules, softmax};
 use crate::graph::{NodeId, OpCx};
@@ -51,5 +52,11 @@ impl OpRules for LogSoftmax {
         let z = softmax::shifted(cx, cx.operands[0]);
         let log_sum = softmax::log_sum_exp(cx, z);
         cx.minus(z, log_sum)
+    }
+
+    fn draw(draw: &mut dyn Draw) -> Option<Drawn<Self>> {
+        let x = draw.rows(1)?;
+        let bound = 2.0 * x.bound + 3.0;
+        Some(Drawn::of(LogSoftmax {}, [x]).within(bound))
     }
 }

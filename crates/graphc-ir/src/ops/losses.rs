@@ -3,6 +3,7 @@
 //! A weighted loss has one operand more, a weight for each sample: `mean of w[n] * term[n, ..]` over all terms, so
 //! the sum is divided by the size of the batch and not by the sum of the weights (as in Keras).
 
+use super::draw::{Draw, Operand};
 use super::{ReduceMean, reduction};
 use crate::graph::{NodeId, OpCx};
 use crate::tensor::{Real, Tensor};
@@ -39,6 +40,15 @@ pub(super) fn check_weights(name: &str, operands: &[&TensorType]) -> Result<(), 
         )),
         None => Err(TypeError::operand(2, format!("{name} takes no weights for a scalar, got {weights}"))),
     }
+}
+
+/// A prediction, a target, and perhaps weights.
+pub(super) fn draw(draw: &mut dyn Draw) -> Option<Vec<Operand>> {
+    let prediction = draw.any()?;
+    let target = draw.given(prediction.ty.clone());
+    let samples = prediction.shape().0.first().copied().filter(|_| draw.flag());
+    let weights = samples.map(|samples| draw.given(TensorType::f32(Shape(vec![samples]))));
+    Some([prediction, target].into_iter().chain(weights).collect())
 }
 
 /// The mean of all terms, each times the weight of its sample if there are weights.

@@ -1,5 +1,6 @@
 //! `matmul`: matrix products, plain and for every index of leading dimensions, either operand transposed.
 
+use super::draw::{Draw, Drawn};
 use super::facts::Usage;
 use super::{Lowering, OpRules};
 use crate::attrs::{AttrValue, OpAttrs};
@@ -131,5 +132,19 @@ impl OpRules for MatMul {
         let b = load(1, oriented(k, n, self.transpose_b));
         let [_, k_dim] = matrix_dims(&operands[0].shape, self.transpose_a);
         Lowering::Compute(Compute::reduce(&out.shape.0, &[k_dim], Combine::Sum, build::binary(BinaryOp::Mul, a, b)))
+    }
+
+    fn draw(draw: &mut dyn Draw) -> Option<Drawn<Self>> {
+        let a = draw.tensor(&|shape| matches!(shape.rank(), 2 | 3))?;
+        let [transpose_a, transpose_b] = [draw.flag(), draw.flag()];
+        let [_, inner] = matrix_dims(a.shape(), transpose_a);
+        let mut dims = a.shape().0[..a.ty.rank() - 2].to_vec();
+        dims.extend(oriented(inner, draw.size().into(), transpose_b));
+        let b = draw.numbers(Shape(dims));
+        // (A B)^T = B^T A^T
+        Some(match draw.flag() {
+            false => Drawn::of(MatMul { transpose_a, transpose_b }, [a, b]),
+            true => Drawn::of(MatMul { transpose_a: !transpose_b, transpose_b: !transpose_a }, [b, a]),
+        })
     }
 }

@@ -1,5 +1,6 @@
 //! `max_pool2d`: maximum over windows of an image.
 
+use super::draw::{Draw, Drawn};
 use super::pool::Window;
 use super::{Lowering, MaxPool2dGrad, MaxPool2dIndex, OpRules, reduction};
 use crate::compute::{Combine, Compute, ScalarExpr};
@@ -61,5 +62,10 @@ impl OpRules for MaxPool2d {
         let window = self.window();
         let body = ScalarExpr::Load { operand: 0, index: window.image_index() };
         Lowering::Compute(Compute::reduce(&out.shape.0, &window.reds(), Combine::Max, body))
+    }
+
+    fn draw(draw: &mut dyn Draw) -> Option<Drawn<Self>> {
+        let (Window { pool, strides, padding }, x) = Window::draw(draw)?;
+        Some(Drawn::of(MaxPool2d { pool, strides, padding }, [x]))
     }
 }

@@ -1,5 +1,7 @@
 //! `max_pool2d_grad`: the gradient of `max_pool2d`.
 
+use super::draw::{Draw, Drawn};
+use super::facts::Domain;
 use super::pool::Window;
 use super::{Lowering, MaxPool2dTake, OpRules};
 use crate::compute::{Combine, Compute, ScalarExpr, build};
@@ -87,5 +89,17 @@ impl OpRules for MaxPool2dGrad {
         let position = ScalarExpr::Index(r.times(self.pool[1] as i64).plus(&s));
         let body = build::select(CmpOp::Eq, index, position, dy, ScalarExpr::Const(0.0));
         Lowering::Compute(Compute::reduce(&out.shape.0, &window.reds(), Combine::Sum, body))
+    }
+
+    fn domain(&self, operand: usize, _: &[&TensorType]) -> Domain {
+        if operand == 0 { self.window().positions() } else { Domain::Any }
+    }
+
+    fn draw(draw: &mut dyn Draw) -> Option<Drawn<Self>> {
+        let (window, x) = Window::draw(draw)?;
+        let Window { pool, strides, padding } = window;
+        let dy = draw.given(window.infer(Self::NAME, &x.ty).ok()?);
+        let index = draw.integers(dy.shape().clone());
+        Some(Drawn::of(MaxPool2dGrad { pool, strides, padding, shape: x.ty.shape }, [index, dy]))
     }
 }

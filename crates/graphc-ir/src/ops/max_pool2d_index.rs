@@ -1,5 +1,6 @@
 //! `max_pool2d_index`: where `max_pool2d` found its maximum.
 
+use super::draw::{Draw, Drawn};
 use super::pool::Window;
 use super::{Lowering, OpRules, reduction};
 use crate::compute::{Combine, Compute, Nan, ScalarExpr};
@@ -57,5 +58,11 @@ impl OpRules for MaxPool2dIndex {
         let window = self.window();
         let body = ScalarExpr::Load { operand: 0, index: window.image_index() };
         Lowering::Compute(Compute::reduce(&out.shape.0, &window.reds(), Combine::ArgMax(Nan::Last), body))
+    }
+
+    fn draw(draw: &mut dyn Draw) -> Option<Drawn<Self>> {
+        let (Window { pool, strides, padding }, x) = Window::draw(draw)?;
+        let last = (pool[0] * pool[1] - 1) as f64;
+        Some(Drawn::of(MaxPool2dIndex { pool, strides, padding }, [x]).within(last))
     }
 }

@@ -1,5 +1,7 @@
 //! `max_pool2d_take`: reads an image where `max_pool2d` found its maxima.
 
+use super::draw::{Draw, Drawn};
+use super::facts::Domain;
 use super::pool::Window;
 use super::{Lowering, MaxPool2dGrad, OpRules};
 use crate::compute::{Combine, Compute, ScalarExpr, build};
@@ -75,5 +77,16 @@ impl OpRules for MaxPool2dTake {
         let position = ScalarExpr::Index(r.times(self.pool[1] as i64).plus(&s));
         let body = build::select(CmpOp::Eq, index, position, x, ScalarExpr::Const(0.0));
         Lowering::Compute(Compute::reduce(&out.shape.0, &window.reds(), Combine::Sum, body))
+    }
+
+    fn domain(&self, operand: usize, _: &[&TensorType]) -> Domain {
+        if operand == 0 { self.window().positions() } else { Domain::Any }
+    }
+
+    fn draw(draw: &mut dyn Draw) -> Option<Drawn<Self>> {
+        let (window, x) = Window::draw(draw)?;
+        let Window { pool, strides, padding } = window;
+        let index = draw.integers(window.infer(Self::NAME, &x.ty).ok()?.shape);
+        Some(Drawn::of(MaxPool2dTake { pool, strides, padding }, [index, x]))
     }
 }

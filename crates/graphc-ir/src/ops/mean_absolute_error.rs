@@ -1,5 +1,6 @@
 //! `mean_absolute_error`: the loss of predicted values that outliers move less than squares do.
 
+use super::draw::{Draw, Drawn};
 use super::{Abs, Expand, OpRules, losses};
 use crate::graph::{NodeId, OpCx};
 use crate::op_struct;
@@ -33,5 +34,9 @@ impl OpRules for MeanAbsoluteError {
         let difference = cx.minus(cx.operands[0], cx.operands[1]);
         let size = cx.add(Abs {}, &[difference]);
         losses::mean(cx, size)
+    }
+
+    fn draw(draw: &mut dyn Draw) -> Option<Drawn<Self>> {
+        Some(Drawn::of(MeanAbsoluteError {}, losses::draw(draw)?))
     }
 }

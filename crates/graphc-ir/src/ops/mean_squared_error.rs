@@ -1,5 +1,6 @@
 //! `mean_squared_error`: the loss of predicted values against targets.
 
+use super::draw::{Draw, Drawn};
 use super::{Expand, OpRules, losses};
 use crate::graph::{NodeId, OpCx};
 use crate::op_struct;
@@ -33,5 +34,9 @@ impl OpRules for MeanSquaredError {
         let difference = cx.minus(cx.operands[0], cx.operands[1]);
         let square = cx.times(difference, difference);
         losses::mean(cx, square)
+    }
+
+    fn draw(draw: &mut dyn Draw) -> Option<Drawn<Self>> {
+        Some(Drawn::of(MeanSquaredError {}, losses::draw(draw)?))
     }
 }

@@ -5,6 +5,7 @@
 //! notation). A *composite* has no lowering; it is expanded by [`OpRules::expand`]. What else an op says of itself is
 //! in [`facts`]; graph files, their schema, the guide, random graphs and tests follow from it.
 
+pub mod draw;
 pub mod facts;
 mod rules;
 
@@ -15,7 +16,8 @@ use crate::attrs::{AttrError, AttrKind, AttrValue, AttrWords, Attrs, FieldInfo};
 use crate::graph::{NodeId, OpCx};
 use crate::tensor::{Real, Tensor};
 use crate::types::{TensorType, TypeError};
-use facts::{Elementwise, Usage};
+use draw::{Draw, Drawn};
+use facts::{Domain, Elementwise, Usage};
 
 macro_rules! ops {
     ($($module:ident :: $variant:ident),* $(,)?) => {
@@ -33,7 +35,10 @@ macro_rules! ops {
         impl Op {
             /// What is known of every op, in the order of the list.
             pub const ALL: &'static [OpInfo] =
-                &[$(OpInfo::of::<$variant>(|attrs| $variant::from_attrs(attrs).map(Op::$variant)),)*];
+                &[$(OpInfo::of::<$variant>(
+                    |attrs| $variant::from_attrs(attrs).map(Op::$variant),
+                    |draw| $variant::draw(draw).map(|drawn| drawn.map(Op::$variant)),
+                ),)*];
 
             /// See [`OpRules::ELEMENTWISE`].
             pub fn elementwise(&self) -> Option<Elementwise> {
@@ -65,6 +70,11 @@ macro_rules! ops {
                     op.check_ranges($variant::NAME)?;
                     op.infer(operands)
                 })* }
+            }
+
+            /// See [`OpRules::domain`].
+            pub fn domain(&self, operand: usize, operands: &[&TensorType]) -> Domain {
+                match self { $(Op::$variant(op) => op.domain(operand, operands),)* }
             }
 
             /// See [`OpRules::eval`].
@@ -124,14 +134,21 @@ pub struct OpInfo {
     pub elementwise: Option<Elementwise>,
     /// See [`OpRules::IS_EXACT`].
     pub is_exact: bool,
+    /// See [`OpRules::DEPENDS_ON_MODE`].
+    pub depends_on_mode: bool,
+    /// See [`OpRules::NOT_DRAWN`].
+    pub not_drawn: Option<&'static str>,
     /// Its attributes, see [`OpAttrs::fields`].
     pub fields: fn() -> Vec<FieldInfo>,
     /// The op with these attributes.
     pub from_attrs: fn(&Attrs) -> Result<Op, AttrError>,
+    of_draw: DrawOp,
 }
 
+type DrawOp = fn(&mut dyn Draw) -> Option<Drawn<Op>>;
+
 impl OpInfo {
-    const fn of<O: OpRules>(from_attrs: fn(&Attrs) -> Result<Op, AttrError>) -> OpInfo {
+    const fn of<O: OpRules>(from_attrs: fn(&Attrs) -> Result<Op, AttrError>, of_draw: DrawOp) -> OpInfo {
         OpInfo {
             name: O::NAME,
             arity: O::ARITY,
@@ -141,9 +158,30 @@ impl OpInfo {
             is_activation: O::IS_ACTIVATION,
             elementwise: O::ELEMENTWISE,
             is_exact: O::IS_EXACT,
+            depends_on_mode: O::DEPENDS_ON_MODE,
+            not_drawn: O::NOT_DRAWN,
             fields: O::fields,
             from_attrs,
+            of_draw,
         }
+    }
+
+    /// The op made up, with operands, see [`OpRules::draw`]; an elementwise op on any tensors that broadcast.
+    pub fn draw(&self, draw: &mut dyn Draw) -> Option<Drawn<Op>> {
+        if self.elementwise.is_none() {
+            return (self.of_draw)(draw);
+        }
+        let samples = self.samples();
+        let op = samples[draw.pick(samples.len())].clone();
+        let mut operands = vec![draw.any()?];
+        while operands.len() < self.arity {
+            let partner = draw.partner(operands[0].shape())?;
+            operands.push(partner);
+        }
+        if self.arity > 1 && draw.flag() {
+            operands.swap(0, 1);
+        }
+        Some(Drawn::of(op, operands))
     }
 
     /// The op with a few values of each attribute, for tests; none if they cannot be made up.

@@ -1,5 +1,7 @@
 //! `normalize`: the last axis shifted and scaled by given statistics, then by learned parameters.
 
+use super::draw::{Draw, Drawn, Operand};
+use super::facts::Domain;
 use super::{Expand, OpRules, Sqrt, elementwise};
 use crate::graph::{NodeId, OpCx};
 use crate::op_struct;
@@ -32,6 +34,11 @@ pub(super) fn infer(name: &str, operands: &[&TensorType], vectors: [&str; 4]) ->
         }
     }
     Ok(x.clone())
+}
+
+/// The shape of the vectors that normalise these rows.
+pub(super) fn vector_of(rows: &Operand) -> Shape {
+    Shape(rows.shape().0[rows.ty.rank() - 1..].to_vec())
 }
 
 /// What the forward and the backward formulas share; built alike, so that common subexpression
@@ -107,5 +114,16 @@ impl OpRules for Normalize {
         let deviation = cx.minus(x, mean);
         let scaled = cx.times(deviation, scale);
         cx.plus(scaled, beta)
+    }
+
+    fn domain(&self, operand: usize, _: &[&TensorType]) -> Domain {
+        if operand == 2 { Domain::AtLeast(0.125) } else { Domain::Any }
+    }
+
+    fn draw(draw: &mut dyn Draw) -> Option<Drawn<Self>> {
+        let x = draw.rows(1)?;
+        let vectors = [0; 4].map(|_| draw.learned(vector_of(&x)));
+        let operands: Vec<Operand> = [x].into_iter().chain(vectors).collect();
+        Some(Drawn::of(Normalize { epsilon: [0.01, 0.1][draw.pick(2)] }, operands))
     }
 }

@@ -59,6 +59,7 @@ impl OpRules for Parameter {
     const ARITY: usize = 0;
     const SUMMARY: &'static str = "a tensor kept between steps";
     const IS_EXACT: bool = true;
+    const NOT_DRAWN: Option<&'static str> = Some("a leaf: its value is given");
 
     fn infer(&self, _: &[&TensorType]) -> Result<TensorType, TypeError> {
         if self.shape.batch_axis().is_some() {

@@ -1,6 +1,8 @@
 //! `pick`: from every row the element that its label names.
 
-use super::{Lowering, OpRules, PickGrad};
+use super::draw::{Draw, Drawn, labels_of};
+use super::facts::Domain;
+use super::{Lowering, OpRules, PickGrad, classification};
 use crate::compute::{Combine, Compute, ScalarExpr, build};
 use crate::graph::{NodeId, OpCx};
 use crate::op_struct;
@@ -68,5 +70,15 @@ impl OpRules for Pick {
         let end = ScalarExpr::Int(depth as i32);
         let above = build::select(CmpOp::Lt, label.clone(), end, ScalarExpr::Acc, nan.clone());
         Lowering::Compute(sum.finish(build::select(CmpOp::Ge, label, ScalarExpr::Int(0), above, nan)))
+    }
+
+    fn domain(&self, operand: usize, operands: &[&TensorType]) -> Domain {
+        classification::domain(operand, operands)
+    }
+
+    fn draw(draw: &mut dyn Draw) -> Option<Drawn<Self>> {
+        let x = draw.rows(1)?;
+        let labels = draw.integers(labels_of(&x));
+        Some(Drawn::of(Pick {}, [x, labels]))
     }
 }

@@ -1,5 +1,7 @@
 //! `pick_grad`: the gradient of `pick`.
 
+use super::draw::{Draw, Drawn};
+use super::facts::Domain;
 use super::{Lowering, OneHot, OpRules, Pick};
 use crate::compute::{Compute, ScalarExpr, build};
 use crate::graph::{NodeId, OpCx};
@@ -51,5 +53,15 @@ impl OpRules for PickGrad {
         let [label, dy] = [0, 1].map(|operand| build::load(operand, (0..last).map(Compute::axis).collect()));
         let i = ScalarExpr::Index(Compute::axis(last));
         Lowering::Compute(Compute::map(&out.shape.0, build::select(CmpOp::Eq, i, label, dy, ScalarExpr::Const(0.0))))
+    }
+
+    fn domain(&self, operand: usize, _: &[&TensorType]) -> Domain {
+        if operand == 0 { Domain::Below(self.depth) } else { Domain::Any }
+    }
+
+    fn draw(draw: &mut dyn Draw) -> Option<Drawn<Self>> {
+        let dy = draw.tensor(&|shape| shape.rank() < 4)?;
+        let labels = draw.integers(dy.shape().clone());
+        Some(Drawn::of(PickGrad { depth: draw.size() }, [labels, dy]))
     }
 }

@@ -1,6 +1,8 @@
 //! What pooling ops share: the windows, their shape rule and index maps.
 
 use super::convolution::output_size;
+use super::draw::{Draw, Operand};
+use super::facts::Domain;
 use crate::compute::{LoadIndex, ScalarExpr, build};
 use crate::index::{Affine, Var};
 use crate::scalar::{BinaryOp, UnaryOp};
@@ -55,6 +57,23 @@ impl Window {
                 ),
             )),
         }
+    }
+
+    /// Windows that overlap or leave gaps, padded half of the time, and images.
+    pub(super) fn draw(draw: &mut dyn Draw) -> Option<(Window, Operand)> {
+        let x = draw.images()?;
+        let [pool, strides] = [0; 2].map(|_| [1 + draw.pick(3), 1 + draw.pick(3)]);
+        let mut padding = [0; 4];
+        if draw.flag() {
+            // Less than the window, so that no window lies in the padding alone.
+            padding = [pool[0], pool[0], pool[1], pool[1]].map(|size| draw.pick(size));
+        }
+        Some((Window { pool, strides, padding }, x))
+    }
+
+    /// What a position in a window may be.
+    pub(super) fn positions(&self) -> Domain {
+        Domain::Below(self.pool[0] * self.pool[1])
     }
 
     /// The pixels of window `p, q` in an image of size `image`, row by row.

@@ -1,5 +1,6 @@
 //! `reduce_max`: greatest element over axes.
 
+use super::draw::{Draw, Drawn};
 use super::facts::{MAPS, Usage};
 use super::{Equal, Lowering, OpRules, reduction};
 use crate::attrs::{AttrValue, OpAttrs};
@@ -55,5 +56,10 @@ impl OpRules for ReduceMax {
 
     fn lower(&self, operands: &[&TensorType], out: &TensorType) -> Lowering {
         Lowering::Compute(reduction::lower(operands[0], &self.axes, self.keep_dims, out, Combine::Max))
+    }
+
+    fn draw(draw: &mut dyn Draw) -> Option<Drawn<Self>> {
+        let (x, axes, keep_dims) = reduction::draw(draw)?;
+        Some(Drawn::of(ReduceMax { axes, keep_dims }, [x]))
     }
 }

@@ -1,5 +1,6 @@
 //! `reduce_mean`: mean over axes.
 
+use super::draw::{Draw, Drawn};
 use super::facts::{MAPS, Usage};
 use super::{Lowering, OpRules, reduction};
 use crate::attrs::{AttrValue, OpAttrs};
@@ -62,5 +63,10 @@ impl OpRules for ReduceMean {
             build::binary(BinaryOp::Mul, ScalarExpr::Acc, ScalarExpr::Const(1.0 / fixed as f64))
         };
         Lowering::Compute(sum.finish(finish))
+    }
+
+    fn draw(draw: &mut dyn Draw) -> Option<Drawn<Self>> {
+        let (x, axes, keep_dims) = reduction::draw(draw)?;
+        Some(Drawn::of(ReduceMean { axes, keep_dims }, [x]))
     }
 }

@@ -1,5 +1,6 @@
 //! `reduce_sum`: sum over axes.
 
+use super::draw::{Draw, Drawn};
 use super::facts::{FEATURES, Usage};
 use super::{Lowering, OpRules, reduction};
 use crate::attrs::{AttrValue, OpAttrs};
@@ -48,5 +49,10 @@ impl OpRules for ReduceSum {
 
     fn lower(&self, operands: &[&TensorType], out: &TensorType) -> Lowering {
         Lowering::Compute(reduction::lower(operands[0], &self.axes, self.keep_dims, out, Combine::Sum))
+    }
+
+    fn draw(draw: &mut dyn Draw) -> Option<Drawn<Self>> {
+        let (x, axes, keep_dims) = reduction::draw(draw)?;
+        Some(Drawn::of(ReduceSum { axes, keep_dims }, [x]))
     }
 }

@@ -1,5 +1,6 @@
 //! `reduce_variance`: population variance over axes.
 
+use super::draw::{Draw, Drawn};
 use super::facts::{FEATURES, Usage};
 use super::{Expand, Lowering, OpRules, ReduceMean, elementwise, reduction};
 use crate::attrs::{AttrValue, OpAttrs};
@@ -75,5 +76,10 @@ impl OpRules for ReduceVariance {
         let deviation = cx.minus(x, mean);
         let square = cx.times(deviation, deviation);
         cx.add(ReduceMean { axes: self.axes.clone(), keep_dims: self.keep_dims }, &[square])
+    }
+
+    fn draw(draw: &mut dyn Draw) -> Option<Drawn<Self>> {
+        let (x, axes, keep_dims) = reduction::draw(draw)?;
+        Some(Drawn::of(ReduceVariance { axes, keep_dims }, [x]))
     }
 }

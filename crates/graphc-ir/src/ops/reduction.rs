@@ -1,6 +1,7 @@
 //! What reductions share: the result's shape, evaluation and index maps.
 
 use super::BatchSize;
+use super::draw::{Draw, Operand};
 use crate::compute::{Combine, Compute, Nan, ScalarExpr, build};
 use crate::graph::{NodeId, OpCx};
 use crate::index::{Affine, Var};
@@ -96,6 +97,13 @@ pub(super) fn divided_by_count(cx: &mut OpCx<'_>, a: NodeId, shape: &Shape, axes
 pub(super) fn aligned(cx: &mut OpCx<'_>, reduced: NodeId, shape: &Shape, axes: &[usize]) -> NodeId {
     let leading = axes.iter().copied().eq(0..axes.len());
     if leading { reduced } else { cx.reshaped(reduced, &kept_shape(shape, axes)) }
+}
+
+/// An operand, axes of it, and whether they stay.
+pub(super) fn draw(draw: &mut dyn Draw) -> Option<(Operand, Vec<usize>, bool)> {
+    let x = draw.tensor(&|shape| shape.rank() > 0)?;
+    let axes = draw.axes(x.ty.rank())?;
+    Some((x, axes, draw.flag()))
 }
 
 /// Folds the terms of every result element in row-major order of the operand.

@@ -1,5 +1,6 @@
 //! `reshape`: the same elements in row-major order under another shape.
 
+use super::draw::{Draw, Drawn};
 use super::facts::Usage;
 use super::{Lowering, OpRules};
 use crate::attrs::OpAttrs;
@@ -79,6 +80,19 @@ impl OpRules for Reshape {
         }
         index.reverse();
         Lowering::Compute(Compute::map(&out.shape.0, build::load(0, index)))
+    }
+
+    fn draw(draw: &mut dyn Draw) -> Option<Drawn<Self>> {
+        // Behind the batch all in one, a factor split off in front, or one at the end behind a 1.
+        let x = draw.any()?;
+        let front = x.shape().batch_axis().map_or(0, |axis| axis + 1);
+        let (mut dims, rest) = (x.shape().0[..front].to_vec(), Shape(x.shape().0[front..].to_vec()).fixed_len());
+        let factors: Vec<usize> = (1..=rest).filter(|factor| rest.is_multiple_of(*factor)).collect();
+        let [how, which] = [draw.pick(3), draw.pick(factors.len())];
+        let factor = factors[which];
+        let sizes = [vec![rest], vec![factor, rest / factor], vec![rest / factor, 1, factor]];
+        dims.extend(sizes[how].iter().map(|&size| Dim::Fixed(size)));
+        Some(Drawn::of(Reshape { shape: Shape(dims) }, [x]))
     }
 }
 

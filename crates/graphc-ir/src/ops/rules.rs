@@ -1,6 +1,7 @@
 //! What every op must tell.
 
-use super::facts::{Elementwise, Usage};
+use super::draw::{Draw, Drawn};
+use super::facts::{Domain, Elementwise, Usage};
 use crate::attrs::OpAttrs;
 use crate::compute::Compute;
 use crate::graph::{NodeId, OpCx};
@@ -65,6 +66,12 @@ pub trait OpRules: OpAttrs {
     /// Whether it only moves, chooses, compares or counts: its results are not rounded.
     const IS_EXACT: bool = false;
 
+    /// Whether a composite computes something else in training than in inference: there is nothing to evaluate.
+    const DEPENDS_ON_MODE: bool = false;
+
+    /// Why tests do not draw it, though it is no elementwise op and has no [`OpRules::draw`].
+    const NOT_DRAWN: Option<&'static str> = None;
+
     /// Type of the result. `operands` has [`OpRules::ARITY`] entries, and up to
     /// [`OpRules::N_OPTIONAL`] more.
     ///
@@ -105,5 +112,19 @@ pub trait OpRules: OpAttrs {
     /// A composite's value in terms of other ops.
     fn expand(&self, cx: &mut OpCx<'_>) -> NodeId {
         panic!("{} ({}) is not a composite", Self::NAME, cx.node)
+    }
+
+    /// What numbers an operand of these may hold.
+    fn domain(&self, operand: usize, _operands: &[&TensorType]) -> Domain {
+        Self::ELEMENTWISE.map_or(Domain::Any, |nature| nature.domains[operand])
+    }
+
+    /// The op made up, with operands: for tests and random graphs, which draw elementwise ops by their domains. `None`
+    /// if there is nothing to make it of.
+    fn draw(_draw: &mut dyn Draw) -> Option<Drawn<Self>>
+    where
+        Self: Sized,
+    {
+        None
     }
 }

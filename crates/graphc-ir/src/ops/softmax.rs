@@ -1,5 +1,6 @@
 //! `softmax` over the last axis; also what the softmax family shares.
 
+use super::draw::{Draw, Drawn};
 use super::facts::{FEATURES, Usage};
 use super::{Exp, Expand, Log, OpRules, ReduceMax, ReduceSum, reduction};
 use crate::graph::{NodeId, OpCx};
@@ -107,5 +108,10 @@ impl OpRules for Softmax {
         let exp = cx.add(Exp {}, &[z]);
         let sum = sum_last(cx, exp);
         cx.over(exp, sum)
+    }
+
+    fn draw(draw: &mut dyn Draw) -> Option<Drawn<Self>> {
+        let x = draw.rows(1)?;
+        Some(Drawn::of(Softmax {}, [x]).within(1.0))
     }
 }

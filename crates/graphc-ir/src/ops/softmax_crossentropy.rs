@@ -1,5 +1,7 @@
 //! `softmax_crossentropy`: the loss of logits against labels.
 
+use super::draw::{Draw, Drawn};
+use super::facts::Domain;
 use super::{Expand, OpRules, Softmax, classification, losses, reduction, softmax};
 use crate::graph::{NodeId, OpCx};
 use crate::op_struct;
@@ -48,5 +50,15 @@ impl OpRules for SoftmaxCrossentropy {
         let log_softmax = cx.minus(z, log_sum);
         let picked = classification::picked(cx, log_softmax);
         classification::negative_mean(cx, picked)
+    }
+
+    fn domain(&self, operand: usize, operands: &[&TensorType]) -> Domain {
+        classification::domain(operand, operands)
+    }
+
+    fn draw(draw: &mut dyn Draw) -> Option<Drawn<Self>> {
+        let operands = classification::draw(draw)?;
+        let bound = 2.0 * operands[0].bound + 3.0;
+        Some(Drawn::of(SoftmaxCrossentropy {}, operands).within(bound))
     }
 }

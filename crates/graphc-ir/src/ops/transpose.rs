@@ -1,5 +1,6 @@
 //! `transpose`: permutes dimensions.
 
+use super::draw::{Draw, Drawn};
 use super::facts::Usage;
 use super::{Lowering, OpRules};
 use crate::attrs::OpAttrs;
@@ -74,5 +75,18 @@ impl OpRules for Transpose {
     fn lower(&self, _: &[&TensorType], out: &TensorType) -> Lowering {
         let index: Vec<Affine> = self.inverse().into_iter().map(Compute::axis).collect();
         Lowering::Compute(Compute::map(&out.shape.0, build::load(0, index)))
+    }
+
+    fn draw(draw: &mut dyn Draw) -> Option<Drawn<Self>> {
+        let x = draw.tensor(&|shape| shape.rank() >= 2)?;
+        let mut rest: Vec<usize> = (0..x.ty.rank()).collect();
+        // Two times in three a batch in front stays there.
+        let n_kept = usize::from(x.shape().batch_axis() == Some(0) && draw.pick(3) != 2);
+        let mut perm: Vec<usize> = rest.drain(..n_kept).collect();
+        while !rest.is_empty() {
+            // The last first, so that the simplest choice is not the identity.
+            perm.push(rest.remove(rest.len() - 1 - draw.pick(rest.len())));
+        }
+        Some(Drawn::of(Transpose { perm }, [x]))
     }
 }

@@ -1,16 +1,15 @@
 //! An op is what its attributes say.
 
 use crate::cases::{cases, f};
-use graphc_ir::Op;
+use crate::graph_eval::OneOp;
 use graphc_ir::attrs::{AttrValue, Attrs};
-use graphc_ir::ops::{BatchNorm, BatchSize, Dropout, Initializer, Input, Parameter};
+use graphc_ir::ops::{Dropout, Initializer, Input, Parameter};
 use graphc_ir::types::{DType, Shape};
+use graphc_ir::{Graph, Op};
 
 #[test]
 fn attributes_make_the_same_op() {
     let mut ops: Vec<Op> = cases().into_iter().map(|case| case.op).collect();
-    ops.push(BatchSize {}.into());
-    ops.push(BatchNorm { momentum: 0.99, epsilon: 1e-3 }.into());
     ops.push(Dropout { rate: 0.5, seed: i64::MIN }.into());
     ops.push(Input { dtype: DType::I32, shape: Shape::batched(&[28, 28]) }.into());
     for initializer in [Initializer::Constant(0.1), Initializer::GlorotUniform] {
@@ -25,6 +24,16 @@ fn attributes_make_the_same_op() {
         let fields: Vec<&str> = fields.map(|field| field.name).collect();
         let names: Vec<&str> = attrs.0.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(fields, names, "{op:?}");
+    }
+}
+
+#[test]
+fn text_reads_back() {
+    for case in cases() {
+        let graph = OneOp::new(&case).graph;
+        let text = graph.to_string();
+        let read: Graph = text.parse().unwrap_or_else(|error| panic!("{error}\n{text}"));
+        assert!(read == graph && read.to_string() == text, "{text}");
     }
 }
 

@@ -1,18 +1,18 @@
 //! Composites equal their expansions.
 
-use crate::cases::{Case, b, cases, f, i};
+use crate::cases::{b, case, evaluated, f, i};
 use crate::graph_eval::{OneOp, evaluate};
 use crate::lowering::assert_close;
 use graphc_ir::graph::{Mode, NodeId, Origin, Role};
 use graphc_ir::ops::{BatchNorm, Dropout, Initializer, Lowering, Parameter};
-use graphc_ir::types::{Shape, TensorType};
+use graphc_ir::types::Shape;
 use graphc_ir::{Graph, Op, Tensor};
 
 #[test]
 fn expansions_compute_the_evaluation() {
     let mut expanded = 0;
-    for case in cases() {
-        let operands: Vec<&TensorType> = case.operands.iter().collect();
+    for case in evaluated() {
+        let operands = case.operand_types();
         if !matches!(case.op.lower(&operands, &case.result()), Lowering::Composite(_)) {
             continue;
         }
@@ -21,7 +21,7 @@ fn expansions_compute_the_evaluation() {
         let value = case.op.expand(&mut net.cx(Mode::Train));
         assert_eq!(net.graph.ty(value), net.graph.ty(net.node), "{case}");
         for batch in [1, 4] {
-            let inputs = case.inputs(batch, 11);
+            let inputs = case.numbers(batch, 11, true);
             let feeds: Vec<(NodeId, &Tensor<f64>)> = net.inputs.iter().copied().zip(&inputs).collect();
             let values = evaluate(&net.graph, &feeds, batch);
             assert_close(&case.to_string(), &values[&value], &values[&net.node], 1e-12);
@@ -91,12 +91,12 @@ fn batch_norm_takes_the_moving_statistics_in_inference() {
 #[test]
 fn dropout_masks_in_training_only() {
     let op = |rate| Op::from(Dropout { rate, seed: 3 });
-    let case = |rate| Case { op: op(rate), operands: vec![b(&[50]), i(f(&[]))] };
+    let dropout = |rate| case(op(rate), &[b(&[50]), i(f(&[]))]);
     for (rate, mode) in [(0.5, Mode::Infer), (0.0, Mode::Train)] {
-        let mut net = OneOp::new(&case(rate));
+        let mut net = OneOp::new(&dropout(rate));
         assert_eq!(op(rate).expand(&mut net.cx(mode)), net.inputs[0]);
     }
-    let mut net = OneOp::new(&case(0.2));
+    let mut net = OneOp::new(&dropout(0.2));
     let y = op(0.2).expand(&mut net.cx(Mode::Train));
     net.graph.remove(net.node);
     let x = Tensor::full(&[40, 50], 2.0);

@@ -1,18 +1,19 @@
 //! Gradient rules against central differences. Here each op by itself; whole networks are checked
 //! with the interpreters.
 
-use crate::cases::cases;
+use crate::cases::{case, evaluated};
 use crate::graph_eval::{OneOp, evaluate, input};
 use graphc_ir::graph::{Mode, NodeId};
 use graphc_ir::ops::{Expand, Lowering};
-use graphc_ir::types::{DType, TensorType};
+use graphc_ir::types::DType;
 use graphc_ir::{Op, Tensor};
+use graphc_testing::op_cases::Random;
 
 #[test]
 fn rules_equal_finite_differences() {
     let batch = 3;
-    for case in cases() {
-        let operands: Vec<&TensorType> = case.operands.iter().collect();
+    for case in evaluated() {
+        let operands = case.operand_types();
         let out = case.result();
         let before = matches!(case.op.lower(&operands, &out), Lowering::Composite(Expand::BeforeAutodiff));
         if before || out.dtype != DType::F32 || operands.is_empty() {
@@ -22,14 +23,9 @@ fn rules_equal_finite_differences() {
         let dy = input(&mut net.graph, &out);
         let gradients = case.op.vjp(&mut net.cx(Mode::Train), dy);
         assert_eq!(gradients.len(), operands.len(), "{case}: one gradient per operand");
-        // Steps off the grid of the cases' numbers part the ties and lead away from kinks.
-        let mut inputs = case.inputs(batch, 5);
-        let mut random = crate::cases::Random(17);
-        for (x, ty) in inputs.iter_mut().zip(&case.operands) {
-            if ty.dtype == DType::F32 {
-                x.data.iter_mut().for_each(|x| *x += (1 + random.below(1000)) as f64 * 1e-4);
-            }
-        }
+        // No ties, and nothing that is as near as a step to a kink.
+        let inputs = case.numbers(batch, 5, false);
+        let mut random = Random::new(17);
         let weights = Tensor::from_fn(&out.shape.sizes(Some(batch)), |_| random.below(17) as f64 / 4.0 - 2.0);
         let feeds: Vec<(NodeId, &Tensor<f64>)> =
             net.inputs.iter().copied().zip(&inputs).chain([(dy, &weights)]).collect();
@@ -67,7 +63,7 @@ fn differences(op: &Op, inputs: &[Tensor<f64>], slot: usize, weights: &Tensor<f6
 #[test]
 fn ties_of_a_maximum_share_the_gradient() {
     let op = graphc_ir::ops::ReduceMax { axes: vec![1], keep_dims: false };
-    let case = crate::cases::Case { op: op.into(), operands: vec![crate::cases::b(&[3])] };
+    let case = case(op, &[crate::cases::b(&[3])]);
     let mut net = OneOp::new(&case);
     let dy = input(&mut net.graph, &case.result());
     let dx = case.op.vjp(&mut net.cx(Mode::Train), dy)[0].unwrap();
@@ -79,7 +75,7 @@ fn ties_of_a_maximum_share_the_gradient() {
 #[test]
 fn the_first_of_equal_maxima_of_a_window_gets_the_gradient() {
     let op = graphc_ir::ops::MaxPool2d { pool: [2, 2], strides: [1, 2], padding: [0; 4] };
-    let case = crate::cases::Case { op: op.into(), operands: vec![crate::cases::b(&[3, 2, 1])] };
+    let case = case(op, &[crate::cases::b(&[3, 2, 1])]);
     let mut net = OneOp::new(&case);
     let dy = input(&mut net.graph, &case.result());
     let dx = case.op.vjp(&mut net.cx(Mode::Train), dy)[0].unwrap();

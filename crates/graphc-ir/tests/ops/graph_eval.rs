@@ -1,10 +1,10 @@
 //! Runs a graph node by node with `Op::eval`.
 
-use crate::cases::Case;
 use graphc_ir::graph::{Mode, NodeId, OpCx, Origin};
 use graphc_ir::ops::Input;
 use graphc_ir::types::TensorType;
 use graphc_ir::{Graph, Op, Tensor};
+use graphc_testing::OpCase;
 use std::collections::BTreeMap;
 
 /// A graph of one op on inputs.
@@ -15,7 +15,7 @@ pub(crate) struct OneOp {
 }
 
 impl OneOp {
-    pub(crate) fn new(case: &Case) -> OneOp {
+    pub(crate) fn new(case: &OpCase) -> OneOp {
         let mut graph = Graph::new("one_op");
         let inputs: Vec<NodeId> = case.operands.iter().map(|ty| input(&mut graph, ty)).collect();
         let node = graph.add(case.op.clone(), &inputs, "layer", Origin::layer("layer", 1)).unwrap();
@@ -33,6 +33,14 @@ pub(crate) fn input(graph: &mut Graph, ty: &TensorType) -> NodeId {
     graph.add(op, &[], "", Origin::layer("input", 1)).unwrap()
 }
 
+/// The value of an op; the size of the batch is given.
+pub(crate) fn evaluate_op(op: &Op, operands: &[&Tensor<f64>], out: &[usize], batch: usize) -> Tensor<f64> {
+    match op {
+        Op::BatchSize(_) => Tensor::scalar(batch as f64),
+        op => op.eval(operands, out),
+    }
+}
+
 /// The values of all nodes, given those of the inputs.
 pub(crate) fn evaluate(graph: &Graph, feeds: &[(NodeId, &Tensor<f64>)], batch: usize) -> BTreeMap<NodeId, Tensor<f64>> {
     let mut values: BTreeMap<NodeId, Tensor<f64>> = feeds.iter().map(|&(id, value)| (id, value.clone())).collect();
@@ -40,14 +48,9 @@ pub(crate) fn evaluate(graph: &Graph, feeds: &[(NodeId, &Tensor<f64>)], batch: u
         if values.contains_key(&id) {
             continue;
         }
-        let value = match graph.op(id) {
-            Op::BatchSize(_) => Tensor::scalar(batch as f64),
-            op => {
-                let operands = graph.operands(id);
-                let operands: Vec<&Tensor<f64>> = operands.iter().map(|operand| &values[operand]).collect();
-                op.eval(&operands, &graph.ty(id).shape.sizes(Some(batch)))
-            }
-        };
+        let operands = graph.operands(id);
+        let operands: Vec<&Tensor<f64>> = operands.iter().map(|operand| &values[operand]).collect();
+        let value = evaluate_op(graph.op(id), &operands, &graph.ty(id).shape.sizes(Some(batch)), batch);
         values.insert(id, value);
     }
     values

@@ -1,11 +1,10 @@
 //! `lower` computes what `eval` means.
 
-use crate::cases::{b, cases, i};
+use crate::cases::{b, evaluated, i};
 use crate::compute_eval::{check_types, evaluate};
+use crate::graph_eval::evaluate_op;
+use graphc_ir::Tensor;
 use graphc_ir::ops::{Lowering, OneHot, OpRules, ReduceVariance};
-use graphc_ir::types::TensorType;
-use graphc_ir::{Op, Tensor};
-use std::collections::BTreeSet;
 
 /// Fails unless the two are equal up to rounding; infinities must be the same.
 pub(crate) fn assert_close(what: &str, found: &Tensor<f64>, expected: &Tensor<f64>, tolerance: f64) {
@@ -18,37 +17,20 @@ pub(crate) fn assert_close(what: &str, found: &Tensor<f64>, expected: &Tensor<f6
 
 #[test]
 fn loop_forms_compute_the_evaluation() {
-    for case in cases() {
-        let operands: Vec<&TensorType> = case.operands.iter().collect();
+    for case in evaluated() {
+        let operands = case.operand_types();
         let out = case.result();
         let Lowering::Compute(compute) = case.op.lower(&operands, &out) else { continue };
         assert_eq!(compute.axes, out.shape.0, "{case}");
         check_types(&compute, &operands, &out);
         for batch in [1, 3, 5] {
-            let inputs = case.inputs(batch, batch as u64);
+            let inputs = case.numbers(batch, batch as u64, true);
             let inputs: Vec<&Tensor<f64>> = inputs.iter().collect();
-            let expected = case.op.eval(&inputs, &out.shape.sizes(Some(batch)));
+            let expected = evaluate_op(&case.op, &inputs, &out.shape.sizes(Some(batch)), batch);
             let found = evaluate(&compute, &inputs, batch);
             assert_close(&format!("{case}, batch {batch}"), &found, &expected, 1e-12);
         }
     }
-}
-
-#[test]
-fn every_op_has_a_case() {
-    let covered: BTreeSet<&str> = cases().iter().map(|case| case.op.name()).collect();
-    // Bound by the interpreter, or expanded before anything evaluates them; tested in `expansion`.
-    let elsewhere = BTreeSet::from(["input", "parameter", "batch_size", "batch_norm", "dropout"]);
-    let all: BTreeSet<&str> = Op::ALL.iter().map(|op| op.name).collect();
-    assert_eq!(&covered | &elsewhere, all);
-    assert!(covered.is_disjoint(&elsewhere));
-}
-
-#[test]
-fn batch_size_lowers_to_the_batch_size() {
-    let op = graphc_ir::ops::BatchSize {};
-    let Lowering::Compute(compute) = op.lower(&[], &op.infer(&[]).unwrap()) else { panic!("a loop form") };
-    assert_eq!(evaluate(&compute, &[], 7).data, [7.0]);
 }
 
 #[test]

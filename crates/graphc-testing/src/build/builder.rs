@@ -2,8 +2,9 @@
 
 use crate::recipe::SIZES;
 use graphc_ir::graph::{Graph, NodeId, Origin};
+use graphc_ir::ops::draw::{Draw, Operand};
 use graphc_ir::ops::*;
-use graphc_ir::types::{DType, Dim, Shape, TensorType};
+use graphc_ir::types::{DType, Shape, TensorType};
 use std::collections::BTreeMap;
 
 /// Most elements of one tensor, the batch included.
@@ -16,12 +17,19 @@ pub(super) const MAX_GRAPH: usize = 20_000;
 pub(super) const MAX_BOUND: f64 = 32.0;
 pub(super) const SCALED_BOUND: f64 = 8.0;
 
+/// No input and no parameter is greater in magnitude.
+const LEAF_BOUND: f64 = 2.0;
+
 /// A graph under construction.
 pub(super) struct Builder {
     pub(super) graph: Graph,
     pub(super) batch: usize,
     /// `f32` nodes that later steps may read.
     pub(super) tensors: Vec<NodeId>,
+    /// The same of `i32`.
+    pub(super) integers: Vec<NodeId>,
+    /// What was chosen as operands in this step.
+    pub(super) chosen: Vec<Source>,
     /// Upper bounds of magnitudes.
     pub(super) bounds: BTreeMap<NodeId, f64>,
     /// Choices left in this step; zeros after them.
@@ -30,18 +38,22 @@ pub(super) struct Builder {
     pub(super) n_leaves: usize,
 }
 
+/// What an operand is to be.
+#[derive(Clone, Debug)]
+pub(super) enum Source {
+    /// A node that is there.
+    Node(NodeId),
+    /// Given numbers.
+    Given(TensorType),
+    /// A parameter that is trained, most of the time.
+    Learned(Shape),
+    /// One that is not.
+    Kept(Shape),
+}
+
 impl Builder {
-    /// A number below `n`.
-    pub(super) fn pick(&mut self, n: usize) -> usize {
-        if self.choices.is_empty() { 0 } else { self.choices.remove(0) as usize % n }
-    }
-
-    pub(super) fn size(&mut self) -> usize {
-        SIZES[self.pick(SIZES.len())]
-    }
-
     /// One of the tensors for which `fits` holds; the latest half of the time.
-    pub(super) fn tensor(&mut self, fits: impl Fn(&Shape) -> bool) -> Option<NodeId> {
+    pub(super) fn node(&mut self, fits: impl Fn(&Shape) -> bool) -> Option<NodeId> {
         let fitting: Vec<NodeId> =
             self.tensors.iter().rev().copied().filter(|&id| fits(&self.graph.ty(id).shape)).collect();
         let choice = self.pick((2 * fitting.len()).max(1));
@@ -87,7 +99,7 @@ impl Builder {
     }
 
     pub(super) fn leaf(&mut self, op: impl Into<Op>, kind: &str) -> Option<NodeId> {
-        let id = self.add(op, &[], 2.0)?;
+        let id = self.add(op, &[], LEAF_BOUND)?;
         self.graph.node_mut(id).name = format!("{kind}{}", self.n_leaves);
         self.n_leaves += 1;
         Some(id)
@@ -98,32 +110,13 @@ impl Builder {
     }
 
     pub(super) fn parameter(&mut self, shape: Shape) -> Option<NodeId> {
-        let trainable = self.pick(4) != 3;
+        let trainable = self.pick(6) != 5;
         self.parameter_of(shape, trainable)
     }
 
     pub(super) fn parameter_of(&mut self, shape: Shape, trainable: bool) -> Option<NodeId> {
         let initializer = if trainable { Initializer::GlorotUniform } else { Initializer::Constant(0.5) };
         self.leaf(Parameter { shape, initializer, trainable }, "parameter")
-    }
-
-    /// A tensor that broadcasts with `a`.
-    pub(super) fn partner(&mut self, a: NodeId) -> Option<NodeId> {
-        let shape = self.shape(a);
-        if self.pick(2) == 0 {
-            return self.tensor(|other| shape.broadcast(other).is_ok());
-        }
-        let dropped = self.pick(shape.rank() + 1);
-        let mut sizes = Vec::new();
-        for dim in &shape.0[dropped..] {
-            let choice = self.pick(3);
-            sizes.push(match dim {
-                Dim::Fixed(1) if choice == 0 => self.size(),
-                Dim::Fixed(size) if choice != 1 => *size,
-                _ => 1,
-            });
-        }
-        self.parameter(Shape::fixed(&sizes))
     }
 
     /// `x * x + value`.
@@ -133,10 +126,36 @@ impl Builder {
         self.add(Add {}, &[square, value_node], self.bound(square) + value)
     }
 
-    /// Some dimensions of `id`, at least one, ascending.
-    pub(super) fn axes(&mut self, id: NodeId) -> Option<Vec<usize>> {
-        let rank = self.graph.ty(id).rank();
-        let mask = 1 + self.pick((1usize << rank).checked_sub(1).filter(|&n| n > 0)?);
-        Some((0..rank).filter(|axis| mask >> axis & 1 == 1).collect())
+    /// A tensor chosen as an operand, until this step ends.
+    fn chosen(&mut self, ty: TensorType, bound: f64, source: Source) -> Operand {
+        self.chosen.push(source);
+        Operand { ty, bound, key: self.chosen.len() - 1 }
+    }
+}
+
+impl Draw for Builder {
+    fn pick(&mut self, n: usize) -> usize {
+        if self.choices.is_empty() { 0 } else { self.choices.remove(0) as usize % n }
+    }
+
+    fn size(&mut self) -> usize {
+        SIZES[self.pick(SIZES.len())]
+    }
+
+    fn tensor(&mut self, fits: &dyn Fn(&Shape) -> bool) -> Option<Operand> {
+        let id = self.node(fits)?;
+        Some(self.chosen(self.graph.ty(id).clone(), self.bound(id), Source::Node(id)))
+    }
+
+    fn given(&mut self, ty: TensorType) -> Operand {
+        self.chosen(ty.clone(), LEAF_BOUND, Source::Given(ty))
+    }
+
+    fn learned(&mut self, shape: Shape) -> Operand {
+        self.chosen(TensorType::f32(shape.clone()), LEAF_BOUND, Source::Learned(shape))
+    }
+
+    fn kept(&mut self, shape: Shape) -> Operand {
+        self.chosen(TensorType::f32(shape.clone()), LEAF_BOUND, Source::Kept(shape))
     }
 }
