@@ -1,9 +1,11 @@
 //! One case file an op, `tests/cases/ops/<op>.gir`, on every engine: machine code equals the loop interpreter in every
 //! bit, both graph interpreters within the op's tolerance, and gradients equal central differences. An elementwise op
-//! needs no file: its case is made of what it says of itself.
+//! needs no file: its case is made of what it says of itself. Layers have graph files, `tests/cases/layers/<layer>.json`.
 
 #[path = "cases/elementwise.rs"]
 mod elementwise;
+#[path = "cases/layers.rs"]
+mod layers;
 
 use crate::common::engines::{compare_isas, run_both, text};
 use crate::common::meaning::{compare, compare_with_meaning};
