@@ -18,8 +18,9 @@ use std::collections::BTreeSet;
 impl PointForm {
     /// What the value is an element of, and which, if it is nothing but that.
     pub fn as_view(&self) -> Option<(NodeId, &[LoadIndex])> {
+        let is_plain = self.is_map() && self.indices.is_empty() && self.finish == ScalarExpr::Acc;
         match &self.body {
-            ScalarExpr::Load { operand, index } if self.reds.is_empty() && self.finish == ScalarExpr::Acc => {
+            ScalarExpr::Load { operand, index } if is_plain => {
                 Some((self.operands[*operand], index))
             }
             _ => None,
