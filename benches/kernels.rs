@@ -112,7 +112,7 @@ fn program(sizes: &[usize], nest: Vec<Stmt>) -> Program {
     for (i, &size) in sizes.iter().enumerate() {
         let layout = Layout { shape: vec![size], batch_axis: None, strides: vec![1], chunk_stride: size };
         let (name, len) = (format!("buffer{i}"), size);
-        buffers.push(Buffer { name, kind: BufferKind::Temp, dtype: DType::F32, layout, len, offset });
+        buffers.push(Buffer { name, kind: BufferKind::Temp, dtype: DType::F32, layout, len, offset, words: None });
         // Three lines apart, so that buffers do not alias in the cache.
         offset += size.div_ceil(16) * 16 + 48;
     }

@@ -1,7 +1,9 @@
 //! A case of every op on every engine: machine code equals the loop interpreter in every bit, both graph interpreters
 //! within the op's tolerance, and gradients equal central differences. The case is made of what the op says of itself;
-//! `tests/cases/ops/<op>.gir` has what is seldom drawn.
+//! `tests/cases/ops/<op>.gir` has what is seldom drawn. Layers have graph files, `tests/cases/layers/<layer>.json`.
 
+#[path = "cases/layers.rs"]
+mod layers;
 #[path = "cases/made.rs"]
 mod made;
 

@@ -5,8 +5,9 @@ use crate::common::engines::{compare_isas, run_both};
 use graphc_codegen::{CodegenOptions, Isa, select};
 use graphc_driver::{CompileOptions, Lowered, Machine, compile, lower};
 use graphc_ir::graph::Graph;
-use graphc_ir::graph::builder::{Activation, Convolution, Dense, GraphBuilder, Loss};
+use graphc_ir::graph::builder::{GraphBuilder, Loss};
 use graphc_ir::graph::plan::GroupKind;
+use graphc_ir::layers::{Activation, Conv2d, Dense};
 use graphc_ir::ops::{Add, Mul, Sub};
 use graphc_ir::{DType, NodeId, Optimizer, Shape};
 use graphc_testing::bindings;
@@ -48,7 +49,7 @@ fn chain(kind: Kind, n: usize, is_convolution: bool) -> Graph {
     let mut builder = GraphBuilder::new("chain");
     let first = if is_convolution {
         let image = builder.input("image", DType::F32, Shape::batched(&[6, 6, 2])).unwrap();
-        builder.conv2d("first", image, &Convolution::new(5, [3, 3])).unwrap()
+        builder.conv2d("first", image, &Conv2d::new(5, [3, 3])).unwrap()
     } else {
         let features = builder.input("features", DType::F32, Shape::batched(&[12])).unwrap();
         builder.dense("first", features, &Dense::new(24)).unwrap()

@@ -8,7 +8,8 @@ use graphc_driver::{
 use graphc_frontend::{CheckData, load_with};
 use graphc_interp::loops::Memory;
 use graphc_ir::graph::Graph;
-use graphc_ir::graph::builder::{Activation, Convolution, Dense, GraphBuilder, Loss};
+use graphc_ir::graph::builder::{GraphBuilder, Loss};
+use graphc_ir::layers::{Activation, Conv2d, Dense};
 use graphc_ir::loops::{BufferKind, Program};
 use graphc_ir::{DType, Optimizer, Shape, Tensor};
 use graphc_runtime::Executable;
@@ -121,9 +122,9 @@ fn wide() -> Graph {
     let mut builder = GraphBuilder::new("wide");
     let image = builder.input("image", DType::F32, Shape::batched(&[12, 12, 3])).unwrap();
     let label = builder.input("label", DType::I32, Shape::batched(&[])).unwrap();
-    let conv1 = Convolution { activation: Some(Activation::Relu), ..Convolution::new(61, [3, 3]) };
+    let conv1 = Conv2d { activation: Some(Activation::Relu), ..Conv2d::new(61, [3, 3]) };
     let conv1 = builder.conv2d("conv1", image, &conv1).unwrap();
-    let conv2 = builder.conv2d("conv2", conv1, &Convolution::new(37, [3, 3])).unwrap();
+    let conv2 = builder.conv2d("conv2", conv1, &Conv2d::new(37, [3, 3])).unwrap();
     let flat = builder.flatten("flat", conv2).unwrap();
     let hidden = Dense { activation: Some(Activation::Tanh), ..Dense::new(88) };
     let hidden = builder.dense("hidden", flat, &hidden).unwrap();

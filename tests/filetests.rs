@@ -15,7 +15,8 @@ use graphc_driver::{CompileOptions, Machine, Stage, dump, lower};
 use graphc_frontend::Experiment;
 use graphc_frontend::experiment::CheckData;
 use graphc_ir::graph::Mode;
-use graphc_ir::graph::builder::{Activation, Convolution, Dense, GraphBuilder, Loss, Padding};
+use graphc_ir::graph::builder::{GraphBuilder, Loss};
+use graphc_ir::layers::{Activation, Conv2d, Dense, DepthwiseConv2d, Padding};
 use graphc_ir::loops::Program;
 use graphc_ir::ops::ReduceMean;
 use graphc_ir::{DType, Graph, NodeId, Optimizer, Shape};
@@ -113,11 +114,13 @@ fn chunks_are_whole_where_they_go_up_in_the_threads() {
 fn depthwise_plan() {
     let mut builder = GraphBuilder::new("depthwise");
     let image = builder.input("image", DType::F32, Shape::batched(&[32, 32, 32])).unwrap();
-    let same = |filters| Convolution { padding: Padding::Same, use_bias: false, ..Convolution::new(filters, [3, 3]) };
-    let x = builder.depthwise_conv2d("depth1", image, &same(1)).unwrap();
+    let (padding, use_bias) = (Padding::Same, false);
+    let depthwise = DepthwiseConv2d { padding, use_bias, ..DepthwiseConv2d::new([3, 3]) };
+    let x = builder.depthwise_conv2d("depth1", image, &depthwise).unwrap();
     let x = builder.activation("relu", x, Activation::Relu).unwrap();
-    let x = builder.depthwise_conv2d("depth2", x, &same(1)).unwrap();
-    let x = builder.conv2d("grouped", x, &Convolution { groups: 4, ..same(16) }).unwrap();
+    let x = builder.depthwise_conv2d("depth2", x, &depthwise).unwrap();
+    let grouped = Conv2d { groups: 4, padding, use_bias, ..Conv2d::new(16, [3, 3]) };
+    let x = builder.conv2d("grouped", x, &grouped).unwrap();
     assert_golden("dump/depthwise.plan", &plan(&classified(builder, x), CompileOptions::train(64)));
 }
 
@@ -149,8 +152,8 @@ fn lenet5_plan_of_one_sample() {
 fn strided_plan_of_one_sample() {
     let mut builder = GraphBuilder::new("strided");
     let image = builder.input("image", DType::F32, Shape::batched(&[9, 8, 3])).unwrap();
-    let x = builder.conv2d("conv1", image, &Convolution::new(16, [1, 1])).unwrap();
-    let strided = Convolution { padding: Padding::Same, strides: [2, 2], ..Convolution::new(24, [3, 3]) };
+    let x = builder.conv2d("conv1", image, &Conv2d::new(16, [1, 1])).unwrap();
+    let strided = Conv2d { padding: Padding::Same, strides: [2, 2], ..Conv2d::new(24, [3, 3]) };
     let x = builder.conv2d("conv2", x, &strided).unwrap();
     assert_golden("dump/strided-1.plan", &plan(&classified(builder, x), CompileOptions::train(1)));
 }

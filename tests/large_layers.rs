@@ -9,7 +9,8 @@ use graphc_codegen::Isa;
 use graphc_driver::{CompileOptions, Machine, compile, lower};
 use graphc_interp::graph::{Evaluation, Keep, run_keeping};
 use graphc_ir::graph::Graph;
-use graphc_ir::graph::builder::{Activation, Convolution, Dense, GraphBuilder, Loss, Padding, Pool};
+use graphc_ir::graph::builder::{GraphBuilder, Loss};
+use graphc_ir::layers::{Activation, AvgPool2d, BatchNorm, Conv2d, Dense, DepthwiseConv2d, Padding};
 use graphc_ir::{DType, NodeId, Optimizer, Shape, Tensor};
 use graphc_testing::bindings;
 use std::collections::BTreeMap;
@@ -72,8 +73,7 @@ fn large_images() {
         let mut builder = GraphBuilder::new("large");
         let image = builder.input("image", DType::F32, Shape::batched(&[26, 23, 2])).unwrap();
         let relu = Activation::Relu;
-        let convolution =
-            |filters| Convolution { activation: Some(relu.clone()), padding, ..Convolution::new(filters, [3, 5]) };
+        let convolution = |filters| Conv2d { activation: Some(relu.clone()), padding, ..Conv2d::new(filters, [3, 5]) };
         let conv = builder.conv2d("conv1", image, &convolution(7)).unwrap();
         let conv = builder.conv2d("conv2", conv, &convolution(5)).unwrap();
         let flat = builder.flatten("flat", conv).unwrap();
@@ -90,13 +90,15 @@ fn large_images_in_groups() {
     for padding in [Padding::Same, Padding::Valid] {
         let mut builder = GraphBuilder::new("groups");
         let image = builder.input("image", DType::F32, Shape::batched(&[26, 23, 4])).unwrap();
-        let convolution = |filters, kernel| Convolution { padding, ..Convolution::new(filters, kernel) };
-        let x = builder.depthwise_conv2d("depth1", image, &convolution(1, [3, 5])).unwrap();
+        let convolution = |filters, kernel| Conv2d { padding, ..Conv2d::new(filters, kernel) };
+        let depthwise =
+            |depth_multiplier, kernel| DepthwiseConv2d { depth_multiplier, padding, ..DepthwiseConv2d::new(kernel) };
+        let x = builder.depthwise_conv2d("depth1", image, &depthwise(1, [3, 5])).unwrap();
         let x = builder.activation("relu", x, Activation::Relu).unwrap();
-        let x = builder.depthwise_conv2d("depth2", x, &convolution(2, [3, 3])).unwrap();
-        let x = builder.conv2d("grouped", x, &Convolution { groups: 2, ..convolution(6, [2, 2]) }).unwrap();
+        let x = builder.depthwise_conv2d("depth2", x, &depthwise(2, [3, 3])).unwrap();
+        let x = builder.conv2d("grouped", x, &Conv2d { groups: 2, ..convolution(6, [2, 2]) }).unwrap();
         let x = builder.activation("tanh", x, Activation::Tanh).unwrap();
-        let dilated = Convolution { dilation: [3, 2], strides: [2, 1], ..convolution(3, [3, 3]) };
+        let dilated = Conv2d { dilation: [3, 2], strides: [2, 1], ..convolution(3, [3, 3]) };
         let x = builder.conv2d("dilated", x, &dilated).unwrap();
         let x = builder.flatten("flat", x).unwrap();
         let graph = finish(builder, x);
@@ -114,11 +116,10 @@ fn large_batches() {
     let image = builder.input("image", DType::F32, Shape::batched(&[18, 18, 1])).unwrap();
     let mut x = image;
     for (number, filters) in [4, 3].into_iter().enumerate() {
-        x = builder.conv2d(&format!("conv{number}"), x, &Convolution::new(filters, [3, 3])).unwrap();
-        x = builder.batch_norm(&format!("norm{number}"), x, 0.99, 1e-3).unwrap();
+        x = builder.conv2d(&format!("conv{number}"), x, &Conv2d::new(filters, [3, 3])).unwrap();
+        x = builder.batch_norm(&format!("norm{number}"), x, &BatchNorm::default()).unwrap();
         x = builder.activation(&format!("tanh{number}"), x, Activation::Tanh).unwrap();
-        let pool = Pool { pool: [2, 2], strides: [2, 2], padding: Padding::Valid };
-        x = builder.avg_pool2d(&format!("pool{number}"), x, &pool).unwrap();
+        x = builder.avg_pool2d(&format!("pool{number}"), x, &AvgPool2d::new([2, 2])).unwrap();
     }
     let x = builder.flatten("flat", x).unwrap();
     let x = builder.dense("hidden", x, &Dense { activation: Some(Activation::Tanh), ..Dense::new(13) }).unwrap();
@@ -160,7 +161,7 @@ fn wide_dense_layers_of_large_batches() {
 fn both_kinds_of_gradients_in_one_kernel() {
     let mut builder = GraphBuilder::new("both");
     let image = builder.input("image", DType::F32, Shape::batched(&[6, 5, 1])).unwrap();
-    let x = builder.conv2d("conv", image, &Convolution::new(3, [3, 3])).unwrap();
+    let x = builder.conv2d("conv", image, &Conv2d::new(3, [3, 3])).unwrap();
     let x = builder.flatten("flat", x).unwrap();
     let x = builder.dense("hidden", x, &Dense { activation: Some(Activation::Tanh), ..Dense::new(11) }).unwrap();
     let graph = finish(builder, x);

@@ -2,7 +2,8 @@
 
 use graphc_driver::{Session, SessionOptions, default_threads};
 use graphc_ir::graph::Mode;
-use graphc_ir::graph::builder::{Activation, Dense, GraphBuilder, Loss};
+use graphc_ir::graph::builder::{GraphBuilder, Loss};
+use graphc_ir::layers::{Activation, Dense, Dropout};
 use graphc_ir::loops::BufferKind;
 use graphc_ir::{DType, Graph, Optimizer, Shape, Tensor};
 
@@ -16,7 +17,7 @@ fn network(dropout: f64) -> Graph {
     let hidden = Dense { activation: Some(Activation::Tanh), ..Dense::new(16) };
     let mut hidden = builder.dense("hidden", x, &hidden).unwrap();
     if dropout > 0.0 {
-        hidden = builder.dropout("dropped", hidden, dropout, 7).unwrap();
+        hidden = builder.dropout("dropped", hidden, &Dropout { rate: dropout, seed: Some(7) }).unwrap();
     }
     let classes = Dense { activation: Some(Activation::Softmax), ..Dense::new(3) };
     let classes = builder.dense("classes", hidden, &classes).unwrap();

@@ -6,8 +6,9 @@ use crate::common::meaning::compare_with_meaning;
 use graphc_codegen::Isa;
 use graphc_driver::{CompileOptions, Session, SessionOptions, compile};
 use graphc_interp::graph::{Evaluation, Keep, run_keeping};
-use graphc_ir::graph::builder::{Activation, Convolution, Dense, GraphBuilder, Padding, Pool};
+use graphc_ir::graph::builder::GraphBuilder;
 use graphc_ir::graph::{Graph, Mode, NodeId, Origin};
+use graphc_ir::layers::{Activation, AvgPool2d, BatchNorm, Conv2d, Dense, DepthwiseConv2d, MaxPool2d, Padding};
 use graphc_ir::loops::{BufferKind, verify};
 use graphc_ir::ops::{Add, Op, ReduceMean, Softmax};
 use graphc_ir::{DType, Shape, Tensor};
@@ -158,13 +159,12 @@ impl Network {
     fn graph(&self) -> Graph {
         let mut net = GraphBuilder::new("net");
         let image = net.input("image", DType::F32, Shape::batched(&self.image)).unwrap();
-        let convolution = Convolution {
+        let convolution = Conv2d {
             strides: [self.stride; 2],
             padding: if self.is_padded { Padding::Same } else { Padding::Valid },
-            ..Convolution::new(self.channels, [self.kernel; 2])
+            ..Conv2d::new(self.channels, [self.kernel; 2])
         };
-        let left =
-            net.conv2d("left", image, &Convolution { activation: Some(Activation::Relu), ..convolution.clone() });
+        let left = net.conv2d("left", image, &Conv2d { activation: Some(Activation::Relu), ..convolution.clone() });
         let right = net.conv2d("right", image, &convolution).unwrap();
         let sum = net.op("sum", Add {}, &[left.unwrap(), right]).unwrap();
         let mixed = match self.multiplier {
@@ -172,23 +172,24 @@ impl Network {
             multiplier => {
                 // Depthwise, then in two groups, the filters of each a vector or two.
                 let padding = Padding::Same;
-                let layer = Convolution { padding, ..Convolution::new(multiplier, [self.kernel; 2]) };
+                let layer =
+                    DepthwiseConv2d { depth_multiplier: multiplier, padding, ..DepthwiseConv2d::new([self.kernel; 2]) };
                 let depth = net.depthwise_conv2d("depth", sum, &layer).unwrap();
                 let groups = if (self.channels * multiplier).is_multiple_of(2) { 2 } else { 1 };
-                let layer = Convolution { groups, ..Convolution::new(8 * groups * multiplier, [1, 1]) };
+                let layer = Conv2d { groups, ..Conv2d::new(8 * groups * multiplier, [1, 1]) };
                 net.conv2d("point", depth, &layer).unwrap()
             }
         };
-        let normal = net.batch_norm("normal", mixed, 0.99, 1e-3).unwrap();
-        let pool = Pool { pool: [2, 2], strides: [2, 2], padding: convolution.padding };
+        let normal = net.batch_norm("normal", mixed, &BatchNorm::default()).unwrap();
+        let padding = convolution.padding;
         let pooled = match self.is_max_pool {
-            true => net.max_pool2d("pool", normal, &pool),
-            false => net.avg_pool2d("pool", normal, &pool),
+            true => net.max_pool2d("pool", normal, &MaxPool2d { padding, ..MaxPool2d::new([2, 2]) }),
+            false => net.avg_pool2d("pool", normal, &AvgPool2d { padding, ..AvgPool2d::new([2, 2]) }),
         };
         let x = net.flatten("flatten", pooled.unwrap()).unwrap();
         let layer = Dense { activation: Some(Activation::Tanh), ..Dense::new(self.units[0]) };
         let x = net.dense("dense1", x, &layer).unwrap();
-        let x = net.batch_norm("normal2", x, 0.99, 1e-3).unwrap();
+        let x = net.batch_norm("normal2", x, &BatchNorm::default()).unwrap();
         let x = net.dense("dense2", x, &Dense::new(self.units[1])).unwrap();
         let y = net.op("probabilities", Softmax {}, &[x]).unwrap();
         net.output(y);

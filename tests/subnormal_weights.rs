@@ -2,8 +2,9 @@
 //! graphc-measure --bench train_step -- 256-512-10` shows.
 
 use graphc_driver::{Session, SessionOptions};
-use graphc_ir::graph::builder::{Activation, Dense, GraphBuilder, Loss};
+use graphc_ir::graph::builder::{GraphBuilder, Loss};
 use graphc_ir::graph::{Graph, Mode};
+use graphc_ir::layers::{Activation, Dense};
 use graphc_ir::{DType, Optimizer, Shape, Tensor};
 
 const BATCH: usize = 64;

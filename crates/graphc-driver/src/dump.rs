@@ -115,6 +115,7 @@ fn group_text(graph: &Graph, group: &Group) -> String {
     let kind = match group.kind {
         GroupKind::Contraction => "contraction",
         GroupKind::Sweep => "sweep",
+        GroupKind::Ordered => "in order",
     };
     let op = |node: NodeId| format!("{node} {}", graph.op(node).name());
     let inlined: Vec<String> = group.inlined.iter().map(|&node| op(node)).collect();

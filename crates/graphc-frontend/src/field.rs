@@ -23,8 +23,8 @@ pub(crate) enum Kind {
     Number(Range),
     /// `true` or `false`.
     Bool,
-    /// A size of at least 1, or a list of two: height and width.
-    Pair,
+    /// A size of at least `min`, or a list of two: height and width.
+    Pair { min: usize },
     /// `"valid"`, `"same"`, a number of zeros, or a list of four: top, bottom, left, right.
     Padding,
     /// A list of sizes, in which `"N"` may stand first.

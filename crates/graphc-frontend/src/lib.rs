@@ -5,7 +5,7 @@
 //! offending text underlined and what was expected. It knows nothing of gradients, passes or
 //! machine code, and reads no data.
 //!
-//! `fields`, `layers` and the ops themselves say everything a file may contain; the reader, the JSON Schema
+//! `fields`, the layers and the ops themselves say everything a file may contain; the reader, the JSON Schema
 //! ([`schema()`]), the reference ([`reference()`]) and the guide's page of ops ([`ops_page()`]) follow from them. A
 //! JSON field is added there and nowhere else.
 //!
@@ -13,7 +13,7 @@
 //! access to files.
 //!
 //! Reading order: [`mod@limits`], `source_text`, `excerpt`, [`diagnostic`], `json`, `field`, `metrics`, `read`,
-//! `fields` and `data_fields`, `node_op`, `layers`, `node_ops`, `misfit`, `network`, `loss`, `optimizer`, `training`,
+//! `fields` and `data_fields`, `node_ops`, `misfit`, `network`, `loss`, `optimizer`, `training`,
 //! [`augment`], [`data`], [`experiment`], `schema`, `reference`, `ops_page`, [`mod@summary`].
 #![forbid(unsafe_code)]
 
@@ -26,13 +26,11 @@ pub mod experiment;
 mod field;
 mod fields;
 mod json;
-mod layers;
 pub mod limits;
 mod loss;
 mod metrics;
 mod misfit;
 mod network;
-mod node_op;
 mod node_ops;
 mod ops_page;
 mod optimizer;

@@ -5,14 +5,13 @@
 use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 use crate::fields::{INPUT, NODE};
 use crate::json::{Json, JsonValue, Member, Spanned};
-use crate::layers::LAYERS;
 use crate::limits::{MAX_NAME_CHARS, MAX_NOTES};
 use crate::misfit::does_not_fit;
-use crate::node_op::{NodeCx, NodeOp};
-use crate::node_ops::{NODE_OPS, build};
+use crate::node_ops::{NODE_OPS, NodeOp};
 use crate::read::{Record, is_name, list, read, read_known, wrong_kind};
 use graphc_ir::graph::NodeId;
 use graphc_ir::graph::builder::{GraphBuilder, STEP_INPUT};
+use graphc_ir::layers::LayerInfo;
 use graphc_ir::text::shown;
 use graphc_ir::{DType, Dim};
 use std::collections::{BTreeSet, HashMap};
@@ -349,15 +348,14 @@ impl<'a> Network<'a> {
             inputs.iter().map(|operand| operand.entry.and_then(|entry| self.entries[entry].node)).collect();
         let Some(operands) = operands.filter(|_| record.ok && !RESERVED.contains(&name.value.as_str())) else { return };
         builder.set_line(diagnostics.line(name.span.start) as u32);
-        let mut cx = NodeCx { builder, name: &name.value, record, inputs: &operands, position: at - n_inputs };
-        match build(op, &mut cx) {
-            Some(Ok(node)) => self.entries[at].node = Some(node),
-            Some(Err(error)) => {
+        builder.set_position(at - n_inputs);
+        match op.build(builder, &name.value, record, &operands) {
+            Ok(node) => self.entries[at].node = Some(node),
+            Err(error) => {
                 let named: Vec<(Span, NodeId)> =
                     inputs.iter().map(|operand| self.defined_at(operand)).zip(operands).collect();
                 diagnostics.push(does_not_fit(&error, record.span_of("op"), &named, builder));
             }
-            None => {}
         }
     }
 
@@ -383,7 +381,7 @@ fn read_body<'a>(
     let Some(found) = NODE_OPS.iter().find(|op| op.section.name == name) else {
         let names = || NODE_OPS.iter().map(|op| op.section.name);
         let span = op.map_or(json.span.clone(), |op| op.span.clone());
-        let layers = list(LAYERS.iter().map(|layer| layer.section.name));
+        let layers = list(LayerInfo::ALL.iter().map(|layer| layer.name));
         let label = format!("expected a layer ({layers}) or an operation (`graphc schema` has all)");
         let close = diagnostics.closest(name, names());
         let message = format!("unknown op `{}`", shown(name));

@@ -1,57 +1,112 @@
-//! The one list of layers and operations a graph file can use. Layers are in `layers`; operations are the ops that say
-//! how a network uses them ([`graphc_ir::ops::OpRules::USAGE`]).
+//! The one list of layers and operations a graph file can use. Operations are the ops that say how a network uses them
+//! ([`graphc_ir::ops::OpRules::USAGE`]).
 
-use crate::field::{Default, Field, Kind, Range, SIZE, Section};
-use crate::layers::LAYERS;
-use crate::node_op::{Build, Example, NodeCx, NodeOp};
+use crate::field::{Default, Field, Kind, Range, SEED, SIZE, Section};
 use crate::read::{Record, Value};
-use graphc_ir::attrs::{AttrKind, AttrValue, Attrs, FieldInfo};
-use graphc_ir::graph::builder::{BuildResult, MAX_SIZE};
+use graphc_ir::attrs::{AttrField, AttrKind, AttrValue, Attrs, FieldInfo};
+use graphc_ir::graph::NodeId;
+use graphc_ir::graph::builder::{BuildResult, GraphBuilder, MAX_SIZE};
+use graphc_ir::layers::LayerInfo;
 use graphc_ir::ops::OpInfo;
-use graphc_ir::ops::facts::Usage;
+use graphc_ir::ops::facts::{Given, Usage};
 use graphc_ir::{Dim, Op};
 use std::sync::LazyLock;
+
+/// A layer or operation of the graph file.
+#[derive(Clone, Debug)]
+pub(crate) struct NodeOp {
+    pub(crate) section: Section,
+    /// What it is for and how it is written, in `docs/guide/ops.md`.
+    pub(crate) example: Example,
+    what: What,
+}
+
+/// A node of the op, which the frontend reads when the guide is made.
+#[derive(Clone, Debug)]
+pub(crate) struct Example {
+    /// What one takes the op for.
+    pub(crate) purpose: &'static str,
+    /// What the node reads.
+    pub(crate) inputs: &'static [Given],
+    /// The node as JSON.
+    pub(crate) node: &'static str,
+}
+
+/// What is added for a node, its fields being those of the layer or the op's attributes.
+#[derive(Clone, Copy, Debug)]
+enum What {
+    Layer(&'static LayerInfo),
+    Op(&'static OpInfo),
+}
 
 /// Layers first, then activations, then the other operations.
 pub(crate) static NODE_OPS: LazyLock<Vec<NodeOp>> = LazyLock::new(|| {
     let of = |is_activation: bool| Op::ALL.iter().filter(move |info| info.is_activation == is_activation);
     let operations = of(true).chain(of(false)).filter_map(operation);
-    LAYERS.iter().cloned().chain(operations).collect()
+    LayerInfo::ALL.iter().map(layer).chain(operations).collect()
 });
 
-/// Adds the node; `None` only if a field is missing from the record, which has been reported.
-pub(crate) fn build(op: &NodeOp, cx: &mut NodeCx<'_>) -> Option<BuildResult> {
-    match op.build {
-        Build::Layer(build) => build(cx),
-        Build::Op(info) => {
-            let attribute = |field: &FieldInfo| Some((field.name.to_string(), attribute(cx.record, field.name)?));
-            let attrs = Attrs((info.fields)().iter().map(attribute).collect::<Option<_>>()?);
-            let op = (info.from_attrs)(&attrs).expect("the kind of a field is that of the attribute");
-            Some(cx.builder.op(cx.name, op, cx.inputs))
+impl NodeOp {
+    /// Number of inputs, of the example as of every node.
+    pub(crate) fn n_inputs(&self) -> usize {
+        self.example.inputs.len()
+    }
+
+    /// Adds the node `name` that reads `inputs`. Every field of the record is as it should be.
+    pub(crate) fn build(
+        &self,
+        builder: &mut GraphBuilder,
+        name: &str,
+        record: &Record<'_>,
+        inputs: &[NodeId],
+    ) -> BuildResult {
+        let fields = match self.what {
+            What::Layer(info) => (info.fields)(),
+            What::Op(info) => (info.fields)(),
+        };
+        let given = |field: &FieldInfo| Some((field.name.to_string(), attribute(record, field.name)?));
+        let attrs = Attrs(fields.iter().filter_map(given).collect());
+        match self.what {
+            What::Layer(info) => (info.build)(builder, name, inputs, &attrs),
+            What::Op(info) => {
+                let op = (info.from_attrs)(&attrs).expect("the kind of a field is that of the attribute");
+                builder.op(name, op, inputs)
+            }
         }
     }
 }
 
-/// The value of a field as that of an attribute.
+/// The value of a field as that of an attribute; none if it is left out.
 fn attribute(record: &Record<'_>, name: &str) -> Option<AttrValue> {
     Some(match &record.find(name)?.value {
+        Value::Text(value) => AttrValue::Str(value.clone()),
         Value::Int(value) => AttrValue::Int(*value),
         Value::Number(value) => AttrValue::Float(*value),
         Value::Bool(value) => AttrValue::Bool(*value),
         Value::Shape(shape) => AttrValue::Shape(shape.clone()),
-        Value::Axes(sizes) => AttrValue::Ints(sizes.iter().map(|&size| size as i64).collect()),
-        Value::Pair(sizes) => AttrValue::Ints(sizes.map(|size| size as i64).to_vec()),
+        Value::Axes(sizes) => sizes.to_attr(),
+        Value::Pair(sizes) => sizes.to_attr(),
+        Value::Padding(padding) => padding.to_attr(),
         other => unreachable!("no field of an op is {other:?}"),
     })
 }
 
-/// The op as an entry of the list, if networks use it. Its texts are made once and stay.
+/// The layer as an entry of the list. Its texts are made once and stay.
+fn layer(info: &'static LayerInfo) -> NodeOp {
+    let fields = (info.fields)();
+    entry(info.name, info.summary, fields, info.usage, What::Layer(info))
+}
+
+/// The op as an entry of the list, if networks use it.
 fn operation(info: &'static OpInfo) -> Option<NodeOp> {
     let usage = info.usage?;
-    let fields: Vec<Field> = (info.fields)().iter().map(|attribute| field(attribute, &usage)).collect();
-    let section = Section { name: info.name, doc: sentence(info.summary).leak(), fields: fields.leak() };
-    let example = Example { purpose: usage.purpose, inputs: usage.reads, node: node(info, &usage).leak() };
-    Some(NodeOp { section, example, build: Build::Op(info) })
+    Some(entry(info.name, sentence(info.summary).leak(), (info.fields)(), usage, What::Op(info)))
+}
+
+fn entry(name: &'static str, doc: &'static str, fields: Vec<FieldInfo>, usage: Usage, what: What) -> NodeOp {
+    let example = Example { purpose: usage.purpose, inputs: usage.reads, node: node(name, &fields, &usage).leak() };
+    let fields: Vec<Field> = fields.iter().map(|attribute| field(attribute, &usage)).collect();
+    NodeOp { section: Section { name, doc, fields: fields.leak() }, example, what }
 }
 
 /// With a capital letter and a full stop.
@@ -61,31 +116,36 @@ fn sentence(text: &str) -> String {
 }
 
 fn field(attribute: &FieldInfo, usage: &Usage) -> Field {
-    let &FieldInfo { name, doc, kind, range, .. } = attribute;
+    let &FieldInfo { name, doc, kind, range, meaning, .. } = attribute;
     let kind = match kind {
+        AttrKind::Int if range == Range::NotNegative => SEED,
         AttrKind::Int => Kind::Int { min: i64::MIN, max: i64::MAX },
         AttrKind::Size if range == Range::Positive => SIZE,
         AttrKind::Size => Kind::Int { min: 0, max: MAX_SIZE as i64 },
         AttrKind::Float => Kind::Number(range),
         AttrKind::Bool => Kind::Bool,
         AttrKind::Sizes => Kind::Axes,
-        AttrKind::SizesOf(2) => Kind::Pair,
+        AttrKind::SizesOf(2) if range == Range::Positive => Kind::Pair { min: 1 },
+        AttrKind::SizesOf(2) => Kind::Pair { min: 0 },
         AttrKind::Shape => Kind::Shape,
+        AttrKind::Padding => Kind::Padding,
+        AttrKind::Activation => Kind::Choice(Op::ACTIVATIONS),
         AttrKind::SizesOf(_) | AttrKind::DType | AttrKind::Other => panic!("`{name}` is no field of a graph file"),
     };
     let optional = usage.optional.iter().find(|(field, _)| *field == name).map(|(_, value)| value);
-    let default = match optional.or(attribute.default.as_ref()) {
-        Some(value) => Default::Json(json(value).leak()),
-        None => Default::Required,
+    let default = match (meaning, optional.or(attribute.default.as_ref())) {
+        (Some(meaning), _) => Default::Absent(meaning),
+        (None, Some(value)) => Default::Json(json(attribute.kind, value).leak()),
+        (None, None) => Default::Required,
     };
     Field { name, kind, default, doc }
 }
 
 /// The example as JSON.
-fn node(info: &OpInfo, usage: &Usage) -> String {
+fn node(name: &str, fields: &[FieldInfo], usage: &Usage) -> String {
     let quoted = |name: &str| format!("\"{name}\"");
     let inputs: Vec<String> = usage.reads.iter().map(|(name, ..)| quoted(name)).collect();
-    let mut members = vec![("name", quoted(usage.node)), ("op", quoted(info.name))];
+    let mut members = vec![("name", quoted(usage.node)), ("op", quoted(name))];
     match inputs.as_slice() {
         [] => {}
         [one] => members.push(("inputs", one.clone())),
@@ -95,25 +155,27 @@ fn node(info: &OpInfo, usage: &Usage) -> String {
     let is_left_out =
         |name: &str, value: &AttrValue| usage.optional.iter().any(|other| *other == (name, value.clone()));
     let written = attributes.0.iter().filter(|(name, value)| !is_left_out(name, value));
-    members.extend(written.map(|(name, value)| (name.as_str(), json(value))));
+    let kind = |name: &str| fields.iter().find(|field| field.name == name).map_or(AttrKind::Other, |field| field.kind);
+    members.extend(written.map(|(name, value)| (name.as_str(), json(kind(name), value))));
     let members: Vec<String> = members.iter().map(|(name, value)| format!("\"{name}\": {value}")).collect();
     format!("{{ {} }}", members.join(", "))
 }
 
-/// The value of an attribute as JSON.
-fn json(value: &AttrValue) -> String {
-    match value {
-        AttrValue::Ints(values) => {
+/// The value of an attribute of that kind as JSON.
+fn json(kind: AttrKind, value: &AttrValue) -> String {
+    match (kind, value) {
+        (AttrKind::SizesOf(2), AttrValue::Ints(sizes)) if sizes[0] == sizes[1] => sizes[0].to_string(),
+        (_, AttrValue::Ints(values)) => {
             let values: Vec<String> = values.iter().map(i64::to_string).collect();
             format!("[{}]", values.join(", "))
         }
-        AttrValue::Shape(shape) => {
+        (_, AttrValue::Shape(shape)) => {
             let dims = shape.0.iter().map(|dim| match dim {
                 Dim::Batch => "\"N\"".to_string(),
                 Dim::Fixed(size) => size.to_string(),
             });
             format!("[{}]", dims.collect::<Vec<_>>().join(", "))
         }
-        other => other.to_string(),
+        (_, other) => other.to_string(),
     }
 }

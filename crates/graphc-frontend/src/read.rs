@@ -5,7 +5,8 @@ use crate::field::{Default, Field, Kind, Range, Section, Variants};
 use crate::json::{Json, JsonValue, Member, Spanned};
 use crate::limits::{MAX_LIST, MAX_LISTED, MAX_NAME_CHARS};
 use crate::metrics;
-use graphc_ir::graph::builder::{MAX_SIZE, Padding};
+use graphc_ir::graph::builder::MAX_SIZE;
+use graphc_ir::layers::Padding;
 use graphc_ir::narrow::{Narrowing, narrow};
 use graphc_ir::text::{MAX_RANK, is_hidden, shown};
 use graphc_ir::{Dim, Shape};
@@ -77,9 +78,8 @@ impl<'a> Record<'a> {
 
     getters! {
         text: Text -> String, names: Names -> Vec<Spanned<String>>, int: Int -> i64, number: Number -> f64,
-        bool: Bool -> bool, pair: Pair -> [usize; 2], padding: Padding -> Padding, shape: Shape -> Shape,
-        axes: Axes -> Vec<usize>, numbers: Numbers -> Vec<f64>, members: Members -> &'a [Member],
-        items: Items -> &'a [Json],
+        bool: Bool -> bool, shape: Shape -> Shape, axes: Axes -> Vec<usize>, numbers: Numbers -> Vec<f64>,
+        members: Members -> &'a [Member], items: Items -> &'a [Json],
     }
 
     /// A size, of which the table says that it is at least 1.
@@ -285,7 +285,7 @@ pub(crate) fn expected(kind: &Kind) -> String {
         Kind::Int { min, max } => format!("an integer from {min} to {max}"),
         Kind::Number(range) => format!("a number{}", range.in_words()),
         Kind::Bool => "true or false".into(),
-        Kind::Pair => "a size of at least 1 or a list of two such sizes, [height, width]".into(),
+        Kind::Pair { min } => format!("a size of at least {min} or a list of two such sizes, [height, width]"),
         Kind::Padding => "\"valid\", \"same\", a number of zeros, or a list of four, [top, bottom, left, right]".into(),
         Kind::Shape => format!("a list of at most {MAX_RANK} sizes of at least 1, in which \"N\" may stand first"),
         Kind::Axes => format!("a list of at most {MAX_RANK} dimension numbers, counted from 0"),
@@ -332,7 +332,7 @@ fn label_for(kind: &Kind, bad: &Json) -> String {
             "this is not greater than the one before".into()
         }
         (
-            Kind::Int { .. } | Kind::Pair | Kind::Padding | Kind::Shape | Kind::Axes | Kind::Ascending,
+            Kind::Int { .. } | Kind::Pair { .. } | Kind::Padding | Kind::Shape | Kind::Axes | Kind::Ascending,
             JsonValue::Number(text),
         ) => match text.parse::<i64>() {
             Ok(value) if value < 0 => "this is negative".into(),
@@ -350,7 +350,7 @@ fn label_for(kind: &Kind, bad: &Json) -> String {
             format!("this has {} characters", text.chars().count())
         }
         (
-            Kind::Pair | Kind::Padding | Kind::Shape | Kind::Axes | Kind::Ascending | Kind::Numbers(_),
+            Kind::Pair { .. } | Kind::Padding | Kind::Shape | Kind::Axes | Kind::Ascending | Kind::Numbers(_),
             JsonValue::Array(items),
         ) => match items.len() {
             1 => "this list has 1 entry".into(),
@@ -434,7 +434,7 @@ fn accept<'a>(kind: &Kind, json: &'a Json, refuse: &mut Refuse<'_, 'a>) -> Optio
         }
         (Kind::Number(range), JsonValue::Number(text)) => number(*range, text).ok().map(Value::Number),
         (Kind::Bool, JsonValue::Bool(value)) => Some(Value::Bool(*value)),
-        (Kind::Pair, JsonValue::Number(_)) => size_of(json, 1).map(|size| Value::Pair([size, size])),
+        (Kind::Pair { min }, JsonValue::Number(_)) => size_of(json, *min).map(|size| Value::Pair([size, size])),
         (Kind::Padding, JsonValue::String(text)) => match text.as_str() {
             "valid" => Some(Value::Padding(Padding::Valid)),
             "same" => Some(Value::Padding(Padding::Same)),
@@ -462,8 +462,8 @@ fn accept<'a>(kind: &Kind, json: &'a Json, refuse: &mut Refuse<'_, 'a>) -> Optio
 fn accept_list<'a>(kind: &Kind, json: &'a Json, items: &'a [Json], refuse: &mut Refuse<'_, 'a>) -> Option<Value<'a>> {
     match kind {
         Kind::References | Kind::Paths => Some(Value::Names(each(items, refuse, name_of)?)),
-        Kind::Pair if items.len() == 2 => {
-            let sizes = each(items, refuse, |item| size_of(item, 1))?;
+        Kind::Pair { min } if items.len() == 2 => {
+            let sizes = each(items, refuse, |item| size_of(item, *min))?;
             Some(Value::Pair([sizes[0], sizes[1]]))
         }
         Kind::Padding if items.len() == 4 => {

@@ -66,7 +66,7 @@ fn kind(kind: &Kind) -> Value {
         Kind::Int { min, max } => json!({ "type": "integer", "minimum": min, "maximum": max }),
         Kind::Number(range) => number(*range),
         Kind::Bool => json!({ "type": "boolean" }),
-        Kind::Pair => json!({ "anyOf": [size(1), list(size(1), 2)] }),
+        Kind::Pair { min } => json!({ "anyOf": [size(*min as i64), list(size(*min as i64), 2)] }),
         Kind::Padding => json!({ "anyOf": [{ "enum": ["valid", "same"] }, size(0), list(size(0), 4)] }),
         Kind::Shape => {
             json!({ "type": "array", "items": { "anyOf": [{ "const": "N" }, size(1)] }, "maxItems": MAX_RANK })

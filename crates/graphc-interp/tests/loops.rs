@@ -67,6 +67,66 @@ fn lanes_load_by_stride_and_by_division_and_join() {
     assert_eq!(result[2], lanes.iter().copied().fold(f32::MIN, f32::max));
 }
 
+/// What stands in an integer buffer of that number: too small and too large numbers, and the same one several times.
+fn index_at(at: usize) -> i32 {
+    [3, -1, 0, 6, 7, i32::MAX, 3, i32::MIN, 5, 3, 3, 100][at % 12]
+}
+
+/// Runs a program whose buffer `b0` holds [`index_at`], `b1` a ramp; the words of the output.
+fn by_indices(body: &str) -> Vec<f32> {
+    let program = program(&["i32", "f32", "f32"], body);
+    assert_eq!(verify(&program), []);
+    let mut arena = inputs(3);
+    (0..64).for_each(|at| arena[at] = index_at(at).cast_unsigned());
+    arena[128..].fill(0);
+    run(&program, &mut arena).unwrap_or_else(|error| panic!("{error}"));
+    floats(&arena[128..])
+}
+
+#[test]
+fn rows_are_gathered_by_loaded_indices() {
+    let body =
+        "lanes i0 { for i1 in 0..8 { i2 = load b0[i1] in 0..7 v0 = load b1[8*i2 + i0] store b2[8*i1 + i0] = v0 } }";
+    let result = by_indices(body);
+    for (at, &value) in result.iter().enumerate() {
+        let row = index_at(at / 8).clamp(0, 6) as usize;
+        assert_eq!(value, input(1, 8 * row + at % 8));
+    }
+}
+
+#[test]
+fn every_lane_gathers_its_own_word() {
+    let body = "lanes i0 { i1 = load b0[i0 + 1] in 0..7 i2 = load b0[2*i1 + i0] in 0..5 v0 = load b1[9*i2 + i1]
+        v1 = index 10*i2 + i1 v2 = to_f32 v1 v3 = load b1[((i1 + i0) % 3)]
+        store b2[i0] = v0 store b2[i0 + 8] = v2 store b2[i0 + 16] = v3 }";
+    let result = by_indices(body);
+    for lane in 0..8 {
+        let first = index_at(lane + 1).clamp(0, 6) as usize;
+        let second = index_at(2 * first + lane).clamp(0, 4) as usize;
+        assert_eq!(result[lane], input(1, 9 * second + first));
+        assert_eq!(result[lane + 8], (10 * second + first) as f32);
+        assert_eq!(result[lane + 16], input(1, (first + lane) % 3));
+    }
+}
+
+/// Rows are added one after another, the same one several times.
+#[test]
+fn scattered_rows_are_added_in_order() {
+    let body = "lanes i0 { for i1 in 0..12 { i2 = load b0[i1] in 0..7 v0 = load b1[3*i1 + i0]
+        v1 = load b2[8*i2 + i0] v2 = add v1, v0 store b2[8*i2 + i0] = v2 } }";
+    let mut expected = [0.0f32; 64];
+    for i in 0..12 {
+        let row = index_at(i).clamp(0, 6) as usize;
+        (0..8).for_each(|lane| expected[8 * row + lane] += input(1, 3 * i + lane));
+    }
+    assert_eq!(by_indices(body), expected);
+    let scalar = "for i1 in 0..12 { i2 = load b0[i1] in 0..7 v0 = load b1[i1] v1 = load b2[i2] v2 = add v1, v0
+        store b2[i2] = v2 }";
+    let mut sums = [0.0f32; 7];
+    (0..12).for_each(|i| sums[index_at(i).clamp(0, 6) as usize] += input(1, i));
+    assert_eq!(by_indices(scalar)[..7], sums);
+}
+
 #[test]
 fn select_masks_a_ragged_chunk() {
     let body = "lanes i0 {
@@ -202,6 +262,7 @@ fn programs_that_break_rules_are_refused() {
         ("v0 = f32 1.0 v1 = i32 1 v2 = add v0, v1", "v1 is I32, expected F32"),
         ("lanes i0 { lanes i1 { } }", "a lanes region inside another"),
         ("lanes i0 { i1 = i0 }", "i1 depends on the lane"),
+        ("i0 = load b0[0] in 0..3", "i0 is F32, expected I32"),
         ("v0 = f32 1.0 v1 = join add v0", "lanes are joined outside a lanes region"),
     ];
     for (body, message) in cases {
@@ -237,6 +298,22 @@ fn memory_binds_tensors_by_name() {
         wrong.expect_err("the shape is another").to_string(),
         "\"label\" has shape [17], but the tensor has [16]"
     );
+}
+
+#[test]
+fn constants_are_there_from_the_start() {
+    let text = "program \"m\" (batch=1, arena=48) {
+        buffer b0: f32 constant \"c\" [3] strides=[1] chunk=3 len=4 @16 words=[0x3f800000,0x40000000,0xc0400000,0]
+        buffer b1: i32 constant \"d\" [2] strides=[1] chunk=2 len=2 @32 words=[2,-7]
+        buffer b2: f32 output \"y\" [2] strides=[1] chunk=2 len=16 @0
+        kernel \"k\" { nest \"n\" { for i0 in 0..2 { i1 = load b1[i0] in 0..3 v0 = load b0[i1] store b2[i0] = v0 } } } }";
+    let program: Program = text.parse().expect("the program reads");
+    assert_eq!(verify(&program), []);
+    let mut memory = Memory::new(&program);
+    memory.run(&LoopInterp::new(&program).expect("the program is valid")).expect("the program runs");
+    assert_eq!(memory.get(&program, BufferKind::Output, "y").expect("there is y").data, [-3.0, 1.0]);
+    let refused = memory.set(&program, BufferKind::Constant, "c", &Tensor::full(&[3], 0.0));
+    assert_eq!(refused.expect_err("a constant stays").to_string(), "there is no constant buffer \"c\"");
 }
 
 #[test]

@@ -41,6 +41,8 @@ pub struct FieldInfo {
     pub range: Range,
     /// The value that is not written; none if every value is.
     pub default: Option<AttrValue>,
+    /// What the default stands for, if that is no value: the size of something else, say.
+    pub meaning: Option<&'static str>,
 }
 
 /// What the values of a field are.
@@ -62,6 +64,10 @@ pub enum AttrKind {
     Shape,
     /// An element type.
     DType,
+    /// What is added around an image ([`crate::layers::Padding`]).
+    Padding,
+    /// A function applied to a result ([`crate::layers::Activation`]).
+    Activation,
     /// Something else.
     Other,
 }
@@ -83,6 +89,8 @@ pub enum AttrValue {
     Shape(Shape),
     /// An element type.
     DType(DType),
+    /// Nothing: what a field is that may be left out, and is.
+    Absent,
 }
 
 impl fmt::Display for AttrValue {
@@ -98,6 +106,7 @@ impl fmt::Display for AttrValue {
             }
             AttrValue::Shape(shape) => write!(f, "{shape}"),
             AttrValue::DType(dtype) => write!(f, "{dtype}"),
+            AttrValue::Absent => f.write_str("none"),
         }
     }
 }
@@ -180,11 +189,13 @@ pub trait AttrField: Sized {
     fn to_attr(&self) -> AttrValue;
     /// From an attribute; `None` if it has the wrong kind.
     fn from_attr(value: &AttrValue) -> Option<Self>;
-    /// Adds its words to those of an op.
-    fn write_words(&self, words: &mut AttrWords);
-    /// As a number, if it is one.
-    fn number(&self) -> Option<f64> {
-        None
+    /// Adds its words to those of an op; those of the attribute's text, unless there is something shorter.
+    fn write_words(&self, words: &mut AttrWords) {
+        self.to_attr().to_string().write_words(words);
+    }
+    /// The numbers that it is or consists of.
+    fn numbers(&self) -> Vec<f64> {
+        Vec::new()
     }
 }
 
@@ -203,8 +214,8 @@ impl AttrField for usize {
     fn write_words(&self, words: &mut AttrWords) {
         words.extend([*self as u64]);
     }
-    fn number(&self) -> Option<f64> {
-        Some(*self as f64)
+    fn numbers(&self) -> Vec<f64> {
+        vec![*self as f64]
     }
 }
 
@@ -222,6 +233,9 @@ impl AttrField for i64 {
     }
     fn write_words(&self, words: &mut AttrWords) {
         words.extend([self.cast_unsigned()]);
+    }
+    fn numbers(&self) -> Vec<f64> {
+        vec![*self as f64]
     }
 }
 
@@ -241,8 +255,8 @@ impl AttrField for f64 {
     fn write_words(&self, words: &mut AttrWords) {
         words.extend([self.to_bits()]);
     }
-    fn number(&self) -> Option<f64> {
-        Some(*self)
+    fn numbers(&self) -> Vec<f64> {
+        vec![*self]
     }
 }
 
@@ -315,6 +329,30 @@ impl<const LEN: usize> AttrField for [usize; LEN] {
     fn write_words(&self, words: &mut AttrWords) {
         words.extend(self.iter().map(|&x| x as u64));
     }
+    fn numbers(&self) -> Vec<f64> {
+        self.iter().map(|&x| x as f64).collect()
+    }
+}
+
+impl<T: AttrField> AttrField for Option<T> {
+    const EXPECTED: &'static str = T::EXPECTED;
+    const KIND: AttrKind = T::KIND;
+    fn to_attr(&self) -> AttrValue {
+        self.as_ref().map_or(AttrValue::Absent, T::to_attr)
+    }
+    fn from_attr(value: &AttrValue) -> Option<Option<T>> {
+        match value {
+            AttrValue::Absent => Some(None),
+            value => T::from_attr(value).map(Some),
+        }
+    }
+    fn write_words(&self, words: &mut AttrWords) {
+        words.extend([u64::from(self.is_some())]);
+        self.iter().for_each(|value| value.write_words(words));
+    }
+    fn numbers(&self) -> Vec<f64> {
+        self.iter().flat_map(T::numbers).collect()
+    }
 }
 
 impl AttrField for Shape {
@@ -379,11 +417,9 @@ pub fn read_field_or<T: AttrField>(attrs: &Attrs, name: &'static str, default: T
 /// # Errors
 /// Says what the op expects.
 pub fn check_range(op: &str, name: &str, range: Range, value: &impl AttrField) -> Result<(), TypeError> {
-    match value.number() {
-        Some(value) if !(value.is_finite() && range.contains(value)) => {
-            Err(TypeError::new(format!("{op} expects a `{name}`{}, got {value}", range.in_words())))
-        }
-        _ => Ok(()),
+    match value.numbers().into_iter().find(|&value| !(value.is_finite() && range.contains(value))) {
+        Some(value) => Err(TypeError::new(format!("{op} expects a `{name}`{}, got {value}", range.in_words()))),
+        None => Ok(()),
     }
 }
 
@@ -399,7 +435,8 @@ pub fn refuse_unknown(attrs: &Attrs, known: &[&'static str]) -> Result<(), AttrE
 }
 
 /// Declares the struct of an op; its fields are its attributes, and their documentation is that of the guide. A field
-/// with a default is written only if it has another value; behind `where` stands the [`Range`] of a number.
+/// with a default is written only if it has another value; behind `where` stands the [`Range`] of a number, behind `=>`
+/// what a default stands for that is no value.
 ///
 /// ```
 /// use graphc_ir::attrs::OpAttrs;
@@ -413,18 +450,21 @@ pub fn refuse_unknown(attrs: &Attrs, known: &[&'static str]) -> Result<(), AttrE
 ///         pub keep_dims: bool = false,
 ///         /// What the sum is multiplied with.
 ///         pub factor: f64 where Positive = 1.0,
+///         /// Terms in a group.
+///         pub terms: Option<usize> = None => "all of them",
 ///     }
 /// }
 ///
-/// let sum = Sum { axes: vec![0, 1], keep_dims: true, factor: 1.0 };
-/// assert_eq!(Sum::from_attrs(&sum.attrs()), Ok(sum));
-/// assert_eq!(Sum { axes: vec![0], keep_dims: false, factor: 1.0 }.attrs().0.len(), 1);
-/// assert!(Sum { axes: vec![0], keep_dims: false, factor: 0.0 }.check_ranges("sum").is_err());
+/// let sum = Sum { axes: vec![0, 1], keep_dims: true, factor: 1.0, terms: Some(2) };
+/// assert_eq!(Sum::from_attrs(&sum.attrs()), Ok(sum.clone()));
+/// assert_eq!(Sum { keep_dims: false, terms: None, ..sum.clone() }.attrs().0.len(), 1);
+/// assert!(Sum { factor: 0.0, ..sum }.check_ranges("sum").is_err());
 /// ```
 #[macro_export]
 macro_rules! op_struct {
     ($(#[$doc:meta])* pub struct $name:ident {
-        $($(#[doc = $field_doc:literal])* pub $field:ident : $ty:ty $(where $range:ident)? $(= $default:expr)?),* $(,)?
+        $($(#[doc = $field_doc:literal])* pub $field:ident : $ty:ty $(where $range:ident)?
+            $(= $default:expr $(=> $meaning:literal)?)?),* $(,)?
     }) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq)]
@@ -448,6 +488,7 @@ macro_rules! op_struct {
                     kind: <$ty as $crate::attrs::AttrField>::KIND,
                     range: $crate::op_struct!(@range $($range)?),
                     default: $crate::op_struct!(@default $ty $(, $default)?),
+                    meaning: $crate::op_struct!(@meaning $($($meaning)?)?),
                 },)*]
             }
 
@@ -467,6 +508,8 @@ macro_rules! op_struct {
     };
     (@range) => { $crate::range::Range::Any };
     (@range $range:ident) => { $crate::range::Range::$range };
+    (@meaning) => { None };
+    (@meaning $meaning:literal) => { Some($meaning) };
     (@default $ty:ty) => { None };
     (@default $ty:ty, $default:expr) => { Some(<$ty as $crate::attrs::AttrField>::to_attr(&$default)) };
     (@read $attrs:ident, $field:ident) => { $crate::attrs::read_field($attrs, stringify!($field)) };

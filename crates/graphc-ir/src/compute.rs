@@ -4,6 +4,11 @@
 //! out[axes] = finish( combine over reds of body(axes, reds) )
 //! ```
 //!
+//! Beside the axes an index may contain *index variables*: words of an operand (the rows that `gather` takes), or
+//! values that stay within an operand where it is not read (the parts of `concat`), either clamped to what there is.
+//! Two kinds of results have an order of their own: a [`Scatter`] adds each term where an index variable says, and a
+//! [`Scan`] goes on from one coordinate to the next.
+//!
 //! Every op that is not a leaf or a composite lowers to one [`Compute`]. Convolutions, their
 //! gradients and matrix products are those whose body is a product of two loads summed over
 //! reduction axes; the schedule recognises them by that, not by name. A reduction term whose load
@@ -48,7 +53,7 @@ pub enum ScalarExpr {
     Int(i32),
     /// An index as an `i32` value.
     Index(Affine),
-    /// The reduced value; in `finish` only.
+    /// The reduced value, in `finish`; in a scan the value so far, in `body` too.
     Acc,
     /// One operand.
     Unary(UnaryOp, Box<ScalarExpr>),
@@ -104,8 +109,55 @@ impl Combine {
     }
 }
 
+/// An integer that indices may contain: of a value that is computed, the nearest of `0..extent`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IndexVar {
+    /// The value.
+    pub source: IndexSource,
+    /// At least 1.
+    pub extent: usize,
+}
+
+/// Where the value of an index variable comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum IndexSource {
+    /// An element of an `i32` operand, at one index per dimension.
+    Word {
+        /// Which operand.
+        operand: usize,
+        /// One index per dimension.
+        index: Vec<Affine>,
+    },
+    /// A function of the axes that may lie outside.
+    Value(Affine),
+}
+
+/// A sum whose terms are each added to the coordinate of one output axis that an index variable says. Terms of an
+/// element are added in order of the reduction axes, whatever their number, starting at 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scatter {
+    /// The output axis, which neither `body` nor any index mentions.
+    pub axis: usize,
+    /// Number of the index variable, of the axis's extent.
+    pub index: usize,
+}
+
+/// A value that goes on from each coordinate of an output axis to the next: `value = body(Acc = value so far)`. There
+/// is nothing to finish.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Scan {
+    /// The output axis.
+    pub axis: usize,
+    /// Whether it begins at the last coordinate.
+    pub reversed: bool,
+    /// Whether an element is the value before its own coordinate is taken in.
+    pub exclusive: bool,
+    /// The value before all.
+    pub start: f64,
+}
+
 /// One op in index notation. Axes `Var(0) .. Var(rank)` are the output's dimensions; reduction
-/// axis `r` is `Var(rank + r)`.
+/// axis `r` is `Var(rank + r)`, index variable `i` is `Var(rank + number of reductions + i)`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Compute {
     /// Extents of the output axes.
@@ -118,17 +170,47 @@ pub struct Compute {
     pub body: ScalarExpr,
     /// The result as a function of [`ScalarExpr::Acc`]; `Acc` itself for a plain reduction.
     pub finish: ScalarExpr,
+    /// What loads may be indexed with beside the axes.
+    pub indices: Vec<IndexVar>,
+    /// Where terms go, if that is computed.
+    pub scatter: Option<Scatter>,
+    /// The axis along which values go on, if one is.
+    pub scan: Option<Scan>,
 }
 
 impl Compute {
     /// An op without reduction.
     pub fn map(axes: &[Dim], body: ScalarExpr) -> Compute {
-        Compute { axes: axes.to_vec(), reds: Vec::new(), combine: None, body, finish: ScalarExpr::Acc }
+        Compute {
+            axes: axes.to_vec(),
+            reds: Vec::new(),
+            combine: None,
+            body,
+            finish: ScalarExpr::Acc,
+            indices: Vec::new(),
+            scatter: None,
+            scan: None,
+        }
     }
 
     /// A reduction without a finishing expression.
     pub fn reduce(axes: &[Dim], reds: &[Dim], combine: Combine, body: ScalarExpr) -> Compute {
-        Compute { axes: axes.to_vec(), reds: reds.to_vec(), combine: Some(combine), body, finish: ScalarExpr::Acc }
+        Compute { reds: reds.to_vec(), combine: Some(combine), ..Compute::map(axes, body) }
+    }
+
+    /// A scan along `scan.axis`.
+    pub fn scan(axes: &[Dim], scan: Scan, body: ScalarExpr) -> Compute {
+        Compute { scan: Some(scan), ..Compute::map(axes, body) }
+    }
+
+    /// A sum of terms over `reds`, each added where the index variable says, of which there are others too.
+    pub fn scatter(axes: &[Dim], reds: &[Dim], scatter: Scatter, body: ScalarExpr) -> Compute {
+        Compute { scatter: Some(scatter), ..Compute::reduce(axes, reds, Combine::Sum, body) }
+    }
+
+    /// The same with index variables.
+    pub fn indexed(self, indices: Vec<IndexVar>) -> Compute {
+        Compute { indices, ..self }
     }
 
     /// The same with a finishing expression.

@@ -4,8 +4,8 @@
 //! into plain accesses, and reductions with exactly one term into maps. A pooling gradient whose
 //! windows do not overlap thereby becomes elementwise, `dx[h] = dy[h / 2] / 4`.
 
-use crate::compute::{Combine, Compute, LoadIndex, ScalarExpr};
-use crate::graph::{Graph, NodeId};
+use crate::compute::{Combine, Compute, IndexSource, IndexVar, LoadIndex, ScalarExpr, Scan, Scatter};
+use crate::graph::{Graph, NodeId, NodeIds};
 use crate::index::{Affine, Var};
 use crate::ops::Lowering;
 use crate::scalar::BinaryOp;
@@ -29,6 +29,8 @@ pub enum Form {
 /// Index notation with bounds.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PointForm {
+    /// What loads read, by operand.
+    pub operands: NodeIds,
     /// Extents of the output axes `Var(0)..`.
     pub extents: Vec<usize>,
     /// Position of the batch among the output axes.
@@ -41,6 +43,12 @@ pub struct PointForm {
     pub body: ScalarExpr,
     /// Result as a function of `Acc` (of the term itself if there are no reductions).
     pub finish: ScalarExpr,
+    /// Index variables, each with its number.
+    pub indices: Vec<(Var, IndexVar)>,
+    /// Where terms go, if that is computed.
+    pub scatter: Option<Scatter>,
+    /// The axis along which values go on, if one is.
+    pub scan: Option<Scan>,
     /// Whether the value is a part of the sum that reads it; [`Form::all`] knows.
     pub is_summand: bool,
 }
@@ -63,10 +71,10 @@ pub struct Red {
 /// A product of two loads, summed.
 #[derive(Clone, Copy, Debug)]
 pub struct Contraction<'a> {
-    /// Operand slot and index of the first factor.
-    pub a: (usize, &'a [LoadIndex]),
-    /// Operand slot and index of the second factor.
-    pub b: (usize, &'a [LoadIndex]),
+    /// What the first factor is read of, and its index.
+    pub a: (NodeId, &'a [LoadIndex]),
+    /// The same of the second factor.
+    pub b: (NodeId, &'a [LoadIndex]),
 }
 
 /// Forms of all nodes of a specialised graph, by node.
@@ -82,6 +90,11 @@ impl Index<&NodeId> for Forms {
 }
 
 impl Forms {
+    /// What the form of a node reads.
+    pub fn operands(&self, graph: &Graph, node: NodeId) -> NodeIds {
+        self[&node].as_point().map_or_else(|| graph.operands(node), |point| point.operands.clone())
+    }
+
     /// The form of a node, to be changed.
     pub(crate) fn get_mut(&mut self, node: NodeId) -> &mut Form {
         self.0[node.0 as usize].as_mut().expect("a node of the graph has a form")
@@ -100,7 +113,8 @@ impl Form {
             Lowering::Variance { axes } => Form::Variance { axes },
             Lowering::Composite(_) => panic!("{node} ({}) was not expanded", graph.op(node).name()),
             Lowering::Compute(compute) => {
-                Form::Point(PointForm::new(compute, &types, graph.batch.expect("the graph is specialised")))
+                let batch = graph.batch.expect("the graph is specialised");
+                Form::Point(PointForm::new(compute, (graph.operands(node), &types), batch))
             }
         }
     }
@@ -121,7 +135,12 @@ impl Form {
 
     /// Whether each result element needs one term only.
     pub fn is_map(&self) -> bool {
-        self.as_point().is_some_and(|point| point.reds.is_empty())
+        self.as_point().is_some_and(PointForm::is_map)
+    }
+
+    /// Whether elements are computed in an order of their own, by a nest that computes nothing else.
+    pub fn is_ordered(&self) -> bool {
+        self.as_point().is_some_and(PointForm::is_ordered)
     }
 
     /// Whether the value is a part of the sum that reads it, and never has a buffer.
@@ -147,19 +166,24 @@ impl PointForm {
         })
     }
 
-    fn new(compute: Compute, operands: &[&TensorType], batch: usize) -> PointForm {
+    fn new(compute: Compute, (operands, types): (NodeIds, &[&TensorType]), batch: usize) -> PointForm {
         let size = |dim: &Dim| match dim {
             Dim::Batch => batch,
             Dim::Fixed(size) => *size,
         };
         let rank = compute.axes.len();
+        let first_index = (rank + compute.reds.len()) as u32;
         let mut form = PointForm {
+            operands,
             extents: compute.axes.iter().map(size).collect(),
             batch_axis: compute.axes.iter().position(|&dim| dim == Dim::Batch),
             reds: Vec::new(),
             combine: compute.combine,
             body: compute.body,
             finish: compute.finish,
+            indices: (first_index..).map(Var).zip(compute.indices).collect(),
+            scatter: compute.scatter,
+            scan: compute.scan,
             is_summand: false,
         };
         for (r, dim) in compute.reds.iter().enumerate() {
@@ -172,9 +196,45 @@ impl PointForm {
                 is_batch: *dim == Dim::Batch,
             });
         }
-        form.resolve_guards(|operand, axis| size(&operands[operand].shape.0[axis]) as i64);
+        form.resolve_guards(|operand, axis| size(&types[operand].shape.0[axis]) as i64);
         form.drop_single_terms();
         form
+    }
+
+    /// Whether each element needs one term only, and no other element.
+    pub fn is_map(&self) -> bool {
+        self.reds.is_empty() && !self.is_ordered()
+    }
+
+    /// Whether elements are computed in an order of their own, by a nest that computes nothing else.
+    pub fn is_ordered(&self) -> bool {
+        self.scatter.is_some() || self.scan.is_some()
+    }
+
+    /// Every operand that is read, as often as it is.
+    pub fn for_each_load(&self, f: &mut impl FnMut(usize)) {
+        for (_, index) in &self.indices {
+            if let IndexSource::Word { operand, .. } = index.source {
+                f(operand);
+            }
+        }
+        [&self.body, &self.finish].into_iter().for_each(|expr| expr.for_each_load(f));
+    }
+
+    /// Whether operand `slot` is read at an index that words of another one say.
+    pub fn is_gathered(&self, slot: usize) -> bool {
+        let is_word = |(_, index): &&(Var, IndexVar)| matches!(index.source, IndexSource::Word { .. });
+        let words: Vec<Var> = self.indices.iter().filter(is_word).map(|(var, _)| *var).collect();
+        let mut loads = Vec::new();
+        [&self.body, &self.finish].into_iter().for_each(|expr| collect_loads(expr, &mut loads));
+        let uses_word = |index: &LoadIndex| words.iter().any(|&word| index.value.uses(word));
+        loads.iter().any(|(operand, index)| *operand == slot && index.iter().any(uses_word))
+    }
+
+    /// Whether an index variable is a word of operand `slot`.
+    pub fn is_index(&self, slot: usize) -> bool {
+        let is_word = |source: &IndexSource| matches!(source, IndexSource::Word { operand, .. } if *operand == slot);
+        self.indices.iter().any(|(_, index)| is_word(&index.source))
     }
 
     /// Whether the sum runs over the batch.
@@ -184,16 +244,22 @@ impl PointForm {
 
     /// Whether it is a sum of one term, that of the only sample of the batch.
     pub fn has_one_term(&self) -> bool {
+        if self.is_ordered() {
+            return false;
+        }
         let is_single = |red: &Red| red.extent == 1 && red.low.is_empty() && red.high.is_empty();
         self.combine == Some(Combine::Sum) && self.reds.iter().all(is_single)
     }
 
     /// The contraction, if it is one.
     pub fn as_contraction(&self) -> Option<Contraction<'_>> {
+        if self.is_ordered() || !self.indices.is_empty() {
+            return None;
+        }
         match (&self.body, self.combine, &self.finish) {
             (ScalarExpr::Binary(BinaryOp::Mul, a, b), Some(Combine::Sum), ScalarExpr::Acc) => match (&**a, &**b) {
                 (ScalarExpr::Load { operand: a, index: ai }, ScalarExpr::Load { operand: b, index: bi }) => {
-                    Some(Contraction { a: (*a, ai), b: (*b, bi) })
+                    Some(Contraction { a: (self.operands[*a], ai), b: (self.operands[*b], bi) })
                 }
                 _ => None,
             },
@@ -205,7 +271,11 @@ impl PointForm {
     pub fn var_range(&self, var: Var) -> (i64, i64) {
         let extent = match self.extents.get(var.0 as usize) {
             Some(&extent) => extent,
-            None => self.reds.iter().find(|red| red.var == var).map_or(1, |red| red.extent),
+            None => {
+                let red = self.reds.iter().find(|red| red.var == var).map(|red| red.extent);
+                let index = || self.indices.iter().find(|(index, _)| *index == var).map(|(_, index)| index.extent);
+                red.or_else(index).unwrap_or(1)
+            }
         };
         (0, extent as i64 - 1)
     }
@@ -302,6 +372,7 @@ impl PointForm {
             }
         });
         self.body = map_indices(&self.body, &|value| replace(value, var, &tap));
+        self.map_sources(&|value| replace(value, var, &tap));
         self.reds[red].extent = (n_taps as usize).div_ceil(d as usize);
         self.bound_from_above(red, &whole, e, size);
         self.reds[red].high.push(n_steps);
@@ -310,6 +381,16 @@ impl PointForm {
             let extent = self.reds[red].extent as i64;
             let is_no_multiple = base.modulo(common).plus_constant(common - 1).div(common);
             self.reds[red].high.push(is_no_multiple.times(-extent).plus_constant(extent));
+        }
+    }
+
+    /// Changes what index variables are made of.
+    fn map_sources(&mut self, f: &impl Fn(&Affine) -> Affine) {
+        for (_, index) in &mut self.indices {
+            match &mut index.source {
+                IndexSource::Word { index, .. } => index.iter_mut().for_each(|value| *value = f(value)),
+                IndexSource::Value(value) => *value = f(value),
+            }
         }
     }
 
@@ -325,11 +406,13 @@ impl PointForm {
             (self.reds[i].low, self.reds[i].high) = (low, high);
         }
         let single = |red: &Red| red.extent == 1 && red.low.is_empty() && red.high.is_empty() && !red.is_batch;
-        if !self.reds.is_empty() && self.combine == Some(Combine::Sum) && self.reds.iter().all(single) {
+        let is_sum = self.combine == Some(Combine::Sum) && self.scatter.is_none();
+        if !self.reds.is_empty() && is_sum && self.reds.iter().all(single) {
             for red in std::mem::take(&mut self.reds) {
                 let zero = Affine::constant(0);
                 self.body = map_loads(&self.body, &|index| LoadIndex::from(replace(&index.value, red.var, &zero)));
                 self.body = map_indices(&self.body, &|value| replace(value, red.var, &zero));
+                self.map_sources(&|value| replace(value, red.var, &zero));
             }
             self.combine = None;
         }

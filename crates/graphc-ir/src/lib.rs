@@ -5,19 +5,22 @@
 //! * [`loops`]: the loop IR. A kernel is a tree of loops over scalar bodies with affine accesses to buffers of one
 //!   arena.
 //! * [`ops`]: one file per tensor operation, each with its shape rule, evaluation, gradient rule and lowering.
+//! * [`layers`]: one file per layer, each with its fields and the ops and parameters that it is made of.
 //!
 //! This crate does no I/O and knows no file format, no schedule and no machine.
 //!
 //! Reading order: [`types`], [`tensor`], [`vectors`], [`index`], [`scalar`], [`narrow`], [`mod@range`], [`compute`],
-//! [`attrs`], [`rate`], [`text`], [`graph`], [`ops`], [`optimizers`], [`form`], [`split`], [`summands`], [`point`],
-//! [`loops`].
+//! [`attrs`], [`rate`], [`text`], [`graph`], [`ops`], [`optimizers`], [`layers`], [`form`], [`split`], [`digits`],
+//! [`summands`], [`views`], [`point`], [`loops`].
 #![forbid(unsafe_code)]
 
 pub mod attrs;
 pub mod compute;
+pub mod digits;
 pub mod form;
 pub mod graph;
 pub mod index;
+pub mod layers;
 pub mod loops;
 pub mod narrow;
 pub mod ops;
@@ -32,6 +35,7 @@ pub mod tensor;
 pub mod text;
 pub mod types;
 pub mod vectors;
+pub mod views;
 
 pub use graph::{Graph, NodeId};
 pub use ops::Op;

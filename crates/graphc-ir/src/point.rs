@@ -8,7 +8,7 @@
 
 mod sum;
 
-use crate::compute::{Combine, ScalarExpr};
+use crate::compute::{Combine, IndexSource, ScalarExpr, Scan};
 use crate::form::{Form, Forms, PointForm, Red};
 use crate::graph::plan::Root;
 use crate::graph::{Graph, NodeId};
@@ -17,7 +17,7 @@ use crate::loops::Layout;
 use crate::scalar::{BinaryOp, CmpOp, UnaryOp};
 use crate::types::DType;
 use rustc_hash::{FxBuildHasher, FxHasher};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{Hash, Hasher};
 
 /// The index along the batch dimension, whichever position it has.
@@ -63,7 +63,7 @@ pub enum PointExpr {
     },
     /// Counter-based random number: counter, key.
     Uniform(ExprId, ExprId),
-    /// A batch reduction's partial results, joined; at the element the sweep is at.
+    /// A batch reduction's partial results, joined, or a scan's value so far; at the element the sweep is at.
     Joined(NodeId),
     /// A reduction over axes of one sample (or of a tensor without a batch).
     Reduce {
@@ -103,6 +103,8 @@ pub struct PointDag<'a> {
     extents: Vec<usize>,
     /// Reduction variables with bounds: their loop may have no turn at all, so what depends on them stays inside.
     bounded: BTreeSet<Var>,
+    /// What index variables are the nearest possible values of: elements of stored nodes, or indices.
+    sources: BTreeMap<Var, ExprId>,
     /// What reads of a node at some indices are.
     given: HashMap<NodeId, Vec<(Vec<Affine>, ExprId)>, FxBuildHasher>,
 }
@@ -118,6 +120,7 @@ impl<'a> PointDag<'a> {
             ids: HashMap::default(),
             extents: Vec::new(),
             bounded: BTreeSet::new(),
+            sources: BTreeMap::new(),
             given: HashMap::default(),
         }
     }
@@ -214,17 +217,22 @@ impl<'a> PointDag<'a> {
         let forms = self.forms;
         let form = forms[&node].as_point().unwrap_or_else(|| panic!("{node} has no definition to inline"));
         assert!(!form.reduces_batch() || form.has_one_term(), "{node} reduces the batch");
-        let operands = self.graph.operands(node);
+        assert!(!form.is_ordered(), "{node} has an order of its own");
+        let operands = &form.operands;
         let mut vars = index;
+        if form.reds.is_empty() {
+            self.bind_indices(form, &mut vars);
+        }
         let term = match form.combine {
-            None => self.scalar(&form.body, &operands, &vars, None),
+            None => self.scalar(&form.body, operands, &vars, None),
             Some(_) if form.has_one_term() => {
                 vars.extend(form.reds.iter().map(|_| Affine::constant(0)));
-                self.sum_of_one_term(form, &operands, &vars)
+                self.bind_indices(form, &mut vars);
+                self.sum_of_one_term(form, &vars)
             }
-            Some(combine) => self.reduction(form, combine, &operands, &mut vars),
+            Some(combine) => self.reduction(form, combine, &mut vars),
         };
-        self.scalar(&form.finish, &operands, &vars, Some(term))
+        self.scalar(&form.finish, operands, &vars, Some(term))
     }
 
     /// The term of a batch reduction at operand axes given by `vars` (its output axes, then its
@@ -232,19 +240,110 @@ impl<'a> PointDag<'a> {
     fn term(&mut self, node: NodeId, vars: &[Affine]) -> ExprId {
         let forms = self.forms;
         let form = forms[&node].as_point().unwrap_or_else(|| panic!("{node} has no term"));
-        let operands = self.graph.operands(node);
-        self.scalar(&form.body, &operands, vars, None)
+        let mut vars = vars.to_vec();
+        self.bind_indices(form, &mut vars);
+        self.scalar(&form.body, &form.operands, &vars, None)
+    }
+
+    /// The term of a scatter, and the coordinate that it belongs to, for reduction variables given by `vars` behind
+    /// the axes.
+    ///
+    /// # Panics
+    /// If `node` is none.
+    pub fn scattered(&mut self, node: NodeId, vars: &[Affine]) -> (ExprId, Affine) {
+        let forms = self.forms;
+        let form = forms[&node].as_point().unwrap_or_else(|| panic!("{node} has no term"));
+        let scatter = form.scatter.unwrap_or_else(|| panic!("{node} is no scatter"));
+        let mut vars = vars.to_vec();
+        self.bind_indices(form, &mut vars);
+        let at = vars[form.indices[scatter.index].0.0 as usize].clone();
+        (self.scalar(&form.body, &form.operands, &vars, None), at)
+    }
+
+    /// The next value of a scan at an index; the value so far is [`PointDag::so_far`].
+    fn scanned(&mut self, node: NodeId, index: &[Affine]) -> ExprId {
+        let forms = self.forms;
+        let form = forms[&node].as_point().unwrap_or_else(|| panic!("{node} has no term"));
+        let mut vars = index.to_vec();
+        self.bind_indices(form, &mut vars);
+        let so_far = self.so_far(node);
+        self.scalar(&form.body, &form.operands, &vars, Some(so_far))
+    }
+
+    /// The value of a scan before the point that a nest is at.
+    pub fn so_far(&mut self, node: NodeId) -> ExprId {
+        self.intern(PointExpr::Joined(node))
+    }
+
+    /// The index of the element of a scan that is so many turns from its beginning: `index`, if it goes upwards.
+    pub fn scan_index(&self, node: NodeId, mut index: Vec<Affine>) -> Vec<Affine> {
+        if let Some(Scan { axis, reversed: true, .. }) = self.forms[&node].as_point().and_then(|form| form.scan) {
+            let last = self.graph.sizes(node)[axis] as i64 - 1;
+            index[axis] = index[axis].times(-1).plus_constant(last);
+        }
+        index
+    }
+
+    /// Adds the values of a form's index variables to those of its axes and reductions.
+    fn bind_indices(&mut self, form: &PointForm, vars: &mut Vec<Affine>) {
+        for (var, index) in &form.indices {
+            let substitute = |value: &Affine| value.substitute(&|v| vars[v.0 as usize].clone());
+            let source = match &index.source {
+                IndexSource::Word { operand, index } => {
+                    let index = index.iter().map(substitute).collect();
+                    self.read(form.operands[*operand], index)
+                }
+                IndexSource::Value(value) => {
+                    let value = self.simplified_one(&substitute(value));
+                    self.intern(PointExpr::Index(value))
+                }
+            };
+            let at = self.index_var(source, index.extent);
+            vars.resize(var.0 as usize, Affine::constant(0));
+            vars.push(at);
+        }
+    }
+
+    /// The nearest of `0..extent` to an integer.
+    fn index_var(&mut self, source: ExprId, extent: usize) -> Affine {
+        let last = extent as i64 - 1;
+        if let PointExpr::Index(value) = self.expr(source) {
+            let (low, high) = value.range(&|var| self.var_range(var));
+            match (low >= 0 && high <= last, high <= 0, low >= last) {
+                (true, ..) => return value.clone(),
+                (_, true, _) => return Affine::constant(0),
+                (.., true) => return Affine::constant(last),
+                _ => {}
+            }
+        }
+        let mut known =
+            self.sources.iter().filter(|(var, known)| **known == source && self.extent(**var) == Some(extent));
+        if let Some((&var, _)) = known.next() {
+            return Affine::var(var);
+        }
+        let var = self.new_var(extent);
+        self.sources.insert(var, source);
+        Affine::var(var)
+    }
+
+    /// Whether there are index variables.
+    pub fn has_sources(&self) -> bool {
+        !self.sources.is_empty()
+    }
+
+    /// What an index variable is the nearest possible value of; none for axes and reductions.
+    pub fn source(&self, var: Var) -> Option<ExprId> {
+        self.sources.get(&var).copied()
     }
 
     /// What a batch reduction makes of its joined sum.
     pub fn finish(&mut self, node: NodeId, index: &[Affine], joined: ExprId) -> ExprId {
         let forms = self.forms;
         let form = forms[&node].as_point().unwrap_or_else(|| panic!("{node} has no finish"));
-        let operands = self.graph.operands(node);
-        self.scalar(&form.finish, &operands, index, Some(joined))
+        self.scalar(&form.finish, &form.operands, index, Some(joined))
     }
 
-    fn reduction(&mut self, form: &PointForm, combine: Combine, operands: &[NodeId], vars: &mut Vec<Affine>) -> ExprId {
+    fn reduction(&mut self, form: &PointForm, combine: Combine, vars: &mut Vec<Affine>) -> ExprId {
         let mut reds = Vec::new();
         for red in &form.reds {
             let var = self.new_var(red.extent);
@@ -257,8 +356,9 @@ impl<'a> PointDag<'a> {
             let (low, high) = (red.low.iter().map(bound).collect(), red.high.iter().map(bound).collect());
             reds.push(PointRed { var, extent: red.extent, low, high });
         }
-        let body = self.scalar(&form.body, operands, vars, None);
-        let contracted = form.sums_products(operands, self.forms);
+        self.bind_indices(form, vars);
+        let body = self.scalar(&form.body, &form.operands, vars, None);
+        let contracted = form.sums_products(self.forms);
         self.intern(PointExpr::Reduce { reds, combine, body, contracted })
     }
 
@@ -289,6 +389,9 @@ impl<'a> PointDag<'a> {
                 if matches!(cmp, CmpOp::Gt | CmpOp::Le) && self.is_zero(args[1]) {
                     args[0] = self.before_relu(args[0]);
                 }
+                if let Some(holds) = self.compares(*cmp, args[0], args[1], &|var| self.var_range(var)) {
+                    return if holds { args[2] } else { args[3] };
+                }
                 PointExpr::Select { cmp: *cmp, args }
             }
             ScalarExpr::Uniform { counter, key } => {
@@ -297,6 +400,12 @@ impl<'a> PointDag<'a> {
             }
         };
         self.intern(expr)
+    }
+
+    /// Whether a comparison of an index with a number comes out the same wherever its variables are in their ranges.
+    pub fn compares(&self, cmp: CmpOp, a: ExprId, b: ExprId, range: &impl Fn(Var) -> (i64, i64)) -> Option<bool> {
+        let (PointExpr::Index(index), PointExpr::I32(number)) = (self.expr(a), self.expr(b)) else { return None };
+        cmp.eval_range(index.range(range), i64::from(*number))
     }
 
     fn is_zero(&self, id: ExprId) -> bool {
@@ -349,6 +458,11 @@ impl<'a> PointDag<'a> {
     }
 
     fn for_each_child(&self, id: ExprId, mut f: impl FnMut(ExprId)) {
+        if !self.sources.is_empty() {
+            self.for_each_index(id, &mut |index| {
+                index.for_each_var(&mut |var| self.source(var).into_iter().for_each(&mut f))
+            });
+        }
         match self.expr(id) {
             PointExpr::Load { .. }
             | PointExpr::F32(_)
@@ -508,6 +622,10 @@ impl PointDag<'_> {
         let forms = self.forms;
         match (root, &forms[&node]) {
             (Root::Value(_), Form::Variance { .. }) => self.intern(PointExpr::Joined(node)),
+            (Root::Value(_), Form::Point(form)) if form.scan.is_some() => {
+                let index = self.scan_index(node, self.index_at(node, vars));
+                self.scanned(node, &index)
+            }
             (Root::Value(_), Form::Point(form)) if form.reduces_batch() => {
                 let joined = self.intern(PointExpr::Joined(node));
                 self.finish(node, &self.index_at(node, vars), joined)

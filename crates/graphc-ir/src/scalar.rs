@@ -218,6 +218,19 @@ impl CmpOp {
         }
     }
 
+    /// Whether the comparison with `b` comes out the same for everything from `low` to `high`, and how.
+    pub fn eval_range(self, (low, high): (i64, i64), b: i64) -> Option<bool> {
+        let is_within = (low..=high).contains(&b);
+        match self {
+            CmpOp::Eq | CmpOp::Ne if !is_within => Some(self == CmpOp::Ne),
+            CmpOp::Eq | CmpOp::Ne => (low == high).then_some(self == CmpOp::Eq),
+            CmpOp::Lt | CmpOp::Le | CmpOp::Gt | CmpOp::Ge => {
+                let [first, last] = [low, high].map(|a| self.eval(a, b));
+                (first == last).then_some(first)
+            }
+        }
+    }
+
     /// Whether the comparison holds in the loop IR: subnormal numbers count as zero.
     #[inline(always)]
     pub fn eval_f32(self, a: f32, b: f32) -> bool {
@@ -240,6 +253,13 @@ pub const LANES: usize = 8;
 
 /// Samples in one batch chunk: the unit of the batch-blocked layout and of batch reductions.
 pub const CHUNK: usize = 16;
+
+/// Whether so many samples leave many lanes empty, if samples are lanes. Measured (`docs/performance.md`): seven
+/// samples take as long either way; both vectors of a chunk take less than twice the time of one, so that from 13
+/// samples on they are faster. More than a chunk is left to the chunks, which threads can share.
+pub fn wastes_lanes(batch: usize) -> bool {
+    matches!(batch, 1..=7 | 9..=12)
+}
 
 /// Joins 8 lanes in the fixed order of the semantics: halves, quarters, pairs.
 pub fn join_lanes(lanes: [f32; LANES], combine: impl Fn(f32, f32) -> f32) -> f32 {

@@ -43,12 +43,12 @@ impl Form {
 }
 
 impl PointForm {
-    /// Whether each term of this reduction is a product that is rounded together with its sum. `operands` are those
-    /// of its node.
-    pub fn sums_products(&self, operands: &[NodeId], forms: &Forms) -> bool {
+    /// Whether each term of this reduction is a product that is rounded together with its sum.
+    pub fn sums_products(&self, forms: &Forms) -> bool {
         self.combine == Some(Combine::Sum)
+            && !self.is_ordered()
             && match &self.body {
-                ScalarExpr::Load { operand, .. } => forms[&operands[*operand]].is_summand(),
+                ScalarExpr::Load { operand, .. } => forms[&self.operands[*operand]].is_summand(),
                 body => is_product(body),
             }
     }
@@ -60,7 +60,7 @@ impl PointForm {
 
     /// Whether the value of a map is a sum.
     fn is_sum(&self) -> bool {
-        self.reds.is_empty() && is_sum(self.outermost())
+        self.is_map() && is_sum(self.outermost())
     }
 
     /// Whether an index reads each element of an operand of these sizes once.
@@ -70,7 +70,12 @@ impl PointForm {
             Some(var) => {
                 let is_bounded =
                     self.reds.iter().any(|red| red.var == var && !(red.low.is_empty() && red.high.is_empty()));
-                index.exact == 1 && !is_bounded && self.var_range(var) == (0, size as i64 - 1) && seen.insert(var)
+                let is_computed = self.indices.iter().any(|(index, _)| *index == var);
+                index.exact == 1
+                    && !is_bounded
+                    && !is_computed
+                    && self.var_range(var) == (0, size as i64 - 1)
+                    && seen.insert(var)
             }
             None => index.exact == 1 && size == 1 && index.value.as_constant() == Some(0),
         };
@@ -94,7 +99,7 @@ fn summands(graph: &Graph, forms: &Forms) -> BTreeSet<NodeId> {
     let mut sums_around = vec![0; graph.id_bound()];
     for node in graph.topo_order().into_iter().rev() {
         let Some(form) = forms[&node].as_point() else { continue };
-        let Some(reader) = sole_reader(graph, forms, node).filter(|_| form.reds.is_empty()) else { continue };
+        let Some(reader) = sole_reader(graph, forms, node).filter(|_| form.is_map()) else { continue };
         let into_sum = forms[&reader].is_map();
         if form.is_sum() && into_sum && sums_around[reader.0 as usize] + 1 < MOST_NESTED_SUMS {
             sums_around[node.0 as usize] = sums_around[reader.0 as usize] + 1;
@@ -112,7 +117,7 @@ fn sole_reader(graph: &Graph, forms: &Forms, node: NodeId) -> Option<NodeId> {
     let &[reader] = users.as_slice() else { return None };
     let mut slots = graph.operands(reader).into_iter().enumerate().filter(|&(_, operand)| operand == node);
     let (Some((slot, _)), None) = (slots.next(), slots.next()) else { return None };
-    let form = forms[&reader].as_point()?;
+    let form = forms[&reader].as_point().filter(|form| !form.is_ordered())?;
     let mut terms = Vec::new();
     match form.combine {
         None if form.is_sum() => collect_terms(form.outermost(), &mut terms),
@@ -129,7 +134,7 @@ fn sole_reader(graph: &Graph, forms: &Forms, node: NodeId) -> Option<NodeId> {
     let is_alike = graph.ty(node).shape.batch_axis().is_some() == per_sample;
     let mut n_loads = 0;
     let mut count = |operand: usize| n_loads += usize::from(operand == slot);
-    [&form.body, &form.finish].into_iter().for_each(|expr| expr.for_each_load(&mut count));
+    form.for_each_load(&mut count);
     (is_term && is_alike && n_loads == 1 && !graph.is_root(node)).then_some(reader)
 }
 

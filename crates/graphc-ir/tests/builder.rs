@@ -1,7 +1,8 @@
 //! The graph builder: names, types, padding, and what it refuses.
 
-use graphc_ir::graph::builder::{Activation, Convolution, Dense, GraphBuilder, Loss, MAX_SIZE, Padding, Pool};
+use graphc_ir::graph::builder::{GraphBuilder, Loss, MAX_SIZE};
 use graphc_ir::graph::{NodeId, Role, verify};
+use graphc_ir::layers::{Activation, AvgPool2d, BatchNorm, Conv2d, Dense, Dropout, Padding};
 use graphc_ir::{DType, Op, Optimizer, Shape};
 
 fn with_image(sizes: &[usize]) -> (GraphBuilder, NodeId) {
@@ -17,9 +18,9 @@ fn names(net: &GraphBuilder) -> Vec<&str> {
 #[test]
 fn the_last_node_of_a_layer_has_its_name() {
     let (mut net, x) = with_image(&[8, 8, 3]);
-    let conv = Convolution { activation: Some(Activation::Relu), ..Convolution::new(4, [3, 3]) };
+    let conv = Conv2d { activation: Some(Activation::Relu), ..Conv2d::new(4, [3, 3]) };
     let x = net.conv2d("conv1", x, &conv).expect("fits");
-    let x = net.batch_norm("bn1", x, 0.99, 1e-3).expect("fits");
+    let x = net.batch_norm("bn1", x, &BatchNorm::default()).expect("fits");
     let x = net.flatten("flatten", x).expect("fits");
     net.dense("dense1", x, &Dense { use_bias: false, ..Dense::new(5) }).expect("fits");
     let expected = [
@@ -58,7 +59,7 @@ fn same_padding() {
         (6, 1, 3, [0, 0], 2),
     ] {
         let (mut net, x) = with_image(&[size, 5, 1]);
-        let layer = Convolution { strides: [stride, 1], padding: Padding::Same, ..Convolution::new(1, [kernel, 1]) };
+        let layer = Conv2d { strides: [stride, 1], padding: Padding::Same, ..Conv2d::new(1, [kernel, 1]) };
         let y = net.conv2d("conv1", x, &layer).expect("fits");
         assert_eq!(net.ty(y).shape, Shape::batched(&[out, 5, 1]), "size {size} kernel {kernel} stride {stride}");
         let conv = net.graph().find("conv1.conv2d").expect("the inner node");
@@ -74,8 +75,8 @@ fn loss_and_metric_are_outputs_in_their_roles() {
     let (mut net, image) = with_image(&[2, 2, 1]);
     let label = net.input("label", DType::I32, Shape::batched(&[])).expect("a sound input");
     let x = net.flatten("flatten", image).expect("fits");
-    let x = net.dropout("drop", x, 0.5, 7).expect("fits");
-    let x = net.dropout("drop2", x, 0.5, 8).expect("shares the input `step`");
+    let x = net.dropout("drop", x, &Dropout::new(0.5)).expect("fits");
+    let x = net.dropout("drop2", x, &Dropout { rate: 0.5, seed: Some(8) }).expect("shares the input `step`");
     let p = net.dense("p", x, &Dense { activation: Some(Activation::Softmax), ..Dense::new(3) }).expect("fits");
     net.loss(Loss::CategoricalCrossentropy, p, label).expect("fits");
     net.accuracy(p, label).expect("fits");
@@ -100,13 +101,21 @@ fn what_does_not_fit_is_an_error_with_the_node() {
     );
     assert_eq!(message(net.input("image", DType::F32, Shape::batched(&[1]))), "`image`: the name `image` is taken");
     assert_eq!(
-        message(net.conv2d("c", image, &Convolution::new(0, [3, 3]))),
-        "`c`: every size must be at least 1, got shape [3,3,3,0]"
+        message(net.conv2d("c", image, &Conv2d::new(0, [3, 3]))),
+        "`c`: conv2d expects a `filters` greater than 0, got 0"
     );
-    let huge = Convolution { padding: Padding::Explicit([usize::MAX; 4]), ..Convolution::new(1, [3, 3]) };
+    let huge = Conv2d { padding: Padding::Explicit([usize::MAX; 4]), ..Conv2d::new(1, [3, 3]) };
     assert!(message(net.conv2d("c2", image, &huge)).contains("is too large"));
-    let strides = Pool { pool: [2, 2], strides: [0, 2], padding: Padding::Same };
-    assert!(net.avg_pool2d("pool", image, &strides).is_err());
+    let strides = AvgPool2d { strides: Some([0, 2]), padding: Padding::Same, ..AvgPool2d::new([2, 2]) };
+    assert_eq!(
+        message(net.avg_pool2d("pool", image, &strides)),
+        "`pool`: avg_pool2d expects a `strides` greater than 0, got 0"
+    );
+    assert_eq!(message(net.layer("d", &[image, image], &Dense::new(3))), "`d`: dense reads x, got 2 tensors");
+    assert_eq!(
+        message(net.dropout("drop", image, &Dropout::new(1.0))),
+        "`drop`: dropout expects a `rate` of at least 0 and less than 1, got 1"
+    );
     let flat = net.flatten("flatten", image).expect("fits");
     assert_eq!(
         message(net.dense("wide", flat, &Dense::new(MAX_SIZE * 2))),

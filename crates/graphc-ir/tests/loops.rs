@@ -36,6 +36,8 @@ fn prints_as_written() {
   buffer b1: f32 state "w" [] strides=[] chunk=1 len=16 @50176
   buffer b2: i32 temp "t" [3,4] strides=[4,1] chunk=12 len=16 @50192
   buffer b3: f32 output "y" [200] strides=[1] chunk=200 len=208 @50208
+  buffer b4: f32 constant "c" [2] strides=[1] chunk=2 len=4 @50416 words=[0x3f800000,0x7fc00001,0xffffffff,0x00000000]
+  buffer b5: i32 constant "d" [2] strides=[1] chunk=2 len=3 @50432 words=[-2147483648,0,7]
   kernel "k0" from "conv1" "bn1 statistics" {
     parallel i0 in 0..4 {
       nest "conv1" of %3, %12 {
@@ -54,6 +56,7 @@ fn prints_as_written() {
               v7 = f32 0x7fc00001
               v8 = f32 0xff800000
               v9 = f32 1e-45
+              i16 = load b2[i3 + 4] in 0..50000
               v10 = i32 -2147483648
               v11 = index 2*i3 + 1
               v12 = fma v5, v6, v7
@@ -123,6 +126,14 @@ fn text_errors_point_at_the_place() {
             "line 1, column 73: 0 strides for rank 1",
         ),
         (
+            "program \"x\" (batch=1, arena=1) { buffer b0: i32 constant \"t\" [] strides=[] chunk=1 len=1 @0 words=[0x100000000]",
+            "line 1, column 100: expected a word of 32 bits, found `0x100000000`",
+        ),
+        (
+            "program \"x\" (batch=1, arena=1) { buffer b0: i32 constant \"t\" [] strides=[] chunk=1 len=1 @0 words=[1,2147483648]",
+            "line 1, column 102: 2147483648 is not an i32",
+        ),
+        (
             "program \"x\" (batch=1, arena=1) { buffer b0: f32 temp \"t\" [2] batch=1 strides=[0] chunk=2",
             "line 1, column 70: the batch dimension of a buffer of rank 1",
         ),
@@ -143,6 +154,8 @@ fn text_errors_point_at_the_place() {
         ("v0 = load b0[9223372036854775807 + 1]", "line 8, column 36: an index that does not fit into 64 bits"),
         ("v0 = cmp ge", "line 9, column 1: expected a name such as `v0`, found `}`"),
         ("for i0 in 0.5 { }", "line 8, column 11: expected a whole number, found `0.5`"),
+        ("i0 = load b4[0] in 1..9", "line 8, column 20: expected `0`, found `1`"),
+        ("i0 = load b4[0]", "line 9, column 1: expected `in`, found `}`"),
         ("join add v0", "line 8, column 1: expected a statement or `}`, found `join`"),
     ];
     for (statement, message) in statements {
@@ -170,9 +183,17 @@ fn valid_kernels_have_no_findings() {
         // Names of variables may be used again side by side.
         "for i0 in 0..2 { v0 = load b0[i0] } for i0 in 0..2 { v1 = load b0[i0] }",
         "v0 = i32 5 v1 = i32 31 v2 = ishl v0, v1 store b4[0] = v2",
+        // An index that is loaded for all lanes stands anywhere.
+        "i0 = load b4[1] in 0..8 for i1 in 0..i0 { i2 = load b4[i1 + i0] in 0..5 i3 = ((i2) / 2) fetch b0[i2] lines=1
+         lanes i4 { v0 = load b0[8*i0 + i4] store b2[8*i2 + i4] = v0 store b3[i3] = v1
+         tile [] reds [i5 in 0..i2] a=b0[8*i2 + i4] b=b1[i5] init=0 -> v2 { } } }",
+        // One that every lane loads for itself, in loads; its name is free behind its block.
+        "lanes i0 { for i1 in 0..2 { i2 = load b4[i0] in 0..4 i3 = load b4[8*i2 + i0] in 0..7 v0 = load b0[9*i3 + i2]
+         v1 = index i3 v2 = load b0[((i3) % 4)] } for i2 in 0..2 { v3 = f32 1.0 store b2[8*i2 + i0] = v3 } }",
     ];
     for body in bodies {
-        assert_eq!(in_nest(&body.replace("i9_", "0")), Vec::<String>::new(), "{body}");
+        let body = body.replace("i9_", "0").replace("store b3[i3] = v1", "v1 = f32 1.0 store b3[i3] = v1");
+        assert_eq!(in_nest(&body), Vec::<String>::new(), "{body}");
     }
 }
 
@@ -239,6 +260,12 @@ fn rules_for_variables_and_structure() {
             "for i0 in 0..2 { tile [] reds [] a=b0[((i0) / 2)] b=b0[0] init=0 -> v0 { } }",
             "the index ((i0) / 2) of a tile contains a division",
         ),
+        ("i0 = load b0[3] in 0..4", "i0 is loaded from b0, which holds no integers"),
+        ("i0 = load b4[3] in 0..0", "i0 has 0 values"),
+        ("i0 = load b4[3] in 0..2147483648", "i0 has 2147483648 values"),
+        ("for i0 in 0..4 { i0 = load b4[3] in 0..4 }", "i0 hides another variable"),
+        ("for i0 in 0..4 { i1 = load b4[3] in 0..4 } v0 = index i1", "i1 is not in scope"),
+        ("i0 = load b9[3] in 0..4", "there is no buffer b9"),
     ];
     for (body, message) in cases {
         assert_eq!(in_nest(body), [message], "{body}");
@@ -266,9 +293,50 @@ fn rules_for_variables_and_structure() {
     }
 }
 
+/// What differs from lane to lane because it is loaded stands in loads, and nowhere else.
+#[test]
+fn rules_for_what_every_lane_loads() {
+    let cases = [
+        ("v0 = f32 1.0 store b2[i1] = v0", "a store"),
+        ("v0 = f32 1.0 store b2[8*i2 + i0] = v0", "a store"),
+        ("for i3 in i1..9 { }", "a bound"),
+        ("for i3 in 0..min(i2, 4) { }", "a bound"),
+        ("i3 = ((i1) / 2)", "the value of an index"),
+        ("fetch b0[i1 + 5] lines=1", "a hint"),
+        ("tile [] reds [] a=b0[i1] b=b0[i0] init=0 -> v0 { }", "a tile"),
+        ("tile [] reds [] a=b0[i0] b=b0[2*i2] init=0 -> v0 { }", "a tile"),
+        ("tile [] reds [] a=b0[i0] b=b0[0] init=b0[i1] -> v0 { }", "a tile"),
+        ("tile [] reds [i3 in 0..i1] a=b0[i0] b=b0[0] init=0 -> v0 { }", "a bound"),
+    ];
+    for (body, place) in cases {
+        let var = if body.contains("i1") { "i1" } else { "i2" };
+        let body = format!("lanes i0 {{ i1 = load b4[2*i0] in 0..4 i2 = load b4[i1] in 0..4 {body} }}");
+        assert_eq!(
+            in_nest(&body),
+            [format!("{var} is loaded for every lane by itself and stands in {place}")],
+            "{body}"
+        );
+    }
+    // What it loads is not the same in every lane.
+    let uniform = "lanes i0 { i1 = load b4[i0] in 0..4 v0 = load b0[i1] store b2[0] = v0 }";
+    assert_eq!(in_nest(uniform), ["v0 may differ from lane to lane, but the index does not"]);
+}
+
 #[test]
 fn indices_outside_buffers_are_found() {
     let cases = [
+        (
+            "i0 = load b4[0] in 0..9 lanes i1 { v0 = load b0[8*i0 + i1] }",
+            "b0[8*i0 + i1] is outside the 64 words of the buffer: it runs from 0 to 71",
+        ),
+        (
+            "lanes i1 { i0 = load b4[i1] in 0..9 v0 = load b0[8*i0 - 1] }",
+            "b0[8*i0 - 1] is outside the 64 words of the buffer: it runs from -1 to 63",
+        ),
+        (
+            "lanes i0 { i1 = load b4[8*i0 + 9] in 0..4 }",
+            "b4[8*i0 + 9] is outside the 64 words of the buffer: it runs from 9 to 65",
+        ),
         ("v0 = load b0[64]", "b0[64] is outside the 64 words of the buffer: it runs from 64 to 64"),
         (
             "for i0 in 0..8 { lanes i1 { v0 = load b0[8*i0 + i1 + 1] } }",
@@ -317,6 +385,32 @@ fn rules_for_buffers() {
     let temps = "buffer b0: f32 temp \"a\" [16] strides=[1] chunk=16 len=16 @0
         buffer b1: f32 temp \"a\" [16] strides=[1] chunk=16 len=16 @0 }";
     assert_eq!(verify(&read(&format!("{header}{temps}"))), []);
+}
+
+#[test]
+fn rules_for_constants() {
+    let findings = |buffer: &str, kernel: &str| {
+        let text = format!(
+            "program \"m\" (batch=1, arena=32) {{
+             buffer b0: f32 output \"y\" [2] strides=[1] chunk=2 len=16 @0
+             buffer b1: {buffer} kernel \"p\" role=prologue {{ nest \"n\" {{ {kernel} }} }} }}"
+        );
+        let program = read(&text);
+        assert_eq!(read(&program.to_string()), program);
+        verify(&program).into_iter().map(|finding| finding.message).collect::<Vec<_>>()
+    };
+    let constant = "f32 constant \"c\" [2] strides=[1] chunk=2 len=2 @16 words=[0x3f800000,0]";
+    assert_eq!(findings(constant, "v0 = load b1[1] store b0[0] = v0"), Vec::<String>::new());
+    assert_eq!(findings(constant, "v0 = f32 1.0 store b1[0] = v0"), ["b1 is a constant"]);
+    let cases = [
+        (constant.replace(",0]", "]"), "1 words are given for 2"),
+        (constant.replace("words=[0x3f800000,0]", ""), "a constant without words"),
+        (constant.replace("constant", "temp"), "has words and is no constant"),
+        (constant.replace("@16", "@0"), "shares words with b0, and they are not both temporary"),
+    ];
+    for (buffer, message) in cases {
+        assert_eq!(findings(&buffer, ""), [message], "{buffer}");
+    }
 }
 
 /// The messages about a prologue and the step behind it, in statements on the buffers of [`text`].

@@ -87,6 +87,10 @@ impl Counter {
                 self.block(body);
             }
             Stmt::LetIndex { var, value } => self.ranges.define(*var, value),
+            Stmt::LoadIndex { var, from, extent } => {
+                self.touch(from, false);
+                self.ranges.count(*var, *extent);
+            }
             Stmt::Let { expr: Expr::Load(access), .. } => self.touch(access, false),
             Stmt::Let { .. } | Stmt::Set { .. } | Stmt::Fetch { .. } => {}
             Stmt::Store { to, .. } => self.touch(to, true),

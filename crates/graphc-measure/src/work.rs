@@ -138,6 +138,7 @@ impl TileCounter {
                     found.extend(self.nests(body, n_runs));
                 }
                 Stmt::LetIndex { var, value } => self.ranges.define(*var, value),
+                Stmt::LoadIndex { var, extent, .. } => self.ranges.count(*var, *extent),
                 Stmt::Lanes { .. }
                 | Stmt::Tile(_)
                 | Stmt::Let { .. }
@@ -159,6 +160,10 @@ impl TileCounter {
             }
             Stmt::LetIndex { var, value } => {
                 self.ranges.define(*var, value);
+                0
+            }
+            Stmt::LoadIndex { var, extent, .. } => {
+                self.ranges.count(*var, *extent);
                 0
             }
             Stmt::Tile(tile) => {

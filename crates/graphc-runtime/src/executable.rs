@@ -32,7 +32,7 @@ pub struct Executable {
 type Names = HashMap<BufferKind, HashMap<String, BufId>>;
 
 impl Executable {
-    /// Allocates the arena, all zeros, and the memory of one member; a step on a team makes room for its members.
+    /// Allocates the arena, all zeros but for the constants, and the memory of one member; a step on a team makes room for its members.
     /// `code` must be compiled from `program`, and `program` must
     /// be one that the verifier accepts: unless `code` is checked, nothing else keeps its
     /// accesses inside the arena.
@@ -44,7 +44,9 @@ impl Executable {
         let program = program.into();
         for buffer in &program.buffers {
             let end = buffer.offset.checked_add(buffer.len);
-            if end.is_none_or(|end| end > program.words_around(buffer)) || buffer.layout.len() > buffer.len {
+            let is_whole = buffer.words.as_ref().is_none_or(|words| words.len() == buffer.len);
+            if end.is_none_or(|end| end > program.words_around(buffer)) || buffer.layout.len() > buffer.len || !is_whole
+            {
                 let message = format!("buffer {:?} does not fit", buffer.name);
                 return Err(RuntimeError::Program(message));
             }
@@ -53,10 +55,12 @@ impl Executable {
         if !compiled.eq(program.kernels.iter().map(|kernel| &kernel.name)) {
             return Err(RuntimeError::Program("the code is that of another program".to_owned()));
         }
-        let arena = allocate(program.arena_words)?;
+        let mut arena = allocate(program.arena_words)?;
+        program.write_constants(arena.words_mut());
         let rooms = allocate(room_words(&program))?;
         let mut names = Names::new();
-        let kept = program.buffers.iter().enumerate().filter(|(_, buffer)| !buffer.is_of_member());
+        let is_bound = |buffer: &Buffer| !matches!(buffer.kind, BufferKind::Member | BufferKind::Constant);
+        let kept = program.buffers.iter().enumerate().filter(|(_, buffer)| is_bound(buffer));
         for (number, buffer) in kept {
             names.entry(buffer.kind).or_default().entry(buffer.name.clone()).or_insert(BufId(number as u32));
         }
@@ -78,7 +82,7 @@ impl Executable {
         self.arena.words()
     }
 
-    /// All words of the arena, to be changed. The next step runs the prologue again.
+    /// All words of the arena, to be changed, those of constants excepted. The next step runs the prologue again.
     pub fn arena_mut(&mut self) -> &mut [u32] {
         self.n_done = 0;
         self.arena.words_mut()

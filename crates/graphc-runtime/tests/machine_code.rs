@@ -201,6 +201,113 @@ fn loops_within_straight_line_loops() {
     }
 }
 
+/// Words of integer buffers are indices: near both ends of their range and beyond, and the same ones again and again.
+fn check_by_indices(types: &[&str], body: &str) {
+    let program = program(types, body);
+    assert_eq!(verify(&program), [], "{body}");
+    let mut arena = ramps(&program);
+    for buffer in program.buffers.iter().filter(|buffer| buffer.dtype == DType::I32) {
+        for at in 0..buffer.len {
+            let index = [2, -1, 0, 5, 6, i32::MAX, 2, i32::MIN, 3, 2, 2, 7, 1 << 30][at * 5 % 13];
+            arena[buffer.offset + at] = index.cast_unsigned();
+        }
+    }
+    check(&program, &arena).unwrap_or_else(|error| panic!("{error} in\n{body}"));
+}
+
+/// Rows of a table, in loops of many lengths and in copies of their bodies; the last buffer also grows where an index
+/// says, and what is loaded comes from there.
+#[test]
+fn rows_at_loaded_indices() {
+    for n in [1, 2, 5, 8, 16] {
+        for kind in ["for", "unroll"] {
+            for row in ["for i3 in 0..1 {", "for i3 in 0..2 {", "unroll i3 in 0..2 {"] {
+                let place = "8*i2 + 8*i3 + i0";
+                let rows = |inner: &str| {
+                    format!(
+                        "lanes i0 {{ v9 = f32 0.5 {kind} i1 in 0..{n} {{ i2 = load b0[3*i1 + 2] in 0..6 {row} {inner} }} }} }}"
+                    )
+                };
+                check_by_indices(
+                    &["i32", "f32", "f32"],
+                    &rows(&format!("v0 = load b1[{place}] v1 = mul v0, v9 store b2[8*i3 + i1 + i0] = v1")),
+                );
+                let grow = format!(
+                    "v0 = load b1[{place}] v1 = load b2[{place}] v2 = fma v1, v9, v0 store b2[{place}] = v2
+                     v3 = load b2[i0 + 8] v4 = sub v3, v2 store b2[{place}] = v4 v5 = load b2[{place}] store b2[i0 + 40] = v5"
+                );
+                check_by_indices(&["i32", "f32", "f32"], &rows(&grow));
+            }
+        }
+    }
+}
+
+/// Indices that are overwritten in the loop that loads them: every load is of what stands there then.
+#[test]
+fn indices_that_change() {
+    for n in [3, 8, 20] {
+        let body = format!(
+            "lanes i0 {{ for i1 in 0..{n} {{ i2 = load b1[2*i1 + 1] in 0..7 v0 = load b0[8*i2 + i0] store b1[8*i2 + i0] = v0
+             i3 = load b1[2*i1 + 1] in 0..6 i4 = load b1[i3 + i2] in 0..5 v1 = load b0[8*i3 + i4 + i0 - i2 + 6]
+             v2 = iadd v0, v1 store b1[8*i4 + i0] = v2 }} }}"
+        );
+        check_by_indices(&["i32", "i32"], &body);
+    }
+    let scalar = "for i1 in 0..40 { i2 = load b1[i1] in 0..64 v0 = index 7*i1 - 3 i3 = load b0[i2] in 0..13
+        store b1[i2 - ((i2) % 2) + ((i3) / 13)] = v0 for i4 in i3..min(i2, 9) { v1 = load b1[i4] v2 = index i4 v3 = ixor v1, v2
+        store b1[i4 + 1] = v3 } }";
+    check_by_indices(&["i32", "i32"], scalar);
+}
+
+/// Every lane loads a word by an index of its own: multiples of it, with the lane's number, by two indices, and quotients;
+/// from outside the loop and within it.
+#[test]
+fn words_gathered_by_lanes() {
+    let indices =
+        ["i2", "2*i2 + i3", "8*i2 + i0", "9*i2 - i0 + 7", "40 - 5*i2", "4*i2 + 3*i4 + i0 + i1", "((i2) / 2) + i4"];
+    for (number, index) in indices.into_iter().enumerate() {
+        for n in [2, 7, 30] {
+            let index = if n == 30 { index.replace("+ i1", "+ 5") } else { index.to_owned() };
+            let count = "i3 = load b0[9] in 0..4";
+            let lanes = "i2 = load b0[2*i0 + 3] in 0..6 i4 = load b0[i2 + i0] in 0..4";
+            let word = format!(
+                "v0 = load b1[{index}] v3 = load b2[{index}] v4 = fma v0, v9, v3 v1 = index {index} v2 = to_f32 v1"
+            );
+            let (before, within) = if number % 2 == 0 { (lanes, "") } else { ("", lanes) };
+            let place = if n == 30 { "((i1) % 4)" } else { "i1" };
+            let body = format!(
+                "lanes i0 {{ v9 = load b1[3] {count} {before} for i1 in 0..{n} {{ {within} {word}
+                 store b2[7*{place} + i0] = v4 store b2[i0 + 56] = v2 }} }}"
+            );
+            check_by_indices(&["i32", "f32", "f32"], &body);
+            let body = body.replace("f32 1.5", "i32 3").replace("fma v0, v9, v3", "add v0, v3");
+            check_by_indices(&["i32", "f32", "f32"], &body);
+        }
+    }
+}
+
+/// A tile reads and stores rows at an index, and its epilogue by another one.
+#[test]
+fn tiles_at_loaded_indices() {
+    for (index, epilogue) in [
+        ("i5 = load b0[i4] in 0..6", "store b3[8*i5 + 8*i1 + i0] = v0"),
+        (
+            "i5 = load b0[i4] in 0..6",
+            "i6 = load b0[i1 + i5] in 0..7 v1 = load b3[8*i6 + i0] v2 = add v0, v1 store b3[8*i6 + i0] = v2",
+        ),
+        (
+            "i5 = load b0[i4] in 0..6",
+            "i6 = load b0[i1 + i0] in 0..60 v1 = load b1[i6] v2 = mul v0, v1 store b3[8*i5 + i0] = v2",
+        ),
+    ] {
+        let body = format!(
+            "lanes i0 {{ for i4 in 0..5 {{ {index} tile [i1:2] reds [i2 in 0..i5, i3 in 0..4]
+             a=b1[8*i5 + i1 + i2] b=b2[8*i5 + 2*i3 + i0] init=0 -> v0 {{ {epilogue} }} }} }}"
+        );
+        check_by_indices(&["i32", "f32", "f32", "f32"], &body);
+    }
+}
+
 /// As many streams of words as there are registers for, and more.
 #[test]
 fn many_pointers() {
@@ -402,9 +509,11 @@ fn accesses_outside_buffers_are_errors() {
         "v0 = f32 1.0 store b0[-1] = v0",
         "tile [i0:4] reds [i1 in 0..10] a=b0[0] b=b0[i0 + 7*i1] init=0 -> v0 {}",
         "tile [] reds [] a=b0[0] b=b0[0] init=b0[64] -> v0 {}",
+        "i0 = load b1[0] in 0..90 v0 = load b0[i0 + 64]",
+        "lanes i0 { i1 = load b1[i0] in 0..8 v0 = load b0[2*i1 + 64 + i0] }",
         "lanes i1 { tile [i0:4] reds [i2 in 0..10] a=b0[i1 + i2] b=b0[i0 + 7*i2] init=0 -> v0 {} }",
     ] {
-        let program = program(&["f32", "f32"], body);
+        let program = program(&["f32", "i32"], &body.replace("b1[0] = v0", "b0[0] = v0"));
         loops::run(&program, &mut ramps(&program)).expect_err(body);
         let mut executable = build(&program, Isa::Native, true).expect("the program compiles");
         let error = executable.step().expect_err(body).to_string();
@@ -444,6 +553,7 @@ fn programs_that_break_rules_are_refused() {
         ("v0 = f32 1.0 v1 = i32 1 v2 = add v0, v1", "v1 is I32 where F32 is expected"),
         ("lanes i0 { lanes i1 { } }", "a lanes region inside another"),
         ("lanes i0 { i1 = i0 }", "i1 depends on the lane"),
+        ("i0 = load b0[0] in 0..3", "i0 is loaded from b0, which holds no integers"),
         ("v0 = f32 1.0 v1 = join add v0", "lanes are joined outside a lanes region"),
         (
             "v0 = i32 1 v1 = load b0[3] v2 = bits_of v1 v3 = ishl v0, v2",
@@ -519,6 +629,31 @@ fn tensors_by_name() {
     words[0] = 41;
     executable.step().expect("unchecked code cannot fail");
     assert_eq!(executable.get(BufferKind::Output, "y").expect("there is y").data[17], 42.0);
+}
+
+#[test]
+fn constants_are_written_once() {
+    let text = "program \"m\" (batch=1, arena=64) {
+        buffer b0: f32 output \"y\" [2] strides=[1] chunk=2 len=16 @0
+        buffer b1: i32 constant \"order\" [2] strides=[1] chunk=2 len=3 @16 words=[1,-7,9]
+        buffer b2: f32 constant \"c\" [2] strides=[1] chunk=2 len=16 @32
+        words=[0x3f800000,0x40000000,0,0,0,0,0,0,0,0,0,0,0,0,0,5]
+        kernel \"k\" { nest \"n\" { for i0 in 0..2 { i1 = load b1[i0] in 0..2 v0 = load b2[i1] v1 = load b0[i0]
+          v2 = add v0, v1 store b0[i0] = v2 } } } }";
+    let program: Program = text.parse().expect("the program reads");
+    assert_eq!(verify(&program), []);
+    let mut executable = build(&program, Isa::Native, false).expect("the program compiles");
+    for n in [1.0, 2.0] {
+        executable.step().expect("unchecked code cannot fail");
+        assert_eq!(executable.get(BufferKind::Output, "y").expect("there is y").data, [2.0 * n, n]);
+    }
+    assert_eq!((executable.arena()[18], executable.arena()[19], executable.arena()[47]), (9, 0, 5));
+    let refused = executable.set(BufferKind::Constant, "c", &[0.0; 2]).expect_err("a constant stays");
+    assert!(refused.to_string().starts_with("there is no constant named \"c\""), "{refused}");
+    let mut short = program;
+    short.buffers[1].words = Some([1, 2].into());
+    let code = compile(&short, &Target::host(Isa::Native).unwrap(), &CodegenOptions::default()).expect("it compiles");
+    assert!(Executable::new(short, code).is_err());
 }
 
 #[test]

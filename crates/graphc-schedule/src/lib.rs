@@ -69,7 +69,7 @@ pub fn schedule(graph: &Graph, plan: &FusionPlan, machine: Hardware) -> Program 
 /// As [`schedule`].
 pub fn schedule_with(graph: &Graph, plan: &FusionPlan, machine: Hardware, choices: &Choices) -> Scheduled {
     let chooser = Chooser::new(graph, choices);
-    let forms = Form::all(graph);
+    let forms = Form::with_views(graph, &plan.views);
     let lanes = ProgramLanes::of(graph);
     let problem = Problem { graph, forms: &forms, fusion: plan, machine, chooser: &chooser, lanes };
     let prologue = Prologue::of(graph, &forms, plan);

@@ -35,6 +35,7 @@ const KINDS: &[(usize, Step)] = &[
     (10, drawn::other),
     (3, patterns::normalization),
     (1, patterns::loss_of_rows),
+    (1, patterns::product_of_views),
 ];
 
 /// Steps that depend on the mode; only [`crate::layer_graphs`] has them.

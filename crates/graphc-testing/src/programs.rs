@@ -59,12 +59,15 @@ pub fn programs() -> impl Strategy<Value = TestProgram> {
 /// The program that a list of choices gives.
 pub fn program_from(choices: &[u32]) -> TestProgram {
     let mut choices = Choices::new(choices);
-    let buffers = buffers(&mut choices);
+    let mut buffers = buffers(&mut choices);
     let arena_words = buffers.iter().map(|buffer| buffer.offset + buffer.len).max().unwrap_or(0);
     let n_kernels = 1 + choices.pick(3);
     let wild = choices.rarely(3);
     let kernels = (0..n_kernels).map(|number| kernel(&mut choices, &buffers, number, wild)).collect();
     let arena = arena(&buffers, arena_words, wild);
+    for buffer in buffers.iter_mut().filter(|buffer| buffer.kind == BufferKind::Constant) {
+        buffer.words = Some(arena[buffer.offset..buffer.offset + buffer.len].into());
+    }
     let name = "random".to_owned();
     TestProgram { wild, program: Program { name, batch: 1, buffers, kernels, arena_words, member_words: 0 }, arena }
 }
@@ -78,6 +81,8 @@ fn buffers(choices: &mut Choices<'_>) -> Vec<Buffer> {
         ("count", BufferKind::State, DType::I32),
         ("y", BufferKind::Output, DType::F32),
         ("bits", BufferKind::Output, DType::I32),
+        ("table", BufferKind::Constant, DType::F32),
+        ("order", BufferKind::Constant, DType::I32),
     ];
     let temps = [("t0", BufferKind::Temp, DType::F32), ("t1", BufferKind::Temp, DType::F32)];
     roster.extend(&temps[..choices.pick(3)]);
@@ -86,7 +91,7 @@ fn buffers(choices: &mut Choices<'_>) -> Vec<Buffer> {
     for (name, kind, dtype) in roster {
         let len = [128, 64, 208, 512][choices.pick(4)];
         let layout = Layout { shape: vec![len], batch_axis: None, strides: vec![1], chunk_stride: len };
-        buffers.push(Buffer { name: name.to_owned(), kind, dtype, layout, len, offset });
+        buffers.push(Buffer { name: name.to_owned(), kind, dtype, layout, len, offset, words: None });
         offset += len;
     }
     buffers
@@ -101,6 +106,8 @@ fn arena(buffers: &[Buffer], words: usize, wild: bool) -> Vec<u32> {
             let mixed = (mixed ^ (mixed >> 15)).wrapping_mul(0x85eb_ca6b);
             let mixed = mixed ^ (mixed >> 13);
             *word = match buffer.dtype {
+                // Some are indices of other buffers.
+                DType::I32 if !mixed.is_multiple_of(4) => (mixed >> 8) % 72,
                 DType::I32 => mixed,
                 DType::F32 => real(mixed, wild).to_bits(),
             };

@@ -3,7 +3,7 @@
 use graphc_interp::loops::run;
 use graphc_ir::DType;
 use graphc_ir::index::Var;
-use graphc_ir::loops::{Expr, Join, LoopKind, Program, Stmt, Tile, TileInit, parse, verify};
+use graphc_ir::loops::{Access, Expr, Join, LaneVars, LoopKind, Program, Stmt, Tile, TileInit, parse, verify};
 use graphc_testing::programs::{program_from, programs};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
@@ -79,7 +79,8 @@ fn every_form_occurs() {
     assert!(missing.is_empty(), "missing: {missing:?}, found: {found:?}");
 }
 
-const FORMS: &str = "nest fetch for parallel unroll lanes let_index set store store_uniform store_gather \
+const FORMS: &str = "nest fetch for parallel unroll lanes let_index load_index index_gathered index_by_lane index_loaded \
+    gather load_loaded number_by_lane scatter scatter_word tile_loaded set store store_uniform store_gather \
     tile_lanes tile_scalar tile_zero tile_load tile_splat_vector tile_vector_vector tile_bounds tile_join \
     load load_gather f32 i32 index acc neg abs sqrt to_f32 bits_of from_bits add sub mul div max min iadd isub imul \
     iand ixor ishl ishr fma cmp select join_add join_max empty_loop splat_read";
@@ -87,6 +88,7 @@ const FORMS: &str = "nest fetch for parallel unroll lanes let_index set store st
 fn forms(program: &Program, found: &mut BTreeSet<String>) {
     for kernel in &program.kernels {
         stmts(&kernel.body, None, found);
+        loaded_indices(&kernel.body, &mut Loaded::default(), found);
     }
 }
 
@@ -99,6 +101,47 @@ fn stmts(body: &[Stmt], lane: Option<Var>, found: &mut BTreeSet<String>) {
             Stmt::Nest { body, .. } | Stmt::For { body, .. } => stmts(body, lane, found),
             Stmt::Lanes { var, body } => stmts(body, Some(*var), found),
             Stmt::Tile(tile) => stmts(&tile.epilogue, lane, found),
+            _ => {}
+        }
+    }
+}
+
+/// Index variables of a kernel that are loaded: all, and those that differ from lane to lane.
+#[derive(Default)]
+struct Loaded {
+    all: Vec<Var>,
+    lanes: LaneVars,
+}
+
+/// What is done with loaded indices. No variable of a kernel has the name of another.
+fn loaded_indices(body: &[Stmt], loaded: &mut Loaded, found: &mut BTreeSet<String>) {
+    for stmt in body {
+        let uses = |at: &Access| loaded.all.iter().any(|&var| at.index.uses(var));
+        let form = match stmt {
+            Stmt::LoadIndex { from, .. } if loaded.lanes.loaded_in(&from.index).is_some() => "index_gathered",
+            Stmt::LoadIndex { from, .. } if loaded.lanes.are_in(&from.index) => "index_by_lane",
+            Stmt::LoadIndex { .. } => "index_loaded",
+            Stmt::Let { expr: Expr::Load(from), .. } if loaded.lanes.loaded_in(&from.index).is_some() => "gather",
+            Stmt::Let { expr: Expr::Load(from), .. } if uses(from) => "load_loaded",
+            Stmt::Let { expr: Expr::Index(index), .. } if loaded.lanes.loaded_in(index).is_some() => "number_by_lane",
+            Stmt::Store { to, .. } if uses(to) && loaded.lanes.are_in(&to.index) => "scatter",
+            Stmt::Store { to, .. } if uses(to) => "scatter_word",
+            Stmt::Tile(tile) if [&tile.a, &tile.b].into_iter().any(uses) => "tile_loaded",
+            _ => "",
+        };
+        found.insert(form.to_owned());
+        match stmt {
+            Stmt::LoadIndex { var, from, .. } => {
+                loaded.lanes.load(*var, from);
+                loaded.all.push(*var);
+            }
+            Stmt::Nest { body, .. } | Stmt::For { body, .. } => loaded_indices(body, loaded, found),
+            Stmt::Lanes { var, body } => {
+                loaded.lanes.enter(*var);
+                loaded_indices(body, loaded, found);
+                loaded.lanes.truncate(0);
+            }
+            Stmt::Tile(tile) => loaded_indices(&tile.epilogue, loaded, found),
             _ => {}
         }
     }
@@ -120,6 +163,7 @@ fn stmt(stmt: &Stmt, lane: Option<Var>, see: &mut dyn FnMut(&str)) {
         }
         Stmt::Lanes { .. } => see("lanes"),
         Stmt::LetIndex { .. } => see("let_index"),
+        Stmt::LoadIndex { .. } => see("load_index"),
         Stmt::Set { .. } => see("set"),
         Stmt::Let { expr, .. } => {
             let text = expr.to_string();

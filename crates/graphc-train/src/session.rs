@@ -104,7 +104,8 @@ mod tests {
     use crate::input::InputSpec;
     use crate::train::tests::options;
     use graphc_driver::SessionOptions;
-    use graphc_ir::graph::builder::{Activation, Dense, GraphBuilder, Loss};
+    use graphc_ir::graph::builder::{GraphBuilder, Loss};
+    use graphc_ir::layers::{Activation, BatchNorm, Dense, Dropout};
     use graphc_ir::{Averaging, DType, Graph, Optimizer, Shape};
 
     const GRAPH: &str = "graph squares() {
@@ -182,8 +183,9 @@ mod tests {
         let label = builder.input("label", DType::I32, Shape::batched(&[])).unwrap();
         let flat = builder.flatten("flat", image).unwrap();
         let hidden = builder.dense("hidden", flat, &Dense::new(8)).unwrap();
-        let normal = builder.batch_norm("normal", hidden, 0.9, 1e-3).unwrap();
-        let dropped = builder.dropout("dropped", normal, 0.5, 3).unwrap();
+        let normal =
+            builder.batch_norm("normal", hidden, &BatchNorm { momentum: 0.9, ..BatchNorm::default() }).unwrap();
+        let dropped = builder.dropout("dropped", normal, &Dropout { rate: 0.5, seed: Some(3) }).unwrap();
         let classes = Dense { activation: Some(Activation::Softmax), ..Dense::new(3) };
         let classes = builder.dense("classes", dropped, &classes).unwrap();
         builder.loss(Loss::CategoricalCrossentropy, classes, label).unwrap();

@@ -1,7 +1,7 @@
 //! The emitter of one function: its state, values and constants.
 
 use super::callees::{Callee, Callees};
-use super::index::Indices;
+use super::index::{Indices, Linear};
 use crate::hash::QuickMap;
 use crate::select::selection::{FunctionRole, SelectedFunction};
 use crate::select::uniform::Uniformity;
@@ -16,6 +16,7 @@ use cranelift_codegen::isa::{TargetFrontendConfig, TargetIsa};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
 use graphc_ir::index::Var;
 use graphc_ir::loops::{AccId, BufId, Kernel, Program, ValueId};
+use graphc_ir::scalar::LANES;
 
 impl Scalar {
     /// Type of one lane outside a region.
@@ -146,6 +147,8 @@ pub(super) struct FunctionEmitter<'p, 's> {
     pub(super) accs: QuickMap<AccId, Acc>,
     /// The lane variable within a region.
     pub(super) lane: Option<Var>,
+    /// Index variables that are loaded for every lane by itself.
+    pub(super) by_lane: QuickMap<Var, [Linear; LANES]>,
     pub(super) checks: Option<Checks<'s>>,
     /// Whether the code is for x86-64.
     pub(super) is_x64: bool,
@@ -179,6 +182,7 @@ impl<'p, 's> FunctionEmitter<'p, 's> {
             values: QuickMap::default(),
             accs: QuickMap::default(),
             lane: None,
+            by_lane: QuickMap::default(),
             checks: None,
             is_x64: isa.name() == "x64",
             constants: QuickMap::default(),

@@ -46,7 +46,7 @@ impl Linear {
     }
 }
 
-/// Where hoisted instructions go: the head of a loop body or of the function.
+/// Where hoisted instructions go: the head of a loop body or of the function, or behind an index that is loaded.
 #[derive(Debug)]
 struct Scope {
     block: Block,
@@ -95,6 +95,22 @@ impl Indices {
         self.scopes.pop();
     }
 
+    /// Opens a scope behind the instruction of a value, the last of the current block.
+    pub(super) fn enter_behind(&mut self, builder: &FunctionBuilder<'_>, value: Value) {
+        let block = builder.current_block().expect("the builder stands in a block");
+        self.scopes.push(Scope { block, last: builder.func.dfg.value_def(value).inst() });
+    }
+
+    /// Number of open scopes.
+    pub(super) fn n_scopes(&self) -> usize {
+        self.scopes.len()
+    }
+
+    /// Closes all scopes but the first `n`.
+    pub(super) fn leave_to(&mut self, n: usize) {
+        self.scopes.truncate(n);
+    }
+
     /// Names a value that is known from the head of the innermost scope on.
     pub(super) fn define(&mut self, value: Value) -> Linear {
         self.depths.insert(value, self.scopes.len() - 1);
@@ -103,6 +119,11 @@ impl Indices {
 
     pub(super) fn bind(&mut self, var: Var, value: Linear) {
         self.vars.insert(var, value);
+    }
+
+    /// The variable has no value any more.
+    pub(super) fn unbind(&mut self, var: Var) {
+        self.vars.remove(&var);
     }
 
     /// The value of an affine expression; every variable must be bound.

@@ -34,14 +34,15 @@ fn flags() -> MemFlagsData {
 impl FunctionEmitter<'_, '_> {
     /// Splits the lane off an index.
     pub(super) fn place(&mut self, index: &Affine) -> Emit<Place> {
-        let Some(lane) = self.lane.filter(|&lane| index.uses(lane)) else {
+        let is_gathered = self.is_gathered(index);
+        let Some(lane) = self.lane.filter(|&lane| is_gathered || index.uses(lane)) else {
             return Ok(Place::Word(self.indices.resolve(&mut self.builder, index)?));
         };
         let plain = |(atom, _): &(Atom, i64)| match atom {
             Atom::Var(_) => true,
             Atom::Div(inner, _) | Atom::Mod(inner, _) => !inner.uses(lane),
         };
-        if index.coefficient(lane) == 1 && index.terms.iter().all(plain) {
+        if !is_gathered && index.coefficient(lane) == 1 && index.terms.iter().all(plain) {
             let at_lane_0 = Affine {
                 terms: index.terms.iter().filter(|(atom, _)| *atom != Atom::Var(lane)).cloned().collect(),
                 offset: index.offset,
@@ -53,6 +54,7 @@ impl FunctionEmitter<'_, '_> {
             let at_lane = index.substitute(&|var| {
                 if var == lane { Affine::constant(number as i64) } else { Affine::var(var) }
             });
+            self.bind_lane(index, number);
             words.push(self.indices.resolve(&mut self.builder, &at_lane)?);
         }
         Ok(Place::Scattered(words))

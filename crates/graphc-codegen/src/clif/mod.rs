@@ -8,7 +8,7 @@
 //! zero, and restores the one it found.
 //!
 //! Reading order: `callees` (what functions call), `function` (the emitter's state), `index`, `buffers` (where they
-//! begin), `memory`, `expr`, `location`, `stmt`, `tile` (tiles in Cranelift's vectors), `runs` (of their
+//! begin), `memory`, `load_index`, `expr`, `location`, `stmt`, `tile` (tiles in Cranelift's vectors), `runs` (of their
 //! reductions), `calls` (of assembled functions), `templates` (functions that are compiled once).
 
 mod callees;
@@ -20,6 +20,8 @@ mod index;
 mod buffers;
 
 mod memory;
+
+mod load_index;
 
 mod expr;
 

@@ -15,15 +15,17 @@ impl FunctionEmitter<'_, '_> {
         // Hints that follow one another are one choice.
         let are_hints = |a: &Stmt, b: &Stmt| matches!((a, b), (Stmt::Fetch { .. }, Stmt::Fetch { .. }));
         let mut choices = block.0.iter();
+        let n_scopes = self.indices.n_scopes();
         for run in stmts.chunk_by(are_hints) {
             match &run[0] {
                 Stmt::LetIndex { var, value } => {
-                    if self.lane.is_some_and(|lane| value.uses(lane)) {
+                    if self.is_gathered(value) || self.lane.is_some_and(|lane| value.uses(lane)) {
                         return Err(format!("{var} depends on the lane"));
                     }
                     let value = self.indices.resolve(&mut self.builder, value)?;
                     self.indices.bind(*var, value);
                 }
+                Stmt::LoadIndex { var, from, extent } => self.load_index(*var, from, *extent)?,
                 Stmt::Let { value, expr } => self.let_value(*value, expr)?,
                 Stmt::Set { acc, value } => self.set_acc(*acc, *value)?,
                 Stmt::Store { to, value } => {
@@ -31,6 +33,12 @@ impl FunctionEmitter<'_, '_> {
                     self.store(to, &value)?;
                 }
                 stmt => self.choice(stmt, choices.next().expect("every other statement has a choice"))?,
+            }
+        }
+        self.indices.leave_to(n_scopes);
+        for stmt in stmts {
+            if let Stmt::LoadIndex { var, .. } = stmt {
+                self.by_lane.remove(var);
             }
         }
         Ok(())

@@ -9,7 +9,7 @@ use super::values::{Scalar, Values, scalar_of};
 use crate::asm::unit::{ShapeKind, VectorUnit};
 use crate::hash::QuickSet;
 use graphc_ir::index::Var;
-use graphc_ir::loops::{AccId, Access, Program};
+use graphc_ir::loops::{AccId, Access, LaneVars, Program};
 
 /// What holds throughout a kernel.
 pub(super) struct Context<'p> {
@@ -28,6 +28,8 @@ pub(super) struct Context<'p> {
 pub(super) struct State {
     /// The lane variable within a region.
     pub(super) lane: Option<Var>,
+    /// What differs from lane to lane within a region.
+    pub(super) lane_vars: LaneVars,
     pub(super) known: Known,
     /// Mutable scalars that have been set in the function.
     pub(super) declared: QuickSet<AccId>,

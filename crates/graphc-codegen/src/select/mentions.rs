@@ -59,6 +59,10 @@ impl Mentions {
                 self.affine(value);
                 self.bound_vars.insert(*var);
             }
+            Stmt::LoadIndex { var, from, .. } => {
+                self.access(from);
+                self.bound_vars.insert(*var);
+            }
             Stmt::Let { value, expr } => {
                 self.value(*value);
                 self.expr(expr);

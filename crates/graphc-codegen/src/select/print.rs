@@ -48,7 +48,8 @@ impl Printer<'_> {
     fn block(&self, stmts: &[Stmt], block: &Block, indent: usize) -> Vec<String> {
         let are_hints = |a: &Stmt, b: &Stmt| matches!((a, b), (Stmt::Fetch { .. }, Stmt::Fetch { .. }));
         let chosen = stmts.chunk_by(are_hints).map(|run| &run[0]).filter(|stmt| {
-            !matches!(stmt, Stmt::LetIndex { .. } | Stmt::Let { .. } | Stmt::Set { .. } | Stmt::Store { .. })
+            let is_index = matches!(stmt, Stmt::LetIndex { .. } | Stmt::LoadIndex { .. });
+            !is_index && !matches!(stmt, Stmt::Let { .. } | Stmt::Set { .. } | Stmt::Store { .. })
         });
         chosen.zip(&block.0).flat_map(|(stmt, choice)| self.choice(stmt, choice, indent)).collect()
     }

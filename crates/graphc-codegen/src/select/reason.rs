@@ -22,6 +22,8 @@ pub enum Reason {
     JoinedLanes,
     /// Lanes read or write words that do not lie side by side, or an index divides.
     Scattered,
+    /// An index that is loaded.
+    LoadedIndex,
     /// Something inside that is neither straight-line code nor a loop of constant bounds.
     Inside,
     /// Nothing is stored or kept.
@@ -57,6 +59,7 @@ impl fmt::Display for Reason {
             Reason::Integers => "integers",
             Reason::JoinedLanes => "joined lanes",
             Reason::Scattered => "scattered access",
+            Reason::LoadedIndex => "a loaded index",
             Reason::Inside => "something inside that is no straight line",
             Reason::NoEffect => "no effect",
             Reason::Condition => "a condition from outside",

@@ -12,7 +12,7 @@ use crate::asm::straight_line::{InnerLoop, LINE_BYTES, Source, Step, StraightLin
 use crate::asm::unit::ShapeKind;
 use crate::hash::QuickMap;
 use graphc_ir::index::{Affine, Atom, Var};
-use graphc_ir::loops::{AccId, Access, BufId, Buffer, Expr, Join, Range, Stmt, Tile, ValueId};
+use graphc_ir::loops::{AccId, Access, BufId, Buffer, Expr, Join, LaneVars, Range, Stmt, Tile, ValueId};
 use graphc_ir::scalar::{BinaryOp, CmpOp, UnaryOp};
 use std::cell::OnceCell;
 
@@ -106,7 +106,7 @@ impl<'s> Nest<'s> {
             let here = || mentions.get_or_init(|| Mentions::of(self.body));
             !state.declared.contains(&acc) && here().is_all_of_acc(acc, &cx.mentions)
         };
-        let mut recogniser = Recogniser::new(cx, unit, &self.loops, &is_local);
+        let mut recogniser = Recogniser::new(cx, (unit, state), &self.loops, &is_local);
         self.before.iter().try_for_each(|stmt| recogniser.stmt(stmt))?;
         recogniser.max_steps = max_steps(self.body);
         recogniser.block(self.body)?;
@@ -150,7 +150,7 @@ pub(super) fn epilogue(
     let unit = cx.unit_for(ShapeKind::StraightLine, state)?;
     let is_local = |_: AccId| false;
     // There is one iteration alone.
-    let mut recogniser = Recogniser { is_epilogue: true, ..Recogniser::new(cx, unit, &[], &is_local) };
+    let mut recogniser = Recogniser { is_epilogue: true, ..Recogniser::new(cx, (unit, state), &[], &is_local) };
     for (number, cell) in cells.iter().enumerate() {
         recogniser.copied = tile.grid.iter().zip(cell).map(|(&(var, _), &at)| (var, at)).collect();
         recogniser.values.insert(tile.acc, Source::Acc(number));
@@ -175,6 +175,8 @@ struct Pointer {
 struct Recogniser<'e, 'p> {
     cx: &'e Context<'p>,
     unit: Unit,
+    /// What differs from lane to lane.
+    lane_vars: &'e LaneVars,
     /// Outermost first.
     loops: &'e [Counted],
     max_steps: usize,
@@ -206,13 +208,14 @@ struct Recognised {
 impl<'e, 'p> Recogniser<'e, 'p> {
     fn new(
         cx: &'e Context<'p>,
-        unit: Unit,
+        (unit, state): (Unit, &'e State),
         loops: &'e [Counted],
         is_local: &'e dyn Fn(AccId) -> bool,
     ) -> Recogniser<'e, 'p> {
         Recogniser {
             cx,
             unit,
+            lane_vars: &state.lane_vars,
             loops,
             max_steps: MAX_STEPS,
             copied: Vec::new(),
@@ -315,6 +318,7 @@ impl<'e, 'p> Recogniser<'e, 'p> {
                     self.copied.pop();
                 }
             }
+            Stmt::LoadIndex { .. } => return Err(Reason::LoadedIndex),
             Stmt::Nest { .. } | Stmt::Lanes { .. } | Stmt::LetIndex { .. } | Stmt::Tile(_) => {
                 return Err(Reason::Inside);
             }
@@ -495,6 +499,9 @@ impl<'e, 'p> Recogniser<'e, 'p> {
     /// Pointer and byte offset of an access whose index has that coefficient of the lane.
     fn place(&mut self, access: &Access, coefficient: i64) -> Result<(usize, i32), Reason> {
         let mut index = self.in_copy(&access.index);
+        if self.lane_vars.loaded_in(&index).is_some() {
+            return Err(Reason::LoadedIndex);
+        }
         let is_vector_or_splat = matches!(coefficient, 0 | 1) && index.coefficient(self.unit.lane) == coefficient;
         if !is_vector_or_splat || !index.is_affine() {
             return Err(Reason::Scattered);

@@ -29,6 +29,9 @@ pub(super) fn transpose(site: &mut Site<'_, '_>, range: &Range, body: &[Stmt]) -
         return Err(Reason::FewIterations);
     }
     let copy = recognise(body, lane, range.var).ok_or(Reason::Scattered)?;
+    if site.state.lane_vars.loaded_in(&copy.from.index).is_some() {
+        return Err(Reason::Scattered);
+    }
     if !cx.is_f32(copy.from) || !cx.is_f32(copy.to) {
         return Err(Reason::Integers);
     }

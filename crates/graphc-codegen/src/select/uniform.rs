@@ -4,8 +4,7 @@
 //! be splat; that is done once, where the value is defined.
 
 use crate::hash::QuickSet;
-use graphc_ir::index::Var;
-use graphc_ir::loops::{AccId, Access, Expr, Kernel, Stmt, TileInit, ValueId};
+use graphc_ir::loops::{AccId, Access, Expr, Kernel, LaneVars, Stmt, TileInit, ValueId};
 use graphc_ir::scalar::BinaryOp;
 
 /// Lane dependence of one kernel's values.
@@ -23,7 +22,7 @@ impl Uniformity {
         let mut uniformity = Uniformity::default();
         loop {
             let before = (uniformity.lane_values.len(), uniformity.lane_accs.len());
-            uniformity.block(&kernel.body, None);
+            uniformity.block(&kernel.body, &mut LaneVars::default());
             if before == (uniformity.lane_values.len(), uniformity.lane_accs.len()) {
                 return uniformity;
             }
@@ -40,19 +39,26 @@ impl Uniformity {
         self.splats.contains(&value)
     }
 
-    fn block(&mut self, stmts: &[Stmt], lane: Option<Var>) {
+    fn block(&mut self, stmts: &[Stmt], lanes: &mut LaneVars) {
+        let outer = lanes.len();
         for stmt in stmts {
-            self.stmt(stmt, lane);
+            self.stmt(stmt, lanes);
         }
+        lanes.truncate(outer);
     }
 
-    fn stmt(&mut self, stmt: &Stmt, lane: Option<Var>) {
+    fn stmt(&mut self, stmt: &Stmt, lanes: &mut LaneVars) {
         match stmt {
-            Stmt::Nest { body, .. } | Stmt::For { body, .. } => self.block(body, lane),
-            Stmt::Lanes { var, body } => self.block(body, Some(*var)),
+            Stmt::Nest { body, .. } | Stmt::For { body, .. } => self.block(body, lanes),
+            Stmt::Lanes { var, body } => {
+                lanes.enter(*var);
+                self.block(body, lanes);
+                lanes.truncate(0);
+            }
+            Stmt::LoadIndex { var, from, .. } => _ = lanes.load(*var, from),
             Stmt::LetIndex { .. } | Stmt::Fetch { .. } => {}
             Stmt::Let { value, expr } => {
-                if self.expr(expr, lane) {
+                if self.expr(expr, lanes) {
                     self.lane_values.insert(*value);
                     self.splat_operands(expr);
                 }
@@ -66,27 +72,26 @@ impl Uniformity {
                 }
             }
             Stmt::Store { to, value } => {
-                if uses_lane(to, lane) {
+                if lanes.are_in(&to.index) {
                     self.use_as_vector(*value);
                 }
             }
             Stmt::Tile(tile) => {
-                let init = matches!(&tile.init, TileInit::Load(access) if uses_lane(access, lane));
+                let init = matches!(&tile.init, TileInit::Load(access) if lanes.are_in(&access.index));
                 let joins_lanes = tile.runs.is_some_and(|runs| runs.joins_lanes);
-                if !joins_lanes && (init || uses_lane(&tile.a, lane) || uses_lane(&tile.b, lane)) {
+                if !joins_lanes && (init || lanes.are_in(&tile.a.index) || lanes.are_in(&tile.b.index)) {
                     self.lane_values.insert(tile.acc);
                 }
-                self.block(&tile.epilogue, lane);
+                self.block(&tile.epilogue, lanes);
             }
         }
     }
 
     /// Whether the result has lanes.
-    fn expr(&self, expr: &Expr, lane: Option<Var>) -> bool {
+    fn expr(&self, expr: &Expr, lanes: &LaneVars) -> bool {
         let has = |id: &ValueId| self.lane_values.contains(id);
         match expr {
-            Expr::Load(access) => uses_lane(access, lane),
-            Expr::Index(index) => lane.is_some_and(|lane| index.uses(lane)),
+            Expr::Load(Access { index, .. }) | Expr::Index(index) => lanes.are_in(index),
             Expr::Acc(acc) => self.lane_accs.contains(acc),
             Expr::Unary(_, a) => has(a),
             Expr::Binary(_, a, b) | Expr::Cmp(_, a, b) => has(a) || has(b),
@@ -113,8 +118,4 @@ impl Uniformity {
             self.splats.insert(value);
         }
     }
-}
-
-fn uses_lane(access: &Access, lane: Option<Var>) -> bool {
-    lane.is_some_and(|lane| access.index.uses(lane))
 }

@@ -82,7 +82,7 @@ impl Values {
                     self.types.insert(tile.acc, Scalar::F32);
                     self.block(program, &tile.epilogue);
                 }
-                Stmt::LetIndex { .. } | Stmt::Store { .. } | Stmt::Fetch { .. } => {}
+                Stmt::LetIndex { .. } | Stmt::LoadIndex { .. } | Stmt::Store { .. } | Stmt::Fetch { .. } => {}
             }
         }
     }

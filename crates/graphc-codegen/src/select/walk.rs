@@ -154,14 +154,15 @@ struct Walk<'a, 'p> {
 impl<'p> Walk<'_, 'p> {
     fn block(&mut self, stmts: &'p [Stmt]) -> Block {
         let are_hints = |a: &Stmt, b: &Stmt| matches!((a, b), (Stmt::Fetch { .. }, Stmt::Fetch { .. }));
-        let mut choices = Vec::new();
-        let mut number = 0;
+        let (mut choices, mut number) = (Vec::new(), 0);
+        let outer = self.state.lane_vars.len();
         for run in stmts.chunk_by(are_hints) {
             self.position.push(number);
             choices.extend(self.run(run));
             self.position.pop();
             number += run.len();
         }
+        self.state.lane_vars.truncate(outer);
         Block(choices)
     }
 
@@ -173,7 +174,9 @@ impl<'p> Walk<'_, 'p> {
             Stmt::For { range, kind, body } => Choice::Loop(self.for_loop(range, *kind, body)),
             Stmt::Lanes { var, body } => {
                 self.state.lane = Some(*var);
+                self.state.lane_vars.enter(*var);
                 let block = self.block(body);
+                self.state.lane_vars.truncate(0);
                 self.state.lane = None;
                 Choice::Inline(block)
             }
@@ -181,6 +184,11 @@ impl<'p> Walk<'_, 'p> {
             Stmt::Tile(tile) => Choice::Tile(self.tile(tile)),
             Stmt::LetIndex { var, value } => {
                 self.state.known.define(*var, value);
+                return None;
+            }
+            Stmt::LoadIndex { var, from, .. } => {
+                self.state.known.forget(*var);
+                self.state.lane_vars.load(*var, from);
                 return None;
             }
             Stmt::Set { acc, .. } => {

@@ -51,7 +51,7 @@ fn borders(kind: &Kind) -> Borders {
         }
         Kind::Number(range) => number_borders(*range),
         Kind::Bool => texts(&["true", "false"], &["0", "\"true\"", "null"]),
-        Kind::Pair | Kind::Padding | Kind::Shape | Kind::Axes | Kind::Ascending => size_borders(kind),
+        Kind::Pair { .. } | Kind::Padding | Kind::Shape | Kind::Axes | Kind::Ascending => size_borders(kind),
         Kind::Numbers(range) => {
             let (yes, no) = number_borders(*range);
             let lists = |texts: Vec<String>| texts.iter().map(|text| format!("[1, {text}]")).collect();
@@ -109,7 +109,10 @@ fn number_borders(range: Range) -> Borders {
 fn size_borders(kind: &Kind) -> Borders {
     let list = |item: &str, n: usize| format!("[{}]", vec![item; n].join(","));
     match kind {
-        Kind::Pair => texts(
+        Kind::Pair { min: 0 } => {
+            texts(&["0", "2147483647", "[0, 2147483647]"], &["-1", "2147483648", "[0]", "[0, -1]"])
+        }
+        Kind::Pair { .. } => texts(
             &["1", "2147483647", "[1, 2147483647]"],
             &["0", "2147483648", "[1]", "[1, 1, 1]", "[1, 0]", "\"same\""],
         ),

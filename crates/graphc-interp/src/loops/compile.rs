@@ -4,10 +4,11 @@ use super::error::InterpError;
 use graphc_ir::DType;
 use graphc_ir::index::{Affine, Atom, Var};
 use graphc_ir::loops::{
-    AccId, Access, Bound, Expr, Join, Kernel, LoopKind, Program, Range, Runs, Stmt, Tile, TileInit, ValueId,
+    AccId, Access, Bound, Expr, Join, Kernel, LaneVars, LoopKind, Program, Range, Runs, Stmt, Tile, TileInit, ValueId,
 };
 use graphc_ir::scalar::{BinaryOp, CmpOp, UnaryOp};
 use std::collections::HashMap;
+use std::fmt::Display;
 
 /// A translated kernel.
 #[derive(Debug)]
@@ -59,12 +60,13 @@ impl Linear {
 }
 
 /// How an index changes from lane to lane.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum LaneStep {
     /// By a constant; 0 outside regions.
     Stride(i64),
-    /// The lane variable of that slot stands in a division.
-    General(usize),
+    /// The lane number stands in a division, or some of it is loaded for every lane by itself: the slots of what
+    /// differs.
+    General(Vec<usize>),
 }
 
 /// An index with its lane dependence split off.
@@ -108,8 +110,11 @@ pub(super) enum Op {
     For(Extent, Vec<Op>),
     /// A parallel loop.
     Tasks(Extent, Vec<Op>),
-    Lanes(Vec<Op>),
+    /// The slot of the lane number, and the body.
+    Lanes(usize, Vec<Op>),
     LetIndex(usize, Linear),
+    /// The slot of the variable, where its value stands, and the largest one.
+    LoadIndex(usize, Place, i64),
     Load(usize, Place),
     Constant(usize, u32),
     Index(usize, LaneIndex),
@@ -177,6 +182,8 @@ struct Compiler<'a> {
     accs: HashMap<AccId, (usize, Type)>,
     n_regs: usize,
     lane: Option<(Var, usize)>,
+    /// What differs from lane to lane.
+    lane_vars: LaneVars,
     nests: Vec<String>,
 }
 
@@ -188,6 +195,7 @@ pub(super) fn compile(program: &Program, kernel: &Kernel) -> Result<Code, Interp
         accs: HashMap::new(),
         n_regs: 0,
         lane: None,
+        lane_vars: LaneVars::default(),
         nests: vec![String::new()],
     };
     let body = compiler
@@ -202,7 +210,10 @@ type Compiled<T> = Result<T, String>;
 impl Compiler<'_> {
     fn block(&mut self, stmts: &[Stmt]) -> Compiled<Vec<Op>> {
         let does_something = |stmt: &&Stmt| !matches!(stmt, Stmt::Fetch { .. });
-        stmts.iter().filter(does_something).map(|stmt| self.stmt(stmt)).collect()
+        let outer = self.lane_vars.len();
+        let ops = stmts.iter().filter(does_something).map(|stmt| self.stmt(stmt)).collect();
+        self.lane_vars.truncate(outer);
+        ops
     }
 
     fn stmt(&mut self, stmt: &Stmt) -> Compiled<Op> {
@@ -221,10 +232,13 @@ impl Compiler<'_> {
                 if self.lane.is_some() {
                     return Err("a lanes region inside another".to_owned());
                 }
-                self.lane = Some((*var, self.define_var(*var)));
+                let slot = self.define_var(*var);
+                self.lane = Some((*var, slot));
+                self.lane_vars.enter(*var);
                 let body = self.block(body)?;
+                self.lane_vars.truncate(0);
                 self.lane = None;
-                Op::Lanes(body)
+                Op::Lanes(slot, body)
             }
             Stmt::LetIndex { var, value } => {
                 let LaneIndex { first, step } = self.lane_index(value)?;
@@ -232,6 +246,15 @@ impl Compiler<'_> {
                     return Err(format!("{var} depends on the lane"));
                 }
                 Op::LetIndex(self.define_var(*var), first)
+            }
+            Stmt::LoadIndex { var, from, extent } => {
+                let place = self.place(from)?;
+                expect(Type::I32, self.program.buffers[place.buffer].dtype.into(), var)?;
+                if *extent == 0 {
+                    return Err(format!("{var} has no values"));
+                }
+                self.lane_vars.load(*var, from);
+                Op::LoadIndex(self.define_var(*var), place, *extent as i64 - 1)
             }
             Stmt::Let { value, expr } => self.let_value(*value, expr)?,
             Stmt::Set { acc, value } => {
@@ -343,7 +366,7 @@ impl Compiler<'_> {
 
     fn factor(&mut self, access: &Access, grid: &[(usize, i64)], reds: &[Extent]) -> Compiled<Factor> {
         let mut place = self.f32_place(access)?;
-        let (true, LaneStep::Stride(stride)) = (access.index.is_affine(), place.index.step) else {
+        let (true, &LaneStep::Stride(stride)) = (access.index.is_affine(), &place.index.step) else {
             return Err(format!("the index {} of a tile is not affine", access.index));
         };
         let index = &mut place.index.first;
@@ -383,7 +406,17 @@ impl Compiler<'_> {
             Atom::Var(_) => false,
             Atom::Div(inner, _) | Atom::Mod(inner, _) => inner.uses(var),
         });
-        let step = if divided { LaneStep::General(slot) } else { LaneStep::Stride(first.take(slot)) };
+        let step = if divided || self.lane_vars.loaded_in(index).is_some() {
+            let mut slots = Vec::new();
+            index.for_each_var(&mut |var| {
+                if self.lane_vars.are_in(&Affine::var(var)) {
+                    slots.push(self.vars[&var]);
+                }
+            });
+            LaneStep::General(slots)
+        } else {
+            LaneStep::Stride(first.take(slot))
+        };
         Ok(LaneIndex { first, step })
     }
 
@@ -439,6 +472,6 @@ impl Compiler<'_> {
     }
 }
 
-fn expect(expected: Type, found: Type, id: ValueId) -> Compiled<()> {
+fn expect(expected: Type, found: Type, id: impl Display) -> Compiled<()> {
     if expected == found { Ok(()) } else { Err(format!("{id} is {found:?}, expected {expected:?}")) }
 }

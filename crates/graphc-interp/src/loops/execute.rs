@@ -28,6 +28,8 @@ pub(super) struct Machine<'a> {
     member: Vec<u32>,
     order: TaskOrder,
     pub(super) vars: Vec<i64>,
+    /// Of variables that differ from lane to lane, the value in each.
+    lane_vars: Vec<[i64; LANES]>,
     pub(super) regs: Vec<Reg>,
     /// Number of the current nest.
     nest: usize,
@@ -39,10 +41,18 @@ pub(super) struct Machine<'a> {
 
 /// Runs a kernel with so many words for the member that runs the tasks.
 pub(super) fn run(code: &Code, arena: &mut [u32], n_words: usize, order: TaskOrder) -> Run<()> {
-    let (vars, regs) = (vec![0; code.n_vars], vec![[0; LANES]; code.n_regs]);
-    let member = vec![POISON; n_words];
-    let steps = Vec::new();
-    Machine { arena, member, order, vars, regs, nest: 0, steps, has_fma: have_fma() }.block::<1>(&code.body)
+    let mut machine = Machine {
+        arena,
+        member: vec![POISON; n_words],
+        order,
+        vars: vec![0; code.n_vars],
+        lane_vars: vec![[0; LANES]; code.n_vars],
+        regs: vec![[0; LANES]; code.n_regs],
+        nest: 0,
+        steps: Vec::new(),
+        has_fma: have_fma(),
+    };
+    machine.block::<1>(&code.body)
 }
 
 impl Machine<'_> {
@@ -66,8 +76,12 @@ impl Machine<'_> {
                 }
             }
             Op::Tasks(ref extent, ref body) => self.tasks::<W>(extent, body)?,
-            Op::Lanes(ref body) => self.block::<LANES>(body)?,
+            Op::Lanes(slot, ref body) => {
+                self.lane_vars[slot] = std::array::from_fn(|lane| lane as i64);
+                self.block::<LANES>(body)?;
+            }
             Op::LetIndex(slot, ref value) => self.vars[slot] = value.eval(&self.vars),
+            Op::LoadIndex(slot, ref place, most) => self.load_index::<W>(slot, place, most)?,
             Op::Load(to, ref place) => self.regs[to] = self.load::<W>(place)?,
             Op::Constant(to, bits) => self.regs[to] = [bits; LANES],
             Op::Index(to, ref index) => {
@@ -123,16 +137,24 @@ impl Machine<'_> {
 
     /// The index in every lane; outside regions 8 times the same.
     fn indices<const W: usize>(&mut self, index: &LaneIndex) -> [i64; LANES] {
-        match index.step {
+        match &index.step {
             LaneStep::Stride(stride) => {
                 let first = index.first.eval(&self.vars);
                 std::array::from_fn(|l| first.wrapping_add(stride.wrapping_mul(l as i64)))
             }
-            LaneStep::General(slot) => std::array::from_fn(|l| {
-                self.vars[slot] = l as i64;
+            LaneStep::General(slots) => std::array::from_fn(|lane| {
+                slots.iter().for_each(|&slot| self.vars[slot] = self.lane_vars[slot][lane]);
                 index.first.eval(&self.vars)
             }),
         }
+    }
+
+    /// A number too small or too large is moved to the nearest one that the variable can have.
+    fn load_index<const W: usize>(&mut self, slot: usize, place: &Place, most: i64) -> Run<()> {
+        let values = self.load::<W>(place)?.map(|word| i64::from(word.cast_signed()).clamp(0, most));
+        self.vars[slot] = values[0];
+        self.lane_vars[slot] = values;
+        Ok(())
     }
 
     pub(super) fn load<const W: usize>(&mut self, place: &Place) -> Run<Reg> {

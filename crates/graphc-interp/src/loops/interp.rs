@@ -54,7 +54,7 @@ impl LoopInterp {
         self.codes.len()
     }
 
-    /// Runs every kernel in order.
+    /// Runs every kernel in order in an arena that holds the constants ([`Program::write_constants`]).
     ///
     /// # Errors
     /// If the arena is too short, or at the first access outside its buffer.
@@ -87,7 +87,7 @@ impl LoopInterp {
     }
 }
 
-/// Translates and runs a program once.
+/// Translates and runs a program once, in an arena that holds its constants.
 ///
 /// # Errors
 /// As [`LoopInterp::new`] and [`LoopInterp::run`].

@@ -2,20 +2,22 @@
 
 use super::error::InterpError;
 use super::interp::LoopInterp;
-use graphc_ir::loops::{Buffer, BufferKind, Program};
+use graphc_ir::loops::{BufId, Buffer, BufferKind, Program};
 use graphc_ir::scalar::flushed::canonical;
 use graphc_ir::{DType, Tensor};
 
-/// The arena of a program. Starts as zeros.
+/// The arena of a program. Starts as zeros and the program's constants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Memory {
     arena: Vec<u32>,
 }
 
 impl Memory {
-    /// An arena of zeros.
+    /// An arena of zeros, with the constants in it.
     pub fn new(program: &Program) -> Memory {
-        Memory { arena: vec![0; program.arena_words] }
+        let mut arena = vec![0; program.arena_words];
+        program.write_constants(&mut arena);
+        Memory { arena }
     }
 
     /// The words.
@@ -101,7 +103,8 @@ pub fn read(program: &Program, arena: &[u32], kind: BufferKind, name: &str) -> R
 }
 
 fn find<'a>(program: &'a Program, kind: BufferKind, name: &str) -> Result<&'a Buffer, InterpError> {
-    let id = program.find(kind, name).filter(|&id| !program.buffer(id).is_of_member());
+    let is_bound = |id: &BufId| !matches!(program.buffer(*id).kind, BufferKind::Member | BufferKind::Constant);
+    let id = program.find(kind, name).filter(is_bound);
     let id = id.ok_or_else(|| InterpError::Tensor(format!("there is no {} buffer {name:?}", kind.name())))?;
     let buffer = program.buffer(id);
     if buffer.len < buffer.layout.len() {

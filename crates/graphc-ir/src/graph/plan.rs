@@ -15,6 +15,8 @@ use std::collections::BTreeSet;
 pub struct FusionPlan {
     /// Kernels in the order they run.
     pub kernels: Vec<KernelPlan>,
+    /// Views that contractions read past: they read what these are views of.
+    pub views: BTreeSet<NodeId>,
     /// Values that have a buffer. Every other value is recomputed where it is read.
     pub stored: BTreeSet<NodeId>,
     /// What was decided and why, in order of the graph.
@@ -48,6 +50,8 @@ pub enum GroupKind {
     Contraction,
     /// One pass over an index space that computes all roots.
     Sweep,
+    /// A scan or a scatter: one value, in an order of its own.
+    Ordered,
 }
 
 /// Nodes computed by one loop nest.

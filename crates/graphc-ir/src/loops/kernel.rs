@@ -21,6 +21,7 @@ use crate::index::{Affine, Var};
 use crate::scalar::{BinaryOp, CmpOp, UnaryOp};
 use crate::types::DType;
 use std::fmt;
+use std::sync::Arc;
 
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
@@ -87,6 +88,14 @@ impl Program {
         &self.buffers[id.0 as usize]
     }
 
+    /// Writes the constants into an arena: once, before anything runs in it.
+    pub fn write_constants(&self, arena: &mut [u32]) {
+        for buffer in &self.buffers {
+            let (Some(words), Some(place)) = (&buffer.words, arena.get_mut(buffer.offset..)) else { continue };
+            place.iter_mut().zip(words.iter()).for_each(|(place, &word)| *place = word);
+        }
+    }
+
     /// The buffer of that kind and name, for binding tensors.
     pub fn find(&self, kind: BufferKind, name: &str) -> Option<BufId> {
         let position = self.buffers.iter().position(|buffer| buffer.kind == kind && buffer.name == name)?;
@@ -105,6 +114,8 @@ pub enum BufferKind {
     Output,
     /// Lives within a step; may share words with others.
     Temp,
+    /// Has the words that the program says ([`Buffer::words`]), and is never written to.
+    Constant,
     /// Lives within one iteration of the one top-level `Parallel` loop that touches it, a *task*, which writes every
     /// word before it reads it. It stands in the memory of the team's member that runs the task, and not in the
     /// arena; may share words with others there. What it holds when a task begins is not defined.
@@ -113,8 +124,14 @@ pub enum BufferKind {
 
 impl BufferKind {
     /// All kinds.
-    pub const ALL: [BufferKind; 5] =
-        [BufferKind::Input, BufferKind::State, BufferKind::Output, BufferKind::Temp, BufferKind::Member];
+    pub const ALL: [BufferKind; 6] = [
+        BufferKind::Input,
+        BufferKind::State,
+        BufferKind::Output,
+        BufferKind::Temp,
+        BufferKind::Constant,
+        BufferKind::Member,
+    ];
 
     /// The name in text form.
     pub fn name(self) -> &'static str {
@@ -123,6 +140,7 @@ impl BufferKind {
             BufferKind::State => "state",
             BufferKind::Output => "output",
             BufferKind::Temp => "temp",
+            BufferKind::Constant => "constant",
             BufferKind::Member => "member",
         }
     }
@@ -143,6 +161,8 @@ pub struct Buffer {
     pub len: usize,
     /// First word in the arena or in a member's memory, a multiple of 16.
     pub offset: usize,
+    /// All `len` words of a constant, in the order in which they stand; nothing else has some.
+    pub words: Option<Arc<[u32]>>,
 }
 
 impl Buffer {
@@ -161,7 +181,7 @@ impl Buffer {
 /// When a kernel runs, and what it leaves. Kernels of a program stand in the order of their roles.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum KernelRole {
-    /// It reads nothing but state that no other kernel writes, and what the prologue wrote itself, which nothing else
+    /// It reads nothing but constants, state that no other kernel writes, and what the prologue wrote itself, which nothing else
     /// overwrites. What it leaves stays right until the state is set anew, so that later steps may leave it out.
     Prologue,
     /// It runs in every step.
@@ -295,6 +315,19 @@ pub enum Stmt {
         /// Its value.
         value: Affine,
     },
+    /// `var` is the integer at `from`, but at least 0 and below `extent`: other numbers are moved to the nearest one.
+    /// Within the rest of the enclosing block it is a loop variable like any other.
+    ///
+    /// In a region of lanes whose number `from` depends on, every lane loads a number of its own. Then `var` stands in
+    /// indices of loads, of [`Expr::Index`] and of other such statements alone; a load by it is a gathered one.
+    LoadIndex {
+        /// The new variable.
+        var: Var,
+        /// Where its value stands.
+        from: Access,
+        /// How many values it can have, at least 1.
+        extent: usize,
+    },
     /// `value = expr`.
     Let {
         /// The new value.
@@ -334,7 +367,7 @@ impl Stmt {
             Stmt::Nest { body, .. } | Stmt::For { body, .. } | Stmt::Lanes { body, .. } => {
                 body.iter().for_each(|stmt| stmt.for_each_access(f));
             }
-            Stmt::Let { expr: Expr::Load(from), .. } => f(from, false),
+            Stmt::LoadIndex { from, .. } | Stmt::Let { expr: Expr::Load(from), .. } => f(from, false),
             Stmt::Store { to, .. } => f(to, true),
             Stmt::Tile(tile) => {
                 f(&tile.a, false);

@@ -1,10 +1,11 @@
 //! The loop IR: kernels as trees of loops over scalar bodies with affine accesses.
 //!
-//! Reading order: [`kernel`], [`layout`], [`print`](mod@print), [`parse`](mod@parse), [`bounds`],
+//! Reading order: [`kernel`], [`layout`], [`lane_vars`], [`print`](mod@print), [`parse`](mod@parse), [`bounds`],
 //! [`verify`](mod@verify).
 
 pub mod bounds;
 pub mod kernel;
+pub mod lane_vars;
 pub mod layout;
 mod lex;
 pub mod parse;
@@ -13,6 +14,7 @@ pub mod verify;
 
 pub use crate::text::ParseError;
 pub use kernel::*;
+pub use lane_vars::LaneVars;
 pub use layout::Layout;
 pub use parse::parse;
 pub use verify::{Finding, verify};

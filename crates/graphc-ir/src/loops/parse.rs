@@ -12,6 +12,7 @@ use crate::text::{ParseError, utf8};
 use crate::types::DType;
 use std::collections::BTreeMap;
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// Reads a program.
 ///
@@ -116,7 +117,29 @@ impl<'a> Parser<'a> {
         let len = self.field("len")?;
         self.symbol("@")?;
         let offset = self.integer("an offset")?;
-        Ok(Buffer { name, kind, dtype, layout: Layout { shape, batch_axis, strides, chunk_stride }, len, offset })
+        let words = match self.peek() {
+            Kind::Word("words") => Some(self.words()?),
+            _ => None,
+        };
+        let layout = Layout { shape, batch_axis, strides, chunk_stride };
+        Ok(Buffer { name, kind, dtype, layout, len, offset, words })
+    }
+
+    /// `words=[-3, 0x3f800000]`: integers, or bits.
+    fn words(&mut self) -> Parsed<Arc<[u32]>> {
+        self.word("words")?;
+        self.symbol("=")?;
+        let words = self.list(|parser| match *parser.peek() {
+            Kind::Number(digits) if digits.starts_with("0x") => match u32::from_str_radix(&digits[2..], 16) {
+                Ok(bits) => {
+                    parser.next();
+                    Ok(bits)
+                }
+                Err(_) => parser.expected("a word of 32 bits"),
+            },
+            _ => Ok(parser.i32()?.cast_unsigned()),
+        })?;
+        Ok(words.into())
     }
 
     fn kernel(&mut self) -> Parsed<Kernel> {
@@ -215,6 +238,9 @@ impl<'a> Parser<'a> {
             b'i' => {
                 let var = self.var()?;
                 self.symbol("=")?;
+                if *self.peek() == Kind::Word("load") {
+                    return self.load_index(var);
+                }
                 Ok(Stmt::LetIndex { var, value: self.affine()? })
             }
             b'v' => {
@@ -229,6 +255,16 @@ impl<'a> Parser<'a> {
             }
             _ => self.expected("a statement or `}`"),
         }
+    }
+
+    /// `load b0[…] in 0..9`.
+    fn load_index(&mut self, var: Var) -> Parsed<Stmt> {
+        self.word("load")?;
+        let from = self.access()?;
+        self.word("in")?;
+        self.token(&Kind::Number("0"))?;
+        self.symbol("..")?;
+        Ok(Stmt::LoadIndex { var, from, extent: self.integer("a number of values")? })
     }
 
     fn tile(&mut self) -> Parsed<Tile> {
@@ -290,16 +326,7 @@ impl<'a> Parser<'a> {
         Ok(match word {
             "load" => Expr::Load(self.access()?),
             "f32" => Expr::F32(self.f32()?),
-            "i32" => {
-                let value = self.signed()?;
-                match i32::try_from(value) {
-                    Ok(value) => Expr::I32(value),
-                    Err(_) => {
-                        self.at -= 1;
-                        return self.error(format!("{value} is not an i32"));
-                    }
-                }
-            }
+            "i32" => Expr::I32(self.i32()?),
             "index" => Expr::Index(self.affine()?),
             "acc" => Expr::Acc(AccId(self.id("a")?)),
             "fma" => {
@@ -441,6 +468,14 @@ impl<'a> Parser<'a> {
         let Some(value) = value else { return self.expected("an f32") };
         self.next();
         Ok(if minus { -value } else { value })
+    }
+
+    fn i32(&mut self) -> Parsed<i32> {
+        let value = self.signed()?;
+        i32::try_from(value).or_else(|_| {
+            self.at -= 1;
+            self.error(format!("{value} is not an i32"))
+        })
     }
 
     fn signed(&mut self) -> Parsed<i64> {

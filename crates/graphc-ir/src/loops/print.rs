@@ -4,6 +4,7 @@
 //! read back to the same bits, infinities and NaNs as bits in hexadecimal.
 
 use super::kernel::*;
+use crate::types::DType;
 use std::fmt::{self, Display, Formatter, Write};
 
 impl Display for Program {
@@ -41,7 +42,28 @@ impl Display for Buffer {
             write!(f, " batch={axis}")?;
         }
         let (strides, chunk) = (Sizes(&layout.strides), layout.chunk_stride);
-        write!(f, " strides={strides} chunk={chunk} len={} @{}", self.len, self.offset)
+        write!(f, " strides={strides} chunk={chunk} len={} @{}", self.len, self.offset)?;
+        match &self.words {
+            None => Ok(()),
+            Some(words) => write!(f, " words={}", Words(self.dtype, words)),
+        }
+    }
+}
+
+/// `[1,-2]`, or bits.
+struct Words<'a>(DType, &'a [u32]);
+
+impl Display for Words<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_char('[')?;
+        for (i, &word) in self.1.iter().enumerate() {
+            f.write_str(if i == 0 { "" } else { "," })?;
+            match self.0 {
+                DType::F32 => write!(f, "{word:#010x}")?,
+                DType::I32 => write!(f, "{}", word.cast_signed())?,
+            }
+        }
+        f.write_char(']')
     }
 }
 
@@ -80,6 +102,7 @@ impl Display for Head<'_> {
             Stmt::For { range, kind, .. } => write!(f, "{} {range}", kind.name()),
             Stmt::Lanes { var, .. } => write!(f, "lanes {var}"),
             Stmt::LetIndex { var, value } => write!(f, "{var} = {value}"),
+            Stmt::LoadIndex { var, from, extent } => write!(f, "{var} = load {from} in 0..{extent}"),
             Stmt::Let { value, expr } => write!(f, "{value} = {expr}"),
             Stmt::Set { acc, value } => write!(f, "{acc} = {value}"),
             Stmt::Store { to, value } => write!(f, "store {to} = {value}"),

@@ -1,4 +1,4 @@
-//! `matmul`: matrix products, plain and batched, either operand transposed.
+//! `matmul`: matrix products, plain and for every index of leading dimensions, either operand transposed.
 
 use super::draw::{Draw, Drawn};
 use super::facts::Usage;
@@ -15,7 +15,7 @@ use crate::types::{DType, Dim, Shape, TensorType, TypeError};
 use crate::vectors::with_vectors;
 
 op_struct! {
-    /// `y[m,n] = sum over k of a[m,k] * b[k,n]`, or the same for every index of one leading dimension
+    /// `y[m,n] = sum over k of a[m,k] * b[k,n]`, or the same for every index of leading dimensions
     /// that both operands share.
     pub struct MatMul {
         /// Whether the first is transposed.
@@ -55,7 +55,7 @@ impl MatMul {
 impl OpRules for MatMul {
     const NAME: &'static str = "matmul";
     const ARITY: usize = 2;
-    const SUMMARY: &'static str = "matrix product; operands may be transposed and share a leading dimension";
+    const SUMMARY: &'static str = "matrix product; operands may be transposed and share leading dimensions";
     const USAGE: Option<Usage> = Some(Usage {
         purpose: "Products of two computed matrices, such as the scores of attention. A layer with weights \
                   is `dense`.",
@@ -67,16 +67,16 @@ impl OpRules for MatMul {
 
     fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
         for (i, operand) in operands.iter().enumerate() {
-            if operand.dtype != DType::F32 || !matches!(operand.rank(), 2 | 3) {
+            if operand.dtype != DType::F32 || operand.rank() < 2 {
                 return Err(TypeError::operand(
                     i,
-                    format!("matmul expects f32 matrices of rank 2 or 3, got {operand}"),
+                    format!("matmul expects f32 matrices of at least two dimensions, got {operand}"),
                 ));
             }
         }
         let [a, b] = [operands[0], operands[1]];
         if a.rank() != b.rank() {
-            return Err(self.mismatch(a, b, "one has a leading dimension and the other has not"));
+            return Err(self.mismatch(a, b, "they have different numbers of dimensions"));
         }
         let lead = a.rank() - 2;
         if a.shape.0[..lead] != b.shape.0[..lead] {

@@ -10,7 +10,7 @@ pub mod facts;
 mod rules;
 
 pub use crate::attrs::OpAttrs;
-pub use rules::{Expand, Lowering, OpRules};
+pub use rules::{ANY_NUMBER, Expand, Lowering, OpRules};
 
 use crate::attrs::{AttrError, AttrKind, AttrValue, AttrWords, Attrs, FieldInfo};
 use crate::graph::{NodeId, OpCx};
@@ -85,6 +85,11 @@ macro_rules! ops {
             /// See [`OpRules::vjp`].
             pub fn vjp(&self, cx: &mut OpCx<'_>, dy: NodeId) -> Vec<Option<NodeId>> {
                 match self { $(Op::$variant(op) => op.vjp(cx, dy),)* }
+            }
+
+            /// See [`OpRules::n_results`].
+            pub fn n_results(&self) -> usize {
+                match self { $(Op::$variant(op) => op.n_results(),)* }
             }
 
             /// See [`OpRules::composite`].
@@ -215,11 +220,28 @@ impl Op {
         Op::named(self.name()).expect("every op is in the list")
     }
 
+    /// Its results in order, each the op of a node of its own; the op itself if it has one.
+    ///
+    /// # Panics
+    /// Never: an op of several results has an attribute that says which of them it is.
+    pub fn results(&self) -> Vec<Op> {
+        let result = |number: usize| {
+            let mut attrs = self.attrs();
+            attrs.0.retain(|(name, _)| name != RESULT);
+            attrs.0.push((RESULT.to_string(), AttrValue::Int(number as i64)));
+            (self.info().from_attrs)(&attrs).expect("it differs in the number of its result alone")
+        };
+        if self.n_results() == 1 { vec![self.clone()] } else { (0..self.n_results()).map(result).collect() }
+    }
+
     /// The op called `name` with these attributes; `None` if there is no such op.
     pub fn from_attrs(name: &str, attrs: &Attrs) -> Option<Result<Op, AttrError>> {
         Op::named(name).map(|info| (info.from_attrs)(attrs))
     }
 }
+
+/// The attribute of an op of several results that says which of them a node is, from 0.
+pub const RESULT: &str = "result";
 
 const fn count_activations() -> usize {
     let (mut count, mut i) = (0, 0);
@@ -245,13 +267,15 @@ const fn activations<const N: usize>() -> [&'static str; N] {
 /// Whether an op takes so many operands.
 fn check_count(name: &str, arity: usize, n_optional: usize, found: usize) -> Result<(), TypeError> {
     let expected = match n_optional {
-        _ if (arity..=arity + n_optional).contains(&found) => return Ok(()),
+        _ if (arity..=arity.saturating_add(n_optional)).contains(&found) => return Ok(()),
         0 => arity.to_string(),
+        ANY_NUMBER => format!("at least {arity}"),
         _ => format!("{arity} to {}", arity + n_optional),
     };
     Err(TypeError::new(format!("{name} takes {expected} operands, got {found}")))
 }
 
+mod axis;
 mod classification;
 mod convolution;
 mod elementwise;
@@ -310,6 +334,13 @@ ops! {
     reshape::Reshape,
     transpose::Transpose,
     broadcast::Broadcast,
+    slice::Slice,
+    pad::Pad,
+    concat::Concat,
+    split::Split,
+    gather::Gather,
+    gather_grad::GatherGrad,
+    cumsum::CumSum,
     matmul::MatMul,
     conv2d::Conv2d,
     conv2d_input_grad::Conv2dInputGrad,

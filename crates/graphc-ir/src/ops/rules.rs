@@ -35,7 +35,12 @@ pub enum Expand {
     AfterAutodiff,
 }
 
-/// The rules of one op.
+/// Of operands that may follow.
+pub const ANY_NUMBER: usize = usize::MAX;
+
+/// The rules of one op. An op with several results is a node for each of them: the same operands and attributes, but
+/// for one called `result`, the number of the result that the node is. Gradients of the results add up, so that each
+/// has a rule of its own; what they have in common is found when equal nodes become one, and is fused.
 pub trait OpRules: OpAttrs {
     /// The mnemonic in text form and JSON.
     const NAME: &'static str;
@@ -43,7 +48,7 @@ pub trait OpRules: OpAttrs {
     /// Number of operands.
     const ARITY: usize;
 
-    /// How many operands may follow those.
+    /// How many operands may follow those, [`ANY_NUMBER`] if there is no limit.
     const N_OPTIONAL: usize = 0;
 
     /// What it computes: one line of Markdown for the table of ops and, with a capital letter, for the guide.
@@ -87,6 +92,11 @@ pub trait OpRules: OpAttrs {
     /// If there is none.
     fn vjp(&self, _cx: &mut OpCx<'_>, _dy: NodeId) -> Vec<Option<NodeId>> {
         panic!("{} is expanded before autodiff", Self::NAME)
+    }
+
+    /// How many results the op has, of which this is one.
+    fn n_results(&self) -> usize {
+        1
     }
 
     /// When the op on such operands is expanded, if it is a composite.

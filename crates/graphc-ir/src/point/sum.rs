@@ -49,22 +49,22 @@ impl PointDag<'_> {
     fn take_in(&mut self, node: NodeId, index: Vec<Affine>, sum: &mut Sum) {
         let forms = self.forms;
         let form = forms[&node].as_point().expect("products and sums are point forms");
-        let operands = self.graph.operands(node);
-        let vars = self.simplified(index);
+        let (operands, mut vars) = (&form.operands, self.simplified(index));
+        self.bind_indices(form, &mut vars);
         if form.finish == ScalarExpr::Acc {
-            return self.add_terms(&form.body, &operands, &vars, None, sum);
+            return self.add_terms(&form.body, operands, &vars, None, sum);
         }
-        let term = self.scalar(&form.body, &operands, &vars, None);
-        self.add_terms(&form.finish, &operands, &vars, Some(term), sum);
+        let term = self.scalar(&form.body, operands, &vars, None);
+        self.add_terms(&form.finish, operands, &vars, Some(term), sum);
     }
 
     /// A reduction of one term, which is added to zero like any first term.
-    pub(super) fn sum_of_one_term(&mut self, form: &PointForm, operands: &[NodeId], vars: &[Affine]) -> ExprId {
+    pub(super) fn sum_of_one_term(&mut self, form: &PointForm, vars: &[Affine]) -> ExprId {
         let mut sum = Sum { terms: vec![self.intern(PointExpr::F32(0))], products: Vec::new() };
-        if form.sums_products(operands, self.forms) {
-            self.add_terms(&form.body, operands, vars, None, &mut sum);
+        if form.sums_products(self.forms) {
+            self.add_terms(&form.body, &form.operands, vars, None, &mut sum);
         } else {
-            sum.terms.push(self.scalar(&form.body, operands, vars, None));
+            sum.terms.push(self.scalar(&form.body, &form.operands, vars, None));
         }
         self.intern(PointExpr::Sum { terms: sum.terms, products: sum.products })
     }

@@ -2,7 +2,7 @@
 
 use crate::cases::cases;
 use graphc_ir::attrs::Attrs;
-use graphc_ir::graph::builder::Activation;
+use graphc_ir::layers::Activation;
 use graphc_ir::ops::Lowering;
 use graphc_ir::types::{Shape, TensorType};
 use graphc_ir::{DType, Dim, Op};

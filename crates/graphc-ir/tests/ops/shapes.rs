@@ -69,7 +69,7 @@ fn movement() {
 #[test]
 fn matmul() {
     let plain = MatMul { transpose_a: false, transpose_b: false };
-    check(plain.clone(), &[f(&[3]), f(&[3, 4])], "matmul expects f32 matrices of rank 2 or 3, got f32[3]");
+    check(plain.clone(), &[f(&[3]), f(&[3, 4])], "matmul expects f32 matrices of at least two dimensions, got f32[3]");
     check(
         plain.clone(),
         &[b(&[3]), f(&[4, 5])],
@@ -78,7 +78,7 @@ fn matmul() {
     check(
         plain.clone(),
         &[b(&[3, 4]), f(&[4, 5])],
-        "cannot multiply f32[N,3,4] by f32[4,5]: one has a leading dimension and the other has not",
+        "cannot multiply f32[N,3,4] by f32[4,5]: they have different numbers of dimensions",
     );
     check(
         plain,

@@ -19,14 +19,15 @@ pub(super) struct Work {
 pub(super) fn of_node(facts: &Facts<'_>, node: NodeId) -> Work {
     let Some(point) = facts.forms[&node].as_point() else { return Work::default() };
     let [body, finish] = [&point.body, &point.finish].map(of_expr);
-    body.before(finish)
+    let n_indices = point.indices.len();
+    Work { n_operations: n_indices, depth: n_indices.min(1) }.before(body).before(finish)
 }
 
 /// The same of a result. Terms of partial results are summed up in one place, and what becomes of the sum in another.
 pub(super) fn of_root(facts: &Facts<'_>, root: Root) -> Work {
     let node = root.node();
     match (root, facts.forms[&node].as_point()) {
-        (Root::Value(_), Some(point)) if point.reduces_batch() => of_expr(&point.finish),
+        (Root::Value(_), Some(point)) if point.reduces_batch() && !point.is_ordered() => of_expr(&point.finish),
         (Root::Value(_), _) | (_, None) => of_node(facts, node),
         (_, Some(point)) => of_expr(&point.body),
     }

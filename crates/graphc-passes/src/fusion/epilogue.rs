@@ -23,9 +23,9 @@ pub(super) fn absorb(facts: &Facts<'_>, costs: &Costs, plan: &mut FusionPlan) ->
         }
         let (mut end, mut chain, mut n_operations) = (start, vec![start], 0);
         loop {
-            let next = next(facts, &taken, end).and_then(|user| {
+            let next = next(facts, (&taken, &plan.stored), end).and_then(|user| {
                 // What else it reads is computed in its place, too.
-                let others = facts.graph.operands(user).into_iter().filter(|&operand| operand != end);
+                let others = facts.operands(user).into_iter().filter(|&operand| operand != end);
                 let others: usize = others.map(|operand| costs[operand.0 as usize].n_operations).sum();
                 let with_user = n_operations + of_node(facts, user).n_operations + others;
                 within_limit(facts, user, with_user).map(|()| (user, with_user))
@@ -69,10 +69,14 @@ fn within_limit(facts: &Facts<'_>, user: NodeId, n_operations: usize) -> Result<
 }
 
 /// The node that can follow `end` in an epilogue, or why there is none. Those `taken` stand in another one.
-fn next(facts: &Facts<'_>, taken: &BTreeSet<NodeId>, end: NodeId) -> Result<NodeId, String> {
+fn next(
+    facts: &Facts<'_>,
+    (taken, stored): (&BTreeSet<NodeId>, &BTreeSet<NodeId>),
+    end: NodeId,
+) -> Result<NodeId, String> {
     let Facts { graph, forms, .. } = facts;
     let sizes = |node: NodeId| graph.ty(node).shape.each_size(graph.batch);
-    let users = graph.users(end);
+    let users = facts.readers(end);
     let &[user] = users.as_slice() else {
         return Err(format!("epilogue ends here: {} readers", users.len()));
     };
@@ -86,10 +90,20 @@ fn next(facts: &Facts<'_>, taken: &BTreeSet<NodeId>, end: NodeId) -> Result<Node
         "it needs a reduction over the batch"
     } else if !is_pointwise(facts, end, user) {
         "it reads other elements"
+    } else if computes_places(facts, stored, user) {
+        "it reads at computed places"
     } else {
         return Ok(user);
     };
     Err(format!("{user} not fused as epilogue: {refused}"))
+}
+
+/// Whether index variables occur in a node, or in what is computed for it.
+fn computes_places(facts: &Facts<'_>, stored: &BTreeSet<NodeId>, node: NodeId) -> bool {
+    facts.forms[&node].as_point().is_some_and(|form| {
+        let inlined = form.operands.iter().filter(|operand| !stored.contains(operand));
+        !form.indices.is_empty() || inlined.into_iter().any(|&operand| computes_places(facts, stored, operand))
+    })
 }
 
 /// Whether the reader reads exactly the element that was just computed.

@@ -2,7 +2,7 @@
 
 use super::options::FusionOptions;
 use graphc_ir::form::{Form, Forms};
-use graphc_ir::graph::{Graph, NodeId};
+use graphc_ir::graph::{Graph, NodeId, NodeIds};
 
 /// A specialised graph, the forms of its nodes, and how many reductions over the batch lie before each.
 pub(super) struct Facts<'a> {
@@ -61,6 +61,16 @@ impl<'a> Facts<'a> {
 
     pub(super) fn has_batch(&self, node: NodeId) -> bool {
         self.graph.ty(node).shape.batch_axis().is_some()
+    }
+
+    /// The nodes that read a node.
+    pub(super) fn readers(&self, node: NodeId) -> NodeIds {
+        self.forms.readers(self.graph, node)
+    }
+
+    /// What a node reads.
+    pub(super) fn operands(&self, node: NodeId) -> NodeIds {
+        self.forms.operands(self.graph, node)
     }
 
     pub(super) fn is_contraction(&self, node: NodeId) -> bool {

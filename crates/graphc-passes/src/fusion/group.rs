@@ -82,7 +82,7 @@ impl Contents {
         if self.computed.contains_key(&node) {
             return;
         }
-        let operands = facts.graph.operands(node).into_iter();
+        let operands = facts.operands(node).into_iter();
         let before = operands.filter_map(|operand| self.computed.get(&operand)).max().copied().unwrap_or(0);
         self.work = self.work.beside(Work { depth: before + own.depth, ..own });
         self.computed.insert(node, before + own.depth);
@@ -122,10 +122,10 @@ impl<'a> Phase<'a> {
         Phase { facts, stored, groups: Vec::new(), open, of_root, of_node, cuts: Vec::new(), tried: None }
     }
 
-    /// Adds a contraction, a group of its own.
-    pub(super) fn place_contraction(&mut self, root: Root) {
+    /// Adds what is a group of its own.
+    pub(super) fn place_alone(&mut self, kind: GroupKind, root: Root) {
         let extents = PointDag::space(self.facts.graph, self.facts.forms, root).extents;
-        self.push(GroupKind::Contraction, Points { extents, is_flat: None }, root, &Reads::default());
+        self.push(kind, Points { extents, is_flat: None }, root, &Reads::default());
     }
 
     /// Adds `root` to the latest sweep that can take it, or as a sweep of its own.

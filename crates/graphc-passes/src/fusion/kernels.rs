@@ -8,7 +8,7 @@ use super::epilogue::Chains;
 use super::facts::Facts;
 use super::group::{Phase, PhaseKind};
 use graphc_ir::form::Form;
-use graphc_ir::graph::plan::{Decision, FusionPlan, KernelPlan, Root};
+use graphc_ir::graph::plan::{Decision, FusionPlan, GroupKind, KernelPlan, Root};
 use std::collections::BTreeSet;
 
 /// The kernels for what a plan stores, and why sweeps end where others could go on.
@@ -26,8 +26,10 @@ pub(super) fn arrange(facts: &Facts<'_>, chains: &Chains, plan: &FusionPlan) -> 
             }
             let phase = &mut kernels[level][kind as usize];
             let is_joined = matches!(root, Root::Value(_)) && reduces_batch;
-            if !is_joined && (chains.contains_key(&root.node()) || facts.is_contraction(root.node())) {
-                phase.place_contraction(root);
+            if facts.forms[&root.node()].is_ordered() {
+                phase.place_alone(GroupKind::Ordered, root);
+            } else if !is_joined && (chains.contains_key(&root.node()) || facts.is_contraction(root.node())) {
+                phase.place_alone(GroupKind::Contraction, root);
             } else {
                 phase.place(root);
             }
@@ -45,6 +47,7 @@ pub(super) fn arrange(facts: &Facts<'_>, chains: &Chains, plan: &FusionPlan) -> 
                 place(level, PhaseKind::Chunk, FusionPlan::sum_source(graph, forms, &plan.stored, node, axes));
                 place(level, PhaseKind::Chunk, Root::PartialDeviations(node));
             }
+            form if form.is_ordered() => {}
             _ if facts.is_contraction(node) => place(level, PhaseKind::Batch, Root::Partial(node)),
             _ => place(level, PhaseKind::Chunk, Root::Partial(node)),
         }

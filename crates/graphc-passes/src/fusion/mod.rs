@@ -16,7 +16,7 @@
 //! that, begins another nest. So the code of a nest fits the nearest cache, and the time of a compilation follows the
 //! number of operations.
 //!
-//! Reading order: `options`, `facts`, `cost`, `store`, `epilogue`, `kernels`, `reads`, `group`, `label`.
+//! Reading order: `options`, `views`, `facts`, `cost`, `store`, `epilogue`, `kernels`, `reads`, `group`, `label`.
 
 mod cost;
 mod epilogue;
@@ -27,11 +27,13 @@ mod label;
 mod options;
 mod reads;
 mod store;
+mod views;
 
 use facts::Facts;
 use graphc_ir::form::Form;
 use graphc_ir::graph::Graph;
 use graphc_ir::graph::plan::FusionPlan;
+use views::Views;
 
 pub use options::FusionOptions;
 
@@ -48,10 +50,12 @@ pub fn plan(graph: &Graph) -> FusionPlan {
 /// # Panics
 /// As [`plan()`].
 pub fn plan_with(graph: &Graph, options: &FusionOptions) -> FusionPlan {
-    let forms = Form::all(graph);
+    let mut forms = Form::all(graph);
+    let views = Views::of(graph, &forms, options);
+    let mut plan = FusionPlan { views: views.composed.keys().copied().collect(), ..FusionPlan::default() };
+    forms.compose(graph, &plan.views);
     let facts = Facts::of(graph, &forms, options);
-    let mut plan = FusionPlan::default();
-    let costs = store::decide(&facts, &mut plan);
+    let costs = store::decide(&facts, &views, &mut plan);
     let chains = match options.epilogues {
         true => epilogue::absorb(&facts, &costs, &mut plan),
         false => epilogue::Chains::new(),

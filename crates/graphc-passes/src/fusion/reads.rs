@@ -1,7 +1,7 @@
 //! What results read of the graph, found without their expressions being written down.
 
 use super::facts::Facts;
-use graphc_ir::compute::ScalarExpr;
+use graphc_ir::compute::{IndexSource, ScalarExpr};
 use graphc_ir::form::Form;
 use graphc_ir::graph::NodeId;
 use graphc_ir::graph::plan::Root;
@@ -30,7 +30,7 @@ impl Reads {
                 (Root::Value(_), Form::Variance { .. } | Form::Leaf) => {}
                 (_, Form::Variance { .. } | Form::Leaf) => todo.push(facts.graph.operands(node)[0]),
                 // What a reduction over the batch reads is summed elsewhere.
-                (Root::Value(_), Form::Point(form)) if form.reduces_batch() => {
+                (Root::Value(_), Form::Point(form)) if form.reduces_batch() && !form.is_ordered() => {
                     reads.add(facts, node, &form.finish, &mut todo);
                 }
                 (Root::Value(_), _) => reads.add_all(facts, node, &mut todo),
@@ -50,7 +50,12 @@ impl Reads {
     /// Adds what a node's value reads.
     fn add_all(&mut self, facts: &Facts<'_>, node: NodeId, todo: &mut Vec<NodeId>) {
         let form = facts.forms[&node].as_point().expect("a variance has a buffer");
-        self.is_in_place &= form.reds.is_empty();
+        self.is_in_place &= form.is_map() && form.indices.is_empty();
+        for (_, index) in &form.indices {
+            if let IndexSource::Word { operand, .. } = index.source {
+                todo.push(form.operands[operand]);
+            }
+        }
         [&form.body, &form.finish].into_iter().for_each(|expr| self.add(facts, node, expr, todo));
     }
 
@@ -58,7 +63,7 @@ impl Reads {
     fn add(&mut self, facts: &Facts<'_>, node: NodeId, expr: &ScalarExpr, todo: &mut Vec<NodeId>) {
         match expr {
             ScalarExpr::Load { operand, index } => {
-                let read = facts.graph.operands(node)[*operand];
+                let read = facts.forms[&node].as_point().expect("it loads").operands[*operand];
                 let sizes = |node: NodeId| facts.graph.ty(node).shape.each_size(facts.graph.batch);
                 let is_same = (0..).map(Var).zip(index).all(|(var, index)| index.value.as_var() == Some(var));
                 self.is_in_place &= sizes(read).all(|size| size == 1) || (is_same && sizes(read).eq(sizes(node)));

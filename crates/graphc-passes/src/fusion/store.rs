@@ -11,6 +11,7 @@
 
 use super::cost::{Work, of_node};
 use super::facts::Facts;
+use super::views::Views;
 use graphc_ir::form::Form;
 use graphc_ir::graph::NodeId;
 use graphc_ir::graph::plan::{Decision, FusionPlan};
@@ -26,7 +27,7 @@ const MAX_COST: usize = 64;
 pub(super) type Costs = Vec<Work>;
 
 /// Fills `plan.stored` and the decisions about it.
-pub(super) fn decide(facts: &Facts<'_>, plan: &mut FusionPlan) -> Costs {
+pub(super) fn decide(facts: &Facts<'_>, views: &Views, plan: &mut FusionPlan) -> Costs {
     let Facts { graph, forms, options, .. } = facts;
     let mut costs = vec![Work::default(); graph.id_bound()];
     for &node in &facts.order {
@@ -34,11 +35,11 @@ pub(super) fn decide(facts: &Facts<'_>, plan: &mut FusionPlan) -> Costs {
         if *form == Form::Leaf {
             continue;
         }
-        let inlined = graph.operands(node).into_iter().map(|operand| costs[operand.0 as usize]);
+        let inlined = facts.operands(node).into_iter().map(|operand| costs[operand.0 as usize]);
         let work = inlined.fold(Work::default(), Work::beside).before(of_node(facts, node));
         let cost = work.n_operations;
         let is_cheap = cost == 0 || options.recomputed.contains(&node);
-        let reason = reason_it_must_be_stored(facts, node)
+        let reason = reason_it_must_be_stored(facts, views, node)
             .or_else(|| if is_cheap { None } else { reason_not_to_recompute(facts, node, work) })
             .or_else(|| options.stored.contains(&node).then(|| "asked for".to_string()));
         let text = match reason {
@@ -52,7 +53,7 @@ pub(super) fn decide(facts: &Facts<'_>, plan: &mut FusionPlan) -> Costs {
             }
             None => {
                 costs[node.0 as usize] = work;
-                format!("recomputed in its readers ({cost} operations)")
+                recomputed(facts, views, node, cost)
             }
         };
         plan.decisions.push(Decision { node, text });
@@ -60,12 +61,26 @@ pub(super) fn decide(facts: &Facts<'_>, plan: &mut FusionPlan) -> Costs {
     costs
 }
 
+/// Who computes what has no buffer.
+fn recomputed(facts: &Facts<'_>, views: &Views, node: NodeId, cost: usize) -> String {
+    let text = format!("recomputed in its readers ({cost} operations)");
+    let Some(past) = views.composed.get(&node) else { return text };
+    let past = past.iter().map(NodeId::to_string).collect::<Vec<_>>().join(", ");
+    match facts.readers(node).is_empty() {
+        true => format!("a view, composed into {past}"),
+        false => format!("a view, composed into {past}; {text}"),
+    }
+}
+
 /// Why `node` needs a buffer whatever it costs, if it does.
-fn reason_it_must_be_stored(facts: &Facts<'_>, node: NodeId) -> Option<String> {
+fn reason_it_must_be_stored(facts: &Facts<'_>, views: &Views, node: NodeId) -> Option<String> {
     let Facts { graph, forms, .. } = facts;
     let is_product = is_product_of_rows(facts, node);
     if facts.is_contraction(node) && !is_product {
         return Some("a contraction".to_string());
+    }
+    if forms[&node].is_ordered() {
+        return Some("computed in an order of its own".to_string());
     }
     if !forms[&node].is_map() && !is_product {
         return Some("a reduction".to_string());
@@ -73,28 +88,43 @@ fn reason_it_must_be_stored(facts: &Facts<'_>, node: NodeId) -> Option<String> {
     if graph.is_root(node) {
         return Some("visible outside the step".to_string());
     }
-    let users = graph.users(node);
-    let contraction = users.iter().find(|&&user| facts.is_contraction(user));
-    contraction.map(|user| format!("read by the contraction {user}"))
+    let readers = facts.readers(node);
+    if let Some(reader) = readers.iter().find(|&&reader| is_looked_up(facts, node, reader)) {
+        return Some(format!("read by {reader} at computed places, or itself such a place"));
+    }
+    if let Some((user, reason)) = views.kept.get(&node) {
+        return Some(format!("a view that the contraction {user} cannot read past: {reason}"));
+    }
+    let contraction = readers.into_iter().find(|&reader| facts.is_contraction(reader));
+    contraction.map(|reader| format!("read by the contraction {reader}"))
+}
+
+/// Whether `user` reads the node where words say, or takes such words from it. Words come from memory, and where they
+/// lead nothing is divided.
+fn is_looked_up(Facts { forms, .. }: &Facts<'_>, node: NodeId, user: NodeId) -> bool {
+    forms[&user].as_point().is_some_and(|form| {
+        let slots = form.operands.iter().enumerate().filter(|(_, operand)| **operand == node);
+        slots.into_iter().any(|(slot, _)| form.is_gathered(slot) || form.is_index(slot))
+    })
 }
 
 /// Whether a contraction over the batch is the product of two values of a single sample in every element, and all its
 /// readers are elementwise. They compute it in whole vectors along its last axis.
-fn is_product_of_rows(Facts { graph, forms, .. }: &Facts<'_>, node: NodeId) -> bool {
+fn is_product_of_rows(facts: &Facts<'_>, node: NodeId) -> bool {
+    let Facts { graph, forms, .. } = facts;
     let sizes = graph.sizes(node);
     let is_elementwise = |user: &NodeId| forms[user].is_map() && graph.sizes(*user) == sizes;
     forms[&node].as_point().is_some_and(|form| form.reduces_batch() && form.has_one_term())
         && forms[&node].as_contraction().is_some()
         && sizes.last().is_some_and(|last| last.is_multiple_of(LANES))
-        && graph.users(node).iter().all(is_elementwise)
+        && facts.readers(node).iter().all(is_elementwise)
 }
 
 /// Why a buffer is cheaper than recomputing `node`, which is `work` from stored values, if it is.
 fn reason_not_to_recompute(facts: &Facts<'_>, node: NodeId, work: Work) -> Option<String> {
-    let (graph, cost) = (facts.graph, work.n_operations);
-    let users = graph.users(node);
+    let (users, cost) = (facts.readers(node), work.n_operations);
     let has_batch = |id: NodeId| facts.has_batch(id);
-    let reads_batch = |id: NodeId| graph.operands(id).into_iter().any(has_batch);
+    let reads_batch = |id: NodeId| facts.operands(id).into_iter().any(has_batch);
     if let Some(user) = users.iter().find(|&&user| !has_batch(node) && (has_batch(user) || reads_batch(user))) {
         return Some(format!("the same for every sample, read per sample by {user}"));
     }

@@ -1,7 +1,6 @@
 //! The axis table of a contraction: what is known of every axis before anything is chosen.
 
 use crate::decide::problem::Problem;
-use graphc_ir::NodeId;
 use graphc_ir::compute::LoadIndex;
 use graphc_ir::form::PointForm;
 use graphc_ir::index::{Affine, Atom, Var};
@@ -42,11 +41,9 @@ pub(crate) struct Axes(Vec<AxisInfo>);
 
 impl Axes {
     /// The table of a contraction.
-    pub(crate) fn of(problem: &Problem<'_>, node: NodeId, form: &PointForm) -> Axes {
+    pub(crate) fn of(problem: &Problem<'_>, form: &PointForm) -> Axes {
         let contraction = form.as_contraction().expect("a contraction");
-        let operands = problem.graph.operands(node);
-        let factors = [contraction.a, contraction.b]
-            .map(|(slot, index)| (problem.lanes.layout(problem.graph, operands[slot]), index));
+        let factors = [contraction.a, contraction.b].map(|(read, index)| (problem.layout(read), index));
         let bounds: Vec<&Affine> = form.reds.iter().flat_map(|red| red.low.iter().chain(&red.high)).collect();
         let info = |var: Var, extent: usize, is_output: bool, is_batch: bool| AxisInfo {
             var,

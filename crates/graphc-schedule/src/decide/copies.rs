@@ -145,8 +145,7 @@ impl CopyPlan {
         form.batch_axis?;
         let terms: Vec<(Var, usize)> = form.reds.iter().map(|red| (red.var, red.extent)).collect();
         let contraction = form.as_contraction()?;
-        let found = [contraction.a, contraction.b].into_iter().find_map(|(slot, index)| {
-            let source = problem.graph.operands(node)[slot];
+        let found = [contraction.a, contraction.b].into_iter().find_map(|(source, index)| {
             let ty = problem.graph.ty(source);
             if ty.shape.batch_axis().is_some() || ty.dtype != DType::F32 {
                 return None;

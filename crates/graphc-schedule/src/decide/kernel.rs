@@ -17,6 +17,7 @@ use crate::decide::layout::ProgramLanes;
 use crate::decide::next_chunk::NextChunk;
 use crate::decide::problem::Problem;
 use crate::decide::prologue::Prologue;
+use crate::decide::scatter::ScatterPlan;
 use crate::decide::summation::{Groups, Summation};
 use crate::decide::sweep::nest::SweepPlan;
 use crate::decide::sweep::plan::Sources;
@@ -33,6 +34,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) enum NestPlan {
     Contraction(Box<ContractionPlan>),
     Sweep(SweepPlan),
+    Scatter(ScatterPlan),
 }
 
 impl NestPlan {
@@ -41,6 +43,7 @@ impl NestPlan {
         match self {
             NestPlan::Contraction(plan) => &plan.name,
             NestPlan::Sweep(plan) => &plan.name,
+            NestPlan::Scatter(plan) => &plan.name,
         }
     }
 }
@@ -144,7 +147,7 @@ impl Schedule {
         let phases = [&self.prologue].into_iter().chain(&self.kernels).flat_map(|kernel| &kernel.phases);
         phases.flat_map(nests).filter_map(|nest| match nest {
             NestPlan::Contraction(plan) => Some(&**plan),
-            NestPlan::Sweep(_) => None,
+            NestPlan::Sweep(_) | NestPlan::Scatter(_) => None,
         })
     }
 
@@ -230,7 +233,7 @@ impl<'a> Decider<'a> {
         group: &'a Group,
         phases: &mut [PhasePlan],
     ) -> Option<NestPlan> {
-        if group.kind == GroupKind::Contraction {
+        if group.kind != GroupKind::Sweep {
             return Some(self.once(group));
         }
         let gradients: Vec<&mut ContractionPlan> = phases.iter_mut().filter_map(gradient_of).collect();
@@ -243,7 +246,7 @@ impl<'a> Decider<'a> {
         let mut phases = Vec::new();
         for group in &kernel.chunk {
             phases.push(PhasePlan::Once(match group.kind {
-                GroupKind::Sweep => self.sweep(group),
+                GroupKind::Sweep | GroupKind::Ordered => self.uncontracted(group),
                 GroupKind::Contraction => self.by_neighbours(group, Batch::Rows),
             }));
         }
@@ -256,7 +259,7 @@ impl<'a> Decider<'a> {
     fn once(&mut self, group: &'a Group) -> NestPlan {
         match group.kind {
             GroupKind::Contraction => self.by_neighbours(group, Batch::None),
-            GroupKind::Sweep => self.sweep(group),
+            GroupKind::Sweep | GroupKind::Ordered => self.uncontracted(group),
         }
     }
 
@@ -280,6 +283,15 @@ impl<'a> Decider<'a> {
             features_are_lanes: problem.lanes == ProgramLanes::Features,
         };
         NestPlan::Sweep(SweepPlan::of(&sources, group))
+    }
+
+    /// A sweep, a scan or a scatter.
+    fn uncontracted(&self, group: &Group) -> NestPlan {
+        let node = group.roots[0].node();
+        match self.problem.forms[&node].as_point().and_then(|form| form.scatter) {
+            Some(_) => NestPlan::Scatter(ScatterPlan::of(self.problem, group)),
+            None => self.sweep(group),
+        }
     }
 
     fn contraction(&self, group: &'a Group) -> Contraction<'a> {
@@ -357,7 +369,7 @@ impl<'a> Decider<'a> {
             GroupKind::Contraction => {
                 self.planned(group, &|of: Contraction<'_>, copies: &mut Copies| of.per_sample(per_task, copies))
             }
-            GroupKind::Sweep => self.sweep(group),
+            GroupKind::Sweep | GroupKind::Ordered => self.uncontracted(group),
         };
         let stored = group.roots.iter().filter_map(|root| match root {
             Root::Value(node) => self.copies.rows_of(*node),
@@ -376,6 +388,7 @@ impl<'a> Decider<'a> {
         let piece = |nest: &ChunkNest| match &nest.nest {
             NestPlan::Contraction(plan) => Piece::of_contraction(problem, plan, n_tasks),
             NestPlan::Sweep(plan) => Piece::of_sweep(problem, plan, n_tasks),
+            NestPlan::Scatter(plan) => Piece::of_scatter(problem, plan, n_tasks),
         };
         cut::segments(problem.machine.threads, n_tasks, &nests.iter().map(piece).collect::<Vec<_>>())
     }
@@ -427,7 +440,7 @@ fn values<'a>(groups: impl Iterator<Item = &'a Group>) -> impl Iterator<Item = N
 fn copies_of(phase: &PhasePlan) -> Vec<(CopyId, String)> {
     let copy = |nest: &NestPlan| match nest {
         NestPlan::Contraction(plan) => plan.copy().map(|(_, copy)| (copy, plan.name.clone())),
-        NestPlan::Sweep(_) => None,
+        NestPlan::Sweep(_) | NestPlan::Scatter(_) => None,
     };
     nests(phase).into_iter().filter_map(copy).collect()
 }

@@ -18,7 +18,8 @@ pub(crate) struct LaneAxis {
 impl LaneAxis {
     /// Whether every part of `roots` is either the same for all lanes or reads neighbouring words.
     ///
-    /// A load may depend on the lane in the last of its indices, and moves by one word. An index as a value may
+    /// A load may depend on the lane in the last of its indices, and moves by one word; words that are looked up at
+    /// different places are gathered, whichever index that is. An index as a value may
     /// depend on it without a division; the bounds of loops may not.
     pub(crate) fn fits(&self, graph: &Graph, dag: &PointDag<'_>, roots: &[ExprId]) -> bool {
         dag.reachable(roots).into_iter().all(|id| match dag.expr(id) {
@@ -40,6 +41,12 @@ impl LaneAxis {
 
     /// Whether an index is the same for all lanes, or that of neighbouring words of a row of `size`.
     pub(crate) fn reads(&self, dag: &PointDag<'_>, index: &Affine, size: Option<usize>) -> bool {
+        if let Some(value) = self.piece(dag, index) {
+            // The piece is apart from others by whole vectors: in each vector the index is what it is made of.
+            let value = self.at_lane(dag, &value);
+            let is_aligned = value.offset.rem_euclid(LANES as i64) == 0;
+            return size.is_some() && is_aligned && value.coefficient(self.lane) == 1 && !divides(&value, self.lane);
+        }
         let value = self.at_lane(dag, index);
         if !value.uses(self.lane) {
             return true;
@@ -51,6 +58,18 @@ impl LaneAxis {
             && !divides(&value, self.lane)
             && low >= 0
             && high < size.next_multiple_of(LANES) as i64
+    }
+
+    /// What an index is made of, if it is an index variable that stands for a piece of the lanes' axis.
+    fn piece(&self, dag: &PointDag<'_>, index: &Affine) -> Option<Affine> {
+        let mut pieces = Vec::new();
+        index.for_each_var(&mut |var| match dag.source(var).map(|source| dag.expr(source)) {
+            Some(PointExpr::Index(value)) if value.uses(self.axis) => pieces.push((var, value)),
+            _ => {}
+        });
+        let (var, value) = pieces.pop()?;
+        // Something more than the variable is no piece, and does not fit.
+        Some(if index.as_var() == Some(var) { value.clone() } else { Affine::var(self.axis).div(LANES as i64) })
     }
 
     fn at_lane(&self, dag: &PointDag<'_>, index: &Affine) -> Affine {

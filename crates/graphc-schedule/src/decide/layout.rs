@@ -16,7 +16,7 @@ use graphc_ir::NodeId;
 use graphc_ir::graph::Graph;
 use graphc_ir::loops::Layout;
 use graphc_ir::ops::Op;
-use graphc_ir::scalar::LANES;
+use graphc_ir::scalar::{LANES, wastes_lanes};
 
 /// What the lanes of a program's regions are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,11 +54,4 @@ impl ProgramLanes {
             ProgramLanes::Features => LANES,
         }
     }
-}
-
-/// Whether so many samples leave many lanes empty. Measured (`docs/performance.md`): seven samples take as long
-/// either way; both vectors of a chunk take less than twice the time of one, so that from 13 samples on they are
-/// faster. More than a chunk is left to the chunks, which threads can share.
-fn wastes_lanes(batch: usize) -> bool {
-    matches!(batch, 1..=7 | 9..=12)
 }

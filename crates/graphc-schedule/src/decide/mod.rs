@@ -1,9 +1,9 @@
 //! What is decided before anything is written.
 //!
 //! Reading order: `samples` (how they fill vectors), `layout` (what the lanes of the program are), `problem`, `axes`
-//! (what is known of every axis), `digits` (axes that are split), `summation` (the order of sums over the batch),
+//! (what is known of every axis), `summation` (the order of sums over the batch),
 //! `loops`, `grid` (what stays in registers), `lane_axis` (whether neighbours can be lanes), `copies`, `strips`,
-//! `taps`, `terms` (blocks of terms), `contraction` and `sweep` (plans of nests), `task`, `next_chunk`, `cut` (tasks
+//! `taps`, `terms` (blocks of terms), `contraction`, `sweep` and `scatter` (plans of nests), `task`, `next_chunk`, `cut` (tasks
 //! that are parts of chunks), `reads` (what a group reads), `updates` (what gradients take along), `prologue`, `kernel`
 //! (phases), `text` (all of it for people), `choices` (what else could have been decided).
 
@@ -12,7 +12,6 @@ pub(crate) mod choices;
 pub(crate) mod contraction;
 pub(crate) mod copies;
 pub(crate) mod cut;
-pub(crate) mod digits;
 pub(crate) mod grid;
 pub(crate) mod kernel;
 pub(crate) mod lane_axis;
@@ -23,6 +22,7 @@ pub(crate) mod problem;
 pub(crate) mod prologue;
 pub(crate) mod reads;
 pub(crate) mod samples;
+pub(crate) mod scatter;
 pub(crate) mod strips;
 pub(crate) mod summation;
 pub(crate) mod sweep;

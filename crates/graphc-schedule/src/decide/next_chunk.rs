@@ -32,7 +32,7 @@ impl NextChunk {
     /// For the groups that a kernel computes chunk by chunk.
     pub(crate) fn of(problem: &Problem<'_>, groups: &[&Group]) -> NextChunk {
         let graph = problem.graph;
-        let read = groups.iter().flat_map(|group| nodes(group)).flat_map(|node| graph.operands(node));
+        let read = groups.iter().flat_map(|group| nodes(group)).flat_map(|node| problem.forms.operands(graph, node));
         let written = groups.iter().flat_map(|group| &group.roots).map(|root| root.node());
         let is_far = |node: &NodeId| {
             let is_kept = problem.fusion.stored.contains(node) || matches!(graph.op(*node), Op::Input(_));

@@ -35,6 +35,11 @@ impl<'a> Problem<'a> {
         self.lanes.layout(self.graph, node)
     }
 
+    /// Whether the lanes of the program's regions are samples.
+    pub(crate) fn samples_are_lanes(&self) -> bool {
+        self.lanes == ProgramLanes::Samples
+    }
+
     /// Samples per step.
     pub(crate) fn batch(&self) -> usize {
         self.graph.batch.expect("the graph is specialised")

@@ -1,5 +1,6 @@
 //! What a group of the fusion plan reads.
 
+use crate::decide::scatter::Scattered;
 use graphc_ir::form::Forms;
 use graphc_ir::graph::plan::{FusionPlan, Group, GroupKind, Root};
 use graphc_ir::graph::{Graph, NodeId};
@@ -20,10 +21,22 @@ impl Reads {
     pub(crate) fn of(graph: &Graph, forms: &Forms, plan: &FusionPlan, group: &Group) -> Reads {
         match group.kind {
             GroupKind::Contraction => {
-                let nodes = group.nodes().into_iter().flat_map(|node| graph.operands(node)).collect();
+                let nodes = group.nodes().into_iter().flat_map(|node| forms.operands(graph, node)).collect();
                 Reads { nodes, in_place: BTreeSet::new() }
             }
             GroupKind::Sweep => Reads::of_sweep(graph, forms, plan, group),
+            GroupKind::Ordered => Reads::of_ordered(graph, forms, plan, group),
+        }
+    }
+
+    fn of_ordered(graph: &Graph, forms: &Forms, plan: &FusionPlan, group: &Group) -> Reads {
+        let node = group.roots[0].node();
+        match Scattered::of(graph, forms, &plan.stored, node) {
+            Some(Scattered { dag, term, .. }) => {
+                let nodes = dag.loads(&[term]).into_iter().map(|(node, _)| node);
+                Reads { nodes: nodes.collect(), in_place: BTreeSet::new() }
+            }
+            None => Reads { in_place: BTreeSet::new(), ..Reads::of_sweep(graph, forms, plan, group) },
         }
     }
 

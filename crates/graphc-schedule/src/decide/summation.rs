@@ -95,12 +95,11 @@ impl SummedLanes {
             _ => false,
         };
         let [(a, a_index), (b, b_index)] = [contraction.a, contraction.b];
-        let (slot, factor) = match () {
+        let (vectors, factor) = match () {
             () if is_plain(a_index, row) && is_plain(b_index, axis) => (b, 1),
             () if is_plain(a_index, axis) && is_plain(b_index, row) => (a, 0),
             () => return None,
         };
-        let vectors = problem.graph.operands(node)[slot];
         // A copy is made where a value is computed.
         let is_computed = !matches!(problem.graph.op(vectors), Op::Input(_) | Op::Parameter(_));
         is_computed.then_some(SummedLanes::Features { axis, vectors, factor })

@@ -46,13 +46,15 @@ pub(crate) fn chunks_per_task(problem: &Problem<'_>, kernel: &KernelPlan) -> usi
 /// Words that a contraction reads for the samples of a chunk.
 fn words_of_chunk(problem: &Problem<'_>, contraction: NodeId) -> usize {
     let graph = problem.graph;
-    let samples = graph.operands(contraction).into_iter().filter(|&id| graph.ty(id).shape.batch_axis().is_some());
+    let operands = problem.forms.operands(graph, contraction).into_iter();
+    let samples = operands.filter(|&id| graph.ty(id).shape.batch_axis().is_some());
     samples.map(|operand| graph.sizes(operand).iter().product::<usize>()).max().unwrap_or(0) / problem.n_chunks()
 }
 
 /// Words that a contraction reads for every sample alike.
 fn weight_words(problem: &Problem<'_>, contraction: NodeId) -> usize {
     let graph = problem.graph;
-    let weights = graph.operands(contraction).into_iter().filter(|&id| graph.ty(id).shape.batch_axis().is_none());
+    let operands = problem.forms.operands(graph, contraction).into_iter();
+    let weights = operands.filter(|&id| graph.ty(id).shape.batch_axis().is_none());
     weights.map(|operand| graph.sizes(operand).iter().product::<usize>()).max().unwrap_or(0)
 }

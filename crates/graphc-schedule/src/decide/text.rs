@@ -58,6 +58,7 @@ fn chunk_nests(f: &mut Formatter<'_>, nests: &[ChunkNest], copies: &Copies) -> f
             let walked = match nest {
                 NestPlan::Contraction(plan) => plan.loops[*position].to_string(),
                 NestPlan::Sweep(plan) => plan.nests[0].loop_at(*position).unwrap_or_default(),
+                NestPlan::Scatter(_) => String::new(),
             };
             writeln!(f, "      share     {width} of {extent} along {walked}")?;
         }
@@ -81,6 +82,7 @@ fn nest_text(f: &mut Formatter<'_>, indent: &str, nest: &NestPlan, copies: &Copi
     match nest {
         NestPlan::Sweep(plan) => plan.to_string().lines().try_for_each(|line| writeln!(f, "{indent}{line}")),
         NestPlan::Contraction(plan) => contraction_text(f, indent, plan, copies),
+        NestPlan::Scatter(plan) => plan.to_string().lines().try_for_each(|line| writeln!(f, "{indent}{line}")),
     }
 }
 

@@ -150,10 +150,11 @@ impl<'a> Points<'a> {
 /// others compute again where they need it, too.
 fn is_read_outside(problem: &Problem<'_>, nodes: &BTreeSet<NodeId>, node: NodeId) -> bool {
     let graph = problem.graph;
-    let passes_on = |user: NodeId| !problem.fusion.stored.contains(&user) && is_read_outside(problem, nodes, user);
+    let passes_on =
+        |reader: NodeId| !problem.fusion.stored.contains(&reader) && is_read_outside(problem, nodes, reader);
     graph.outputs.name(node)
         || graph.updates.of_value(node).next().is_some()
-        || graph.users(node).into_iter().any(|user| !nodes.contains(&user) || passes_on(user))
+        || problem.forms.readers(graph, node).into_iter().any(|reader| !nodes.contains(&reader) || passes_on(reader))
 }
 
 impl Sweep<'_> {

@@ -1,6 +1,6 @@
 //! Gives every buffer its place in the arena, or in the memory of each member of a team.
 //!
-//! State comes first, then inputs and outputs: they keep their words. Temporaries share the rest: two of
+//! State comes first, then inputs, outputs and constants: they keep their words. Temporaries share the rest: two of
 //! them may overlap if no phase lies within the lives of both. A phase is a top-level statement of a
 //! kernel; chunks of one phase may run in any order, so all its buffers live through the whole of it. What the
 //! prologue touches lives for good. What lives within one task is apart ([`members`](crate::memory::members)): a
@@ -31,7 +31,7 @@ pub(crate) fn run(buffers: &mut [Buffer], kernels: &mut [Kernel], gradients: &BT
     let pairs = pairs.into_iter().filter(|(_, [_, second])| !waiting.contains(second));
     let overlays = overlay(buffers, pairs, &privates, &mut lives);
     let mut end = 0;
-    for kind in [BufferKind::State, BufferKind::Input, BufferKind::Output] {
+    for kind in [BufferKind::State, BufferKind::Input, BufferKind::Output, BufferKind::Constant] {
         let mut of_kind: Vec<usize> = (0..buffers.len()).filter(|&i| buffers[i].kind == kind).collect();
         of_kind.sort_by_key(|i| gradients.contains(i));
         for i in of_kind {
@@ -154,7 +154,10 @@ mod tests {
         let buffers: String = kinds
             .iter()
             .enumerate()
-            .map(|(i, kind)| format!("buffer b{i}: f32 {kind} \"t{i}\" [64] strides=[1] chunk=64 len=64 @{}\n", 64 * i))
+            .map(|(i, kind)| {
+                let words = if *kind == "constant" { format!("words={:?}", [3; 64]) } else { String::new() };
+                format!("buffer b{i}: f32 {kind} \"t{i}\" [64] strides=[1] chunk=64 len=64 @{} {words}\n", 64 * i)
+            })
             .collect();
         let text = format!("program \"p\" (batch=1, arena=640) {{\n{buffers}{kernels} }}");
         let mut program: Program = text.parse().unwrap_or_else(|error| panic!("{error} in\n{text}"));
@@ -187,6 +190,14 @@ mod tests {
         // Of outputs those stand last.
         let kinds = ["input", "output", "temp", "output", "temp", "output"];
         assert_eq!(placed(&kinds, &kernel, &[1, 5]).0[1..6], [128, 256, 64, 256, 192]);
+    }
+
+    /// Nothing takes the place of a constant, however early it is read for the last time.
+    #[test]
+    fn constants_keep_their_words() {
+        let kernel = format!("kernel \"k\" {{ {} {} {} }}", copy(0, 1), copy(1, 2), copy(2, 3));
+        assert_eq!(placed(&["constant", "temp", "temp", "output"], &kernel, &[]).0, [64, 128, 192, 0]);
+        assert_eq!(placed(&["temp", "temp", "temp", "output"], &kernel, &[]).0, [64, 128, 64, 0]);
     }
 
     #[test]

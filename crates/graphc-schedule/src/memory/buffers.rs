@@ -126,7 +126,7 @@ impl Buffers {
 
     fn add(&mut self, name: String, kind: BufferKind, dtype: DType, layout: Layout) -> BufId {
         let len = (layout.len() + self.lanes.spare_words()).max(1).next_multiple_of(CHUNK);
-        self.list.push(Buffer { name, kind, dtype, layout, len, offset: 0 });
+        self.list.push(Buffer { name, kind, dtype, layout, len, offset: 0, words: None });
         BufId(self.list.len() as u32 - 1)
     }
 

@@ -111,7 +111,9 @@ fn shift(stmts: &mut Vec<Stmt>, shifts: &BTreeMap<usize, (Var, i64)>) {
     for stmt in stmts {
         match stmt {
             Stmt::Nest { body, .. } | Stmt::For { body, .. } | Stmt::Lanes { body, .. } => shift(body, shifts),
-            Stmt::Let { expr: Expr::Load(access), .. } | Stmt::Store { to: access, .. } => shifted(access),
+            Stmt::LoadIndex { from: access, .. }
+            | Stmt::Let { expr: Expr::Load(access), .. }
+            | Stmt::Store { to: access, .. } => shifted(access),
             Stmt::Tile(tile) => {
                 shifted(&mut tile.a);
                 shifted(&mut tile.b);
@@ -232,6 +234,11 @@ impl Walk {
                 self.close(outer);
             }
             Stmt::LetIndex { var, value } => self.define(*var, Definition::Let(value.clone()), (None, None)),
+            // Other iterations may load the same number, so that it tells none of them apart.
+            Stmt::LoadIndex { var, from, extent } => {
+                self.access(from, false, candidates);
+                self.open(&Range::new(*var, *extent));
+            }
             Stmt::Let { expr: Expr::Load(access), .. } => self.access(access, false, candidates),
             Stmt::Store { to, .. } => self.access(to, true, candidates),
             Stmt::Tile(tile) => {
@@ -333,6 +340,7 @@ impl Walk {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use graphc_ir::DType;
     use graphc_ir::loops::{Program, verify};
 
     fn parsed(kernels: &str) -> Program {
@@ -389,6 +397,28 @@ mod tests {
         // The words of an iteration are not its own.
         let wide = a.concat().replace("b1[64*i0 + 16*i8", "b1[64*i0 + 24*i8");
         assert_eq!(lens(&tasks(&wide).replace("i0 in 0..4", "i0 in 0..3")), [0, 0, 0]);
+    }
+
+    /// A word at a loaded index is the task's own if the rest of the index tells tasks apart.
+    #[test]
+    fn loaded_indices_tell_no_tasks_apart() {
+        let privates = |place: &str, from: &str| {
+            let scatter = format!(
+                "nest \"a\" {{ lanes i9 {{ i7 = load {from} in 0..3 v0 = f32 1.0 store b2[{place}] = v0 v1 = load b2[{place}]
+                 store b4[64*i0 + i9] = v1 }} }}"
+            );
+            let mut program = parsed(&format!("kernel \"k\" {{ parallel i0 in 0..4 {{ {scatter} }} }}"));
+            program.buffers[0].dtype = DType::I32;
+            program.buffers[1].dtype = DType::I32;
+            find(&mut program.buffers, &mut program.kernels);
+            program.buffers.iter_mut().filter(|buffer| buffer.is_of_member()).for_each(|buffer| buffer.offset = 0);
+            assert_eq!(verify(&program), [], "{program}");
+            (program.buffers[2].is_of_member(), program.to_string())
+        };
+        let (is_private, text) = privates("64*i0 + 16*i7 + i9", "b0[i0]");
+        assert!(is_private && text.contains("store b2[16*i7 + i9]"), "{text}");
+        assert!(!privates("64*i7 + i9", "b0[i0]").0);
+        assert!(!privates("16*i0 + 16*i7 + i9", "b0[i0]").0);
     }
 
     #[test]

@@ -30,8 +30,8 @@ pub(crate) fn pairs(phase: &Stmt) -> Vec<(BufId, BufId)> {
 #[derive(Default)]
 struct Use {
     plain: Vec<Plain>,
-    /// Whether tiles load it or store it: those do so in an order of their own.
-    in_tiles: [bool; 2],
+    /// Whether tiles load it or store it, or it is accessed by a loaded index: then the order is another one.
+    is_apart: [bool; 2],
 }
 
 /// One load or store.
@@ -62,7 +62,7 @@ impl Use {
     /// The block that all stores stand in, if there is one.
     fn block_of_stores(&self) -> Option<usize> {
         let block = self.stores().next()?.block;
-        (!self.in_tiles[1] && self.stores().all(|store| store.block == block)).then_some(block)
+        (!self.is_apart[1] && self.stores().all(|store| store.block == block)).then_some(block)
     }
 
     /// Whether what is stored here, in one block, may lie over what is loaded there: every load stands in the block,
@@ -74,7 +74,7 @@ impl Use {
             };
             !load.is_store && self.stores().any(is_it)
         };
-        loads.in_tiles == [false, false]
+        loads.is_apart == [false, false]
             && loads.plain.iter().all(follows)
             && are_distinct(&self.stores().collect::<Vec<_>>())
     }
@@ -119,6 +119,8 @@ struct Uses {
     /// What the statements of a block load.
     loaded_in: BTreeMap<usize, BTreeSet<BufId>>,
     loops: Rc<[Around]>,
+    /// Index variables that are loaded, in scope or not.
+    loaded: BTreeSet<Var>,
     n_blocks: usize,
 }
 
@@ -137,11 +139,15 @@ impl Uses {
                 Stmt::Lanes { var, body } => {
                     self.within(Around { var: *var, extent: LANES as i64, parent: None }, body);
                 }
+                Stmt::LoadIndex { var, from, .. } => {
+                    self.plain(from, (block, position), false);
+                    self.loaded.insert(*var);
+                }
                 Stmt::Let { expr: Expr::Load(from), .. } => self.plain(from, (block, position), false),
                 Stmt::Store { to, .. } => self.plain(to, (block, position), true),
                 // A tile; other statements have no accesses.
                 _ => stmt.for_each_access(&mut |access, is_store| {
-                    self.of.entry(access.buffer).or_default().in_tiles[usize::from(is_store)] = true;
+                    self.of.entry(access.buffer).or_default().is_apart[usize::from(is_store)] = true;
                 }),
             }
         }
@@ -155,6 +161,10 @@ impl Uses {
     }
 
     fn plain(&mut self, access: &Access, (block, position): (usize, usize), is_store: bool) {
+        if self.loaded.iter().any(|&var| access.index.uses(var)) {
+            self.of.entry(access.buffer).or_default().is_apart[usize::from(is_store)] = true;
+            return;
+        }
         let plain = Plain { block, position, index: access.index.clone(), is_store, loops: Rc::clone(&self.loops) };
         self.of.entry(access.buffer).or_default().plain.push(plain);
         if !is_store {
@@ -221,6 +231,14 @@ mod tests {
         let overlapping = "v2 = load b0[4*i0 + 4*i2 + i1] store b2[4*i0 + 4*i2 + i1] = v2";
         assert_eq!(pairs_of(&body(overlapping, then)), []);
         assert_eq!(pairs_of(&body("v2 = load b0[16*i2 + i1] store b2[16*i2 + i1] = v2", then)), []);
+        // What an index that is loaded meets in other iterations is not known.
+        let loaded = |load: &str, store: &str| {
+            let index = "i6 = load b1[16*i2 + 2*i0] in 0..9";
+            pairs_of(&body(&format!("{index} v0 = load b0[{load}] store b2[{store}] = v0"), then))
+        };
+        assert_eq!(loaded("96*i0 + 16*i2 + i1", "96*i0 + 16*i2 + i1"), [(0, 2)]);
+        assert_eq!(loaded("96*i0 + 16*i2 + i1 + i6", "96*i0 + 16*i2 + i1 + i6"), []);
+        assert_eq!(loaded("96*i6 + i1", "96*i0 + 16*i2 + i1"), []);
         // Groups of chunks, one after the other: the number of the group is told by that of the chunk, unless groups
         // overlap.
         let groups = |n: u32| {

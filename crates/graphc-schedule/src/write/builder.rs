@@ -64,6 +64,16 @@ impl Builder {
         self.value(Expr::Load(from))
     }
 
+    /// The integer at a place, but at least 0 and below `extent`.
+    pub(crate) fn load_index(&mut self, _from: Access, _extent: usize) -> Var {
+        unimplemented!()
+    }
+
+    /// An index, but at least 0 and below `extent`.
+    pub(crate) fn clamp_index(&mut self, _value: Affine, _extent: usize) -> Var {
+        unimplemented!()
+    }
+
     pub(crate) fn store(&mut self, to: Access, value: ValueId) {
         self.push(Stmt::Store { to, value });
     }

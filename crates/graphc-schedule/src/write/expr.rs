@@ -65,6 +65,9 @@ impl BatchAt {
     }
 }
 
+/// What no scope knows: the value so far of a scan.
+const SO_FAR: Var = Var(u32::MAX - 1);
+
 /// How a sweep finds a value that is joined from partial results.
 pub(crate) type JoinFn<'a> = dyn Fn(&mut Builder, NodeId) -> ValueId + 'a;
 
@@ -91,8 +94,10 @@ pub(crate) struct Emitter<'a> {
     before: Vec<(ExprId, Option<ValueId>)>,
     /// Index variables known in the open scope.
     indices: Vec<(Affine, Var)>,
-    /// How much of both was there when each scope was opened.
-    scopes: Vec<[usize; 2]>,
+    /// Those of the dag, which are in `vars`.
+    bound: Vec<Var>,
+    /// How much of each was there when each scope was opened.
+    scopes: Vec<[usize; 3]>,
     /// By expression, ascending, if it was asked for.
     free_vars: Vec<Option<Vec<Var>>>,
 }
@@ -109,6 +114,7 @@ impl<'a> Emitter<'a> {
             values: Vec::new(),
             before: Vec::new(),
             indices: Vec::new(),
+            bound: Vec::new(),
             scopes: Vec::new(),
             free_vars: Vec::new(),
         }
@@ -124,16 +130,17 @@ impl<'a> Emitter<'a> {
 
     /// Enters a block.
     pub(crate) fn open_scope(&mut self) {
-        self.scopes.push([self.before.len(), self.indices.len()]);
+        self.scopes.push([self.before.len(), self.indices.len(), self.bound.len()]);
     }
 
     /// Leaves a block; what was computed in it is forgotten.
     pub(crate) fn close_scope(&mut self) {
-        let [n_values, n_indices] = self.scopes.pop().expect("a scope is open");
+        let [n_values, n_indices, n_bound] = self.scopes.pop().expect("a scope is open");
         for (id, value) in self.before.drain(n_values..).rev() {
             self.values[id.0 as usize] = value;
         }
         self.indices.truncate(n_indices);
+        self.bound.drain(n_bound..).for_each(|var| _ = self.vars.remove(&var));
     }
 
     /// Declares the loop variable of a dag variable.
@@ -157,15 +164,18 @@ impl<'a> Emitter<'a> {
             return;
         }
         let mut vars = Vec::new();
-        self.dag.for_each_index(id, &mut |index| index.for_each_var(&mut |var| vars.push(var)));
+        // An index variable is known where what it is made of is, which is among the children.
+        let is_own = |var: &Var| self.dag.source(*var).is_none();
+        self.dag.for_each_index(id, &mut |index| index.for_each_var(&mut |var| vars.extend(Some(var).filter(is_own))));
         for child in self.dag.children(id) {
             self.find_free_vars(child);
             vars.extend(self.free_vars[child.0 as usize].iter().flatten());
         }
         match self.dag.expr(id) {
             PointExpr::Reduce { reds, .. } => vars.retain(|&var| reds.iter().all(|red| red.var != var)),
-            // Joined values differ from element to element, whatever the sweep's variables are called.
-            PointExpr::Joined(_) => vars.push(BATCH),
+            // A scan's value so far is known at its own point alone; joined values differ from element to element,
+            // whatever the sweep's variables are called.
+            PointExpr::Joined(node) => vars.push(if self.cx.forms[node].is_ordered() { SO_FAR } else { BATCH }),
             _ => {}
         }
         vars.sort_unstable();
@@ -176,11 +186,46 @@ impl<'a> Emitter<'a> {
     /// An index over dag variables as an affine index over loop variables; divisions and remainders
     /// that remain become index variables of their own.
     pub(crate) fn index(&mut self, b: &mut Builder, index: &Affine) -> Affine {
+        let mut unbound = Vec::new();
+        index.for_each_var(&mut |var| {
+            unbound.extend(self.dag.source(var).filter(|_| !self.vars.contains_key(&var)).map(|_| var))
+        });
+        unbound.into_iter().for_each(|var| self.bind_index(b, var));
         let over_loops = index.substitute(&|var| match var {
             BATCH => self.batch.as_ref().expect("a batch index stands in a nest over the batch").index(),
             var => self.vars.get(&var).unwrap_or_else(|| panic!("{var} is not in scope")).clone(),
         });
         self.flatten(b, over_loops)
+    }
+
+    /// Gives an index variable of the dag its value in the open scope.
+    fn bind_index(&mut self, b: &mut Builder, var: Var) {
+        let source = self.dag.source(var).expect("it has a value of its own");
+        let last = self.dag.var_range(var).1;
+        let extent = last as usize + 1;
+        let value = match self.dag.expr(source).clone() {
+            PointExpr::Load { node, index } => {
+                let from = self.access(b, node, &index);
+                let var = b.load_index(from, extent);
+                self.ranges.insert(var, (0, last));
+                Affine::var(var)
+            }
+            PointExpr::Index(value) => {
+                let value = self.index(b, &value);
+                let ranges = &self.ranges;
+                let (low, high) = value.range(&|var| ranges.get(&var).copied().unwrap_or((0, i64::from(i32::MAX))));
+                if low >= 0 && high <= last {
+                    value
+                } else {
+                    let var = b.clamp_index(value, extent);
+                    self.ranges.insert(var, (0, last));
+                    Affine::var(var)
+                }
+            }
+            other => unreachable!("{other:?} is no place to look for an index"),
+        };
+        self.vars.insert(var, value);
+        self.bound.push(var);
     }
 
     /// An index over loop variables without divisions and remainders.
@@ -272,6 +317,10 @@ impl<'a> Emitter<'a> {
                 let [x, y] = [x, y].map(|id| self.emit(b, id, join));
                 b.binary(op, x, y)
             }
+            PointExpr::Select { cmp, args } if self.comes_out(cmp, args).is_some() => {
+                let chosen = if self.comes_out(cmp, args) == Some(true) { args[2] } else { args[3] };
+                self.emit(b, chosen, join)
+            }
             PointExpr::Select { cmp, args } => {
                 let [x, y, then, otherwise] = args.map(|id| self.emit(b, id, join));
                 b.select(cmp, [x, y], then, otherwise)
@@ -284,6 +333,43 @@ impl<'a> Emitter<'a> {
         };
         self.define(id, value);
         value
+    }
+
+    /// How the comparison of a selection comes out in the open scope, if it is the same for all that is computed there.
+    fn comes_out(&self, cmp: CmpOp, args: [ExprId; 4]) -> Option<bool> {
+        let PointExpr::Index(index) = self.dag.expr(args[0]) else { return None };
+        let mut is_known = true;
+        let over_loops = index.substitute(&|var| {
+            let value = self.vars.get(&var).cloned().filter(|_| var != BATCH);
+            is_known.then_some(value).flatten().unwrap_or_else(|| Affine::var(BATCH))
+        });
+        over_loops.for_each_var(&mut |var| is_known &= self.ranges.contains_key(&var));
+        let range = |var: Var| self.ranges.get(&var).copied().unwrap_or((0, 0));
+        match self.dag.expr(args[1]) {
+            PointExpr::I32(number) if is_known => cmp.eval_range(over_loops.range(&range), i64::from(*number)),
+            _ => None,
+        }
+    }
+
+    /// What of `roots` is computed in the open scope, children first: not what selections leave out there.
+    fn needed(&self, roots: &[ExprId]) -> Vec<ExprId> {
+        if !self.dag.has_sources() {
+            return self.dag.reachable(roots);
+        }
+        let (mut needed, mut left) = (BTreeSet::new(), roots.to_vec());
+        while let Some(id) = left.pop() {
+            if !needed.insert(id) {
+                continue;
+            }
+            match *self.dag.expr(id) {
+                PointExpr::Select { cmp, args } => match self.comes_out(cmp, args) {
+                    Some(holds) => left.push(if holds { args[2] } else { args[3] }),
+                    None => left.extend(args),
+                },
+                _ => left.extend(self.dag.children(id)),
+            }
+        }
+        needed.into_iter().collect()
     }
 
     /// Terms added in order, then products, each rounded together with the sum.
@@ -306,7 +392,7 @@ impl<'a> Emitter<'a> {
         allowed: &dyn Fn(Var) -> bool,
         join: &JoinFn<'_>,
     ) {
-        for id in self.dag.reachable(roots) {
+        for id in self.needed(roots) {
             self.find_free_vars(id);
             if self.free_vars[id.0 as usize].iter().flatten().copied().all(allowed) {
                 self.emit(b, id, join);

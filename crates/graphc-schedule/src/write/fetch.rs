@@ -101,7 +101,11 @@ fn of_loop(cx: &Cx<'_>, body: &[Stmt], (var, lane): (Var, Var), is_alone: bool, 
     }
     let mut touched = Touched::new();
     collect(body, lane, &|var| Affine::var(var), &mut touched);
-    touched.retain(|(buffer, _), _| is_far(cx, *buffer));
+    // Where an index is loaded, nothing knows it ahead of time.
+    let mut loaded = BTreeSet::new();
+    collect_loaded(body, &mut loaded);
+    let is_known = |index: &Affine| !loaded.iter().any(|&var| index.uses(var));
+    touched.retain(|(buffer, index), _| is_far(cx, *buffer) && is_known(index));
     let outer = |index: &Affine| around.iter().rev().map(|&var| index.coefficient(var)).find(|&outer| outer > 0);
     let is_window = |((_, index), offsets): (&(BufId, Affine), &BTreeSet<i64>)| {
         let (step, span) = (index.coefficient(var), offsets.last().zip(offsets.first()).map_or(0, |(a, b)| a - b));
@@ -131,7 +135,7 @@ type Touched = BTreeMap<(BufId, Affine), BTreeSet<i64>>;
 /// Loads and stores of one iteration.
 fn n_accesses(stmts: &[Stmt]) -> usize {
     let of_stmt = |stmt: &Stmt| match stmt {
-        Stmt::Let { expr: Expr::Load(_), .. } | Stmt::Store { .. } => 1,
+        Stmt::LoadIndex { .. } | Stmt::Let { expr: Expr::Load(_), .. } | Stmt::Store { .. } => 1,
         Stmt::For { range, body, .. } => n_accesses(body).saturating_mul(range.extent().unwrap_or(0)),
         _ => 0,
     };
@@ -142,7 +146,7 @@ fn n_accesses(stmts: &[Stmt]) -> usize {
 fn collect(stmts: &[Stmt], lane: Var, value: &dyn Fn(Var) -> Affine, touched: &mut Touched) {
     for stmt in stmts {
         match stmt {
-            Stmt::Let { expr: Expr::Load(at), .. } | Stmt::Store { to: at, .. } => {
+            Stmt::LoadIndex { from: at, .. } | Stmt::Let { expr: Expr::Load(at), .. } | Stmt::Store { to: at, .. } => {
                 let index = at.index.substitute(&|var| if var == lane { Affine::default() } else { value(var) });
                 let offset = index.offset;
                 touched.entry((at.buffer, index.plus_constant(-offset))).or_default().insert(offset);
@@ -153,6 +157,17 @@ fn collect(stmts: &[Stmt], lane: Var, value: &dyn Fn(Var) -> Affine, touched: &m
                     collect(body, lane, &inner, touched);
                 }
             }
+            _ => {}
+        }
+    }
+}
+
+/// Collects the index variables that a block loads.
+fn collect_loaded(stmts: &[Stmt], loaded: &mut BTreeSet<Var>) {
+    for stmt in stmts {
+        match stmt {
+            Stmt::LoadIndex { var, .. } => _ = loaded.insert(*var),
+            Stmt::For { body, .. } => collect_loaded(body, loaded),
             _ => {}
         }
     }

@@ -7,6 +7,7 @@ use crate::write::contraction;
 use crate::write::contraction::gradient::{self, Gradient};
 use crate::write::copies::{rows, weights};
 use crate::write::expr::Cx;
+use crate::write::scatter;
 use crate::write::sweep::nest::{self, Place};
 use crate::write::task::{Share, Task};
 use graphc_ir::index::{Affine, Var};
@@ -66,6 +67,7 @@ fn once(cx: &Cx<'_>, b: &mut Builder, nest: &NestPlan) {
     match nest {
         NestPlan::Contraction(plan) => contraction::write(cx, b, plan, None),
         NestPlan::Sweep(plan) => nest::write(cx, b, plan, Place::Once),
+        NestPlan::Scatter(plan) => scatter::write(cx, b, plan, None),
     }
 }
 
@@ -95,6 +97,7 @@ fn chunk_nests(cx: &Cx<'_>, b: &mut Builder, nests: &[ChunkNest], (task, share):
         match nest {
             NestPlan::Contraction(plan) => contraction::write(cx, b, plan, Some((task, share, fetches))),
             NestPlan::Sweep(plan) => nest::write(cx, b, plan, Place::Chunks { task, share, fetches, is_alone }),
+            NestPlan::Scatter(plan) => scatter::write(cx, b, plan, Some(task)),
         }
         for &copy in rows {
             rows::write(cx, b, nest.name(), copy, task);

@@ -59,3 +59,17 @@ pub(super) fn loss_of_rows(builder: &mut Builder) -> Option<NodeId> {
         }
     }
 }
+
+/// A matrix and what it is itself, transposed, both of which are views of other tensors.
+pub(super) fn product_of_views(builder: &mut Builder) -> Option<NodeId> {
+    let view = super::drawn::one_of(builder, &["transpose", "reshape", "broadcast", "slice"])?;
+    let shape = builder.shape(view);
+    let transpose_a = builder.pick(2) == 1;
+    let inner = shape.0.len().checked_sub(if transpose_a { 2 } else { 1 })?;
+    if shape.rank() < 2 {
+        return None;
+    }
+    let n_terms = builder.n_terms(view, &[inner]) as f64;
+    let bound = builder.bound(view) * builder.bound(view) * n_terms;
+    builder.add(MatMul { transpose_a, transpose_b: !transpose_a }, &[view, view], bound)
+}

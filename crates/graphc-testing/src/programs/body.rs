@@ -27,6 +27,8 @@ pub(super) struct Body<'b, 'c> {
     pub(super) windows: Vec<Window>,
     /// Index expressions in scope without the lane.
     pub(super) known: Vec<Known>,
+    /// Index variables in scope that differ from lane to lane, with the largest value, the lane's number excepted.
+    loaded: Vec<(Var, i64)>,
     pub(super) values: Values,
     pub(super) accs: Vec<Acc>,
     pub(super) lane: Option<Var>,
@@ -48,6 +50,7 @@ impl<'b, 'c> Body<'b, 'c> {
             dtypes: buffers.iter().map(|buffer| buffer.dtype).collect(),
             windows: Vec::new(),
             known: Vec::new(),
+            loaded: Vec::new(),
             values: Values::default(),
             accs: Vec::new(),
             lane: None,
@@ -86,7 +89,9 @@ impl<'b, 'c> Body<'b, 'c> {
     fn scoped(&mut self, fill: impl FnOnce(&mut Self)) -> Vec<Stmt> {
         let outer = std::mem::take(&mut self.block);
         let (known, values, accs) = (self.known.len(), self.values.clone(), self.accs.len());
+        let loaded = self.loaded.len();
         fill(self);
+        self.loaded.truncate(loaded);
         self.known.truncate(known);
         self.values = values;
         self.accs.truncate(accs);
@@ -104,7 +109,7 @@ impl<'b, 'c> Body<'b, 'c> {
     }
 
     fn statement(&mut self) {
-        match self.choices.pick(17) {
+        match self.choices.pick(20) {
             0..=4 => self.any_value(),
             5 | 6 => self.store(),
             7 | 8 => self.declare(),
@@ -114,6 +119,8 @@ impl<'b, 'c> Body<'b, 'c> {
             13 if self.lane.is_none() => self.lanes(),
             14 => self.let_index(),
             15 => self.fetch(),
+            17 | 18 => self.load_index(),
+            19 if self.depth < MAX_DEPTH => self.scatter(),
             _ => self.tile(),
         }
     }
@@ -123,6 +130,47 @@ impl<'b, 'c> Body<'b, 'c> {
         let derived = index::derived(self.choices, &self.known);
         self.known.push(Known::counted(var, derived.low, derived.high));
         self.block.push(Stmt::LetIndex { var, value: derived.affine });
+    }
+
+    /// An index that is loaded, the same in all lanes or another one in each.
+    fn load_index(&mut self) {
+        let buffers: Vec<usize> = (0..self.dtypes.len()).filter(|&at| self.dtypes[at] == DType::I32).collect();
+        let buffer = self.choices.one_of(&buffers);
+        let lane = if self.choices.pick(2) == 0 { Lane::Free } else { self.read_use() };
+        let (var, from) = (self.fresh_var(), self.access(buffer, lane));
+        let extent = self.choices.one_of(&[4, 8, 64, 1, 13, 100, 3]);
+        let most = extent as i64 - 1;
+        if self.is_uniform(&from.index) {
+            self.known.push(Known::counted(var, 0, most));
+        } else {
+            self.loaded.push((var, most));
+        }
+        self.block.push(Stmt::LoadIndex { var, from, extent });
+    }
+
+    /// A loop in which words at loaded indices grow: where two iterations load the same index, the second must see what
+    /// the first has left.
+    fn scatter(&mut self) {
+        let writable = |body: &Self, at: usize| body.windows[at].writable && body.dtypes[at] == DType::F32;
+        let buffers: Vec<usize> = (0..self.windows.len()).filter(|&at| writable(self, at)).collect();
+        if buffers.is_empty() {
+            return self.load_index();
+        }
+        let buffer = self.choices.one_of(&buffers);
+        let kind = self.choices.one_of(&[LoopKind::Serial, LoopKind::Serial, LoopKind::Unroll]);
+        self.counted(kind, |body| {
+            for _ in 0..1 + body.choices.pick(2) {
+                body.load_index();
+            }
+            let mut at = body.access(buffer, body.lane.map_or(Lane::Free, Lane::Step));
+            if let Some(lane) = body.lane
+                && !at.index.uses(lane)
+            {
+                at.index = body.windows[buffer].start.plus(&Affine::var(lane));
+            }
+            let value = body.grown(at.clone());
+            body.block.push(Stmt::Store { to: at, value });
+        });
     }
 
     fn lanes(&mut self) {
@@ -230,6 +278,23 @@ impl<'b, 'c> Body<'b, 'c> {
         }
     }
 
+    /// How the index of a load depends on the lane.
+    pub(super) fn read_use(&mut self) -> Lane {
+        match self.lane {
+            Some(lane) if !self.loaded.is_empty() && self.choices.pick(2) == 0 => {
+                let (var, most) = self.choices.one_of(&self.loaded);
+                Lane::Loaded { lane, var, most }
+            }
+            _ => self.lane_use(),
+        }
+    }
+
+    /// Whether an index is the same in every lane.
+    pub(super) fn is_uniform(&self, index: &Affine) -> bool {
+        let mut lane_vars = self.lane.into_iter().chain(self.loaded.iter().map(|&(var, _)| var));
+        !lane_vars.any(|var| index.uses(var))
+    }
+
     fn tile(&mut self) {
         let n_reds = self.choices.pick(4);
         let mut reds: Vec<Range> = Vec::new();
@@ -264,6 +329,9 @@ impl<'b, 'c> Body<'b, 'c> {
         let acc = self.fresh_value();
         let epilogue = self.scoped(|body| {
             body.values.push_tile(acc, body.lane.is_none() || runs.is_some_and(|runs| runs.joins_lanes));
+            if body.choices.rarely(4) {
+                body.load_index();
+            }
             for _ in 0..body.choices.pick(3) {
                 body.any_value();
             }

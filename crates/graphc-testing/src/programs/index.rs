@@ -29,9 +29,13 @@ pub(super) struct Window {
 }
 
 impl Window {
-    /// All words; inputs are not written.
+    /// All words; inputs and constants are not written.
     pub(super) fn whole(buffer: &Buffer) -> Window {
-        Window { start: Affine::constant(0), len: buffer.len, writable: buffer.kind != BufferKind::Input }
+        Window {
+            start: Affine::constant(0),
+            len: buffer.len,
+            writable: !matches!(buffer.kind, BufferKind::Input | BufferKind::Constant),
+        }
     }
 }
 
@@ -44,6 +48,8 @@ pub(super) enum Lane {
     Step(Var),
     /// Also within a division.
     Any(Var),
+    /// By a variable from 0 to `most` that is loaded for every lane by itself, and sometimes by the lane's number, too.
+    Loaded { lane: Var, var: Var, most: i64 },
 }
 
 /// An access inside a window.
@@ -62,6 +68,9 @@ fn index(choices: &mut Choices<'_>, len: i64, known: &[Known], lane: Lane) -> Af
     let mut sum = Known { affine: Affine::constant(0), low: 0, high: 0 };
     if let Some(term) = lane_term(choices, lane) {
         add(&mut sum, &term, 1, len);
+    }
+    if let (Lane::Loaded { var, most, .. }, true) = (lane, sum.affine.terms.is_empty()) {
+        add(&mut sum, &Known::counted(var, 0, most), 1, len);
     }
     if !known.is_empty() {
         for _ in 0..choices.pick(4) {
@@ -90,6 +99,7 @@ fn lane_term(choices: &mut Choices<'_>, lane: Lane) -> Option<Known> {
         Lane::Free => return None,
         Lane::Step(var) => (var, false),
         Lane::Any(var) => (var, true),
+        Lane::Loaded { lane, var, most } => return Some(loaded_term(choices, (lane, var), most)),
     };
     let lane = Affine::var(var);
     let top = LANES as i64 - 1;
@@ -103,6 +113,24 @@ fn lane_term(choices: &mut Choices<'_>, lane: Lane) -> Option<Known> {
         7 => Known { affine: lane.div(2).plus(&lane.modulo(2).times(4)), low: 0, high: 7 },
         _ => Known { affine: lane.plus_constant(3).modulo(8), low: 0, high: 7 },
     })
+}
+
+/// A multiple, quotient or remainder of what is loaded, sometimes with the lane's number beside it.
+fn loaded_term(choices: &mut Choices<'_>, (lane, var): (Var, Var), most: i64) -> Known {
+    let loaded = Affine::var(var);
+    let scaled = |factor: i64| (loaded.times(factor), (factor * most).min(0), (factor * most).max(0));
+    let (affine, low, high) = match choices.pick(9) {
+        0 | 1 => scaled(1),
+        2 => scaled(2),
+        3 => scaled(8),
+        4 => scaled(16),
+        5 => scaled(3),
+        6 => scaled(-1),
+        7 => (loaded.div(3), 0, most / 3),
+        _ => (loaded.modulo(5), 0, 4),
+    };
+    let by_lane = choices.one_of(&[0, 1, 0, 8]);
+    Known { affine: affine.add_scaled(&Affine::var(lane), by_lane), low, high: high + by_lane * (LANES as i64 - 1) }
 }
 
 /// A loop range with what is known inside: constant bounds, padding bounds or a triangle.

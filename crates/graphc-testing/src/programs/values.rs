@@ -4,7 +4,7 @@ use super::body::Body;
 use super::index::Lane;
 use super::scope::{Float, LARGEST, Plain};
 use graphc_ir::DType;
-use graphc_ir::loops::{Expr, Join, Stmt, ValueId};
+use graphc_ir::loops::{Access, Expr, Join, Stmt, ValueId};
 use graphc_ir::scalar::{BinaryOp, CmpOp, UnaryOp};
 
 /// Largest magnitude that is stored.
@@ -89,6 +89,15 @@ impl Body<'_, '_> {
         Float { id, bound: STORED.into(), ..float }
     }
 
+    /// What stands there and another number, added and limited to what is stored.
+    pub(super) fn grown(&mut self, at: Access) -> ValueId {
+        let (uniform, other) = (self.is_uniform(&at.index), self.float());
+        let old = self.push_float(Expr::Load(at), STORED.into(), uniform);
+        let sum = Expr::Binary(BinaryOp::Add, old.id, other.id);
+        let sum = self.push_float(sum, old.bound + other.bound, uniform && other.uniform);
+        self.clamp(sum).id
+    }
+
     fn join(&mut self, float: Float) -> Float {
         let join = self.choices.one_of(&[Join::Add, Join::Max]);
         self.push_float(Expr::JoinLanes(join, float.id), 8.0 * float.bound, true)
@@ -126,9 +135,9 @@ impl Body<'_, '_> {
         }
         let buffers: Vec<usize> = (0..self.dtypes.len()).filter(|&at| self.dtypes[at] == dtype).collect();
         let buffer = self.choices.one_of(&buffers);
-        let lane = if self.choices.rarely(5) { Lane::Free } else { self.lane_use() };
+        let lane = if self.choices.rarely(5) { Lane::Free } else { self.read_use() };
         let access = self.access(buffer, lane);
-        let uniform = self.lane.is_none_or(|lane| !access.index.uses(lane));
+        let uniform = self.is_uniform(&access.index);
         (Expr::Load(access), uniform)
     }
 
@@ -273,9 +282,9 @@ impl Body<'_, '_> {
                 self.push_int(Expr::I32(constant), true)
             }
             1 | 2 => {
-                let lane = self.lane_use();
+                let lane = self.read_use();
                 let access = self.access(0, lane);
-                let uniform = self.lane.is_none_or(|lane| !access.index.uses(lane));
+                let uniform = self.is_uniform(&access.index);
                 self.push_int(Expr::Index(access.index), uniform)
             }
             _ => {

@@ -5,6 +5,7 @@
 //! * a buffer starts at a multiple of 16 words, lies inside the arena, or a member's memory, and is at least as long
 //!   as its tensor;
 //! * in the arena only temporaries share words, and only with each other;
+//! * a constant has all of its words, and nothing else has some; nothing is stored to it;
 //! * a member's buffer is touched in one parallel loop only, and stored there before it is loaded.
 //!
 //! Structure:
@@ -17,6 +18,8 @@
 //!   or the rest of the block after a `LetIndex`;
 //! * bounds have at least one expression; `Unroll` has constant bounds;
 //! * bounds and `LetIndex` do not depend on the lane; reductions of a tile do not depend on its grid or each other;
+//! * `LoadIndex` loads an `i32` and has values; what it loads for every lane by itself stands in no store, tile, bound,
+//!   `LetIndex` or hint;
 //! * divisors are positive, numbers in indices are below 2^31 in magnitude;
 //! * no index lies outside its buffer, as far as the `bounds` module can tell.
 //!
@@ -32,7 +35,7 @@
 //!
 //! Roles of kernels:
 //! * kernels of the prologue come first, updates last;
-//! * the prologue reads state that no later kernel writes, and what its kernels write; no inputs;
+//! * the prologue reads constants, state that no later kernel writes, and what its kernels write; no inputs;
 //! * no later kernel writes what it writes, which is neither input nor state and shares no words;
 //! * an update writes nothing but state.
 //!
@@ -47,6 +50,7 @@ pub use finding::Finding;
 
 use super::bounds::{Definition, Scope};
 use super::kernel::*;
+use super::lane_vars::LaneVars;
 use super::print::Head;
 use crate::index::{Affine, Atom, Var};
 use crate::scalar::{BinaryOp, UnaryOp};
@@ -90,7 +94,8 @@ fn check_buffers(program: &Program, findings: &mut Vec<Finding>) {
     };
     let mut names = HashSet::new();
     for (number, buffer) in program.buffers.iter().enumerate() {
-        if buffer.kind != BufferKind::Temp && !names.insert((buffer.kind, buffer.name.as_str())) {
+        let is_named = !matches!(buffer.kind, BufferKind::Temp | BufferKind::Constant);
+        if is_named && !names.insert((buffer.kind, buffer.name.as_str())) {
             report(number, buffer, format!("another {} has that name", buffer.kind.name()));
         }
         if !buffer.offset.is_multiple_of(16) {
@@ -103,6 +108,18 @@ fn check_buffers(program: &Program, findings: &mut Vec<Finding>) {
         }
         if tensor_words(buffer).is_none_or(|words| words > buffer.len) {
             report(number, buffer, "is shorter than its tensor".to_owned());
+        }
+        match &buffer.words {
+            None if buffer.kind == BufferKind::Constant => {
+                report(number, buffer, "a constant without words".to_owned())
+            }
+            Some(_) if buffer.kind != BufferKind::Constant => {
+                report(number, buffer, "has words and is no constant".to_owned());
+            }
+            Some(words) if words.len() != buffer.len => {
+                report(number, buffer, format!("{} words are given for {}", words.len(), buffer.len));
+            }
+            _ => {}
         }
     }
     for (number, buffer) in program.buffers.iter().enumerate() {
@@ -199,6 +216,8 @@ struct Verifier<'a> {
     /// Mutable scalars that may differ from lane to lane.
     varying: HashSet<AccId>,
     lane: Option<Var>,
+    /// What differs from lane to lane.
+    lane_vars: LaneVars,
 }
 
 impl<'a> Verifier<'a> {
@@ -216,6 +235,7 @@ impl<'a> Verifier<'a> {
             declared: HashSet::new(),
             varying: HashSet::new(),
             lane: None,
+            lane_vars: LaneVars::default(),
         }
     }
 
@@ -237,12 +257,14 @@ impl<'a> Verifier<'a> {
 
     fn block(&mut self, stmts: &'a [Stmt]) {
         let (vars, values, accs) = (self.scope.len(), self.values.len(), self.accs.len());
+        let lane_vars = self.lane_vars.len();
         for stmt in stmts {
             self.stmt(stmt);
         }
         self.scope.truncate(vars);
         self.values.truncate(values);
         self.accs.truncate(accs);
+        self.lane_vars.truncate(lane_vars);
     }
 
     fn stmt(&mut self, stmt: &'a Stmt) {
@@ -268,14 +290,18 @@ impl<'a> Verifier<'a> {
                 let vars = self.scope.len();
                 self.define_var(*var, Definition::Lane);
                 self.lane = Some(*var);
+                let lane_vars = self.lane_vars.len();
+                self.lane_vars.enter(*var);
                 self.block(body);
+                self.lane_vars.truncate(lane_vars);
                 self.lane = outer;
                 self.scope.truncate(vars);
             }
             Stmt::LetIndex { var, value } => {
-                self.lane_free(value);
+                self.lane_free(value, "the value of an index");
                 self.define_var(*var, Definition::Let(value.clone()));
             }
+            Stmt::LoadIndex { var, from, extent } => self.load_index(*var, from, *extent),
             Stmt::Let { value, expr } => {
                 let info = self.expr(expr);
                 self.define(*value, info);
@@ -285,14 +311,28 @@ impl<'a> Verifier<'a> {
                 let ty = self.access(to).map(Type::from);
                 let info = self.value(*value);
                 self.expect(*value, info, ty);
-                let lane_free = self.lane.is_some_and(|lane| !to.index.uses(lane));
-                if lane_free && info.is_some_and(|info| !info.uniform) {
+                if self.program.buffers.get(to.buffer.0 as usize).is_some_and(|b| b.kind == BufferKind::Constant) {
+                    self.report(format!("{} is a constant", to.buffer));
+                }
+                self.reports_gathered(&to.index, "a store");
+                if self.is_uniform(&to.index) && info.is_some_and(|info| !info.uniform) {
                     self.report(format!("{value} may differ from lane to lane, but the index does not"));
                 }
             }
             Stmt::Fetch { from, .. } => self.hint(from),
             Stmt::Tile(tile) => self.tile(tile),
         }
+    }
+
+    fn load_index(&mut self, var: Var, from: &Access, extent: usize) {
+        if self.access(from) == Some(DType::F32) {
+            self.report(format!("{var} is loaded from {}, which holds no integers", from.buffer));
+        }
+        if extent == 0 || extent >= 1 << 31 {
+            self.report(format!("{var} has {extent} values"));
+        }
+        self.define_var(var, Definition::Range(Range::new(var, extent)));
+        self.lane_vars.load(var, from);
     }
 
     fn nest(&mut self, name: &'a str, body: &'a [Stmt]) {
@@ -328,7 +368,7 @@ impl<'a> Verifier<'a> {
                 self.report(format!("{} has no bound", range.var));
             }
             for affine in &bound.0 {
-                self.lane_free(affine);
+                self.lane_free(affine, "a bound");
             }
         }
     }
@@ -378,7 +418,7 @@ impl<'a> Verifier<'a> {
         self.tile_access(&tile.a);
         self.tile_access(&tile.b);
         self.scope.truncate(grid);
-        let lane_free = |access: &Access| self.lane.is_none_or(|lane| !access.index.uses(lane));
+        let lane_free = |access: &Access| self.is_uniform(&access.index);
         let init = match &tile.init {
             TileInit::Zero => true,
             TileInit::Load(access) => lane_free(access),
@@ -411,6 +451,7 @@ impl<'a> Verifier<'a> {
         if self.access(access) == Some(DType::I32) {
             self.report(format!("a tile reads {}, which holds integers", access.buffer));
         }
+        self.reports_gathered(&access.index, "a tile");
         if !access.index.is_affine() {
             self.report(format!("the index {} of a tile contains a division", access.index));
         }
@@ -526,7 +567,16 @@ impl<'a> Verifier<'a> {
     }
 
     fn is_uniform(&self, index: &Affine) -> bool {
-        self.lane.is_none_or(|lane| !index.uses(lane))
+        !self.lane_vars.are_in(index)
+    }
+
+    /// Reports what is loaded for every lane by itself where it may not stand; gives whether there is something.
+    fn reports_gathered(&mut self, index: &Affine, place: &str) -> bool {
+        let found = self.lane_vars.loaded_in(index);
+        if let Some(var) = found {
+            self.report(format!("{var} is loaded for every lane by itself and stands in {place}"));
+        }
+        found.is_some()
     }
 
     fn define_var(&mut self, var: Var, definition: Definition) {
@@ -536,9 +586,9 @@ impl<'a> Verifier<'a> {
         self.scope.push(var, definition);
     }
 
-    fn lane_free(&mut self, affine: &Affine) {
+    fn lane_free(&mut self, affine: &Affine, place: &str) {
         self.affine(affine);
-        if !self.is_uniform(affine) {
+        if !self.reports_gathered(affine, place) && !self.is_uniform(affine) {
             self.report(format!("{affine} depends on the lane"));
         }
     }
@@ -548,7 +598,7 @@ impl<'a> Verifier<'a> {
         if self.program.buffers.get(from.buffer.0 as usize).is_none() {
             self.report(format!("there is no buffer {}", from.buffer));
         }
-        self.lane_free(&from.index);
+        self.lane_free(&from.index, "a hint");
     }
 
     /// Whether variables are in scope and numbers reasonable.

@@ -48,7 +48,11 @@ fn check_prologue(program: &Program, findings: &mut Vec<Finding>) {
                 BufferKind::Output | BufferKind::Temp if !prologue.written.contains(&buffer) => {
                     report(buffer, "the prologue reads what it does not write:");
                 }
-                BufferKind::State | BufferKind::Output | BufferKind::Temp | BufferKind::Member => {}
+                BufferKind::State
+                | BufferKind::Output
+                | BufferKind::Temp
+                | BufferKind::Constant
+                | BufferKind::Member => {}
             }
         }
         let leaves = |buffer: &&BufId| kind_of(program, **buffer) != Some(BufferKind::Member);

@@ -19,7 +19,6 @@ use crate::decide::axes::{Axes, Move};
 use crate::decide::choices::Aspect;
 use crate::decide::contraction::epilogue::Update;
 use crate::decide::copies::{Copies, CopyId, CopyPlan};
-use crate::decide::digits;
 use crate::decide::grid::{Candidate, Sides, Width};
 use crate::decide::loops::{Coordinate, Loop, Panels};
 use crate::decide::problem::Problem;
@@ -29,6 +28,7 @@ use crate::decide::taps::Taps;
 use crate::decide::terms::TermBlocks;
 use crate::machine::Hardware;
 use graphc_ir::NodeId;
+use graphc_ir::digits;
 use graphc_ir::form::{PointForm, Red};
 use graphc_ir::graph::plan::{Group, Root};
 use graphc_ir::index::{Affine, Var};
@@ -239,10 +239,9 @@ impl<'a> Contraction<'a> {
 
     fn of_split(problem: &'a Problem<'a>, group: &'a Group, split: Split) -> Contraction<'a> {
         let node = group.contraction(problem.forms);
-        let axes = Axes::of(problem, node, &split.form);
+        let axes = Axes::of(problem, &split.form);
         let contraction = split.form.as_contraction().expect("a contraction");
-        let slots = [contraction.a.0, contraction.b.0];
-        let operands = slots.map(|slot| problem.graph.operands(node)[slot]);
+        let operands = [contraction.a.0, contraction.b.0];
         Contraction { problem, group, node, root: group.roots[0], split: Box::new(split), axes, operands }
     }
 

@@ -12,9 +12,9 @@
 use super::{Contraction, ContractionPlan, Planner};
 use crate::decide::choices::{Choices, Chooser};
 use crate::decide::copies::Copies;
-use crate::decide::digits;
 use crate::decide::loops::Loop;
 use crate::decide::problem::Problem;
+use graphc_ir::digits;
 use graphc_ir::graph::plan::Group;
 
 /// Part of the cost that must be saved: the model knows nothing of what a tile costs that has few terms, or of memory.

@@ -5,6 +5,7 @@ use crate::decide::contraction::ContractionPlan;
 use crate::decide::contraction::epilogue::{declare_axes, epilogue};
 use crate::decide::loops::Loop;
 use crate::decide::problem::Problem;
+use crate::decide::scatter::{ScatterPlan, Scattered};
 use crate::decide::sweep::nest::{Coordinate, Nest, ResultKind, SweepPlan, SweepResult, Terms};
 use crate::machine::LINE_WORDS;
 use graphc_ir::graph::plan::Root;
@@ -56,7 +57,6 @@ impl<'a> Piece<'a> {
     pub(crate) fn of_contraction(problem: &Problem<'a>, plan: &ContractionPlan, n_tasks: usize) -> Piece<'a> {
         let form = &plan.split.form;
         let contraction = form.as_contraction().expect("a contraction");
-        let operands = problem.graph.operands(plan.node);
         let mut dag = PointDag::new(problem.graph, problem.forms, &problem.fusion.stored);
         declare_axes(&mut dag, form);
         let end = plan.root.node();
@@ -78,9 +78,9 @@ impl<'a> Piece<'a> {
         let ways = plan.loops.iter().enumerate().filter(is_plain).filter_map(way).collect();
         let cycles = plan.kilocycles * 1000.0 / n_tasks as f64;
         let mut piece = Piece { dag, cycles, ways, reads: Vec::new(), leaves };
-        for (slot, index) in [contraction.a, contraction.b] {
+        for (read, index) in [contraction.a, contraction.b] {
             let index = index.iter().map(|i| i.value.clone()).collect();
-            piece.read(problem, (Root::Value(operands[slot]), index), n_tasks);
+            piece.read(problem, (Root::Value(read), index), n_tasks);
         }
         piece.read_all(problem, &[value], n_tasks);
         piece
@@ -105,6 +105,20 @@ impl<'a> Piece<'a> {
                 piece.read(problem, (sum, kept), n_tasks);
             }
         }
+        piece
+    }
+
+    /// A scatter over samples, for one of `n_tasks` tasks, which is never cut.
+    pub(crate) fn of_scatter(problem: &Problem<'a>, plan: &ScatterPlan, n_tasks: usize) -> Piece<'a> {
+        let (graph, stored) = (problem.graph, &problem.fusion.stored);
+        let scattered = Scattered::of(graph, problem.forms, stored, plan.node).expect("it was planned");
+        let Scattered { dag, axes, reds, term, .. } = scattered;
+        let n_turns: usize = reds.iter().map(|&(_, extent)| extent).product();
+        let n_elements: usize = graph.sizes(plan.node).iter().product();
+        let cycles = (n_elements * (1 + n_turns)) as f64 / n_tasks as f64;
+        let leaves = vec![(Root::Value(plan.node), axes.iter().map(Affine::as_var).collect())];
+        let mut piece = Piece { dag, cycles, ways: Vec::new(), reads: Vec::new(), leaves };
+        piece.read_all(problem, &[term], n_tasks);
         piece
     }
 
@@ -188,16 +202,20 @@ impl<'a> Piece<'a> {
 /// Loops over the outermost digits of axes that every result keeps.
 fn ways_of_sweep(nest: &Nest, axes: &[Var]) -> Vec<Way> {
     let n_kept = nest.results.iter().filter_map(|result| match result.kind {
-        ResultKind::Stored => None,
+        ResultKind::Stored | ResultKind::Scanned { .. } => None,
         ResultKind::Partial(partial) => Some(partial.n_kept),
     });
+    let is_scan = |position: usize| {
+        nest.results.iter().any(|result| matches!(result.kind, ResultKind::Scanned { depth, .. } if depth == position))
+    };
     let n_kept = n_kept.min().unwrap_or(nest.axes.len());
     let last = nest.loops.iter().rposition(|some| matches!(some.over, Coordinate::Axis(_)));
     let first_over = |axis: usize| nest.loops.iter().position(|some| some.over == Coordinate::Axis(axis));
     let way = |axis: usize| {
         let position = first_over(axis)?;
         let outermost = &nest.loops[position];
-        let is_whole = outermost.n_copies() == 1 && outermost.extent * outermost.weight == nest.axes[axis];
+        let is_whole =
+            !is_scan(position) && outermost.n_copies() == 1 && outermost.extent * outermost.weight == nest.axes[axis];
         is_whole.then_some(Way {
             position,
             axis: axes[axis],
@@ -219,7 +237,7 @@ fn kept<'a>(nest: &'a Nest, n_kept: usize, axes: &'a [Var]) -> impl Iterator<Ite
 fn dimensions(problem: &Problem<'_>, nest: &Nest, result: &SweepResult, axes: &[Var]) -> Vec<Option<Var>> {
     match result.kind {
         ResultKind::Partial(partial) => kept(nest, partial.n_kept, axes).map(Some).collect(),
-        ResultKind::Stored => {
+        ResultKind::Stored | ResultKind::Scanned { .. } => {
             let ty = problem.graph.ty(result.root.node());
             let mut dimensions = vec![Some(BATCH); ty.rank()];
             for (&dimension, &axis) in Layout::order(ty.rank(), ty.shape.batch_axis()).iter().zip(axes) {

@@ -6,7 +6,6 @@ use graphc_ir::form::Form;
 use graphc_ir::graph::plan::{FusionPlan, Group, GroupKind, KernelPlan, Root};
 use graphc_ir::graph::{Graph, Mode};
 use graphc_ir::{NodeId, Op};
-use std::collections::BTreeSet;
 
 /// Every node that is computed is a nest of its own, in one kernel.
 fn unfused(graph: &Graph) -> FusionPlan {
@@ -19,7 +18,7 @@ fn unfused(graph: &Graph) -> FusionPlan {
         Group { name: node.to_string(), kind, roots: vec![Root::Value(node)], inlined: Vec::new() }
     };
     let kernel = KernelPlan { chunk: nodes.iter().map(group).collect(), ..KernelPlan::default() };
-    FusionPlan { kernels: vec![kernel], stored: nodes.iter().copied().collect::<BTreeSet<_>>(), decisions: Vec::new() }
+    FusionPlan { kernels: vec![kernel], stored: nodes.iter().copied().collect(), ..FusionPlan::default() }
 }
 
 /// Heads of phases and shares of nests in the plan of a graph's text.

@@ -57,6 +57,8 @@ pub(crate) struct Loop {
     pub(crate) walk: Walk,
     /// Turns that there are altogether, if the last of the loops outside leaves fewer than the extent.
     pub(crate) in_all: Option<usize>,
+    /// Turns from which on another piece is computed than before: they are written as loops of their own.
+    pub(crate) cuts: Vec<usize>,
     /// What has its value inside, and not yet outside. What no loop decides is known everywhere.
     pub(crate) known: Vec<Coordinate>,
 }
@@ -86,6 +88,29 @@ pub(crate) enum ResultKind {
     Stored,
     /// It is a term of a partial result.
     Partial(PartialResult),
+    /// It is the next value of a scan, and stored; or the value before is.
+    Scanned {
+        /// Number of loops outside of the accumulator.
+        depth: usize,
+        /// Whether what is stored is the value before.
+        exclusive: bool,
+        /// Before the first one.
+        start: Start,
+    },
+}
+
+/// A number, told apart by its bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Start(u32);
+
+impl Start {
+    pub(crate) fn of(number: f64) -> Start {
+        Start((number as f32).to_bits())
+    }
+
+    pub(crate) fn number(self) -> f32 {
+        f32::from_bits(self.0)
+    }
 }
 
 /// The partial result of a reduction over the batch for the samples of one chunk. Its words are row-major in the axes

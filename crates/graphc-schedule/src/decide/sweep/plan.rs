@@ -10,23 +10,29 @@
 //!                      or scalars: for axes { .. }
 //! ```
 //!
+//! A scan is one of these, too, with its axis innermost and not along the lanes. Where selections compare an axis with
+//! numbers (the parts of `concat`, the border of `pad`) its loop is cut at these, so that in each piece there is
+//! nothing to be chosen.
+//!
 //! With features as lanes, what does not move along the last axis as its operands do is a nest of scalars. All
 //! samples are one chunk there, so that its partial result, joined with no other, is the sum: one chain, samples
 //! outermost.
 
-use super::nest::{Coordinate, Loop, Nest, PartialResult, ResultKind, SweepPlan, SweepResult, Terms, Walk, define};
-use crate::decide::digits;
+use super::nest::{
+    Coordinate, Loop, Nest, PartialResult, ResultKind, Start, SweepPlan, SweepResult, Terms, Walk, define,
+};
 use crate::decide::lane_axis::LaneAxis;
 use crate::decide::samples;
 use graphc_ir::NodeId;
 use graphc_ir::compute::Combine;
+use graphc_ir::digits;
 use graphc_ir::form::{Form, Forms};
 use graphc_ir::graph::Graph;
 use graphc_ir::graph::plan::{FusionPlan, Group, Root};
 use graphc_ir::index::{Affine, Var};
 use graphc_ir::loops::{Layout, LoopKind};
 use graphc_ir::point::{ExprId, PointDag, PointExpr};
-use graphc_ir::scalar::LANES;
+use graphc_ir::scalar::{CmpOp, LANES};
 use std::collections::BTreeSet;
 
 /// Terms of an innermost axis from which on a sum has two chains: half as many are still worth a loop.
@@ -34,6 +40,9 @@ const FEWEST_CHAINED: usize = 8;
 
 /// Most turns of the last digit of an axis that are written as copied code.
 const MOST_UNROLLED: usize = 4;
+
+/// Most pieces that the loops of a nest are cut into: each is code of its own.
+const MOST_PIECES: usize = 64;
 
 /// Vectors per parallel block of a long sweep over elements.
 const BLOCK: usize = 256;
@@ -101,6 +110,8 @@ struct Space<'a> {
     axes: Vec<Var>,
     /// Values of the roots at a point.
     exprs: Vec<ExprId>,
+    /// The axis that must be innermost, if the only root is a scan.
+    scan: Option<usize>,
 }
 
 impl<'a> Space<'a> {
@@ -108,7 +119,48 @@ impl<'a> Space<'a> {
         let mut dag = PointDag::new(sources.graph, sources.forms, sources.stored);
         let extents = PointDag::space(sources.graph, sources.forms, roots[0]).extents;
         let (axes, exprs) = define(&mut dag, &extents, roots);
-        Space { sources, roots: roots.to_vec(), extents, dag, axes, exprs }
+        let node = roots[0].node();
+        let scan = sources.forms[&node].as_point().and_then(|form| form.scan).map(|scan| {
+            let ty = sources.graph.ty(node);
+            let dimensions = Layout::order(ty.rank(), ty.shape.batch_axis());
+            dimensions.iter().position(|&dimension| dimension == scan.axis).expect("a scan is not over the batch")
+        });
+        Space { sources, roots: roots.to_vec(), extents, dag, axes, exprs, scan }
+    }
+
+    /// Loops in the order in which they are written, with what they are cut at.
+    fn in_order(&self, mut loops: Vec<Loop>) -> Vec<Loop> {
+        if let Some(axis) = self.scan
+            && self.extents[axis] > 1
+        {
+            let is_scan = |some: &mut Loop| some.over == Coordinate::Axis(axis);
+            let known = loops.extract_if(.., is_scan).flat_map(|digit| digit.known).collect();
+            loops.push(Loop { known, ..Loop::over(Coordinate::Axis(axis), self.extents[axis]) });
+        }
+        if self.dag.has_sources() {
+            self.cut(&mut loops);
+        }
+        loops
+    }
+
+    /// Cuts loops where selections come out otherwise.
+    fn cut(&self, loops: &mut [Loop]) {
+        let mut n_pieces = 1;
+        for position in 0..loops.len() {
+            let Loop { over: Coordinate::Axis(axis), weight, extent, .. } = loops[position] else { continue };
+            let is_alone = loops.iter().filter(|other| other.over == loops[position].over).count() == 1;
+            let is_plain = matches!(loops[position].walk, Walk::Iterate(LoopKind::Serial | LoopKind::Unroll));
+            if !is_alone || !is_plain || loops[position].in_all.is_some() {
+                continue;
+            }
+            let coordinates = cuts(&self.dag, &self.exprs, self.axes[axis]);
+            let turns = coordinates.into_iter().filter(|cut| cut.is_multiple_of(weight)).map(|cut| cut / weight);
+            let turns: Vec<usize> = turns.filter(|turn| (1..extent).contains(turn)).collect();
+            if n_pieces * (turns.len() + 1) <= MOST_PIECES {
+                n_pieces *= turns.len() + 1;
+                loops[position].cuts = turns;
+            }
+        }
     }
 
     /// Lanes are samples.
@@ -116,15 +168,16 @@ impl<'a> Space<'a> {
         let digits = (0..self.extents.len()).flat_map(|axis| self.digits(axis));
         let mut loops = without_single_turns(digits);
         self.deal_to_chains(&mut loops);
-        let results = self.results(&loops);
-        let hoisted = 0..loops.len() + 1;
         // Sums of the halves need not wait for each other.
         let n_halves = samples::n_halves(self.batch());
-        let walk = match results.iter().any(|result| result.kind != ResultKind::Stored) || n_halves == 1 {
+        let is_summed = self.roots.iter().any(|&root| self.terms(root).is_some());
+        let walk = match is_summed || n_halves == 1 {
             true => Walk::WrittenOut,
             false => Walk::Iterate(LoopKind::Unroll),
         };
         loops.push(Loop { weight: LANES, walk, ..Loop::over(Coordinate::Sample, n_halves) });
+        let loops = self.in_order(loops);
+        let (results, hoisted) = (self.results(&loops), 0..loops.len());
         let lanes = Some(Coordinate::Sample);
         Nest { axes: self.extents, over_batch: true, joins: Vec::new(), lanes, loops, hoisted, results }
     }
@@ -145,7 +198,7 @@ impl<'a> Space<'a> {
             }
             loops.extend(digits);
         }
-        let loops = without_single_turns(loops);
+        let loops = self.in_order(without_single_turns(loops));
         let (results, hoisted) = (self.results(&loops), 0..loops.len() + 1);
         let lanes = lane_axis.map(Coordinate::Axis);
         Nest { axes: self.extents, over_batch: true, joins: Vec::new(), lanes, loops, hoisted, results }
@@ -165,7 +218,7 @@ impl<'a> Space<'a> {
             lanes = Some(last.over);
             last.take_vectors();
         }
-        let loops: Vec<Loop> = kept.into_iter().chain(inside).collect();
+        let loops = self.in_order(kept.into_iter().chain(inside).collect());
         let results = self.results(&loops);
         let hoisted = n_kept..loops.len() + 1;
         Nest { axes: self.extents, over_batch: true, joins: Vec::new(), lanes, loops, hoisted, results }
@@ -176,9 +229,9 @@ impl<'a> Space<'a> {
     fn without_batch(mut self) -> Nest {
         let len: usize = self.extents.iter().product();
         let point: Vec<Affine> = self.axes.iter().map(|&axis| Affine::var(axis)).collect();
-        let is_flat = len > 1 && self.dag.is_flat(&self.exprs, &point, &self.extents);
+        let is_flat = len > 1 && self.scan.is_none() && self.dag.is_flat(&self.exprs, &point, &self.extents);
         let joined = |expr: ExprId| match *self.dag.expr(expr) {
-            PointExpr::Joined(node) => Some(node),
+            PointExpr::Joined(node) if self.scan.is_none() => Some(node),
             _ => None,
         };
         let joins: Vec<NodeId> = self.dag.reachable(&self.exprs).into_iter().filter_map(joined).collect();
@@ -198,6 +251,7 @@ impl<'a> Space<'a> {
         } else {
             (None, axes, 0..0)
         };
+        let loops = self.in_order(loops);
         let results = self.results(&loops);
         Nest { axes: self.extents, over_batch: false, joins, lanes, loops, hoisted, results }
     }
@@ -205,6 +259,7 @@ impl<'a> Space<'a> {
     /// Whether the last axis is whole vectors of neighbours that can be computed at once.
     fn ends_in_vectors(&mut self) -> bool {
         let last = self.extents.last().copied().filter(|extent| extent.is_multiple_of(LANES));
+        let last = last.filter(|_| self.scan != Some(self.extents.len() - 1));
         last.is_some_and(|extent| self.neighbours_are_lanes(self.extents.len() - 1, &[extent]))
     }
 
@@ -244,7 +299,7 @@ impl<'a> Space<'a> {
             Layout::order(rank, batch).iter().position(|&axis| axis + 1 == rank)
         };
         let axis = last_of(&self.roots[0])?;
-        if self.roots.iter().any(|root| last_of(root) != Some(axis)) {
+        if self.scan == Some(axis) || self.roots.iter().any(|root| last_of(root) != Some(axis)) {
             return None;
         }
         let digits: Vec<usize> = self.digits(axis).iter().map(|digit| digit.extent).collect();
@@ -269,7 +324,13 @@ impl<'a> Space<'a> {
     /// What becomes of the values of the roots.
     fn results(&self, loops: &[Loop]) -> Vec<SweepResult> {
         let result = |&root: &Root| {
+            let form = self.sources.forms[&root.node()].as_point();
             let kind = match self.terms(root) {
+                None if let Some((scan, axis)) = form.and_then(|form| form.scan).zip(self.scan) => {
+                    let depth = loops.iter().position(|some| some.over == Coordinate::Axis(axis));
+                    let (depth, exclusive) = (depth.unwrap_or(loops.len()), scan.exclusive);
+                    ResultKind::Scanned { depth, exclusive, start: Start::of(scan.start) }
+                }
                 None => ResultKind::Stored,
                 Some(terms) => {
                     let n_kept = self.n_kept(root);
@@ -298,7 +359,7 @@ impl<'a> Space<'a> {
                 Some(Combine::Sum) => {
                     // Padding samples are taken out between a product and its sum.
                     let rounds_products = !self.sources.features_are_lanes && samples::is_ragged(self.batch());
-                    let sums_products = form.sums_products(&graph.operands(root.node()), forms);
+                    let sums_products = form.sums_products(forms);
                     Some(Terms::Sum { contracted: sums_products && !rounds_products })
                 }
                 Some(Combine::Max) => Some(Terms::Max),
@@ -314,7 +375,7 @@ impl<'a> Space<'a> {
     fn deal_to_chains(&self, loops: &mut Vec<Loop>) {
         let Some(Loop { over: Coordinate::Axis(axis), extent: digit, .. }) = loops.last().cloned() else { return };
         let is_summed = |result: &SweepResult| match result.kind {
-            ResultKind::Stored => false,
+            ResultKind::Stored | ResultKind::Scanned { .. } => false,
             ResultKind::Partial(partial) => partial.n_kept <= axis,
         };
         let extent = self.extents[axis];
@@ -337,7 +398,7 @@ impl Loop {
     /// A serial loop over all of a coordinate.
     fn over(over: Coordinate, extent: usize) -> Loop {
         let walk = Walk::Iterate(LoopKind::Serial);
-        Loop { over, extent, weight: 1, walk, in_all: None, known: vec![over] }
+        Loop { over, extent, weight: 1, walk, in_all: None, cuts: Vec::new(), known: vec![over] }
     }
 
     /// Lets a turn be eight neighbours.
@@ -346,6 +407,26 @@ impl Loop {
         self.weight *= LANES;
         self.walk = Walk::Iterate(LoopKind::Serial);
     }
+}
+
+/// Coordinates of an axis from which on a selection comes out otherwise than before, ascending.
+fn cuts(dag: &PointDag<'_>, exprs: &[ExprId], axis: Var) -> BTreeSet<usize> {
+    let mut cuts = BTreeSet::new();
+    for id in dag.reachable(exprs) {
+        let PointExpr::Select { cmp, args } = dag.expr(id) else { continue };
+        let (PointExpr::Index(index), PointExpr::I32(number)) = (dag.expr(args[0]), dag.expr(args[1])) else {
+            continue;
+        };
+        let rest = index.add_scaled(&Affine::var(axis), -1).as_constant();
+        let Some(at) = rest.map(|rest| i64::from(*number) - rest) else { continue };
+        let first = match cmp {
+            CmpOp::Lt | CmpOp::Ge => [at, at],
+            CmpOp::Le | CmpOp::Gt => [at + 1; 2],
+            CmpOp::Eq | CmpOp::Ne => [at, at + 1],
+        };
+        cuts.extend(first.into_iter().filter_map(|cut| usize::try_from(cut).ok()));
+    }
+    cuts
 }
 
 /// Leaves out loops of one turn: what they would decide is known inside of the loop before.

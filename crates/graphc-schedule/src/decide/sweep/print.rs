@@ -72,7 +72,7 @@ fn line(f: &mut Formatter<'_>, label: &str, parts: Vec<String>, between: &str) -
 impl Nest {
     fn axis(&self, axis: usize) -> String {
         let keeps = |result: &SweepResult| match result.kind {
-            ResultKind::Stored => true,
+            ResultKind::Stored | ResultKind::Scanned { .. } => true,
             ResultKind::Partial(partial) => axis < partial.n_kept,
         };
         let role = if self.results.iter().any(keeps) { "out" } else { "red" };
@@ -106,6 +106,8 @@ impl Nest {
             Coordinate::Element if of_the_same(&self.loops[depth + 1..]) > 0 => format!("blocks:{extent}"),
             Coordinate::Element => format!("vectors:{extent}"),
         };
+        let pieces: Vec<String> = this.cuts.iter().map(|cut| (cut * this.weight).to_string()).collect();
+        let what = if pieces.is_empty() { what } else { format!("{what} in pieces from {}", pieces.join(", ")) };
         Some(match this.walk {
             Walk::Iterate(LoopKind::Serial) => what,
             Walk::Iterate(LoopKind::Unroll) => format!("{what} unrolled"),
@@ -119,6 +121,8 @@ impl Nest {
         let node = result.root.node();
         let partial = match result.kind {
             ResultKind::Stored => return format!("store {node}"),
+            ResultKind::Scanned { exclusive: false, .. } => return format!("scan {node}"),
+            ResultKind::Scanned { exclusive: true, .. } => return format!("scan {node}, each the value before"),
             ResultKind::Partial(partial) => partial,
         };
         let what = match partial.terms {

@@ -5,7 +5,9 @@
 //! ```
 
 use crate::decide::cut::Cut;
-use crate::decide::sweep::nest::{Coordinate, Nest, PartialResult, ResultKind, SweepPlan, SweepResult, Terms, Walk};
+use crate::decide::sweep::nest::{
+    Coordinate, Loop, Nest, PartialResult, ResultKind, SweepPlan, SweepResult, Terms, Walk,
+};
 use crate::write::builder::{Builder, bounded};
 use crate::write::expr::{BatchAt, Cx, Emitter, no_join};
 use crate::write::fetch;
@@ -14,7 +16,7 @@ use crate::write::task::{Share, Task};
 use graphc_ir::NodeId;
 use graphc_ir::graph::plan::Root;
 use graphc_ir::index::{Affine, Var};
-use graphc_ir::loops::{AccId, Access, Expr, Join, Layout, LoopKind, Range, ValueId};
+use graphc_ir::loops::{AccId, Access, Bound, Expr, Join, Layout, LoopKind, Range, ValueId};
 use graphc_ir::point::{BATCH, ExprId, PointExpr};
 use graphc_ir::scalar::LANES;
 use graphc_ir::types::DType;
@@ -62,6 +64,8 @@ struct Writer<'a> {
     exprs: Vec<ExprId>,
     /// Of each result.
     sums: Vec<Sum>,
+    /// The value of a scan so far.
+    so_far: Option<AccId>,
     /// Where in the open loops, outermost first.
     turns: Vec<Turn>,
 }
@@ -87,7 +91,7 @@ impl<'a> Writer<'a> {
         let mut em = Emitter::new(cx);
         let (axes, exprs) = nest.define(&mut em.dag);
         let sums = vec![Sum::default(); exprs.len()];
-        let mut writer = Writer { em, nest, plan, place, chunk, axes, exprs, sums, turns: Vec::new() };
+        let mut writer = Writer { em, nest, plan, place, chunk, axes, exprs, sums, so_far: None, turns: Vec::new() };
         if let Some(chunk) = writer.chunk.as_var() {
             writer.em.ranges.insert(chunk, (0, cx.n_chunks() as i64 - 1));
         }
@@ -125,6 +129,7 @@ impl<'a> Writer<'a> {
     /// Everything inside of `depth` loops.
     fn level(&mut self, b: &mut Builder, depth: usize) {
         self.hoist(b, depth);
+        self.start_scan(b, depth);
         let mut partials = self.partials_at(depth);
         // One that keeps fewer axes stands around the others, even if no loop is between them.
         partials.sort_by_key(|(_, partial)| partial.n_kept);
@@ -141,7 +146,7 @@ impl<'a> Writer<'a> {
     fn partials_at(&self, depth: usize) -> Vec<(usize, PartialResult)> {
         let partial = |(number, result): (usize, &SweepResult)| match result.kind {
             ResultKind::Partial(partial) if partial.depth == depth => Some((number, partial)),
-            ResultKind::Partial(_) | ResultKind::Stored => None,
+            ResultKind::Partial(_) | ResultKind::Scanned { .. } | ResultKind::Stored => None,
         };
         self.nest.results.iter().enumerate().filter_map(partial).collect()
     }
@@ -178,10 +183,33 @@ impl<'a> Writer<'a> {
                 left.add_scaled(&turn.number, -((outer.weight / this.weight) as i64))
             })
         });
+        if !this.cuts.is_empty() {
+            return self.pieces(b, (depth, kind), inside);
+        }
         let (var, n_iterations) = (b.var(), this.extent / this.n_copies());
         self.em.ranges.insert(var, (0, n_iterations as i64 - 1));
         let range = bounded(var, n_iterations, Vec::new(), left.into_iter().collect());
         b.for_range(range, kind, |b| self.copies(b, depth, &Affine::var(var), inside));
+    }
+
+    /// The turns of a loop, piece by piece.
+    fn pieces(
+        &mut self,
+        b: &mut Builder,
+        (depth, kind): (usize, LoopKind),
+        inside: &mut dyn FnMut(&mut Self, &mut Builder),
+    ) {
+        let Loop { cuts, extent, .. } = &self.nest.loops[depth];
+        for (low, high) in [0].iter().chain(cuts).zip(cuts.iter().chain([extent])) {
+            if low + 1 == *high {
+                self.copies(b, depth, &Affine::constant(*low as i64), inside);
+                continue;
+            }
+            let var = b.var();
+            self.em.ranges.insert(var, (*low as i64, *high as i64 - 1));
+            let range = Range { var, low: Bound::constant(*low), high: Bound::constant(*high) };
+            b.for_range(range, kind, |b| self.copies(b, depth, &Affine::var(var), inside));
+        }
     }
 
     /// The turns of a loop that are in a share.
@@ -256,9 +284,35 @@ impl<'a> Writer<'a> {
             match result.kind {
                 ResultKind::Stored => stores.push((result.root.node(), self.emit(b, self.exprs[number]))),
                 ResultKind::Partial(partial) => self.accumulate(b, number, partial),
+                ResultKind::Scanned { exclusive, .. } => {
+                    stores.push((result.root.node(), self.go_on(b, number, exclusive)));
+                }
             }
         }
         stores.into_iter().for_each(|(node, value)| self.store(b, node, value));
+    }
+
+    /// Begins a scan, if its accumulator stands inside of so many loops.
+    fn start_scan(&mut self, b: &mut Builder, depth: usize) {
+        for result in &self.nest.results {
+            if let ResultKind::Scanned { depth: own, start, .. } = result.kind
+                && own == depth
+            {
+                let start = b.f32(start.number());
+                self.so_far = Some(b.acc(start));
+            }
+        }
+    }
+
+    /// Takes the point into a scan; gives the value behind it, or before it.
+    fn go_on(&mut self, b: &mut Builder, number: usize, exclusive: bool) -> ValueId {
+        let acc = self.so_far.expect("the scan was begun");
+        let before = b.get(acc);
+        let so_far = self.em.dag.so_far(self.nest.results[number].root.node());
+        self.em.define(so_far, before);
+        let next = self.emit(b, self.exprs[number]);
+        b.set(acc, next);
+        if exclusive { before } else { next }
     }
 
     /// A value at the point.
@@ -282,6 +336,7 @@ impl<'a> Writer<'a> {
         for (&dimension, &axis) in Layout::order(ty.rank(), ty.shape.batch_axis()).iter().zip(&self.axes) {
             index[dimension] = Affine::var(axis);
         }
+        let index = self.em.dag.scan_index(node, index);
         self.em.store(b, node, &index, value);
     }
 

@@ -10,19 +10,19 @@
 //! `h0` alone, and neighbouring `h1` share their taps ([`split_remainders`]). Where the stride does not divide the
 //! height, some remainders have one row less.
 
-use graphc_ir::form::PointForm;
-use graphc_ir::index::{Affine, Atom, Var};
-use graphc_ir::split::Split;
+use crate::form::PointForm;
+use crate::index::{Affine, Atom, Var};
+use crate::split::Split;
 use std::collections::BTreeSet;
 
 /// A contraction with every output axis split whose divisions vanish by that. Axes that the bounds of a reduction
 /// depend on stay whole.
-pub(crate) fn split(form: &PointForm) -> Split {
+pub fn split(form: &PointForm) -> Split {
     form.split(&digits_of(form, |_, extent| vec![extent]))
 }
 
 /// The same with the other axes split as well; `None` if there is nothing to be split among them.
-pub(crate) fn split_remainders(form: &PointForm) -> Option<Split> {
+pub fn split_remainders(form: &PointForm) -> Option<Split> {
     let digits = digits_of(form, |var, extent| remainders(indices(form), var, extent));
     let is_split = |axis: usize| digits[axis].len() > 1 && is_bound(form, Var(axis as u32));
     (0..digits.len()).any(is_split).then(|| form.split(&digits))
@@ -56,7 +56,7 @@ fn remainders<'i>(indices: impl Iterator<Item = &'i Affine> + Clone, var: Var, e
 }
 
 /// Extents of the digits of an axis that is used in these indices, most significant first.
-pub(crate) fn digits<'i>(indices: impl Iterator<Item = &'i Affine>, var: Var, extent: usize) -> Vec<usize> {
+pub fn digits<'i>(indices: impl Iterator<Item = &'i Affine>, var: Var, extent: usize) -> Vec<usize> {
     let weights = weights(indices, var, extent);
     // Digits exist if every weight divides the next and the extent; otherwise the division stays.
     let chain: Vec<usize> = [1].into_iter().chain(weights).chain([extent]).collect();

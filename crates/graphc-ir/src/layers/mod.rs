@@ -1,0 +1,41 @@
+//! Every layer, one file each, and the one list of them.
+//!
+//! A layer becomes several nodes, or has parameters, or sizes that follow from those of what it reads. Its struct
+//! fields are what one says of it. Its file says what they are called, which values they take, what the layer is for,
+//! and of which nodes it is made ([`LayerRules`]), through a [`LayerCx`]. The builder's method, fields of graph files,
+//! their schema and the guide follow from it.
+//!
+//! Reading order: `padding`, `activation`, `context`, `rules`, a layer, this file.
+
+mod activation;
+mod context;
+mod padding;
+mod rules;
+
+pub use activation::Activation;
+pub use context::LayerCx;
+pub use padding::Padding;
+pub use rules::{LayerFields, LayerInfo, LayerRules};
+
+macro_rules! layers {
+    ($($module:ident :: $layer:ident),* $(,)?) => {
+        $(mod $module;
+        pub use $module::$layer;)*
+
+        impl LayerInfo {
+            /// Every layer, in the order of the list.
+            pub const ALL: &'static [LayerInfo] = &[$(LayerInfo::of::<$layer>(),)*];
+        }
+    };
+}
+
+layers! {
+    dense::Dense,
+    conv2d::Conv2d,
+    depthwise_conv2d::DepthwiseConv2d,
+    batch_norm::BatchNorm,
+    dropout::Dropout,
+    avg_pool2d::AvgPool2d,
+    max_pool2d::MaxPool2d,
+    flatten::Flatten,
+}

@@ -1,0 +1,101 @@
+//! `concat`: tensors one after another along one axis.
+
+use super::axis::{axis_size, with_size};
+use super::facts::{FEATURES, OTHER, Usage};
+use super::{ANY_NUMBER, Lowering, OpRules, Slice};
+use crate::attrs::OpAttrs;
+use crate::compute::{Compute, IndexSource, IndexVar, ScalarExpr, build};
+use crate::graph::{NodeId, OpCx};
+use crate::index::{Affine, Var};
+use crate::op_struct;
+use crate::scalar::CmpOp;
+use crate::tensor::{Real, Tensor};
+use crate::types::{TensorType, TypeError};
+
+op_struct! {
+    /// The operands one after another along `axis`; their other sizes are the same.
+    pub struct Concat {
+        /// The dimension along which they stand, counted from 0; not the batch.
+        pub axis: usize,
+    }
+}
+
+impl Concat {
+    /// Where each operand begins, and the end of the last one.
+    fn cuts(&self, sizes: impl Iterator<Item = usize>) -> Vec<usize> {
+        let mut cuts = vec![0];
+        sizes.for_each(|size| cuts.push(cuts[cuts.len() - 1] + size));
+        cuts
+    }
+
+    fn size(&self, ty: &TensorType) -> usize {
+        ty.fixed_dim(self.axis, "the axis").expect("the node has a type")
+    }
+}
+
+impl OpRules for Concat {
+    const NAME: &'static str = "concat";
+    const ARITY: usize = 1;
+    const N_OPTIONAL: usize = ANY_NUMBER;
+    const SUMMARY: &'static str = "any number of tensors one after another along one dimension";
+    const USAGE: Option<Usage> = Some(Usage {
+        purpose: "Joins what several branches or inputs have found.",
+        node: "joined",
+        reads: &[FEATURES, OTHER],
+        attributes: || Concat { axis: 1 }.attrs(),
+        ..Usage::PLAIN
+    });
+    const IS_EXACT: bool = true;
+
+    fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
+        let mut size = 0_usize;
+        for (i, x) in operands.iter().enumerate() {
+            let own = axis_size(Self::NAME, i, x, self.axis)?;
+            size = size.saturating_add(own);
+            if with_size(operands[0], self.axis, own) != **x {
+                let expected = format!("operands that differ along axis {} alone", self.axis);
+                return Err(TypeError::operand(i, format!("concat expects {expected}, got {} and {x}", operands[0])));
+            }
+        }
+        Ok(with_size(operands[0], self.axis, size))
+    }
+
+    fn eval<R: Real>(&self, operands: &[&Tensor<R>], out: &[usize]) -> Tensor<R> {
+        let cuts = self.cuts(operands.iter().map(|x| x.shape[self.axis]));
+        Tensor::from_fn(out, |index| {
+            let operand = cuts.partition_point(|&cut| cut <= index[self.axis]) - 1;
+            let mut from = index.to_vec();
+            from[self.axis] -= cuts[operand];
+            operands[operand].at(&from)
+        })
+    }
+
+    fn vjp(&self, cx: &mut OpCx<'_>, dy: NodeId) -> Vec<Option<NodeId>> {
+        // dx_k = the part of dy where x_k is
+        let sizes: Vec<usize> = cx.operands.iter().map(|&x| self.size(cx.graph.ty(x))).collect();
+        let cuts = self.cuts(sizes.into_iter());
+        let part = |cut: &[usize]| Slice { axis: self.axis, start: cut[0], end: cut[1], step: 1 };
+        cuts.windows(2).map(|cut| Some(cx.add(part(cut), &[dy]))).collect()
+    }
+
+    fn lower(&self, operands: &[&TensorType], out: &TensorType) -> Lowering {
+        let sizes: Vec<usize> = operands.iter().map(|x| self.size(x)).collect();
+        let cuts = self.cuts(sizes.iter().copied());
+        let at = Compute::axis(self.axis);
+        let inside = |operand: usize| IndexVar {
+            source: IndexSource::Value(at.plus_constant(-(cuts[operand] as i64))),
+            extent: sizes[operand],
+        };
+        let part = |operand: usize| {
+            let mut index: Vec<Affine> = (0..out.rank()).map(Compute::axis).collect();
+            index[self.axis] = Affine::var(Var((out.rank() + operand) as u32));
+            build::load(operand, index)
+        };
+        let last = operands.len() - 1;
+        let body = (0..last).rev().fold(part(last), |others, operand| {
+            let end = ScalarExpr::Int(cuts[operand + 1] as i32);
+            build::select(CmpOp::Lt, ScalarExpr::Index(at.clone()), end, part(operand), others)
+        });
+        Lowering::Compute(Compute::map(&out.shape.0, body).indexed((0..=last).map(inside).collect()))
+    }
+}

@@ -1,0 +1,191 @@
+//! Writes a scatter as it was planned.
+//!
+//! ```text
+//! parallel shares { lanes { every element of the share 0; for terms { index; for axes { load; add; store } } } }
+//! ```
+
+use crate::decide::scatter::{ScatterLanes, ScatterPlan, Scattered};
+use crate::write::builder::{Builder, bounded};
+use crate::write::expr::{BatchAt, Cx, Emitter, no_join};
+use crate::write::task::Task;
+use graphc_ir::index::{Affine, Var};
+use graphc_ir::loops::LoopKind;
+use graphc_ir::point::{BATCH, ExprId};
+use graphc_ir::scalar::{CHUNK, LANES};
+
+/// Writes a scatter into the open block; for the chunks of a task, if its result has samples that are lanes.
+pub(crate) fn write(cx: &Cx<'_>, b: &mut Builder, plan: &ScatterPlan, task: Option<Task>) {
+    match (task, plan.shares) {
+        (Some(task), _) => task.each_chunk(cx, b, |b, chunk| nest(cx, b, plan, (Some(chunk), None))),
+        (None, Some((_, n_shares))) => {
+            b.for_extent(n_shares, LoopKind::Parallel, |b, share| nest(cx, b, plan, (None, Some(share))));
+        }
+        (None, None) => nest(cx, b, plan, (None, None)),
+    }
+}
+
+/// What is added of one chunk, or by one share.
+fn nest(cx: &Cx<'_>, b: &mut Builder, plan: &ScatterPlan, (chunk, share): (Option<Var>, Option<Var>)) {
+    let scattered = Scattered::of(cx.graph, cx.forms, &cx.plan.stored, plan.node).expect("it was planned");
+    let Scattered { dag, axes, reds, term, place } = scattered;
+    let mut em = Emitter::new(cx);
+    em.dag = dag;
+    if let Some(chunk) = chunk {
+        em.ranges.insert(chunk, (0, cx.n_chunks() as i64 - 1));
+    }
+    if let (Some(share), Some((_, n_shares))) = (share, plan.shares) {
+        em.ranges.insert(share, (0, n_shares as i64 - 1));
+    }
+    let extents = cx.graph.sizes(plan.node);
+    let mut writer = Writer { em, plan, extents, axes, reds, term, place, chunk, share, lane: None };
+    b.nest_of(&plan.name, &plan.nodes, |b| match plan.lanes {
+        ScatterLanes::None => writer.all(b),
+        ScatterLanes::Samples | ScatterLanes::Neighbours => b.lanes(|b, lane| {
+            writer.em.ranges.insert(lane, (0, LANES as i64 - 1));
+            writer.lane = Some(lane);
+            writer.all(b);
+        }),
+    });
+}
+
+struct Writer<'a> {
+    em: Emitter<'a>,
+    plan: &'a ScatterPlan,
+    /// Of the result.
+    extents: Vec<usize>,
+    axes: Vec<Affine>,
+    reds: Vec<(Var, usize)>,
+    term: ExprId,
+    place: (usize, Affine),
+    chunk: Option<Var>,
+    share: Option<Var>,
+    lane: Option<Var>,
+}
+
+/// What is written inside of some loops.
+type Inside<'w, 'a> = &'w mut dyn FnMut(&mut Writer<'a>, &mut Builder);
+
+impl<'a> Writer<'a> {
+    fn all(&mut self, b: &mut Builder) {
+        let zero = b.f32(0.0);
+        let (along, place) = self.place.clone();
+        // Along the dimension that terms choose, every element is 0 at first.
+        let everywhere = self.em.dag.new_var(self.extents[along]);
+        self.over_axes(b, 0, Some(everywhere), &mut |this, b| {
+            let index = this.index(&Affine::var(everywhere));
+            this.em.store(b, this.plan.node, &index, zero);
+        });
+        self.over_terms(b, 0, &mut |this, b| {
+            this.hoist(b);
+            this.over_axes(b, 0, None, &mut |this, b| {
+                let index = this.index(&place);
+                let from = this.em.access(b, this.plan.node, &index);
+                let before = b.load(from);
+                let term = this.em.emit(b, this.term, &no_join);
+                let sum = b.add(before, term);
+                this.em.store(b, this.plan.node, &index, sum);
+            });
+        });
+    }
+
+    /// Index of the element at a place along the dimension that terms choose.
+    fn index(&self, place: &Affine) -> Vec<Affine> {
+        let mut index = self.axes.clone();
+        index[self.place.0] = place.clone();
+        index
+    }
+
+    /// Computes what is the same for all axes.
+    fn hoist(&mut self, b: &mut Builder) {
+        let reds: Vec<Var> = self.reds.iter().map(|&(var, _)| var).collect();
+        self.em.hoist(b, &[self.term], &|var| reds.contains(&var), &no_join);
+    }
+
+    /// Loops over the dimensions of the result, those of samples first; over the one that terms choose, if it has a
+    /// variable.
+    fn over_axes(&mut self, b: &mut Builder, dimension: usize, along: Option<Var>, inside: Inside<'_, 'a>) {
+        let Some(axis) = self.axes.get(dimension).cloned() else { return inside(self, b) };
+        let var = match (axis.as_var(), along) {
+            (Some(BATCH), _) => {
+                return self.over_samples(b, &mut |this, b| this.over_axes(b, dimension + 1, along, inside));
+            }
+            (None, None) => return self.over_axes(b, dimension + 1, along, inside),
+            (Some(var), _) | (None, Some(var)) => var,
+        };
+        let is_lane = self.plan.lanes == ScatterLanes::Neighbours && dimension + 1 == self.axes.len();
+        let unit = if is_lane { LANES } else { 1 };
+        let n_turns = self.extents[dimension].div_ceil(unit);
+        let n_shares = self.plan.shares.filter(|&(shared, _)| shared == dimension).map_or(1, |(_, n)| n);
+        let (per_share, turn) = (n_turns / n_shares, b.var());
+        self.em.ranges.insert(turn, (0, per_share as i64 - 1));
+        let first = self.share.filter(|_| n_shares > 1).map(|share| Affine::var(share).times(per_share as i64));
+        let number = first.unwrap_or_default().plus(&Affine::var(turn));
+        let lane = self.lane.filter(|_| is_lane).map(Affine::var);
+        self.em.bind(var, number.times(unit as i64).plus(&lane.unwrap_or_default()));
+        b.for_range(bounded(turn, per_share, Vec::new(), Vec::new()), LoopKind::Serial, |b| {
+            self.in_scope(b, &mut |this, b| this.over_axes(b, dimension + 1, along, inside));
+        });
+    }
+
+    /// Loops over the samples that the result has: vectors of a chunk, or one after another.
+    fn over_samples(&mut self, b: &mut Builder, inside: Inside<'_, 'a>) {
+        let before = self.em.batch.take();
+        match (self.plan.lanes, self.chunk, self.lane) {
+            (ScatterLanes::Samples, Some(chunk), Some(lane)) => {
+                for half in 0..self.em.cx.n_halves() {
+                    let sample = Affine::var(lane).plus_constant((half * LANES) as i64);
+                    self.em.batch = Some(BatchAt { chunk: Affine::var(chunk), sample });
+                    self.in_scope(b, inside);
+                }
+            }
+            _ => self.over_rows(b, inside),
+        }
+        self.em.batch = before;
+    }
+
+    /// A loop over samples that are rows.
+    fn over_rows(&mut self, b: &mut Builder, inside: Inside<'_, 'a>) {
+        let (batch, sample) = (self.em.cx.batch(), b.var());
+        self.em.ranges.insert(sample, (0, batch as i64 - 1));
+        self.em.batch = Some(BatchAt { chunk: Affine::default(), sample: Affine::var(sample) });
+        b.for_range(bounded(sample, batch, Vec::new(), Vec::new()), LoopKind::Serial, |b| self.in_scope(b, inside));
+    }
+
+    /// Loops over the terms of an element, in order.
+    fn over_terms(&mut self, b: &mut Builder, red: usize, inside: Inside<'_, 'a>) {
+        let Some(&(var, extent)) = self.reds.get(red) else { return inside(self, b) };
+        let mut next = |this: &mut Writer<'a>, b: &mut Builder| this.over_terms(b, red + 1, inside);
+        if var == BATCH {
+            let before = self.em.batch.take();
+            match self.em.cx.buffers.features_are_lanes() {
+                true => self.over_rows(b, &mut next),
+                false => self.over_all_samples(b, &mut next),
+            }
+            self.em.batch = before;
+            return;
+        }
+        let turn = b.var();
+        self.em.ranges.insert(turn, (0, extent as i64 - 1));
+        self.em.bind(var, Affine::var(turn));
+        b.for_range(bounded(turn, extent, Vec::new(), Vec::new()), LoopKind::Serial, |b| self.in_scope(b, &mut next));
+    }
+
+    /// Loops over chunks and their samples, one after another.
+    fn over_all_samples(&mut self, b: &mut Builder, inside: Inside<'_, 'a>) {
+        let (n_chunks, batch, chunk, sample) = (self.em.cx.n_chunks(), self.em.cx.batch(), b.var(), b.var());
+        self.em.ranges.insert(chunk, (0, n_chunks as i64 - 1));
+        self.em.ranges.insert(sample, (0, CHUNK as i64 - 1));
+        let left = Affine::var(chunk).times(-(CHUNK as i64)).plus_constant(batch as i64);
+        let high = if batch.is_multiple_of(CHUNK) { Vec::new() } else { vec![left] };
+        self.em.batch = Some(BatchAt { chunk: Affine::var(chunk), sample: Affine::var(sample) });
+        b.for_range(bounded(chunk, n_chunks, Vec::new(), Vec::new()), LoopKind::Serial, |b| {
+            b.for_range(bounded(sample, CHUNK, Vec::new(), high), LoopKind::Serial, |b| self.in_scope(b, inside));
+        });
+    }
+
+    fn in_scope(&mut self, b: &mut Builder, inside: Inside<'_, 'a>) {
+        self.em.open_scope();
+        inside(self, b);
+        self.em.close_scope();
+    }
+}
