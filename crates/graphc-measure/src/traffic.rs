@@ -87,6 +87,7 @@ impl Counter {
                 self.block(body);
             }
             Stmt::LetIndex { var, value } => self.ranges.define(*var, value),
+            Stmt::ClampIndex { var, extent, .. } => self.ranges.count(*var, *extent),
             Stmt::LoadIndex { var, from, extent } => {
                 self.touch(from, false);
                 self.ranges.count(*var, *extent);

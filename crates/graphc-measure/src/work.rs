@@ -138,7 +138,9 @@ impl TileCounter {
                     found.extend(self.nests(body, n_runs));
                 }
                 Stmt::LetIndex { var, value } => self.ranges.define(*var, value),
-                Stmt::LoadIndex { var, extent, .. } => self.ranges.count(*var, *extent),
+                Stmt::LoadIndex { var, extent, .. } | Stmt::ClampIndex { var, extent, .. } => {
+                    self.ranges.count(*var, *extent)
+                }
                 Stmt::Lanes { .. }
                 | Stmt::Tile(_)
                 | Stmt::Let { .. }
@@ -162,7 +164,7 @@ impl TileCounter {
                 self.ranges.define(*var, value);
                 0
             }
-            Stmt::LoadIndex { var, extent, .. } => {
+            Stmt::LoadIndex { var, extent, .. } | Stmt::ClampIndex { var, extent, .. } => {
                 self.ranges.count(*var, *extent);
                 0
             }

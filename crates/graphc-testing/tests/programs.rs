@@ -79,7 +79,7 @@ fn every_form_occurs() {
     assert!(missing.is_empty(), "missing: {missing:?}, found: {found:?}");
 }
 
-const FORMS: &str = "nest fetch for parallel unroll lanes let_index load_index index_gathered index_by_lane index_loaded \
+const FORMS: &str = "nest fetch for parallel unroll lanes let_index clamp_index load_index index_gathered index_by_lane index_loaded \
     gather load_loaded number_by_lane scatter scatter_word tile_loaded set store store_uniform store_gather \
     tile_lanes tile_scalar tile_zero tile_load tile_splat_vector tile_vector_vector tile_bounds tile_join \
     load load_gather f32 i32 index acc neg abs sqrt to_f32 bits_of from_bits add sub mul div max min iadd isub imul \
@@ -163,6 +163,7 @@ fn stmt(stmt: &Stmt, lane: Option<Var>, see: &mut dyn FnMut(&str)) {
         }
         Stmt::Lanes { .. } => see("lanes"),
         Stmt::LetIndex { .. } => see("let_index"),
+        Stmt::ClampIndex { .. } => see("clamp_index"),
         Stmt::LoadIndex { .. } => see("load_index"),
         Stmt::Set { .. } => see("set"),
         Stmt::Let { expr, .. } => {

@@ -4,7 +4,7 @@ use super::function::{Constant, Emit, FunctionEmitter, Held};
 use super::index::Linear;
 use crate::select::values::Scalar;
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::types::I64;
+use cranelift_codegen::ir::types::{I32, I64};
 use cranelift_codegen::ir::{InstBuilder, Value};
 use graphc_ir::index::{Affine, Var};
 use graphc_ir::loops::Access;
@@ -39,6 +39,27 @@ impl FunctionEmitter<'_, '_> {
                 self.by_lane.insert(var, by_lane);
             }
         }
+        Ok(())
+    }
+
+    /// The value of an index, which must be the same in all lanes.
+    pub(super) fn uniform_index(&mut self, var: Var, value: &Affine) -> Result<Linear, String> {
+        if self.is_gathered(value) || self.lane.is_some_and(|lane| value.uses(lane)) {
+            return Err(format!("{var} depends on the lane"));
+        }
+        self.indices.resolve(&mut self.builder, value)
+    }
+
+    /// `var = clamp value in 0..extent`. What depends on it is computed behind it, as behind a loaded one.
+    pub(super) fn clamp_index(&mut self, var: Var, value: &Affine, extent: usize) -> Emit {
+        let most = i32::try_from(extent as i64 - 1).ok().filter(|&most| most >= 0);
+        let most = most.ok_or_else(|| format!("{var} has {extent} values"))?;
+        let value = self.uniform_index(var, value)?;
+        let word = self.indices.value(&mut self.builder, &value);
+        let word = self.builder.ins().ireduce(I32, word);
+        let index = self.clamped(word, [0, most].map(Constant::I32));
+        let [index] = self.known_from_here([index]);
+        self.indices.bind(var, index);
         Ok(())
     }
 

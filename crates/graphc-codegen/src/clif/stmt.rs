@@ -19,12 +19,10 @@ impl FunctionEmitter<'_, '_> {
         for run in stmts.chunk_by(are_hints) {
             match &run[0] {
                 Stmt::LetIndex { var, value } => {
-                    if self.is_gathered(value) || self.lane.is_some_and(|lane| value.uses(lane)) {
-                        return Err(format!("{var} depends on the lane"));
-                    }
-                    let value = self.indices.resolve(&mut self.builder, value)?;
+                    let value = self.uniform_index(*var, value)?;
                     self.indices.bind(*var, value);
                 }
+                Stmt::ClampIndex { var, value, extent } => self.clamp_index(*var, value, *extent)?,
                 Stmt::LoadIndex { var, from, extent } => self.load_index(*var, from, *extent)?,
                 Stmt::Let { value, expr } => self.let_value(*value, expr)?,
                 Stmt::Set { acc, value } => self.set_acc(*acc, *value)?,

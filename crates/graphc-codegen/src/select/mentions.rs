@@ -55,7 +55,7 @@ impl Mentions {
                 self.bound_vars.insert(*var);
                 self.block(body);
             }
-            Stmt::LetIndex { var, value } => {
+            Stmt::LetIndex { var, value } | Stmt::ClampIndex { var, value, .. } => {
                 self.affine(value);
                 self.bound_vars.insert(*var);
             }

@@ -48,7 +48,7 @@ impl Printer<'_> {
     fn block(&self, stmts: &[Stmt], block: &Block, indent: usize) -> Vec<String> {
         let are_hints = |a: &Stmt, b: &Stmt| matches!((a, b), (Stmt::Fetch { .. }, Stmt::Fetch { .. }));
         let chosen = stmts.chunk_by(are_hints).map(|run| &run[0]).filter(|stmt| {
-            let is_index = matches!(stmt, Stmt::LetIndex { .. } | Stmt::LoadIndex { .. });
+            let is_index = matches!(stmt, Stmt::LetIndex { .. } | Stmt::ClampIndex { .. } | Stmt::LoadIndex { .. });
             !is_index && !matches!(stmt, Stmt::Let { .. } | Stmt::Set { .. } | Stmt::Store { .. })
         });
         chosen.zip(&block.0).flat_map(|(stmt, choice)| self.choice(stmt, choice, indent)).collect()

@@ -318,7 +318,7 @@ impl<'e, 'p> Recogniser<'e, 'p> {
                     self.copied.pop();
                 }
             }
-            Stmt::LoadIndex { .. } => return Err(Reason::LoadedIndex),
+            Stmt::LoadIndex { .. } | Stmt::ClampIndex { .. } => return Err(Reason::LoadedIndex),
             Stmt::Nest { .. } | Stmt::Lanes { .. } | Stmt::LetIndex { .. } | Stmt::Tile(_) => {
                 return Err(Reason::Inside);
             }

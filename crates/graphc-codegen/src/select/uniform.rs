@@ -56,7 +56,7 @@ impl Uniformity {
                 lanes.truncate(0);
             }
             Stmt::LoadIndex { var, from, .. } => _ = lanes.load(*var, from),
-            Stmt::LetIndex { .. } | Stmt::Fetch { .. } => {}
+            Stmt::LetIndex { .. } | Stmt::ClampIndex { .. } | Stmt::Fetch { .. } => {}
             Stmt::Let { value, expr } => {
                 if self.expr(expr, lanes) {
                     self.lane_values.insert(*value);

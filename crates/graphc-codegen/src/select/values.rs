@@ -82,7 +82,11 @@ impl Values {
                     self.types.insert(tile.acc, Scalar::F32);
                     self.block(program, &tile.epilogue);
                 }
-                Stmt::LetIndex { .. } | Stmt::LoadIndex { .. } | Stmt::Store { .. } | Stmt::Fetch { .. } => {}
+                Stmt::LetIndex { .. }
+                | Stmt::ClampIndex { .. }
+                | Stmt::LoadIndex { .. }
+                | Stmt::Store { .. }
+                | Stmt::Fetch { .. } => {}
             }
         }
     }

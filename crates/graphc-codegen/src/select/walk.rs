@@ -186,6 +186,10 @@ impl<'p> Walk<'_, 'p> {
                 self.state.known.define(*var, value);
                 return None;
             }
+            Stmt::ClampIndex { var, .. } => {
+                self.state.known.forget(*var);
+                return None;
+            }
             Stmt::LoadIndex { var, from, .. } => {
                 self.state.known.forget(*var);
                 self.state.lane_vars.load(*var, from);

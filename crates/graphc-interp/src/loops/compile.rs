@@ -113,6 +113,8 @@ pub(super) enum Op {
     /// The slot of the lane number, and the body.
     Lanes(usize, Vec<Op>),
     LetIndex(usize, Linear),
+    /// The slot of the variable, its value, and the largest one.
+    ClampIndex(usize, Linear, i64),
     /// The slot of the variable, where its value stands, and the largest one.
     LoadIndex(usize, Place, i64),
     Load(usize, Place),
@@ -241,11 +243,12 @@ impl Compiler<'_> {
                 Op::Lanes(slot, body)
             }
             Stmt::LetIndex { var, value } => {
-                let LaneIndex { first, step } = self.lane_index(value)?;
-                if step != LaneStep::Stride(0) {
-                    return Err(format!("{var} depends on the lane"));
-                }
-                Op::LetIndex(self.define_var(*var), first)
+                let value = self.uniform_index(*var, value)?;
+                Op::LetIndex(self.define_var(*var), value)
+            }
+            Stmt::ClampIndex { var, value, extent } => {
+                let value = self.uniform_index(*var, value)?;
+                Op::ClampIndex(self.define_var(*var), value, *extent as i64 - 1)
             }
             Stmt::LoadIndex { var, from, extent } => {
                 let place = self.place(from)?;
@@ -397,6 +400,15 @@ impl Compiler<'_> {
         let index = self.lane_index(&access.index)?;
         let is_of_member = buffer.is_of_member();
         Ok(Place { buffer: number, is_of_member, base: buffer.offset, len: buffer.len, index })
+    }
+
+    /// The value of an index, which must be the same in all lanes.
+    fn uniform_index(&self, var: Var, value: &Affine) -> Compiled<Linear> {
+        let LaneIndex { first, step } = self.lane_index(value)?;
+        match step {
+            LaneStep::Stride(0) => Ok(first),
+            _ => Err(format!("{var} depends on the lane")),
+        }
     }
 
     fn lane_index(&self, index: &Affine) -> Compiled<LaneIndex> {

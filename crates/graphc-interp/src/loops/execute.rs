@@ -81,6 +81,7 @@ impl Machine<'_> {
                 self.block::<LANES>(body)?;
             }
             Op::LetIndex(slot, ref value) => self.vars[slot] = value.eval(&self.vars),
+            Op::ClampIndex(slot, ref value, most) => self.vars[slot] = value.eval(&self.vars).clamp(0, most),
             Op::LoadIndex(slot, ref place, most) => self.load_index::<W>(slot, place, most)?,
             Op::Load(to, ref place) => self.regs[to] = self.load::<W>(place)?,
             Op::Constant(to, bits) => self.regs[to] = [bits; LANES],

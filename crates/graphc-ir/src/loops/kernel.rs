@@ -315,6 +315,15 @@ pub enum Stmt {
         /// Its value.
         value: Affine,
     },
+    /// `var` is `value`, but at least 0 and below `extent`. It must not depend on the lane.
+    ClampIndex {
+        /// The new variable.
+        var: Var,
+        /// What it is the nearest possible number to.
+        value: Affine,
+        /// How many values it can have, at least 1.
+        extent: usize,
+    },
     /// `var` is the integer at `from`, but at least 0 and below `extent`: other numbers are moved to the nearest one.
     /// Within the rest of the enclosing block it is a loop variable like any other.
     ///
@@ -377,7 +386,11 @@ impl Stmt {
                 }
                 tile.epilogue.iter().for_each(|stmt| stmt.for_each_access(f));
             }
-            Stmt::Let { .. } | Stmt::LetIndex { .. } | Stmt::Set { .. } | Stmt::Fetch { .. } => {}
+            Stmt::Let { .. }
+            | Stmt::LetIndex { .. }
+            | Stmt::ClampIndex { .. }
+            | Stmt::Set { .. }
+            | Stmt::Fetch { .. } => {}
         }
     }
 }

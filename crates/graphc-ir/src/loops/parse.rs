@@ -241,6 +241,11 @@ impl<'a> Parser<'a> {
                 if *self.peek() == Kind::Word("load") {
                     return self.load_index(var);
                 }
+                if *self.peek() == Kind::Word("clamp") {
+                    self.next();
+                    let value = self.affine()?;
+                    return Ok(Stmt::ClampIndex { var, value, extent: self.number_of_values()? });
+                }
                 Ok(Stmt::LetIndex { var, value: self.affine()? })
             }
             b'v' => {
@@ -261,10 +266,15 @@ impl<'a> Parser<'a> {
     fn load_index(&mut self, var: Var) -> Parsed<Stmt> {
         self.word("load")?;
         let from = self.access()?;
+        Ok(Stmt::LoadIndex { var, from, extent: self.number_of_values()? })
+    }
+
+    /// `in 0..9`.
+    fn number_of_values(&mut self) -> Parsed<usize> {
         self.word("in")?;
         self.token(&Kind::Number("0"))?;
         self.symbol("..")?;
-        Ok(Stmt::LoadIndex { var, from, extent: self.integer("a number of values")? })
+        self.integer("a number of values")
     }
 
     fn tile(&mut self) -> Parsed<Tile> {

@@ -102,6 +102,7 @@ impl Display for Head<'_> {
             Stmt::For { range, kind, .. } => write!(f, "{} {range}", kind.name()),
             Stmt::Lanes { var, .. } => write!(f, "lanes {var}"),
             Stmt::LetIndex { var, value } => write!(f, "{var} = {value}"),
+            Stmt::ClampIndex { var, value, extent } => write!(f, "{var} = clamp {value} in 0..{extent}"),
             Stmt::LoadIndex { var, from, extent } => write!(f, "{var} = load {from} in 0..{extent}"),
             Stmt::Let { value, expr } => write!(f, "{value} = {expr}"),
             Stmt::Set { acc, value } => write!(f, "{acc} = {value}"),

@@ -1,5 +1,6 @@
 //! `concat`: tensors one after another along one axis.
 
+use super::draw::{Draw, Drawn};
 use super::axis::{axis_size, with_size};
 use super::facts::{FEATURES, OTHER, Usage};
 use super::{ANY_NUMBER, Lowering, OpRules, Slice};
@@ -10,7 +11,7 @@ use crate::index::{Affine, Var};
 use crate::op_struct;
 use crate::scalar::CmpOp;
 use crate::tensor::{Real, Tensor};
-use crate::types::{TensorType, TypeError};
+use crate::types::{Dim, Shape, TensorType, TypeError};
 
 op_struct! {
     /// The operands one after another along `axis`; their other sizes are the same.
@@ -97,5 +98,23 @@ impl OpRules for Concat {
             build::select(CmpOp::Lt, ScalarExpr::Index(at.clone()), end, part(operand), others)
         });
         Lowering::Compute(Compute::map(&out.shape.0, body).indexed((0..=last).map(inside).collect()))
+    }
+
+    fn draw(draw: &mut dyn Draw) -> Option<Drawn<Self>> {
+        let x = draw.any()?;
+        let axis = draw.axis(x.shape())?;
+        let mut operands = vec![x.clone()];
+        for _ in 0..draw.pick(4) {
+            let fits = |other: &Shape| other.rank() == x.ty.rank() && {
+                let mut same = other.clone();
+                same.0[axis] = x.shape().0[axis];
+                other.0[axis] != Dim::Batch && same == *x.shape()
+            };
+            let other = if draw.flag() { draw.tensor(&fits)? } else { x.clone() };
+            let at = draw.pick(operands.len() + 1);
+            operands.insert(at, other);
+        }
+        let bound = operands.iter().map(|operand| operand.bound).fold(0.0, f64::max);
+        Some(Drawn::of(Concat { axis }, operands).within(bound))
     }
 }

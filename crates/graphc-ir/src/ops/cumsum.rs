@@ -1,5 +1,6 @@
 //! `cumsum`: running sums along one axis.
 
+use super::draw::{Draw, Drawn};
 use super::axis::axis_size;
 use super::facts::Usage;
 use super::{Lowering, OpRules};
@@ -67,5 +68,12 @@ impl OpRules for CumSum {
         let x = build::load(0, (0..out.rank()).map(Compute::axis).collect());
         let scan = Scan { axis: self.axis, reversed: self.reversed, exclusive: self.exclusive, start: 0.0 };
         Lowering::Compute(Compute::scan(&out.shape.0, scan, build::binary(BinaryOp::Add, ScalarExpr::Acc, x)))
+    }
+
+    fn draw(draw: &mut dyn Draw) -> Option<Drawn<Self>> {
+        let x = draw.any()?;
+        let axis = draw.axis(x.shape())?;
+        let bound = x.bound * x.ty.fixed_dim(axis, "the axis").ok()? as f64;
+        Some(Drawn::of(CumSum { axis, reversed: draw.flag(), exclusive: draw.flag() }, [x]).within(bound))
     }
 }

@@ -1,5 +1,6 @@
 //! `gather`: the elements of one axis that indices name.
 
+use super::draw::{Draw, Drawn};
 use super::axis::axis_size;
 use super::{GatherGrad, Lowering, OpRules};
 use crate::compute::{Compute, IndexSource, IndexVar, ScalarExpr, build};
@@ -99,5 +100,16 @@ impl OpRules for Gather {
         let nothing = ScalarExpr::Const(self.outside());
         let (index, body) = Gather::look_up(size, (1, own.to_vec()), build::load(0, row), nothing);
         Lowering::Compute(Compute::map(&out.shape.0, body).indexed(vec![index]))
+    }
+
+    fn draw(draw: &mut dyn Draw) -> Option<Drawn<Self>> {
+        let x = draw.any()?;
+        let axis = draw.axis(x.shape())?;
+        let mut indices = vec![Dim::Fixed(draw.size()); draw.pick(3)];
+        if x.shape().batch_axis().is_none() && draw.pick(3) != 2 {
+            indices.insert(0, Dim::Batch);
+        }
+        let (indices, bound) = (draw.integers(Shape(indices)), x.bound);
+        Some(Drawn::of(Gather { axis, zero_outside: true }, [x, indices]).within(bound))
     }
 }

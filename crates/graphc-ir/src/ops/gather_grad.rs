@@ -1,5 +1,6 @@
 //! `gather_grad`: the gradient of `gather`.
 
+use super::draw::{Draw, Drawn};
 use super::axis::axis_size;
 use super::{Gather, Lowering, OpRules};
 use crate::compute::{Compute, Scatter, ScalarExpr, build};
@@ -77,5 +78,17 @@ impl OpRules for GatherGrad {
         let (index, body) = Gather::look_up(size, (0, own), dy, ScalarExpr::Const(0.0));
         let scatter = Scatter { axis: self.axis, index: 0 };
         Lowering::Compute(Compute::scatter(&out.shape.0, &indices.shape.0, scatter, body).indexed(vec![index]))
+    }
+
+    fn draw(draw: &mut dyn Draw) -> Option<Drawn<Self>> {
+        let dy = draw.any()?;
+        let rank = dy.ty.rank();
+        let axis = draw.pick(rank + 1);
+        let n_indices = draw.pick(rank - axis + 1);
+        let (before, rest) = dy.shape().0.split_at(axis);
+        let (own, after) = rest.split_at(n_indices);
+        let shape = Shape([before, &[Dim::Fixed(draw.size())], after].concat());
+        let indices = draw.integers(Shape(own.to_vec()));
+        Some(Drawn::of(GatherGrad { axis, shape }, [indices, dy]))
     }
 }

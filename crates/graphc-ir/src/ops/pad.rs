@@ -1,5 +1,6 @@
 //! `pad`: a number around a tensor, and between its elements, along one axis.
 
+use super::draw::{Draw, Drawn};
 use super::axis::{axis_size, with_size};
 use super::facts::Usage;
 use super::{Lowering, OpRules, Slice};
@@ -116,5 +117,14 @@ impl OpRules for Pad {
         body = chosen(CmpOp::Ge, at, before, body);
         let indices = vec![IndexVar { source: inside, extent: size }];
         Lowering::Compute(Compute::map(&out.shape.0, body).indexed(indices))
+    }
+
+    fn draw(draw: &mut dyn Draw) -> Option<Drawn<Self>> {
+        let x = draw.any()?;
+        let axis = draw.axis(x.shape())?;
+        let [before, after, interior] = [0; 3].map(|_| draw.pick(4));
+        let value = draw.pick(3) as f64 / 2.0;
+        let bound = x.bound.max(value);
+        Some(Drawn::of(Pad { axis, before, after, interior: interior / 2, value }, [x]).within(bound))
     }
 }

@@ -1,5 +1,6 @@
 //! `slice`: a stretch of one axis.
 
+use super::draw::{Draw, Drawn};
 use super::axis::{axis_size, with_size};
 use super::facts::Usage;
 use super::{Lowering, OpRules, Pad};
@@ -68,5 +69,15 @@ impl OpRules for Slice {
         let mut index: Vec<_> = (0..out.rank()).map(Compute::axis).collect();
         index[self.axis] = index[self.axis].times(self.step as i64).plus_constant(self.start as i64);
         Lowering::Compute(Compute::map(&out.shape.0, build::load(0, index)))
+    }
+
+    fn draw(draw: &mut dyn Draw) -> Option<Drawn<Self>> {
+        let x = draw.any()?;
+        let axis = draw.axis(x.shape())?;
+        let size = x.ty.fixed_dim(axis, "the axis").ok()?;
+        let start = draw.pick(size);
+        let (end, step) = (size - draw.pick(size - start), 1 + draw.pick(3));
+        let bound = x.bound;
+        Some(Drawn::of(Slice { axis, start, end, step }, [x]).within(bound))
     }
 }

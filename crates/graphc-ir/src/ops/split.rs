@@ -1,5 +1,6 @@
 //! `split`: the parts of a tensor along one axis, each a result.
 
+use super::draw::{Draw, Drawn};
 use super::axis::{axis_size, with_size};
 use super::facts::Usage;
 use super::{Lowering, OpRules, Pad, Slice};
@@ -76,5 +77,15 @@ impl OpRules for Split {
 
     fn lower(&self, operands: &[&TensorType], out: &TensorType) -> Lowering {
         self.part().lower(operands, out)
+    }
+
+    fn draw(draw: &mut dyn Draw) -> Option<Drawn<Self>> {
+        let x = draw.any()?;
+        let axis = draw.axis(x.shape())?;
+        let size = x.ty.fixed_dim(axis, "the axis").ok()?;
+        let first = 1 + draw.pick(size);
+        let sizes = if first == size { vec![size] } else { vec![first, size - first] };
+        let (result, bound) = (draw.pick(sizes.len()), x.bound);
+        Some(Drawn::of(Split { axis, sizes, result }, [x]).within(bound))
     }
 }

@@ -122,7 +122,11 @@ fn shift(stmts: &mut Vec<Stmt>, shifts: &BTreeMap<usize, (Var, i64)>) {
                 }
                 shift(&mut tile.epilogue, shifts);
             }
-            Stmt::Let { .. } | Stmt::LetIndex { .. } | Stmt::Set { .. } | Stmt::Fetch { .. } => {}
+            Stmt::Let { .. }
+            | Stmt::LetIndex { .. }
+            | Stmt::ClampIndex { .. }
+            | Stmt::Set { .. }
+            | Stmt::Fetch { .. } => {}
         }
     }
 }
@@ -234,6 +238,8 @@ impl Walk {
                 self.close(outer);
             }
             Stmt::LetIndex { var, value } => self.define(*var, Definition::Let(value.clone()), (None, None)),
+            // Several values may come to the same number.
+            Stmt::ClampIndex { var, extent, .. } => self.open(&Range::new(*var, *extent)),
             // Other iterations may load the same number, so that it tells none of them apart.
             Stmt::LoadIndex { var, from, extent } => {
                 self.access(from, false, candidates);

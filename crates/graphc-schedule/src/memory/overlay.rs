@@ -143,6 +143,7 @@ impl Uses {
                     self.plain(from, (block, position), false);
                     self.loaded.insert(*var);
                 }
+                Stmt::ClampIndex { var, .. } => _ = self.loaded.insert(*var),
                 Stmt::Let { expr: Expr::Load(from), .. } => self.plain(from, (block, position), false),
                 Stmt::Store { to, .. } => self.plain(to, (block, position), true),
                 // A tile; other statements have no accesses.

@@ -65,13 +65,17 @@ impl Builder {
     }
 
     /// The integer at a place, but at least 0 and below `extent`.
-    pub(crate) fn load_index(&mut self, _from: Access, _extent: usize) -> Var {
-        unimplemented!()
+    pub(crate) fn load_index(&mut self, from: Access, extent: usize) -> Var {
+        let var = self.var();
+        self.push(Stmt::LoadIndex { var, from, extent });
+        var
     }
 
     /// An index, but at least 0 and below `extent`.
-    pub(crate) fn clamp_index(&mut self, _value: Affine, _extent: usize) -> Var {
-        unimplemented!()
+    pub(crate) fn clamp_index(&mut self, value: Affine, extent: usize) -> Var {
+        let var = self.var();
+        self.push(Stmt::ClampIndex { var, value, extent });
+        var
     }
 
     pub(crate) fn store(&mut self, to: Access, value: ValueId) {

@@ -166,7 +166,7 @@ fn collect(stmts: &[Stmt], lane: Var, value: &dyn Fn(Var) -> Affine, touched: &m
 fn collect_loaded(stmts: &[Stmt], loaded: &mut BTreeSet<Var>) {
     for stmt in stmts {
         match stmt {
-            Stmt::LoadIndex { var, .. } => _ = loaded.insert(*var),
+            Stmt::LoadIndex { var, .. } | Stmt::ClampIndex { var, .. } => _ = loaded.insert(*var),
             Stmt::For { body, .. } => collect_loaded(body, loaded),
             _ => {}
         }

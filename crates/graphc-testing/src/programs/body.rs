@@ -128,6 +128,12 @@ impl<'b, 'c> Body<'b, 'c> {
     fn let_index(&mut self) {
         let var = self.fresh_var();
         let derived = index::derived(self.choices, &self.known);
+        if self.choices.pick(3) == 0 {
+            let extent = self.choices.one_of(&[4, 8, 64, 1, 13, 3]);
+            self.known.push(Known::counted(var, 0, extent as i64 - 1));
+            self.block.push(Stmt::ClampIndex { var, value: derived.affine.plus_constant(-2), extent });
+            return;
+        }
         self.known.push(Known::counted(var, derived.low, derived.high));
         self.block.push(Stmt::LetIndex { var, value: derived.affine });
     }

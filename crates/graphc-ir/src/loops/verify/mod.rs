@@ -17,7 +17,7 @@
 //! * a variable is in scope where it is used and hides no other; its scope is the loop, region or tile that has it,
 //!   or the rest of the block after a `LetIndex`;
 //! * bounds have at least one expression; `Unroll` has constant bounds;
-//! * bounds and `LetIndex` do not depend on the lane; reductions of a tile do not depend on its grid or each other;
+//! * bounds, `LetIndex` and `ClampIndex` do not depend on the lane; reductions of a tile do not depend on its grid or each other;
 //! * `LoadIndex` loads an `i32` and has values; what it loads for every lane by itself stands in no store, tile, bound,
 //!   `LetIndex` or hint;
 //! * divisors are positive, numbers in indices are below 2^31 in magnitude;
@@ -301,6 +301,11 @@ impl<'a> Verifier<'a> {
                 self.lane_free(value, "the value of an index");
                 self.define_var(*var, Definition::Let(value.clone()));
             }
+            Stmt::ClampIndex { var, value, extent } => {
+                self.lane_free(value, "the value of an index");
+                self.expect_values(*var, *extent);
+                self.define_var(*var, Definition::Range(Range::new(*var, *extent)));
+            }
             Stmt::LoadIndex { var, from, extent } => self.load_index(*var, from, *extent),
             Stmt::Let { value, expr } => {
                 let info = self.expr(expr);
@@ -328,11 +333,16 @@ impl<'a> Verifier<'a> {
         if self.access(from) == Some(DType::F32) {
             self.report(format!("{var} is loaded from {}, which holds no integers", from.buffer));
         }
+        self.expect_values(var, extent);
+        self.define_var(var, Definition::Range(Range::new(var, extent)));
+        self.lane_vars.load(var, from);
+    }
+
+    /// Reports a number of values that no variable has.
+    fn expect_values(&mut self, var: Var, extent: usize) {
         if extent == 0 || extent >= 1 << 31 {
             self.report(format!("{var} has {extent} values"));
         }
-        self.define_var(var, Definition::Range(Range::new(var, extent)));
-        self.lane_vars.load(var, from);
     }
 
     fn nest(&mut self, name: &'a str, body: &'a [Stmt]) {
