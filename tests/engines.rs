@@ -13,6 +13,7 @@ use graphc_testing::{bindings, cases, layer_graphs, optimizers};
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 use std::collections::BTreeMap;
+use std::path::Path;
 
 /// Compiles `graph`, runs it in every engine, and compares.
 fn check(graph: &Graph, options: &CompileOptions, seed: u64) -> Result<(), TestCaseError> {
@@ -41,6 +42,30 @@ fn check(graph: &Graph, options: &CompileOptions, seed: u64) -> Result<(), TestC
 fn is_near_a_jump(graph: &Graph, tensors: &BTreeMap<String, Tensor<f32>>) -> bool {
     let tensors = tensors.iter().map(|(name, tensor)| (name.clone(), tensor.cast())).collect();
     !Approx::watch(|| run_keeping::<Approx>(graph, &tensors, Keep::Roots)).1
+}
+
+/// Graphs that random tests once failed on, `tests/cases/found`.
+#[test]
+fn found_graphs_agree() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/cases/found");
+    for entry in std::fs::read_dir(directory).expect("tests/cases/found exists") {
+        let file = entry.expect("the directory can be read").path();
+        let text = std::fs::read_to_string(&file).expect("the file can be read");
+        let graph: Graph = text.parse().unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        let batch = graph.batch.expect("the graph sets its batch");
+        let update = graph.optimizer.is_some();
+        let train = CompileOptions { gradients: true, update, ..CompileOptions::train(batch) };
+        for options in [CompileOptions::infer(batch), train] {
+            if options.mode == Mode::Train && graph.loss.is_none() {
+                continue;
+            }
+            for seed in 0..4 {
+                let options = CompileOptions { threads: 1 + seed as usize, ..options.clone() };
+                let found = check(&graph, &options, seed);
+                found.unwrap_or_else(|error| panic!("{} ({}): {error}", file.display(), options.mode.name()));
+            }
+        }
+    }
 }
 
 fn config(cases: u32) -> ProptestConfig {

@@ -30,16 +30,17 @@ const KINDS: &[(usize, Step)] = &[
     (3, |builder| drawn::one_of(builder, &["max_pool2d", "avg_pool2d"])),
     (4, |builder| drawn::one_of(builder, &["reduce_sum", "reduce_mean", "reduce_max", "reduce_variance"])),
     (3, |builder| drawn::one_of(builder, &["reshape", "transpose", "broadcast"])),
-    (2, |builder| drawn::one_of(builder, &["softmax", "log_softmax", "categorical_crossentropy"])),
+    (1, |builder| drawn::one_of(builder, &["softmax", "log_softmax"])),
+    (4, drawn::loss),
     (2, |builder| drawn::one_of(builder, &["argmax", "dropout_mask"])),
     (10, drawn::other),
-    (3, patterns::normalization),
+    (4, patterns::normalization),
     (1, patterns::loss_of_rows),
     (1, patterns::product_of_views),
 ];
 
 /// Steps that depend on the mode; only [`crate::layer_graphs`] has them.
-const LAYERS: &[(usize, Step)] = &[(6, drawn::layer)];
+const LAYERS: &[(usize, Step)] = &[(7, drawn::layer)];
 
 /// Well-typed forward graphs with a scalar loss, without anything that depends on the mode.
 pub fn graphs() -> impl Strategy<Value = TestGraph> {
@@ -86,6 +87,7 @@ pub fn build(recipe: &Recipe) -> TestGraph {
             None => {
                 // The last first, so that new nodes take their ids in order.
                 builder.integers.retain(|id| !added.contains(id));
+                builder.tensors.retain(|id| !added.contains(id));
                 added.into_iter().rev().for_each(|id| builder.graph.remove(id));
                 builder.n_elements = n_elements;
             }

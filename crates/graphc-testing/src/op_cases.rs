@@ -90,8 +90,8 @@ impl fmt::Display for OpCase {
 /// Most elements of a tensor, without the batch.
 const MOST_ELEMENTS: usize = 200;
 
-/// Sizes of dimensions, odd ones on purpose.
-const SIZES: [usize; 7] = [1, 2, 3, 4, 5, 6, 7];
+/// Sizes of dimensions, odd ones on purpose, a vector and one more.
+const SIZES: [usize; 8] = [1, 2, 3, 4, 5, 7, 8, 9];
 
 /// Makes up what is asked for.
 struct MadeUp {

@@ -53,7 +53,7 @@ impl fmt::Debug for TestGraph {
 /// Recipes of some steps.
 pub fn recipes(layers: bool) -> impl Strategy<Value = Recipe> {
     let step = (any::<u8>(), any::<[u8; 20]>()).prop_map(|(kind, choices)| Step { kind, choices });
-    (any::<u8>(), any::<[u8; 6]>(), prop::collection::vec(step, 1..14)).prop_map(move |(batch, sizes, steps)| Recipe {
+    (any::<u8>(), any::<[u8; 6]>(), prop::collection::vec(step, 1..15)).prop_map(move |(batch, sizes, steps)| Recipe {
         batch,
         sizes,
         steps,

@@ -146,6 +146,17 @@ impl<'a> Points<'a> {
     }
 }
 
+/// Whether a stored value is read by others than these nodes: in a node of these that has no place of its own, which
+/// others compute again where they need it, too.
+fn is_read_outside(problem: &Problem<'_>, nodes: &BTreeSet<NodeId>, node: NodeId) -> bool {
+    let graph = problem.graph;
+    let passes_on =
+        |reader: NodeId| !problem.fusion.stored.contains(&reader) && is_read_outside(problem, nodes, reader);
+    graph.outputs.name(node)
+        || graph.updates.of_value(node).next().is_some()
+        || problem.forms.readers(graph, node).into_iter().any(|reader| !nodes.contains(&reader) || passes_on(reader))
+}
+
 impl Sweep<'_> {
     /// Lets gradients take along what they can; what is left is a sweep by itself.
     pub(crate) fn share_out(&self, problem: &Problem<'_>, gradients: Vec<&mut ContractionPlan>) -> Option<Group> {
@@ -203,11 +214,7 @@ impl Sweep<'_> {
         let graph = problem.graph;
         let part = self.group.part(graph, roots);
         let nodes: BTreeSet<NodeId> = part.nodes().into_iter().chain(gradient.nodes.iter().copied()).collect();
-        let is_read = |node: NodeId| {
-            graph.outputs.name(node)
-                || graph.updates.of_value(node).next().is_some()
-                || problem.forms.readers(graph, node).into_iter().any(|reader| !nodes.contains(&reader))
-        };
+        let is_read = |node: NodeId| is_read_outside(problem, &nodes, node);
         let stored = part.roots.iter().map(|root| root.node()).filter(|&node| is_read(node)).collect();
         gradient.name = part.name;
         gradient.nodes = nodes.into_iter().collect();

@@ -3,6 +3,7 @@
 use super::builder::{Builder, Source};
 use crate::op_cases::Random;
 use graphc_ir::graph::NodeId;
+use graphc_ir::graph::loss::Loss;
 use graphc_ir::ops::draw::{Draw, Drawn, Operand};
 use graphc_ir::ops::facts::{Domain, Jumps};
 use graphc_ir::ops::*;
@@ -27,6 +28,11 @@ pub(super) fn combination(builder: &mut Builder) -> Option<NodeId> {
 /// Any op that is no elementwise op; what depends on the mode has steps of its own.
 pub(super) fn other(builder: &mut Builder) -> Option<NodeId> {
     any_of(builder, |info| info.elementwise.is_none() && info.not_drawn.is_none() && !info.depends_on_mode)
+}
+
+/// Any loss.
+pub(super) fn loss(builder: &mut Builder) -> Option<NodeId> {
+    any_of(builder, |info| Loss::ALL.iter().any(|loss| loss.name() == info.name))
 }
 
 /// Any op that depends on the mode.
@@ -70,7 +76,14 @@ fn apply(builder: &mut Builder, drawn: Drawn<Op>) -> Option<NodeId> {
         nodes.push(node);
     }
     let bound = bound.unwrap_or_else(|| greatest(builder, &op, &nodes, &intervals));
-    let mut result = builder.add(op, &nodes, bound)?;
+    let mut result = None;
+    for part in op.results() {
+        // Others than the drawn one may be read by later steps.
+        let is_drawn = part == op;
+        let node = builder.add(part, &nodes, bound)?;
+        if is_drawn { result = Some(node) } else { builder.tensors.push(node) }
+    }
+    let mut result = result?;
     if gives_integers {
         builder.integers.push(result);
         result = told(builder, result)?;
