@@ -320,6 +320,22 @@ fn many_rows_at_loaded_indices() {
     }
 }
 
+/// The same words again behind a store to some of them.
+#[test]
+fn gathered_words_that_change() {
+    for n in [5, 20] {
+        for buffer in ["b2", "b1"] {
+            let body = format!(
+                "lanes i0 {{ i2 = load b0[2*i0 + 1] in 0..7 for i1 in 0..{n} {{ i3 = load b0[i1 + i0] in 0..6
+                 v0 = load b2[8*i2 + i1] v1 = load b2[5*i3 + i2] v2 = fma v0, v1, v0 store {buffer}[2*i1 + i0] = v2
+                 v3 = load b2[8*i2 + i1] v4 = load b2[5*i3 + i2] v5 = fma v3, v4, v2 store b2[i1 + i0 + 30] = v5 }} }}"
+            );
+            let body = if n == 20 { body.replace("8*i2 + i1", "6*i2 + i1") } else { body };
+            check_by_indices(&["i32", "f32", "f32"], &body);
+        }
+    }
+}
+
 /// As many gathered vectors as registers hold, and more; what they are gathered by is wanted to the end.
 #[test]
 fn many_gathered_vectors() {

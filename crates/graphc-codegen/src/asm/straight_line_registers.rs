@@ -350,6 +350,23 @@ mod tests {
         StraightLine { strides: vec![32], inner: Vec::new(), n_constants: 1, n_accs: 1, steps }
     }
 
+    /// `n` gathered vectors by one index, and their sum from the last one on: all of them are wanted at once, and some
+    /// index for the last time.
+    fn gathered(n: usize) -> StraightLine {
+        let mut steps = vec![Step::Load { pointer: 0, offset: 0, is_splat: false }];
+        for number in 0..n {
+            let (pointer, offset) = (1, 4 * number as i32);
+            steps.push(Step::Gather { pointer, offset, index: Source::Step(0) });
+        }
+        let mut sum = Source::Constant(0);
+        for number in (1..=n).rev() {
+            steps.push(Step::Binary(BinaryOp::Add, Source::Step(number), sum));
+            sum = Source::Step(steps.len() - 1);
+        }
+        steps.push(Step::Store { pointer: 0, offset: 0, value: sum });
+        StraightLine { strides: vec![32, 0], inner: Vec::new(), n_constants: 1, n_accs: 0, steps }
+    }
+
     /// Follows what every register holds; each step must read what it means.
     fn check(shape: &StraightLine, plan: &StraightLinePlan, n_registers: usize) {
         let mut held: Vec<Option<Source>> = vec![None; n_registers];
@@ -370,6 +387,12 @@ mod tests {
                     (source, Place::Table(offset)) => assert_eq!(slots.get(offset), Some(&source), "step {number}"),
                 }
             }
+            if let Step::Gather { .. } = placed.step {
+                let Place::Register(index) = placed.sources[0] else {
+                    panic!("the index of step {number} is in the table")
+                };
+                assert!(![placed.result, placed.scratch].contains(&index) && placed.result != placed.scratch);
+            }
             if placed.step.has_result() {
                 held[placed.result] = Some(Source::Step(number));
             }
@@ -388,6 +411,15 @@ mod tests {
                 check(&shape, &plan, n_registers);
                 assert!(plan.n_registers(shape.n_accs) <= n_registers);
             }
+        }
+    }
+
+    #[test]
+    fn what_words_are_gathered_by_has_a_register_of_its_own() {
+        for (n, n_registers) in [(1, 4), (3, 16), (13, 16), (14, 16), (40, 16), (5, 4)] {
+            let shape = gathered(n);
+            let plan = StraightLinePlan::of(&shape, &unit(n_registers)).unwrap_or_else(|| panic!("{n} values fit"));
+            check(&shape, &plan, n_registers);
         }
     }
 
