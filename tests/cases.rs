@@ -1,6 +1,7 @@
 //! One case file an op, `tests/cases/ops/<op>.gir`, on every engine: machine code equals the loop interpreter in every
 //! bit, both graph interpreters within the op's tolerance, and gradients equal central differences. An elementwise op
-//! needs no file: its case is made of what it says of itself. Layers have graph files, `tests/cases/layers/<layer>.json`.
+//! needs no file: its case is made of what it says of itself. A layer has a graph file,
+//! `tests/cases/layers/<layer>.json`.
 
 #[path = "cases/elementwise.rs"]
 mod elementwise;

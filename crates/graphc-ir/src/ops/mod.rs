@@ -296,5 +296,5 @@ ops! {
     huber::Huber,
 }
 
+pub use crate::initializers::Initializer;
 pub use convolution::Windows;
-pub use parameter::Initializer;
