@@ -200,6 +200,10 @@ fn products(case: &mut AddCase<'_>) {
         case(Conv2dKernelGrad::of(windows, weights().shape).into(), vec![images(), dy()]);
         case(conv.into(), vec![images(), weights()]);
     }
+    for (strides, output_padding, dilation) in [([1, 1], [0, 0], [1, 1]), ([2, 3], [1, 2], [2, 1])] {
+        let op = Conv2dTranspose { strides, padding: [0, 1, 2, 0], output_padding, dilation };
+        case(op.into(), vec![any(&[0, 3, 2, 2]), any(&[2, 3, 4, 2])]);
+    }
 }
 
 fn pools(case: &mut AddCase<'_>) {
