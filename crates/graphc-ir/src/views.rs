@@ -20,9 +20,7 @@ impl PointForm {
     pub fn as_view(&self) -> Option<(NodeId, &[LoadIndex])> {
         let is_plain = self.is_map() && self.indices.is_empty() && self.finish == ScalarExpr::Acc;
         match &self.body {
-            ScalarExpr::Load { operand, index } if is_plain => {
-                Some((self.operands[*operand], index))
-            }
+            ScalarExpr::Load { operand, index } if is_plain => Some((self.operands[*operand], index)),
             _ => None,
         }
     }
