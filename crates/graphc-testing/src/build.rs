@@ -30,6 +30,7 @@ const KINDS: &[fn(&mut Builder) -> Option<NodeId>] = &[
     convolution,
     convolution,
     convolution,
+    transposed_convolution,
     pooling,
     pooling,
     reduction,
@@ -178,6 +179,21 @@ fn convolution(builder: &mut Builder) -> Option<NodeId> {
     let kernel = builder.parameter(Shape::fixed(&kernel))?;
     let bound = builder.bound(x) * builder.bound(kernel) * n_terms;
     builder.add(Conv2d::of(windows), &[x, kernel], bound)
+}
+
+/// `conv2d_transpose` with kernels of 1 to 3, that cuts off and adds less than a kernel or a stride.
+fn transposed_convolution(builder: &mut Builder) -> Option<NodeId> {
+    let x = builder.tensor(is_images)?;
+    let Dim::Fixed(c) = builder.shape(x).0[3] else { return None };
+    let (spatial, filters) = ([0; 2].map(|_| 1 + builder.pick(3)), 1 + builder.pick(4));
+    let strides = [0; 2].map(|_| 1 + builder.pick(3));
+    let output_padding = strides.map(|stride| builder.pick(stride));
+    let padding = [spatial[0], spatial[0], spatial[1], spatial[1]].map(|size| builder.pick(size));
+    let dilation = [0; 2].map(|_| 1 + builder.pick(2));
+    let n_terms = (spatial[0] * spatial[1] * c) as f64;
+    let kernel = builder.parameter(Shape::fixed(&[spatial[0], spatial[1], filters, c]))?;
+    let bound = builder.bound(x) * builder.bound(kernel) * n_terms;
+    builder.add(Conv2dTranspose { strides, padding, output_padding, dilation }, &[x, kernel], bound)
 }
 
 fn is_images(shape: &Shape) -> bool {
