@@ -3,7 +3,7 @@
 use super::builder::{Builder, Source};
 use crate::op_cases::Random;
 use graphc_ir::graph::NodeId;
-use graphc_ir::graph::loss::Loss;
+use graphc_ir::graph::builder::Loss;
 use graphc_ir::ops::draw::{Draw, Drawn, Operand};
 use graphc_ir::ops::facts::{Domain, Jumps};
 use graphc_ir::ops::*;
