@@ -53,6 +53,8 @@ pub(crate) enum Kind {
     Paths,
     /// An object from input names to columns of a table.
     Columns,
+    /// What a parameter begins with: a number, a name, or an object with a name and settings.
+    Initializer,
     /// The list of nodes.
     Nodes,
 }

@@ -12,8 +12,8 @@
 //! A file may be someone else's: [`mod@limits`] says what it may cost. [`parse_bytes`] is the whole reader without any
 //! access to files.
 //!
-//! Reading order: [`mod@limits`], `source_text`, `excerpt`, [`diagnostic`], `json`, `field`, `metrics`, `read`,
-//! `fields` and `data_fields`, `node_ops`, `misfit`, `network`, `loss`, `optimizer`, `training`,
+//! Reading order: [`mod@limits`], `source_text`, `excerpt`, [`diagnostic`], `json`, `field`, `initializer`, `metrics`,
+//! `read`, `fields` and `data_fields`, `node_ops`, `misfit`, `network`, `loss`, `optimizer`, `training`,
 //! [`augment`], [`data`], [`experiment`], `schema`, `reference`, `ops_page`, [`mod@summary`].
 #![forbid(unsafe_code)]
 
@@ -25,6 +25,7 @@ mod excerpt;
 pub mod experiment;
 mod field;
 mod fields;
+mod initializer;
 mod json;
 pub mod limits;
 mod loss;

@@ -87,6 +87,7 @@ fn attribute(record: &Record<'_>, name: &str) -> Option<AttrValue> {
         Value::Axes(sizes) => sizes.to_attr(),
         Value::Pair(sizes) => sizes.to_attr(),
         Value::Padding(padding) => padding.to_attr(),
+        Value::Initializer(initializer) => initializer.to_attr(),
         other => unreachable!("no field of an op is {other:?}"),
     })
 }
@@ -130,6 +131,7 @@ fn field(attribute: &FieldInfo, usage: &Usage) -> Field {
         AttrKind::Shape => Kind::Shape,
         AttrKind::Padding => Kind::Padding,
         AttrKind::Activation => Kind::Choice(Op::ACTIVATIONS),
+        AttrKind::Initializer => Kind::Initializer,
         AttrKind::SizesOf(_) | AttrKind::DType | AttrKind::Other => panic!("`{name}` is no field of a graph file"),
     };
     let optional = usage.optional.iter().find(|(field, _)| *field == name).map(|(_, value)| value);

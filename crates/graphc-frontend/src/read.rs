@@ -2,10 +2,13 @@
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 use crate::field::{Default, Field, Kind, Range, Section, Variants};
+use crate::initializer::{self, INITIALIZERS};
 use crate::json::{Json, JsonValue, Member, Spanned};
 use crate::limits::{MAX_LIST, MAX_LISTED, MAX_NAME_CHARS};
 use crate::metrics;
+use graphc_ir::attrs::{AttrValue, Attrs};
 use graphc_ir::graph::builder::MAX_SIZE;
+use graphc_ir::initializers::Initializer;
 use graphc_ir::layers::Padding;
 use graphc_ir::narrow::{Narrowing, narrow};
 use graphc_ir::text::{MAX_RANK, is_hidden, shown};
@@ -24,6 +27,7 @@ pub(crate) enum Value<'a> {
     Shape(Shape),
     Axes(Vec<usize>),
     Numbers(Vec<f64>),
+    Initializer(Initializer),
     /// A list or an object, to be read by another table.
     Members(&'a [Member]),
     Items(&'a [Json]),
@@ -184,6 +188,7 @@ fn default_value<'a>(field: &Field, text: &str) -> Option<Value<'a>> {
         Value::Shape(x) => Value::Shape(x),
         Value::Axes(x) => Value::Axes(x),
         Value::Numbers(x) => Value::Numbers(x),
+        Value::Initializer(x) => Value::Initializer(x),
         Value::Members(_) | Value::Items(_) | Value::Object => return None,
     };
     Some(value)
@@ -303,6 +308,9 @@ pub(crate) fn expected(kind: &Kind) -> String {
         Kind::Path => "the name of a file or folder".into(),
         Kind::Paths => "the name of a file, or a list of such names".into(),
         Kind::Columns => "an object from input names to columns: a name, an object, or a list of these".into(),
+        Kind::Initializer => {
+            format!("a number, one of {}, or an object of such an `op` and its settings", list(initializer::names()))
+        }
         Kind::Nodes => "a list of nodes".into(),
     }
 }
@@ -314,6 +322,7 @@ fn read_value<'a>(field: &Field, json: &'a Json, diagnostics: &mut Diagnostics) 
         let close = match (&field.kind, &bad.value) {
             (Kind::Choice(choices), JsonValue::String(text)) => diagnostics.closest(text, choices.iter().copied()),
             (Kind::Metrics, JsonValue::String(text)) => diagnostics.closest(text, metrics::names()),
+            (Kind::Initializer, JsonValue::String(text)) => diagnostics.closest(text, initializer::names()),
             _ => None,
         };
         let diagnostic = Diagnostic::new(message, bad.span.clone(), label_for(&field.kind, bad));
@@ -356,7 +365,9 @@ fn label_for(kind: &Kind, bad: &Json) -> String {
             1 => "this list has 1 entry".into(),
             n => format!("this list has {n} entries"),
         },
-        (Kind::Choice(_) | Kind::Metrics | Kind::Padding | Kind::Name, JsonValue::String(_)) => {
+        (Kind::Initializer, JsonValue::Number(_)) => "this is out of range".into(),
+        (Kind::Initializer, JsonValue::Object(_)) => "this lacks `op`, or has other settings".into(),
+        (Kind::Choice(_) | Kind::Metrics | Kind::Padding | Kind::Name | Kind::Initializer, JsonValue::String(_)) => {
             "this is none of them".into()
         }
         (_, value) => format!("this is {}", value.kind()),
@@ -446,6 +457,13 @@ fn accept<'a>(kind: &Kind, json: &'a Json, refuse: &mut Refuse<'_, 'a>) -> Optio
         (Kind::Choice(choices), JsonValue::String(text)) if choices.contains(&text.as_str()) => {
             Some(Value::Text(text.clone()))
         }
+        (Kind::Initializer, JsonValue::Number(text)) => {
+            number(Range::Any, text).ok().map(|value| Value::Initializer(Initializer::Constant(value)))
+        }
+        (Kind::Initializer, JsonValue::String(name)) => {
+            Initializer::from_name(name, &Attrs::default()).map(Value::Initializer)
+        }
+        (Kind::Initializer, JsonValue::Object(members)) => return accept_initializer(json, members, refuse),
         (kind, JsonValue::Array(items)) => return accept_list(kind, json, items, refuse),
         (Kind::Map(_) | Kind::Files | Kind::Columns, JsonValue::Object(members)) => Some(Value::Members(members)),
         (Kind::Object(_) | Kind::OneOf(_), JsonValue::Object(_)) => Some(Value::Object),
@@ -504,6 +522,31 @@ fn accept_list<'a>(kind: &Kind, json: &'a Json, items: &'a [Json], refuse: &mut 
             None
         }
     }
+}
+
+/// The initializer that an object names, with the settings that it gives; otherwise what is wrong in it is refused.
+fn accept_initializer<'a>(json: &'a Json, members: &'a [Member], refuse: &mut Refuse<'_, 'a>) -> Option<Value<'a>> {
+    let (tags, settings): (Vec<_>, Vec<_>) = members.iter().partition(|member| member.key.value == INITIALIZERS.tag);
+    let Some(tag) = tags.first().map(|member| &member.value) else {
+        refuse(json);
+        return None;
+    };
+    let name = name_of(tag).map(|name| name.value);
+    let Some(section) = (INITIALIZERS.sections)().iter().find(|section| Some(section.name) == name.as_deref()) else {
+        refuse(tag);
+        return None;
+    };
+    let mut attrs = Attrs::default();
+    for setting in settings {
+        let Some(field) = section.fields.iter().find(|field| field.name == setting.key.value) else {
+            refuse(json);
+            return None;
+        };
+        if let Value::Number(value) = accept(&field.kind, &setting.value, refuse)? {
+            attrs.0.push((field.name.to_string(), AttrValue::Float(value)));
+        }
+    }
+    Initializer::from_name(section.name, &attrs).map(Value::Initializer)
 }
 
 /// Accepts every item, or reports each that is not acceptable.

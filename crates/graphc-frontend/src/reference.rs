@@ -4,6 +4,7 @@ use crate::augment::{AUGMENT, ERASE, MIXUP};
 use crate::data_fields::{COLUMN, DATA, PREPROCESS};
 use crate::field::{Default, Field, Section, Variants};
 use crate::fields::{FILE, INPUT, LOSSES, NODE, TRAIN};
+use crate::initializer::INITIALIZERS;
 use crate::metrics::{METRICS, Metric};
 use crate::node_ops::NODE_OPS;
 use crate::optimizer::OPTIMIZERS;
@@ -24,6 +25,7 @@ pub fn reference() -> String {
         };
         section(&mut text, &format!("### `{}` ({n_inputs})", op.section.name), &op.section);
     }
+    one_of(&mut text, &INITIALIZERS);
     one_of(&mut text, &LOSSES);
     metrics(&mut text);
     one_of(&mut text, &OPTIMIZERS);

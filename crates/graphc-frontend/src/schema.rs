@@ -3,6 +3,7 @@
 use crate::data_fields::COLUMN;
 use crate::field::{Default, Field, Kind, Range, Variants};
 use crate::fields::{FILE, NODE};
+use crate::initializer::{self, INITIALIZERS};
 use crate::limits::{MAX_LIST, MAX_NAME_CHARS};
 use crate::metrics::{METRICS, TOP_K};
 use crate::node_ops::NODE_OPS;
@@ -17,6 +18,9 @@ pub fn schema() -> Value {
     result.insert("$schema".into(), "https://json-schema.org/draft/2020-12/schema".into());
     result.insert("title".into(), "graphc graph file".into());
     result.append(top);
+    let names: Vec<&str> = initializer::names().collect();
+    let initializer = json!({ "anyOf": [number(Range::Any), { "enum": names }, { "oneOf": one_of(&INITIALIZERS) }] });
+    result.insert("$defs".into(), json!({ "initializer": initializer }));
     Value::Object(result)
 }
 
@@ -96,6 +100,7 @@ fn kind(kind: &Kind) -> Value {
             let columns = json!({ "anyOf": [column, { "type": "array", "items": column, "minItems": 1 }] });
             json!({ "type": "object", "additionalProperties": columns })
         }
+        Kind::Initializer => json!({ "$ref": "#/$defs/initializer" }),
         Kind::Nodes => {
             let nodes = NODE_OPS
                 .iter()

@@ -59,8 +59,9 @@ struct Checker {
 impl Checker {
     fn new() -> Checker {
         let mut fields = schema();
-        let node = &fields["properties"]["nodes"]["items"];
-        let node = jsonschema::validator_for(node).expect("a schema");
+        let mut node = fields["properties"]["nodes"]["items"].clone();
+        node["$defs"] = fields["$defs"].clone();
+        let node = jsonschema::validator_for(&node).expect("a schema");
         fields.as_object_mut().expect("an object").remove("required");
         Checker { fields: jsonschema::validator_for(&fields).expect("a schema"), node }
     }

@@ -68,6 +68,8 @@ pub enum AttrKind {
     Padding,
     /// A function applied to a result ([`crate::layers::Activation`]).
     Activation,
+    /// What a parameter begins with ([`crate::initializers::Initializer`]).
+    Initializer,
     /// Something else.
     Other,
 }

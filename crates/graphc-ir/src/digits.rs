@@ -9,8 +9,12 @@
 //! multiple of the stride: their number changes from row to row. With `h = 2*h1 + h0` it changes with the remainder
 //! `h0` alone, and neighbouring `h1` share their taps ([`split_remainders`]). Where the stride does not divide the
 //! height, some remainders have one row less.
+//!
+//! A sum over `k` that reads `x[k / 16][k % 16]` becomes one over `k1` of one over `k0` ([`split_sums`]): terms and their
+//! order stay.
 
-use crate::form::PointForm;
+use crate::compute::LoadIndex;
+use crate::form::{PointForm, Red, map_indices, map_loads};
 use crate::index::{Affine, Atom, Var};
 use crate::split::Split;
 use std::collections::BTreeSet;
@@ -26,6 +30,30 @@ pub fn split_remainders(form: &PointForm) -> Option<Split> {
     let digits = digits_of(form, |var, extent| remainders(indices(form), var, extent));
     let is_split = |axis: usize| digits[axis].len() > 1 && is_bound(form, Var(axis as u32));
     (0..digits.len()).any(is_split).then(|| form.split(&digits))
+}
+
+/// A contraction with every summed axis split whose divisions vanish by that: its digits are walked one within the
+/// other. Axes with bounds stay whole.
+pub fn split_sums(form: &PointForm) -> PointForm {
+    let (mut reds, mut values): (Vec<Red>, Vec<Affine>) = (Vec::new(), Vec::new());
+    for red in &form.reds {
+        let is_whole = !red.is_batch && red.low.is_empty() && red.high.is_empty();
+        let extents = if is_whole { digits(indices(form), red.var, red.extent) } else { vec![red.extent] };
+        let mut value = Affine::default();
+        for extent in extents {
+            let var = Var((form.extents.len() + reds.len()) as u32);
+            value = value.times(extent as i64).plus(&Affine::var(var));
+            reds.push(Red { var, extent, ..red.clone() });
+        }
+        values.push(value);
+    }
+    let mut split = PointForm { reds, ..form.clone() };
+    let n_axes = form.extents.len();
+    let of_var = |var: Var| values.get((var.0 as usize).wrapping_sub(n_axes)).cloned().unwrap_or(Affine::var(var));
+    let over_digits = |value: &Affine| value.substitute(&of_var).simplify(&|var| split.var_range(var));
+    let body = map_loads(&form.body, &|index| LoadIndex { value: over_digits(&index.value), exact: index.exact });
+    split.body = map_indices(&body, &over_digits);
+    split
 }
 
 /// The digits of every axis; `of_bound` gives those of an axis that the bounds of a reduction depend on.

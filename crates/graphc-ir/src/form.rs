@@ -198,7 +198,30 @@ impl PointForm {
         }
         form.resolve_guards(|operand, axis| size(&types[operand].shape.0[axis]) as i64);
         form.drop_single_terms();
+        form.drop_inner_indices();
         form
+    }
+
+    /// Replaces index variables by their values where these never lie outside.
+    fn drop_inner_indices(&mut self) {
+        for (var, IndexVar { source, extent }) in std::mem::take(&mut self.indices) {
+            let inside = match &source {
+                IndexSource::Value(value) => {
+                    let (low, high) = value.range(&|var| self.var_range(var));
+                    (low >= 0 && high < extent as i64).then_some(value)
+                }
+                IndexSource::Word { .. } => None,
+            };
+            match inside {
+                Some(value) => {
+                    let replaced = |index: &Affine| replace(index, var, value);
+                    let load = |index: &LoadIndex| LoadIndex { value: replaced(&index.value), exact: index.exact };
+                    self.body = map_loads(&self.body, &load);
+                    self.finish = map_loads(&self.finish, &load);
+                }
+                None => self.indices.push((var, IndexVar { source, extent })),
+            }
+        }
     }
 
     /// Whether each element needs one term only, and no other element.

@@ -141,6 +141,11 @@ impl Affine {
         self.terms.iter().all(|(atom, _)| matches!(atom, Atom::Var(_)))
     }
 
+    /// Whether there is no division or remainder, and every variable is one of these.
+    pub fn is_affine_over(&self, is_one: impl Fn(Var) -> bool) -> bool {
+        self.terms.iter().all(|(atom, _)| matches!(atom, Atom::Var(var) if is_one(*var)))
+    }
+
     /// Calls `f` with every variable, those inside divisions included.
     pub fn for_each_var(&self, f: &mut impl FnMut(Var)) {
         for (atom, _) in &self.terms {

@@ -10,8 +10,8 @@
 //! This crate does no I/O and knows no file format, no schedule and no machine.
 //!
 //! Reading order: [`types`], [`tensor`], [`vectors`], [`index`], [`scalar`], [`narrow`], [`mod@range`], [`compute`],
-//! [`attrs`], [`rate`], [`text`], [`graph`], [`ops`], [`optimizers`], [`layers`], [`form`], [`split`], [`digits`],
-//! [`summands`], [`views`], [`point`], [`loops`].
+//! [`attrs`], [`rate`], [`text`], [`initializers`], [`graph`], [`ops`], [`optimizers`], [`layers`], [`form`],
+//! [`split`], [`digits`], [`summands`], [`views`], [`point`], [`loops`].
 #![forbid(unsafe_code)]
 
 pub mod attrs;
@@ -20,6 +20,7 @@ pub mod digits;
 pub mod form;
 pub mod graph;
 pub mod index;
+pub mod initializers;
 pub mod layers;
 pub mod loops;
 pub mod narrow;

@@ -11,6 +11,7 @@
 //! ```
 
 use crate::compute::{LoadIndex, ScalarExpr};
+use crate::digits::split_sums;
 use crate::form::{Form, Forms, PointForm};
 use crate::graph::{Graph, NodeId, NodeIds};
 use std::collections::BTreeSet;
@@ -18,18 +19,18 @@ use std::collections::BTreeSet;
 impl PointForm {
     /// What the value is an element of, and which, if it is nothing but that.
     pub fn as_view(&self) -> Option<(NodeId, &[LoadIndex])> {
+        let is_plain = self.is_map() && self.indices.is_empty() && self.finish == ScalarExpr::Acc;
         match &self.body {
-            ScalarExpr::Load { operand, index } if self.reds.is_empty() && self.finish == ScalarExpr::Acc => {
-                Some((self.operands[*operand], index))
-            }
+            ScalarExpr::Load { operand, index } if is_plain => Some((self.operands[*operand], index)),
             _ => None,
         }
     }
 
-    /// The same with an operand, which is a view of this form, read where it is read itself.
+    /// The same contraction with an operand, which is a view of this form, read where it is read itself. Summed axes
+    /// are split where that takes divisions away.
     ///
     /// # Panics
-    /// If it is no view.
+    /// If it is no view, or this no contraction.
     pub fn through(&self, slot: usize, view: &PointForm) -> PointForm {
         let (source, index) = view.as_view().expect("a view");
         // What it reads is within the view, whatever the bounds of reductions are.
@@ -40,8 +41,8 @@ impl PointForm {
         };
         let mut form = self.clone();
         form.operands[slot] = source;
-        [form.body, form.finish] = [&self.body, &self.finish].map(|expr| map_index_of(expr, slot, &composed));
-        form
+        form.body = map_index_of(&self.body, slot, &composed);
+        split_sums(&form)
     }
 }
 
@@ -149,5 +150,9 @@ mod tests {
         let turned = "%2: f32[N,6,4] = transpose(%0) {perm=[0,2,1]}
              %9: f32[N,4,5] = matmul(%2, %1) {transpose_a=true, transpose_b=false}";
         assert_eq!(first_factor(turned, &[2]), (0, "i0, i1, i3".to_string()));
+        let merged = "%3: f32[N,2,12] = reshape(%0) {shape=[N,2,12]}
+             %9: f32[N,2,2] = matmul(%3, %3) {transpose_a=false, transpose_b=true}";
+        // The sum over 12 is one of two over six.
+        assert_eq!(first_factor(merged, &[3]), (0, "i0, 2*i1 + i3, i4".to_string()));
     }
 }

@@ -1,9 +1,12 @@
 //! What a layer says of itself is so.
 
-use graphc_ir::attrs::{Attrs, OpAttrs};
-use graphc_ir::graph::builder::GraphBuilder;
+use graphc_ir::attrs::{AttrValue, Attrs, OpAttrs};
+use graphc_ir::graph::builder::{BuildResult, GraphBuilder};
+use graphc_ir::initializers::{Initializer, RandomUniform};
 use graphc_ir::layers::*;
-use graphc_ir::{Op, Shape};
+use graphc_ir::ops::facts::Usage;
+use graphc_ir::ops::{MatMul, OneHot};
+use graphc_ir::{DType, Op, Shape};
 
 /// A layer adds its parameters and nodes in its own name, the last of them without more.
 #[test]
@@ -55,7 +58,7 @@ fn fields_make_the_same_layer() {
 fn wrong_fields_are_named() {
     let dense = LayerInfo::ALL.iter().find(|layer| layer.name == "dense").unwrap();
     let mut net = GraphBuilder::new("net");
-    let x = net.input("x", graphc_ir::DType::F32, Shape::batched(&[3])).unwrap();
+    let x = net.input("x", DType::F32, Shape::batched(&[3])).unwrap();
     let error = (dense.build)(&mut net, "d", &[x], &Attrs::default()).unwrap_err();
     assert_eq!(error.to_string(), "`d`: attribute `units` is missing");
 }
@@ -64,7 +67,7 @@ fn wrong_fields_are_named() {
 #[test]
 fn a_seed_is_the_position_of_the_layer() {
     let mut net = GraphBuilder::new("net");
-    let x = net.input("x", graphc_ir::DType::F32, Shape::batched(&[3])).unwrap();
+    let x = net.input("x", DType::F32, Shape::batched(&[3])).unwrap();
     let x = net.dropout("first", x, &Dropout::new(0.5)).unwrap();
     let x = net.dense("dense", x, &Dense::new(3)).unwrap();
     let x = net.dropout("third", x, &Dropout::new(0.5)).unwrap();
@@ -77,4 +80,52 @@ fn a_seed_is_the_position_of_the_layer() {
         _ => None,
     });
     assert_eq!(seeds.collect::<Vec<_>>(), [0, 2, 9, 1]);
+}
+
+graphc_ir::op_struct! {
+    /// A row of a table for each number.
+    pub struct Rows {
+        /// Rows of the table.
+        pub vocabulary: usize where Positive,
+        /// Numbers in a row.
+        pub units: usize where Positive,
+        /// What the table begins with.
+        pub initializer: Initializer = RandomUniform { limit: 0.05 }.into(),
+    }
+}
+
+impl LayerFields for Rows {
+    const NAME: &'static str = "rows";
+    const SUMMARY: &'static str = "A row of a table for each number.";
+    const INPUTS: &'static [&'static str] = &["numbers"];
+}
+
+impl LayerRules for Rows {
+    const USAGE: Usage = Usage::PLAIN;
+
+    fn build(&self, cx: &mut LayerCx<'_>) -> BuildResult {
+        let (vocabulary, units) = (self.vocabulary, self.units);
+        let table = cx.weight("table", &[vocabulary, units], self.initializer.clone())?;
+        let chosen = cx.part("chosen", OneHot { depth: vocabulary }, cx.inputs)?;
+        cx.add(MatMul { transpose_a: false, transpose_b: false }, &[chosen, table])
+    }
+}
+
+/// A layer of a program's own, of numbers of classes, with a table that begins with small random numbers.
+#[test]
+fn programs_have_layers_of_their_own() {
+    let mut net = GraphBuilder::new("net");
+    let numbers = net.input("numbers", DType::I32, Shape::batched(&[])).unwrap();
+    let rows =
+        Rows::from_attrs(&Attrs(vec![("vocabulary".into(), AttrValue::Int(9)), ("units".into(), AttrValue::Int(4))]));
+    let rows = rows.unwrap();
+    let y = net.layer("rows1", &[numbers], &rows).unwrap();
+    assert_eq!(net.ty(y).to_string(), "f32[N,4]");
+    let wrong = net.layer("rows2", &[y], &rows).unwrap_err().to_string();
+    assert!(wrong.starts_with("`rows2`: ") && wrong.contains("i32"), "{wrong}");
+    let wrong = net.layer("rows3", &[numbers], &Rows { units: 0, ..rows }).unwrap_err().to_string();
+    assert_eq!(wrong, "`rows3`: rows expects a `units` greater than 0, got 0");
+    let graph = net.finish();
+    let table = graph.op(graph.find("rows1.table").unwrap());
+    assert_eq!(table.attrs().get("initializer"), Some(&AttrValue::Str("random_uniform".into())));
 }

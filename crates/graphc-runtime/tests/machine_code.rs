@@ -286,6 +286,77 @@ fn words_gathered_by_lanes() {
     }
 }
 
+/// Loops within that are counted since their copies would be too long; the index may change in them.
+#[test]
+fn loaded_indices_before_counted_loops() {
+    for n in [10, 45] {
+        for from in ["b0", "b3"] {
+            let body = format!(
+                "lanes i0 {{ for i1 in 0..6 {{ i2 = load {from}[i1 + 2] in 0..6 i4 = load b0[i1 + 20] in 0..6 for i3 in 0..{n} {{
+                 v0 = load b1[i2 + i3 + i0] v1 = load b1[i4 + i3 + i0] v2 = mul v0, v1 v3 = load b2[i4 + i3 + i0] v4 = add v2, v3
+                 store b2[i4 + i3 + i0] = v4 v5 = bits_of v4 store b3[i2 + i3 + i0] = v5 }} }} }}"
+            );
+            check_by_indices(&["i32", "f32", "f32", "i32"], &body);
+        }
+    }
+}
+
+/// As many rows of a table as there are registers for their pointers, and more.
+#[test]
+fn many_rows_at_loaded_indices() {
+    for n_loads in 2..12 {
+        let load = |k: usize| {
+            let (value, sum, last) = (2 * k, 2 * k + 1, 2 * k - 1);
+            format!("v{value} = load b1[{k}*i1 + {k}*i2 + {k} + i0 - i3 + 1] v{sum} = sub v{value}, v{last} ")
+        };
+        let loads: String = (1..=n_loads).map(load).collect();
+        let last = 2 * n_loads + 1;
+        let body = format!(
+            "lanes i0 {{ v1 = load b1[i0] for i1 in 0..4 {{ i2 = load b0[2*i1] in 0..2 i3 = load b0[i2 + i1] in 0..2 {loads}
+             store b2[8*i1 + 8*i2 + i0] = v{last} i4 = load b0[5*i1] in 0..5 v40 = load b2[8*i4 + i0] v41 = add v40, v{last}
+             store b2[8*i4 + i0] = v41 }} }}"
+        );
+        check_by_indices(&["i32", "f32", "f32"], &body);
+    }
+}
+
+/// The same words again behind a store to some of them.
+#[test]
+fn gathered_words_that_change() {
+    for n in [5, 20] {
+        for buffer in ["b2", "b1"] {
+            let body = format!(
+                "lanes i0 {{ i2 = load b0[2*i0 + 1] in 0..7 for i1 in 0..{n} {{ i3 = load b0[i1 + i0] in 0..6
+                 v0 = load b2[8*i2 + i1] v1 = load b2[5*i3 + i2] v2 = fma v0, v1, v0 store {buffer}[2*i1 + i0] = v2
+                 v3 = load b2[8*i2 + i1] v4 = load b2[5*i3 + i2] v5 = fma v3, v4, v2 store b2[i1 + i0 + 30] = v5 }} }}"
+            );
+            let body = if n == 20 { body.replace("8*i2 + i1", "6*i2 + i1") } else { body };
+            check_by_indices(&["i32", "f32", "f32"], &body);
+        }
+    }
+}
+
+/// As many gathered vectors as registers hold, and more; what they are gathered by is wanted to the end.
+#[test]
+fn many_gathered_vectors() {
+    for n_loads in 1..24 {
+        for index in ["i2 = load b0[i1 + i0] in 0..6", ""] {
+            let before = if index.is_empty() { "i2 = load b0[2*i0 + 1] in 0..6" } else { "" };
+            let load = |k: usize| format!("v{k} = load b1[{}*i2 + i1 + i0 + {}] ", 1 + k % 9, k % 3);
+            let loads: String = (1..=n_loads).map(load).collect();
+            let sums: String = (1..=n_loads)
+                .rev()
+                .map(|k| format!("v{} = fma v{}, v99, v{k} ", 100 + k, if k == n_loads { 99 } else { 101 + k }))
+                .collect();
+            let body = format!(
+                "lanes i0 {{ {before} v98 = load b1[60] for i1 in 0..4 {{ {index} v99 = load b1[i2 + 30] {loads} {sums}
+                 v97 = load b2[4*i2 + 3*i0] v96 = add v101, v97 store b2[8*i1 + i0] = v96 }} }}"
+            );
+            check_by_indices(&["i32", "f32", "f32"], &body);
+        }
+    }
+}
+
 /// A tile reads and stores rows at an index, and its epilogue by another one.
 #[test]
 fn tiles_at_loaded_indices() {

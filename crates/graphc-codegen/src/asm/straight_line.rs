@@ -1,7 +1,8 @@
 //! Straight-line vector code, as the body of a loop or once: sweeps with vectors that Cranelift lacks.
 //!
 //! A [`StraightLine`] says what one iteration does in terms of pointers that advance by constant strides, vectors
-//! that do not change during the loop, and accumulators that do. Every step is one operation of the loop IR in all
+//! that do not change during the loop, and accumulators that do. Where an index is loaded, pointers are computed in every
+//! iteration. Every step is one operation of the loop IR in all
 //! eight lanes, IEEE or on integers, in the order of the program; only registers and instructions are chosen by those
 //! who assemble it.
 
@@ -58,10 +59,21 @@ pub(crate) enum Source {
 pub(crate) enum Step {
     /// Eight words, or one word in every lane.
     Load { pointer: usize, offset: i32, is_splat: bool },
+    /// A word for every lane, so many words behind the place as an integer says; negative ones are ahead of it.
+    Gather { pointer: usize, offset: i32, index: Source },
+    /// An integer instead of pointer `to`: the one there, or the nearest that is neither negative nor greater than what
+    /// a constant vector has in its lanes. The vector `zero` has zeros.
+    LoadIndex { pointer: usize, offset: i32, zero: usize, most: usize, to: usize },
+    /// Pointer `to` is another one, moved by so many bytes as often as a loaded integer says.
+    Point { from: usize, index: usize, bytes: i32, to: usize },
+    /// The same, in a register.
+    Copy(Source),
     /// Two operands: floating point, or a sum, difference or product of integers that wraps.
     Binary(BinaryOp, Source, Source),
     /// The bits of an integer, moved by so many places to the left or right.
     Shift { op: BinaryOp, by: u8, value: Source },
+    /// The smaller of two integers, or the greater.
+    Nearest { is_smaller: bool, a: Source, b: Source },
     /// The nearest floating-point number of an integer.
     ToF32(Source),
     /// Square root.
@@ -96,8 +108,10 @@ impl Step {
     /// What it reads.
     pub(crate) fn sources(&self) -> Vec<Source> {
         match *self {
-            Step::Load { .. } | Step::Fetch { .. } => Vec::new(),
+            Step::Load { .. } | Step::Fetch { .. } | Step::LoadIndex { .. } | Step::Point { .. } => Vec::new(),
             Step::Sqrt(a)
+            | Step::Copy(a)
+            | Step::Gather { index: a, .. }
             | Step::ToF32(a)
             | Step::Shift { value: a, .. }
             | Step::Swap { value: a, .. }
@@ -107,6 +121,7 @@ impl Step {
             Step::Binary(_, a, b)
             | Step::Compare(_, a, b)
             | Step::CompareIntegers { a, b, .. }
+            | Step::Nearest { a, b, .. }
             | Step::And(a, b)
             | Step::AndNot(a, b)
             | Step::Xor(a, b) => vec![a, b],
@@ -114,20 +129,28 @@ impl Step {
         }
     }
 
-    /// The pointer that it reads or writes through.
-    pub(crate) fn pointer(&self) -> Option<usize> {
+    /// The pointers that it reads or writes through, or computes.
+    pub(crate) fn pointers(&self) -> Vec<usize> {
         match *self {
             Step::Load { pointer, .. }
+            | Step::Gather { pointer, .. }
             | Step::Store { pointer, .. }
             | Step::StoreOne { pointer, .. }
-            | Step::Fetch { pointer, .. } => Some(pointer),
-            _ => None,
+            | Step::Fetch { pointer, .. } => vec![pointer],
+            Step::LoadIndex { pointer, to, .. } => vec![pointer, to],
+            Step::Point { from, index, to, .. } => vec![from, index, to],
+            _ => Vec::new(),
         }
+    }
+
+    /// Whether it leaves something behind the iteration.
+    pub(crate) fn has_effect(&self) -> bool {
+        matches!(self, Step::Store { .. } | Step::StoreOne { .. } | Step::Fetch { .. } | Step::Set { .. })
     }
 
     /// Whether it has a result.
     pub(crate) fn has_result(&self) -> bool {
-        !matches!(self, Step::Store { .. } | Step::StoreOne { .. } | Step::Fetch { .. } | Step::Set { .. })
+        !self.has_effect() && !matches!(self, Step::LoadIndex { .. } | Step::Point { .. })
     }
 }
 

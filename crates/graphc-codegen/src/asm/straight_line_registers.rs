@@ -76,7 +76,7 @@ impl StraightLinePlan {
                 n_uses[number] += 1;
             }
         }
-        let mut by_use: Vec<usize> = (0..shape.n_constants).collect();
+        let mut by_use: Vec<usize> = (0..shape.n_constants).filter(|&number| n_uses[number] > 0).collect();
         by_use.sort_by_key(|&number| (std::cmp::Reverse(n_uses[number]), number));
         let most = by_use.len().min((unit.n_registers - 2).checked_sub(shape.n_accs)?);
         let reads = Reads::of(shape);
@@ -93,8 +93,8 @@ struct Reads {
     of_results: Vec<Vec<usize>>,
     /// Those that read each accumulator.
     of_accs: Vec<Vec<usize>>,
-    /// Whether a step's result is a condition, which has to be in a register where it is read.
-    are_conditions: Vec<bool>,
+    /// Whether a step's result has to be in a register where it is read: a condition, or what words are gathered by.
+    stay_in_registers: Vec<bool>,
     /// The accumulator that a step's result is for, if it can be computed in its register: nothing but the `Set` reads
     /// the result, and nothing reads or sets the accumulator in between.
     accs_of_results: Vec<Option<usize>>,
@@ -104,7 +104,7 @@ impl Reads {
     fn of(shape: &StraightLine) -> Reads {
         let n_steps = shape.steps.len();
         let (mut of_results, mut of_accs) = (vec![Vec::new(); n_steps], vec![Vec::new(); shape.n_accs]);
-        let (mut are_conditions, mut accs_of_results) = (vec![false; n_steps], vec![None; n_steps]);
+        let (mut stay_in_registers, mut accs_of_results) = (vec![false; n_steps], vec![None; n_steps]);
         for (number, step) in shape.steps.iter().enumerate() {
             for source in step.sources() {
                 match source {
@@ -114,7 +114,9 @@ impl Reads {
                 }
             }
             match *step {
-                Step::Blend { mask: Source::Step(mask), .. } => are_conditions[mask] = true,
+                Step::Blend { mask: Source::Step(value), .. } | Step::Gather { index: Source::Step(value), .. } => {
+                    stay_in_registers[value] = true;
+                }
                 Step::Set { acc, value: Source::Step(value) } if of_results[value] == [number] => {
                     let touches = |step: &Step| {
                         step.sources().contains(&Source::Acc(acc))
@@ -132,7 +134,7 @@ impl Reads {
                 accs_of_results[value] = None;
             }
         }
-        Reads { of_results, of_accs, are_conditions, accs_of_results }
+        Reads { of_results, of_accs, stay_in_registers, accs_of_results }
     }
 
     fn of_source(&self, source: Source) -> &[usize] {
@@ -214,10 +216,11 @@ impl<'s> Allocation<'s> {
         let sources = step.sources();
         let places: Vec<Place> = sources.iter().map(|&source| self.place(source)).collect::<Option<_>>()?;
         // An instruction reads all its operands before it writes its result, so that this may take the place of one of
-        // them.
+        // them; all but one that gathers.
         let dead = sources.iter().zip(&places).filter(|&(&source, _)| self.dies(source, number));
-        let (registers, slots): (Vec<Place>, Vec<Place>) =
-            dead.map(|(_, &place)| place).partition(|place| matches!(place, Place::Register(_)));
+        let (registers, others): (Vec<Place>, Vec<Place>) = dead
+            .map(|(_, &place)| place)
+            .partition(|place| matches!(place, Place::Register(_)) && !matches!(step, Step::Gather { .. }));
         registers.into_iter().for_each(|place| self.release(place));
         let mut spilled = None;
         let result = match self.reads.accs_of_results[number].filter(|_| !self.is_once) {
@@ -233,7 +236,7 @@ impl<'s> Allocation<'s> {
             None => self.scratch,
         };
         // What goes to the table is written before the step reads its operands there.
-        slots.into_iter().for_each(|place| self.release(place));
+        others.into_iter().for_each(|place| self.release(place));
         if step.has_result() {
             self.results[number] = Some(Place::Register(result));
             if self.may_be_freed(result) {
@@ -289,7 +292,7 @@ impl<'s> Allocation<'s> {
     fn spill(&mut self, number: usize, sources: &[Source]) -> Option<(usize, i32)> {
         let may_go = |source: Source| match source {
             _ if sources.contains(&source) => false,
-            Source::Step(step) => !self.reads.are_conditions[step],
+            Source::Step(step) => !self.reads.stay_in_registers[step],
             Source::Acc(_) | Source::Constant(_) => true,
         };
         let held = self.holds.iter().enumerate().filter_map(|(register, held)| held.map(|held| (register, held)));
@@ -347,6 +350,23 @@ mod tests {
         StraightLine { strides: vec![32], inner: Vec::new(), n_constants: 1, n_accs: 1, steps }
     }
 
+    /// `n` gathered vectors by one index, and their sum from the last one on: all of them are wanted at once, and some
+    /// index for the last time.
+    fn gathered(n: usize) -> StraightLine {
+        let mut steps = vec![Step::Load { pointer: 0, offset: 0, is_splat: false }];
+        for number in 0..n {
+            let (pointer, offset) = (1, 4 * number as i32);
+            steps.push(Step::Gather { pointer, offset, index: Source::Step(0) });
+        }
+        let mut sum = Source::Constant(0);
+        for number in (1..=n).rev() {
+            steps.push(Step::Binary(BinaryOp::Add, Source::Step(number), sum));
+            sum = Source::Step(steps.len() - 1);
+        }
+        steps.push(Step::Store { pointer: 0, offset: 0, value: sum });
+        StraightLine { strides: vec![32, 0], inner: Vec::new(), n_constants: 1, n_accs: 0, steps }
+    }
+
     /// Follows what every register holds; each step must read what it means.
     fn check(shape: &StraightLine, plan: &StraightLinePlan, n_registers: usize) {
         let mut held: Vec<Option<Source>> = vec![None; n_registers];
@@ -367,6 +387,12 @@ mod tests {
                     (source, Place::Table(offset)) => assert_eq!(slots.get(offset), Some(&source), "step {number}"),
                 }
             }
+            if let Step::Gather { .. } = placed.step {
+                let Place::Register(index) = placed.sources[0] else {
+                    panic!("the index of step {number} is in the table")
+                };
+                assert!(![placed.result, placed.scratch].contains(&index) && placed.result != placed.scratch);
+            }
             if placed.step.has_result() {
                 held[placed.result] = Some(Source::Step(number));
             }
@@ -385,6 +411,15 @@ mod tests {
                 check(&shape, &plan, n_registers);
                 assert!(plan.n_registers(shape.n_accs) <= n_registers);
             }
+        }
+    }
+
+    #[test]
+    fn what_words_are_gathered_by_has_a_register_of_its_own() {
+        for (n, n_registers) in [(1, 4), (3, 16), (13, 16), (14, 16), (40, 16), (5, 4)] {
+            let shape = gathered(n);
+            let plan = StraightLinePlan::of(&shape, &unit(n_registers)).unwrap_or_else(|| panic!("{n} values fit"));
+            check(&shape, &plan, n_registers);
         }
     }
 

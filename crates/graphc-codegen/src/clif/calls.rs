@@ -112,12 +112,18 @@ impl FunctionEmitter<'_, '_> {
         let layout = operands.table;
         let table = self.stack_slot(layout.bytes() as u32);
         for (number, pointer) in operands.pointers.iter().enumerate() {
-            let address = self.pointer(pointer)?;
-            self.store_at(address, table, layout.pointer_offset(number));
+            if let Some(pointer) = pointer {
+                let address = self.pointer(pointer)?;
+                self.store_at(address, table, layout.pointer_offset(number));
+            }
         }
         for (number, fixed) in operands.fixed.iter().enumerate() {
             let halves = match fixed {
                 Fixed::Bits(bits) => [self.constant(Constant::F32(*bits), true); 2],
+                Fixed::Index(index) => {
+                    let operand = self.index(index)?;
+                    self.lanes(&operand)
+                }
                 Fixed::Outer(id) => {
                     let operand = self.operand(*id)?;
                     self.lanes(&operand)

@@ -70,7 +70,7 @@ impl FunctionEmitter<'_, '_> {
     }
 
     /// An index as `i32`.
-    fn index(&mut self, index: &Affine) -> Emit<Operand> {
+    pub(super) fn index(&mut self, index: &Affine) -> Emit<Operand> {
         let held = match self.place(index)? {
             Place::Word(word) => {
                 let value = self.indices.value(&mut self.builder, &word);

@@ -7,7 +7,7 @@
 //! needs the machine to be this one: a [`VectorUnit`](crate::VectorUnit) is data.
 //!
 //! Reading order: `selection` (the result), `reason`, `shapes`, `mentions`, `uniform`, `values`, `known` (what is
-//! known of a kernel), `context`, `walk` (functions, blocks, loops), `tile`, `straight_line`, `transpose`, `fetch`,
+//! known of a kernel), `context`, `walk` (functions, blocks, loops), `tile`, `straight_line`, `loaded_index`, `transpose`, `fetch`,
 //! `counts`, `print`.
 
 pub(crate) mod selection;
@@ -28,6 +28,7 @@ mod walk;
 pub(crate) mod tile;
 
 mod fetch;
+mod loaded_index;
 mod straight_line;
 mod transpose;
 

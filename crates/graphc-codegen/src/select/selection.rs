@@ -5,7 +5,7 @@ use super::shapes::{ShapeId, Shapes};
 use super::uniform::Uniformity;
 use crate::asm::straight_line::Table;
 use crate::target::Target;
-use graphc_ir::index::Var;
+use graphc_ir::index::{Affine, Var};
 use graphc_ir::loops::{AccId, Access, Kernel, Program, Stmt, ValueId};
 use std::ops::Range;
 
@@ -114,8 +114,8 @@ pub(crate) struct StraightLineCall {
 /// What straight-line code finds in its table.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Operands {
-    /// Places at the first iteration, in lane 0.
-    pub(crate) pointers: Vec<Access>,
+    /// Places at the first iteration, in lane 0; none where the code computes the pointer itself.
+    pub(crate) pointers: Vec<Option<Access>>,
     /// Vectors that do not change.
     pub(crate) fixed: Vec<Fixed>,
     /// What stands where.
@@ -123,12 +123,14 @@ pub(crate) struct Operands {
 }
 
 /// A constant vector.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Fixed {
     /// A value from outside the code.
     Outer(ValueId),
     /// A word by its bits.
     Bits(u32),
+    /// An index in every lane, as integers.
+    Index(Affine),
 }
 
 /// One of the calls that copy a loop's squares.

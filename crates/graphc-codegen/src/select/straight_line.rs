@@ -4,6 +4,7 @@
 //! them itself. Accesses that differ by constants share a pointer.
 
 use super::context::{Context, Site, State, Unit};
+use super::loaded_index::LoadedIndices;
 use super::mentions::Mentions;
 use super::reason::Reason;
 use super::selection::{Fixed, Operands, StraightLineCall};
@@ -81,7 +82,9 @@ impl<'s> Nest<'s> {
             });
         });
         let is_same_inside = |stmt: &Stmt| match stmt {
-            Stmt::Let { expr: Expr::Load(from), .. } => !stored.iter().any(|&to| are_shared(buffers, from.buffer, to)),
+            Stmt::LoadIndex { from, .. } | Stmt::Let { expr: Expr::Load(from), .. } => {
+                !stored.iter().any(|&to| are_shared(buffers, from.buffer, to))
+            }
             _ => false,
         };
         if low >= high || !before.iter().all(is_same_inside) {
@@ -122,8 +125,8 @@ impl<'s> Nest<'s> {
 
 /// Whether buffers have words in common.
 fn are_shared(buffers: &[Buffer], a: BufId, b: BufId) -> bool {
-    let [a, b] = [a, b].map(|id| &buffers[id.0 as usize]);
-    a.is_of_member() == b.is_of_member() && a.offset < b.offset + b.len && b.offset < a.offset + a.len
+    let [first, second] = [a, b].map(|id| buffers.get(id.0 as usize));
+    a == b || first.zip(second).is_none_or(|(first, second)| first.shares_words(second))
 }
 
 /// Most steps of a loop with that body. Loops inside that would run often are not worth long copies.
@@ -166,17 +169,24 @@ pub(super) fn epilogue(
 #[derive(Clone, Debug, PartialEq)]
 struct Pointer {
     buffer: BufId,
+    /// None if it is computed in every iteration.
+    place: Option<Place>,
+}
+
+/// Where a pointer begins, and how it moves.
+#[derive(Clone, Debug, PartialEq)]
+struct Place {
     index: Affine,
     /// Bytes from one iteration of each loop to the next.
     strides: Vec<i64>,
 }
 
 /// A loop being recognised.
-struct Recogniser<'e, 'p> {
-    cx: &'e Context<'p>,
-    unit: Unit,
-    /// What differs from lane to lane.
-    lane_vars: &'e LaneVars,
+pub(super) struct Recogniser<'e, 'p> {
+    pub(super) cx: &'e Context<'p>,
+    pub(super) unit: Unit,
+    /// What differs from lane to lane outside.
+    pub(super) lane_vars: &'e LaneVars,
     /// Outermost first.
     loops: &'e [Counted],
     max_steps: usize,
@@ -184,7 +194,9 @@ struct Recogniser<'e, 'p> {
     copied: Vec<(Var, i64)>,
     shape: StraightLine,
     /// Whether registers are few: then words are loaded where they are first used.
-    is_epilogue: bool,
+    pub(super) is_epilogue: bool,
+    /// What indices are loaded inside.
+    pub(super) loaded: LoadedIndices,
     /// Loads that nothing has used yet.
     late: Vec<(ValueId, &'e Access)>,
     pointers: Vec<Pointer>,
@@ -221,6 +233,7 @@ impl<'e, 'p> Recogniser<'e, 'p> {
             copied: Vec::new(),
             shape: StraightLine::default(),
             is_epilogue: false,
+            loaded: LoadedIndices::default(),
             late: Vec::new(),
             pointers: Vec::new(),
             fixed: Vec::new(),
@@ -234,7 +247,7 @@ impl<'e, 'p> Recogniser<'e, 'p> {
 
     /// What was recognised, if it leaves anything.
     fn finish(mut self) -> Result<Recognised, Reason> {
-        if self.shape.steps.iter().all(Step::has_result) {
+        if !self.shape.steps.iter().any(Step::has_effect) {
             return Err(Reason::NoEffect);
         }
         self.shape.strides = self.strides(0)?;
@@ -243,7 +256,8 @@ impl<'e, 'p> Recogniser<'e, 'p> {
             self.shape.inner.push(InnerLoop { count, strides: self.strides(level)? });
         }
         (self.shape.n_constants, self.shape.n_accs) = (self.fixed.len(), self.accs.len());
-        let pointers = self.pointers.into_iter().map(|Pointer { buffer, index, .. }| Access { buffer, index });
+        let access = |Pointer { buffer, place }| place.map(|Place { index, .. }| Access { buffer, index });
+        let pointers = self.pointers.into_iter().map(access);
         let table = self.shape.table(0);
         let operands = Operands { pointers: pointers.collect(), fixed: self.fixed, table };
         Ok(Recognised { shape: self.shape, operands, accs: self.accs })
@@ -257,7 +271,9 @@ impl<'e, 'p> Recogniser<'e, 'p> {
 
     /// Loads what is still to be loaded from a buffer before it is stored to.
     fn load_ahead_of(&mut self, store: &Access) -> Result<(), Reason> {
-        while let Some(at) = self.late.iter().position(|(_, from)| from.buffer == store.buffer) {
+        let cx = self.cx;
+        let buffers = &cx.program.buffers;
+        while let Some(at) = self.late.iter().position(|(_, from)| are_shared(buffers, from.buffer, store.buffer)) {
             let value = self.late[at].0;
             self.source(value)?;
         }
@@ -268,7 +284,7 @@ impl<'e, 'p> Recogniser<'e, 'p> {
     fn strides(&self, level: usize) -> Result<Vec<i32>, Reason> {
         let count = if level == 0 { Some(1) } else { self.loops[level].count };
         let stride = |pointer: &Pointer| {
-            let bytes = pointer.strides.get(level).copied().unwrap_or(0);
+            let bytes = pointer.place.as_ref().and_then(|place| place.strides.get(level)).copied().unwrap_or(0);
             let moved = count.and_then(|count| bytes.checked_mul(count + 1)).ok_or(Reason::TooFar)?;
             if moved.unsigned_abs() < 1 << 30 { Ok(bytes as i32) } else { Err(Reason::TooFar) }
         };
@@ -296,9 +312,13 @@ impl<'e, 'p> Recogniser<'e, 'p> {
                     0 => Step::StoreOne { pointer, offset, value },
                     _ => Step::Store { pointer, offset, value },
                 })?;
-                let pointers = &self.pointers;
-                let is_stale =
-                    |step: &Step| matches!(step, Step::Load { pointer, .. } if pointers[*pointer].buffer == to.buffer);
+                let (pointers, buffers) = (&self.pointers, &self.cx.program.buffers);
+                let is_stale = |step: &Step| match step {
+                    Step::Load { pointer, .. } | Step::Gather { pointer, .. } => {
+                        are_shared(buffers, pointers[*pointer].buffer, to.buffer)
+                    }
+                    _ => false,
+                };
                 self.known.retain(|step, _| !is_stale(step));
             }
             Stmt::Fetch { from, n_lines } => {
@@ -318,7 +338,8 @@ impl<'e, 'p> Recogniser<'e, 'p> {
                     self.copied.pop();
                 }
             }
-            Stmt::LoadIndex { .. } | Stmt::ClampIndex { .. } => return Err(Reason::LoadedIndex),
+            Stmt::LoadIndex { var, from, extent } => self.load_index(*var, from, *extent)?,
+            Stmt::ClampIndex { .. } => return Err(Reason::LoadedIndex),
             Stmt::Nest { .. } | Stmt::Lanes { .. } | Stmt::LetIndex { .. } | Stmt::Tile(_) => {
                 return Err(Reason::Inside);
             }
@@ -342,7 +363,7 @@ impl<'e, 'p> Recogniser<'e, 'p> {
     }
 
     /// Adds a step, unless there are too many.
-    fn push(&mut self, step: Step) -> Result<Source, Reason> {
+    pub(super) fn push(&mut self, step: Step) -> Result<Source, Reason> {
         self.shape.steps.push(step);
         let number = self.shape.steps.len() - 1;
         if number < self.max_steps { Ok(Source::Step(number)) } else { Err(Reason::TooManySteps) }
@@ -376,14 +397,17 @@ impl<'e, 'p> Recogniser<'e, 'p> {
         self.known_or_push(step)
     }
 
-    fn load(&mut self, access: &Access) -> Result<Source, Reason> {
+    pub(super) fn load(&mut self, access: &Access) -> Result<Source, Reason> {
+        if self.is_gathered(access) {
+            return self.gather(access);
+        }
         let coefficient = access.index.coefficient(self.unit.lane);
         let (pointer, offset) = self.place(access, coefficient)?;
         self.known_or_push(Step::Load { pointer, offset, is_splat: coefficient == 0 })
     }
 
     /// The result of a step, which may be there already.
-    fn known_or_push(&mut self, step: Step) -> Result<Source, Reason> {
+    pub(super) fn known_or_push(&mut self, step: Step) -> Result<Source, Reason> {
         if let Some(&known) = self.known.get(&step) {
             return Ok(known);
         }
@@ -465,8 +489,8 @@ impl<'e, 'p> Recogniser<'e, 'p> {
         Ok(self.fixed(constant.map_or(Fixed::Outer(id), Fixed::Bits)))
     }
 
-    fn fixed(&mut self, fixed: Fixed) -> Source {
-        let known = self.fixed.iter().position(|&known| known == fixed);
+    pub(super) fn fixed(&mut self, fixed: Fixed) -> Source {
+        let known = self.fixed.iter().position(|known| *known == fixed);
         Source::Constant(known.unwrap_or_else(|| {
             self.fixed.push(fixed);
             self.fixed.len() - 1
@@ -481,7 +505,7 @@ impl<'e, 'p> Recogniser<'e, 'p> {
     }
 
     /// An index with the values of copied loops' variables in it.
-    fn in_copy(&self, index: &Affine) -> Affine {
+    pub(super) fn in_copy(&self, index: &Affine) -> Affine {
         let value = |var: Var| self.copied.iter().rev().find(|(known, _)| *known == var).map(|&(_, value)| value);
         if !index.is_affine() {
             return index.substitute(&|var| value(var).map_or_else(|| Affine::var(var), Affine::constant));
@@ -497,15 +521,19 @@ impl<'e, 'p> Recogniser<'e, 'p> {
     }
 
     /// Pointer and byte offset of an access whose index has that coefficient of the lane.
-    fn place(&mut self, access: &Access, coefficient: i64) -> Result<(usize, i32), Reason> {
-        let mut index = self.in_copy(&access.index);
-        if self.lane_vars.loaded_in(&index).is_some() {
-            return Err(Reason::LoadedIndex);
-        }
+    pub(super) fn place(&mut self, access: &Access, coefficient: i64) -> Result<(usize, i32), Reason> {
+        let index = self.in_copy(&access.index);
         let is_vector_or_splat = matches!(coefficient, 0 | 1) && index.coefficient(self.unit.lane) == coefficient;
-        if !is_vector_or_splat || !index.is_affine() {
+        if !is_vector_or_splat || !index.is_affine() || self.lane_vars.loaded_in(&index).is_some() {
             return Err(Reason::Scattered);
         }
+        let (outside, loaded) = self.loaded.split(index);
+        let (pointer, offset) = self.pointer(access.buffer, outside)?;
+        Ok((self.point(pointer, &loaded)?, offset))
+    }
+
+    /// Pointer and byte offset of a place in a buffer.
+    fn pointer(&mut self, buffer: BufId, mut index: Affine) -> Result<(usize, i32), Reason> {
         let mut strides = Vec::with_capacity(self.loops.len());
         for &Counted { var, low, .. } in self.loops {
             let step = index.coefficient(var);
@@ -516,12 +544,27 @@ impl<'e, 'p> Recogniser<'e, 'p> {
         }
         let offset = index.offset.checked_mul(4).and_then(|bytes| i32::try_from(bytes).ok()).ok_or(Reason::TooFar)?;
         index.offset = 0;
-        let pointer = Pointer { buffer: access.buffer, index, strides };
-        let known = self.pointers.iter().position(|known| *known == pointer);
-        let number = known.unwrap_or_else(|| {
-            self.pointers.push(pointer);
-            self.pointers.len() - 1
-        });
-        if number < self.unit.unit.n_pointers { Ok((number, offset)) } else { Err(Reason::TooManyPointers) }
+        let pointer = Pointer { buffer, place: Some(Place { index, strides }) };
+        let number = match self.pointers.iter().position(|known| *known == pointer) {
+            Some(known) => known,
+            None => self.add_pointer(pointer)?,
+        };
+        Ok((number, offset))
+    }
+
+    fn add_pointer(&mut self, pointer: Pointer) -> Result<usize, Reason> {
+        self.pointers.push(pointer);
+        let number = self.pointers.len() - 1;
+        if number < self.unit.unit.n_pointers { Ok(number) } else { Err(Reason::TooManyPointers) }
+    }
+
+    /// One that is computed, for words of a buffer.
+    pub(super) fn computed_pointer(&mut self, buffer: BufId) -> Result<usize, Reason> {
+        self.add_pointer(Pointer { buffer, place: None })
+    }
+
+    /// The buffer that a pointer points into.
+    pub(super) fn buffer_of(&self, pointer: usize) -> BufId {
+        self.pointers[pointer].buffer
     }
 }

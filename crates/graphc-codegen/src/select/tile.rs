@@ -169,7 +169,7 @@ fn with_epilogue(
         whole.start = Start::Table(operands.pointers.len());
         whole.out = offsets(cells.iter().map(|cell| distance(tile, from, cell)))?;
         whole.epilogue.strides.push(0);
-        operands.pointers.push(at_first_cell(tile, from));
+        operands.pointers.push(Some(at_first_cell(tile, from)));
     }
     operands.table = site.shapes.tile(&whole, unit).map(|function| site.shapes.table(function))?;
     *shape = whole;

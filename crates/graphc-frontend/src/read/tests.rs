@@ -13,7 +13,9 @@ fn rows() -> Vec<(&'static str, &'static Field)> {
     let mut sections: Vec<&'static Section> =
         vec![&FILE, &INPUT, &NODE, &TRAIN, &EMA, &EARLY_STOPPING, &COLUMN, &PREPROCESS];
     sections.extend(NODE_OPS.iter().map(|op| &op.section));
-    sections.extend([&LOSSES, &OPTIMIZERS, &SCHEDULES, &DATA].iter().flat_map(|variants| (variants.sections)()));
+    sections.extend(
+        [&LOSSES, &OPTIMIZERS, &SCHEDULES, &DATA, &INITIALIZERS].iter().flat_map(|variants| (variants.sections)()),
+    );
     sections.iter().flat_map(|section| section.fields.iter().map(|field| (section.name, field))).collect()
 }
 
@@ -81,8 +83,25 @@ fn borders(kind: &Kind) -> Borders {
         Kind::Object(_) | Kind::OneOf(_) | Kind::Map(_) | Kind::Files | Kind::Columns => {
             texts(&["{}"], &["[]", "\"a\""])
         }
+        Kind::Initializer => initializer_borders(),
         Kind::Nodes => texts(&["[]"], &["{}", "\"a\""]),
     }
+}
+
+fn initializer_borders() -> Borders {
+    texts(
+        &["0", "-1e9", "\"he_normal\"", "{ \"op\": \"he_normal\" }", "{ \"limit\": 2, \"op\": \"random_uniform\" }"],
+        &[
+            "1e39",
+            "\"random_uniform(limit=0.1)\"",
+            "{}",
+            "[\"he_normal\"]",
+            "{ \"op\": \"he\" }",
+            "{ \"op\": \"random_uniform\", \"limit\": 0 }",
+            "{ \"op\": \"random_uniform\", \"stddev\": 1 }",
+            "{ \"op\": \"random_normal\", \"stddev\": \"1\" }",
+        ],
+    )
 }
 
 fn number_borders(range: Range) -> Borders {

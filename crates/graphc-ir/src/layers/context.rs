@@ -17,8 +17,8 @@ pub struct LayerCx<'a> {
 
 /// What follows the linear op of a layer.
 pub(super) struct Affine<'a> {
-    /// Number of outputs, if there is a bias for each.
-    pub(super) bias: Option<usize>,
+    /// Number of outputs and what their biases begin with, if they have any.
+    pub(super) bias: Option<(usize, &'a Initializer)>,
     pub(super) activation: &'a Option<Activation>,
 }
 
@@ -109,8 +109,8 @@ impl<'a> LayerCx<'a> {
             (None, None) => return self.add(linear, &operands),
             _ => self.part(linear_name, linear, &operands)?,
         };
-        if let Some(size) = bias {
-            let bias = self.weight("bias", &[size], Initializer::Constant(0.0))?;
+        if let Some((size, initializer)) = bias {
+            let bias = self.weight("bias", &[size], initializer.clone())?;
             value = match activation {
                 None => return self.add(Add {}, &[value, bias]),
                 Some(_) => self.part("bias_add", Add {}, &[value, bias])?,

@@ -29,6 +29,10 @@ layer_struct! {
         pub use_bias: bool = true,
         /// Applied to the result; short for a node of its own.
         pub activation: Option<Activation> = None => "none",
+        /// What the kernel begins with.
+        pub kernel_initializer: Initializer = Initializer::KERNEL,
+        /// What the bias begins with.
+        pub bias_initializer: Initializer = Initializer::ZEROS,
     }
 }
 
@@ -49,10 +53,10 @@ impl LayerRules for Conv2d {
             let message = format!("{c} input channels cannot be dealt to {groups} groups");
             return cx.fail(TypeError::operand(0, message));
         }
-        let kernel = cx.weight("kernel", &[r, s, c / groups, filters], Initializer::GlorotUniform)?;
+        let kernel = cx.weight("kernel", &[r, s, c / groups, filters], self.kernel_initializer.clone())?;
         let padding = self.padding.resolve([h, w], Windows::span([r, s], dilation), strides);
         let windows = Windows { strides, padding, dilation, groups };
-        let bias = self.use_bias.then_some(filters);
+        let bias = self.use_bias.then_some((filters, &self.bias_initializer));
         cx.affine(ops::Conv2d::of(windows), [x, kernel], &Affine { bias, activation: &self.activation })
     }
 }

@@ -18,6 +18,10 @@ layer_struct! {
         pub use_bias: bool = true,
         /// Applied to the result; short for a node of its own.
         pub activation: Option<Activation> = None => "none",
+        /// What the kernel begins with.
+        pub kernel_initializer: Initializer = Initializer::KERNEL,
+        /// What the bias begins with.
+        pub bias_initializer: Initializer = Initializer::ZEROS,
     }
 }
 
@@ -39,8 +43,8 @@ impl LayerRules for Dense {
             return cx.fail(TypeError::operand(0, message));
         }
         let features = cx.fixed_dim(&ty, 1, "the number of features")?;
-        let kernel = cx.weight("kernel", &[features, self.units], Initializer::GlorotUniform)?;
-        let bias = self.use_bias.then_some(self.units);
+        let kernel = cx.weight("kernel", &[features, self.units], self.kernel_initializer.clone())?;
+        let bias = self.use_bias.then_some((self.units, &self.bias_initializer));
         let linear = MatMul { transpose_a: false, transpose_b: false };
         cx.affine(linear, [x, kernel], &Affine { bias, activation: &self.activation })
     }

@@ -28,6 +28,10 @@ layer_struct! {
         pub use_bias: bool = true,
         /// Applied to the result; short for a node of its own.
         pub activation: Option<Activation> = None => "none",
+        /// What the kernel begins with.
+        pub kernel_initializer: Initializer = Initializer::KERNEL,
+        /// What the bias begins with.
+        pub bias_initializer: Initializer = Initializer::ZEROS,
     }
 }
 
@@ -44,13 +48,13 @@ impl LayerRules for DepthwiseConv2d {
         let x = cx.inputs[0];
         let [h, w, c] = cx.image_sizes(Self::NAME, x)?;
         let &DepthwiseConv2d { depth_multiplier, kernel: [r, s], strides, dilation, .. } = self;
-        let kernel = cx.weight("kernel", &[r, s, c, depth_multiplier], Initializer::GlorotUniform)?;
+        let kernel = cx.weight("kernel", &[r, s, c, depth_multiplier], self.kernel_initializer.clone())?;
         // The same words, a filter of one channel each.
         let n_filters = c.saturating_mul(depth_multiplier);
         let filters = cx.part("filters", Reshape { shape: Shape::fixed(&[r, s, 1, n_filters]) }, &[kernel])?;
         let padding = self.padding.resolve([h, w], Windows::span([r, s], dilation), strides);
         let windows = Windows { strides, padding, dilation, groups: c };
-        let bias = self.use_bias.then_some(n_filters);
+        let bias = self.use_bias.then_some((n_filters, &self.bias_initializer));
         cx.affine(Conv2d::of(windows), [x, filters], &Affine { bias, activation: &self.activation })
     }
 }

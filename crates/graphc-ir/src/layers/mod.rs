@@ -32,6 +32,7 @@ macro_rules! layers {
 layers! {
     dense::Dense,
     conv2d::Conv2d,
+    conv2d_transpose::Conv2dTranspose,
     depthwise_conv2d::DepthwiseConv2d,
     batch_norm::BatchNorm,
     dropout::Dropout,

@@ -345,6 +345,7 @@ ops! {
     conv2d::Conv2d,
     conv2d_input_grad::Conv2dInputGrad,
     conv2d_kernel_grad::Conv2dKernelGrad,
+    conv2d_transpose::Conv2dTranspose,
     avg_pool2d::AvgPool2d,
     avg_pool2d_grad::AvgPool2dGrad,
     max_pool2d::MaxPool2d,
@@ -365,5 +366,5 @@ ops! {
     huber::Huber,
 }
 
+pub use crate::initializers::Initializer;
 pub use convolution::Windows;
-pub use parameter::Initializer;

@@ -1,8 +1,8 @@
 //! `parameter`: a tensor kept between steps: a weight, a moving statistic, optimizer state.
 
 use super::{Lowering, OpRules};
-use crate::attrs::{AttrField, AttrValue, AttrWords};
 use crate::graph::{NodeId, OpCx};
+use crate::initializers::Initializer;
 use crate::op_struct;
 use crate::tensor::{Real, Tensor};
 use crate::types::{Shape, TensorType, TypeError};
@@ -19,41 +19,6 @@ op_struct! {
     }
 }
 
-/// First value of a parameter.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Initializer {
-    /// Every element the same.
-    Constant(f64),
-    /// Uniform in `±sqrt(6 / (fan_in + fan_out))` (Glorot and Bengio 2010), with Keras's fans: the
-    /// last two dimensions times the receptive field before them.
-    GlorotUniform,
-}
-
-impl AttrField for Initializer {
-    const EXPECTED: &'static str = "a number or \"glorot_uniform\"";
-
-    fn to_attr(&self) -> AttrValue {
-        match self {
-            Initializer::Constant(value) => AttrValue::Float(*value),
-            Initializer::GlorotUniform => AttrValue::Str("glorot_uniform".to_string()),
-        }
-    }
-
-    fn from_attr(value: &AttrValue) -> Option<Initializer> {
-        match value {
-            AttrValue::Str(name) if name == "glorot_uniform" => Some(Initializer::GlorotUniform),
-            value => f64::from_attr(value).map(Initializer::Constant),
-        }
-    }
-
-    fn write_words(&self, words: &mut AttrWords) {
-        match self {
-            Initializer::Constant(value) => words.extend([0, value.to_bits()]),
-            Initializer::GlorotUniform => words.extend([1]),
-        }
-    }
-}
-
 impl OpRules for Parameter {
     const NAME: &'static str = "parameter";
     const ARITY: usize = 0;
@@ -65,6 +30,7 @@ impl OpRules for Parameter {
         if self.shape.batch_axis().is_some() {
             return Err(TypeError::new(format!("a parameter has no batch dimension, got shape {}", self.shape)));
         }
+        self.initializer.check()?;
         Ok(TensorType::f32(self.shape.clone()))
     }
 

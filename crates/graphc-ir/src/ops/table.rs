@@ -27,6 +27,7 @@ fn attribute(field: &FieldInfo) -> String {
     let default = field.default.as_ref().map_or(String::new(), |value| format!(", {value} unless it is written"));
     let expected = match (field.kind, field.range) {
         (AttrKind::Size, Range::Positive) => "an integer of at least 1".to_string(),
+        (AttrKind::SizesOf(n), Range::Positive) => format!("a list of {n} integers of at least 1"),
         (_, range) => format!("{}{}", field.expected, range.in_words()),
     };
     format!("`{}`: {expected}{default}", field.name)

@@ -2,7 +2,8 @@
 
 use crate::cases::{cases, f};
 use crate::graph_eval::OneOp;
-use graphc_ir::attrs::{AttrValue, Attrs};
+use graphc_ir::attrs::{AttrField, AttrValue, Attrs};
+use graphc_ir::initializers::{InitializerInfo, RandomNormal, RandomUniform};
 use graphc_ir::ops::{Dropout, Initializer, Input, Parameter};
 use graphc_ir::types::{DType, Shape};
 use graphc_ir::{Graph, Op};
@@ -12,7 +13,9 @@ fn attributes_make_the_same_op() {
     let mut ops: Vec<Op> = cases().into_iter().map(|case| case.op).collect();
     ops.push(Dropout { rate: 0.5, seed: i64::MIN }.into());
     ops.push(Input { dtype: DType::I32, shape: Shape::batched(&[28, 28]) }.into());
-    for initializer in [Initializer::Constant(0.1), Initializer::GlorotUniform] {
+    let of_settings = RandomUniform { limit: 0.25 }.into();
+    let initializers = InitializerInfo::ALL.iter().map(|info| (info.from_attrs)(&Attrs::default()).unwrap());
+    for initializer in initializers.chain([Initializer::Constant(0.1), of_settings]) {
         ops.push(Parameter { shape: f(&[3, 4]).shape, initializer, trainable: false }.into());
     }
     for op in ops {
@@ -40,6 +43,23 @@ fn text_reads_back() {
 fn error(op: &str, attrs: &[(&str, AttrValue)]) -> String {
     let attrs = Attrs(attrs.iter().map(|(name, value)| (name.to_string(), value.clone())).collect());
     Op::from_attrs(op, &attrs).expect("a known op").unwrap_err().to_string()
+}
+
+#[test]
+fn initializers_are_read_with_their_settings() {
+    let read = |text: &str| <Initializer as AttrField>::from_attr(&AttrValue::Str(text.into()));
+    assert_eq!(read("glorot_uniform"), Some(Initializer::KERNEL));
+    assert_eq!(read("random_normal(stddev=0.5)"), Some(RandomNormal { stddev: 0.5 }.into()));
+    for wrong in ["", "glorot", "glorot_uniform(", "glorot_uniform(limit=1)", "random_uniform(limit=0)", "0"] {
+        assert_eq!(read(wrong), None, "{wrong}");
+    }
+    let parameter = |limit| {
+        let initializer = RandomUniform { limit }.into();
+        Op::from(Parameter { shape: f(&[3]).shape, initializer, trainable: true })
+    };
+    assert!(parameter(1.0).infer(&[]).is_ok());
+    let error = parameter(-1.0).infer(&[]).unwrap_err().to_string();
+    assert_eq!(error, "random_uniform expects a `limit` greater than 0, got -1");
 }
 
 #[test]

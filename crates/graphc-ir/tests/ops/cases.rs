@@ -60,5 +60,13 @@ fn convolutions_with_gaps() -> Vec<OpCase> {
     add(windows([2, 3], [2, 1, 3, 2], [3, 2], 1), [7, 8, 1], [3, 3, 1, 2]);
     add(windows([2, 4], [1, 2, 3, 0], [2, 6], 2), [7, 9, 2], [2, 2, 1, 2]);
     add(windows([3, 3], [3, 3, 4, 4], [2, 5], 1), [8, 9, 1], [4, 3, 1, 1]);
+    for (strides, padding, output_padding, dilation) in [
+        ([1, 1], [0; 4], [0, 0], [1, 1]),
+        ([2, 3], [1, 0, 2, 1], [1, 2], [1, 1]),
+        ([2, 1], [0, 3, 1, 1], [1, 0], [2, 3]),
+    ] {
+        let op = Conv2dTranspose { strides, padding, output_padding, dilation };
+        cases.push(case(op, &[b(&[3, 4, 3]), f(&[3, 2, 2, 3])]));
+    }
     cases
 }

@@ -19,6 +19,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// they are; longer ones are copied in that order, if they can be.
 const MOST_APART: usize = 512;
 
+/// Terms up to which a sum is walked at once, whatever the samples are, and may have several loops.
+const MOST_DIVIDED: usize = 1024;
+
 /// What was found out about views.
 #[derive(Default)]
 pub(super) struct Views {
@@ -84,7 +87,7 @@ impl Path {
             while let Some(view) = forms[&form.operands[slot]].as_point().filter(|view| view.as_view().is_some()) {
                 form = form.through(slot, view);
                 nodes.push(form.operands[slot]);
-                match (Passage::of(graph, own, &form)).refusal() {
+                match Passage::of(graph, forms, own, &form).refusal() {
                     None => (n_passable, best) = (nodes.len() - 1, form.clone()),
                     Some(other) => refusal = other,
                 }
@@ -105,6 +108,7 @@ impl Path {
 /// A contraction, and the same with views composed into it; axes are split into digits.
 struct Passage<'a> {
     graph: &'a Graph,
+    forms: &'a Forms,
     before: Split,
     after: Split,
 }
@@ -121,8 +125,8 @@ enum Along {
 }
 
 impl<'a> Passage<'a> {
-    fn of(graph: &'a Graph, before: &PointForm, after: &PointForm) -> Passage<'a> {
-        Passage { graph, before: digits::split(before), after: digits::split(after) }
+    fn of(graph: &'a Graph, forms: &'a Forms, before: &PointForm, after: &PointForm) -> Passage<'a> {
+        Passage { graph, forms, before: digits::split(before), after: digits::split(after) }
     }
 
     /// Why the contraction cannot read past the views, or would be slower, if so.
@@ -132,7 +136,9 @@ impl<'a> Passage<'a> {
             && (form.batch_axis.is_some() || form.reduces_batch());
         let is_affine = |factor: usize| factors(form)[factor].1.iter().all(|i| i.value.is_affine());
         if !(0..2).all(is_affine) {
-            Some("its summed axes would be divided")
+            Some("an index would divide")
+        } else if form.reds.len() > self.before.form.reds.len() && !self.may_divide_sums() {
+            Some("it is computed anyway, and the sum would have several loops")
         } else if !self.has_samples() {
             Some("it is the same for every sample")
         } else if samples_are_lanes && form.reduces_batch() && is_sum_over_samples(&self.after) {
@@ -146,6 +152,25 @@ impl<'a> Passage<'a> {
         } else {
             (!self.has_lanes()).then_some("neighbours along its last axis would lie apart")
         }
+    }
+
+    /// Whether several loops of a sum are worth it: its terms need not be walked in blocks, and what is read has a
+    /// buffer anyway.
+    fn may_divide_sums(&self) -> bool {
+        let terms = self.before.form.reds.iter().map(|red| red.extent);
+        let read = factors(&self.after.form).into_iter().filter(|(node, _)| !self.before.form.operands.contains(node));
+        terms.max().is_none_or(|most| most <= MOST_DIVIDED) && read.into_iter().all(|(node, _)| self.stands(node))
+    }
+
+    /// Whether a value has a buffer, if no view of it has one: it is none of a sweep.
+    fn stands(&self, node: NodeId) -> bool {
+        let ends_epilogue = |&operand: &NodeId| {
+            self.graph.users(operand).as_slice() == [node]
+                && self.graph.sizes(operand) == self.graph.sizes(node)
+                && (self.forms[&operand].as_contraction().is_some()
+                    || (self.forms[&operand].is_map() && self.stands(operand)))
+        };
+        !self.forms[&node].is_map() || self.graph.is_root(node) || self.graph.operands(node).iter().any(ends_epilogue)
     }
 
     fn has_batch(&self, node: NodeId) -> bool {
@@ -164,11 +189,11 @@ impl<'a> Passage<'a> {
     fn is_packed(&self, Split { form, .. }: &Split, factor: usize) -> bool {
         let (node, index) = factors(form)[factor];
         let n_terms: usize = form.reds.iter().map(|red| red.extent).product();
-        let vars: Vec<Option<Var>> = index.iter().map(|i| i.value.as_var()).collect();
-        let is_term = |var: &Option<Var>| form.reds.iter().any(|red| Some(red.var) == *var);
-        let Some((last, others)) = vars.split_last() else { return false };
-        let is_output = last.is_some_and(|var| (var.0 as usize) < form.extents.len());
-        n_terms >= MOST_APART && !self.has_batch(node) && is_output && others.iter().all(is_term)
+        let is_term = |var: Var| form.reds.iter().any(|red| red.var == var);
+        let Some((last, others)) = index.split_last() else { return false };
+        let is_output = last.value.as_var().is_some_and(|var| !is_term(var));
+        let are_terms = others.iter().all(|i| i.value.is_affine_over(is_term));
+        n_terms >= MOST_APART && !self.has_batch(node) && is_output && are_terms
     }
 
     /// Whether neighbours along the last axis are lanes if they were before.
@@ -191,9 +216,7 @@ impl<'a> Passage<'a> {
     fn is_copied(&self, Split { form, .. }: &Split, factor: usize) -> bool {
         let (node, index) = factors(form)[factor];
         let is_free = |var: Var| var == last_axis(form) || form.reds.iter().any(|red| red.var == var);
-        let mut is_of_terms = true;
-        index.iter().for_each(|i| i.value.for_each_var(&mut |var| is_of_terms &= is_free(var)));
-        is_of_terms && !self.has_batch(node)
+        !self.has_batch(node) && index.iter().all(|i| i.value.is_affine_over(is_free))
     }
 
     fn along(&self, form: &PointForm, factor: usize) -> Along {

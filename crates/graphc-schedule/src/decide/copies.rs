@@ -150,12 +150,12 @@ impl CopyPlan {
             if ty.shape.batch_axis().is_some() || ty.dtype != DType::F32 {
                 return None;
             }
-            let vars: Option<Vec<Var>> = index.iter().map(|i| i.value.as_var()).collect();
-            let vars = vars?;
-            let (&outputs, others) = vars.split_last()?;
+            let (last, others) = index.split_last()?;
+            let outputs = last.value.as_var()?;
             let axis = outputs.0 as usize;
             let is_output = axis < form.extents.len() && form.batch_axis != Some(axis);
-            let are_terms = others.len() == terms.len() && terms.iter().all(|(term, _)| others.contains(term));
+            let are_terms = others.iter().all(|i| i.value.is_affine_over(|var| terms.iter().any(|term| term.0 == var)))
+                && terms.iter().all(|&(term, _)| others.iter().any(|i| i.value.uses(term)));
             (is_output && are_terms).then(|| CopyPlan {
                 source,
                 reader: node,
@@ -200,9 +200,7 @@ impl CopyPlan {
         let terms: Vec<(Var, usize)> = form.reds.iter().map(|red| (red.var, red.extent)).collect();
         let index: Vec<Affine> = index.iter().map(|i| i.value.clone()).collect();
         let is_term = |var: Var| var == lane || terms.iter().any(|&(term, _)| term == var);
-        let mut uses_terms_only = index.iter().all(Affine::is_affine);
-        index.iter().for_each(|i| i.for_each_var(&mut |var| uses_terms_only &= is_term(var)));
-        let (index, terms, places) = if uses_terms_only {
+        let (index, terms, places) = if index.iter().all(|i| i.is_affine_over(is_term)) {
             let places = own_places(&terms);
             (index, terms, places)
         } else {

@@ -13,7 +13,7 @@ use graphc_ir::graph::{Graph, NodeId};
 use graphc_ir::index::{Affine, Atom, Var};
 use graphc_ir::loops::{Access, Expr, LoopKind, Stmt, ValueId};
 use graphc_ir::point::{BATCH, ExprId, PointDag, PointExpr, PointRed};
-use graphc_ir::scalar::{CHUNK, CmpOp, UnaryOp};
+use graphc_ir::scalar::{CHUNK, CmpOp, LANES, UnaryOp};
 use graphc_ir::types::DType;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -86,6 +86,8 @@ pub(crate) struct Emitter<'a> {
     pub(crate) ranges: BTreeMap<Var, (i64, i64)>,
     /// Where along the batch; `None` in nests without one.
     pub(crate) batch: Option<BatchAt>,
+    /// The number of the lane, in a region whose lanes are neighbours along an axis.
+    pub(crate) lane: Option<Var>,
     /// In a flat sweep the word index that stands for every index of the swept shape.
     pub(crate) flat: Option<Affine>,
     /// By expression, as far as it is known in the open scope.
@@ -110,6 +112,7 @@ impl<'a> Emitter<'a> {
             vars: BTreeMap::new(),
             ranges: BTreeMap::new(),
             batch: None,
+            lane: None,
             flat: None,
             values: Vec::new(),
             before: Vec::new(),
@@ -214,7 +217,12 @@ impl<'a> Emitter<'a> {
                 let value = self.index(b, &value);
                 let ranges = &self.ranges;
                 let (low, high) = value.range(&|var| ranges.get(&var).copied().unwrap_or((0, i64::from(i32::MAX))));
-                if low >= 0 && high <= last {
+                // Behind the end of a row there is padding.
+                let most = match self.lane.filter(|&lane| value.uses(lane)) {
+                    Some(_) => extent.next_multiple_of(LANES) as i64 - 1,
+                    None => last,
+                };
+                if low >= 0 && high <= most {
                     value
                 } else {
                     let var = b.clamp_index(value, extent);

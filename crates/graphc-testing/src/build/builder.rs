@@ -115,7 +115,7 @@ impl Builder {
     }
 
     pub(super) fn parameter_of(&mut self, shape: Shape, trainable: bool) -> Option<NodeId> {
-        let initializer = if trainable { Initializer::GlorotUniform } else { Initializer::Constant(0.5) };
+        let initializer = if trainable { Initializer::KERNEL } else { Initializer::Constant(0.5) };
         self.leaf(Parameter { shape, initializer, trainable }, "parameter")
     }
 

@@ -78,7 +78,7 @@ impl<'s> Assembler<'s> {
             pointers.iter_mut().zip(registers).for_each(|(pointer, &register)| *pointer = Some(register));
         } else {
             let mut by_use: Vec<usize> = (0..n_pointers).collect();
-            let n_uses = |number: usize| shape.steps.iter().filter(|step| step.pointer() == Some(number)).count();
+            let n_uses = |number: usize| shape.steps.iter().filter(|step| step.pointers().contains(&number)).count();
             by_use.sort_by_key(|&number| (Reverse(n_uses(number)), number));
             by_use.iter().zip(others).for_each(|(&number, &register)| pointers[number] = Some(register));
         }
@@ -192,7 +192,13 @@ impl<'s> Assembler<'s> {
             self.add(Instruction::with2(STORE, self.at(offset), ymm(register))?)?;
         }
         match placed.step {
-            Step::Load { .. } | Step::Store { .. } | Step::StoreOne { .. } | Step::Fetch { .. } => self.memory(placed),
+            Step::Load { .. }
+            | Step::Gather { .. }
+            | Step::Store { .. }
+            | Step::StoreOne { .. }
+            | Step::Fetch { .. } => self.memory(placed),
+            Step::LoadIndex { .. } | Step::Point { .. } => self.index(placed.step),
+            Step::Copy(_) => self.fetch(to, placed.sources[0]),
             Step::Swap { distance, .. } => self.swap(placed, distance),
             Step::Set { acc, .. } => {
                 if placed.sources[0] == Place::Register(acc) {
@@ -210,6 +216,13 @@ impl<'s> Assembler<'s> {
                 },
                 placed,
             ),
+            Step::Nearest { is_smaller, .. } => self.three(
+                match is_smaller {
+                    true => Code::VEX_Vpminsd_ymm_ymm_ymmm256,
+                    false => Code::VEX_Vpmaxsd_ymm_ymm_ymmm256,
+                },
+                placed,
+            ),
             Step::Sqrt(_) => self.two(Code::VEX_Vsqrtps_ymm_ymmm256, to, placed.sources[0]),
             Step::Binary(op, ..) => self.three(binary(op), placed),
             Step::And(..) => self.three(Code::VEX_Vandps_ymm_ymm_ymmm256, placed),
@@ -221,7 +234,7 @@ impl<'s> Assembler<'s> {
         }
     }
 
-    /// A load, a store or a hint.
+    /// Loads, a store or a hint.
     fn memory(&mut self, placed: &Placed) -> Result<(), IcedError> {
         let to = placed.result;
         match placed.step {
@@ -230,6 +243,7 @@ impl<'s> Assembler<'s> {
                 let place = self.there(pointer, offset)?;
                 self.add(Instruction::with2(code, ymm(to), place)?)
             }
+            Step::Gather { pointer, offset, .. } => self.gather(placed, (pointer, offset)),
             Step::Store { pointer, offset, .. } => {
                 let value = self.in_register(placed, 0)?;
                 let place = self.there(pointer, offset)?;
@@ -246,6 +260,62 @@ impl<'s> Assembler<'s> {
             }
             step => unreachable!("{step:?} reads and writes registers alone"),
         }
+    }
+
+    /// `vgatherdps` takes the words that its mask has bits for, and leaves no bit there; of its three registers none may
+    /// be another one.
+    fn gather(&mut self, placed: &Placed, (pointer, offset): (usize, i32)) -> Result<(), IcedError> {
+        let (Place::Register(index), [to, mask]) = (placed.sources[0], [placed.result, placed.scratch].map(ymm)) else {
+            unreachable!("indices are results")
+        };
+        self.add(Instruction::with3(Code::VEX_Vpcmpeqd_ymm_ymm_ymmm256, mask, mask, mask)?)?;
+        // What was in the result's register need not be waited for.
+        self.add(Instruction::with3(Code::VEX_Vxorps_ymm_ymm_ymmm256, to, to, to)?)?;
+        let base = self.there(pointer, 0)?.base;
+        let place = MemoryOperand::with_base_index_scale_displ_size(base, ymm(index), 4, i64::from(offset), 1);
+        self.add(Instruction::with3(Code::VEX_Vgatherdps_ymm_vm32y_ymm, to, place, mask)?)
+    }
+
+    /// A pointer that is computed, or an integer that stands for one.
+    fn index(&mut self, step: Step) -> Result<(), IcedError> {
+        let (Step::LoadIndex { to, .. } | Step::Point { to, .. }) = step else {
+            unreachable!("{step:?} computes no pointer")
+        };
+        let register = self.pointers[to].unwrap_or(self.passing);
+        let whole = Register::from(register);
+        match step {
+            Step::LoadIndex { pointer, offset, zero, most, .. } => {
+                let word = Register::EAX + (whole as u32 - Register::RAX as u32);
+                let place = self.there(pointer, offset)?;
+                let [zero, most] = [zero, most].map(|constant| self.at(self.layout.constant_offset(constant)));
+                // What is written to a half of a register clears the other half.
+                self.add(Instruction::with2(Code::Mov_r32_rm32, word, place)?)?;
+                self.add(Instruction::with2(Code::Cmp_r32_rm32, word, most)?)?;
+                self.add(Instruction::with2(Code::Cmovg_r32_rm32, word, most)?)?;
+                self.add(Instruction::with2(Code::Test_rm32_r32, word, word)?)?;
+                self.add(Instruction::with2(Code::Cmovs_r32_rm32, word, zero)?)?;
+            }
+            Step::Point { from, index, bytes, .. } => {
+                self.add(match self.pointers[index] {
+                    Some(index) => Instruction::with3(Code::Imul_r64_rm64_imm32, whole, Register::from(index), bytes)?,
+                    None => {
+                        let index = self.at(self.layout.pointer_offset(index));
+                        Instruction::with3(Code::Imul_r64_rm64_imm32, whole, index, bytes)?
+                    }
+                })?;
+                self.add(match self.pointers[from] {
+                    Some(from) => Instruction::with2(Code::Add_r64_rm64, whole, Register::from(from))?,
+                    None => Instruction::with2(Code::Add_r64_rm64, whole, self.at(self.layout.pointer_offset(from)))?,
+                })?;
+            }
+            _ => {}
+        }
+        if self.pointers[to].is_none() {
+            let place = self.at(self.layout.pointer_offset(to));
+            self.add(Instruction::with2(Code::Mov_rm64_r64, place, whole)?)?;
+            self.passes = Some(to);
+        }
+        Ok(())
     }
 
     /// Every lane's other lane at a distance.

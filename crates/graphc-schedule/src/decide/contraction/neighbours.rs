@@ -57,27 +57,34 @@ impl Contraction<'_> {
             return plan;
         };
         let (lane, extent) = (Var(last as u32), self.form().extents[last]);
-        let vectors = self.vectors(extent, batch);
-        let loops = [vectors].into_iter().chain((0..last).map(|axis| self.inner_loop(axis)));
-        let mut plan = self.plan(Lanes::Axis(lane), batch, loops.collect());
-        let n_terms: usize = self.form().reds.iter().map(|red| red.extent).product();
-        let is_far = extent * n_terms > self.problem.machine.nearest_half_words();
-        let vector = if is_far { Width::FarVector } else { Width::Vector };
-        let widths = sources.map(|source| if source == Source::Splat { Width::Splat } else { vector });
         // Splats first: among equal grids the one with more of them wins.
         let splats = usize::from(sources[0] != Source::Splat);
+        let vectors = self.vectors(extent, batch);
+        // What else moves the vectors along the result's last axis is walked outside of them.
+        let digits = self.split.digits(self.split.extents.len() - 1);
+        let is_outside = |&axis: &usize| digits.contains(&axis) && self.axes.output(axis).moves_only(1 - splats);
+        let (outside, inside): (Vec<usize>, Vec<usize>) = (0..last).partition(is_outside);
+        let n_neighbours = extent * outside.iter().map(|&axis| self.form().extents[axis]).product::<usize>();
+        let [outside, inside] = [outside, inside].map(|axes| axes.into_iter().map(|axis| self.inner_loop(axis)));
+        let mut plan = self.plan(Lanes::Axis(lane), batch, outside.chain([vectors]).chain(inside).collect());
+        let n_terms: usize = self.form().reds.iter().map(|red| red.extent).product();
+        let is_far = n_neighbours * n_terms > self.problem.machine.nearest_half_words();
+        let vector = if is_far { Width::FarVector } else { Width::Vector };
+        let widths = sources.map(|source| if source == Source::Splat { Width::Splat } else { vector });
         self.choose_grid(&mut plan, [splats, 1 - splats], widths);
+        let is_vector = |walk: &&Loop| walk.coordinate == Coordinate::Vector;
         if let Some(factor) = sources.iter().position(|&source| source == Source::Copy) {
             let contraction = self.form().as_contraction().expect("a contraction");
             let index = [contraction.a, contraction.b][factor].1;
             let copy = CopyPlan::vectors(self.problem, (self.operands[factor], self.node), (index, self.form()), lane);
-            let walk = &plan.loops[0];
+            let walk = plan.loops.iter().find(is_vector).expect("a loop over vectors");
             let (block, tail) = (walk.block * LANES, walk.tail.map(|_| walk.extent * LANES));
             plan.reads[factor] = Read::Copy(copies.add(CopyPlan { tail, ..copy }.in_blocks(self.problem, block)));
         }
         if batch == Batch::None && self.n_multiply_adds() >= FEWEST_SHARED {
             // The first axis that is left beside the vectors; its rows are apart.
-            plan.loops[1..].iter_mut().take(1).for_each(|walk| walk.is_shared = walk.inner == [0, walk.extent]);
+            let first = plan.loops.iter_mut().find(|walk| !is_vector(&&**walk));
+            first.into_iter().for_each(|walk| walk.is_shared = walk.inner == [0, walk.extent]);
         }
         self.remainders_first(&mut plan);
         plan
@@ -144,11 +151,7 @@ impl Contraction<'_> {
         let has_batch = self.problem.graph.ty(operand).shape.batch_axis().is_some();
         let is_term = |var: Var| var == lanes.axis || self.form().reds.iter().any(|red| red.var == var);
         let stands_in_vectors = self.stands_in_vectors(dag, lanes, (factor, index));
-        let uses_terms_only = index.iter().all(|i| {
-            let mut all = i.value.is_affine();
-            i.value.for_each_var(&mut |var| all &= is_term(var));
-            all
-        });
+        let uses_terms_only = index.iter().all(|i| i.value.is_affine_over(is_term));
         let is_gathered = CopyPlan::is_gathered(index, lanes.axis)
             && !stands_in_vectors
             && self.n_uses_of_a_word(factor, lanes.axis) >= FEWEST_GATHERED_USES;

@@ -156,7 +156,8 @@ impl<'a> Space<'a> {
             let coordinates = cuts(&self.dag, &self.exprs, self.axes[axis]);
             let turns = coordinates.into_iter().filter(|cut| cut.is_multiple_of(weight)).map(|cut| cut / weight);
             let turns: Vec<usize> = turns.filter(|turn| (1..extent).contains(turn)).collect();
-            if n_pieces * (turns.len() + 1) <= MOST_PIECES {
+            // Neighbours that are lanes are always of one piece.
+            if n_pieces * (turns.len() + 1) <= MOST_PIECES || weight == LANES {
                 n_pieces *= turns.len() + 1;
                 loops[position].cuts = turns;
             }

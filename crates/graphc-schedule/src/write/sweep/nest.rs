@@ -114,6 +114,7 @@ impl<'a> Writer<'a> {
             None => self.level(b, depth),
             Some(over) => b.lanes(|b, lane| {
                 self.em.ranges.insert(lane, (0, LANES as i64 - 1));
+                self.em.lane = Some(lane).filter(|_| matches!(over, Coordinate::Axis(_)));
                 let first = self.get(over).unwrap_or_default();
                 self.set(over, Some(first.plus(&Affine::var(lane))));
                 let mut body = b.block(|b| self.level(b, depth));

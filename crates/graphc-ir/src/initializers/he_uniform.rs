@@ -1,0 +1,18 @@
+//! `he_uniform`: for layers in front of a ReLU (He et al. 2015).
+
+use super::rules::{Fans, InitializerRules, Law};
+use crate::op_struct;
+
+op_struct! {
+    /// Uniform in `±sqrt(6 / fan_in)`; for layers in front of a `relu`.
+    pub struct HeUniform {}
+}
+
+impl InitializerRules for HeUniform {
+    const NAME: &'static str = "he_uniform";
+    const SUMMARY: &'static str = "Uniform in `±sqrt(6 / fan_in)`; for layers in front of a `relu`.";
+
+    fn law(&self, fans: Fans) -> Law {
+        Law::Uniform { limit: (6.0 / fans.fan_in).sqrt() }
+    }
+}
