@@ -86,6 +86,7 @@ fn attribute(record: &Record<'_>, name: &str) -> Option<AttrValue> {
         Value::Shape(shape) => AttrValue::Shape(shape.clone()),
         Value::Axes(sizes) => sizes.to_attr(),
         Value::Pair(sizes) => sizes.to_attr(),
+        Value::Numbers(numbers) => AttrValue::Floats(numbers.clone().into()),
         Value::Padding(padding) => padding.to_attr(),
         Value::Initializer(initializer) => initializer.to_attr(),
         other => unreachable!("no field of an op is {other:?}"),
@@ -132,7 +133,9 @@ fn field(attribute: &FieldInfo, usage: &Usage) -> Field {
         AttrKind::Padding => Kind::Padding,
         AttrKind::Activation => Kind::Choice(Op::ACTIVATIONS),
         AttrKind::Initializer => Kind::Initializer,
-        AttrKind::SizesOf(_) | AttrKind::DType | AttrKind::Other => panic!("`{name}` is no field of a graph file"),
+        AttrKind::Numbers => Kind::Numbers(Range::Any),
+        AttrKind::DType => Kind::Choice(&["f32", "i32"]),
+        AttrKind::SizesOf(_) | AttrKind::Other => panic!("`{name}` is no field of a graph file"),
     };
     let optional = usage.optional.iter().find(|(field, _)| *field == name).map(|(_, value)| value);
     let default = match (meaning, optional.or(attribute.default.as_ref())) {
@@ -171,6 +174,7 @@ fn json(kind: AttrKind, value: &AttrValue) -> String {
             let values: Vec<String> = values.iter().map(i64::to_string).collect();
             format!("[{}]", values.join(", "))
         }
+        (_, AttrValue::DType(dtype)) => format!("\"{dtype}\""),
         (_, AttrValue::Shape(shape)) => {
             let dims = shape.0.iter().map(|dim| match dim {
                 Dim::Batch => "\"N\"".to_string(),

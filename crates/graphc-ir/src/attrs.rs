@@ -5,6 +5,7 @@ use crate::text::shown;
 use crate::types::{DType, Dim, Shape, TypeError};
 use smallvec::SmallVec;
 use std::fmt;
+use std::sync::Arc;
 
 /// Attributes of an op; implemented by [`crate::op_struct!`].
 pub trait OpAttrs: Sized {
@@ -60,6 +61,8 @@ pub enum AttrKind {
     Sizes,
     /// So many sizes.
     SizesOf(usize),
+    /// Any number of real numbers.
+    Numbers,
     /// A shape.
     Shape,
     /// An element type.
@@ -87,6 +90,8 @@ pub enum AttrValue {
     Str(String),
     /// A list of integers.
     Ints(Vec<i64>),
+    /// A list of real numbers, each of which prints as one.
+    Floats(Numbers),
     /// A shape, which may contain `N`.
     Shape(Shape),
     /// An element type.
@@ -104,6 +109,10 @@ impl fmt::Display for AttrValue {
             AttrValue::Str(value) => write!(f, "{value:?}"),
             AttrValue::Ints(values) => {
                 let text: Vec<String> = values.iter().map(i64::to_string).collect();
+                write!(f, "[{}]", text.join(","))
+            }
+            AttrValue::Floats(Numbers(values)) => {
+                let text: Vec<String> = values.iter().map(|value| format!("{value:?}")).collect();
                 write!(f, "[{}]", text.join(","))
             }
             AttrValue::Shape(shape) => write!(f, "{shape}"),
@@ -312,6 +321,35 @@ impl AttrField for Vec<usize> {
     fn write_words(&self, words: &mut AttrWords) {
         words.extend([self.len() as u64]);
         words.extend(self.iter().map(|&x| x as u64));
+    }
+}
+
+/// Numbers of which copies are one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Numbers(pub Arc<[f64]>);
+
+impl<T: Into<Arc<[f64]>>> From<T> for Numbers {
+    fn from(numbers: T) -> Numbers {
+        Numbers(numbers.into())
+    }
+}
+
+impl AttrField for Numbers {
+    const EXPECTED: &'static str = "a list of numbers";
+    const KIND: AttrKind = AttrKind::Numbers;
+    fn to_attr(&self) -> AttrValue {
+        AttrValue::Floats(self.clone())
+    }
+    fn from_attr(value: &AttrValue) -> Option<Numbers> {
+        match value {
+            AttrValue::Floats(values) => Some(values.clone()),
+            AttrValue::Ints(values) => Some(Numbers(values.iter().map(|&value| value as f64).collect())),
+            _ => None,
+        }
+    }
+    fn write_words(&self, words: &mut AttrWords) {
+        words.extend([self.0.len() as u64]);
+        words.extend(self.0.iter().map(|value| value.to_bits()));
     }
 }
 

@@ -141,6 +141,10 @@ fn text_errors_point_at_the_place() {
     for (text, message) in cases {
         assert_eq!(parse(text).expect_err(text).to_string(), message, "{text}");
     }
+}
+
+#[test]
+fn errors_in_statements_point_at_the_place() {
     let statements = [
         ("w0 = f32 1", "line 8, column 1: expected a statement or `}`, found `w0`"),
         ("v = f32 1", "line 8, column 1: expected a name such as `v0`, found `v`"),

@@ -1,7 +1,7 @@
 //! `canonicalise`: one form for things that can be written in several ways.
 //!
 //! Input: any graph. Output: constants are the right operand of commutative ops and other operands
-//! stand in order of id; no `neg` under `add` or `sub`; no reshape, transpose or broadcast that
+//! stand in order of id; slices for the parts of a `split`; no `neg` under `add` or `sub`; no reshape, transpose or broadcast that
 //! does nothing, follows another one, or only serves an elementwise op that broadcasts anyway.
 //! Must hold: values stay the same, but for signs of zero in gradients and updates.
 //!
@@ -31,11 +31,12 @@ const RULES: &[Rule] = &[
     Rule { name: "reshape_of_reshape", ops: |op| matches!(op, Op::Reshape(_)), apply: reshape_of_reshape },
     Rule { name: "transpose_of_transpose", ops: |op| matches!(op, Op::Transpose(_)), apply: transpose_of_transpose },
     Rule { name: "broadcast_of_broadcast", ops: |op| matches!(op, Op::Broadcast(_)), apply: broadcast_of_broadcast },
+    Rule { name: "split_is_slice", ops: |op| matches!(op, Op::Split(_)), apply: split_is_slice },
     Rule { name: "implicit_broadcast", ops: broadcasts, apply: implicit_broadcast },
 ];
 
 fn moves_elements(op: &Op) -> bool {
-    matches!(op, Op::Reshape(_) | Op::Broadcast(_) | Op::Transpose(_))
+    matches!(op, Op::Reshape(_) | Op::Broadcast(_) | Op::Transpose(_) | Op::Slice(_) | Op::Pad(_) | Op::Concat(_))
 }
 
 fn broadcasts(op: &Op) -> bool {
@@ -82,10 +83,10 @@ fn mul_by_minus_one(cx: &mut OpCx<'_>) -> Option<NodeId> {
     applies.then(|| cx.negative(x))
 }
 
-// reshape(x) => x and broadcast(x) => x of the same shape; transpose(x) => x in the same order
+// reshape(x) => x of the same shape, and whatever else gives all of x as it is; transpose(x) => x in the same order
 fn identity_shape(cx: &mut OpCx<'_>) -> Option<NodeId> {
     let is_identity = match cx.graph.op(cx.node) {
-        Op::Reshape(_) | Op::Broadcast(_) => cx.graph.ty(cx.operands[0]) == cx.graph.ty(cx.node),
+        Op::Reshape(_) | Op::Broadcast(_) | Op::Slice(_) | Op::Pad(_) | Op::Concat(_) => cx.graph.ty(cx.operands[0]) == cx.graph.ty(cx.node),
         Op::Transpose(op) => op.perm.iter().enumerate().all(|(axis, &from)| axis == from),
         _ => false,
     };
@@ -115,6 +116,13 @@ fn broadcast_of_broadcast(cx: &mut OpCx<'_>) -> Option<NodeId> {
     matches!(cx.graph.op(cx.operands[0]), Op::Broadcast(_)).then_some(())?;
     let x = cx.graph.operands(cx.operands[0])[0];
     Some(cx.add(Broadcast { shape: outer.shape }, &[x]))
+}
+
+// split(x) => slice(x), which others may be equal to
+fn split_is_slice(cx: &mut OpCx<'_>) -> Option<NodeId> {
+    let Op::Split(split) = cx.graph.op(cx.node) else { return None };
+    let part = split.part();
+    Some(cx.add(part, &[cx.operands[0]]))
 }
 
 // x + broadcast(y) => x + y if x has the result's shape; likewise the other elementwise ops

@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 pub mod report;
+mod pieces;
 mod rewrite;
 
 pub mod canonicalise;

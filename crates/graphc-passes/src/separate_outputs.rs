@@ -39,7 +39,7 @@ pub fn run(graph: &mut Graph) -> Report {
 }
 
 fn is_leaf(graph: &Graph, node: NodeId) -> bool {
-    let leaf = matches!(graph.op(node), Op::Input(_) | Op::Parameter(_));
+    let leaf = matches!(graph.op(node), Op::Input(_) | Op::Parameter(_) | Op::Literal(_));
     debug_assert!(!leaf || graph.batch.is_none() || Form::of(graph, node) == Form::Leaf);
     leaf
 }

@@ -32,8 +32,8 @@ pub struct Executable {
 type Names = HashMap<BufferKind, HashMap<String, BufId>>;
 
 impl Executable {
-    /// Allocates the arena, all zeros but for the constants, and the memory of one member; a step on a team makes room for its members.
-    /// `code` must be compiled from `program`, and `program` must
+    /// Allocates the arena, all zeros but for the constants, and the memory of one member; a step on a team makes room
+    /// for its members. `code` must be compiled from `program`, and `program` must
     /// be one that the verifier accepts: unless `code` is checked, nothing else keeps its
     /// accesses inside the arena.
     ///

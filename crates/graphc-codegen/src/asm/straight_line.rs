@@ -1,8 +1,8 @@
 //! Straight-line vector code, as the body of a loop or once: sweeps with vectors that Cranelift lacks.
 //!
 //! A [`StraightLine`] says what one iteration does in terms of pointers that advance by constant strides, vectors
-//! that do not change during the loop, and accumulators that do. Where an index is loaded, pointers are computed in every
-//! iteration. Every step is one operation of the loop IR in all
+//! that do not change during the loop, and accumulators that do. Where an index is loaded, pointers are computed in
+//! every iteration. Every step is one operation of the loop IR in all
 //! eight lanes, IEEE or on integers, in the order of the program; only registers and instructions are chosen by those
 //! who assemble it.
 

@@ -1,43 +1,16 @@
 //! Indices that straight-line code loads itself.
 //!
-//! One that is the same in all lanes is held like a pointer: the pointers of what it leads to are computed of it in every
-//! iteration. Where every lane loads its own they are a vector, by which words are gathered.
+//! One that is the same in all lanes is held like a pointer: the pointers of what it leads to are computed of it in
+//! every iteration. Where every lane loads its own they are a vector, by which words are gathered.
 
 use super::reason::Reason;
 use super::selection::Fixed;
 use super::straight_line::Recogniser;
 use super::values::{Scalar, scalar_of};
 use crate::asm::straight_line::{Source, Step};
-use crate::hash::QuickMap;
 use graphc_ir::index::{Affine, Atom, Var};
 use graphc_ir::loops::Access;
 use graphc_ir::scalar::BinaryOp;
-
-/// What has been loaded so far in an iteration.
-#[derive(Default)]
-pub(super) struct LoadedIndices {
-    /// The numbers of pointers that hold an integer instead.
-    same: QuickMap<Var, usize>,
-    /// Vectors of integers.
-    by_lane: QuickMap<Var, Source>,
-    /// Pointers that were computed: of which one, of which integer, and how many bytes that counts.
-    points: QuickMap<(usize, usize, i32), usize>,
-}
-
-impl LoadedIndices {
-    /// What is left of an index without the integers that are the same in all lanes, and these with their coefficients.
-    pub(super) fn split(&self, mut index: Affine) -> (Affine, Vec<(usize, i64)>) {
-        let mut loaded = Vec::new();
-        if !self.same.is_empty() {
-            index.terms.retain(|(atom, coefficient)| {
-                let known = if let Atom::Var(var) = atom { self.same.get(var) } else { None };
-                loaded.extend(known.map(|&number| (number, *coefficient)));
-                known.is_none()
-            });
-        }
-        (index, loaded)
-    }
-}
 
 impl Recogniser<'_, '_> {
     /// `var = load from in 0..extent`.

@@ -7,7 +7,8 @@
 //! needs the machine to be this one: a [`VectorUnit`](crate::VectorUnit) is data.
 //!
 //! Reading order: `selection` (the result), `reason`, `shapes`, `mentions`, `uniform`, `values`, `known` (what is
-//! known of a kernel), `context`, `walk` (functions, blocks, loops), `tile`, `straight_line`, `loaded_index`, `transpose`, `fetch`,
+//! known of a kernel), `context`, `walk` (functions, blocks, loops), `tile`, `loaded`, `straight_line`, `loaded_index`,
+//! `transpose`, `fetch`,
 //! `counts`, `print`.
 
 pub(crate) mod selection;
@@ -28,6 +29,7 @@ mod walk;
 pub(crate) mod tile;
 
 mod fetch;
+mod loaded;
 mod loaded_index;
 mod straight_line;
 mod transpose;

@@ -4,7 +4,7 @@
 //! them itself. Accesses that differ by constants share a pointer.
 
 use super::context::{Context, Site, State, Unit};
-use super::loaded_index::LoadedIndices;
+use super::loaded::LoadedIndices;
 use super::mentions::Mentions;
 use super::reason::Reason;
 use super::selection::{Fixed, Operands, StraightLineCall};

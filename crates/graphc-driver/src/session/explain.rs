@@ -214,7 +214,7 @@ impl Search<'_> {
             let largest = values.iter().fold(0.0, |largest: f32, x| if x.abs() > largest { x.abs() } else { largest });
             ParameterFacts { name: name.to_string(), largest, is_updated }
         };
-        if matches!(self.graph.op(id), Op::Input(_) | Op::Parameter(_) | Op::Constant(_)) {
+        if matches!(self.graph.op(id), Op::Input(_) | Op::Parameter(_) | Op::Constant(_) | Op::Literal(_)) {
             return None;
         }
         if matches!(self.graph.node(id).origin.role, Role::Gradient | Role::Update | Role::Statistics) {

@@ -100,25 +100,18 @@ impl Machine<'_> {
                 };
             }
             Op::CmpF32(to, op, a, b) => {
-                let (a, b) = (self.regs[a].map(f32::from_bits), self.regs[b].map(f32::from_bits));
+                let [a, b] = [a, b].map(|reg| self.regs[reg].map(f32::from_bits));
                 self.regs[to] = lanes::<W>(|l| u32::from(op.eval_f32(a[l], b[l])));
             }
             Op::CmpI32(to, op, a, b) => {
-                let (a, b) = (self.regs[a].map(u32::cast_signed), self.regs[b].map(u32::cast_signed));
+                let [a, b] = [a, b].map(|reg| self.regs[reg].map(u32::cast_signed));
                 self.regs[to] = lanes::<W>(|l| u32::from(op.eval(a[l], b[l])));
             }
             Op::Select(to, condition, a, b) => {
                 let (condition, a, b) = (self.regs[condition], self.regs[a], self.regs[b]);
                 self.regs[to] = lanes::<W>(|l| if condition[l] != 0 { a[l] } else { b[l] });
             }
-            Op::Join(to, join, a) => {
-                let values = self.regs[a].map(f32::from_bits);
-                let joined = match join {
-                    Join::Add => join_lanes(values, add),
-                    Join::Max => join_lanes(values, maximum),
-                };
-                self.regs[to] = [joined.to_bits(); LANES];
-            }
+            Op::Join(to, join, a) => self.regs[to] = joined(join, self.regs[a]),
             Op::Store(ref place, value) => self.store::<W>(place, value)?,
             Op::Tile(ref tile) => self.tile::<W>(tile)?,
         }
@@ -206,6 +199,16 @@ impl Machine<'_> {
             _ => Err(Box::new(Fault { nest: self.nest, buffer: place.buffer, index, len: place.len })),
         }
     }
+}
+
+/// All lanes combined, in every lane.
+fn joined(join: Join, a: Reg) -> Reg {
+    let values = a.map(f32::from_bits);
+    let joined = match join {
+        Join::Add => join_lanes(values, add),
+        Join::Max => join_lanes(values, maximum),
+    };
+    [joined.to_bits(); LANES]
 }
 
 /// Lanes `0..W` computed, a scalar repeated.

@@ -31,7 +31,7 @@ pub use super::loss::Loss;
 use super::graph::Graph;
 use super::node_id::NodeId;
 use super::origin::{Origin, Role};
-use crate::attrs::AttrValue;
+use crate::attrs::{AttrValue, Numbers};
 use crate::narrow::narrow;
 use crate::ops::{Initializer, Input, Op, Parameter};
 use crate::optimizers::Optimizer;
@@ -237,6 +237,12 @@ impl GraphBuilder {
                 AttrValue::Shape(shape) => self.check_shape(&shape.check_one_batch()?)?,
                 AttrValue::Ints(values) if values.iter().any(|&value| value > MAX_SIZE as i64 || value < 0) => {
                     return Err(TypeError::new(format!("`{name}` {values:?} is too large")));
+                }
+                AttrValue::Floats(Numbers(values)) => {
+                    for &value in &*values {
+                        narrow(value)
+                            .map_err(|what| TypeError::new(format!("a number of `{name}`, {value:e}, {what}")))?;
+                    }
                 }
                 AttrValue::Float(value) => {
                     narrow(value).map_err(|what| TypeError::new(format!("`{name}` {value:e} {what}")))?;

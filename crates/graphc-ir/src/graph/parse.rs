@@ -9,7 +9,7 @@ use super::graph::{Graph, Mode, Node};
 use super::node_id::NodeId;
 use super::origin::{Origin, Role};
 use super::roots::Update;
-use crate::attrs::{AttrError, AttrValue, Attrs, read_field, refuse_unknown};
+use crate::attrs::{AttrError, AttrField, AttrValue, Attrs, read_field, refuse_unknown};
 use crate::ops::Op;
 use crate::optimizers::{Averaging, Optimizer};
 pub use crate::text::ParseError;
@@ -266,14 +266,11 @@ fn attr_value(cursor: &mut Cursor) -> Result<AttrValue, ParseError> {
     }
     let value = match cursor.peek() {
         Token::Str(text) => Some(AttrValue::Str(text.clone())),
-        Token::Number(text) => number(text),
+        Token::Number(_) => real(cursor),
         Token::Word(word) => match word.as_str() {
             "true" => Some(AttrValue::Bool(true)),
             "false" => Some(AttrValue::Bool(false)),
-            "inf" => Some(AttrValue::Float(f64::INFINITY)),
-            "-inf" => Some(AttrValue::Float(f64::NEG_INFINITY)),
-            "NaN" => Some(AttrValue::Float(f64::NAN)),
-            word => DType::from_name(word).map(AttrValue::DType),
+            word => real(cursor).or_else(|| DType::from_name(word).map(AttrValue::DType)),
         },
         _ => None,
     };
@@ -288,8 +285,39 @@ fn number(text: &str) -> Option<AttrValue> {
     if is_float { float().map(AttrValue::Float) } else { text.parse().ok().map(AttrValue::Int) }
 }
 
+/// The rest of a list of real numbers, if its first item is one.
+fn numbers(cursor: &mut Cursor) -> Result<Option<AttrValue>, ParseError> {
+    if !matches!(real(cursor), Some(AttrValue::Float(_))) {
+        return Ok(None);
+    }
+    let values: Vec<f64> = cursor.list(']', |cursor| {
+        let value = real(cursor).and_then(|value| f64::from_attr(&value));
+        let value = value.ok_or_else(|| cursor.expected("a number"))?;
+        cursor.take();
+        Ok(value)
+    })?;
+    Ok(Some(AttrValue::Floats(values.into())))
+}
+
+/// The number that comes next.
+fn real(cursor: &Cursor) -> Option<AttrValue> {
+    match cursor.peek() {
+        Token::Number(text) => number(text),
+        Token::Word(word) => match word.as_str() {
+            "inf" => Some(AttrValue::Float(f64::INFINITY)),
+            "-inf" => Some(AttrValue::Float(f64::NEG_INFINITY)),
+            "NaN" => Some(AttrValue::Float(f64::NAN)),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
 /// The rest of a list after its opening bracket: a shape if `N` stands in it.
 fn list(cursor: &mut Cursor, position: Position) -> Result<AttrValue, ParseError> {
+    if let Some(numbers) = numbers(cursor)? {
+        return Ok(numbers);
+    }
     let items: Vec<Option<i64>> = cursor.list(']', |cursor| match cursor.accept_word("N") {
         true => Ok(None),
         false => cursor.integer("an integer or `N`").map(Some),

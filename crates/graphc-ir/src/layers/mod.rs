@@ -31,6 +31,7 @@ macro_rules! layers {
 
 layers! {
     dense::Dense,
+    embedding::Embedding,
     conv2d::Conv2d,
     conv2d_transpose::Conv2dTranspose,
     depthwise_conv2d::DepthwiseConv2d,

@@ -181,8 +181,9 @@ impl Buffer {
 /// When a kernel runs, and what it leaves. Kernels of a program stand in the order of their roles.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum KernelRole {
-    /// It reads nothing but constants, state that no other kernel writes, and what the prologue wrote itself, which nothing else
-    /// overwrites. What it leaves stays right until the state is set anew, so that later steps may leave it out.
+    /// It reads nothing but constants, state that no other kernel writes, and what the prologue wrote itself, which
+    /// nothing else overwrites. What it leaves stays right until the state is set anew, so that later steps may leave
+    /// it out.
     Prologue,
     /// It runs in every step.
     #[default]

@@ -9,6 +9,7 @@ pub mod lane_vars;
 pub mod layout;
 mod lex;
 pub mod parse;
+mod parse_index;
 pub mod print;
 pub mod verify;
 

@@ -6,11 +6,10 @@ use super::kernel::*;
 use super::layout::Layout;
 use super::lex::{Kind, Token, lex};
 use crate::graph::NodeId;
-use crate::index::{Affine, Atom, Var};
+use crate::index::Var;
 use crate::scalar::{BinaryOp, CmpOp, UnaryOp};
 use crate::text::{ParseError, utf8};
 use crate::types::DType;
-use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -47,13 +46,13 @@ impl FromStr for Program {
 /// recurses over a program.
 pub const MAX_DEPTH: usize = 100;
 
-struct Parser<'a> {
+pub(super) struct Parser<'a> {
     tokens: Vec<Token<'a>>,
-    at: usize,
+    pub(super) at: usize,
     depth: usize,
 }
 
-type Parsed<T> = Result<T, ParseError>;
+pub(super) type Parsed<T> = Result<T, ParseError>;
 
 impl<'a> Parser<'a> {
     fn program(&mut self) -> Parsed<Program> {
@@ -371,100 +370,6 @@ impl<'a> Parser<'a> {
         })
     }
 
-    fn range(&mut self) -> Parsed<Range> {
-        let var = self.var()?;
-        self.word("in")?;
-        let low = self.bound("max")?;
-        self.symbol("..")?;
-        Ok(Range { var, low, high: self.bound("min")? })
-    }
-
-    fn bound(&mut self, word: &'static str) -> Parsed<Bound> {
-        if *self.peek() != Kind::Word(word) {
-            return Ok(Bound(vec![self.affine()?]));
-        }
-        self.next();
-        self.symbol("(")?;
-        let mut bounds = vec![self.affine()?];
-        while *self.peek() == Kind::Symbol(",") {
-            self.next();
-            bounds.push(self.affine()?);
-        }
-        self.symbol(")")?;
-        Ok(Bound(bounds))
-    }
-
-    fn access(&mut self) -> Parsed<Access> {
-        let buffer = BufId(self.id("b")?);
-        self.symbol("[")?;
-        let index = self.affine()?;
-        self.symbol("]")?;
-        Ok(Access { buffer, index })
-    }
-
-    /// A sum of terms `3*i0`, `((…) / 4)` and constants.
-    fn affine(&mut self) -> Parsed<Affine> {
-        self.nested(|parser| {
-            let mut terms: BTreeMap<Atom, i64> = BTreeMap::new();
-            let mut offset = 0i64;
-            let mut sign = 1;
-            if *parser.peek() == Kind::Symbol("-") {
-                parser.next();
-                sign = -1;
-            }
-            loop {
-                let (factor, atom) = parser.term()?;
-                let sum = atom.map_or(&mut offset, |atom| terms.entry(atom).or_insert(0));
-                match sum.checked_add(sign * factor) {
-                    // `Affine`'s text form knows no smaller number.
-                    Some(value) if value != i64::MIN => *sum = value,
-                    _ => {
-                        parser.at -= 1;
-                        return parser.error("an index that does not fit into 64 bits".to_owned());
-                    }
-                }
-                sign = match parser.peek() {
-                    Kind::Symbol("+") => 1,
-                    Kind::Symbol("-") => -1,
-                    _ => break,
-                };
-                parser.next();
-            }
-            Ok(Affine { terms: terms.into_iter().filter(|&(_, factor)| factor != 0).collect(), offset })
-        })
-    }
-
-    fn term(&mut self) -> Parsed<(i64, Option<Atom>)> {
-        let mut factor = 1;
-        if matches!(self.peek(), Kind::Number(_)) {
-            factor = self.integer("a whole number")?;
-            if *self.peek() != Kind::Symbol("*") {
-                return Ok((factor, None));
-            }
-            self.next();
-        }
-        if *self.peek() != Kind::Symbol("(") {
-            return Ok((factor, Some(Atom::Var(self.var()?))));
-        }
-        self.next();
-        self.symbol("(")?;
-        let inner = Box::new(self.affine()?);
-        self.symbol(")")?;
-        let remainder = match self.peek() {
-            Kind::Symbol("/") => false,
-            Kind::Symbol("%") => true,
-            _ => return self.expected("`/` or `%`"),
-        };
-        self.next();
-        let divisor: i64 = self.integer("a divisor")?;
-        if divisor == 0 {
-            self.at -= 1;
-            return self.expected("a positive divisor");
-        }
-        self.symbol(")")?;
-        Ok((factor, Some(if remainder { Atom::Mod(inner, divisor) } else { Atom::Div(inner, divisor) })))
-    }
-
     fn f32(&mut self) -> Parsed<f32> {
         let minus = *self.peek() == Kind::Symbol("-");
         if minus {
@@ -512,12 +417,12 @@ impl<'a> Parser<'a> {
         Ok(ValueId(self.id("v")?))
     }
 
-    fn var(&mut self) -> Parsed<Var> {
+    pub(super) fn var(&mut self) -> Parsed<Var> {
         Ok(Var(self.id("i")?))
     }
 
     /// The number of an id such as `b3`.
-    fn id(&mut self, prefix: &'static str) -> Parsed<u32> {
+    pub(super) fn id(&mut self, prefix: &'static str) -> Parsed<u32> {
         if let Kind::Word(word) = self.peek()
             && let Some(digits) = word.strip_prefix(prefix)
             && digits.bytes().all(|c| c.is_ascii_digit())
@@ -564,7 +469,7 @@ impl<'a> Parser<'a> {
         self.expected(what)
     }
 
-    fn integer<T: FromStr>(&mut self, what: &str) -> Parsed<T> {
+    pub(super) fn integer<T: FromStr>(&mut self, what: &str) -> Parsed<T> {
         if let Kind::Number(digits) = self.peek()
             && let Ok(value) = digits.parse()
         {
@@ -580,11 +485,11 @@ impl<'a> Parser<'a> {
         Ok(name)
     }
 
-    fn word(&mut self, word: &'static str) -> Parsed<()> {
+    pub(super) fn word(&mut self, word: &'static str) -> Parsed<()> {
         self.token(&Kind::Word(word))
     }
 
-    fn symbol(&mut self, symbol: &'static str) -> Parsed<()> {
+    pub(super) fn symbol(&mut self, symbol: &'static str) -> Parsed<()> {
         self.token(&Kind::Symbol(symbol))
     }
 
@@ -596,7 +501,7 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    fn nested<T>(&mut self, inner: impl FnOnce(&mut Parser<'a>) -> Parsed<T>) -> Parsed<T> {
+    pub(super) fn nested<T>(&mut self, inner: impl FnOnce(&mut Parser<'a>) -> Parsed<T>) -> Parsed<T> {
         if self.depth == MAX_DEPTH {
             return self.error(format!("more than {MAX_DEPTH} blocks or divisions in each other"));
         }
@@ -606,20 +511,20 @@ impl<'a> Parser<'a> {
         result
     }
 
-    fn peek(&self) -> &Kind<'a> {
+    pub(super) fn peek(&self) -> &Kind<'a> {
         &self.tokens[self.at].kind
     }
 
     /// Moves on; stays at the end of the text.
-    fn next(&mut self) {
+    pub(super) fn next(&mut self) {
         self.at = (self.at + 1).min(self.tokens.len() - 1);
     }
 
-    fn expected<T>(&self, what: &str) -> Parsed<T> {
+    pub(super) fn expected<T>(&self, what: &str) -> Parsed<T> {
         self.error(format!("expected {what}, found {}", self.peek().describe()))
     }
 
-    fn error<T>(&self, message: String) -> Parsed<T> {
+    pub(super) fn error<T>(&self, message: String) -> Parsed<T> {
         let Token { line, column, .. } = self.tokens[self.at];
         Err(ParseError::new(line, column, &message))
     }

@@ -2,6 +2,7 @@
 
 use super::draw::{Draw, Drawn};
 use super::axis::axis_size;
+use super::facts::Domain;
 use super::{GatherGrad, Lowering, OpRules};
 use crate::compute::{Compute, IndexSource, IndexVar, ScalarExpr, build};
 use crate::graph::{NodeId, OpCx};
@@ -102,6 +103,13 @@ impl OpRules for Gather {
         Lowering::Compute(Compute::map(&out.shape.0, body).indexed(vec![index]))
     }
 
+    fn domain(&self, operand: usize, operands: &[&TensorType]) -> Domain {
+        match (operand, operands[0].shape.0.get(self.axis)) {
+            (1, Some(Dim::Fixed(size))) if !self.zero_outside => Domain::Below(*size),
+            _ => Domain::Any,
+        }
+    }
+
     fn draw(draw: &mut dyn Draw) -> Option<Drawn<Self>> {
         let x = draw.any()?;
         let axis = draw.axis(x.shape())?;
@@ -110,6 +118,6 @@ impl OpRules for Gather {
             indices.insert(0, Dim::Batch);
         }
         let (indices, bound) = (draw.integers(Shape(indices)), x.bound);
-        Some(Drawn::of(Gather { axis, zero_outside: true }, [x, indices]).within(bound))
+        Some(Drawn::of(Gather { axis, zero_outside: draw.flag() }, [x, indices]).within(bound))
     }
 }

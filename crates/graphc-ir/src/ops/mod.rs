@@ -289,6 +289,7 @@ ops! {
     input::Input,
     parameter::Parameter,
     constant::Constant,
+    literal::Literal,
     batch_size::BatchSize,
     add::Add,
     sub::Sub,

@@ -24,7 +24,10 @@ op_struct! {
 
 impl Split {
     /// The slice that this part is.
-    fn part(&self) -> Slice {
+    ///
+    /// # Panics
+    /// If there is no such part; `infer` refuses that.
+    pub fn part(&self) -> Slice {
         let start: usize = self.sizes[..self.result].iter().sum();
         Slice { axis: self.axis, start, end: start + self.sizes[self.result], step: 1 }
     }

@@ -26,7 +26,11 @@ impl Prologue {
         if !graph.updates.is_empty() {
             return prologue;
         }
-        prologue.fixed = graph.ids().into_iter().filter(|&node| matches!(graph.op(node), Op::Parameter(_))).collect();
+        prologue.fixed = graph
+            .ids()
+            .into_iter()
+            .filter(|&node| matches!(graph.op(node), Op::Parameter(_) | Op::Literal(_)))
+            .collect();
         for group in plan.kernels.iter().take(1).flat_map(|kernel| &kernel.head) {
             let reads = Reads::of(graph, forms, plan, group);
             if reads.nodes.iter().all(|node| prologue.fixed.contains(node)) {

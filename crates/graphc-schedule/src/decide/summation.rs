@@ -101,7 +101,7 @@ impl SummedLanes {
             () => return None,
         };
         // A copy is made where a value is computed.
-        let is_computed = !matches!(problem.graph.op(vectors), Op::Input(_) | Op::Parameter(_));
+        let is_computed = !matches!(problem.graph.op(vectors), Op::Input(_) | Op::Parameter(_) | Op::Literal(_));
         is_computed.then_some(SummedLanes::Features { axis, vectors, factor })
     }
 }

@@ -63,6 +63,7 @@ impl Buffers {
             let kind = match graph.op(node) {
                 Op::Input(_) => BufferKind::Input,
                 Op::Parameter(_) => BufferKind::State,
+                Op::Literal(_) => BufferKind::Constant,
                 _ if !problem.fusion.stored.contains(&node) || in_place.contains(&node) => continue,
                 _ if graph.outputs.name(node) => BufferKind::Output,
                 _ => BufferKind::Temp,
@@ -138,7 +139,14 @@ impl Buffers {
             None if graph.node(node).name.is_empty() => node.to_string(),
             None => graph.node(node).name.clone(),
         };
-        let buffer = self.add(name, kind, graph.ty(node).dtype, problem.layout(node));
+        let layout = problem.layout(node);
+        let buffer = self.add(name, kind, graph.ty(node).dtype, layout.clone());
+        if let Op::Literal(literal) = graph.op(node) {
+            let buffer = &mut self.list[buffer.0 as usize];
+            let mut words = vec![0; buffer.len];
+            layout.pack(&literal.to_words(), &mut words);
+            buffer.words = Some(words.into());
+        }
         self.of_node.insert(node, buffer);
     }
 

@@ -262,8 +262,8 @@ impl<'s> Assembler<'s> {
         }
     }
 
-    /// `vgatherdps` takes the words that its mask has bits for, and leaves no bit there; of its three registers none may
-    /// be another one.
+    /// `vgatherdps` takes the words that its mask has bits for, and leaves no bit there; of its three registers none
+    /// may be another one.
     fn gather(&mut self, placed: &Placed, (pointer, offset): (usize, i32)) -> Result<(), IcedError> {
         let (Place::Register(index), [to, mask]) = (placed.sources[0], [placed.result, placed.scratch].map(ymm)) else {
             unreachable!("indices are results")

@@ -17,7 +17,8 @@
 //! * a variable is in scope where it is used and hides no other; its scope is the loop, region or tile that has it,
 //!   or the rest of the block after a `LetIndex`;
 //! * bounds have at least one expression; `Unroll` has constant bounds;
-//! * bounds, `LetIndex` and `ClampIndex` do not depend on the lane; reductions of a tile do not depend on its grid or each other;
+//! * bounds, `LetIndex` and `ClampIndex` do not depend on the lane; reductions of a tile do not depend on its grid or
+//!   each other;
 //! * `LoadIndex` loads an `i32` and has values; what it loads for every lane by itself stands in no store, tile, bound,
 //!   `LetIndex` or hint;
 //! * divisors are positive, numbers in indices are below 2^31 in magnitude;
@@ -42,6 +43,7 @@
 //! Tiles: grid extents are positive, accesses have no division, buffers hold `f32`. Runs have iterations, start at 0
 //! and cut a reduction of constant bounds; lanes of runs are joined only inside a region.
 
+mod buffers;
 mod finding;
 mod members;
 mod roles;
@@ -60,7 +62,7 @@ use std::collections::HashSet;
 /// Everything wrong with a program.
 pub fn verify(program: &Program) -> Vec<Finding> {
     let mut findings = Vec::new();
-    check_buffers(program, &mut findings);
+    buffers::check(program, &mut findings);
     roles::check(program, &mut findings);
     members::check(program, &mut findings);
     let mut names = HashSet::new();
@@ -85,76 +87,6 @@ pub fn verify(program: &Program) -> Vec<Finding> {
         findings.append(&mut verifier.findings);
     }
     findings
-}
-
-fn check_buffers(program: &Program, findings: &mut Vec<Finding>) {
-    let mut report = |number: usize, buffer: &Buffer, message: String| {
-        let line = format!("buffer b{number}: {buffer}");
-        findings.push(Finding { kernel: String::new(), nest: String::new(), line, message });
-    };
-    let mut names = HashSet::new();
-    for (number, buffer) in program.buffers.iter().enumerate() {
-        let is_named = !matches!(buffer.kind, BufferKind::Temp | BufferKind::Constant);
-        if is_named && !names.insert((buffer.kind, buffer.name.as_str())) {
-            report(number, buffer, format!("another {} has that name", buffer.kind.name()));
-        }
-        if !buffer.offset.is_multiple_of(16) {
-            report(number, buffer, "does not start at a multiple of 16".to_owned());
-        }
-        let words = program.words_around(buffer);
-        if buffer.offset.checked_add(buffer.len).is_none_or(|end| end > words) {
-            let around = if buffer.is_of_member() { "a member's memory" } else { "the arena" };
-            report(number, buffer, format!("ends outside {around} of {words} words"));
-        }
-        if tensor_words(buffer).is_none_or(|words| words > buffer.len) {
-            report(number, buffer, "is shorter than its tensor".to_owned());
-        }
-        match &buffer.words {
-            None if buffer.kind == BufferKind::Constant => {
-                report(number, buffer, "a constant without words".to_owned())
-            }
-            Some(_) if buffer.kind != BufferKind::Constant => {
-                report(number, buffer, "has words and is no constant".to_owned());
-            }
-            Some(words) if words.len() != buffer.len => {
-                report(number, buffer, format!("{} words are given for {}", words.len(), buffer.len));
-            }
-            _ => {}
-        }
-    }
-    for (number, buffer) in program.buffers.iter().enumerate() {
-        for (earlier, other) in program.buffers[..number].iter().enumerate() {
-            let temporary = |buffer: &Buffer| matches!(buffer.kind, BufferKind::Temp | BufferKind::Member);
-            if !(temporary(buffer) && temporary(other)) && buffer.shares_words(other) {
-                report(number, buffer, format!("shares words with b{earlier}, and they are not both temporary"));
-            }
-        }
-    }
-}
-
-/// Words up to the last element, if the layout is one and they can be counted.
-fn tensor_words(buffer: &Buffer) -> Option<usize> {
-    let layout = &buffer.layout;
-    if layout.strides.len() != layout.shape.len() || layout.batch_axis.is_some_and(|axis| axis >= layout.shape.len()) {
-        return None;
-    }
-    let mut last = 0usize;
-    for (axis, (&size, &stride)) in layout.shape.iter().zip(&layout.strides).enumerate() {
-        if layout.batch_axis != Some(axis) {
-            last = last.checked_add(size.saturating_sub(1).checked_mul(stride)?)?;
-        }
-    }
-    if layout.shape.contains(&0) {
-        return Some(0);
-    }
-    let end = match layout.batch_axis {
-        None => last.checked_add(1)?,
-        Some(_) => {
-            let whole = layout.n_chunks().checked_sub(1)?.checked_mul(layout.chunk_stride)?;
-            whole.checked_add(last)?.checked_add(crate::scalar::CHUNK)?
-        }
-    };
-    Some(end.max(layout.chunk_stride.checked_mul(layout.n_chunks())?))
 }
 
 /// Type of a value.
@@ -282,21 +214,7 @@ impl<'a> Verifier<'a> {
                 }
                 self.counted(range, *kind, body);
             }
-            Stmt::Lanes { var, body } => {
-                let outer = self.lane;
-                if outer.is_some() {
-                    self.report("a lanes region inside another");
-                }
-                let vars = self.scope.len();
-                self.define_var(*var, Definition::Lane);
-                self.lane = Some(*var);
-                let lane_vars = self.lane_vars.len();
-                self.lane_vars.enter(*var);
-                self.block(body);
-                self.lane_vars.truncate(lane_vars);
-                self.lane = outer;
-                self.scope.truncate(vars);
-            }
+            Stmt::Lanes { var, body } => self.region(*var, body),
             Stmt::LetIndex { var, value } => {
                 self.lane_free(value, "the value of an index");
                 self.define_var(*var, Definition::Let(value.clone()));
@@ -359,6 +277,20 @@ impl<'a> Verifier<'a> {
         let (values, accs) = (std::mem::take(&mut self.values), std::mem::take(&mut self.accs));
         self.block(body);
         (self.nest, self.values, self.accs) = (outer, values, accs);
+    }
+
+    fn region(&mut self, var: Var, body: &'a [Stmt]) {
+        let (outer, vars, lane_vars) = (self.lane, self.scope.len(), self.lane_vars.len());
+        if outer.is_some() {
+            self.report("a lanes region inside another");
+        }
+        self.define_var(var, Definition::Lane);
+        self.lane = Some(var);
+        self.lane_vars.enter(var);
+        self.block(body);
+        self.lane_vars.truncate(lane_vars);
+        self.lane = outer;
+        self.scope.truncate(vars);
     }
 
     fn counted(&mut self, range: &Range, kind: LoopKind, body: &'a [Stmt]) {
