@@ -10,7 +10,7 @@ use graphc_ir::graph::{Graph, Mode, NodeId, OpCx, Origin, Role};
 use graphc_ir::ops::*;
 use graphc_ir::types::{DType, Shape, TensorType};
 use graphc_testing::op_cases::Random;
-use graphc_testing::{OpCase, all_op_cases};
+use graphc_testing::{Numbers, OpCase, all_op_cases};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Cases of every op that has an `f32` operand and an `f32` result.
@@ -68,7 +68,7 @@ impl Case {
             bindings.insert(name.to_string(), tensor);
             add(graph, Input { dtype: ty.dtype, shape: ty.shape.clone() }, &[], name)
         };
-        let tensors = case.numbers(batch, 7, false).into_iter().zip(&case.operands).enumerate();
+        let tensors = case.numbers(batch, 7, Numbers::Smooth).into_iter().zip(&case.operands).enumerate();
         let operands = tensors.map(|(i, (tensor, ty))| input(&mut graph, &format!("x{i}"), ty, tensor));
         let operands: Vec<NodeId> = operands.collect();
         let y = add(&mut graph, case.op.clone(), &operands, "y");

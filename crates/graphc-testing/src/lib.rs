@@ -36,6 +36,6 @@ pub mod counts;
 pub use bindings::{Specials, bindings, special_bindings};
 pub use build::{graphs, layer_graphs};
 pub use counts::cases;
-pub use op_cases::{OpCase, all_op_cases, op_cases};
+pub use op_cases::{Numbers, OpCase, all_op_cases, op_cases};
 pub use optimizers::{all_optimizers, optimizers};
 pub use recipe::{Recipe, TestGraph};

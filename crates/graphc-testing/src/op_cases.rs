@@ -17,6 +17,17 @@ pub struct OpCase {
     pub operands: Vec<TensorType>,
 }
 
+/// What numbers a case is run on: of the op's domains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Numbers {
+    /// No two are the same.
+    Smooth,
+    /// Multiples of 1/8 where that is possible.
+    Ties,
+    /// The same, with labels and positions on either side of what there is.
+    Outside,
+}
+
 /// Cases of one op, different ones: `n`, or fewer if so many are not found.
 pub fn op_cases(info: &OpInfo, n: usize) -> Vec<OpCase> {
     let mut draw = MadeUp { random: Random::new(info.name.bytes().map(u64::from).sum()), n_given: 0 };
@@ -54,22 +65,25 @@ impl OpCase {
         self.op.infer(&self.operand_types()).unwrap_or_else(|error| panic!("{self}: {error}"))
     }
 
-    /// Numbers for the operands, of the op's domains. `is_coarse`: multiples of 1/8 where that is possible, so that
-    /// there are ties.
-    pub fn numbers(&self, batch: usize, seed: u64, is_coarse: bool) -> Vec<Tensor<f64>> {
+    /// Numbers for the operands.
+    pub fn numbers(&self, batch: usize, seed: u64, kind: Numbers) -> Vec<Tensor<f64>> {
         let mut random = Random::new(seed);
         let types = self.operand_types();
         let tensor = |(i, ty): (usize, &&TensorType)| {
             let domain = self.op.domain(i, &types);
-            Tensor::from_fn(&ty.shape.sizes(Some(batch)), |_| number(&mut random, ty.dtype, domain, is_coarse))
+            Tensor::from_fn(&ty.shape.sizes(Some(batch)), |_| number(&mut random, ty.dtype, domain, kind))
         };
         types.iter().enumerate().map(tensor).collect()
     }
 }
 
-fn number(random: &mut Random, dtype: DType, domain: Domain, is_coarse: bool) -> f64 {
-    let share = if is_coarse { (1 + random.below(39)) as f64 / 40.0 } else { random.fraction() };
+fn number(random: &mut Random, dtype: DType, domain: Domain, kind: Numbers) -> f64 {
+    let share = match kind {
+        Numbers::Smooth => random.fraction(),
+        Numbers::Ties | Numbers::Outside => (1 + random.below(39)) as f64 / 40.0,
+    };
     match (dtype, domain) {
+        (DType::I32, Domain::Below(end)) if kind == Numbers::Outside => (share * (end + 2) as f64).floor() - 1.0,
         (DType::I32, Domain::Below(end)) => (share * end as f64).floor(),
         (DType::I32, _) => (share * 11.0).floor() - 1.0,
         (_, Domain::Any) => 5.0 * share - 2.5,
@@ -197,8 +211,8 @@ mod tests {
     #[test]
     fn numbers_are_of_the_domain() {
         for case in all_op_cases(2) {
-            for is_coarse in [false, true] {
-                for (i, tensor) in case.numbers(3, 7, is_coarse).iter().enumerate() {
+            for kind in [Numbers::Smooth, Numbers::Ties] {
+                for (i, tensor) in case.numbers(3, 7, kind).iter().enumerate() {
                     let domain = case.op.domain(i, &case.operand_types());
                     let [low, high] = match domain {
                         Domain::Share => [f64::MIN_POSITIVE, 1.0 - f64::EPSILON],

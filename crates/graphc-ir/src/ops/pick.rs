@@ -2,7 +2,7 @@
 
 use super::draw::{Draw, Drawn, labels_of};
 use super::facts::Domain;
-use super::{Lowering, OpRules, PickGrad, classification};
+use super::{Lowering, OpRules, PickGrad};
 use crate::compute::{Combine, Compute, ScalarExpr, build};
 use crate::graph::{NodeId, OpCx};
 use crate::op_struct;
@@ -73,7 +73,10 @@ impl OpRules for Pick {
     }
 
     fn domain(&self, operand: usize, operands: &[&TensorType]) -> Domain {
-        classification::domain(operand, operands)
+        match row_len(operands[0], operands[1]) {
+            Ok(depth) if operand == 1 => Domain::Below(depth),
+            _ => Domain::Any,
+        }
     }
 
     fn draw(draw: &mut dyn Draw) -> Option<Drawn<Self>> {

@@ -1,7 +1,8 @@
 //! Evaluates a [`Compute`] in `f64`, straight from its definition.
 
 use graphc_ir::Tensor;
-use graphc_ir::compute::{Combine, Compute, LoadIndex, Nan, ScalarExpr, uniform};
+use graphc_ir::compute::{Combine, Compute, IndexSource, LoadIndex, Nan, ScalarExpr, Scan, Scatter, uniform};
+use graphc_ir::index::Affine;
 use graphc_ir::scalar::{BinaryOp, UnaryOp};
 use graphc_ir::tensor::for_each_index;
 use graphc_ir::types::{Shape, TensorType};
@@ -12,10 +13,14 @@ pub(crate) fn evaluate(compute: &Compute, operands: &[&Tensor<f64>], batch: usiz
     let axes = Shape(compute.axes.clone()).sizes(Some(batch));
     let reds = Shape(compute.reds.clone()).sizes(Some(batch));
     Tensor::from_fn(&axes, |axis| {
-        let mut point = Point { operands, batch, vars: axis.to_vec(), acc: None };
-        let acc = match compute.combine {
-            None => point.value(&compute.body).expect("an op without reduction reads inside its operands"),
-            Some(combine) => reduced(&mut point, axis, &reds, combine, &compute.body),
+        let mut point = Point { compute, operands, batch, vars: Vec::new(), acc: None };
+        let acc = match (compute.combine, compute.scan) {
+            (None, Some(scan)) => return scanned(&mut point, axis, axes[scan.axis], scan),
+            (None, None) => {
+                point.stand_at(axis.to_vec());
+                point.value(&compute.body).expect("an op without reduction reads inside its operands")
+            }
+            (Some(combine), _) => reduced(&mut point, axis, &reds, combine),
         };
         point.vars = axis.to_vec();
         point.acc = Some(acc);
@@ -23,11 +28,33 @@ pub(crate) fn evaluate(compute: &Compute, operands: &[&Tensor<f64>], batch: usiz
     })
 }
 
-fn reduced(point: &mut Point<'_>, axis: &[usize], reds: &[usize], combine: Combine, body: &ScalarExpr) -> f64 {
+/// The value at a coordinate of a scan: from where it begins to there.
+fn scanned(point: &mut Point<'_>, axis: &[usize], size: usize, scan: Scan) -> f64 {
+    let own = axis[scan.axis];
+    let (mut acc, mut order) = (scan.start, (0..size).collect::<Vec<_>>());
+    if scan.reversed {
+        order.reverse();
+    }
+    let n_steps = order.iter().position(|&at| at == own).expect("a coordinate") + usize::from(!scan.exclusive);
+    for &at in &order[..n_steps] {
+        let mut here = axis.to_vec();
+        here[scan.axis] = at;
+        point.stand_at(here);
+        point.acc = Some(acc);
+        acc = point.value(&point.compute.body).expect("a scan reads inside its operands");
+    }
+    acc
+}
+
+fn reduced(point: &mut Point<'_>, axis: &[usize], reds: &[usize], combine: Combine) -> f64 {
     let (mut sum, mut terms, mut position) = (0.0, Vec::new(), 0);
     for_each_index(reds, |red| {
-        point.vars = [axis, red].concat();
-        if let Some(term) = point.value(body) {
+        point.stand_at([axis, red].concat());
+        let first = axis.len() + red.len();
+        let goes_here = |scatter: Scatter| point.vars[first + scatter.index] == axis[scatter.axis];
+        if point.compute.scatter.is_none_or(goes_here)
+            && let Some(term) = point.value(&point.compute.body)
+        {
             sum += term;
             terms.push((position, term));
         }
@@ -51,6 +78,7 @@ fn reduced(point: &mut Point<'_>, axis: &[usize], reds: &[usize], combine: Combi
 
 /// Where an expression is evaluated.
 struct Point<'a> {
+    compute: &'a Compute,
     operands: &'a [&'a Tensor<f64>],
     batch: usize,
     vars: Vec<usize>,
@@ -58,6 +86,22 @@ struct Point<'a> {
 }
 
 impl Point<'_> {
+    /// Coordinates of axes and reductions; index variables follow.
+    fn stand_at(&mut self, vars: Vec<usize>) {
+        self.vars = vars;
+        for index in &self.compute.indices {
+            let at = |value: &Affine| value.eval(&|var| self.vars[var.0 as usize] as i64);
+            let value = match &index.source {
+                IndexSource::Value(value) => at(value) as f64,
+                IndexSource::Word { operand, index } => {
+                    let index: Vec<usize> = index.iter().map(|value| at(value) as usize).collect();
+                    self.operands[*operand].at(&index)
+                }
+            };
+            self.vars.push(value.clamp(0.0, index.extent as f64 - 1.0) as usize);
+        }
+    }
+
     /// The value, integers as exact reals; `None` if a load is to be skipped.
     fn value(&self, expr: &ScalarExpr) -> Option<f64> {
         Some(match expr {

@@ -7,6 +7,7 @@ use graphc_ir::graph::{Mode, NodeId, Origin, Role};
 use graphc_ir::ops::{BatchNorm, Dropout, Initializer, Lowering, Parameter};
 use graphc_ir::types::Shape;
 use graphc_ir::{Graph, Op, Tensor};
+use graphc_testing::Numbers;
 
 #[test]
 fn expansions_compute_the_evaluation() {
@@ -21,7 +22,7 @@ fn expansions_compute_the_evaluation() {
         let value = case.op.expand(&mut net.cx(Mode::Train));
         assert_eq!(net.graph.ty(value), net.graph.ty(net.node), "{case}");
         for batch in [1, 4] {
-            let inputs = case.numbers(batch, 11, true);
+            let inputs = case.numbers(batch, 11, Numbers::Outside);
             let feeds: Vec<(NodeId, &Tensor<f64>)> = net.inputs.iter().copied().zip(&inputs).collect();
             let values = evaluate(&net.graph, &feeds, batch);
             assert_close(&case.to_string(), &values[&value], &values[&net.node], 1e-12);

@@ -7,6 +7,7 @@ use graphc_ir::graph::{Mode, NodeId};
 use graphc_ir::ops::{Expand, Lowering};
 use graphc_ir::types::DType;
 use graphc_ir::{Op, Tensor};
+use graphc_testing::Numbers;
 use graphc_testing::op_cases::Random;
 
 #[test]
@@ -24,7 +25,7 @@ fn rules_equal_finite_differences() {
         let gradients = case.op.vjp(&mut net.cx(Mode::Train), dy);
         assert_eq!(gradients.len(), operands.len(), "{case}: one gradient per operand");
         // No ties, and nothing that is as near as a step to a kink.
-        let inputs = case.numbers(batch, 5, false);
+        let inputs = case.numbers(batch, 5, Numbers::Smooth);
         let mut random = Random::new(17);
         let weights = Tensor::from_fn(&out.shape.sizes(Some(batch)), |_| random.below(17) as f64 / 4.0 - 2.0);
         let feeds: Vec<(NodeId, &Tensor<f64>)> =
