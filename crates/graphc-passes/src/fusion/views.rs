@@ -141,9 +141,9 @@ impl<'a> Passage<'a> {
             Some("it is computed anyway, and the sum would have several loops")
         } else if !self.has_samples() {
             Some("it is the same for every sample")
-        } else if samples_are_lanes && form.reduces_batch() && is_sum_over_samples(&self.after) {
-            // What its lanes are depends on how it is read.
-            Some("its sum would have another order")
+        } else if form.reduces_batch() && is_of_rows(&self.before) {
+            // How it is read decides what its lanes are, and with that the order of its sum.
+            Some("it is the gradient of rows")
         } else if !moves_everywhere(form) {
             Some("both factors would be the same along an axis")
         } else if samples_are_lanes {
@@ -249,9 +249,10 @@ fn last_axis(form: &PointForm) -> Var {
     Var((form.extents.len() as u32).saturating_sub(1))
 }
 
-/// Whether a matrix is summed over nothing but the samples.
-fn is_sum_over_samples(split: &Split) -> bool {
-    split.extents.len() == 2 && split.form.reds.len() == 1
+/// Whether what is summed over the batch is a product of two rows in every sample: a dense layer's gradient. Its update
+/// takes whole rows, too.
+fn is_of_rows(split: &Split) -> bool {
+    (split.extents.len() == 2 && split.form.reds.len() == 1) || split.form.has_one_term()
 }
 
 /// Whether every axis of the result moves a factor.
