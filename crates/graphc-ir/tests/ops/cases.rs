@@ -202,6 +202,8 @@ fn matmuls() -> Vec<Case> {
             cases.push(case(MatMul { transpose_a, transpose_b }, &operands));
         }
     }
+    let heads = MatMul { transpose_a: false, transpose_b: true };
+    cases.push(case(heads, &[b(&[2, 3, 4]), b(&[2, 5, 4])]));
     cases
 }
 

@@ -34,9 +34,9 @@ pub(super) struct Views {
 /// What a contraction reads: a view, of what, and so on. The last one is no view.
 struct Path {
     nodes: Vec<NodeId>,
-    /// How many views it could read past.
-    n_passable: usize,
-    /// The contraction, and why no more.
+    /// Whether it can read each of them.
+    is_readable: Vec<bool>,
+    /// The contraction, and why it cannot read another one.
     reason: (NodeId, &'static str),
 }
 
@@ -83,17 +83,19 @@ impl Path {
         let mut best = own.clone();
         for slot in 0..own.operands.len() {
             let (mut form, mut nodes) = (best.clone(), vec![own.operands[slot]]);
-            let (mut n_passable, mut refusal) = (0, "");
+            let (mut is_readable, mut refusal) = (vec![true], "");
             while let Some(view) = forms[&form.operands[slot]].as_point().filter(|view| view.as_view().is_some()) {
                 form = form.through(slot, view);
                 nodes.push(form.operands[slot]);
-                match Passage::of(graph, forms, own, &form).refusal() {
-                    None => (n_passable, best) = (nodes.len() - 1, form.clone()),
+                let refused = Passage::of(graph, forms, own, &form).refusal();
+                is_readable.push(refused.is_none());
+                match refused {
+                    None => best = form.clone(),
                     Some(other) => refusal = other,
                 }
             }
             if nodes.len() > 1 {
-                paths.push(Path { nodes, n_passable, reason: (reader, refusal) });
+                paths.push(Path { nodes, is_readable, reason: (reader, refusal) });
             }
         }
         paths
@@ -101,7 +103,9 @@ impl Path {
 
     /// Position of what is read in the end if these views have buffers.
     fn end(&self, is_stored: impl Fn(&NodeId) -> bool) -> usize {
-        self.nodes[..self.n_passable].iter().position(is_stored).unwrap_or(self.n_passable)
+        let last = self.nodes.len() - 1;
+        let most = self.nodes[..last].iter().position(is_stored).unwrap_or(last);
+        (0..=most).rev().find(|&position| self.is_readable[position]).unwrap_or(0)
     }
 }
 
