@@ -7,7 +7,7 @@ use crate::fields::{INPUT, NODE};
 use crate::json::{Json, JsonValue, Member, Spanned};
 use crate::limits::{MAX_NAME_CHARS, MAX_NOTES};
 use crate::misfit::does_not_fit;
-use crate::node_ops::{NODE_OPS, NodeOp};
+use crate::node_ops::{Inputs, NODE_OPS, NodeOp};
 use crate::read::{Record, is_name, list, read, read_known, wrong_kind};
 use graphc_ir::graph::NodeId;
 use graphc_ir::graph::builder::{GraphBuilder, STEP_INPUT};
@@ -25,8 +25,8 @@ struct Entry<'a> {
     /// `None` if it has no usable name.
     name: Option<Spanned<String>>,
     what: What<'a>,
-    /// Once built.
-    node: Option<NodeId>,
+    /// Its results, once built.
+    nodes: Vec<NodeId>,
 }
 
 #[derive(Debug)]
@@ -42,8 +42,8 @@ enum What<'a> {
 /// What a node reads.
 #[derive(Debug)]
 struct Operand {
-    /// Position among the entries; `None` if there is no such name.
-    entry: Option<usize>,
+    /// Position among the entries, and which of its results; `None` if there is no such name.
+    entry: Option<(usize, usize)>,
     /// Where it is named, or the node itself.
     span: Span,
 }
@@ -52,7 +52,8 @@ struct Operand {
 #[derive(Debug)]
 pub(crate) struct Network<'a> {
     entries: Vec<Entry<'a>>,
-    by_name: HashMap<String, usize>,
+    /// Positions of entries, and which of their results it is.
+    by_name: HashMap<String, (usize, usize)>,
 }
 
 /// What a reference leads to.
@@ -96,7 +97,7 @@ impl<'a> Network<'a> {
     /// The inputs that are as they should be, with their nodes.
     pub(crate) fn input_nodes(&self) -> Vec<(&str, NodeId)> {
         let inputs = self.entries.iter().filter(|entry| matches!(entry.what, What::Input));
-        inputs.filter_map(|entry| Some((entry.name.as_ref()?.value.as_str(), entry.node?))).collect()
+        inputs.filter_map(|entry| Some((entry.name.as_ref()?.value.as_str(), *entry.nodes.first()?))).collect()
     }
 
     /// Nodes that no other node reads, in file order.
@@ -107,23 +108,29 @@ impl<'a> Network<'a> {
                 read.extend(inputs.iter().filter_map(|operand| operand.entry));
             }
         }
-        let unread = self.entries.iter().enumerate().filter(|(position, _)| !read.contains(position));
-        unread
-            .filter(|(_, entry)| matches!(entry.what, What::Node { .. }))
-            .filter_map(|(_, entry)| entry.node)
-            .collect()
+        let nodes = self.entries.iter().enumerate().filter(|(_, entry)| matches!(entry.what, What::Node { .. }));
+        let results = nodes.flat_map(|(position, entry)| {
+            entry.nodes.iter().enumerate().map(move |(result, &node)| ((position, result), node))
+        });
+        results.filter(|(result, _)| !read.contains(result)).map(|(_, node)| node).collect()
     }
 
     /// The input or node that `name` refers to; reported if there is none.
     pub(crate) fn find(&self, name: &Spanned<String>, diagnostics: &mut Diagnostics) -> Option<Target> {
-        let entry = self.lookup(name, diagnostics)?;
+        let (entry, result) = self.lookup(name, diagnostics)?;
         let entry = &self.entries[entry];
         let span = entry.name.as_ref().map_or(name.span.clone(), |name| name.span.clone());
-        Some(Target { node: entry.node, span, is_input: matches!(entry.what, What::Input) })
+        Some(Target { node: entry.nodes.get(result).copied(), span, is_input: matches!(entry.what, What::Input) })
     }
 
-    fn lookup(&self, name: &Spanned<String>, diagnostics: &mut Diagnostics) -> Option<usize> {
+    fn lookup(&self, name: &Spanned<String>, diagnostics: &mut Diagnostics) -> Option<(usize, usize)> {
         let found = self.by_name.get(&name.value).copied();
+        if let Some(n) = found.map(|(entry, _)| self.n_results(entry)).filter(|&n| n > 1)
+            && !name.value.contains('.')
+        {
+            self.refuse_several(&name.value, n, name.span.clone(), diagnostics);
+            return None;
+        }
         if found.is_none() {
             let message = format!("there is no input or node called `{}`", shown(&name.value));
             let known = self.entries.iter().filter_map(|entry| entry.name.as_ref()).map(|name| name.value.as_str());
@@ -132,6 +139,27 @@ impl<'a> Network<'a> {
             diagnostics.push(Diagnostic::new(message, name.span.clone(), label).did_you_mean(close));
         }
         found
+    }
+
+    /// How many results an entry has.
+    fn n_results(&self, entry: usize) -> usize {
+        match &self.entries[entry].what {
+            What::Node { body: Some((op, record)), .. } => op.n_results(record),
+            What::Node { body: None, .. } | What::Input => 1,
+        }
+    }
+
+    /// The node of a result, once it is built.
+    fn result(&self, (entry, result): (usize, usize)) -> Option<NodeId> {
+        self.entries[entry].nodes.get(result).copied()
+    }
+
+    /// Reports that a node is named where one of its results should be.
+    fn refuse_several(&self, name: &str, n: usize, span: Span, diagnostics: &mut Diagnostics) {
+        let name = shown(name);
+        let message = format!("`{name}` has {n} results");
+        let label = format!("expected one of them: `{name}.0` to `{name}.{}`", n - 1);
+        diagnostics.push(Diagnostic::new(message, span, label));
     }
 
     /// Enters a name, unless it is not acceptable or taken.
@@ -145,19 +173,25 @@ impl<'a> Network<'a> {
                 name.span.clone(),
                 label,
             ));
-        } else if let Some(&first) = self.by_name.get(&name.value) {
+        } else if let Some(&(first, _)) = self.by_name.get(&name.value) {
             let first = self.entries[first].name.as_ref().map_or(0..0, |name| name.span.clone());
             let message = format!("the name `{}` is used twice", shown(&name.value));
             diagnostics.push(
                 Diagnostic::new(message, name.span.clone(), "expected another name").note(first, "first used here"),
             );
-            self.entries.push(Entry { name: None, what, node: None });
+            self.entries.push(Entry { name: None, what, nodes: Vec::new() });
             return false;
         } else {
             ok = true;
         }
-        self.by_name.insert(name.value.clone(), position);
-        self.entries.push(Entry { name: Some(name), what, node: None });
+        self.by_name.insert(name.value.clone(), (position, 0));
+        let base = name.value.clone();
+        self.entries.push(Entry { name: Some(name), what, nodes: Vec::new() });
+        if let n @ 2.. = self.n_results(position) {
+            // No name of a node has a dot.
+            let results = (0..n).map(|result| (format!("{base}.{result}"), (position, result)));
+            self.by_name.extend(results);
+        }
         ok
     }
 
@@ -188,7 +222,7 @@ impl<'a> Network<'a> {
         match builder.input(name, dtype, shape) {
             Ok(node) => {
                 if let Some(entry) = self.entries.last_mut() {
-                    entry.node = Some(node);
+                    entry.nodes = vec![node];
                 }
             }
             Err(error) => diagnostics.push(Diagnostic::new(error.to_string(), span, "expected a smaller shape")),
@@ -198,7 +232,11 @@ impl<'a> Network<'a> {
     fn add_node(&mut self, position: usize, json: &'a Json, diagnostics: &mut Diagnostics) {
         let JsonValue::Object(members) = &json.value else {
             wrong_kind(&format!("node {}", position + 1), "an object", json, diagnostics);
-            self.entries.push(Entry { name: None, what: What::Node { body: None, inputs: Vec::new() }, node: None });
+            self.entries.push(Entry {
+                name: None,
+                what: What::Node { body: None, inputs: Vec::new() },
+                nodes: Vec::new(),
+            });
             return;
         };
         let name =
@@ -214,7 +252,7 @@ impl<'a> Network<'a> {
             Some(name) => {
                 self.enter(name, what, diagnostics);
             }
-            None => self.entries.push(Entry { name: None, what, node: None }),
+            None => self.entries.push(Entry { name: None, what, nodes: Vec::new() }),
         }
     }
 
@@ -234,8 +272,15 @@ impl<'a> Network<'a> {
                         .collect(),
                 ),
                 None if record.is_refused("inputs") => None,
-                None if op.n_inputs() == 0 => Some(Vec::new()),
-                None if position > 0 => Some(vec![Operand { entry: Some(at - 1), span: span.clone() }]),
+                None if op.n_inputs() == Inputs::Exactly(0) => Some(Vec::new()),
+                None if position > 0 => {
+                    let n = self.n_results(at - 1);
+                    let before = self.entries[at - 1].name.as_ref().map_or("", |name| name.value.as_str());
+                    if n > 1 {
+                        self.refuse_several(before, n, span.clone(), diagnostics);
+                    }
+                    (n == 1).then(|| vec![Operand { entry: Some((at - 1, 0)), span: span.clone() }])
+                }
                 None => {
                     let label = format!("expected `inputs`, such as {}", list(self.input_names().into_iter().take(1)));
                     diagnostics.push(Diagnostic::new("the first node must say what it reads", span.clone(), label));
@@ -243,9 +288,9 @@ impl<'a> Network<'a> {
                 }
             };
             let operands = operands.filter(|operands| {
-                let fits = operands.len() == op.n_inputs();
+                let fits = op.n_inputs().contains(operands.len());
                 if !fits {
-                    let (expected, got) = (count(op.n_inputs()), operands.len());
+                    let (expected, got) = (op.n_inputs().in_words(), operands.len());
                     let span = names.as_ref().map_or(span.clone(), |_| record.span_of("inputs"));
                     let message = format!("`{}` reads {expected}, got {got}", op.section.name);
                     diagnostics.push(Diagnostic::new(message, span, format!("expected {expected}")));
@@ -266,7 +311,9 @@ impl<'a> Network<'a> {
     fn order(&self, diagnostics: &mut Diagnostics) -> Vec<usize> {
         let operands = |at: usize| match &self.entries[at].what {
             What::Input => Vec::new(),
-            What::Node { inputs, .. } => inputs.iter().filter_map(|operand| operand.entry).collect(),
+            What::Node { inputs, .. } => {
+                inputs.iter().filter_map(|operand| operand.entry.map(|(entry, _)| entry)).collect()
+            }
         };
         let mut waiting: Vec<BTreeSet<usize>> =
             (0..self.entries.len()).map(|at| operands(at).into_iter().collect()).collect();
@@ -326,7 +373,8 @@ impl<'a> Network<'a> {
         let message = format!("these nodes read each other in a cycle: {}", path.join(" reads "));
         let read_at = |reader: usize, operand: usize| match &self.entries[reader].what {
             What::Node { inputs, .. } => {
-                inputs.iter().find(|input| input.entry == Some(operand)).map_or(0..0, |input| input.span.clone())
+                let reads = |input: &&Operand| input.entry.is_some_and(|(entry, _)| entry == operand);
+                inputs.iter().find(reads).map_or(0..0, |input| input.span.clone())
             }
             What::Input => 0..0,
         };
@@ -345,12 +393,12 @@ impl<'a> Network<'a> {
         let entry = &self.entries[at];
         let (What::Node { body: Some((op, record)), inputs }, Some(name)) = (&entry.what, &entry.name) else { return };
         let operands: Option<Vec<NodeId>> =
-            inputs.iter().map(|operand| operand.entry.and_then(|entry| self.entries[entry].node)).collect();
+            inputs.iter().map(|operand| operand.entry.and_then(|entry| self.result(entry))).collect();
         let Some(operands) = operands.filter(|_| record.ok && !RESERVED.contains(&name.value.as_str())) else { return };
         builder.set_line(diagnostics.line(name.span.start) as u32);
         builder.set_position(at - n_inputs);
         match op.build(builder, &name.value, record, &operands) {
-            Ok(node) => self.entries[at].node = Some(node),
+            Ok(nodes) => self.entries[at].nodes = nodes,
             Err(error) => {
                 let named: Vec<(Span, NodeId)> =
                     inputs.iter().map(|operand| self.defined_at(operand)).zip(operands).collect();
@@ -361,7 +409,7 @@ impl<'a> Network<'a> {
 
     /// Where the operand gets its name.
     fn defined_at(&self, operand: &Operand) -> Span {
-        let name = operand.entry.and_then(|entry| self.entries[entry].name.as_ref());
+        let name = operand.entry.and_then(|(entry, _)| self.entries[entry].name.as_ref());
         name.map_or(operand.span.clone(), |name| name.span.clone())
     }
 }
@@ -391,12 +439,4 @@ fn read_body<'a>(
     };
     let record = read(what, &[NODE.fields, found.section.fields], json, diagnostics)?;
     Some((found, record))
-}
-
-fn count(n: usize) -> String {
-    match n {
-        0 => "no input".into(),
-        1 => "1 input".into(),
-        n => format!("{n} inputs"),
-    }
 }

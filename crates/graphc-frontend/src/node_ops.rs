@@ -5,10 +5,10 @@ use crate::field::{Default, Field, Kind, Range, SEED, SIZE, Section};
 use crate::read::{Record, Value};
 use graphc_ir::attrs::{AttrField, AttrKind, AttrValue, Attrs, FieldInfo};
 use graphc_ir::graph::NodeId;
-use graphc_ir::graph::builder::{BuildResult, GraphBuilder, MAX_SIZE};
+use graphc_ir::graph::builder::{BuildError, GraphBuilder, MAX_SIZE};
 use graphc_ir::layers::LayerInfo;
-use graphc_ir::ops::OpInfo;
 use graphc_ir::ops::facts::{Given, Usage};
+use graphc_ir::ops::{ANY_NUMBER, OpInfo, RESULT};
 use graphc_ir::{Dim, Op};
 use std::sync::LazyLock;
 
@@ -47,9 +47,22 @@ pub(crate) static NODE_OPS: LazyLock<Vec<NodeOp>> = LazyLock::new(|| {
 });
 
 impl NodeOp {
-    /// Number of inputs, of the example as of every node.
-    pub(crate) fn n_inputs(&self) -> usize {
-        self.example.inputs.len()
+    /// How many inputs a node has: those of the example, or from so many on.
+    pub(crate) fn n_inputs(&self) -> Inputs {
+        match self.what {
+            What::Op(info) if info.n_optional == ANY_NUMBER => Inputs::AtLeast(info.arity),
+            What::Op(_) | What::Layer(_) => Inputs::Exactly(self.example.inputs.len()),
+        }
+    }
+
+    /// How many results a node with these fields has, if they are as they should be.
+    pub(crate) fn n_results(&self, record: &Record<'_>) -> usize {
+        match self.what {
+            What::Op(info) if record.ok && has_results(&(info.fields)()) => {
+                (info.from_attrs)(&attrs(&(info.fields)(), record)).map_or(1, |op| op.n_results())
+            }
+            What::Op(_) | What::Layer(_) => 1,
+        }
     }
 
     /// Adds the node `name` that reads `inputs`. Every field of the record is as it should be.
@@ -59,21 +72,55 @@ impl NodeOp {
         name: &str,
         record: &Record<'_>,
         inputs: &[NodeId],
-    ) -> BuildResult {
-        let fields = match self.what {
-            What::Layer(info) => (info.fields)(),
-            What::Op(info) => (info.fields)(),
-        };
-        let given = |field: &FieldInfo| Some((field.name.to_string(), attribute(record, field.name)?));
-        let attrs = Attrs(fields.iter().filter_map(given).collect());
+    ) -> Result<Vec<NodeId>, BuildError> {
         match self.what {
-            What::Layer(info) => (info.build)(builder, name, inputs, &attrs),
+            What::Layer(info) => {
+                (info.build)(builder, name, inputs, &attrs(&(info.fields)(), record)).map(|node| vec![node])
+            }
             What::Op(info) => {
-                let op = (info.from_attrs)(&attrs).expect("the kind of a field is that of the attribute");
-                builder.op(name, op, inputs)
+                let op = (info.from_attrs)(&attrs(&(info.fields)(), record));
+                builder.results(name, op.expect("the kind of a field is that of the attribute"), inputs)
             }
         }
     }
+}
+
+/// How many inputs a node may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Inputs {
+    Exactly(usize),
+    AtLeast(usize),
+}
+
+impl Inputs {
+    pub(crate) fn contains(self, n: usize) -> bool {
+        match self {
+            Inputs::Exactly(expected) => n == expected,
+            Inputs::AtLeast(least) => n >= least,
+        }
+    }
+
+    /// In words, such as "2 inputs".
+    pub(crate) fn in_words(self) -> String {
+        match self {
+            Inputs::Exactly(0) => "no input".into(),
+            Inputs::Exactly(1) => "1 input".into(),
+            Inputs::Exactly(n) => format!("{n} inputs"),
+            Inputs::AtLeast(1) => "at least 1 input".into(),
+            Inputs::AtLeast(n) => format!("at least {n} inputs"),
+        }
+    }
+}
+
+/// The fields of a record as attributes.
+fn attrs(fields: &[FieldInfo], record: &Record<'_>) -> Attrs {
+    let given = |field: &FieldInfo| Some((field.name.to_string(), attribute(record, field.name)?));
+    Attrs(fields.iter().filter_map(given).collect())
+}
+
+/// Whether an op with these attributes may have several results.
+fn has_results(fields: &[FieldInfo]) -> bool {
+    fields.iter().any(|field| field.name == RESULT)
 }
 
 /// The value of a field as that of an attribute; none if it is left out.
@@ -107,7 +154,9 @@ fn operation(info: &'static OpInfo) -> Option<NodeOp> {
 
 fn entry(name: &'static str, doc: &'static str, fields: Vec<FieldInfo>, usage: Usage, what: What) -> NodeOp {
     let example = Example { purpose: usage.purpose, inputs: usage.reads, node: node(name, &fields, &usage).leak() };
-    let fields: Vec<Field> = fields.iter().map(|attribute| field(attribute, &usage)).collect();
+    // A network has all results of a node, each with a name of its own.
+    let fields = fields.iter().filter(|attribute| attribute.name != RESULT);
+    let fields: Vec<Field> = fields.map(|attribute| field(attribute, &usage)).collect();
     NodeOp { section: Section { name, doc, fields: fields.leak() }, example, what }
 }
 

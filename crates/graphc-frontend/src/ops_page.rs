@@ -90,7 +90,7 @@ fn shapes(op: &NodeOp) -> Result<String, Diagnostics> {
     let read = tensors(|op| matches!(op, Op::Input(input) if !input.shape.0.is_empty()));
     let kept = tensors(|op| matches!(op, Op::Parameter(_)));
     let given: Vec<String> = results.iter().map(|&id| tensor(&graph.node(id).name, graph.ty(id))).collect();
-    let verb = if op.n_inputs() == 2 { "give" } else { "gives" };
+    let verb = if op.example.inputs.len() > 1 { "give" } else { "gives" };
     let begin = if read.is_empty() { "It gives".to_string() } else { format!("{read} {verb}") };
     let end = if kept.is_empty() { String::new() } else { format!(" It has {kept}.") };
     Ok(format!("{begin} {}.{end}", listed(&given)))

@@ -18,11 +18,7 @@ pub fn reference() -> String {
     section(&mut text, "## `inputs`", &INPUT);
     section(&mut text, "## `nodes`", &NODE);
     for op in NODE_OPS.iter() {
-        let n_inputs = match op.n_inputs() {
-            0 => "no input".to_string(),
-            1 => "1 input".to_string(),
-            n => format!("{n} inputs"),
-        };
+        let n_inputs = op.n_inputs().in_words();
         section(&mut text, &format!("### `{}` ({n_inputs})", op.section.name), &op.section);
     }
     one_of(&mut text, &INITIALIZERS);

@@ -8,8 +8,8 @@
 //! Reading order: [`report`], `rewrite` (how local rules run), the passes, [`manager`].
 #![forbid(unsafe_code)]
 
-pub mod report;
 mod pieces;
+pub mod report;
 mod rewrite;
 
 pub mod canonicalise;

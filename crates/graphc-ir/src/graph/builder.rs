@@ -148,6 +148,31 @@ impl GraphBuilder {
         self.add(name, name, op.into(), operands)
     }
 
+    /// All results of an operation, in order: nodes called `<name>.0`, `<name>.1` and so on, or `<name>` if there is
+    /// one.
+    ///
+    /// # Errors
+    /// If a name is taken, or the op does not accept the operands.
+    ///
+    /// ```
+    /// use graphc_ir::graph::builder::GraphBuilder;
+    /// use graphc_ir::ops::Split;
+    /// use graphc_ir::{DType, Shape};
+    ///
+    /// let mut net = GraphBuilder::new("halves");
+    /// let x = net.input("x", DType::F32, Shape::batched(&[8])).unwrap();
+    /// let halves = net.results("half", Split { axis: 1, sizes: vec![4, 4], result: 0 }, &[x]).unwrap();
+    /// assert_eq!(net.graph().node(halves[1]).name, "half.1");
+    /// ```
+    pub fn results(&mut self, name: &str, op: impl Into<Op>, operands: &[NodeId]) -> Result<Vec<NodeId>, BuildError> {
+        let op = op.into();
+        if op.n_results() == 1 {
+            return Ok(vec![self.add(name, name, op, operands)?]);
+        }
+        let results = op.results().into_iter().enumerate();
+        results.map(|(number, result)| self.add(name, &format!("{name}.{number}"), result, operands)).collect()
+    }
+
     /// A parameter `<layer>.<weight>`.
     ///
     /// # Errors

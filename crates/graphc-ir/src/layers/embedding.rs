@@ -10,14 +10,14 @@ use crate::ops::{Gather, Initializer};
 use crate::types::{DType, TypeError};
 
 layer_struct! {
-    /// Learnt vectors of numbers: row `x` of a table (vocabulary, units). What is not below `vocabulary` gives NaN.
+    /// Learnt vectors of numbers: row `x` of a table (input_dim, output_dim). What is not below `input_dim` gives NaN.
     pub struct Embedding as embedding(x) {
-        /// How many numbers there are, counted from 0.
-        pub vocabulary: usize where Positive,
+        /// How many numbers there are, counted from 0: the size of the vocabulary.
+        pub input_dim: usize where Positive,
         /// Size of each vector.
-        pub units: usize where Positive,
+        pub output_dim: usize where Positive,
         /// What the table begins with.
-        pub table_initializer: Initializer = Initializer::from(RandomUniform { limit: 0.05 }),
+        pub embeddings_initializer: Initializer = Initializer::from(RandomUniform { limit: 0.05 }),
     }
 }
 
@@ -35,7 +35,7 @@ impl LayerRules for Embedding {
         if ty.dtype != DType::I32 {
             return cx.fail(TypeError::operand(0, format!("embedding expects i32 numbers, got {ty}")));
         }
-        let table = cx.weight("table", &[self.vocabulary, self.units], self.table_initializer.clone())?;
+        let table = cx.weight("embeddings", &[self.input_dim, self.output_dim], self.embeddings_initializer.clone())?;
         cx.add(Gather { axis: 0, zero_outside: false }, &[table, cx.inputs[0]])
     }
 }

@@ -135,7 +135,7 @@ impl OpRules for MatMul {
     }
 
     fn draw(draw: &mut dyn Draw) -> Option<Drawn<Self>> {
-        let a = draw.tensor(&|shape| matches!(shape.rank(), 2 | 3))?;
+        let a = draw.tensor(&|shape| matches!(shape.rank(), 2..=4))?;
         let [transpose_a, transpose_b] = [draw.flag(), draw.flag()];
         let [_, inner] = matrix_dims(a.shape(), transpose_a);
         let mut dims = a.shape().0[..a.ty.rank() - 2].to_vec();

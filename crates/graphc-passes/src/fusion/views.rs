@@ -34,9 +34,9 @@ pub(super) struct Views {
 /// What a contraction reads: a view, of what, and so on. The last one is no view.
 struct Path {
     nodes: Vec<NodeId>,
-    /// How many views it could read past.
-    n_passable: usize,
-    /// The contraction, and why no more.
+    /// Whether it can read each of them.
+    is_readable: Vec<bool>,
+    /// The contraction, and why it cannot read another one.
     reason: (NodeId, &'static str),
 }
 
@@ -83,17 +83,19 @@ impl Path {
         let mut best = own.clone();
         for slot in 0..own.operands.len() {
             let (mut form, mut nodes) = (best.clone(), vec![own.operands[slot]]);
-            let (mut n_passable, mut refusal) = (0, "");
+            let (mut is_readable, mut refusal) = (vec![true], "");
             while let Some(view) = forms[&form.operands[slot]].as_point().filter(|view| view.as_view().is_some()) {
                 form = form.through(slot, view);
                 nodes.push(form.operands[slot]);
-                match Passage::of(graph, forms, own, &form).refusal() {
-                    None => (n_passable, best) = (nodes.len() - 1, form.clone()),
+                let refused = Passage::of(graph, forms, own, &form).refusal();
+                is_readable.push(refused.is_none());
+                match refused {
+                    None => best = form.clone(),
                     Some(other) => refusal = other,
                 }
             }
             if nodes.len() > 1 {
-                paths.push(Path { nodes, n_passable, reason: (reader, refusal) });
+                paths.push(Path { nodes, is_readable, reason: (reader, refusal) });
             }
         }
         paths
@@ -101,7 +103,9 @@ impl Path {
 
     /// Position of what is read in the end if these views have buffers.
     fn end(&self, is_stored: impl Fn(&NodeId) -> bool) -> usize {
-        self.nodes[..self.n_passable].iter().position(is_stored).unwrap_or(self.n_passable)
+        let last = self.nodes.len() - 1;
+        let most = self.nodes[..last].iter().position(is_stored).unwrap_or(last);
+        (0..=most).rev().find(|&position| self.is_readable[position]).unwrap_or(0)
     }
 }
 
@@ -141,9 +145,9 @@ impl<'a> Passage<'a> {
             Some("it is computed anyway, and the sum would have several loops")
         } else if !self.has_samples() {
             Some("it is the same for every sample")
-        } else if samples_are_lanes && form.reduces_batch() && is_sum_over_samples(&self.after) {
-            // What its lanes are depends on how it is read.
-            Some("its sum would have another order")
+        } else if form.reduces_batch() && is_of_rows(&self.before) {
+            // How it is read decides what its lanes are, and with that the order of its sum.
+            Some("it is the gradient of rows")
         } else if !moves_everywhere(form) {
             Some("both factors would be the same along an axis")
         } else if samples_are_lanes {
@@ -249,9 +253,10 @@ fn last_axis(form: &PointForm) -> Var {
     Var((form.extents.len() as u32).saturating_sub(1))
 }
 
-/// Whether a matrix is summed over nothing but the samples.
-fn is_sum_over_samples(split: &Split) -> bool {
-    split.extents.len() == 2 && split.form.reds.len() == 1
+/// Whether what is summed over the batch is a product of two rows in every sample: a dense layer's gradient. Its update
+/// takes whole rows, too.
+fn is_of_rows(split: &Split) -> bool {
+    (split.extents.len() == 2 && split.form.reds.len() == 1) || split.form.has_one_term()
 }
 
 /// Whether every axis of the result moves a factor.
