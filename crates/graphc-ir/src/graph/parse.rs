@@ -211,7 +211,7 @@ impl Parser<'_> {
         let shape = match list(self.cursor, position)? {
             AttrValue::Shape(shape) => shape,
             AttrValue::Ints(sizes) => Shape(sizes.iter().map(|&size| Dim::Fixed(size.max(0) as usize)).collect()),
-            value => unreachable!("a list is never {value}"),
+            value => return Err(position.error(format!("expected sizes, found {value}"))),
         };
         if shape.rank() > MAX_RANK {
             let found = shape.rank();
