@@ -80,6 +80,9 @@ impl Forms {
     /// The nodes whose forms read this one; of views, those that are read themselves.
     pub fn readers(&self, graph: &Graph, node: NodeId) -> NodeIds {
         let (mut readers, mut left) = (NodeIds::new(), graph.users(node));
+        if !self.is_view(node) && !left.iter().any(|&user| self.is_view(user)) {
+            return left;
+        }
         while let Some(user) = left.pop() {
             if self.operands(graph, user).contains(&node) && !self.is_passed(graph, user) {
                 readers.push(user);
