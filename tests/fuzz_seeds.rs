@@ -28,7 +28,7 @@ fn graph_file() {
 
 #[test]
 fn gir() {
-    check(targets::gir, &["fuzz/seeds/gir", "tests/cases/ops"]);
+    check(targets::gir, &["fuzz/seeds/gir", "tests/cases/ops", "tests/cases/found"]);
 }
 
 #[test]

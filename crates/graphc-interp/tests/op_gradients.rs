@@ -1,6 +1,7 @@
 //! Every op's gradient rule against central differences in `f64`.
 //!
-//! A case is one op on operands that are drawn by what it says of itself: `loss = sum(op(x0, x1, ...) * weights)` with random weights,
+//! A case is one op on operands, drawn by what it says of itself: `loss = sum(op(x0, x1, ...) * weights)` with random
+//! weights,
 //! differentiated by a small reverse walk over the ops' own rules. Composites that need it are expanded first.
 
 use graphc_interp::gradcheck::{GradcheckOptions, check_gradients};

@@ -10,8 +10,8 @@
 //! `h0` alone, and neighbouring `h1` share their taps ([`split_remainders`]). Where the stride does not divide the
 //! height, some remainders have one row less.
 //!
-//! A sum over `k` that reads `x[k / 16][k % 16]` becomes one over `k1` of one over `k0` ([`split_sums`]): terms and their
-//! order stay.
+//! A sum over `k` that reads `x[k / 16][k % 16]` becomes one over `k1` of one over `k0` ([`split_sums`]): terms and
+//! their order stay.
 
 use crate::compute::LoadIndex;
 use crate::form::{PointForm, Red, map_indices, map_loads};

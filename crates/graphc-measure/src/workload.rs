@@ -9,7 +9,7 @@ use graphc_driver::session::initial_state;
 use graphc_ir::graph::{Graph, Mode, NodeId, Role, Roots};
 use graphc_ir::loops::BufferKind;
 use graphc_ir::ops::Op;
-use graphc_ir::types::{DType, Dim};
+use graphc_ir::types::DType;
 use graphc_runtime::Executable;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -74,26 +74,11 @@ fn set_inputs(graph: &Graph, options: &MeasureOptions, executable: &mut Executab
                 executable.set(BufferKind::Input, name, &values)?;
             }
             DType::I32 => {
-                let n_classes = n_classes(graph, node) as f32;
+                let n_classes = graph.integers_below(node).unwrap_or(2) as f32;
                 let values: Vec<i32> = (0..len).map(|_| (rng.random::<f32>() * n_classes) as i32).collect();
                 executable.set_i32(BufferKind::Input, name, &values)?;
             }
         }
     }
     Ok(())
-}
-
-/// Classes that every reader of the labels `node` knows: the last dimension of what they are compared with.
-fn n_classes(graph: &Graph, node: NodeId) -> usize {
-    let of_reader = |user: NodeId| match graph.op(user) {
-        Op::OneHot(one_hot) => Some(one_hot.depth),
-        _ => {
-            let first = graph.ty(*graph.operands(user).first()?);
-            match first.shape.0.last() {
-                Some(Dim::Fixed(size)) if first.dtype == DType::F32 => Some(*size),
-                _ => None,
-            }
-        }
-    };
-    graph.users(node).into_iter().filter_map(of_reader).min().unwrap_or(2)
 }

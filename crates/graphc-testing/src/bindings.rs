@@ -1,7 +1,6 @@
 //! Deterministic random inputs and parameters for any graph.
 
-use graphc_ir::graph::{Graph, NodeId};
-use graphc_ir::ops::facts::Domain;
+use graphc_ir::graph::Graph;
 use graphc_ir::tensor::Tensor;
 use graphc_ir::types::DType;
 use graphc_ir::{Op, compute};
@@ -21,7 +20,7 @@ pub fn bindings(graph: &Graph, seed: u64) -> BTreeMap<String, Tensor<f32>> {
         let name = graph.node(id).name.clone();
         let (low, high) = match graph.op(id) {
             Op::Input(_) if name == "learning_rate" => (0.01, 0.01),
-            Op::Input(input) if input.dtype == DType::I32 => (0.0, n_labels(graph, id) as f32),
+            Op::Input(input) if input.dtype == DType::I32 => (0.0, graph.integers_below(id).unwrap_or(10) as f32),
             Op::Input(_) => (-2.0, 2.0),
             Op::Parameter(parameter) if parameter.trainable => (-1.0, 1.0),
             Op::Parameter(_) => (0.25, 0.95),
@@ -110,17 +109,4 @@ pub fn special_bindings(graph: &Graph, seed: u64, specials: Specials) -> BTreeMa
         }
     }
     bindings
-}
-
-/// What every reader of the integers `id` takes them to be below.
-fn n_labels(graph: &Graph, id: NodeId) -> usize {
-    let below = |(user, operand): (NodeId, usize)| match graph.op(user).domain(operand, &graph.operand_types(user)) {
-        Domain::Below(end) => Some(end),
-        _ => None,
-    };
-    let reads = graph.users(id).into_iter().flat_map(|user| {
-        let operands = graph.operands(user).into_iter().enumerate();
-        operands.filter(|&(_, read)| read == id).map(move |(operand, _)| (user, operand)).collect::<Vec<_>>()
-    });
-    reads.filter_map(below).min().unwrap_or(10)
 }

@@ -1,5 +1,5 @@
-//! From a [`Recipe`] to a graph. A step is any op, drawn by what it says of itself, so that a new one is drawn without a
-//! line here; or what networks make of several ops, a function each. `KINDS` says how often.
+//! From a [`Recipe`] to a graph. A step is any op, drawn by what it says of itself, so that a new one is drawn without
+//! a line here; or what networks make of several ops, a function each. `KINDS` says how often.
 //!
 //! A step whose choices do not type-check, or would make too large a tensor, adds nothing.
 

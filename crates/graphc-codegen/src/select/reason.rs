@@ -26,6 +26,8 @@ pub enum Reason {
     LoadedIndex,
     /// Something inside that is neither straight-line code nor a loop of constant bounds.
     Inside,
+    /// The value of an accumulator is read, which is used when it has another one.
+    Overwritten,
     /// Nothing is stored or kept.
     NoEffect,
     /// A condition that is not computed in the loop itself.
@@ -61,6 +63,7 @@ impl fmt::Display for Reason {
             Reason::Scattered => "scattered access",
             Reason::LoadedIndex => "a loaded index",
             Reason::Inside => "something inside that is no straight line",
+            Reason::Overwritten => "the value of an accumulator from before it was set",
             Reason::NoEffect => "no effect",
             Reason::Condition => "a condition from outside",
             Reason::Accumulator => "an accumulator without lanes",

@@ -16,6 +16,7 @@ use graphc_ir::index::{Affine, Atom, Var};
 use graphc_ir::loops::{AccId, Access, BufId, Buffer, Expr, Join, LaneVars, Range, Stmt, Tile, ValueId};
 use graphc_ir::scalar::{BinaryOp, CmpOp, UnaryOp};
 use std::cell::OnceCell;
+use std::collections::BTreeSet;
 
 /// Steps of an iteration at most, copies included: 4 KiB of code, of which the nearest cache holds eight times as much.
 const MAX_STEPS: usize = 512;
@@ -197,6 +198,8 @@ pub(super) struct Recogniser<'e, 'p> {
     pub(super) is_epilogue: bool,
     /// What indices are loaded inside.
     pub(super) loaded: LoadedIndices,
+    /// Values of accumulators from before they were set.
+    overwritten: BTreeSet<ValueId>,
     /// Loads that nothing has used yet.
     late: Vec<(ValueId, &'e Access)>,
     pointers: Vec<Pointer>,
@@ -234,6 +237,7 @@ impl<'e, 'p> Recogniser<'e, 'p> {
             shape: StraightLine::default(),
             is_epilogue: false,
             loaded: LoadedIndices::default(),
+            overwritten: BTreeSet::new(),
             late: Vec::new(),
             pointers: Vec::new(),
             fixed: Vec::new(),
@@ -356,7 +360,8 @@ impl<'e, 'p> Recogniser<'e, 'p> {
         let (acc, value) = (self.acc(acc), self.source(value)?);
         self.push(Step::Set { acc, value })?;
         // What was read before is no longer there.
-        self.values.retain(|_, source| *source != Source::Acc(acc));
+        let overwritten = self.values.extract_if(|_, source| *source == Source::Acc(acc));
+        self.overwritten.extend(overwritten.map(|(value, _)| value));
         self.known.retain(|step, _| !step.sources().contains(&Source::Acc(acc)));
         self.local_accs.retain(|_, source| *source != Source::Acc(acc));
         Ok(())
@@ -481,6 +486,9 @@ impl<'e, 'p> Recogniser<'e, 'p> {
         }
         if let Some(&known) = self.values.get(&id) {
             return Ok(known);
+        }
+        if self.overwritten.contains(&id) {
+            return Err(Reason::Overwritten);
         }
         if !matches!(self.cx.values.scalar(id), Some(Scalar::F32 | Scalar::I32)) {
             return Err(Reason::Condition);

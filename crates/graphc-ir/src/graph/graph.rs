@@ -4,6 +4,7 @@ use super::node_id::NodeId;
 use super::origin::Origin;
 use super::roots::{Output, Roots, Update};
 use crate::ops::Op;
+use crate::ops::facts::Domain;
 use crate::optimizers::{Averaging, Optimizer};
 use crate::types::{TensorType, TypeError};
 use smallvec::SmallVec;
@@ -195,6 +196,19 @@ impl Graph {
     /// Nodes that read `id`, each once, by id.
     pub fn users(&self, id: NodeId) -> NodeIds {
         NodeIds::from_slice(&self.users[id.0 as usize])
+    }
+
+    /// What every reader of the integers `id` takes them to be below (see [`crate::ops::OpRules::domain`]).
+    pub fn integers_below(&self, id: NodeId) -> Option<usize> {
+        let below = |user: NodeId, operand: usize| match self.op(user).domain(operand, &self.operand_types(user)) {
+            Domain::Below(end) => Some(end),
+            _ => None,
+        };
+        let reads = self.users(id).into_iter().flat_map(|user| {
+            let operands = self.operands(user).into_iter().enumerate();
+            operands.filter(|&(_, read)| read == id).map(move |(operand, _)| (user, operand)).collect::<Vec<_>>()
+        });
+        reads.filter_map(|(user, operand)| below(user, operand)).min()
     }
 
     /// Whether a node reads `id`.

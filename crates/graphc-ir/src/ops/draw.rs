@@ -1,6 +1,6 @@
 //! How an op is made up, for tests: its attributes, and operands that fit. [`OpRules::draw`](super::OpRules::draw) asks
-//! a [`Draw`] for choices and for operands. In a random graph these are what is there, in a test of one op they are made
-//! up, of every rank, with a batch and without.
+//! a [`Draw`] for choices and for operands. In a random graph these are what is there, in a test of one op they are
+//! made up, of every rank, with a batch and without.
 
 use crate::types::{Dim, Shape, TensorType};
 

@@ -1,6 +1,6 @@
 //! The op table of the documentation, made from the ops themselves.
 
-use super::Op;
+use super::{ANY_NUMBER, Op};
 use crate::attrs::{AttrKind, FieldInfo};
 use crate::range::Range;
 
@@ -12,6 +12,7 @@ pub fn ops_table() -> String {
         let attributes: Vec<String> = (op.fields)().iter().map(attribute).collect();
         let count = match op.n_optional {
             0 => op.arity.to_string(),
+            ANY_NUMBER => format!("at least {}", op.arity),
             more => format!("{} to {}", op.arity, op.arity + more),
         };
         // A bar would end the cell.

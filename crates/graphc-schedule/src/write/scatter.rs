@@ -1,26 +1,63 @@
 //! Writes a scatter as it was planned.
 //!
 //! ```text
-//! parallel shares { lanes { every element of the share 0; for terms { index; for axes { load; add; store } } } }
+//! parallel blocks { lanes { words of the block 0 } }
+//! parallel shares { lanes { for terms { index; for axes { load; add; store } } } }
 //! ```
+//!
+//! The elements of a chunk are set to 0 in its own task.
 
 use crate::decide::scatter::{ScatterLanes, ScatterPlan, Scattered};
 use crate::write::builder::{Builder, bounded};
 use crate::write::expr::{BatchAt, Cx, Emitter, no_join};
 use crate::write::task::Task;
 use graphc_ir::index::{Affine, Var};
-use graphc_ir::loops::LoopKind;
+use graphc_ir::loops::{Access, LoopKind};
 use graphc_ir::point::{BATCH, ExprId};
 use graphc_ir::scalar::{CHUNK, LANES};
+
+/// Vectors that a task sets to 0.
+const BLOCK: usize = 1024;
 
 /// Writes a scatter into the open block; for the chunks of a task, if its result has samples that are lanes.
 pub(crate) fn write(cx: &Cx<'_>, b: &mut Builder, plan: &ScatterPlan, task: Option<Task>) {
     match (task, plan.shares) {
         (Some(task), _) => task.each_chunk(cx, b, |b, chunk| nest(cx, b, plan, (Some(chunk), None))),
         (None, Some((_, n_shares))) => {
+            set_to_zero(cx, b, plan);
             b.for_extent(n_shares, LoopKind::Parallel, |b, share| nest(cx, b, plan, (None, Some(share))));
         }
-        (None, None) => nest(cx, b, plan, (None, None)),
+        (None, None) => {
+            set_to_zero(cx, b, plan);
+            nest(cx, b, plan, (None, None));
+        }
+    }
+}
+
+/// Sets the whole buffer of a result to 0, padding included, in blocks that threads share if there are many.
+fn set_to_zero(cx: &Cx<'_>, b: &mut Builder, plan: &ScatterPlan) {
+    let buffer = cx.buffers.node(plan.node);
+    let n_vectors = cx.buffers.list[buffer.0 as usize].len / LANES;
+    let n_blocks = n_vectors.div_ceil(BLOCK);
+    let block = |b: &mut Builder, first: Affine| {
+        b.nest_of(&plan.name, &plan.nodes, |b| {
+            b.lanes(|b, lane| {
+                let zero = b.f32(0.0);
+                let vector = b.var();
+                let left = first.times(-1).plus_constant(n_vectors as i64);
+                let high = if n_vectors.is_multiple_of(BLOCK) { Vec::new() } else { vec![left] };
+                b.for_range(bounded(vector, BLOCK, Vec::new(), high), LoopKind::Serial, |b| {
+                    let word = first.plus(&Affine::var(vector)).times(LANES as i64).plus(&Affine::var(lane));
+                    b.store(Access { buffer, index: word }, zero);
+                });
+            });
+        });
+    };
+    match n_blocks {
+        1 => block(b, Affine::default()),
+        _ => b.for_extent(n_blocks, LoopKind::Parallel, |b, number| {
+            block(b, Affine::var(number).times(BLOCK as i64));
+        }),
     }
 }
 
@@ -67,14 +104,15 @@ type Inside<'w, 'a> = &'w mut dyn FnMut(&mut Writer<'a>, &mut Builder);
 
 impl<'a> Writer<'a> {
     fn all(&mut self, b: &mut Builder) {
-        let zero = b.f32(0.0);
         let (along, place) = self.place.clone();
-        // Along the dimension that terms choose, every element is 0 at first.
-        let everywhere = self.em.dag.new_var(self.extents[along]);
-        self.over_axes(b, 0, Some(everywhere), &mut |this, b| {
-            let index = this.index(&Affine::var(everywhere));
-            this.em.store(b, this.plan.node, &index, zero);
-        });
+        if self.chunk.is_some() {
+            let zero = b.f32(0.0);
+            let everywhere = self.em.dag.new_var(self.extents[along]);
+            self.over_axes(b, 0, Some(everywhere), &mut |this, b| {
+                let index = this.index(&Affine::var(everywhere));
+                this.em.store(b, this.plan.node, &index, zero);
+            });
+        }
         self.over_terms(b, 0, &mut |this, b| {
             this.hoist(b);
             this.over_axes(b, 0, None, &mut |this, b| {

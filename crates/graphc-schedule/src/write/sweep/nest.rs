@@ -285,9 +285,7 @@ impl<'a> Writer<'a> {
             match result.kind {
                 ResultKind::Stored => stores.push((result.root.node(), self.emit(b, self.exprs[number]))),
                 ResultKind::Partial(partial) => self.accumulate(b, number, partial),
-                ResultKind::Scanned { exclusive, .. } => {
-                    stores.push((result.root.node(), self.go_on(b, number, exclusive)));
-                }
+                ResultKind::Scanned { exclusive, .. } => self.go_on(b, number, exclusive),
             }
         }
         stores.into_iter().for_each(|(node, value)| self.store(b, node, value));
@@ -305,15 +303,16 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Takes the point into a scan; gives the value behind it, or before it.
-    fn go_on(&mut self, b: &mut Builder, number: usize, exclusive: bool) -> ValueId {
+    /// Takes the point into a scan, and stores the value behind it, or before it.
+    fn go_on(&mut self, b: &mut Builder, number: usize, exclusive: bool) {
         let acc = self.so_far.expect("the scan was begun");
+        let node = self.nest.results[number].root.node();
         let before = b.get(acc);
-        let so_far = self.em.dag.so_far(self.nest.results[number].root.node());
+        let so_far = self.em.dag.so_far(node);
         self.em.define(so_far, before);
         let next = self.emit(b, self.exprs[number]);
+        self.store(b, node, if exclusive { before } else { next });
         b.set(acc, next);
-        if exclusive { before } else { next }
     }
 
     /// A value at the point.
