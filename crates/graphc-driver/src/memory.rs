@@ -7,7 +7,7 @@
 use graphc_ir::graph::{Graph, Mode, NodeId};
 use graphc_ir::loops::Program;
 use graphc_ir::ops::Op;
-use graphc_ir::types::Dim;
+use graphc_ir::types::{Dim, WORD_BYTES};
 use graphc_runtime::memory::{Available, MemoryLimit};
 use std::fmt;
 
@@ -182,7 +182,7 @@ fn n_elements(graph: &Graph, id: NodeId) -> u64 {
 }
 
 fn words(n: u64) -> u64 {
-    n.saturating_mul(size_of::<u32>() as u64)
+    n.saturating_mul(WORD_BYTES as u64)
 }
 
 fn shape_text(sizes: &[usize]) -> String {

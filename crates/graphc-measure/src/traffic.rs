@@ -8,6 +8,7 @@
 use crate::ranges::Ranges;
 use graphc_ir::loops::{Access, BufId, Expr, Program, Stmt, TileInit};
 use graphc_ir::scalar::LANES;
+use graphc_ir::types::WORD_BYTES;
 use std::collections::BTreeMap;
 use std::iter::Sum;
 
@@ -46,7 +47,7 @@ pub fn traffic(program: &Program, stmts: &[Stmt]) -> Traffic {
             let between = usize::try_from(touched.last.min(len - 1) - touched.first.max(0) + 1).unwrap_or(0);
             between.min(touched.n_words)
         };
-        size_of::<f32>() * touched.iter().map(words).sum::<usize>()
+        WORD_BYTES * touched.iter().map(words).sum::<usize>()
     };
     Traffic { read_bytes: bytes(&counter.read), written_bytes: bytes(&counter.written) }
 }

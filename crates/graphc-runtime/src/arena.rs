@@ -3,6 +3,7 @@
 //! A contraction walks many planes at once, each in a page of its own: with pages of 4 KiB the processor looks up most
 //! addresses anew. The system is asked for large pages; whether it gives them changes nothing but speed.
 
+use graphc_ir::types::WORD_BYTES;
 use memmap2::MmapMut;
 
 /// Bytes of a large page on x86-64 and most aarch64 systems; the arena begins at one.
@@ -26,7 +27,7 @@ impl Arena {
     /// # Errors
     /// If the system has no such amount of memory.
     pub(crate) fn new(n_words: usize) -> Result<Arena, std::io::Error> {
-        let n_bytes = n_words.checked_mul(size_of::<u32>()).and_then(|bytes| bytes.checked_add(SLACK));
+        let n_bytes = n_words.checked_mul(WORD_BYTES).and_then(|bytes| bytes.checked_add(SLACK));
         let n_bytes = n_bytes.ok_or(std::io::ErrorKind::OutOfMemory)?;
         let is_large = n_bytes >= LARGE_PAGE;
         // A small arena is not worth a large page: clearing one takes as long as a short step.

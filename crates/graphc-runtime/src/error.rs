@@ -2,6 +2,7 @@
 
 use graphc_ir::DType;
 use graphc_ir::loops::BufferKind;
+use graphc_ir::types::WORD_BYTES;
 use std::fmt;
 
 /// What can go wrong while running a program.
@@ -60,7 +61,7 @@ impl fmt::Display for RuntimeError {
             RuntimeError::WrongType { name, expected } => write!(f, "{name:?} holds {expected} elements"),
             RuntimeError::Program(message) | RuntimeError::Threads(message) => f.write_str(message),
             RuntimeError::Memory { words, reason } => {
-                let bytes = words.saturating_mul(size_of::<u32>());
+                let bytes = words.saturating_mul(WORD_BYTES);
                 write!(f, "the step needs {bytes} bytes of memory: {reason}")
             }
             RuntimeError::OutOfBounds(message) => write!(f, "access outside its buffer: {message}"),

@@ -7,6 +7,7 @@ use crate::team::{ProgramPace, Rooms, SharedPhase, Team, TimedShare};
 use graphc_codegen::CompiledProgram;
 use graphc_ir::loops::{BufId, Buffer, BufferKind, Layout, Program};
 use graphc_ir::scalar::flushed::canonical;
+use graphc_ir::types::WORD_BYTES;
 use graphc_ir::{DType, Tensor};
 use std::collections::HashMap;
 use std::ops::Range;
@@ -278,7 +279,7 @@ impl Executable {
     ) -> Result<(), RuntimeError> {
         self.make_room(team.as_ref().map_or(1, |team| team.n_members()))?;
         let arena = self.arena.base();
-        let rooms = Rooms { first: self.rooms.base(), stride: size_of::<u32>() * room_words(&self.program) };
+        let rooms = Rooms { first: self.rooms.base(), stride: WORD_BYTES * room_words(&self.program) };
         for number in kernels {
             let phases = match &self.code.kernels()[number].phases {
                 _ if number < self.n_done => &[],

@@ -5,6 +5,7 @@
 //! Emerald Rapids (`docs/performance.md`).
 
 use graphc_ir::scalar::LANES;
+use graphc_ir::types::WORD_BYTES;
 use std::fs;
 
 /// The vector registers that register tiles are cut for.
@@ -107,8 +108,6 @@ pub(crate) const ISSUE: f64 = 5.0;
 /// Cycles for a line that another core has written or that is in the cache of all, one after the other: about six
 /// bytes a cycle.
 pub(crate) const LINE_FROM_ANOTHER_CORE: f64 = 10.0;
-
-const WORD_BYTES: usize = size_of::<f32>();
 
 /// Lines that the nearest cache holds of each set.
 const WAYS: usize = 8;

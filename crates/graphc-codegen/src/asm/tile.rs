@@ -8,10 +8,11 @@
 use super::straight_line::StraightLine;
 use graphc_ir::loops::Runs;
 use graphc_ir::scalar::LANES;
+use graphc_ir::types::WORD_BYTES;
 use std::fmt;
 
 /// Bytes of an 8-lane accumulator in memory.
-pub(crate) const CELL_BYTES: i32 = LANES as i32 * 4;
+pub(crate) const CELL_BYTES: i32 = (LANES * WORD_BYTES) as i32;
 
 /// A function `fn(a: *const f32, b: *const f32, out: *mut f32, counts: i64…)` in the System V
 /// convention:

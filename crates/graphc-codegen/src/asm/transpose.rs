@@ -1,5 +1,6 @@
 //! Copies from vectors of samples to rows of features: eight vectors at a time, transposed in registers.
 
+use graphc_ir::types::WORD_BYTES;
 use std::fmt;
 
 /// Vectors that are transposed together, and words of each.
@@ -19,7 +20,7 @@ impl TransposeShape {
     /// The shape of strides in words; none if a square reaches farther than an instruction can.
     pub(crate) fn of_words(vector_stride: i64, row_stride: i64) -> Option<TransposeShape> {
         let bytes = |words: i64| {
-            let bytes = i32::try_from(words.checked_mul(size_of::<f32>() as i64)?).ok()?;
+            let bytes = i32::try_from(words.checked_mul(WORD_BYTES as i64)?).ok()?;
             bytes.checked_mul(SIDE as i32).map(|_| bytes)
         };
         Some(TransposeShape { vector_stride: bytes(vector_stride)?, row_stride: bytes(row_stride)? })

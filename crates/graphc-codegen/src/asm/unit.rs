@@ -1,6 +1,7 @@
 //! What is known of a vector unit: enough to choose shapes and registers, on any machine.
 
 use graphc_ir::scalar::LANES;
+use graphc_ir::types::WORD_BYTES;
 use std::fmt;
 
 /// The vector registers of an instruction set, and which shapes its assembler makes functions of.
@@ -51,7 +52,7 @@ impl VectorUnit {
 
     /// Bytes of a register.
     pub(crate) fn bytes(&self) -> i32 {
-        (self.lanes * size_of::<f32>()) as i32
+        (self.lanes * WORD_BYTES) as i32
     }
 }
 

@@ -10,6 +10,7 @@ use cranelift_codegen::ir::types::I64;
 use cranelift_codegen::ir::{ExternalName, GlobalValueData, InstBuilder, UserExternalName, Value};
 use cranelift_module::{ModuleReloc, ModuleRelocTarget};
 use graphc_ir::loops::{BufId, Program};
+use graphc_ir::types::WORD_BYTES;
 
 /// The namespace of buffers; that of functions is 0.
 const BUFFERS: u32 = 1;
@@ -51,7 +52,8 @@ pub(super) fn fill_in(code: &mut [u8], relocs: Vec<ModuleReloc>, program: &Progr
             continue;
         };
         assert_eq!(reloc.kind, Reloc::Abs8, "the offset of {buffer} is an immediate of eight bytes");
-        let (at, bytes) = (reloc.offset as usize, program.buffer(buffer).offset as i64 * 4 + reloc.addend);
+        let (at, bytes) =
+            (reloc.offset as usize, program.buffer(buffer).offset as i64 * WORD_BYTES as i64 + reloc.addend);
         code[at..at + 8].copy_from_slice(&bytes.to_le_bytes());
     }
     rest

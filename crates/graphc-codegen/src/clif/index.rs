@@ -15,6 +15,7 @@ use cranelift_codegen::ir::{Block, Function, Inst, InstBuilder, Value, types};
 use cranelift_frontend::FunctionBuilder;
 use graphc_ir::index::{Affine, Atom, Var};
 use graphc_ir::loops::Bound;
+use graphc_ir::types::WORD_BYTES;
 
 /// `constant + sum(coefficient * value)`, innermost values last.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -202,7 +203,7 @@ impl Indices {
     /// Address of a word of the buffer that begins at `base`: a pointer and an immediate offset in bytes. Buffers
     /// share the distance, and an access adds it to their address.
     pub(super) fn address(&mut self, builder: &mut FunctionBuilder<'_>, base: Value, words: &Linear) -> (Value, i32) {
-        let bytes = words.times(4);
+        let bytes = words.times(WORD_BYTES as i64);
         let mut pointer = base;
         let immediate = i32::try_from(bytes.constant).unwrap_or_else(|_| {
             let far = self.integer(builder, bytes.constant);

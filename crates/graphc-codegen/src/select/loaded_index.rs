@@ -11,6 +11,7 @@ use crate::asm::straight_line::{Source, Step};
 use graphc_ir::index::{Affine, Atom, Var};
 use graphc_ir::loops::Access;
 use graphc_ir::scalar::BinaryOp;
+use graphc_ir::types::WORD_BYTES;
 
 impl Recogniser<'_, '_> {
     /// `var = load from in 0..extent`.
@@ -40,7 +41,10 @@ impl Recogniser<'_, '_> {
     /// A pointer moved by integers that were loaded, each times so many words.
     pub(super) fn point(&mut self, pointer: usize, loaded: &[(usize, i64)]) -> Result<usize, Reason> {
         loaded.iter().try_fold(pointer, |from, &(index, words)| {
-            let bytes = words.checked_mul(4).and_then(|bytes| i32::try_from(bytes).ok()).ok_or(Reason::TooFar)?;
+            let bytes = words
+                .checked_mul(WORD_BYTES as i64)
+                .and_then(|bytes| i32::try_from(bytes).ok())
+                .ok_or(Reason::TooFar)?;
             if let Some(&known) = self.loaded.points.get(&(from, index, bytes)) {
                 return Ok(known);
             }

@@ -15,6 +15,7 @@ use crate::hash::QuickMap;
 use graphc_ir::index::{Affine, Atom, Var};
 use graphc_ir::loops::{AccId, Access, BufId, Buffer, Expr, Join, LaneVars, Range, Stmt, Tile, ValueId};
 use graphc_ir::scalar::{BinaryOp, CmpOp, UnaryOp};
+use graphc_ir::types::WORD_BYTES;
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
@@ -545,12 +546,16 @@ impl<'e, 'p> Recogniser<'e, 'p> {
         let mut strides = Vec::with_capacity(self.loops.len());
         for &Counted { var, low, .. } in self.loops {
             let step = index.coefficient(var);
-            strides.push(step * 4);
+            strides.push(step * WORD_BYTES as i64);
             if let Some(low) = low {
                 index = index.add_scaled(&Affine::var(var), -step).plus_constant(step * low);
             }
         }
-        let offset = index.offset.checked_mul(4).and_then(|bytes| i32::try_from(bytes).ok()).ok_or(Reason::TooFar)?;
+        let offset = index
+            .offset
+            .checked_mul(WORD_BYTES as i64)
+            .and_then(|bytes| i32::try_from(bytes).ok())
+            .ok_or(Reason::TooFar)?;
         index.offset = 0;
         let pointer = Pointer { buffer, place: Some(Place { index, strides }) };
         let number = match self.pointers.iter().position(|known| *known == pointer) {

@@ -14,6 +14,7 @@ use crate::asm::tile::{self, CELL_BYTES, Count, End, Reduction, Start, TileShape
 use crate::asm::unit::{ShapeKind, VectorUnit};
 use graphc_ir::index::{Affine, Var};
 use graphc_ir::loops::{Access, Expr, Join, Range, Runs, Stmt, Tile, TileInit};
+use graphc_ir::types::WORD_BYTES;
 
 /// Largest distance in bytes from a pointer that a tile may reach by an immediate offset.
 const MAX_REACH: i64 = 1 << 30;
@@ -119,7 +120,8 @@ fn shape(
     let mut n_counts = 0;
     let mut reach = 0;
     for range in &tile.reds {
-        let strides = [&tile.a, &tile.b].map(|access| access.index.coefficient(range.var).saturating_mul(4));
+        let strides =
+            [&tile.a, &tile.b].map(|access| access.index.coefficient(range.var).saturating_mul(WORD_BYTES as i64));
         let (count, most) = match constant_extent(range) {
             Some(extent) => (Count::Constant(extent), i64::from(extent)),
             None => {
@@ -136,7 +138,7 @@ fn shape(
     }
     let out = match direct {
         Some((to, _)) => offsets(cells.iter().map(|cell| distance(tile, to, cell)))?,
-        None => offsets((0..cells.len() as i64).map(|cell| cell * i64::from(CELL_BYTES) / 4))?,
+        None => offsets((0..cells.len() as i64).map(|cell| cell * i64::from(CELL_BYTES) / WORD_BYTES as i64))?,
     };
     let factor = |factor: &Factor<'_>| -> Result<tile::Factor, Reason> {
         let cells = offsets(factor.cells.iter().copied())?;
@@ -145,7 +147,7 @@ fn shape(
     let [a, b] = [factor(&factors[0])?, factor(&factors[1])?];
     let start = if tile.init == TileInit::Zero { Start::Zero } else { Start::Out };
     let end = direct.map_or(End::Vector, |(_, end)| end);
-    let ahead = tile.ahead.map(|words| i32::try_from(words.saturating_mul(4)).unwrap_or(0));
+    let ahead = tile.ahead.map(|words| i32::try_from(words.saturating_mul(WORD_BYTES as i64)).unwrap_or(0));
     let is_cut = |runs: &Runs| Range::extent(&tile.reds[0]).is_some_and(|extent| extent > runs.length);
     let runs = tile.runs.filter(is_cut);
     Ok(TileShape { a, b, ahead, loops, runs, start, end, out, epilogue: StraightLine::default() })
@@ -208,7 +210,7 @@ fn distance(tile: &Tile, access: &Access, cell: &[i64]) -> i64 {
 /// Words to bytes, if they can be reached.
 fn offsets(words: impl Iterator<Item = i64>) -> Result<Vec<i32>, Reason> {
     let bytes = |word: i64| {
-        let byte = word.checked_mul(4).and_then(|byte| i32::try_from(byte).ok());
+        let byte = word.checked_mul(WORD_BYTES as i64).and_then(|byte| i32::try_from(byte).ok());
         byte.filter(|byte| i64::from(byte.abs()) < MAX_REACH).ok_or(Reason::TooFar)
     };
     words.map(bytes).collect()

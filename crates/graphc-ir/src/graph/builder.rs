@@ -36,7 +36,7 @@ use crate::narrow::narrow;
 use crate::ops::{Initializer, Input, Op, Parameter};
 use crate::optimizers::Optimizer;
 use crate::text::{MAX_RANK, is_hidden, shown};
-use crate::types::{DType, Dim, Shape, TensorType, TypeError};
+use crate::types::{DType, Dim, Shape, TensorType, TypeError, WORD_BYTES};
 use std::collections::HashSet;
 use std::fmt;
 
@@ -284,7 +284,7 @@ impl GraphBuilder {
             let found = shape.rank();
             return Err(TypeError::new(format!("a tensor has at most {MAX_RANK} dimensions, got {found}")));
         }
-        let mut bytes = Some(4u64);
+        let mut bytes = Some(WORD_BYTES as u64);
         for dim in &shape.0 {
             let size = match dim {
                 Dim::Batch => self.largest_batch,

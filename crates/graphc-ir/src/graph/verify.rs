@@ -19,7 +19,7 @@ use super::node_id::NodeId;
 use super::print::node_line;
 use crate::ops::Op;
 use crate::optimizers::{Averaging, Optimizer};
-use crate::types::{DType, Dim, TensorType};
+use crate::types::{DType, Dim, TensorType, WORD_BYTES};
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -144,7 +144,7 @@ fn n_elements(ty: &TensorType, batch: Option<usize>) -> Option<usize> {
         Dim::Batch => batch.unwrap_or(1),
     };
     let product = ty.shape.0.iter().map(size).try_fold(1usize, usize::checked_mul)?;
-    (product <= isize::MAX as usize / 4).then_some(product)
+    (product <= isize::MAX as usize / WORD_BYTES).then_some(product)
 }
 
 fn check_names(findings: &mut Findings<'_>) {

@@ -4,6 +4,7 @@ use super::register::{xmm, ymm};
 use crate::asm::straight_line::{Step, StraightLine, Table};
 use crate::asm::straight_line_registers::{Place, Placed, StraightLinePlan};
 use graphc_ir::scalar::{BinaryOp, CmpOp};
+use graphc_ir::types::WORD_BYTES;
 use iced_x86::code_asm::{
     AsmRegister64, CodeAssembler, r8, r9, r10, r11, r12, r13, r14, r15, rax, rbp, rbx, rcx, rdi, rdx, rsi,
 };
@@ -272,7 +273,8 @@ impl<'s> Assembler<'s> {
         // What was in the result's register need not be waited for.
         self.add(Instruction::with3(Code::VEX_Vxorps_ymm_ymm_ymmm256, to, to, to)?)?;
         let base = self.there(pointer, 0)?.base;
-        let place = MemoryOperand::with_base_index_scale_displ_size(base, ymm(index), 4, i64::from(offset), 1);
+        let place =
+            MemoryOperand::with_base_index_scale_displ_size(base, ymm(index), WORD_BYTES as u32, i64::from(offset), 1);
         self.add(Instruction::with3(Code::VEX_Vgatherdps_ymm_vm32y_ymm, to, place, mask)?)
     }
 

@@ -15,6 +15,7 @@
 
 use super::register::{Width, memory, xmm};
 use super::tile::{Assembler, OUT};
+use graphc_ir::types::WORD_BYTES;
 use iced_x86::{Code, IcedError, Instruction};
 
 /// Words of 128 bits.
@@ -155,7 +156,7 @@ impl Assembler<'_> {
     fn put_half(&mut self, register: usize, cells: Vec<(usize, usize)>) -> Result<(), IcedError> {
         let from = xmm(register);
         let places: Vec<i32> = cells.iter().map(|&(cell, _)| self.shape.out[cell]).collect();
-        let are_neighbours = places.windows(2).all(|two| two[1] - two[0] == size_of::<f32>() as i32);
+        let are_neighbours = places.windows(2).all(|two| two[1] - two[0] == WORD_BYTES as i32);
         if places.len() == HALF && are_neighbours {
             return self.add(Instruction::with2(Code::VEX_Vmovups_xmmm128_xmm, memory(OUT, places[0]), from)?);
         }

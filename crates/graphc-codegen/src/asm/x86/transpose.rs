@@ -2,6 +2,7 @@
 
 use super::register::ymm;
 use crate::asm::transpose::{SIDE, TransposeShape};
+use graphc_ir::types::WORD_BYTES;
 use iced_x86::code_asm::{CodeAssembler, rdi, rdx, rsi};
 use iced_x86::{Code, IcedError, Instruction, MemoryOperand, Register};
 
@@ -14,7 +15,7 @@ pub(super) fn assemble(shape: TransposeShape) -> Result<Vec<u8>, IcedError> {
     asm.set_label(&mut head)?;
     square(&mut asm, shape)?;
     asm.add(rdi, shape.vector_stride * SIDE as i32)?;
-    asm.add(rsi, (SIDE * size_of::<f32>()) as i32)?;
+    asm.add(rsi, (SIDE * WORD_BYTES) as i32)?;
     asm.dec(rdx)?;
     asm.jne(head)?;
     asm.set_label(&mut end)?;
