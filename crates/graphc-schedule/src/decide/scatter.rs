@@ -49,7 +49,7 @@ impl<'a> Scattered<'a> {
         node: NodeId,
     ) -> Option<Scattered<'a>> {
         let form = forms[&node].as_point()?;
-        let along = form.scatter?.axis;
+        let along = form.scatter()?.axis;
         let mut dag = PointDag::new(graph, forms, stored);
         let batch = graph.ty(node).shape.batch_axis();
         let mut axis = |(dimension, &extent): (usize, &usize)| match dimension {

@@ -120,7 +120,7 @@ impl<'a> Space<'a> {
         let extents = PointDag::space(sources.graph, sources.forms, roots[0]).extents;
         let (axes, exprs) = define(&mut dag, &extents, roots);
         let node = roots[0].node();
-        let scan = sources.forms[&node].as_point().and_then(|form| form.scan).map(|scan| {
+        let scan = sources.forms[&node].as_point().and_then(|form| form.scan()).map(|scan| {
             let ty = sources.graph.ty(node);
             let dimensions = Layout::order(ty.rank(), ty.shape.batch_axis());
             dimensions.iter().position(|&dimension| dimension == scan.axis).expect("a scan is not over the batch")
@@ -327,7 +327,7 @@ impl<'a> Space<'a> {
         let result = |&root: &Root| {
             let form = self.sources.forms[&root.node()].as_point();
             let kind = match self.terms(root) {
-                None if let Some((scan, axis)) = form.and_then(|form| form.scan).zip(self.scan) => {
+                None if let Some((scan, axis)) = form.and_then(|form| form.scan()).zip(self.scan) => {
                     let depth = loops.iter().position(|some| some.over == Coordinate::Axis(axis));
                     let (depth, exclusive) = (depth.unwrap_or(loops.len()), scan.exclusive);
                     ResultKind::Scanned { depth, exclusive, start: Start::of(scan.start) }
