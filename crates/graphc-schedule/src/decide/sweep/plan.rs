@@ -130,12 +130,13 @@ impl<'a> Space<'a> {
 
     /// Loops in the order in which they are written, with what they are cut at.
     fn in_order(&self, mut loops: Vec<Loop>) -> Vec<Loop> {
-        if let Some(axis) = self.scan
-            && self.extents[axis] > 1
-        {
+        if let Some(axis) = self.scan {
             let is_scan = |some: &mut Loop| some.over == Coordinate::Axis(axis);
-            let known = loops.extract_if(.., is_scan).flat_map(|digit| digit.known).collect();
-            loops.push(Loop { known, ..Loop::over(Coordinate::Axis(axis), self.extents[axis]) });
+            let digits: Vec<Loop> = loops.extract_if(.., is_scan).collect();
+            if !digits.is_empty() {
+                let known = digits.into_iter().flat_map(|digit| digit.known).collect();
+                loops.push(Loop { known, ..Loop::over(Coordinate::Axis(axis), self.extents[axis]) });
+            }
         }
         if self.dag.has_sources() {
             self.cut(&mut loops);
