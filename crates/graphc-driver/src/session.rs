@@ -9,13 +9,14 @@ mod explain;
 mod facts;
 mod index;
 mod inputs;
+mod integers;
 mod options;
 mod parameters;
 mod state;
 mod steps;
 
 pub use facts::{Explanation, NodeFacts, OperandFacts, ParameterFacts};
-pub use inputs::{first_outside, label_out_of_range};
+pub use integers::{Integers, Numbered};
 pub use options::{CompileTimes, SessionOptions};
 pub use parameters::initial_state;
 pub use state::{NonfiniteTensor, SavedState};

@@ -31,8 +31,12 @@ pub(crate) enum Kind {
     Shape,
     /// A list of dimension numbers.
     Axes,
+    /// A list of sizes of at least 1, at least one.
+    Sizes,
     /// A list of sizes of at least 1, each greater than the one before.
     Ascending,
+    /// The name of an element type.
+    DType,
     /// One of these strings.
     Choice(&'static [&'static str]),
     /// A list of numbers in a range, at least one.

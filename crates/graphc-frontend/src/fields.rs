@@ -34,7 +34,7 @@ pub(crate) static INPUT: Section = Section {
     doc: "A tensor given at every step. The first dimension of its shape is the batch, `\"N\"`.",
     fields: &[
         Field::required("shape", Kind::Shape, "Its shape, `\"N\"` first."),
-        Field::or("dtype", Kind::Choice(&["f32", "i32"]), "\"f32\"", "Its element type; class numbers are `i32`."),
+        Field::or("dtype", Kind::DType, "\"f32\"", "Its element type; class numbers are `i32`."),
     ],
 };
 

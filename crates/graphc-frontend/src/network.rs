@@ -9,11 +9,11 @@ use crate::limits::{MAX_NAME_CHARS, MAX_NOTES};
 use crate::misfit::does_not_fit;
 use crate::node_ops::{Inputs, NODE_OPS, NodeOp};
 use crate::read::{Record, is_name, list, read, read_known, wrong_kind};
+use graphc_ir::Dim;
 use graphc_ir::graph::NodeId;
 use graphc_ir::graph::builder::{GraphBuilder, STEP_INPUT};
 use graphc_ir::layers::LayerInfo;
 use graphc_ir::text::shown;
-use graphc_ir::{DType, Dim};
 use std::collections::{BTreeSet, HashMap};
 
 /// Names that the training step uses itself.
@@ -128,10 +128,24 @@ impl<'a> Network<'a> {
         if let Some(n) = found.map(|(entry, _)| self.n_results(entry)).filter(|&n| n > 1)
             && !name.value.contains('.')
         {
-            self.refuse_several(&name.value, n, name.span.clone(), diagnostics);
+            let message = format!("`{}` has {n} results", shown(&name.value));
+            let label = format!("expected one of them: {}", in_words(&name.value, n));
+            diagnostics.push(Diagnostic::new(message, name.span.clone(), label));
             return None;
         }
-        if found.is_none() {
+        let whole = name.value.split_once('.').and_then(|(base, _)| Some((base, self.by_name.get(base)?.0)));
+        if found.is_none()
+            && let Some((base, entry)) = whole
+        {
+            if let What::Node { body, .. } = &self.entries[entry].what
+                && !body.as_ref().is_some_and(|(_, record)| record.ok)
+            {
+                return None;
+            }
+            let message = format!("there is no result `{}`", shown(&name.value));
+            let label = format!("expected {}", in_words(base, self.n_results(entry)));
+            diagnostics.push(Diagnostic::new(message, name.span.clone(), label));
+        } else if found.is_none() {
             let message = format!("there is no input or node called `{}`", shown(&name.value));
             let known = self.entries.iter().filter_map(|entry| entry.name.as_ref()).map(|name| name.value.as_str());
             let close = diagnostics.closest(&name.value, known);
@@ -152,14 +166,6 @@ impl<'a> Network<'a> {
     /// The node of a result, once it is built.
     fn result(&self, (entry, result): (usize, usize)) -> Option<NodeId> {
         self.entries[entry].nodes.get(result).copied()
-    }
-
-    /// Reports that a node is named where one of its results should be.
-    fn refuse_several(&self, name: &str, n: usize, span: Span, diagnostics: &mut Diagnostics) {
-        let name = shown(name);
-        let message = format!("`{name}` has {n} results");
-        let label = format!("expected one of them: `{name}.0` to `{name}.{}`", n - 1);
-        diagnostics.push(Diagnostic::new(message, span, label));
     }
 
     /// Enters a name, unless it is not acceptable or taken.
@@ -209,7 +215,7 @@ impl<'a> Network<'a> {
         ok &= self.enter(member.key.clone(), What::Input, diagnostics);
         let record = read(&format!("input `{}`", shown(name)), &[INPUT.fields], &member.value, diagnostics);
         let Some(record) = record.filter(|record| record.ok && ok) else { return };
-        let (Some(shape), Some(dtype)) = (record.shape("shape"), record.text("dtype")) else { return };
+        let (Some(shape), Some(dtype)) = (record.shape("shape"), record.dtype("dtype")) else { return };
         let span = record.span_of("shape");
         if shape.0.first() != Some(&Dim::Batch) {
             let message = format!("the shape of input `{name}` must begin with the batch dimension \"N\"");
@@ -217,7 +223,6 @@ impl<'a> Network<'a> {
             diagnostics.push(Diagnostic::new(message, span, label));
             return;
         }
-        let dtype = DType::from_name(&dtype).unwrap_or(DType::F32);
         builder.set_line(diagnostics.line(member.key.span.start) as u32);
         match builder.input(name, dtype, shape) {
             Ok(node) => {
@@ -277,7 +282,10 @@ impl<'a> Network<'a> {
                     let n = self.n_results(at - 1);
                     let before = self.entries[at - 1].name.as_ref().map_or("", |name| name.value.as_str());
                     if n > 1 {
-                        self.refuse_several(before, n, span.clone(), diagnostics);
+                        let message =
+                            format!("a node without `inputs` reads the one before it, but that has {n} results");
+                        let label = format!("expected `inputs`, such as {}", in_words(before, n));
+                        diagnostics.push(Diagnostic::new(message, span.clone(), label));
                     }
                     (n == 1).then(|| vec![Operand { entry: Some((at - 1, 0)), span: span.clone() }])
                 }
@@ -411,6 +419,16 @@ impl<'a> Network<'a> {
     fn defined_at(&self, operand: &Operand) -> Span {
         let name = operand.entry.and_then(|(entry, _)| self.entries[entry].name.as_ref());
         name.map_or(operand.span.clone(), |name| name.span.clone())
+    }
+}
+
+/// The names of a node's results.
+fn in_words(node: &str, n_results: usize) -> String {
+    let name = shown(node);
+    match n_results {
+        1 => format!("`{name}`"),
+        2 => format!("`{name}.0` or `{name}.1`"),
+        n => format!("`{name}.0` to `{name}.{}`", n - 1),
     }
 }
 

@@ -132,6 +132,7 @@ fn attribute(record: &Record<'_>, name: &str) -> Option<AttrValue> {
         Value::Bool(value) => AttrValue::Bool(*value),
         Value::Shape(shape) => AttrValue::Shape(shape.clone()),
         Value::Axes(sizes) => sizes.to_attr(),
+        Value::DType(dtype) => dtype.to_attr(),
         Value::Pair(sizes) => sizes.to_attr(),
         Value::Numbers(numbers) => AttrValue::Floats(numbers.clone().into()),
         Value::Padding(padding) => padding.to_attr(),
@@ -175,6 +176,7 @@ fn field(attribute: &FieldInfo, usage: &Usage) -> Field {
         AttrKind::Size => Kind::Int { min: 0, max: MAX_SIZE as i64 },
         AttrKind::Float => Kind::Number(range),
         AttrKind::Bool => Kind::Bool,
+        AttrKind::Sizes if range == Range::Positive => Kind::Sizes,
         AttrKind::Sizes => Kind::Axes,
         AttrKind::SizesOf(2) if range == Range::Positive => Kind::Pair { min: 1 },
         AttrKind::SizesOf(2) => Kind::Pair { min: 0 },
@@ -183,7 +185,7 @@ fn field(attribute: &FieldInfo, usage: &Usage) -> Field {
         AttrKind::Activation => Kind::Choice(Op::ACTIVATIONS),
         AttrKind::Initializer => Kind::Initializer,
         AttrKind::Numbers => Kind::Numbers(Range::Any),
-        AttrKind::DType => Kind::Choice(&["f32", "i32"]),
+        AttrKind::DType => Kind::DType,
         AttrKind::SizesOf(_) | AttrKind::Other => panic!("`{name}` is no field of a graph file"),
     };
     let optional = usage.optional.iter().find(|(field, _)| *field == name).map(|(_, value)| value);

@@ -12,7 +12,7 @@ use graphc_ir::initializers::Initializer;
 use graphc_ir::layers::Padding;
 use graphc_ir::narrow::{Narrowing, narrow};
 use graphc_ir::text::{MAX_RANK, is_hidden, shown};
-use graphc_ir::{Dim, Shape};
+use graphc_ir::{DType, Dim, Shape};
 
 /// The value of a field, of the kind its table states.
 #[derive(Clone, Debug)]
@@ -26,6 +26,7 @@ pub(crate) enum Value<'a> {
     Padding(Padding),
     Shape(Shape),
     Axes(Vec<usize>),
+    DType(DType),
     Numbers(Vec<f64>),
     Initializer(Initializer),
     /// A list or an object, to be read by another table.
@@ -82,7 +83,7 @@ impl<'a> Record<'a> {
 
     getters! {
         text: Text -> String, names: Names -> Vec<Spanned<String>>, int: Int -> i64, number: Number -> f64,
-        bool: Bool -> bool, shape: Shape -> Shape, axes: Axes -> Vec<usize>, numbers: Numbers -> Vec<f64>,
+        bool: Bool -> bool, shape: Shape -> Shape, axes: Axes -> Vec<usize>, dtype: DType -> DType, numbers: Numbers -> Vec<f64>,
         members: Members -> &'a [Member], items: Items -> &'a [Json],
     }
 
@@ -187,6 +188,7 @@ fn default_value<'a>(field: &Field, text: &str) -> Option<Value<'a>> {
         Value::Padding(x) => Value::Padding(x),
         Value::Shape(x) => Value::Shape(x),
         Value::Axes(x) => Value::Axes(x),
+        Value::DType(x) => Value::DType(x),
         Value::Numbers(x) => Value::Numbers(x),
         Value::Initializer(x) => Value::Initializer(x),
         Value::Members(_) | Value::Items(_) | Value::Object => return None,
@@ -294,12 +296,15 @@ pub(crate) fn expected(kind: &Kind) -> String {
         Kind::Padding => "\"valid\", \"same\", a number of zeros, or a list of four, [top, bottom, left, right]".into(),
         Kind::Shape => format!("a list of at most {MAX_RANK} sizes of at least 1, in which \"N\" may stand first"),
         Kind::Axes => format!("a list of at most {MAX_RANK} dimension numbers, counted from 0"),
+        Kind::Sizes => format!("a list of 1 to {MAX_LIST} sizes of at least 1"),
         Kind::Ascending => {
             format!("a list of at most {MAX_LIST} sizes of at least 1, each greater than the one before")
         }
+        Kind::Numbers(Range::Any) => format!("a list of at most {MAX_LIST} numbers"),
         Kind::Numbers(range) => {
             format!("a list of at most {MAX_LIST} numbers, each {}", expected(&Kind::Number(*range)))
         }
+        Kind::DType => format!("one of {}", list(DType::NAMES.iter().copied())),
         Kind::Choice(choices) => format!("one of {}", list(choices.iter().copied())),
         Kind::Metrics => format!("a list of any of {}", list(metrics::names())),
         Kind::Object(_) | Kind::OneOf(_) => "an object".into(),
@@ -325,9 +330,16 @@ fn read_value<'a>(field: &Field, json: &'a Json, diagnostics: &mut Diagnostics) 
             (Kind::Initializer, JsonValue::String(text)) => diagnostics.closest(text, initializer::names()),
             _ => None,
         };
-        let diagnostic = Diagnostic::new(message, bad.span.clone(), label_for(&field.kind, bad));
+        let is_no_list = is_list(&field.kind) && std::ptr::eq(bad, json) && !matches!(bad.value, JsonValue::Array(_));
+        let label = if is_no_list { format!("this is {}", bad.value.kind()) } else { label_for(&field.kind, bad) };
+        let diagnostic = Diagnostic::new(message, bad.span.clone(), label);
         diagnostics.push(diagnostic.did_you_mean(close));
     })
+}
+
+/// Whether nothing but a list is of that kind.
+fn is_list(kind: &Kind) -> bool {
+    matches!(kind, Kind::Shape | Kind::Axes | Kind::Sizes | Kind::Ascending | Kind::Numbers(_))
 }
 
 /// What stands under the offending text: its kind, or that its size is wrong.
@@ -341,7 +353,13 @@ fn label_for(kind: &Kind, bad: &Json) -> String {
             "this is not greater than the one before".into()
         }
         (
-            Kind::Int { .. } | Kind::Pair { .. } | Kind::Padding | Kind::Shape | Kind::Axes | Kind::Ascending,
+            Kind::Int { .. }
+            | Kind::Pair { .. }
+            | Kind::Padding
+            | Kind::Shape
+            | Kind::Axes
+            | Kind::Sizes
+            | Kind::Ascending,
             JsonValue::Number(text),
         ) => match text.parse::<i64>() {
             Ok(value) if value < 0 => "this is negative".into(),
@@ -359,12 +377,19 @@ fn label_for(kind: &Kind, bad: &Json) -> String {
             format!("this has {} characters", text.chars().count())
         }
         (
-            Kind::Pair { .. } | Kind::Padding | Kind::Shape | Kind::Axes | Kind::Ascending | Kind::Numbers(_),
+            Kind::Pair { .. }
+            | Kind::Padding
+            | Kind::Shape
+            | Kind::Axes
+            | Kind::Sizes
+            | Kind::Ascending
+            | Kind::Numbers(_),
             JsonValue::Array(items),
         ) => match items.len() {
             1 => "this list has 1 entry".into(),
             n => format!("this list has {n} entries"),
         },
+        (Kind::DType, JsonValue::String(name)) => DType::refusal(name).unwrap_or("this is none of them".into()),
         (Kind::Initializer, JsonValue::Number(_)) => "this is out of range".into(),
         (Kind::Initializer, JsonValue::Object(_)) => "this lacks `op`, or has other settings".into(),
         (Kind::Choice(_) | Kind::Metrics | Kind::Padding | Kind::Name | Kind::Initializer, JsonValue::String(_)) => {
@@ -454,6 +479,7 @@ fn accept<'a>(kind: &Kind, json: &'a Json, refuse: &mut Refuse<'_, 'a>) -> Optio
         (Kind::Padding, JsonValue::Number(_)) => {
             size_of(json, 0).map(|size| Value::Padding(Padding::Explicit([size; 4])))
         }
+        (Kind::DType, JsonValue::String(text)) => DType::from_name(text).map(Value::DType),
         (Kind::Choice(choices), JsonValue::String(text)) if choices.contains(&text.as_str()) => {
             Some(Value::Text(text.clone()))
         }
@@ -497,6 +523,9 @@ fn accept_list<'a>(kind: &Kind, json: &'a Json, items: &'a [Json], refuse: &mut 
             Some(Value::Shape(Shape(dims)))
         }
         Kind::Axes if items.len() <= MAX_RANK => Some(Value::Axes(each(items, refuse, |item| size_of(item, 0))?)),
+        Kind::Sizes if (1..=MAX_LIST).contains(&items.len()) => {
+            Some(Value::Axes(each(items, refuse, |item| size_of(item, 1))?))
+        }
         Kind::Ascending if items.len() <= MAX_LIST => {
             let sizes = each(items, refuse, |item| size_of(item, 1))?;
             if let Some(at) = sizes.windows(2).position(|pair| pair[0] >= pair[1]) {

@@ -7,6 +7,7 @@ use crate::initializer::{self, INITIALIZERS};
 use crate::limits::{MAX_LIST, MAX_NAME_CHARS};
 use crate::metrics::{METRICS, TOP_K};
 use crate::node_ops::NODE_OPS;
+use graphc_ir::DType;
 use graphc_ir::text::MAX_RANK;
 use serde_json::{Map, Value, json};
 
@@ -76,8 +77,10 @@ fn kind(kind: &Kind) -> Value {
             json!({ "type": "array", "items": { "anyOf": [{ "const": "N" }, size(1)] }, "maxItems": MAX_RANK })
         }
         Kind::Axes => json!({ "type": "array", "items": size(0), "maxItems": MAX_RANK }),
+        Kind::Sizes => json!({ "type": "array", "items": size(1), "minItems": 1, "maxItems": MAX_LIST }),
         Kind::Ascending => json!({ "type": "array", "items": size(1), "uniqueItems": true, "maxItems": MAX_LIST }),
         Kind::Numbers(range) => json!({ "type": "array", "items": number(*range), "maxItems": MAX_LIST }),
+        Kind::DType => json!({ "enum": DType::NAMES }),
         Kind::Choice(choices) => json!({ "enum": choices }),
         Kind::Metrics => {
             let named: Vec<&str> = METRICS.iter().map(|metric| metric.name).filter(|name| *name != TOP_K).collect();

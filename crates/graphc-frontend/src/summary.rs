@@ -6,7 +6,7 @@ use graphc_ir::ops::Op;
 use graphc_ir::{Graph, NodeId, Shape};
 use std::collections::BTreeMap;
 
-/// One layer.
+/// One layer, or one result of an operation that has several.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SummaryRow {
     /// The user's name.
@@ -47,19 +47,25 @@ pub fn summary(graph: &Graph) -> Vec<SummaryRow> {
     // Nodes are numbered so that operands come first; the file may have them in another order.
     let line = |layer: &str| layers[layer].iter().map(|&id| graph.node(id).origin.line).min();
     order.sort_by_key(|layer| line(layer));
-    order.iter().filter_map(|layer| row(graph, layer, &layers[layer])).collect()
+    order.iter().flat_map(|layer| rows(graph, layer, &layers[layer])).collect()
 }
 
-fn row(graph: &Graph, layer: &str, nodes: &[NodeId]) -> Option<SummaryRow> {
-    let result = *nodes.iter().find(|&&id| graph.node(id).name == layer)?;
+/// The result of a layer, or each of those of an operation that has several.
+fn rows(graph: &Graph, layer: &str, nodes: &[NodeId]) -> Vec<SummaryRow> {
+    let is_result = |id: NodeId| graph.node(id).name == layer || graph.op(id).n_results() > 1;
+    nodes.iter().filter(|&&id| is_result(id)).filter_map(|&id| row(graph, id, nodes)).collect()
+}
+
+fn row(graph: &Graph, result: NodeId, nodes: &[NodeId]) -> Option<SummaryRow> {
     let parameters = nodes.iter().filter_map(|&id| parameter_len(graph, id)).map(|(len, _)| len).sum();
     let op = nodes.iter().map(|&id| graph.op(id)).find(|op| !matches!(op, Op::Parameter(_)))?;
     let op = match op {
         Op::MatMul(_) if parameters > 0 => "dense".to_string(),
+        Op::Gather(_) if parameters > 0 => "embedding".to_string(),
         Op::Reshape(_) if graph.ty(result).shape.rank() == 2 => "flatten".to_string(),
         op => op.name().to_string(),
     };
-    Some(SummaryRow { layer: layer.to_string(), op, shape: graph.ty(result).shape.clone(), parameters })
+    Some(SummaryRow { layer: graph.node(result).name.clone(), op, shape: graph.ty(result).shape.clone(), parameters })
 }
 
 /// Numbers of parameters.

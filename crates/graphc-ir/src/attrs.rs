@@ -57,7 +57,7 @@ pub enum AttrKind {
     Float,
     /// `true` or `false`.
     Bool,
-    /// Sizes or numbers of dimensions.
+    /// Sizes, if they are positive; otherwise numbers of dimensions.
     Sizes,
     /// So many sizes.
     SizesOf(usize),
@@ -321,6 +321,9 @@ impl AttrField for Vec<usize> {
     fn write_words(&self, words: &mut AttrWords) {
         words.extend([self.len() as u64]);
         words.extend(self.iter().map(|&x| x as u64));
+    }
+    fn numbers(&self) -> Vec<f64> {
+        self.iter().map(|&x| x as f64).collect()
     }
 }
 

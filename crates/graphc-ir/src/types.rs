@@ -6,6 +6,10 @@
 
 use std::fmt;
 
+/// Bytes of an element of every type there is. Whoever assumes that elements are so wide names this, so that a search
+/// for it finds every place that a type of another width concerns.
+pub const WORD_BYTES: usize = 4;
+
 /// Element type of a tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum DType {
@@ -15,7 +19,19 @@ pub enum DType {
     I32,
 }
 
+/// Names of element types elsewhere that there are not here.
+const OF_OTHERS: &[&str] = &[
+    "bf16", "bool", "c128", "c64", "f16", "f64", "i16", "i64", "i8", "u16", "u32", "u64", "u8", "bfloat16", "float16",
+    "float64", "int8", "int16", "int64", "uint8", "uint16", "uint32", "uint64",
+];
+
 impl DType {
+    /// Every type.
+    pub const ALL: [DType; 2] = [DType::F32, DType::I32];
+
+    /// Their names.
+    pub const NAMES: &[&str] = &["f32", "i32"];
+
     /// The name in text form and JSON.
     pub fn name(self) -> &'static str {
         match self {
@@ -26,11 +42,13 @@ impl DType {
 
     /// The type of that name.
     pub fn from_name(name: &str) -> Option<DType> {
-        match name {
-            "f32" => Some(DType::F32),
-            "i32" => Some(DType::I32),
-            _ => None,
-        }
+        DType::ALL.into_iter().find(|dtype| dtype.name() == name)
+    }
+
+    /// Why there is no type of that name, if other programs have one.
+    pub fn refusal(name: &str) -> Option<String> {
+        let is_other = OF_OTHERS.contains(&name);
+        is_other.then(|| format!("`{name}` is not supported yet: elements are f32 or i32, {WORD_BYTES} bytes wide"))
     }
 }
 

@@ -119,7 +119,7 @@ fn text_errors_point_at_the_place() {
         ),
         (
             "program \"x\" (batch=1, arena=1) { buffer b0: f64",
-            "line 1, column 45: expected an element type, found `f64`",
+            "line 1, column 45: `f64` is not supported yet: elements are f32 or i32, 4 bytes wide",
         ),
         (
             "program \"x\" (batch=1, arena=1) { buffer b0: f32 temp \"t\" [2] strides=[] chunk=2",

@@ -1,5 +1,6 @@
 //! What the inputs of a network take.
 
+use graphc_driver::session::Integers;
 use graphc_ir::DType;
 
 /// What the network takes under one name.
@@ -15,8 +16,8 @@ pub struct InputSpec {
     /// Whether the loss compares the prediction with it, or weighs samples by it; its values in a file are never
     /// scaled.
     pub is_target: bool,
-    /// For labels, the number of classes; every value must be below it.
-    pub n_classes: Option<usize>,
+    /// What integers it may hold, if not any.
+    pub integers: Option<Integers>,
 }
 
 /// `28x28x1`, or `a scalar`.

@@ -160,7 +160,7 @@ mod tests {
 
     fn spec(sample_shape: &[usize]) -> InputSpec {
         let sample_shape = sample_shape.to_vec();
-        InputSpec { name: "image".into(), dtype: DType::F32, sample_shape, is_target: false, n_classes: None }
+        InputSpec { name: "image".into(), dtype: DType::F32, sample_shape, is_target: false, integers: None }
     }
 
     #[test]

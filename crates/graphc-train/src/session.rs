@@ -127,7 +127,7 @@ mod tests {
             dtype: DType::F32,
             sample_shape: vec![5, 4, 3],
             is_target: false,
-            n_classes: None,
+            integers: None,
         };
         let preprocess = Preprocess { scale: 0.25, ..Preprocess::default() };
         let loader = Loader { inputs: vec![(image, preprocess)], n_threads: 1, most_in_memory: None };

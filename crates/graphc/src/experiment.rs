@@ -3,6 +3,7 @@
 use crate::augmentation::augmentation;
 use crate::error::Error;
 use graphc_driver::Session;
+use graphc_driver::session::Integers;
 use graphc_frontend::data::{
     ArrayFormat, Categories, CifarLabels, ColumnConfig, DataFile, MissingConfig, Parts, PreprocessConfig,
 };
@@ -201,7 +202,7 @@ pub fn source(experiment: &Experiment, part: Part) -> Option<Source> {
                 Part::Train => *samples,
                 Part::Test => (*test_samples)?,
             };
-            let n_classes = label_classes(experiment, &experiment.target).unwrap_or(N_KINDS);
+            let n_classes = label_classes(experiment).unwrap_or(N_KINDS);
             Some(Source::Synthetic(Synthetic { seed: *seed, part, n_samples, n_classes }))
         }
         (_, Part::Train) => file_source(data, Which::Train),
@@ -306,14 +307,14 @@ pub fn input_spec(experiment: &Experiment, name: &str) -> Result<InputSpec, Erro
         sample_shape: ty.shape.sizes(Some(1))[1..].to_vec(),
         // Neither is scaled.
         is_target: name == experiment.target || experiment.weights.as_deref() == Some(name),
-        n_classes: label_classes(experiment, name),
+        integers: graph.find(name).and_then(|id| Integers::of(graph, id)),
     })
 }
 
-/// Number of classes, if the input is what they are compared with.
-fn label_classes(experiment: &Experiment, input: &str) -> Option<usize> {
+/// Number of classes, if they are what is compared.
+fn label_classes(experiment: &Experiment) -> Option<usize> {
     let graph = &experiment.graph;
-    let is_label = input == experiment.target && graph.ty(graph.find(input)?).dtype == DType::I32;
+    let is_label = graph.ty(graph.find(&experiment.target)?).dtype == DType::I32;
     if is_label { n_classes(experiment) } else { None }
 }
 

@@ -257,7 +257,7 @@ fn short(value: f64) -> String {
     if value.is_finite() { format!("{value:.1e}") } else { value.to_string() }
 }
 
-/// Fresh parameters and random inputs: numbers from 0 to 1, labels among the classes.
+/// Fresh parameters and random inputs: numbers from 0 to 1, labels among the classes, rows within their table.
 fn bindings(experiment: &Experiment, batch: usize, args: &Args) -> Result<Bindings, CliError> {
     let graph = &experiment.graph;
     let mut bindings = fresh_parameters(experiment, Some(args.seed))?;
@@ -269,7 +269,10 @@ fn bindings(experiment: &Experiment, batch: usize, args: &Args) -> Result<Bindin
         let value = match input.dtype {
             // Rounded to f32, so that every engine starts from the same numbers.
             DType::F32 => Tensor::from_fn(&sizes, |_| f64::from(random.uniform() as f32)),
-            DType::I32 => Tensor::from_fn(&sizes, |_| (random.uniform() * n_classes as f64).floor()),
+            DType::I32 => {
+                let n = graph.integers_below(id).unwrap_or(n_classes) as f64;
+                Tensor::from_fn(&sizes, |_| (random.uniform() * n).floor())
+            }
         };
         bindings.insert(graph.node(id).name.clone(), value);
     }

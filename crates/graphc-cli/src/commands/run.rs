@@ -7,7 +7,7 @@ use crate::tuned::TuningArg;
 use crate::{messages, nonfinite};
 use clap::ValueEnum;
 use graphc::experiment;
-use graphc_driver::session::label_out_of_range;
+use graphc_driver::session::Integers;
 use graphc_driver::{CompileOptions, Session, SessionOptions};
 use graphc_frontend::Experiment;
 use graphc_ir::graph::{Mode, Role};
@@ -208,22 +208,20 @@ impl<'a> Inputs<'a> {
             }
             self.bindings.insert(name.to_string(), Tensor::full(&shape.sizes(Some(self.batch)), f64::from(is_weight)));
         }
-        check_classes(experiment, &self.bindings)
+        check_integers(&experiment.graph, &self.bindings)
     }
 }
 
-/// Labels index classes; a wrong one would read as a loss of zero.
-fn check_classes(experiment: &Experiment, bindings: &Bindings) -> Result<(), CliError> {
-    let target = inputs(&experiment.graph).get(experiment.target.as_str()).copied();
-    let is_label = target.is_some_and(|id| experiment.graph.ty(id).dtype == DType::I32);
-    let (Some(n_classes), true) = (experiment::n_classes(experiment), is_label) else { return Ok(()) };
-    let labels = &bindings[&experiment.target].data;
-    match labels.iter().position(|&label| label < 0.0 || label >= n_classes as f64) {
-        None => Ok(()),
-        Some(sample) => {
-            Err(CliError::new(label_out_of_range(&experiment.target, n_classes, sample, labels[sample] as i64)))
+/// Labels and what is looked up must be within their range; what is computed of others is NaN.
+fn check_integers(graph: &Graph, bindings: &Bindings) -> Result<(), CliError> {
+    for (name, id) in inputs(graph) {
+        let (Some(allowed), Some(values)) = (Integers::of(graph, id), bindings.get(name)) else { continue };
+        if let Some(at) = allowed.first_outside(values.data.iter().map(|&value| value as i32)) {
+            let sample = at / graph.ty(id).shape.fixed_len();
+            return Err(CliError::new(allowed.refusal(name, sample, values.data[at] as i64)));
         }
     }
+    Ok(())
 }
 
 fn inputs(graph: &Graph) -> BTreeMap<&str, NodeId> {

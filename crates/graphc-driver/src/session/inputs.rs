@@ -1,10 +1,10 @@
-//! What a step must be given before it is made: the inputs of its graph, and which of them are labels.
+//! What a step must be given before it is made: the inputs of its graph, and which integers they may hold.
 
+use super::integers::Integers;
 use crate::error::DriverError;
 use graphc_ir::graph::{Graph, Mode, NodeId};
 use graphc_ir::loops::BufferKind;
 use graphc_ir::ops::Op;
-use graphc_ir::types::{DType, Dim};
 use graphc_runtime::{Executable, RuntimeError};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,8 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) struct Signature {
     /// Those with a batch dimension.
     batched: BTreeSet<String>,
-    /// Those that say classes, with the number of classes.
-    labels: BTreeMap<String, usize>,
+    /// Those of integers of which some are refused, with how many a sample has.
+    integers: BTreeMap<String, (Integers, usize)>,
     /// The inputs that every output needs.
     needs: BTreeMap<String, BTreeSet<String>>,
 }
@@ -22,7 +22,7 @@ pub(super) struct Signature {
 pub(super) struct Pending {
     /// Inputs never set.
     unset: BTreeSet<String>,
-    /// Labels written in place and not looked at yet.
+    /// Integers written in place and not looked at yet.
     unseen: BTreeMap<String, bool>,
 }
 
@@ -55,7 +55,7 @@ impl Signature {
             let needed = ancestors(graph, output.node);
             (output.name.clone(), needed.into_iter().filter(is_input).map(name).collect())
         });
-        Signature { batched: batched.map(name).collect(), labels: labels(graph), needs: outputs.collect() }
+        Signature { batched: batched.map(name).collect(), integers: integers(graph), needs: outputs.collect() }
     }
 
     pub(super) fn is_batched(&self, name: &str) -> bool {
@@ -72,30 +72,28 @@ impl Signature {
 
     /// Of a new step with those inputs.
     pub(super) fn pending<'a>(&self, inputs: impl Iterator<Item = &'a str> + Clone) -> Pending {
-        let labels = inputs.clone().filter(|&name| self.labels.contains_key(name));
+        let integers = inputs.clone().filter(|&name| self.integers.contains_key(name));
         Pending {
             unset: inputs.map(str::to_owned).collect(),
-            unseen: labels.map(|name| (name.to_owned(), false)).collect(),
+            unseen: integers.map(|name| (name.to_owned(), false)).collect(),
         }
     }
 
     /// # Errors
-    /// If the input says classes and one of the values is none.
-    pub(super) fn check_labels(&self, name: &str, values: &[i32]) -> Result<(), DriverError> {
-        let Some(&n_classes) = self.labels.get(name) else { return Ok(()) };
-        match first_outside(values.iter().copied(), n_classes) {
+    /// If one of the integers is none that the input may hold.
+    pub(super) fn check_integers(&self, name: &str, values: &[i32]) -> Result<(), DriverError> {
+        let Some(&(integers, sample_len)) = self.integers.get(name) else { return Ok(()) };
+        match integers.first_outside(values.iter().copied()) {
             None => Ok(()),
-            Some(sample) => {
-                Err(DriverError::Input(label_out_of_range(name, n_classes, sample, i64::from(values[sample]))))
-            }
+            Some(at) => Err(DriverError::Input(integers.refusal(name, at / sample_len, i64::from(values[at])))),
         }
     }
 
     /// Whether all is there for a step.
     ///
     /// # Errors
-    /// If an input is missing, in inference one that every output needs, or labels that were written in place are no
-    /// classes.
+    /// If an input is missing, in inference one that every output needs, or integers that were written in place are
+    /// out of range.
     pub(super) fn check_step(
         &self,
         mode: Mode,
@@ -114,11 +112,11 @@ impl Signature {
         for (name, unseen) in &mut pending.unseen {
             if *unseen {
                 let (buffer, words) = executable.words_mut(BufferKind::Input, name)?;
-                // Words of no element are zero, which is a class.
-                if first_outside(words.iter().map(|word| word.cast_signed()), self.labels[name]).is_some() {
-                    let labels = buffer.layout.unpack(words);
-                    let labels: Vec<i32> = labels.into_iter().map(u32::cast_signed).collect();
-                    self.check_labels(name, &labels)?;
+                // Words of no element are zero, which is never refused.
+                if self.integers[name].0.first_outside(words.iter().map(|word| word.cast_signed())).is_some() {
+                    let values = buffer.layout.unpack(words);
+                    let values: Vec<i32> = values.into_iter().map(u32::cast_signed).collect();
+                    self.check_integers(name, &values)?;
                 }
                 *unseen = false;
             }
@@ -167,33 +165,13 @@ fn ancestors(graph: &Graph, node: NodeId) -> BTreeSet<NodeId> {
     found
 }
 
-/// The integer inputs that a loss takes classes from.
-fn labels(graph: &Graph) -> BTreeMap<String, usize> {
-    let mut labels = BTreeMap::new();
-    for id in graph.ids() {
-        if !matches!(graph.op(id), Op::CategoricalCrossentropy(_) | Op::SoftmaxCrossentropy(_)) {
-            continue;
-        }
-        let [scores, label, ..] = graph.operands(id)[..] else { continue };
-        let is_input = matches!(graph.op(label), Op::Input(_)) && graph.ty(label).dtype == DType::I32;
-        if let (true, Some(Dim::Fixed(n_classes))) = (is_input, graph.ty(scores).shape.0.last()) {
-            // Of several losses the one with the fewest classes counts.
-            let least = labels.entry(graph.node(label).name.clone()).or_insert(*n_classes);
-            *least = (*least).min(*n_classes);
-        }
-    }
-    labels
-}
-
-/// Position of the first label that is no class.
-pub fn first_outside(labels: impl IntoIterator<Item = i32>, n_classes: usize) -> Option<usize> {
-    labels.into_iter().position(|label| !usize::try_from(label).is_ok_and(|label| label < n_classes))
-}
-
-/// Says that a label is no class: losses would read it as a class of probability 1.
-pub fn label_out_of_range(name: &str, n_classes: usize, sample: usize, label: i64) -> String {
-    let last = n_classes.saturating_sub(1);
-    format!("label out of range: sample {sample} has label {label}, but `{name}` has {n_classes} classes (0 to {last})")
+/// The inputs of integers that are not any, with what they may be and how many a sample has.
+fn integers(graph: &Graph) -> BTreeMap<String, (Integers, usize)> {
+    let limited = |id: NodeId| {
+        let sample_len = graph.ty(id).shape.fixed_len();
+        Some((graph.node(id).name.clone(), (Integers::of(graph, id)?, sample_len)))
+    };
+    graph.ids().into_iter().filter_map(limited).collect()
 }
 
 /// Elements given to an input.

@@ -168,7 +168,7 @@ impl Session {
     /// # Errors
     /// If there is no such input, the number of elements is wrong, or a label is no class.
     pub fn set_input_i32(&mut self, mode: Mode, batch: usize, name: &str, values: &[i32]) -> Result<(), DriverError> {
-        self.signature.check_labels(name, values)?;
+        self.signature.check_integers(name, values)?;
         self.set_input(mode, batch, name, Value::I32(values))?;
         if let (STEP_INPUT, [step]) = (name, values) {
             self.steps = *step;

@@ -53,12 +53,15 @@ fn borders(kind: &Kind) -> Borders {
         }
         Kind::Number(range) => number_borders(*range),
         Kind::Bool => texts(&["true", "false"], &["0", "\"true\"", "null"]),
-        Kind::Pair { .. } | Kind::Padding | Kind::Shape | Kind::Axes | Kind::Ascending => size_borders(kind),
+        Kind::Pair { .. } | Kind::Padding | Kind::Shape | Kind::Axes | Kind::Sizes | Kind::Ascending => {
+            size_borders(kind)
+        }
         Kind::Numbers(range) => {
             let (yes, no) = number_borders(*range);
             let lists = |texts: Vec<String>| texts.iter().map(|text| format!("[1, {text}]")).collect();
             (lists(yes), lists(no))
         }
+        Kind::DType => texts(&["\"f32\"", "\"i32\""], &["\"f64\"", "\"\"", "32"]),
         Kind::Choice(choices) => {
             let texts = choices.iter().map(|choice| serde_json::to_string(choice).expect("a string is JSON"));
             (texts.collect(), vec!["\"\"".into()])
@@ -144,6 +147,7 @@ fn size_borders(kind: &Kind) -> Borders {
             &["[1, \"N\"]", "[\"N\", \"N\"]", "[0]", "[2147483648]", "1", &list("1", 17)],
         ),
         Kind::Axes => texts(&["[]", "[0, 3]", &list("0", 16)], &["0", "[-1]", "[1.0]", &list("0", 17)]),
+        Kind::Sizes => texts(&["[1]", "[3, 2147483647]", &list("1", 1000)], &["4", "[]", "[0]", &list("1", 1001)]),
         Kind::Ascending => texts(&["[]", "[1, 2147483647]"], &["0", "[0]", "[2, 2]", "[3, 1]", "[2147483648]"]),
         _ => unreachable!("no sizes"),
     }

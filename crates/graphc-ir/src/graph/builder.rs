@@ -166,7 +166,7 @@ impl GraphBuilder {
     /// ```
     pub fn results(&mut self, name: &str, op: impl Into<Op>, operands: &[NodeId]) -> Result<Vec<NodeId>, BuildError> {
         let op = op.into();
-        if op.n_results() == 1 {
+        if op.n_results() < 2 {
             return Ok(vec![self.add(name, name, op, operands)?]);
         }
         let results = op.results().into_iter().enumerate();

@@ -204,8 +204,11 @@ impl Parser<'_> {
     }
 
     fn tensor_type(&mut self) -> Result<TensorType, ParseError> {
-        let dtype = [DType::F32, DType::I32].into_iter().find(|dtype| self.cursor.accept_word(dtype.name()));
-        let dtype = dtype.ok_or_else(|| self.cursor.expected("a type such as `f32[N,10]`"))?;
+        let dtype = DType::ALL.into_iter().find(|dtype| self.cursor.accept_word(dtype.name()));
+        let dtype = dtype.ok_or_else(|| match foreign_dtype(&self.cursor) {
+            Some(refused) => refused,
+            None => self.cursor.expected("a type such as `f32[N,10]`"),
+        })?;
         let position = self.cursor.position();
         self.cursor.expect('[')?;
         let shape = match list(self.cursor, position)? {
@@ -251,6 +254,12 @@ impl Parser<'_> {
     }
 }
 
+/// That the word is the name of an element type that there is not here, if it is.
+fn foreign_dtype(cursor: &Cursor) -> Option<ParseError> {
+    let Token::Word(word) = cursor.peek() else { return None };
+    DType::refusal(word).map(|message| cursor.position().error(message))
+}
+
 /// A node that is already defined.
 fn operand(cursor: &mut Cursor, ids: &BTreeMap<u32, NodeId>) -> Result<NodeId, ParseError> {
     let Token::Node(id) = *cursor.peek() else { return Err(cursor.expected("a node such as `%3`")) };
@@ -274,7 +283,10 @@ fn attr_value(cursor: &mut Cursor) -> Result<AttrValue, ParseError> {
         },
         _ => None,
     };
-    let value = value.ok_or_else(|| cursor.expected("a value: a number, true, false, f32, i32, a string or a list"))?;
+    let value = value.ok_or_else(|| {
+        foreign_dtype(cursor)
+            .unwrap_or_else(|| cursor.expected("a value: a number, true, false, f32, i32, a string or a list"))
+    })?;
     cursor.take();
     Ok(value)
 }

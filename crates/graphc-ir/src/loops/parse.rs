@@ -95,7 +95,12 @@ impl<'a> Parser<'a> {
             return self.error(format!("buffers are numbered in order: expected `b{number}`, found {}", id.describe()));
         }
         self.symbol(":")?;
-        let dtype = self.choice("an element type", &[DType::F32, DType::I32], DType::name)?;
+        if let Kind::Word(word) = self.peek()
+            && let Some(message) = DType::refusal(word)
+        {
+            return self.error(message);
+        }
+        let dtype = self.choice("an element type", &DType::ALL, DType::name)?;
         let kind = self.choice("a kind of buffer", &BufferKind::ALL, BufferKind::name)?;
         let name = self.quoted()?;
         let shape = self.sizes()?;

@@ -1,7 +1,7 @@
 //! `one_hot`: labels as rows of zeros with a single one.
 
 use super::draw::{Draw, Drawn};
-use super::facts::{Domain, Usage};
+use super::facts::Usage;
 use super::{Lowering, OpRules};
 use crate::attrs::OpAttrs;
 use crate::compute::{Compute, ScalarExpr, build};
@@ -60,10 +60,6 @@ impl OpRules for OneHot {
         let i = ScalarExpr::Index(Compute::axis(last));
         let body = build::select(CmpOp::Eq, i, label, ScalarExpr::Const(1.0), ScalarExpr::Const(0.0));
         Lowering::Compute(Compute::map(&out.shape.0, body))
-    }
-
-    fn domain(&self, _: usize, _: &[&TensorType]) -> Domain {
-        Domain::Below(self.depth)
     }
 
     fn draw(draw: &mut dyn Draw) -> Option<Drawn<Self>> {

@@ -16,7 +16,7 @@ op_struct! {
         /// The dimension that is cut, counted from 0; not the batch.
         pub axis: usize,
         /// Size of each part; they add up to that of the dimension.
-        pub sizes: Vec<usize>,
+        pub sizes: Vec<usize> where Positive,
         /// Which of the parts, counted from 0.
         pub result: usize = 0,
     }
@@ -53,9 +53,9 @@ impl OpRules for Split {
     fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
         let size = axis_size(Self::NAME, 0, operands[0], self.axis)?;
         let sum = self.sizes.iter().try_fold(0_usize, |sum, &size| sum.checked_add(size));
-        if self.sizes.contains(&0) || sum != Some(size) {
-            let expected = format!("sizes of at least 1 that add up to {size}, as of axis {}", self.axis);
-            return Err(TypeError::new(format!("split expects {expected} of {}, got {:?}", operands[0], self.sizes)));
+        if sum != Some(size) {
+            let expected = format!("sizes that add up to {size}, that of axis {} of {}", self.axis, operands[0]);
+            return Err(TypeError::new(format!("split expects {expected}, got {:?}", self.sizes)));
         }
         match self.sizes.get(self.result) {
             Some(&size) => Ok(with_size(operands[0], self.axis, size)),

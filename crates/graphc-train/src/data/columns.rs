@@ -11,7 +11,7 @@ use super::table::TableColumn;
 use super::values::Values;
 use crate::error::{TrainError, escaped};
 use crate::input::InputSpec;
-use graphc_driver::session::{first_outside, label_out_of_range};
+use graphc_driver::session::Integers;
 use graphc_ir::DType;
 
 /// An input with what is done to it.
@@ -187,7 +187,8 @@ impl RawColumn {
 
     /// The class of a sample, for drawing from every class alike; 0 for all if it has none.
     fn class(&self, sample: usize) -> i64 {
-        let is_class = self.spec.n_classes.is_some() || self.preprocess.one_hot;
+        let is_class =
+            self.spec.integers.is_some_and(|integers| integers.n_classes().is_some()) || self.preprocess.one_hot;
         match &self.content {
             Content::Table(columns) => columns.first().map_or(0, |column| match column.category(sample) {
                 Some(category) => category,
@@ -261,7 +262,7 @@ impl RawColumn {
     }
 
     fn check_class_names(&self, fit: &InputFit) -> Result<(), TrainError> {
-        match (&fit.classes, self.spec.n_classes) {
+        match (&fit.classes, self.spec.integers.map(|integers| integers.n)) {
             (Some(names), Some(n)) if names.len() > n => {
                 let shown: Vec<String> = names.iter().take(8).map(|name| format!("`{}`", escaped(name))).collect();
                 let more = if names.len() > 8 { " ..." } else { "" };
@@ -352,12 +353,12 @@ impl RawColumn {
 
     fn integers(&self, values: Values) -> Result<Store, TrainError> {
         let len = self.sample_len().max(1);
-        let n_classes = self.spec.n_classes;
+        let allowed = self.spec.integers;
         if let Values::U8(bytes) = values {
-            if let Some(n) = n_classes
-                && let Some(at) = first_outside(bytes.iter().map(|&byte| i32::from(byte)), n)
+            if let Some(allowed) = allowed
+                && let Some(at) = allowed.first_outside(bytes.iter().map(|&byte| i32::from(byte)))
             {
-                return Err(self.out_of_range(n, at / len, i64::from(bytes[at])));
+                return Err(self.out_of_range(allowed, at / len, i64::from(bytes[at])));
             }
             return Ok(Store::Bytes { bytes, pairs: None });
         }
@@ -371,16 +372,16 @@ impl RawColumn {
                     at / len
                 )));
             }
-            if let Some(n) = n_classes.filter(|&n| first_outside([integer], n).is_some()) {
-                return Err(self.out_of_range(n, at / len, integer.into()));
+            if let Some(allowed) = allowed.filter(|allowed| allowed.refuses(integer)) {
+                return Err(self.out_of_range(allowed, at / len, integer.into()));
             }
             words.push(integer.cast_unsigned());
         }
         Ok(Store::Words(words))
     }
 
-    fn out_of_range(&self, n_classes: usize, sample: usize, label: i64) -> TrainError {
-        self.origin.error(label_out_of_range(&self.spec.name, n_classes, sample, label))
+    fn out_of_range(&self, allowed: Integers, sample: usize, number: i64) -> TrainError {
+        self.origin.error(allowed.refusal(&self.spec.name, sample, number))
     }
 
     /// Vectors of class numbers.

@@ -269,6 +269,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::data::array::idx::tests::{gzip, idx_bytes};
     use crate::data::{ArraySource, Loader, Part, Preprocess, Source, Synthetic, Validation};
+    use graphc_driver::session::Integers;
     use tempfile::TempDir;
 
     /// Data and how it is read.
@@ -290,14 +291,14 @@ pub(crate) mod tests {
             dtype: DType::F32,
             sample_shape: vec![2, 2, 1],
             is_target: false,
-            n_classes: None,
+            integers: None,
         };
         let label = InputSpec {
             name: "label".into(),
             dtype: DType::I32,
             sample_shape: Vec::new(),
             is_target: true,
-            n_classes: Some(3),
+            integers: Some(Integers::classes(3)),
         };
         let file = |name: &str| ArraySource::new(folder.path().join(name));
         let arrays = vec![("image".into(), file("images")), ("label".into(), file("labels"))];
@@ -341,7 +342,7 @@ pub(crate) mod tests {
     #[test]
     fn label_out_of_range() {
         let (folder, mut specs) = numbered(7);
-        specs.inputs[1].n_classes = Some(2);
+        specs.inputs[1].integers = Some(Integers::classes(2));
         assert_eq!(
             load_error(&folder, &specs),
             "labels: label out of range: sample 2 has label 2, but `label` has 2 classes (0 to 1)"

@@ -68,16 +68,17 @@ mod tests {
     use super::*;
     use crate::InputSpec;
     use crate::data::{Dataset, Fitted, Loader, Preprocess, Row, Source, Validation};
+    use graphc_driver::session::Integers;
     use graphc_ir::DType;
     use std::sync::Arc;
 
     fn loader(standardise: bool) -> Loader {
-        let spec = |name: &str, dtype, shape: &[usize], n_classes| InputSpec {
+        let spec = |name: &str, dtype, shape: &[usize], n_classes: Option<usize>| InputSpec {
             name: name.into(),
             dtype,
             sample_shape: shape.to_vec(),
             is_target: n_classes == Some(3),
-            n_classes,
+            integers: n_classes.map(Integers::classes),
         };
         let x = (spec("x", DType::F32, &[2], None), Preprocess { standardise, ..Preprocess::default() });
         let y = (spec("y", DType::I32, &[], Some(3)), Preprocess::default());

@@ -6,7 +6,6 @@ use super::source::Origin;
 use super::values::{Element, Values};
 use crate::error::TrainError;
 use crate::input::InputSpec;
-use graphc_driver::session::{first_outside, label_out_of_range};
 use graphc_ir::DType;
 use std::fmt;
 
@@ -26,7 +25,7 @@ impl OneByOne {
             OneByOne::File(file) => return file.read(sample, 1),
             OneByOne::Rows(rows, spec) => (rows, spec),
         };
-        let InputSpec { name, sample_shape, n_classes, .. } = spec;
+        let InputSpec { name, sample_shape, integers, .. } = spec;
         let len = sample_shape.iter().product();
         let refused = |message| Origin::Given.error(format!("sample {sample} of the input `{name}`: {message}"));
         match spec.dtype {
@@ -38,9 +37,9 @@ impl OneByOne {
             DType::I32 => {
                 let mut row = vec![0; len];
                 (rows.read)(sample, name, Row::I32(&mut row)).map_err(refused)?;
-                match n_classes.map(|n| (n, first_outside(row.iter().copied(), n))) {
-                    Some((n, Some(at))) => {
-                        Err(Origin::Given.error(label_out_of_range(name, n, sample, row[at].into())))
+                match integers.map(|integers| (integers, integers.first_outside(row.iter().copied()))) {
+                    Some((integers, Some(at))) => {
+                        Err(Origin::Given.error(integers.refusal(name, sample, row[at].into())))
                     }
                     _ => Ok(Values::I32(row)),
                 }

@@ -74,7 +74,7 @@ mod tests {
 
     fn spec(shape: &[usize]) -> InputSpec {
         let sample_shape = shape.to_vec();
-        InputSpec { name: "x".into(), dtype: DType::F32, sample_shape, is_target: false, n_classes: None }
+        InputSpec { name: "x".into(), dtype: DType::F32, sample_shape, is_target: false, integers: None }
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Samples that are made up: random bytes from which a network can learn.
 //!
 //! Every sample is of one of a few classes. A class has a random prototype of each floating-point input, and a sample
-//! is the mean of its class's prototype and of noise; an integer input is the number of the class. So a classifier can
+//! is the mean of its class's prototype and of noise; an integer input is the number of the class, or, where rows of a
+//! table are looked up by it, a list of which every other number or so is that of the prototype. So a classifier can
 //! learn the label from the other inputs, and a regression its target, which is an input like the others.
 //!
 //! The prototype of an image is a grid of patches. Independent bytes would be learnt by a dense layer as well, but
@@ -13,6 +14,7 @@
 use crate::batches::below;
 use crate::error::TrainError;
 use crate::input::{InputSpec, shape_text};
+use graphc_driver::session::{Integers, Numbered};
 use graphc_ir::DType;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -26,7 +28,8 @@ pub struct Synthetic {
     pub part: Part,
     /// Number of samples.
     pub n_samples: usize,
-    /// Number of classes, at least 1. Labels are bytes: of more than 256 classes, the first 256 occur.
+    /// Number of classes, at least 1. Labels are bytes: of more than 256 classes, the first 256 occur, and of a table's
+    /// rows, too.
     pub n_classes: usize,
 }
 
@@ -61,9 +64,19 @@ impl Synthetic {
         let mut sample = vec![0; sample_len];
         for _ in 0..n {
             let class = below(&mut classes, self.n_classes.min(256));
-            match spec.dtype {
-                DType::I32 => sample.fill(class as u8),
-                DType::F32 => {
+            match (spec.dtype, spec.integers) {
+                (DType::I32, Some(Integers { n, of: Numbered::Rows })) => {
+                    self.stream(Draw::Prototype { class }, &spec.name).fill_bytes(&mut prototype);
+                    let n_rows = n.min(256);
+                    for (element, byte) in sample.iter_mut().enumerate() {
+                        *byte = match below(&mut noise, 2) {
+                            0 => (usize::from(prototype[patches.of(element)]) % n_rows) as u8,
+                            _ => below(&mut noise, n_rows) as u8,
+                        };
+                    }
+                }
+                (DType::I32, _) => sample.fill(class as u8),
+                (DType::F32, _) => {
                     self.stream(Draw::Prototype { class }, &spec.name).fill_bytes(&mut prototype);
                     noise.fill_bytes(&mut sample);
                     for (element, byte) in sample.iter_mut().enumerate() {
@@ -162,7 +175,7 @@ mod tests {
     use super::*;
 
     fn spec(name: &str, dtype: DType, sample_shape: &[usize]) -> InputSpec {
-        InputSpec { name: name.into(), dtype, sample_shape: sample_shape.to_vec(), is_target: false, n_classes: None }
+        InputSpec { name: name.into(), dtype, sample_shape: sample_shape.to_vec(), is_target: false, integers: None }
     }
 
     fn train(n_samples: usize) -> Synthetic {
@@ -200,6 +213,24 @@ mod tests {
         assert!(
             pair.chunks(2).zip(samples(&train(9), "label", DType::I32, &[])).all(|(pair, label)| pair == [label; 2])
         );
+    }
+
+    /// Numbers of rows are below that of the table's, and those of a class have a number in common at every place.
+    #[test]
+    fn rows_are_those_of_the_table() {
+        let synthetic = train(300);
+        let rows = Some(Integers { n: 50, of: Numbered::Rows });
+        let words = InputSpec { integers: rows, ..spec("words", DType::I32, &[6]) };
+        let numbers = synthetic.samples(&words, 300).unwrap();
+        assert!(numbers.iter().all(|&number| number < 50));
+        let labels = samples(&synthetic, "label", DType::I32, &[]);
+        for (class, place) in (0..3).flat_map(|class| (0..6).map(move |place| (class, place))) {
+            let of_class = || numbers.chunks(6).zip(&labels).filter(|(_, label)| **label == class);
+            let count = |number: u8| of_class().filter(|(words, _)| words[place] == number).count();
+            let most = (0..50).map(count).max().unwrap();
+            // Half of them, and one in fifty by chance.
+            assert!((0.35..0.65).contains(&(most as f64 / of_class().count() as f64)), "{class} {place}: {most}");
+        }
     }
 
     /// Means over the samples of a class are those of the other part's samples of that class, and of no other class.

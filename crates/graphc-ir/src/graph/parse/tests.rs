@@ -78,7 +78,11 @@ fn errors_say_where_and_what() {
             "graph g { %0: f32[] = constant() {value=1.0, value=2.0} }",
             "line 1, column 46: attribute `value` is given twice",
         ),
-        ("graph g { %0: f64[] = constant() }", "line 1, column 15: expected a type such as `f32[N,10]`, found `f64`"),
+        (
+            "graph g { %0: f64[] = constant() }",
+            "line 1, column 15: `f64` is not supported yet: elements are f32 or i32, 4 bytes wide",
+        ),
+        ("graph g { %0: f32[5.0] = constant() }", "line 1, column 18: expected sizes, found [5.0]"),
         ("graph g { %0: f32[0] = constant() }", "line 1, column 18: expected sizes of at least 1, found [0]"),
         (
             "graph g { %0: f32[99999999,99999999] = constant() }",

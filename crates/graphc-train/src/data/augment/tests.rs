@@ -21,7 +21,7 @@ const SHAPE: [usize; 3] = [9, 7, 3];
 
 fn spec(shape: &[usize]) -> InputSpec {
     let sample_shape = shape.to_vec();
-    InputSpec { name: "image".into(), dtype: DType::F32, sample_shape, is_target: false, n_classes: None }
+    InputSpec { name: "image".into(), dtype: DType::F32, sample_shape, is_target: false, integers: None }
 }
 
 fn augment(transforms: impl IntoIterator<Item = Transform>) -> Augment {
