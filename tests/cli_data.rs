@@ -171,6 +171,33 @@ fn tables_that_do_not_fit() {
     );
 }
 
+/// What is looked up in a table of learnt vectors is refused where it is read, and counts its categories as classes do.
+#[test]
+fn rows_that_a_table_does_not_have() {
+    let graph = TABLE
+        .replace(r#""x": { "shape": ["N", 2] }"#, r#""x": { "shape": ["N", 2], "dtype": "i32" }"#)
+        .replace(
+            r#""nodes": ["#,
+            r#""nodes": [ { "name": "v", "op": "embedding", "inputs": "x", "input_dim": 3, "output_dim": 2 },
+                { "name": "f", "op": "flatten" }, "#,
+        )
+        .replace(r#""inputs": "x", "units""#, r#""units""#);
+    let message = |text: &str| refused(&[("t.csv", text.as_bytes())], &graph);
+    let expected = |sample: usize, number: i64| {
+        let table = "but `x` is looked up in a table of 3 rows (0 to 2)";
+        format!("t.csv: number out of range: sample {sample} has {number}, {table}\n")
+    };
+    assert_eq!(message("a,b,y\n1,2,0\n0,3,1\n"), expected(1, 3));
+    assert_eq!(message("a,b,y\n1,2,0\n0,1,1\n-1,0,1\n"), expected(2, -1));
+    let named = graph
+        .replace(r#""shape": ["N", 2], "dtype""#, r#""shape": ["N", 1], "dtype""#)
+        .replace(r#"["a", "b"]"#, r#"{ "name": "a", "categories": "number" }"#);
+    assert_eq!(
+        refused(&[("t.csv", b"a,b,y\nk,0,0\nl,0,1\nm,0,1\nn,0,1\n")], &named),
+        "t.csv: 4 classes (`k`, `l`, `m`, `n`), but the network tells 3 apart for `x`\n"
+    );
+}
+
 #[test]
 fn arrays_that_do_not_fit() {
     let graph = TABLE.replace(

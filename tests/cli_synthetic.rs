@@ -130,6 +130,16 @@ fn a_regression_has_something_to_learn() {
     assert!(lines[19]["loss"].as_f64().unwrap() < 0.7 * variance, "{lines:?}");
 }
 
+/// Words, looked up, cut and joined; made-up words say what the label is.
+#[test]
+fn the_example_of_words_learns_its_topics() {
+    let folder = Folder::new(include_str!("../examples/topics.graph.json"));
+    let lines = folder.train("a", &["--threads", "1"]);
+    let accuracy = lines.last().and_then(|line| line["test_accuracy"].as_f64()).unwrap();
+    assert!(accuracy > 0.97, "{accuracy}");
+    assert_eq!(folder.train("b", &["--threads", "2"]), lines);
+}
+
 #[test]
 fn too_many_samples_are_refused_before_memory_is_taken() {
     let folder = Folder::new(&GRAPH.replace("320", "10000000").replace("[\"N\", 6, 6, 1]", "[\"N\", 600, 600, 1]"));

@@ -3,7 +3,7 @@
 use graphc_driver::{Session, SessionOptions, default_threads};
 use graphc_ir::graph::Mode;
 use graphc_ir::graph::builder::{GraphBuilder, Loss};
-use graphc_ir::layers::{Activation, Dense, Dropout};
+use graphc_ir::layers::{Activation, Dense, Dropout, Embedding};
 use graphc_ir::loops::BufferKind;
 use graphc_ir::{DType, Graph, Optimizer, Shape, Tensor};
 
@@ -153,6 +153,31 @@ fn labels_out_of_range_are_refused() {
     assert_eq!(session.parameters().unwrap(), before);
     session.fill_input(Mode::Train, 20, "label", &fill(2)).unwrap();
     session.step(Mode::Train, 20).unwrap();
+}
+
+/// Three words a sample, of five, as vectors; what is looked up is not a class.
+#[test]
+fn numbers_outside_of_a_table_are_refused() {
+    let mut builder = GraphBuilder::new("words");
+    let words = builder.input("words", DType::I32, Shape::batched(&[3])).unwrap();
+    let vectors = builder.embedding("vectors", words, &Embedding::new(5, 2)).unwrap();
+    builder.output(vectors);
+    let mut session = session(builder.finish());
+    let out_of_range = |sample: usize, number: i32| {
+        format!(
+            "number out of range: sample {sample} has {number}, but `words` is looked up in a table of 5 rows (0 to 4)"
+        )
+    };
+    let mut numbers = [0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0, 1];
+    session.set_input_i32(Mode::Infer, N, "words", &numbers).unwrap();
+    session.step(Mode::Infer, N).unwrap();
+    numbers[8] = 5;
+    assert_eq!(message(session.set_input_i32(Mode::Infer, N, "words", &numbers)), out_of_range(2, 5));
+    // Also where they are written in place.
+    let (buffer, words) = session.input_words(Mode::Infer, N, "words").unwrap();
+    let at = buffer.layout.offset(&[3, 1]);
+    words[at] = (-1_i32).cast_unsigned();
+    assert_eq!(message(session.step(Mode::Infer, N)), out_of_range(3, -1));
 }
 
 #[test]

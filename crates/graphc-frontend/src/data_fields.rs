@@ -143,7 +143,8 @@ const DATA_SECTIONS: &[Section] = &[
         name: "synthetic",
         doc: "Random samples in the shapes of the inputs, for a network that no data set is at hand for. Every class has a \
               random prototype of each `f32` input (of an image, a grid of patches); a sample is the mean of its class's \
-              prototype and of noise, in bytes as pixels are. `i32` inputs are the class's number, below 256. If the target \
+              prototype and of noise, in bytes as pixels are. `i32` inputs are the class's number, below 256, or, for an \
+              `embedding`, as many numbers below its `input_dim`, every other one of which is that of the class's prototype. If the target \
               has no classes, samples are of ten kinds, so a regression has something to learn too.",
         fields: &[
             Field::required("samples", SAMPLES, "Number of training samples."),

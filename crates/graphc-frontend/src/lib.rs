@@ -13,7 +13,7 @@
 //! access to files.
 //!
 //! Reading order: [`mod@limits`], `source_text`, `excerpt`, [`diagnostic`], `json`, `field`, `initializer`, `metrics`,
-//! `read`, `fields` and `data_fields`, `node_ops`, `misfit`, `network`, `loss`, `optimizer`, `training`,
+//! `number`, `read`, `fields` and `data_fields`, `node_ops`, `misfit`, `network`, `loss`, `optimizer`, `training`,
 //! [`augment`], [`data`], [`experiment`], `schema`, `reference`, `ops_page`, [`mod@summary`].
 #![forbid(unsafe_code)]
 
@@ -33,6 +33,7 @@ mod metrics;
 mod misfit;
 mod network;
 mod node_ops;
+mod number;
 mod ops_page;
 mod optimizer;
 mod read;

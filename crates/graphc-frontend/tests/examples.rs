@@ -9,7 +9,7 @@ use graphc_ir::graph::verify;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-const EXAMPLES: [&str; 6] = ["lenet5", "lenet5-classic", "mlp", "mlp-1024", "strided", "vgg32"];
+const EXAMPLES: [&str; 7] = ["lenet5", "lenet5-classic", "mlp", "mlp-1024", "strided", "topics", "vgg32"];
 
 /// Other examples, most of whose data is made or fetched first.
 const OF_OTHER_DATA: [&str; 12] = [
@@ -97,6 +97,8 @@ fn the_other_examples_have_their_parameters() {
     assert_eq!(totals(&example("lenet5-classic").graph), Totals { trainable: 61_706, fixed: 0 });
     assert_eq!(totals(&example("mlp").graph), Totals { trainable: 235_146, fixed: 0 });
     let dense = |n_inputs: usize, n_outputs: usize| (n_inputs + 1) * n_outputs;
+    let trainable = 200 * 16 + dense(16 + 16 + 4, 32) + dense(32, 10);
+    assert_eq!(totals(&example("topics").graph), Totals { trainable, fixed: 0 });
     let trainable = dense(784, 1024) + dense(1024, 1024) + dense(1024, 10);
     assert_eq!(totals(&example("mlp-1024").graph), Totals { trainable, fixed: 0 });
     // A convolution with bias, and gamma and beta behind it, which also has two moving statistics.

@@ -1,4 +1,4 @@
-//! What the integers of an input may be: a loss or a table of rows takes those below a number, and gives NaN for others.
+//! What the integers of an input may be: a loss, or a table of rows, gives NaN for any but those below a number.
 
 use graphc_ir::graph::{Graph, NodeId};
 use graphc_ir::ops::Op;
@@ -62,9 +62,10 @@ impl Integers {
                     "label out of range: sample {sample} has label {number}, but `{name}` has {n} classes (0 to {last})"
                 )
             }
-            Numbered::Rows => format!(
-                "number out of range: sample {sample} has {number}, but `{name}` is looked up in a table of {n} rows (0 to {last})"
-            ),
+            Numbered::Rows => {
+                let table = format!("`{name}` is looked up in a table of {n} rows (0 to {last})");
+                format!("number out of range: sample {sample} has {number}, but {table}")
+            }
         }
     }
 }
