@@ -336,6 +336,7 @@ ops! {
     transpose::Transpose,
     broadcast::Broadcast,
     slice::Slice,
+    flip::Flip,
     pad::Pad,
     concat::Concat,
     split::Split,
