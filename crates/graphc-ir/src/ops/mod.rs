@@ -339,6 +339,7 @@ ops! {
     flip::Flip,
     pad::Pad,
     concat::Concat,
+    stack::Stack,
     split::Split,
     gather::Gather,
     gather_grad::GatherGrad,
