@@ -328,6 +328,7 @@ ops! {
     reduce_mean::ReduceMean,
     reduce_max::ReduceMax,
     reduce_variance::ReduceVariance,
+    moments::Moments,
     argmax::Argmax,
     one_hot::OneHot,
     pick::Pick,
