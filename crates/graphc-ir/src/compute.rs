@@ -156,6 +156,33 @@ pub struct Scan {
     pub start: f64,
 }
 
+/// An order of its own in which elements are computed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Order {
+    /// Term by term, each where an index variable says.
+    Scatter(Scatter),
+    /// Along an axis, each from the one before.
+    Scan(Scan),
+}
+
+impl Order {
+    /// The scatter, if it is one.
+    pub fn as_scatter(self) -> Option<Scatter> {
+        match self {
+            Order::Scatter(scatter) => Some(scatter),
+            Order::Scan(_) => None,
+        }
+    }
+
+    /// The scan, if it is one.
+    pub fn as_scan(self) -> Option<Scan> {
+        match self {
+            Order::Scan(scan) => Some(scan),
+            Order::Scatter(_) => None,
+        }
+    }
+}
+
 /// One op in index notation. Axes `Var(0) .. Var(rank)` are the output's dimensions; reduction
 /// axis `r` is `Var(rank + r)`, index variable `i` is `Var(rank + number of reductions + i)`.
 #[derive(Clone, Debug, PartialEq)]
@@ -172,10 +199,8 @@ pub struct Compute {
     pub finish: ScalarExpr,
     /// What loads may be indexed with beside the axes.
     pub indices: Vec<IndexVar>,
-    /// Where terms go, if that is computed.
-    pub scatter: Option<Scatter>,
-    /// The axis along which values go on, if one is.
-    pub scan: Option<Scan>,
+    /// The order in which elements are computed, if it matters.
+    pub order: Option<Order>,
 }
 
 impl Compute {
@@ -188,8 +213,7 @@ impl Compute {
             body,
             finish: ScalarExpr::Acc,
             indices: Vec::new(),
-            scatter: None,
-            scan: None,
+            order: None,
         }
     }
 
@@ -200,12 +224,13 @@ impl Compute {
 
     /// A scan along `scan.axis`.
     pub fn scan(axes: &[Dim], scan: Scan, body: ScalarExpr) -> Compute {
-        Compute { scan: Some(scan), ..Compute::map(axes, body) }
+        Compute { order: Some(Order::Scan(scan)), ..Compute::map(axes, body) }
     }
 
     /// A sum of terms over `reds`, each added where the index variable says, of which there are others too.
     pub fn scatter(axes: &[Dim], reds: &[Dim], scatter: Scatter, body: ScalarExpr) -> Compute {
-        Compute { scatter: Some(scatter), ..Compute::reduce(axes, reds, Combine::Sum, body) }
+        let order = Some(Order::Scatter(scatter));
+        Compute { order, ..Compute::reduce(axes, reds, Combine::Sum, body) }
     }
 
     /// The same with index variables.

@@ -4,7 +4,7 @@
 //! into plain accesses, and reductions with exactly one term into maps. A pooling gradient whose
 //! windows do not overlap thereby becomes elementwise, `dx[h] = dy[h / 2] / 4`.
 
-use crate::compute::{Combine, Compute, IndexSource, IndexVar, LoadIndex, ScalarExpr, Scan, Scatter};
+use crate::compute::{Combine, Compute, IndexSource, IndexVar, LoadIndex, Order, ScalarExpr, Scan, Scatter};
 use crate::graph::{Graph, NodeId, NodeIds};
 use crate::index::{Affine, Var};
 use crate::ops::Lowering;
@@ -18,7 +18,7 @@ pub enum Form {
     /// Its value is given.
     Leaf,
     /// Index notation.
-    Point(PointForm),
+    Point(Box<PointForm>),
     /// Population variance over axes.
     Variance {
         /// Reduced axes, ascending.
@@ -45,10 +45,8 @@ pub struct PointForm {
     pub finish: ScalarExpr,
     /// Index variables, each with its number.
     pub indices: Vec<(Var, IndexVar)>,
-    /// Where terms go, if that is computed.
-    pub scatter: Option<Scatter>,
-    /// The axis along which values go on, if one is.
-    pub scan: Option<Scan>,
+    /// The order in which elements are computed, if it matters.
+    pub order: Option<Order>,
     /// Whether the value is a part of the sum that reads it; [`Form::all`] knows.
     pub is_summand: bool,
 }
@@ -114,7 +112,7 @@ impl Form {
             Lowering::Composite(_) => panic!("{node} ({}) was not expanded", graph.op(node).name()),
             Lowering::Compute(compute) => {
                 let batch = graph.batch.expect("the graph is specialised");
-                Form::Point(PointForm::new(compute, (graph.operands(node), &types), batch))
+                Form::Point(Box::new(PointForm::new(compute, (graph.operands(node), &types), batch)))
             }
         }
     }
@@ -128,7 +126,7 @@ impl Form {
     /// The point form, if it is one.
     pub fn as_point(&self) -> Option<&PointForm> {
         match self {
-            Form::Point(point) => Some(point),
+            Form::Point(point) => Some(&**point),
             _ => None,
         }
     }
@@ -182,8 +180,7 @@ impl PointForm {
             body: compute.body,
             finish: compute.finish,
             indices: (first_index..).map(Var).zip(compute.indices).collect(),
-            scatter: compute.scatter,
-            scan: compute.scan,
+            order: compute.order,
             is_summand: false,
         };
         for (r, dim) in compute.reds.iter().enumerate() {
@@ -231,7 +228,17 @@ impl PointForm {
 
     /// Whether elements are computed in an order of their own, by a nest that computes nothing else.
     pub fn is_ordered(&self) -> bool {
-        self.scatter.is_some() || self.scan.is_some()
+        self.order.is_some()
+    }
+
+    /// Where terms go, if that is computed.
+    pub fn scatter(&self) -> Option<Scatter> {
+        self.order.and_then(Order::as_scatter)
+    }
+
+    /// The axis along which values go on, if one is.
+    pub fn scan(&self) -> Option<Scan> {
+        self.order.and_then(Order::as_scan)
     }
 
     /// Every operand that is read, as often as it is.
@@ -429,7 +436,7 @@ impl PointForm {
             (self.reds[i].low, self.reds[i].high) = (low, high);
         }
         let single = |red: &Red| red.extent == 1 && red.low.is_empty() && red.high.is_empty() && !red.is_batch;
-        let is_sum = self.combine == Some(Combine::Sum) && self.scatter.is_none();
+        let is_sum = self.combine == Some(Combine::Sum) && !self.is_ordered();
         if !self.reds.is_empty() && is_sum && self.reds.iter().all(single) {
             for red in std::mem::take(&mut self.reds) {
                 let zero = Affine::constant(0);

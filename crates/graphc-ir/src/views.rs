@@ -63,7 +63,7 @@ impl Forms {
         for reader in readers {
             for slot in 0..graph.operands(reader).len() {
                 while let Some(form) = self.past_view(reader, slot, views) {
-                    *self.get_mut(reader) = Form::Point(form);
+                    *self.get_mut(reader) = Form::Point(Box::new(form));
                 }
             }
         }

@@ -1,8 +1,9 @@
 //! `canonicalise`: one form for things that can be written in several ways.
 //!
 //! Input: any graph. Output: constants are the right operand of commutative ops and other operands
-//! stand in order of id; slices for the parts of a `split`; no `neg` under `add` or `sub`; no reshape, transpose or broadcast that
-//! does nothing, follows another one, or only serves an elementwise op that broadcasts anyway.
+//! stand in order of id; slices for the parts of a `split`; no `neg` under `add` or `sub`; no reshape,
+//! transpose or broadcast that does nothing, follows another one, or only serves an elementwise op that
+//! broadcasts anyway; no slice, pad or concat that does nothing.
 //! Must hold: values stay the same, but for signs of zero in gradients and updates.
 //!
 //! ```text

@@ -7,7 +7,8 @@
 //! where `x` cannot be one, and a value that cancels out leaves `zero_if_finite` behind. A zero keeps its sign in
 //! what the network computes; in gradients, updates and statistics it may change (`rewrite::signs_of_zero_are_free`).
 //!
-//! The rules about shifts in front of batch statistics stand in `shift.rs`, those about parts of a tensor in `pieces.rs`.
+//! The rules about shifts in front of batch statistics stand in `shift.rs`, those about parts of a tensor in
+//! `pieces.rs`.
 //!
 //! ```text
 //! %3 = log(%2) of %2 = softmax(%1)              =>   %3 = log_softmax(%1)

@@ -61,7 +61,14 @@ impl Recogniser<'_, '_> {
         self.loaded.by_lane.keys().any(is_inside) || self.lane_vars.loaded_in(&access.index).is_some()
     }
 
-    /// Words by indices of the lanes' own: those from outside and the lane's number are a constant vector.
+    /// An index as integers, if it is one that every lane has loaded.
+    pub(super) fn loaded_integers(&mut self, index: &Affine) -> Result<Source, Reason> {
+        let loaded = index.as_var().and_then(|var| self.loaded.by_lane.get(&var));
+        loaded.copied().ok_or(Reason::Integers)
+    }
+
+    /// Words by indices of the lanes' own, or that stand apart: what is known outside and the lane's number are a
+    /// constant vector.
     pub(super) fn gather(&mut self, access: &Access) -> Result<Source, Reason> {
         let index = self.in_copy(&access.index);
         if self.is_epilogue {

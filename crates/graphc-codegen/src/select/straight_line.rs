@@ -398,16 +398,17 @@ impl<'e, 'p> Recogniser<'e, 'p> {
                 return [4, 2, 1].into_iter().try_fold(a, |sum, distance| self.add_swapped(sum, distance));
             }
             Expr::JoinLanes(Join::Max, _) => return Err(Reason::JoinedLanes),
-            Expr::Unary(..) | Expr::Index(_) => return Err(Reason::Integers),
+            Expr::Index(index) => return self.loaded_integers(index),
+            Expr::Unary(..) => return Err(Reason::Integers),
         };
         self.known_or_push(step)
     }
 
     pub(super) fn load(&mut self, access: &Access) -> Result<Source, Reason> {
-        if self.is_gathered(access) {
+        let coefficient = access.index.coefficient(self.unit.lane);
+        if self.is_gathered(access) || !matches!(coefficient, 0 | 1) {
             return self.gather(access);
         }
-        let coefficient = access.index.coefficient(self.unit.lane);
         let (pointer, offset) = self.place(access, coefficient)?;
         self.known_or_push(Step::Load { pointer, offset, is_splat: coefficient == 0 })
     }

@@ -48,10 +48,10 @@ impl OpRules for CumSum {
         Tensor::from_fn(out, |index| {
             let (i, mut from) = (index[self.axis], index.to_vec());
             let own = usize::from(!self.exclusive);
-            let mut terms: Vec<usize> = if self.reversed { (i + 1 - own..out[self.axis]).collect() } else { (0..i + own).collect() };
-            if self.reversed {
-                terms.reverse();
-            }
+            let terms: Vec<usize> = match self.reversed {
+                true => (i + 1 - own..out[self.axis]).rev().collect(),
+                false => (0..i + own).collect(),
+            };
             terms.into_iter().fold(R::zero(), |sum, term| {
                 from[self.axis] = term;
                 sum + operands[0].at(&from)

@@ -11,8 +11,8 @@ use crate::tensor::{Real, Tensor, for_each_index};
 use crate::types::{Dim, Shape, TensorType, TypeError};
 
 op_struct! {
-    /// `dx[before.., i, after..]` is the sum of `dy[before.., indices.., after..]` where `indices[indices..] == i`, added
-    /// in row-major order of the indices. What has an index outside of the axis is added nowhere.
+    /// `dx[before.., i, after..]` is the sum of `dy[before.., indices.., after..]` where `indices[indices..] == i`,
+    /// added in row-major order of the indices. What has an index outside of the axis is added nowhere.
     pub struct GatherGrad {
         /// The dimension that indices count.
         pub axis: usize = 0,
@@ -39,7 +39,10 @@ impl OpRules for GatherGrad {
         let looked_up = self.gather().infer(&[&table, indices])?;
         match *dy == looked_up {
             true => Ok(table),
-            false => Err(TypeError::operand(1, format!("gather_grad expects a gradient of type {looked_up}, got {dy}"))),
+            false => {
+                let message = format!("gather_grad expects a gradient of type {looked_up}, got {dy}");
+                Err(TypeError::operand(1, message))
+            }
         }
     }
 
@@ -75,7 +78,8 @@ impl OpRules for GatherGrad {
         let own: Vec<Affine> = (0..indices.rank()).map(|red| Affine::var(Var((out.rank() + red) as u32))).collect();
         let (before, after) = (&axes[..self.axis], &axes[self.axis + 1..]);
         let dy = build::load(1, [before, &own, after].concat());
-        let (index, body) = Gather::look_up(size, (0, own), dy, ScalarExpr::Const(0.0));
+        let var = Var((out.rank() + indices.rank()) as u32);
+        let (index, body) = Gather::look_up((var, size), (0, own), dy, ScalarExpr::Const(0.0));
         let scatter = Scatter { axis: self.axis, index: 0 };
         Lowering::Compute(Compute::scatter(&out.shape.0, &indices.shape.0, scatter, body).indexed(vec![index]))
     }

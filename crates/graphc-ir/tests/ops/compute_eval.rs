@@ -1,7 +1,7 @@
 //! Evaluates a [`Compute`] in `f64`, straight from its definition.
 
 use graphc_ir::Tensor;
-use graphc_ir::compute::{Combine, Compute, IndexSource, LoadIndex, Nan, ScalarExpr, Scan, Scatter, uniform};
+use graphc_ir::compute::{Combine, Compute, IndexSource, LoadIndex, Nan, Order, ScalarExpr, Scan, Scatter, uniform};
 use graphc_ir::index::Affine;
 use graphc_ir::scalar::{BinaryOp, UnaryOp};
 use graphc_ir::tensor::for_each_index;
@@ -14,7 +14,7 @@ pub(crate) fn evaluate(compute: &Compute, operands: &[&Tensor<f64>], batch: usiz
     let reds = Shape(compute.reds.clone()).sizes(Some(batch));
     Tensor::from_fn(&axes, |axis| {
         let mut point = Point { compute, operands, batch, vars: Vec::new(), acc: None };
-        let acc = match (compute.combine, compute.scan) {
+        let acc = match (compute.combine, compute.order.and_then(Order::as_scan)) {
             (None, Some(scan)) => return scanned(&mut point, axis, axes[scan.axis], scan),
             (None, None) => {
                 point.stand_at(axis.to_vec());
@@ -52,7 +52,7 @@ fn reduced(point: &mut Point<'_>, axis: &[usize], reds: &[usize], combine: Combi
         point.stand_at([axis, red].concat());
         let first = axis.len() + red.len();
         let goes_here = |scatter: Scatter| point.vars[first + scatter.index] == axis[scatter.axis];
-        if point.compute.scatter.is_none_or(goes_here)
+        if point.compute.order.and_then(Order::as_scatter).is_none_or(goes_here)
             && let Some(term) = point.value(&point.compute.body)
         {
             sum += term;

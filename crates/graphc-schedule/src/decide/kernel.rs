@@ -288,7 +288,7 @@ impl<'a> Decider<'a> {
     /// A sweep, a scan or a scatter.
     fn uncontracted(&self, group: &Group) -> NestPlan {
         let node = group.roots[0].node();
-        match self.problem.forms[&node].as_point().and_then(|form| form.scatter) {
+        match self.problem.forms[&node].as_point().and_then(|form| form.scatter()) {
             Some(_) => NestPlan::Scatter(ScatterPlan::of(self.problem, group)),
             None => self.sweep(group),
         }

@@ -1,11 +1,11 @@
 //! What is decided before anything is written.
 //!
 //! Reading order: `samples` (how they fill vectors), `layout` (what the lanes of the program are), `problem`, `axes`
-//! (what is known of every axis), `summation` (the order of sums over the batch),
-//! `loops`, `grid` (what stays in registers), `lane_axis` (whether neighbours can be lanes), `copies`, `strips`,
-//! `taps`, `terms` (blocks of terms), `contraction`, `sweep` and `scatter` (plans of nests), `task`, `next_chunk`, `cut` (tasks
-//! that are parts of chunks), `reads` (what a group reads), `updates` (what gradients take along), `prologue`, `kernel`
-//! (phases), `text` (all of it for people), `choices` (what else could have been decided).
+//! (what is known of every axis), `summation` (the order of sums over the batch), `loops`, `grid` (what stays in
+//! registers), `lane_axis` (whether neighbours can be lanes), `copies`, `strips`, `taps`, `terms` (blocks of terms),
+//! `contraction`, `sweep` and `scatter` (plans of nests), `task`, `next_chunk`, `cut` (tasks that are parts of chunks),
+//! `reads` (what a group reads), `updates` (what gradients take along), `prologue`, `kernel` (phases), `text` (all of
+//! it for people), `choices` (what else could have been decided).
 
 pub(crate) mod axes;
 pub(crate) mod choices;

@@ -8,7 +8,7 @@
 //! Terms of an element are added in the order of the reductions, whoever adds them. So threads share the other axes,
 //! and each goes through all terms: the result is owned by its destination. A result with a batch is computed chunk by
 //! chunk with samples as lanes, since all samples go to the same place; one without a batch has neighbours along its
-//! last axis as lanes, if the terms are neighbours, too.
+//! last axis as lanes, and where its terms stand apart, as those of one sample in a chunk do, they are gathered.
 
 use crate::decide::lane_axis::LaneAxis;
 use crate::decide::problem::Problem;
@@ -49,7 +49,7 @@ impl<'a> Scattered<'a> {
         node: NodeId,
     ) -> Option<Scattered<'a>> {
         let form = forms[&node].as_point()?;
-        let along = form.scatter?.axis;
+        let along = form.scatter()?.axis;
         let mut dag = PointDag::new(graph, forms, stored);
         let batch = graph.ty(node).shape.batch_axis();
         let mut axis = |(dimension, &extent): (usize, &usize)| match dimension {
@@ -118,11 +118,9 @@ fn has_neighbours(problem: &Problem<'_>, scattered: Scattered<'_>, has_batch: bo
         return false;
     };
     let extent = dag.var_range(axis).1 as usize + 1;
-    let is_of_samples = |node: NodeId| problem.graph.ty(node).shape.batch_axis().is_some();
-    let mixes_samples =
-        problem.samples_are_lanes() && dag.loads(&[term]).into_iter().any(|(node, _)| is_of_samples(node));
+    // Terms of a chunk of samples stand apart by 16 words; their words are gathered.
     let fills_rows = has_batch || extent.is_multiple_of(LANES);
-    if last == along || axis == BATCH || extent < 2 || !fills_rows || mixes_samples {
+    if last == along || axis == BATCH || extent < 2 || !fills_rows {
         return false;
     }
     let (vector, lane) = (dag.new_var(extent.div_ceil(LANES)), dag.new_var(LANES));

@@ -78,6 +78,13 @@ impl Builder {
         var
     }
 
+    /// An index as a variable of its own, which may contain divisions.
+    pub(crate) fn let_index(&mut self, value: Affine) -> Affine {
+        let var = self.var();
+        self.push(Stmt::LetIndex { var, value });
+        Affine::var(var)
+    }
+
     pub(crate) fn store(&mut self, to: Access, value: ValueId) {
         self.push(Stmt::Store { to, value });
     }

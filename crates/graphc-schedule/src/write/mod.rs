@@ -1,8 +1,8 @@
 //! How nests are written as loop IR.
 //!
 //! Reading order: `builder` (statements of a kernel), `expr` (fused scalar expressions) and `math` (elementary
-//! functions), `tree` (joins in a fixed order), `task`, `fetch` (hints), `sweep`, `scatter`, `contraction`, `copies`, `updates`,
-//! `kernel` (phases).
+//! functions), `tree` (joins in a fixed order), `task`, `fetch` (hints), `sweep`, `scatter`, `contraction`, `copies`,
+//! `updates`, `kernel` (phases).
 
 pub(crate) mod builder;
 pub(crate) mod contraction;

@@ -8,13 +8,20 @@
 //! The elements of a chunk are set to 0 in its own task.
 
 use crate::decide::scatter::{ScatterLanes, ScatterPlan, Scattered};
+use crate::machine::LINE_WORDS;
 use crate::write::builder::{Builder, bounded};
 use crate::write::expr::{BatchAt, Cx, Emitter, no_join};
 use crate::write::task::Task;
 use graphc_ir::index::{Affine, Var};
-use graphc_ir::loops::{Access, LoopKind};
+use graphc_ir::loops::{Access, LoopKind, Stmt};
 use graphc_ir::point::{BATCH, ExprId};
 use graphc_ir::scalar::{CHUNK, LANES};
+
+/// Terms between one whose place is asked for and the one that is added.
+const AHEAD: i64 = 12;
+
+/// Most lines that are asked for at once; behind these the processor guesses right.
+const MOST_LINES: usize = 8;
 
 /// Vectors that a task sets to 0.
 const BLOCK: usize = 1024;
@@ -150,16 +157,11 @@ impl<'a> Writer<'a> {
             (None, None) => return self.over_axes(b, dimension + 1, along, inside),
             (Some(var), _) | (None, Some(var)) => var,
         };
-        let is_lane = self.plan.lanes == ScatterLanes::Neighbours && dimension + 1 == self.axes.len();
-        let unit = if is_lane { LANES } else { 1 };
-        let n_turns = self.extents[dimension].div_ceil(unit);
-        let n_shares = self.plan.shares.filter(|&(shared, _)| shared == dimension).map_or(1, |(_, n)| n);
-        let (per_share, turn) = (n_turns / n_shares, b.var());
+        let unit = if self.is_lane(dimension) { LANES as i64 } else { 1 };
+        let ((per_share, first), turn) = (self.turns(dimension), b.var());
         self.em.ranges.insert(turn, (0, per_share as i64 - 1));
-        let first = self.share.filter(|_| n_shares > 1).map(|share| Affine::var(share).times(per_share as i64));
-        let number = first.unwrap_or_default().plus(&Affine::var(turn));
-        let lane = self.lane.filter(|_| is_lane).map(Affine::var);
-        self.em.bind(var, number.times(unit as i64).plus(&lane.unwrap_or_default()));
+        let lane = self.lane.filter(|_| self.is_lane(dimension)).map(Affine::var);
+        self.em.bind(var, first.add_scaled(&Affine::var(turn), unit).plus(&lane.unwrap_or_default()));
         b.for_range(bounded(turn, per_share, Vec::new(), Vec::new()), LoopKind::Serial, |b| {
             self.in_scope(b, &mut |this, b| this.over_axes(b, dimension + 1, along, inside));
         });
@@ -189,9 +191,79 @@ impl<'a> Writer<'a> {
         b.for_range(bounded(sample, batch, Vec::new(), Vec::new()), LoopKind::Serial, |b| self.in_scope(b, inside));
     }
 
+    /// Asks for the elements to which the term some turns of the innermost loop ahead is added, if they stand side by
+    /// side in far memory: where that is, no processor can guess.
+    fn fetch_ahead(&mut self, b: &mut Builder) {
+        let cx = self.em.cx;
+        let buffer = cx.buffers.node(self.plan.node);
+        let (along, place) = self.place.clone();
+        let n_words: usize = self.extents[1..].iter().product::<usize>() / self.plan.shares.map_or(1, |(_, n)| n);
+        if along != 0 || cx.buffers.layout(buffer).len() <= cx.machine.near_words() {
+            return;
+        }
+        self.em.open_scope();
+        match self.reds.last() {
+            Some(&(BATCH, _)) => {
+                let Some(at) = self.em.batch.clone() else { unreachable!("the loop over samples is open") };
+                let number = b.clamp_index(at.index().plus_constant(AHEAD), cx.batch());
+                self.em.ranges.insert(number, (0, cx.batch() as i64 - 1));
+                let [chunk, sample] = match cx.buffers.features_are_lanes() {
+                    true => [Affine::default(), Affine::var(number)],
+                    false => [Affine::var(number).div(CHUNK as i64), Affine::var(number).modulo(CHUNK as i64)]
+                        .map(|part| b.let_index(part)),
+                };
+                let before = self.em.batch.replace(BatchAt { chunk, sample });
+                self.fetch(b, &place, n_words);
+                self.em.batch = before;
+            }
+            Some(&(var, extent)) => {
+                let before = self.em.vars[&var].clone();
+                let number = b.clamp_index(before.plus_constant(AHEAD), extent);
+                self.em.ranges.insert(number, (0, extent as i64 - 1));
+                self.em.bind(var, Affine::var(number));
+                self.fetch(b, &place, n_words);
+                self.em.bind(var, before);
+            }
+            None => {}
+        }
+        self.em.close_scope();
+    }
+
+    /// Asks for the elements of the share at a place.
+    fn fetch(&mut self, b: &mut Builder, place: &Affine, n_words: usize) {
+        for dimension in 1..self.axes.len() {
+            let Some(axis) = self.axes[dimension].as_var().filter(|&var| var != BATCH) else { continue };
+            let (_, first) = self.turns(dimension);
+            self.em.bind(axis, first);
+        }
+        let index = self.index(place);
+        let from = self.em.access(b, self.plan.node, &index);
+        let n_lines = n_words.div_ceil(LINE_WORDS).min(MOST_LINES);
+        b.push(Stmt::Fetch { from, n_lines });
+    }
+
+    /// Turns of the loop over a dimension of the result, and the first coordinate of the share.
+    fn turns(&self, dimension: usize) -> (usize, Affine) {
+        let unit = if self.is_lane(dimension) { LANES } else { 1 };
+        let n_turns = self.extents[dimension].div_ceil(unit);
+        let n_shares = self.plan.shares.filter(|&(shared, _)| shared == dimension).map_or(1, |(_, n)| n);
+        let per_share = n_turns / n_shares;
+        let share =
+            self.share.filter(|_| n_shares > 1).map(|share| Affine::var(share).times((per_share * unit) as i64));
+        (per_share, share.unwrap_or_default())
+    }
+
+    /// Whether coordinates of a dimension are the lanes.
+    fn is_lane(&self, dimension: usize) -> bool {
+        self.plan.lanes == ScatterLanes::Neighbours && dimension + 1 == self.axes.len()
+    }
+
     /// Loops over the terms of an element, in order.
     fn over_terms(&mut self, b: &mut Builder, red: usize, inside: Inside<'_, 'a>) {
-        let Some(&(var, extent)) = self.reds.get(red) else { return inside(self, b) };
+        let Some(&(var, extent)) = self.reds.get(red) else {
+            self.fetch_ahead(b);
+            return inside(self, b);
+        };
         let mut next = |this: &mut Writer<'a>, b: &mut Builder| this.over_terms(b, red + 1, inside);
         if var == BATCH {
             let before = self.em.batch.take();

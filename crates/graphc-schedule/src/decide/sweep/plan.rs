@@ -120,7 +120,7 @@ impl<'a> Space<'a> {
         let extents = PointDag::space(sources.graph, sources.forms, roots[0]).extents;
         let (axes, exprs) = define(&mut dag, &extents, roots);
         let node = roots[0].node();
-        let scan = sources.forms[&node].as_point().and_then(|form| form.scan).map(|scan| {
+        let scan = sources.forms[&node].as_point().and_then(|form| form.scan()).map(|scan| {
             let ty = sources.graph.ty(node);
             let dimensions = Layout::order(ty.rank(), ty.shape.batch_axis());
             dimensions.iter().position(|&dimension| dimension == scan.axis).expect("a scan is not over the batch")
@@ -130,12 +130,13 @@ impl<'a> Space<'a> {
 
     /// Loops in the order in which they are written, with what they are cut at.
     fn in_order(&self, mut loops: Vec<Loop>) -> Vec<Loop> {
-        if let Some(axis) = self.scan
-            && self.extents[axis] > 1
-        {
+        if let Some(axis) = self.scan {
             let is_scan = |some: &mut Loop| some.over == Coordinate::Axis(axis);
-            let known = loops.extract_if(.., is_scan).flat_map(|digit| digit.known).collect();
-            loops.push(Loop { known, ..Loop::over(Coordinate::Axis(axis), self.extents[axis]) });
+            let digits: Vec<Loop> = loops.extract_if(.., is_scan).collect();
+            if !digits.is_empty() {
+                let known = digits.into_iter().flat_map(|digit| digit.known).collect();
+                loops.push(Loop { known, ..Loop::over(Coordinate::Axis(axis), self.extents[axis]) });
+            }
         }
         if self.dag.has_sources() {
             self.cut(&mut loops);
@@ -327,7 +328,7 @@ impl<'a> Space<'a> {
         let result = |&root: &Root| {
             let form = self.sources.forms[&root.node()].as_point();
             let kind = match self.terms(root) {
-                None if let Some((scan, axis)) = form.and_then(|form| form.scan).zip(self.scan) => {
+                None if let Some((scan, axis)) = form.and_then(|form| form.scan()).zip(self.scan) => {
                     let depth = loops.iter().position(|some| some.over == Coordinate::Axis(axis));
                     let (depth, exclusive) = (depth.unwrap_or(loops.len()), scan.exclusive);
                     ResultKind::Scanned { depth, exclusive, start: Start::of(scan.start) }
