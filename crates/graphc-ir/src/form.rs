@@ -261,7 +261,7 @@ impl PointForm {
         loads.iter().any(|(operand, index)| *operand == slot && index.iter().any(uses_word))
     }
 
-    /// As how many pieces of this map `node` is read, if each of its reads is one: where it is not read, other pieces are.
+    /// As how many pieces of this map `node` is read, if each of its reads is one: where it is not read, others are.
     pub fn n_pieces(&self, node: NodeId) -> Option<usize> {
         let values = self.indices.iter().filter(|(_, index)| matches!(index.source, IndexSource::Value(_)));
         let values: Vec<Var> = values.map(|(var, _)| *var).collect();

@@ -205,7 +205,7 @@ impl Parser<'_> {
 
     fn tensor_type(&mut self) -> Result<TensorType, ParseError> {
         let dtype = DType::ALL.into_iter().find(|dtype| self.cursor.accept_word(dtype.name()));
-        let dtype = dtype.ok_or_else(|| match foreign_dtype(&self.cursor) {
+        let dtype = dtype.ok_or_else(|| match foreign_dtype(self.cursor) {
             Some(refused) => refused,
             None => self.cursor.expected("a type such as `f32[N,10]`"),
         })?;
