@@ -12,6 +12,7 @@ use crate::op_struct;
 use crate::scalar::CmpOp;
 use crate::tensor::{Real, Tensor};
 use crate::types::{Dim, Shape, TensorType, TypeError};
+use std::ops::Range;
 
 op_struct! {
     /// The operands one after another along `axis`; their other sizes are the same.
@@ -27,6 +28,19 @@ impl Concat {
         let mut cuts = vec![0];
         sizes.for_each(|size| cuts.push(cuts[cuts.len() - 1] + size));
         cuts
+    }
+
+    /// The operand of these that stands at a coordinate: halved again and again, so that it is not deep.
+    fn parts(&self, rank: usize, cuts: &[usize], operands: Range<usize>) -> ScalarExpr {
+        if operands.len() == 1 {
+            let mut index: Vec<Affine> = (0..rank).map(Compute::axis).collect();
+            index[self.axis] = Affine::var(Var((rank + operands.start) as u32));
+            return build::load(operands.start, index);
+        }
+        let middle = operands.start + operands.len() / 2;
+        let [first, second] = [operands.start..middle, middle..operands.end].map(|half| self.parts(rank, cuts, half));
+        let at = ScalarExpr::Index(Compute::axis(self.axis));
+        build::select(CmpOp::Lt, at, ScalarExpr::Int(cuts[middle] as i32), first, second)
     }
 
     fn size(&self, ty: &TensorType) -> usize {
@@ -87,17 +101,8 @@ impl OpRules for Concat {
             source: IndexSource::Value(at.plus_constant(-(cuts[operand] as i64))),
             extent: sizes[operand],
         };
-        let part = |operand: usize| {
-            let mut index: Vec<Affine> = (0..out.rank()).map(Compute::axis).collect();
-            index[self.axis] = Affine::var(Var((out.rank() + operand) as u32));
-            build::load(operand, index)
-        };
-        let last = operands.len() - 1;
-        let body = (0..last).rev().fold(part(last), |others, operand| {
-            let end = ScalarExpr::Int(cuts[operand + 1] as i32);
-            build::select(CmpOp::Lt, ScalarExpr::Index(at.clone()), end, part(operand), others)
-        });
-        Lowering::Compute(Compute::map(&out.shape.0, body).indexed((0..=last).map(inside).collect()))
+        let body = self.parts(out.rank(), &cuts, 0..operands.len());
+        Lowering::Compute(Compute::map(&out.shape.0, body).indexed((0..operands.len()).map(inside).collect()))
     }
 
     fn draw(draw: &mut dyn Draw) -> Option<Drawn<Self>> {
