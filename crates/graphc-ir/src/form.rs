@@ -261,6 +261,18 @@ impl PointForm {
         loads.iter().any(|(operand, index)| *operand == slot && index.iter().any(uses_word))
     }
 
+    /// As how many pieces of this map `node` is read, if each of its reads is one: where it is not read, others are.
+    pub fn n_pieces(&self, node: NodeId) -> Option<usize> {
+        let values = self.indices.iter().filter(|(_, index)| matches!(index.source, IndexSource::Value(_)));
+        let values: Vec<Var> = values.map(|(var, _)| *var).collect();
+        let mut loads = Vec::new();
+        [&self.body, &self.finish].into_iter().for_each(|expr| collect_loads(expr, &mut loads));
+        loads.retain(|(operand, _)| self.operands[*operand] == node);
+        let is_piece = |index: &LoadIndex| values.iter().any(|&var| index.value.uses(var));
+        let are_pieces = loads.iter().all(|(_, index)| index.iter().any(is_piece));
+        (self.is_map() && !loads.is_empty() && are_pieces).then_some(loads.len())
+    }
+
     /// Whether an index variable is a word of operand `slot`.
     pub fn is_index(&self, slot: usize) -> bool {
         let is_word = |source: &IndexSource| matches!(source, IndexSource::Word { operand, .. } if *operand == slot);

@@ -34,17 +34,18 @@ impl Gather {
         Shape([&x.0[..self.axis], &indices.0, &x.0[self.axis + 1..]].concat())
     }
 
-    /// The index variable, numbered `var`, that stands for the axis of `x`, and whether `indices`, operand `slot` at `index`, is one
+    /// The index variable that stands for the axis of `x`, and whether `indices`, operand `slot` at `index`, is one
     /// of its coordinates: `value` if it is, `otherwise` if not.
     pub(super) fn look_up(
-        (var, size): (Var, usize),
+        size: usize,
         (slot, index): (usize, Vec<Affine>),
         value: ScalarExpr,
         otherwise: ScalarExpr,
     ) -> (IndexVar, ScalarExpr) {
-        // What is moved to the nearest coordinate is none.
         let word = build::load(slot, index.clone());
-        let chosen = build::select(CmpOp::Eq, word, ScalarExpr::Index(Affine::var(var)), value, otherwise);
+        let end = ScalarExpr::Int(i32::try_from(size).unwrap_or(i32::MAX));
+        let below = build::select(CmpOp::Lt, word.clone(), end, value, otherwise.clone());
+        let chosen = build::select(CmpOp::Ge, word, ScalarExpr::Int(0), below, otherwise);
         (IndexVar { source: IndexSource::Word { operand: slot, index }, extent: size }, chosen)
     }
 }
@@ -96,10 +97,9 @@ impl OpRules for Gather {
         let axes: Vec<Affine> = (0..out.rank()).map(Compute::axis).collect();
         let (before, rest) = axes.split_at(self.axis);
         let (own, after) = rest.split_at(indices.rank());
-        let var = Var(out.rank() as u32);
-        let row = [before, &[Affine::var(var)], after].concat();
+        let row = [before, &[Affine::var(Var(out.rank() as u32))], after].concat();
         let nothing = ScalarExpr::Const(self.outside());
-        let (index, body) = Gather::look_up((var, size), (1, own.to_vec()), build::load(0, row), nothing);
+        let (index, body) = Gather::look_up(size, (1, own.to_vec()), build::load(0, row), nothing);
         Lowering::Compute(Compute::map(&out.shape.0, body).indexed(vec![index]))
     }
 

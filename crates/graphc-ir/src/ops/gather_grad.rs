@@ -78,8 +78,7 @@ impl OpRules for GatherGrad {
         let own: Vec<Affine> = (0..indices.rank()).map(|red| Affine::var(Var((out.rank() + red) as u32))).collect();
         let (before, after) = (&axes[..self.axis], &axes[self.axis + 1..]);
         let dy = build::load(1, [before, &own, after].concat());
-        let var = Var((out.rank() + indices.rank()) as u32);
-        let (index, body) = Gather::look_up((var, size), (0, own), dy, ScalarExpr::Const(0.0));
+        let (index, body) = Gather::look_up(size, (0, own), dy, ScalarExpr::Const(0.0));
         let scatter = Scatter { axis: self.axis, index: 0 };
         Lowering::Compute(Compute::scatter(&out.shape.0, &indices.shape.0, scatter, body).indexed(vec![index]))
     }

@@ -143,6 +143,9 @@ fn reason_not_to_recompute(facts: &Facts<'_>, node: NodeId, work: Work) -> Optio
 /// How often `user` reads an element of `node`, rounded up.
 fn reads_per_element(Facts { graph, forms, .. }: &Facts<'_>, node: NodeId, user: NodeId) -> usize {
     let elements: usize = graph.ty(node).shape.each_size(graph.batch).product();
+    if let Some(n_pieces) = forms[&user].as_point().and_then(|form| form.n_pieces(node)) {
+        return n_pieces;
+    }
     let points = match &forms[&user] {
         Form::Point(form) => {
             form.extents.iter().product::<usize>() * form.reds.iter().map(|red| red.extent).product::<usize>()
