@@ -60,7 +60,7 @@ pub fn limits() -> String {
             ("inputs and nodes", MAX_NODES.to_string()),
             ("a name of a network, input or node", format!("{MAX_NAME_CHARS} characters")),
             ("dimensions of a tensor; entries of a list of dimensions", MAX_RANK.to_string()),
-            ("numbers in a list (the parts of a schedule)", MAX_LIST.to_string()),
+            ("numbers in a list (a `literal`, the parts of a schedule)", MAX_LIST.to_string()),
             ("a size, stride or number of zeros", MAX_SIZE.to_string()),
             ("a tensor at the batch size of the file", bytes(MAX_TENSOR_BYTES)),
             ("a number that `f32` holds", format!("0, or {:e} to {:e} in size", f32::MIN_POSITIVE, f32::MAX)),
