@@ -374,6 +374,11 @@ impl<'a> Emitter<'a> {
                     Some(holds) => left.push(if holds { args[2] } else { args[3] }),
                     None => left.extend(args),
                 },
+                // What an index variable is made of is an index where it is used, and no value.
+                PointExpr::Load { .. } | PointExpr::Index(_) => {
+                    let is_value = |id: &ExprId| !matches!(self.dag.expr(*id), PointExpr::Index(_));
+                    left.extend(self.dag.children(id).into_iter().filter(is_value));
+                }
                 _ => left.extend(self.dag.children(id)),
             }
         }
