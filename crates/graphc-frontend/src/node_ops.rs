@@ -19,6 +19,8 @@ pub(crate) struct NodeOp {
     /// What it is for and how it is written, in `docs/guide/ops.md`.
     pub(crate) example: Example,
     what: What,
+    /// Whether a node may have several results.
+    has_results: bool,
 }
 
 /// A node of the op, which the frontend reads when the guide is made.
@@ -58,7 +60,7 @@ impl NodeOp {
     /// How many results a node with these fields has, if they are as they should be.
     pub(crate) fn n_results(&self, record: &Record<'_>) -> usize {
         match self.what {
-            What::Op(info) if record.ok && has_results(&(info.fields)()) => {
+            What::Op(info) if record.ok && self.has_results => {
                 (info.from_attrs)(&attrs(&(info.fields)(), record)).map_or(1, |op| op.n_results())
             }
             What::Op(_) | What::Layer(_) => 1,
@@ -118,11 +120,6 @@ fn attrs(fields: &[FieldInfo], record: &Record<'_>) -> Attrs {
     Attrs(fields.iter().filter_map(given).collect())
 }
 
-/// Whether an op with these attributes may have several results.
-fn has_results(fields: &[FieldInfo]) -> bool {
-    fields.iter().any(|field| field.name == RESULT)
-}
-
 /// The value of a field as that of an attribute; none if it is left out.
 fn attribute(record: &Record<'_>, name: &str) -> Option<AttrValue> {
     Some(match &record.find(name)?.value {
@@ -155,10 +152,11 @@ fn operation(info: &'static OpInfo) -> Option<NodeOp> {
 
 fn entry(name: &'static str, doc: &'static str, fields: Vec<FieldInfo>, usage: Usage, what: What) -> NodeOp {
     let example = Example { purpose: usage.purpose, inputs: usage.reads, node: node(name, &fields, &usage).leak() };
+    let has_results = fields.iter().any(|field| field.name == RESULT);
     // A network has all results of a node, each with a name of its own.
     let fields = fields.iter().filter(|attribute| attribute.name != RESULT);
     let fields: Vec<Field> = fields.map(|attribute| field(attribute, &usage)).collect();
-    NodeOp { section: Section { name, doc, fields: fields.leak() }, example, what }
+    NodeOp { section: Section { name, doc, fields: fields.leak() }, example, what, has_results }
 }
 
 /// With a capital letter and a full stop.

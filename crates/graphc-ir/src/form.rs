@@ -253,6 +253,9 @@ impl PointForm {
 
     /// Whether operand `slot` is read at an index that words of another one say.
     pub fn is_gathered(&self, slot: usize) -> bool {
+        if self.indices.is_empty() {
+            return false;
+        }
         let is_word = |(_, index): &&(Var, IndexVar)| matches!(index.source, IndexSource::Word { .. });
         let words: Vec<Var> = self.indices.iter().filter(is_word).map(|(var, _)| *var).collect();
         let mut loads = Vec::new();
@@ -263,6 +266,9 @@ impl PointForm {
 
     /// As how many pieces of this map `node` is read, if each of its reads is one: where it is not read, others are.
     pub fn n_pieces(&self, node: NodeId) -> Option<usize> {
+        if self.indices.is_empty() {
+            return None;
+        }
         let values = self.indices.iter().filter(|(_, index)| matches!(index.source, IndexSource::Value(_)));
         let values: Vec<Var> = values.map(|(var, _)| *var).collect();
         let mut loads = Vec::new();

@@ -102,7 +102,7 @@ fn reason_it_must_be_stored(facts: &Facts<'_>, views: &Views, node: NodeId) -> O
 /// Whether `user` reads the node where words say, or takes such words from it. Words come from memory, and where they
 /// lead nothing is divided.
 fn is_looked_up(Facts { forms, .. }: &Facts<'_>, node: NodeId, user: NodeId) -> bool {
-    forms[&user].as_point().is_some_and(|form| {
+    forms[&user].as_point().filter(|form| !form.indices.is_empty()).is_some_and(|form| {
         let slots = form.operands.iter().enumerate().filter(|(_, operand)| **operand == node);
         slots.into_iter().any(|(slot, _)| form.is_gathered(slot) || form.is_index(slot))
     })
