@@ -106,6 +106,8 @@ pub struct PointDag<'a> {
     bounded: BTreeSet<Var>,
     /// What index variables are the nearest possible values of: elements of stored nodes, or indices.
     sources: BTreeMap<Var, ExprId>,
+    /// Whether reads are of memory, whatever they were given as.
+    reads_memory: bool,
     /// What reads of a node at some indices are.
     given: HashMap<NodeId, Vec<(Vec<Affine>, ExprId)>, FxBuildHasher>,
 }
@@ -122,6 +124,7 @@ impl<'a> PointDag<'a> {
             extents: Vec::new(),
             bounded: BTreeSet::new(),
             sources: BTreeMap::new(),
+            reads_memory: false,
             given: HashMap::default(),
         }
     }
@@ -198,11 +201,12 @@ impl<'a> PointDag<'a> {
     /// Value of `node` at `index`: a load if it has a buffer, its definition otherwise.
     pub fn read(&mut self, node: NodeId, index: Vec<Affine>) -> ExprId {
         let index = self.simplified(index);
+        let is_in_memory = self.stored.contains(&node) || matches!(self.forms[&node], Form::Leaf);
         let given = self.given.get(&node).and_then(|given| given.iter().find(|(known, _)| *known == index));
-        if let Some(&(_, given)) = given {
+        if let Some(&(_, given)) = given.filter(|_| !self.reads_memory) {
             return given;
         }
-        if self.stored.contains(&node) || matches!(self.forms[&node], Form::Leaf) {
+        if is_in_memory {
             return self.intern(PointExpr::Load { node, index });
         }
         let value = self.define(node, index.clone());

@@ -74,7 +74,7 @@ fn set_inputs(graph: &Graph, options: &MeasureOptions, executable: &mut Executab
                 executable.set(BufferKind::Input, name, &values)?;
             }
             DType::I32 => {
-                let n_classes = graph.integers_below(node).unwrap_or(2) as f32;
+                let n_classes = graph.usual_integers_below(node).unwrap_or(2) as f32;
                 let values: Vec<i32> = (0..len).map(|_| (rng.random::<f32>() * n_classes) as i32).collect();
                 executable.set_i32(BufferKind::Input, name, &values)?;
             }

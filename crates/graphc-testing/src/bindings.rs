@@ -20,7 +20,7 @@ pub fn bindings(graph: &Graph, seed: u64) -> BTreeMap<String, Tensor<f32>> {
         let name = graph.node(id).name.clone();
         let (low, high) = match graph.op(id) {
             Op::Input(_) if name == "learning_rate" => (0.01, 0.01),
-            Op::Input(input) if input.dtype == DType::I32 => (0.0, graph.integers_below(id).unwrap_or(10) as f32),
+            Op::Input(input) if input.dtype == DType::I32 => (0.0, graph.usual_integers_below(id).unwrap_or(10) as f32),
             Op::Input(_) => (-2.0, 2.0),
             Op::Parameter(parameter) if parameter.trainable => (-1.0, 1.0),
             Op::Parameter(_) => (0.25, 0.95),

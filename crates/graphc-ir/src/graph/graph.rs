@@ -200,10 +200,24 @@ impl Graph {
 
     /// What every reader of the integers `id` takes them to be below (see [`crate::ops::OpRules::domain`]).
     pub fn integers_below(&self, id: NodeId) -> Option<usize> {
-        let below = |user: NodeId, operand: usize| match self.op(user).domain(operand, &self.operand_types(user)) {
+        self.integers_of_readers(id, |user, operand| match self.op(user).domain(operand, &self.operand_types(user)) {
             Domain::Below(end) => Some(end),
             _ => None,
-        };
+        })
+    }
+
+    /// As [`Graph::integers_below`], but also below what a `one_hot` has a column for, though others mean something to
+    /// it: numbers to try a graph on.
+    pub fn usual_integers_below(&self, id: NodeId) -> Option<usize> {
+        let of_columns = self.integers_of_readers(id, |user, _| match self.op(user) {
+            Op::OneHot(one_hot) => Some(one_hot.depth),
+            _ => None,
+        });
+        self.integers_below(id).into_iter().chain(of_columns).min()
+    }
+
+    /// The least that a reader says, of those that say something.
+    fn integers_of_readers(&self, id: NodeId, below: impl Fn(NodeId, usize) -> Option<usize>) -> Option<usize> {
         let reads = self.users(id).into_iter().flat_map(|user| {
             let operands = self.operands(user).into_iter().enumerate();
             operands.filter(|&(_, read)| read == id).map(move |(operand, _)| (user, operand)).collect::<Vec<_>>()

@@ -54,7 +54,10 @@ impl PointDag<'_> {
             let source = match &index.source {
                 IndexSource::Word { operand, index } => {
                     let index = index.iter().map(substitute).collect();
-                    self.read(form.operands[*operand], index)
+                    let before = std::mem::replace(&mut self.reads_memory, true);
+                    let word = self.read(form.operands[*operand], index);
+                    self.reads_memory = before;
+                    word
                 }
                 IndexSource::Value(value) => {
                     let value = self.simplified_one(&substitute(value));
