@@ -30,10 +30,13 @@ impl LaneAxis {
                     self.reads(dag, value, is_last.then(|| sizes[position]))
                 })
             }
+            PointExpr::Index(value) if self.piece(dag, value).is_some() => self.reads(dag, value, Some(0)),
             PointExpr::Index(value) => !divides(&self.at_lane(dag, value), self.lane),
             PointExpr::Reduce { reds, .. } => {
                 let bounds = reds.iter().flat_map(|red| red.low.iter().chain(&red.high));
-                bounds.into_iter().all(|bound| !self.at_lane(dag, bound).uses(self.lane))
+                let is_fixed =
+                    |bound: &Affine| self.piece(dag, bound).is_none() && !self.at_lane(dag, bound).uses(self.lane);
+                bounds.into_iter().all(is_fixed)
             }
             _ => true,
         })
@@ -60,6 +63,15 @@ impl LaneAxis {
             && !divides(&value, self.lane)
             && low >= 0
             && high < size.next_multiple_of(LANES) as i64
+    }
+
+    /// Whether `roots` are made of pieces along the axis: then only loops that are cut can go over them.
+    pub(crate) fn has_pieces(&self, dag: &PointDag<'_>, roots: &[ExprId]) -> bool {
+        let mut found = false;
+        for id in dag.reachable(roots) {
+            dag.for_each_index(id, &mut |index| found |= self.piece(dag, index).is_some());
+        }
+        found
     }
 
     /// What an index is made of, if it is an index variable that stands for a piece of the lanes' axis.

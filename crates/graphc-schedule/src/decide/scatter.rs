@@ -125,7 +125,8 @@ fn has_neighbours(problem: &Problem<'_>, scattered: Scattered<'_>, has_batch: bo
     }
     let (vector, lane) = (dag.new_var(extent.div_ceil(LANES)), dag.new_var(LANES));
     let value = Affine::var(vector).times(LANES as i64).plus(&Affine::var(lane));
-    LaneAxis { axis, value, lane }.fits(problem.graph, &dag, &[term])
+    let lanes = LaneAxis { axis, value, lane };
+    lanes.fits(problem.graph, &dag, &[term]) && !lanes.has_pieces(&dag, &[term])
 }
 
 /// The dimension that threads share, and the number of their shares.

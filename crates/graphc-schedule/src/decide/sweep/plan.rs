@@ -155,8 +155,9 @@ impl<'a> Space<'a> {
                 continue;
             }
             let coordinates = cuts(&self.dag, &self.exprs, self.axes[axis]);
-            let turns = coordinates.into_iter().filter(|cut| cut.is_multiple_of(weight)).map(|cut| cut / weight);
-            let turns: Vec<usize> = turns.filter(|turn| (1..extent).contains(turn)).collect();
+            // A vector in which a piece ends is one of that piece; what is beyond its end is not used.
+            let turns: BTreeSet<usize> = coordinates.into_iter().map(|cut| cut.div_ceil(weight)).collect();
+            let turns: Vec<usize> = turns.into_iter().filter(|turn| (1..extent).contains(turn)).collect();
             // Neighbours that are lanes are always of one piece.
             if n_pieces * (turns.len() + 1) <= MOST_PIECES || weight == LANES {
                 n_pieces *= turns.len() + 1;
