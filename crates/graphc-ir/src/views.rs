@@ -15,6 +15,19 @@ use crate::digits::split_sums;
 use crate::form::{Form, Forms, PointForm};
 use crate::graph::{Graph, NodeId, NodeIds};
 use std::collections::BTreeSet;
+use std::ops::Index;
+
+/// By node: the nodes whose forms read it; of views, those that are read themselves.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Readers(Vec<NodeIds>);
+
+impl Index<&NodeId> for Readers {
+    type Output = NodeIds;
+
+    fn index(&self, node: &NodeId) -> &NodeIds {
+        &self.0[node.0 as usize]
+    }
+}
 
 impl PointForm {
     /// What the value is an element of, and which, if it is nothing but that.
@@ -76,29 +89,22 @@ impl Forms {
         Some(form.through(slot, self[view].as_point()?))
     }
 
-    /// The nodes whose forms read this one; of views, those that are read themselves.
-    pub fn readers(&self, graph: &Graph, node: NodeId) -> NodeIds {
-        let (mut readers, mut left) = (NodeIds::new(), graph.users(node));
-        if !self.is_view(node) && !left.iter().any(|&user| self.is_view(user)) {
-            return left;
-        }
-        while let Some(user) = left.pop() {
-            if self.operands(graph, user).contains(&node) && !self.is_passed(graph, user) {
-                readers.push(user);
-            }
-            // Whoever reads a view may read this one past it.
-            if self.is_view(user) {
-                left.extend(graph.users(user));
+    /// Who reads each node.
+    pub fn readers(&self, graph: &Graph) -> Readers {
+        let mut readers = vec![NodeIds::new(); graph.id_bound()];
+        for &user in graph.topo_order().iter().rev() {
+            let is_read = !readers[user.0 as usize].is_empty() || graph.is_root(user) || !graph.has_users(user);
+            if is_read || !self.is_view(user) {
+                for operand in self.operands(graph, user) {
+                    readers[operand.0 as usize].push(user);
+                }
             }
         }
-        readers.sort_unstable();
-        readers.dedup();
-        readers
-    }
-
-    /// Whether a node is a view that all its users read past.
-    fn is_passed(&self, graph: &Graph, node: NodeId) -> bool {
-        self.is_view(node) && !graph.is_root(node) && graph.has_users(node) && self.readers(graph, node).is_empty()
+        for readers in &mut readers {
+            readers.sort_unstable();
+            readers.dedup();
+        }
+        Readers(readers)
     }
 
     /// Whether a node is nothing but elements of another one.
@@ -136,7 +142,7 @@ mod tests {
         let reader = graph.output("z").unwrap();
         let (source, index) = forms[&reader].as_contraction().unwrap().a;
         let index: Vec<String> = index.iter().map(|i| Affine::to_string(&i.value)).collect();
-        assert_eq!(forms.readers(&graph, source).as_slice(), [reader], "it has one reader");
+        assert_eq!(forms.readers(&graph)[&source].as_slice(), [reader], "it has one reader");
         (source.0, index.join(", "))
     }
 

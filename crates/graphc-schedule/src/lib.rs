@@ -71,7 +71,8 @@ pub fn schedule_with(graph: &Graph, plan: &FusionPlan, machine: Hardware, choice
     let chooser = Chooser::new(graph, choices);
     let forms = Form::with_views(graph, &plan.views);
     let lanes = ProgramLanes::of(graph);
-    let problem = Problem { graph, forms: &forms, fusion: plan, machine, chooser: &chooser, lanes };
+    let readers = forms.readers(graph);
+    let problem = Problem { graph, forms: &forms, readers: &readers, fusion: plan, machine, chooser: &chooser, lanes };
     let prologue = Prologue::of(graph, &forms, plan);
     let schedule = Schedule::of(&problem, &prologue);
     let in_place = in_place::find(graph, &forms, plan);

@@ -3,6 +3,7 @@
 use super::options::FusionOptions;
 use graphc_ir::form::{Form, Forms};
 use graphc_ir::graph::{Graph, NodeId, NodeIds};
+use graphc_ir::views::Readers;
 
 /// A specialised graph, the forms of its nodes, and how many reductions over the batch lie before each.
 pub(super) struct Facts<'a> {
@@ -14,6 +15,7 @@ pub(super) struct Facts<'a> {
     /// By node.
     levels: Vec<usize>,
     positions: Vec<usize>,
+    readers: Readers,
 }
 
 impl<'a> Facts<'a> {
@@ -21,7 +23,8 @@ impl<'a> Facts<'a> {
     pub(super) fn of(graph: &'a Graph, forms: &'a Forms, options: &'a FusionOptions) -> Facts<'a> {
         let order = graph.topo_order();
         let (levels, positions) = (vec![0; graph.id_bound()], vec![0; graph.id_bound()]);
-        let mut facts = Facts { graph, forms, options, order: Vec::new(), levels, positions };
+        let readers = forms.readers(graph);
+        let mut facts = Facts { graph, forms, options, order: Vec::new(), levels, positions, readers };
         for (position, &node) in order.iter().enumerate() {
             facts.positions[node.0 as usize] = position;
             let available = |&operand: &NodeId| facts.level(operand) + usize::from(facts.reduces_batch(operand));
@@ -64,8 +67,8 @@ impl<'a> Facts<'a> {
     }
 
     /// The nodes that read a node.
-    pub(super) fn readers(&self, node: NodeId) -> NodeIds {
-        self.forms.readers(self.graph, node)
+    pub(super) fn readers(&self, node: NodeId) -> &NodeIds {
+        &self.readers[&node]
     }
 
     /// What a node reads.

@@ -95,7 +95,7 @@ fn reason_it_must_be_stored(facts: &Facts<'_>, views: &Views, node: NodeId) -> O
     if let Some((user, reason)) = views.kept.get(&node) {
         return Some(format!("a view that the contraction {user} cannot read past: {reason}"));
     }
-    let contraction = readers.into_iter().find(|&reader| facts.is_contraction(reader));
+    let contraction = readers.iter().find(|&&reader| facts.is_contraction(reader));
     contraction.map(|reader| format!("read by the contraction {reader}"))
 }
 

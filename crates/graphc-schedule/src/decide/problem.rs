@@ -9,11 +9,13 @@ use graphc_ir::form::{Forms, PointForm};
 use graphc_ir::graph::Graph;
 use graphc_ir::graph::plan::FusionPlan;
 use graphc_ir::loops::Layout;
+use graphc_ir::views::Readers;
 
 /// A graph to be scheduled.
 pub(crate) struct Problem<'a> {
     pub(crate) graph: &'a Graph,
     pub(crate) forms: &'a Forms,
+    pub(crate) readers: &'a Readers,
     pub(crate) fusion: &'a FusionPlan,
     pub(crate) machine: Hardware,
     pub(crate) chooser: &'a Chooser<'a>,

@@ -154,7 +154,7 @@ fn is_read_outside(problem: &Problem<'_>, nodes: &BTreeSet<NodeId>, node: NodeId
         |reader: NodeId| !problem.fusion.stored.contains(&reader) && is_read_outside(problem, nodes, reader);
     graph.outputs.name(node)
         || graph.updates.of_value(node).next().is_some()
-        || problem.forms.readers(graph, node).into_iter().any(|reader| !nodes.contains(&reader) || passes_on(reader))
+        || problem.readers[&node].iter().any(|reader| !nodes.contains(reader) || passes_on(*reader))
 }
 
 impl Sweep<'_> {
