@@ -36,8 +36,9 @@ impl TilePlan {
         if n_levels(shape.n_runs()) * shape.out.len() * CELL_BYTES as usize > MOST_WAITING_BYTES {
             return Err(Misfit::Runs);
         }
+        let cells: Vec<[usize; 2]> = sums.iter().map(|sums| [sums.cell, sums.upper.unwrap_or(sums.cell)]).collect();
         let epilogue = match shape.end {
-            End::Epilogue => Some(StraightLinePlan::once(&shape.epilogue, unit).ok_or(Misfit::Registers)?),
+            End::Epilogue => Some(StraightLinePlan::once(&shape.epilogue, unit, &cells).ok_or(Misfit::Registers)?),
             End::Vector | End::Sum => None,
         };
         Ok(TilePlan { sums, step, epilogue })
@@ -129,6 +130,7 @@ mod tests {
             lanes,
             n_registers: 16,
             n_line_registers: 16,
+            n_masks: 0,
             splats_memory: false,
             assembles,
             n_pointers: 7,

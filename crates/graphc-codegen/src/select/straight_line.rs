@@ -14,7 +14,7 @@ use crate::asm::unit::ShapeKind;
 use crate::hash::QuickMap;
 use graphc_ir::index::{Affine, Atom, Var};
 use graphc_ir::loops::{AccId, Access, BufId, Buffer, Expr, Join, LaneVars, Range, Stmt, Tile, ValueId};
-use graphc_ir::scalar::{BinaryOp, CmpOp, UnaryOp};
+use graphc_ir::scalar::{BinaryOp, CmpOp, LANES, UnaryOp};
 use graphc_ir::types::WORD_BYTES;
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
@@ -261,11 +261,28 @@ impl<'e, 'p> Recogniser<'e, 'p> {
             self.shape.inner.push(InnerLoop { count, strides: self.strides(level)? });
         }
         (self.shape.n_constants, self.shape.n_accs) = (self.fixed.len(), self.accs.len());
+        if self.unit.unit.lanes > LANES {
+            self.shape.regions = self.regions();
+        }
         let access = |Pointer { buffer, place }| place.map(|Place { index, .. }| Access { buffer, index });
         let pointers = self.pointers.into_iter().map(access);
         let table = self.shape.table(0);
         let operands = Operands { pointers: pointers.collect(), fixed: self.fixed, table };
         Ok(Recognised { shape: self.shape, operands, accs: self.accs })
+    }
+
+    /// Of each pointer, the number of what it points into.
+    fn regions(&self) -> Vec<usize> {
+        let buffers = &self.cx.program.buffers;
+        let mut regions: Vec<usize> = Vec::with_capacity(self.pointers.len());
+        for (number, pointer) in self.pointers.iter().enumerate() {
+            let is_shared = |&other: &usize| are_shared(buffers, self.pointers[other].buffer, pointer.buffer);
+            let shared: Vec<usize> = (0..number).filter(is_shared).map(|other| regions[other]).collect();
+            let region = shared.iter().copied().min().unwrap_or(number);
+            regions.iter_mut().filter(|of_other| shared.contains(of_other)).for_each(|of_other| *of_other = region);
+            regions.push(region);
+        }
+        regions
     }
 
     /// Lets the next cell load its words anew, those that all cells share, too.
