@@ -318,7 +318,8 @@ impl<'s> Pairer<'s> {
             }
             (Step::StoreOne { .. } | Step::Fetch { .. } | Step::LoadIndex { .. } | Step::Point { .. }, _) => None,
             (low, high) => {
-                let same = high.with_sources(&mut |_, number| low.sources()[number]);
+                let sources = low.sources();
+                let same = high.with_sources(&mut |source, number| sources.get(number).copied().unwrap_or(source));
                 (low == same).then_some(ONE_STEP)
             }
         }

@@ -420,7 +420,7 @@ impl<'s> Allocation<'s> {
 mod tests {
     use super::*;
     use crate::asm::unit::ShapeKind;
-    use graphc_ir::scalar::BinaryOp;
+    use graphc_ir::scalar::{BinaryOp, CmpOp};
     use std::collections::BTreeMap;
 
     fn unit(n_registers: usize) -> VectorUnit {
@@ -472,11 +472,11 @@ mod tests {
     }
 
     /// Follows what every register holds; each step must read what it means.
-    fn check(shape: &StraightLine, plan: &StraightLinePlan, n_registers: usize) {
+    fn check(n_accs: usize, plan: &StraightLinePlan, n_registers: usize) {
         let mut held: Vec<Option<Source>> = vec![None; n_registers];
-        (0..shape.n_accs).for_each(|acc| held[acc] = Some(Source::Acc(acc)));
+        (0..n_accs).for_each(|acc| held[acc] = Some(Source::Acc(acc)));
         plan.kept.iter().for_each(|&(constant, register)| held[register] = Some(Source::Constant(constant)));
-        let mut slots = BTreeMap::new();
+        let (mut slots, mut masks) = (BTreeMap::new(), BTreeMap::new());
         for (number, placed) in plan.steps.iter().enumerate() {
             if let Some((register, offset)) = placed.spilled {
                 assert!(offset < plan.table.bytes() && offset >= plan.table.acc_offset(0));
@@ -485,19 +485,24 @@ mod tests {
             for (source, place) in placed.step.sources().into_iter().zip(&placed.sources) {
                 match (source, place) {
                     (source, Place::Register(register)) => assert_eq!(held[*register], Some(source), "step {number}"),
+                    (source, Place::Mask(mask)) => assert_eq!(masks.get(&mask.register), Some(&(source, *mask))),
                     (Source::Constant(constant), Place::Table(offset)) => {
                         assert_eq!(*offset, plan.table.constant_offset(constant));
+                        let is_copied = matches!(placed.step, Step::Copy(_));
+                        assert!(is_copied || plan.pairs.is_none(), "step {number} reads one vector for two");
                     }
                     (source, Place::Table(offset)) => assert_eq!(slots.get(offset), Some(&source), "step {number}"),
                 }
             }
-            if let Step::Gather { .. } = placed.step {
+            if let Step::Gather { .. } | Step::GatherPair { .. } = placed.step {
                 let Place::Register(index) = placed.sources[0] else {
                     panic!("the index of step {number} is in the table")
                 };
                 assert!(![placed.result, placed.scratch].contains(&index) && placed.result != placed.scratch);
             }
-            if placed.step.has_result() {
+            if let Some(mask) = placed.mask {
+                masks.insert(mask.register, (Source::Step(number), mask));
+            } else if placed.step.has_result() {
                 held[placed.result] = Some(Source::Step(number));
             }
             if let Step::Set { acc, .. } = placed.step {
@@ -506,13 +511,58 @@ mod tests {
         }
     }
 
+    /// A unit whose registers hold pairs.
+    fn unit_of_pairs(n_registers: usize, n_masks: usize) -> VectorUnit {
+        VectorUnit { lanes: 16, n_registers, n_line_registers: 16, n_masks, ..unit(n_registers) }
+    }
+
+    /// Of `n` vectors by each of two pointers, those of the first one where they are less than the second one's, in
+    /// the order in which they are stored; all are wanted at once.
+    fn smaller_of(n: usize) -> StraightLine {
+        let load = |number: usize| {
+            let (pointer, offset) = (number % 2, 32 * (number / 2) as i32);
+            Step::Load { pointer, offset, is_splat: false }
+        };
+        let mut steps: Vec<Step> = (0..2 * n).map(load).collect();
+        let pair = |number: usize| (Source::Step(2 * number), Source::Step(2 * number + 1));
+        for number in 0..n {
+            let (a, b) = pair(number);
+            steps.push(Step::Compare(CmpOp::Lt, a, b));
+        }
+        for number in (0..n).rev() {
+            let ((a, _), mask) = (pair(number), Source::Step(2 * n + number));
+            steps.push(Step::Blend { mask, a, b: Source::Constant(number) });
+            let value = Source::Step(steps.len() - 1);
+            steps.push(Step::Store { pointer: 2, offset: 32 * number as i32, value });
+        }
+        let strides = vec![32 * n as i32; 3];
+        StraightLine { strides, n_constants: n, regions: vec![0, 1, 2], steps, ..StraightLine::default() }
+    }
+
+    #[test]
+    fn pairs_have_registers_and_masks() {
+        for (n, n_registers, n_masks) in [(2, 32, 5), (6, 32, 5), (12, 32, 2), (8, 8, 1), (20, 8, 5), (14, 6, 0)] {
+            let shape = smaller_of(n);
+            let unit = unit_of_pairs(n_registers, n_masks);
+            let plan = StraightLinePlan::of(&shape, &unit).unwrap_or_else(|| panic!("{n} values fit"));
+            let pairs = plan.pairs.as_ref().expect("all are alike");
+            check(pairs.paired.accs.len(), &plan, n_registers);
+            let rest = pairs.rest.as_ref();
+            rest.into_iter().for_each(|rest| {
+                check(shape.n_accs, rest, 16);
+                assert_eq!(rest.table, plan.table);
+            });
+        }
+    }
+
     #[test]
     fn registers_hold_what_steps_read() {
         for (n, n_registers) in [(1, 4), (5, 16), (12, 16), (13, 16), (3, 6), (15, 16), (40, 16), (9, 4)] {
             let shape = sum_of(n);
-            for plan in [StraightLinePlan::of, StraightLinePlan::once] {
-                let plan = plan(&shape, &unit(n_registers)).unwrap_or_else(|| panic!("{n} values fit"));
-                check(&shape, &plan, n_registers);
+            let unit = unit(n_registers);
+            for plan in [StraightLinePlan::of(&shape, &unit), StraightLinePlan::once(&shape, &unit, &[])] {
+                let plan = plan.unwrap_or_else(|| panic!("{n} values fit"));
+                check(shape.n_accs, &plan, n_registers);
                 assert!(plan.n_registers(shape.n_accs) <= n_registers);
             }
         }
@@ -523,7 +573,7 @@ mod tests {
         for (n, n_registers) in [(1, 4), (3, 16), (13, 16), (14, 16), (40, 16), (5, 4)] {
             let shape = gathered(n);
             let plan = StraightLinePlan::of(&shape, &unit(n_registers)).unwrap_or_else(|| panic!("{n} values fit"));
-            check(&shape, &plan, n_registers);
+            check(shape.n_accs, &plan, n_registers);
         }
     }
 
