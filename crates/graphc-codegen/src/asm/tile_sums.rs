@@ -24,8 +24,10 @@ impl Sums {
     pub(crate) fn of(shape: &TileShape, unit: &VectorUnit) -> Vec<Sums> {
         let n_cells = shape.out.len();
         if unit.lanes > LANES {
-            let distances = (1..=n_cells).filter(|distance| n_cells.is_multiple_of(*distance));
-            let pairings = distances.map(|distance| pairs(n_cells, distance));
+            let divisors = |n: usize| (1..=n).filter(move |divisor| n.is_multiple_of(*divisor));
+            let axes = divisors(n_cells)
+                .flat_map(|distance| divisors(n_cells / distance).map(move |extent| (distance, extent)));
+            let pairings = axes.map(|axis| pairs(n_cells, axis));
             return pairings.min_by_key(|sums| cost(shape, sums)).unwrap_or_default();
         }
         let n_parts = unit.registers_per_cell();
@@ -71,14 +73,14 @@ pub(crate) enum Place {
     Halves(i32, i32),
 }
 
-/// Cell by cell with the one at that distance.
-fn pairs(n_cells: usize, distance: usize) -> Vec<Sums> {
-    let is_lower = |cell: &usize| (cell / distance).is_multiple_of(2);
+/// Along an axis of that extent, whose coordinates are so many cells apart: the first with the second, and so on.
+fn pairs(n_cells: usize, (distance, extent): (usize, usize)) -> Vec<Sums> {
+    let coordinate = |cell: usize| cell / distance % extent;
     let with_other = |cell: usize| {
-        let other = Some(cell + distance).filter(|&other| other < n_cells);
-        Sums { cell, part: 0, upper: other.or(Some(cell)) }
+        let is_last = coordinate(cell) + 1 == extent;
+        Sums { cell, part: 0, upper: Some(if is_last { cell } else { cell + distance }) }
     };
-    (0..n_cells).filter(is_lower).map(with_other).collect()
+    (0..n_cells).filter(|&cell| coordinate(cell).is_multiple_of(2)).map(with_other).collect()
 }
 
 /// What a step takes: multiply-adds and loads; among equals, what it takes to store the sums.
