@@ -102,6 +102,10 @@ pub(crate) const WORD_FROM_MEMORY: f64 = 0.55;
 /// Loads that 8 lanes from beyond the nearest cache take the place of, besides their own: 32 bytes a cycle at best.
 pub(crate) const FAR_WAITS: usize = 2;
 
+/// The same for 8 lanes that come from a core's own cache while arithmetic has 16 lanes a register: a line in two
+/// cycles. (With 8 lanes a register they come in time.)
+pub(crate) const PASSING_WAITS: usize = 1;
+
 /// Instructions per cycle that the front end keeps up in practice.
 pub(crate) const ISSUE: f64 = 5.0;
 

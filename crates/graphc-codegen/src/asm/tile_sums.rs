@@ -28,7 +28,7 @@ impl Sums {
             let axes = divisors(n_cells)
                 .flat_map(|distance| divisors(n_cells / distance).map(move |extent| (distance, extent)));
             let pairings = axes.map(|axis| pairs(n_cells, axis));
-            return pairings.min_by_key(|sums| cost(shape, sums)).unwrap_or_default();
+            return pairings.min_by_key(|sums| cost(shape, sums, unit)).unwrap_or_default();
         }
         let n_parts = unit.registers_per_cell();
         let parts =
@@ -83,22 +83,25 @@ fn pairs(n_cells: usize, (distance, extent): (usize, usize)) -> Vec<Sums> {
     (0..n_cells).filter(|&cell| coordinate(cell).is_multiple_of(2)).map(with_other).collect()
 }
 
-/// What a step takes: multiply-adds and loads; among equals, what it takes to store the sums.
-fn cost(shape: &TileShape, sums: &[Sums]) -> (usize, usize) {
-    let loads = |factor: &Factor| {
+/// Whether there are too few registers, what a step takes in instructions, and what it takes to store the sums.
+fn cost(shape: &TileShape, sums: &[Sums], unit: &VectorUnit) -> (bool, usize, usize, usize) {
+    let operands = [&shape.a, &shape.b].map(|factor| {
         let mut operands: Vec<Lanes> = sums.iter().map(|sums| sums.operand(factor)).collect();
         operands.sort_unstable();
         operands.dedup();
-        operands.into_iter().map(Lanes::cost).sum::<usize>()
-    };
+        operands
+    });
+    // One factor stays in registers.
+    let n_resident = operands.iter().map(Vec::len).min().unwrap_or(0);
+    let n_loads: usize = operands.iter().flatten().map(|lanes| lanes.cost()).sum();
     let n_stores = sums.iter().filter(|sums| matches!(sums.place(&shape.out), Place::Halves(..))).count();
-    (sums.len() + loads(&shape.a) + loads(&shape.b), n_stores)
+    (sums.len() + n_resident >= unit.n_registers, sums.len() + n_loads, n_resident, n_stores)
 }
 
 /// Where the lanes of an operand that fills a register come from: bytes from a pointer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Lanes {
-    /// Neighbouring words. A register that is filled by half of them has as many others behind.
+    /// Neighbouring words.
     Vector(i32),
     /// One word.
     Splat(i32),

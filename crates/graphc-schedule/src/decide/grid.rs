@@ -12,7 +12,7 @@
 //! vectors stand side by side in memory a pair of operands is a single load; along any other each half is loaded by
 //! itself. So a coordinate of the first kind is blocked beside another one that moves the same factor.
 
-use crate::machine::{CALL, FAR_WAITS, ISSUE, LATENCY, OVERHEAD, PORTS, VectorUnit, WAIT};
+use crate::machine::{CALL, FAR_WAITS, ISSUE, LATENCY, OVERHEAD, PASSING_WAITS, PORTS, VectorUnit, WAIT};
 use std::fmt::Display;
 
 /// How a factor is loaded.
@@ -236,6 +236,12 @@ fn paired_step<A>(blocks: &[Block<A>], widths: [Width; 2], pairing: Option<usize
     let n_pairs = |n: usize| pairing.map_or(n, |pairing| n / blocks[pairing].size * blocks[pairing].size.div_ceil(2));
     let n_accumulators = n_pairs(blocks.iter().map(|block| block.size).product());
     let (mut loads, mut inserted, mut waits, mut n_resident) = (0, 0, 0, usize::MAX);
+    // Vectors that meet vectors pass through the nearest cache, rather than stay there as splats do.
+    let wait_of = |width: Width| match width {
+        Width::FarVector => FAR_WAITS,
+        Width::Vector if widths == [Width::Vector; 2] => PASSING_WAITS,
+        _ => 0,
+    };
     for (factor, width) in widths.into_iter().enumerate() {
         let n = n_moved(blocks, factor);
         let paired = pairing.map(|pairing| &blocks[pairing]).filter(|block| block.moves[factor]);
@@ -245,7 +251,7 @@ fn paired_step<A>(blocks: &[Block<A>], widths: [Width; 2], pairing: Option<usize
         let is_apart = paired.is_some_and(|block| !(is_vector && block.candidate.are_neighbours));
         loads += if is_apart { 2 * n_registers } else { n_registers };
         inserted += if is_apart { n_registers } else { 0 };
-        waits += if width == Width::FarVector { n * FAR_WAITS } else { 0 };
+        waits += n * wait_of(width);
         n_resident = n_resident.min(n_registers);
     }
     let arithmetic = (n_accumulators + inserted) as f64;
