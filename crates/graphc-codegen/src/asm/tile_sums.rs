@@ -24,9 +24,11 @@ impl Sums {
     pub(crate) fn of(shape: &TileShape, unit: &VectorUnit) -> Vec<Sums> {
         let n_cells = shape.out.len();
         if unit.lanes > LANES {
-            let distances = (1..=n_cells).filter(|distance| n_cells.is_multiple_of(*distance));
-            let pairings = distances.map(|distance| pairs(n_cells, distance));
-            return pairings.min_by_key(|sums| cost(shape, sums)).unwrap_or_default();
+            let divisors = |n: usize| (1..=n).filter(move |divisor| n.is_multiple_of(*divisor));
+            let axes = divisors(n_cells)
+                .flat_map(|distance| divisors(n_cells / distance).map(move |extent| (distance, extent)));
+            let pairings = axes.map(|axis| pairs(n_cells, axis));
+            return pairings.min_by_key(|sums| cost(shape, sums, unit)).unwrap_or_default();
         }
         let n_parts = unit.registers_per_cell();
         let parts =
@@ -71,32 +73,35 @@ pub(crate) enum Place {
     Halves(i32, i32),
 }
 
-/// Cell by cell with the one at that distance.
-fn pairs(n_cells: usize, distance: usize) -> Vec<Sums> {
-    let is_lower = |cell: &usize| (cell / distance).is_multiple_of(2);
+/// Along an axis of that extent, whose coordinates are so many cells apart: the first with the second, and so on.
+fn pairs(n_cells: usize, (distance, extent): (usize, usize)) -> Vec<Sums> {
+    let coordinate = |cell: usize| cell / distance % extent;
     let with_other = |cell: usize| {
-        let other = Some(cell + distance).filter(|&other| other < n_cells);
-        Sums { cell, part: 0, upper: other.or(Some(cell)) }
+        let is_last = coordinate(cell) + 1 == extent;
+        Sums { cell, part: 0, upper: Some(if is_last { cell } else { cell + distance }) }
     };
-    (0..n_cells).filter(is_lower).map(with_other).collect()
+    (0..n_cells).filter(|&cell| coordinate(cell).is_multiple_of(2)).map(with_other).collect()
 }
 
-/// What a step takes: multiply-adds and loads; among equals, what it takes to store the sums.
-fn cost(shape: &TileShape, sums: &[Sums]) -> (usize, usize) {
-    let loads = |factor: &Factor| {
+/// Whether there are too few registers, what a step takes in instructions, and what it takes to store the sums.
+fn cost(shape: &TileShape, sums: &[Sums], unit: &VectorUnit) -> (bool, usize, usize, usize) {
+    let operands = [&shape.a, &shape.b].map(|factor| {
         let mut operands: Vec<Lanes> = sums.iter().map(|sums| sums.operand(factor)).collect();
         operands.sort_unstable();
         operands.dedup();
-        operands.into_iter().map(Lanes::cost).sum::<usize>()
-    };
+        operands
+    });
+    // One factor stays in registers.
+    let n_resident = operands.iter().map(Vec::len).min().unwrap_or(0);
+    let n_loads: usize = operands.iter().flatten().map(|lanes| lanes.cost()).sum();
     let n_stores = sums.iter().filter(|sums| matches!(sums.place(&shape.out), Place::Halves(..))).count();
-    (sums.len() + loads(&shape.a) + loads(&shape.b), n_stores)
+    (sums.len() + n_resident >= unit.n_registers, sums.len() + n_loads, n_resident, n_stores)
 }
 
 /// Where the lanes of an operand that fills a register come from: bytes from a pointer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Lanes {
-    /// Neighbouring words. A register that is filled by half of them has as many others behind.
+    /// Neighbouring words.
     Vector(i32),
     /// One word.
     Splat(i32),
