@@ -362,10 +362,11 @@ impl<'a> Contraction<'a> {
             if let Some(taps) = self.taps(plan, walk) {
                 let extent = taps.most_coordinates();
                 let (axis, chain) = (walk.coordinate, Some(taps.n_steps));
-                return Candidate { axis, extent, n_single: 0, most: extent, chain };
+                return Candidate { axis, extent, n_single: 0, most: extent, are_neighbours: false, chain };
             }
             let most = if is_of_rows { 2 } else { extent };
-            Candidate { axis: walk.coordinate, extent, n_single, most, chain: None }
+            let are_neighbours = matches!(walk.coordinate, Coordinate::Half | Coordinate::Vector);
+            Candidate { axis: walk.coordinate, extent, n_single, most, are_neighbours, chain: None }
         };
         let that_move = |wanted: [bool; 2]| -> Vec<Candidate<Coordinate>> {
             let moved = |walk: &&Loop| walk.extent > 1 && self.moves(plan, walk, widths) == Some(wanted);
