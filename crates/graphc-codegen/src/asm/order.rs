@@ -1,6 +1,6 @@
 //! Which steps of straight-line code must stay in their order.
 
-use super::straight_line::{Source, Step, StraightLine, VECTOR_BYTES};
+use super::straight_line::{Region, Source, Step, StraightLine, VECTOR_BYTES};
 use graphc_ir::types::WORD_BYTES;
 use std::ops::Range;
 
@@ -17,8 +17,8 @@ pub(crate) struct Order {
 /// Words that a step reads or writes.
 struct Touched {
     step: usize,
-    pointer: usize,
-    /// Bytes from the pointer; none if they may be anywhere in its region.
+    region: Region,
+    /// Bytes from the region's pointer; none if they may be anywhere in the region.
     bytes: Option<Range<i64>>,
     is_store: bool,
 }
@@ -94,15 +94,15 @@ fn pointers(shape: &StraightLine, ahead: &mut [Vec<usize>]) {
 fn memory(shape: &StraightLine, ahead: &mut [Vec<usize>]) {
     let mut before: Vec<Vec<Touched>> = shape.strides.iter().map(|_| Vec::new()).collect();
     for (number, step) in shape.steps.iter().enumerate() {
-        let Some(touched) = touched(number, step) else { continue };
-        let of_region = &mut before[shape.regions[touched.pointer]];
+        let Some(touched) = touched(shape, number, step) else { continue };
+        let of_region = &mut before[touched.region.number];
         let conflicts = of_region.iter().filter(|other| other.conflicts(&touched));
         ahead[number].extend(conflicts.map(|other| other.step));
         of_region.push(touched);
     }
 }
 
-fn touched(number: usize, step: &Step) -> Option<Touched> {
+fn touched(shape: &StraightLine, number: usize, step: &Step) -> Option<Touched> {
     let word = WORD_BYTES as i64;
     let (pointer, offset, bytes) = match *step {
         Step::Load { pointer, offset, is_splat: true }
@@ -111,18 +111,22 @@ fn touched(number: usize, step: &Step) -> Option<Touched> {
         Step::Load { pointer, offset, .. } | Step::Store { pointer, offset, .. } => {
             (pointer, offset, i64::from(VECTOR_BYTES))
         }
-        Step::Gather { pointer, .. } => return Some(Touched { step: number, pointer, bytes: None, is_store: false }),
+        Step::Gather { pointer, .. } => {
+            let region = shape.regions[pointer];
+            return Some(Touched { step: number, region, bytes: None, is_store: false });
+        }
         _ => return None,
     };
-    let bytes = i64::from(offset)..i64::from(offset) + bytes;
-    Some(Touched { step: number, pointer, bytes: Some(bytes), is_store: step.stores() })
+    let region = shape.regions[pointer];
+    let start = region.bytes + i64::from(offset);
+    Some(Touched { step: number, region, bytes: Some(start..start + bytes), is_store: step.stores() })
 }
 
 impl Touched {
     /// Whether both may be the same words, of the same region, and one of them is written.
     fn conflicts(&self, other: &Touched) -> bool {
         let are_apart = match (&self.bytes, &other.bytes) {
-            (Some(a), Some(b)) => self.pointer == other.pointer && (a.end <= b.start || b.end <= a.start),
+            (Some(a), Some(b)) => self.region.from == other.region.from && (a.end <= b.start || b.end <= a.start),
             _ => false,
         };
         (self.is_store || other.is_store) && !are_apart
@@ -135,8 +139,14 @@ mod tests {
 
     const LOAD: Step = Step::Load { pointer: 0, offset: 0, is_splat: false };
 
-    fn order(regions: &[usize], n_accs: usize, steps: Vec<Step>) -> Order {
-        let (strides, regions) = (vec![32; regions.len()], regions.to_vec());
+    /// Of a pointer to a region of that number, so many bytes from the first one or at an unknown distance.
+    fn region(pointer: usize, (number, bytes): (usize, Option<i64>)) -> Region {
+        Region { number, from: if bytes.is_some() { 0 } else { pointer }, bytes: bytes.unwrap_or(0) }
+    }
+
+    fn order(regions: &[(usize, Option<i64>)], n_accs: usize, steps: Vec<Step>) -> Order {
+        let strides = vec![32; regions.len()];
+        let regions = regions.iter().enumerate().map(|(pointer, &of)| region(pointer, of)).collect();
         Order::of(&StraightLine { strides, regions, n_accs, steps, ..StraightLine::default() })
     }
 
@@ -146,18 +156,21 @@ mod tests {
 
     #[test]
     fn what_may_be_the_same_words_stays_in_its_order() {
-        let waits = |regions: &[usize], a: Step, b: Step| order(regions, 0, vec![a, b]).is_between(0, 1);
-        assert!(waits(&[0], LOAD, store(0, 31)) && waits(&[0], store(0, -31), LOAD));
-        assert!(!waits(&[0], LOAD, store(0, 32)) && !waits(&[0], store(0, -32), LOAD));
-        assert!(waits(&[0, 0], LOAD, store(1, 4096)) && !waits(&[0, 1], LOAD, store(1, 0)));
-        assert!(!waits(&[0], LOAD, LOAD));
+        let waits = |regions: &[(usize, Option<i64>)], a: Step, b: Step| {
+            order(&[&[(0, Some(0))], regions].concat(), 0, vec![a, b]).is_between(0, 1)
+        };
+        assert!(waits(&[], LOAD, store(0, 31)) && waits(&[], store(0, -31), LOAD));
+        assert!(!waits(&[], LOAD, store(0, 32)) && !waits(&[], store(0, -32), LOAD));
+        assert!(waits(&[(0, None)], LOAD, store(1, 4096)) && !waits(&[(1, None)], LOAD, store(1, 0)));
+        assert!(waits(&[(0, Some(64))], LOAD, store(1, -64)) && !waits(&[(0, Some(64))], LOAD, store(1, 0)));
+        assert!(!waits(&[], LOAD, LOAD));
     }
 
     #[test]
     fn accumulators_are_read_between_their_sets() {
         let set = |value| Step::Set { acc: 0, value };
         let steps = vec![set(Source::Constant(0)), Step::Sqrt(Source::Acc(0)), set(Source::Constant(1)), LOAD];
-        let order = order(&[0], 1, steps);
+        let order = order(&[(0, None)], 1, steps);
         assert_eq!((order.ahead_of(1), order.ahead_of(2)), (&[0][..], &[0, 1][..]));
         assert!(order.is_between(0, 2) && order.is_between(2, 1) && !order.is_between(3, 1));
     }

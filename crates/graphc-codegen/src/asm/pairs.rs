@@ -121,7 +121,9 @@ fn cost_of_pair(step: &Step) -> u32 {
         Step::GatherPair { .. } => 38,
         Step::LoadPair { low, high, is_splat } if !is_load(low, high, is_splat) => 5,
         Step::StorePair { low, high, .. } if !are_neighbours(low, high) => 5,
-        Step::StorePair { .. } | Step::Swap { .. } | Step::Compare(..) | Step::CompareIntegers { .. } => 3,
+        // Lanes move in one unit where they move in two of eight lanes.
+        Step::Swap { .. } => 4,
+        Step::Join { .. } | Step::StorePair { .. } | Step::Compare(..) | Step::CompareIntegers { .. } => 3,
         step => cost_alone(&step),
     }
 }
@@ -190,28 +192,42 @@ impl<'s> Pairer<'s> {
         self.paired(Vec::new(), takes_two)
     }
 
+    /// Pairs stores side by side, sums' operands, and what is left.
     fn seed(&mut self) {
-        let stores = |(number, step): (usize, &Step)| match *step {
-            Step::Store { pointer, offset, .. } => Some((pointer, offset, number)),
+        let vectors = self.stores(|step| match *step {
+            Step::Store { pointer, offset, .. } => Some(Spot { pointer, offset }),
             _ => None,
-        };
-        let mut stores: Vec<(usize, i32, usize)> = self.shape.steps.iter().enumerate().filter_map(stores).collect();
-        stores.sort_unstable();
-        let spot = |&(pointer, offset, _): &(usize, i32, usize)| Spot { pointer, offset };
-        for pair in stores.windows(2).filter(|pair| are_neighbours(spot(&pair[0]), spot(&pair[1]))) {
-            self.try_pair(pair[0].2, pair[1].2, ONE_STEP);
+        });
+        for pair in vectors.windows(2).filter(|pair| are_neighbours(pair[0].0, pair[1].0)) {
+            self.try_pair(pair[0].1, pair[1].1, ONE_STEP);
         }
+        // Of two sums, one must be brought to the low lanes again.
         for number in 0..self.shape.steps.len() {
             if let Step::Binary(_, Source::Step(a), Source::Step(b)) = self.shape.steps[number] {
-                // One of both must be brought to the other's lanes again.
                 self.try_pair(a, b, 2 * ONE_STEP);
             }
         }
-        let mut left: Vec<usize> = stores.iter().map(|&(_, _, number)| number).collect();
-        left.retain(|&number| self.steps[number].is_none());
-        for pair in left.windows(2) {
-            self.try_pair(pair[0], pair[1], ONE_STEP);
+        let words = self.stores(|step| match *step {
+            Step::StoreOne { pointer, offset, .. } => Some(Spot { pointer, offset }),
+            _ => None,
+        });
+        for pair in words.windows(2) {
+            let values = [pair[0].1, pair[1].1].map(|number| self.shape.steps[number].sources()[0]);
+            if let [Source::Step(low), Source::Step(high)] = values {
+                self.try_pair(low, high, 2 * ONE_STEP);
+            }
         }
+        for pair in vectors.windows(2) {
+            self.try_pair(pair[0].1, pair[1].1, ONE_STEP);
+        }
+    }
+
+    /// Stores of one kind by their places.
+    fn stores(&self, spot: impl Fn(&Step) -> Option<Spot>) -> Vec<(Spot, usize)> {
+        let steps = self.shape.steps.iter().enumerate();
+        let mut stores: Vec<(Spot, usize)> = steps.filter_map(|(number, step)| Some((spot(step)?, number))).collect();
+        stores.sort_unstable_by_key(|&(Spot { pointer, offset }, number)| (pointer, offset, number));
+        stores
     }
 
     /// Accumulators that are set as often, by steps that are alike.

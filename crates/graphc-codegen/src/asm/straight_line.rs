@@ -30,11 +30,20 @@ pub(crate) struct StraightLine {
     pub(crate) n_constants: usize,
     /// Number of accumulators.
     pub(crate) n_accs: usize,
-    /// Of each pointer, the number of what it points into: pointers with different ones never reach the same words.
-    /// Empty for a unit that keeps the order of steps.
-    pub(crate) regions: Vec<usize>,
+    /// Where each pointer points. Empty for a unit that keeps the order of steps.
+    pub(crate) regions: Vec<Region>,
     /// What an iteration does, in order.
     pub(crate) steps: Vec<Step>,
+}
+
+/// What is known of where a pointer points, throughout the loops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Region {
+    /// Pointers with other numbers never reach the same words.
+    pub(crate) number: usize,
+    /// A pointer from which it stays so many bytes away.
+    pub(crate) from: usize,
+    pub(crate) bytes: i64,
 }
 
 /// A loop of constant length within a straight-line loop.

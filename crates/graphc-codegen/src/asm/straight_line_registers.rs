@@ -419,6 +419,7 @@ impl<'s> Allocation<'s> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::asm::straight_line::Region;
     use crate::asm::unit::ShapeKind;
     use graphc_ir::scalar::{BinaryOp, CmpOp};
     use std::collections::BTreeMap;
@@ -440,6 +441,11 @@ mod tests {
         }
     }
 
+    /// Of so many pointers into different buffers.
+    fn regions(n: usize) -> Vec<Region> {
+        (0..n).map(|number| Region { number, from: number, bytes: 0 }).collect()
+    }
+
     /// `n` loads, the sum of all in a tree of depth `n`, times a constant, kept in an accumulator.
     fn sum_of(n: usize) -> StraightLine {
         let load = |number| Step::Load { pointer: 0, offset: 32 * number as i32, is_splat: false };
@@ -451,7 +457,7 @@ mod tests {
         }
         steps.push(Step::Fma(sum, Source::Constant(0), Source::Acc(0)));
         steps.push(Step::Set { acc: 0, value: Source::Step(steps.len() - 1) });
-        StraightLine { strides: vec![32], n_constants: 1, n_accs: 1, regions: vec![0], steps, ..StraightLine::default() }
+        StraightLine { strides: vec![32], n_constants: 1, n_accs: 1, regions: regions(1), steps, ..StraightLine::default() }
     }
 
     /// `n` gathered vectors by one index, and their sum from the last one on: all of them are wanted at once, and some
@@ -468,7 +474,7 @@ mod tests {
             sum = Source::Step(steps.len() - 1);
         }
         steps.push(Step::Store { pointer: 0, offset: 0, value: sum });
-        StraightLine { strides: vec![32, 0], n_constants: 1, regions: vec![0, 1], steps, ..StraightLine::default() }
+        StraightLine { strides: vec![32, 0], n_constants: 1, regions: regions(2), steps, ..StraightLine::default() }
     }
 
     /// Follows what every register holds; each step must read what it means.
@@ -536,7 +542,7 @@ mod tests {
             steps.push(Step::Store { pointer: 2, offset: 32 * number as i32, value });
         }
         let strides = vec![32 * n as i32; 3];
-        StraightLine { strides, n_constants: n, regions: vec![0, 1, 2], steps, ..StraightLine::default() }
+        StraightLine { strides, n_constants: n, regions: regions(3), steps, ..StraightLine::default() }
     }
 
     #[test]

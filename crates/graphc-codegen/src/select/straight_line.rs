@@ -9,7 +9,7 @@ use super::mentions::Mentions;
 use super::reason::Reason;
 use super::selection::{Fixed, Operands, StraightLineCall};
 use super::values::Scalar;
-use crate::asm::straight_line::{InnerLoop, LINE_BYTES, Source, Step, StraightLine};
+use crate::asm::straight_line::{InnerLoop, LINE_BYTES, Region, Source, Step, StraightLine};
 use crate::asm::unit::ShapeKind;
 use crate::hash::QuickMap;
 use graphc_ir::index::{Affine, Atom, Var};
@@ -271,16 +271,25 @@ impl<'e, 'p> Recogniser<'e, 'p> {
         Ok(Recognised { shape: self.shape, operands, accs: self.accs })
     }
 
-    /// Of each pointer, the number of what it points into.
-    fn regions(&self) -> Vec<usize> {
+    /// Where each pointer points. Those of equal indices stay at the distance of their buffers.
+    fn regions(&self) -> Vec<Region> {
         let buffers = &self.cx.program.buffers;
-        let mut regions: Vec<usize> = Vec::with_capacity(self.pointers.len());
+        let mut regions: Vec<Region> = Vec::with_capacity(self.pointers.len());
         for (number, pointer) in self.pointers.iter().enumerate() {
             let is_shared = |&other: &usize| are_shared(buffers, self.pointers[other].buffer, pointer.buffer);
-            let shared: Vec<usize> = (0..number).filter(is_shared).map(|other| regions[other]).collect();
-            let region = shared.iter().copied().min().unwrap_or(number);
-            regions.iter_mut().filter(|of_other| shared.contains(of_other)).for_each(|of_other| *of_other = region);
-            regions.push(region);
+            let shared: Vec<usize> = (0..number).filter(is_shared).collect();
+            let of_shared: BTreeSet<usize> = shared.iter().map(|&other| regions[other].number).collect();
+            let region = of_shared.first().copied().unwrap_or(number);
+            regions.iter_mut().filter(|other| of_shared.contains(&other.number)).for_each(|other| other.number = region);
+            let is_beside = |&other: &usize| pointer.place.is_some() && self.pointers[other].place == pointer.place;
+            let offset = |pointer: usize| Some(buffers.get(self.pointers[pointer].buffer.0 as usize)?.offset as i64);
+            let beside = shared.into_iter().find(is_beside).and_then(|other| {
+                let words = offset(number)? - offset(other)?;
+                let Region { from, bytes, .. } = regions[other];
+                Some((from, bytes + words * WORD_BYTES as i64))
+            });
+            let (from, bytes) = beside.unwrap_or((number, 0));
+            regions.push(Region { number: region, from, bytes });
         }
         regions
     }
