@@ -547,3 +547,6 @@ fn joined(low: Step, high: Step) -> Step {
         (step, _) => step,
     }
 }
+
+#[cfg(test)]
+mod tests;

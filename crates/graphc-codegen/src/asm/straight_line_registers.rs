@@ -110,12 +110,7 @@ impl StraightLinePlan {
         self.steps.iter().filter(|placed| placed.spilled.is_some()).count()
     }
 
-    fn in_pairs(
-        shape: &StraightLine,
-        unit: &VectorUnit,
-        paired: Paired,
-        is_once: bool,
-    ) -> Option<StraightLinePlan> {
+    fn in_pairs(shape: &StraightLine, unit: &VectorUnit, paired: Paired, is_once: bool) -> Option<StraightLinePlan> {
         let table = Table { slots_are_pairs: true, ..shape.table(0) };
         let (n_registers, n_masks, n_held) = (unit.n_registers, unit.n_masks, paired.accs.len());
         let frame = Frame { n_registers, n_masks, n_held, table, is_once };
@@ -316,9 +311,8 @@ impl<'s> Allocation<'s> {
         // them; all but one that gathers.
         let gathers = matches!(step, Step::Gather { .. } | Step::GatherPair { .. });
         let dead = sources.iter().zip(&places).filter(|&(&source, _)| self.dies(source, number));
-        let (registers, others): (Vec<Place>, Vec<Place>) = dead
-            .map(|(_, &place)| place)
-            .partition(|place| matches!(place, Place::Register(_)) && !gathers);
+        let (registers, others): (Vec<Place>, Vec<Place>) =
+            dead.map(|(_, &place)| place).partition(|place| matches!(place, Place::Register(_)) && !gathers);
         registers.into_iter().for_each(|place| self.release(place));
         let (mask, mut spilled) = (self.masks[number], None);
         let result = match self.reads.accs_of_results[number].filter(|_| !self.frame.is_once) {
@@ -457,7 +451,14 @@ mod tests {
         }
         steps.push(Step::Fma(sum, Source::Constant(0), Source::Acc(0)));
         steps.push(Step::Set { acc: 0, value: Source::Step(steps.len() - 1) });
-        StraightLine { strides: vec![32], n_constants: 1, n_accs: 1, regions: regions(1), steps, ..StraightLine::default() }
+        StraightLine {
+            strides: vec![32],
+            n_constants: 1,
+            n_accs: 1,
+            regions: regions(1),
+            steps,
+            ..StraightLine::default()
+        }
     }
 
     /// `n` gathered vectors by one index, and their sum from the last one on: all of them are wanted at once, and some

@@ -147,6 +147,7 @@ mod tests {
             lanes,
             n_registers,
             n_line_registers: 16,
+            n_masks: 0,
             splats_memory: true,
             assembles: &[ShapeKind::Tile],
             n_pointers: 7,

@@ -280,7 +280,10 @@ impl<'e, 'p> Recogniser<'e, 'p> {
             let shared: Vec<usize> = (0..number).filter(is_shared).collect();
             let of_shared: BTreeSet<usize> = shared.iter().map(|&other| regions[other].number).collect();
             let region = of_shared.first().copied().unwrap_or(number);
-            regions.iter_mut().filter(|other| of_shared.contains(&other.number)).for_each(|other| other.number = region);
+            regions
+                .iter_mut()
+                .filter(|other| of_shared.contains(&other.number))
+                .for_each(|other| other.number = region);
             let is_beside = |&other: &usize| pointer.place.is_some() && self.pointers[other].place == pointer.place;
             let offset = |pointer: usize| Some(buffers.get(self.pointers[pointer].buffer.0 as usize)?.offset as i64);
             let beside = shared.into_iter().find(is_beside).and_then(|other| {

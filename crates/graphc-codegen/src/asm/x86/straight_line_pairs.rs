@@ -37,13 +37,7 @@ impl Assembler<'_> {
         self.add(Instruction::with3(Code::VEX_Kxnorw_kr_kr_kr, mask, mask, mask)?)
     }
 
-    pub(super) fn load_pair(
-        &mut self,
-        to: usize,
-        low: Spot,
-        high: Spot,
-        is_splat: bool,
-    ) -> Result<(), IcedError> {
+    pub(super) fn load_pair(&mut self, to: usize, low: Spot, high: Spot, is_splat: bool) -> Result<(), IcedError> {
         let place = self.there(low.pointer, low.offset)?;
         match is_splat {
             true => self.add(Instruction::with2(self.code(SPLAT), self.vector(to), place)?)?,
@@ -144,9 +138,7 @@ impl Assembler<'_> {
         let is_complement = placed.mask.is_some_and(|mask| mask.is_complement);
         let to = placed.mask.map_or(SCRATCH_MASK, mask_register);
         let (code, predicate) = match placed.step {
-            Step::Compare(op, ..) if is_complement => {
-                (Code::EVEX_Vcmpps_kr_k1_zmm_zmmm512b32_imm8_sae, complement(op))
-            }
+            Step::Compare(op, ..) if is_complement => (Code::EVEX_Vcmpps_kr_k1_zmm_zmmm512b32_imm8_sae, complement(op)),
             Step::Compare(op, ..) => (Code::EVEX_Vcmpps_kr_k1_zmm_zmmm512b32_imm8_sae, predicate(op)),
             Step::CompareIntegers { is_greater, .. } => {
                 // 0 is equal, 6 greater; bit 2 turns a predicate around.
