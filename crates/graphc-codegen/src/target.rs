@@ -4,6 +4,7 @@ use crate::asm::assembler::{Assembler, InstructionSet};
 use crate::asm::instruction_set;
 use crate::asm::unit::{ShapeKind, VectorUnit};
 use crate::error::CodegenError;
+use crate::peak;
 use cranelift_codegen::isa::{self, Builder, OwnedTargetIsa};
 use cranelift_codegen::settings::{self, Configurable};
 use std::fmt;
@@ -12,7 +13,8 @@ use std::str::FromStr;
 /// Which instructions of this machine may be used. Results are the same bits with each of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Isa {
-    /// The fastest code this crate can make for the host.
+    /// The fastest code this crate can make for the host: of the vector units it has, the widest one that is measured
+    /// to be faster than those before it.
     #[default]
     Native,
     /// Tiles assembled with 512-bit vectors, for processors with AVX-512 F, DQ and VL; the rest as [`Isa::Avx2`].
@@ -138,7 +140,10 @@ impl Target {
             found.ok_or_else(|| CodegenError::Target(format!("this processor has no {what}")))
         };
         target.assembler = match isa {
-            Isa::Native => target.assembler,
+            Isa::Native => {
+                let fastest = peak::fastest_lanes();
+                target.assemblers().into_iter().find(|assembler| assembler.unit().lanes <= fastest)
+            }
             Isa::Avx512 => Some(with_lanes(16, "AVX-512 F, DQ and VL")?),
             Isa::Avx2 => Some(with_lanes(8, "AVX2 and FMA")?),
             Isa::Fma => Some(with_lanes(4, "AVX and FMA")?),
