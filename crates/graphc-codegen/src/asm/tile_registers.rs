@@ -175,19 +175,18 @@ mod tests {
 
     #[test]
     fn every_accumulator_gets_its_product_once() {
-        for (rows, columns, lanes) in [(6, 2, 8), (3, 4, 8), (1, 1, 8), (12, 1, 8), (3, 2, 4), (1, 6, 4)] {
+        for (rows, columns, lanes) in [(6, 2, 8), (3, 4, 8), (1, 1, 8), (12, 1, 8), (3, 2, 4), (1, 6, 4), (7, 2, 16), (3, 3, 16)] {
             let (shape, unit) = (grid(rows, columns), unit(lanes));
             let plan = TilePlan::of(&shape, &unit).expect("it fits");
-            let n_parts = unit.registers_per_cell();
             let products = products(&plan.step);
-            assert_eq!(products.len(), shape.out.len() * n_parts);
+            assert_eq!(products.len(), plan.sums.len());
             for (number, (acc, factors)) in products.into_iter().enumerate() {
                 assert_eq!(acc, number);
-                let (cell, part) = (acc / n_parts, acc % n_parts);
-                let expected = [
-                    Operand { factor: 0, offset: shape.a.cells[cell] + part as i32 * unit.bytes(), is_vector: true },
-                    Operand { factor: 1, offset: shape.b.cells[cell], is_vector: false },
-                ];
+                let operand = |factor: usize| {
+                    let lanes = plan.sums[acc].operand([&shape.a, &shape.b][factor]);
+                    Operand { factor, lanes }
+                };
+                let expected = [operand(0), operand(1)];
                 assert!(expected.iter().all(|operand| factors.contains(operand)), "{rows}x{columns}: {factors:?}");
             }
         }

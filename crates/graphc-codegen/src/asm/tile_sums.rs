@@ -24,10 +24,7 @@ impl Sums {
     pub(crate) fn of(shape: &TileShape, unit: &VectorUnit) -> Vec<Sums> {
         let n_cells = shape.out.len();
         if unit.lanes > LANES {
-            let divisors = |n: usize| (1..=n).filter(move |divisor| n.is_multiple_of(*divisor));
-            let axes = divisors(n_cells)
-                .flat_map(|distance| divisors(n_cells / distance).map(move |extent| (distance, extent)));
-            let pairings = axes.map(|axis| pairs(n_cells, axis));
+            let pairings = axes(n_cells).into_iter().map(|axis| pairs(n_cells, axis));
             return pairings.min_by_key(|sums| cost(shape, sums, unit)).unwrap_or_default();
         }
         let n_parts = unit.registers_per_cell();
@@ -71,6 +68,18 @@ pub(crate) enum Place {
     Lower(i32),
     /// Those of both halves.
     Halves(i32, i32),
+}
+
+/// Axes that a row-major grid of so many cells may have: how many cells apart coordinates are, and the extent. All even
+/// extents make the same pairs, so there is one of them.
+fn axes(n_cells: usize) -> Vec<(usize, usize)> {
+    let divisors = |n: usize| (1..=n).filter(move |divisor| n.is_multiple_of(*divisor));
+    let of = |distance: usize| {
+        let n = n_cells / distance;
+        let odd = divisors(n).filter(move |&extent| extent % 2 == 1 && (extent > 1 || n_cells == 1));
+        odd.chain((n % 2 == 0).then_some(n)).map(move |extent| (distance, extent))
+    };
+    divisors(n_cells).flat_map(of).collect()
 }
 
 /// Along an axis of that extent, whose coordinates are so many cells apart: the first with the second, and so on.
@@ -131,5 +140,102 @@ impl Lanes {
             Lanes::Vector(_) | Lanes::Splat(_) | Lanes::Twice(_) => 1,
             Lanes::Apart(..) | Lanes::Splats(..) => 2,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::asm::straight_line::StraightLine;
+    use crate::asm::tile::{Count, End, Reduction, Start};
+    use crate::asm::unit::ShapeKind;
+
+    fn unit(lanes: usize, n_registers: usize) -> VectorUnit {
+        VectorUnit {
+            name: "v",
+            lanes,
+            n_registers,
+            n_line_registers: 16,
+            splats_memory: true,
+            assembles: &[ShapeKind::Tile],
+            n_pointers: 7,
+            n_inner_loops: 2,
+            n_reductions: 2,
+            n_counts: 1,
+        }
+    }
+
+    /// A grid; of each factor, whether it is vectors and its bytes from one row to the next and from one column to the
+    /// next.
+    fn grid((rows, columns): (i32, i32), a: (bool, [i32; 2]), b: (bool, [i32; 2])) -> TileShape {
+        let cells: Vec<[i32; 2]> = (0..rows).flat_map(|row| (0..columns).map(move |column| [row, column])).collect();
+        let at = |step: [i32; 2]| cells.iter().map(|cell| cell[0] * step[0] + cell[1] * step[1]).collect();
+        let factor = |(is_vector, step): (bool, [i32; 2])| Factor { is_vector, cells: at(step) };
+        TileShape {
+            a: factor(a),
+            b: factor(b),
+            ahead: [0, 0],
+            loops: vec![Reduction { count: Count::Constant(5), strides: [64, 4] }],
+            runs: None,
+            start: Start::Zero,
+            end: End::Vector,
+            out: at([columns * CELL_BYTES, CELL_BYTES]),
+            epilogue: StraightLine::default(),
+        }
+    }
+
+    fn cells(sums: &[Sums]) -> Vec<(usize, Option<usize>)> {
+        sums.iter().map(|sums| (sums.cell, sums.upper)).collect()
+    }
+
+    #[test]
+    fn every_cell_stands_in_one_register() {
+        for size in [(1, 1), (3, 2), (5, 3), (1, 7), (13, 4)] {
+            for step in [[0, 32], [0, 640], [32, 0]] {
+                let sums = Sums::of(&grid(size, (true, step), (false, [4, 0])), &unit(16, 32));
+                let uppers = sums.iter().filter_map(|sums| sums.upper.filter(|&upper| upper != sums.cell));
+                let mut held: Vec<usize> = sums.iter().map(|sums| sums.cell).chain(uppers).collect();
+                held.sort_unstable();
+                assert!(held.into_iter().eq(0..(size.0 * size.1) as usize), "{size:?} {step:?}");
+            }
+        }
+    }
+
+    /// The vectors of both halves of a chunk are one load, and what they meet is a splat for both.
+    #[test]
+    fn neighbours_share_a_register() {
+        let shape = grid((3, 2), (true, [0, 32]), (false, [4, 0]));
+        let sums = Sums::of(&shape, &unit(16, 32));
+        assert_eq!(cells(&sums), [(0, Some(1)), (2, Some(3)), (4, Some(5))]);
+        assert_eq!([sums[1].operand(&shape.a), sums[1].operand(&shape.b)], [Lanes::Vector(0), Lanes::Splat(4)]);
+        assert_eq!(sums[1].place(&shape.out), Place::Whole(64));
+    }
+
+    /// Of two vectors one has to be put together from halves: that of which there are fewer.
+    #[test]
+    fn halves_that_lie_apart_are_loaded_one_by_one() {
+        let shape = grid((2, 5), (true, [640, 0]), (true, [0, 640]));
+        let sums = Sums::of(&shape, &unit(16, 32));
+        assert_eq!(cells(&sums), [0, 1, 2, 3, 4].map(|cell| (cell, Some(cell + 5))));
+        assert_eq!([sums[2].operand(&shape.a), sums[2].operand(&shape.b)], [Lanes::Apart(0, 640), Lanes::Twice(1280)]);
+        assert_eq!(sums[2].place(&shape.out), Place::Halves(64, 224));
+    }
+
+    /// Four operands would leave no register for the others.
+    #[test]
+    fn operands_find_registers() {
+        let shape = grid((4, 14), (true, [640, 0]), (true, [0, 640]));
+        let sums = Sums::of(&shape, &unit(16, 32));
+        assert_eq!(sums.len(), 28);
+        assert!(sums.iter().all(|sums| sums.upper == Some(sums.cell + 14)), "{sums:?}");
+    }
+
+    #[test]
+    fn a_cell_without_another_one_stays_within_its_bytes() {
+        let shape = grid((1, 3), (true, [0, 32]), (false, [0, 0]));
+        let sums = Sums::of(&shape, &unit(16, 32));
+        assert_eq!(cells(&sums), [(0, Some(1)), (2, Some(2))]);
+        assert_eq!(sums[1].operand(&shape.a), Lanes::Twice(64));
+        assert_eq!(sums[1].place(&shape.out), Place::Lower(64));
     }
 }

@@ -359,4 +359,23 @@ mod tests {
             assert!(matches!(grid.blocks[..], [(0, n)] if block.contains(&n)), "{grid:?}");
         }
     }
+
+    /// Both halves of a chunk fill a register, and pixels are blocked beside them, so that there are chains enough.
+    #[test]
+    fn neighbours_are_blocked_beside_another_coordinate_where_registers_hold_two() {
+        let half = Candidate { are_neighbours: true, ..candidate(0, 2) };
+        let sides = alone([vec![half, candidate(1, 32)], vec![candidate(2, 6)]]);
+        let best = |unit: VectorUnit| best_grids(unit, &sides, [Width::Vector, Width::Splat], 1)[0].blocks.clone();
+        assert_eq!(best(VectorUnit::AVX2), [(0, 2), (2, 6)]);
+        assert_eq!(best(VectorUnit::AVX512), [(0, 2), (1, 4), (2, 6)]);
+    }
+
+    /// Vectors that meet vectors pass through the nearest cache: a square of them takes in fewest.
+    #[test]
+    fn tiles_of_passing_vectors_are_square() {
+        let sides = alone([(0, 64), (1, 64)].map(|(axis, extent)| vec![candidate(axis, extent)]));
+        let grid = &best_grids(VectorUnit::AVX512, &sides, [Width::Vector; 2], 1)[0];
+        let sizes: Vec<usize> = grid.blocks.iter().map(|&(_, size)| size).collect();
+        assert!(sizes.iter().all(|size| (5..=9).contains(size)), "{grid:?}");
+    }
 }
