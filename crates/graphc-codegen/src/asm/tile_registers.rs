@@ -175,7 +175,9 @@ mod tests {
 
     #[test]
     fn every_accumulator_gets_its_product_once() {
-        for (rows, columns, lanes) in [(6, 2, 8), (3, 4, 8), (1, 1, 8), (12, 1, 8), (3, 2, 4), (1, 6, 4), (7, 2, 16), (3, 3, 16)] {
+        for (rows, columns, lanes) in
+            [(6, 2, 8), (3, 4, 8), (1, 1, 8), (12, 1, 8), (3, 2, 4), (1, 6, 4), (7, 2, 16), (3, 3, 16)]
+        {
             let (shape, unit) = (grid(rows, columns), unit(lanes));
             let plan = TilePlan::of(&shape, &unit).expect("it fits");
             let products = products(&plan.step);

@@ -76,8 +76,8 @@ fn axes(n_cells: usize) -> Vec<(usize, usize)> {
     let divisors = |n: usize| (1..=n).filter(move |divisor| n.is_multiple_of(*divisor));
     let of = |distance: usize| {
         let n = n_cells / distance;
-        let odd = divisors(n).filter(move |&extent| extent % 2 == 1 && (extent > 1 || n_cells == 1));
-        odd.chain((n % 2 == 0).then_some(n)).map(move |extent| (distance, extent))
+        let odd = divisors(n).filter(move |&extent| !extent.is_multiple_of(2) && (extent > 1 || n_cells == 1));
+        odd.chain(n.is_multiple_of(2).then_some(n)).map(move |extent| (distance, extent))
     };
     divisors(n_cells).flat_map(of).collect()
 }
