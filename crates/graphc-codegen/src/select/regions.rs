@@ -1,0 +1,37 @@
+//! Which pointers of straight-line code may reach the same words.
+
+use crate::asm::straight_line::Region;
+use graphc_ir::loops::{BufId, Buffer};
+use graphc_ir::types::WORD_BYTES;
+use std::collections::BTreeSet;
+
+/// Whether buffers have words in common.
+pub(super) fn are_shared(buffers: &[Buffer], a: BufId, b: BufId) -> bool {
+    let [first, second] = [a, b].map(|id| buffers.get(id.0 as usize));
+    a == b || first.zip(second).is_none_or(|(first, second)| first.shares_words(second))
+}
+
+/// Where pointers into these buffers point. Those with equal places in their buffers stay at the distance of these,
+/// as an overlay and what it takes the place of do; nothing is known of one without place.
+pub(super) fn regions<P: PartialEq>(buffers: &[Buffer], pointers: &[(BufId, Option<P>)]) -> Vec<Region> {
+    let mut regions: Vec<Region> = Vec::with_capacity(pointers.len());
+    for (number, (buffer, place)) in pointers.iter().enumerate() {
+        let shared: Vec<usize> = (0..number).filter(|&other| are_shared(buffers, pointers[other].0, *buffer)).collect();
+        let of_shared: BTreeSet<usize> = shared.iter().map(|&other| regions[other].number).collect();
+        let region = of_shared.first().copied().unwrap_or(number);
+        regions.iter_mut().filter(|other| of_shared.contains(&other.number)).for_each(|other| other.number = region);
+        let beside = shared.into_iter().find(|&other| place.is_some() && pointers[other].1 == *place);
+        let distance = beside.and_then(|other| {
+            let words = offset(buffers, *buffer)? - offset(buffers, pointers[other].0)?;
+            let Region { from, bytes, .. } = regions[other];
+            Some((from, bytes + words * WORD_BYTES as i64))
+        });
+        let (from, bytes) = distance.unwrap_or((number, 0));
+        regions.push(Region { number: region, from, bytes });
+    }
+    regions
+}
+
+fn offset(buffers: &[Buffer], buffer: BufId) -> Option<i64> {
+    i64::try_from(buffers.get(buffer.0 as usize)?.offset).ok()
+}
