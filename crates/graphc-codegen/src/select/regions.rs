@@ -35,3 +35,27 @@ pub(super) fn regions<P: PartialEq>(buffers: &[Buffer], pointers: &[(BufId, Opti
 fn offset(buffers: &[Buffer], buffer: BufId) -> Option<i64> {
     i64::try_from(buffers.get(buffer.0 as usize)?.offset).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use graphc_ir::loops::Program;
+
+    #[test]
+    fn overlays_stay_at_their_distance() {
+        let text = "program \"p\" (batch=1, arena=256) {
+            buffer b0: f32 input \"a\" [64] strides=[1] chunk=64 len=64 @0
+            buffer b1: f32 temp \"b\" [64] strides=[1] chunk=64 len=64 @32
+            buffer b2: f32 output \"c\" [64] strides=[1] chunk=64 len=64 @128
+            kernel \"k\" from \"p\" { }
+        }";
+        let program: Program = text.parse().unwrap_or_else(|error| panic!("{error}"));
+        let pointers = [(0, Some(7)), (2, Some(7)), (1, Some(7)), (0, Some(8)), (1, None)];
+        let pointers = pointers.map(|(buffer, place)| (BufId(buffer), place));
+        let region = |number, from, bytes| Region { number, from, bytes };
+        assert_eq!(
+            regions(&program.buffers, &pointers),
+            [region(0, 0, 0), region(1, 1, 0), region(0, 0, 128), region(0, 3, 0), region(0, 4, 0)]
+        );
+    }
+}
