@@ -6,11 +6,13 @@
 //! posted only after every member's report of this one, so nobody reads a task that is being overwritten, and no epoch
 //! is skipped.
 //!
-//! **Reporting.** Members form a tree, the caller its root, each with the [`FAN`] members below it as children. A member
-//! reports when its share is done and its children have reported, so that nobody reads more than a few lines, one after
-//! the other only from level to level: among 16 members the caller reads 4 lines in place of 15, and each of its
-//! children at most 4. Where members share cores everybody is a child of the caller: a member that waits for others
-//! before it reports is one more turn on a core.
+//! **Reporting.** Members form a tree, the caller its root. A member reports when its share is done and its children have
+//! reported. A parent looks at the lines of all its children at once, without asking after the first whether to go on:
+//! measured between two cores, lines that the other core has written take 98 ns and 8 ns each that way (15 lines 218 ns,
+//! 63 lines 598 ns), one after the other 43 ns each (683 and 2,669 ns). A further level costs the time to write a line,
+//! about 100 ns, and to read some. So up to [`FLAT`] members are children of the caller, and with more every member has
+//! [`FAN`] at most. Where members share cores everybody is a child of the caller: a member that waits for others before
+//! it reports is one more turn on a core.
 //! A member's `finished` is twice the epoch that it has reported last, odd while its parent sleeps until the next report.
 //! Results are written before it (release) and read after it (acquire).
 //!
@@ -35,8 +37,11 @@ use super::sync::{self, AtomicU64, AtomicUsize, Fault, Ordering, Shared, Thread}
 use graphc_codegen::PhaseFn;
 use std::time::Instant;
 
-/// Children of a member where every member has a core.
-const FAN: usize = 4;
+/// Members of a team that is no tree, at most.
+const FLAT: usize = 32;
+
+/// Children of a member of a larger one.
+const FAN: usize = 8;
 
 /// What all members run.
 #[derive(Clone, Copy)]
@@ -105,6 +110,8 @@ pub(super) struct Meeting {
     seats: Box<[Line<Seat>]>,
     /// Children of a member at most.
     fan: usize,
+    /// Whether members have no cores of their own.
+    shares_cores: bool,
     patience: Patience,
 }
 
@@ -118,7 +125,8 @@ unsafe impl Send for Meeting {}
 impl Meeting {
     /// Of a caller and so many others. The tree is flat where they share cores.
     pub(super) fn new(n_workers: usize, patience: Patience, shares_cores: bool) -> Meeting {
-        Meeting::with_fan(n_workers, patience, if shares_cores { n_workers.max(1) } else { FAN })
+        let is_flat = shares_cores || n_workers < FLAT;
+        Meeting { shares_cores, ..Meeting::with_fan(n_workers, patience, if is_flat { n_workers.max(1) } else { FAN }) }
     }
 
     pub(super) fn with_fan(n_workers: usize, patience: Patience, fan: usize) -> Meeting {
@@ -135,6 +143,7 @@ impl Meeting {
             n_sleepers: Line(AtomicUsize::new(0)),
             seats: (0..n_workers).map(seat).collect(),
             fan,
+            shares_cores: false,
             patience,
         }
     }
@@ -247,7 +256,12 @@ impl Meeting {
     fn await_children(&self, member: usize, epoch: usize, own: Outcome) -> Outcome {
         let children = self.children(member);
         let has_reported = |seat: &Line<Seat>| seat.0.finished.load(Ordering::Acquire) == reported(epoch);
-        if !self.patience.wait(|| children.iter().all(has_reported)) {
+        let have_reported = || match self.shares_cores {
+            true => children.iter().all(has_reported),
+            // Not one line after the other.
+            false => children.iter().fold(true, |all, seat| all & has_reported(seat)),
+        };
+        if !self.patience.wait(have_reported) {
             children.iter().for_each(|seat| seat.0.sleep_until_report(epoch));
         }
         let outcomes = children.iter().map(|seat| Outcome(seat.0.outcome.load(Ordering::Relaxed)));

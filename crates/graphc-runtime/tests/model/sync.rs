@@ -115,35 +115,37 @@ macro_rules! atomic {
             pub(crate) fn store(&self, word: $word, order: Ordering) {
                 self.0.store(word, planned(order, Location::caller(), "store"));
             }
-
-            #[track_caller]
-            pub(crate) fn fetch_add(&self, word: $word, order: Ordering) -> $word {
-                self.0.fetch_add(word, planned(order, Location::caller(), "add"))
-            }
-
-            #[track_caller]
-            pub(crate) fn fetch_sub(&self, word: $word, order: Ordering) -> $word {
-                self.0.fetch_sub(word, planned(order, Location::caller(), "subtract"))
-            }
-
-            #[track_caller]
-            pub(crate) fn compare_exchange(
-                &self,
-                before: $word,
-                after: $word,
-                success: Ordering,
-                failure: Ordering,
-            ) -> Result<$word, $word> {
-                let place = Location::caller();
-                let (success, failure) = (planned(success, place, "success"), planned(failure, place, "failure"));
-                self.0.compare_exchange(before, after, success, failure)
-            }
         }
     };
 }
 
 atomic!(AtomicUsize, usize);
 atomic!(AtomicU64, u64);
+
+impl AtomicUsize {
+    #[track_caller]
+    pub(crate) fn fetch_add(&self, word: usize, order: Ordering) -> usize {
+        self.0.fetch_add(word, planned(order, Location::caller(), "add"))
+    }
+
+    #[track_caller]
+    pub(crate) fn fetch_sub(&self, word: usize, order: Ordering) -> usize {
+        self.0.fetch_sub(word, planned(order, Location::caller(), "subtract"))
+    }
+
+    #[track_caller]
+    pub(crate) fn compare_exchange(
+        &self,
+        before: usize,
+        after: usize,
+        success: Ordering,
+        failure: Ordering,
+    ) -> Result<usize, usize> {
+        let place = Location::caller();
+        let (success, failure) = (planned(success, place, "success"), planned(failure, place, "failure"));
+        self.0.compare_exchange(before, after, success, failure)
+    }
+}
 
 /// A value that threads share by a protocol of their own; accesses that nothing orders are found.
 pub(crate) struct Shared<T>(loom::cell::UnsafeCell<T>);
