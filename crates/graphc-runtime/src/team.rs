@@ -363,8 +363,8 @@ mod tests {
         }
     }
 
-    fn impatient(n_members: usize, fan: usize) -> Team {
-        Team::with(n_members, |n_workers| Meeting::with_fan(n_workers, Patience::NONE, fan)).unwrap()
+    fn impatient(n_members: usize, fan: usize, patience: Patience) -> Team {
+        Team::with(n_members, |n_workers| Meeting::with_fan(n_workers, patience, fan)).unwrap()
     }
 
     /// Without patience everybody goes to sleep at once, so that sleeping and waking cross in every order.
@@ -372,8 +372,8 @@ mod tests {
     fn no_wake_up_is_missed() {
         let expected = rotate_on(&mut Team::new(1).unwrap(), 5_000, |_| ());
         for n_members in [2, 3, 5] {
-            for fan in [1, 2, n_members] {
-                let mut team = impatient(n_members, fan);
+            for (fan, patience) in [(1, Patience::NONE), (2, Patience::ONE_LOOK), (n_members, Patience::NONE)] {
+                let mut team = impatient(n_members, fan, patience);
                 assert_eq!(rotate_on(&mut team, 5_000, |_| ()), expected);
                 let work = |i: u64| (0..(i * 37) % 400).for_each(|_| std::hint::spin_loop());
                 assert_eq!(rotate_on(&mut team, 5_000, work), expected);
@@ -395,7 +395,7 @@ mod tests {
 
     #[test]
     fn a_team_can_move_to_another_thread() {
-        let mut team = impatient(3, 2);
+        let mut team = impatient(3, 2, Patience::NONE);
         let expected = rotate_on(&mut Team::new(1).unwrap(), 200, |_| ());
         for _ in 0..20 {
             team = std::thread::spawn(move || {
@@ -420,7 +420,8 @@ mod tests {
     #[test]
     fn the_first_failure_is_that_of_one_thread() {
         let new = |n_members| Team::new(n_members).unwrap();
-        let teams = [1, 2, 3, 8, 20, 64].map(new).into_iter().chain([1, 2, 3].map(|fan| impatient(20, fan)));
+        let teams =
+            [1, 2, 3, 8, 20, 64].map(new).into_iter().chain([1, 2, 3].map(|fan| impatient(20, fan, Patience::NONE)));
         for mut team in teams {
             let n_members = team.n_members();
             for (range, expected) in [(0..9, 1), (2..3, 0), (4..9, 5), (0..0, 0), (6..8, 7)] {
