@@ -47,7 +47,8 @@ impl StraightLinePlan {
         StraightLinePlan::with_most_constants(shape, unit, false)
     }
 
-    /// The same for a single iteration, after which nobody wants the accumulators.
+    /// The same for a single iteration, after which nobody wants the accumulators. Those of registers with two cells
+    /// begin in the table.
     pub(crate) fn once(shape: &StraightLine, unit: &VectorUnit) -> Option<StraightLinePlan> {
         StraightLinePlan::with_most_constants(shape, unit, true)
     }
@@ -78,13 +79,19 @@ impl StraightLinePlan {
         }
         let mut by_use: Vec<usize> = (0..shape.n_constants).filter(|&number| n_uses[number] > 0).collect();
         by_use.sort_by_key(|&number| (std::cmp::Reverse(n_uses[number]), number));
-        let most = by_use.len().min((unit.n_registers - 2).checked_sub(shape.n_accs)?);
+        let n_held = n_held(shape, unit, is_once);
+        let most = by_use.len().min((unit.n_line_registers - 2).checked_sub(n_held)?);
         let reads = Reads::of(shape);
         let allocation = |n_kept: usize| Allocation::new(shape, &reads, &by_use[..n_kept], unit, is_once);
         let without_slots = |n_kept: usize| allocation(n_kept).plan();
         let with_slots = || Allocation { has_slots: true, ..allocation(0) }.plan();
         (0..=most).rev().find_map(without_slots).or_else(with_slots)
     }
+}
+
+/// Accumulators that have registers.
+fn n_held(shape: &StraightLine, unit: &VectorUnit, is_once: bool) -> usize {
+    if is_once && !unit.holds_cells() { 0 } else { shape.n_accs }
 }
 
 /// When everything is read.
@@ -181,25 +188,28 @@ impl<'s> Allocation<'s> {
         unit: &VectorUnit,
         is_once: bool,
     ) -> Allocation<'s> {
-        let kept: Vec<(usize, usize)> =
-            constants.iter().enumerate().map(|(i, &number)| (number, shape.n_accs + i)).collect();
+        let n_held = n_held(shape, unit, is_once);
+        let kept: Vec<(usize, usize)> = constants.iter().enumerate().map(|(i, &number)| (number, n_held + i)).collect();
         // The last register is for instructions that need one more.
-        let scratch = unit.n_registers - 1;
+        let scratch = unit.n_line_registers - 1;
         let mut holds = vec![None; scratch];
         if is_once {
-            (0..shape.n_accs).for_each(|acc| holds[acc] = Some(Source::Acc(acc)));
+            (0..n_held).for_each(|acc| holds[acc] = Some(Source::Acc(acc)));
         }
+        let table = shape.table(0);
+        let place_of =
+            |acc: usize| if acc < n_held { Place::Register(acc) } else { Place::Table(table.acc_offset(acc)) };
         Allocation {
             shape,
             reads,
             is_once,
             has_slots: false,
-            free: (shape.n_accs + kept.len()..scratch).rev().collect(),
+            free: (n_held + kept.len()..scratch).rev().collect(),
             kept,
             results: vec![None; shape.steps.len()],
-            accs: (0..shape.n_accs).map(Place::Register).collect(),
+            accs: (0..shape.n_accs).map(place_of).collect(),
             holds,
-            table: shape.table(0),
+            table,
             free_slots: Vec::new(),
             scratch,
         }
@@ -328,6 +338,8 @@ mod tests {
             name: "v",
             lanes: 8,
             n_registers,
+            n_line_registers: n_registers,
+            splats_memory: false,
             assembles,
             n_pointers: 7,
             n_inner_loops: 2,

@@ -1,5 +1,6 @@
 //! What is known of a vector unit: enough to choose shapes and registers, on any machine.
 
+use super::tile_sums::Lanes;
 use graphc_ir::scalar::LANES;
 use graphc_ir::types::WORD_BYTES;
 use std::fmt;
@@ -16,6 +17,10 @@ pub struct VectorUnit {
     pub lanes: usize,
     /// Number of registers.
     pub n_registers: usize,
+    /// Number of registers that straight-line code may use, each of eight lanes.
+    pub n_line_registers: usize,
+    /// Whether an instruction reads a word for all lanes from memory.
+    pub splats_memory: bool,
     /// Shapes that are assembled; Cranelift does what is none of these.
     pub assembles: &'static [ShapeKind],
     /// Most pointers of straight-line code.
@@ -48,6 +53,16 @@ impl VectorUnit {
     /// Registers of an 8-lane accumulator.
     pub(crate) fn registers_per_cell(&self) -> usize {
         LANES.div_ceil(self.lanes)
+    }
+
+    /// Whether each of a tile's cells ends in a register of its own.
+    pub(crate) fn holds_cells(&self) -> bool {
+        self.lanes == LANES
+    }
+
+    /// Whether a multiply-add reads such an operand from memory.
+    pub(crate) fn multiplies_memory(&self, lanes: Lanes) -> bool {
+        matches!(lanes, Lanes::Vector(_)) || self.splats_memory && matches!(lanes, Lanes::Splat(_))
     }
 
     /// Bytes of a register.

@@ -108,7 +108,7 @@ impl Printer<'_> {
     fn straight_line(&self, call: &StraightLineCall) -> String {
         let (shape, plan) = &self.shapes.straight_lines[call.function.number];
         let accs = if shape.n_accs == 0 { String::new() } else { format!(", {}", n_of(shape.n_accs, "accumulator")) };
-        let n_registers = self.unit.map_or(0, |unit| unit.n_registers);
+        let n_registers = self.unit.map_or(0, |unit| unit.n_line_registers);
         let (n_steps, n_used) = (n_of(shape.steps.len(), "step"), n_of(plan.n_registers(shape.n_accs), "register"));
         let counts: String = shape.inner.iter().map(|inner| format!(" x {}", inner.count)).collect();
         let within = if counts.is_empty() { counts } else { format!(" within n{counts}") };
@@ -135,7 +135,7 @@ impl Printer<'_> {
 
     /// For example `Tile tile0, 3x2x8 ymm, 25 steps, 6 accumulators of 16 registers, stores vectors`.
     fn tile_call(&self, tile: &Tile, call: &TileCall) -> String {
-        let (shape, _) = &self.shapes.tiles[call.function.number];
+        let (shape, plan) = &self.shapes.tiles[call.function.number];
         let Some(unit) = self.unit else { return call.function.to_string() };
         let grid: Vec<String> = tile.grid.iter().map(|(_, extent)| extent.to_string()).collect();
         let end = match (shape.end, &call.out) {
@@ -151,7 +151,7 @@ impl Printer<'_> {
             graphc_ir::scalar::LANES,
             unit.name,
             n_steps(shape),
-            shape.out.len() * unit.registers_per_cell(),
+            plan.sums.len(),
             unit.n_registers
         )
     }

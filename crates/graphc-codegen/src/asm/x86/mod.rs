@@ -1,4 +1,5 @@
-//! x86-64: 128-bit vectors for processors with AVX and FMA, 256-bit ones where there is AVX2.
+//! x86-64: 128-bit vectors for processors with AVX and FMA, 256-bit ones where there is AVX2, tiles with 512-bit ones
+//! where there is AVX-512.
 //!
 //! Reading order: `register`, `tile`, `tile_runs`, `tile_lanes`, `straight_line`, `transpose`, `mode`, `disassemble`.
 
@@ -48,12 +49,20 @@ static YMM: AvxAssembler = AvxAssembler {
         name: "ymm",
         lanes: 8,
         n_registers: 16,
+        n_line_registers: 16,
+        splats_memory: false,
         assembles: &[ShapeKind::Tile, ShapeKind::StraightLine, ShapeKind::Transpose],
         n_pointers: straight_line::N_POINTERS,
         n_inner_loops: straight_line::N_INNER_LOOPS,
         n_reductions: tile::N_REDUCTIONS,
         n_counts: tile::N_COUNTS,
     },
+};
+
+/// Straight-line code and transposes have 256-bit vectors.
+static ZMM: AvxAssembler = AvxAssembler {
+    width: Width::Zmm,
+    unit: VectorUnit { name: "zmm", lanes: 16, n_registers: 32, splats_memory: true, ..YMM.unit },
 };
 
 impl InstructionSet for X86_64 {
@@ -63,7 +72,8 @@ impl InstructionSet for X86_64 {
 
     fn assemblers(&self, features: &[&str]) -> Vec<&'static dyn Assembler> {
         let has = |names: &[&str]| names.iter().all(|name| features.contains(name));
-        let all: [(&[&str], &'static dyn Assembler); 2] = [(&["avx", "avx2", "fma"], &YMM), (&["avx", "fma"], &XMM)];
+        let all: [(&[&str], &'static dyn Assembler); 3] =
+            [(&["avx", "avx2", "fma", "avx512"], &ZMM), (&["avx", "avx2", "fma"], &YMM), (&["avx", "fma"], &XMM)];
         all.into_iter().filter(|(needed, _)| has(needed)).map(|(_, assembler)| assembler).collect()
     }
 
@@ -81,6 +91,7 @@ impl Assembler for AvxAssembler {
         match self.width {
             Width::Xmm => &XMM.unit,
             Width::Ymm => &YMM.unit,
+            Width::Zmm => &ZMM.unit,
         }
     }
 
