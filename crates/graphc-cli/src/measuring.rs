@@ -68,7 +68,10 @@ pub(crate) fn spread_json(spread: &Spread) -> Value {
 
 /// Multiply-add peaks of all vector units, of the unit that the code uses, and of the machine.
 pub(crate) fn peaks_json(peaks: &Peaks, lanes: usize) -> Value {
-    let unit = |unit: &UnitPeak| json!({ "bits": unit.bits(), "gflops": unit.highest(), "gflops_median": unit.spread().median });
+    let unit = |unit: &UnitPeak| {
+        let speed = unit.spread();
+        json!({ "bits": unit.bits(), "gflops": speed.max, "gflops_median": speed.median })
+    };
     let used = peaks.of_lanes(lanes);
     json!({
         "peak_gflops": used.highest(),

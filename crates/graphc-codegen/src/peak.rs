@@ -183,7 +183,8 @@ mod tests {
         }
     }
 
-    /// The same loop, said to do twice as much: a gain of about 2, which no busy machine brings below what is asked for.
+    /// The same loop, said to do twice as much: a gain of about 2, which no busy machine brings below what is asked
+    /// for.
     #[test]
     fn a_gain_is_a_ratio_of_speeds() {
         let unit = units()[0];

@@ -35,8 +35,8 @@ impl Scaling {
     }
 }
 
-/// [`bench`](fn@bench) on each number of threads in turn, whatever `options` say of threads. The first step of the first
-/// run is counted from `start`, that of another from when the run starts.
+/// [`bench`](fn@bench) on each number of threads in turn, whatever `options` say of threads. The time to the first step
+/// of the first run is counted from `start`, that of another from when the run starts.
 ///
 /// # Errors
 /// If the graph cannot be compiled, or there cannot be as many threads.

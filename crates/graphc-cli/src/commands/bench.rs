@@ -28,9 +28,10 @@ use std::time::{Duration, Instant};
 /// is given, too. All peaks are measured before, between and after the steps, on as many threads at once; percentages
 /// are of the highest speed seen, so a busy machine makes them worse, not better.
 ///
-/// With several numbers of threads (`--threads 1,2,4,8`) the step is measured on each of them in turn. A table tells the
-/// speedup over the first, of the median steps; the machine's peak on as many threads at once; and the efficiency, which
-/// is the speedup beside that of the peak: more cores have slower clocks, and two threads of one core have one peak.
+/// With several numbers of threads (`--threads 1,2,4,8`) the step is measured on each of them in turn. A table tells
+/// the speedup over the first, of the median steps; the machine's peak on as many threads at once; and the efficiency,
+/// which is the speedup beside that of the peak: more cores have slower clocks, and two threads of one core have one
+/// peak.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {

@@ -36,8 +36,9 @@ impl TilePlan {
         if n_levels(shape.n_runs()) * shape.out.len() * CELL_BYTES as usize > MOST_WAITING_BYTES {
             return Err(Misfit::Runs);
         }
+        let cells: Vec<[usize; 2]> = sums.iter().map(|sums| [sums.cell, sums.upper.unwrap_or(sums.cell)]).collect();
         let epilogue = match shape.end {
-            End::Epilogue => Some(StraightLinePlan::once(&shape.epilogue, unit).ok_or(Misfit::Registers)?),
+            End::Epilogue => Some(StraightLinePlan::once(&shape.epilogue, unit, &cells).ok_or(Misfit::Registers)?),
             End::Vector | End::Sum => None,
         };
         Ok(TilePlan { sums, step, epilogue })
@@ -129,6 +130,7 @@ mod tests {
             lanes,
             n_registers: 16,
             n_line_registers: 16,
+            n_masks: 0,
             splats_memory: false,
             assembles,
             n_pointers: 7,
@@ -175,7 +177,9 @@ mod tests {
 
     #[test]
     fn every_accumulator_gets_its_product_once() {
-        for (rows, columns, lanes) in [(6, 2, 8), (3, 4, 8), (1, 1, 8), (12, 1, 8), (3, 2, 4), (1, 6, 4), (7, 2, 16), (3, 3, 16)] {
+        for (rows, columns, lanes) in
+            [(6, 2, 8), (3, 4, 8), (1, 1, 8), (12, 1, 8), (3, 2, 4), (1, 6, 4), (7, 2, 16), (3, 3, 16)]
+        {
             let (shape, unit) = (grid(rows, columns), unit(lanes));
             let plan = TilePlan::of(&shape, &unit).expect("it fits");
             let products = products(&plan.step);

@@ -24,10 +24,7 @@ impl Sums {
     pub(crate) fn of(shape: &TileShape, unit: &VectorUnit) -> Vec<Sums> {
         let n_cells = shape.out.len();
         if unit.lanes > LANES {
-            let divisors = |n: usize| (1..=n).filter(move |divisor| n.is_multiple_of(*divisor));
-            let axes = divisors(n_cells)
-                .flat_map(|distance| divisors(n_cells / distance).map(move |extent| (distance, extent)));
-            let pairings = axes.map(|axis| pairs(n_cells, axis));
+            let pairings = axes(n_cells).into_iter().map(|axis| pairs(n_cells, axis));
             return pairings.min_by_key(|sums| cost(shape, sums, unit)).unwrap_or_default();
         }
         let n_parts = unit.registers_per_cell();
@@ -71,6 +68,18 @@ pub(crate) enum Place {
     Lower(i32),
     /// Those of both halves.
     Halves(i32, i32),
+}
+
+/// Axes that a row-major grid of so many cells may have: how many cells apart coordinates are, and the extent. All even
+/// extents make the same pairs, so there is one of them.
+fn axes(n_cells: usize) -> Vec<(usize, usize)> {
+    let divisors = |n: usize| (1..=n).filter(move |divisor| n.is_multiple_of(*divisor));
+    let of = |distance: usize| {
+        let n = n_cells / distance;
+        let odd = divisors(n).filter(move |&extent| !extent.is_multiple_of(2) && (extent > 1 || n_cells == 1));
+        odd.chain(n.is_multiple_of(2).then_some(n)).map(move |extent| (distance, extent))
+    };
+    divisors(n_cells).flat_map(of).collect()
 }
 
 /// Along an axis of that extent, whose coordinates are so many cells apart: the first with the second, and so on.
@@ -147,6 +156,7 @@ mod tests {
             lanes,
             n_registers,
             n_line_registers: 16,
+            n_masks: 0,
             splats_memory: true,
             assembles: &[ShapeKind::Tile],
             n_pointers: 7,

@@ -6,9 +6,6 @@ use graphc_ir::types::WORD_BYTES;
 use std::fmt;
 
 /// The vector registers of an instruction set, and which shapes its assembler makes functions of.
-///
-/// A unit whose comparisons write registers of a class of their own will say here how many of them there are;
-/// `straight_line_registers` then takes the results of comparisons from these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VectorUnit {
     /// What its registers are called.
@@ -17,8 +14,10 @@ pub struct VectorUnit {
     pub lanes: usize,
     /// Number of registers.
     pub n_registers: usize,
-    /// Number of registers that straight-line code may use, each of eight lanes.
+    /// Number of registers that straight-line code of eight lanes may use.
     pub n_line_registers: usize,
+    /// Number of registers for the results of comparisons, a bit for every lane, in straight-line code of more lanes.
+    pub n_masks: usize,
     /// Whether an instruction reads a word for all lanes from memory.
     pub splats_memory: bool,
     /// Shapes that are assembled; Cranelift does what is none of these.

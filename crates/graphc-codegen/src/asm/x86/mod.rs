@@ -1,7 +1,8 @@
 //! x86-64: 128-bit vectors for processors with AVX and FMA, 256-bit ones where there is AVX2, tiles with 512-bit ones
 //! where there is AVX-512.
 //!
-//! Reading order: `register`, `tile`, `tile_runs`, `tile_lanes`, `straight_line`, `transpose`, `mode`, `disassemble`.
+//! Reading order: `register`, `tile`, `tile_runs`, `tile_lanes`, `straight_line`,
+//! `straight_line_steps`, `straight_line_pairs`, `transpose`, `mode`, `disassemble`.
 
 mod register;
 
@@ -12,6 +13,10 @@ mod tile_runs;
 mod tile_lanes;
 
 mod straight_line;
+
+mod straight_line_steps;
+
+mod straight_line_pairs;
 
 mod transpose;
 
@@ -50,6 +55,7 @@ static YMM: AvxAssembler = AvxAssembler {
         lanes: 8,
         n_registers: 16,
         n_line_registers: 16,
+        n_masks: 0,
         splats_memory: false,
         assembles: &[ShapeKind::Tile, ShapeKind::StraightLine, ShapeKind::Transpose],
         n_pointers: straight_line::N_POINTERS,
@@ -59,10 +65,17 @@ static YMM: AvxAssembler = AvxAssembler {
     },
 };
 
-/// Straight-line code and transposes have 256-bit vectors.
+/// Transposes have 256-bit vectors.
 static ZMM: AvxAssembler = AvxAssembler {
     width: Width::Zmm,
-    unit: VectorUnit { name: "zmm", lanes: 16, n_registers: 32, splats_memory: true, ..YMM.unit },
+    unit: VectorUnit {
+        name: "zmm",
+        lanes: 16,
+        n_registers: 32,
+        n_masks: straight_line::N_MASKS,
+        splats_memory: true,
+        ..YMM.unit
+    },
 };
 
 impl InstructionSet for X86_64 {

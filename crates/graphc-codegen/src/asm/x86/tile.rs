@@ -81,7 +81,7 @@ impl Assembler<'_> {
             End::Vector => self.store_vectors()?,
             End::Epilogue => {
                 let plan = self.plan.epilogue.as_ref().expect("`TilePlan::of` makes it for such a tile");
-                if self.width == Width::Zmm {
+                if self.width == Width::Zmm && plan.pairs.is_none() {
                     self.store_accumulators(plan)?;
                 }
                 straight_line::append(&mut self.asm, &self.shape.epilogue, plan, OUT, &EPILOGUE_POINTERS)?;
