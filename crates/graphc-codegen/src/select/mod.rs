@@ -41,4 +41,4 @@ mod print;
 pub use counts::{Counts, Tally};
 pub use reason::Reason;
 pub use selection::Selection;
-pub use walk::{phases, select};
+pub use walk::{count_phases, is_shared, phases, select};

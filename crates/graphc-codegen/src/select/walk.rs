@@ -46,6 +46,19 @@ pub fn phases(kernel: &Kernel) -> impl Iterator<Item = &[Stmt]> {
     split(&kernel.body, &Mentions::of(&kernel.body))
 }
 
+/// Whether all members of a team run a phase of these statements: it is one parallel loop, perhaps inside a nest, of more
+/// than one turn. Behind it is a barrier; other phases are the caller's alone.
+pub fn is_shared(stmts: &[Stmt]) -> bool {
+    let FunctionRole::Phase(Some(shared)) = phase("", 0, stmts).role else { return false };
+    shared.range.end - shared.range.start > 1
+}
+
+/// Phases of a step, without the prologue, and how many of them are shared: as many barriers a team has.
+pub fn count_phases(program: &Program) -> (usize, usize) {
+    let all = || program.each_step().iter().flat_map(phases);
+    (all().count(), all().filter(|stmts| is_shared(stmts)).count())
+}
+
 /// One phase per top-level statement; a single one if they share values or variables.
 fn split<'p>(body: &'p [Stmt], kernel: &Mentions) -> std::slice::Chunks<'p, Stmt> {
     let stands_alone = |stmt: &Stmt| {
