@@ -107,8 +107,26 @@ pub(crate) enum Step {
 impl Step {
     /// What it reads.
     pub(crate) fn sources(&self) -> Vec<Source> {
-        match *self {
-            Step::Load { .. } | Step::Fetch { .. } | Step::LoadIndex { .. } | Step::Point { .. } => Vec::new(),
+        let (mut step, mut sources) = (*self, Vec::with_capacity(3));
+        step.for_each_source(&mut |source| sources.push(*source));
+        sources
+    }
+
+    /// Calls `f` with every constant vector that it reads.
+    pub(crate) fn for_each_constant(&mut self, f: &mut impl FnMut(&mut usize)) {
+        if let Step::LoadIndex { zero, most, .. } = self {
+            [zero, most].into_iter().for_each(&mut *f);
+        }
+        self.for_each_source(&mut |source| {
+            if let Source::Constant(number) = source {
+                f(number);
+            }
+        });
+    }
+
+    fn for_each_source(&mut self, f: &mut impl FnMut(&mut Source)) {
+        match self {
+            Step::Load { .. } | Step::Fetch { .. } | Step::LoadIndex { .. } | Step::Point { .. } => {}
             Step::Sqrt(a)
             | Step::Copy(a)
             | Step::Gather { index: a, .. }
@@ -117,15 +135,25 @@ impl Step {
             | Step::Swap { value: a, .. }
             | Step::Store { value: a, .. }
             | Step::StoreOne { value: a, .. }
-            | Step::Set { value: a, .. } => vec![a],
+            | Step::Set { value: a, .. } => f(a),
             Step::Binary(_, a, b)
             | Step::Compare(_, a, b)
             | Step::CompareIntegers { a, b, .. }
             | Step::Nearest { a, b, .. }
             | Step::And(a, b)
             | Step::AndNot(a, b)
-            | Step::Xor(a, b) => vec![a, b],
-            Step::Fma(a, b, c) | Step::Blend { mask: a, a: b, b: c } => vec![a, b, c],
+            | Step::Xor(a, b) => [a, b].into_iter().for_each(f),
+            Step::Fma(a, b, c) | Step::Blend { mask: a, a: b, b: c } => [a, b, c].into_iter().for_each(f),
+        }
+    }
+
+    /// Whether its two operands may change places. Which bits a NaN has may depend on that; no result does.
+    pub(crate) fn is_commutative(&self) -> bool {
+        match self {
+            Step::Binary(BinaryOp::Add | BinaryOp::Mul | BinaryOp::IAdd | BinaryOp::IMul, ..) => true,
+            Step::And(..) | Step::Xor(..) | Step::Nearest { .. } => true,
+            Step::CompareIntegers { is_greater, .. } => !is_greater,
+            _ => false,
         }
     }
 

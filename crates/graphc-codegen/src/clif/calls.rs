@@ -118,20 +118,28 @@ impl FunctionEmitter<'_, '_> {
             }
         }
         for (number, fixed) in operands.fixed.iter().enumerate() {
-            let halves = match fixed {
-                Fixed::Bits(bits) => [self.constant(Constant::F32(*bits), true); 2],
-                Fixed::Index(index) => {
-                    let operand = self.index(index)?;
-                    self.lanes(&operand)
-                }
-                Fixed::Outer(id) => {
-                    let operand = self.operand(*id)?;
-                    self.lanes(&operand)
-                }
-            };
+            let operand = self.fixed(fixed, Scalar::F32)?;
+            let halves = self.lanes(&operand);
             self.store_halves(halves, table, layout.constant_offset(number));
         }
         Ok(table)
+    }
+
+    /// A constant vector; `scalar` is the type of one that is given by its bits.
+    fn fixed(&mut self, fixed: &Fixed, scalar: Scalar) -> Emit<Operand> {
+        match fixed {
+            Fixed::Bits(bits) if scalar == Scalar::I32 => {
+                Ok(self.constant_operand(scalar, Constant::I32(bits.cast_signed())))
+            }
+            Fixed::Bits(bits) => Ok(self.constant_operand(Scalar::F32, Constant::F32(*bits))),
+            Fixed::Index(index) => self.index(index),
+            Fixed::Outer(id) => self.operand(*id),
+            Fixed::Compare { op, are_integers, a, b } => {
+                let scalar = if *are_integers { Scalar::I32 } else { Scalar::F32 };
+                let operands = [self.fixed(a, scalar)?, self.fixed(b, scalar)?];
+                self.compare_operands(*op, operands)
+            }
+        }
     }
 
     /// Emits a loop as calls that copy its squares.

@@ -61,10 +61,17 @@ impl Recogniser<'_, '_> {
         self.loaded.by_lane.keys().any(is_inside) || self.lane_vars.loaded_in(&access.index).is_some()
     }
 
-    /// An index as integers, if it is one that every lane has loaded.
-    pub(super) fn loaded_integers(&mut self, index: &Affine) -> Result<Source, Reason> {
-        let loaded = index.as_var().and_then(|var| self.loaded.by_lane.get(&var));
-        loaded.copied().ok_or(Reason::Integers)
+    /// An index as integers: one that every lane has loaded, or one that is known outside.
+    pub(super) fn integers(&mut self, index: &Affine) -> Result<Source, Reason> {
+        if let Some(&loaded) = index.as_var().and_then(|var| self.loaded.by_lane.get(&var)) {
+            return Ok(loaded);
+        }
+        let index = self.in_copy(index);
+        let is_loaded = self.loaded.by_lane.keys().chain(self.loaded.same.keys()).any(|&var| index.uses(var));
+        if is_loaded || self.lane_vars.loaded_in(&index).is_some() || self.is_counted(&index) {
+            return Err(Reason::Integers);
+        }
+        Ok(self.fixed(Fixed::Index(index)))
     }
 
     /// Words by indices of the lanes' own, or that stand apart: what is known outside and the lane's number are a

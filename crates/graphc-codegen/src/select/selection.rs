@@ -7,6 +7,7 @@ use crate::asm::straight_line::Table;
 use crate::target::Target;
 use graphc_ir::index::{Affine, Var};
 use graphc_ir::loops::{AccId, Access, Kernel, Program, Stmt, ValueId};
+use graphc_ir::scalar::CmpOp;
 use std::ops::Range;
 
 /// A program for a machine, with what is to become of its statements.
@@ -131,6 +132,8 @@ pub(crate) enum Fixed {
     Bits(u32),
     /// An index in every lane, as integers.
     Index(Affine),
+    /// All bits where the comparison of two others holds.
+    Compare { op: CmpOp, are_integers: bool, a: Box<Fixed>, b: Box<Fixed> },
 }
 
 /// One of the calls that copy a loop's squares.

@@ -260,12 +260,32 @@ impl<'e, 'p> Recogniser<'e, 'p> {
             let count = counted.count.and_then(|count| i32::try_from(count).ok()).ok_or(Reason::TooFar)?;
             self.shape.inner.push(InnerLoop { count, strides: self.strides(level)? });
         }
-        (self.shape.n_constants, self.shape.n_accs) = (self.fixed.len(), self.accs.len());
+        self.shape.n_accs = self.accs.len();
+        self.forget_unread_constants();
         let access = |Pointer { buffer, place }| place.map(|Place { index, .. }| Access { buffer, index });
         let pointers = self.pointers.into_iter().map(access);
         let table = self.shape.table(0);
         let operands = Operands { pointers: pointers.collect(), fixed: self.fixed, table };
         Ok(Recognised { shape: self.shape, operands, accs: self.accs })
+    }
+
+    /// Gives the constant vectors that steps read their numbers; the others are not made.
+    fn forget_unread_constants(&mut self) {
+        let mut numbers = vec![None; self.fixed.len()];
+        let mut n_read = 0;
+        for step in &mut self.shape.steps {
+            step.for_each_constant(&mut |constant| {
+                *constant = *numbers[*constant].get_or_insert_with(|| {
+                    n_read += 1;
+                    n_read - 1
+                });
+            });
+        }
+        let read = self.fixed.drain(..).zip(&numbers).filter_map(|(fixed, number)| Some(((*number)?, fixed)));
+        let mut read: Vec<(usize, Fixed)> = read.collect();
+        read.sort_by_key(|&(number, _)| number);
+        self.fixed = read.into_iter().map(|(_, fixed)| fixed).collect();
+        self.shape.n_constants = n_read;
     }
 
     /// Lets the next cell load its words anew, those that all cells share, too.
@@ -398,7 +418,7 @@ impl<'e, 'p> Recogniser<'e, 'p> {
                 return [4, 2, 1].into_iter().try_fold(a, |sum, distance| self.add_swapped(sum, distance));
             }
             Expr::JoinLanes(Join::Max, _) => return Err(Reason::JoinedLanes),
-            Expr::Index(index) => return self.loaded_integers(index),
+            Expr::Index(index) => return self.integers(index),
             Expr::Unary(..) => return Err(Reason::Integers),
         };
         self.known_or_push(step)
@@ -444,6 +464,10 @@ impl<'e, 'p> Recogniser<'e, 'p> {
     fn compare(&mut self, op: CmpOp, a: ValueId, b: ValueId) -> Result<Source, Reason> {
         let are_integers = self.cx.values.scalar(a) == Some(Scalar::I32);
         let (a, b) = (self.source(a)?, self.source(b)?);
+        if let (Source::Constant(a), Source::Constant(b)) = (a, b) {
+            let [a, b] = [a, b].map(|number| Box::new(self.fixed[number].clone()));
+            return Ok(self.fixed(Fixed::Compare { op, are_integers, a, b }));
+        }
         if !are_integers {
             return self.known_or_push(Step::Compare(op, a, b));
         }
@@ -463,15 +487,12 @@ impl<'e, 'p> Recogniser<'e, 'p> {
     }
 
     fn select(&mut self, mask: ValueId, a: ValueId, b: ValueId) -> Result<Step, Reason> {
-        let mask = match self.values.get(&mask) {
-            Some(&mask @ Source::Step(_)) => mask,
-            _ => return Err(Reason::Condition),
-        };
-        let (a, b) = (self.source(a)?, self.source(b)?);
-        Ok(match (self.is_zero(a), self.is_zero(b)) {
-            (_, true) => Step::And(mask, a),
-            (true, false) => Step::AndNot(mask, b),
-            (false, false) => Step::Blend { mask, a, b },
+        let (mask, a, b) = (self.source(mask)?, self.source(a)?, self.source(b)?);
+        Ok(match (self.is_zero(a), self.is_zero(b), mask) {
+            (_, true, _) => Step::And(mask, a),
+            (true, false, _) => Step::AndNot(mask, b),
+            (false, false, Source::Step(_)) => Step::Blend { mask, a, b },
+            (false, false, _) => Step::Blend { mask: self.known_or_push(Step::Copy(mask))?, a, b },
         })
     }
 
@@ -491,9 +512,6 @@ impl<'e, 'p> Recogniser<'e, 'p> {
         }
         if self.overwritten.contains(&id) {
             return Err(Reason::Overwritten);
-        }
-        if !matches!(self.cx.values.scalar(id), Some(Scalar::F32 | Scalar::I32)) {
-            return Err(Reason::Condition);
         }
         let constant = self.cx.values.constant(id);
         Ok(self.fixed(constant.map_or(Fixed::Outer(id), Fixed::Bits)))
@@ -528,6 +546,11 @@ impl<'e, 'p> Recogniser<'e, 'p> {
         };
         let terms = index.terms.iter().filter(is_left).cloned().collect();
         Affine { terms, offset }
+    }
+
+    /// Whether an index differs from one iteration to the next.
+    pub(super) fn is_counted(&self, index: &Affine) -> bool {
+        self.loops.iter().any(|counted| index.uses(counted.var))
     }
 
     /// Pointer and byte offset of an access whose index has that coefficient of the lane.

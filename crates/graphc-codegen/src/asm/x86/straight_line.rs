@@ -351,11 +351,17 @@ impl<'s> Assembler<'s> {
         })
     }
 
-    /// `to = first op second`.
+    /// `to = first op second`. The second operand may stand in the table, and so may the first one if it is the same
+    /// whichever comes first.
     fn three(&mut self, code: Code, placed: &Placed) -> Result<(), IcedError> {
-        let first = self.in_register(placed, 0)?;
+        let (first, second) = match placed.sources[..] {
+            [first @ Place::Table(_), second @ Place::Register(_)] if placed.step.is_commutative() => (second, first),
+            [first, second] => (first, second),
+            _ => unreachable!("{:?} has two operands", placed.step),
+        };
+        let first = self.register_or_scratch(placed.scratch, first)?;
         let to = ymm(placed.result);
-        self.add(match placed.sources[1] {
+        self.add(match second {
             Place::Register(second) => Instruction::with3(code, to, ymm(first), ymm(second))?,
             Place::Table(offset) => Instruction::with3(code, to, ymm(first), self.at(offset))?,
         })
