@@ -22,7 +22,7 @@ const VECTOR_BYTES: i32 = 32;
 /// vectors, and the accumulators, which it leaves there, and has room for what registers do not hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct StraightLine {
-    /// Bytes from one iteration to the next for every pointer.
+    /// Bytes from one iteration to the next for every pointer; what an integer that stands for one grows by.
     pub(crate) strides: Vec<i32>,
     /// Loops within the one that is counted by the caller, outermost first; the steps are those of the innermost.
     pub(crate) inner: Vec<InnerLoop>,
@@ -66,6 +66,8 @@ pub(crate) enum Step {
     LoadIndex { pointer: usize, offset: i32, zero: usize, most: usize, to: usize },
     /// Pointer `to` is another one, moved by so many bytes as often as a loaded integer says.
     Point { from: usize, index: usize, bytes: i32, to: usize },
+    /// The integer that stands for a pointer, in all lanes.
+    Integer { pointer: usize },
     /// The same, in a register.
     Copy(Source),
     /// Two operands: floating point, or a sum, difference or product of integers that wraps.
@@ -126,7 +128,11 @@ impl Step {
 
     fn for_each_source(&mut self, f: &mut impl FnMut(&mut Source)) {
         match self {
-            Step::Load { .. } | Step::Fetch { .. } | Step::LoadIndex { .. } | Step::Point { .. } => {}
+            Step::Load { .. }
+            | Step::Fetch { .. }
+            | Step::LoadIndex { .. }
+            | Step::Integer { .. }
+            | Step::Point { .. } => {}
             Step::Sqrt(a)
             | Step::Copy(a)
             | Step::Gather { index: a, .. }
@@ -164,6 +170,7 @@ impl Step {
             | Step::Gather { pointer, .. }
             | Step::Store { pointer, .. }
             | Step::StoreOne { pointer, .. }
+            | Step::Integer { pointer }
             | Step::Fetch { pointer, .. } => vec![pointer],
             Step::LoadIndex { pointer, to, .. } => vec![pointer, to],
             Step::Point { from, index, to, .. } => vec![from, index, to],

@@ -9,7 +9,9 @@ use super::index::Linear;
 use super::memory::{HALF_BYTES, Place};
 use crate::asm::straight_line::Table;
 use crate::asm::tile::CELL_BYTES;
-use crate::select::selection::{FetchCall, Fixed, Operands, StraightLineCall, TileCall, TileOut, TransposeCall};
+use crate::select::selection::{
+    FetchCall, Fixed, Operands, Pointer, StraightLineCall, TileCall, TileOut, TransposeCall,
+};
 use crate::select::shapes::ShapeId;
 use crate::select::tile::grid_cells;
 use crate::select::values::Scalar;
@@ -112,10 +114,15 @@ impl FunctionEmitter<'_, '_> {
         let layout = operands.table;
         let table = self.stack_slot(layout.bytes() as u32);
         for (number, pointer) in operands.pointers.iter().enumerate() {
-            if let Some(pointer) = pointer {
-                let address = self.pointer(pointer)?;
-                self.store_at(address, table, layout.pointer_offset(number));
-            }
+            let value = match pointer {
+                Pointer::To(place) => self.pointer(place)?,
+                Pointer::Integer(index) => {
+                    let value = self.indices.resolve(&mut self.builder, index)?;
+                    self.indices.value(&mut self.builder, &value)
+                }
+                Pointer::Computed => continue,
+            };
+            self.store_at(value, table, layout.pointer_offset(number));
         }
         for (number, fixed) in operands.fixed.iter().enumerate() {
             let operand = self.fixed(fixed, Scalar::F32)?;

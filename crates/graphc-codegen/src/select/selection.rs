@@ -115,12 +115,22 @@ pub(crate) struct StraightLineCall {
 /// What straight-line code finds in its table.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Operands {
-    /// Places at the first iteration, in lane 0; none where the code computes the pointer itself.
-    pub(crate) pointers: Vec<Option<Access>>,
+    pub(crate) pointers: Vec<Pointer>,
     /// Vectors that do not change.
     pub(crate) fixed: Vec<Fixed>,
     /// What stands where.
     pub(crate) table: Table,
+}
+
+/// What stands in the place of a pointer.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Pointer {
+    /// The address of a place at the first iteration, in lane 0.
+    To(Access),
+    /// An integer, as it is at the first iteration.
+    Integer(Affine),
+    /// Nothing: the code computes it itself.
+    Computed,
 }
 
 /// A constant vector.

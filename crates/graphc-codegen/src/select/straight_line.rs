@@ -7,7 +7,7 @@ use super::context::{Context, Site, State, Unit};
 use super::loaded::LoadedIndices;
 use super::mentions::Mentions;
 use super::reason::Reason;
-use super::selection::{Fixed, Operands, StraightLineCall};
+use super::selection::{Fixed, Operands, Pointer, StraightLineCall};
 use super::values::Scalar;
 use crate::asm::straight_line::{InnerLoop, LINE_BYTES, Source, Step, StraightLine};
 use crate::asm::unit::ShapeKind;
@@ -167,19 +167,20 @@ pub(super) fn epilogue(
     if accs.is_empty() { Ok((shape, operands)) } else { Err(Reason::Accumulator) }
 }
 
-/// What a pointer points to at the first iteration, in lane 0; all accesses that differ by constants share it.
+/// A pointer, or an integer that stands for one. All accesses that differ by constants share it.
 #[derive(Clone, Debug, PartialEq)]
-struct Pointer {
-    buffer: BufId,
+struct Moving {
+    /// Where it points into, unless it is an integer.
+    buffer: Option<BufId>,
     /// None if it is computed in every iteration.
     place: Option<Place>,
 }
 
-/// Where a pointer begins, and how it moves.
+/// Where a pointer begins at the first iteration, in lane 0, and how it moves.
 #[derive(Clone, Debug, PartialEq)]
 struct Place {
     index: Affine,
-    /// Bytes from one iteration of each loop to the next.
+    /// Bytes from one iteration of each loop to the next; what an integer grows by.
     strides: Vec<i64>,
 }
 
@@ -203,7 +204,7 @@ pub(super) struct Recogniser<'e, 'p> {
     overwritten: BTreeSet<ValueId>,
     /// Loads that nothing has used yet.
     late: Vec<(ValueId, &'e Access)>,
-    pointers: Vec<Pointer>,
+    pointers: Vec<Moving>,
     fixed: Vec<Fixed>,
     accs: Vec<AccId>,
     values: QuickMap<ValueId, Source>,
@@ -262,8 +263,11 @@ impl<'e, 'p> Recogniser<'e, 'p> {
         }
         self.shape.n_accs = self.accs.len();
         self.forget_unread_constants();
-        let access = |Pointer { buffer, place }| place.map(|Place { index, .. }| Access { buffer, index });
-        let pointers = self.pointers.into_iter().map(access);
+        let pointers = self.pointers.into_iter().map(|Moving { buffer, place }| match (buffer, place) {
+            (Some(buffer), Some(Place { index, .. })) => Pointer::To(Access { buffer, index }),
+            (None, Some(Place { index, .. })) => Pointer::Integer(index),
+            (_, None) => Pointer::Computed,
+        });
         let table = self.shape.table(0);
         let operands = Operands { pointers: pointers.collect(), fixed: self.fixed, table };
         Ok(Recognised { shape: self.shape, operands, accs: self.accs })
@@ -308,7 +312,7 @@ impl<'e, 'p> Recogniser<'e, 'p> {
     /// Strides of the pointers in a loop. What it moves them by in all is within reach, too.
     fn strides(&self, level: usize) -> Result<Vec<i32>, Reason> {
         let count = if level == 0 { Some(1) } else { self.loops[level].count };
-        let stride = |pointer: &Pointer| {
+        let stride = |pointer: &Moving| {
             let bytes = pointer.place.as_ref().and_then(|place| place.strides.get(level)).copied().unwrap_or(0);
             let moved = count.and_then(|count| bytes.checked_mul(count + 1)).ok_or(Reason::TooFar)?;
             if moved.unsigned_abs() < 1 << 30 { Ok(bytes as i32) } else { Err(Reason::TooFar) }
@@ -340,7 +344,7 @@ impl<'e, 'p> Recogniser<'e, 'p> {
                 let (pointers, buffers) = (&self.pointers, &self.cx.program.buffers);
                 let is_stale = |step: &Step| match step {
                     Step::Load { pointer, .. } | Step::Gather { pointer, .. } => {
-                        are_shared(buffers, pointers[*pointer].buffer, to.buffer)
+                        pointers[*pointer].buffer.is_none_or(|from| are_shared(buffers, from, to.buffer))
                     }
                     _ => false,
                 };
@@ -548,9 +552,9 @@ impl<'e, 'p> Recogniser<'e, 'p> {
         Affine { terms, offset }
     }
 
-    /// Whether an index differs from one iteration to the next.
-    pub(super) fn is_counted(&self, index: &Affine) -> bool {
-        self.loops.iter().any(|counted| index.uses(counted.var))
+    /// Whether a variable is a counted loop's.
+    pub(super) fn is_counted(&self, var: Var) -> bool {
+        self.loops.iter().any(|counted| counted.var == var)
     }
 
     /// Pointer and byte offset of an access whose index has that coefficient of the lane.
@@ -566,42 +570,53 @@ impl<'e, 'p> Recogniser<'e, 'p> {
     }
 
     /// Pointer and byte offset of a place in a buffer.
-    fn pointer(&mut self, buffer: BufId, mut index: Affine) -> Result<(usize, i32), Reason> {
+    fn pointer(&mut self, buffer: BufId, index: Affine) -> Result<(usize, i32), Reason> {
+        let (place, words) = self.moving(index, WORD_BYTES as i64);
+        let offset = words.checked_mul(WORD_BYTES as i64).and_then(|bytes| i32::try_from(bytes).ok());
+        let pointer = self.known_or_add(Moving { buffer: Some(buffer), place: Some(place) })?;
+        Ok((pointer, offset.ok_or(Reason::TooFar)?))
+    }
+
+    /// Something that stands for an index that is the same in all lanes, and what of it is the same in all copies.
+    pub(super) fn integer(&mut self, index: Affine) -> Result<(usize, i64), Reason> {
+        let (place, offset) = self.moving(index, 1);
+        Ok((self.known_or_add(Moving { buffer: None, place: Some(place) })?, offset))
+    }
+
+    /// An index as a place that moves, its constant apart; `unit` is what 1 of it is worth.
+    fn moving(&self, mut index: Affine, unit: i64) -> (Place, i64) {
         let mut strides = Vec::with_capacity(self.loops.len());
         for &Counted { var, low, .. } in self.loops {
             let step = index.coefficient(var);
-            strides.push(step * WORD_BYTES as i64);
+            strides.push(step.saturating_mul(unit));
             if let Some(low) = low {
                 index = index.add_scaled(&Affine::var(var), -step).plus_constant(step * low);
             }
         }
-        let offset = index
-            .offset
-            .checked_mul(WORD_BYTES as i64)
-            .and_then(|bytes| i32::try_from(bytes).ok())
-            .ok_or(Reason::TooFar)?;
-        index.offset = 0;
-        let pointer = Pointer { buffer, place: Some(Place { index, strides }) };
-        let number = match self.pointers.iter().position(|known| *known == pointer) {
-            Some(known) => known,
-            None => self.add_pointer(pointer)?,
-        };
-        Ok((number, offset))
+        let offset = std::mem::take(&mut index.offset);
+        (Place { index, strides }, offset)
     }
 
-    fn add_pointer(&mut self, pointer: Pointer) -> Result<usize, Reason> {
+    fn known_or_add(&mut self, pointer: Moving) -> Result<usize, Reason> {
+        match self.pointers.iter().position(|known| *known == pointer) {
+            Some(known) => Ok(known),
+            None => self.add_pointer(pointer),
+        }
+    }
+
+    fn add_pointer(&mut self, pointer: Moving) -> Result<usize, Reason> {
         self.pointers.push(pointer);
         let number = self.pointers.len() - 1;
         if number < self.unit.unit.n_pointers { Ok(number) } else { Err(Reason::TooManyPointers) }
     }
 
-    /// One that is computed, for words of a buffer.
-    pub(super) fn computed_pointer(&mut self, buffer: BufId) -> Result<usize, Reason> {
-        self.add_pointer(Pointer { buffer, place: None })
+    /// One that is computed: for words of a buffer, or an integer.
+    pub(super) fn computed_pointer(&mut self, buffer: Option<BufId>) -> Result<usize, Reason> {
+        self.add_pointer(Moving { buffer, place: None })
     }
 
     /// The buffer that a pointer points into.
-    pub(super) fn buffer_of(&self, pointer: usize) -> BufId {
+    pub(super) fn buffer_of(&self, pointer: usize) -> Option<BufId> {
         self.pointers[pointer].buffer
     }
 }

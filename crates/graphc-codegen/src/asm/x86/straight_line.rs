@@ -199,6 +199,7 @@ impl<'s> Assembler<'s> {
             | Step::StoreOne { .. }
             | Step::Fetch { .. } => self.memory(placed),
             Step::LoadIndex { .. } | Step::Point { .. } => self.index(placed.step),
+            Step::Integer { pointer } => self.integer(to, pointer),
             Step::Copy(_) => self.fetch(to, placed.sources[0]),
             Step::Swap { distance, .. } => self.swap(placed, distance),
             Step::Set { acc, .. } => {
@@ -287,7 +288,7 @@ impl<'s> Assembler<'s> {
         let whole = Register::from(register);
         match step {
             Step::LoadIndex { pointer, offset, zero, most, .. } => {
-                let word = Register::EAX + (whole as u32 - Register::RAX as u32);
+                let word = word_of(register);
                 let place = self.there(pointer, offset)?;
                 let [zero, most] = [zero, most].map(|constant| self.at(self.layout.constant_offset(constant)));
                 // What is written to a half of a register clears the other half.
@@ -318,6 +319,16 @@ impl<'s> Assembler<'s> {
             self.passes = Some(to);
         }
         Ok(())
+    }
+
+    /// What stands for a pointer, in all lanes.
+    fn integer(&mut self, to: usize, pointer: usize) -> Result<(), IcedError> {
+        let Some(register) = self.pointers[pointer] else {
+            let place = self.at(self.layout.pointer_offset(pointer));
+            return self.add(Instruction::with2(Code::VEX_Vpbroadcastd_ymm_xmmm32, ymm(to), place)?);
+        };
+        self.add(Instruction::with2(Code::VEX_Vmovd_xmm_rm32, xmm(to), word_of(register))?)?;
+        self.add(Instruction::with2(Code::VEX_Vpbroadcastd_ymm_xmmm32, ymm(to), xmm(to))?)
     }
 
     /// Every lane's other lane at a distance.
@@ -442,6 +453,11 @@ impl<'s> Assembler<'s> {
     fn add(&mut self, instruction: Instruction) -> Result<(), IcedError> {
         self.asm.add_instruction(instruction)
     }
+}
+
+/// The lower half of a register.
+fn word_of(register: AsmRegister64) -> Register {
+    Register::EAX + (Register::from(register) as u32 - Register::RAX as u32)
 }
 
 fn binary(op: BinaryOp) -> Code {
