@@ -18,25 +18,50 @@ struct Function {
     name: &'static str,
     /// Statements of a graph behind `%0`; the last one is the result.
     graph: &'static [&'static str],
-    /// The call it is compared with.
-    libm: (&'static str, fn(f32) -> f32),
-    /// The same function.
+    /// The function of the system's library that it is compared with.
+    libm: fn(f32) -> f32,
+    /// The whole function by that.
+    scalar: fn(f32) -> f32,
     exact: fn(f64) -> f64,
 }
 
 const FUNCTIONS: [Function; 8] = [
-    Function { name: "exp", graph: &["exp(%0)"], libm: ("expf", f32::exp), exact: f64::exp },
-    Function { name: "log", graph: &["square(%0)", "log(%1)"], libm: ("logf", f32::ln), exact: |x| (x * x).ln() },
-    Function { name: "tanh", graph: &["tanh(%0)"], libm: ("tanhf", f32::tanh), exact: f64::tanh },
-    Function { name: "sigmoid", graph: &["sigmoid(%0)"], libm: ("expf", f32::exp), exact: sigmoid },
-    Function { name: "silu", graph: &["silu(%0)"], libm: ("expf", f32::exp), exact: |x| x * sigmoid(x) },
-    Function { name: "softplus", graph: &["softplus(%0)"], libm: ("expf", f32::exp), exact: |x| x.exp().ln_1p() },
-    Function { name: "mish", graph: &["mish(%0)"], libm: ("tanhf", f32::tanh), exact: |x| x * x.exp().ln_1p().tanh() },
+    Function { name: "exp", graph: &["exp(%0)"], libm: f32::exp, scalar: f32::exp, exact: f64::exp },
+    Function {
+        name: "log(x^2)",
+        graph: &["square(%0)", "log(%1)"],
+        libm: f32::ln,
+        scalar: |x| (x * x).ln(),
+        exact: |x| (x * x).ln(),
+    },
+    Function { name: "tanh", graph: &["tanh(%0)"], libm: f32::tanh, scalar: f32::tanh, exact: f64::tanh },
+    Function { name: "sigmoid", graph: &["sigmoid(%0)"], libm: f32::exp, scalar: sigmoid, exact: exact_sigmoid },
+    Function {
+        name: "silu",
+        graph: &["silu(%0)"],
+        libm: f32::exp,
+        scalar: |x| x * sigmoid(x),
+        exact: |x| x * exact_sigmoid(x),
+    },
+    Function {
+        name: "softplus",
+        graph: &["softplus(%0)"],
+        libm: f32::exp,
+        scalar: |x| x.max(0.0) + (-x.abs()).exp().ln_1p(),
+        exact: |x| x.exp().ln_1p(),
+    },
+    Function {
+        name: "mish",
+        graph: &["mish(%0)"],
+        libm: f32::tanh,
+        scalar: |x| x * (x.max(0.0) + (-x.abs()).exp().ln_1p()).tanh(),
+        exact: |x| x * x.exp().ln_1p().tanh(),
+    },
     Function {
         name: "gelu (tanh)",
         graph: &[
             "square(%0)",
-            "constant() {value=0.0356774081, shape=[]}",
+            "constant() {value=0.035677408, shape=[]}",
             "constant() {value=0.79788456, shape=[]}",
             "mul(%1, %2)",
             "add(%4, %3)",
@@ -47,8 +72,9 @@ const FUNCTIONS: [Function; 8] = [
             "mul(%9, %7)",
             "add(%9, %10)",
         ],
-        libm: ("tanhf", f32::tanh),
-        exact: |x| 0.5 * x * (1.0 + (x * 0.79788456 + x.powi(3) * 0.0356774081).tanh()),
+        libm: f32::tanh,
+        scalar: |x| 0.5 * x * (1.0 + (x * (0.797_884_56 + x * x * 0.035_677_408)).tanh()),
+        exact: |x| 0.5 * x * (1.0 + (x * (0.797_884_56 + x * x * 0.035_677_408)).tanh()),
     },
 ];
 
@@ -58,31 +84,41 @@ fn main() -> io::Result<()> {
     let numbers = (0..SAMPLES * FEATURES).map(|i| (i * 7919 % 12_007) as f32 / 1000.0 - 6.0005);
     let inputs: Vec<f32> = numbers.collect();
     let mut out = io::stdout();
-    writeln!(out, "{:12} {:>20} {:>28} {:>8}", "function", "graphc", "one call", "times")?;
+    writeln!(out, "{:12} {:>22} {:>34} {:>34}", "function", "graphc", "one call of libm", "the same in scalar code")?;
     for function in &FUNCTIONS {
         let mut session = session(function);
         session.set_input_f32(Mode::Infer, SAMPLES, "x", &inputs).expect("the input");
-        let mut step = || session.step(Mode::Infer, SAMPLES).expect("a step");
-        step();
-        let mut outputs = vec![0.0; inputs.len()];
-        let (libm_name, libm) = function.libm;
-        let mut calls = || {
-            let libm = black_box(libm);
-            inputs.iter().zip(&mut outputs).for_each(|(&x, y)| *y = libm(x.abs()));
-            black_box(&mut outputs);
-        };
-        let [ours, theirs, cycle] = least([&mut step, &mut calls, &mut dependent_products], seconds);
+        session.step(Mode::Infer, SAMPLES).expect("a step");
         check(function, &inputs, &session);
-        let per_element = |s: f64| s / inputs.len() as f64;
-        let text = |s: f64| format!("{:.3} ns, {:4.1} cycles", per_element(s) * 1e9, per_element(s) / cycle * PRODUCTS);
-        let (name, times) = (function.name, theirs / ours);
-        writeln!(out, "{name:12} {:>20} {libm_name:>7} {:>20} {times:8.1}", text(ours), text(theirs))?;
+        let mut step = || session.step(Mode::Infer, SAMPLES).expect("a step");
+        let [mut call, mut scalar] = [function.libm, function.scalar].map(|scalar| calls(&inputs, scalar));
+        let [ours, call, scalar, cycle] = least([&mut step, &mut call, &mut scalar, &mut dependent_products], seconds);
+        let text = |s: f64| {
+            let [ns, cycles] = [s * 1e9, s / cycle * PRODUCTS].map(|all| all / inputs.len() as f64);
+            format!("{ns:.3} ns, {cycles:4.1} cycles")
+        };
+        let beside = |s: f64| format!("{}, {:4.1} times", text(s), s / ours);
+        writeln!(out, "{:12} {:>22} {:>34} {:>34}", function.name, text(ours), beside(call), beside(scalar))?;
     }
     Ok(())
 }
 
-fn sigmoid(x: f64) -> f64 {
+fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + (-x).exp())
+}
+
+fn exact_sigmoid(x: f64) -> f64 {
+    1.0 / (1.0 + (-x).exp())
+}
+
+/// A run of a scalar function, called for every element.
+fn calls(inputs: &[f32], scalar: fn(f32) -> f32) -> impl FnMut() {
+    let mut outputs = vec![0.0; inputs.len()];
+    move || {
+        let scalar = black_box(scalar);
+        inputs.iter().zip(&mut outputs).for_each(|(&x, y)| *y = scalar(x.abs()));
+        black_box(&mut outputs);
+    }
 }
 
 /// The session that computes it on one thread.

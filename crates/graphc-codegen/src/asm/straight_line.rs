@@ -106,6 +106,22 @@ pub(crate) enum Step {
     Set { acc: usize, value: Source },
 }
 
+/// At most eight words of memory.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Words {
+    pub(crate) pointer: usize,
+    /// Bytes from what the pointer points to; none if that is not known.
+    offset: Option<i32>,
+}
+
+impl Words {
+    /// Whether both are known to have none in common.
+    pub(crate) fn is_apart_from(self, other: Words) -> bool {
+        let distance = self.offset.zip(other.offset).map(|(a, b)| (i64::from(a) - i64::from(b)).abs());
+        self.pointer == other.pointer && distance.is_some_and(|distance| distance >= i64::from(VECTOR_BYTES))
+    }
+}
+
 impl Step {
     /// What it reads.
     pub(crate) fn sources(&self) -> Vec<Source> {
@@ -126,7 +142,8 @@ impl Step {
         });
     }
 
-    fn for_each_source(&mut self, f: &mut impl FnMut(&mut Source)) {
+    /// Calls `f` with everything that it reads.
+    pub(crate) fn for_each_source(&mut self, f: &mut impl FnMut(&mut Source)) {
         match self {
             Step::Load { .. }
             | Step::Fetch { .. }
@@ -175,6 +192,20 @@ impl Step {
             Step::LoadIndex { pointer, to, .. } => vec![pointer, to],
             Step::Point { from, index, to, .. } => vec![from, index, to],
             _ => Vec::new(),
+        }
+    }
+
+    /// The words that it reads or writes, and whether it writes them; none of a hint.
+    pub(crate) fn words(&self) -> Option<(Words, bool)> {
+        match *self {
+            Step::Load { pointer, offset, .. } => Some((Words { pointer, offset: Some(offset) }, false)),
+            Step::Gather { pointer, .. } | Step::LoadIndex { pointer, .. } => {
+                Some((Words { pointer, offset: None }, false))
+            }
+            Step::Store { pointer, offset, .. } | Step::StoreOne { pointer, offset, .. } => {
+                Some((Words { pointer, offset: Some(offset) }, true))
+            }
+            _ => None,
         }
     }
 

@@ -4,18 +4,19 @@
 //! them itself. Accesses that differ by constants share a pointer.
 
 use super::context::{Context, Site, State, Unit};
+use super::interleave;
 use super::loaded::LoadedIndices;
 use super::mentions::Mentions;
+use super::moving::{Counted, Moving, Place};
 use super::reason::Reason;
 use super::selection::{Fixed, Operands, Pointer, StraightLineCall};
 use super::values::Scalar;
 use crate::asm::straight_line::{InnerLoop, LINE_BYTES, Source, Step, StraightLine};
 use crate::asm::unit::ShapeKind;
 use crate::hash::QuickMap;
-use graphc_ir::index::{Affine, Atom, Var};
+use graphc_ir::index::Var;
 use graphc_ir::loops::{AccId, Access, BufId, Buffer, Expr, Join, LaneVars, Range, Stmt, Tile, ValueId};
 use graphc_ir::scalar::{BinaryOp, CmpOp, UnaryOp};
-use graphc_ir::types::WORD_BYTES;
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
@@ -49,16 +50,6 @@ pub(super) fn straight_line(site: &mut Site<'_, '_>, range: &Range, body: &[Stmt
         }
     }
     Err(reason)
-}
-
-/// A loop that is counted.
-#[derive(Clone, Copy)]
-struct Counted {
-    var: Var,
-    /// The first value of its variable; none of the outermost, which is known when it begins.
-    low: Option<i64>,
-    /// Iterations, if that is a constant.
-    count: Option<i64>,
 }
 
 /// Loops around straight-line code.
@@ -115,11 +106,15 @@ impl<'s> Nest<'s> {
         self.before.iter().try_for_each(|stmt| recogniser.stmt(stmt))?;
         recogniser.max_steps = max_steps(self.body);
         recogniser.block(self.body)?;
-        let Recognised { shape, mut operands, accs } = recogniser.finish()?;
+        let Recognised { shape, interleaved, mut operands, accs } = recogniser.finish()?;
         if !accs.iter().all(|&acc| state.declared.contains(&acc) && cx.is_vector(acc)) {
             return Err(Reason::Accumulator);
         }
-        let function = site.shapes.straight_line(&shape, unit.unit)?;
+        let interleaved = interleaved.map(|steps| StraightLine { steps, ..shape.clone() });
+        let function = match interleaved.and_then(|shape| site.shapes.straight_line_without_slots(&shape, unit.unit)) {
+            Some(function) => function,
+            None => site.shapes.straight_line(&shape, unit.unit)?,
+        };
         operands.table = site.shapes.table(function);
         Ok(StraightLineCall { function, operands, accs })
     }
@@ -162,26 +157,9 @@ pub(super) fn epilogue(
         recogniser.forget_loads();
         recogniser.block(&tile.epilogue)?;
     }
-    let Recognised { mut shape, operands, accs } = recogniser.finish()?;
+    let Recognised { mut shape, operands, accs, .. } = recogniser.finish()?;
     shape.n_accs = cells.len();
     if accs.is_empty() { Ok((shape, operands)) } else { Err(Reason::Accumulator) }
-}
-
-/// A pointer, or an integer that stands for one. All accesses that differ by constants share it.
-#[derive(Clone, Debug, PartialEq)]
-struct Moving {
-    /// Where it points into, unless it is an integer.
-    buffer: Option<BufId>,
-    /// None if it is computed in every iteration.
-    place: Option<Place>,
-}
-
-/// Where a pointer begins at the first iteration, in lane 0, and how it moves.
-#[derive(Clone, Debug, PartialEq)]
-struct Place {
-    index: Affine,
-    /// Bytes from one iteration of each loop to the next; what an integer grows by.
-    strides: Vec<i64>,
 }
 
 /// A loop being recognised.
@@ -191,10 +169,10 @@ pub(super) struct Recogniser<'e, 'p> {
     /// What differs from lane to lane outside.
     pub(super) lane_vars: &'e LaneVars,
     /// Outermost first.
-    loops: &'e [Counted],
+    pub(super) loops: &'e [Counted],
     max_steps: usize,
     /// Values of copied loops' variables.
-    copied: Vec<(Var, i64)>,
+    pub(super) copied: Vec<(Var, i64)>,
     shape: StraightLine,
     /// Whether registers are few: then words are loaded where they are first used.
     pub(super) is_epilogue: bool,
@@ -204,7 +182,7 @@ pub(super) struct Recogniser<'e, 'p> {
     overwritten: BTreeSet<ValueId>,
     /// Loads that nothing has used yet.
     late: Vec<(ValueId, &'e Access)>,
-    pointers: Vec<Moving>,
+    pub(super) pointers: Vec<Moving>,
     fixed: Vec<Fixed>,
     accs: Vec<AccId>,
     values: QuickMap<ValueId, Source>,
@@ -218,6 +196,8 @@ pub(super) struct Recogniser<'e, 'p> {
 
 struct Recognised {
     shape: StraightLine,
+    /// Its steps in another order, in which long chains take turns, if there is one.
+    interleaved: Option<Vec<Step>>,
     operands: Operands,
     accs: Vec<AccId>,
 }
@@ -256,13 +236,16 @@ impl<'e, 'p> Recogniser<'e, 'p> {
         if !self.shape.steps.iter().any(Step::has_effect) {
             return Err(Reason::NoEffect);
         }
+        self.forget_unread_constants();
         self.shape.strides = self.strides(0)?;
+        let may_change_places = |a: &Step, b: &Step| self.may_change_places(a, b);
+        let steps = &self.shape.steps;
+        let interleaved = (!self.is_epilogue).then(|| interleave::interleaved(steps, &may_change_places)).flatten();
         for (level, counted) in self.loops.iter().enumerate().skip(1) {
             let count = counted.count.and_then(|count| i32::try_from(count).ok()).ok_or(Reason::TooFar)?;
             self.shape.inner.push(InnerLoop { count, strides: self.strides(level)? });
         }
         self.shape.n_accs = self.accs.len();
-        self.forget_unread_constants();
         let pointers = self.pointers.into_iter().map(|Moving { buffer, place }| match (buffer, place) {
             (Some(buffer), Some(Place { index, .. })) => Pointer::To(Access { buffer, index }),
             (None, Some(Place { index, .. })) => Pointer::Integer(index),
@@ -270,7 +253,7 @@ impl<'e, 'p> Recogniser<'e, 'p> {
         });
         let table = self.shape.table(0);
         let operands = Operands { pointers: pointers.collect(), fixed: self.fixed, table };
-        Ok(Recognised { shape: self.shape, operands, accs: self.accs })
+        Ok(Recognised { shape: self.shape, interleaved, operands, accs: self.accs })
     }
 
     /// Gives the constant vectors that steps read their numbers; the others are not made.
@@ -292,6 +275,19 @@ impl<'e, 'p> Recogniser<'e, 'p> {
         self.shape.n_constants = n_read;
     }
 
+    /// Whether nothing changes if the second of two steps that read or write memory is done first.
+    fn may_change_places(&self, first: &Step, second: &Step) -> bool {
+        let (Some((first, stores_first)), Some((second, stores_second))) = (first.words(), second.words()) else {
+            return true;
+        };
+        if !stores_first && !stores_second {
+            return true;
+        }
+        let [one, other] = [first.pointer, second.pointer].map(|pointer| self.buffer_of(pointer));
+        let are_others = one.zip(other).is_some_and(|(one, other)| !are_shared(&self.cx.program.buffers, one, other));
+        are_others || first.is_apart_from(second)
+    }
+
     /// Lets the next cell load its words anew, those that all cells share, too.
     fn forget_loads(&mut self) {
         self.late.clear();
@@ -307,17 +303,6 @@ impl<'e, 'p> Recogniser<'e, 'p> {
             self.source(value)?;
         }
         Ok(())
-    }
-
-    /// Strides of the pointers in a loop. What it moves them by in all is within reach, too.
-    fn strides(&self, level: usize) -> Result<Vec<i32>, Reason> {
-        let count = if level == 0 { Some(1) } else { self.loops[level].count };
-        let stride = |pointer: &Moving| {
-            let bytes = pointer.place.as_ref().and_then(|place| place.strides.get(level)).copied().unwrap_or(0);
-            let moved = count.and_then(|count| bytes.checked_mul(count + 1)).ok_or(Reason::TooFar)?;
-            if moved.unsigned_abs() < 1 << 30 { Ok(bytes as i32) } else { Err(Reason::TooFar) }
-        };
-        self.pointers.iter().map(stride).collect()
     }
 
     fn block(&mut self, stmts: &'e [Stmt]) -> Result<(), Reason> {
@@ -534,89 +519,5 @@ impl<'e, 'p> Recogniser<'e, 'p> {
             self.accs.push(acc);
             self.accs.len() - 1
         })
-    }
-
-    /// An index with the values of copied loops' variables in it.
-    pub(super) fn in_copy(&self, index: &Affine) -> Affine {
-        let value = |var: Var| self.copied.iter().rev().find(|(known, _)| *known == var).map(|&(_, value)| value);
-        if !index.is_affine() {
-            return index.substitute(&|var| value(var).map_or_else(|| Affine::var(var), Affine::constant));
-        }
-        let mut offset = index.offset;
-        let is_left = |(atom, coefficient): &&(Atom, i64)| {
-            let known = if let Atom::Var(var) = atom { value(*var) } else { None };
-            offset += known.map_or(0, |value| coefficient * value);
-            known.is_none()
-        };
-        let terms = index.terms.iter().filter(is_left).cloned().collect();
-        Affine { terms, offset }
-    }
-
-    /// Whether a variable is a counted loop's.
-    pub(super) fn is_counted(&self, var: Var) -> bool {
-        self.loops.iter().any(|counted| counted.var == var)
-    }
-
-    /// Pointer and byte offset of an access whose index has that coefficient of the lane.
-    pub(super) fn place(&mut self, access: &Access, coefficient: i64) -> Result<(usize, i32), Reason> {
-        let index = self.in_copy(&access.index);
-        let is_vector_or_splat = matches!(coefficient, 0 | 1) && index.coefficient(self.unit.lane) == coefficient;
-        if !is_vector_or_splat || !index.is_affine() || self.lane_vars.loaded_in(&index).is_some() {
-            return Err(Reason::Scattered);
-        }
-        let (outside, loaded) = self.loaded.split(index);
-        let (pointer, offset) = self.pointer(access.buffer, outside)?;
-        Ok((self.point(pointer, &loaded)?, offset))
-    }
-
-    /// Pointer and byte offset of a place in a buffer.
-    fn pointer(&mut self, buffer: BufId, index: Affine) -> Result<(usize, i32), Reason> {
-        let (place, words) = self.moving(index, WORD_BYTES as i64);
-        let offset = words.checked_mul(WORD_BYTES as i64).and_then(|bytes| i32::try_from(bytes).ok());
-        let pointer = self.known_or_add(Moving { buffer: Some(buffer), place: Some(place) })?;
-        Ok((pointer, offset.ok_or(Reason::TooFar)?))
-    }
-
-    /// Something that stands for an index that is the same in all lanes, and what of it is the same in all copies.
-    pub(super) fn integer(&mut self, index: Affine) -> Result<(usize, i64), Reason> {
-        let (place, offset) = self.moving(index, 1);
-        Ok((self.known_or_add(Moving { buffer: None, place: Some(place) })?, offset))
-    }
-
-    /// An index as a place that moves, its constant apart; `unit` is what 1 of it is worth.
-    fn moving(&self, mut index: Affine, unit: i64) -> (Place, i64) {
-        let mut strides = Vec::with_capacity(self.loops.len());
-        for &Counted { var, low, .. } in self.loops {
-            let step = index.coefficient(var);
-            strides.push(step.saturating_mul(unit));
-            if let Some(low) = low {
-                index = index.add_scaled(&Affine::var(var), -step).plus_constant(step * low);
-            }
-        }
-        let offset = std::mem::take(&mut index.offset);
-        (Place { index, strides }, offset)
-    }
-
-    fn known_or_add(&mut self, pointer: Moving) -> Result<usize, Reason> {
-        match self.pointers.iter().position(|known| *known == pointer) {
-            Some(known) => Ok(known),
-            None => self.add_pointer(pointer),
-        }
-    }
-
-    fn add_pointer(&mut self, pointer: Moving) -> Result<usize, Reason> {
-        self.pointers.push(pointer);
-        let number = self.pointers.len() - 1;
-        if number < self.unit.unit.n_pointers { Ok(number) } else { Err(Reason::TooManyPointers) }
-    }
-
-    /// One that is computed: for words of a buffer, or an integer.
-    pub(super) fn computed_pointer(&mut self, buffer: Option<BufId>) -> Result<usize, Reason> {
-        self.add_pointer(Moving { buffer, place: None })
-    }
-
-    /// The buffer that a pointer points into.
-    pub(super) fn buffer_of(&self, pointer: usize) -> Option<BufId> {
-        self.pointers[pointer].buffer
     }
 }
