@@ -25,10 +25,10 @@ pub(crate) fn exp(b: &mut Builder, x: ValueId) -> ValueId {
     let Power { n, less_one } = power(b, clamped, 254);
     // 2^n in two factors that are normal numbers, though n may be 128 or -127: their exponent bits, m + 127 for 2^m,
     // are half of n + 254, rounded down, and the rest. A product below 2^-126 counts as zero, as everywhere.
-    let [one, bits] = [1, 23].map(|by| b.i32(by));
-    let half = b.binary(BinaryOp::IShr, n, one);
-    let half = b.binary(BinaryOp::IShl, half, bits);
-    let all = b.binary(BinaryOp::IShl, n, bits);
+    let (places, exponent_bits) = (b.i32(22), b.i32(0x7f80_0000));
+    let with_remainder = b.binary(BinaryOp::IShl, n, places);
+    let half = b.binary(BinaryOp::IAnd, with_remainder, exponent_bits);
+    let all = b.binary(BinaryOp::IAdd, with_remainder, with_remainder);
     let rest = b.binary(BinaryOp::ISub, all, half);
     let [half, rest] = [half, rest].map(|factor| b.unary(UnaryOp::FromBits, factor));
     let y = b.fma(less_one, half, half);
@@ -38,7 +38,7 @@ pub(crate) fn exp(b: &mut Builder, x: ValueId) -> ValueId {
 /// `e^x = 2^n * (less_one + 1)`.
 struct Power {
     /// An integer of whose bits the lowest nine are those of n and a number that was asked for, added. Those above
-    /// vanish where it is moved to the left by 23 places, even if by 1 to the right before.
+    /// vanish where it is moved to the left by 22 places.
     n: ValueId,
     /// Rounded; the 1 is to be added, which one multiplication and addition does in any scale.
     less_one: ValueId,
