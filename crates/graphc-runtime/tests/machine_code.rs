@@ -87,7 +87,7 @@ fn masks_and_integers() {
     }
 }
 
-/// Chains that take turns, and others that cannot: they read what others store.
+/// Long chains side by side, some of which read what others store.
 #[test]
 fn long_chains() {
     let roots: String = (1..14).map(|number| format!("v{number} = fma v{0}, v31, v30\n", number - 1)).collect();

@@ -8,7 +8,7 @@
 //!
 //! Reading order: `selection` (the result), `reason`, `shapes`, `mentions`, `uniform`, `values`, `known` (what is
 //! known of a kernel), `context`, `walk` (functions, blocks, loops), `tile`, `loaded`, `moving`, `straight_line`, `place`,
-//! `loaded_index`, `interleave`, `transpose`, `fetch`, `counts`, `print`.
+//! `loaded_index`, `transpose`, `fetch`, `counts`, `print`.
 
 pub(crate) mod selection;
 
@@ -28,7 +28,6 @@ mod walk;
 pub(crate) mod tile;
 
 mod fetch;
-mod interleave;
 mod loaded;
 mod loaded_index;
 mod moving;

@@ -54,13 +54,6 @@ impl Shapes {
         number.map(|number| ShapeId { kind: ShapeKind::StraightLine, number })
     }
 
-    /// The same, if the unit's registers hold all of its values.
-    pub(super) fn straight_line_without_slots(&mut self, shape: &StraightLine, unit: &VectorUnit) -> Option<ShapeId> {
-        let plan = StraightLinePlan::of(shape, unit).filter(|plan| plan.n_spilled() == 0)?;
-        let number = number_of(&mut self.straight_lines, &mut self.known_straight_lines, shape, || Ok(plan)).ok()?;
-        Some(ShapeId { kind: ShapeKind::StraightLine, number })
-    }
-
     /// The table of straight-line code, or of a tile's epilogue.
     pub(super) fn table(&self, function: ShapeId) -> Table {
         match function.kind {

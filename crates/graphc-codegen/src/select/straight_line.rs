@@ -4,7 +4,6 @@
 //! them itself. Accesses that differ by constants share a pointer.
 
 use super::context::{Context, Site, State, Unit};
-use super::interleave;
 use super::loaded::LoadedIndices;
 use super::mentions::Mentions;
 use super::moving::{Counted, Moving, Place};
@@ -16,7 +15,7 @@ use crate::asm::unit::ShapeKind;
 use crate::hash::QuickMap;
 use graphc_ir::index::Var;
 use graphc_ir::loops::{AccId, Access, BufId, Buffer, Expr, Join, LaneVars, Range, Stmt, Tile, ValueId};
-use graphc_ir::scalar::{BinaryOp, CmpOp, UnaryOp};
+use graphc_ir::scalar::{BinaryOp, CmpOp, LANES, UnaryOp};
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
@@ -106,22 +105,18 @@ impl<'s> Nest<'s> {
         self.before.iter().try_for_each(|stmt| recogniser.stmt(stmt))?;
         recogniser.max_steps = max_steps(self.body);
         recogniser.block(self.body)?;
-        let Recognised { shape, interleaved, mut operands, accs } = recogniser.finish()?;
+        let Recognised { shape, mut operands, accs } = recogniser.finish()?;
         if !accs.iter().all(|&acc| state.declared.contains(&acc) && cx.is_vector(acc)) {
             return Err(Reason::Accumulator);
         }
-        let interleaved = interleaved.map(|steps| StraightLine { steps, ..shape.clone() });
-        let function = match interleaved.and_then(|shape| site.shapes.straight_line_without_slots(&shape, unit.unit)) {
-            Some(function) => function,
-            None => site.shapes.straight_line(&shape, unit.unit)?,
-        };
+        let function = site.shapes.straight_line(&shape, unit.unit)?;
         operands.table = site.shapes.table(function);
         Ok(StraightLineCall { function, operands, accs })
     }
 }
 
 /// Whether buffers have words in common.
-fn are_shared(buffers: &[Buffer], a: BufId, b: BufId) -> bool {
+pub(super) fn are_shared(buffers: &[Buffer], a: BufId, b: BufId) -> bool {
     let [first, second] = [a, b].map(|id| buffers.get(id.0 as usize));
     a == b || first.zip(second).is_none_or(|(first, second)| first.shares_words(second))
 }
@@ -157,7 +152,7 @@ pub(super) fn epilogue(
         recogniser.forget_loads();
         recogniser.block(&tile.epilogue)?;
     }
-    let Recognised { mut shape, operands, accs, .. } = recogniser.finish()?;
+    let Recognised { mut shape, operands, accs } = recogniser.finish()?;
     shape.n_accs = cells.len();
     if accs.is_empty() { Ok((shape, operands)) } else { Err(Reason::Accumulator) }
 }
@@ -196,8 +191,6 @@ pub(super) struct Recogniser<'e, 'p> {
 
 struct Recognised {
     shape: StraightLine,
-    /// Its steps in another order, in which long chains take turns, if there is one.
-    interleaved: Option<Vec<Step>>,
     operands: Operands,
     accs: Vec<AccId>,
 }
@@ -238,14 +231,14 @@ impl<'e, 'p> Recogniser<'e, 'p> {
         }
         self.forget_unread_constants();
         self.shape.strides = self.strides(0)?;
-        let may_change_places = |a: &Step, b: &Step| self.may_change_places(a, b);
-        let steps = &self.shape.steps;
-        let interleaved = (!self.is_epilogue).then(|| interleave::interleaved(steps, &may_change_places)).flatten();
         for (level, counted) in self.loops.iter().enumerate().skip(1) {
             let count = counted.count.and_then(|count| i32::try_from(count).ok()).ok_or(Reason::TooFar)?;
             self.shape.inner.push(InnerLoop { count, strides: self.strides(level)? });
         }
         self.shape.n_accs = self.accs.len();
+        if self.unit.unit.lanes > LANES {
+            self.shape.regions = self.regions();
+        }
         let pointers = self.pointers.into_iter().map(|Moving { buffer, place }| match (buffer, place) {
             (Some(buffer), Some(Place { index, .. })) => Pointer::To(Access { buffer, index }),
             (None, Some(Place { index, .. })) => Pointer::Integer(index),
@@ -253,7 +246,7 @@ impl<'e, 'p> Recogniser<'e, 'p> {
         });
         let table = self.shape.table(0);
         let operands = Operands { pointers: pointers.collect(), fixed: self.fixed, table };
-        Ok(Recognised { shape: self.shape, interleaved, operands, accs: self.accs })
+        Ok(Recognised { shape: self.shape, operands, accs: self.accs })
     }
 
     /// Gives the constant vectors that steps read their numbers; the others are not made.
@@ -261,11 +254,11 @@ impl<'e, 'p> Recogniser<'e, 'p> {
         let mut numbers = vec![None; self.fixed.len()];
         let mut n_read = 0;
         for step in &mut self.shape.steps {
-            step.for_each_constant(&mut |constant| {
-                *constant = *numbers[*constant].get_or_insert_with(|| {
+            *step = step.with_constants(&mut |constant| {
+                *numbers[constant].get_or_insert_with(|| {
                     n_read += 1;
                     n_read - 1
-                });
+                })
             });
         }
         let read = self.fixed.drain(..).zip(&numbers).filter_map(|(fixed, number)| Some(((*number)?, fixed)));
@@ -273,19 +266,6 @@ impl<'e, 'p> Recogniser<'e, 'p> {
         read.sort_by_key(|&(number, _)| number);
         self.fixed = read.into_iter().map(|(_, fixed)| fixed).collect();
         self.shape.n_constants = n_read;
-    }
-
-    /// Whether nothing changes if the second of two steps that read or write memory is done first.
-    fn may_change_places(&self, first: &Step, second: &Step) -> bool {
-        let (Some((first, stores_first)), Some((second, stores_second))) = (first.words(), second.words()) else {
-            return true;
-        };
-        if !stores_first && !stores_second {
-            return true;
-        }
-        let [one, other] = [first.pointer, second.pointer].map(|pointer| self.buffer_of(pointer));
-        let are_others = one.zip(other).is_some_and(|(one, other)| !are_shared(&self.cx.program.buffers, one, other));
-        are_others || first.is_apart_from(second)
     }
 
     /// Lets the next cell load its words anew, those that all cells share, too.
