@@ -96,7 +96,7 @@ fn second(step: Step, n_steps: usize, moved: &impl Fn(usize, i32) -> Option<i32>
         | Step::Store { pointer, offset, .. }
         | Step::StoreOne { pointer, offset, .. }
         | Step::Fetch { pointer, offset } => *offset = moved(*pointer, *offset)?,
-        Step::LoadIndex { .. } | Step::Point { .. } | Step::Set { .. } => return None,
+        Step::LoadIndex { .. } | Step::Point { .. } | Step::Integer { .. } | Step::Set { .. } => return None,
         _ => {}
     }
     Some(step)

@@ -12,17 +12,21 @@ pub(super) fn are_shared(buffers: &[Buffer], a: BufId, b: BufId) -> bool {
 }
 
 /// Where pointers into these buffers point. Those with equal places in their buffers stay at the distance of these,
-/// as an overlay and what it takes the place of do; nothing is known of one without place.
-pub(super) fn regions<P: PartialEq>(buffers: &[Buffer], pointers: &[(BufId, Option<P>)]) -> Vec<Region> {
+/// as an overlay and what it takes the place of do; nothing is known of one without place. One without buffer is a
+/// number, and reaches nothing.
+pub(super) fn regions<P: PartialEq>(buffers: &[Buffer], pointers: &[(Option<BufId>, Option<P>)]) -> Vec<Region> {
     let mut regions: Vec<Region> = Vec::with_capacity(pointers.len());
     for (number, (buffer, place)) in pointers.iter().enumerate() {
-        let shared: Vec<usize> = (0..number).filter(|&other| are_shared(buffers, pointers[other].0, *buffer)).collect();
+        let of_both = |other: usize| pointers[other].0.zip(*buffer);
+        let is_shared = |&other: &usize| of_both(other).is_some_and(|(a, b)| are_shared(buffers, a, b));
+        let shared: Vec<usize> = (0..number).filter(is_shared).collect();
         let of_shared: BTreeSet<usize> = shared.iter().map(|&other| regions[other].number).collect();
         let region = of_shared.first().copied().unwrap_or(number);
         regions.iter_mut().filter(|other| of_shared.contains(&other.number)).for_each(|other| other.number = region);
         let beside = shared.into_iter().find(|&other| place.is_some() && pointers[other].1 == *place);
         let distance = beside.and_then(|other| {
-            let words = offset(buffers, *buffer)? - offset(buffers, pointers[other].0)?;
+            let (from, to) = of_both(other)?;
+            let words = offset(buffers, to)? - offset(buffers, from)?;
             let Region { from, bytes, .. } = regions[other];
             Some((from, bytes + words * WORD_BYTES as i64))
         });
@@ -51,7 +55,7 @@ mod tests {
         }";
         let program: Program = text.parse().unwrap_or_else(|error| panic!("{error}"));
         let pointers = [(0, Some(7)), (2, Some(7)), (1, Some(7)), (0, Some(8)), (1, None)];
-        let pointers = pointers.map(|(buffer, place)| (BufId(buffer), place));
+        let pointers = pointers.map(|(buffer, place)| (Some(BufId(buffer)), place));
         let region = |number, from, bytes| Region { number, from, bytes };
         assert_eq!(
             regions(&program.buffers, &pointers),
