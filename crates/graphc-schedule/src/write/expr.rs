@@ -361,7 +361,7 @@ impl<'a> Emitter<'a> {
 
     /// What of `roots` is computed in the open scope, children first: not what selections leave out there.
     fn needed(&self, roots: &[ExprId]) -> Vec<ExprId> {
-        if !self.dag.has_sources() {
+        if !self.dag.has_pieces() {
             return self.dag.reachable(roots);
         }
         let (mut needed, mut left) = (BTreeSet::new(), roots.to_vec());

@@ -72,6 +72,8 @@ pub(crate) enum Walk {
     Chains(usize),
     /// One after another, without a loop, each with accumulators of its own.
     WrittenOut,
+    /// One after another, without a loop; what they have in common is computed once.
+    Jointly,
 }
 
 /// One result of a nest.
@@ -169,7 +171,7 @@ impl Loop {
         match self.walk {
             Walk::Iterate(_) => 1,
             Walk::Chains(n_chains) => n_chains,
-            Walk::WrittenOut => self.extent,
+            Walk::WrittenOut | Walk::Jointly => self.extent,
         }
     }
 }

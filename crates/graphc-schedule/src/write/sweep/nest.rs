@@ -172,6 +172,7 @@ impl<'a> Writer<'a> {
             Walk::Iterate(kind) => kind,
             Walk::Chains(_) => LoopKind::Serial,
             Walk::WrittenOut => return self.copies(b, depth, &Affine::default(), inside),
+            Walk::Jointly => return b.sharing(|b| self.copies(b, depth, &Affine::default(), inside)),
         };
         if let Place::Chunks { share: Some(share), .. } = self.place
             && share.cut.position == depth
