@@ -154,6 +154,11 @@ impl Nest {
         !self.loops.iter().any(|some| decides(some.over))
     }
 
+    /// Whether it computes pieces together.
+    pub(crate) fn is_joint(&self) -> bool {
+        self.loops.iter().any(|some| some.walk == Walk::Jointly)
+    }
+
     /// Whether a coordinate has its value where `depth` loops are open.
     pub(crate) fn is_known(&self, coordinate: Coordinate, depth: usize) -> bool {
         !self.loops[depth..].iter().any(|inner| inner.known.contains(&coordinate))

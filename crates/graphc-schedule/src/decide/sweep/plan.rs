@@ -251,7 +251,8 @@ impl<'a> Space<'a> {
             false => Walk::Iterate(LoopKind::Unroll),
         };
         loops.push(Loop { weight: LANES, walk, ..Loop::over(Coordinate::Sample, n_halves) });
-        let loops = self.in_order(loops);
+        let mut loops = self.in_order(loops);
+        halves_around_joint(&mut loops);
         let (results, hoisted) = (self.results(&loops), 0..loops.len());
         let lanes = Some(Coordinate::Sample);
         Nest { axes: self.extents, over_batch: true, joins: Vec::new(), lanes, loops, hoisted, results }
@@ -509,6 +510,15 @@ fn cuts(dag: &PointDag<'_>, exprs: &[ExprId], axis: Var) -> BTreeSet<usize> {
         cuts.extend(first.into_iter().filter_map(|cut| usize::try_from(cut).ok()));
     }
     cuts
+}
+
+/// Lets one loop go over joint pieces for each half: two halves would be too long for straight-line code.
+fn halves_around_joint(loops: &mut [Loop]) {
+    let Some(joint) = loops.iter().position(|some| some.walk == Walk::Jointly) else { return };
+    if let Some(inner @ [_, Loop { over: Coordinate::Sample, .. }]) = loops[..joint].last_chunk_mut::<2>() {
+        inner[1].walk = Walk::Iterate(LoopKind::Serial);
+        inner.swap(0, 1);
+    }
 }
 
 /// Leaves out loops of one turn: what they would decide is known inside of the loop before.

@@ -203,7 +203,8 @@ impl<'a> Writer<'a> {
     ) {
         let Loop { cuts, extent, .. } = &self.nest.loops[depth];
         for (low, high) in [0].iter().chain(cuts).zip(cuts.iter().chain([extent])) {
-            if low + 1 == *high {
+            // Joint pieces are long code, of which a loop is made.
+            if low + 1 == *high && !self.nest.is_joint() {
                 self.copies(b, depth, &Affine::constant(*low as i64), inside);
                 continue;
             }
