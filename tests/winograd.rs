@@ -116,7 +116,9 @@ fn errors(found: &Tensor<f64>, exact: &Tensor<f64>) -> [f64; 2] {
 #[test]
 fn errors_are_small() {
     let most = [1.2e-6, 8e-7, 2.4e-6];
-    for shapes in [Shapes { size: 32, channels: 64 }, Shapes { size: 16, channels: 128 }, Shapes { size: 8, channels: 256 }] {
+    for shapes in
+        [Shapes { size: 32, channels: 64 }, Shapes { size: 16, channels: 128 }, Shapes { size: 8, channels: 256 }]
+    {
         let tensors = shapes.tensors();
         let exact = shapes.exact(&tensors);
         for (algorithm, most) in ALGORITHMS.into_iter().zip(most) {

@@ -12,8 +12,8 @@ use crate::network::Network;
 use crate::optimizer::{self, OPTIMIZERS};
 use crate::read::{Record, read, read_one_of};
 use crate::training::{EmaConfig, read_early_stopping, read_ema, read_schedule};
-use graphc_ir::ops::Algorithm;
 use graphc_ir::graph::builder::GraphBuilder;
+use graphc_ir::ops::Algorithm;
 use graphc_ir::{Averaging, EarlyStopping, Graph, Optimizer, RateSchedule};
 use std::path::{Path, PathBuf};
 

@@ -7,9 +7,9 @@ use super::selection::{
     TileOut,
 };
 use super::shapes::Shapes;
+use super::straight_line::FEWEST_STEPS;
 use super::uniform::Uniformity;
 use super::values::Values;
-use super::straight_line::FEWEST_STEPS;
 use super::{fetch, straight_line, tile, transpose};
 use crate::hash::QuickMap;
 use crate::options::CodegenOptions;

@@ -2,6 +2,7 @@
 
 use super::draw::{Draw, Drawn};
 use super::convolution::{Groups, Windows};
+use super::winograd::{first, value};
 use super::winograd_output_grad::cut;
 use super::{
     Algorithm, Conv2dInputGrad, Conv2dKernelGrad, Expand, Lowering, OpRules, WinogradInput, WinogradKernel, WinogradOutput,
@@ -58,6 +59,12 @@ impl OpRules for Conv2d {
 
     fn eval<R: Real>(&self, operands: &[&Tensor<R>], out: &[usize]) -> Tensor<R> {
         let [x, w] = [operands[0], operands[1]];
+        if let Some(tile) = self.algorithm.tile() {
+            let images = value(&WinogradInput { tile, padding: self.padding }, &[x]);
+            let kernel = value(&WinogradKernel { tile, turned: false }, &[w]);
+            let product = value(&Conv2d::of(Windows::of_positions(tile)), &[&images, &kernel]);
+            return first(&value(&WinogradOutput { tile }, &[&product]), out);
+        }
         let windows = self.windows();
         let groups = windows.groups(&w.shape);
         let mut y = Tensor::full(out, 0.0);

@@ -2,6 +2,7 @@
 
 use super::draw::{Draw, Drawn};
 use super::convolution::{Groups, Windows, fixed};
+use super::winograd::{first, value};
 use super::winograd_output_grad::cut;
 use super::{
     Algorithm, Conv2d, Conv2dKernelGrad, Expand, Lowering, OpRules, WinogradInput, WinogradKernel, WinogradOutput,
@@ -67,6 +68,16 @@ impl OpRules for Conv2dInputGrad {
     }
 
     fn eval<R: Real>(&self, operands: &[&Tensor<R>], out: &[usize]) -> Tensor<R> {
+        if let Some(tile) = self.algorithm.tile() {
+            let [dy, w] = [operands[0], operands[1]];
+            let gradient = value(&WinogradInput { tile, padding: self.windows().of_input_grad().padding }, &[dy]);
+            let kernel = value(&WinogradKernel { tile, turned: true }, &[w]);
+            let positions = Windows::of_positions(tile);
+            let shape = [&gradient.shape[..3], &[positions.groups * out[3]]].concat();
+            let product = Conv2dInputGrad::of(positions, Shape::fixed(&shape));
+            let product = value(&product, &[&gradient, &kernel]);
+            return first(&value(&WinogradOutput { tile }, &[&product]), out);
+        }
         // Scatters every term dy[n,p,q,k] * w[r,s,c,k] to the pixel that conv2d read.
         let (dy, w) = (operands[0], operands[1].transposed());
         let windows = self.windows();

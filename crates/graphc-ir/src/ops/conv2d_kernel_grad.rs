@@ -2,6 +2,7 @@
 
 use super::draw::{Draw, Drawn};
 use super::convolution::{Groups, Windows, fixed};
+use super::winograd::value;
 use super::{
     Algorithm, Conv2d, Conv2dInputGrad, Expand, Lowering, OpRules, WinogradInput, WinogradKernelGrad, WinogradOutputGrad,
 };
@@ -66,6 +67,14 @@ impl OpRules for Conv2dKernelGrad {
 
     fn eval<R: Real>(&self, operands: &[&Tensor<R>], out: &[usize]) -> Tensor<R> {
         let [x, dy] = [operands[0], operands[1]];
+        if let Some(tile) = self.algorithm.tile() {
+            let images = value(&WinogradInput { tile, padding: self.padding }, &[x]);
+            let gradient = value(&WinogradOutputGrad { tile }, &[dy]);
+            let positions = Windows::of_positions(tile);
+            let shape = Shape::fixed(&[1, 1, out[2], positions.groups * out[3]]);
+            let product = value(&Conv2dKernelGrad::of(positions, shape), &[&images, &gradient]);
+            return value(&WinogradKernelGrad { tile }, &[&product]);
+        }
         let windows = self.windows();
         let groups = windows.groups(out);
         let mut dw = Tensor::full(out, 0.0);

@@ -21,13 +21,13 @@
 //! row of a map differs from the one before in signs alone: `even + odd` and `even - odd`. Where a map goes from points,
 //! columns come in pairs.
 
-use super::{Algorithm, Windows};
 use super::convolution::output_size;
+use super::{Algorithm, OpRules, Windows};
 use crate::compute::{ScalarExpr, build};
 use crate::index::Affine;
 use crate::scalar::{BinaryOp, CmpOp};
-use crate::tensor::Real;
-use crate::types::{DType, Dim, TensorType, TypeError};
+use crate::tensor::{Real, Tensor};
+use crate::types::{DType, Dim, Shape, TensorType, TypeError};
 
 /// Channels and filters from which on transforming takes less than what it saves.
 const FEWEST_CHANNELS: usize = 16;
@@ -106,7 +106,8 @@ impl Map {
     pub(super) fn apply<R: Real>(&self, block: &[R]) -> Vec<R> {
         let n = self.n_columns();
         let of = |row: usize, x: &dyn Fn(usize) -> R| {
-            let terms = (0..n).map(|column| R::from_f64(self.0[row][column]) * x(column));
+            // What is not taken may be infinite.
+            let terms = self.terms(row).map(|column| R::from_f64(self.0[row][column]) * x(column));
             terms.fold(R::from_f64(0.0), |sum, term| sum + term)
         };
         let positions = (0..self.n_rows()).flat_map(|y| (0..self.n_rows()).map(move |x| [y, x]));
@@ -125,9 +126,8 @@ impl Map {
         let Some(first) = self.first_of_pair(row) else { return self.sum(row, x) };
         let is_odd = |column: &usize| self.0[first][*column] != self.0[first + 1][*column];
         let (odd, even): (Vec<usize>, Vec<usize>) = self.terms(first).partition(is_odd);
-        let [even, odd] = [even, odd].map(|columns| {
-            build::rounded(sum(columns.into_iter().map(|column| (self.0[first][column], x(column)))))
-        });
+        let [even, odd] = [even, odd]
+            .map(|columns| build::rounded(sum(columns.into_iter().map(|column| (self.0[first][column], x(column))))));
         build::binary(if row == first { BinaryOp::Add } else { BinaryOp::Sub }, even, odd)
     }
 
@@ -191,6 +191,18 @@ pub(super) fn choose(at: &Affine, values: &[ScalarExpr]) -> ScalarExpr {
         build::select(CmpOp::Lt, ScalarExpr::Index(at.clone()), number, low, high)
     }
     part(at, 0, values)
+}
+
+/// The value of an op.
+pub(super) fn value<R: Real>(op: &impl OpRules, operands: &[&Tensor<R>]) -> Tensor<R> {
+    let types: Vec<TensorType> = operands.iter().map(|x| TensorType::f32(Shape::fixed(&x.shape))).collect();
+    let out = op.infer(&types.iter().collect::<Vec<_>>()).expect("it fits").shape.sizes(None);
+    op.eval(operands, &out)
+}
+
+/// Images of which the first rows and columns are those of `out`.
+pub(super) fn first<R: Real>(images: &Tensor<R>, out: &[usize]) -> Tensor<R> {
+    Tensor::from_fn(out, |index| images.at(index))
 }
 
 /// Checks the size of tiles.

@@ -2,7 +2,7 @@
 
 use graphc_ir::graph::NodeId;
 use graphc_ir::index::{Affine, Var};
-use graphc_ir::loops::{AccId, Access, BufId, Bound, Expr, Join, LoopKind, Range, Stmt, ValueId};
+use graphc_ir::loops::{AccId, Access, Bound, BufId, Expr, Join, LoopKind, Range, Stmt, ValueId};
 use graphc_ir::scalar::{BinaryOp, CmpOp, UnaryOp};
 use rustc_hash::FxHasher;
 use std::collections::BTreeMap;

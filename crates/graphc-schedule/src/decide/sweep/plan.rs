@@ -338,7 +338,9 @@ impl<'a> Space<'a> {
 
     /// Whether the last axis is whole vectors of neighbours that can be computed at once.
     fn ends_in_vectors(&mut self) -> bool {
-        let Some(axis) = self.extents.len().checked_sub(1).filter(|&axis| self.scan != Some(axis)) else { return false };
+        let Some(axis) = self.extents.len().checked_sub(1).filter(|&axis| self.scan != Some(axis)) else {
+            return false;
+        };
         let digits: Vec<usize> = match self.is_joint() {
             true => self.digits(axis).iter().map(|digit| digit.extent).collect(),
             false => vec![self.extents[axis]],
