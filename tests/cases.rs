@@ -7,9 +7,8 @@ mod layers;
 #[path = "cases/made.rs"]
 mod made;
 
-use crate::common::engines::{compare_isas, run_both, text};
+use crate::common::engines::{OTHER_ISAS, compare_isas, run_both, text};
 use crate::common::meaning::{compare, compare_with_meaning};
-use graphc_codegen::Isa;
 use graphc_driver::{CompileOptions, Lowered, compile};
 use graphc_interp::gradcheck::{GradcheckOptions, check_gradients};
 use graphc_interp::graph::{Evaluation, Keep, run_keeping};
@@ -46,7 +45,7 @@ fn check(graph: &Graph, options: &CompileOptions) -> Result<(), String> {
     let compiled = compile(graph, options).map_err(text)?;
     let tensors = bindings(&compiled.lowered.backward, SEED);
     let (lowered, memory) = run_both(compiled, &tensors)?;
-    compare_isas(graph, options, &[Isa::Portable, Isa::Fma], &tensors, &memory)?;
+    compare_isas(graph, options, &OTHER_ISAS, &tensors, &memory)?;
     let of_output: BTreeMap<&str, f64> = lowered
         .backward
         .outputs
@@ -128,7 +127,7 @@ fn check_special_values(graph: &Graph) -> Result<(), String> {
     let compiled = compile(graph, &options).map_err(text)?;
     let tensors = special_bindings(&compiled.lowered.backward, SEED, Specials::All);
     let (_, memory) = run_both(compiled, &tensors)?;
-    compare_isas(graph, &options, &[Isa::Portable, Isa::Fma], &tensors, &memory)
+    compare_isas(graph, &options, &OTHER_ISAS, &tensors, &memory)
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! Chains of many elementwise operations: sweeps and epilogues end where their limits are, all of their loops are
 //! assembled, and what is compiled follows the number of operations.
 
-use crate::common::engines::{compare_isas, run_both};
-use graphc_codegen::{CodegenOptions, Isa, select};
+use crate::common::engines::{OTHER_ISAS, compare_isas, run_both};
+use graphc_codegen::{CodegenOptions, select};
 use graphc_driver::{CompileOptions, Lowered, Machine, compile, lower};
 use graphc_ir::graph::Graph;
 use graphc_ir::graph::builder::{GraphBuilder, Loss};
@@ -132,7 +132,7 @@ fn chains_have_the_same_bits_everywhere() {
             let compiled = compile(&graph, &options).unwrap();
             let tensors = bindings(&compiled.lowered.backward, 1);
             let (_, memory) = run_both(compiled, &tensors).unwrap_or_else(|message| panic!("{kind:?}: {message}"));
-            compare_isas(&graph, &options, &[Isa::Fma, Isa::Portable], &tensors, &memory)
+            compare_isas(&graph, &options, &OTHER_ISAS, &tensors, &memory)
                 .unwrap_or_else(|message| panic!("{kind:?}, batch {batch}: {message}"));
         }
     }

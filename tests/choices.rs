@@ -82,7 +82,7 @@ fn choose(candidates: &[Candidates], mut option: impl FnMut(&Candidates) -> usiz
 /// Every option of everything at least once, on every kind of target.
 fn check_every_option(graph: &Graph, options: &CompileOptions) {
     let mut expected = None;
-    for isa in [Isa::Native, Isa::Fma, Isa::Portable] {
+    for isa in [Isa::Native, Isa::Avx2, Isa::Fma, Isa::Portable] {
         let options = CompileOptions { isa, ..options.clone() };
         let Some((lowered, results)) = run(graph, &options, 1) else { continue };
         let expected = expected.get_or_insert(results.clone());

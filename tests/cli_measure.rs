@@ -40,9 +40,14 @@ fn bench_measures_a_step() {
         assert_eq!((result["mode"].as_str(), result["batch"].as_u64()), (Some(mode), Some(batch)));
         assert_eq!(result["threads"], 2);
         assert_eq!(result["isa"], if extra.is_empty() { "native" } else { "portable" });
-        let numbers = "step_ms_median samples_per_s gflops peak_gflops percent_of_peak compile_ms first_step_ms";
-        for name in numbers.split(' ') {
+        let numbers = "step_ms_median samples_per_s gflops peak_gflops peak_gflops_median peak_gflops_128_bit \
+                       percent_of_peak compile_ms first_step_ms";
+        for name in numbers.split_whitespace() {
             assert!(result[name].as_f64().is_some_and(|value| value > 0.0), "{name}: {result}");
+        }
+        check_peaks(&result, result["gflops"].as_f64().unwrap());
+        if !extra.is_empty() {
+            assert_eq!(result["peak_gflops"], result["peak_gflops_128_bit"], "what is portable has 128-bit vectors");
         }
         assert!(result["peak_rss_mb"].is_null() || result["peak_rss_mb"].as_f64().unwrap() > 0.0);
         assert_eq!(keys(&result["step_ms"]), ["min", "lower_quartile", "median", "upper_quartile", "max"]);
@@ -54,7 +59,60 @@ fn bench_measures_a_step() {
     let table = tiny.ok(&["bench", "tiny.graph.json", "--seconds", "0.02", "--threads", "1"]);
     assert!(table.starts_with("tiny: training step of 16 samples, 1 thread, "), "{table}");
     let table = tiny.ok(&["bench", "tiny.graph.json", "--seconds", "0.02"]);
-    assert!(table.contains("Samples per second") && table.contains("% of peak"), "{table}");
+    assert!(table.contains("Samples per second") && table.contains("% of the machine's peak"), "{table}");
+}
+
+/// The peaks of all units, and the shares of two of them that a speed is.
+fn check_peaks(result: &Value, gflops: f64) {
+    let number = |name: &str| result[name].as_f64().unwrap();
+    let peaks = list(&result["peaks"]);
+    let bits: Vec<u64> = peaks.iter().map(|peak| peak["bits"].as_u64().unwrap()).collect();
+    assert!([&[128][..], &[128, 256], &[128, 256, 512]].contains(&bits.as_slice()), "{bits:?}");
+    let speeds = || peaks.iter().map(|peak| peak["gflops"].as_f64().unwrap());
+    assert_eq!(speeds().fold(0.0, f64::max), number("machine_peak_gflops"));
+    assert!(speeds().any(|speed| speed == number("peak_gflops")));
+    for (share, peak) in [("percent_of_peak", "peak_gflops"), ("percent_of_machine_peak", "machine_peak_gflops")] {
+        assert!((number(share) * number(peak) / (100.0 * gflops) - 1.0).abs() < 1e-9, "{share}: {result}");
+    }
+}
+
+/// Several numbers of threads: a table that fits, and one object with all runs.
+#[test]
+fn bench_shows_how_a_step_scales() {
+    let tiny = tiny();
+    let many = 1 + std::thread::available_parallelism().map_or(1, usize::from);
+    let args = ["bench", "tiny.graph.json", "--seconds", "0.02", "--threads", &format!("1,{many}")];
+    let output = tiny.command(&args).env("COLUMNS", "80").output().unwrap();
+    let table = text(&output.stdout);
+    assert!(table.starts_with(&format!("tiny: training step of 16 samples, 1, {many} threads, ")), "{table}");
+    let row = |threads: &str| {
+        let line = table.lines().find(|line| line.trim_start().starts_with(&format!("{threads} ")));
+        line.unwrap_or_else(|| panic!("{threads}: {table}")).split_whitespace().collect::<Vec<_>>()
+    };
+    assert_eq!((row("1")[3], row("1")[5], row("1").len()), ("1.00", "100%", 7));
+    assert_eq!(row(&format!("{many}*")).len(), 7);
+    assert!(table.contains("* more threads than cores: this process may use "), "{table}");
+    assert!(table.lines().all(|line| line.chars().count() <= 80), "{table}");
+
+    let result = tiny.ok(&["bench", "tiny.graph.json", "--seconds", "0.02", "--threads", "2,1", "--json"]);
+    let result: Value = serde_json::from_str(&result).unwrap();
+    assert_eq!(keys(&result), ["graph", "mode", "batch", "isa", "target", "runs"]);
+    let [first, second] = list(&result["runs"]) else { panic!("{result}") };
+    assert_eq!([&first["threads"], &second["threads"]], [2, 1]);
+    let number = |run: &Value, name: &str| run[name].as_f64().unwrap();
+    for run in [first, second] {
+        check_peaks(run, number(run, "gflops"));
+        let speedup = number(first, "step_ms_median") / number(run, "step_ms_median");
+        let peaks = number(run, "machine_peak_gflops") / number(first, "machine_peak_gflops");
+        for (name, expected) in
+            [("speedup", speedup), ("peak_ratio", peaks), ("efficiency_percent", 100.0 * speedup / peaks)]
+        {
+            assert!((number(run, name) / expected - 1.0).abs() < 1e-9, "{name}: {run}");
+        }
+        let minima = run["step_ms"]["min"].as_f64().unwrap() * number(run, "speedup_of_minima");
+        assert!((minima / first["step_ms"]["min"].as_f64().unwrap() - 1.0).abs() < 1e-9);
+        assert!(run["more_threads_than_cores"].is_boolean());
+    }
 }
 
 /// Text of a graph is measured as it stands; what has no step says what is missing.
@@ -90,9 +148,20 @@ fn bench_measures_graph_text() {
 #[test]
 fn bench_explains_wrong_options() {
     let tiny = tiny();
-    for (option, value) in [("--seconds", "0"), ("--batch", "0"), ("--threads", "0"), ("--isa", "mips")] {
+    for (option, value) in [("--seconds", "0"), ("--batch", "0"), ("--threads", "-1"), ("--isa", "mips")] {
         let message = tiny.fails(2, &["bench", "tiny.graph.json", option, value]);
         assert!(message.contains(option) && message.contains(value), "{message}");
+    }
+    for (threads, wrong) in [
+        ("0", "expected an integer of at least 1"),
+        ("a", "expected an integer of at least 1"),
+        ("1,a", "entry 2 is no integer above 0"),
+        ("0,1", "entry 1 is no integer above 0"),
+        ("1,2,", "entry 3 is empty"),
+    ] {
+        let message = tiny.fails(2, &["bench", "tiny.graph.json", "--threads", threads]);
+        let expected = format!("error: invalid value '{threads}' for '--threads <N>': {wrong}\n");
+        assert!(message.starts_with(&expected) && expected.len() <= 81, "{message}");
     }
     assert!(tiny.fails(1, &["bench", "none.graph.json"]).contains("cannot read none.graph.json"));
 }
@@ -105,9 +174,11 @@ fn profile_says_where_time_goes() {
         let args = ["profile", "tiny.graph.json", "--seconds", "0.02", "--threads", "2", "--json"];
         let stdout = tiny.ok(&[&args[..], extra].concat());
         let result: Value = serde_json::from_str(&stdout).unwrap();
-        let fields =
-            "graph mode batch threads isa target selected steps peak_gflops peak_gflops_128_bit memory step kernels";
-        assert_eq!(keys(&result), fields.split(' ').collect::<Vec<_>>());
+        let fields = "graph mode batch threads isa target selected steps peak_gflops peak_gflops_median \
+                      peak_gflops_128_bit machine_peak_gflops peaks percent_of_peak percent_of_machine_peak memory \
+                      step kernels";
+        assert_eq!(keys(&result), fields.split_whitespace().collect::<Vec<_>>());
+        check_peaks(&result, result["step"]["gflops"].as_f64().unwrap());
         assert_eq!((result["graph"].as_str(), result["mode"].as_str()), (Some("tiny"), Some(mode)));
         assert_eq!((result["batch"].as_u64(), result["threads"].as_u64()), (Some(16), Some(2)));
         let levels: Vec<&str> = list(&result["memory"]).iter().map(|level| level["name"].as_str().unwrap()).collect();
@@ -186,7 +257,7 @@ fn profile_prints_a_table() {
         let output = tiny.command(&args).env("COLUMNS", columns).output().unwrap();
         let table = text(&output.stdout);
         assert!(table.starts_with("tiny: training step of 16 samples, "), "{table}");
-        for word in ["Code: ", "Machine: ", "GFLOP/s", " k0 ", "  phase0", "hidden", " step "] {
+        for word in ["Code: ", "Machine: ", "GFLOP/s", "machine's", " k0 ", "  phase0", "hidden", " step "] {
             assert!(table.contains(word), "{word}: {table}");
         }
         assert_eq!(table.contains("* not shared"), threads == "2", "{table}");

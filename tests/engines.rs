@@ -1,9 +1,8 @@
 //! Every engine on random graphs: the graph interpreter in f64 is the meaning, the loop interpreter the exact
 //! bits, machine code must equal the loop interpreter bit for bit.
 
-use crate::common::engines::{compare_isas, run_both};
+use crate::common::engines::{compare_isas, isas_of_case, run_both};
 use crate::common::meaning::compare_with_meaning;
-use graphc_codegen::Isa;
 use graphc_driver::{CompileOptions, DriverError, compile};
 use graphc_interp::graph::{Evaluation, Keep, run_keeping};
 use graphc_ir::Tensor;
@@ -24,10 +23,7 @@ fn check(graph: &Graph, options: &CompileOptions, seed: u64) -> Result<(), TestC
     };
     let tensors = bindings(&compiled.lowered.backward, seed);
     let (lowered, memory) = run_both(compiled, &tensors).map_err(TestCaseError::fail)?;
-    // Every case in the portable code too, every fourth in 128-bit tiles.
-    let isas = [Isa::Portable, Isa::Fma];
-    let n_isas = if seed.is_multiple_of(4) { 2 } else { 1 };
-    compare_isas(graph, options, &isas[..n_isas], &tensors, &memory).map_err(TestCaseError::fail)?;
+    compare_isas(graph, options, &isas_of_case(seed), &tensors, &memory).map_err(TestCaseError::fail)?;
     // A jump makes a small difference a large one: between engines of one precision there is none.
     let exact: BTreeMap<String, Tensor<f64>> = tensors.iter().map(|(name, t)| (name.clone(), t.cast())).collect();
     if options.mode == Mode::Train && is_near_a_jump(&lowered.backward, &tensors) {

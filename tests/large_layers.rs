@@ -3,9 +3,8 @@
 //! Machine code against the loop interpreter and other instructions, and against the meaning where the order of sums is
 //! special.
 
-use crate::common::engines::{compare_isas, run_both};
+use crate::common::engines::{OTHER_ISAS, compare_isas, run_both};
 use crate::common::meaning::compare_with_meaning;
-use graphc_codegen::Isa;
 use graphc_driver::{CompileOptions, Machine, compile, lower};
 use graphc_interp::graph::{Evaluation, Keep, run_keeping};
 use graphc_ir::graph::Graph;
@@ -48,7 +47,7 @@ fn check_with(graph: &Graph, batch: usize, marks: &[&str], is_smooth: bool) {
         compare_with_meaning(&lowered.program, &memory, &meaning, |_| 1e-3)
             .unwrap_or_else(|message| panic!("batch {batch}: {message}"));
     }
-    compare_isas(graph, &options, &[Isa::Fma, Isa::Portable], &tensors, &memory)
+    compare_isas(graph, &options, &OTHER_ISAS, &tensors, &memory)
         .unwrap_or_else(|message| panic!("batch {batch}: {message}"));
 }
 

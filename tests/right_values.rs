@@ -1,8 +1,7 @@
 //! What NaN, infinity and zero give, on every engine: values from NumPy in float64, which PyTorch, JAX and Keras agree
 //! with unless a case says otherwise. Most were reported as bugs of other programs.
 
-use crate::common::engines::{compare_isas, run_both, text};
-use graphc_codegen::Isa;
+use crate::common::engines::{OTHER_ISAS, compare_isas, run_both, text};
 use graphc_driver::{CompileOptions, compile};
 use graphc_interp::graph::{Evaluation, run};
 use graphc_ir::loops::BufferKind;
@@ -50,7 +49,7 @@ impl Case<'_> {
         let compiled = compile(&experiment.graph, &options).expect("the case compiles");
         // All machine code and the loop interpreter agree, or these fail.
         let (lowered, memory) = run_both(compiled, &tensors).expect("machine code and loops agree");
-        compare_isas(&experiment.graph, &options, &[Isa::Fma, Isa::Portable], &tensors, &memory).expect("ISAs agree");
+        compare_isas(&experiment.graph, &options, &OTHER_ISAS, &tensors, &memory).expect("ISAs agree");
         let program = &lowered.program;
         let outputs = program.buffers.iter().filter(|buffer| buffer.kind == BufferKind::Output);
         let values = outputs.map(|buffer| {

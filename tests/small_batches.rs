@@ -1,9 +1,8 @@
 //! Inference on a few samples, where the lanes are features: every engine and instruction set has the same bits, within
 //! rounding of the meaning. And the prologue, which runs again exactly when parameters change.
 
-use crate::common::engines::{compare_isas, run_both};
+use crate::common::engines::{OTHER_ISAS, compare_isas, run_both};
 use crate::common::meaning::compare_with_meaning;
-use graphc_codegen::Isa;
 use graphc_driver::{CompileOptions, Session, SessionOptions, compile};
 use graphc_interp::graph::{Evaluation, Keep, run_keeping};
 use graphc_ir::graph::builder::GraphBuilder;
@@ -36,7 +35,7 @@ fn check(graph: &Graph, options: &CompileOptions, seed: u64) -> Result<(), Strin
         false => bindings(&compiled.lowered.backward, seed),
     };
     let (lowered, memory) = run_both(compiled, &tensors)?;
-    compare_isas(graph, options, &[Isa::Portable, Isa::Fma], &tensors, &memory)?;
+    compare_isas(graph, options, &OTHER_ISAS, &tensors, &memory)?;
     // Rounding decides comparisons, and statistics of few samples make a small difference a large one.
     if options.mode == Mode::Train || is_special {
         return Ok(());

@@ -2,8 +2,7 @@
 //! code equals the loop interpreter always, and means what the graph interpreter says wherever no intermediate value
 //! leaves the normal range of `f32` in any order of summation.
 
-use crate::common::engines::{compare_isas, run_both, text};
-use graphc_codegen::Isa;
+use crate::common::engines::{compare_isas, isas_of_case, run_both, text};
 use graphc_driver::{CompileOptions, DriverError, Lowered, compile};
 use graphc_interp::graph::{Evaluation, Keep, run_keeping};
 use graphc_interp::loops::Memory;
@@ -35,9 +34,7 @@ fn check(graph: &Graph, options: &CompileOptions, seed: u64, tally: &Tally) -> R
     let specials = if seed.is_multiple_of(2) { Specials::Certain } else { Specials::All };
     let tensors = special_bindings(&compiled.lowered.backward, seed, specials);
     let (lowered, memory) = run_both(compiled, &tensors).map_err(TestCaseError::fail)?;
-    let isas = [Isa::Portable, Isa::Fma];
-    let n_isas = if seed.is_multiple_of(4) { 2 } else { 1 };
-    compare_isas(graph, options, &isas[..n_isas], &tensors, &memory).map_err(TestCaseError::fail)?;
+    compare_isas(graph, options, &isas_of_case(seed), &tensors, &memory).map_err(TestCaseError::fail)?;
     let is_certain = compare_with_certain(&lowered, &tensors, &memory).map_err(TestCaseError::fail)?;
     let count = if is_certain { &tally.compared } else { &tally.uncertain };
     count.fetch_add(1, Ordering::Relaxed);

@@ -48,6 +48,19 @@ fn same_on_a_team(executable: &mut Executable, arena: &[u32], expected: &[u32]) 
     if are_same(executable.arena(), expected) { Ok(()) } else { Err(format!("{other}{}", executable.program())) }
 }
 
+/// Instructions beside those that are fastest here. Processors do without some of them.
+pub(crate) const OTHER_ISAS: [Isa; 3] = [Isa::Portable, Isa::Fma, Isa::Avx2];
+
+/// Those that a random case is compared in: in portable code each, in other tiles every fourth.
+pub(crate) fn isas_of_case(seed: u64) -> Vec<Isa> {
+    let others = match seed % 4 {
+        0 => Some(Isa::Fma),
+        2 => Some(Isa::Avx2),
+        _ => None,
+    };
+    [Isa::Portable].into_iter().chain(others).collect()
+}
+
 /// Runs one step of code for other instructions and compares inputs, state and outputs with `expected`. Temporaries may
 /// be others: packed weights are in the order of the register tiles, and fewer registers make other tiles.
 pub(crate) fn compare_isas(

@@ -5,6 +5,7 @@ use crate::commands::{
     verify,
 };
 use crate::error::CliError;
+use crate::threads::ThreadCounts;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::any::TypeId;
 use std::process::ExitCode;
@@ -54,7 +55,7 @@ pub(crate) enum Command {
 /// The command line, or a message about it and the end of the program.
 pub(crate) fn parse() -> Cli {
     // `--epochs -1` is a wrong number, not an option `-1`.
-    let numbers = [TypeId::of::<usize>(), TypeId::of::<u64>(), TypeId::of::<f64>()];
+    let numbers = [TypeId::of::<usize>(), TypeId::of::<u64>(), TypeId::of::<f64>(), TypeId::of::<ThreadCounts>()];
     let command = Cli::command().mut_subcommands(|command| {
         command.mut_args(|arg| {
             let is_number = numbers.iter().any(|number| arg.get_value_parser().type_id() == *number);

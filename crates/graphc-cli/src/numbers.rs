@@ -12,6 +12,20 @@ pub(crate) fn at_least_one(text: &str) -> Result<usize, String> {
     }
 }
 
+/// A count, or several with commas between them.
+pub(crate) fn several_at_least_one(text: &str) -> Result<Vec<usize>, String> {
+    if !text.contains(',') {
+        return Ok(vec![at_least_one(text)?]);
+    }
+    let count = |(number, entry): (usize, &str)| match integer(entry, usize::MAX) {
+        Ok(n) if n > 0 => Ok(n),
+        Err(Wrong::TooLarge(_)) => Err(format!("entry {number} is too large")),
+        _ if entry.is_empty() => Err(format!("entry {number} is empty")),
+        _ => Err(format!("entry {number} is no integer above 0")),
+    };
+    (1..).zip(text.split(',').map(str::trim)).map(count).collect()
+}
+
 /// Seeds of random numbers.
 pub(crate) fn seed(text: &str) -> Result<u64, String> {
     integer(text, u64::MAX).map_err(|wrong| match wrong {
@@ -64,6 +78,27 @@ mod tests {
         let most = format!("expected an integer of at most {}", u64::MAX);
         assert_eq!(seed("18446744073709551616"), Err(most));
         assert!(at_least_one("99999999999999999999").unwrap_err().starts_with("expected an integer of at most "));
+    }
+
+    #[test]
+    fn counts_in_a_row() {
+        let several = several_at_least_one;
+        assert_eq!((several("4"), several("1,2, 16")), (Ok(vec![4]), Ok(vec![1, 2, 16])));
+        assert_eq!(several("2,1,2"), Ok(vec![2, 1, 2]), "in any order, and again");
+        for text in ["", "0", "a"] {
+            assert_eq!(several(text), Err("expected an integer of at least 1".into()), "{text}");
+        }
+        for (text, wrong) in [
+            ("1,,2", "entry 2 is empty"),
+            ("1,2,", "entry 3 is empty"),
+            (",", "entry 1 is empty"),
+            ("1,0", "entry 2 is no integer above 0"),
+            ("a,2", "entry 1 is no integer above 0"),
+            ("1,-2", "entry 2 is no integer above 0"),
+            ("1,99999999999999999999", "entry 2 is too large"),
+        ] {
+            assert_eq!(several(text), Err(wrong.into()), "{text}");
+        }
     }
 
     #[test]

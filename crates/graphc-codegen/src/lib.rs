@@ -8,12 +8,13 @@
 //! rest and calls them. No optimiser runs behind this crate (Cranelift's spills unrolled multiply-adds), so hoisting
 //! addresses, constants and splats is done here, while emitting: see `clif/index.rs`.
 //!
-//! Reading order: [`target`], [`options`], [`select`](mod@select), `asm`, `clif`, [`jit`] (code to run),
-//! [`mod@listing`] (code to read).
+//! Reading order: [`peak`] (which vectors are fast here), [`target`], [`options`], [`select`](mod@select), `asm`,
+//! `clif`, [`jit`] (code to run), [`mod@listing`] (code to read).
 
 mod error;
 mod hash;
 pub mod options;
+pub mod peak;
 pub mod target;
 
 pub mod select;

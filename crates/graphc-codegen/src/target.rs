@@ -4,6 +4,7 @@ use crate::asm::assembler::{Assembler, InstructionSet};
 use crate::asm::instruction_set;
 use crate::asm::unit::{ShapeKind, VectorUnit};
 use crate::error::CodegenError;
+use crate::peak;
 use cranelift_codegen::isa::{self, Builder, OwnedTargetIsa};
 use cranelift_codegen::settings::{self, Configurable};
 use std::fmt;
@@ -12,9 +13,12 @@ use std::str::FromStr;
 /// Which instructions of this machine may be used. Results are the same bits with each of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Isa {
-    /// The fastest code this crate can make for the host.
+    /// The fastest code this crate can make for the host: of the vector units it has, the widest one that is measured
+    /// to be faster than those before it.
     #[default]
     Native,
+    /// Tiles assembled with 512-bit vectors, for processors with AVX-512 F, DQ and VL; the rest as [`Isa::Avx2`].
+    Avx512,
     /// Tiles assembled with 256-bit vectors; the rest as [`Isa::Portable`].
     Avx2,
     /// Tiles assembled with 128-bit vectors, for processors with FMA but without AVX2.
@@ -32,6 +36,8 @@ pub enum Machine {
     /// The one this process runs on.
     #[default]
     Host,
+    /// x86-64 with AVX-512 F, DQ and VL: 512-bit vectors.
+    X86Avx512,
     /// x86-64 with AVX2 and FMA: 256-bit vectors.
     X86Avx2,
     /// x86-64 with AVX and FMA: tiles of 128-bit vectors.
@@ -49,18 +55,28 @@ const BEFORE_AVX: [&str; 6] = ["has_cmpxchg16b", "has_sse3", "has_ssse3", "has_s
 const FMA: [&str; 2] = ["has_avx", "has_fma"];
 const AVX2: [&str; 4] = ["has_avx2", "has_bmi1", "has_bmi2", "has_lzcnt"];
 
+/// What 512-bit vectors need, with those of 256 bits.
+const AVX512: [&str; 3] = ["has_avx512f", "has_avx512dq", "has_avx512vl"];
+
 impl Machine {
     /// The machine that tests of code use, so that their expectations are the same on every host.
     pub const REFERENCE: Machine = Machine::X86Avx2;
 
     /// Every machine.
-    pub const ALL: [Machine; 5] =
-        [Machine::Host, Machine::X86Avx2, Machine::X86Fma, Machine::X86Portable, Machine::X86Baseline];
+    pub const ALL: [Machine; 6] = [
+        Machine::Host,
+        Machine::X86Avx512,
+        Machine::X86Avx2,
+        Machine::X86Fma,
+        Machine::X86Portable,
+        Machine::X86Baseline,
+    ];
 
     /// The name on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Machine::Host => "host",
+            Machine::X86Avx512 => "x86-64-avx512",
             Machine::X86Avx2 => "x86-64-avx2",
             Machine::X86Fma => "x86-64-fma",
             Machine::X86Portable => "x86-64-portable",
@@ -72,6 +88,7 @@ impl Machine {
     pub fn about(self) -> &'static str {
         match self {
             Machine::Host => "This machine",
+            Machine::X86Avx512 => "x86-64 with AVX-512 F, DQ and VL: contractions with 512-bit vectors",
             Machine::X86Avx2 => "x86-64 with AVX2 and FMA: 256-bit vectors",
             Machine::X86Fma => "x86-64 with AVX and FMA: contractions with 128-bit vectors",
             Machine::X86Portable => "x86-64 with AVX2 and FMA, by Cranelift alone",
@@ -83,8 +100,10 @@ impl Machine {
     fn features(self) -> Vec<&'static str> {
         let before: &[&str] = if self == Machine::X86Baseline { &[] } else { &BEFORE_AVX };
         let fma: &[&str] = if self == Machine::X86Baseline { &[] } else { &FMA };
-        let avx2: &[&str] = if matches!(self, Machine::X86Avx2 | Machine::X86Portable) { &AVX2 } else { &[] };
-        [before, fma, avx2].concat()
+        let has_avx2 = matches!(self, Machine::X86Avx512 | Machine::X86Avx2 | Machine::X86Portable);
+        let avx2: &[&str] = if has_avx2 { &AVX2 } else { &[] };
+        let avx512: &[&str] = if self == Machine::X86Avx512 { &AVX512 } else { &[] };
+        [before, fma, avx2, avx512].concat()
     }
 }
 
@@ -121,7 +140,11 @@ impl Target {
             found.ok_or_else(|| CodegenError::Target(format!("this processor has no {what}")))
         };
         target.assembler = match isa {
-            Isa::Native => target.assembler,
+            Isa::Native => {
+                let fastest = peak::fastest_lanes();
+                target.assemblers().into_iter().find(|assembler| assembler.unit().lanes <= fastest)
+            }
+            Isa::Avx512 => Some(with_lanes(16, "AVX-512 F, DQ and VL")?),
             Isa::Avx2 => Some(with_lanes(8, "AVX2 and FMA")?),
             Isa::Fma => Some(with_lanes(4, "AVX and FMA")?),
             Isa::Portable | Isa::Baseline => None,
@@ -161,8 +184,10 @@ impl Target {
     fn of(machine: Machine, builder: Builder) -> Result<Target, CodegenError> {
         let isa = builder.finish(settings::Flags::new(flags())).map_err(|e| CodegenError::Target(e.to_string()))?;
         let enabled = |name: &str| isa.isa_flags().iter().any(|flag| flag.name == name && flag.as_bool() == Some(true));
-        let features: Vec<&str> =
-            ["avx", "avx2", "fma"].into_iter().filter(|name| enabled(&format!("has_{name}"))).collect();
+        let known: [(&str, &[&str]); 4] =
+            [("avx", &["has_avx"]), ("avx2", &["has_avx2"]), ("fma", &["has_fma"]), ("avx512", &AVX512)];
+        let has_all = |flags: &[&str]| flags.iter().all(|flag| enabled(flag));
+        let features = known.into_iter().filter(|(_, flags)| has_all(flags)).map(|(name, _)| name).collect();
         let mut target = Target { machine, isa, assembler: None, features };
         target.assembler = target.assemblers().into_iter().next();
         Ok(target)
@@ -180,7 +205,7 @@ impl Target {
 
     /// Number of vector registers.
     pub fn n_registers(&self) -> usize {
-        if self.isa.name() == "x64" { 16 } else { 32 }
+        self.unit().map_or(if self.isa.name() == "x64" { 16 } else { 32 }, |unit| unit.n_registers)
     }
 
     /// `f32` lanes of the registers that hold a contraction's accumulators.
@@ -269,7 +294,7 @@ mod tests {
         assert_eq!(
             "avx9".parse::<Machine>().unwrap_err().to_string(),
             "target: there is no machine `avx9`; \
-             there are host, x86-64-avx2, x86-64-fma, x86-64-portable, x86-64-baseline"
+             there are host, x86-64-avx512, x86-64-avx2, x86-64-fma, x86-64-portable, x86-64-baseline"
         );
     }
 
@@ -279,6 +304,7 @@ mod tests {
         assert_eq!(
             texts.collect::<Vec<_>>(),
             [
+                "x86-64 avx avx2 fma avx512, 512-bit tiles",
                 "x86-64 avx avx2 fma, 256-bit tiles",
                 "x86-64 avx fma, 128-bit tiles",
                 "x86-64 avx avx2 fma, 128-bit",

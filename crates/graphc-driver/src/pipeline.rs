@@ -86,6 +86,8 @@ pub struct Compiled {
     pub executable: Executable,
     /// What the code was made for.
     pub target: String,
+    /// `f32` lanes of the vectors that contractions are computed with.
+    pub lanes: usize,
     /// The whole compilation.
     pub time: Duration,
 }
@@ -194,7 +196,8 @@ pub fn compile(graph: &Graph, options: &CompileOptions) -> Result<Compiled, Driv
     lowered.times = times;
     let counts = code.counts().clone();
     let executable = Executable::new(Arc::clone(&lowered.program), code)?;
-    Ok(Compiled { lowered, counts, executable, target: target.to_string(), time: start.elapsed() })
+    let (lanes, target) = (target.register_lanes(), target.to_string());
+    Ok(Compiled { lowered, counts, executable, target, lanes, time: start.elapsed() })
 }
 
 /// The graph with mode and batch size set, checked.

@@ -5,8 +5,15 @@
 
 use pulp::Arch;
 
-/// Runs a loop with the widest vectors. What the loop calls uses them where it is inlined.
+/// Runs a loop with vectors: of 256 bits on x86-64, as 512-bit ones would double the code once more and gain little.
+/// What the loop calls uses them where it is inlined.
 pub fn with_vectors<T>(run: impl FnOnce() -> T) -> T {
+    #[cfg(target_arch = "x86_64")]
+    return match pulp::x86::V3::try_new() {
+        Some(simd) => simd.vectorize(run),
+        None => run(),
+    };
+    #[cfg(not(target_arch = "x86_64"))]
     Arch::new().dispatch(run)
 }
 

@@ -1,7 +1,7 @@
 //! Time of a whole step.
 
 use crate::options::MeasureOptions;
-use crate::peak::{Width, multiply_adds};
+use crate::peak::Peaks;
 use crate::process::peak_memory;
 use crate::spread::Spread;
 use crate::work;
@@ -21,11 +21,10 @@ pub struct Bench {
     pub step_ms: Spread,
     /// Operations of a step: see [`work`].
     pub flops: u64,
-    /// Multiply-add peak of the threads used with the machine's widest registers, in GFLOP/s: before, between and
-    /// after the steps.
-    pub peak_gflops: Spread,
-    /// The same with 128-bit registers, the best of before and after.
-    pub peak_128_gflops: f64,
+    /// Multiply-add peaks of the threads used: before, between and after the steps.
+    pub peaks: Peaks,
+    /// Lanes of the vectors that the code computes contractions with.
+    pub lanes: usize,
     /// Samples per step.
     pub batch: usize,
     /// Threads that ran the steps.
@@ -55,9 +54,14 @@ impl Bench {
         self.flops as f64 / (self.step_ms.median * 1e6)
     }
 
-    /// Speed of the median step as a percentage of the highest peak measured.
+    /// Speed of the median step as a percentage of the highest peak measured of the unit that its code uses.
     pub fn percent_of_peak(&self) -> f64 {
-        100.0 * self.gflops() / self.peak_gflops.max
+        100.0 * self.gflops() / self.peaks.of_lanes(self.lanes).highest()
+    }
+
+    /// The same of the machine's peak: of its fastest unit, also if the code uses another one.
+    pub fn percent_of_machine_peak(&self) -> f64 {
+        100.0 * self.gflops() / self.peaks.machine().highest()
     }
 }
 
@@ -72,17 +76,16 @@ pub fn bench(graph: &Graph, options: &MeasureOptions, start: Instant) -> Result<
     compiled.executable.step_on(&mut team)?;
     let first_step = start.elapsed();
     let threads = team.n_members();
-    let peak_time = (options.time / 50).clamp(Duration::from_millis(2), Duration::from_millis(20));
-    let narrow = || multiply_adds(Width::Bits128, threads, peak_time);
-    let before = narrow();
+    let peak_time = (options.time / 50).clamp(Duration::from_millis(2), Duration::from_millis(10));
+    let mut peaks = Peaks::default();
     let mut step = || compiled.executable.step_on(&mut team);
-    let (step_ms, peaks) = interleaved(&mut step, options.time, || multiply_adds(Width::Widest, threads, peak_time))?;
+    let step_ms = interleaved(&mut step, options.time, || peaks.measure(threads, peak_time))?;
     Ok(Bench {
         n_steps: step_ms.len(),
         step_ms: Spread::of(step_ms),
         flops: work::graph_flops(&compiled.lowered.fused),
-        peak_gflops: Spread::of(peaks),
-        peak_128_gflops: before.max(narrow()),
+        peaks,
+        lanes: compiled.lanes,
         batch: options.batch,
         threads,
         stages: stages(&compiled.lowered),
@@ -94,25 +97,25 @@ pub fn bench(graph: &Graph, options: &MeasureOptions, start: Instant) -> Result<
     })
 }
 
-/// Milliseconds of every step for `time` after a warm-up, and peaks before, between and after them. Steps run in
-/// slices, one of which warms up and is thrown away.
+/// Milliseconds of every step for `time` after a warm-up; `between` is called before, between and after them. Steps
+/// run in slices, one of which warms up and is thrown away.
 fn interleaved(
     step: &mut impl FnMut() -> Result<(), RuntimeError>,
     time: Duration,
-    peak: impl Fn() -> f64,
-) -> Result<(Vec<f64>, Vec<f64>), DriverError> {
+    mut between: impl FnMut(),
+) -> Result<Vec<f64>, DriverError> {
     const N_SLICES: u32 = 8;
     const FEWEST_STEPS: usize = 3;
     slice(step, time / N_SLICES)?;
-    let (mut steps, mut peaks) = (Vec::new(), vec![peak()]);
-    let mut measured = Duration::ZERO;
+    between();
+    let (mut steps, mut measured) = (Vec::new(), Duration::ZERO);
     while measured < time || steps.len() < FEWEST_STEPS {
         let begin = Instant::now();
         steps.extend(slice(step, time / N_SLICES)?);
         measured += begin.elapsed();
-        peaks.push(peak());
+        between();
     }
-    Ok((steps, peaks))
+    Ok(steps)
 }
 
 /// Steps for `time`, at least one.

@@ -1,10 +1,10 @@
 //! The machine's peaks, and how fast a phase could be.
 //!
-//! A phase's limit is the longer of two times: its operations at the multiply-add peak, and the bytes it must move at
-//! the speed of the memory that holds them. The level is the smallest one that all its bytes fit into: the phase
-//! before may have left them there.
+//! A phase's limit is the longer of two times: its operations at the multiply-add peak of the machine's fastest vector
+//! unit, whichever the code uses, and the bytes it must move at the speed of the memory that holds them. The level is
+//! the smallest one that all its bytes fit into: the phase before may have left them there.
 
-use crate::peak::{Width, bandwidth, cache_bytes, multiply_adds};
+use crate::peak::{Peaks, bandwidth, cache_bytes};
 use crate::traffic::Traffic;
 use std::time::Duration;
 
@@ -29,40 +29,32 @@ pub enum Limit {
 }
 
 /// Peaks of the machine.
+#[derive(Default)]
 pub(crate) struct Machine {
-    pub(crate) peak_gflops: f64,
-    pub(crate) peak_128_gflops: f64,
+    pub(crate) peaks: Peaks,
     pub(crate) memory: Vec<MemoryLevel>,
 }
 
 impl Machine {
-    pub(crate) fn measure(threads: usize) -> Machine {
+    /// Measures everything once more.
+    pub(crate) fn measure(&mut self, threads: usize) {
         const TIME: Duration = Duration::from_millis(30);
         let (l2, l3) = (cache_bytes(2).unwrap_or(512 << 10), cache_bytes(3).unwrap_or(8 << 20));
         // Well inside each cache, and well beyond the last one.
         let levels = [("L2", l2, l2 / 2), ("L3", l3, (l3 / 2 / threads).max(2 * l2)), ("memory", usize::MAX, 2 * l3)];
-        let level = |(name, bytes, measured)| {
+        for (position, (name, bytes, measured)) in levels.into_iter().enumerate() {
             let gb_per_s = bandwidth(measured, threads, TIME);
-            MemoryLevel { name, bytes, gb_per_s }
-        };
-        Machine {
-            peak_gflops: multiply_adds(Width::Widest, threads, TIME),
-            peak_128_gflops: multiply_adds(Width::Bits128, threads, TIME),
-            memory: levels.map(level).to_vec(),
+            match self.memory.get_mut(position) {
+                Some(level) => level.gb_per_s = level.gb_per_s.max(gb_per_s),
+                None => self.memory.push(MemoryLevel { name, bytes, gb_per_s }),
+            }
         }
-    }
-
-    pub(crate) fn keep_best(&mut self, other: Machine) {
-        self.peak_gflops = self.peak_gflops.max(other.peak_gflops);
-        self.peak_128_gflops = self.peak_128_gflops.max(other.peak_128_gflops);
-        for (level, other) in self.memory.iter_mut().zip(other.memory) {
-            level.gb_per_s = level.gb_per_s.max(other.gb_per_s);
-        }
+        self.peaks.measure(threads, TIME);
     }
 
     /// What limits a phase, and the milliseconds it cannot beat.
     pub(crate) fn limit(&self, flops: u64, traffic: Traffic, threads: usize) -> (Limit, f64) {
-        let compute_ms = flops as f64 / (self.peak_gflops * 1e6);
+        let compute_ms = flops as f64 / (self.peaks.machine().highest() * 1e6);
         let share = traffic.bytes() / threads;
         let level = self.memory.iter().position(|level| share <= level.bytes).unwrap_or(self.memory.len() - 1);
         let memory_ms = traffic.bytes() as f64 / (self.memory[level].gb_per_s * 1e6);
@@ -73,12 +65,14 @@ impl Machine {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::peak::UnitPeak;
 
     #[test]
     fn the_longer_time_limits() {
         let level = |name, bytes, gb_per_s| MemoryLevel { name, bytes, gb_per_s };
         let memory = vec![level("L2", 1000, 40.0), level("L3", 10_000, 20.0), level("memory", usize::MAX, 10.0)];
-        let machine = Machine { peak_gflops: 100.0, peak_128_gflops: 50.0, memory };
+        let unit = |lanes, gflops| UnitPeak { lanes, gflops: vec![gflops] };
+        let machine = Machine { peaks: Peaks { units: vec![unit(4, 50.0), unit(8, 100.0)] }, memory };
         let limit = |flops, bytes, threads| {
             let (limit, ms) = machine.limit(flops, Traffic { read_bytes: bytes, written_bytes: 0 }, threads);
             (limit, (ms * 1e9).round() / 1e3)

@@ -1,51 +1,103 @@
 //! What the machine can do at most: multiply-adds and memory traffic, measured.
 //!
 //! Speeds of compiled code mean something only beside the machine's own, measured in the same seconds: clocks and
-//! neighbours change them by tens of percent. The loops here do nothing but keep the units busy; what is
-//! measured is the best of many short runs, on as many threads as asked for at once.
+//! neighbours change them by tens of percent. Every vector unit is measured, also those that no code is made for: the
+//! highest peak is the machine's. What counts is the best of many short runs, on as many threads as asked for at once.
 
+use crate::spread::Spread;
+use graphc_codegen::peak::{Unit, units};
+use graphc_runtime::hint::LINE;
+use pulp::Arch;
 use std::hint::black_box;
-use std::sync::RwLock;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// Width of the registers that multiply-adds are measured with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Width {
-    /// 4 lanes, which every vector unit has.
-    Bits128,
-    /// The widest registers this module knows on this machine.
-    Widest,
+/// Multiply-adds of one run, in vectors: about ten microseconds.
+const RUN: usize = 48_000;
+
+/// Multiply-add peaks of every vector unit, the narrowest first.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Peaks {
+    /// One for each unit that the machine has.
+    pub units: Vec<UnitPeak>,
 }
 
-/// Multiply-adds of one round of the register loop; a round takes about ten microseconds.
-const ROUND: usize = 12 * 4000;
+/// The multiply-add peak of a vector unit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UnitPeak {
+    /// `f32` words of its registers.
+    pub lanes: usize,
+    /// GFLOP/s of all threads together, once for each time that it was measured.
+    pub gflops: Vec<f64>,
+}
 
-/// Speed of fused multiply-adds on registers, in GFLOP/s (2 per multiply-add): the best round found in `time` on each
-/// of `threads` threads running at once, summed.
-pub fn multiply_adds(width: Width, threads: usize, time: Duration) -> f64 {
-    let round: fn() -> usize = round(width);
-    on_threads(threads, || {
-        best(time, || {
-            let n_lanes = round();
-            (2 * ROUND * n_lanes) as f64 / 1e9
-        })
-    })
+impl UnitPeak {
+    /// Bits of its registers.
+    pub fn bits(&self) -> usize {
+        32 * self.lanes
+    }
+
+    /// The highest speed measured: other work on the machine makes the others smaller.
+    pub fn highest(&self) -> f64 {
+        self.spread().max
+    }
+
+    /// All that was measured.
+    pub fn spread(&self) -> Spread {
+        Spread::of(self.gflops.clone())
+    }
+}
+
+impl Peaks {
+    /// Measures every unit once more, each for `time`.
+    pub(crate) fn measure(&mut self, threads: usize, time: Duration) {
+        for unit in units() {
+            let speed = multiply_adds(unit, threads, time);
+            match self.units.iter_mut().find(|known| known.lanes == unit.lanes) {
+                Some(known) => known.gflops.push(speed),
+                None => self.units.push(UnitPeak { lanes: unit.lanes, gflops: vec![speed] }),
+            }
+        }
+    }
+
+    /// The peak of the machine: that of its fastest unit.
+    pub fn machine(&self) -> &UnitPeak {
+        let fastest = self.units.iter().max_by(|a, b| a.highest().total_cmp(&b.highest()));
+        fastest.expect("every machine has a unit")
+    }
+
+    /// The peak of the unit with so many lanes, or the widest below: of what code for them can reach.
+    pub fn of_lanes(&self, lanes: usize) -> &UnitPeak {
+        let below = self.units.iter().rfind(|unit| unit.lanes <= lanes);
+        below.or(self.units.first()).expect("every machine has a unit")
+    }
+}
+
+/// Speed of fused multiply-adds on a unit's registers, in GFLOP/s (2 per multiply-add): the best run found in `time`
+/// on each of `threads` threads running at once, summed.
+pub fn multiply_adds(unit: Unit, threads: usize, time: Duration) -> f64 {
+    on_threads(threads, time, || move || unit.multiply_adds(RUN) as f64 / 1e9)
 }
 
 /// Speed of memory of a working set of `bytes` a thread, in GB/s read and written: the best pass of
 /// `y = 0.5 * x + y` found in `time` on each of `threads` threads running at once, summed.
 pub fn bandwidth(bytes: usize, threads: usize, time: Duration) -> f64 {
     let len = (bytes / (2 * size_of::<f32>())).max(64);
-    on_threads(threads, || {
-        let (x, mut y) = (vec![1.0_f32; len], vec![1.0_f32; len]);
-        // Short passes are repeated: a clock is read in some tens of nanoseconds.
-        let repeats = (1_usize << 16).div_ceil(len);
-        best(time, || {
+    // Short passes are repeated: a clock is read in some tens of nanoseconds.
+    let repeats = (1_usize << 16).div_ceil(len);
+    on_threads(threads, time, || {
+        // Both at the start of a cache line, as buffers of a step: vectors across two lines are a quarter slower.
+        let words_per_line = LINE / size_of::<f32>();
+        let room = len.next_multiple_of(words_per_line);
+        let mut words = vec![1.0_f32; 2 * room + words_per_line];
+        let first = words.as_ptr().align_offset(LINE);
+        move || {
+            let (x, y) = words[first..].split_at_mut(room);
             for _ in 0..repeats {
-                sweep(black_box(&x), black_box(&mut y));
+                sweep(black_box(&x[..len]), black_box(&mut y[..len]));
             }
             (3 * size_of::<f32>() * len * repeats) as f64 / 1e9
-        })
+        }
     })
 }
 
@@ -63,150 +115,70 @@ pub fn cache_bytes(level: u32) -> Option<usize> {
     Some(kilobytes << 10).filter(|&bytes| bytes > 0)
 }
 
-/// The sum of what every thread measures.
-fn on_threads(threads: usize, measure: impl Fn() -> f64 + Sync) -> f64 {
-    if threads <= 1 {
-        return measure();
+/// Threads that measure at once.
+struct Together {
+    /// How many they are; more than any number until that is known.
+    n_threads: AtomicUsize,
+    /// How many are ready to start.
+    n_ready: AtomicUsize,
+    /// One of them has finished, so that no longer all are at work.
+    is_over: AtomicBool,
+}
+
+impl Together {
+    /// Highest amount per second of one run; runs go on for `time`, at least two of them, of which the first one counts
+    /// for nothing.
+    fn best(&self, time: Duration, mut run: impl FnMut() -> f64) -> f64 {
+        run();
+        self.n_ready.fetch_add(1, Ordering::AcqRel);
+        while self.n_ready.load(Ordering::Acquire) < self.n_threads.load(Ordering::Acquire) {
+            std::thread::yield_now();
+        }
+        let start = Instant::now();
+        let mut best: f64 = 0.0;
+        loop {
+            let begin = Instant::now();
+            let amount = run();
+            let speed = amount / begin.elapsed().as_secs_f64().max(1e-9);
+            // A core that is left alone may be faster.
+            if best > 0.0 && self.is_over.load(Ordering::Acquire) {
+                return best;
+            }
+            best = best.max(speed);
+            if start.elapsed() >= time {
+                self.is_over.store(true, Ordering::Release);
+                return best;
+            }
+        }
     }
-    // Held until all are there. The system may give fewer.
-    let start = RwLock::new(());
+}
+
+/// The sum of every thread's best run of what `make` gives it, while all of them run. There are no more threads than
+/// processors: those would rest in turn, each with its best run while others do not run.
+fn on_threads<R: FnMut() -> f64>(threads: usize, time: Duration, make: impl Fn() -> R + Sync) -> f64 {
+    let processors = std::thread::available_parallelism().map_or(threads, usize::from);
+    let together = Together { n_threads: usize::MAX.into(), n_ready: 0.into(), is_over: false.into() };
     std::thread::scope(|scope| {
-        let run = || {
-            drop(start.read());
-            measure()
-        };
-        let hold = start.write();
-        let others = (1..threads).map_while(|_| std::thread::Builder::new().spawn_scoped(scope, run).ok());
-        let others: Vec<_> = others.collect();
-        drop(hold);
+        let measure = || together.best(time, make());
+        // The system may give fewer.
+        let spawn = |_| std::thread::Builder::new().spawn_scoped(scope, measure).ok();
+        let others: Vec<_> = (1..threads.min(processors)).map_while(spawn).collect();
+        together.n_threads.store(1 + others.len(), Ordering::Release);
         let own = measure();
         own + others.into_iter().map(|handle| handle.join().unwrap_or(0.0)).sum::<f64>()
     })
 }
 
-/// Highest amount per second of one run; runs go on for `time`, at least two of them.
-fn best(time: Duration, mut run: impl FnMut() -> f64) -> f64 {
-    run();
-    let start = Instant::now();
-    let mut best: f64 = 0.0;
-    loop {
-        let begin = Instant::now();
-        let amount = run();
-        best = best.max(amount / begin.elapsed().as_secs_f64().max(1e-9));
-        if start.elapsed() >= time {
-            return best;
-        }
-    }
-}
-
-/// The loop for a width, chosen by what the processor has; it gives the lanes of its registers.
-fn round(width: Width) -> fn() -> usize {
-    #[cfg(target_arch = "x86_64")]
-    if x86::is_there() {
-        return match width {
-            Width::Bits128 => x86::round_128,
-            Width::Widest => x86::round_256,
-        };
-    }
-    // Elsewhere the compiler's own vectors have 128 bits, where they are the machine's.
-    _ = width;
-    round_any
-}
-
-/// Without knowledge of the machine: twelve rows of 4 lanes, which compilers keep in vectors where `mul_add` is
-/// an instruction.
-fn round_any() -> usize {
-    let (a, b) = (black_box([1.0_f32; 4]), black_box([1e-9_f32; 4]));
-    let mut rows = [[0.0_f32; 4]; 12];
-    for _ in 0..ROUND / 12 {
-        for row in &mut rows {
-            for lane in 0..4 {
-                row[lane] = a[lane].mul_add(b[lane], row[lane]);
-            }
-        }
-    }
-    black_box(rows);
-    4
-}
-
-/// `y = 0.5 * x + y`.
+/// `y = 0.5 * x + y`, with the widest vectors.
 fn sweep(x: &[f32], y: &mut [f32]) {
-    #[cfg(target_arch = "x86_64")]
-    if x86::is_there() {
-        return x86::sweep(x, y);
-    }
-    for (y, x) in y.iter_mut().zip(x) {
-        *y += 0.5 * x;
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-mod x86 {
-    use super::ROUND;
-    use pulp::x86::V3;
-    use pulp::{NullaryFnOnce, Simd};
-    use std::hint::black_box;
-
-    /// Independent accumulators: more than latency times units (4 x 2), and they fit into 16 registers with both
-    /// factors.
-    const CHAINS: usize = 12;
-
-    /// Whether the processor has the instructions of this module.
-    pub(super) fn is_there() -> bool {
-        V3::try_new().is_some()
-    }
-
-    fn vectorized<R>(loops: impl FnOnce(V3) -> R) -> R {
-        let simd = V3::try_new().expect("asked for where the processor has AVX2 and FMA");
-        Simd::vectorize(simd, WithV3(simd, loops))
-    }
-
-    /// What is compiled for AVX2 and FMA.
-    struct WithV3<F>(V3, F);
-
-    impl<R, F: FnOnce(V3) -> R> NullaryFnOnce for WithV3<F> {
-        type Output = R;
-
-        #[inline(always)]
-        fn call(self) -> R {
-            (self.1)(self.0)
-        }
-    }
-
-    macro_rules! round {
-        ($name:ident, $splat:ident, $mul_add:ident, $lanes:literal) => {
-            pub(super) fn $name() -> usize {
-                vectorized(
-                    #[inline(always)]
-                    |simd| {
-                        let (a, b) = (black_box(simd.$splat(1.0)), black_box(simd.$splat(1e-9)));
-                        let mut sums = [simd.$splat(0.0); CHAINS];
-                        for _ in 0..ROUND / CHAINS {
-                            for sum in &mut sums {
-                                *sum = simd.$mul_add(a, b, *sum);
-                            }
-                        }
-                        black_box(sums);
-                        $lanes
-                    },
-                )
-            }
-        };
-    }
-
-    round!(round_128, splat_f32x4, mul_add_f32x4, 4);
-    round!(round_256, splat_f32x8, mul_add_f32x8, 8);
-
-    /// Vectorised by the compiler, with the registers it may use here.
-    pub(super) fn sweep(x: &[f32], y: &mut [f32]) {
-        vectorized(
+    let words = y.iter_mut().zip(x);
+    match Arch::new() {
+        // Here `mul_add` may be a call.
+        Arch::Scalar => words.for_each(|(y, x)| *y += 0.5 * x),
+        arch => arch.dispatch(
             #[inline(always)]
-            |_| {
-                for (y, x) in y.iter_mut().zip(x) {
-                    *y = x.mul_add(0.5, *y);
-                }
-            },
-        );
+            || words.for_each(|(y, x)| *y = x.mul_add(0.5, *y)),
+        ),
     }
 }
 
@@ -218,11 +190,15 @@ mod tests {
 
     #[test]
     fn speeds_are_those_of_a_machine() {
-        for width in [Width::Bits128, Width::Widest] {
-            for threads in [1, 2] {
-                let speed = multiply_adds(width, threads, SHORT);
+        for threads in [1, 2] {
+            let mut peaks = Peaks::default();
+            peaks.measure(threads, SHORT);
+            peaks.measure(threads, SHORT);
+            assert_eq!(peaks.units.len(), units().len());
+            for unit in &peaks.units {
+                assert_eq!(unit.gflops.len(), 2);
                 // From a software `fma` in an unoptimised build to many times today's fastest core.
-                assert!(speed > 1e-3 && speed < 1e4, "{width:?} {threads}: {speed}");
+                assert!(unit.gflops.iter().all(|&speed| speed > 1e-3 && speed < 1e4), "{threads}: {unit:?}");
             }
         }
         let speed = bandwidth(1 << 16, 2, SHORT);
@@ -230,10 +206,32 @@ mod tests {
     }
 
     #[test]
-    fn every_loop_counts_its_lanes() {
-        assert_eq!(round_any(), 4);
-        assert_eq!(round(Width::Bits128)(), 4);
-        assert!([4, 8].contains(&round(Width::Widest)()));
+    fn the_machines_peak_is_that_of_its_fastest_unit() {
+        let unit = |lanes, gflops: &[f64]| UnitPeak { lanes, gflops: gflops.to_vec() };
+        // Wide registers need not be faster.
+        let peaks = Peaks { units: vec![unit(4, &[40.0, 50.0]), unit(8, &[99.0, 80.0, 100.0]), unit(16, &[98.0])] };
+        assert_eq!(
+            (peaks.machine().bits(), peaks.machine().highest(), peaks.machine().spread().median),
+            (256, 100.0, 99.0)
+        );
+        assert_eq!([4, 8, 16, 32, 1].map(|lanes| peaks.of_lanes(lanes).lanes), [4, 8, 16, 16, 4]);
+    }
+
+    /// Nobody goes on when somebody has finished: on a core that is left alone.
+    #[test]
+    fn threads_measure_while_all_of_them_run() {
+        let n_runs = |is_over: bool, time| {
+            let together = Together { n_threads: 1.into(), n_ready: 0.into(), is_over: is_over.into() };
+            let mut n_runs = 0;
+            let best = together.best(time, || {
+                n_runs += 1;
+                1.0
+            });
+            assert!(best > 0.0 && together.is_over.into_inner());
+            n_runs
+        };
+        assert_eq!(n_runs(false, Duration::ZERO), 2, "one to warm up, one that counts");
+        assert_eq!(n_runs(true, Duration::from_secs(3600)), 3, "one counts in any case");
     }
 
     #[test]

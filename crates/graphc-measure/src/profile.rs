@@ -6,6 +6,7 @@
 
 use crate::machine::{Limit, Machine, MemoryLevel};
 use crate::options::MeasureOptions;
+use crate::peak::Peaks;
 use crate::spread::Spread;
 use crate::traffic::{Traffic, traffic};
 use crate::work;
@@ -126,10 +127,10 @@ pub struct Profile {
     pub whole: Part,
     /// The kernels in the order they run, without the prologue, which does not run in every step.
     pub kernels: Vec<KernelProfile>,
-    /// The highest multiply-add peak of the threads used, in GFLOP/s.
-    pub peak_gflops: f64,
-    /// The same with 128-bit registers.
-    pub peak_128_gflops: f64,
+    /// Multiply-add peaks of the threads used, before and after the steps; limits are of the machine's.
+    pub peaks: Peaks,
+    /// Lanes of the vectors that the code computes contractions with.
+    pub lanes: usize,
     /// Levels of memory, fastest first.
     pub memory: Vec<MemoryLevel>,
     /// Threads that ran the steps.
@@ -146,6 +147,16 @@ impl Profile {
     /// Median times of the phases of a part as a percentage of those of all: these shares add up to 100.
     pub fn percent_of_step(&self, part: &Part) -> f64 {
         100.0 * part.phases_ms / self.whole.phases_ms
+    }
+
+    /// Speed of the step as a percentage of the peak of the unit that its code uses.
+    pub fn percent_of_peak(&self) -> f64 {
+        100.0 * self.whole.gflops() / self.peaks.of_lanes(self.lanes).highest()
+    }
+
+    /// The same of the machine's peak.
+    pub fn percent_of_machine_peak(&self) -> f64 {
+        100.0 * self.whole.gflops() / self.peaks.machine().highest()
     }
 
     /// Name of a limit: `compute`, or that of a level of memory.
@@ -165,9 +176,10 @@ pub fn profile(graph: &Graph, options: &MeasureOptions) -> Result<Profile, Drive
     let mut team = Team::new(options.threads)?;
     let mut compiled = prepare(graph, options)?;
     let threads = team.n_members();
-    let mut machine = Machine::measure(threads);
+    let mut machine = Machine::default();
+    machine.measure(threads);
     let times = run(&mut compiled.executable, &mut team, options.time)?;
-    machine.keep_best(Machine::measure(threads));
+    machine.measure(threads);
 
     let (lowered, n_steps) = (&compiled.lowered, times.step_ms.len());
     let flops = work::phase_flops(&lowered.fused, &lowered.program);
@@ -191,8 +203,8 @@ pub fn profile(graph: &Graph, options: &MeasureOptions) -> Result<Profile, Drive
         n_steps,
         whole: Part::sum(Spread::of(times.step_ms), &parts),
         kernels,
-        peak_gflops: machine.peak_gflops,
-        peak_128_gflops: machine.peak_128_gflops,
+        peaks: machine.peaks,
+        lanes: compiled.lanes,
         memory: machine.memory,
         threads,
         target: compiled.target,

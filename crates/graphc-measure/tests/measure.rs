@@ -99,7 +99,12 @@ fn a_bench_is_consistent() {
         assert_eq!(stages.join(" "), format!("{autodiff}fusion schedule codegen"));
         assert!(bench.stages.iter().map(|stage| stage.time).sum::<Duration>() <= bench.compile);
         assert!((bench.samples_per_s() * bench.step_ms.median / 3e3 - 1.0).abs() < 1e-9);
-        assert!(bench.percent_of_peak() > 0.0 && bench.peak_gflops.min > 0.0);
+        assert_eq!(bench.lanes, 4, "what is portable has 128-bit vectors");
+        let share = bench.peaks.of_lanes(4).highest() / bench.peaks.machine().highest();
+        assert!(bench.percent_of_peak() > 0.0 && share <= 1.0);
+        assert!((bench.percent_of_machine_peak() / (bench.percent_of_peak() * share) - 1.0).abs() < 1e-9);
+        let n_measured = bench.peaks.units.iter().map(|unit| unit.gflops.len());
+        assert!(n_measured.clone().all(|n| n >= 2) && n_measured.len() >= 1, "before, between and after the steps");
     }
 }
 

@@ -74,7 +74,7 @@ fn program_of(case: &Case) -> Program {
 
 /// Machine code for every set of instructions that this processor has.
 fn executables(program: &Program) -> Vec<(Isa, Executable)> {
-    [Isa::Native, Isa::Avx2, Isa::Fma, Isa::Portable, Isa::Baseline]
+    [Isa::Native, Isa::Avx512, Isa::Avx2, Isa::Fma, Isa::Portable, Isa::Baseline]
         .into_iter()
         .filter_map(|isa| {
             let target = match Target::host(isa) {

@@ -102,6 +102,10 @@ pub(crate) const WORD_FROM_MEMORY: f64 = 0.55;
 /// Loads that 8 lanes from beyond the nearest cache take the place of, besides their own: 32 bytes a cycle at best.
 pub(crate) const FAR_WAITS: usize = 2;
 
+/// The same for 8 lanes that come from a core's own cache while arithmetic has 16 lanes a register: a line in two
+/// cycles. (With 8 lanes a register they come in time.)
+pub(crate) const PASSING_WAITS: usize = 1;
+
 /// Instructions per cycle that the front end keeps up in practice.
 pub(crate) const ISSUE: f64 = 5.0;
 
@@ -164,16 +168,29 @@ impl VectorUnit {
     /// 16 registers of 8 lanes and assembled tiles: x86-64 with AVX2 and FMA.
     pub const AVX2: VectorUnit = VectorUnit { n_registers: 16, lanes: 8, assembled: true };
 
-    /// Registers that one 8-lane value takes.
+    /// 32 registers of 16 lanes and assembled tiles: x86-64 with AVX-512.
+    pub const AVX512: VectorUnit = VectorUnit { n_registers: 32, lanes: 16, assembled: true };
+
+    /// Registers that one 8-lane value takes, at least one.
     pub(crate) fn per_value(self) -> usize {
         LANES.div_ceil(self.lanes)
     }
 
-    /// 8-lane accumulators that leave enough registers for the factors: 12 of 16 registers, or
-    /// (measured) 10 if copies need some.
+    /// The same as a share, if several values fill one.
+    pub(crate) fn registers_per_value(self) -> f64 {
+        LANES as f64 / self.lanes as f64
+    }
+
+    /// Whether one holds two 8-lane values.
+    pub(crate) fn holds_two(self) -> bool {
+        self.lanes > LANES
+    }
+
+    /// 8-lane accumulators that leave enough registers for the factors: 12 of 16 registers, 28 of 32, or (measured) 10
+    /// of 16 if copies need some.
     pub(crate) fn most_cells(self) -> usize {
-        let accumulators = if self.assembled { self.n_registers * 3 / 4 } else { self.n_registers * 5 / 8 };
-        (accumulators / self.per_value()).max(1)
+        let for_factors = if self.assembled { 4 } else { self.n_registers * 3 / 8 };
+        (self.n_registers.saturating_sub(for_factors) * self.lanes / LANES).max(1)
     }
 }
 

@@ -1,8 +1,8 @@
 //! `graphc profile`.
 
 use crate::error::CliError;
-use crate::measuring::{MeasureArgs, heading, spread_json};
-use crate::threads::warn_if_fewer;
+use crate::measuring::{MeasureArgs, heading, joined, peaks_json, peaks_text, shares_text, spread_json};
+use crate::threads::{ThreadsArg, warn_if_fewer};
 use crate::{output, tables, terminal, trace, words};
 use graphc_driver::Tally;
 use graphc_frontend::Experiment;
@@ -27,7 +27,8 @@ use std::process::ExitCode;
 ///
 /// The limit of a phase is the longer of two times: its operations at the multiply-add peak of this machine, and its
 /// bytes at the speed of the smallest memory that holds them all. Both are measured in this process, with as many
-/// threads as the step has. A phase at 30% of its limit could be 3 times as fast. A phase marked `*` is not shared
+/// threads as the step has. The peak is that of the machine's fastest vectors, also if --isa or the choice of graphc is
+/// narrower ones. A phase at 30% of its limit could be 3 times as fast. A phase marked `*` is not shared
 /// among threads, so with 2 threads it cannot exceed half of a compute limit. Of a kernel, and of the whole step, the
 /// limit is the sum over its phases, named after what limits them longest.
 ///
@@ -37,6 +38,8 @@ use std::process::ExitCode;
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
+    #[command(flatten)]
+    threads: ThreadsArg,
     #[command(flatten)]
     measure: MeasureArgs,
     /// Also write the phases of the first steps, thread by thread, in Chrome's trace event format, which
@@ -53,13 +56,14 @@ Examples:
   graphc profile examples/lenet5.graph.json --json | jq '.kernels[] | [.name, .ms_median]'";
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
-    let (experiment, options) = args.measure.load()?;
+    let (experiment, options) = args.measure.load(args.threads.threads)?;
     if let Some(path) = &args.trace {
         check_writable(path)?;
     }
     let profile = profile(&experiment.graph, &options)?;
     warn_if_fewer(options.threads, profile.threads);
-    let heading = heading(&experiment, &options, profile.threads, &profile.target);
+    let threads = words::counted(profile.threads, "thread");
+    let heading = heading(&experiment, &options, &threads, &profile.target);
     // What was measured is shown even if the trace cannot be written.
     let written = match &args.trace {
         Some(path) => write_file(path, trace::chrome(&heading, &profile).to_string().as_bytes()),
@@ -105,12 +109,15 @@ fn json(args: &Args, experiment: &Experiment, options: &MeasureOptions, profile:
             "loops": tally_json(&profile.counts.loops),
         },
         "steps": profile.n_steps,
-        "peak_gflops": profile.peak_gflops,
-        "peak_gflops_128_bit": profile.peak_128_gflops,
+    });
+    let rest = json!({
+        "percent_of_peak": profile.percent_of_peak(),
+        "percent_of_machine_peak": profile.percent_of_machine_peak(),
         "memory": profile.memory.iter().map(memory).collect::<Vec<Value>>(),
         "step": part_json(profile, &profile.whole),
     });
-    joined(facts, json!({ "kernels": profile.kernels.iter().map(kernel).collect::<Vec<Value>>() }))
+    let kernels = json!({ "kernels": profile.kernels.iter().map(kernel).collect::<Vec<Value>>() });
+    [peaks_json(&profile.peaks, profile.lanes), rest, kernels].into_iter().fold(facts, joined)
 }
 
 /// How many are assembled, how many Cranelift's, and why.
@@ -136,15 +143,6 @@ fn part_json(profile: &Profile, part: &Part) -> Value {
     })
 }
 
-/// An object with the fields of both.
-fn joined(first: Value, second: Value) -> Value {
-    let fields = |value: Value| match value {
-        Value::Object(fields) => fields,
-        _ => Map::new(),
-    };
-    Value::Object(fields(first).into_iter().chain(fields(second)).collect())
-}
-
 /// The machine's own speeds.
 fn peaks(profile: &Profile) -> String {
     let level = |level: &MemoryLevel| {
@@ -152,9 +150,9 @@ fn peaks(profile: &Profile) -> String {
         format!("{}{size} {:.1} GB/s", level.name, level.gb_per_s)
     };
     format!(
-        "Machine: {:.1} GFLOP/s of multiply-adds, {:.1} with 128-bit registers; {}",
-        profile.peak_gflops,
-        profile.peak_128_gflops,
+        "Machine: {:.1} GFLOP/s of multiply-adds {}; {}",
+        profile.peaks.machine().highest(),
+        peaks_text(&profile.peaks, ""),
         profile.memory.iter().map(level).collect::<Vec<_>>().join(", ")
     )
 }
@@ -168,16 +166,19 @@ fn size(bytes: usize) -> String {
 
 fn steps(profile: &Profile) -> String {
     let ms = &profile.whole.ms;
+    let percent_of = [profile.percent_of_machine_peak(), profile.percent_of_peak()];
     format!(
         "Step: {:.3} ms median of {}; {:.3} min, {:.3} to {:.3} half of them, {:.3} max; \
-         medians of its phases add up to {:.3} ms",
+         medians of its phases add up to {:.3} ms; {:.1} GFLOP/s, {}",
         ms.median,
         words::grouped(profile.n_steps),
         ms.min,
         ms.lower_quartile,
         ms.upper_quartile,
         ms.max,
-        profile.whole.phases_ms
+        profile.whole.phases_ms,
+        profile.whole.gflops(),
+        shares_text(&profile.peaks, profile.lanes, percent_of)
     )
 }
 

@@ -86,7 +86,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
     if args.json {
         output::line(json(args, &experiment, &result, files).to_string())?;
     } else {
-        output::line(heading(&experiment, &options, result.threads, &result.key.target))?;
+        let threads = words::counted(result.threads, "thread");
+        output::line(heading(&experiment, &options, &threads, &result.key.target))?;
         output::line(table(&result))?;
         output::line(conclusion(&result))?;
         files.iter().try_for_each(|file| output::line(format!("Stored in {}", file.display())))?;

@@ -15,8 +15,8 @@ pub(crate) const LINE_BYTES: i32 = 64;
 /// Bytes of a pointer in the table.
 const POINTER_BYTES: i32 = 8;
 
-/// Bytes of a vector in the table.
-const VECTOR_BYTES: i32 = 32;
+/// Bytes of a vector.
+pub(crate) const VECTOR_BYTES: i32 = 32;
 
 /// A function `fn(table: *mut u8, count: i64)` in the System V convention. The table holds the pointers, the constant
 /// vectors, and the accumulators, which it leaves there, and has room for what registers do not hold.
@@ -30,8 +30,20 @@ pub(crate) struct StraightLine {
     pub(crate) n_constants: usize,
     /// Number of accumulators.
     pub(crate) n_accs: usize,
+    /// Where each pointer points. Empty for a unit that keeps the order of steps.
+    pub(crate) regions: Vec<Region>,
     /// What an iteration does, in order.
     pub(crate) steps: Vec<Step>,
+}
+
+/// What is known of where a pointer points, throughout the loops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Region {
+    /// Pointers with other numbers never reach the same words.
+    pub(crate) number: usize,
+    /// A pointer from which it stays so many bytes away.
+    pub(crate) from: usize,
+    pub(crate) bytes: i64,
 }
 
 /// A loop of constant length within a straight-line loop.
@@ -54,7 +66,17 @@ pub(crate) enum Source {
     Acc(usize),
 }
 
+/// A place in memory: bytes from what a pointer points to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Spot {
+    pub(crate) pointer: usize,
+    pub(crate) offset: i32,
+}
+
 /// One operation in all lanes.
+///
+/// In code for registers of sixteen lanes ([`pairs`](super::pairs)) a value is a pair of two of these vectors, the low
+/// and the high one. What has no second vector is the same twice, or has anything in the high one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Step {
     /// Eight words, or one word in every lane.
@@ -100,6 +122,14 @@ pub(crate) enum Step {
     StoreOne { pointer: usize, offset: i32, value: Source },
     /// Asks for the cache line there.
     Fetch { pointer: usize, offset: i32 },
+    /// A pair of loads.
+    LoadPair { low: Spot, high: Spot, is_splat: bool },
+    /// Sixteen words, gathered by a pair of vectors.
+    GatherPair { pointer: usize, offset: i32, index: Source },
+    /// A pair of stores, the low one first.
+    StorePair { low: Spot, high: Spot, value: Source },
+    /// A pair of vectors, each of them the low or the high one (`are_high`) of another pair.
+    Join { low: Source, high: Source, are_high: [bool; 2] },
     /// A new value of an accumulator.
     Set { acc: usize, value: Source },
 }
@@ -107,26 +137,51 @@ pub(crate) enum Step {
 impl Step {
     /// What it reads.
     pub(crate) fn sources(&self) -> Vec<Source> {
-        match *self {
-            Step::Load { .. } | Step::Fetch { .. } | Step::LoadIndex { .. } | Step::Point { .. } => Vec::new(),
+        let mut sources = Vec::with_capacity(3);
+        self.with_sources(&mut |source, _| {
+            sources.push(source);
+            source
+        });
+        sources
+    }
+
+    /// The step with other sources: each as a function of what it is and its number among [`Self::sources`].
+    pub(crate) fn with_sources(mut self, to: &mut impl FnMut(Source, usize) -> Source) -> Step {
+        match &mut self {
+            Step::Load { .. }
+            | Step::LoadPair { .. }
+            | Step::Fetch { .. }
+            | Step::LoadIndex { .. }
+            | Step::Point { .. } => {}
             Step::Sqrt(a)
             | Step::Copy(a)
             | Step::Gather { index: a, .. }
+            | Step::GatherPair { index: a, .. }
             | Step::ToF32(a)
             | Step::Shift { value: a, .. }
             | Step::Swap { value: a, .. }
             | Step::Store { value: a, .. }
             | Step::StoreOne { value: a, .. }
-            | Step::Set { value: a, .. } => vec![a],
+            | Step::StorePair { value: a, .. }
+            | Step::Set { value: a, .. } => *a = to(*a, 0),
             Step::Binary(_, a, b)
+            | Step::Join { low: a, high: b, .. }
             | Step::Compare(_, a, b)
             | Step::CompareIntegers { a, b, .. }
             | Step::Nearest { a, b, .. }
             | Step::And(a, b)
             | Step::AndNot(a, b)
-            | Step::Xor(a, b) => vec![a, b],
-            Step::Fma(a, b, c) | Step::Blend { mask: a, a: b, b: c } => vec![a, b, c],
+            | Step::Xor(a, b) => {
+                *a = to(*a, 0);
+                *b = to(*b, 1);
+            }
+            Step::Fma(a, b, c) | Step::Blend { mask: a, a: b, b: c } => {
+                *a = to(*a, 0);
+                *b = to(*b, 1);
+                *c = to(*c, 2);
+            }
         }
+        self
     }
 
     /// The pointers that it reads or writes through, or computes.
@@ -134,9 +189,11 @@ impl Step {
         match *self {
             Step::Load { pointer, .. }
             | Step::Gather { pointer, .. }
+            | Step::GatherPair { pointer, .. }
             | Step::Store { pointer, .. }
             | Step::StoreOne { pointer, .. }
             | Step::Fetch { pointer, .. } => vec![pointer],
+            Step::LoadPair { low, high, .. } | Step::StorePair { low, high, .. } => vec![low.pointer, high.pointer],
             Step::LoadIndex { pointer, to, .. } => vec![pointer, to],
             Step::Point { from, index, to, .. } => vec![from, index, to],
             _ => Vec::new(),
@@ -145,7 +202,17 @@ impl Step {
 
     /// Whether it leaves something behind the iteration.
     pub(crate) fn has_effect(&self) -> bool {
-        matches!(self, Step::Store { .. } | Step::StoreOne { .. } | Step::Fetch { .. } | Step::Set { .. })
+        self.stores() || matches!(self, Step::Fetch { .. } | Step::Set { .. })
+    }
+
+    /// Whether it writes to memory.
+    pub(crate) fn stores(&self) -> bool {
+        matches!(self, Step::Store { .. } | Step::StoreOne { .. } | Step::StorePair { .. })
+    }
+
+    /// Whether its result is a bit for every lane.
+    pub(crate) fn compares(&self) -> bool {
+        matches!(self, Step::Compare(..) | Step::CompareIntegers { .. })
     }
 
     /// Whether it has a result.
@@ -162,7 +229,7 @@ impl StraightLine {
         };
         let n_lines: Vec<usize> = n_lines.collect();
         let steps = n_lines.iter().copied().enumerate().flat_map(lines).collect();
-        StraightLine { strides: vec![0; n_lines.len()], inner: Vec::new(), n_constants: 0, n_accs: 0, steps }
+        StraightLine { strides: vec![0; n_lines.len()], steps, ..StraightLine::default() }
     }
 
     /// Bytes that a pointer moves behind an iteration of the loop that `level` others stand around: what the loop
@@ -178,7 +245,8 @@ impl StraightLine {
 
     /// What stands where in the table, if it has room for `n_slots` vectors beside.
     pub(crate) fn table(&self, n_slots: usize) -> Table {
-        Table { n_pointers: self.strides.len(), n_constants: self.n_constants, n_accs: self.n_accs, n_slots }
+        let (n_pointers, n_constants, n_accs) = (self.strides.len(), self.n_constants, self.n_accs);
+        Table { n_pointers, n_constants, n_accs, n_slots, slots_are_pairs: false }
     }
 }
 
@@ -189,6 +257,8 @@ pub(crate) struct Table {
     pub(crate) n_constants: usize,
     pub(crate) n_accs: usize,
     pub(crate) n_slots: usize,
+    /// Whether a slot has room for two vectors.
+    pub(crate) slots_are_pairs: bool,
 }
 
 impl Table {
@@ -215,7 +285,8 @@ impl Table {
 
     /// Where a slot stands.
     pub(crate) fn slot_offset(self, number: usize) -> i32 {
-        self.acc_offset(self.n_accs + number)
+        let slot_bytes = if self.slots_are_pairs { 2 * VECTOR_BYTES } else { VECTOR_BYTES };
+        self.acc_offset(self.n_accs) + number as i32 * slot_bytes
     }
 }
 

@@ -7,6 +7,7 @@
 
 use super::straight_line_registers::StraightLinePlan;
 use super::tile::{CELL_BYTES, End, TileShape, n_levels};
+use super::tile_sums::{Lanes, Sums};
 use super::unit::{Misfit, VectorUnit};
 
 /// Most bytes on the stack for sums of runs that wait for others: less than a page, so that no guard page is passed
@@ -16,8 +17,9 @@ const MOST_WAITING_BYTES: usize = 4000;
 /// The registers of a tile.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct TilePlan {
-    /// The instructions of one step of the innermost reduction. Accumulator `cell * registers_per_cell + part` stands
-    /// in the register of that number.
+    /// What the first registers hold.
+    pub(crate) sums: Vec<Sums>,
+    /// The instructions of one step of the innermost reduction.
     pub(crate) step: Vec<Action>,
     /// Those of the epilogue, if the tile has one.
     pub(crate) epilogue: Option<StraightLinePlan>,
@@ -26,29 +28,36 @@ pub(crate) struct TilePlan {
 impl TilePlan {
     /// The plan for a unit.
     pub(crate) fn of(shape: &TileShape, unit: &VectorUnit) -> Result<TilePlan, Misfit> {
-        let step = step(shape, unit).ok_or(Misfit::Registers)?;
+        let sums = Sums::of(shape, unit);
+        let step = step(shape, &sums, unit).ok_or(Misfit::Registers)?;
         if shape.n_counts() > unit.n_counts || shape.loops.len() > unit.n_reductions {
             return Err(Misfit::Reductions);
         }
         if n_levels(shape.n_runs()) * shape.out.len() * CELL_BYTES as usize > MOST_WAITING_BYTES {
             return Err(Misfit::Runs);
         }
+        let cells: Vec<[usize; 2]> = sums.iter().map(|sums| [sums.cell, sums.upper.unwrap_or(sums.cell)]).collect();
         let epilogue = match shape.end {
-            End::Epilogue => Some(StraightLinePlan::once(&shape.epilogue, unit).ok_or(Misfit::Registers)?),
+            End::Epilogue => Some(StraightLinePlan::once(&shape.epilogue, unit, &cells).ok_or(Misfit::Registers)?),
             End::Vector | End::Sum => None,
         };
-        Ok(TilePlan { step, epilogue })
+        Ok(TilePlan { sums, step, epilogue })
     }
 }
 
-/// Part of an operand that fills one register.
+/// An operand that fills a register.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Operand {
     /// Which factor: 0 is `a`.
     pub(crate) factor: usize,
-    /// Bytes from the factor's pointer.
-    pub(crate) offset: i32,
-    pub(crate) is_vector: bool,
+    pub(crate) lanes: Lanes,
+}
+
+impl Operand {
+    /// Whether it is another word in the upper half.
+    pub(crate) fn has_two_words(self) -> bool {
+        matches!(self.lanes, Lanes::Splats(..))
+    }
 }
 
 /// An instruction of a step.
@@ -63,24 +72,17 @@ pub(crate) enum Action {
 }
 
 /// The instructions of one step; none if there are not enough registers.
-fn step(shape: &TileShape, unit: &VectorUnit) -> Option<Vec<Action>> {
-    let n_parts = unit.registers_per_cell();
-    let n_cells = shape.out.len();
-    let first_free = n_cells * n_parts;
-    let operand = |factor: usize, cell: usize, part: usize| {
-        let side = [&shape.a, &shape.b][factor];
-        let offset = side.cells[cell] + if side.is_vector { part as i32 * unit.bytes() } else { 0 };
-        Operand { factor, offset, is_vector: side.is_vector }
+fn step(shape: &TileShape, sums: &[Sums], unit: &VectorUnit) -> Option<Vec<Action>> {
+    let factors = [&shape.a, &shape.b];
+    let operands = |factor: usize| -> Vec<Operand> {
+        sums.iter().map(|sums| Operand { factor, lanes: sums.operand(factors[factor]) }).collect()
     };
-    let fmas: Vec<(usize, [Operand; 2])> = (0..n_cells)
-        .flat_map(|cell| (0..n_parts).map(move |part| (cell, part)))
-        .map(|(cell, part)| (cell * n_parts + part, [0, 1].map(|factor| operand(factor, cell, part))))
-        .collect();
+    let of_sums = [operands(0), operands(1)];
     let distinct = |factor: usize| {
         let mut operands: Vec<Operand> = Vec::new();
-        for (_, factors) in &fmas {
-            if !operands.contains(&factors[factor]) {
-                operands.push(factors[factor]);
+        for &operand in &of_sums[factor] {
+            if !operands.contains(&operand) {
+                operands.push(operand);
             }
         }
         operands
@@ -88,27 +90,28 @@ fn step(shape: &TileShape, unit: &VectorUnit) -> Option<Vec<Action>> {
     let operands = [distinct(0), distinct(1)];
     let resident = usize::from(operands[1].len() < operands[0].len());
     let streamed = 1 - resident;
-    let n_resident = operands[resident].len();
-    let temps = first_free + n_resident..unit.n_registers;
+    let first_free = sums.len();
+    let temps = first_free + operands[resident].len()..unit.n_registers;
     if temps.is_empty() {
         return None;
     }
-    let register_of = |operand: Operand| {
+    let register_of = |acc: usize| {
+        let operand = of_sums[resident][acc];
         first_free + operands[resident].iter().position(|&known| known == operand).expect("collected above")
     };
-    let mut actions: Vec<Action> =
-        operands[resident].iter().map(|&operand| Action::Load(register_of(operand), operand)).collect();
+    let loaded = operands[resident].iter().enumerate();
+    let mut actions: Vec<Action> = loaded.map(|(i, &operand)| Action::Load(first_free + i, operand)).collect();
     for (number, &stream) in operands[streamed].iter().enumerate() {
-        let users: Vec<_> = fmas.iter().filter(|(_, factors)| factors[streamed] == stream).collect();
-        if let [(acc, factors)] = users.as_slice()
-            && stream.is_vector
+        let users: Vec<usize> = (0..sums.len()).filter(|&acc| of_sums[streamed][acc] == stream).collect();
+        if let [acc] = users.as_slice()
+            && unit.multiplies_memory(stream.lanes)
         {
-            actions.push(Action::FmaMemory(*acc, register_of(factors[resident]), stream));
+            actions.push(Action::FmaMemory(*acc, register_of(*acc), stream));
             continue;
         }
         let temp = temps.start + number % temps.len();
         actions.push(Action::Load(temp, stream));
-        actions.extend(users.iter().map(|(acc, factors)| Action::Fma(*acc, register_of(factors[resident]), temp)));
+        actions.extend(users.into_iter().map(|acc| Action::Fma(acc, register_of(acc), temp)));
     }
     Some(actions)
 }
@@ -126,6 +129,9 @@ mod tests {
             name: "v",
             lanes,
             n_registers: 16,
+            n_line_registers: 16,
+            n_masks: 0,
+            splats_memory: false,
             assembles,
             n_pointers: 7,
             n_inner_loops: 2,
@@ -171,19 +177,20 @@ mod tests {
 
     #[test]
     fn every_accumulator_gets_its_product_once() {
-        for (rows, columns, lanes) in [(6, 2, 8), (3, 4, 8), (1, 1, 8), (12, 1, 8), (3, 2, 4), (1, 6, 4)] {
+        for (rows, columns, lanes) in
+            [(6, 2, 8), (3, 4, 8), (1, 1, 8), (12, 1, 8), (3, 2, 4), (1, 6, 4), (7, 2, 16), (3, 3, 16)]
+        {
             let (shape, unit) = (grid(rows, columns), unit(lanes));
             let plan = TilePlan::of(&shape, &unit).expect("it fits");
-            let n_parts = unit.registers_per_cell();
             let products = products(&plan.step);
-            assert_eq!(products.len(), shape.out.len() * n_parts);
+            assert_eq!(products.len(), plan.sums.len());
             for (number, (acc, factors)) in products.into_iter().enumerate() {
                 assert_eq!(acc, number);
-                let (cell, part) = (acc / n_parts, acc % n_parts);
-                let expected = [
-                    Operand { factor: 0, offset: shape.a.cells[cell] + part as i32 * unit.bytes(), is_vector: true },
-                    Operand { factor: 1, offset: shape.b.cells[cell], is_vector: false },
-                ];
+                let operand = |factor: usize| {
+                    let lanes = plan.sums[acc].operand([&shape.a, &shape.b][factor]);
+                    Operand { factor, lanes }
+                };
+                let expected = [operand(0), operand(1)];
                 assert!(expected.iter().all(|operand| factors.contains(operand)), "{rows}x{columns}: {factors:?}");
             }
         }

@@ -1,13 +1,11 @@
 //! What is known of a vector unit: enough to choose shapes and registers, on any machine.
 
+use super::tile_sums::Lanes;
 use graphc_ir::scalar::LANES;
 use graphc_ir::types::WORD_BYTES;
 use std::fmt;
 
 /// The vector registers of an instruction set, and which shapes its assembler makes functions of.
-///
-/// A unit whose comparisons write registers of a class of their own will say here how many of them there are;
-/// `straight_line_registers` then takes the results of comparisons from these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VectorUnit {
     /// What its registers are called.
@@ -16,6 +14,12 @@ pub struct VectorUnit {
     pub lanes: usize,
     /// Number of registers.
     pub n_registers: usize,
+    /// Number of registers that straight-line code of eight lanes may use.
+    pub n_line_registers: usize,
+    /// Number of registers for the results of comparisons, a bit for every lane, in straight-line code of more lanes.
+    pub n_masks: usize,
+    /// Whether an instruction reads a word for all lanes from memory.
+    pub splats_memory: bool,
     /// Shapes that are assembled; Cranelift does what is none of these.
     pub assembles: &'static [ShapeKind],
     /// Most pointers of straight-line code.
@@ -48,6 +52,16 @@ impl VectorUnit {
     /// Registers of an 8-lane accumulator.
     pub(crate) fn registers_per_cell(&self) -> usize {
         LANES.div_ceil(self.lanes)
+    }
+
+    /// Whether each of a tile's cells ends in a register of its own.
+    pub(crate) fn holds_cells(&self) -> bool {
+        self.lanes == LANES
+    }
+
+    /// Whether a multiply-add reads such an operand from memory.
+    pub(crate) fn multiplies_memory(&self, lanes: Lanes) -> bool {
+        matches!(lanes, Lanes::Vector(_)) || self.splats_memory && matches!(lanes, Lanes::Splat(_))
     }
 
     /// Bytes of a register.

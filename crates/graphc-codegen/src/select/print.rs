@@ -8,6 +8,7 @@ use super::shapes::Shapes;
 use crate::asm::tile::{Count, End, TileShape};
 use crate::asm::unit::VectorUnit;
 use graphc_ir::loops::{LoopKind, Stmt, Tile};
+use graphc_ir::scalar::LANES;
 use std::fmt;
 
 impl fmt::Display for Selection<'_> {
@@ -108,7 +109,16 @@ impl Printer<'_> {
     fn straight_line(&self, call: &StraightLineCall) -> String {
         let (shape, plan) = &self.shapes.straight_lines[call.function.number];
         let accs = if shape.n_accs == 0 { String::new() } else { format!(", {}", n_of(shape.n_accs, "accumulator")) };
-        let n_registers = self.unit.map_or(0, |unit| unit.n_registers);
+        let n_registers = match &plan.pairs {
+            Some(_) => self.unit.map_or(0, |unit| unit.n_registers),
+            None => self.unit.map_or(0, |unit| unit.n_line_registers),
+        };
+        let pairs = match &plan.pairs {
+            Some(pairs) if pairs.rest.is_some() => ", two iterations at a time",
+            Some(_) => ", in pairs",
+            None if self.unit.is_some_and(|unit| unit.lanes > LANES) => ", no gain in pairs",
+            None => "",
+        };
         let (n_steps, n_used) = (n_of(shape.steps.len(), "step"), n_of(plan.n_registers(shape.n_accs), "register"));
         let counts: String = shape.inner.iter().map(|inner| format!(" x {}", inner.count)).collect();
         let within = if counts.is_empty() { counts } else { format!(" within n{counts}") };
@@ -117,7 +127,7 @@ impl Printer<'_> {
             n => format!(", {n} spilled"),
         };
         let registers = format!("{n_used} of {n_registers}{spilled}");
-        format!("StraightLine {}, {n_steps}{within}{accs}, {registers}", call.function)
+        format!("StraightLine {}, {n_steps}{within}{accs}{pairs}, {registers}", call.function)
     }
 
     fn tile(&self, tile: &Tile, choice: &TileChoice, indent: usize) -> Vec<String> {
@@ -135,7 +145,7 @@ impl Printer<'_> {
 
     /// For example `Tile tile0, 3x2x8 ymm, 25 steps, 6 accumulators of 16 registers, stores vectors`.
     fn tile_call(&self, tile: &Tile, call: &TileCall) -> String {
-        let (shape, _) = &self.shapes.tiles[call.function.number];
+        let (shape, plan) = &self.shapes.tiles[call.function.number];
         let Some(unit) = self.unit else { return call.function.to_string() };
         let grid: Vec<String> = tile.grid.iter().map(|(_, extent)| extent.to_string()).collect();
         let end = match (shape.end, &call.out) {
@@ -148,10 +158,10 @@ impl Printer<'_> {
             "Tile {}, {}x{} {}, {} steps, {} accumulators of {}, {end}",
             call.function,
             grid.join("x"),
-            graphc_ir::scalar::LANES,
+            LANES,
             unit.name,
             n_steps(shape),
-            shape.out.len() * unit.registers_per_cell(),
+            plan.sums.len(),
             unit.n_registers
         )
     }

@@ -9,12 +9,12 @@ use super::mentions::Mentions;
 use super::reason::Reason;
 use super::selection::{Fixed, Operands, StraightLineCall};
 use super::values::Scalar;
-use crate::asm::straight_line::{InnerLoop, LINE_BYTES, Source, Step, StraightLine};
+use crate::asm::straight_line::{InnerLoop, LINE_BYTES, Region, Source, Step, StraightLine};
 use crate::asm::unit::ShapeKind;
 use crate::hash::QuickMap;
 use graphc_ir::index::{Affine, Atom, Var};
 use graphc_ir::loops::{AccId, Access, BufId, Buffer, Expr, Join, LaneVars, Range, Stmt, Tile, ValueId};
-use graphc_ir::scalar::{BinaryOp, CmpOp, UnaryOp};
+use graphc_ir::scalar::{BinaryOp, CmpOp, LANES, UnaryOp};
 use graphc_ir::types::WORD_BYTES;
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
@@ -275,11 +275,40 @@ impl<'e, 'p> Recogniser<'e, 'p> {
             self.shape.inner.push(InnerLoop { count, strides: self.strides(level)? });
         }
         (self.shape.n_constants, self.shape.n_accs) = (self.fixed.len(), self.accs.len());
+        if self.unit.unit.lanes > LANES {
+            self.shape.regions = self.regions();
+        }
         let access = |Pointer { buffer, place }| place.map(|Place { index, .. }| Access { buffer, index });
         let pointers = self.pointers.into_iter().map(access);
         let table = self.shape.table(0);
         let operands = Operands { pointers: pointers.collect(), fixed: self.fixed, table };
         Ok(Recognised { shape: self.shape, operands, accs: self.accs })
+    }
+
+    /// Where each pointer points. Those of equal indices stay at the distance of their buffers.
+    fn regions(&self) -> Vec<Region> {
+        let buffers = &self.cx.program.buffers;
+        let mut regions: Vec<Region> = Vec::with_capacity(self.pointers.len());
+        for (number, pointer) in self.pointers.iter().enumerate() {
+            let is_shared = |&other: &usize| are_shared(buffers, self.pointers[other].buffer, pointer.buffer);
+            let shared: Vec<usize> = (0..number).filter(is_shared).collect();
+            let of_shared: BTreeSet<usize> = shared.iter().map(|&other| regions[other].number).collect();
+            let region = of_shared.first().copied().unwrap_or(number);
+            regions
+                .iter_mut()
+                .filter(|other| of_shared.contains(&other.number))
+                .for_each(|other| other.number = region);
+            let is_beside = |&other: &usize| pointer.place.is_some() && self.pointers[other].place == pointer.place;
+            let offset = |pointer: usize| Some(buffers.get(self.pointers[pointer].buffer.0 as usize)?.offset as i64);
+            let beside = shared.into_iter().find(is_beside).and_then(|other| {
+                let words = offset(number)? - offset(other)?;
+                let Region { from, bytes, .. } = regions[other];
+                Some((from, bytes + words * WORD_BYTES as i64))
+            });
+            let (from, bytes) = beside.unwrap_or((number, 0));
+            regions.push(Region { number: region, from, bytes });
+        }
+        regions
     }
 
     /// Lets the next cell load its words anew, those that all cells share, too.

@@ -7,9 +7,10 @@ use graphc_ir::loops::Program;
 use graphc_runtime::{Executable, Team};
 
 /// Instructions, and whether accesses are checked.
-const WAYS: [(Isa, bool); 6] = [
+const WAYS: [(Isa, bool); 7] = [
     (Isa::Native, false),
     (Isa::Native, true),
+    (Isa::Avx512, false),
     (Isa::Avx2, false),
     (Isa::Fma, false),
     (Isa::Portable, false),
@@ -26,7 +27,7 @@ pub(crate) fn check(program: &Program, arena: &[u32]) -> Result<(), String> {
     }
     for (isa, checked) in WAYS {
         let mut executable = match build(program, isa, checked) {
-            Err(CodegenError::Target(_)) if matches!(isa, Isa::Avx2 | Isa::Fma) => continue,
+            Err(CodegenError::Target(_)) if matches!(isa, Isa::Avx512 | Isa::Avx2 | Isa::Fma) => continue,
             executable => executable.map_err(|error| error.to_string())?,
         };
         for n_members in [1, 3] {

@@ -222,7 +222,7 @@ mod tests {
         let chooser = Chooser::new(&graph, &choices);
         let axis = |axis: u32, extent: usize, n_single: usize, chain: Option<usize>| {
             let axis = Coordinate::Axis(Var(axis));
-            Candidate { axis, extent, n_single, most: extent.min(6), chain }
+            Candidate { axis, extent, n_single, most: extent.min(6), are_neighbours: false, chain }
         };
         let half = Candidate { axis: Coordinate::Half, ..axis(0, 2, 0, None) };
         let sides = [axis(1, 24, 0, None), axis(2, 24, 0, None), axis(1, 22, 2, None), axis(1, 24, 0, Some(3))]

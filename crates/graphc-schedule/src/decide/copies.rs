@@ -140,7 +140,7 @@ impl Copies {
 
 impl CopyPlan {
     /// The weights of a contraction over chunks of samples, in blocks that are still to be chosen, and whether
-    /// packing them pays: they are splats, their last axis is an axis of the result, all others are terms.
+    /// packing them pays: they are splats, one of their axes is an axis of the result, all others are terms.
     pub(crate) fn packed(problem: &Problem<'_>, node: NodeId, form: &PointForm) -> Option<(CopyPlan, bool)> {
         form.batch_axis?;
         let terms: Vec<(Var, usize)> = form.reds.iter().map(|red| (red.var, red.extent)).collect();
@@ -150,13 +150,17 @@ impl CopyPlan {
             if ty.shape.batch_axis().is_some() || ty.dtype != DType::F32 {
                 return None;
             }
-            let (last, others) = index.split_last()?;
-            let outputs = last.value.as_var()?;
+            let is_output = |var: Var| {
+                let axis = var.0 as usize;
+                axis < form.extents.len() && form.batch_axis != Some(axis)
+            };
+            let place = index.iter().position(|i| i.value.as_var().is_some_and(is_output))?;
+            let outputs = index[place].value.as_var()?;
             let axis = outputs.0 as usize;
-            let is_output = axis < form.extents.len() && form.batch_axis != Some(axis);
-            let are_terms = others.iter().all(|i| i.value.is_affine_over(|var| terms.iter().any(|term| term.0 == var)))
-                && terms.iter().all(|&(term, _)| others.iter().any(|i| i.value.uses(term)));
-            (is_output && are_terms).then(|| CopyPlan {
+            let others = || index.iter().enumerate().filter(|&(other, _)| other != place).map(|(_, i)| &i.value);
+            let are_terms = others().all(|i| i.is_affine_over(|var| terms.iter().any(|term| term.0 == var)))
+                && terms.iter().all(|&(term, _)| others().any(|i| i.uses(term)));
+            are_terms.then(|| CopyPlan {
                 source,
                 reader: node,
                 index: index.iter().map(|i| i.value.clone()).collect(),
@@ -288,15 +292,13 @@ impl CopyPlan {
         let step = |axis: Var| {
             self.index.iter().zip(&strides).map(|(i, &stride)| i.coefficient(axis) * stride as i64).sum::<i64>()
         };
-        let transposes = self.unit == LANES
+        let transposes = block >= LANES
             && step(self.outputs.0) != 1
             && self.terms.last().is_some_and(|&(term, n)| n >= LANES && step(term) == 1);
         let n_vector_blocks = if step(self.outputs.0) != 1 || n_outputs < LANES {
             0
-        } else if block.is_multiple_of(LANES) {
+        } else if block >= LANES {
             n_outputs / block
-        } else if block > LANES {
-            0
         } else {
             ((n_outputs - LANES) / block + 1).min(n_outputs / block)
         };

@@ -7,8 +7,12 @@
 //! A coordinate that moves both factors, as a channel of a depthwise convolution does, has operands of its own: `x`
 //! of them load `2 * x` factors for `x` multiply-adds. Where no coordinate moves one of the factors alone, two of
 //! those that move the other one are blocked.
+//!
+//! A register of 16 lanes holds two cells that are neighbours along one of the blocked coordinates. Along one whose
+//! vectors stand side by side in memory a pair of operands is a single load; along any other each half is loaded by
+//! itself. So a coordinate of the first kind is blocked beside another one that moves the same factor.
 
-use crate::machine::{CALL, FAR_WAITS, ISSUE, LATENCY, OVERHEAD, PORTS, VectorUnit, WAIT};
+use crate::machine::{CALL, FAR_WAITS, ISSUE, LATENCY, OVERHEAD, PASSING_WAITS, PORTS, VectorUnit, WAIT};
 use std::fmt::Display;
 
 /// How a factor is loaded.
@@ -34,6 +38,8 @@ pub(crate) struct Candidate<A> {
     pub(crate) n_single: usize,
     /// Largest block.
     pub(crate) most: usize,
+    /// Whether the vectors of a block stand side by side in memory.
+    pub(crate) are_neighbours: bool,
     /// Steps after which the accumulators of its blocks go to memory and back; none if they stay to the end.
     pub(crate) chain: Option<usize>,
 }
@@ -64,7 +70,12 @@ pub(crate) struct Sides<A> {
 }
 
 /// A coordinate with a block of it, and which factors it moves.
-type Block<A> = (Candidate<A>, usize, [bool; 2]);
+#[derive(Clone, Copy, Debug)]
+struct Block<A> {
+    candidate: Candidate<A>,
+    size: usize,
+    moves: [bool; 2],
+}
 
 /// Grids of at most one coordinate of each kind (two of the same if nothing moves the other factor alone): the one
 /// that costs least, then others in order of cost; `most_grids` of them at most, and at least one.
@@ -76,17 +87,23 @@ pub(crate) fn best_grids<A: Copy>(
 ) -> Vec<Grid<A>> {
     let mut grids: Vec<Grid<A>> = Vec::new();
     let mut best = 0;
+    // Of two vectors that meet, the one that taps of a window move is better the same in both halves of a register.
+    let enough = if unit.holds_two() && widths == [Width::Vector; 2] { 1.0005 } else { 0.999 };
     let [a, b] = [0, 1].map(|side| options(unit, sides, side));
     let both = blocks(unit, &sides.both, [true, true]);
     for (a, b) in a.iter().flat_map(|a| b.iter().map(move |b| (a, b))) {
         for both in &both {
+            let n_cells: usize = [a.as_slice(), b, both].into_iter().flatten().map(|block| block.size).product();
+            if n_cells > unit.most_cells() {
+                continue;
+            }
             let chosen: Vec<Block<A>> = [a.as_slice(), b, both].concat();
             if !fits(unit, &chosen, widths) {
                 continue;
             }
-            let blocks = chosen.iter().map(|&(candidate, block, _)| (candidate.axis, block)).collect();
+            let blocks = chosen.iter().map(|block| (block.candidate.axis, block.size)).collect();
             grids.push(Grid { blocks, cycles: cycles_per_cell(unit, &chosen, widths) });
-            if grids[grids.len() - 1].cycles < grids[best].cycles * 0.999 {
+            if grids[grids.len() - 1].cycles < grids[best].cycles * enough {
                 best = grids.len() - 1;
             }
         }
@@ -99,7 +116,7 @@ pub(crate) fn best_grids<A: Copy>(
 /// No block, or a block of one candidate.
 fn blocks<A: Copy>(unit: VectorUnit, candidates: &[Candidate<A>], moves: [bool; 2]) -> Vec<Vec<Block<A>>> {
     let of = |&candidate: &Candidate<A>| {
-        (2..=unit.most_cells().min(candidate.most)).map(move |block| vec![(candidate, block, moves)])
+        (2..=unit.most_cells().min(candidate.most)).map(move |size| vec![Block { candidate, size, moves }])
     };
     [Vec::new()].into_iter().chain(candidates.iter().flat_map(of)).collect()
 }
@@ -108,40 +125,35 @@ fn blocks<A: Copy>(unit: VectorUnit, candidates: &[Candidate<A>], moves: [bool; 
 fn options<A: Copy>(unit: VectorUnit, sides: &Sides<A>, side: usize) -> Vec<Vec<Block<A>>> {
     let moves = [side == 0, side == 1];
     let mut options = blocks(unit, &sides.alone[side], moves);
-    if sides.alone[1 - side].is_empty() {
-        let singles = options.split_off(1);
-        let of = |candidate: &Candidate<A>| blocks(unit, std::slice::from_ref(candidate), moves).split_off(1);
-        let all = &sides.alone[side];
-        let pairs = (0..all.len()).flat_map(|i| (i + 1..all.len()).map(move |j| (i, j)));
-        let pairs = pairs.flat_map(|(i, j)| {
-            of(&all[i]).into_iter().flat_map(move |a| of(&all[j]).into_iter().map(move |b| [a.clone(), b].concat()))
-        });
-        let pairs: Vec<Vec<Block<A>>> = pairs.filter(|pair| n_moved(pair, side) <= unit.most_cells()).collect();
-        options.extend(singles.into_iter().chain(pairs));
-    }
+    let singles = options.split_off(1);
+    let all = &sides.alone[side];
+    let nothing_moves_other = sides.alone[1 - side].is_empty();
+    let may_pair = |&(i, j): &(usize, usize)| {
+        nothing_moves_other || unit.holds_two() && all[i].are_neighbours != all[j].are_neighbours
+    };
+    let of = |candidate: &Candidate<A>| blocks(unit, std::slice::from_ref(candidate), moves).split_off(1);
+    let pairs = (0..all.len()).flat_map(|i| (i + 1..all.len()).map(move |j| (i, j))).filter(may_pair);
+    let pairs = pairs.flat_map(|(i, j)| {
+        of(&all[i]).into_iter().flat_map(move |a| of(&all[j]).into_iter().map(move |b| [a.clone(), b].concat()))
+    });
+    let pairs: Vec<Vec<Block<A>>> = pairs.filter(|pair| n_moved(pair, side) <= unit.most_cells()).collect();
+    options.extend(singles.into_iter().chain(pairs));
     options
 }
 
 /// Operands of a factor in a step of a tile of these blocks.
 fn n_moved<A>(chosen: &[Block<A>], factor: usize) -> usize {
-    chosen.iter().filter(|(_, _, moves)| moves[factor]).map(|(_, block, _)| block).product()
+    chosen.iter().filter(|block| block.moves[factor]).map(|block| block.size).product()
 }
 
 /// Whether the accumulators leave registers for the factors.
 fn fits<A>(unit: VectorUnit, chosen: &[Block<A>], widths: [Width; 2]) -> bool {
-    let n_cells: usize = chosen.iter().map(|(_, block, _)| block).product();
-    let is_shared = chosen.iter().any(|(_, _, moves)| *moves == [true, true]);
+    let n_cells: usize = chosen.iter().map(|block| block.size).product();
+    let is_shared = chosen.iter().any(|block| block.moves == [true, true]) || unit.holds_two();
+    let ways = step_costs(unit, chosen, widths);
     // The operands of one factor stay in registers for a step; those of the other one pass through another.
-    let resident = (0..2).map(|factor| n_moved(chosen, factor) * registers(unit, widths[factor])).min().unwrap_or(0);
-    n_cells <= unit.most_cells() && (!is_shared || n_cells * unit.per_value() + resident < unit.n_registers)
-}
-
-/// Registers of an operand.
-fn registers(unit: VectorUnit, width: Width) -> usize {
-    match width {
-        Width::Vector | Width::FarVector => unit.per_value(),
-        Width::Splat | Width::Word => 1,
-    }
+    let fits = |way: &Step| !is_shared || way.n_accumulators + way.n_resident < unit.n_registers;
+    n_cells <= unit.most_cells() && fits(&ways)
 }
 
 /// Numbers of blocks and their sizes along one coordinate: full ones, the rest, and those of one coordinate.
@@ -155,44 +167,99 @@ fn parts<A>(candidate: &Candidate<A>, block: usize) -> Parts {
 /// Cycles of one reduction step over all tiles, remainders included, for each output: so that grids over different
 /// coordinates compare.
 fn cycles_per_cell<A: Copy>(unit: VectorUnit, chosen: &[Block<A>], widths: [Width; 2]) -> f64 {
-    // Tiles of equal size: how many, their cells, and the operands of each factor.
-    let mut tiles = vec![(1, 1, [1, 1])];
-    for (candidate, block, moves) in chosen {
-        let with = |(n, cells, operands): (usize, usize, [usize; 2])| {
-            let parts = parts(candidate, *block).into_iter().filter(|&(n, _)| n > 0);
-            parts.map(move |(n_parts, size)| {
-                let operands = [0, 1].map(|factor| operands[factor] * if moves[factor] { size } else { 1 });
-                (n * n_parts, cells * size, operands)
-            })
+    // Tiles of equal size: how many, and their blocks.
+    let mut tiles: Vec<(usize, Vec<Block<A>>)> = vec![(1, Vec::new())];
+    for block in chosen {
+        let with = |(n, blocks): (usize, Vec<Block<A>>)| {
+            let parts = parts(&block.candidate, block.size).into_iter().filter(|&(n, _)| n > 0);
+            parts.map(move |(n_parts, size)| (n * n_parts, [&blocks[..], &[Block { size, ..*block }]].concat()))
         };
         tiles = tiles.into_iter().flat_map(with).collect();
     }
-    let n_cells: usize = tiles.iter().map(|(n, cells, _)| n * cells).sum();
-    let chain = chosen.iter().find_map(|(candidate, ..)| candidate.chain);
-    let waits =
-        |cells: usize| chain.map_or(0.0, |steps| (CALL + WAIT * (cells * unit.per_value()) as f64) / steps as f64);
-    let of_tile = |(n, cells, operands)| n as f64 * (step(unit, cells, operands, widths) + waits(cells));
+    let cells = |blocks: &[Block<A>]| blocks.iter().map(|block| block.size).product::<usize>();
+    let n_cells: usize = tiles.iter().map(|(n, blocks)| n * cells(blocks)).sum();
+    let chain = chosen.iter().find_map(|block| block.candidate.chain);
+    let of_tile = |(n, blocks): (usize, Vec<Block<A>>)| {
+        let step = step_costs(unit, &blocks, widths);
+        let waits = chain.map_or(0.0, |steps| (CALL + WAIT * step.n_accumulators as f64) / steps as f64);
+        n as f64 * (step.cycles + waits)
+    };
     tiles.into_iter().map(of_tile).sum::<f64>() / n_cells as f64
 }
 
-/// Cycles of one reduction step of one tile.
-fn step(unit: VectorUnit, cells: usize, operands: [usize; 2], widths: [Width; 2]) -> f64 {
+/// A reduction step of one tile.
+#[derive(Clone, Copy, Debug, Default)]
+struct Step {
+    cycles: f64,
+    /// Registers that hold sums.
+    n_accumulators: usize,
+    /// Registers of the factor that takes fewer.
+    n_resident: usize,
+}
+
+/// The step of a tile of these blocks; where registers hold two cells, with the cells paired along the coordinate for
+/// which that is cheapest.
+fn step_costs<A>(unit: VectorUnit, blocks: &[Block<A>], widths: [Width; 2]) -> Step {
+    if !unit.holds_two() {
+        return step(unit, blocks, widths);
+    }
+    let along = (0..blocks.len()).filter(|&pairing| blocks[pairing].size > 1);
+    let ways = along.map(|pairing| paired_step(blocks, widths, Some(pairing)));
+    ways.chain([paired_step(blocks, widths, None)]).min_by(|a, b| a.cycles.total_cmp(&b.cycles)).unwrap_or_default()
+}
+
+/// A step where a register holds a cell or a part of one.
+fn step<A>(unit: VectorUnit, blocks: &[Block<A>], widths: [Width; 2]) -> Step {
+    let n_cells: usize = blocks.iter().map(|block| block.size).product();
     let per_value = |width: Width| if width == Width::Word { 1 } else { unit.per_value() };
-    let fmas = (cells * per_value(widths[0]).max(per_value(widths[1]))) as f64;
-    let (mut loads, mut others, mut waits) = (0, 0, 0);
-    for (n, width) in operands.into_iter().zip(widths) {
+    let n_fmas = (n_cells * per_value(widths[0]).max(per_value(widths[1]))) as f64;
+    let (mut loads, mut others, mut waits, mut n_resident) = (0, 0, 0, usize::MAX);
+    for (factor, width) in widths.into_iter().enumerate() {
+        let n = n_moved(blocks, factor);
+        let mut n_registers = n;
         match width {
-            Width::Vector => loads += n * unit.per_value(),
-            Width::FarVector => {
-                loads += n * unit.per_value();
-                waits += n * FAR_WAITS;
+            Width::Vector | Width::FarVector => {
+                n_registers = n * unit.per_value();
+                loads += n_registers;
+                waits += if width == Width::FarVector { n * FAR_WAITS } else { 0 };
             }
             Width::Splat => (loads, others) = (loads + n, others + n),
             Width::Word => loads += n,
         }
+        n_resident = n_resident.min(n_registers);
     }
-    let issued = if unit.assembled { fmas + loads as f64 } else { 2.0 * fmas + (loads + others) as f64 };
-    OVERHEAD + LATENCY.max(fmas / PORTS).max((loads + waits) as f64 / PORTS).max(issued / ISSUE)
+    let issued = if unit.assembled { n_fmas + loads as f64 } else { 2.0 * n_fmas + (loads + others) as f64 };
+    let cycles = LATENCY.max(n_fmas / PORTS).max((loads + waits) as f64 / PORTS).max(issued / ISSUE);
+    Step { cycles: OVERHEAD + cycles, n_accumulators: n_cells * unit.per_value(), n_resident }
+}
+
+/// A step with cells paired along one of the coordinates, or each in a register of its own.
+fn paired_step<A>(blocks: &[Block<A>], widths: [Width; 2], pairing: Option<usize>) -> Step {
+    let n_pairs = |n: usize| pairing.map_or(n, |pairing| n / blocks[pairing].size * blocks[pairing].size.div_ceil(2));
+    let n_accumulators = n_pairs(blocks.iter().map(|block| block.size).product());
+    let (mut loads, mut inserted, mut waits, mut n_resident) = (0, 0, 0, usize::MAX);
+    // Vectors that meet vectors pass through the nearest cache, rather than stay there as splats do.
+    let wait_of = |width: Width| match width {
+        Width::FarVector => FAR_WAITS,
+        Width::Vector if widths == [Width::Vector; 2] => PASSING_WAITS,
+        _ => 0,
+    };
+    for (factor, width) in widths.into_iter().enumerate() {
+        let n = n_moved(blocks, factor);
+        let paired = pairing.map(|pairing| &blocks[pairing]).filter(|block| block.moves[factor]);
+        let is_vector = matches!(width, Width::Vector | Width::FarVector);
+        let n_registers = if paired.is_some() { n_pairs(n) } else { n };
+        // Each half by itself, the upper one into the register of the lower.
+        let is_apart = paired.is_some_and(|block| !(is_vector && block.candidate.are_neighbours));
+        loads += if is_apart { 2 * n_registers } else { n_registers };
+        inserted += if is_apart { n_registers } else { 0 };
+        waits += n * wait_of(width);
+        n_resident = n_resident.min(n_registers);
+    }
+    let arithmetic = (n_accumulators + inserted) as f64;
+    let cycles = LATENCY.max(arithmetic / PORTS).max((loads + waits) as f64 / PORTS);
+    let cycles = OVERHEAD + cycles.max((arithmetic + loads as f64) / ISSUE);
+    Step { cycles, n_accumulators, n_resident }
 }
 
 #[cfg(test)]
@@ -202,7 +269,7 @@ mod tests {
     const SSE: VectorUnit = VectorUnit { n_registers: 16, lanes: 4, assembled: false };
 
     fn candidate(axis: usize, extent: usize) -> Candidate<usize> {
-        Candidate { axis, extent, n_single: 0, most: extent, chain: None }
+        Candidate { axis, extent, n_single: 0, most: extent, are_neighbours: false, chain: None }
     }
 
     fn alone(alone: [Vec<Candidate<usize>>; 2]) -> Sides<usize> {
@@ -255,10 +322,11 @@ mod tests {
     /// every step cost more than borders.
     #[test]
     fn taps_against_borders() {
-        let borders = Candidate { axis: 0, extent: 4, n_single: 8, most: 4, chain: None };
+        let borders = Candidate { axis: 0, extent: 4, n_single: 8, most: 4, are_neighbours: false, chain: None };
         let widths = [Width::Splat, Width::Vector];
         let best = |chain: usize| {
-            let taps = Candidate { axis: 1, extent: 8, n_single: 0, most: 8, chain: Some(chain) };
+            let taps =
+                Candidate { axis: 1, extent: 8, n_single: 0, most: 8, are_neighbours: false, chain: Some(chain) };
             best_grids(VectorUnit::AVX2, &alone([vec![borders, taps], Vec::new()]), widths, 1)[0].blocks.clone()
         };
         assert_eq!([best(80), best(1)], [vec![(1, 8)], vec![(0, 4)]]);
@@ -292,5 +360,24 @@ mod tests {
             let grid = &best_grids(unit, &sides, [Width::Vector; 2], 1)[0];
             assert!(matches!(grid.blocks[..], [(0, n)] if block.contains(&n)), "{grid:?}");
         }
+    }
+
+    /// Both halves of a chunk fill a register, and pixels are blocked beside them, so that there are chains enough.
+    #[test]
+    fn neighbours_are_blocked_beside_another_coordinate_where_registers_hold_two() {
+        let half = Candidate { are_neighbours: true, ..candidate(0, 2) };
+        let sides = alone([vec![half, candidate(1, 32)], vec![candidate(2, 6)]]);
+        let best = |unit: VectorUnit| best_grids(unit, &sides, [Width::Vector, Width::Splat], 1)[0].blocks.clone();
+        assert_eq!(best(VectorUnit::AVX2), [(0, 2), (2, 6)]);
+        assert_eq!(best(VectorUnit::AVX512), [(0, 2), (1, 4), (2, 6)]);
+    }
+
+    /// Vectors that meet vectors pass through the nearest cache: a square of them takes in fewest.
+    #[test]
+    fn tiles_of_passing_vectors_are_square() {
+        let sides = alone([(0, 64), (1, 64)].map(|(axis, extent)| vec![candidate(axis, extent)]));
+        let grid = &best_grids(VectorUnit::AVX512, &sides, [Width::Vector; 2], 1)[0];
+        let sizes: Vec<usize> = grid.blocks.iter().map(|&(_, size)| size).collect();
+        assert!(sizes.iter().all(|size| (5..=9).contains(size)), "{grid:?}");
     }
 }

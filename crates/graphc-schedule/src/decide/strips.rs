@@ -16,7 +16,8 @@ use graphc_ir::form::PointForm;
 use graphc_ir::index::{Affine, Var};
 use graphc_ir::scalar::{CHUNK, LANES};
 
-/// Multiply-adds in a chain below which loading and storing the accumulators would cost more than it saves.
+/// Multiply-adds in a chain below which loading and storing the accumulators would cost more than it saves, in
+/// registers of 8 lanes. Those of 16 are twice as fast, and have two cells each to load and store.
 const FEWEST_STEPS: usize = 48;
 
 /// Operands of a step of a large tile.
@@ -72,7 +73,8 @@ impl Strips {
         let most_rows = (nearest_words / words_per_row).clamp(1, rows.extent);
         let by_cost = rows.extent.div_ceil(most_rows);
         let n_steps = rows.extent.div_ceil(by_cost) * row_words / LANES;
-        let by_cost = (words_per_row * rows.extent > nearest_words && n_steps >= FEWEST_STEPS).then_some(by_cost);
+        let fewest_steps = if problem.machine.vectors.holds_two() { 2 * FEWEST_STEPS } else { FEWEST_STEPS };
+        let by_cost = (words_per_row * rows.extent > nearest_words && n_steps >= fewest_steps).then_some(by_cost);
         let n_strips = problem.chooser.pick_of(node, Aspect::Strips, options(by_cost, rows.extent))?;
         let rows_per_strip = rows.extent.div_ceil(n_strips);
         Some(Strips { axes, rows: rows.var, n_rows: rows.extent, rows_per_strip })

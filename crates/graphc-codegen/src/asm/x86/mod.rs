@@ -1,6 +1,8 @@
-//! x86-64: 128-bit vectors for processors with AVX and FMA, 256-bit ones where there is AVX2.
+//! x86-64: 128-bit vectors for processors with AVX and FMA, 256-bit ones where there is AVX2, tiles with 512-bit ones
+//! where there is AVX-512.
 //!
-//! Reading order: `register`, `tile`, `tile_runs`, `tile_lanes`, `straight_line`, `transpose`, `mode`, `disassemble`.
+//! Reading order: `register`, `tile`, `tile_runs`, `tile_lanes`, `straight_line`,
+//! `straight_line_steps`, `straight_line_pairs`, `transpose`, `mode`, `disassemble`.
 
 mod register;
 
@@ -11,6 +13,10 @@ mod tile_runs;
 mod tile_lanes;
 
 mod straight_line;
+
+mod straight_line_steps;
+
+mod straight_line_pairs;
 
 mod transpose;
 
@@ -48,11 +54,27 @@ static YMM: AvxAssembler = AvxAssembler {
         name: "ymm",
         lanes: 8,
         n_registers: 16,
+        n_line_registers: 16,
+        n_masks: 0,
+        splats_memory: false,
         assembles: &[ShapeKind::Tile, ShapeKind::StraightLine, ShapeKind::Transpose],
         n_pointers: straight_line::N_POINTERS,
         n_inner_loops: straight_line::N_INNER_LOOPS,
         n_reductions: tile::N_REDUCTIONS,
         n_counts: tile::N_COUNTS,
+    },
+};
+
+/// Transposes have 256-bit vectors.
+static ZMM: AvxAssembler = AvxAssembler {
+    width: Width::Zmm,
+    unit: VectorUnit {
+        name: "zmm",
+        lanes: 16,
+        n_registers: 32,
+        n_masks: straight_line::N_MASKS,
+        splats_memory: true,
+        ..YMM.unit
     },
 };
 
@@ -63,7 +85,8 @@ impl InstructionSet for X86_64 {
 
     fn assemblers(&self, features: &[&str]) -> Vec<&'static dyn Assembler> {
         let has = |names: &[&str]| names.iter().all(|name| features.contains(name));
-        let all: [(&[&str], &'static dyn Assembler); 2] = [(&["avx", "avx2", "fma"], &YMM), (&["avx", "fma"], &XMM)];
+        let all: [(&[&str], &'static dyn Assembler); 3] =
+            [(&["avx", "avx2", "fma", "avx512"], &ZMM), (&["avx", "avx2", "fma"], &YMM), (&["avx", "fma"], &XMM)];
         all.into_iter().filter(|(needed, _)| has(needed)).map(|(_, assembler)| assembler).collect()
     }
 
@@ -81,6 +104,7 @@ impl Assembler for AvxAssembler {
         match self.width {
             Width::Xmm => &XMM.unit,
             Width::Ymm => &YMM.unit,
+            Width::Zmm => &ZMM.unit,
         }
     }
 

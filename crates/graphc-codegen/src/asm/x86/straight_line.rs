@@ -1,10 +1,10 @@
-//! The assembler of straight-line loops for x86-64 with AVX2 and FMA.
+//! The assembler of straight-line loops for x86-64 with AVX2 and FMA; pairs of vectors where there is AVX-512.
+//!
+//! What a step becomes is in `straight_line_steps`; what pairs and masks alone become, in `straight_line_pairs`.
 
-use super::register::{xmm, ymm};
+use super::register::Width;
 use crate::asm::straight_line::{Step, StraightLine, Table};
-use crate::asm::straight_line_registers::{Place, Placed, StraightLinePlan};
-use graphc_ir::scalar::{BinaryOp, CmpOp};
-use graphc_ir::types::WORD_BYTES;
+use crate::asm::straight_line_registers::StraightLinePlan;
 use iced_x86::code_asm::{
     AsmRegister64, CodeAssembler, r8, r9, r10, r11, r12, r13, r14, r15, rax, rbp, rbx, rcx, rdi, rdx, rsi,
 };
@@ -22,15 +22,13 @@ const N_FREE_POINTERS: usize = 7;
 const INNER_COUNTS: [AsmRegister64; 2] = [rbx, r12];
 /// Most loops within one.
 pub(super) const N_INNER_LOOPS: usize = INNER_COUNTS.len();
-
-const MOVE: Code = Code::VEX_Vmovaps_ymm_ymmm256;
-const LOAD: Code = Code::VEX_Vmovups_ymm_ymmm256;
-const STORE: Code = Code::VEX_Vmovups_ymmm256_ymm;
+/// Registers for masks that live on; the others are for instructions that need one.
+pub(super) const N_MASKS: usize = 5;
 
 /// Machine code of a loop.
 pub(super) fn assemble(shape: &StraightLine, plan: &StraightLinePlan) -> Result<Vec<u8>, IcedError> {
     let mut asm = CodeAssembler::new(64)?;
-    Assembler::new(&mut asm, shape, plan.table, (TABLE, &POINTERS)).function(plan)?;
+    Assembler::new(&mut asm, (shape, plan), (TABLE, &POINTERS)).function(shape, plan)?;
     asm.assemble(0)
 }
 
@@ -46,32 +44,38 @@ pub(super) fn append(
     table: AsmRegister64,
     pointers: &[AsmRegister64],
 ) -> Result<(), IcedError> {
-    let mut assembler = Assembler::new(asm, shape, plan.table, (table, pointers));
+    let mut assembler = Assembler::new(asm, (shape, plan), (table, pointers));
     assembler.load_pointers()?;
     assembler.load_constants(plan)?;
     plan.steps.iter().try_for_each(|placed| assembler.step(placed))
 }
 
-struct Assembler<'s> {
-    asm: &'s mut CodeAssembler,
+pub(super) struct Assembler<'s> {
+    pub(super) asm: &'s mut CodeAssembler,
+    /// What is assembled: the shape, or its pairs.
     shape: &'s StraightLine,
-    layout: Table,
+    pub(super) layout: Table,
+    /// That of a vector, or of a pair of them.
+    pub(super) width: Width,
     /// The address of the table.
     table: AsmRegister64,
     /// Of each pointer, its register if it has one.
-    pointers: Vec<Option<AsmRegister64>>,
+    pub(super) pointers: Vec<Option<AsmRegister64>>,
     /// The register of those that have none, and whose value it has.
-    passing: AsmRegister64,
-    passes: Option<usize>,
+    pub(super) passing: AsmRegister64,
+    pub(super) passes: Option<usize>,
 }
 
 impl<'s> Assembler<'s> {
     fn new(
         asm: &'s mut CodeAssembler,
-        shape: &'s StraightLine,
-        layout: Table,
+        (shape, plan): (&'s StraightLine, &'s StraightLinePlan),
         (table, registers): (AsmRegister64, &[AsmRegister64]),
     ) -> Assembler<'s> {
+        let (shape, width) = match &plan.pairs {
+            Some(pairs) => (&pairs.paired.line, Width::Zmm),
+            None => (shape, Width::Ymm),
+        };
         let n_pointers = shape.strides.len();
         let (&passing, others) = registers.split_last().expect("there are some");
         let mut pointers = vec![None; n_pointers];
@@ -83,11 +87,10 @@ impl<'s> Assembler<'s> {
             by_use.sort_by_key(|&number| (Reverse(n_uses(number)), number));
             by_use.iter().zip(others).for_each(|(&number, &register)| pointers[number] = Some(register));
         }
-        Assembler { asm, shape, layout, table, pointers, passing, passes: None }
+        Assembler { asm, shape, layout: plan.table, width, table, pointers, passing, passes: None }
     }
 
-    fn function(&mut self, plan: &StraightLinePlan) -> Result<(), IcedError> {
-        let shape = self.shape;
+    fn function(&mut self, shape: &'s StraightLine, plan: &'s StraightLinePlan) -> Result<(), IcedError> {
         let mut end = self.asm.create_label();
         self.asm.test(COUNT, COUNT)?;
         self.asm.jle(end)?;
@@ -96,18 +99,59 @@ impl<'s> Assembler<'s> {
         let saved = [&INNER_COUNTS[..shape.inner.len()], saved_pointers].concat();
         saved.iter().try_for_each(|&register| self.asm.push(register))?;
         self.load_pointers()?;
-        for acc in 0..shape.n_accs {
-            self.add(Instruction::with2(LOAD, ymm(acc), self.at(self.layout.acc_offset(acc)))?)?;
+        match plan.pairs.as_ref().and_then(|pairs| pairs.rest.as_ref()) {
+            Some(rest) => self.by_twos(shape, plan, rest)?,
+            None => {
+                self.move_accumulators(plan, Assembler::load_vectors)?;
+                self.load_constants(plan)?;
+                self.loops(plan, 0)?;
+            }
         }
-        self.load_constants(plan)?;
-        self.loops(plan, 0)?;
         saved.iter().rev().try_for_each(|&register| self.asm.pop(register))?;
-        for acc in 0..shape.n_accs {
-            self.add(Instruction::with2(STORE, self.at(self.layout.acc_offset(acc)), ymm(acc))?)?;
-        }
+        self.move_accumulators(plan, Assembler::store_vectors)?;
         self.asm.set_label(&mut end)?;
         self.asm.vzeroupper()?;
         self.asm.ret()
+    }
+
+    /// Two iterations at a time, and one in eight lanes if their number is odd. There are no accumulators.
+    fn by_twos(
+        &mut self,
+        shape: &'s StraightLine,
+        plan: &StraightLinePlan,
+        rest: &StraightLinePlan,
+    ) -> Result<(), IcedError> {
+        let (mut odd, mut even) = (self.asm.create_label(), self.asm.create_label());
+        self.asm.push(COUNT)?;
+        self.asm.shr(COUNT, 1)?;
+        self.asm.je(odd)?;
+        self.load_constants(plan)?;
+        self.loops(plan, 0)?;
+        self.asm.set_label(&mut odd)?;
+        self.asm.pop(COUNT)?;
+        self.asm.test(COUNT, 1)?;
+        self.asm.je(even)?;
+        (self.shape, self.width, self.passes) = (shape, Width::Ymm, None);
+        self.load_constants(rest)?;
+        rest.steps.iter().try_for_each(|placed| self.step(placed))?;
+        self.asm.set_label(&mut even)?;
+        // A label is that of an instruction, and the next one may have another.
+        self.asm.nop()
+    }
+
+    /// Loads or stores the accumulators.
+    fn move_accumulators(
+        &mut self,
+        plan: &StraightLinePlan,
+        moves: impl Fn(&mut Self, usize, [MemoryOperand; 2]) -> Result<(), IcedError>,
+    ) -> Result<(), IcedError> {
+        let alone: Vec<[usize; 2]> = (0..self.shape.n_accs).map(|acc| [acc, acc]).collect();
+        let accs = plan.pairs.as_ref().map_or(&alone, |pairs| &pairs.paired.accs);
+        for (register, &acc) in accs.iter().enumerate() {
+            let places = acc.map(|acc| self.at(self.layout.acc_offset(acc)));
+            moves(self, register, places)?;
+        }
+        Ok(())
     }
 
     /// The loop that `level` others stand around.
@@ -160,7 +204,7 @@ impl<'s> Assembler<'s> {
     }
 
     /// Bytes from what a pointer points to.
-    fn there(&mut self, pointer: usize, offset: i32) -> Result<MemoryOperand, IcedError> {
+    pub(super) fn there(&mut self, pointer: usize, offset: i32) -> Result<MemoryOperand, IcedError> {
         let register = match self.pointers[pointer] {
             Some(register) => register,
             None => {
@@ -175,111 +219,22 @@ impl<'s> Assembler<'s> {
     }
 
     fn load_constants(&mut self, plan: &StraightLinePlan) -> Result<(), IcedError> {
-        for &(constant, register) in &plan.kept {
-            let place = self.at(self.layout.constant_offset(constant));
-            self.add(Instruction::with2(LOAD, ymm(register), place)?)?;
+        if plan.steps.iter().any(|placed| has_two_words(placed.step)) {
+            self.set_upper_mask()?;
         }
-        Ok(())
+        plan.kept.iter().try_for_each(|&(constant, register)| {
+            let place = self.at(self.layout.constant_offset(constant));
+            self.load_same(register, place)
+        })
     }
 
     /// A place in the table.
-    fn at(&self, offset: i32) -> MemoryOperand {
+    pub(super) fn at(&self, offset: i32) -> MemoryOperand {
         MemoryOperand::with_base_displ(self.table.into(), i64::from(offset))
     }
 
-    fn step(&mut self, placed: &Placed) -> Result<(), IcedError> {
-        let to = placed.result;
-        if let Some((register, offset)) = placed.spilled {
-            self.add(Instruction::with2(STORE, self.at(offset), ymm(register))?)?;
-        }
-        match placed.step {
-            Step::Load { .. }
-            | Step::Gather { .. }
-            | Step::Store { .. }
-            | Step::StoreOne { .. }
-            | Step::Fetch { .. } => self.memory(placed),
-            Step::LoadIndex { .. } | Step::Point { .. } => self.index(placed.step),
-            Step::Copy(_) => self.fetch(to, placed.sources[0]),
-            Step::Swap { distance, .. } => self.swap(placed, distance),
-            Step::Set { acc, .. } => {
-                if placed.sources[0] == Place::Register(acc) {
-                    Ok(())
-                } else {
-                    self.fetch(acc, placed.sources[0])
-                }
-            }
-            Step::ToF32(_) => self.two(Code::VEX_Vcvtdq2ps_ymm_ymmm256, to, placed.sources[0]),
-            Step::Shift { op, by, .. } => self.shift(placed, (op, by)),
-            Step::CompareIntegers { is_greater, .. } => self.three(
-                match is_greater {
-                    true => Code::VEX_Vpcmpgtd_ymm_ymm_ymmm256,
-                    false => Code::VEX_Vpcmpeqd_ymm_ymm_ymmm256,
-                },
-                placed,
-            ),
-            Step::Nearest { is_smaller, .. } => self.three(
-                match is_smaller {
-                    true => Code::VEX_Vpminsd_ymm_ymm_ymmm256,
-                    false => Code::VEX_Vpmaxsd_ymm_ymm_ymmm256,
-                },
-                placed,
-            ),
-            Step::Sqrt(_) => self.two(Code::VEX_Vsqrtps_ymm_ymmm256, to, placed.sources[0]),
-            Step::Binary(op, ..) => self.three(binary(op), placed),
-            Step::And(..) => self.three(Code::VEX_Vandps_ymm_ymm_ymmm256, placed),
-            Step::AndNot(..) => self.three(Code::VEX_Vandnps_ymm_ymm_ymmm256, placed),
-            Step::Xor(..) => self.three(Code::VEX_Vxorps_ymm_ymm_ymmm256, placed),
-            Step::Compare(op, ..) => self.compare(placed, op),
-            Step::Blend { .. } => self.blend(placed),
-            Step::Fma(..) => self.fma(placed),
-        }
-    }
-
-    /// Loads, a store or a hint.
-    fn memory(&mut self, placed: &Placed) -> Result<(), IcedError> {
-        let to = placed.result;
-        match placed.step {
-            Step::Load { pointer, offset, is_splat } => {
-                let code = if is_splat { Code::VEX_Vbroadcastss_ymm_m32 } else { LOAD };
-                let place = self.there(pointer, offset)?;
-                self.add(Instruction::with2(code, ymm(to), place)?)
-            }
-            Step::Gather { pointer, offset, .. } => self.gather(placed, (pointer, offset)),
-            Step::Store { pointer, offset, .. } => {
-                let value = self.in_register(placed, 0)?;
-                let place = self.there(pointer, offset)?;
-                self.add(Instruction::with2(STORE, place, ymm(value))?)
-            }
-            Step::StoreOne { pointer, offset, .. } => {
-                let value = self.in_register(placed, 0)?;
-                let place = self.there(pointer, offset)?;
-                self.add(Instruction::with2(Code::VEX_Vmovss_m32_xmm, place, xmm(value))?)
-            }
-            Step::Fetch { pointer, offset } => {
-                let place = self.there(pointer, offset)?;
-                self.add(Instruction::with1(Code::Prefetcht1_m8, place)?)
-            }
-            step => unreachable!("{step:?} reads and writes registers alone"),
-        }
-    }
-
-    /// `vgatherdps` takes the words that its mask has bits for, and leaves no bit there; of its three registers none
-    /// may be another one.
-    fn gather(&mut self, placed: &Placed, (pointer, offset): (usize, i32)) -> Result<(), IcedError> {
-        let (Place::Register(index), [to, mask]) = (placed.sources[0], [placed.result, placed.scratch].map(ymm)) else {
-            unreachable!("indices are results")
-        };
-        self.add(Instruction::with3(Code::VEX_Vpcmpeqd_ymm_ymm_ymmm256, mask, mask, mask)?)?;
-        // What was in the result's register need not be waited for.
-        self.add(Instruction::with3(Code::VEX_Vxorps_ymm_ymm_ymmm256, to, to, to)?)?;
-        let base = self.there(pointer, 0)?.base;
-        let place =
-            MemoryOperand::with_base_index_scale_displ_size(base, ymm(index), WORD_BYTES as u32, i64::from(offset), 1);
-        self.add(Instruction::with3(Code::VEX_Vgatherdps_ymm_vm32y_ymm, to, place, mask)?)
-    }
-
     /// A pointer that is computed, or an integer that stands for one.
-    fn index(&mut self, step: Step) -> Result<(), IcedError> {
+    pub(super) fn index(&mut self, step: Step) -> Result<(), IcedError> {
         let (Step::LoadIndex { to, .. } | Step::Point { to, .. }) = step else {
             unreachable!("{step:?} computes no pointer")
         };
@@ -320,149 +275,12 @@ impl<'s> Assembler<'s> {
         Ok(())
     }
 
-    /// Every lane's other lane at a distance.
-    fn swap(&mut self, placed: &Placed, distance: u8) -> Result<(), IcedError> {
-        let (code, lanes) = match distance {
-            4 => (Code::VEX_Vperm2f128_ymm_ymm_ymmm256_imm8, 0x01),
-            2 => (Code::VEX_Vshufpd_ymm_ymm_ymmm256_imm8, 0b0101),
-            _ => (Code::VEX_Vshufps_ymm_ymm_ymmm256_imm8, 0xb1),
-        };
-        let value = ymm(self.in_register(placed, 0)?);
-        self.add(Instruction::with4(code, ymm(placed.result), value, value, lanes)?)
-    }
-
-    fn shift(&mut self, placed: &Placed, (op, by): (BinaryOp, u8)) -> Result<(), IcedError> {
-        let code = match op {
-            BinaryOp::IShl => Code::VEX_Vpslld_ymm_ymm_imm8,
-            _ => Code::VEX_Vpsrld_ymm_ymm_imm8,
-        };
-        let value = self.in_register(placed, 0)?;
-        self.add(Instruction::with3(code, ymm(placed.result), ymm(value), u32::from(by))?)
-    }
-
-    fn compare(&mut self, placed: &Placed, op: CmpOp) -> Result<(), IcedError> {
-        let to = ymm(placed.result);
-        let first = self.in_register(placed, 0)?;
-        let code = Code::VEX_Vcmpps_ymm_ymm_ymmm256_imm8;
-        let predicate = predicate(op);
-        self.add(match placed.sources[1] {
-            Place::Register(second) => Instruction::with4(code, to, ymm(first), ymm(second), predicate)?,
-            Place::Table(offset) => Instruction::with4(code, to, ymm(first), self.at(offset), predicate)?,
-        })
-    }
-
-    /// `to = first op second`.
-    fn three(&mut self, code: Code, placed: &Placed) -> Result<(), IcedError> {
-        let first = self.in_register(placed, 0)?;
-        let to = ymm(placed.result);
-        self.add(match placed.sources[1] {
-            Place::Register(second) => Instruction::with3(code, to, ymm(first), ymm(second))?,
-            Place::Table(offset) => Instruction::with3(code, to, ymm(first), self.at(offset))?,
-        })
-    }
-
-    /// `vblendvps` takes the second operand where the mask is set.
-    fn blend(&mut self, placed: &Placed) -> Result<(), IcedError> {
-        let (mask, then, otherwise) = (placed.sources[0], placed.sources[1], placed.sources[2]);
-        let Place::Register(mask) = mask else { unreachable!("masks are results") };
-        let otherwise = match otherwise {
-            Place::Register(register) => register,
-            place => {
-                self.fetch(placed.scratch, place)?;
-                placed.scratch
-            }
-        };
-        let (code, to) = (Code::VEX_Vblendvps_ymm_ymm_ymmm256_ymm, ymm(placed.result));
-        self.add(match then {
-            Place::Register(then) => Instruction::with4(code, to, ymm(otherwise), ymm(then), ymm(mask))?,
-            Place::Table(offset) => Instruction::with4(code, to, ymm(otherwise), self.at(offset), ymm(mask))?,
-        })
-    }
-
-    /// `to = a * b + c`. If `to` is the register of `c` (an accumulator) nothing is copied; otherwise `c` is brought
-    /// there first.
-    fn fma(&mut self, placed: &Placed) -> Result<(), IcedError> {
-        let [a, b, c] = [0, 1, 2].map(|source| placed.sources[source]);
-        let to = placed.result;
-        let code231 = Code::VEX_Vfmadd231ps_ymm_ymm_ymmm256;
-        // An accumulator may be a factor, too; then it must not be overwritten before it is read.
-        if c != Place::Register(to) && (a == Place::Register(to) || b == Place::Register(to)) {
-            let other = if a == Place::Register(to) { b } else { a };
-            let other = self.register_or_scratch(placed.scratch, other)?;
-            let code213 = Code::VEX_Vfmadd213ps_ymm_ymm_ymmm256;
-            return self.add(match c {
-                Place::Register(c) => Instruction::with3(code213, ymm(to), ymm(other), ymm(c))?,
-                Place::Table(offset) => Instruction::with3(code213, ymm(to), ymm(other), self.at(offset))?,
-            });
-        }
-        if c != Place::Register(to) {
-            self.fetch(to, c)?;
-        }
-        let (first, second) = match (a, b) {
-            (Place::Register(a), b) => (a, b),
-            (a, Place::Register(b)) => (b, a),
-            (a, b) => (self.register_or_scratch(placed.scratch, a)?, b),
-        };
-        self.add(match second {
-            Place::Register(second) => Instruction::with3(code231, ymm(to), ymm(first), ymm(second))?,
-            Place::Table(offset) => Instruction::with3(code231, ymm(to), ymm(first), self.at(offset))?,
-        })
-    }
-
-    fn two(&mut self, code: Code, to: usize, from: Place) -> Result<(), IcedError> {
-        self.add(match from {
-            Place::Register(from) => Instruction::with2(code, ymm(to), ymm(from))?,
-            Place::Table(offset) => Instruction::with2(code, ymm(to), self.at(offset))?,
-        })
-    }
-
-    /// The register of a source, the scratch register if it stands in the table.
-    fn in_register(&mut self, placed: &Placed, source: usize) -> Result<usize, IcedError> {
-        self.register_or_scratch(placed.scratch, placed.sources[source])
-    }
-
-    fn register_or_scratch(&mut self, scratch: usize, place: Place) -> Result<usize, IcedError> {
-        if let Place::Register(register) = place {
-            return Ok(register);
-        }
-        self.fetch(scratch, place)?;
-        Ok(scratch)
-    }
-
-    fn fetch(&mut self, to: usize, from: Place) -> Result<(), IcedError> {
-        self.two(if matches!(from, Place::Register(_)) { MOVE } else { LOAD }, to, from)
-    }
-
-    fn add(&mut self, instruction: Instruction) -> Result<(), IcedError> {
+    pub(super) fn add(&mut self, instruction: Instruction) -> Result<(), IcedError> {
         self.asm.add_instruction(instruction)
     }
 }
 
-fn binary(op: BinaryOp) -> Code {
-    match op {
-        BinaryOp::Add => Code::VEX_Vaddps_ymm_ymm_ymmm256,
-        BinaryOp::Sub => Code::VEX_Vsubps_ymm_ymm_ymmm256,
-        BinaryOp::Mul => Code::VEX_Vmulps_ymm_ymm_ymmm256,
-        BinaryOp::Div => Code::VEX_Vdivps_ymm_ymm_ymmm256,
-        // Both give the second operand unless the comparison holds, and a zero for a subnormal one, as the loop IR
-        // wants.
-        BinaryOp::Max => Code::VEX_Vmaxps_ymm_ymm_ymmm256,
-        BinaryOp::Min => Code::VEX_Vminps_ymm_ymm_ymmm256,
-        BinaryOp::IAdd => Code::VEX_Vpaddd_ymm_ymm_ymmm256,
-        BinaryOp::ISub => Code::VEX_Vpsubd_ymm_ymm_ymmm256,
-        BinaryOp::IMul => Code::VEX_Vpmulld_ymm_ymm_ymmm256,
-        op => unreachable!("{} is no step of a loop", op.name()),
-    }
-}
-
-/// Predicate of `vcmpps`: false for NaN, but for `Ne`; none of them signals.
-fn predicate(op: CmpOp) -> u32 {
-    match op {
-        CmpOp::Eq => 0x00,
-        CmpOp::Ne => 0x04,
-        CmpOp::Lt => 0x11,
-        CmpOp::Le => 0x12,
-        CmpOp::Ge => 0x1d,
-        CmpOp::Gt => 0x1e,
-    }
+/// Whether a step loads another word into the high lanes.
+pub(super) fn has_two_words(step: Step) -> bool {
+    matches!(step, Step::LoadPair { low, high, is_splat: true } if low != high)
 }

@@ -6,9 +6,9 @@
 
 use super::register::memory;
 use super::tile::{Assembler, FACTORS, RUN};
-use crate::asm::tile::{CELL_BYTES, Count, n_levels};
+use crate::asm::tile::{Count, n_levels};
 use iced_x86::code_asm::{AsmRegister64, r10, rax, rsp};
-use iced_x86::{Code, IcedError, Instruction, MemoryOperand, Register};
+use iced_x86::{IcedError, Instruction, MemoryOperand, Register};
 
 /// Bits of the run's number that are still to be looked at, and the level of the lowest.
 const BITS: AsmRegister64 = rax;
@@ -98,7 +98,7 @@ impl Assembler<'_> {
 
     /// Adds what waits on the level.
     fn add_level(&mut self) -> Result<(), IcedError> {
-        let code = self.code(Code::VEX_Vaddps_xmm_xmm_xmmm128, Code::VEX_Vaddps_ymm_ymm_ymmm256);
+        let code = self.add_code();
         for (register, place) in self.places_on_level() {
             self.add(Instruction::with3(code, register, register, place)?)?;
         }
@@ -107,7 +107,7 @@ impl Assembler<'_> {
 
     /// Lets the sums wait on the level.
     fn store_level(&mut self) -> Result<(), IcedError> {
-        let code = self.code(Code::VEX_Vmovups_xmmm128_xmm, Code::VEX_Vmovups_ymmm256_ymm);
+        let code = self.store_code();
         for (register, place) in self.places_on_level() {
             self.add(Instruction::with2(code, place, register)?)?;
         }
@@ -123,19 +123,14 @@ impl Assembler<'_> {
 
     /// Registers of the accumulators, or of their joined lanes.
     fn registers_of_sums(&self) -> Vec<usize> {
-        let n_parts = self.n_parts();
         match self.joins_lanes() {
-            true => self.joined().iter().map(|joined| joined.first * n_parts).collect(),
-            false => (0..self.shape.out.len() * n_parts).collect(),
+            true => self.joined().iter().map(|joined| joined.first).collect(),
+            false => (0..self.plan.sums.len()).collect(),
         }
     }
 
     fn level_bytes(&self) -> i32 {
         self.registers_of_sums().len() as i32 * self.register_bytes()
-    }
-
-    fn register_bytes(&self) -> i32 {
-        CELL_BYTES / self.n_parts() as i32
     }
 
     /// Iterations of the first loop, and of a run.

@@ -356,16 +356,16 @@ impl<'a> Contraction<'a> {
     fn sides(&self, plan: &ContractionPlan, factors: [usize; 2], widths: [Width; 2]) -> Sides<Coordinate> {
         let candidate = |walk: &Loop| {
             let extent = walk.inner[1] - walk.inner[0];
-            // Vectors of features stay near while all rows are walked: two of them take 16 KiB in 256 samples.
             let is_of_rows = walk.coordinate == Coordinate::Vector && matches!(plan.batch, Batch::Summed(_));
             let n_single = walk.extent - extent;
             if let Some(taps) = self.taps(plan, walk) {
                 let extent = taps.most_coordinates();
                 let (axis, chain) = (walk.coordinate, Some(taps.n_steps));
-                return Candidate { axis, extent, n_single: 0, most: extent, chain };
+                return Candidate { axis, extent, n_single: 0, most: extent, are_neighbours: false, chain };
             }
-            let most = if is_of_rows { 2 } else { extent };
-            Candidate { axis: walk.coordinate, extent, n_single, most, chain: None }
+            let most = if is_of_rows { self.most_vectors_of_rows() } else { extent };
+            let are_neighbours = matches!(walk.coordinate, Coordinate::Half | Coordinate::Vector);
+            Candidate { axis: walk.coordinate, extent, n_single, most, are_neighbours, chain: None }
         };
         let that_move = |wanted: [bool; 2]| -> Vec<Candidate<Coordinate>> {
             let moved = |walk: &&Loop| walk.extent > 1 && self.moves(plan, walk, widths) == Some(wanted);
@@ -373,6 +373,14 @@ impl<'a> Contraction<'a> {
         };
         let alone = factors.map(|factor| that_move([factor == 0, factor == 1]));
         Sides { alone, both: that_move([true, true]) }
+    }
+
+    /// Vectors of features that stay near while all rows are walked: two of them take 16 KiB in 256 samples, more pay
+    /// if registers hold two.
+    fn most_vectors_of_rows(&self) -> usize {
+        let machine = self.problem.machine;
+        let most = machine.nearest_words() / 5 * 4 / (self.problem.n_chunks() * CHUNK * LANES);
+        if machine.vectors.holds_two() { most.clamp(2, 4) } else { 2 }
     }
 
     /// Chooses what stays in registers; `factors` is the order in which their coordinates are tried.
@@ -465,11 +473,17 @@ impl<'a> Contraction<'a> {
     /// Lets the weights be read from a copy in the order of the tiles, if that pays.
     fn pack(&self, plan: &mut ContractionPlan, copies: &mut Copies) {
         let Some((copy, pays)) = CopyPlan::packed(self.problem, self.node, self.form()) else { return };
+        let block = plan.block_of(Coordinate::Axis(copy.outputs.0));
+        let factor = usize::from(self.operands[0] != copy.source);
+        let copy = copy.in_blocks(self.problem, block);
+        // Weights that stand in rows of terms are good as they are, unless the rows of a block push each other out of
+        // the nearest cache.
+        let step = self.step(factor, copy.outputs.0);
+        if step != 1 && (self.problem.machine.stay_apart(block, step) || !copy.transposes) {
+            return;
+        }
         if self.is_wanted(Aspect::Packing, pays, ["weights packed", "weights as they are"]) {
-            let block = plan.block_of(Coordinate::Axis(copy.outputs.0));
-            let factor = usize::from(self.operands[0] != copy.source);
-            let copy = copy.in_blocks(self.problem, block);
-            let copy = self.copied_where_read(plan, copy);
+            let copy = if copy.transposes { copy } else { self.copied_where_read(plan, copy) };
             plan.reads[factor] = Read::Copy(copies.add(copy));
         }
     }

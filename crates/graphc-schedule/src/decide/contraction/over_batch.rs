@@ -134,7 +134,8 @@ impl Contraction<'_> {
     fn blocks_ahead(&self, plan: &ContractionPlan) -> i64 {
         let cells: usize = plan.loops.iter().map(|walk| walk.block).product();
         let n_terms: usize = self.axes.reductions().map(|axis| axis.extent).product();
-        let cycles = (cells * n_terms * self.problem.machine.vectors.per_value()) as f64 / PORTS;
+        let n_fmas = cells as f64 * n_terms as f64 * self.problem.machine.vectors.registers_per_value();
+        let cycles = n_fmas / PORTS;
         (MEMORY_LATENCY / cycles.max(1.0)).ceil() as i64
     }
 }

@@ -24,7 +24,11 @@ pub(crate) fn write(cx: &Cx<'_>, b: &mut Builder, name: &str, id: CopyId) {
     for (first, n_real) in (n_done..n_full).map(|i| (i, block)).chain([(n_full, left)]) {
         if n_real > 0 {
             let blocks = Blocks::single(first * block, n_real, n_real.next_multiple_of(copy.unit).min(block));
-            b.nest(&writer.name, |b| writer.words(b, &blocks));
+            let are_vectors = n_vector_blocks > 0 && n_real >= LANES && n_real == blocks.width;
+            b.nest(&writer.name, |b| match are_vectors {
+                true => b.lanes(|b, lane| writer.part(b, &blocks, &Rows::all(copy.n_rows()), Some(lane))),
+                false => writer.words(b, &blocks),
+            });
         }
     }
     if let Some(n_whole) = copy.tail {
@@ -214,7 +218,7 @@ impl Writer<'_> {
         }
         let (blocks, rows) = part;
         let n_words = match lane {
-            Some(_) if blocks.width.is_multiple_of(LANES) => 0,
+            Some(_) if blocks.width >= LANES => 0,
             Some(_) => LANES.div_ceil(blocks.width).max(2) - 1,
             None => rows.n,
         };
@@ -262,8 +266,10 @@ impl Writer<'_> {
             let index = index.plus_constant((ahead::COPIED_ROWS * blocks.width) as i64);
             b.push(Stmt::Fetch { from: Access { buffer, index }, n_lines: 1 });
         }
+        // The last vector of a row ends with it, but one that is wider than the row.
+        let last = blocks.width.saturating_sub(LANES);
         for vector in 0..blocks.width.div_ceil(LANES) {
-            let cell = Affine::var(lane).plus_constant((vector * LANES) as i64);
+            let cell = Affine::var(lane).plus_constant((vector * LANES).min(last) as i64);
             self.copy_word(b, blocks, (first, &cell), terms);
         }
     }
