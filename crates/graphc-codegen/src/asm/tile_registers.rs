@@ -10,9 +10,8 @@ use super::tile::{CELL_BYTES, End, TileShape, n_levels};
 use super::tile_sums::{Lanes, Sums};
 use super::unit::{Misfit, VectorUnit};
 
-/// Most bytes on the stack for sums of runs that wait for others: less than a page, so that no guard page is passed
-/// over.
-const MOST_WAITING_BYTES: usize = 4000;
+/// Most bytes on the stack for sums of runs that wait for others: a third of the nearest cache.
+const MOST_WAITING_BYTES: usize = 16 << 10;
 
 /// The registers of a tile.
 #[derive(Clone, Debug, PartialEq)]

@@ -7,12 +7,15 @@
 use super::register::memory;
 use super::tile::{Assembler, FACTORS, RUN};
 use crate::asm::tile::{Count, n_levels};
-use iced_x86::code_asm::{AsmRegister64, r10, rax, rsp};
+use iced_x86::code_asm::{AsmRegister64, qword_ptr, r10, rax, rsp};
 use iced_x86::{IcedError, Instruction, MemoryOperand, Register};
 
 /// Bits of the run's number that are still to be looked at, and the level of the lowest.
 const BITS: AsmRegister64 = rax;
 const LEVEL: AsmRegister64 = r10;
+
+/// Bytes of a page.
+const PAGE_BYTES: i32 = 4096;
 
 impl Assembler<'_> {
     /// All runs; what they sum up to is left in the accumulators.
@@ -21,6 +24,10 @@ impl Assembler<'_> {
         let stack = (n_levels(n_runs) * self.level_bytes() as usize) as i32;
         let (mut next, mut done) = (self.asm.create_label(), self.asm.create_label());
         self.asm.sub(rsp, stack)?;
+        // No guard page is passed over: the stack grows page by page.
+        for page in 1..=stack / PAGE_BYTES {
+            self.asm.mov(qword_ptr(rsp + (stack - page * PAGE_BYTES)), RUN)?;
+        }
         self.asm.xor(RUN, RUN)?;
         self.asm.set_label(&mut next)?;
         self.start()?;
