@@ -1,8 +1,8 @@
 //! Elementary functions, and what networks make of them, beside one call of the system's scalar function an element.
 //!
-//! `cargo bench -p graphc-measure --bench functions` prints nanoseconds and cycles an element of both, on one thread and
-//! values that the second cache holds, and how many times faster graphc is. In `cargo test` every function runs once,
-//! and its results are compared.
+//! `cargo bench -p graphc-measure --bench functions` prints nanoseconds and cycles an element of both, on one thread
+//! and values that the second cache holds, and how many times faster graphc is; also beside the whole function in
+//! scalar code. In `cargo test` every function runs once, and its results are compared.
 
 use graphc_driver::{Session, SessionOptions};
 use graphc_ir::graph::{Graph, Mode};

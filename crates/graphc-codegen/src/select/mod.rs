@@ -7,8 +7,8 @@
 //! needs the machine to be this one: a [`VectorUnit`](crate::VectorUnit) is data.
 //!
 //! Reading order: `selection` (the result), `reason`, `shapes`, `mentions`, `uniform`, `values`, `known` (what is
-//! known of a kernel), `context`, `walk` (functions, blocks, loops), `tile`, `loaded`, `moving`, `straight_line`, `place`,
-//! `loaded_index`, `transpose`, `fetch`, `counts`, `print`.
+//! known of a kernel), `context`, `walk` (functions, blocks, loops), `tile`, `loaded`, `moving`, `straight_line`,
+//! `place`, `loaded_index`, `transpose`, `fetch`, `counts`, `print`.
 
 pub(crate) mod selection;
 
