@@ -62,7 +62,7 @@ const FUNCTIONS: [Function; 8] = [
         graph: &[
             "square(%0)",
             "constant() {value=0.035677408, shape=[]}",
-            "constant() {value=0.79788456, shape=[]}",
+            "constant() {value=0.7978846, shape=[]}",
             "mul(%1, %2)",
             "add(%4, %3)",
             "mul(%0, %5)",
@@ -73,8 +73,8 @@ const FUNCTIONS: [Function; 8] = [
             "add(%9, %10)",
         ],
         libm: f32::tanh,
-        scalar: |x| 0.5 * x * (1.0 + (x * (0.797_884_56 + x * x * 0.035_677_408)).tanh()),
-        exact: |x| 0.5 * x * (1.0 + (x * (0.797_884_56 + x * x * 0.035_677_408)).tanh()),
+        scalar: |x| 0.5 * x * (1.0 + (x * (0.797_884_6 + x * x * 0.035_677_408)).tanh()),
+        exact: |x| 0.5 * x * (1.0 + (x * (0.797_884_6 + x * x * 0.035_677_408)).tanh()),
     },
 ];
 
