@@ -174,7 +174,7 @@ fn profile_says_where_time_goes() {
         let args = ["profile", "tiny.graph.json", "--seconds", "0.02", "--threads", "2", "--json"];
         let stdout = tiny.ok(&[&args[..], extra].concat());
         let result: Value = serde_json::from_str(&stdout).unwrap();
-        let fields = "graph mode batch threads isa target selected steps peak_gflops peak_gflops_median \
+        let fields = "graph mode batch threads isa target selected barriers steps peak_gflops peak_gflops_median \
                       peak_gflops_128_bit machine_peak_gflops peaks percent_of_peak percent_of_machine_peak memory \
                       step kernels";
         assert_eq!(keys(&result), fields.split_whitespace().collect::<Vec<_>>());

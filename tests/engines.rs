@@ -74,9 +74,9 @@ fn config(cases: u32) -> ProptestConfig {
     }
 }
 
-/// Threads that the schedule is made for; the steps run on one.
+/// Threads that the schedule is made for; steps run on one, and on a team of so many or of another number.
 fn threads() -> impl Strategy<Value = usize> {
-    prop::sample::select(vec![1, 2, 3, 8])
+    prop::sample::select(vec![1, 2, 3, 8, 16, 64])
 }
 
 /// One case in four has bounds checks compiled in.

@@ -197,3 +197,28 @@ fn long_sums() {
 fn panels_of_a_large_gradient() {
     check(&one_wide_layer(230, 2400), 100, &["nest \"gradient of wide + update of wide\""]);
 }
+
+/// Channels that fill no block are shared by threads as those that do, where they take long.
+#[test]
+fn what_is_left_beside_shared_blocks() {
+    let mut builder = GraphBuilder::new("rest");
+    let image = builder.input("image", DType::F32, Shape::batched(&[12, 12, 23])).unwrap();
+    let same = Conv2d { padding: Padding::Same, ..Conv2d::new(29, [3, 3]) };
+    let x = builder.conv2d("conv", image, &same).unwrap();
+    let x = builder.flatten("flat", x).unwrap();
+    let graph = finish(builder, x);
+    let options = |threads| CompileOptions { gradients: true, threads, ..CompileOptions::train(16) };
+    let n_parallel = |threads| {
+        let options = CompileOptions { machine: Machine::REFERENCE, ..options(threads) };
+        let text = lower(&graph, &options).unwrap().program.to_string();
+        let lines: Vec<&str> = text.lines().collect();
+        let is_shared = |pair: &&[&str]| pair[0].contains("parallel") && pair[1].contains("\"gradient of conv\" of");
+        lines.windows(2).filter(is_shared).count()
+    };
+    assert_eq!([1, 3, 16].map(n_parallel), [1, 2, 2]);
+    for threads in [1, 3, 16] {
+        let compiled = compile(&graph, &options(threads)).unwrap();
+        let tensors = bindings(&compiled.lowered.backward, 1);
+        run_both(compiled, &tensors).unwrap_or_else(|message| panic!("{threads} threads: {message}"));
+    }
+}

@@ -32,7 +32,7 @@ pub use error::CodegenError;
 pub use jit::{CompiledKernel, CompiledProgram, Phase, PhaseFn, compile};
 pub use listing::{FunctionText, listing};
 pub use options::CodegenOptions;
-pub use select::{Counts, Reason, Selection, Tally, phases, select};
+pub use select::{Counts, Reason, Selection, Tally, count_phases, is_shared, phases, select};
 pub use target::{Isa, Machine, Target};
 
 /// Version of Cranelift, for the record of a run.

@@ -4,7 +4,7 @@ use crate::error::DriverError;
 use crate::options::CompileOptions;
 use crate::pipeline::{Lowered, lower};
 use crate::stage::Stage;
-use graphc_codegen::{CodegenOptions, FunctionText, Selection, listing, select};
+use graphc_codegen::{CodegenOptions, FunctionText, Selection, count_phases, listing, select};
 use graphc_ir::graph::plan::{Group, GroupKind, Root};
 use graphc_ir::graph::{Graph, NodeId};
 use std::fmt::Write;
@@ -40,7 +40,7 @@ fn stage_text(graph: &Graph, stage: Stage, lowered: &Lowered, options: &CompileO
         Stage::Graph => graph.compacted().to_string(),
         Stage::Backward => lowered.backward.to_string(),
         Stage::Fused => fused_text(lowered),
-        Stage::Plan => lowered.schedule.to_string(),
+        Stage::Plan => format!("{}{}", lowered.schedule, phases_text(lowered)),
         Stage::Loops => lowered.program.to_string(),
         Stage::Select | Stage::Clif | Stage::Asm => code_text(stage, lowered, options)?,
     })
@@ -83,6 +83,12 @@ pub fn dump_dot(graph: &Graph, stage: Stage, options: &CompileOptions) -> Result
     }
     text.push_str("}\n");
     Ok(text)
+}
+
+/// How often threads meet in a step.
+fn phases_text(lowered: &Lowered) -> String {
+    let (n_phases, n_shared) = count_phases(&lowered.program);
+    format!("phases    {n_phases} a step, {n_shared} of them shared by threads, with a barrier behind each\n")
 }
 
 /// Kernels and groups, then the graph, then every decision.

@@ -14,7 +14,6 @@ use crate::workload::prepare;
 use graphc_codegen::Counts;
 use graphc_driver::DriverError;
 use graphc_ir::graph::Graph;
-use graphc_ir::loops::{LoopKind, Stmt};
 use graphc_runtime::{Executable, StepLog, Team};
 use std::time::{Duration, Instant};
 
@@ -159,6 +158,12 @@ impl Profile {
         100.0 * self.whole.gflops() / self.peaks.machine().highest()
     }
 
+    /// How often the threads of a step meet: behind every phase that they share.
+    pub fn n_barriers(&self) -> usize {
+        let phases = self.kernels.iter().flat_map(|kernel| &kernel.phases);
+        if self.threads > 1 { phases.filter(|phase| phase.is_shared).count() } else { 0 }
+    }
+
     /// Name of a limit: `compute`, or that of a level of memory.
     pub fn limit_name(&self, limit: Limit) -> &'static str {
         match limit {
@@ -190,7 +195,7 @@ pub fn profile(graph: &Graph, options: &MeasureOptions) -> Result<Profile, Drive
             let (limit, limit_ms) = machine.limit(flops, traffic, threads);
             let ms = Spread::of(ms);
             let part = Part { ms, phases_ms: ms.median, flops, traffic, limit, limit_ms };
-            PhaseProfile { nests: work::nests(stmts), is_shared: is_shared(stmts), part }
+            PhaseProfile { nests: work::nests(stmts), is_shared: graphc_codegen::is_shared(stmts), part }
         });
         let phases: Vec<PhaseProfile> = phases.collect();
         let parts: Vec<Part> = phases.iter().map(|phase| phase.part).collect();
@@ -211,15 +216,6 @@ pub fn profile(graph: &Graph, options: &MeasureOptions) -> Result<Profile, Drive
         counts: compiled.counts,
         spans: times.spans,
     })
-}
-
-/// Whether a phase is one parallel loop, perhaps inside a nest.
-fn is_shared(stmts: &[Stmt]) -> bool {
-    match stmts {
-        [Stmt::Nest { body, .. }] => is_shared(body),
-        [Stmt::For { kind, .. }] => *kind == LoopKind::Parallel,
-        _ => false,
-    }
 }
 
 /// Milliseconds of every step, of every kernel in it, and of every phase in these.

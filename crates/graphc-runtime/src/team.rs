@@ -3,8 +3,9 @@
 //! The caller is member 0. It walks the phases of the program; a phase that is one parallel loop goes to all members in
 //! contiguous shares ([`share_of`]), any other phase runs on the caller alone while the others wait for the next
 //! parallel one. So there is a barrier before and after a parallel phase and none between serial ones, and one that
-//! stands between two parallel phases makes a single barrier: everybody reports to the caller, the caller starts the
-//! next phase. With free cores that costs two transfers of a cache line, some hundred nanoseconds.
+//! stands between two parallel phases makes a single barrier: everybody reports, up a tree, to the caller, and the
+//! caller starts the next phase. With free cores that costs two transfers of a cache line, some hundred nanoseconds, and
+//! one more for every further level of the tree.
 //!
 //! Rejected: members that walk the program by themselves and meet in symmetric barriers. That saves one transfer
 //! between two parallel phases, costs one more around each serial phase, and needs every member to agree on where a
@@ -19,14 +20,17 @@
 mod each;
 mod meeting;
 mod pace;
+mod patience;
 mod rooms;
 mod shares;
+mod sync;
 
 use crate::RuntimeError;
 use graphc_codegen::PhaseFn;
-use meeting::{Meeting, Note, Patience, Task};
+use meeting::{Meeting, Note, Task};
 use memmap2::MmapMut;
 use pace::{Pace, Way};
+use patience::Patience;
 pub(crate) use rooms::Rooms;
 use shares::share_of;
 
@@ -126,8 +130,9 @@ impl Team {
     /// # Errors
     /// If that is more than [`MAX_MEMBERS`].
     pub fn new(n_members: usize) -> Result<Team, RuntimeError> {
-        let n_cores = std::thread::available_parallelism().map_or(n_members, usize::from);
-        Team::with_patience(n_members, if n_members > n_cores { Patience::CROWDED } else { Patience::FREE })
+        let shares_cores = n_members > std::thread::available_parallelism().map_or(n_members, usize::from);
+        let patience = if shares_cores { Patience::CROWDED } else { Patience::FREE };
+        Team::with(n_members, |n_workers| Meeting::new(n_workers, patience, shares_cores))
     }
 
     /// A team that makes steps on the caller alone while that takes less time. Which members run a step changes none of
@@ -142,12 +147,12 @@ impl Team {
         Ok(team)
     }
 
-    fn with_patience(n_members: usize, patience: Patience) -> Result<Team, RuntimeError> {
+    fn with(n_members: usize, meeting: impl FnOnce(usize) -> Meeting) -> Result<Team, RuntimeError> {
         if n_members > MAX_MEMBERS {
             return Err(RuntimeError::Threads(format!("a team has at most {MAX_MEMBERS} threads, got {n_members}")));
         }
         let n_workers = n_members.saturating_sub(1);
-        let meeting = Arc::new(Meeting::new(n_workers, patience));
+        let meeting = Arc::new(meeting(n_workers));
         let mut team = Team { meeting, workers: Vec::with_capacity(n_workers), epoch: 0, verdict: None };
         // Threads must not take the last addresses of a process with a limit of them.
         let Some(room) = (n_workers > 0).then(|| MmapMut::map_anon(ROOM)).transpose().unwrap_or(None) else {
@@ -157,22 +162,22 @@ impl Team {
         // process.
         let is_scarce = !has_addresses(n_workers * ADDRESSES_OF_THREAD + n_heaps(n_workers) * ADDRESSES_OF_HEAP);
         let n_begun = Arc::new(AtomicUsize::new(0));
-        for seat in 0..n_workers {
+        for member in 1..=n_workers {
             if is_scarce && !has_addresses(ADDRESSES_OF_THREAD) {
                 break;
             }
             let (meeting, begun) = (Arc::clone(&team.meeting), Arc::clone(&n_begun));
-            let builder = std::thread::Builder::new().name(format!("graphc-{}", seat + 1)).stack_size(STACK);
+            let builder = std::thread::Builder::new().name(format!("graphc-{member}")).stack_size(STACK);
             let work = move || {
                 // With its first allocation a thread may get a heap of its own.
-                drop(black_box(Box::new(seat)));
+                drop(black_box(Box::new(member)));
                 begun.fetch_add(1, Ordering::Relaxed);
-                meeting.attend(seat);
+                meeting.attend(member);
             };
             // Where the system gives no more threads, a smaller team does the same.
             let Ok(worker) = builder.spawn(work) else { break };
             team.workers.push(worker);
-            while is_scarce && n_begun.load(Ordering::Relaxed) <= seat {
+            while is_scarce && n_begun.load(Ordering::Relaxed) < member {
                 std::thread::yield_now();
             }
         }
@@ -230,46 +235,34 @@ impl Team {
             return unsafe { function(arena, rooms.of(0), range.start, range.end) };
         }
         self.epoch = self.epoch.wrapping_add(1);
-        let task = Task { function, arena, rooms, low: range.start, high: range.end, n_members, timed };
-        // SAFETY: every member has reported the task before, as this function ends by waiting for that, and `&mut self`
-        // admits one caller at a time. The caller's promise holds until this function returns, and no member touches
-        // the task after its report.
-        unsafe { self.meeting.post(self.epoch, Some(task)) };
-        self.wake();
-        // SAFETY: the caller's promise; the members' shares are disjoint from this one.
-        let mut failure = unsafe { function(arena, rooms.of(0), own.start, own.end) };
-        for seat in 0..self.workers.len() {
-            let code = self.meeting.await_report(seat, self.epoch);
-            if failure == 0 {
-                failure = code;
-            }
-        }
-        failure
+        let timed = timed.map(|phase| phase as u32);
+        let task = Task { function, arena, rooms, low: range.start, high: range.end, timed };
+        // SAFETY: `&mut self` admits one caller at a time, and shares are disjoint: the caller's promise.
+        unsafe { self.meeting.lead(self.epoch, task, || self.wake()) }
     }
 
     fn wake(&self) {
-        if self.meeting.has_sleepers() {
-            self.workers.iter().for_each(|worker| worker.thread().unpark());
-        }
+        self.workers.iter().for_each(|worker| worker.thread().unpark());
     }
 
     /// Forgets the times noted and makes room for those of `n_phases` phases.
     pub(crate) fn clear_notes(&mut self, n_phases: usize) {
-        for seat in 0..self.workers.len() {
+        for member in 1..self.n_members() {
+            let empty = |notes: &mut Vec<Note>| {
+                notes.clear();
+                notes.reserve(n_phases);
+            };
             // SAFETY: all members have reported, see `run`; `&mut self` is exclusive.
-            let notes = unsafe { self.meeting.notes(seat) };
-            notes.clear();
-            notes.reserve(n_phases);
+            unsafe { self.meeting.with_notes(member, empty) };
         }
     }
 
     /// Times noted since they were cleared, by member.
     pub(crate) fn noted(&mut self) -> impl Iterator<Item = TimedShare> {
-        let meeting = &self.meeting;
-        (0..self.workers.len()).flat_map(move |seat| {
-            // SAFETY: as in `clear_notes`; the iterator borrows the team exclusively.
-            let notes: &[Note] = unsafe { meeting.notes(seat) };
-            notes.iter().map(move |&Note { phase, start, end }| TimedShare { phase, member: seat + 1, start, end })
+        (1..self.n_members()).flat_map(|member| {
+            let share = |&Note { phase, start, end }: &Note| TimedShare { phase: phase as usize, member, start, end };
+            // SAFETY: as in `clear_notes`.
+            unsafe { self.meeting.with_notes(member, |notes| notes.iter().map(share).collect::<Vec<_>>()) }
         })
     }
 }
@@ -277,8 +270,7 @@ impl Team {
 impl Drop for Team {
     fn drop(&mut self) {
         // SAFETY: all members have reported, see `run`; `&mut self` is exclusive.
-        unsafe { self.meeting.post(self.epoch.wrapping_add(1), None) };
-        self.wake();
+        unsafe { self.meeting.end(self.epoch.wrapping_add(1), || self.wake()) };
         for worker in self.workers.drain(..) {
             // A member cannot panic, and if it did, there would be nothing to do about it here.
             _ = worker.join();
@@ -371,15 +363,21 @@ mod tests {
         }
     }
 
+    fn impatient(n_members: usize, fan: usize, patience: Patience) -> Team {
+        Team::with(n_members, |n_workers| Meeting::with_fan(n_workers, patience, fan)).unwrap()
+    }
+
     /// Without patience everybody goes to sleep at once, so that sleeping and waking cross in every order.
     #[test]
     fn no_wake_up_is_missed() {
         let expected = rotate_on(&mut Team::new(1).unwrap(), 5_000, |_| ());
         for n_members in [2, 3, 5] {
-            let mut team = Team::with_patience(n_members, Patience::NONE).unwrap();
-            assert_eq!(rotate_on(&mut team, 5_000, |_| ()), expected);
-            let work = |i: u64| (0..(i * 37) % 400).for_each(|_| std::hint::spin_loop());
-            assert_eq!(rotate_on(&mut team, 5_000, work), expected);
+            for (fan, patience) in [(1, Patience::NONE), (2, Patience::ONE_LOOK), (n_members, Patience::NONE)] {
+                let mut team = impatient(n_members, fan, patience);
+                assert_eq!(rotate_on(&mut team, 5_000, |_| ()), expected);
+                let work = |i: u64| (0..(i * 37) % 400).for_each(|_| std::hint::spin_loop());
+                assert_eq!(rotate_on(&mut team, 5_000, work), expected);
+            }
         }
     }
 
@@ -397,7 +395,7 @@ mod tests {
 
     #[test]
     fn a_team_can_move_to_another_thread() {
-        let mut team = Team::with_patience(3, Patience::NONE).unwrap();
+        let mut team = impatient(3, 2, Patience::NONE);
         let expected = rotate_on(&mut Team::new(1).unwrap(), 200, |_| ());
         for _ in 0..20 {
             team = std::thread::spawn(move || {
@@ -421,8 +419,11 @@ mod tests {
 
     #[test]
     fn the_first_failure_is_that_of_one_thread() {
-        for n_members in [1, 2, 3, 8, 20] {
-            let mut team = Team::new(n_members).unwrap();
+        let new = |n_members| Team::new(n_members).unwrap();
+        let teams =
+            [1, 2, 3, 8, 20, 64].map(new).into_iter().chain([1, 2, 3].map(|fan| impatient(20, fan, Patience::NONE)));
+        for mut team in teams {
+            let n_members = team.n_members();
             for (range, expected) in [(0..9, 1), (2..3, 0), (4..9, 5), (0..0, 0), (6..8, 7)] {
                 let arena = std::ptr::null_mut();
                 let phase = SharedPhase { function: fail_at_odd, arena, rooms: Rooms::NONE, range, timed: None };

@@ -9,6 +9,7 @@ use graphc_frontend::Experiment;
 use graphc_measure::{KernelProfile, MeasureOptions, MemoryLevel, Part, PhaseProfile, Profile, profile};
 use graphc_train::{check_writable, write_file};
 use serde_json::{Map, Value, json};
+use std::fmt::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -108,6 +109,7 @@ fn json(args: &Args, experiment: &Experiment, options: &MeasureOptions, profile:
             "epilogues": tally_json(&profile.counts.epilogues),
             "loops": tally_json(&profile.counts.loops),
         },
+        "barriers": profile.n_barriers(),
         "steps": profile.n_steps,
     });
     let rest = json!({
@@ -219,6 +221,9 @@ fn table(profile: &Profile, width: u16) -> String {
     let mut table = tables::wrapped(header, 2, rows, &[1], width);
     if profile.kernels.iter().flat_map(|kernel| &kernel.phases).any(is_alone) {
         table.push_str("\n* not shared: one thread runs it while the others wait");
+    }
+    if profile.threads > 1 {
+        _ = write!(table, "\nBarriers: {} a step, one behind every phase that is shared", profile.n_barriers());
     }
     table
 }

@@ -7,8 +7,8 @@
 //! needs the machine to be this one: a [`VectorUnit`](crate::VectorUnit) is data.
 //!
 //! Reading order: `selection` (the result), `reason`, `shapes`, `mentions`, `uniform`, `values`, `known` (what is
-//! known of a kernel), `context`, `walk` (functions, blocks, loops), `tile`, `loaded`, `moving`, `straight_line`,
-//! `place`, `loaded_index`, `transpose`, `fetch`, `counts`, `print`.
+//! known of a kernel), `context`, `walk` (functions, blocks, loops), `tile`, `loaded`, `regions`, `moving`,
+//! `straight_line`, `place`, `loaded_index`, `transpose`, `fetch`, `counts`, `print`.
 
 pub(crate) mod selection;
 
@@ -32,6 +32,7 @@ mod loaded;
 mod loaded_index;
 mod moving;
 mod place;
+mod regions;
 mod straight_line;
 mod transpose;
 
@@ -41,4 +42,4 @@ mod print;
 pub use counts::{Counts, Tally};
 pub use reason::Reason;
 pub use selection::Selection;
-pub use walk::{phases, select};
+pub use walk::{count_phases, is_shared, phases, select};

@@ -2,12 +2,10 @@
 
 use super::moving::{Counted, Moving, Place};
 use super::reason::Reason;
-use super::straight_line::{Recogniser, are_shared};
-use crate::asm::straight_line::Region;
+use super::straight_line::Recogniser;
 use graphc_ir::index::{Affine, Atom, Var};
 use graphc_ir::loops::{Access, BufId};
 use graphc_ir::types::WORD_BYTES;
-use std::collections::BTreeSet;
 
 impl Recogniser<'_, '_> {
     /// Strides of the pointers in a loop. What it moves them by in all is within reach, too.
@@ -103,32 +101,5 @@ impl Recogniser<'_, '_> {
     /// The buffer that a pointer points into.
     pub(super) fn buffer_of(&self, pointer: usize) -> Option<BufId> {
         self.pointers[pointer].buffer
-    }
-
-    /// Where each pointer points. Those of equal indices stay at the distance of their buffers.
-    pub(super) fn regions(&self) -> Vec<Region> {
-        let buffers = &self.cx.program.buffers;
-        let mut regions: Vec<Region> = Vec::with_capacity(self.pointers.len());
-        for (number, pointer) in self.pointers.iter().enumerate() {
-            let of_both = |other: usize| self.pointers[other].buffer.zip(pointer.buffer);
-            let is_shared = |&other: &usize| of_both(other).is_some_and(|(a, b)| are_shared(buffers, a, b));
-            let shared: Vec<usize> = (0..number).filter(is_shared).collect();
-            let of_shared: BTreeSet<usize> = shared.iter().map(|&other| regions[other].number).collect();
-            let region = of_shared.first().copied().unwrap_or(number);
-            regions
-                .iter_mut()
-                .filter(|other| of_shared.contains(&other.number))
-                .for_each(|other| other.number = region);
-            let is_beside = |&other: &usize| pointer.place.is_some() && self.pointers[other].place == pointer.place;
-            let offset = |pointer: usize| Some(buffers.get(self.pointers[pointer].buffer?.0 as usize)?.offset as i64);
-            let beside = shared.into_iter().find(is_beside).and_then(|other| {
-                let words = offset(number)? - offset(other)?;
-                let Region { from, bytes, .. } = regions[other];
-                Some((from, bytes + words * WORD_BYTES as i64))
-            });
-            let (from, bytes) = beside.unwrap_or((number, 0));
-            regions.push(Region { number: region, from, bytes });
-        }
-        regions
     }
 }

@@ -8,13 +8,14 @@ use super::loaded::LoadedIndices;
 use super::mentions::Mentions;
 use super::moving::{Counted, Moving, Place};
 use super::reason::Reason;
+use super::regions::{are_shared, regions};
 use super::selection::{Fixed, Operands, Pointer, StraightLineCall};
 use super::values::Scalar;
 use crate::asm::straight_line::{InnerLoop, LINE_BYTES, Source, Step, StraightLine};
 use crate::asm::unit::ShapeKind;
 use crate::hash::QuickMap;
 use graphc_ir::index::Var;
-use graphc_ir::loops::{AccId, Access, BufId, Buffer, Expr, Join, LaneVars, Range, Stmt, Tile, ValueId};
+use graphc_ir::loops::{AccId, Access, Buffer, Expr, Join, LaneVars, Range, Stmt, Tile, ValueId};
 use graphc_ir::scalar::{BinaryOp, CmpOp, LANES, UnaryOp};
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
@@ -28,8 +29,11 @@ const MAX_COPIED_STEPS: usize = 160;
 /// Most copies of a longer body: both halves of a chunk.
 const MOST_LONG_COPIES: usize = 2;
 
-/// Iterations below which a call is not worth its table.
+/// Iterations below which a call is not worth its table, unless they are long.
 const FEWEST_ITERATIONS: i64 = 4;
+
+/// Steps of all iterations that are worth a call, however few they are.
+pub(super) const FEWEST_STEPS: i64 = 64;
 
 /// The call that a loop becomes, or why it becomes none. Loops in it are copied if that is no reason against it;
 /// otherwise the outermost ones, each alone in the loop around it, are counted.
@@ -92,9 +96,26 @@ impl<'s> Nest<'s> {
         let (cx, state) = (site.cx, site.state);
         let unit = cx.unit_for(ShapeKind::StraightLine, state)?;
         let n_iterations = self.loops.iter().try_fold(1, |n: i64, counted| n.checked_mul(counted.count?));
-        if n_iterations.is_some_and(|n| n < FEWEST_ITERATIONS) {
-            return Err(Reason::FewIterations);
+        let is_short = n_iterations.filter(|&n| n < FEWEST_ITERATIONS);
+        let recognised = self.recognise(site, unit);
+        let is_worth_it = |recognised: &Recognised| {
+            is_short.is_none_or(|n| n * (recognised.shape.steps.len() as i64) >= FEWEST_STEPS)
+        };
+        let recognised = match is_short {
+            Some(_) => recognised.ok().filter(is_worth_it).ok_or(Reason::FewIterations),
+            None => recognised,
+        };
+        let Recognised { shape, mut operands, accs } = recognised?;
+        if !accs.iter().all(|&acc| state.declared.contains(&acc) && cx.is_vector(acc)) {
+            return Err(Reason::Accumulator);
         }
+        let function = site.shapes.straight_line(&shape, unit.unit)?;
+        operands.table = site.shapes.table(function);
+        Ok(StraightLineCall { function, operands, accs })
+    }
+
+    fn recognise(&self, site: &Site<'_, '_>, unit: Unit) -> Result<Recognised, Reason> {
+        let (cx, state) = (site.cx, site.state);
         // Few loops declare a mutable scalar.
         let mentions = OnceCell::new();
         let is_local = |acc: AccId| {
@@ -105,20 +126,8 @@ impl<'s> Nest<'s> {
         self.before.iter().try_for_each(|stmt| recogniser.stmt(stmt))?;
         recogniser.max_steps = max_steps(self.body);
         recogniser.block(self.body)?;
-        let Recognised { shape, mut operands, accs } = recogniser.finish()?;
-        if !accs.iter().all(|&acc| state.declared.contains(&acc) && cx.is_vector(acc)) {
-            return Err(Reason::Accumulator);
-        }
-        let function = site.shapes.straight_line(&shape, unit.unit)?;
-        operands.table = site.shapes.table(function);
-        Ok(StraightLineCall { function, operands, accs })
+        recogniser.finish()
     }
-}
-
-/// Whether buffers have words in common.
-pub(super) fn are_shared(buffers: &[Buffer], a: BufId, b: BufId) -> bool {
-    let [first, second] = [a, b].map(|id| buffers.get(id.0 as usize));
-    a == b || first.zip(second).is_none_or(|(first, second)| first.shares_words(second))
 }
 
 /// Most steps of a loop with that body. Loops inside that would run often are not worth long copies.
@@ -237,7 +246,8 @@ impl<'e, 'p> Recogniser<'e, 'p> {
         }
         self.shape.n_accs = self.accs.len();
         if self.unit.unit.lanes > LANES {
-            self.shape.regions = self.regions();
+            let pointers = self.pointers.iter().map(|Moving { buffer, place }| (*buffer, place.as_ref()));
+            self.shape.regions = regions(&self.cx.program.buffers, &pointers.collect::<Vec<_>>());
         }
         let pointers = self.pointers.into_iter().map(|Moving { buffer, place }| match (buffer, place) {
             (Some(buffer), Some(Place { index, .. })) => Pointer::To(Access { buffer, index }),

@@ -7,6 +7,7 @@ use super::selection::{
     TileOut,
 };
 use super::shapes::Shapes;
+use super::straight_line::FEWEST_STEPS;
 use super::uniform::Uniformity;
 use super::values::Values;
 use super::{fetch, straight_line, tile, transpose};
@@ -44,6 +45,19 @@ pub fn select<'p>(program: &'p Program, target: &'p Target, options: &CodegenOpt
 /// [`CompiledKernel::phases`](crate::CompiledKernel::phases).
 pub fn phases(kernel: &Kernel) -> impl Iterator<Item = &[Stmt]> {
     split(&kernel.body, &Mentions::of(&kernel.body))
+}
+
+/// Whether all members of a team run a phase of these statements: it is one parallel loop, perhaps inside a nest, of more
+/// than one turn. Behind it is a barrier; other phases are the caller's alone.
+pub fn is_shared(stmts: &[Stmt]) -> bool {
+    let FunctionRole::Phase(Some(shared)) = phase("", 0, stmts).role else { return false };
+    shared.range.end - shared.range.start > 1
+}
+
+/// Phases of a step, without the prologue, and how many of them are shared: as many barriers a team has.
+pub fn count_phases(program: &Program) -> (usize, usize) {
+    let all = || program.each_step().iter().flat_map(phases);
+    (all().count(), all().filter(|stmts| is_shared(stmts)).count())
 }
 
 /// One phase per top-level statement; a single one if they share values or variables.
@@ -217,7 +231,8 @@ impl<'p> Walk<'_, 'p> {
             let n_copies = high.saturating_sub(low).max(0);
             let is_small =
                 n_copies <= MAX_COPIES && n_stmts(body).is_some_and(|n| n * n_copies as usize <= MAX_COPIED_STMTS);
-            if kind == LoopKind::Unroll || n_copies <= 1 || is_small {
+            let is_call = n_copies == 1 && n_stmts(body).is_some_and(|n| n as i64 >= FEWEST_STEPS);
+            if kind == LoopKind::Unroll || n_copies <= 1 && !is_call || is_small {
                 let copies = (low..high).map(|value| {
                     self.state.known.bind(range.var, value);
                     self.block(body)

@@ -12,6 +12,7 @@
 //! | rows of a batch | features | samples | all features |
 
 use crate::decide::problem::Problem;
+use crate::machine::Threads;
 use graphc_ir::NodeId;
 use graphc_ir::compute::LoadIndex;
 use graphc_ir::form::PointForm;
@@ -29,7 +30,7 @@ const FEWEST_TERMS: usize = 512;
 /// Copies of what stays near that are read less often than this cost more than they save.
 const FEWEST_USES: usize = 8;
 
-/// Shares of a copy at most: the words of a share of the blocks should be many in every row.
+/// Shares of a copy for up to as many threads: the words of a share of the blocks should be many in every row.
 const MOST_SHARES: usize = 8;
 
 /// Rows of a share that are worth it.
@@ -311,17 +312,18 @@ impl CopyPlan {
     }
 
     /// How these are shared.
-    pub(crate) fn shares(&self, n_vector_blocks: usize) -> Shares {
-        let n_rows = self.n_rows() / MOST_SHARES;
+    pub(crate) fn shares(&self, n_vector_blocks: usize, threads: Threads) -> Shares {
+        let n_shares = MOST_SHARES.max(threads.n);
+        let n_rows = self.n_rows() / n_shares;
         if n_rows >= FEWEST_ROWS {
-            return Shares::Rows { n_shares: MOST_SHARES, n_rows };
+            return Shares::Rows { n_shares, n_rows };
         }
-        self.block_shares(n_vector_blocks)
+        self.block_shares(n_vector_blocks, threads)
     }
 
     /// Shares of so many blocks.
-    pub(crate) fn block_shares(&self, n_full: usize) -> Shares {
-        let n_blocks = n_full.div_ceil(MOST_SHARES).max(1);
+    pub(crate) fn block_shares(&self, n_full: usize, threads: Threads) -> Shares {
+        let n_blocks = n_full.div_ceil(MOST_SHARES.max(threads.n)).max(1);
         Shares::Blocks { n_shares: n_full.div_ceil(n_blocks), n_blocks }
     }
 

@@ -44,6 +44,9 @@ const MOST_SHARES: usize = 32;
 /// Shares that a product without a batch is cut into at least, if it has as many blocks.
 const FEWEST_SHARES: usize = 8;
 
+/// Barriers that what is left beside shared blocks must take to be shared as well.
+const LEAST_REST: f64 = 4.0;
+
 /// Refused options that are kept to be shown.
 const MOST_REFUSED: usize = 2;
 
@@ -185,6 +188,27 @@ impl ContractionPlan {
         let n_terms: usize = self.axes.reductions().map(|axis| axis.extent).product();
         let near = machine.near_words() / 2 / (walk.block * n_terms).max(1);
         near.min(n_full.div_ceil(FEWEST_SHARES)).max(least)
+    }
+
+    /// The loop whose blocks threads share where the shared loop has something left beside its full blocks, if that takes
+    /// long enough: what fills no block of 6 of 64 channels is a sixteenth of the work, as much as each of 16 threads has
+    /// of the rest.
+    pub(crate) fn shared_beside(&self, machine: Hardware) -> Option<usize> {
+        let shared = self.loops.iter().position(|walk| walk.is_shared)?;
+        let walk = &self.loops[shared];
+        let part = 1.0 - (walk.n_full_blocks() * walk.block) as f64 / walk.extent as f64;
+        let is_short = self.kilocycles * 1000.0 * part < LEAST_REST * machine.threads.barrier_cycles as f64;
+        if machine.threads.n == 1 || is_short || self.terms.is_some() || self.panels.is_some() || self.taps.is_some() {
+            return None;
+        }
+        let n_blocks = |&position: &usize| self.loops[position].n_full_blocks();
+        let can_be = |&position: &usize| {
+            let walk = &self.loops[position];
+            let is_kind = matches!(walk.coordinate, Coordinate::Axis(_) | Coordinate::Vector);
+            let is_whole = walk.inner == [0, walk.extent] && walk.end.is_none() && walk.tail.is_none();
+            position != shared && is_kind && is_whole
+        };
+        (0..self.loops.len()).rev().filter(can_be).max_by_key(n_blocks).filter(|position| n_blocks(position) > 1)
     }
 
     /// Words of the accumulators that wait for one share, and of the sums of its groups; none if nothing waits.

@@ -32,34 +32,49 @@ fn share_groups(cx: &Cx<'_>, b: &mut Builder, gradient: &GradientPlan) {
     });
 }
 
-/// Writes shares of the blocks of a loop; what does not fill a block is a phase of its own.
+/// Writes shares of the blocks of a loop. What does not fill a block is a phase of its own, or shared along another
+/// loop.
 pub(super) fn share_blocks(cx: &Cx<'_>, b: &mut Builder, plan: &ContractionPlan, position: usize) {
+    share_loop(cx, b, plan, &[position]);
     let walk = &plan.loops[position];
-    let n_full = walk.n_full_blocks();
-    let n_blocks = plan.blocks_per_share(cx.machine, walk);
-    let n_shares = n_full.div_ceil(n_blocks);
-    if n_shares > 0 {
-        b.for_extent(n_shares, LoopKind::Parallel, |b, share| {
-            part_of(cx, b, plan, (position, Part::Share { share, n_blocks }));
-        });
+    if walk.n_full_blocks() == walk.n_blocks() {
+        return;
     }
-    if n_full < walk.n_blocks() {
-        part_of(cx, b, plan, (position, Part::Rest));
+    let rest = (position, Part::Rest);
+    let Some(other) = plan.shared_beside(cx.machine) else { return part_of(cx, b, plan, vec![rest]) };
+    share_loop(cx, b, plan, &[position, other]);
+    if plan.loops[other].n_full_blocks() < plan.loops[other].n_blocks() {
+        part_of(cx, b, plan, vec![rest, (other, Part::Rest)]);
     }
 }
 
+/// Writes shares of the full blocks of the last of some loops, for what is left of those before it.
+fn share_loop(cx: &Cx<'_>, b: &mut Builder, plan: &ContractionPlan, positions: &[usize]) {
+    let (&position, before) = positions.split_last().expect("a loop");
+    let walk = &plan.loops[position];
+    let n_blocks = plan.blocks_per_share(cx.machine, walk);
+    let n_shares = walk.n_full_blocks().div_ceil(n_blocks);
+    if n_shares == 0 {
+        return;
+    }
+    b.for_extent(n_shares, LoopKind::Parallel, |b, share| {
+        let rests = before.iter().map(|&position| (position, Part::Rest));
+        part_of(cx, b, plan, rests.chain([(position, Part::Share { share, n_blocks })]).collect());
+    });
+}
+
 /// Some blocks of the result, for all groups.
-fn part_of(cx: &Cx<'_>, b: &mut Builder, plan: &ContractionPlan, part: (usize, Part)) {
-    let share = match part.1 {
-        Part::Share { share, .. } => Affine::var(share),
-        Part::Rest | Part::Task(_) => Affine::default(),
+fn part_of(cx: &Cx<'_>, b: &mut Builder, plan: &ContractionPlan, parts: Vec<(usize, Part)>) {
+    let share = match parts.last() {
+        Some((_, Part::Share { share, .. })) => Affine::var(*share),
+        _ => Affine::default(),
     };
     blocks::each(cx, b, plan, &mut |b, block| {
         b.nest_of(&plan.name, &plan.nodes, |b| {
             in_lanes(b, plan, |b, lane| {
                 let mut nest = Nest::new(cx, plan, Place::Group { number: None }, lane);
                 nest.share = share.clone();
-                nest.walk_block(b, block, Some(part));
+                nest.walk_block(b, block, &parts);
             });
         });
     });

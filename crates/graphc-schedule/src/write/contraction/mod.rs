@@ -50,7 +50,7 @@ pub(crate) fn write(cx: &Cx<'_>, b: &mut Builder, plan: &ContractionPlan, at: Op
                         part = Some((share.cut.position, Part::Task(share)));
                     }
                 }
-                nest.walk_block(b, block, part);
+                nest.walk_block(b, block, part.as_slice());
             });
         });
     });

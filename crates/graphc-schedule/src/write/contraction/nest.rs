@@ -115,9 +115,9 @@ impl<'a> Nest<'a> {
         }
     }
 
-    /// All loops, as far as they are in a block, and in the part of some loop if there is one.
-    pub(super) fn walk_block(&mut self, b: &mut Builder, block: &Block, part: Option<(usize, Part)>) {
-        self.parts = part.into_iter().chain(block.panel).collect();
+    /// All loops, as far as they are in a block, and in the parts of some loops.
+    pub(super) fn walk_block(&mut self, b: &mut Builder, block: &Block, parts: &[(usize, Part)]) {
+        self.parts = parts.iter().copied().chain(block.panel).collect();
         self.block_at = block.clone();
         self.walk(b, &self.plan.loops);
     }

@@ -133,7 +133,7 @@ impl Writer<'_> {
         let in_lanes = |b: &mut Builder, blocks: &Blocks, rows: &Rows| {
             b.nest(&self.name, |b| b.lanes(|b, lane| self.part(b, blocks, rows, Some(lane))));
         };
-        match self.copy.shares(n_blocks) {
+        match self.copy.shares(n_blocks, self.cx.machine.threads) {
             Shares::Rows { n_shares, n_rows } => {
                 b.for_extent(n_shares, LoopKind::Parallel, |b, share| {
                     in_lanes(b, &all(), &Rows { first: Affine::var(share).times(n_rows as i64), n: n_rows });
@@ -165,7 +165,9 @@ impl Writer<'_> {
     /// other.
     fn transposed_shares(&self, b: &mut Builder, n_full: usize) {
         let width = self.copy.block;
-        let Shares::Blocks { n_shares, n_blocks } = self.copy.block_shares(n_full) else { unreachable!("blocks") };
+        let Shares::Blocks { n_shares, n_blocks } = self.copy.block_shares(n_full, self.cx.machine.threads) else {
+            unreachable!("blocks")
+        };
         b.for_extent(n_shares, LoopKind::Parallel, |b, share| {
             let low = Affine::var(share).times(n_blocks as i64);
             let high = Bound(vec![low.plus_constant(n_blocks as i64), Affine::constant(n_full as i64)]);
