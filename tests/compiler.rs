@@ -22,3 +22,4 @@ mod small_batches;
 mod special_values;
 mod subnormal_weights;
 mod threads;
+mod winograd;

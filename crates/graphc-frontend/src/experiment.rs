@@ -13,6 +13,7 @@ use crate::optimizer::{self, OPTIMIZERS};
 use crate::read::{Record, read, read_one_of};
 use crate::training::{EmaConfig, read_early_stopping, read_ema, read_schedule};
 use graphc_ir::graph::builder::GraphBuilder;
+use graphc_ir::ops::Algorithm;
 use graphc_ir::{Averaging, EarlyStopping, Graph, Optimizer, RateSchedule};
 use std::path::{Path, PathBuf};
 
@@ -83,6 +84,8 @@ pub(crate) fn read_experiment(
     let name = file.text("name").unwrap_or_default();
     let mut builder = GraphBuilder::new(&name);
     builder.set_largest_batch(train.as_ref().map_or(1, |train| train.batch_size));
+    let algorithm = file.text("algorithm").and_then(|name| Algorithm::from_name(&name));
+    builder.set_algorithm(algorithm.unwrap_or(Algorithm::Direct));
     let (inputs, nodes) = (file.members("inputs").unwrap_or(&[]), file.items("nodes").unwrap_or(&[]));
     if let Some(optimizer) = read_optimizer(&file, diagnostics) {
         builder.optimizer(optimizer);

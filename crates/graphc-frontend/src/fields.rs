@@ -9,6 +9,7 @@ use crate::data_fields::DATA;
 use crate::field::{Field, Kind, Range, SEED, SIZE, Section, Variants};
 use crate::optimizer::OPTIMIZERS;
 use crate::training::{EARLY_STOPPING, EMA, SCHEDULES};
+use graphc_ir::ops::Algorithm;
 
 /// The whole file.
 pub(crate) static FILE: Section = Section {
@@ -23,6 +24,13 @@ pub(crate) static FILE: Section = Section {
         Field::required("loss", Kind::OneOf(&LOSSES), "What is minimised; the output `loss`."),
         Field::or("metrics", Kind::Metrics, "[]", "What else is reported."),
         Field::or("optimizer", Kind::OneOf(&OPTIMIZERS), "{ \"op\": \"adam\" }", "How parameters are updated."),
+        Field::or(
+            "algorithm",
+            Kind::Choice(Algorithm::NAMES),
+            "\"direct\"",
+            "How convolutions are computed that do not say so themselves, where that is possible and they have at least 16 channels and filters; \
+             the others are direct.",
+        ),
         Field::or("train", Kind::Object(&TRAIN), "{}", "How the training runs."),
         Field::optional("data", Kind::OneOf(&DATA), "there is nothing to train on", "Where the data comes from."),
     ],

@@ -62,6 +62,7 @@ fn row(graph: &Graph, result: NodeId, nodes: &[NodeId]) -> Option<SummaryRow> {
     let op = match op {
         Op::MatMul(_) if parameters > 0 => "dense".to_string(),
         Op::Gather(_) if parameters > 0 => "embedding".to_string(),
+        Op::Conv2d(conv) if conv.algorithm.tile().is_some() => format!("{} ({})", op.name(), conv.algorithm.name()),
         Op::Reshape(_) if graph.ty(result).shape.rank() == 2 => "flatten".to_string(),
         op => op.name().to_string(),
     };

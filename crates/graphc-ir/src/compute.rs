@@ -57,8 +57,10 @@ pub enum ScalarExpr {
     Acc,
     /// One operand.
     Unary(UnaryOp, Box<ScalarExpr>),
-    /// Two operands.
+    /// Two operands. A sum takes in the terms of sums within it, and rounds products together with them.
     Binary(BinaryOp, Box<ScalarExpr>, Box<ScalarExpr>),
+    /// A value that is rounded by itself, though a sum reads it.
+    Rounded(Box<ScalarExpr>),
     /// `if a <cmp> b { then } else { otherwise }`.
     Select {
         /// The comparison.
@@ -201,6 +203,9 @@ pub struct Compute {
     pub indices: Vec<IndexVar>,
     /// The order in which elements are computed, if it matters.
     pub order: Option<Order>,
+    /// What pieces of a map are chosen by that have most of what they compute in common: digits of axes, or whole
+    /// ones. These pieces are computed together.
+    pub joint: Vec<Affine>,
 }
 
 impl Compute {
@@ -214,6 +219,7 @@ impl Compute {
             finish: ScalarExpr::Acc,
             indices: Vec::new(),
             order: None,
+            joint: Vec::new(),
         }
     }
 
@@ -236,6 +242,11 @@ impl Compute {
     /// The same with index variables.
     pub fn indexed(self, indices: Vec<IndexVar>) -> Compute {
         Compute { indices, ..self }
+    }
+
+    /// The same with pieces that are computed together: one for each value of these digits.
+    pub fn jointly(self, digits: Vec<Affine>) -> Compute {
+        Compute { joint: digits, ..self }
     }
 
     /// The same with a finishing expression.
@@ -277,6 +288,11 @@ pub mod build {
     /// `op(a, b)`.
     pub fn binary(op: BinaryOp, a: ScalarExpr, b: ScalarExpr) -> ScalarExpr {
         ScalarExpr::Binary(op, Box::new(a), Box::new(b))
+    }
+
+    /// `x`, rounded by itself.
+    pub fn rounded(x: ScalarExpr) -> ScalarExpr {
+        ScalarExpr::Rounded(Box::new(x))
     }
 
     /// `a <cmp> b ? then : otherwise`.

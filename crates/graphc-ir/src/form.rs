@@ -47,6 +47,8 @@ pub struct PointForm {
     pub indices: Vec<(Var, IndexVar)>,
     /// The order in which elements are computed, if it matters.
     pub order: Option<Order>,
+    /// Digits whose pieces are computed together, see [`Compute::joint`].
+    pub joint: Vec<Affine>,
     /// Whether the value is a part of the sum that reads it; [`Form::all`] knows.
     pub is_summand: bool,
 }
@@ -136,6 +138,11 @@ impl Form {
         self.as_point().is_some_and(PointForm::is_map)
     }
 
+    /// Whether pieces are computed together, see [`Compute::joint`].
+    pub fn is_joint(&self) -> bool {
+        self.as_point().is_some_and(|point| !point.joint.is_empty())
+    }
+
     /// Whether elements are computed in an order of their own, by a nest that computes nothing else.
     pub fn is_ordered(&self) -> bool {
         self.as_point().is_some_and(PointForm::is_ordered)
@@ -181,6 +188,7 @@ impl PointForm {
             finish: compute.finish,
             indices: (first_index..).map(Var).zip(compute.indices).collect(),
             order: compute.order,
+            joint: compute.joint,
             is_summand: false,
         };
         for (r, dim) in compute.reds.iter().enumerate() {
@@ -515,7 +523,7 @@ impl ScalarExpr {
     /// Calls `f` with every direct subexpression.
     pub fn for_each_child<'a>(&'a self, f: &mut impl FnMut(&'a ScalarExpr)) {
         match self {
-            ScalarExpr::Unary(_, x) => f(x),
+            ScalarExpr::Unary(_, x) | ScalarExpr::Rounded(x) => f(x),
             ScalarExpr::Binary(_, a, b) => [a, b].into_iter().for_each(|x| f(x)),
             ScalarExpr::Select { a, b, then, otherwise, .. } => [a, b, then, otherwise].into_iter().for_each(|x| f(x)),
             ScalarExpr::Uniform { counter, key } => [counter, key].into_iter().for_each(|x| f(x)),
@@ -536,6 +544,7 @@ impl ScalarExpr {
         let mut boxed = |x: &ScalarExpr| Box::new(f(x));
         match self {
             ScalarExpr::Unary(op, x) => ScalarExpr::Unary(*op, boxed(x)),
+            ScalarExpr::Rounded(x) => ScalarExpr::Rounded(boxed(x)),
             ScalarExpr::Binary(op, a, b) => ScalarExpr::Binary(*op, boxed(a), boxed(b)),
             ScalarExpr::Select { cmp, a, b, then, otherwise } => ScalarExpr::Select {
                 cmp: *cmp,

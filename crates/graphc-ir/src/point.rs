@@ -106,6 +106,8 @@ pub struct PointDag<'a> {
     bounded: BTreeSet<Var>,
     /// What index variables are the nearest possible values of: elements of stored nodes, or indices.
     sources: BTreeMap<Var, ExprId>,
+    /// Whether pieces are chosen by indices.
+    has_pieces: bool,
     /// Whether reads are of memory, whatever they were given as.
     reads_memory: bool,
     /// What reads of a node at some indices are.
@@ -124,6 +126,7 @@ impl<'a> PointDag<'a> {
             extents: Vec::new(),
             bounded: BTreeSet::new(),
             sources: BTreeMap::new(),
+            has_pieces: false,
             reads_memory: false,
             given: HashMap::default(),
         }
@@ -291,6 +294,7 @@ impl<'a> PointDag<'a> {
             ScalarExpr::Int(value) => PointExpr::I32(*value),
             ScalarExpr::Index(value) => PointExpr::Index(self.simplified_one(&substitute(value))),
             ScalarExpr::Unary(op, x) => PointExpr::Unary(*op, self.scalar(x, operands, vars, acc)),
+            ScalarExpr::Rounded(x) => return self.scalar(x, operands, vars, acc),
             ScalarExpr::Binary(BinaryOp::Add, ..) => {
                 return self.sum(expr, operands, vars, acc);
             }
@@ -306,6 +310,8 @@ impl<'a> PointDag<'a> {
                 if let Some(holds) = self.compares(*cmp, args[0], args[1], &|var| self.var_range(var)) {
                     return if holds { args[2] } else { args[3] };
                 }
+                let [a, b] = [args[0], args[1]].map(|arg| self.expr(arg));
+                self.has_pieces |= matches!((a, b), (PointExpr::Index(_), PointExpr::I32(_)));
                 PointExpr::Select { cmp: *cmp, args }
             }
             ScalarExpr::Uniform { counter, key } => {

@@ -64,6 +64,47 @@ fn special_values() {
     }
 }
 
+/// Masks and integers in loops: made of the lane's number, of loops around and of loops' own numbers, compared with
+/// each other, with constants and with loaded integers.
+#[test]
+fn masks_and_integers() {
+    let indices = ["i0", "8*i1 + i0", "16*i1 + i0 + 8", "i2", "3*i2 - i0", "40 - 5*i2 + 16*i1", "7", "i2 + 2*i3 - i1"];
+    for (number, index) in indices.into_iter().enumerate() {
+        for (limit, op) in [("i32 19", "lt"), ("index 8*i1", "ge"), ("load b0[i0 + 5]", "ne"), ("index i2 + i0", "le")]
+        {
+            let (before, op_last) = if number % 2 == 0 { ("", "eq") } else { ("v20 = cmp gt v10, v11", "gt") };
+            let last = if before.is_empty() { "v20 = cmp eq v1, v2" } else { "" };
+            let body = format!(
+                "for i1 in 0..2 {{ lanes i0 {{ v10 = index i0 v11 = i32 5 {before} for i2 in 0..6 {{ for i3 in 0..2 {{
+                 v1 = index {index} v2 = {limit} v3 = cmp {op} v1, v2 v4 = load b1[i0 + 3*i2 + 4*i3] v5 = f32 0.0
+                 v6 = select v3, v4, v5 v7 = select v3, v5, v4 v8 = load b1[i0 + 16*i1 + i2] v9 = select v3, v4, v8
+                 {last} v12 = cmp {op_last} v11, v10 v13 = select v20, v6, v9 v14 = select v12, v13, v7 v15 = add v14, v6
+                 v16 = to_f32 v1 v17 = add v15, v16 v18 = iadd v1, v2
+                 store b2[i0 + 8*i2 + 5*i3] = v17 store b3[i0 + 24*i1 + 4*i2 + i3] = v18 }} }} }} }}"
+            );
+            check_body(&["i32", "f32", "f32", "i32"], &body);
+        }
+    }
+}
+
+/// Long chains side by side, some of which read what others store.
+#[test]
+fn long_chains() {
+    let roots: String = (1..14).map(|number| format!("v{number} = fma v{0}, v31, v30\n", number - 1)).collect();
+    for to in ["b1[i0 + 8*i3 + 16*i2]", "b0[i0 + 8*i3 + 16*i2]", "b0[i0 + 8*i3 + 16*i2 + 4]", "b0[i0 + 8*i2 + 8]"] {
+        for n_copies in [2, 3] {
+            let body = format!(
+                "lanes i0 {{ v30 = f32 0.25 v31 = f32 -0.75 for i2 in 0..2 {{ unroll i3 in 0..{n_copies} {{
+                 v0 = load b0[i0 + 8*i3 + 16*i2] {roots} store {to} = v13 }} }} }}"
+            );
+            // Few iterations are no loop; the same twice.
+            check_body(&["f32", "f32"], &body);
+            let again = body.replace("for i2", "for i5 in 0..4 { for i2").replace("v13 }", "v13 } }");
+            check_body(&["f32", "f32"], &again);
+        }
+    }
+}
+
 /// Without AVX, operands in memory must lie on a boundary of 16 bytes: vectors that are compared where they lie, or
 /// chosen, do not.
 #[test]

@@ -21,7 +21,7 @@ fn traits(graph: &Graph, id: NodeId) -> Vec<String> {
         }
     };
     match op {
-        Op::Conv2d(Conv2d { strides, padding, dilation, groups }) => {
+        Op::Conv2d(Conv2d { strides, padding, dilation, groups, algorithm }) => {
             let kernel = graph.ty(graph.operands(id)[1]).shape.sizes(None);
             note("strided", *strides != [1, 1]);
             note("padded", *padding != [0; 4]);
@@ -31,6 +31,7 @@ fn traits(graph: &Graph, id: NodeId) -> Vec<String> {
             note("strided and dilated", *strides != [1, 1] && *dilation != [1, 1]);
             note("grouped and strided", *groups > 1 && *strides != [1, 1]);
             note("1x1", kernel[..2] == [1, 1]);
+            note(algorithm.name(), true);
         }
         Op::MaxPool2d(pool) => pools(&mut note, pool.pool, pool.strides, pool.padding),
         Op::AvgPool2d(pool) => pools(&mut note, pool.pool, pool.strides, pool.padding),

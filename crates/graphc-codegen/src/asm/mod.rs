@@ -4,7 +4,8 @@
 //! A *shape* ([`tile`], [`straight_line`], [`transpose`]) says what a function does, without addresses, so that equal
 //! parts of a program share one function. What it takes of a [`unit`](unit::VectorUnit)'s registers is decided here
 //! for every instruction set alike ([`tile_sums`], [`tile_registers`], [`pairs`], [`straight_line_registers`]); a
-//! folder per instruction set writes the instructions. A new instruction set is a folder, and a line in [`instruction_set`].
+//! folder per instruction set writes the instructions. A new instruction set is a folder, and a line in
+//! [`instruction_set`].
 //!
 //! Reading order: [`unit`], [`tile`], [`tile_sums`], [`tile_registers`], [`straight_line`], [`order`], [`pairs`],
 //! [`masks`], [`straight_line_registers`], [`transpose`], [`assembler`], `x86`, `aarch64`.

@@ -49,7 +49,7 @@ impl Paired {
         (least * 100 <= alone * (100 - LEAST_GAIN)).then_some(paired)
     }
 
-    /// A single iteration on accumulators that stand in pairs, if it is no slower than one that finds them in the table.
+    /// A single iteration on accumulators that stand in pairs, if that is no slower than to find them in the table.
     pub(crate) fn once(shape: &StraightLine, accs: &[[usize; 2]]) -> Option<Paired> {
         let mut pairer = Pairer::new(shape);
         for &[low, high] in accs.iter().filter(|[low, high]| low != high) {
@@ -96,7 +96,7 @@ fn second(step: Step, n_steps: usize, moved: &impl Fn(usize, i32) -> Option<i32>
         | Step::Store { pointer, offset, .. }
         | Step::StoreOne { pointer, offset, .. }
         | Step::Fetch { pointer, offset } => *offset = moved(*pointer, *offset)?,
-        Step::LoadIndex { .. } | Step::Point { .. } | Step::Set { .. } => return None,
+        Step::LoadIndex { .. } | Step::Point { .. } | Step::Integer { .. } | Step::Set { .. } => return None,
         _ => {}
     }
     Some(step)

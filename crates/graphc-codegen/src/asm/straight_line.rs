@@ -22,7 +22,7 @@ pub(crate) const VECTOR_BYTES: i32 = 32;
 /// vectors, and the accumulators, which it leaves there, and has room for what registers do not hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct StraightLine {
-    /// Bytes from one iteration to the next for every pointer.
+    /// Bytes from one iteration to the next for every pointer; what an integer that stands for one grows by.
     pub(crate) strides: Vec<i32>,
     /// Loops within the one that is counted by the caller, outermost first; the steps are those of the innermost.
     pub(crate) inner: Vec<InnerLoop>,
@@ -88,6 +88,8 @@ pub(crate) enum Step {
     LoadIndex { pointer: usize, offset: i32, zero: usize, most: usize, to: usize },
     /// Pointer `to` is another one, moved by so many bytes as often as a loaded integer says.
     Point { from: usize, index: usize, bytes: i32, to: usize },
+    /// The integer that stands for a pointer, in all lanes.
+    Integer { pointer: usize },
     /// The same, in a register.
     Copy(Source),
     /// Two operands: floating point, or a sum, difference or product of integers that wraps.
@@ -152,6 +154,7 @@ impl Step {
             | Step::LoadPair { .. }
             | Step::Fetch { .. }
             | Step::LoadIndex { .. }
+            | Step::Integer { .. }
             | Step::Point { .. } => {}
             Step::Sqrt(a)
             | Step::Copy(a)
@@ -184,6 +187,28 @@ impl Step {
         self
     }
 
+    /// The step with other constant vectors.
+    pub(crate) fn with_constants(self, to: &mut impl FnMut(usize) -> usize) -> Step {
+        let mut step = self.with_sources(&mut |source, _| match source {
+            Source::Constant(number) => Source::Constant(to(number)),
+            source => source,
+        });
+        if let Step::LoadIndex { zero, most, .. } = &mut step {
+            [zero, most].into_iter().for_each(|number| *number = to(*number));
+        }
+        step
+    }
+
+    /// Whether its two operands may change places. Which bits a NaN has may depend on that; no result does.
+    pub(crate) fn is_commutative(&self) -> bool {
+        match self {
+            Step::Binary(BinaryOp::Add | BinaryOp::Mul | BinaryOp::IAdd | BinaryOp::IMul, ..) => true,
+            Step::And(..) | Step::Xor(..) | Step::Nearest { .. } => true,
+            Step::CompareIntegers { is_greater, .. } => !is_greater,
+            _ => false,
+        }
+    }
+
     /// The pointers that it reads or writes through, or computes.
     pub(crate) fn pointers(&self) -> Vec<usize> {
         match *self {
@@ -192,6 +217,7 @@ impl Step {
             | Step::GatherPair { pointer, .. }
             | Step::Store { pointer, .. }
             | Step::StoreOne { pointer, .. }
+            | Step::Integer { pointer }
             | Step::Fetch { pointer, .. } => vec![pointer],
             Step::LoadPair { low, high, .. } | Step::StorePair { low, high, .. } => vec![low.pointer, high.pointer],
             Step::LoadIndex { pointer, to, .. } => vec![pointer, to],

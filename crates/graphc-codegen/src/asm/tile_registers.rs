@@ -104,7 +104,7 @@ fn step(shape: &TileShape, sums: &[Sums], unit: &VectorUnit) -> Option<Vec<Actio
     for (number, &stream) in operands[streamed].iter().enumerate() {
         let users: Vec<usize> = (0..sums.len()).filter(|&acc| of_sums[streamed][acc] == stream).collect();
         if let [acc] = users.as_slice()
-            && unit.multiplies_memory(stream.lanes)
+            && stream.lanes.is_read_by(unit)
         {
             actions.push(Action::FmaMemory(*acc, register_of(*acc), stream));
             continue;

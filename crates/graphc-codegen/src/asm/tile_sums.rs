@@ -134,6 +134,11 @@ impl Lanes {
         }
     }
 
+    /// Whether a unit's multiply-add reads it from memory.
+    pub(crate) fn is_read_by(self, unit: &VectorUnit) -> bool {
+        matches!(self, Lanes::Vector(_)) || unit.splats_memory && matches!(self, Lanes::Splat(_))
+    }
+
     /// Instructions that load it.
     fn cost(self) -> usize {
         match self {

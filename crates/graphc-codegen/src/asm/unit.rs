@@ -1,6 +1,5 @@
 //! What is known of a vector unit: enough to choose shapes and registers, on any machine.
 
-use super::tile_sums::Lanes;
 use graphc_ir::scalar::LANES;
 use graphc_ir::types::WORD_BYTES;
 use std::fmt;
@@ -57,11 +56,6 @@ impl VectorUnit {
     /// Whether each of a tile's cells ends in a register of its own.
     pub(crate) fn holds_cells(&self) -> bool {
         self.lanes == LANES
-    }
-
-    /// Whether a multiply-add reads such an operand from memory.
-    pub(crate) fn multiplies_memory(&self, lanes: Lanes) -> bool {
-        matches!(lanes, Lanes::Vector(_)) || self.splats_memory && matches!(lanes, Lanes::Splat(_))
     }
 
     /// Bytes of a register.

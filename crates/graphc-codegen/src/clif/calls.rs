@@ -9,7 +9,9 @@ use super::index::Linear;
 use super::memory::{HALF_BYTES, Place};
 use crate::asm::straight_line::Table;
 use crate::asm::tile::CELL_BYTES;
-use crate::select::selection::{FetchCall, Fixed, Operands, StraightLineCall, TileCall, TileOut, TransposeCall};
+use crate::select::selection::{
+    FetchCall, Fixed, Operands, Pointer, StraightLineCall, TileCall, TileOut, TransposeCall,
+};
 use crate::select::shapes::ShapeId;
 use crate::select::tile::grid_cells;
 use crate::select::values::Scalar;
@@ -112,26 +114,39 @@ impl FunctionEmitter<'_, '_> {
         let layout = operands.table;
         let table = self.stack_slot(layout.bytes() as u32);
         for (number, pointer) in operands.pointers.iter().enumerate() {
-            if let Some(pointer) = pointer {
-                let address = self.pointer(pointer)?;
-                self.store_at(address, table, layout.pointer_offset(number));
-            }
+            let value = match pointer {
+                Pointer::To(place) => self.pointer(place)?,
+                Pointer::Integer(index) => {
+                    let value = self.indices.resolve(&mut self.builder, index)?;
+                    self.indices.value(&mut self.builder, &value)
+                }
+                Pointer::Computed => continue,
+            };
+            self.store_at(value, table, layout.pointer_offset(number));
         }
         for (number, fixed) in operands.fixed.iter().enumerate() {
-            let halves = match fixed {
-                Fixed::Bits(bits) => [self.constant(Constant::F32(*bits), true); 2],
-                Fixed::Index(index) => {
-                    let operand = self.index(index)?;
-                    self.lanes(&operand)
-                }
-                Fixed::Outer(id) => {
-                    let operand = self.operand(*id)?;
-                    self.lanes(&operand)
-                }
-            };
+            let operand = self.fixed(fixed, Scalar::F32)?;
+            let halves = self.lanes(&operand);
             self.store_halves(halves, table, layout.constant_offset(number));
         }
         Ok(table)
+    }
+
+    /// A constant vector; `scalar` is the type of one that is given by its bits.
+    fn fixed(&mut self, fixed: &Fixed, scalar: Scalar) -> Emit<Operand> {
+        match fixed {
+            Fixed::Bits(bits) if scalar == Scalar::I32 => {
+                Ok(self.constant_operand(scalar, Constant::I32(bits.cast_signed())))
+            }
+            Fixed::Bits(bits) => Ok(self.constant_operand(Scalar::F32, Constant::F32(*bits))),
+            Fixed::Index(index) => self.index(index),
+            Fixed::Outer(id) => self.operand(*id),
+            Fixed::Compare { op, are_integers, a, b } => {
+                let scalar = if *are_integers { Scalar::I32 } else { Scalar::F32 };
+                let operands = [self.fixed(a, scalar)?, self.fixed(b, scalar)?];
+                self.compare_operands(*op, operands)
+            }
+        }
     }
 
     /// Emits a loop as calls that copy its squares.

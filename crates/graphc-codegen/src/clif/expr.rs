@@ -43,7 +43,7 @@ impl FunctionEmitter<'_, '_> {
         }
     }
 
-    fn constant_operand(&mut self, scalar: Scalar, constant: Constant) -> Operand {
+    pub(super) fn constant_operand(&mut self, scalar: Scalar, constant: Constant) -> Operand {
         let value = self.constant(constant, false);
         Operand { constant: Some(constant), ..Operand::uniform(scalar, value) }
     }
@@ -216,6 +216,11 @@ impl FunctionEmitter<'_, '_> {
     fn compare(&mut self, op: CmpOp, a: ValueId, b: ValueId) -> Emit<Operand> {
         let a = self.operand(a)?;
         let b = self.typed(b, a.scalar)?;
+        self.compare_operands(op, [a, b])
+    }
+
+    /// A comparison of two operands of one type.
+    pub(super) fn compare_operands(&mut self, op: CmpOp, [a, b]: [Operand; 2]) -> Emit<Operand> {
         match a.scalar {
             Scalar::F32 => {
                 let order = match op {

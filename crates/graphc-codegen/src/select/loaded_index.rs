@@ -31,7 +31,7 @@ impl Recogniser<'_, '_> {
         }
         let (Source::Constant(zero), Source::Constant(most)) = (zero, most) else { unreachable!("they are constants") };
         let (pointer, offset) = self.place(from, 0)?;
-        let to = self.computed_pointer(from.buffer)?;
+        let to = self.computed_pointer(None)?;
         self.push(Step::LoadIndex { pointer, offset, zero, most, to })?;
         self.loaded.by_lane.remove(&var);
         self.loaded.same.insert(var, to);
@@ -61,10 +61,47 @@ impl Recogniser<'_, '_> {
         self.loaded.by_lane.keys().any(is_inside) || self.lane_vars.loaded_in(&access.index).is_some()
     }
 
-    /// An index as integers, if it is one that every lane has loaded.
-    pub(super) fn loaded_integers(&mut self, index: &Affine) -> Result<Source, Reason> {
-        let loaded = index.as_var().and_then(|var| self.loaded.by_lane.get(&var));
-        loaded.copied().ok_or(Reason::Integers)
+    /// An index as integers: the sum of what is known outside, of what iterations count, and of what they load.
+    pub(super) fn integers(&mut self, index: &Affine) -> Result<Source, Reason> {
+        let index = self.in_copy(index);
+        let is_inside = |this: &Self, var: Var| {
+            this.is_counted(var) || this.loaded.by_lane.contains_key(&var) || this.loaded.same.contains_key(&var)
+        };
+        let mut has_inside = false;
+        index.for_each_var(&mut |var| has_inside |= is_inside(self, var));
+        if self.lane_vars.loaded_in(&index).is_some() || has_inside && !index.is_affine() {
+            return Err(Reason::Integers);
+        }
+        if !has_inside {
+            return Ok(self.fixed(Fixed::Index(index)));
+        }
+        let (mut outside, mut counted, mut sum) = (Affine::constant(index.offset), Affine::default(), None);
+        for (atom, coefficient) in &index.terms {
+            let Atom::Var(var) = *atom else { unreachable!("the index is affine") };
+            let loaded = match (self.loaded.by_lane.get(&var), self.loaded.same.get(&var)) {
+                (Some(&vector), _) => vector,
+                (None, Some(&pointer)) => self.known_or_push(Step::Integer { pointer })?,
+                (None, None) => {
+                    let part = if var == self.unit.lane { &mut outside } else { &mut counted };
+                    part.accumulate(&Affine::var(var), *coefficient);
+                    continue;
+                }
+            };
+            let coefficient = i32::try_from(*coefficient).map_err(|_| Reason::TooFar)?;
+            let product = self.product(loaded, coefficient)?;
+            sum = Some(self.sum_of(sum, product)?);
+        }
+        if !counted.terms.is_empty() {
+            let (pointer, offset) = self.integer(counted)?;
+            outside.offset += offset;
+            let counted = self.known_or_push(Step::Integer { pointer })?;
+            sum = Some(self.sum_of(sum, counted)?);
+        }
+        if outside != Affine::default() {
+            let outside = self.fixed(Fixed::Index(outside));
+            sum = Some(self.sum_of(sum, outside)?);
+        }
+        sum.ok_or(Reason::Integers)
     }
 
     /// Words by indices of the lanes' own, or that stand apart: what is known outside and the lane's number are a

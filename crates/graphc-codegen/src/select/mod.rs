@@ -7,9 +7,8 @@
 //! needs the machine to be this one: a [`VectorUnit`](crate::VectorUnit) is data.
 //!
 //! Reading order: `selection` (the result), `reason`, `shapes`, `mentions`, `uniform`, `values`, `known` (what is
-//! known of a kernel), `context`, `walk` (functions, blocks, loops), `tile`, `loaded`, `straight_line`, `loaded_index`,
-//! `transpose`, `fetch`,
-//! `counts`, `print`.
+//! known of a kernel), `context`, `walk` (functions, blocks, loops), `tile`, `loaded`, `regions`, `moving`,
+//! `straight_line`, `place`, `loaded_index`, `transpose`, `fetch`, `counts`, `print`.
 
 pub(crate) mod selection;
 
@@ -31,6 +30,9 @@ pub(crate) mod tile;
 mod fetch;
 mod loaded;
 mod loaded_index;
+mod moving;
+mod place;
+mod regions;
 mod straight_line;
 mod transpose;
 

@@ -30,8 +30,6 @@ pub enum Reason {
     Overwritten,
     /// Nothing is stored or kept.
     NoEffect,
-    /// A condition that is not computed in the loop itself.
-    Condition,
     /// A mutable scalar that is the same in every lane, or is read before it is set.
     Accumulator,
     /// Accumulators of a tile that begin with words that are no vectors.
@@ -65,7 +63,6 @@ impl fmt::Display for Reason {
             Reason::Inside => "something inside that is no straight line",
             Reason::Overwritten => "the value of an accumulator from before it was set",
             Reason::NoEffect => "no effect",
-            Reason::Condition => "a condition from outside",
             Reason::Accumulator => "an accumulator without lanes",
             Reason::Start => "accumulators that go on",
             Reason::TooManySteps => "too many steps",

@@ -7,6 +7,7 @@ use crate::asm::straight_line::Table;
 use crate::target::Target;
 use graphc_ir::index::{Affine, Var};
 use graphc_ir::loops::{AccId, Access, Kernel, Program, Stmt, ValueId};
+use graphc_ir::scalar::CmpOp;
 use std::ops::Range;
 
 /// A program for a machine, with what is to become of its statements.
@@ -114,12 +115,22 @@ pub(crate) struct StraightLineCall {
 /// What straight-line code finds in its table.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Operands {
-    /// Places at the first iteration, in lane 0; none where the code computes the pointer itself.
-    pub(crate) pointers: Vec<Option<Access>>,
+    pub(crate) pointers: Vec<Pointer>,
     /// Vectors that do not change.
     pub(crate) fixed: Vec<Fixed>,
     /// What stands where.
     pub(crate) table: Table,
+}
+
+/// What stands in the place of a pointer.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Pointer {
+    /// The address of a place at the first iteration, in lane 0.
+    To(Access),
+    /// An integer, as it is at the first iteration.
+    Integer(Affine),
+    /// Nothing: the code computes it itself.
+    Computed,
 }
 
 /// A constant vector.
@@ -131,6 +142,8 @@ pub(crate) enum Fixed {
     Bits(u32),
     /// An index in every lane, as integers.
     Index(Affine),
+    /// All bits where the comparison of two others holds.
+    Compare { op: CmpOp, are_integers: bool, a: Box<Fixed>, b: Box<Fixed> },
 }
 
 /// One of the calls that copy a loop's squares.

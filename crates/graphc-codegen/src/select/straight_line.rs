@@ -6,16 +6,17 @@
 use super::context::{Context, Site, State, Unit};
 use super::loaded::LoadedIndices;
 use super::mentions::Mentions;
+use super::moving::{Counted, Moving, Place};
 use super::reason::Reason;
-use super::selection::{Fixed, Operands, StraightLineCall};
+use super::regions::{are_shared, regions};
+use super::selection::{Fixed, Operands, Pointer, StraightLineCall};
 use super::values::Scalar;
-use crate::asm::straight_line::{InnerLoop, LINE_BYTES, Region, Source, Step, StraightLine};
+use crate::asm::straight_line::{InnerLoop, LINE_BYTES, Source, Step, StraightLine};
 use crate::asm::unit::ShapeKind;
 use crate::hash::QuickMap;
-use graphc_ir::index::{Affine, Atom, Var};
-use graphc_ir::loops::{AccId, Access, BufId, Buffer, Expr, Join, LaneVars, Range, Stmt, Tile, ValueId};
+use graphc_ir::index::Var;
+use graphc_ir::loops::{AccId, Access, Buffer, Expr, Join, LaneVars, Range, Stmt, Tile, ValueId};
 use graphc_ir::scalar::{BinaryOp, CmpOp, LANES, UnaryOp};
-use graphc_ir::types::WORD_BYTES;
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
@@ -28,8 +29,11 @@ const MAX_COPIED_STEPS: usize = 160;
 /// Most copies of a longer body: both halves of a chunk.
 const MOST_LONG_COPIES: usize = 2;
 
-/// Iterations below which a call is not worth its table.
+/// Iterations below which a call is not worth its table, unless they are long.
 const FEWEST_ITERATIONS: i64 = 4;
+
+/// Steps of all iterations that are worth a call, however few they are.
+pub(super) const FEWEST_STEPS: i64 = 64;
 
 /// The call that a loop becomes, or why it becomes none. Loops in it are copied if that is no reason against it;
 /// otherwise the outermost ones, each alone in the loop around it, are counted.
@@ -49,16 +53,6 @@ pub(super) fn straight_line(site: &mut Site<'_, '_>, range: &Range, body: &[Stmt
         }
     }
     Err(reason)
-}
-
-/// A loop that is counted.
-#[derive(Clone, Copy)]
-struct Counted {
-    var: Var,
-    /// The first value of its variable; none of the outermost, which is known when it begins.
-    low: Option<i64>,
-    /// Iterations, if that is a constant.
-    count: Option<i64>,
 }
 
 /// Loops around straight-line code.
@@ -102,9 +96,26 @@ impl<'s> Nest<'s> {
         let (cx, state) = (site.cx, site.state);
         let unit = cx.unit_for(ShapeKind::StraightLine, state)?;
         let n_iterations = self.loops.iter().try_fold(1, |n: i64, counted| n.checked_mul(counted.count?));
-        if n_iterations.is_some_and(|n| n < FEWEST_ITERATIONS) {
-            return Err(Reason::FewIterations);
+        let is_short = n_iterations.filter(|&n| n < FEWEST_ITERATIONS);
+        let recognised = self.recognise(site, unit);
+        let is_worth_it = |recognised: &Recognised| {
+            is_short.is_none_or(|n| n * (recognised.shape.steps.len() as i64) >= FEWEST_STEPS)
+        };
+        let recognised = match is_short {
+            Some(_) => recognised.ok().filter(is_worth_it).ok_or(Reason::FewIterations),
+            None => recognised,
+        };
+        let Recognised { shape, mut operands, accs } = recognised?;
+        if !accs.iter().all(|&acc| state.declared.contains(&acc) && cx.is_vector(acc)) {
+            return Err(Reason::Accumulator);
         }
+        let function = site.shapes.straight_line(&shape, unit.unit)?;
+        operands.table = site.shapes.table(function);
+        Ok(StraightLineCall { function, operands, accs })
+    }
+
+    fn recognise(&self, site: &Site<'_, '_>, unit: Unit) -> Result<Recognised, Reason> {
+        let (cx, state) = (site.cx, site.state);
         // Few loops declare a mutable scalar.
         let mentions = OnceCell::new();
         let is_local = |acc: AccId| {
@@ -115,20 +126,8 @@ impl<'s> Nest<'s> {
         self.before.iter().try_for_each(|stmt| recogniser.stmt(stmt))?;
         recogniser.max_steps = max_steps(self.body);
         recogniser.block(self.body)?;
-        let Recognised { shape, mut operands, accs } = recogniser.finish()?;
-        if !accs.iter().all(|&acc| state.declared.contains(&acc) && cx.is_vector(acc)) {
-            return Err(Reason::Accumulator);
-        }
-        let function = site.shapes.straight_line(&shape, unit.unit)?;
-        operands.table = site.shapes.table(function);
-        Ok(StraightLineCall { function, operands, accs })
+        recogniser.finish()
     }
-}
-
-/// Whether buffers have words in common.
-fn are_shared(buffers: &[Buffer], a: BufId, b: BufId) -> bool {
-    let [first, second] = [a, b].map(|id| buffers.get(id.0 as usize));
-    a == b || first.zip(second).is_none_or(|(first, second)| first.shares_words(second))
 }
 
 /// Most steps of a loop with that body. Loops inside that would run often are not worth long copies.
@@ -167,22 +166,6 @@ pub(super) fn epilogue(
     if accs.is_empty() { Ok((shape, operands)) } else { Err(Reason::Accumulator) }
 }
 
-/// What a pointer points to at the first iteration, in lane 0; all accesses that differ by constants share it.
-#[derive(Clone, Debug, PartialEq)]
-struct Pointer {
-    buffer: BufId,
-    /// None if it is computed in every iteration.
-    place: Option<Place>,
-}
-
-/// Where a pointer begins, and how it moves.
-#[derive(Clone, Debug, PartialEq)]
-struct Place {
-    index: Affine,
-    /// Bytes from one iteration of each loop to the next.
-    strides: Vec<i64>,
-}
-
 /// A loop being recognised.
 pub(super) struct Recogniser<'e, 'p> {
     pub(super) cx: &'e Context<'p>,
@@ -190,10 +173,10 @@ pub(super) struct Recogniser<'e, 'p> {
     /// What differs from lane to lane outside.
     pub(super) lane_vars: &'e LaneVars,
     /// Outermost first.
-    loops: &'e [Counted],
+    pub(super) loops: &'e [Counted],
     max_steps: usize,
     /// Values of copied loops' variables.
-    copied: Vec<(Var, i64)>,
+    pub(super) copied: Vec<(Var, i64)>,
     shape: StraightLine,
     /// Whether registers are few: then words are loaded where they are first used.
     pub(super) is_epilogue: bool,
@@ -203,7 +186,7 @@ pub(super) struct Recogniser<'e, 'p> {
     overwritten: BTreeSet<ValueId>,
     /// Loads that nothing has used yet.
     late: Vec<(ValueId, &'e Access)>,
-    pointers: Vec<Pointer>,
+    pub(super) pointers: Vec<Moving>,
     fixed: Vec<Fixed>,
     accs: Vec<AccId>,
     values: QuickMap<ValueId, Source>,
@@ -255,46 +238,44 @@ impl<'e, 'p> Recogniser<'e, 'p> {
         if !self.shape.steps.iter().any(Step::has_effect) {
             return Err(Reason::NoEffect);
         }
+        self.forget_unread_constants();
         self.shape.strides = self.strides(0)?;
         for (level, counted) in self.loops.iter().enumerate().skip(1) {
             let count = counted.count.and_then(|count| i32::try_from(count).ok()).ok_or(Reason::TooFar)?;
             self.shape.inner.push(InnerLoop { count, strides: self.strides(level)? });
         }
-        (self.shape.n_constants, self.shape.n_accs) = (self.fixed.len(), self.accs.len());
+        self.shape.n_accs = self.accs.len();
         if self.unit.unit.lanes > LANES {
-            self.shape.regions = self.regions();
+            let pointers = self.pointers.iter().map(|Moving { buffer, place }| (*buffer, place.as_ref()));
+            self.shape.regions = regions(&self.cx.program.buffers, &pointers.collect::<Vec<_>>());
         }
-        let access = |Pointer { buffer, place }| place.map(|Place { index, .. }| Access { buffer, index });
-        let pointers = self.pointers.into_iter().map(access);
+        let pointers = self.pointers.into_iter().map(|Moving { buffer, place }| match (buffer, place) {
+            (Some(buffer), Some(Place { index, .. })) => Pointer::To(Access { buffer, index }),
+            (None, Some(Place { index, .. })) => Pointer::Integer(index),
+            (_, None) => Pointer::Computed,
+        });
         let table = self.shape.table(0);
         let operands = Operands { pointers: pointers.collect(), fixed: self.fixed, table };
         Ok(Recognised { shape: self.shape, operands, accs: self.accs })
     }
 
-    /// Where each pointer points. Those of equal indices stay at the distance of their buffers.
-    fn regions(&self) -> Vec<Region> {
-        let buffers = &self.cx.program.buffers;
-        let mut regions: Vec<Region> = Vec::with_capacity(self.pointers.len());
-        for (number, pointer) in self.pointers.iter().enumerate() {
-            let is_shared = |&other: &usize| are_shared(buffers, self.pointers[other].buffer, pointer.buffer);
-            let shared: Vec<usize> = (0..number).filter(is_shared).collect();
-            let of_shared: BTreeSet<usize> = shared.iter().map(|&other| regions[other].number).collect();
-            let region = of_shared.first().copied().unwrap_or(number);
-            regions
-                .iter_mut()
-                .filter(|other| of_shared.contains(&other.number))
-                .for_each(|other| other.number = region);
-            let is_beside = |&other: &usize| pointer.place.is_some() && self.pointers[other].place == pointer.place;
-            let offset = |pointer: usize| Some(buffers.get(self.pointers[pointer].buffer.0 as usize)?.offset as i64);
-            let beside = shared.into_iter().find(is_beside).and_then(|other| {
-                let words = offset(number)? - offset(other)?;
-                let Region { from, bytes, .. } = regions[other];
-                Some((from, bytes + words * WORD_BYTES as i64))
+    /// Gives the constant vectors that steps read their numbers; the others are not made.
+    fn forget_unread_constants(&mut self) {
+        let mut numbers = vec![None; self.fixed.len()];
+        let mut n_read = 0;
+        for step in &mut self.shape.steps {
+            *step = step.with_constants(&mut |constant| {
+                *numbers[constant].get_or_insert_with(|| {
+                    n_read += 1;
+                    n_read - 1
+                })
             });
-            let (from, bytes) = beside.unwrap_or((number, 0));
-            regions.push(Region { number: region, from, bytes });
         }
-        regions
+        let read = self.fixed.drain(..).zip(&numbers).filter_map(|(fixed, number)| Some(((*number)?, fixed)));
+        let mut read: Vec<(usize, Fixed)> = read.collect();
+        read.sort_by_key(|&(number, _)| number);
+        self.fixed = read.into_iter().map(|(_, fixed)| fixed).collect();
+        self.shape.n_constants = n_read;
     }
 
     /// Lets the next cell load its words anew, those that all cells share, too.
@@ -312,17 +293,6 @@ impl<'e, 'p> Recogniser<'e, 'p> {
             self.source(value)?;
         }
         Ok(())
-    }
-
-    /// Strides of the pointers in a loop. What it moves them by in all is within reach, too.
-    fn strides(&self, level: usize) -> Result<Vec<i32>, Reason> {
-        let count = if level == 0 { Some(1) } else { self.loops[level].count };
-        let stride = |pointer: &Pointer| {
-            let bytes = pointer.place.as_ref().and_then(|place| place.strides.get(level)).copied().unwrap_or(0);
-            let moved = count.and_then(|count| bytes.checked_mul(count + 1)).ok_or(Reason::TooFar)?;
-            if moved.unsigned_abs() < 1 << 30 { Ok(bytes as i32) } else { Err(Reason::TooFar) }
-        };
-        self.pointers.iter().map(stride).collect()
     }
 
     fn block(&mut self, stmts: &'e [Stmt]) -> Result<(), Reason> {
@@ -349,7 +319,7 @@ impl<'e, 'p> Recogniser<'e, 'p> {
                 let (pointers, buffers) = (&self.pointers, &self.cx.program.buffers);
                 let is_stale = |step: &Step| match step {
                     Step::Load { pointer, .. } | Step::Gather { pointer, .. } => {
-                        are_shared(buffers, pointers[*pointer].buffer, to.buffer)
+                        pointers[*pointer].buffer.is_none_or(|from| are_shared(buffers, from, to.buffer))
                     }
                     _ => false,
                 };
@@ -427,7 +397,7 @@ impl<'e, 'p> Recogniser<'e, 'p> {
                 return [4, 2, 1].into_iter().try_fold(a, |sum, distance| self.add_swapped(sum, distance));
             }
             Expr::JoinLanes(Join::Max, _) => return Err(Reason::JoinedLanes),
-            Expr::Index(index) => return self.loaded_integers(index),
+            Expr::Index(index) => return self.integers(index),
             Expr::Unary(..) => return Err(Reason::Integers),
         };
         self.known_or_push(step)
@@ -473,6 +443,10 @@ impl<'e, 'p> Recogniser<'e, 'p> {
     fn compare(&mut self, op: CmpOp, a: ValueId, b: ValueId) -> Result<Source, Reason> {
         let are_integers = self.cx.values.scalar(a) == Some(Scalar::I32);
         let (a, b) = (self.source(a)?, self.source(b)?);
+        if let (Source::Constant(a), Source::Constant(b)) = (a, b) {
+            let [a, b] = [a, b].map(|number| Box::new(self.fixed[number].clone()));
+            return Ok(self.fixed(Fixed::Compare { op, are_integers, a, b }));
+        }
         if !are_integers {
             return self.known_or_push(Step::Compare(op, a, b));
         }
@@ -492,15 +466,12 @@ impl<'e, 'p> Recogniser<'e, 'p> {
     }
 
     fn select(&mut self, mask: ValueId, a: ValueId, b: ValueId) -> Result<Step, Reason> {
-        let mask = match self.values.get(&mask) {
-            Some(&mask @ Source::Step(_)) => mask,
-            _ => return Err(Reason::Condition),
-        };
-        let (a, b) = (self.source(a)?, self.source(b)?);
-        Ok(match (self.is_zero(a), self.is_zero(b)) {
-            (_, true) => Step::And(mask, a),
-            (true, false) => Step::AndNot(mask, b),
-            (false, false) => Step::Blend { mask, a, b },
+        let (mask, a, b) = (self.source(mask)?, self.source(a)?, self.source(b)?);
+        Ok(match (self.is_zero(a), self.is_zero(b), mask) {
+            (_, true, _) => Step::And(mask, a),
+            (true, false, _) => Step::AndNot(mask, b),
+            (false, false, Source::Step(_)) => Step::Blend { mask, a, b },
+            (false, false, _) => Step::Blend { mask: self.known_or_push(Step::Copy(mask))?, a, b },
         })
     }
 
@@ -521,9 +492,6 @@ impl<'e, 'p> Recogniser<'e, 'p> {
         if self.overwritten.contains(&id) {
             return Err(Reason::Overwritten);
         }
-        if !matches!(self.cx.values.scalar(id), Some(Scalar::F32 | Scalar::I32)) {
-            return Err(Reason::Condition);
-        }
         let constant = self.cx.values.constant(id);
         Ok(self.fixed(constant.map_or(Fixed::Outer(id), Fixed::Bits)))
     }
@@ -541,73 +509,5 @@ impl<'e, 'p> Recogniser<'e, 'p> {
             self.accs.push(acc);
             self.accs.len() - 1
         })
-    }
-
-    /// An index with the values of copied loops' variables in it.
-    pub(super) fn in_copy(&self, index: &Affine) -> Affine {
-        let value = |var: Var| self.copied.iter().rev().find(|(known, _)| *known == var).map(|&(_, value)| value);
-        if !index.is_affine() {
-            return index.substitute(&|var| value(var).map_or_else(|| Affine::var(var), Affine::constant));
-        }
-        let mut offset = index.offset;
-        let is_left = |(atom, coefficient): &&(Atom, i64)| {
-            let known = if let Atom::Var(var) = atom { value(*var) } else { None };
-            offset += known.map_or(0, |value| coefficient * value);
-            known.is_none()
-        };
-        let terms = index.terms.iter().filter(is_left).cloned().collect();
-        Affine { terms, offset }
-    }
-
-    /// Pointer and byte offset of an access whose index has that coefficient of the lane.
-    pub(super) fn place(&mut self, access: &Access, coefficient: i64) -> Result<(usize, i32), Reason> {
-        let index = self.in_copy(&access.index);
-        let is_vector_or_splat = matches!(coefficient, 0 | 1) && index.coefficient(self.unit.lane) == coefficient;
-        if !is_vector_or_splat || !index.is_affine() || self.lane_vars.loaded_in(&index).is_some() {
-            return Err(Reason::Scattered);
-        }
-        let (outside, loaded) = self.loaded.split(index);
-        let (pointer, offset) = self.pointer(access.buffer, outside)?;
-        Ok((self.point(pointer, &loaded)?, offset))
-    }
-
-    /// Pointer and byte offset of a place in a buffer.
-    fn pointer(&mut self, buffer: BufId, mut index: Affine) -> Result<(usize, i32), Reason> {
-        let mut strides = Vec::with_capacity(self.loops.len());
-        for &Counted { var, low, .. } in self.loops {
-            let step = index.coefficient(var);
-            strides.push(step * WORD_BYTES as i64);
-            if let Some(low) = low {
-                index = index.add_scaled(&Affine::var(var), -step).plus_constant(step * low);
-            }
-        }
-        let offset = index
-            .offset
-            .checked_mul(WORD_BYTES as i64)
-            .and_then(|bytes| i32::try_from(bytes).ok())
-            .ok_or(Reason::TooFar)?;
-        index.offset = 0;
-        let pointer = Pointer { buffer, place: Some(Place { index, strides }) };
-        let number = match self.pointers.iter().position(|known| *known == pointer) {
-            Some(known) => known,
-            None => self.add_pointer(pointer)?,
-        };
-        Ok((number, offset))
-    }
-
-    fn add_pointer(&mut self, pointer: Pointer) -> Result<usize, Reason> {
-        self.pointers.push(pointer);
-        let number = self.pointers.len() - 1;
-        if number < self.unit.unit.n_pointers { Ok(number) } else { Err(Reason::TooManyPointers) }
-    }
-
-    /// One that is computed, for words of a buffer.
-    pub(super) fn computed_pointer(&mut self, buffer: BufId) -> Result<usize, Reason> {
-        self.add_pointer(Pointer { buffer, place: None })
-    }
-
-    /// The buffer that a pointer points into.
-    pub(super) fn buffer_of(&self, pointer: usize) -> BufId {
-        self.pointers[pointer].buffer
     }
 }

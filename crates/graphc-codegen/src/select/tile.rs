@@ -7,7 +7,7 @@
 
 use super::context::{Context, Site, State};
 use super::reason::Reason;
-use super::selection::{Operands, TileCall, TileOut};
+use super::selection::{Operands, Pointer, TileCall, TileOut};
 use super::straight_line::epilogue;
 use crate::asm::straight_line::StraightLine;
 use crate::asm::tile::{self, CELL_BYTES, Count, End, Reduction, Start, TileShape};
@@ -171,7 +171,7 @@ fn with_epilogue(
         whole.start = Start::Table(operands.pointers.len());
         whole.out = offsets(cells.iter().map(|cell| distance(tile, from, cell)))?;
         whole.epilogue.strides.push(0);
-        operands.pointers.push(Some(at_first_cell(tile, from)));
+        operands.pointers.push(Pointer::To(at_first_cell(tile, from)));
     }
     operands.table = site.shapes.tile(&whole, unit).map(|function| site.shapes.table(function))?;
     *shape = whole;

@@ -7,6 +7,7 @@ use super::selection::{
     TileOut,
 };
 use super::shapes::Shapes;
+use super::straight_line::FEWEST_STEPS;
 use super::uniform::Uniformity;
 use super::values::Values;
 use super::{fetch, straight_line, tile, transpose};
@@ -230,7 +231,8 @@ impl<'p> Walk<'_, 'p> {
             let n_copies = high.saturating_sub(low).max(0);
             let is_small =
                 n_copies <= MAX_COPIES && n_stmts(body).is_some_and(|n| n * n_copies as usize <= MAX_COPIED_STMTS);
-            if kind == LoopKind::Unroll || n_copies <= 1 || is_small {
+            let is_call = n_copies == 1 && n_stmts(body).is_some_and(|n| n as i64 >= FEWEST_STEPS);
+            if kind == LoopKind::Unroll || n_copies <= 1 && !is_call || is_small {
                 let copies = (low..high).map(|value| {
                     self.state.known.bind(range.var, value);
                     self.block(body)

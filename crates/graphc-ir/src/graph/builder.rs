@@ -33,7 +33,7 @@ use super::node_id::NodeId;
 use super::origin::{Origin, Role};
 use crate::attrs::{AttrValue, Numbers};
 use crate::narrow::narrow;
-use crate::ops::{Initializer, Input, Op, Parameter};
+use crate::ops::{Algorithm, Initializer, Input, Op, Parameter};
 use crate::optimizers::Optimizer;
 use crate::text::{MAX_RANK, is_hidden, shown};
 use crate::types::{DType, Dim, Shape, TensorType, TypeError, WORD_BYTES};
@@ -84,6 +84,7 @@ pub struct GraphBuilder {
     position: usize,
     role: Role,
     largest_batch: usize,
+    algorithm: Algorithm,
 }
 
 impl GraphBuilder {
@@ -98,12 +99,23 @@ impl GraphBuilder {
             position: 0,
             role: Role::Forward,
             largest_batch: 1,
+            algorithm: Algorithm::Direct,
         }
     }
 
     /// Refuses tensors that are too large at this batch size from now on.
     pub fn set_largest_batch(&mut self, batch: usize) {
         self.largest_batch = batch;
+    }
+
+    /// How convolutions that do not say so themselves are computed from now on, where that can be done.
+    pub fn set_algorithm(&mut self, algorithm: Algorithm) {
+        self.algorithm = algorithm;
+    }
+
+    /// See [`GraphBuilder::set_algorithm`].
+    pub fn algorithm(&self) -> Algorithm {
+        self.algorithm
     }
 
     /// Line of the graph file that the nodes added from now on come from; 0 for none.

@@ -3,7 +3,7 @@
 use super::activation::Activation;
 use crate::graph::NodeId;
 use crate::graph::builder::{BuildError, BuildResult, GraphBuilder};
-use crate::ops::{Add, Initializer, Op};
+use crate::ops::{Add, Algorithm, Initializer, Op, Windows};
 use crate::types::{DType, Dim, TensorType, TypeError};
 
 /// The builder, the name of the layer and what it reads.
@@ -93,6 +93,11 @@ impl<'a> LayerCx<'a> {
             &[_, Dim::Fixed(h), Dim::Fixed(w), Dim::Fixed(c)] if ty.dtype == DType::F32 => Ok([h, w, c]),
             _ => self.fail(TypeError::operand(0, format!("{layer} expects f32 images of shape [N,h,w,c], got {ty}"))),
         }
+    }
+
+    /// How a convolution with that kernel is computed: as it says itself, or else as the network says where that fits.
+    pub(super) fn algorithm(&self, own: Option<Algorithm>, windows: &Windows, kernel: &[usize]) -> Algorithm {
+        own.unwrap_or_else(|| windows.suited(self.builder.algorithm(), kernel))
     }
 
     /// Size of a dimension that is not the batch; `what` it is.

@@ -7,7 +7,7 @@ use super::rules::{LayerFields, LayerRules, layer_struct};
 use crate::attrs::OpAttrs;
 use crate::graph::builder::BuildResult;
 use crate::ops::facts::Usage;
-use crate::ops::{self, Initializer, Windows};
+use crate::ops::{self, Algorithm, Initializer, Windows};
 use crate::types::{DType, TypeError};
 
 layer_struct! {
@@ -25,6 +25,8 @@ layer_struct! {
         pub dilation: [usize; 2] where Positive = [1, 1],
         /// Groups of channels, each with its own filters; the channels and `filters` are multiples of it.
         pub groups: usize where Positive = 1,
+        /// How it is computed: `winograd` takes fewer multiplications, and rounds otherwise.
+        pub algorithm: Option<Algorithm> = None => "that of the network",
         /// Whether a bias is added.
         pub use_bias: bool = true,
         /// Applied to the result; short for a node of its own.
@@ -55,7 +57,8 @@ impl LayerRules for Conv2d {
         }
         let kernel = cx.weight("kernel", &[r, s, c / groups, filters], self.kernel_initializer.clone())?;
         let padding = self.padding.resolve([h, w], Windows::span([r, s], dilation), strides);
-        let windows = Windows { strides, padding, dilation, groups };
+        let windows = Windows { dilation, groups, ..Windows::new(strides, padding) };
+        let windows = Windows { algorithm: cx.algorithm(self.algorithm, &windows, &[r, s, c, filters]), ..windows };
         let bias = self.use_bias.then_some((filters, &self.bias_initializer));
         cx.affine(ops::Conv2d::of(windows), [x, kernel], &Affine { bias, activation: &self.activation })
     }

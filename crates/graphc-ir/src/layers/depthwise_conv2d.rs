@@ -53,7 +53,7 @@ impl LayerRules for DepthwiseConv2d {
         let n_filters = c.saturating_mul(depth_multiplier);
         let filters = cx.part("filters", Reshape { shape: Shape::fixed(&[r, s, 1, n_filters]) }, &[kernel])?;
         let padding = self.padding.resolve([h, w], Windows::span([r, s], dilation), strides);
-        let windows = Windows { strides, padding, dilation, groups: c };
+        let windows = Windows { dilation, groups: c, ..Windows::new(strides, padding) };
         let bias = self.use_bias.then_some((n_filters, &self.bias_initializer));
         cx.affine(Conv2d::of(windows), [x, filters], &Affine { bias, activation: &self.activation })
     }

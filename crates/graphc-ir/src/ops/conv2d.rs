@@ -2,7 +2,11 @@
 
 use super::draw::{Draw, Drawn};
 use super::convolution::{Groups, Windows};
-use super::{Conv2dInputGrad, Conv2dKernelGrad, Lowering, OpRules};
+use super::winograd::{first, value};
+use super::winograd_output_grad::cut;
+use super::{
+    Algorithm, Conv2dInputGrad, Conv2dKernelGrad, Expand, Lowering, OpRules, WinogradInput, WinogradKernel, WinogradOutput,
+};
 use crate::compute::{Combine, Compute, build};
 use crate::graph::{NodeId, OpCx};
 use crate::index::{Affine, Var};
@@ -25,20 +29,22 @@ op_struct! {
         pub dilation: [usize; 2] = [1, 1],
         /// Groups of channels, each with filters of its own.
         pub groups: usize = 1,
+        /// How it is computed.
+        pub algorithm: Algorithm = Algorithm::Direct,
     }
 }
 
 impl Conv2d {
     /// The convolution of these windows.
     pub fn of(windows: Windows) -> Conv2d {
-        let Windows { strides, padding, dilation, groups } = windows;
-        Conv2d { strides, padding, dilation, groups }
+        let Windows { strides, padding, dilation, groups, algorithm } = windows;
+        Conv2d { strides, padding, dilation, groups, algorithm }
     }
 
     /// Its windows.
     pub fn windows(&self) -> Windows {
-        let Conv2d { strides, padding, dilation, groups } = *self;
-        Windows { strides, padding, dilation, groups }
+        let Conv2d { strides, padding, dilation, groups, algorithm } = *self;
+        Windows { strides, padding, dilation, groups, algorithm }
     }
 }
 
@@ -53,6 +59,12 @@ impl OpRules for Conv2d {
 
     fn eval<R: Real>(&self, operands: &[&Tensor<R>], out: &[usize]) -> Tensor<R> {
         let [x, w] = [operands[0], operands[1]];
+        if let Some(tile) = self.algorithm.tile() {
+            let images = value(&WinogradInput { tile, padding: self.padding }, &[x]);
+            let kernel = value(&WinogradKernel { tile, turned: false }, &[w]);
+            let product = value(&Conv2d::of(Windows::of_positions(tile)), &[&images, &kernel]);
+            return first(&value(&WinogradOutput { tile }, &[&product]), out);
+        }
         let windows = self.windows();
         let groups = windows.groups(&w.shape);
         let mut y = Tensor::full(out, 0.0);
@@ -81,6 +93,21 @@ impl OpRules for Conv2d {
         let dx = Conv2dInputGrad::of(self.windows(), x_shape);
         let dw = Conv2dKernelGrad::of(self.windows(), w_shape);
         vec![Some(cx.add(dx, &[dy, w])), Some(cx.add(dw, &[x, dy]))]
+    }
+
+    fn composite(&self, _: &[&TensorType]) -> Option<Expand> {
+        self.algorithm.tile().map(|_| Expand::AfterAutodiff)
+    }
+
+    fn expand(&self, cx: &mut OpCx<'_>) -> NodeId {
+        // y = A^T ((G w G^T) * (B^T x B)) A
+        let ([x, w], shape) = ([cx.operands[0], cx.operands[1]], cx.ty(cx.node).shape);
+        let tile = self.algorithm.tile().expect("the direct one is no composite");
+        let images = cx.add(WinogradInput { tile, padding: self.padding }, &[x]);
+        let kernel = cx.add(WinogradKernel { tile, turned: false }, &[w]);
+        let product = cx.add(Conv2d::of(Windows::of_positions(tile)), &[images, kernel]);
+        let tiles = cx.add(WinogradOutput { tile }, &[product]);
+        cut(cx, tiles, &shape)
     }
 
     fn lower(&self, operands: &[&TensorType], out: &TensorType) -> Lowering {

@@ -1,8 +1,12 @@
 //! `conv2d_input_grad`: the gradient of `conv2d` by its images.
 
 use super::draw::{Draw, Drawn};
-use super::convolution::{Groups, Windows};
-use super::{Conv2d, Conv2dKernelGrad, Lowering, OpRules};
+use super::convolution::{Groups, Windows, fixed};
+use super::winograd::{first, value};
+use super::winograd_output_grad::cut;
+use super::{
+    Algorithm, Conv2d, Conv2dKernelGrad, Expand, Lowering, OpRules, WinogradInput, WinogradKernel, WinogradOutput,
+};
 use crate::compute::{Combine, Compute, ScalarExpr, build};
 use crate::graph::{NodeId, OpCx};
 use crate::index::{Affine, Var};
@@ -25,6 +29,8 @@ op_struct! {
         pub dilation: [usize; 2] = [1, 1],
         /// Groups of channels, each with filters of its own.
         pub groups: usize = 1,
+        /// How it is computed.
+        pub algorithm: Algorithm = Algorithm::Direct,
         /// Shape of the images.
         pub shape: Shape,
     }
@@ -33,14 +39,14 @@ op_struct! {
 impl Conv2dInputGrad {
     /// The gradient of the convolution of these windows, by images of that shape.
     pub fn of(windows: Windows, shape: Shape) -> Conv2dInputGrad {
-        let Windows { strides, padding, dilation, groups } = windows;
-        Conv2dInputGrad { strides, padding, dilation, groups, shape }
+        let Windows { strides, padding, dilation, groups, algorithm } = windows;
+        Conv2dInputGrad { strides, padding, dilation, groups, algorithm, shape }
     }
 
     /// The windows of the convolution.
     pub fn windows(&self) -> Windows {
-        let Conv2dInputGrad { strides, padding, dilation, groups, .. } = *self;
-        Windows { strides, padding, dilation, groups }
+        let Conv2dInputGrad { strides, padding, dilation, groups, algorithm, .. } = *self;
+        Windows { strides, padding, dilation, groups, algorithm }
     }
 }
 
@@ -62,6 +68,16 @@ impl OpRules for Conv2dInputGrad {
     }
 
     fn eval<R: Real>(&self, operands: &[&Tensor<R>], out: &[usize]) -> Tensor<R> {
+        if let Some(tile) = self.algorithm.tile() {
+            let [dy, w] = [operands[0], operands[1]];
+            let gradient = value(&WinogradInput { tile, padding: self.windows().of_input_grad().padding }, &[dy]);
+            let kernel = value(&WinogradKernel { tile, turned: true }, &[w]);
+            let positions = Windows::of_positions(tile);
+            let shape = [&gradient.shape[..3], &[positions.groups * out[3]]].concat();
+            let product = Conv2dInputGrad::of(positions, Shape::fixed(&shape));
+            let product = value(&product, &[&gradient, &kernel]);
+            return first(&value(&WinogradOutput { tile }, &[&product]), out);
+        }
         // Scatters every term dy[n,p,q,k] * w[r,s,c,k] to the pixel that conv2d read.
         let (dy, w) = (operands[0], operands[1].transposed());
         let windows = self.windows();
@@ -92,6 +108,25 @@ impl OpRules for Conv2dInputGrad {
         let d_gradient = cx.add(Conv2d::of(self.windows()), &[dy, w]);
         let dw = cx.add(Conv2dKernelGrad::of(self.windows(), w_shape), &[dy, gradient]);
         vec![Some(d_gradient), Some(dw)]
+    }
+
+    fn composite(&self, _: &[&TensorType]) -> Option<Expand> {
+        self.algorithm.tile().map(|_| Expand::AfterAutodiff)
+    }
+
+    fn expand(&self, cx: &mut OpCx<'_>) -> NodeId {
+        // The convolution of dy with the kernel turned round, whose filters are the channels.
+        let ([dy, w], shape) = ([cx.operands[0], cx.operands[1]], cx.ty(cx.node).shape);
+        let tile = self.algorithm.tile().expect("the direct one is no composite");
+        let padding = self.windows().of_input_grad().padding;
+        let gradient = cx.add(WinogradInput { tile, padding }, &[dy]);
+        let kernel = cx.add(WinogradKernel { tile, turned: true }, &[w]);
+        let positions = Windows::of_positions(tile);
+        let mut dims = cx.ty(gradient).shape;
+        dims.0[3] = (positions.groups * fixed(shape.0[3])).into();
+        let product = cx.add(Conv2dInputGrad::of(positions, dims), &[gradient, kernel]);
+        let tiles = cx.add(WinogradOutput { tile }, &[product]);
+        cut(cx, tiles, &shape)
     }
 
     fn lower(&self, operands: &[&TensorType], out: &TensorType) -> Lowering {

@@ -1,8 +1,11 @@
 //! `conv2d_kernel_grad`: the gradient of `conv2d` by its kernel.
 
 use super::draw::{Draw, Drawn};
-use super::convolution::{Groups, Windows};
-use super::{Conv2d, Conv2dInputGrad, Lowering, OpRules};
+use super::convolution::{Groups, Windows, fixed};
+use super::winograd::value;
+use super::{
+    Algorithm, Conv2d, Conv2dInputGrad, Expand, Lowering, OpRules, WinogradInput, WinogradKernelGrad, WinogradOutputGrad,
+};
 use crate::compute::{Combine, Compute, build};
 use crate::graph::{NodeId, OpCx};
 use crate::index::{Affine, Var};
@@ -24,6 +27,8 @@ op_struct! {
         pub dilation: [usize; 2] = [1, 1],
         /// Groups of channels, each with filters of its own.
         pub groups: usize = 1,
+        /// How it is computed.
+        pub algorithm: Algorithm = Algorithm::Direct,
         /// Shape of the kernel.
         pub shape: Shape,
     }
@@ -32,14 +37,14 @@ op_struct! {
 impl Conv2dKernelGrad {
     /// The gradient of the convolution of these windows, by a kernel of that shape.
     pub fn of(windows: Windows, shape: Shape) -> Conv2dKernelGrad {
-        let Windows { strides, padding, dilation, groups } = windows;
-        Conv2dKernelGrad { strides, padding, dilation, groups, shape }
+        let Windows { strides, padding, dilation, groups, algorithm } = windows;
+        Conv2dKernelGrad { strides, padding, dilation, groups, algorithm, shape }
     }
 
     /// The windows of the convolution.
     pub fn windows(&self) -> Windows {
-        let Conv2dKernelGrad { strides, padding, dilation, groups, .. } = *self;
-        Windows { strides, padding, dilation, groups }
+        let Conv2dKernelGrad { strides, padding, dilation, groups, algorithm, .. } = *self;
+        Windows { strides, padding, dilation, groups, algorithm }
     }
 }
 
@@ -62,6 +67,14 @@ impl OpRules for Conv2dKernelGrad {
 
     fn eval<R: Real>(&self, operands: &[&Tensor<R>], out: &[usize]) -> Tensor<R> {
         let [x, dy] = [operands[0], operands[1]];
+        if let Some(tile) = self.algorithm.tile() {
+            let images = value(&WinogradInput { tile, padding: self.padding }, &[x]);
+            let gradient = value(&WinogradOutputGrad { tile }, &[dy]);
+            let positions = Windows::of_positions(tile);
+            let shape = Shape::fixed(&[1, 1, out[2], positions.groups * out[3]]);
+            let product = value(&Conv2dKernelGrad::of(positions, shape), &[&images, &gradient]);
+            return value(&WinogradKernelGrad { tile }, &[&product]);
+        }
         let windows = self.windows();
         let groups = windows.groups(out);
         let mut dw = Tensor::full(out, 0.0);
@@ -90,6 +103,23 @@ impl OpRules for Conv2dKernelGrad {
         let dx = cx.add(Conv2dInputGrad::of(self.windows(), x_shape), &[gradient, dy]);
         let d_gradient = cx.add(Conv2d::of(self.windows()), &[x, dy]);
         vec![Some(dx), Some(d_gradient)]
+    }
+
+    fn composite(&self, _: &[&TensorType]) -> Option<Expand> {
+        self.algorithm.tile().map(|_| Expand::AfterAutodiff)
+    }
+
+    fn expand(&self, cx: &mut OpCx<'_>) -> NodeId {
+        // dw = G^T ((B^T x B) * (A dy A^T)) G
+        let [x, dy] = [cx.operands[0], cx.operands[1]];
+        let tile = self.algorithm.tile().expect("the direct one is no composite");
+        let images = cx.add(WinogradInput { tile, padding: self.padding }, &[x]);
+        let gradient = cx.add(WinogradOutputGrad { tile }, &[dy]);
+        let positions = Windows::of_positions(tile);
+        let [c, k] = [2, 3].map(|axis| fixed(self.shape.0[axis]));
+        let shape = Shape::fixed(&[1, 1, c, positions.groups * k]);
+        let product = cx.add(Conv2dKernelGrad::of(positions, shape), &[images, gradient]);
+        cx.add(WinogradKernelGrad { tile }, &[product])
     }
 
     fn lower(&self, operands: &[&TensorType], out: &TensorType) -> Lowering {

@@ -29,7 +29,7 @@ impl Conv2dTranspose {
     /// The windows of the convolution that gives images of the operand's size.
     fn windows(&self) -> Windows {
         let Conv2dTranspose { strides, padding, dilation, .. } = *self;
-        Windows { strides, padding, dilation, groups: 1 }
+        Windows { dilation, ..Windows::new(strides, padding) }
     }
 
     /// Height (`direction` 0) or width (1) of the result, if there is one.

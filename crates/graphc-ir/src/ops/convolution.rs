@@ -5,13 +5,14 @@
 //! convolution has a channel in each group: filter `k` reads channel `k / F`, and there is nothing to divide if `F`
 //! is 1, too.
 
+use super::Algorithm;
 use super::draw::{Draw, Operand};
 use crate::compute::LoadIndex;
 use crate::index::Affine;
 use crate::types::{DType, Dim, Shape, TensorType, TypeError};
 use std::ops::Range;
 
-/// The windows of a convolution.
+/// The windows of a convolution, and how it is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Windows {
     /// Steps along h and w.
@@ -22,6 +23,8 @@ pub struct Windows {
     pub dilation: [usize; 2],
     /// Groups of channels, each with filters of its own.
     pub groups: usize,
+    /// How it is computed.
+    pub algorithm: Algorithm,
 }
 
 /// Groups of a kernel.
@@ -37,7 +40,7 @@ pub(super) struct Groups {
 impl Windows {
     /// Windows without gaps, over all channels.
     pub fn new(strides: [usize; 2], padding: [usize; 4]) -> Windows {
-        Windows { strides, padding, dilation: [1, 1], groups: 1 }
+        Windows { strides, padding, dilation: [1, 1], groups: 1, algorithm: Algorithm::Direct }
     }
 
     /// Pixels from the first tap of a window to its last, both included.
@@ -58,6 +61,9 @@ impl Windows {
         self.check_channels(x, w)?;
         if self.dilation.contains(&0) {
             return Err(TypeError::new(format!("dilation must be at least 1, got {:?}", self.dilation)));
+        }
+        if let (Some(_), Some(misfit)) = (self.algorithm.tile(), self.misfit(&w.shape.sizes(None))) {
+            return Err(TypeError::new(misfit));
         }
         let [top, bottom, left, right] = self.padding;
         let span = Windows::span([r, s], self.dilation);
@@ -87,6 +93,12 @@ impl Windows {
         let mut windows = Windows::new(strides, [0; 4].map(|_| draw.pick(3)));
         if draw.pick(4) == 1 {
             windows.dilation = [0; 2].map(|_| 1 + draw.pick(3));
+        }
+        if draw.pick(4) == 1 {
+            windows = Windows { strides: [1, 1], dilation: [1, 1], ..windows };
+            windows.algorithm = [Algorithm::Winograd2x2, Algorithm::Winograd4x4][draw.pick(2)];
+            let kernel = draw.learned(Shape::fixed(&[3, 3, c, k]));
+            return Some((windows, x, kernel));
         }
         let divisors: Vec<usize> = (2..=c).filter(|&groups| c.is_multiple_of(groups)).collect();
         if !divisors.is_empty() && draw.flag() {
@@ -207,7 +219,7 @@ pub(super) fn output_size(size: usize, span: usize, stride: usize, padding: usiz
 }
 
 /// Size of a dimension that is known not to be the batch.
-fn fixed(dim: Dim) -> usize {
+pub(super) fn fixed(dim: Dim) -> usize {
     match dim {
         Dim::Fixed(size) => size,
         Dim::Batch => unreachable!("at most one batch dimension, and it is first"),

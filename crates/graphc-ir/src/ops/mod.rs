@@ -275,6 +275,7 @@ fn check_count(name: &str, arity: usize, n_optional: usize, found: usize) -> Res
     Err(TypeError::new(format!("{name} takes {expected} operands, got {found}")))
 }
 
+mod algorithm;
 mod axis;
 mod classification;
 mod convolution;
@@ -283,6 +284,7 @@ mod losses;
 mod pool;
 mod reduction;
 pub mod table;
+mod winograd;
 mod zero_wins;
 
 ops! {
@@ -350,6 +352,11 @@ ops! {
     conv2d_input_grad::Conv2dInputGrad,
     conv2d_kernel_grad::Conv2dKernelGrad,
     conv2d_transpose::Conv2dTranspose,
+    winograd_input::WinogradInput,
+    winograd_kernel::WinogradKernel,
+    winograd_kernel_grad::WinogradKernelGrad,
+    winograd_output::WinogradOutput,
+    winograd_output_grad::WinogradOutputGrad,
     avg_pool2d::AvgPool2d,
     avg_pool2d_grad::AvgPool2dGrad,
     max_pool2d::MaxPool2d,
@@ -371,4 +378,5 @@ ops! {
 }
 
 pub use crate::initializers::Initializer;
+pub use algorithm::Algorithm;
 pub use convolution::Windows;

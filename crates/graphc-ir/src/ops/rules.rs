@@ -10,6 +10,7 @@ use crate::types::{TensorType, TypeError};
 
 /// How an op becomes loops.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "it is taken apart where it is made")]
 pub enum Lowering {
     /// Its value is given: an input, a parameter.
     Leaf,

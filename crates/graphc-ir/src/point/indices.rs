@@ -92,9 +92,9 @@ impl PointDag<'_> {
         Affine::var(var)
     }
 
-    /// Whether there are index variables.
-    pub fn has_sources(&self) -> bool {
-        !self.sources.is_empty()
+    /// Whether there are index variables, or pieces that indices choose: not all that is reachable is needed everywhere.
+    pub fn has_pieces(&self) -> bool {
+        self.has_pieces || !self.sources.is_empty()
     }
 
     /// What an index variable is the nearest possible value of; none for axes and reductions.

@@ -56,7 +56,7 @@ fn convolutions_with_gaps() -> Vec<OpCase> {
         cases.push(case(Conv2dInputGrad::of(windows, x.shape.clone()), &[dy.clone(), w.clone()]));
         cases.push(case(Conv2dKernelGrad::of(windows, w.shape), &[x, dy]));
     };
-    let windows = |strides, padding, dilation, groups| Windows { strides, padding, dilation, groups };
+    let windows = |strides, padding, dilation, groups| Windows { dilation, groups, ..Windows::new(strides, padding) };
     add(windows([2, 3], [2, 1, 3, 2], [3, 2], 1), [7, 8, 1], [3, 3, 1, 2]);
     add(windows([2, 4], [1, 2, 3, 0], [2, 6], 2), [7, 9, 2], [2, 2, 1, 2]);
     add(windows([3, 3], [3, 3, 4, 4], [2, 5], 1), [8, 9, 1], [4, 3, 1, 1]);

@@ -112,6 +112,7 @@ impl Point<'_> {
             ScalarExpr::Index(value) => value.eval(&|var| self.vars[var.0 as usize] as i64) as f64,
             ScalarExpr::Acc => self.acc.expect("`Acc` stands in `finish` only"),
             ScalarExpr::Unary(op, x) => unary(*op, self.value(x)?),
+            ScalarExpr::Rounded(x) => self.value(x)?,
             ScalarExpr::Binary(op, a, b) => binary(*op, self.value(a)?, self.value(b)?),
             ScalarExpr::Select { cmp, a, b, then, otherwise } => {
                 // A load that is skipped skips the term, whichever side it stands on.
@@ -188,6 +189,7 @@ fn dtype(expr: &ScalarExpr, operands: &[&TensorType], acc: graphc_ir::DType) -> 
             assert_eq!(of(x), if *op == UnaryOp::ToF32 { I32 } else { F32 }, "operand of {}", op.name());
             F32
         }
+        ScalarExpr::Rounded(x) => of(x),
         ScalarExpr::Binary(op, a, b) => {
             let expected = if op.is_integer() { I32 } else { F32 };
             assert_eq!([of(a), of(b)], [expected; 2], "operands of {}", op.name());

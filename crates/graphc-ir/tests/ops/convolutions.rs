@@ -1,9 +1,10 @@
 //! Groups and dilation, said in other words: a grouped convolution is one convolution for each group, and a kernel
-//! with gaps is a larger kernel with zeros in the gaps.
+//! with gaps is a larger kernel with zeros in the gaps. Winograd's convolutions are the direct ones.
 
 use crate::cases::{b, f};
 use graphc_ir::Tensor;
-use graphc_ir::ops::{Conv2d, OpRules, Windows};
+use graphc_ir::ops::{Algorithm, Conv2d, Conv2dInputGrad, Conv2dKernelGrad, OpRules, Windows};
+use graphc_ir::types::Shape;
 
 /// Numbers without a pattern, exact in sums.
 fn numbers(sizes: &[usize], seed: usize) -> Tensor<f64> {
@@ -53,6 +54,31 @@ fn a_gap_is_a_tap_of_zero() {
         });
         let with_gaps = convolved(Windows { dilation, ..Windows::new(strides, padding) }, &x, &w);
         assert_eq!(with_gaps, convolved(Windows::new(strides, padding), &x, &spread), "{dilation:?}, {strides:?}");
+    }
+}
+
+/// Tiles within images and beyond them, with every padding there may be.
+#[test]
+fn tiles_give_the_direct_results() {
+    let direct = |padding| Windows::new([1, 1], padding);
+    for (sizes, padding) in [([8, 8], [1; 4]), ([7, 5], [0; 4]), ([3, 9], [2, 1, 0, 2]), ([1, 2], [1, 2, 2, 0])] {
+        let (x, w) = (numbers(&[2, sizes[0], sizes[1], 3], 3), numbers(&[3, 3, 3, 2], 2));
+        let y = convolved(direct(padding), &x, &w);
+        let dy = numbers(&y.shape, 7);
+        let results = |windows: Windows| {
+            let dx = Conv2dInputGrad::of(windows, Shape::fixed(&x.shape)).eval(&[&dy, &w], &x.shape);
+            let dw = Conv2dKernelGrad::of(windows, Shape::fixed(&w.shape)).eval(&[&x, &dy], &w.shape);
+            [convolved(windows, &x, &w), dx, dw]
+        };
+        let expected = results(direct(padding));
+        for algorithm in [Algorithm::Winograd2x2, Algorithm::Winograd4x4] {
+            let found = results(Windows { algorithm, ..direct(padding) });
+            for (found, expected) in found.iter().zip(&expected) {
+                assert_eq!(found.shape, expected.shape);
+                let close = |(a, b): (&f64, &f64)| (a - b).abs() < 1e-9;
+                assert!(found.data.iter().zip(&expected.data).all(close), "{algorithm:?}, {sizes:?}, {padding:?}");
+            }
+        }
     }
 }
 

@@ -18,7 +18,7 @@ pub(super) struct Work {
 /// What a node's value takes if those of its operands are there. Where it reduces, one term is counted.
 pub(super) fn of_node(facts: &Facts<'_>, node: NodeId) -> Work {
     let Some(point) = facts.forms[&node].as_point() else { return Work::default() };
-    let [body, finish] = [&point.body, &point.finish].map(of_expr);
+    let [body, finish] = [&point.body, &point.finish].map(|expr| of_expr(expr, !point.joint.is_empty()));
     let n_indices = point.indices.len();
     Work { n_operations: n_indices, depth: n_indices.min(1) }.before(body).before(finish)
 }
@@ -27,9 +27,9 @@ pub(super) fn of_node(facts: &Facts<'_>, node: NodeId) -> Work {
 pub(super) fn of_root(facts: &Facts<'_>, root: Root) -> Work {
     let node = root.node();
     match (root, facts.forms[&node].as_point()) {
-        (Root::Value(_), Some(point)) if point.reduces_batch() && !point.is_ordered() => of_expr(&point.finish),
+        (Root::Value(_), Some(point)) if point.reduces_batch() && !point.is_ordered() => of_expr(&point.finish, false),
         (Root::Value(_), _) | (_, None) => of_node(facts, node),
-        (_, Some(point)) => of_expr(&point.body),
+        (_, Some(point)) => of_expr(&point.body, false),
     }
 }
 
@@ -45,7 +45,14 @@ impl Work {
     }
 }
 
-fn of_expr(expr: &ScalarExpr) -> Work {
+/// Where pieces are computed together, none is computed to be left out.
+fn of_expr(expr: &ScalarExpr, is_joint: bool) -> Work {
+    if let (true, ScalarExpr::Select { a, b, then, otherwise, .. }) = (is_joint, expr)
+        && matches!((&**a, &**b), (ScalarExpr::Index(_), ScalarExpr::Int(_)))
+    {
+        let [then, otherwise] = [then, otherwise].map(|piece| of_expr(piece, is_joint));
+        return if then.n_operations < otherwise.n_operations { otherwise } else { then };
+    }
     let own = match expr {
         ScalarExpr::Unary(UnaryOp::Exp, _) => 20,
         ScalarExpr::Unary(UnaryOp::Log | UnaryOp::Tanh, _) => 35,
@@ -55,6 +62,6 @@ fn of_expr(expr: &ScalarExpr) -> Work {
         _ => 0,
     };
     let mut children = Work::default();
-    expr.for_each_child(&mut |child| children = children.beside(of_expr(child)));
+    expr.for_each_child(&mut |child| children = children.beside(of_expr(child, is_joint)));
     children.before(Work { n_operations: own, depth: own })
 }

@@ -137,7 +137,7 @@ impl<'a> Phase<'a> {
         let last_read = read.chain(sum).copied().max();
         let points = Points { is_flat: self.is_flat(root, &reads, &extents), extents };
         let latest = self.open.get(&points).and_then(BTreeSet::last).copied();
-        let latest = latest.filter(|&group| self.has_registers(group, root));
+        let latest = latest.filter(|&group| self.fits_beside(group, root));
         let unread = latest.filter(|&group| last_read.is_none_or(|read| read < group));
         let group = unread.or_else(|| last_read.filter(|&group| self.can_take(group, &points.extents, root)));
         let with_root = |group: usize| self.groups[group].contents.with(self.facts, root, &reads);
@@ -190,17 +190,27 @@ impl<'a> Phase<'a> {
         *latest = group.max(*latest);
     }
 
-    /// Whether the accumulators of a partial result would fit beside those of a group.
-    fn has_registers(&self, group: usize, root: Root) -> bool {
+    /// Whether the accumulators of a partial result would fit beside those of a group, and `root` goes through its
+    /// points in the order of the group's.
+    fn fits_beside(&self, group: usize, root: Root) -> bool {
+        let roots = &self.groups[group].roots;
         let is_partial = |root: &Root| !matches!(root, Root::Value(_));
-        !is_partial(&root) || self.groups[group].roots.iter().filter(|root| is_partial(root)).count() < MAX_PARTIALS
+        let n_partials = roots.iter().filter(|root| is_partial(root)).count();
+        // Sums go in the order of their axes, and digits that choose joint pieces are innermost.
+        let joint = |root: &Root| self.facts.forms[&root.node()].as_point().map(|form| &form.joint[..]).unwrap_or(&[]);
+        let (own, mut others) = (joint(&root), roots.iter().map(joint).filter(|digits| !digits.is_empty()));
+        match own {
+            [] if is_partial(&root) => n_partials < MAX_PARTIALS && others.next().is_none(),
+            [] => true,
+            own => n_partials == 0 && others.all(|digits| digits == own),
+        }
     }
 
     /// Whether `root`, which reads results of a group, can be computed at the same points as these.
     fn can_take(&mut self, group: usize, extents: &[usize], root: Root) -> bool {
         let Draft { kind, points, roots, .. } = &self.groups[group];
         let has_room =
-            *kind == GroupKind::Sweep && self.has_registers(group, root) && roots.len() < self.facts.options.max_roots;
+            *kind == GroupKind::Sweep && self.fits_beside(group, root) && roots.len() < self.facts.options.max_roots;
         let is_summed_here = sum_needed(self.facts, self.stored, root).is_some_and(|sum| roots.contains(&sum));
         if !has_room || points.extents != extents || is_summed_here {
             return false;

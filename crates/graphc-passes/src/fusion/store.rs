@@ -82,6 +82,9 @@ fn reason_it_must_be_stored(facts: &Facts<'_>, views: &Views, node: NodeId) -> O
     if forms[&node].is_ordered() {
         return Some("computed in an order of its own".to_string());
     }
+    if forms[&node].is_joint() {
+        return Some("its pieces are computed together".to_string());
+    }
     if !forms[&node].is_map() && !is_product {
         return Some("a reduction".to_string());
     }

@@ -2,8 +2,11 @@
 
 use graphc_ir::graph::NodeId;
 use graphc_ir::index::{Affine, Var};
-use graphc_ir::loops::{AccId, Access, Bound, Expr, Join, LoopKind, Range, Stmt, ValueId};
+use graphc_ir::loops::{AccId, Access, Bound, BufId, Expr, Join, LoopKind, Range, Stmt, ValueId};
 use graphc_ir::scalar::{BinaryOp, CmpOp, UnaryOp};
+use rustc_hash::FxHasher;
+use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
 
 /// Statements under construction.
 pub(crate) struct Builder {
@@ -11,11 +14,43 @@ pub(crate) struct Builder {
     n_values: u32,
     n_accs: u32,
     blocks: Vec<Vec<Stmt>>,
+    /// What was computed in the open block, if equal values are one there.
+    shared: Option<Shared>,
+}
+
+/// Values of straight-line code, by what they hash to.
+#[derive(Default)]
+struct Shared(BTreeMap<u64, Vec<(Expr, ValueId)>>);
+
+impl Shared {
+    fn find(&self, expr: &Expr) -> Option<ValueId> {
+        let alike = self.0.get(&hash(expr))?;
+        alike.iter().find(|(known, _)| known == expr).map(|(_, value)| *value)
+    }
+
+    /// Forgets what was loaded of a buffer.
+    fn forget(&mut self, stored: BufId) {
+        let is_stale = |expr: &Expr| matches!(expr, Expr::Load(from) if from.buffer == stored);
+        self.0.values_mut().for_each(|alike| alike.retain(|(expr, _)| !is_stale(expr)));
+    }
+}
+
+/// The same for equal expressions.
+fn hash(expr: &Expr) -> u64 {
+    let mut hasher = FxHasher::default();
+    std::mem::discriminant(expr).hash(&mut hasher);
+    match expr {
+        Expr::Load(from) => (from.buffer, &from.index).hash(&mut hasher),
+        Expr::F32(value) => value.to_bits().hash(&mut hasher),
+        Expr::Binary(_, a, b) | Expr::Fma(a, b, _) | Expr::Cmp(_, a, b) => (a, b).hash(&mut hasher),
+        _ => {}
+    }
+    hasher.finish()
 }
 
 impl Builder {
     pub(crate) fn new() -> Builder {
-        Builder { n_vars: 0, n_values: 0, n_accs: 0, blocks: vec![Vec::new()] }
+        Builder { n_vars: 0, n_values: 0, n_accs: 0, blocks: vec![Vec::new()], shared: None }
     }
 
     /// The statements of the outermost block.
@@ -41,15 +76,36 @@ impl Builder {
 
     /// Statements written by `f`, as a block of their own.
     pub(crate) fn block(&mut self, f: impl FnOnce(&mut Builder)) -> Vec<Stmt> {
+        // What is computed inside is not known behind it, and it may store anything.
+        let shared = self.shared.take();
         self.blocks.push(Vec::new());
         f(self);
+        self.shared = shared.map(|_| Shared::default());
         self.blocks.pop().expect("the block opened above")
     }
 
     pub(crate) fn value(&mut self, expr: Expr) -> ValueId {
+        if let Some(known) = self.shared.as_ref().and_then(|shared| shared.find(&expr)) {
+            return known;
+        }
         let value = self.new_value();
+        if let Some(Shared(known)) = &mut self.shared
+            && !matches!(expr, Expr::Acc(_))
+        {
+            known.entry(hash(&expr)).or_default().push((expr.clone(), value));
+        }
         self.push(Stmt::Let { value, expr });
         value
+    }
+
+    /// Lets equal values that `f` writes into the open block be one. It opens no block.
+    pub(crate) fn sharing(&mut self, f: impl FnOnce(&mut Builder)) {
+        let is_outermost = self.shared.is_none();
+        self.shared.get_or_insert_default();
+        f(self);
+        if is_outermost {
+            self.shared = None;
+        }
     }
 
     pub(crate) fn f32(&mut self, value: f32) -> ValueId {
@@ -86,6 +142,7 @@ impl Builder {
     }
 
     pub(crate) fn store(&mut self, to: Access, value: ValueId) {
+        self.shared.iter_mut().for_each(|shared| shared.forget(to.buffer));
         self.push(Stmt::Store { to, value });
     }
 

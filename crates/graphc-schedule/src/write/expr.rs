@@ -354,14 +354,21 @@ impl<'a> Emitter<'a> {
         over_loops.for_each_var(&mut |var| is_known &= self.ranges.contains_key(&var));
         let range = |var: Var| self.ranges.get(&var).copied().unwrap_or((0, 0));
         match self.dag.expr(args[1]) {
-            PointExpr::I32(number) if is_known => cmp.eval_range(over_loops.range(&range), i64::from(*number)),
+            PointExpr::I32(number) if is_known => {
+                cmp.eval_range(over_loops.simplify(&range).range(&range), i64::from(*number))
+            }
             _ => None,
         }
     }
 
+    /// Whether a selection compares an index with a number.
+    fn is_piece(&self, args: [ExprId; 4]) -> bool {
+        matches!((self.dag.expr(args[0]), self.dag.expr(args[1])), (PointExpr::Index(_), PointExpr::I32(_)))
+    }
+
     /// What of `roots` is computed in the open scope, children first: not what selections leave out there.
     fn needed(&self, roots: &[ExprId]) -> Vec<ExprId> {
-        if !self.dag.has_sources() {
+        if !self.dag.has_pieces() {
             return self.dag.reachable(roots);
         }
         let (mut needed, mut left) = (BTreeSet::new(), roots.to_vec());
@@ -372,7 +379,8 @@ impl<'a> Emitter<'a> {
             match *self.dag.expr(id) {
                 PointExpr::Select { cmp, args } => match self.comes_out(cmp, args) {
                     Some(holds) => left.push(if holds { args[2] } else { args[3] }),
-                    None => left.extend(args),
+                    // An index that chooses a piece is no value until it is known that it does not.
+                    None => left.extend(args.into_iter().skip(if self.is_piece(args) { 2 } else { 0 })),
                 },
                 // What an index variable is made of is an index where it is used, and no value.
                 PointExpr::Load { .. } | PointExpr::Index(_) => {

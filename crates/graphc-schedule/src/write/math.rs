@@ -19,38 +19,45 @@ fn polynomial(b: &mut Builder, x: ValueId, coefficients: &[f32]) -> ValueId {
 
 /// `e^x`: 0 where that is below 2^-126 (`x < -87.3366`), infinity above 88.73, NaN for NaN.
 pub(crate) fn exp(b: &mut Builder, x: ValueId) -> ValueId {
-    // x = n ln 2 + r with |r| <= ln 2 / 2. Adding 1.5 * 2^23 rounds x / ln 2 to the integer n and
-    // leaves n in the low bits.
-    const MAGIC: f32 = 12_582_912.0;
-    let (low, high, zero) = (b.f32(-88.0), b.f32(88.73), b.f32(0.0));
+    let (low, high) = (b.f32(-88.0), b.f32(88.73));
     let clamped = b.binary(BinaryOp::Max, low, x);
     let clamped = b.binary(BinaryOp::Min, high, clamped);
-    let (magic, log2_e) = (b.f32(MAGIC), b.f32(std::f32::consts::LOG2_E));
-    let shifted = b.fma(clamped, log2_e, magic);
+    let Power { n, less_one } = power(b, clamped, 254);
+    // 2^n in two factors that are normal numbers, though n may be 128 or -127: their exponent bits, m + 127 for 2^m,
+    // are half of n + 254, rounded down, and the rest. A product below 2^-126 counts as zero, as everywhere.
+    let (places, exponent_bits) = (b.i32(22), b.i32(0x7f80_0000));
+    let with_remainder = b.binary(BinaryOp::IShl, n, places);
+    let half = b.binary(BinaryOp::IAnd, with_remainder, exponent_bits);
+    let all = b.binary(BinaryOp::IAdd, with_remainder, with_remainder);
+    let rest = b.binary(BinaryOp::ISub, all, half);
+    let [half, rest] = [half, rest].map(|factor| b.unary(UnaryOp::FromBits, factor));
+    let y = b.fma(less_one, half, half);
+    b.mul(y, rest)
+}
+
+/// `e^x = 2^n * (less_one + 1)`.
+struct Power {
+    /// An integer of whose bits the lowest nine are those of n and a number that was asked for, added. Those above
+    /// vanish where it is moved to the left by 22 places.
+    n: ValueId,
+    /// Rounded; the 1 is to be added, which one multiplication and addition does in any scale.
+    less_one: ValueId,
+}
+
+/// The power of a number between -88 and 88.73.
+fn power(b: &mut Builder, x: ValueId, plus: u16) -> Power {
+    // x = n ln 2 + r with |r| <= ln 2 / 2. Adding 1.5 * 2^23 rounds x / ln 2 to the integer n and leaves n in the low
+    // bits; what it is more than that is added there, too.
+    const MAGIC: f32 = 12_582_912.0;
+    let (magic, log2_e) = (b.f32(MAGIC + f32::from(plus)), b.f32(std::f32::consts::LOG2_E));
+    let shifted = b.fma(x, log2_e, magic);
     let n = b.sub(shifted, magic);
     let (ln2_high, ln2_low) = (b.f32(-0.693_359_4), b.f32(2.121_944_4e-4));
-    let r = b.fma(n, ln2_high, clamped);
+    let r = b.fma(n, ln2_high, x);
     let r = b.fma(n, ln2_low, r);
     let p = polynomial(b, r, &[1.987_569_1e-4, 1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5]);
     let r2 = b.mul(r, r);
-    let p = b.fma(p, r2, r);
-    let one = b.f32(1.0);
-    let p = b.add(p, one);
-    // 2^n in two factors that are normal numbers, though n may be 128 or -127: for positive x 2^(n-1) and 2, else
-    // 2^(n+24) and 2^-24. The exponent bits of 2^m are (m + 127) << 23.
-    let bits = b.unary(UnaryOp::BitsOf, shifted);
-    let [above, below] = [126, 151].map(|bias| b.i32(bias - MAGIC.to_bits() as i32));
-    let is_negative = b.value(Expr::Cmp(CmpOp::Lt, clamped, zero));
-    let bias = b.value(Expr::Select(is_negative, below, above));
-    let exponent = b.binary(BinaryOp::IAdd, bits, bias);
-    let shift = b.i32(23);
-    let exponent = b.binary(BinaryOp::IShl, exponent, shift);
-    let scale = b.unary(UnaryOp::FromBits, exponent);
-    let [two, tiny] = [2.0, 2.0_f32.powi(-24)].map(|factor| b.f32(factor));
-    let rest = b.value(Expr::Select(is_negative, tiny, two));
-    let y = b.mul(p, scale);
-    // A product below 2^-126 counts as zero, as everywhere.
-    b.mul(y, rest)
+    Power { n: b.unary(UnaryOp::BitsOf, shifted), less_one: b.fma(p, r2, r) }
 }
 
 /// Natural logarithm: minus infinity at 0, as which subnormal numbers count, and NaN below.
@@ -70,10 +77,10 @@ pub(crate) fn log(b: &mut Builder, x: ValueId) -> ValueId {
     let m = b.unary(UnaryOp::FromBits, mantissa);
     // Move m into [sqrt(1/2), sqrt(2)) and subtract 1.
     let root_half = b.f32(std::f32::consts::FRAC_1_SQRT_2);
-    let doubled = b.add(m, m);
-    let centred = b.select(CmpOp::Lt, [m, root_half], doubled, m);
-    let e_less = b.sub(e, one);
-    let e = b.select(CmpOp::Lt, [m, root_half], e_less, e);
+    let is_small = b.value(Expr::Cmp(CmpOp::Lt, m, root_half));
+    let [more, less] = [m, one].map(|number| b.value(Expr::Select(is_small, number, zero)));
+    let centred = b.add(m, more);
+    let e = b.sub(e, less);
     let r = b.sub(centred, one);
     let p = polynomial(
         b,
@@ -98,12 +105,15 @@ pub(crate) fn log(b: &mut Builder, x: ValueId) -> ValueId {
     let y = b.fma(r2, minus_half, y);
     let y = b.add(r, y);
     let y = b.fma(e, ln2_high, y);
-    // Where the bits mean something else: 0, negative numbers, infinity, NaN.
+    // Where the bits mean something else (0, negative numbers, infinity, NaN) y is a number, and what is added to it is
+    // none: minus infinity, NaN, or x itself.
     let (minus_infinity, nan, infinity) = (b.f32(f32::NEG_INFINITY), b.f32(f32::NAN), b.f32(f32::INFINITY));
-    let y = b.select(CmpOp::Eq, [x, zero], minus_infinity, y);
-    let y = b.select(CmpOp::Lt, [x, zero], nan, y);
-    let y = b.select(CmpOp::Eq, [x, infinity], infinity, y);
-    b.select(CmpOp::Ne, [x, x], x, y)
+    let at_zero = b.select(CmpOp::Eq, [x, zero], minus_infinity, zero);
+    let below = b.select(CmpOp::Lt, [x, zero], nan, zero);
+    let above = b.select(CmpOp::Lt, [x, infinity], zero, x);
+    let special = b.add(at_zero, below);
+    let special = b.add(special, above);
+    b.add(y, special)
 }
 
 /// Hyperbolic tangent.
@@ -115,7 +125,14 @@ pub(crate) fn tanh(b: &mut Builder, x: ValueId) -> ValueId {
     let p = b.mul(p, z);
     let near = b.fma(p, size, size);
     let double = b.add(size, size);
-    let e = exp(b, double);
+    // Where e^(2|x|) is that of 40, or more, the result is 1. Its exponent bits are those of 2^n.
+    let most = b.f32(40.0);
+    let double = b.binary(BinaryOp::Min, most, double);
+    let Power { n, less_one } = power(b, double, 127);
+    let bits = b.i32(23);
+    let scale = b.binary(BinaryOp::IShl, n, bits);
+    let scale = b.unary(UnaryOp::FromBits, scale);
+    let e = b.fma(less_one, scale, scale);
     let (one, two) = (b.f32(1.0), b.f32(2.0));
     let denominator = b.add(e, one);
     let quotient = b.div(two, denominator);

@@ -189,9 +189,8 @@ impl Random {
             step
         };
         let steps = first.iter().copied().chain(first.iter().map(copy)).collect();
-        let is_known = self.below(2) == 0;
-        let of_last =
-            if is_known { Region { number: 1, from: 1, bytes: 512 } } else { Region { number: 1, from: 2, bytes: 0 } };
+        let (from, bytes) = if self.below(2) == 0 { (1, 512) } else { (2, 0) };
+        let of_last = Region { number: 1, from, bytes };
         let regions = vec![Region { number: 0, from: 0, bytes: 0 }, Region { number: 1, from: 1, bytes: 0 }, of_last];
         let stride = 64 * self.below(2) as i32;
         let inner = InnerLoop { count: inner, strides: vec![stride, stride, stride] };

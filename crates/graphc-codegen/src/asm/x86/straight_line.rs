@@ -242,7 +242,7 @@ impl<'s> Assembler<'s> {
         let whole = Register::from(register);
         match step {
             Step::LoadIndex { pointer, offset, zero, most, .. } => {
-                let word = Register::EAX + (whole as u32 - Register::RAX as u32);
+                let word = word_of(register);
                 let place = self.there(pointer, offset)?;
                 let [zero, most] = [zero, most].map(|constant| self.at(self.layout.constant_offset(constant)));
                 // What is written to a half of a register clears the other half.
@@ -283,4 +283,9 @@ impl<'s> Assembler<'s> {
 /// Whether a step loads another word into the high lanes.
 pub(super) fn has_two_words(step: Step) -> bool {
     matches!(step, Step::LoadPair { low, high, is_splat: true } if low != high)
+}
+
+/// The lower half of a register.
+pub(super) fn word_of(register: AsmRegister64) -> Register {
+    Register::EAX + (Register::from(register) as u32 - Register::RAX as u32)
 }

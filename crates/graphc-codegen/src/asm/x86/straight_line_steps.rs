@@ -1,7 +1,7 @@
 //! What a step of straight-line code becomes: 256-bit instructions, or their 512-bit forms for pairs of vectors.
 
 use super::register::{Width, xmm, ymm};
-use super::straight_line::Assembler;
+use super::straight_line::{Assembler, word_of};
 use crate::asm::straight_line::{Spot, Step};
 use crate::asm::straight_line_registers::{Place, Placed};
 use graphc_ir::scalar::{BinaryOp, CmpOp};
@@ -16,6 +16,8 @@ pub(super) const LOAD: Codes = [Code::VEX_Vmovups_ymm_ymmm256, Code::EVEX_Vmovup
 pub(super) const STORE: Codes = [Code::VEX_Vmovups_ymmm256_ymm, Code::EVEX_Vmovups_zmmm512_k1z_zmm];
 const SAME: Codes = [Code::VEX_Vmovups_ymm_ymmm256, Code::EVEX_Vbroadcastf32x8_zmm_k1z_m256];
 pub(super) const SPLAT: Codes = [Code::VEX_Vbroadcastss_ymm_m32, Code::EVEX_Vbroadcastss_zmm_k1z_xmmm32];
+const SPLAT_INTEGER: Codes = [Code::VEX_Vpbroadcastd_ymm_xmmm32, Code::EVEX_Vpbroadcastd_zmm_k1z_xmmm32];
+const MOVE_WORD: Codes = [Code::VEX_Vmovd_xmm_rm32, Code::EVEX_Vmovd_xmm_rm32];
 const STORE_VECTOR: Codes = [Code::VEX_Vmovups_ymmm256_ymm, Code::EVEX_Vmovups_ymmm256_k1z_ymm];
 const STORE_WORD: Codes = [Code::VEX_Vmovss_m32_xmm, Code::EVEX_Vmovss_m32_k1_xmm];
 const AND: Codes = [Code::VEX_Vandps_ymm_ymm_ymmm256, Code::EVEX_Vandps_zmm_k1z_zmm_zmmm512b32];
@@ -46,6 +48,7 @@ impl Assembler<'_> {
             | Step::StorePair { .. }
             | Step::Fetch { .. } => self.memory(placed),
             Step::LoadIndex { .. } | Step::Point { .. } => self.index(placed.step),
+            Step::Integer { pointer } => self.integer(to, pointer),
             Step::Copy(_) => self.fetch(to, placed.sources[0]),
             Step::Swap { distance, .. } => self.swap(placed, distance),
             Step::Join { are_high, .. } => self.join(placed, are_high),
@@ -129,6 +132,17 @@ impl Assembler<'_> {
         self.add(Instruction::with3(Code::VEX_Vgatherdps_ymm_vm32y_ymm, to, place, mask)?)
     }
 
+    /// What stands for a pointer, in all lanes.
+    fn integer(&mut self, to: usize, pointer: usize) -> Result<(), IcedError> {
+        let (code, register) = (self.code(SPLAT_INTEGER), self.vector(to));
+        let Some(word) = self.pointers[pointer].map(word_of) else {
+            let place = self.at(self.layout.pointer_offset(pointer));
+            return self.add(Instruction::with2(code, register, place)?);
+        };
+        self.add(Instruction::with2(self.code(MOVE_WORD), xmm(to), word)?)?;
+        self.add(Instruction::with2(code, register, xmm(to))?)
+    }
+
     /// Every lane's other lane at a distance.
     fn swap(&mut self, placed: &Placed, distance: u8) -> Result<(), IcedError> {
         let (codes, [of_vector, of_pair]) = match distance {
@@ -173,11 +187,17 @@ impl Assembler<'_> {
         })
     }
 
-    /// `to = first op second`.
+    /// `to = first op second`. The second operand may stand in the table, and so may the first one if it is the same
+    /// whichever comes first.
     fn three(&mut self, codes: Codes, placed: &Placed) -> Result<(), IcedError> {
-        let first = self.in_register(placed, 0)?;
+        let (first, second) = match placed.sources[..] {
+            [first @ Place::Table(_), second @ Place::Register(_)] if placed.step.is_commutative() => (second, first),
+            [first, second] => (first, second),
+            _ => unreachable!("{:?} has two operands", placed.step),
+        };
+        let first = self.register_or_scratch(placed.scratch, first)?;
         let (code, to, first) = (self.code(codes), self.vector(placed.result), self.vector(first));
-        self.add(match placed.sources[1] {
+        self.add(match second {
             Place::Register(second) => Instruction::with3(code, to, first, self.vector(second))?,
             place => Instruction::with3(code, to, first, self.in_table(place))?,
         })

@@ -74,9 +74,14 @@ impl Contraction<'_> {
         let loops = (0..self.form().extents.len()).map(|axis| self.loop_of(axis)).collect();
         let mut plan = self.plan(Lanes::SummedSamples, batch, loops);
         self.choose_grid(&mut plan, [0, 1], self.widths());
-        // All taps of a block of channels before the next block: its planes stay near.
+        // All taps of a block of channels before the next block: its planes stay near. What moves both factors (groups
+        // of channels, each with filters of its own) has nothing in common from one turn to the next.
+        let is_apart = |walk: &Loop| {
+            let moves = walk.axis().and_then(|axis| plan.axes.get(axis).moved());
+            walk.block == 1 && moves == Some([true; 2])
+        };
         let mut blocks_first = plan.loops.clone();
-        blocks_first.sort_by_key(|walk| walk.block == 1);
+        blocks_first.sort_by_key(|walk| (!is_apart(walk), walk.block == 1));
         let differs = blocks_first != plan.loops;
         if !differs || self.is_wanted(Aspect::Order, true, ["blocks outermost", "blocks where they lie"]) {
             plan.loops = blocks_first;

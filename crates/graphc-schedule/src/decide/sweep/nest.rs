@@ -72,6 +72,8 @@ pub(crate) enum Walk {
     Chains(usize),
     /// One after another, without a loop, each with accumulators of its own.
     WrittenOut,
+    /// One after another, without a loop; what they have in common is computed once.
+    Jointly,
 }
 
 /// One result of a nest.
@@ -152,6 +154,11 @@ impl Nest {
         !self.loops.iter().any(|some| decides(some.over))
     }
 
+    /// Whether it computes pieces together.
+    pub(crate) fn is_joint(&self) -> bool {
+        self.loops.iter().any(|some| some.walk == Walk::Jointly)
+    }
+
     /// Whether a coordinate has its value where `depth` loops are open.
     pub(crate) fn is_known(&self, coordinate: Coordinate, depth: usize) -> bool {
         !self.loops[depth..].iter().any(|inner| inner.known.contains(&coordinate))
@@ -169,7 +176,7 @@ impl Loop {
         match self.walk {
             Walk::Iterate(_) => 1,
             Walk::Chains(n_chains) => n_chains,
-            Walk::WrittenOut => self.extent,
+            Walk::WrittenOut | Walk::Jointly => self.extent,
         }
     }
 }

@@ -10,6 +10,9 @@
 //!                      or scalars: for axes { .. }
 //! ```
 //!
+//! Pieces that have most of what they compute in common ([`graphc_ir::compute::Compute::joint`]) are computed together:
+//! the digits that choose among them are innermost, and their turns stand one after another.
+//!
 //! A scan is one of these, too, with its axis innermost and not along the lanes. Where selections compare an axis with
 //! numbers (the parts of `concat`, the border of `pad`) its loop is cut at these, so that in each piece there is
 //! nothing to be chosen.
@@ -129,7 +132,7 @@ impl<'a> Space<'a> {
     }
 
     /// Loops in the order in which they are written, with what they are cut at.
-    fn in_order(&self, mut loops: Vec<Loop>) -> Vec<Loop> {
+    fn in_order(&mut self, mut loops: Vec<Loop>) -> Vec<Loop> {
         if let Some(axis) = self.scan {
             let is_scan = |some: &mut Loop| some.over == Coordinate::Axis(axis);
             let digits: Vec<Loop> = loops.extract_if(.., is_scan).collect();
@@ -138,10 +141,79 @@ impl<'a> Space<'a> {
                 loops.push(Loop { known, ..Loop::over(Coordinate::Axis(axis), self.extents[axis]) });
             }
         }
-        if self.dag.has_sources() {
+        if self.dag.has_pieces() {
             self.cut(&mut loops);
+            self.join_pieces(&mut loops);
         }
         loops
+    }
+
+    /// Lets digits that choose among joint pieces be innermost. A sum goes in the order of its axes: where there is one,
+    /// they stay.
+    fn join_pieces(&mut self, loops: &mut Vec<Loop>) {
+        let digits: Vec<(usize, Affine)> = self.roots.iter().flat_map(|root| self.joint_digits(*root)).collect();
+        if digits.is_empty() || self.roots.iter().any(|&root| self.terms(root).is_some()) {
+            return;
+        }
+        let values = self.values_of_digits(loops);
+        let is_joint = |position: usize| {
+            let Coordinate::Axis(axis) = loops[position].over else { return false };
+            let (of_axis, of_digit) = &values[position];
+            let range = |var: Var| self.dag.var_range(var);
+            let chosen = |value: &Affine| {
+                let at = value.substitute(&|_| of_axis.clone()).simplify(&range);
+                at.as_var() == Some(*of_digit)
+            };
+            digits.iter().any(|(joint, value)| *joint == axis && chosen(value))
+        };
+        let positions: Vec<usize> = (0..loops.len()).filter(|&position| is_joint(position)).collect();
+        let mut joint = Vec::new();
+        for position in positions.into_iter().rev() {
+            let walk = Walk::Jointly;
+            joint.insert(0, Loop { walk, cuts: Vec::new(), ..loops.remove(position) });
+        }
+        loops.extend(joint);
+        // What digits decide is known inside the last of them.
+        for position in 0..loops.len() {
+            let over = loops[position].over;
+            if loops[position + 1..].iter().any(|inner| inner.over == over && inner.walk == Walk::Jointly) {
+                let known = std::mem::take(&mut loops[position].known);
+                let last = loops.iter_mut().rfind(|inner| inner.over == over).expect("there is one further in");
+                last.known.extend(known);
+            }
+        }
+    }
+
+    /// Whether there are joint pieces.
+    fn is_joint(&self) -> bool {
+        self.roots.iter().any(|root| self.sources.forms[&root.node()].is_joint())
+    }
+
+    /// Axes of the space, and the digits of each that choose among joint pieces of a root; over any variable.
+    fn joint_digits(&self, root: Root) -> Vec<(usize, Affine)> {
+        let ty = self.sources.graph.ty(root.node());
+        let order = Layout::order(ty.rank(), ty.shape.batch_axis());
+        let joint = self.sources.forms[&root.node()].as_point().map_or(&[][..], |form| &form.joint);
+        let of_axis = |value: &Affine| {
+            let axis = order.iter().position(|&dimension| value.uses(Var(dimension as u32)))?;
+            Some((axis, value.clone()))
+        };
+        joint.iter().filter_map(of_axis).collect()
+    }
+
+    /// For every loop over an axis that axis over its digits, and the loop's own digit.
+    fn values_of_digits(&mut self, loops: &[Loop]) -> Vec<(Affine, Var)> {
+        let digits: Vec<Var> = loops.iter().map(|some| self.dag.new_var(some.extent)).collect();
+        let lane = self.dag.new_var(LANES);
+        let of_axis = |over: Coordinate| {
+            let own = loops.iter().zip(&digits).filter(|(some, _)| some.over == over);
+            let value = own.clone().fold(Affine::default(), |value, (some, &digit)| {
+                value.add_scaled(&Affine::var(digit), some.weight as i64)
+            });
+            let is_in_lanes = own.map(|(some, _)| some.weight).min().is_some_and(|weight| weight >= LANES);
+            if is_in_lanes { value.plus(&Affine::var(lane)) } else { value }
+        };
+        loops.iter().zip(&digits).map(|(some, &digit)| (of_axis(some.over), digit)).collect()
     }
 
     /// Cuts loops where selections come out otherwise.
@@ -167,7 +239,7 @@ impl<'a> Space<'a> {
     }
 
     /// Lanes are samples.
-    fn by_samples(self) -> Nest {
+    fn by_samples(mut self) -> Nest {
         let digits = (0..self.extents.len()).flat_map(|axis| self.digits(axis));
         let mut loops = without_single_turns(digits);
         self.deal_to_chains(&mut loops);
@@ -179,7 +251,8 @@ impl<'a> Space<'a> {
             false => Walk::Iterate(LoopKind::Unroll),
         };
         loops.push(Loop { weight: LANES, walk, ..Loop::over(Coordinate::Sample, n_halves) });
-        let loops = self.in_order(loops);
+        let mut loops = self.in_order(loops);
+        halves_around_joint(&mut loops);
         let (results, hoisted) = (self.results(&loops), 0..loops.len());
         let lanes = Some(Coordinate::Sample);
         Nest { axes: self.extents, over_batch: true, joins: Vec::new(), lanes, loops, hoisted, results }
@@ -246,8 +319,12 @@ impl<'a> Space<'a> {
             let innermost = loops.len() - 1;
             (Some(Coordinate::Element), loops, innermost..innermost + 1)
         } else if joins.is_empty() && self.ends_in_vectors() {
+            let lanes = Some(Coordinate::Axis(self.extents.len() - 1));
+            if self.is_joint() {
+                axes = without_single_turns((0..self.extents.len()).flat_map(|axis| self.digits(axis)));
+            }
             axes.last_mut().expect("it has vectors").take_vectors();
-            let lanes = Some(Coordinate::Axis(axes.len() - 1));
+            self.join_pieces(&mut axes);
             let loops = in_blocks_of_rows(axes);
             let hoisted = 0..loops.len() + 1;
             (lanes, loops, hoisted)
@@ -261,9 +338,14 @@ impl<'a> Space<'a> {
 
     /// Whether the last axis is whole vectors of neighbours that can be computed at once.
     fn ends_in_vectors(&mut self) -> bool {
-        let last = self.extents.last().copied().filter(|extent| extent.is_multiple_of(LANES));
-        let last = last.filter(|_| self.scan != Some(self.extents.len() - 1));
-        last.is_some_and(|extent| self.neighbours_are_lanes(self.extents.len() - 1, &[extent]))
+        let Some(axis) = self.extents.len().checked_sub(1).filter(|&axis| self.scan != Some(axis)) else {
+            return false;
+        };
+        let digits: Vec<usize> = match self.is_joint() {
+            true => self.digits(axis).iter().map(|digit| digit.extent).collect(),
+            false => vec![self.extents[axis]],
+        };
+        digits.last().is_some_and(|last| last.is_multiple_of(LANES)) && self.neighbours_are_lanes(axis, &digits)
     }
 
     fn batch(&self) -> usize {
@@ -432,6 +514,15 @@ fn cuts(dag: &PointDag<'_>, exprs: &[ExprId], axis: Var) -> BTreeSet<usize> {
     cuts
 }
 
+/// Lets one loop go over joint pieces for each half: two halves would be too long for straight-line code.
+fn halves_around_joint(loops: &mut [Loop]) {
+    let Some(joint) = loops.iter().position(|some| some.walk == Walk::Jointly) else { return };
+    if let Some(inner @ [_, Loop { over: Coordinate::Sample, .. }]) = loops[..joint].last_chunk_mut::<2>() {
+        inner[1].walk = Walk::Iterate(LoopKind::Serial);
+        inner.swap(0, 1);
+    }
+}
+
 /// Leaves out loops of one turn: what they would decide is known inside of the loop before.
 fn without_single_turns(loops: impl IntoIterator<Item = Loop>) -> Vec<Loop> {
     let mut others: Vec<Loop> = Vec::new();
@@ -455,8 +546,8 @@ fn in_blocks_of_rows(mut loops: Vec<Loop>) -> Vec<Loop> {
     let n_rows = rows.extent;
     let per_block = (BLOCK * n_rows / n_vectors).max(1);
     let walk = Walk::Iterate(LoopKind::Parallel);
-    let blocks =
-        Loop { weight: per_block, walk, known: Vec::new(), ..Loop::over(rows.over, n_rows.div_ceil(per_block)) };
+    let n_blocks = n_rows.div_ceil(per_block);
+    let blocks = Loop { weight: per_block * rows.weight, walk, known: Vec::new(), ..Loop::over(rows.over, n_blocks) };
     rows.extent = per_block;
     rows.in_all = (!n_rows.is_multiple_of(per_block)).then_some(n_rows);
     loops.insert(0, blocks);

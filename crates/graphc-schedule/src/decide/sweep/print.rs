@@ -114,6 +114,7 @@ impl Nest {
             Walk::Iterate(LoopKind::Parallel) => format!("{what} parallel"),
             Walk::Chains(n_chains) => format!("{what} by {n_chains}"),
             Walk::WrittenOut => format!("{what} written out"),
+            Walk::Jointly => format!("{what} jointly"),
         })
     }
 

@@ -172,6 +172,7 @@ impl<'a> Writer<'a> {
             Walk::Iterate(kind) => kind,
             Walk::Chains(_) => LoopKind::Serial,
             Walk::WrittenOut => return self.copies(b, depth, &Affine::default(), inside),
+            Walk::Jointly => return b.sharing(|b| self.copies(b, depth, &Affine::default(), inside)),
         };
         if let Place::Chunks { share: Some(share), .. } = self.place
             && share.cut.position == depth
@@ -202,7 +203,8 @@ impl<'a> Writer<'a> {
     ) {
         let Loop { cuts, extent, .. } = &self.nest.loops[depth];
         for (low, high) in [0].iter().chain(cuts).zip(cuts.iter().chain([extent])) {
-            if low + 1 == *high {
+            // Joint pieces are long code, of which a loop is made.
+            if low + 1 == *high && !self.nest.is_joint() {
                 self.copies(b, depth, &Affine::constant(*low as i64), inside);
                 continue;
             }
