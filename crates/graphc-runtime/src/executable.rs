@@ -255,7 +255,7 @@ impl Executable {
         log.start = Instant::now();
         let result = self.run_kernels(0..n_kernels, Some(team), Some(&mut log.ends));
         log.shares.clear();
-        log.shares.extend(team.noted());
+        team.add_noted(&mut log.shares);
         result
     }
 

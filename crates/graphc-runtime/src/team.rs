@@ -1,11 +1,11 @@
 //! A persistent team of threads that runs a step together.
 //!
-//! The caller is member 0. It walks the phases of the program; a phase that is one parallel loop goes to all members in
-//! contiguous shares ([`share_of`]), any other phase runs on the caller alone while the others wait for the next
+//! The caller is member 0. It walks the phases of the program; a phase that is one parallel loop goes to all members
+//! in contiguous shares ([`share_of`]), any other phase runs on the caller alone while the others wait for the next
 //! parallel one. So there is a barrier before and after a parallel phase and none between serial ones, and one that
 //! stands between two parallel phases makes a single barrier: everybody reports, up a tree, to the caller, and the
-//! caller starts the next phase. With free cores that costs two transfers of a cache line, some hundred nanoseconds, and
-//! one more for every further level of the tree.
+//! caller starts the next phase. With free cores that costs two transfers of a cache line, some hundred nanoseconds,
+//! and one more for every further level of the tree.
 //!
 //! Rejected: members that walk the program by themselves and meet in symmetric barriers. That saves one transfer
 //! between two parallel phases, costs one more around each serial phase, and needs every member to agree on where a
@@ -257,13 +257,13 @@ impl Team {
         }
     }
 
-    /// Times noted since they were cleared, by member.
-    pub(crate) fn noted(&mut self) -> impl Iterator<Item = TimedShare> {
-        (1..self.n_members()).flat_map(|member| {
+    /// Adds the times noted since they were cleared, member after member.
+    pub(crate) fn add_noted(&mut self, all: &mut Vec<TimedShare>) {
+        for member in 1..self.n_members() {
             let share = |&Note { phase, start, end }: &Note| TimedShare { phase: phase as usize, member, start, end };
             // SAFETY: as in `clear_notes`.
-            unsafe { self.meeting.with_notes(member, |notes| notes.iter().map(share).collect::<Vec<_>>()) }
-        })
+            unsafe { self.meeting.with_notes(member, |notes| all.extend(notes.iter().map(share))) };
+        }
     }
 }
 
@@ -444,7 +444,8 @@ mod tests {
                 unsafe { team.run(&SharedPhase { function, arena, rooms, range, timed: Some(number) }) };
             }
             // One iteration is the caller's; there was room for two.
-            let notes: Vec<TimedShare> = team.noted().collect();
+            let mut notes: Vec<TimedShare> = Vec::new();
+            team.add_noted(&mut notes);
             let names: Vec<_> = notes.iter().map(|note| (note.member, note.phase)).collect();
             assert_eq!(names[..2], [(1, 4), (1, 6)]);
             assert!(names.contains(&(2, 4)) && names.contains(&(2, 6)), "{names:?}");

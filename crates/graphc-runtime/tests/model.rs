@@ -1,9 +1,9 @@
 //! The meeting of a team in every order of the steps of its threads, and with every value that a load may see.
 //!
-//! `meeting` and what it needs are compiled here a second time, from the same files, with atomics, cells and parking of
-//! the model checker `loom` in place of those in `src/team/sync.rs`. Threads and tasks are two or three, or there would be
-//! too many orders. Then the protocol is made wrong, one thing at a time, and that must be found: faults which
-//! the code names, and every order of memory in it that is weakened to none.
+//! `meeting` and what it needs are compiled here a second time, from the same files, with atomics, cells and parking
+//! of the model checker `loom` in place of those in `src/team/sync.rs`. Threads and tasks are two or three, or there
+//! would be too many orders. Then the protocol is made wrong, one thing at a time, and that must be found: faults
+//! which the code names, and every order of memory in it that is weakened to none.
 
 #[path = "../src/team/meeting.rs"]
 #[expect(dead_code, reason = "the model chooses its tree, and reads no times")]

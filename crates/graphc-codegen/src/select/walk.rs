@@ -47,8 +47,8 @@ pub fn phases(kernel: &Kernel) -> impl Iterator<Item = &[Stmt]> {
     split(&kernel.body, &Mentions::of(&kernel.body))
 }
 
-/// Whether all members of a team run a phase of these statements: it is one parallel loop, perhaps inside a nest, of more
-/// than one turn. Behind it is a barrier; other phases are the caller's alone.
+/// Whether all members of a team run a phase of these statements: it is one parallel loop, perhaps inside a nest, of
+/// more than one turn. Behind it is a barrier; other phases are the caller's alone.
 pub fn is_shared(stmts: &[Stmt]) -> bool {
     let FunctionRole::Phase(Some(shared)) = phase("", 0, stmts).role else { return false };
     shared.range.end - shared.range.start > 1

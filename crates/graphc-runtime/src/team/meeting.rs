@@ -6,15 +6,15 @@
 //! posted only after every member's report of this one, so nobody reads a task that is being overwritten, and no epoch
 //! is skipped.
 //!
-//! **Reporting.** Members form a tree, the caller its root. A member reports when its share is done and its children have
-//! reported. A parent looks at the lines of all its children at once, without asking after the first whether to go on:
-//! measured between two cores, lines that the other core has written take 98 ns and 8 ns each that way (15 lines 218 ns,
-//! 63 lines 598 ns), one after the other 43 ns each (683 and 2,669 ns). A further level costs the time to write a line,
-//! about 100 ns, and to read some. So up to [`FLAT`] members are children of the caller, and with more every member has
-//! [`FAN`] at most. Where members share cores everybody is a child of the caller: a member that waits for others before
-//! it reports is one more turn on a core.
-//! A member's `finished` is twice the epoch that it has reported last, odd while its parent sleeps until the next report.
-//! Results are written before it (release) and read after it (acquire).
+//! **Reporting.** Members form a tree, the caller its root. A member reports when its share is done and its children
+//! have reported. A parent looks at the lines of all its children at once, without asking after the first whether to
+//! go on: measured between two cores, lines that the other core has written take 98 ns and 8 ns each that way (15
+//! lines 218 ns, 63 lines 598 ns), one after the other 43 ns each (683 and 2,669 ns). A further level costs the time
+//! to write a line, about 100 ns, and to read some. So up to [`FLAT`] members are children of the caller, and with
+//! more every member has [`FAN`] at most. Where members share cores everybody is a child of the caller: a member that
+//! waits for others before it reports is one more turn on a core. A member's `finished` is twice the epoch that it has
+//! reported last, odd while its parent sleeps until the next report. Results are written before it (release) and read
+//! after it (acquire).
 //!
 //! **Sleeping.** Members that wait for a task count themselves in `n_sleepers` (acquire), then look at the epoch once
 //! more, then park. The caller raises the epoch, then takes its place among the changes of `n_sleepers` (release) by an

@@ -190,9 +190,9 @@ impl ContractionPlan {
         near.min(n_full.div_ceil(FEWEST_SHARES)).max(least)
     }
 
-    /// The loop whose blocks threads share where the shared loop has something left beside its full blocks, if that takes
-    /// long enough: what fills no block of 6 of 64 channels is a sixteenth of the work, as much as each of 16 threads has
-    /// of the rest.
+    /// The loop whose blocks threads share where the shared loop has something left beside its full blocks, if that
+    /// takes long enough: what fills no block of 6 of 64 channels is a sixteenth of the work, as much as each of 16
+    /// threads has of the rest.
     pub(crate) fn shared_beside(&self, machine: Hardware) -> Option<usize> {
         let shared = self.loops.iter().position(|walk| walk.is_shared)?;
         let walk = &self.loops[shared];
