@@ -5,7 +5,8 @@ use super::convolution::{Groups, Windows};
 use super::winograd::{first, value};
 use super::winograd_output_grad::cut;
 use super::{
-    Algorithm, Conv2dInputGrad, Conv2dKernelGrad, Expand, Lowering, OpRules, WinogradInput, WinogradKernel, WinogradOutput,
+    Algorithm, Conv2dInputGrad, Conv2dKernelGrad, Expand, Lowering, OpRules, WinogradInput, WinogradKernel,
+    WinogradOutput,
 };
 use crate::compute::{Combine, Compute, build};
 use crate::graph::{NodeId, OpCx};

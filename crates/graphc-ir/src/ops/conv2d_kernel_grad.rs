@@ -4,7 +4,8 @@ use super::draw::{Draw, Drawn};
 use super::convolution::{Groups, Windows, fixed};
 use super::winograd::value;
 use super::{
-    Algorithm, Conv2d, Conv2dInputGrad, Expand, Lowering, OpRules, WinogradInput, WinogradKernelGrad, WinogradOutputGrad,
+    Algorithm, Conv2d, Conv2dInputGrad, Expand, Lowering, OpRules, WinogradInput, WinogradKernelGrad,
+    WinogradOutputGrad,
 };
 use crate::compute::{Combine, Compute, build};
 use crate::graph::{NodeId, OpCx};

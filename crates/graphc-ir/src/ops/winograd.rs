@@ -10,16 +10,16 @@
 //!
 //! With channels, the product is one sum over them at each of the `(m + 2)^2` *positions*: a convolution with a 1x1
 //! kernel in as many groups, whose register tiles are those of any contraction. All that is new are the linear maps
-//! around it, which are ops of their own: `winograd_input` (`B^T d B`), `winograd_kernel` (`G w G^T`), `winograd_output`
-//! (`A^T m A`), and the transposes of the last two, for the gradient by the kernel, `G^T ((B^T d B) * (A dy A^T)) G`.
-//! The gradient by the images is a convolution of `dy` with the kernel turned round.
+//! around it, which are ops of their own: `winograd_input` (`B^T d B`), `winograd_kernel` (`G w G^T`),
+//! `winograd_output` (`A^T m A`), and the transposes of the last two, for the gradient by the kernel,
+//! `G^T ((B^T d B) * (A dy A^T)) G`. The gradient by the images is a convolution of `dy` with the kernel turned round.
 //!
 //! Points are 0, 1 and -1 for `m = 2`, and 0, 3/4, -3/4, 3/2 and -3/2 for `m = 4`. `A` and `B` have no rounded numbers
 //! by that, and the error is half of that with the usual points 0, ±1 and ±2.
 //!
 //! A map is applied to columns, then to rows; terms in order. Points come in pairs `p` and `-p`, so that every second
-//! row of a map differs from the one before in signs alone: `even + odd` and `even - odd`. Where a map goes from points,
-//! columns come in pairs.
+//! row of a map differs from the one before in signs alone: `even + odd` and `even - odd`. Where a map goes from
+//! points, columns come in pairs.
 
 use super::convolution::output_size;
 use super::{Algorithm, OpRules, Windows};

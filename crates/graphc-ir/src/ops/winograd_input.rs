@@ -13,8 +13,8 @@ use crate::tensor::{Real, Tensor};
 use crate::types::{Dim, Shape, TensorType, TypeError};
 
 op_struct! {
-    /// `v[n,p,q,C*(a*i + j) + c] = sum over k,l of b[i,k] * b[j,l] * x[n, m*p + k - top, m*q + l - left, c]` for tiles of
-    /// `m` rows and columns, `a = m + 2` and the map `b` of `a` values of a polynomial; pixels outside are 0.
+    /// `v[n,p,q,C*(a*i + j) + c] = sum over k,l of b[i,k] * b[j,l] * x[n, m*p + k - top, m*q + l - left, c]` for tiles
+    /// of `m` rows and columns, `a = m + 2` and the map `b` of `a` values of a polynomial; pixels outside are 0.
     pub struct WinogradInput {
         /// Rows and columns of results in a tile: 2 or 4.
         pub tile: usize,

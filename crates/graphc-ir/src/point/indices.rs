@@ -92,7 +92,8 @@ impl PointDag<'_> {
         Affine::var(var)
     }
 
-    /// Whether there are index variables, or pieces that indices choose: not all that is reachable is needed everywhere.
+    /// Whether there are index variables, or pieces that indices choose: not all that is reachable is needed
+    /// everywhere.
     pub fn has_pieces(&self) -> bool {
         self.has_pieces || !self.sources.is_empty()
     }

@@ -148,8 +148,8 @@ impl<'a> Space<'a> {
         loops
     }
 
-    /// Lets digits that choose among joint pieces be innermost. A sum goes in the order of its axes: where there is one,
-    /// they stay.
+    /// Lets digits that choose among joint pieces be innermost. A sum goes in the order of its axes: where there is
+    /// one, they stay.
     fn join_pieces(&mut self, loops: &mut Vec<Loop>) {
         let digits: Vec<(usize, Affine)> = self.roots.iter().flat_map(|root| self.joint_digits(*root)).collect();
         if digits.is_empty() || self.roots.iter().any(|&root| self.terms(root).is_some()) {
