@@ -156,6 +156,7 @@ impl Team {
         let mut team = Team { meeting, workers: Vec::with_capacity(n_workers), epoch: 0, verdict: None };
         // Threads must not take the last addresses of a process with a limit of them.
         let Some(room) = (n_workers > 0).then(|| MmapMut::map_anon(ROOM)).transpose().unwrap_or(None) else {
+            team.meeting.seat_only(0);
             return Ok(team);
         };
         // Where there are few, members begin one after the other: a thread that finds none when it begins ends the
@@ -182,6 +183,7 @@ impl Team {
             }
         }
         drop(room);
+        team.meeting.seat_only(team.workers.len());
         Ok(team)
     }
 

@@ -35,6 +35,7 @@ use super::rooms::Rooms;
 use super::shares::share_of;
 use super::sync::{self, AtomicU64, AtomicUsize, Fault, Ordering, Shared, Thread};
 use graphc_codegen::PhaseFn;
+use std::sync::atomic;
 use std::time::Instant;
 
 /// Members of a team that is no tree, at most.
@@ -108,6 +109,8 @@ pub(super) struct Meeting {
     n_sleepers: Line<AtomicUsize>,
     /// Of member 1 and those behind it.
     seats: Box<[Line<Seat>]>,
+    /// Seats that are taken: the first ones. Written before the first task is posted, and ordered by that.
+    n_workers: atomic::AtomicUsize,
     /// Children of a member at most.
     fan: usize,
     /// Whether members have no cores of their own.
@@ -142,10 +145,21 @@ impl Meeting {
             board: Line(Board { epoch: AtomicUsize::new(0), task: Shared::new(None) }),
             n_sleepers: Line(AtomicUsize::new(0)),
             seats: (0..n_workers).map(seat).collect(),
+            n_workers: atomic::AtomicUsize::new(n_workers),
             fan,
             shares_cores: false,
             patience,
         }
+    }
+
+    /// Lets the seats behind the first `n_workers` stay empty. No task may have been posted.
+    pub(super) fn seat_only(&self, n_workers: usize) {
+        self.n_workers.store(n_workers.min(self.seats.len()), Ordering::Relaxed);
+    }
+
+    /// Members beside the caller.
+    fn n_workers(&self) -> usize {
+        self.n_workers.load(Ordering::Relaxed)
     }
 
     /// The caller's part of a task: posts it, runs its share, and waits for everybody. The result is that of the lowest
@@ -209,7 +223,7 @@ impl Meeting {
     /// # Safety
     /// The task's function must be safe to call for this member's share.
     unsafe fn run_share(&self, task: &Task, member: usize) -> Outcome {
-        let share = share_of(&(task.low..task.high), self.seats.len() + 1, member);
+        let share = share_of(&(task.low..task.high), self.n_workers() + 1, member);
         if share.is_empty() {
             return Outcome::FINE;
         }
@@ -247,7 +261,7 @@ impl Meeting {
     }
 
     fn children(&self, member: usize) -> &[Line<Seat>] {
-        let n_workers = self.seats.len();
+        let n_workers = self.n_workers();
         let first = member.saturating_mul(self.fan).min(n_workers);
         &self.seats[first..(first + self.fan).min(n_workers)]
     }
