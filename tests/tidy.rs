@@ -331,7 +331,7 @@ fn links_between_documents_lead_somewhere() {
 /// People who train nets are not sent to pages for people who work on graphc.
 #[test]
 fn the_guide_links_pages_for_users() {
-    let references = ["data", "training", "graph-file", "limits", "nonfinite", "data-files"];
+    let references = ["data", "training", "graph-file", "limits", "nonfinite", "data-files", "winograd"];
     let references: Vec<String> = references.iter().map(|page| format!("../{page}.md")).collect();
     let mut findings = Vec::new();
     for page in files("docs/guide", "md") {
