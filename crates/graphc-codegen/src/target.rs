@@ -17,7 +17,8 @@ pub enum Isa {
     /// to be faster than those before it.
     #[default]
     Native,
-    /// Tiles assembled with 512-bit vectors, for processors with AVX-512 F, DQ and VL; the rest as [`Isa::Avx2`].
+    /// Tiles and straight-line code assembled with 512-bit vectors, for processors with AVX-512 F, DQ and VL; the
+    /// rest as [`Isa::Avx2`].
     Avx512,
     /// Tiles assembled with 256-bit vectors; the rest as [`Isa::Portable`].
     Avx2,

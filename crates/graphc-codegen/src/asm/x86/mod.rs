@@ -1,5 +1,5 @@
-//! x86-64: 128-bit vectors for processors with AVX and FMA, 256-bit ones where there is AVX2, tiles with 512-bit ones
-//! where there is AVX-512.
+//! x86-64: 128-bit vectors for processors with AVX and FMA, 256-bit ones where there is AVX2, 512-bit ones (but
+//! for transposes) where there is AVX-512.
 //!
 //! Reading order: `register`, `tile`, `tile_runs`, `tile_lanes`, `straight_line`,
 //! `straight_line_steps`, `straight_line_pairs`, `transpose`, `mode`, `disassemble`.
