@@ -10,8 +10,9 @@
 use crate::scalar::CHUNK;
 use crate::tensor::for_each_index;
 
-/// Planes whose distance is a multiple of this many words (2 KiB) fall into the same cache sets; such
-/// strides get one vector of padding.
+/// Planes whose distance is a multiple of this many words (2 KiB) fall into the same cache sets. Planes of an image get
+/// an odd number of lines of padding, about a row: some rows of all channels, which a convolution goes through again and
+/// again, then spread over all sets. Other such strides get one line.
 const ALIAS_WORDS: usize = 512;
 
 /// Affine map from a tensor's index to a word offset in its buffer.
@@ -38,7 +39,7 @@ impl Layout {
             stride *= sizes[axis];
             let is_plane = batch_axis.is_some() && sizes.len() == 4 && position == 1;
             if is_plane && stride.is_multiple_of(ALIAS_WORDS) {
-                stride += CHUNK;
+                stride += (sizes[order[2]] | 1) * CHUNK;
             }
         }
         let chunk_stride =
