@@ -97,15 +97,22 @@ fn lenet5_plan_of_one_chunk_for_eight_threads() {
     assert_golden("dump/lenet5-16-threads-8.plan", &text);
 }
 
-/// Tasks of whole chunks are as good where threads have as many of them each.
+/// Few threads hardly wait for the slowest: tasks of whole chunks are as good where each has as many of them. Many
+/// threads wait longer, so that shares of long tasks are better; and some would have no group of chunks.
 #[test]
-fn chunks_are_whole_where_they_go_up_in_the_threads() {
+fn few_threads_leave_chunks_whole_where_they_go_up_in_them() {
     let plan_for =
-        |threads, batch| plan(&example("lenet5"), CompileOptions { threads, ..CompileOptions::train(batch) });
-    for (threads, batch) in [(2, 64), (4, 64), (4, 128), (8, 128)] {
-        assert_eq!(plan_for(threads, batch), plan_for(1, batch), "{threads} threads, {batch} samples");
+        |name: &str, threads, batch| plan(&example(name), CompileOptions { threads, ..CompileOptions::train(batch) });
+    for (threads, batch) in [(2, 64), (4, 64), (4, 128)] {
+        for name in ["lenet5", "vgg32"] {
+            assert_eq!(plan_for(name, threads, batch), plan_for(name, 1, batch), "{threads} threads, {batch} samples");
+        }
     }
-    assert!(plan_for(8, 64).contains("cut in 2 shares"));
+    let joined = "gradients joined";
+    assert!(plan_for("lenet5", 4, 128).contains(joined) && !plan_for("lenet5", 8, 128).contains(joined));
+    assert!(plan_for("lenet5", 8, 64).contains("cut in 2 shares"));
+    // 16 chunks for 16 threads: a task each would be waited for long.
+    assert!(plan_for("vgg32", 16, 256).contains("cut in 4 shares"));
 }
 
 /// A depthwise convolution: blocks of pixels by both vectors of samples, for both passes; weight gradients of channels

@@ -46,7 +46,7 @@ fn assert_same<K: Copy + Debug>(runs: impl IntoIterator<Item = K>, run: impl Fn(
 fn weights_after_200_steps_have_one_hash() {
     let data = Samples::read("train");
     let isas = [Isa::Native, Isa::Avx2, Isa::Portable];
-    let runs = isas.into_iter().flat_map(|isa| [1, 2, 3, 7].map(|threads| (isa, threads)));
+    let runs = isas.into_iter().flat_map(|isa| [1, 2, 3, 7, 8, 16].map(|threads| (isa, threads)));
     let loss = assert_same(runs, |(isa, threads)| {
         train(&data, SessionOptions { isa, threads, ..SessionOptions::default() }, 64, 200)
     });

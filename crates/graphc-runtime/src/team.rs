@@ -1,7 +1,7 @@
 //! A persistent team of threads that runs a step together.
 //!
 //! The caller is member 0. It walks the phases of the program; a phase that is one parallel loop goes to all members
-//! in contiguous shares ([`share_of`]), any other phase runs on the caller alone while the others wait for the next
+//! in contiguous shares ([`share_of`]), of which quick members relieve slow ones (`claims`); any other phase runs on the caller alone while the others wait for the next
 //! parallel one. So there is a barrier before and after a parallel phase and none between serial ones, and one that
 //! stands between two parallel phases makes a single barrier: everybody reports, up a tree, to the caller, and the
 //! caller starts the next phase. With free cores that costs two transfers of a cache line, some hundred nanoseconds,
@@ -17,7 +17,9 @@
 //! Nobody allocates or locks during a step. Who waits spins at first, then offers its core to others, then sleeps:
 //! see `meeting`, which also says why no wake-up is missed.
 
+mod claims;
 mod each;
+mod line;
 mod meeting;
 mod pace;
 mod patience;
@@ -26,6 +28,7 @@ mod shares;
 mod sync;
 
 use crate::RuntimeError;
+use claims::Round;
 use graphc_codegen::PhaseFn;
 use meeting::{Meeting, Note, Task};
 use memmap2::MmapMut;
@@ -35,6 +38,7 @@ pub(crate) use rooms::Rooms;
 use shares::share_of;
 
 use std::hint::black_box;
+use std::num::NonZero;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -72,6 +76,8 @@ pub struct Team {
     workers: Vec<JoinHandle<()>>,
     /// Tasks posted so far.
     epoch: usize,
+    /// Number of the last phase whose iterations were claimed.
+    round: NonZero<u16>,
     /// How steps are made at present; nothing if that is always together.
     verdict: Option<Verdict>,
 }
@@ -98,7 +104,7 @@ impl Default for ProgramPace {
     }
 }
 
-/// A member's share of one phase, as it was timed.
+/// What a member has run of one phase, as it was timed: nothing if others have run its share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimedShare {
     /// Position of the phase among those of all kernels.
@@ -153,7 +159,13 @@ impl Team {
         }
         let n_workers = n_members.saturating_sub(1);
         let meeting = Arc::new(meeting(n_workers));
-        let mut team = Team { meeting, workers: Vec::with_capacity(n_workers), epoch: 0, verdict: None };
+        let mut team = Team {
+            meeting,
+            workers: Vec::with_capacity(n_workers),
+            epoch: 0,
+            round: NonZero::<u16>::MIN,
+            verdict: None,
+        };
         // Threads must not take the last addresses of a process with a limit of them.
         let Some(room) = (n_workers > 0).then(|| MmapMut::map_anon(ROOM)).transpose().unwrap_or(None) else {
             team.meeting.seat_only(0);
@@ -223,8 +235,8 @@ impl Team {
         self.verdict.is_some_and(|verdict| verdict.way == Way::Alone)
     }
 
-    /// Runs a phase on all members and waits for them. The result is that of the lowest member that failed. Shares are
-    /// contiguous and in order, so it is the result of running the whole range on one thread.
+    /// Runs a phase on all members and waits for them. The result is that of the lowest iteration that failed, which is
+    /// the result of running the whole range on one thread.
     ///
     /// # Safety
     /// As for [`PhaseFn`], with the memory of every member. Calls for disjoint ranges must be allowed to run at once.
@@ -237,9 +249,14 @@ impl Team {
             return unsafe { function(arena, rooms.of(0), range.start, range.end) };
         }
         self.epoch = self.epoch.wrapping_add(1);
-        let timed = timed.map(|phase| phase as u32);
-        let task = Task { function, arena, rooms, low: range.start, high: range.end, timed };
-        // SAFETY: `&mut self` admits one caller at a time, and shares are disjoint: the caller's promise.
+        let is_claimed = Round::is_for(range.end - range.start, n_members);
+        if is_claimed {
+            self.round = self.round.checked_add(1).unwrap_or(NonZero::<u16>::MIN);
+        }
+        let round = is_claimed.then_some(self.round);
+        let timed = timed.map(|phase| NonZero::<u32>::MIN.saturating_add(phase as u32));
+        let task = Task { function, arena, rooms, low: range.start, high: range.end, timed, round };
+        // SAFETY: `&mut self` admits one caller at a time, and its promise is about disjoint ranges.
         unsafe { self.meeting.lead(self.epoch, task, || self.wake()) }
     }
 
@@ -440,7 +457,7 @@ mod tests {
         let mut team = Team::new(3).unwrap();
         for _ in 0..2 {
             team.clear_notes(2);
-            for (number, range) in [(4, 0..3), (5, 0..1), (6, 0..9), (7, 0..9)] {
+            for (number, range) in [(4, 0..3), (5, 0..1), (6, 0..3), (7, 0..9)] {
                 let (function, arena, rooms) = (fail_at_odd, std::ptr::null_mut(), Rooms::NONE);
                 // SAFETY: the function touches no memory.
                 unsafe { team.run(&SharedPhase { function, arena, rooms, range, timed: Some(number) }) };
@@ -452,6 +469,47 @@ mod tests {
             assert_eq!(names[..2], [(1, 4), (1, 6)]);
             assert!(names.contains(&(2, 4)) && names.contains(&(2, 6)), "{names:?}");
             assert!(notes.iter().all(|note| note.start <= note.end));
+        }
+    }
+
+    /// Adds 1 to the word of each iteration, 1,000 for each member's room in turn; who has the first room sleeps.
+    extern "C" fn count(arena: *mut u8, room: *mut u8, low: i64, high: i64) -> i32 {
+        if room.addr() == 0 {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        for i in low..high {
+            // SAFETY: the test gives a word for each iteration.
+            unsafe { *arena.cast::<u64>().add(i as usize) += 1 + 1_000 * room.addr() as u64 };
+        }
+        0
+    }
+
+    #[test]
+    fn quick_members_relieve_slow_ones() {
+        for n_members in [2, 4] {
+            let mut team = Team::new(n_members).unwrap();
+            let mut words = vec![0_u64; 10 * n_members];
+            let (arena, range) = (words.as_mut_ptr().cast(), 0..words.len() as i64);
+            let rooms = Rooms { first: std::ptr::null_mut(), stride: 1 };
+            let start = Instant::now();
+            // SAFETY: `count` gets what it wants.
+            unsafe { team.run(&SharedPhase { function: count, arena, rooms, range, timed: None }) };
+            assert!(start.elapsed() < Duration::from_millis(150), "the caller sleeps once or twice, not ten times");
+            assert!(words.iter().all(|word| word % 1_000 == 1), "{words:?}");
+            let n_own = words.iter().filter(|&&word| word == 1).count();
+            assert!((1..=3).contains(&n_own) && words[0] == 1, "{words:?}");
+        }
+    }
+
+    /// Rounds are counted in 16 bits; phases without claims between them have none.
+    #[test]
+    fn rounds_are_counted_in_a_circle() {
+        let mut team = Team::new(2).unwrap();
+        team.round = NonZero::new(u16::MAX - 3).unwrap();
+        for n in 0..20 {
+            let mut words = vec![0; if n % 3 == 0 { 2 } else { 7 }];
+            team.for_each_part(&mut words, 1, &|number, part| part[0] += 1 + number as u32);
+            assert!(words.iter().copied().eq(1..=words.len() as u32), "{words:?}");
         }
     }
 

@@ -58,6 +58,7 @@ fn steps_allocate_nothing() {
         steps();
         assert_eq!(N_CALLS.load(Ordering::Relaxed) - before, 0, "{n_members} members");
         assert_eq!(log.ends.len(), 3, "one of every phase");
-        assert_eq!(log.shares.len(), 2 * (n_members - 1));
+        // Who comes late may find nothing left of a phase.
+        assert!(log.shares.len() <= 2 * (n_members - 1), "{:?}", log.shares);
     }
 }

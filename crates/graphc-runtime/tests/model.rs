@@ -5,6 +5,10 @@
 //! would be too many orders. Then the protocol is made wrong, one thing at a time, and that must be found: faults
 //! which the code names, and every order of memory in it that is weakened to none.
 
+#[path = "../src/team/claims.rs"]
+mod claims;
+#[path = "../src/team/line.rs"]
+mod line;
 #[path = "../src/team/meeting.rs"]
 #[expect(dead_code, reason = "the model chooses its tree, and reads no times")]
 mod meeting;
@@ -24,6 +28,8 @@ use meeting::{Meeting, Task};
 use patience::Patience;
 use rooms::Rooms;
 use std::collections::BTreeSet;
+use std::num::NonZero;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use sync::{Fault, Plan, Site};
@@ -35,21 +41,42 @@ struct Case {
     fan: usize,
     patience: Patience,
     n_tasks: usize,
+    /// Iterations of a task; those of more than there are members are claimed.
+    n_iterations: usize,
+    /// Iterations before the first that fails; all behind it do as well.
+    n_fine: usize,
     /// How often threads are interrupted in one order at most; without a bound, in every order.
     n_interruptions: Option<usize>,
 }
 
 /// One member beside the caller, in every order.
-const PAIR: Case = Case { n_members: 2, fan: 4, patience: Patience::NONE, n_tasks: 1, n_interruptions: None };
+const PAIR: Case = Case {
+    n_members: 2,
+    fan: 4,
+    patience: Patience::NONE,
+    n_tasks: 1,
+    n_iterations: 2,
+    n_fine: 1,
+    n_interruptions: None,
+};
 const SHORT_PAIR: Case = Case { n_interruptions: Some(3), ..PAIR };
 const LONG_PAIR: Case = Case { n_tasks: 3, n_interruptions: Some(3), ..PAIR };
 /// A caller with two children.
-const FLAT: Case = Case { n_members: 3, fan: 2, n_interruptions: Some(2), ..PAIR };
+const FLAT: Case = Case { n_members: 3, fan: 2, n_iterations: 3, n_interruptions: Some(2), ..PAIR };
 const LONG_FLAT: Case = Case { n_tasks: 2, n_interruptions: Some(1), ..FLAT };
 /// A member that waits for another before it reports.
 const CHAIN: Case = Case { fan: 1, ..FLAT };
 const LONG_CHAIN: Case = Case { fan: 1, ..LONG_FLAT };
 const CASES: [Case; 6] = [PAIR, LONG_PAIR, FLAT, LONG_FLAT, CHAIN, LONG_CHAIN];
+
+/// Both claim iterations, and relieve each other.
+const CLAIMS: Case = Case { n_iterations: 4, n_fine: 4, n_interruptions: Some(2), ..PAIR };
+const LONG_CLAIMS: Case = Case { n_iterations: 3, n_fine: 3, n_tasks: 2, ..CLAIMS };
+/// All of the other's share fails, whoever runs it.
+const FAILING_CLAIMS: Case = Case { n_fine: 2, ..CLAIMS };
+/// Three claim.
+const CLAIMS_OF_THREE: Case = Case { n_iterations: 4, n_fine: 4, n_interruptions: Some(0), ..FLAT };
+const CLAIMING: [Case; 4] = [CLAIMS, LONG_CLAIMS, FAILING_CLAIMS, CLAIMS_OF_THREE];
 
 /// Each case with threads that look once more before they sleep.
 fn with_looks(cases: &[Case]) -> Vec<Case> {
@@ -57,31 +84,49 @@ fn with_looks(cases: &[Case]) -> Vec<Case> {
     cases.iter().flat_map(looking).collect()
 }
 
-/// A word for each member; `loom` finds accesses that nothing orders.
-struct Words(Vec<UnsafeCell<u64>>);
+/// What tasks work on; `loom` finds accesses that nothing orders.
+struct Words {
+    /// Two of each iteration.
+    words: Vec<UnsafeCell<u64>>,
+    /// The number of the task, which the caller writes.
+    task: UnsafeCell<usize>,
+    n_fine: usize,
+}
 
-/// Writes the words of a share: from the word that the member before has made in the task before.
-unsafe extern "C" fn rotate(arena: *mut u8, _: *mut u8, low: i64, high: i64) -> i32 {
+/// [`rotate`], as code of a phase: what `loom` finds must not unwind through it.
+unsafe extern "C" fn rotate_or_race(arena: *mut u8, _: *mut u8, low: i64, high: i64) -> i32 {
     // SAFETY: `run` gives such a pointer and waits.
-    let Words(words) = unsafe { &*arena.cast_const().cast::<Words>() };
-    let n = (words.len() - 1) / 2;
+    let words = unsafe { &*arena.cast_const().cast::<Words>() };
+    catch_unwind(AssertUnwindSafe(|| rotate(words, low as usize..high as usize))).unwrap_or(RACE)
+}
+
+/// The code of accesses that nothing orders.
+const RACE: i32 = -1;
+
+/// Writes the words of some iterations: from the word that the iteration before has made in the task before.
+fn rotate(Words { words, task, n_fine }: &Words, iterations: Range<usize>) -> i32 {
     // SAFETY: `loom` watches these accesses.
-    let parity = words[2 * n].with(|word| unsafe { *word }) as usize % 2;
-    for i in low as usize..high as usize {
+    let parity = task.with(|task| unsafe { *task }) % 2;
+    let n = words.len() / 2;
+    for i in iterations.clone() {
         // SAFETY: as above.
         let before = words[parity * n + (i + n - 1) % n].with(|word| unsafe { *word });
         // SAFETY: as above.
         words[(1 - parity) * n + i].with_mut(|word| unsafe { *word = 31 * before + i as u64 });
     }
-    // Every member but the caller fails, with another code each time.
-    if low == 0 { 0 } else { 10 * low as i32 + parity as i32 }
+    if iterations.start >= *n_fine { code_of(iterations.start, parity) } else { 0 }
+}
+
+/// What an iteration that fails returns.
+fn code_of(iteration: usize, task: usize) -> i32 {
+    (10 * iteration + task % 2) as i32
 }
 
 /// Some tasks on a team, then its end; panics if a word or a result is wrong.
 fn run(case: Case) {
     let waking = sync::begin();
-    let n = case.n_members;
-    let meeting = Arc::new(Meeting::with_fan(n - 1, case.patience, case.fan));
+    let Case { n_members, n_iterations: n, n_fine, .. } = case;
+    let meeting = Arc::new(Meeting::with_fan(n_members - 1, case.patience, case.fan));
     let attend = |member| {
         let (meeting, waking) = (Arc::clone(&meeting), waking.clone());
         loom::thread::spawn(move || {
@@ -89,24 +134,30 @@ fn run(case: Case) {
             drop(waking);
         })
     };
-    let workers: Vec<_> = (1..n).map(attend).collect();
+    let workers: Vec<_> = (1..n_members).map(attend).collect();
     let wake = || workers.iter().for_each(|worker| sync::Thread::of(worker.thread()).unpark());
-    let mut words = Words((0..=2 * n).map(|_| UnsafeCell::new(0)).collect());
+    let words = (0..2 * n).map(|_| UnsafeCell::new(0)).collect();
+    let mut words = Words { words, task: UnsafeCell::new(0), n_fine };
     let mut expected = vec![0; 2 * n];
+    let is_claimed = n > n_members;
     for task in 0..case.n_tasks {
         // SAFETY: the caller's own word; `loom` watches.
-        words.0[2 * n].with_mut(|word| unsafe { *word = task as u64 });
+        words.task.with_mut(|word| unsafe { *word = task });
         let arena = (&raw mut words).cast::<u8>();
         let rooms = Rooms { first: std::ptr::null_mut(), stride: 0 };
-        let task_of_all = Task { function: rotate, arena, rooms, low: 0, high: n as i64, timed: None };
-        // SAFETY: one caller, epochs in order; shares write disjoint words, and `loom` watches.
+        let round = NonZero::new(task as u16 + 1).filter(|_| is_claimed);
+        let task_of_all = Task { function: rotate_or_race, arena, rooms, low: 0, high: n as i64, timed: None, round };
+        // SAFETY: one caller, epochs and rounds in order; iterations write disjoint words, and `loom` watches.
         let code = unsafe { meeting.lead(task + 1, task_of_all, wake) };
-        assert_eq!(code, 10 + task as i32 % 2, "the result of the lowest member that failed");
+        let expected_code = if n_fine < n { code_of(n_fine, task) } else { 0 };
+        assert_eq!(code, expected_code, "the result of the lowest iteration that failed");
         let (from, to) = if task % 2 == 0 { (0, n) } else { (n, 0) };
         for i in 0..n {
             expected[to + i] = 31 * expected[from + (i + n - 1) % n] + i as u64;
             // SAFETY: everybody has reported; `loom` watches.
-            assert_eq!(words.0[to + i].with(|word| unsafe { *word }), expected[to + i]);
+            let word = words.words[to + i].with(|word| unsafe { *word });
+            // Who has failed claims no more.
+            assert!(word == expected[to + i] || (is_claimed && i > n_fine), "iteration {i} of task {task}");
         }
     }
     // SAFETY: as above.
@@ -133,11 +184,23 @@ fn members_meet_in_every_order() {
 }
 
 #[test]
+fn iterations_are_claimed_in_every_order() {
+    for case in CLAIMING {
+        assert!(holds(case, Plan::default()).0, "{case:?}");
+    }
+}
+
+#[test]
 fn planted_faults_are_found() {
-    let faults = [Fault::NoSecondLook, Fault::EpochBeforeTask, Fault::SleepersBeforeEpoch, Fault::ReportBeforeChildren];
-    for fault in faults {
-        let plan = Plan { fault: Some(fault), ..Plan::default() };
-        assert!([PAIR, CHAIN].iter().any(|&case| !holds(case, plan).0), "nobody notices {fault:?}");
+    let of_meeting =
+        [Fault::NoSecondLook, Fault::EpochBeforeTask, Fault::SleepersBeforeEpoch, Fault::ReportBeforeChildren];
+    let of_claims = [Fault::ClaimsByStores, Fault::WordsOfAnyRound, Fault::OutcomesOfMembers];
+    let cases = [(of_meeting.as_slice(), [PAIR, CHAIN]), (of_claims.as_slice(), [LONG_CLAIMS, FAILING_CLAIMS])];
+    for (faults, cases) in cases {
+        for &fault in faults {
+            let plan = Plan { fault: Some(fault), ..Plan::default() };
+            assert!(cases.iter().any(|&case| !holds(case, plan).0), "nobody notices {fault:?}");
+        }
     }
 }
 

@@ -30,11 +30,14 @@
 //! `tests/model.rs` tries this file in every order of the steps of a few threads, and finds each order of memory that
 //! is named here to be needed.
 
+use super::claims::{Claims, Round};
+use super::line::Line;
 use super::patience::Patience;
 use super::rooms::Rooms;
 use super::shares::share_of;
 use super::sync::{self, AtomicU64, AtomicUsize, Fault, Ordering, Shared, Thread};
 use graphc_codegen::PhaseFn;
+use std::num::NonZero;
 use std::sync::atomic;
 use std::time::Instant;
 
@@ -52,8 +55,10 @@ pub(super) struct Task {
     pub(super) rooms: Rooms,
     pub(super) low: i64,
     pub(super) high: i64,
-    /// The number under which members note their times, if they shall.
-    pub(super) timed: Option<u32>,
+    /// One more than the number under which members note their times, if they shall.
+    pub(super) timed: Option<NonZero<u32>>,
+    /// The number of its round, if iterations are claimed; else every member runs its share.
+    pub(super) round: Option<NonZero<u16>>,
 }
 
 // With the epoch it fills one cache line.
@@ -67,26 +72,22 @@ pub(super) struct Note {
     pub(super) end: Instant,
 }
 
-/// What the lowest member that failed has returned: its number and its code, or [`Outcome::FINE`], which is greater
-/// than all others.
+/// What the lowest iteration that failed has returned: its place and its code, or [`Outcome::FINE`], which is greater
+/// than all others. Places are numbers of iterations where those are claimed, else of members.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Outcome(u64);
 
 impl Outcome {
     const FINE: Outcome = Outcome(u64::MAX);
 
-    fn of(member: usize, code: i32) -> Outcome {
-        if code == 0 { Outcome::FINE } else { Outcome((member as u64) << 32 | u64::from(code.cast_unsigned())) }
+    fn of(place: u32, code: i32) -> Outcome {
+        if code == 0 { Outcome::FINE } else { Outcome(u64::from(place) << 32 | u64::from(code.cast_unsigned())) }
     }
 
     fn code(self) -> i32 {
         if self == Outcome::FINE { 0 } else { (self.0 as u32).cast_signed() }
     }
 }
-
-/// Keeps what different threads write in different cache lines; processors fetch them in pairs.
-#[repr(align(128))]
-struct Line<T>(T);
 
 struct Board {
     epoch: AtomicUsize,
@@ -109,6 +110,7 @@ pub(super) struct Meeting {
     n_sleepers: Line<AtomicUsize>,
     /// Of member 1 and those behind it.
     seats: Box<[Line<Seat>]>,
+    claims: Claims,
     /// Seats that are taken: the first ones. Written before the first task is posted, and ordered by that.
     n_workers: atomic::AtomicUsize,
     /// Children of a member at most.
@@ -145,6 +147,7 @@ impl Meeting {
             board: Line(Board { epoch: AtomicUsize::new(0), task: Shared::new(None) }),
             n_sleepers: Line(AtomicUsize::new(0)),
             seats: (0..n_workers).map(seat).collect(),
+            claims: Claims::new(n_workers + 1),
             n_workers: atomic::AtomicUsize::new(n_workers),
             fan,
             shares_cores: false,
@@ -163,16 +166,17 @@ impl Meeting {
     }
 
     /// The caller's part of a task: posts it, runs its share, and waits for everybody. The result is that of the lowest
-    /// member that failed. `wake` unparks all other members.
+    /// iteration that failed. `wake` unparks all other members.
     ///
     /// # Safety
-    /// One caller at a time. `epoch` is one more than that of the task before. The task's function must be safe to call
+    /// One caller at a time. `epoch` is one more than that of the task before, and a task's round follows that of the
+    /// last task with one. The task's function must be safe to call
     /// for disjoint parts of its range at once, until this returns.
     pub(super) unsafe fn lead(&self, epoch: usize, task: Task, wake: impl FnOnce()) -> i32 {
         // SAFETY: every member has reported the task before, as this function ends by waiting for that. The caller's
         // promise holds until this function returns, and no member touches the task after its report.
         unsafe { self.post(epoch, Some(task), wake) };
-        // SAFETY: the caller's promise; members' shares are disjoint.
+        // SAFETY: the caller's promise.
         let own = unsafe { self.run_share(&task, 0) };
         self.await_children(0, epoch, own).code()
     }
@@ -209,7 +213,7 @@ impl Meeting {
             self.await_task(epoch);
             // SAFETY: the epoch has been read; the task is not overwritten before the report below.
             let Some(task) = (unsafe { self.board.0.task.with(|task| *task) }) else { return };
-            // SAFETY: `lead` wants that of its caller; members' shares are disjoint, and so is their memory.
+            // SAFETY: `lead` wants that of its caller; members' own memory is disjoint.
             let own = unsafe { self.run_share(&task, member) };
             let all = if sync::is_planted(Fault::ReportBeforeChildren) {
                 own
@@ -220,20 +224,21 @@ impl Meeting {
         }
     }
 
+    /// What a member does of a task, and when.
+    ///
     /// # Safety
-    /// The task's function must be safe to call for this member's share.
+    /// The task's function must be safe to call for disjoint ranges at once.
     unsafe fn run_share(&self, task: &Task, member: usize) -> Outcome {
-        let share = share_of(&(task.low..task.high), self.n_workers() + 1, member);
-        if share.is_empty() {
-            return Outcome::FINE;
-        }
         // Those of the caller are the times of the phases.
         let timed = task.timed.filter(|_| member > 0);
         let start = timed.map(|_| Instant::now());
         // SAFETY: the caller's promise.
-        let code = unsafe { (task.function)(task.arena, task.rooms.of(member), share.start, share.end) };
-        if let (Some(phase), Some(start)) = (timed, start) {
-            let note = Note { phase, start, end: Instant::now() };
+        let done = match task.round {
+            Some(number) => unsafe { self.run_claims(task, number.get(), member) },
+            None => unsafe { self.run_static(task, member) },
+        };
+        if let (Some(phase), Some(start), Some(_)) = (timed, start, done) {
+            let note = Note { phase: phase.get() - 1, start, end: Instant::now() };
             let push = |notes: &mut Vec<Note>| {
                 if notes.len() < notes.capacity() {
                     notes.push(note);
@@ -242,7 +247,42 @@ impl Meeting {
             // SAFETY: notes are this member's until it reports.
             unsafe { self.seats[member - 1].0.notes.with_mut(push) };
         }
-        Outcome::of(member, code)
+        done.unwrap_or(Outcome::FINE)
+    }
+
+    /// Runs a member's whole share, if it has any.
+    ///
+    /// # Safety
+    /// As for [`Meeting::run_share`].
+    unsafe fn run_static(&self, task: &Task, member: usize) -> Option<Outcome> {
+        let share = share_of(&(task.low..task.high), self.n_workers() + 1, member);
+        if share.is_empty() {
+            return None;
+        }
+        // SAFETY: the caller's promise; members' shares are disjoint.
+        let code = unsafe { (task.function)(task.arena, task.rooms.of(member), share.start, share.end) };
+        Some(Outcome::of(member as u32, code))
+    }
+
+    /// Runs what a member claims until nothing is left or something fails, if it gets anything.
+    ///
+    /// # Safety
+    /// As for [`Meeting::run_share`].
+    unsafe fn run_claims(&self, task: &Task, number: u16, member: usize) -> Option<Outcome> {
+        let n_iterations = (task.high - task.low) as u32;
+        let round = Round { number, n_iterations, n_members: self.n_workers() + 1 };
+        let mut done = None;
+        while let Some(taken) = self.claims.next(round, member) {
+            let [low, high] = [taken.start, taken.end].map(|i| task.low + i64::from(i));
+            // SAFETY: the caller's promise; nothing is claimed twice.
+            let code = unsafe { (task.function)(task.arena, task.rooms.of(member), low, high) };
+            let place = if sync::is_planted(Fault::OutcomesOfMembers) { member as u32 } else { taken.start };
+            done = Some(Outcome::of(place, code));
+            if code != 0 {
+                break;
+            }
+        }
+        done
     }
 
     fn await_task(&self, epoch: usize) {

@@ -1,6 +1,6 @@
 //! What the meeting of a team is made of: atomics, cells, parking, the clock's stand-in.
 //!
-//! The model checker compiles `meeting` and `patience` a second time, with a module of the same names whose atomics and
+//! The model checker compiles `meeting`, `claims` and `patience` a second time, with a module of the same names whose atomics and
 //! cells try every order of steps and every value that a load may see: `tests/model.rs`. So what is checked is what
 //! runs.
 
@@ -46,6 +46,12 @@ pub(super) enum Fault {
     SleepersBeforeEpoch,
     /// A member reports before its children have.
     ReportBeforeChildren,
+    /// What is left of a share is read and written in two steps.
+    ClaimsByStores,
+    /// What was left in an earlier round is taken for what is left in this one.
+    WordsOfAnyRound,
+    /// A member's result counts by its number, not by the iteration that failed.
+    OutcomesOfMembers,
 }
 
 /// Whether there is that fault.

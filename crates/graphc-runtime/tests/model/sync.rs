@@ -16,6 +16,9 @@ pub(crate) enum Fault {
     EpochBeforeTask,
     SleepersBeforeEpoch,
     ReportBeforeChildren,
+    ClaimsByStores,
+    WordsOfAnyRound,
+    OutcomesOfMembers,
 }
 
 /// An order of memory in the source: line, column, and which one of an exchange's two.
@@ -115,6 +118,19 @@ macro_rules! atomic {
             pub(crate) fn store(&self, word: $word, order: Ordering) {
                 self.0.store(word, planned(order, Location::caller(), "store"));
             }
+
+            #[track_caller]
+            pub(crate) fn compare_exchange(
+                &self,
+                before: $word,
+                after: $word,
+                success: Ordering,
+                failure: Ordering,
+            ) -> Result<$word, $word> {
+                let place = Location::caller();
+                let (success, failure) = (planned(success, place, "success"), planned(failure, place, "failure"));
+                self.0.compare_exchange(before, after, success, failure)
+            }
         }
     };
 }
@@ -131,19 +147,6 @@ impl AtomicUsize {
     #[track_caller]
     pub(crate) fn fetch_sub(&self, word: usize, order: Ordering) -> usize {
         self.0.fetch_sub(word, planned(order, Location::caller(), "subtract"))
-    }
-
-    #[track_caller]
-    pub(crate) fn compare_exchange(
-        &self,
-        before: usize,
-        after: usize,
-        success: Ordering,
-        failure: Ordering,
-    ) -> Result<usize, usize> {
-        let place = Location::caller();
-        let (success, failure) = (planned(success, place, "success"), planned(failure, place, "failure"));
-        self.0.compare_exchange(before, after, success, failure)
     }
 }
 

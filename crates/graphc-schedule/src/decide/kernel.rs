@@ -327,12 +327,14 @@ impl<'a> Decider<'a> {
         }
         let per_task = task::chunks_per_task(problem, kernel);
         let mut nests: Vec<ChunkNest> = kernel.chunk.iter().map(|group| self.chunk_nest(group, per_task)).collect();
-        if let Some(segments) = self.segments(per_task, &nests) {
+        let joined = gradients.iter().map(|(_, plan)| plan).find(|plan| can_join(plan));
+        let joined = joined.filter(|_| !kernel.chunk.is_empty() && per_task == 1).map(ContractionPlan::groups);
+        let segments = self.segments((per_task, joined), &nests);
+        let joined = joined.filter(|_| segments.is_none());
+        if let Some(segments) = segments.filter(|segments| segments.iter().any(|segment| segment.n_shares > 1)) {
             let gradients = gradients.into_iter().map(|(_, nest)| gradient_alone(nest));
             return cut_phases(per_task, segments, nests).into_iter().chain(gradients).collect();
         }
-        let joined = gradients.iter().map(|(_, plan)| plan).find(|plan| can_join(plan));
-        let joined = joined.filter(|_| !kernel.chunk.is_empty() && per_task == 1).map(ContractionPlan::groups);
         let (mut with, alone): (Vec<_>, Vec<_>) =
             gradients.into_iter().partition(|(_, plan)| joined.is_some() && can_join(plan));
         with.iter_mut()
@@ -379,7 +381,7 @@ impl<'a> Decider<'a> {
     }
 
     /// The phases of nests if their chunks are cut.
-    fn segments(&self, per_task: usize, nests: &[ChunkNest]) -> Option<Vec<Segment>> {
+    fn segments(&self, (per_task, joined): (usize, Option<Groups>), nests: &[ChunkNest]) -> Option<Vec<Segment>> {
         let problem = self.problem;
         let n_tasks = problem.n_chunks().div_ceil(per_task);
         if problem.machine.threads.n == 1 {
@@ -390,7 +392,7 @@ impl<'a> Decider<'a> {
             NestPlan::Sweep(plan) => Piece::of_sweep(problem, plan, n_tasks),
             NestPlan::Scatter(plan) => Piece::of_scatter(problem, plan, n_tasks),
         };
-        cut::segments(problem.machine.threads, n_tasks, &nests.iter().map(piece).collect::<Vec<_>>())
+        cut::segments(problem.machine.threads, (n_tasks, joined), &nests.iter().map(piece).collect::<Vec<_>>())
     }
 }
 

@@ -41,7 +41,7 @@ use std::collections::BTreeSet;
 /// Most shares that the blocks of a result are cut into.
 const MOST_SHARES: usize = 32;
 
-/// Shares that a product without a batch is cut into at least, if it has as many blocks.
+/// Shares that a product without a batch is cut into at least, and two a thread, if it has as many blocks.
 const FEWEST_SHARES: usize = 8;
 
 /// Barriers that what is left beside shared blocks must take to be shared as well.
@@ -187,7 +187,7 @@ impl ContractionPlan {
         }
         let n_terms: usize = self.axes.reductions().map(|axis| axis.extent).product();
         let near = machine.near_words() / 2 / (walk.block * n_terms).max(1);
-        near.min(n_full.div_ceil(FEWEST_SHARES)).max(least)
+        near.min(n_full.div_ceil(FEWEST_SHARES.max(2 * machine.threads.n))).max(least)
     }
 
     /// The loop whose blocks threads share where the shared loop has something left beside its full blocks, if that

@@ -1,29 +1,29 @@
 //! Cuts a kernel into more tasks than it has chunks of samples.
 //!
-//! Where a batch has fewer chunks than there are threads, or a number of them that does not go up in theirs, every
-//! chunk is shared as well: along an output axis of its nests. A nest that reads what other tasks have left must wait
-//! for all of them, so it begins a new phase; one that reads only what its own task has left goes on in the same one.
-//! Both follow from the indices at which it reads. A sum is never cut, so that results are the same bits however
-//! many threads there are.
+//! Where a batch has fewer chunks than there are threads, or few for each, every chunk is shared as well: along an
+//! output axis of its nests. A nest that reads what other tasks have left must wait for all of them, so it begins a
+//! new phase; one that reads only what its own task has left goes on in the same one. Both follow from the indices at
+//! which it reads. A sum is never cut, so that results are the same bits however many threads there are.
 //!
 //! The phases are those that cost least: of every phase the work of the busiest thread, the lines that its tasks
-//! fetch from other cores, and a barrier. One phase with whole chunks is among the candidates; it is what one thread
-//! always gets.
+//! fetch from other cores, what threads wait for the last of them, and a barrier. Threads are not equally fast, and
+//! quick ones take tasks from slow ones, so that the wait is a part of one task ([`Threads::wait`]): it is short where
+//! a thread has several. One phase with whole chunks is among the candidates; it is what one thread always gets.
 //!
 //! A nest that reads across the cut is not recomputed by every task instead: what is cheap to compute again is
 //! recomputed in its readers already, by the fusion plan.
 
 mod piece;
 
-use crate::machine::{LINE_FROM_ANOTHER_CORE, Threads};
+use crate::decide::summation::Groups;
+use crate::machine::{FURTHER_TASK, LINE_FROM_ANOTHER_CORE, Threads};
 use graphc_ir::graph::plan::Root;
 pub(crate) use piece::Piece;
 use piece::Way;
 use std::collections::BTreeMap;
 
-/// Tasks of a thread at most. All are as large, so that more of them are only worth it where they do not go up in the
-/// threads.
-const MOST_TASKS: usize = 4;
+/// Tasks of a thread at most. More of them gain little, and each fetches what it reads for all samples alike.
+const MOST_TASKS: usize = 6;
 
 /// Part of the cost that must be saved: the model is rough.
 const LEAST_GAIN: f64 = 0.1;
@@ -53,16 +53,22 @@ pub(crate) struct Segment {
     pub(crate) cuts: Vec<Cut>,
 }
 
-/// The phases of a kernel with that many tasks of whole chunks; `None` if it is best to leave them whole.
-pub(crate) fn segments(threads: Threads, n_tasks: usize, pieces: &[Piece<'_>]) -> Option<Vec<Segment>> {
-    if threads.n < 2 || pieces.is_empty() || n_tasks.is_multiple_of(threads.n) {
+/// The phases of a kernel with that many tasks of whole chunks, which would be `joined` with its gradients by groups;
+/// `None` if it is best to leave it so, and one phase that is not cut if only the gradients must be left out.
+pub(crate) fn segments(
+    threads: Threads,
+    (n_tasks, joined): (usize, Option<Groups>),
+    pieces: &[Piece<'_>],
+) -> Option<Vec<Segment>> {
+    let has_groups = joined.is_some_and(|groups| groups.n_groups >= threads.n);
+    if threads.n < 2 || pieces.is_empty() || (has_groups && n_tasks.is_multiple_of(threads.n)) {
         return None;
     }
     let mut makers = BTreeMap::new();
     for (number, piece) in pieces.iter().enumerate() {
         makers.extend(piece.roots().map(|root| (root, number)));
     }
-    Search { threads, n_tasks, pieces, makers, best: vec![None; pieces.len() + 1] }.run()
+    Search { threads, n_tasks, pieces, makers, best: vec![None; pieces.len() + 1] }.run(joined)
 }
 
 /// Looks for the cheapest phases that end before each nest.
@@ -77,7 +83,7 @@ struct Search<'a, 'p> {
 }
 
 impl<'p> Search<'_, 'p> {
-    fn run(mut self) -> Option<Vec<Segment>> {
+    fn run(mut self, joined: Option<Groups>) -> Option<Vec<Segment>> {
         let n = self.pieces.len();
         for first in 0..n {
             self.whole_from(first);
@@ -87,7 +93,11 @@ impl<'p> Search<'_, 'p> {
                 }
             }
         }
-        let whole = self.cost(1, self.pieces.iter().map(|piece| self.whole_cost(piece, 0)).sum());
+        let cycles: f64 = self.pieces.iter().map(|piece| self.whole_cost(piece, 0)).sum();
+        let whole = match joined {
+            Some(Groups { n_groups, chunks_per_group }) => self.cost(n_groups, cycles * chunks_per_group as f64),
+            None => self.cost(self.n_tasks, cycles),
+        };
         let cost = self.best[n].as_ref().expect("chunks may be whole").0;
         (cost < (1.0 - LEAST_GAIN) * whole).then(|| self.chosen())
     }
@@ -106,8 +116,11 @@ impl<'p> Search<'_, 'p> {
     }
 
     /// Cycles of a phase whose tasks take `cycles` each.
-    fn cost(&self, n_shares: usize, cycles: f64) -> f64 {
-        (self.n_tasks * n_shares).div_ceil(self.threads.n) as f64 * cycles + self.threads.barrier_cycles as f64
+    fn cost(&self, n_tasks: usize, cycles: f64) -> f64 {
+        let n = self.threads.n;
+        let most = n_tasks.div_ceil(n) as f64;
+        let with_wait = (n_tasks as f64 / n as f64).max(1.0) + Threads::wait(n_tasks.min(n));
+        with_wait.max(most) * cycles + (most - 1.0) * FURTHER_TASK + self.threads.barrier_cycles as f64
     }
 
     /// Cycles of a nest in a task that has begun with nest `first`, if it is not cut.
@@ -137,7 +150,7 @@ impl<'p> Search<'_, 'p> {
         for last in first..self.pieces.len() {
             cycles += self.whole_cost(&self.pieces[last], first);
             let segment = Segment { n_nests: last + 1 - first, n_shares: 1, cuts: Vec::new() };
-            self.offer(first, self.cost(1, cycles), segment);
+            self.offer(first, self.cost(self.n_tasks, cycles), segment);
         }
     }
 
@@ -153,7 +166,7 @@ impl<'p> Search<'_, 'p> {
             }
             cycles += self.share_cost(first, last, (ways[last - first], cuts[last - first]));
             let segment = Segment { n_nests: last + 1 - first, n_shares, cuts: cuts.clone() };
-            self.offer(first, self.cost(n_shares, cycles), segment);
+            self.offer(first, self.cost(self.n_tasks * n_shares, cycles), segment);
         }
     }
 
@@ -183,7 +196,7 @@ impl<'p> Search<'_, 'p> {
     fn share_cost(&self, first: usize, number: usize, (way, cut): (Way, Cut)) -> f64 {
         let piece = &self.pieces[number];
         let part = (cut.width as f64 / way.extent as f64).min(1.0);
-        let n_lines = piece.n_lines(Some((way, part)), |root| self.is_made_since(first, root));
+        let n_lines = piece.n_lines(Some((way, cut.width)), |root| self.is_made_since(first, root));
         piece.cycles * part + LINE_FROM_ANOTHER_CORE * n_lines
     }
 

@@ -147,14 +147,22 @@ impl<'a> Piece<'a> {
         self.leaves.iter().map(|(root, _)| *root)
     }
 
-    /// Lines that a share along `way` reads of what `is_near` does not have; without a way, all.
-    pub(super) fn n_lines(&self, way: Option<(Way, f64)>, is_near: impl Fn(Root) -> bool) -> f64 {
-        let part = |read: &Read| match way {
-            Some((way, part)) if read.index.iter().any(|index| index.uses(way.axis)) => part,
-            _ => 1.0,
-        };
+    /// Lines that a share of so many coordinates along `way` reads of what `is_near` does not have; without a way, all.
+    pub(super) fn n_lines(&self, way: Option<(Way, usize)>, is_near: impl Fn(Root) -> bool) -> f64 {
+        let part = |read: &Read| way.map_or(1.0, |(way, width)| self.part_read(read, way, width));
         let far = self.reads.iter().filter(|read| !is_near(read.root));
         far.map(|read| read.n_lines * part(read)).sum()
+    }
+
+    /// The part of what a nest reads at a place that a share reads: neighbouring shares of a window overlap.
+    fn part_read(&self, read: &Read, way: Way, width: usize) -> f64 {
+        let part = |index: &Affine| {
+            let step = index.coefficient(way.axis);
+            let (low, high) = index.add_scaled(&Affine::var(way.axis), -step).range(&|var| self.dag.var_range(var));
+            let of_all = |n: usize| (step.abs() * (n as i64 - 1) + high - low + 1) as f64;
+            if step == 0 { width as f64 / way.extent as f64 } else { of_all(width) / of_all(way.extent) }
+        };
+        read.index.iter().find(|index| index.uses(way.axis)).map_or(1.0, part).min(1.0)
     }
 
     /// Coordinates of a share along `way`, if nests before it in the same task leave all that it reads of them:
