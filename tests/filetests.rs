@@ -97,15 +97,35 @@ fn lenet5_plan_of_one_chunk_for_eight_threads() {
     assert_golden("dump/lenet5-16-threads-8.plan", &text);
 }
 
-/// Tasks of whole chunks are as good where threads have as many of them each.
+/// Tasks of whole chunks are as good where threads have as many of them each. Gradients of dense layers are shared in
+/// another way than by one thread alone.
 #[test]
 fn chunks_are_whole_where_they_go_up_in_the_threads() {
-    let plan_for =
-        |threads, batch| plan(&example("lenet5"), CompileOptions { threads, ..CompileOptions::train(batch) });
-    for (threads, batch) in [(2, 64), (4, 64), (4, 128), (8, 128)] {
+    let plan_for = |threads, batch| {
+        let text = plan(&example("lenet5"), CompileOptions { threads, ..CompileOptions::train(batch) });
+        let is_alike = |line: &&str| !line.contains("  parallel  ") && !line.starts_with("phases");
+        text.lines().filter(is_alike).collect::<Vec<_>>().join("\n")
+    };
+    for (threads, batch) in [(2, 64), (4, 64), (4, 128)] {
         assert_eq!(plan_for(threads, batch), plan_for(1, batch), "{threads} threads, {batch} samples");
     }
-    assert!(plan_for(8, 64).contains("cut in 2 shares"));
+    assert!(plan_for(8, 64).contains("cut in 2 shares") && !plan_for(8, 128).contains("cut in"));
+}
+
+/// Four groups of a batch's chunks keep four threads busy; for more they are cut, in a phase of their own.
+#[test]
+fn groups_are_cut_where_threads_are_more() {
+    let parallel = |name: &str, threads, batch| -> Vec<String> {
+        let text = plan(&example(name), CompileOptions { threads, ..CompileOptions::train(batch) });
+        let lines = text.lines().map(str::trim).filter(|line| line.starts_with("parallel") && line.contains("groups"));
+        lines.map(|line| line["parallel".len()..].trim().to_string()).collect()
+    };
+    assert_eq!(parallel("lenet5", 4, 64), ["4 groups", "4 groups"]);
+    assert_eq!(parallel("lenet5", 8, 64), ["4 groups x 2 shares of i3"; 2]);
+    assert_eq!(parallel("vgg32", 16, 64), ["4 groups x 8 shares of i2", "4 groups x 8 shares of i3"]);
+    // Groups of four chunks each.
+    assert!(parallel("lenet5", 8, 256).iter().all(|line| line.starts_with("4 groups x ")));
+    assert!(parallel("lenet5", 4, 256).iter().all(|line| line == "4 groups, accumulators wait for the next chunk"));
 }
 
 /// A depthwise convolution: blocks of pixels by both vectors of samples, for both passes; weight gradients of channels

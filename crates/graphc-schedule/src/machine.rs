@@ -90,6 +90,9 @@ pub(crate) const PORTS: f64 = 2.0;
 /// Cycles that a tile takes besides its steps: its call, addresses and counts.
 pub(crate) const CALL: f64 = 20.0;
 
+/// Cycles that it takes a thread to get its next task.
+pub(crate) const TASK: f64 = 300.0;
+
 /// Cycles that it takes to load an accumulator and to store it again.
 pub(crate) const WAIT: f64 = 1.5;
 

@@ -211,6 +211,14 @@ impl ContractionPlan {
         (0..self.loops.len()).rev().filter(can_be).max_by_key(n_blocks).filter(|position| n_blocks(position) > 1)
     }
 
+    /// The axis whose coordinates are lanes.
+    pub(crate) fn lane_axis(&self) -> Option<Var> {
+        match self.lanes {
+            Lanes::Axis(axis) => Some(axis),
+            Lanes::None | Lanes::Samples | Lanes::SummedSamples => None,
+        }
+    }
+
     /// Words of the accumulators that wait for one share, and of the sums of its groups; none if nothing waits.
     pub(crate) fn waiting_words(&self, problem: &Problem<'_>) -> usize {
         let cells = problem.machine.vectors.most_cells();
