@@ -297,6 +297,7 @@ impl<'a> Decider<'a> {
             forms: problem.forms,
             stored: &problem.fusion.stored,
             features_are_lanes: problem.lanes == ProgramLanes::Features,
+            n_threads: problem.machine.threads.n,
         };
         NestPlan::Sweep(SweepPlan::of(&sources, group))
     }
