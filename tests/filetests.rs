@@ -97,8 +97,8 @@ fn lenet5_plan_of_one_chunk_for_eight_threads() {
     assert_golden("dump/lenet5-16-threads-8.plan", &text);
 }
 
-/// Tasks of whole chunks are as good where threads have as many of them each. Gradients of dense layers, and long sweeps
-/// over elements, are shared in another way than by one thread alone.
+/// Tasks of whole chunks are as good where threads have as many of them each. Gradients of dense layers, and long
+/// sweeps over elements, are shared in another way than by one thread alone.
 #[test]
 fn chunks_are_whole_where_they_go_up_in_the_threads() {
     let plan_for = |threads, batch| {
