@@ -98,14 +98,22 @@ fn lenet5_plan_of_one_chunk_for_eight_threads() {
 }
 
 /// Few threads hardly wait for the slowest: tasks of whole chunks are as good where each has as many of them. Many
-/// threads wait longer, so that shares of long tasks are better; and some would have no group of chunks.
+/// threads wait longer, so that shares of long tasks are better; and some would have no group of chunks. Gradients of
+/// dense layers, and long sweeps over elements, are shared in another way than by one thread alone.
 #[test]
 fn few_threads_leave_chunks_whole_where_they_go_up_in_them() {
     let plan_for =
         |name: &str, threads, batch| plan(&example(name), CompileOptions { threads, ..CompileOptions::train(batch) });
+    let chunks_for = |name: &str, threads, batch| {
+        let text = plan_for(name, threads, batch);
+        let is_alike =
+            |line: &&str| !["  parallel  ", " parallel > ", "phases "].iter().any(|word| line.contains(word));
+        text.lines().filter(is_alike).collect::<Vec<_>>().join("\n")
+    };
     for (threads, batch) in [(2, 64), (4, 64), (4, 128)] {
         for name in ["lenet5", "vgg32"] {
-            assert_eq!(plan_for(name, threads, batch), plan_for(name, 1, batch), "{threads} threads, {batch} samples");
+            let expected = chunks_for(name, 1, batch);
+            assert_eq!(chunks_for(name, threads, batch), expected, "{threads} threads, {batch} samples");
         }
     }
     let joined = "gradients joined";
@@ -113,6 +121,22 @@ fn few_threads_leave_chunks_whole_where_they_go_up_in_them() {
     assert!(plan_for("lenet5", 8, 64).contains("cut in 2 shares"));
     // 16 chunks for 16 threads: a task each would be waited for long.
     assert!(plan_for("vgg32", 16, 256).contains("cut in 4 shares"));
+}
+
+/// Four groups of a batch's chunks keep four threads busy; for more they are cut, in a phase of their own.
+#[test]
+fn groups_are_cut_where_threads_are_more() {
+    let parallel = |name: &str, threads, batch| -> Vec<String> {
+        let text = plan(&example(name), CompileOptions { threads, ..CompileOptions::train(batch) });
+        let lines = text.lines().map(str::trim).filter(|line| line.starts_with("parallel") && line.contains("groups"));
+        lines.map(|line| line["parallel".len()..].trim().to_string()).collect()
+    };
+    assert_eq!(parallel("lenet5", 4, 64), ["4 groups", "4 groups"]);
+    assert_eq!(parallel("lenet5", 8, 64), ["4 groups x 2 shares of i3"; 2]);
+    assert_eq!(parallel("vgg32", 16, 64), ["4 groups x 8 shares of i2", "4 groups x 8 shares of i3"]);
+    // Groups of four chunks each.
+    assert!(parallel("lenet5", 8, 256).iter().all(|line| line.starts_with("4 groups x ")));
+    assert!(parallel("lenet5", 4, 256).iter().all(|line| line == "4 groups, accumulators wait for the next chunk"));
 }
 
 /// A depthwise convolution: blocks of pixels by both vectors of samples, for both passes; weight gradients of channels

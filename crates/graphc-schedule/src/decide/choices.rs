@@ -226,8 +226,12 @@ mod tests {
         };
         let half = Candidate { axis: Coordinate::Half, ..axis(0, 2, 0, None) };
         let sides = [axis(1, 24, 0, None), axis(2, 24, 0, None), axis(1, 22, 2, None), axis(1, 24, 0, Some(3))]
-            .map(|channel| Sides { alone: [vec![half], vec![channel]], both: Vec::new() });
-        let both = sides.clone().map(|Sides { alone: [one, other], .. }| Sides { alone: [one, vec![]], both: other });
+            .map(|channel| Sides { alone: [vec![half], vec![channel]], both: Vec::new(), shared: None });
+        let both = sides.clone().map(|Sides { alone: [one, other], shared, .. }| Sides {
+            alone: [one, vec![]],
+            both: other,
+            shared,
+        });
         let units = [VectorUnit::AVX2, VectorUnit { assembled: false, ..VectorUnit::AVX2 }];
         let widths = [[Width::Vector, Width::Splat], [Width::Splat, Width::Vector], [Width::FarVector, Width::Splat]];
         for _ in 0..2 {

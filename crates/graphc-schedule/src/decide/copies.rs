@@ -42,8 +42,8 @@ pub(crate) enum Shares {
     /// So many shares of so many coordinates of the last term each, if there are many: each thread has probably
     /// updated the rows that it reads.
     Rows { n_shares: usize, n_rows: usize },
-    /// So many shares of so many blocks each.
-    Blocks { n_shares: usize, n_blocks: usize },
+    /// So many shares of so many blocks each, and of so many coordinates of all other terms; one if blocks are many.
+    Blocks { n_shares: usize, n_blocks: usize, n_terms: usize },
 }
 
 /// When a copy is made.
@@ -311,20 +311,19 @@ impl CopyPlan {
         CopyPlan { stride: spread(n_terms), when: When::Block { n_outputs, n_terms }, ..self }
     }
 
-    /// How these are shared.
-    pub(crate) fn shares(&self, n_vector_blocks: usize, threads: Threads) -> Shares {
+    /// How so many blocks are shared. Squares have all coordinates of the last term.
+    pub(crate) fn shares(&self, n_full: usize, threads: Threads) -> Shares {
         let n_shares = MOST_SHARES.max(threads.n);
         let n_rows = self.n_rows() / n_shares;
-        if n_rows >= FEWEST_ROWS {
+        if n_rows >= FEWEST_ROWS && !self.transposes {
             return Shares::Rows { n_shares, n_rows };
         }
-        self.block_shares(n_vector_blocks, threads)
-    }
-
-    /// Shares of so many blocks.
-    pub(crate) fn block_shares(&self, n_full: usize, threads: Threads) -> Shares {
-        let n_blocks = n_full.div_ceil(MOST_SHARES.max(threads.n)).max(1);
-        Shares::Blocks { n_shares: n_full.div_ceil(n_blocks), n_blocks }
+        // Twice as many as threads: they differ in size.
+        let are_few = threads.n > 1 && n_full < 2 * threads.n;
+        let n_terms = if are_few { self.n_terms() / self.n_rows() } else { 1 };
+        let n_shares = if n_terms > 1 { (2 * threads.n).div_ceil(n_terms) } else { n_shares };
+        let n_blocks = n_full.div_ceil(n_shares).max(1);
+        Shares::Blocks { n_shares: n_full.div_ceil(n_blocks), n_blocks, n_terms }
     }
 
     /// The layout of its buffer.

@@ -15,6 +15,10 @@
 use crate::machine::{CALL, FAR_WAITS, ISSUE, LATENCY, OVERHEAD, PASSING_WAITS, PORTS, VectorUnit, WAIT};
 use std::fmt::Display;
 
+/// Part of a grid's cycles that uneven shares are worth, for each share's size that a task has beside its own: what
+/// reads the result can go on in tasks that share a coordinate evenly, which saves a phase.
+const UNEVEN: f64 = 0.01;
+
 /// How a factor is loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Width {
@@ -67,6 +71,18 @@ pub(crate) struct Sides<A> {
     pub(crate) alone: [Vec<Candidate<A>>; 2],
     /// Both factors: each coordinate has operands of its own.
     pub(crate) both: Vec<Candidate<A>>,
+    /// A coordinate that several tasks may have to share, and how many at least.
+    pub(crate) shared: Option<(Candidate<A>, usize)>,
+}
+
+impl<A: Copy + PartialEq> Sides<A> {
+    /// How much more than an even share of the shared coordinate a task has in blocks of that grid, as a part of it.
+    fn unevenness(&self, chosen: &[Block<A>]) -> f64 {
+        let Some((candidate, n_shares)) = self.shared else { return 0.0 };
+        let size = chosen.iter().find(|block| block.candidate.axis == candidate.axis).map_or(1, |block| block.size);
+        let most = (candidate.extent.div_ceil(size).div_ceil(n_shares) * size).min(candidate.extent);
+        (most * n_shares) as f64 / candidate.extent as f64 - 1.0
+    }
 }
 
 /// A coordinate with a block of it, and which factors it moves.
@@ -79,14 +95,14 @@ struct Block<A> {
 
 /// Grids of at most one coordinate of each kind (two of the same if nothing moves the other factor alone): the one
 /// that costs least, then others in order of cost; `most_grids` of them at most, and at least one.
-pub(crate) fn best_grids<A: Copy>(
+pub(crate) fn best_grids<A: Copy + PartialEq>(
     unit: VectorUnit,
     sides: &Sides<A>,
     widths: [Width; 2],
     most_grids: usize,
 ) -> Vec<Grid<A>> {
     let mut grids: Vec<Grid<A>> = Vec::new();
-    let mut best = 0;
+    let (mut best, mut least) = (0, f64::INFINITY);
     // Of two vectors that meet, the one that taps of a window move is better the same in both halves of a register.
     let enough = if unit.holds_two() && widths == [Width::Vector; 2] { 1.0005 } else { 0.999 };
     let [a, b] = [0, 1].map(|side| options(unit, sides, side));
@@ -102,9 +118,11 @@ pub(crate) fn best_grids<A: Copy>(
                 continue;
             }
             let blocks = chosen.iter().map(|block| (block.candidate.axis, block.size)).collect();
-            grids.push(Grid { blocks, cycles: cycles_per_cell(unit, &chosen, widths) });
-            if grids[grids.len() - 1].cycles < grids[best].cycles * enough {
-                best = grids.len() - 1;
+            let cycles = cycles_per_cell(unit, &chosen, widths);
+            grids.push(Grid { blocks, cycles });
+            let cost = cycles * (1.0 + UNEVEN * sides.unevenness(&chosen));
+            if cost < least * enough {
+                (best, least) = (grids.len() - 1, cost);
             }
         }
     }
@@ -273,7 +291,7 @@ mod tests {
     }
 
     fn alone(alone: [Vec<Candidate<usize>>; 2]) -> Sides<usize> {
-        Sides { alone, both: Vec::new() }
+        Sides { alone, both: Vec::new(), shared: None }
     }
 
     fn grid(extents: [usize; 2], widths: [Width; 2]) -> [usize; 2] {
@@ -343,11 +361,12 @@ mod tests {
     #[test]
     fn two_coordinates_of_one_factor_if_nothing_moves_the_other() {
         let sides =
-            Sides { alone: [vec![candidate(0, 2), candidate(1, 30)], Vec::new()], both: vec![candidate(2, 32)] };
+            Sides { both: vec![candidate(2, 32)], ..alone([vec![candidate(0, 2), candidate(1, 30)], Vec::new()]) };
         let grid = &best_grids(VectorUnit::AVX2, &sides, [Width::Vector, Width::Splat], 1)[0];
         assert_eq!(grid.blocks, [(0, 2), (1, 6)]);
         // Its weight gradient: all taps at once, the gradient of a pixel once for all of them.
-        let sides = Sides { alone: [vec![candidate(0, 3), candidate(1, 3)], Vec::new()], both: vec![candidate(2, 32)] };
+        let sides =
+            Sides { both: vec![candidate(2, 32)], ..alone([vec![candidate(0, 3), candidate(1, 3)], Vec::new()]) };
         let grid = &best_grids(VectorUnit::AVX2, &sides, [Width::Vector; 2], 1)[0];
         assert_eq!(grid.blocks, [(0, 3), (1, 3)]);
     }
@@ -355,7 +374,7 @@ mod tests {
     /// With taps that differ in their pixels only channels are left: both factors of so many fit beside their sums.
     #[test]
     fn a_coordinate_that_moves_both_factors() {
-        let sides = Sides { alone: [Vec::new(), Vec::new()], both: vec![candidate(0, 32)] };
+        let sides = Sides { both: vec![candidate(0, 32)], ..alone([Vec::new(), Vec::new()]) };
         for (unit, block) in [(VectorUnit::AVX2, 4..=7), (SSE, 2..=3)] {
             let grid = &best_grids(unit, &sides, [Width::Vector; 2], 1)[0];
             assert!(matches!(grid.blocks[..], [(0, n)] if block.contains(&n)), "{grid:?}");
@@ -370,6 +389,19 @@ mod tests {
         let best = |unit: VectorUnit| best_grids(unit, &sides, [Width::Vector, Width::Splat], 1)[0].blocks.clone();
         assert_eq!(best(VectorUnit::AVX2), [(0, 2), (2, 6)]);
         assert_eq!(best(VectorUnit::AVX512), [(0, 2), (1, 4), (2, 6)]);
+    }
+
+    /// Three of six channels cost as much as all six, and two tasks can share them.
+    #[test]
+    fn channels_that_tasks_share_are_blocked_evenly() {
+        let half = Candidate { are_neighbours: true, ..candidate(0, 2) };
+        let sides = alone([vec![half, candidate(1, 24)], vec![candidate(2, 6)]]);
+        let shared = Sides { shared: Some((candidate(2, 6), 2)), ..sides.clone() };
+        let channels = |sides: &Sides<usize>| {
+            let grid = &best_grids(VectorUnit::AVX512, sides, [Width::Vector, Width::Splat], 1)[0];
+            grid.blocks.iter().find(|(axis, _)| *axis == 2).map(|&(_, size)| size)
+        };
+        assert_eq!([&sides, &shared].map(channels), [Some(6), Some(3)]);
     }
 
     /// Vectors that meet vectors pass through the nearest cache: a square of them takes in fewest.

@@ -18,6 +18,7 @@ use crate::decide::next_chunk::NextChunk;
 use crate::decide::problem::Problem;
 use crate::decide::prologue::Prologue;
 use crate::decide::scatter::ScatterPlan;
+use crate::decide::shares;
 use crate::decide::summation::{Groups, Summation};
 use crate::decide::sweep::nest::SweepPlan;
 use crate::decide::sweep::plan::Sources;
@@ -28,6 +29,12 @@ use graphc_ir::graph::plan::{Group, GroupKind, KernelPlan, Root};
 use graphc_ir::loops::KernelRole;
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// Barriers' time that threads may lose by sharing groups of chunks, so that the kernel remains a single phase.
+const MOST_BARRIERS_LOST: usize = 2;
+
+/// The same as a part of the time of shares of equal size.
+const MOST_LOST: f64 = 0.3;
 
 /// What one nest does.
 #[derive(Clone, Debug)]
@@ -66,6 +73,16 @@ pub(crate) struct GradientPlan {
     pub(crate) nest: ContractionPlan,
     /// As [`ChunkNest::fetches`].
     pub(crate) fetches: Vec<NodeId>,
+    /// What every task computes of a group, or of the result as a whole, if they are cut.
+    pub(crate) cuts: Vec<Cut>,
+}
+
+impl GradientPlan {
+    /// Tasks that may run at the same time.
+    pub(crate) fn n_tasks(&self) -> usize {
+        let n_shares = self.cuts.iter().map(|cut| cut.n_shares).product::<usize>();
+        if self.cuts.is_empty() { self.nest.n_shares() } else { self.nest.n_parts() * n_shares }
+    }
 }
 
 /// A part of a kernel; there is a barrier behind each.
@@ -153,12 +170,12 @@ impl Schedule {
 
     /// Sums over the batch that are no results, since updates are made of them at once.
     pub(crate) fn updating(&self) -> impl Iterator<Item = Root> {
-        let plans = self.contractions().chain(self.gradients());
+        let plans = self.contractions().chain(self.gradients().map(|gradient| &gradient.nest));
         plans.filter(|plan| plan.update.is_some()).map(|plan| plan.root)
     }
 
     /// Every sum over the batch that is a contraction.
-    pub(crate) fn gradients(&self) -> impl Iterator<Item = &ContractionPlan> {
+    pub(crate) fn gradients(&self) -> impl Iterator<Item = &GradientPlan> {
         self.kernels.iter().flat_map(|kernel| &kernel.phases).flat_map(|phase| {
             match phase {
                 PhasePlan::Joined { gradients, .. } => gradients.as_slice(),
@@ -166,7 +183,6 @@ impl Schedule {
                 PhasePlan::Once(_) | PhasePlan::Copy(..) | PhasePlan::Chunks { .. } | PhasePlan::Rows { .. } => &[],
             }
             .iter()
-            .map(|gradient| &gradient.nest)
         })
     }
 }
@@ -281,6 +297,7 @@ impl<'a> Decider<'a> {
             forms: problem.forms,
             stored: &problem.fusion.stored,
             features_are_lanes: problem.lanes == ProgramLanes::Features,
+            n_threads: problem.machine.threads.n,
         };
         NestPlan::Sweep(SweepPlan::of(&sources, group))
     }
@@ -327,16 +344,16 @@ impl<'a> Decider<'a> {
         }
         let per_task = task::chunks_per_task(problem, kernel);
         let mut nests: Vec<ChunkNest> = kernel.chunk.iter().map(|group| self.chunk_nest(group, per_task)).collect();
-        let joined = gradients.iter().map(|(_, plan)| plan).find(|plan| can_join(plan));
+        let joined = gradients.iter().map(|(_, plan)| plan).find(|plan| self.can_join(plan));
         let joined = joined.filter(|_| !kernel.chunk.is_empty() && per_task == 1).map(ContractionPlan::groups);
         let segments = self.segments((per_task, joined), &nests);
         let joined = joined.filter(|_| segments.is_none());
         if let Some(segments) = segments.filter(|segments| segments.iter().any(|segment| segment.n_shares > 1)) {
-            let gradients = gradients.into_iter().map(|(_, nest)| gradient_alone(nest));
+            let gradients = gradients.into_iter().map(|(_, nest)| gradient_alone(problem, nest));
             return cut_phases(per_task, segments, nests).into_iter().chain(gradients).collect();
         }
         let (mut with, alone): (Vec<_>, Vec<_>) =
-            gradients.into_iter().partition(|(_, plan)| joined.is_some() && can_join(plan));
+            gradients.into_iter().partition(|(_, plan)| joined.is_some() && self.can_join(plan));
         with.iter_mut()
             .for_each(|(_, plan)| plan.rows_are_far &= self.rows_of_group(plan) > problem.machine.near_words());
         let groups: Vec<&Group> = kernel.chunk.iter().chain(with.iter().map(|(group, _)| *group)).collect();
@@ -348,7 +365,11 @@ impl<'a> Decider<'a> {
                 nest.fetches = next.carried_by(position);
             }
         }
-        let gradient = |(number, (_, nest))| GradientPlan { nest, fetches: next.carried_by(nests.len() + number) };
+        let gradient = |(number, (_, nest))| GradientPlan {
+            nest,
+            fetches: next.carried_by(nests.len() + number),
+            cuts: Vec::new(),
+        };
         let gradients: Vec<GradientPlan> = with.into_iter().enumerate().map(gradient).collect();
         let mut phases = Vec::new();
         if let Some(groups) = joined {
@@ -356,8 +377,20 @@ impl<'a> Decider<'a> {
         } else if !nests.is_empty() {
             phases.push(PhasePlan::Chunks { per_task, n_shares: 1, nests, is_alone });
         }
-        phases.extend(alone.into_iter().map(|(_, nest)| gradient_alone(nest)));
+        phases.extend(alone.into_iter().map(|(_, nest)| gradient_alone(problem, nest)));
         phases
+    }
+
+    /// Whether a weight gradient may take a chunk as soon as it has been computed, and groups are enough for the
+    /// threads.
+    fn can_join(&self, plan: &ContractionPlan) -> bool {
+        let Batch::Summed(groups) = plan.batch else { return false };
+        let stays_near = groups.chunks_per_group == 1 || plan.accumulators_wait;
+        let threads = self.problem.machine.threads;
+        let lost = shares::lost_by_groups(threads, plan);
+        let are_enough = lost < (MOST_BARRIERS_LOST * threads.barrier_cycles) as f64
+            || lost < MOST_LOST * plan.kilocycles * 1000.0 / threads.n as f64;
+        plan.shares_groups() && (stays_near || plan.rows_are_far) && are_enough
     }
 
     /// Words of the rows that a group of a gradient's chunks reads.
@@ -416,8 +449,11 @@ fn cut_phases(per_task: usize, segments: Vec<Segment>, nests: Vec<ChunkNest>) ->
     phases
 }
 
-fn gradient_alone(nest: ContractionPlan) -> PhasePlan {
-    PhasePlan::Gradient(Box::new(GradientPlan { nest, fetches: Vec::new() }))
+/// A sum over the batch that is a phase of its own. A task of a group that is cut goes from chunk to chunk by itself.
+fn gradient_alone(problem: &Problem<'_>, mut nest: ContractionPlan) -> PhasePlan {
+    let cuts = shares::cuts(problem, &nest);
+    nest.accumulators_wait &= cuts.is_empty();
+    PhasePlan::Gradient(Box::new(GradientPlan { nest, fetches: Vec::new(), cuts }))
 }
 
 /// The contraction of a phase that is a sum over the batch by itself.
@@ -464,11 +500,4 @@ fn contraction(plan: ContractionPlan) -> NestPlan {
 
 fn names<'a>(groups: impl IntoIterator<Item = &'a Group>) -> Vec<String> {
     groups.into_iter().map(|group| group.name.clone()).collect()
-}
-
-/// Whether a weight gradient may take a chunk as soon as it has been computed.
-fn can_join(plan: &ContractionPlan) -> bool {
-    let Batch::Summed(groups) = plan.batch else { return false };
-    let stays_near = groups.chunks_per_group == 1 || plan.accumulators_wait;
-    plan.shares_groups() && (stays_near || plan.rows_are_far)
 }

@@ -4,7 +4,8 @@
 //! (what is known of every axis), `summation` (the order of sums over the batch), `loops`, `grid` (what stays in
 //! registers), `lane_axis` (whether neighbours can be lanes), `copies`, `strips`, `taps`, `terms` (blocks of terms),
 //! `contraction`, `sweep` and `scatter` (plans of nests), `task`, `next_chunk`, `cut` (tasks that are parts of chunks),
-//! `reads` (what a group reads), `updates` (what gradients take along), `prologue`, `kernel` (phases), `text` (all of
+//! `shares` (tasks that are parts of a gradient), `reads`
+//! (what a group reads), `updates` (what gradients take along), `prologue`, `kernel` (phases), `text` (all of
 //! it for people), `choices` (what else could have been decided).
 
 pub(crate) mod axes;
@@ -23,6 +24,7 @@ pub(crate) mod prologue;
 pub(crate) mod reads;
 pub(crate) mod samples;
 pub(crate) mod scatter;
+pub(crate) mod shares;
 pub(crate) mod strips;
 pub(crate) mod summation;
 pub(crate) mod sweep;

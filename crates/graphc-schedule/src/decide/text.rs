@@ -81,17 +81,22 @@ fn fetches_text(f: &mut Formatter<'_>, indent: &str, fetches: &[graphc_ir::NodeI
 fn nest_text(f: &mut Formatter<'_>, indent: &str, nest: &NestPlan, copies: &Copies) -> fmt::Result {
     match nest {
         NestPlan::Sweep(plan) => plan.to_string().lines().try_for_each(|line| writeln!(f, "{indent}{line}")),
-        NestPlan::Contraction(plan) => contraction_text(f, indent, plan, copies),
+        NestPlan::Contraction(plan) => contraction_text(f, indent, (plan, &[]), copies),
         NestPlan::Scatter(plan) => plan.to_string().lines().try_for_each(|line| writeln!(f, "{indent}{line}")),
     }
 }
 
 fn gradient_text(f: &mut Formatter<'_>, indent: &str, gradient: &GradientPlan, copies: &Copies) -> fmt::Result {
-    contraction_text(f, indent, &gradient.nest, copies)?;
+    contraction_text(f, indent, (&gradient.nest, &gradient.cuts), copies)?;
     fetches_text(f, &format!("{indent}  "), &gradient.fetches)
 }
 
-fn contraction_text(f: &mut Formatter<'_>, indent: &str, plan: &ContractionPlan, copies: &Copies) -> fmt::Result {
+fn contraction_text(
+    f: &mut Formatter<'_>,
+    indent: &str,
+    (plan, cuts): (&ContractionPlan, &[Cut]),
+    copies: &Copies,
+) -> fmt::Result {
     let result = match plan.root {
         _ if plan.update.is_some() => stores_text(plan),
         Root::Value(node) => format!("stores {node}"),
@@ -118,9 +123,15 @@ fn contraction_text(f: &mut Formatter<'_>, indent: &str, plan: &ContractionPlan,
     let taps = plan.taps.as_ref().map(|taps| format!("taps      of {} {taps}", reduction(plan, taps.reduction)));
     let terms = plan.terms.map(|blocks| format!("terms     of {} {blocks}", reduction(plan, 0)));
     let panels = plan.panels.map(|Panels { of, n_blocks }| format!("panels    of {n_blocks} blocks {of}, outermost"));
-    for line in
-        [borders_text(plan), taps, panels, terms, parallel_text(plan), strips_text(plan), copies_text(plan, copies)]
-    {
+    for line in [
+        borders_text(plan),
+        taps,
+        panels,
+        terms,
+        parallel_text(plan, cuts),
+        strips_text(plan),
+        copies_text(plan, copies),
+    ] {
         line.iter().try_for_each(|line| writeln!(f, "{indent}{line}"))?;
     }
     writeln!(f, "{indent}cost      {:.1} kcycles", plan.kilocycles)?;
@@ -179,14 +190,26 @@ fn borders_text(plan: &ContractionPlan) -> Option<String> {
     (!inner.is_empty()).then(|| format!("inside    {}", inner.join(", ")))
 }
 
-fn parallel_text(plan: &ContractionPlan) -> Option<String> {
+/// `blocks of i0`, `4 groups x 2 shares of i3 x 3 shares of i1`
+fn parallel_text(plan: &ContractionPlan, cuts: &[Cut]) -> Option<String> {
     let by = match (plan.batch, plan.loops.iter().find(|walk| walk.is_shared)) {
+        _ if !cuts.is_empty() => {
+            let groups = plan.shares_groups().then(|| format!("{} groups", plan.n_parts()));
+            let shares = cuts.iter().map(|cut| format!("{} shares of {}", cut.n_shares, cut_loop(plan, cut)));
+            groups.into_iter().chain(shares).collect::<Vec<_>>().join(" x ")
+        }
         (_, Some(walk)) => format!("blocks of {walk}"),
         (Batch::Summed(groups), None) => format!("{} groups", groups.n_groups),
         (Batch::None | Batch::Chunks { .. } | Batch::Rows | Batch::SummedRows, None) => return None,
     };
     let waits = if plan.accumulators_wait { ", accumulators wait for the next chunk" } else { "" };
     Some(format!("parallel  {by}{waits}"))
+}
+
+/// What a cut is along: a loop, or an axis whose taps share strips.
+fn cut_loop(plan: &ContractionPlan, cut: &Cut) -> String {
+    let taps = || plan.strips.as_ref().map(|strips| strips.axes[cut.position - plan.loops.len()].0.to_string());
+    plan.loops.get(cut.position).map(Loop::to_string).or_else(taps).unwrap_or_default()
 }
 
 fn strips_text(plan: &ContractionPlan) -> Option<String> {

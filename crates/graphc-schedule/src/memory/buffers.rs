@@ -2,7 +2,7 @@
 
 use crate::decide::contraction::ContractionPlan;
 use crate::decide::copies::{CopyId, CopyPlan};
-use crate::decide::kernel::Schedule;
+use crate::decide::kernel::{GradientPlan, Schedule};
 use crate::decide::layout::ProgramLanes;
 use crate::decide::problem::Problem;
 use crate::decide::summation;
@@ -74,7 +74,8 @@ impl Buffers {
             let buffer = buffers.node(update.parameter);
             buffers.of_node.insert(update.value, buffer);
         }
-        let gradients: BTreeMap<Root, &ContractionPlan> = schedule.gradients().map(|plan| (plan.root, plan)).collect();
+        let gradients = schedule.gradients().map(|gradient| (gradient.nest.root, gradient));
+        let gradients: BTreeMap<Root, &GradientPlan> = gradients.collect();
         let updating: BTreeSet<Root> = schedule.updating().collect();
         for root in problem.fusion.kernels.iter().flat_map(|kernel| kernel.groups()).flat_map(|group| &group.roots) {
             match gradients.get(root) {
@@ -83,7 +84,7 @@ impl Buffers {
                 None => buffers.add_partial(problem, *root, problem.n_chunks()),
             }
         }
-        schedule.contractions().for_each(|plan| buffers.add_waiting(problem, plan));
+        schedule.contractions().for_each(|plan| buffers.add_waiting(problem, plan, plan.n_shares()));
         for (id, copy) in schedule.copies.iter() {
             buffers.add_copy(problem, id, copy);
         }
@@ -151,21 +152,22 @@ impl Buffers {
     }
 
     /// Partial results of a contraction, the copy in rows that it reads, and where its accumulators wait.
-    fn add_gradient(&mut self, problem: &Problem<'_>, schedule: &Schedule, plan: &ContractionPlan) {
+    fn add_gradient(&mut self, problem: &Problem<'_>, schedule: &Schedule, gradient: &GradientPlan) {
+        let plan = &gradient.nest;
         if let Some((_, id)) = plan.copy() {
             self.add_copy(problem, id, schedule.copies.get(id));
         }
-        self.add_waiting(problem, plan);
+        self.add_waiting(problem, plan, gradient.n_tasks());
         if plan.update.is_none() {
             self.add_partial(problem, plan.root, plan.n_parts());
         }
     }
 
-    /// Where accumulators wait, if they have to.
-    fn add_waiting(&mut self, problem: &Problem<'_>, plan: &ContractionPlan) {
+    /// Where accumulators of so many shares wait, if they have to.
+    fn add_waiting(&mut self, problem: &Problem<'_>, plan: &ContractionPlan, n_shares: usize) {
         let share_words = plan.waiting_words(problem);
         if share_words > 0 {
-            let layout = Layout::new(&[plan.n_shares(), share_words], None);
+            let layout = Layout::new(&[n_shares, share_words], None);
             let name = format!("accumulators of {}", plan.root.node());
             let buffer = self.add(name, BufferKind::Temp, DType::F32, layout);
             self.waiting.insert(plan.root, Waiting { buffer, share_words });

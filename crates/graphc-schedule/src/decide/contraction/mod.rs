@@ -211,6 +211,14 @@ impl ContractionPlan {
         (0..self.loops.len()).rev().filter(can_be).max_by_key(n_blocks).filter(|position| n_blocks(position) > 1)
     }
 
+    /// The axis whose coordinates are lanes.
+    pub(crate) fn lane_axis(&self) -> Option<Var> {
+        match self.lanes {
+            Lanes::Axis(axis) => Some(axis),
+            Lanes::None | Lanes::Samples | Lanes::SummedSamples => None,
+        }
+    }
+
     /// Words of the accumulators that wait for one share, and of the sums of its groups; none if nothing waits.
     pub(crate) fn waiting_words(&self, problem: &Problem<'_>) -> usize {
         let cells = problem.machine.vectors.most_cells();
@@ -396,7 +404,15 @@ impl<'a> Contraction<'a> {
             plan.loops.iter().rev().filter(moved).map(candidate).collect()
         };
         let alone = factors.map(|factor| that_move([factor == 0, factor == 1]));
-        Sides { alone, both: that_move([true, true]) }
+        let shared = self.n_shares_of_chunk(plan).and_then(|n| Some((candidate(plan.loops.first()?), n)));
+        Sides { alone, both: that_move([true, true]), shared }
+    }
+
+    /// Tasks that share a chunk so that threads have as many each, if chunks do not go up in the threads.
+    fn n_shares_of_chunk(&self, plan: &ContractionPlan) -> Option<usize> {
+        let (Batch::Chunks { per_task }, n_threads) = (plan.batch, self.problem.machine.threads.n) else { return None };
+        let n_tasks = self.problem.n_chunks().div_ceil(per_task);
+        (1..=n_threads).find(|n| (n_tasks * n).is_multiple_of(n_threads)).filter(|&n| n > 1)
     }
 
     /// Vectors of features that stay near while all rows are walked: two of them take 16 KiB in 256 samples, more pay

@@ -47,8 +47,11 @@ const MOST_UNROLLED: usize = 4;
 /// Most pieces that the loops of a nest are cut into: each is code of its own.
 const MOST_PIECES: usize = 64;
 
-/// Vectors per parallel block of a long sweep over elements.
+/// Vectors per parallel block of a long sweep over elements, at most.
 const BLOCK: usize = 256;
+
+/// The same at least.
+const LEAST_BLOCK: usize = 16;
 
 /// What the sweeps of a program are planned from.
 pub(crate) struct Sources<'a> {
@@ -58,6 +61,19 @@ pub(crate) struct Sources<'a> {
     pub(crate) stored: &'a BTreeSet<NodeId>,
     /// Whether the lanes of the program are features, not samples.
     pub(crate) features_are_lanes: bool,
+    /// Threads that share the blocks of a sweep.
+    pub(crate) n_threads: usize,
+}
+
+impl Sources<'_> {
+    /// Vectors of a block of so many: as many blocks for each thread.
+    fn block(&self, n_vectors: usize) -> usize {
+        if self.n_threads == 1 {
+            return BLOCK;
+        }
+        let n_blocks = n_vectors.div_ceil(BLOCK).next_multiple_of(self.n_threads);
+        n_vectors.div_ceil(n_blocks).max(LEAST_BLOCK)
+    }
 }
 
 impl SweepPlan {
@@ -314,7 +330,7 @@ impl<'a> Space<'a> {
         let axes = self.extents.iter().enumerate();
         let mut axes: Vec<Loop> = axes.map(|(axis, &extent)| Loop::over(Coordinate::Axis(axis), extent)).collect();
         let (lanes, loops, hoisted) = if is_flat {
-            let loops = vectors_of_elements(len, self.extents.len());
+            let loops = vectors_of_elements(self.sources, len, self.extents.len());
             // What is the same for all elements is computed once.
             let innermost = loops.len() - 1;
             (Some(Coordinate::Element), loops, innermost..innermost + 1)
@@ -325,7 +341,7 @@ impl<'a> Space<'a> {
             }
             axes.last_mut().expect("it has vectors").take_vectors();
             self.join_pieces(&mut axes);
-            let loops = in_blocks_of_rows(axes);
+            let loops = in_blocks_of_rows(self.sources, axes);
             let hoisted = 0..loops.len() + 1;
             (lanes, loops, hoisted)
         } else {
@@ -536,14 +552,14 @@ fn without_single_turns(loops: impl IntoIterator<Item = Loop>) -> Vec<Loop> {
 }
 
 /// The same loops, the outermost in blocks for threads if there are many vectors.
-fn in_blocks_of_rows(mut loops: Vec<Loop>) -> Vec<Loop> {
+fn in_blocks_of_rows(sources: &Sources<'_>, mut loops: Vec<Loop>) -> Vec<Loop> {
     let n_vectors: usize = loops.iter().map(|some| some.extent).product();
     let [rows, _, ..] = loops.as_mut_slice() else { return loops };
     if n_vectors <= BLOCK {
         return loops;
     }
     let n_rows = rows.extent;
-    let per_block = (BLOCK * n_rows / n_vectors).max(1);
+    let per_block = (sources.block(n_vectors) * n_rows / n_vectors).max(1);
     let walk = Walk::Iterate(LoopKind::Parallel);
     let n_blocks = n_rows.div_ceil(per_block);
     let blocks = Loop { weight: per_block * rows.weight, walk, known: Vec::new(), ..Loop::over(rows.over, n_blocks) };
@@ -554,7 +570,7 @@ fn in_blocks_of_rows(mut loops: Vec<Loop>) -> Vec<Loop> {
 }
 
 /// Loops over all elements, eight by eight; in blocks for threads if there are many.
-fn vectors_of_elements(len: usize, n_axes: usize) -> Vec<Loop> {
+fn vectors_of_elements(sources: &Sources<'_>, len: usize, n_axes: usize) -> Vec<Loop> {
     let n_vectors = len.div_ceil(LANES);
     let known = (0..n_axes).map(Coordinate::Axis).collect();
     let mut vectors = Loop { known, ..Loop::over(Coordinate::Element, len) };
@@ -562,9 +578,9 @@ fn vectors_of_elements(len: usize, n_axes: usize) -> Vec<Loop> {
     if n_vectors <= BLOCK {
         return vec![vectors];
     }
-    let walk = Walk::Iterate(LoopKind::Parallel);
-    let blocks = Loop::over(Coordinate::Element, n_vectors.div_ceil(BLOCK));
-    vectors.extent = BLOCK;
-    vectors.in_all = (!n_vectors.is_multiple_of(BLOCK)).then_some(n_vectors);
-    vec![Loop { weight: BLOCK * LANES, walk, ..blocks }, vectors]
+    let (walk, block) = (Walk::Iterate(LoopKind::Parallel), sources.block(n_vectors));
+    let blocks = Loop::over(Coordinate::Element, n_vectors.div_ceil(block));
+    vectors.extent = block;
+    vectors.in_all = (!n_vectors.is_multiple_of(block)).then_some(n_vectors);
+    vec![Loop { weight: block * LANES, walk, ..blocks }, vectors]
 }

@@ -10,11 +10,16 @@ use std::collections::BTreeSet;
 
 /// The plan of one sweep that computes `roots` of the graph of these nodes, where values of roots are stored.
 fn plan(batch: usize, features_are_lanes: bool, nodes: &str, roots: &[Root]) -> SweepPlan {
+    plan_for(1, (batch, features_are_lanes), nodes, roots)
+}
+
+/// The same for so many threads.
+fn plan_for(n_threads: usize, (batch, features_are_lanes): (usize, bool), nodes: &str, roots: &[Root]) -> SweepPlan {
     let graph = parse(&format!("graph g(batch={batch}) {{\n{nodes}\n}}")).unwrap();
     let forms: Forms = Form::all(&graph);
     let stored: BTreeSet<NodeId> = roots.iter().map(|root| root.node()).collect();
     let group = Group { name: "sweep".into(), kind: GroupKind::Sweep, roots: roots.to_vec(), inlined: Vec::new() };
-    SweepPlan::of(&Sources { graph: &graph, forms: &forms, stored: &stored, features_are_lanes }, &group)
+    SweepPlan::of(&Sources { graph: &graph, forms: &forms, stored: &stored, features_are_lanes, n_threads }, &group)
 }
 
 /// Compares the text of a plan, the titles of its nests left out.
@@ -242,6 +247,24 @@ fn rows_are_in_blocks_if_there_are_many() {
          loops     a1:3 parallel > a0:128 > b:2 vectors
          results   store %2",
     );
+}
+
+/// 1260 vectors are five blocks of 256 for one thread, and a multiple of the threads for several.
+#[test]
+fn threads_have_as_many_blocks_each() {
+    let nodes = r#"
+        %0: f32[10080] = parameter() {shape=[10080], initializer=0.0, trainable=true} "w"
+        %1: f32[10080] = relu(%0)
+    "#;
+    for (n_threads, loops) in [
+        (1, "blocks:5 parallel > vectors:256"),
+        (2, "blocks:6 parallel > vectors:210"),
+        (8, "blocks:8 parallel > vectors:158"),
+        (1000, "blocks:79 parallel > vectors:16"),
+    ] {
+        let text = plan_for(n_threads, (64, true), nodes, &[value(1)]).to_string();
+        assert!(text.contains(loops), "{n_threads} threads: {text}");
+    }
 }
 
 #[test]

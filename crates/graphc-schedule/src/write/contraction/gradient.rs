@@ -7,16 +7,49 @@ use crate::decide::contraction::ContractionPlan;
 use crate::decide::kernel::GradientPlan;
 use crate::write::builder::Builder;
 use crate::write::expr::Cx;
-use crate::write::task::Task;
+use crate::write::task::{Share, Task};
 use graphc_ir::index::{Affine, Var};
-use graphc_ir::loops::LoopKind;
+use graphc_ir::loops::{LoopKind, Stmt};
 
 /// Writes a contraction over the batch that is a phase of its own: its groups are shared, or blocks of its result.
 pub(crate) fn write(cx: &Cx<'_>, b: &mut Builder, gradient: &GradientPlan) {
     match gradient.nest.loops.iter().position(|walk| walk.is_shared) {
+        _ if !gradient.cuts.is_empty() => share_parts(cx, b, gradient),
         Some(position) => share_blocks(cx, b, &gradient.nest, position),
         None => share_groups(cx, b, gradient),
     }
+}
+
+/// Writes shares of every group, or of the result as a whole. Those of a group follow each other: they read the same
+/// chunks.
+fn share_parts(cx: &Cx<'_>, b: &mut Builder, gradient: &GradientPlan) {
+    let plan = &gradient.nest;
+    b.for_extent(gradient.n_tasks(), LoopKind::Parallel, |b, task| {
+        let mut left = Affine::var(task);
+        let mut parts = Vec::new();
+        for &cut in gradient.cuts.iter().rev() {
+            let number = defined(b, left.modulo(cut.n_shares as i64));
+            left = Affine::var(defined(b, left.div(cut.n_shares as i64)));
+            parts.push((cut.position, Part::Task(Share { number, cut })));
+        }
+        let number = plan.shares_groups().then(|| left.as_var().expect("a variable"));
+        blocks::each(cx, b, plan, &mut |b, block| {
+            b.nest_of(&plan.name, &plan.nodes, |b| {
+                in_lanes(b, plan, |b, lane| {
+                    let mut nest = Nest::new(cx, plan, Place::Group { number }, lane);
+                    nest.share = Affine::var(task);
+                    nest.walk_block(b, block, &parts);
+                });
+            });
+        });
+    });
+}
+
+/// A variable of that value.
+fn defined(b: &mut Builder, value: Affine) -> Var {
+    let var = b.var();
+    b.push(Stmt::LetIndex { var, value });
+    var
 }
 
 fn share_groups(cx: &Cx<'_>, b: &mut Builder, gradient: &GradientPlan) {

@@ -46,7 +46,6 @@ pub(crate) fn write(cx: &Cx<'_>, b: &mut Builder, plan: &ContractionPlan, at: Op
                 if let Some((_, share, fetches)) = at {
                     nest.fetches = fetches;
                     if let Some(share) = share {
-                        nest.em.ranges.insert(share.number, (0, share.cut.n_shares as i64 - 1));
                         part = Some((share.cut.position, Part::Task(share)));
                     }
                 }

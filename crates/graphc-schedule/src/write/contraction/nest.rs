@@ -118,6 +118,11 @@ impl<'a> Nest<'a> {
     /// All loops, as far as they are in a block, and in the parts of some loops.
     pub(super) fn walk_block(&mut self, b: &mut Builder, block: &Block, parts: &[(usize, Part)]) {
         self.parts = parts.iter().copied().chain(block.panel).collect();
+        for (_, part) in parts {
+            if let Part::Task(share) = part {
+                self.em.ranges.insert(share.number, (0, share.cut.n_shares as i64 - 1));
+            }
+        }
         self.block_at = block.clone();
         self.walk(b, &self.plan.loops);
     }
@@ -136,7 +141,7 @@ impl<'a> Nest<'a> {
         let outer = self.tile_number.clone();
         let n_blocks = walk.n_blocks();
         let position = self.plan.loops.len() - loops.len();
-        let part = self.parts.iter().find(|(of, _)| *of == position).map(|&(_, part)| part);
+        let part = self.part(position);
         self.tile_number = (outer.0.times(n_blocks as i64), outer.1 * n_blocks);
         for segment in walk.segments() {
             let is_full = segment.block == walk.block && segment.n_blocks == walk.n_full_blocks();
@@ -152,6 +157,11 @@ impl<'a> Nest<'a> {
             }
         }
         self.tile_number = outer;
+    }
+
+    /// The part of the loop at a position that is walked, if not all of it.
+    pub(super) fn part(&self, position: usize) -> Option<Part> {
+        self.parts.iter().find(|(of, _)| *of == position).map(|&(_, part)| part)
     }
 
     /// The bounds of a segment's loop, those of the loop's own end included if it may come before the last coordinate.

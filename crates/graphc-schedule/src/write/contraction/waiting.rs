@@ -8,14 +8,16 @@
 //! the same to the bit.
 
 use super::accumulators::Accumulators;
+use super::blocks::{self, Part};
 use super::nest::{Nest, Place};
 use crate::decide::strips::Strips;
 use crate::decide::summation::Groups;
 use crate::write::builder::Builder;
 use crate::write::expr::BatchAt;
+use crate::write::task::Share;
 use crate::write::tree;
 use graphc_ir::index::{Affine, Var};
-use graphc_ir::loops::{Access, LoopKind};
+use graphc_ir::loops::{Access, LoopKind, Range};
 
 impl Nest<'_> {
     /// Lets all accumulators start at zero.
@@ -134,10 +136,21 @@ impl Nest<'_> {
         });
     }
 
-    /// Loops over all coordinates of some axes.
+    /// The share of the taps of an axis that a task computes, if they share strips.
+    fn share_of_taps(&self, axis: Var) -> Option<Share> {
+        let number = self.plan.strips.as_ref()?.axes.iter().position(|&(of, _)| of == axis)?;
+        match self.part(self.plan.loops.len() + number) {
+            Some(Part::Task(share)) => Some(share),
+            Some(Part::Share { .. } | Part::Rest) | None => None,
+        }
+    }
+
+    /// Loops over all coordinates of some axes, or the task's share of them.
     fn each_coordinate(&mut self, b: &mut Builder, axes: &[(Var, usize)], f: &mut dyn FnMut(&mut Self, &mut Builder)) {
         let Some((&(axis, extent), rest)) = axes.split_first() else { return f(self, b) };
-        b.for_extent(extent, LoopKind::Serial, |b, var| {
+        let var = b.var();
+        let (low, high) = self.share_of_taps(axis).map_or(blocks::all(extent), |share| share.bounds(0, extent));
+        b.for_range(Range { var, low, high }, LoopKind::Serial, |b| {
             self.em.ranges.insert(var, (0, extent as i64 - 1));
             self.em.bind(axis, Affine::var(var));
             self.em.open_scope();

@@ -8,34 +8,40 @@ use graphc_ir::index::{Affine, Var};
 use graphc_ir::loops::{Access, Bound, BufId, LoopKind, Range, Stmt};
 use graphc_ir::scalar::LANES;
 
-/// Writes the copy: shares of the blocks that are copied in vectors, in parallel, then the rest word by word.
+/// Writes the copy: shares of the blocks that are copied in vectors, in parallel, and the rest word by word, which the
+/// last share takes along if there are several threads.
 pub(crate) fn write(cx: &Cx<'_>, b: &mut Builder, name: &str, id: CopyId) {
     let copy = cx.copies.get(id);
     let writer = Writer::new(cx, name, id);
-    let (n_outputs, block) = (copy.n_outputs(), copy.block);
-    let n_vector_blocks = copy.n_vector_blocks;
-    writer.shares(b, n_vector_blocks);
-    let n_full = n_outputs / block;
-    let left = n_outputs % block;
-    if copy.transposes && n_full > 0 {
-        writer.transposed_shares(b, n_full);
-    }
-    let n_done = if copy.transposes { n_full } else { n_vector_blocks };
-    for (first, n_real) in (n_done..n_full).map(|i| (i, block)).chain([(n_full, left)]) {
-        if n_real > 0 {
-            let blocks = Blocks::single(first * block, n_real, n_real.next_multiple_of(copy.unit).min(block));
-            let are_vectors = n_vector_blocks > 0 && n_real >= LANES && n_real == blocks.width;
-            b.nest(&writer.name, |b| match are_vectors {
-                true => b.lanes(|b, lane| writer.part(b, &blocks, &Rows::all(copy.n_rows()), Some(lane))),
-                false => writer.words(b, &blocks),
+    let n_blocks = if copy.transposes { copy.n_outputs() / copy.block } else { copy.n_vector_blocks };
+    let takes_rest = cx.machine.threads.n > 1;
+    match copy.shares(n_blocks, cx.machine.threads) {
+        _ if n_blocks == 0 => {}
+        Shares::Rows { n_shares, n_rows } => writer.rows(b, n_blocks, (n_shares, n_rows), takes_rest),
+        Shares::Blocks { n_shares, n_blocks: per_share, n_terms } => {
+            b.for_extent(n_shares * n_terms, LoopKind::Parallel, |b, task| {
+                let (share, outer) = writer.digits(b, task, n_shares, n_terms);
+                let rows = Rows { outer, ..Rows::all(copy.n_rows()) };
+                let low = Affine::var(share).times(per_share as i64);
+                let high = [low.plus_constant(per_share as i64), Affine::constant(n_blocks as i64)];
+                writer.in_lanes(b, &Blocks::full(copy, Bound(vec![low]), Bound(high.to_vec())), &rows);
+                if takes_rest {
+                    only(b, share, n_shares - 1, |b| writer.rest(b, &rows));
+                }
             });
         }
     }
-    if let Some(n_whole) = copy.tail {
-        let first = copy.outputs.1 - LANES;
-        let blocks = Blocks { shift: n_whole as i64 - first as i64, ..Blocks::single(first, LANES, LANES) };
-        b.nest(&writer.name, |b| writer.words(b, &blocks));
+    if n_blocks == 0 || !takes_rest {
+        writer.rest(b, &Rows::all(copy.n_rows()));
     }
+}
+
+/// Writes something for one share alone.
+fn only(b: &mut Builder, share: Var, number: usize, write: impl FnOnce(&mut Builder)) {
+    let behind = Affine::var(share).plus_constant(-(number as i64));
+    let low = Bound(vec![behind.clone(), behind.times(-1)]);
+    let var = b.var();
+    b.for_range(Range { var, low, high: Bound::constant(1) }, LoopKind::Serial, write);
 }
 
 /// Some blocks of outputs and some terms of a copy that is made where it is read.
@@ -58,18 +64,17 @@ pub(crate) fn write_region(cx: &Cx<'_>, b: &mut Builder, (name, id): (&str, Copy
     let copy = writer.copy;
     let (n_outputs, block) = (copy.n_outputs(), copy.block);
     let (n_full, left) = (n_outputs / block, n_outputs % block);
-    let rows = Rows { first: region.first_term.clone(), n: region.n_terms };
+    let rows = Rows { first: region.first_term.clone(), ..Rows::all(region.n_terms) };
     if region.is_rest {
         let blocks = Blocks::single(n_full * block, left, left);
         return b.nest(&writer.name, |b| writer.part(b, &blocks, &rows, None));
     }
-    let blocks = |low: Bound, high: Bound| Blocks { origin: 0, low, high, n_real: block, width: block, shift: 0 };
     let n_vectors = Affine::constant(copy.n_vector_blocks as i64);
     let within = |bound: &Bound| Bound(bound.0.iter().cloned().chain([n_vectors.clone()]).collect());
-    let vectors = blocks(region.low.clone(), within(&region.high));
+    let vectors = Blocks::full(copy, region.low.clone(), within(&region.high));
     b.nest(&writer.name, |b| b.lanes(|b, lane| writer.part(b, &vectors, &rows, Some(lane))));
     if copy.n_vector_blocks < n_full {
-        let words = blocks(within(&region.low), region.high.clone());
+        let words = Blocks::full(copy, within(&region.low), region.high.clone());
         b.nest(&writer.name, |b| writer.part(b, &words, &rows, None));
     }
 }
@@ -97,20 +102,27 @@ struct Blocks {
 }
 
 impl Blocks {
+    fn full(copy: &CopyPlan, low: Bound, high: Bound) -> Blocks {
+        Blocks { origin: 0, low, high, n_real: copy.block, width: copy.block, shift: 0 }
+    }
+
     fn single(origin: usize, n_real: usize, width: usize) -> Blocks {
         Blocks { origin, low: Bound::constant(0), high: Bound::constant(1), n_real, width, shift: 0 }
     }
 }
 
 /// Some coordinates of the last term.
+#[derive(Clone)]
 struct Rows {
     first: Affine,
     n: usize,
+    /// Those of the other terms, if they are given.
+    outer: Vec<Affine>,
 }
 
 impl Rows {
     fn all(n: usize) -> Rows {
-        Rows { first: Affine::default(), n }
+        Rows { first: Affine::default(), n, outer: Vec::new() }
     }
 }
 
@@ -122,58 +134,92 @@ impl<'a> Writer<'a> {
 }
 
 impl Writer<'_> {
-    /// Shares of the first `n_blocks` blocks.
-    fn shares(&self, b: &mut Builder, n_blocks: usize) {
-        if n_blocks == 0 {
-            return;
+    /// Shares of the rows of the first `n_blocks` blocks, and of what is left beside them.
+    fn rows(&self, b: &mut Builder, n_blocks: usize, (n_shares, n_rows): (usize, usize), takes_rest: bool) {
+        let done = n_shares * n_rows;
+        let blocks = Blocks::full(self.copy, Bound::constant(0), Bound::constant(n_blocks));
+        let left = self.copy.n_rows() - done;
+        let last = Rows { first: Affine::constant(done as i64), ..Rows::all(left) };
+        b.for_extent(n_shares, LoopKind::Parallel, |b, share| {
+            let rows = Rows { first: Affine::var(share).times(n_rows as i64), ..Rows::all(n_rows) };
+            self.in_lanes(b, &blocks, &rows);
+            if takes_rest {
+                self.rest(b, &rows);
+            }
+            if takes_rest && left > 0 {
+                only(b, share, n_shares - 1, |b| {
+                    self.in_lanes(b, &blocks, &last);
+                    self.rest(b, &last);
+                });
+            }
+        });
+        if !takes_rest && left > 0 {
+            self.in_lanes(b, &blocks, &last);
         }
-        let width = self.copy.block;
-        let blocks = |low: Bound, high: Bound| Blocks { origin: 0, low, high, n_real: width, width, shift: 0 };
-        let all = || blocks(Bound::constant(0), Bound::constant(n_blocks));
-        let in_lanes = |b: &mut Builder, blocks: &Blocks, rows: &Rows| {
-            b.nest(&self.name, |b| b.lanes(|b, lane| self.part(b, blocks, rows, Some(lane))));
+    }
+
+    /// The share of the blocks, and the coordinates of all terms but the last, of a task.
+    fn digits(&self, b: &mut Builder, task: Var, n_shares: usize, n_terms: usize) -> (Var, Vec<Affine>) {
+        if n_terms == 1 {
+            return (task, Vec::new());
+        }
+        let mut digit = |value: Affine| {
+            let var = b.var();
+            b.push(Stmt::LetIndex { var, value });
+            var
         };
-        match self.copy.shares(n_blocks, self.cx.machine.threads) {
-            Shares::Rows { n_shares, n_rows } => {
-                b.for_extent(n_shares, LoopKind::Parallel, |b, share| {
-                    in_lanes(b, &all(), &Rows { first: Affine::var(share).times(n_rows as i64), n: n_rows });
+        let share = digit(Affine::var(task).modulo(n_shares as i64));
+        let mut left = digit(Affine::var(task).div(n_shares as i64));
+        let mut terms = Vec::new();
+        let (_, outer) = self.copy.terms.split_last().expect("a term");
+        for &(_, extent) in outer.iter().rev() {
+            terms.push(Affine::var(digit(Affine::var(left).modulo(extent as i64))));
+            left = digit(Affine::var(left).div(extent as i64));
+        }
+        terms.reverse();
+        (share, terms)
+    }
+
+    /// Blocks whose words follow each other, or lie apart in the source while those of neighbouring terms follow each
+    /// other.
+    fn in_lanes(&self, b: &mut Builder, blocks: &Blocks, rows: &Rows) {
+        b.nest(&self.name, |b| {
+            b.lanes(|b, lane| match self.copy.transposes {
+                true => self.squares(b, blocks, lane, &mut rows.outer.clone()),
+                false => self.part(b, blocks, rows, Some(lane)),
+            });
+        });
+    }
+
+    /// What is left beside the blocks that are copied in vectors, or squares.
+    fn rest(&self, b: &mut Builder, rows: &Rows) {
+        let copy = self.copy;
+        let (n_full, left) = (copy.n_outputs() / copy.block, copy.n_outputs() % copy.block);
+        let n_done = if copy.transposes { n_full } else { copy.n_vector_blocks };
+        for (first, n_real) in (n_done..n_full).map(|i| (i, copy.block)).chain([(n_full, left)]) {
+            if n_real > 0 {
+                let width = n_real.next_multiple_of(copy.unit).min(copy.block);
+                let blocks = Blocks::single(first * copy.block, n_real, width);
+                let are_vectors = copy.n_vector_blocks > 0 && n_real >= LANES && n_real == width;
+                b.nest(&self.name, |b| match are_vectors {
+                    true => b.lanes(|b, lane| self.part(b, &blocks, rows, Some(lane))),
+                    false => self.words(b, &blocks, rows),
                 });
-                let done = n_shares * n_rows;
-                if done < self.copy.n_rows() {
-                    in_lanes(b, &all(), &Rows { first: Affine::constant(done as i64), n: self.copy.n_rows() - done });
-                }
             }
-            Shares::Blocks { n_shares, n_blocks: per_share } => {
-                b.for_extent(n_shares, LoopKind::Parallel, |b, share| {
-                    let low = Affine::var(share).times(per_share as i64);
-                    let high = [low.plus_constant(per_share as i64), Affine::constant(n_blocks as i64)];
-                    in_lanes(b, &blocks(Bound(vec![low]), Bound(high.to_vec())), &Rows::all(self.copy.n_rows()));
-                });
-            }
+        }
+        if let Some(n_whole) = copy.tail {
+            let first = copy.outputs.1 - LANES;
+            let blocks = Blocks { shift: n_whole as i64 - first as i64, ..Blocks::single(first, LANES, LANES) };
+            b.nest(&self.name, |b| self.words(b, &blocks, rows));
         }
     }
 
     /// Copies a block outside of a region: in transposed squares, or word by word.
-    fn words(&self, b: &mut Builder, blocks: &Blocks) {
+    fn words(&self, b: &mut Builder, blocks: &Blocks, rows: &Rows) {
         if self.copy.transposes && blocks.n_real >= LANES {
-            return b.lanes(|b, lane| self.squares(b, blocks, lane, &mut Vec::new()));
+            return b.lanes(|b, lane| self.squares(b, blocks, lane, &mut rows.outer.clone()));
         }
-        self.part(b, blocks, &Rows::all(self.copy.n_rows()), None);
-    }
-
-    /// Shares of `n_full` blocks whose words lie apart in the source, while those of neighbouring terms follow each
-    /// other.
-    fn transposed_shares(&self, b: &mut Builder, n_full: usize) {
-        let width = self.copy.block;
-        let Shares::Blocks { n_shares, n_blocks } = self.copy.block_shares(n_full, self.cx.machine.threads) else {
-            unreachable!("blocks")
-        };
-        b.for_extent(n_shares, LoopKind::Parallel, |b, share| {
-            let low = Affine::var(share).times(n_blocks as i64);
-            let high = Bound(vec![low.plus_constant(n_blocks as i64), Affine::constant(n_full as i64)]);
-            let blocks = Blocks { origin: 0, low: Bound(vec![low]), high, n_real: width, width, shift: 0 };
-            b.nest(&self.name, |b| b.lanes(|b, lane| self.squares(b, &blocks, lane, &mut Vec::new())));
-        });
+        self.part(b, blocks, rows, None);
     }
 
     /// Loops over the terms but the last, over vectors of the last, and over blocks and their outputs; the last
@@ -203,7 +249,7 @@ impl Writer<'_> {
 
     /// Copies some blocks; `lane` if that is in vectors.
     fn part(&self, b: &mut Builder, blocks: &Blocks, rows: &Rows, lane: Option<Var>) {
-        self.terms(b, (blocks, rows), lane, &mut Vec::new());
+        self.terms(b, (blocks, rows), lane, &mut rows.outer.clone());
     }
 
     /// Loops over the terms, which are rows of the matrix, and for each over the blocks. A block narrower than a
