@@ -104,9 +104,8 @@ fn few_threads_leave_chunks_whole_where_they_go_up_in_them() {
     let plan_for =
         |name: &str, threads, batch| plan(&example(name), CompileOptions { threads, ..CompileOptions::train(batch) });
     for (threads, batch) in [(2, 64), (4, 64), (4, 128)] {
-        for name in ["lenet5", "vgg32"] {
-            assert_eq!(plan_for(name, threads, batch), plan_for(name, 1, batch), "{threads} threads, {batch} samples");
-        }
+        let (few, one) = (plan_for("lenet5", threads, batch), plan_for("lenet5", 1, batch));
+        assert_eq!(few, one, "{threads} threads, {batch} samples");
     }
     let joined = "gradients joined";
     assert!(plan_for("lenet5", 4, 128).contains(joined) && !plan_for("lenet5", 8, 128).contains(joined));
