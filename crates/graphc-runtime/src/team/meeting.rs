@@ -232,9 +232,10 @@ impl Meeting {
         // Those of the caller are the times of the phases.
         let timed = task.timed.filter(|_| member > 0);
         let start = timed.map(|_| Instant::now());
-        // SAFETY: the caller's promise.
         let done = match task.round {
+            // SAFETY: the caller's promise.
             Some(number) => unsafe { self.run_claims(task, number.get(), member) },
+            // SAFETY: as above.
             None => unsafe { self.run_static(task, member) },
         };
         if let (Some(phase), Some(start), Some(_)) = (timed, start, done) {
@@ -271,8 +272,8 @@ impl Meeting {
     unsafe fn run_claims(&self, task: &Task, number: u16, member: usize) -> Option<Outcome> {
         let n_iterations = (task.high - task.low) as u32;
         let round = Round { number, n_iterations, n_members: self.n_workers() + 1 };
-        let mut done = None;
-        while let Some(taken) = self.claims.next(round, member) {
+        let (mut done, mut owner) = (None, member);
+        while let Some(taken) = self.claims.next(round, member, &mut owner) {
             let [low, high] = [taken.start, taken.end].map(|i| task.low + i64::from(i));
             // SAFETY: the caller's promise; nothing is claimed twice.
             let code = unsafe { (task.function)(task.arena, task.rooms.of(member), low, high) };
