@@ -10,9 +10,24 @@
 use crate::scalar::CHUNK;
 use crate::tensor::for_each_index;
 
-/// Planes whose distance is a multiple of this many words (2 KiB) fall into the same cache sets; such
-/// strides get one vector of padding.
+/// Strides of a multiple of this many words (2 KiB) lead to few of the sets of a cache. Such strides get one line of
+/// padding, planes of images a row.
 const ALIAS_WORDS: usize = 512;
+
+/// Planes of so few words are not padded.
+const SMALL_PLANE: usize = 2 * CHUNK;
+
+/// Words of a channel's plane with its padding: an odd number of lines, so that one line of every channel, or of every
+/// 64th, is not in one set of the nearest cache. Where planes would be a power of two apart, a row is left between
+/// them: some rows of all channels, which a convolution goes through again and again, are spread over a core's own
+/// cache by that. (Measured on a Xeon whose pages are large: a VGG of images of 32x32 takes a tenth less.)
+fn padded_plane(n_words: usize, n_columns: usize) -> usize {
+    match () {
+        () if n_words.is_multiple_of(ALIAS_WORDS) => n_words + (n_columns | 1) * CHUNK,
+        () if n_words.is_multiple_of(2 * CHUNK) && n_words > SMALL_PLANE => n_words + CHUNK,
+        () => n_words,
+    }
+}
 
 /// Affine map from a tensor's index to a word offset in its buffer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,8 +52,8 @@ impl Layout {
             strides[axis] = stride;
             stride *= sizes[axis];
             let is_plane = batch_axis.is_some() && sizes.len() == 4 && position == 1;
-            if is_plane && stride.is_multiple_of(ALIAS_WORDS) {
-                stride += CHUNK;
+            if is_plane {
+                stride = padded_plane(stride, sizes[order[2]]);
             }
         }
         let chunk_stride =

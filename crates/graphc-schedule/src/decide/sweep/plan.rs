@@ -530,12 +530,11 @@ fn cuts(dag: &PointDag<'_>, exprs: &[ExprId], axis: Var) -> BTreeSet<usize> {
     cuts
 }
 
-/// Lets one loop go over joint pieces for each half: two halves would be too long for straight-line code.
+/// Lets a loop go over the halves around joint pieces, which are too long to be written out for each.
 fn halves_around_joint(loops: &mut [Loop]) {
     let Some(joint) = loops.iter().position(|some| some.walk == Walk::Jointly) else { return };
-    if let Some(inner @ [_, Loop { over: Coordinate::Sample, .. }]) = loops[..joint].last_chunk_mut::<2>() {
-        inner[1].walk = Walk::Iterate(LoopKind::Serial);
-        inner.swap(0, 1);
+    if let Some(halves @ Loop { over: Coordinate::Sample, .. }) = loops[..joint].last_mut() {
+        halves.walk = Walk::Iterate(LoopKind::Serial);
     }
 }
 
