@@ -15,9 +15,12 @@
 use crate::machine::{CALL, FAR_WAITS, ISSUE, LATENCY, OVERHEAD, PASSING_WAITS, PORTS, VectorUnit, WAIT};
 use std::fmt::Display;
 
-/// Part of a grid's cycles that uneven shares are worth, for each share's size that a task has beside its own: what
-/// reads the result can go on in tasks that share a coordinate evenly, which saves a phase.
+/// Part of a grid's cycles that uneven shares of a coordinate cost: what reads the result can go on in tasks that have
+/// even ones, which saves a phase.
 const UNEVEN: f64 = 0.01;
+
+/// The same if tasks can share nothing else: the largest share takes as much longer.
+const UNEVEN_ALONE: f64 = 0.5;
 
 /// How a factor is loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -71,17 +74,28 @@ pub(crate) struct Sides<A> {
     pub(crate) alone: [Vec<Candidate<A>>; 2],
     /// Both factors: each coordinate has operands of its own.
     pub(crate) both: Vec<Candidate<A>>,
-    /// A coordinate that several tasks may have to share, and how many at least.
-    pub(crate) shared: Option<(Candidate<A>, usize)>,
+    pub(crate) shared: Option<Shared<A>>,
+}
+
+/// A coordinate that several tasks may have to share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Shared<A> {
+    pub(crate) candidate: Candidate<A>,
+    /// Tasks that share it at least.
+    pub(crate) n_shares: usize,
+    /// Whether there is no other that they could share.
+    pub(crate) is_alone: bool,
 }
 
 impl<A: Copy + PartialEq> Sides<A> {
-    /// How much more than an even share of the shared coordinate a task has in blocks of that grid, as a part of it.
+    /// What a grid costs because a task has more than an even share of the shared coordinate in blocks of it, as a part
+    /// of its cycles.
     fn unevenness(&self, chosen: &[Block<A>]) -> f64 {
-        let Some((candidate, n_shares)) = self.shared else { return 0.0 };
+        let Some(Shared { candidate, n_shares, is_alone }) = self.shared else { return 0.0 };
         let size = chosen.iter().find(|block| block.candidate.axis == candidate.axis).map_or(1, |block| block.size);
         let most = (candidate.extent.div_ceil(size).div_ceil(n_shares) * size).min(candidate.extent);
-        (most * n_shares) as f64 / candidate.extent as f64 - 1.0
+        let weight = if is_alone { UNEVEN_ALONE } else { UNEVEN };
+        weight * ((most * n_shares) as f64 / candidate.extent as f64 - 1.0)
     }
 }
 
@@ -120,7 +134,7 @@ pub(crate) fn best_grids<A: Copy + PartialEq>(
             let blocks = chosen.iter().map(|block| (block.candidate.axis, block.size)).collect();
             let cycles = cycles_per_cell(unit, &chosen, widths);
             grids.push(Grid { blocks, cycles });
-            let cost = cycles * (1.0 + UNEVEN * sides.unevenness(&chosen));
+            let cost = cycles * (1.0 + sides.unevenness(&chosen));
             if cost < least * enough {
                 (best, least) = (grids.len() - 1, cost);
             }
@@ -396,12 +410,18 @@ mod tests {
     fn channels_that_tasks_share_are_blocked_evenly() {
         let half = Candidate { are_neighbours: true, ..candidate(0, 2) };
         let sides = alone([vec![half, candidate(1, 24)], vec![candidate(2, 6)]]);
-        let shared = Sides { shared: Some((candidate(2, 6), 2)), ..sides.clone() };
+        let by_two = Shared { candidate: candidate(2, 6), n_shares: 2, is_alone: false };
+        let shared = Sides { shared: Some(by_two), ..sides.clone() };
         let channels = |sides: &Sides<usize>| {
             let grid = &best_grids(VectorUnit::AVX512, sides, [Width::Vector, Width::Splat], 1)[0];
             grid.blocks.iter().find(|(axis, _)| *axis == 2).map(|&(_, size)| size)
         };
         assert_eq!([&sides, &shared].map(channels), [Some(6), Some(3)]);
+        // Units of a dense layer: 24 would be slightly better than 20, but 72 of 120 are a larger share than 60.
+        let units = alone([vec![half], vec![candidate(2, 120)]]);
+        let by_two = Shared { candidate: candidate(2, 120), n_shares: 2, is_alone: true };
+        let shared = Sides { shared: Some(by_two), ..units.clone() };
+        assert_eq!([&units, &shared].map(channels), [Some(24), Some(20)]);
     }
 
     /// Vectors that meet vectors pass through the nearest cache: a square of them takes in fewest.

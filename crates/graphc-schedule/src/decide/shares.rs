@@ -1,8 +1,11 @@
-//! How threads share a sum over the batch that is a phase of its own.
+//! How threads share a contraction that is a phase of its own: a sum over the batch, or a product without one.
 //!
 //! Groups of chunks are tasks, each of which leaves a partial result, or there is one result that all groups are
 //! joined in. Either is cut along one or two loops over outputs where groups alone would leave threads idle: no sum is
 //! cut, so that results are the same bits. All tasks are in one phase, those of blocks that are not full as well.
+//!
+//! A product without a batch, and a sum that has no such loop, are shared along one loop by blocks, and what is left
+//! beside them along another one.
 //!
 //! Every way to cut is tried with the same model: whoever is free takes the next task, a task computes its part of
 //! the multiply-adds and fetches its part of the factors from other cores. The phase takes as long as its busiest
@@ -13,7 +16,7 @@ use crate::decide::contraction::ContractionPlan;
 use crate::decide::cut::Cut;
 use crate::decide::loops::{Coordinate, Loop};
 use crate::decide::problem::Problem;
-use crate::machine::{LINE_FROM_ANOTHER_CORE, LINE_WORDS, TASK, Threads};
+use crate::machine::{Hardware, LINE_FROM_ANOTHER_CORE, LINE_WORDS, TASK, Threads};
 use graphc_ir::index::Var;
 
 /// Tasks of a thread at most.
@@ -22,6 +25,9 @@ const MOST_TASKS: usize = 4;
 /// Part of the largest task that is lost at the end, for every doubling of the threads: one of many cores is slower
 /// than the others. (Measured on 16: of equal tasks the slowest takes a sixth longer.)
 const SPREAD: f64 = 0.04;
+
+/// Barriers that what is left beside shared blocks must take to be shared as well.
+const LEAST_REST: f64 = 4.0;
 
 /// Part of the cost that must be saved by cutting groups: the model is rough.
 const LEAST_GAIN: f64 = 0.1;
@@ -77,6 +83,29 @@ pub(crate) fn lost_by_groups(threads: Threads, plan: &ContractionPlan) -> f64 {
     let n_groups = plan.groups().n_groups;
     let busiest = n_groups.div_ceil(threads.n) as f64 / n_groups as f64;
     plan.kilocycles * 1000.0 * (busiest - 1.0 / threads.n as f64)
+}
+
+impl ContractionPlan {
+    /// The loop whose blocks threads share where the shared loop has something left beside its full blocks, if that
+    /// takes long enough: what fills no block of 6 of 64 channels is a sixteenth of the work, as much as each of 16
+    /// threads has of the rest.
+    pub(crate) fn shared_beside(&self, machine: Hardware) -> Option<usize> {
+        let shared = self.loops.iter().position(|walk| walk.is_shared)?;
+        let walk = &self.loops[shared];
+        let part = 1.0 - (walk.n_full_blocks() * walk.block) as f64 / walk.extent as f64;
+        let is_short = self.kilocycles * 1000.0 * part < LEAST_REST * machine.threads.barrier_cycles as f64;
+        if machine.threads.n == 1 || is_short || self.terms.is_some() || self.panels.is_some() || self.taps.is_some() {
+            return None;
+        }
+        let n_blocks = |&position: &usize| self.loops[position].n_full_blocks();
+        let can_be = |&position: &usize| {
+            let walk = &self.loops[position];
+            let is_kind = matches!(walk.coordinate, Coordinate::Axis(_) | Coordinate::Vector);
+            let is_whole = walk.inner == [0, walk.extent] && walk.end.is_none() && walk.tail.is_none();
+            position != shared && is_kind && is_whole
+        };
+        (0..self.loops.len()).rev().filter(can_be).max_by_key(n_blocks).filter(|position| n_blocks(position) > 1)
+    }
 }
 
 /// The loops of a sum that can be cut: what its panels walk is divided already, and a last vector overlaps others.

@@ -19,14 +19,14 @@ use crate::decide::axes::{Axes, Move};
 use crate::decide::choices::Aspect;
 use crate::decide::contraction::epilogue::Update;
 use crate::decide::copies::{Copies, CopyId, CopyPlan};
-use crate::decide::grid::{Candidate, Sides, Width};
+use crate::decide::grid::{Candidate, Shared, Sides, Width};
 use crate::decide::loops::{Coordinate, Loop, Panels};
 use crate::decide::problem::Problem;
 use crate::decide::strips::Strips;
 use crate::decide::summation::{Groups, part_len};
 use crate::decide::taps::Taps;
 use crate::decide::terms::TermBlocks;
-use crate::machine::Hardware;
+use crate::machine::{Hardware, PORTS};
 use graphc_ir::NodeId;
 use graphc_ir::digits;
 use graphc_ir::form::{PointForm, Red};
@@ -44,8 +44,8 @@ const MOST_SHARES: usize = 32;
 /// Shares that a product without a batch is cut into at least, and two a thread, if it has as many blocks.
 const FEWEST_SHARES: usize = 8;
 
-/// Barriers that what is left beside shared blocks must take to be shared as well.
-const LEAST_REST: f64 = 4.0;
+/// Barriers that a task must take to be worth a grid that leaves even shares of it.
+const LONG_TASK: usize = 4;
 
 /// Refused options that are kept to be shown.
 const MOST_REFUSED: usize = 2;
@@ -188,27 +188,6 @@ impl ContractionPlan {
         let n_terms: usize = self.axes.reductions().map(|axis| axis.extent).product();
         let near = machine.near_words() / 2 / (walk.block * n_terms).max(1);
         near.min(n_full.div_ceil(FEWEST_SHARES.max(2 * machine.threads.n))).max(least)
-    }
-
-    /// The loop whose blocks threads share where the shared loop has something left beside its full blocks, if that
-    /// takes long enough: what fills no block of 6 of 64 channels is a sixteenth of the work, as much as each of 16
-    /// threads has of the rest.
-    pub(crate) fn shared_beside(&self, machine: Hardware) -> Option<usize> {
-        let shared = self.loops.iter().position(|walk| walk.is_shared)?;
-        let walk = &self.loops[shared];
-        let part = 1.0 - (walk.n_full_blocks() * walk.block) as f64 / walk.extent as f64;
-        let is_short = self.kilocycles * 1000.0 * part < LEAST_REST * machine.threads.barrier_cycles as f64;
-        if machine.threads.n == 1 || is_short || self.terms.is_some() || self.panels.is_some() || self.taps.is_some() {
-            return None;
-        }
-        let n_blocks = |&position: &usize| self.loops[position].n_full_blocks();
-        let can_be = |&position: &usize| {
-            let walk = &self.loops[position];
-            let is_kind = matches!(walk.coordinate, Coordinate::Axis(_) | Coordinate::Vector);
-            let is_whole = walk.inner == [0, walk.extent] && walk.end.is_none() && walk.tail.is_none();
-            position != shared && is_kind && is_whole
-        };
-        (0..self.loops.len()).rev().filter(can_be).max_by_key(n_blocks).filter(|position| n_blocks(position) > 1)
     }
 
     /// The axis whose coordinates are lanes.
@@ -404,15 +383,26 @@ impl<'a> Contraction<'a> {
             plan.loops.iter().rev().filter(moved).map(candidate).collect()
         };
         let alone = factors.map(|factor| that_move([factor == 0, factor == 1]));
-        let shared = self.n_shares_of_chunk(plan).and_then(|n| Some((candidate(plan.loops.first()?), n)));
+        let shared = self.shares_of_chunk(plan).map(|(walk, n_shares, is_alone)| Shared {
+            candidate: candidate(walk),
+            n_shares,
+            is_alone,
+        });
         Sides { alone, both: that_move([true, true]), shared }
     }
 
-    /// Tasks that share a chunk so that threads have as many each, if chunks do not go up in the threads.
-    fn n_shares_of_chunk(&self, plan: &ContractionPlan) -> Option<usize> {
-        let (Batch::Chunks { per_task }, n_threads) = (plan.batch, self.problem.machine.threads.n) else { return None };
+    /// The loop that tasks may have to share because chunks do not go up in the threads, how many shares give threads
+    /// as much to do, and whether there is no other loop that they could share: then a share must be long enough.
+    fn shares_of_chunk<'l>(&self, plan: &'l ContractionPlan) -> Option<(&'l Loop, usize, bool)> {
+        let (Batch::Chunks { per_task }, machine) = (plan.batch, self.problem.machine) else { return None };
         let n_tasks = self.problem.n_chunks().div_ceil(per_task);
-        (1..=n_threads).find(|n| (n_tasks * n).is_multiple_of(n_threads)).filter(|&n| n > 1)
+        let are_even = |n: &usize| (n_tasks * n).is_multiple_of(machine.threads.n);
+        let n_shares = (1..=machine.threads.n).find(are_even).filter(|&n| n > 1)?;
+        let walk = plan.loops.first()?;
+        let is_alone = plan.loops.iter().filter(|walk| walk.axis().is_some() && walk.extent > 1).count() == 1;
+        let cycles = self.n_steps(plan) / PORTS * machine.vectors.registers_per_value() / n_tasks as f64;
+        let is_long = walk.extent >= n_shares * LANES && cycles > (LONG_TASK * machine.threads.barrier_cycles) as f64;
+        (!is_alone || is_long).then_some((walk, n_shares, is_alone))
     }
 
     /// Vectors of features that stay near while all rows are walked: two of them take 16 KiB in 256 samples, more pay
