@@ -29,7 +29,7 @@ const SPREAD: f64 = 0.04;
 /// Barriers that what is left beside shared blocks must take to be shared as well.
 const LEAST_REST: f64 = 4.0;
 
-/// Part of the cost that must be saved by cutting groups: the model is rough.
+/// Part of the cost that must be saved by cutting: the model is rough.
 const LEAST_GAIN: f64 = 0.1;
 
 /// A loop over outputs that a task may have a share of.
@@ -61,7 +61,7 @@ pub(crate) fn cuts(problem: &Problem<'_>, plan: &ContractionPlan) -> Vec<Cut> {
     }
     let work = Work::of(problem, plan);
     let ways = ways(plan);
-    let whole = if plan.shares_groups() { work.cost(&[], f64::INFINITY) } else { f64::INFINITY };
+    let whole = if plan.shares_groups() { work.cost(&[], f64::INFINITY) } else { work.cost_of_blocks(problem, plan) };
     let (mut best, mut least) = (Vec::new(), (1.0 - LEAST_GAIN) * whole);
     for (number, &way) in ways.iter().enumerate() {
         for cut in way.cuts() {
@@ -186,6 +186,23 @@ impl Work {
         }
         let [busiest, largest] = [&busy, &tasks].map(|cycles| cycles.iter().copied().fold(0.0, f64::max));
         busiest + SPREAD * f64::from(self.threads.n.ilog2()) * largest
+    }
+
+    /// Cycles if threads share the blocks of one loop, and then what is left beside the full ones.
+    fn cost_of_blocks(&self, problem: &Problem<'_>, plan: &ContractionPlan) -> f64 {
+        let walk = plan.loops.iter().find(|walk| walk.is_shared).expect("groups are joined where blocks are shared");
+        let per_share = plan.blocks_per_share(problem.machine, walk);
+        let share = (per_share * walk.block) as f64 / walk.extent as f64;
+        let n_rounds = walk.n_full_blocks().div_ceil(per_share).div_ceil(self.threads.n);
+        let cycles = self.cycles * self.n_groups as f64;
+        let left = cycles * (1.0 - (walk.n_full_blocks() * walk.block) as f64 / walk.extent as f64);
+        let is_shared = plan.shared_beside(problem.machine).is_some();
+        let rest = match left > 0.0 {
+            true if is_shared => left / self.threads.n as f64 + self.threads.barrier_cycles as f64,
+            true => left + self.threads.barrier_cycles as f64,
+            false => 0.0,
+        };
+        cycles * share * (n_rounds as f64 + SPREAD * f64::from(self.threads.n.ilog2())) + rest
     }
 
     /// Cycles of share number `share` of a group.
