@@ -1,11 +1,11 @@
 //! A persistent team of threads that runs a step together.
 //!
 //! The caller is member 0. It walks the phases of the program; a phase that is one parallel loop goes to all members
-//! in contiguous shares ([`share_of`]), of which quick members relieve slow ones (`claims`); any other phase runs on the caller alone while the others wait for the next
-//! parallel one. So there is a barrier before and after a parallel phase and none between serial ones, and one that
-//! stands between two parallel phases makes a single barrier: everybody reports, up a tree, to the caller, and the
-//! caller starts the next phase. With free cores that costs two transfers of a cache line, some hundred nanoseconds,
-//! and one more for every further level of the tree.
+//! in contiguous shares ([`share_of`]), of which quick members relieve slow ones (`claims`); any other phase runs on
+//! the caller alone while the others wait for the next parallel one. So there is a barrier before and after a parallel
+//! phase and none between serial ones, and one that stands between two parallel phases makes a single barrier:
+//! everybody reports, up a tree, to the caller, and the caller starts the next phase. With free cores that costs two
+//! transfers of a cache line, some hundred nanoseconds, and one more for every further level of the tree.
 //!
 //! Rejected: members that walk the program by themselves and meet in symmetric barriers. That saves one transfer
 //! between two parallel phases, costs one more around each serial phase, and needs every member to agree on where a

@@ -4,8 +4,8 @@
 //! equal shares took from 0.8 to 1.4 of their mean. So shares are where members begin, and not what they are bound to.
 //! A member takes iterations from the *front* of its own share, which is the same in every step, so that what they
 //! touch is in its cache. When there are none left it takes some from the *back* of the share of which most is left,
-//! then of another, until nothing is left anywhere. A phase then ends within about one iteration of the mean, and a member that comes
-//! late, because its thread slept or its core does something else, is relieved of its share.
+//! then of another, until nothing is left anywhere. A phase then ends within about one iteration of the mean, and a
+//! member that comes late, because its thread slept or its core does something else, is relieved of its share.
 //!
 //! What is left of a share is one word, changed by compare-exchange alone, so that no iteration is taken twice. The
 //! word names its *round*, the number of the phase among those with claims. One of the round before stands for the

@@ -1,8 +1,8 @@
 //! What the meeting of a team is made of: atomics, cells, parking, the clock's stand-in.
 //!
-//! The model checker compiles `meeting`, `claims` and `patience` a second time, with a module of the same names whose atomics and
-//! cells try every order of steps and every value that a load may see: `tests/model.rs`. So what is checked is what
-//! runs.
+//! The model checker compiles `meeting`, `claims` and `patience` a second time, with a module of the same names whose
+//! atomics and cells try every order of steps and every value that a load may see: `tests/model.rs`. So what is
+//! checked is what runs.
 
 pub(super) use std::hint::spin_loop;
 pub(super) use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
