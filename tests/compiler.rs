@@ -18,6 +18,7 @@ mod lenet;
 mod library;
 mod reference_f64;
 mod right_values;
+mod sample_layers;
 mod small_batches;
 mod special_values;
 mod subnormal_weights;

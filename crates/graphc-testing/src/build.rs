@@ -35,6 +35,7 @@ const KINDS: &[(usize, Step)] = &[
     (2, |builder| drawn::one_of(builder, &["argmax", "dropout_mask"])),
     (10, drawn::other),
     (4, patterns::normalization),
+    (2, patterns::normalization_of_samples),
     (1, patterns::loss_of_rows),
     (1, patterns::product_of_views),
 ];

@@ -5,10 +5,11 @@
 //! and of which nodes it is made ([`LayerRules`]), through a [`LayerCx`]. The builder's method, fields of graph files,
 //! their schema and the guide follow from it.
 //!
-//! Reading order: `padding`, `activation`, `context`, `rules`, a layer, this file.
+//! Reading order: `padding`, `activation`, `context`, `rules`, `normalized`, a layer, this file.
 
 mod activation;
 mod context;
+mod normalized;
 mod padding;
 mod rules;
 
@@ -36,8 +37,14 @@ layers! {
     conv2d_transpose::Conv2dTranspose,
     depthwise_conv2d::DepthwiseConv2d,
     batch_norm::BatchNorm,
+    layer_norm::LayerNorm,
+    rms_norm::RmsNorm,
+    group_norm::GroupNorm,
     dropout::Dropout,
     avg_pool2d::AvgPool2d,
     max_pool2d::MaxPool2d,
+    global_avg_pool2d::GlobalAvgPool2d,
+    global_max_pool2d::GlobalMaxPool2d,
+    up_sampling2d::UpSampling2d,
     flatten::Flatten,
 }

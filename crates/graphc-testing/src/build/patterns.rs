@@ -23,6 +23,29 @@ pub(super) fn normalization(builder: &mut Builder) -> Option<NodeId> {
     builder.add(Normalize { epsilon: 1e-2 }, &[x, mean, variance, gamma, beta], result_bound)
 }
 
+/// What `layer_norm` and `rms_norm` are made of: statistics within samples, over some dimensions.
+pub(super) fn normalization_of_samples(builder: &mut Builder) -> Option<NodeId> {
+    let x = builder.node(|shape| shape.0.iter().any(|&dim| dim != Dim::Batch))?;
+    let batch = builder.shape(x).batch_axis();
+    let mut axes = builder.axes(builder.shape(x).rank())?;
+    axes.retain(|&axis| Some(axis) != batch);
+    let (n_terms, bound) = (builder.n_terms(x, &axes) as f64, builder.bound(x));
+    let has_mean = builder.flag();
+    // Not scaled, so that the bound of the result holds.
+    let (deviation, mean_square) = if has_mean {
+        let mean = builder.add(ReduceMean { axes: axes.clone(), keep_dims: true }, &[x], bound)?;
+        let deviation = builder.add(Sub {}, &[x, mean], MAX_BOUND)?;
+        (deviation, builder.add(ReduceVariance { axes, keep_dims: true }, &[x], MAX_BOUND)?)
+    } else {
+        let square = builder.add(Square {}, &[x], MAX_BOUND)?;
+        (x, builder.add(ReduceMean { axes, keep_dims: true }, &[square], MAX_BOUND)?)
+    };
+    let epsilon = builder.constant(1e-2)?;
+    let radicand = builder.add(Add {}, &[mean_square, epsilon], MAX_BOUND)?;
+    let factor = builder.add(Rsqrt {}, &[radicand], 10.0)?;
+    builder.add(Mul {}, &[deviation, factor], n_terms.sqrt())
+}
+
 /// Cross-entropy of rows: its parts, of shares of the classes that are exactly 0, of probabilities that are where an
 /// input is.
 pub(super) fn loss_of_rows(builder: &mut Builder) -> Option<NodeId> {
