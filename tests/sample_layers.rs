@@ -6,8 +6,10 @@ use crate::common::meaning::compare_with_meaning;
 use graphc_driver::{CompileOptions, compile};
 use graphc_interp::graph::{Evaluation, run};
 use graphc_ir::graph::NodeId;
-use graphc_ir::graph::builder::{BuildResult, GraphBuilder};
+use graphc_ir::graph::builder::{BuildResult, GraphBuilder, Loss};
+use graphc_ir::initializers::Initializer;
 use graphc_ir::layers::*;
+use graphc_ir::ops::Mul;
 use graphc_ir::{DType, Shape, Tensor};
 use graphc_testing::bindings;
 use std::collections::BTreeMap;
@@ -18,30 +20,44 @@ type Tensors = BTreeMap<String, Tensor<f64>>;
 /// Batches whose lanes are neighbours along an axis, and samples.
 const BATCHES: [usize; 4] = [1, 3, 16, 64];
 
-/// Fails unless the layer gives what `formula` says of the input `x` of these sizes and the parameters `y.…`.
+/// Fails unless the layer gives what `formula` says of its input `x` of these sizes and the parameters `y.…`, and
+/// gradients are the same on every engine. The layer reads an input times a parameter, which has a gradient, too.
 fn check(
     sizes: &[usize],
     layer: impl Fn(&mut GraphBuilder, NodeId) -> BuildResult,
     formula: impl Fn(&Tensors) -> Tensor<f64>,
 ) {
     let mut net = GraphBuilder::new("net");
-    let x = net.input("x", DType::F32, Shape::batched(sizes)).unwrap();
+    let input = net.input("input", DType::F32, Shape::batched(sizes)).unwrap();
+    let weight = net.parameter("x", "weight", sizes, Initializer::KERNEL, true).unwrap();
+    let x = net.op("x", Mul {}, &[input, weight]).unwrap();
     let y = layer(&mut net, x).unwrap();
-    net.output(y);
+    let target = net.input("target", DType::F32, net.ty(y).shape.clone()).unwrap();
+    net.loss(Loss::MeanSquaredError, y, target).unwrap();
     let graph = net.finish();
     for batch in BATCHES {
-        let compiled = compile(&graph, &CompileOptions::infer(batch)).unwrap();
-        let tensors = bindings(&compiled.lowered.backward, 7);
-        let (lowered, memory) = run_both(compiled, &tensors).unwrap();
-        compare_isas(&graph, &CompileOptions::infer(batch), &OTHER_ISAS, &tensors, &memory).unwrap();
-        let exact: Tensors = tensors.iter().map(|(name, t)| (name.clone(), t.cast())).collect();
-        let meaning: Evaluation<f64> = run(&lowered.backward, &exact).unwrap();
-        compare_with_meaning(&lowered.program, &memory, &meaning, |_| 1e-5).unwrap();
-        let (found, expected) = (meaning.output("y").unwrap(), formula(&exact));
-        assert_eq!(found.shape, expected.shape, "batch {batch}");
-        for (i, (found, expected)) in found.data.iter().zip(&expected.data).enumerate() {
-            assert!((found - expected).abs() <= 1e-12 * (1.0 + expected.abs()), "{batch}: [{i}] {found} {expected}");
+        let train = CompileOptions { gradients: true, update: false, ..CompileOptions::train(batch) };
+        for options in [CompileOptions::infer(batch), train] {
+            let compiled = compile(&graph, &options).unwrap();
+            let tensors = bindings(&compiled.lowered.backward, 7);
+            let (lowered, memory) = run_both(compiled, &tensors).unwrap();
+            compare_isas(&graph, &options, &OTHER_ISAS, &tensors, &memory).unwrap();
+            let mut exact: Tensors = tensors.iter().map(|(name, t)| (name.clone(), t.cast())).collect();
+            let meaning: Evaluation<f64> = run(&lowered.backward, &exact).unwrap();
+            assert_eq!(meaning.output("grad.x.weight").is_some(), options.gradients);
+            compare_with_meaning(&lowered.program, &memory, &meaning, |_| 1e-4).unwrap();
+            let (input, weight) = (&exact["input"], &exact["x.weight"]);
+            let x = Tensor::from_fn(&input.shape, |index| input.at(index) * weight.at(&index[1..]));
+            exact.insert("x".to_string(), x);
+            agree(meaning.output("y").unwrap(), &formula(&exact));
         }
+    }
+}
+
+fn agree(found: &Tensor<f64>, expected: &Tensor<f64>) {
+    assert_eq!(found.shape, expected.shape);
+    for (i, (found, expected)) in found.data.iter().zip(&expected.data).enumerate() {
+        assert!((found - expected).abs() <= 1e-12 * (1.0 + expected.abs()), "[{i}] {found}, expected {expected}");
     }
 }
 
