@@ -293,6 +293,23 @@ fn a_label_that_is_no_class_is_not_hidden() {
 }
 
 #[test]
+fn a_layer_norm_keeps_to_its_sample() {
+    // Equal numbers have a variance of 0; NaN and infinity reach their own sample alone.
+    let x = [2.0, 2.0, 2.0, 2.0, 1.0, NAN, 2.0, 3.0, 1.0, INF, 2.0, 3.0, -3.0, -1.0, 1.0, 3.0];
+    let inputs = r#""x": { "shape": ["N", 4] }, "t": { "shape": ["N", 4] }"#;
+    let bindings: [(&str, &[usize], &[f64]); 4] = [
+        ("x", &[4, 4], &x),
+        ("t", &[4, 4], &[0.0; 16]),
+        ("y.gamma", &[4], &[1.0, 2.0, 1.0, 1.0]),
+        ("y.beta", &[4], &[0.5, 0.0, -1.0, 0.25]),
+    ];
+    let unit = 1.0 / (5.0_f64 + 1e-3).sqrt();
+    let last = [0.5 - 3.0 * unit, -2.0 * unit, unit - 1.0, 0.25 + 3.0 * unit];
+    let expected = [&[0.5, 0.0, -1.0, 0.25], &[NAN; 8][..], &last].concat();
+    of_x(inputs, r#"{ "name": "y", "op": "layer_norm", "inputs": "x" }"#, 4, &bindings).gives(false, "y", &expected);
+}
+
+#[test]
 fn a_bias_before_batch_norm_hides_nothing() {
     let inputs = r#""x": { "shape": ["N", 1, 1, 1] }, "t": { "shape": ["N", 1, 1, 1] }"#;
     let nodes = r#"{ "name": "c", "op": "conv2d", "inputs": "x", "filters": 1, "kernel": 1 },
