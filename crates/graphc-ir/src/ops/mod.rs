@@ -319,6 +319,7 @@ ops! {
     sqrt::Sqrt,
     rsqrt::Rsqrt,
     reciprocal::Reciprocal,
+    power::Power,
     relu::Relu,
     relu_grad::ReluGrad,
     relu6::Relu6,

@@ -44,6 +44,7 @@ pub(crate) fn cases() -> Vec<OpCase> {
         GreaterEqual {}.into(),
     ];
     cases.extend(comparisons.map(|op| case(op, &[i(b(&[])), i(b(&[]))])));
+    cases.extend([0.0, 1.0, 2.0, 3.0, 7.0, -1.0, -4.0, 0.5, -0.5].map(|exponent| case(Power { exponent }, &[b(&[3])])));
     cases.extend(convolutions_with_gaps());
     cases
 }

@@ -28,6 +28,7 @@ fn elementwise() {
     let clip = |x_min, x_max| Clip { x_min, x_max };
     check(clip(1.0, 0.5), &[b(&[])], "clip expects an `x_min` of at most `x_max`, got 1 and 0.5");
     check(clip(f64::NAN, 1.0), &[b(&[])], "clip expects an `x_min` of at most `x_max`, got NaN and 1");
+    check(Power { exponent: f64::NAN }, &[b(&[])], "power expects a finite `exponent`, got NaN");
     check(Exp {}, &[], "exp takes 1 operands, got 0");
 }
 

@@ -58,6 +58,25 @@ fn functions_of_one_number() {
     check(Celu { alpha: 2.0 }, &[&[3.0, -INF, INF, NAN]], &[3.0, -2.0, INF, NAN]);
 }
 
+#[test]
+fn powers() {
+    let power = |exponent: f64, x: &[f64], expected: &[f64]| check(Power { exponent }, &[x], expected);
+    power(0.0, &[NAN, 0.0, -INF, 3.0], &[1.0; 4]);
+    power(1.0, &[NAN, -0.0, -INF, 3.0], &[NAN, -0.0, -INF, 3.0]);
+    power(3.0, &[NAN, -0.0, -INF, -3.0], &[NAN, -0.0, -INF, -27.0]);
+    power(10.0, &[-2.0, INF], &[1024.0, INF]);
+    power(-1.0, &[-0.0, INF, -4.0], &[-INF, 0.0, -0.25]);
+    power(-2.0, &[-0.0, -INF, -4.0], &[INF, 0.0, 0.0625]);
+    power(0.5, &[0.0, 4.0, -4.0, INF], &[0.0, 2.0, NAN, INF]);
+    power(-0.5, &[0.0, 4.0, -4.0, INF], &[INF, 0.5, NAN, 0.0]);
+    power(1.5, &[0.0, 1.0, -4.0, INF], &[0.0, 1.0, NAN, INF]);
+    power(-1.5, &[0.0, 1.0, -4.0, INF], &[INF, 1.0, NAN, 0.0]);
+    power(1e300, &[-1.0, 0.5, 2.0], &[1.0, 0.0, INF]);
+    assert_eq!(gradients(Power { exponent: 1.5 }, &[&[0.0, 4.0]]), [[0.0, 24.0]]);
+    assert_eq!(gradients(Power { exponent: 3.0 }, &[&[0.0, -2.0]]), [[0.0, 96.0]]);
+    assert_eq!(gradients(Power { exponent: 0.0 }, &[&[0.0, -2.0]]), [[]]);
+}
+
 /// The gradients of an op for a gradient of 8 everywhere.
 fn gradients(op: impl Into<Op>, operands: &[&[f64]]) -> Vec<Vec<f64>> {
     let n = operands[0].len();
