@@ -101,8 +101,8 @@ pub(crate) enum PhasePlan {
         /// Whether no nest asks for the next chunk, so that each asks for what it touches itself.
         is_alone: bool,
     },
-    /// Copies of what cut nests of those names have stored, in the same tasks of chunks.
-    Rows { per_task: usize, rows: Vec<(CopyId, String)> },
+    /// Copies of what cut nests of those names have stored, in tasks of one chunk.
+    Rows(Vec<(CopyId, String)>),
     /// Group by group, which are shared: for every chunk its samples and then what they add to the gradients.
     Joined { groups: Groups, nests: Vec<ChunkNest>, gradients: Vec<GradientPlan>, is_alone: bool },
     /// A sum over the batch by itself.
@@ -180,7 +180,7 @@ impl Schedule {
             match phase {
                 PhasePlan::Joined { gradients, .. } => gradients.as_slice(),
                 PhasePlan::Gradient(gradient) => std::slice::from_ref(&**gradient),
-                PhasePlan::Once(_) | PhasePlan::Copy(..) | PhasePlan::Chunks { .. } | PhasePlan::Rows { .. } => &[],
+                PhasePlan::Once(_) | PhasePlan::Copy(..) | PhasePlan::Chunks { .. } | PhasePlan::Rows(..) => &[],
             }
             .iter()
         })
@@ -444,7 +444,7 @@ fn cut_phases(per_task: usize, segments: Vec<Segment>, nests: Vec<ChunkNest>) ->
         phases.push(PhasePlan::Chunks { per_task, n_shares, nests, is_alone });
     }
     if !rows.is_empty() {
-        phases.push(PhasePlan::Rows { per_task, rows });
+        phases.push(PhasePlan::Rows(rows));
     }
     phases
 }
@@ -464,7 +464,7 @@ fn gradient_of(phase: &mut PhasePlan) -> Option<&mut ContractionPlan> {
         PhasePlan::Once(_)
         | PhasePlan::Copy(..)
         | PhasePlan::Chunks { .. }
-        | PhasePlan::Rows { .. }
+        | PhasePlan::Rows(..)
         | PhasePlan::Joined { .. } => None,
     }
 }
@@ -490,7 +490,7 @@ fn nests(phase: &PhasePlan) -> Vec<&NestPlan> {
         PhasePlan::Chunks { nests, .. } | PhasePlan::Joined { nests, .. } => {
             nests.iter().map(|chunk| &chunk.nest).collect()
         }
-        PhasePlan::Gradient(_) | PhasePlan::Copy(..) | PhasePlan::Rows { .. } => Vec::new(),
+        PhasePlan::Gradient(_) | PhasePlan::Copy(..) | PhasePlan::Rows(..) => Vec::new(),
     }
 }
 

@@ -48,8 +48,9 @@ impl LaneAxis {
             // The piece is apart from others by whole vectors: in each vector the index is what it is made of.
             let value = self.at_lane(dag, &value);
             let is_aligned = value.offset.rem_euclid(LANES as i64) == 0;
-            // The vector's number and the lane are all there is, so that a loop over vectors can be cut.
-            let is_whole = value.terms.len() == 2 && value.is_affine();
+            // The vector's number and the lane are all there is, of the axis as well, so that one loop goes over its
+            // vectors and can be cut.
+            let is_whole = [&value, &self.value].iter().all(|value| value.terms.len() == 2 && value.is_affine());
             return size.is_some() && is_aligned && value.coefficient(self.lane) == 1 && is_whole;
         }
         let value = self.at_lane(dag, index);

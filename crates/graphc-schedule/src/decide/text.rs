@@ -31,8 +31,8 @@ fn kernel_text(f: &mut Formatter<'_>, kernel: &KernelSchedule, copies: &Copies) 
                 writeln!(f, "  tasks of {}{shares}", chunks_text(*per_task))?;
                 chunk_nests(f, nests, copies)?;
             }
-            PhasePlan::Rows { per_task, rows } => {
-                writeln!(f, "  tasks of {}", chunks_text(*per_task))?;
+            PhasePlan::Rows(rows) => {
+                writeln!(f, "  tasks of {}", chunks_text(1))?;
                 rows.iter().try_for_each(|(id, name)| writeln!(f, "    copy behind {name:?}: {}", copies.get(*id)))?;
             }
             PhasePlan::Joined { groups, nests, gradients, .. } => {

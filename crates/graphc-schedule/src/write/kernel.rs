@@ -24,7 +24,7 @@ pub(crate) fn write(cx: &Cx<'_>, b: &mut Builder, kernel: &KernelSchedule) {
                     chunk_nests(cx, b, nests, (task, share), *is_alone);
                 });
             }
-            PhasePlan::Rows { per_task, rows } => tasks(cx, b, (*per_task, 1), |b, task, _| {
+            PhasePlan::Rows(rows) => tasks(cx, b, (1, 1), |b, task, _| {
                 rows.iter().for_each(|(copy, name)| rows::write(cx, b, name, *copy, task));
             }),
             PhasePlan::Joined { groups, nests, gradients, is_alone } => {

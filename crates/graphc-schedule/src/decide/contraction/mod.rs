@@ -365,13 +365,14 @@ impl<'a> Contraction<'a> {
 
     /// Coordinates that may be blocked. Innermost first: among equals the one that touches neighbouring words wins.
     fn sides(&self, plan: &ContractionPlan, factors: [usize; 2], widths: [Width; 2]) -> Sides<Coordinate> {
+        let apart = self.loop_of_taps(plan);
         let candidate = |walk: &Loop| {
             let extent = walk.inner[1] - walk.inner[0];
             let is_of_rows = walk.coordinate == Coordinate::Vector && matches!(plan.batch, Batch::Summed(_));
             let n_single = walk.extent - extent;
-            if let Some(taps) = self.taps(plan, walk) {
+            if let Some((axis, taps)) = apart.as_ref().filter(|(axis, _)| *axis == walk.coordinate) {
                 let extent = taps.most_coordinates();
-                let (axis, chain) = (walk.coordinate, Some(taps.n_steps));
+                let (axis, chain) = (*axis, Some(taps.n_steps));
                 return Candidate { axis, extent, n_single: 0, most: extent, are_neighbours: false, chain };
             }
             let most = if is_of_rows { self.most_vectors_of_rows() } else { extent };
@@ -418,12 +419,13 @@ impl<'a> Contraction<'a> {
         let sides = self.sides(plan, factors, widths);
         let widths = factors.map(|factor| widths[factor]);
         let unit = self.problem.machine.vectors;
+        let apart = self.loop_of_taps(plan);
         let (grid, others) = self.problem.chooser.grid(self.node, unit, sides, widths);
         for &(coordinate, block) in &grid.blocks {
             let position = plan.loops.iter().position(|walk| walk.coordinate == coordinate).expect("a loop");
-            match self.taps(plan, &plan.loops[position]) {
-                Some(taps) => {
-                    plan.taps = Some(Taps { block, ..taps });
+            match apart.as_ref().filter(|(axis, _)| *axis == coordinate) {
+                Some((_, taps)) => {
+                    plan.taps = Some(Taps { block, ..taps.clone() });
                     plan.loops.remove(position);
                 }
                 None => plan.loops[position].block = block,
@@ -434,6 +436,16 @@ impl<'a> Contraction<'a> {
         plan.kilocycles = kilocycles(grid.cycles);
         let refused = others.iter().take(MOST_REFUSED);
         plan.refused = refused.map(|grid| (format!("grid {}", grid.words()), kilocycles(grid.cycles))).collect();
+    }
+
+    /// The loop whose taps may be walked outside of its blocks: of several the one with the longest borders, since
+    /// accumulators wait for the taps of one axis.
+    fn loop_of_taps(&self, plan: &ContractionPlan) -> Option<(Coordinate, Taps)> {
+        let of_loop = |walk: &Loop| {
+            let n_single = walk.extent - (walk.inner[1] - walk.inner[0]);
+            self.taps(plan, walk).map(|taps| (n_single, (walk.coordinate, taps)))
+        };
+        plan.loops.iter().filter_map(of_loop).max_by_key(|(n_single, _)| *n_single).map(|(_, taps)| taps)
     }
 
     /// The taps that are walked outside of blocks along a loop with borders, if that pays.
