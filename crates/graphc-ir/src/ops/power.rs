@@ -1,7 +1,7 @@
 //! `power`: numbers to the power of a given exponent.
 
 use super::facts::{Domain, Elementwise, FEATURES, Usage};
-use super::{Exp, Expand, Log, OpRules, Reciprocal, Rsqrt, Sqrt, elementwise};
+use super::{Exp, Expand, Log, OpRules, Reciprocal, Sqrt, elementwise};
 use crate::attrs::OpAttrs;
 use crate::graph::{NodeId, OpCx};
 use crate::op_struct;
@@ -10,8 +10,8 @@ use crate::types::{TensorType, TypeError};
 
 op_struct! {
     /// `x^exponent`. Integer exponents are products (`x^0` is 1, even of NaN), of which negative ones take the
-    /// reciprocal; 0.5 is `sqrt` and -0.5 `rsqrt`. Any other is `exp(exponent * log(x))`: NaN below 0, at 0 its limit,
-    /// elsewhere with a relative error of some `2e-7 * (1 + |exponent * log(x)|)`.
+    /// reciprocal; 0.5 is `sqrt`, -0.5 its reciprocal. Any other is `exp(exponent * log(x))`: NaN below 0, at 0 its
+    /// limit, elsewhere with a relative error of some `2e-7 * (1 + |exponent * log(x)|)`.
     pub struct Power {
         /// The exponent.
         pub exponent: f64,
@@ -117,7 +117,10 @@ impl OpRules for Power {
                 cx.add(Reciprocal {}, &[product])
             }
             Way::Root => cx.add(Sqrt {}, &[x]),
-            Way::OverRoot => cx.add(Rsqrt {}, &[x]),
+            Way::OverRoot => {
+                let root = cx.add(Sqrt {}, &[x]);
+                cx.add(Reciprocal {}, &[root])
+            }
             Way::Exponential => {
                 let log = cx.add(Log {}, &[x]);
                 let scaled = cx.scaled(log, self.exponent);
