@@ -273,6 +273,8 @@ pub(super) fn paths(tokens: &str) -> Vec<Vec<String>> {
     let mut path: Vec<String> = Vec::new();
     let mut is_open = true;
     for word in tokens.split_whitespace() {
+        // A keyword that is a name: `r#where` is in `where.rs`.
+        let word = word.trim_start_matches("r#");
         let is_name = word.chars().all(|c| c.is_alphanumeric() || c == '_');
         if word == "::" && !path.is_empty() {
             is_open = true;

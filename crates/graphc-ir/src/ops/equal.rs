@@ -1,8 +1,7 @@
 //! `equal`: comparison of two tensors, as numbers.
 
 use super::facts::{Elementwise, FEATURES, OTHER, Usage};
-use super::{Lowering, OpRules, elementwise};
-use crate::compute::{ScalarExpr, build};
+use super::{Lowering, OpRules, comparison};
 use crate::graph::{NodeId, OpCx};
 use crate::op_struct;
 use crate::scalar::CmpOp;
@@ -10,7 +9,8 @@ use crate::tensor::{Real, Tensor};
 use crate::types::{TensorType, TypeError};
 
 op_struct! {
-    /// `a == b ? 1 : 0` as `f32`, under NumPy broadcasting; both `f32` or both `i32`.
+    /// `a == b ? 1 : 0` as `f32`, under NumPy broadcasting; both `f32` or both `i32`. 0 where
+    /// either is NaN; `-0` equals `0`.
     pub struct Equal {}
 }
 
@@ -28,15 +28,11 @@ impl OpRules for Equal {
     const IS_EXACT: bool = true;
 
     fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
-        let [a, b] = [operands[0], operands[1]];
-        if a.dtype != b.dtype {
-            return Err(TypeError::operand(1, format!("equal compares one element type, got {a} and {b}")));
-        }
-        Ok(TensorType::f32(a.shape.broadcast(&b.shape)?))
+        comparison::infer(Self::NAME, operands)
     }
 
     fn eval<R: Real>(&self, operands: &[&Tensor<R>], out: &[usize]) -> Tensor<R> {
-        elementwise::eval(operands, out, |[a, b]| if a == b { R::one() } else { R::zero() })
+        comparison::eval(CmpOp::Eq, operands, out)
     }
 
     fn vjp(&self, _: &mut OpCx<'_>, _: NodeId) -> Vec<Option<NodeId>> {
@@ -45,9 +41,6 @@ impl OpRules for Equal {
     }
 
     fn lower(&self, operands: &[&TensorType], out: &TensorType) -> Lowering {
-        elementwise::lower(operands, out, |loads| {
-            let [a, b] = loads.try_into().expect("two operands");
-            build::select(CmpOp::Eq, a, b, ScalarExpr::Const(1.0), ScalarExpr::Const(0.0))
-        })
+        comparison::lower(CmpOp::Eq, operands, out)
     }
 }

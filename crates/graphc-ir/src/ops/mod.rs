@@ -278,12 +278,15 @@ fn check_count(name: &str, arity: usize, n_optional: usize, found: usize) -> Res
 mod algorithm;
 mod axis;
 mod classification;
+mod comparison;
 mod convolution;
 mod elementwise;
+mod extremum;
 mod losses;
 mod pool;
 mod reduction;
 pub mod table;
+mod truth;
 mod winograd;
 mod zero_wins;
 
@@ -297,17 +300,32 @@ ops! {
     sub::Sub,
     mul::Mul,
     div::Div,
+    maximum::Maximum,
+    minimum::Minimum,
     neg::Neg,
     equal::Equal,
+    not_equal::NotEqual,
+    less::Less,
+    less_equal::LessEqual,
+    greater::Greater,
+    greater_equal::GreaterEqual,
+    logical_and::LogicalAnd,
+    logical_or::LogicalOr,
+    logical_not::LogicalNot,
+    r#where::Where,
     square::Square,
     exp::Exp,
     log::Log,
     sqrt::Sqrt,
     rsqrt::Rsqrt,
+    reciprocal::Reciprocal,
+    power::Power,
     relu::Relu,
     relu_grad::ReluGrad,
+    relu6::Relu6,
     leaky_relu::LeakyRelu,
     elu::Elu,
+    celu::Celu,
     selu::Selu,
     silu::Silu,
     mish::Mish,
@@ -323,6 +341,7 @@ ops! {
     sign::Sign,
     if_positive::IfPositive,
     clamp::Clamp,
+    clip::Clip,
     xlogy::Xlogy,
     xdivy::Xdivy,
     xmuly::Xmuly,

@@ -35,7 +35,16 @@ pub(crate) fn case(op: impl Into<Op>, operands: &[TensorType]) -> OpCase {
 /// Every op but leaves.
 pub(crate) fn cases() -> Vec<OpCase> {
     let mut cases = all_op_cases(24);
-    cases.push(case(Equal {}, &[i(b(&[])), i(b(&[]))]));
+    let comparisons: [Op; 6] = [
+        Equal {}.into(),
+        NotEqual {}.into(),
+        Less {}.into(),
+        LessEqual {}.into(),
+        Greater {}.into(),
+        GreaterEqual {}.into(),
+    ];
+    cases.extend(comparisons.map(|op| case(op, &[i(b(&[])), i(b(&[]))])));
+    cases.extend([0.0, 1.0, 2.0, 3.0, 7.0, -1.0, -4.0, 0.5, -0.5].map(|exponent| case(Power { exponent }, &[b(&[3])])));
     cases.extend(convolutions_with_gaps());
     cases
 }

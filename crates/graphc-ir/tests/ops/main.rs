@@ -13,3 +13,4 @@ mod gradients;
 mod graph_eval;
 mod lowering;
 mod shapes;
+mod special;

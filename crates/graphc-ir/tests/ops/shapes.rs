@@ -23,6 +23,12 @@ fn elementwise() {
         "shapes [N,3] and [4] do not broadcast: dimension 1 is 3 in one and 4 in the other",
     );
     check(Equal {}, &[b(&[]), i(b(&[]))], "equal compares one element type, got f32[N] and i32[N]");
+    check(Less {}, &[i(b(&[])), b(&[])], "less compares one element type, got i32[N] and f32[N]");
+    check(Where {}, &[i(b(&[])), b(&[]), b(&[])], "expected an f32 tensor, got i32[N]");
+    let clip = |x_min, x_max| Clip { x_min, x_max };
+    check(clip(1.0, 0.5), &[b(&[])], "clip expects an `x_min` of at most `x_max`, got 1 and 0.5");
+    check(clip(f64::NAN, 1.0), &[b(&[])], "clip expects an `x_min` of at most `x_max`, got NaN and 1");
+    check(Power { exponent: f64::NAN }, &[b(&[])], "power expects a finite `exponent`, got NaN");
     check(Exp {}, &[], "exp takes 1 operands, got 0");
 }
 
