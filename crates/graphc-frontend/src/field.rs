@@ -29,6 +29,8 @@ pub(crate) enum Kind {
     Padding,
     /// A list of sizes, in which `"N"` may stand first.
     Shape,
+    /// The same, in which one size may be -1: what the others leave.
+    NewShape,
     /// A list of dimension numbers.
     Axes,
     /// A list of sizes of at least 1, at least one.

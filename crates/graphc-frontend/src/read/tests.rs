@@ -53,9 +53,13 @@ fn borders(kind: &Kind) -> Borders {
         }
         Kind::Number(range) => number_borders(*range),
         Kind::Bool => texts(&["true", "false"], &["0", "\"true\"", "null"]),
-        Kind::Pair { .. } | Kind::Padding | Kind::Shape | Kind::Axes | Kind::Sizes | Kind::Ascending => {
-            size_borders(kind)
-        }
+        Kind::Pair { .. }
+        | Kind::Padding
+        | Kind::Shape
+        | Kind::NewShape
+        | Kind::Axes
+        | Kind::Sizes
+        | Kind::Ascending => size_borders(kind),
         Kind::Numbers(range) => {
             let (yes, no) = number_borders(*range);
             let lists = |texts: Vec<String>| texts.iter().map(|text| format!("[1, {text}]")).collect();
@@ -145,6 +149,10 @@ fn size_borders(kind: &Kind) -> Borders {
         Kind::Shape => texts(
             &["[]", "[\"N\"]", "[\"N\", 1, 2147483647]", "[3]", &list("1", 16)],
             &["[1, \"N\"]", "[\"N\", \"N\"]", "[0]", "[2147483648]", "1", &list("1", 17)],
+        ),
+        Kind::NewShape => texts(
+            &["[]", "[\"N\", -1]", "[3, -1, 4]", &list("1", 16)],
+            &["[-1, -1]", "[-2]", "[0]", "[1, \"N\"]", "-1", &list("1", 17)],
         ),
         Kind::Axes => texts(&["[]", "[0, 3]", &list("0", 16)], &["0", "[-1]", "[1.0]", &list("0", 17)]),
         Kind::Sizes => texts(&["[1]", "[3, 2147483647]", &list("1", 1000)], &["4", "[]", "[0]", &list("1", 1001)]),

@@ -32,7 +32,7 @@ impl OpRules for CategoricalCrossentropy {
             let message = format!("{} expects f32 probabilities of shape [N,c], got {probabilities}", Self::NAME);
             return Err(TypeError::operand(0, message));
         } else {
-            softmax::infer(Self::NAME, probabilities)?;
+            softmax::infer(Self::NAME, probabilities, -1)?;
         }
         losses::check_weights(Self::NAME, operands)?;
         Ok(TensorType::f32(Shape::scalar()))

@@ -277,6 +277,7 @@ fn check_count(name: &str, arity: usize, n_optional: usize, found: usize) -> Res
 
 mod algorithm;
 mod axis;
+mod blocks;
 mod classification;
 mod comparison;
 mod convolution;
@@ -285,6 +286,7 @@ mod extremum;
 mod losses;
 mod pool;
 mod reduction;
+mod repetition;
 pub mod table;
 mod truth;
 mod winograd;
@@ -348,17 +350,33 @@ ops! {
     reduce_sum::ReduceSum,
     reduce_mean::ReduceMean,
     reduce_max::ReduceMax,
+    reduce_min::ReduceMin,
+    reduce_prod::ReduceProd,
+    reduce_l1::ReduceL1,
+    reduce_l2::ReduceL2,
+    reduce_logsumexp::ReduceLogsumexp,
+    reduce_any::ReduceAny,
+    reduce_all::ReduceAll,
     reduce_variance::ReduceVariance,
     moments::Moments,
     argmax::Argmax,
+    argmin::Argmin,
+    top_k::TopK,
     one_hot::OneHot,
     pick::Pick,
     pick_grad::PickGrad,
     reshape::Reshape,
+    squeeze::Squeeze,
+    expand_dims::ExpandDims,
     transpose::Transpose,
     broadcast::Broadcast,
     slice::Slice,
     flip::Flip,
+    roll::Roll,
+    tile::Tile,
+    repeat::Repeat,
+    space_to_depth::SpaceToDepth,
+    depth_to_space::DepthToSpace,
     pad::Pad,
     concat::Concat,
     stack::Stack,
@@ -399,3 +417,4 @@ ops! {
 pub use crate::initializers::Initializer;
 pub use algorithm::Algorithm;
 pub use convolution::Windows;
+pub use pad::PadMode;
