@@ -73,13 +73,8 @@ fn kind(kind: &Kind) -> Value {
         Kind::Bool => json!({ "type": "boolean" }),
         Kind::Pair { min } => json!({ "anyOf": [size(*min as i64), list(size(*min as i64), 2)] }),
         Kind::Padding => json!({ "anyOf": [{ "enum": ["valid", "same"] }, size(0), list(size(0), 4)] }),
-        Kind::Shape => {
-            json!({ "type": "array", "items": { "anyOf": [{ "const": "N" }, size(1)] }, "maxItems": MAX_RANK })
-        }
-        Kind::NewShape => {
-            let items = json!({ "anyOf": [{ "const": "N" }, size(1), { "const": -1 }] });
-            json!({ "type": "array", "items": items, "maxItems": MAX_RANK })
-        }
+        Kind::Shape => shape(&json!([{ "const": "N" }, size(1)])),
+        Kind::NewShape => shape(&json!([{ "const": "N" }, size(1), { "const": -1 }])),
         Kind::Axes => json!({ "type": "array", "items": size(0), "maxItems": MAX_RANK }),
         Kind::Sizes => json!({ "type": "array", "items": size(1), "minItems": 1, "maxItems": MAX_LIST }),
         Kind::Ascending => json!({ "type": "array", "items": size(1), "uniqueItems": true, "maxItems": MAX_LIST }),
@@ -115,6 +110,11 @@ fn kind(kind: &Kind) -> Value {
             json!({ "type": "array", "items": { "oneOf": nodes.collect::<Vec<_>>() }, "minItems": 1 })
         }
     }
+}
+
+/// A list of dimensions, each of which is any of these.
+fn shape(dimension: &Value) -> Value {
+    json!({ "type": "array", "items": { "anyOf": dimension }, "maxItems": MAX_RANK })
 }
 
 fn number(range: Range) -> Value {

@@ -17,7 +17,8 @@ layer_struct! {
         pub strides: Option<[usize; 2]> where Positive = None => "`pool`",
         /// What is added around the image, less than a window.
         pub padding: Padding = Padding::Valid,
-        /// Whether padding counts as zeros, as in PyTorch by default. Otherwise it is left out of the means, as in Keras.
+        /// Whether padding counts as zeros, as in PyTorch by default. Otherwise it is left out of the means, as in
+        /// Keras.
         pub count_include_pad: bool = false,
     }
 }

@@ -8,8 +8,8 @@ use crate::ops::facts::{MAPS, Usage};
 use crate::types::{DType, TypeError};
 
 layer_struct! {
-    /// Instance normalisation: `(x - mean) / sqrt(variance + epsilon) * gamma + beta`, mean and variance of each channel
-    /// of each sample over all dimensions between batch and channels, in training and in inference alike.
+    /// Instance normalisation: `(x - mean) / sqrt(variance + epsilon) * gamma + beta`, mean and variance of each
+    /// channel of each sample over all dimensions between batch and channels, in training and in inference alike.
     pub struct InstanceNorm as instance_norm(x) {
         /// Added to the variance.
         pub epsilon: f64 where Positive = 0.001,
@@ -33,8 +33,8 @@ impl LayerRules for InstanceNorm {
         let ty = cx.ty(x);
         let rank = ty.rank();
         if rank < 3 || ty.shape.batch_axis() != Some(0) || ty.dtype != DType::F32 {
-            let message = format!("instance_norm expects f32 numbers of shape [N,…,c], at least one between, got {ty}");
-            return cx.fail(TypeError::operand(0, message));
+            let expected = "f32 numbers of shape [N,…,c], at least one between";
+            return cx.fail(TypeError::operand(0, format!("instance_norm expects {expected}, got {ty}")));
         }
         let axes: Vec<usize> = (1..rank - 1).collect();
         let (deviation, normalized) = centred(cx, x, &axes, self.epsilon)?;

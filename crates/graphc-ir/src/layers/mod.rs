@@ -5,7 +5,8 @@
 //! and of which nodes it is made ([`LayerRules`]), through a [`LayerCx`]. The builder's method, fields of graph files,
 //! their schema and the guide follow from it.
 //!
-//! Reading order: `padding`, `activation`, `context`, `rules`, `normalized`, `sequence`, `separable`, a layer, this file.
+//! Reading order: `padding`, `activation`, `context`, `rules`, `normalized`, `sequence`, `separable`, a layer,
+//! this file.
 
 mod activation;
 mod context;

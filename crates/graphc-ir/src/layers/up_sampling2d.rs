@@ -43,8 +43,7 @@ impl LayerRules for UpSampling2d {
         let images = cx.inputs[0];
         let ([h, w, c], [down, right]) = (cx.image_sizes(Self::NAME, images)?, self.size);
         if self.interpolation == Interpolation::Bilinear && down.max(right) > MOST_SHARES {
-            let found = format!("{:?}", self.size);
-            let message = format!("{} expects a `size` of at most {MOST_SHARES} between pixels, got {found}", Self::NAME);
+            let message = format!("up_sampling2d expects a `size` of at most {MOST_SHARES}, got {:?}", self.size);
             return cx.fail(TypeError::new(message));
         }
         if self.interpolation == Interpolation::Bilinear && self.size != [1, 1] {
@@ -79,7 +78,8 @@ fn interpolated(cx: &mut LayerCx<'_>, x: NodeId, axis: usize, factor: usize, is_
     let before = cx.part(&name("before"), Slice::part(axis, 0, size), &[padded])?;
     let behind = cx.part(&name("behind"), Slice::part(axis, 2, size + 2), &[padded])?;
     let mut terms = Vec::new();
-    for ((part, pixels), shares) in [("first", before), ("own", x), ("second", behind)].into_iter().zip(shares(factor)) {
+    let read = [("first", before), ("own", x), ("second", behind)];
+    for ((part, pixels), shares) in read.into_iter().zip(shares(factor)) {
         // A new axis behind this one, along which the shares lie.
         let sizes: Vec<usize> = [factor].into_iter().chain((axis + 1..4).map(|_| 1)).collect();
         let apart = cx.part(&name(&format!("{part}_pixels")), ExpandDims { axis: axis + 1 }, &[pixels])?;

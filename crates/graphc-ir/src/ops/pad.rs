@@ -29,9 +29,10 @@ choice! {
 }
 
 op_struct! {
-    /// `y[.., before + (1 + interior) * i, ..] = x[.., i, ..]` along `axis`, `value` elsewhere. With a `mode` other than
-    /// `"constant"` what is elsewhere are values of `x` (`"edge"`: the nearest one; `"reflect"` and `"symmetric"`: as in
-    /// a mirror at or behind the last one), whose gradients add up; then there is no `interior` and no `value`.
+    /// `y[.., before + (1 + interior) * i, ..] = x[.., i, ..]` along `axis`, `value` elsewhere. With a `mode` other
+    /// than `"constant"` what is elsewhere are values of `x` (`"edge"`: the nearest one; `"reflect"` and
+    /// `"symmetric"`: as in a mirror at or behind the last one), whose gradients add up; then there is no
+    /// `interior` and no `value`.
     pub struct Pad {
         /// The dimension that grows, counted from 0; not the batch.
         pub axis: usize,

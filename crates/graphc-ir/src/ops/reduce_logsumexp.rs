@@ -10,9 +10,9 @@ use crate::tensor::{Real, Tensor};
 use crate::types::{TensorType, TypeError};
 
 op_struct! {
-    /// `log(sum(e^x))` over `axes`, shifted by the maximum so that nothing overflows. As in PyTorch it is minus infinity
-    /// if all elements are, and infinite if one is, where the gradient is NaN; that of the finite ones beside an infinite
-    /// one is 0.
+    /// `log(sum(e^x))` over `axes`, shifted by the maximum so that nothing overflows. As in PyTorch it is minus
+    /// infinity if all elements are, and infinite if one is, where the gradient is NaN; that of the finite ones
+    /// beside an infinite one is 0.
     pub struct ReduceLogsumexp {
         /// Reduced dimensions, ascending, at least one.
         pub axes: Vec<usize>,
@@ -39,7 +39,8 @@ impl OpRules for ReduceLogsumexp {
 
     fn eval<R: Real>(&self, operands: &[&Tensor<R>], out: &[usize]) -> Tensor<R> {
         let (x, axes) = (operands[0], &self.axes);
-        let kept: Vec<usize> = (0..x.shape.len()).map(|axis| if axes.contains(&axis) { 1 } else { x.shape[axis] }).collect();
+        let size = |axis: usize| if axes.contains(&axis) { 1 } else { x.shape[axis] };
+        let kept: Vec<usize> = (0..x.shape.len()).map(size).collect();
         let mut shift = reduction::eval(x, axes, &kept, R::neg_infinity(), |max, x| reduction::maximum(x, max));
         shift.data.iter_mut().filter(|max| max.is_infinite()).for_each(|max| *max = R::zero());
         let exp = Tensor::from_fn(&x.shape, |index| {

@@ -12,9 +12,9 @@ use crate::tensor::{Real, Tensor};
 use crate::types::{DType, TensorType, TypeError};
 
 op_struct! {
-    /// `y[.., i, ..] = x[.., start + step * i, ..]` along `axis`, from `start` to before `end`, as `x[start:end:step]` of
-    /// NumPy: where a number is negative, it counts from the end. Other than there, `start` and `end` must lie within
-    /// the dimension, and something must be between them.
+    /// `y[.., i, ..] = x[.., start + step * i, ..]` along `axis`, from `start` to before `end`, as
+    /// `x[start:end:step]` of NumPy: where a number is negative, it counts from the end. Other than there, `start`
+    /// and `end` must lie within the dimension, and something must be between them.
     pub struct Slice {
         /// The dimension that is cut, counted from 0; not the batch.
         pub axis: usize,

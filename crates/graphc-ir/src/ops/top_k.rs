@@ -15,9 +15,9 @@ const MOST: usize = 256;
 
 op_struct! {
     /// The `k` greatest elements along the last dimension in descending order, of equals the first one first, NaN
-    /// greater than any number: result 0 are the values, result 1 the positions (`i32`). The gradient of a value goes to
-    /// the element that it is. `k` passes over each row: for a `k` of some ten at most. Minus infinity counts as the
-    /// least finite number: between the two it is the position that decides.
+    /// greater than any number: result 0 are the values, result 1 the positions (`i32`). The gradient of a value
+    /// goes to the element that it is. `k` passes over each row: for a `k` of some ten at most. Minus infinity
+    /// counts as the least finite number: between the two it is the position that decides.
     pub struct TopK {
         /// How many, at most the size of the last dimension and 256.
         pub k: usize where Positive,
