@@ -344,7 +344,8 @@ impl<'a> Contraction<'a> {
     /// Whether the vectors of a row of pixels are more than the nearest cache holds, and a tile finds none of them there
     /// that it has used before: each is read once for a pixel, as by a convolution with a window of 1x1.
     fn passes(&self, plan: &ContractionPlan, factor: usize) -> bool {
-        let is_row = |walk: &&Loop| walk.axis().is_some_and(|axis| self.axes.get(axis).moves_only(factor));
+        let is_row =
+            |walk: &&Loop| walk.extent > 1 && walk.axis().is_some_and(|axis| self.axes.get(axis).moves_only(factor));
         let Some(row) = plan.loops.iter().rev().find(is_row) else { return false };
         let walked = row.axis().into_iter().chain(self.axes.reductions().map(|axis| axis.var));
         let walked: Vec<(Var, usize)> = walked.map(|var| (var, self.axes.get(var).extent)).collect();
