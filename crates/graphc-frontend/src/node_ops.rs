@@ -49,11 +49,12 @@ pub(crate) static NODE_OPS: LazyLock<Vec<NodeOp>> = LazyLock::new(|| {
 });
 
 impl NodeOp {
-    /// How many inputs a node has: those of the example, or from so many on.
+    /// How many inputs a node has.
     pub(crate) fn n_inputs(&self) -> Inputs {
         match self.what {
             What::Op(info) if info.n_optional == ANY_NUMBER => Inputs::AtLeast(info.arity),
-            What::Op(_) | What::Layer(_) => Inputs::Exactly(self.example.inputs.len()),
+            What::Op(info) => Inputs::between(info.arity, info.n_optional),
+            What::Layer(info) => Inputs::between(info.inputs.len() - info.n_optional, info.n_optional),
         }
     }
 
@@ -92,13 +93,19 @@ impl NodeOp {
 pub(crate) enum Inputs {
     Exactly(usize),
     AtLeast(usize),
+    Between(usize, usize),
 }
 
 impl Inputs {
+    fn between(least: usize, n_optional: usize) -> Inputs {
+        if n_optional == 0 { Inputs::Exactly(least) } else { Inputs::Between(least, least + n_optional) }
+    }
+
     pub(crate) fn contains(self, n: usize) -> bool {
         match self {
             Inputs::Exactly(expected) => n == expected,
             Inputs::AtLeast(least) => n >= least,
+            Inputs::Between(least, most) => (least..=most).contains(&n),
         }
     }
 
@@ -110,6 +117,7 @@ impl Inputs {
             Inputs::Exactly(n) => format!("{n} inputs"),
             Inputs::AtLeast(1) => "at least 1 input".into(),
             Inputs::AtLeast(n) => format!("at least {n} inputs"),
+            Inputs::Between(least, most) => format!("{least} to {most} inputs"),
         }
     }
 }
@@ -185,6 +193,7 @@ fn field(attribute: &FieldInfo, usage: &Usage) -> Field {
         AttrKind::Initializer => Kind::Initializer,
         AttrKind::Numbers => Kind::Numbers(Range::Any),
         AttrKind::DType => Kind::DType,
+        AttrKind::Text => Kind::Text,
         AttrKind::SizesOf(_) | AttrKind::Other => panic!("`{name}` is no field of a graph file"),
     };
     let optional = usage.optional.iter().find(|(field, _)| *field == name).map(|(_, value)| value);

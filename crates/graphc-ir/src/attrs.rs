@@ -63,6 +63,8 @@ pub enum AttrKind {
     SizesOf(usize),
     /// Any number of real numbers.
     Numbers,
+    /// A string.
+    Text,
     /// A shape.
     Shape,
     /// An element type.
@@ -292,6 +294,7 @@ impl AttrField for bool {
 
 impl AttrField for String {
     const EXPECTED: &'static str = "a string";
+    const KIND: AttrKind = AttrKind::Text;
     fn to_attr(&self) -> AttrValue {
         AttrValue::Str(self.clone())
     }

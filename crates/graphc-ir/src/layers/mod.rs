@@ -33,6 +33,9 @@ macro_rules! layers {
 layers! {
     dense::Dense,
     embedding::Embedding,
+    multi_head_attention::MultiHeadAttention,
+    position_embedding::PositionEmbedding,
+    sinusoidal_positions::SinusoidalPositions,
     conv2d::Conv2d,
     conv2d_transpose::Conv2dTranspose,
     depthwise_conv2d::DepthwiseConv2d,

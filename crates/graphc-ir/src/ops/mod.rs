@@ -286,6 +286,7 @@ mod losses;
 mod pool;
 mod reduction;
 pub mod table;
+mod triangle;
 mod truth;
 mod winograd;
 mod zero_wins;
@@ -367,6 +368,12 @@ ops! {
     gather_grad::GatherGrad,
     cumsum::CumSum,
     matmul::MatMul,
+    einsum::Einsum,
+    tril::Tril,
+    triu::Triu,
+    attention_weights::AttentionWeights,
+    rotary_embedding::RotaryEmbedding,
+    scaled_dot_product_attention::ScaledDotProductAttention,
     conv2d::Conv2d,
     conv2d_input_grad::Conv2dInputGrad,
     conv2d_kernel_grad::Conv2dKernelGrad,
