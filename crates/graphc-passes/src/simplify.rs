@@ -8,7 +8,7 @@
 //! what the network computes; in gradients, updates and statistics it may change (`rewrite::signs_of_zero_are_free`).
 //!
 //! The rules about shifts in front of batch statistics stand in `shift.rs`, those about parts of a tensor in
-//! `pieces.rs`.
+//! `pieces.rs`, that about products of many steps in `products.rs`.
 //!
 //! ```text
 //! %3 = log(%2) of %2 = softmax(%1)              =>   %3 = log_softmax(%1)
@@ -17,6 +17,7 @@
 //! ```
 
 use crate::pieces;
+use crate::products;
 use crate::report::Report;
 use crate::rewrite::{Rule, apply_rules, constant_value, is_constant, signs_of_zero_are_free};
 use crate::shift::{self, is_constant_along, reduced_shape};
@@ -49,6 +50,7 @@ const RULES: &[Rule] = &[
     Rule { name: "normalize_of_shifted", ops: |op| matches!(op, Op::Normalize(_)), apply: shift::normalize_of_shifted },
     Rule { name: "shift_through_conv", ops: |op| matches!(op, Op::Conv2d(_)), apply: shift::shift_through_conv },
     Rule { name: "sum_of_parts", ops: |op| matches!(op, Op::Add(_)), apply: pieces::sum_of_parts },
+    Rule { name: "sum_of_products", ops: |op| matches!(op, Op::Add(_)), apply: products::sum_of_products },
     Rule { name: "add_zero", ops: |op| matches!(op, Op::Add(_)), apply: add_zero },
     Rule { name: "sub_zero", ops: |op| matches!(op, Op::Sub(_)), apply: sub_zero },
     Rule { name: "mul_one", ops: |op| matches!(op, Op::Mul(_)), apply: mul_one },

@@ -5,12 +5,13 @@
 //! and of which nodes it is made ([`LayerRules`]), through a [`LayerCx`]. The builder's method, fields of graph files,
 //! their schema and the guide follow from it.
 //!
-//! Reading order: `padding`, `activation`, `context`, `rules`, `normalized`, a layer, this file.
+//! Reading order: `padding`, `activation`, `context`, `rules`, `normalized`, `recurrent`, a layer, this file.
 
 mod activation;
 mod context;
 mod normalized;
 mod padding;
+mod recurrent;
 mod rules;
 
 pub use activation::Activation;
@@ -50,4 +51,7 @@ layers! {
     global_max_pool2d::GlobalMaxPool2d,
     up_sampling2d::UpSampling2d,
     flatten::Flatten,
+    simple_rnn::SimpleRnn,
+    gru::Gru,
+    lstm::Lstm,
 }

@@ -31,6 +31,9 @@ pub const OTHER: Given = ("y", DType::F32, &[8]);
 /// What a convolution gives.
 pub const MAPS: Given = ("maps", DType::F32, &[24, 24, 6]);
 
+/// Twelve steps of eight numbers.
+pub const SEQUENCE: Given = ("x", DType::F32, &[12, 8]);
+
 impl Usage {
     /// Without attributes.
     pub const PLAIN: Usage = Usage { purpose: "", node: "", reads: &[], attributes: Attrs::default, optional: &[] };
