@@ -45,6 +45,8 @@ layers! {
     rms_norm::RmsNorm,
     group_norm::GroupNorm,
     dropout::Dropout,
+    dot::Dot,
+    repeat_vector::RepeatVector,
     avg_pool2d::AvgPool2d,
     max_pool2d::MaxPool2d,
     global_avg_pool2d::GlobalAvgPool2d,

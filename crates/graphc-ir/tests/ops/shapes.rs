@@ -99,6 +99,58 @@ fn matmul() {
 }
 
 #[test]
+fn einsum() {
+    let of = |equation: &str| Einsum { equation: equation.into() };
+    let x = [b(&[3]), f(&[3, 4])];
+    check(of("nd,de"), &x, "einsum expects an equation such as `ntd,de->nte`: there is no `->`");
+    check(
+        of("nd,d.->n"),
+        &x,
+        "einsum expects an equation such as `ntd,de->nte`: operand 2 has '.', which is no letter",
+    );
+    check(of("nn,de->e"), &x, "einsum expects an equation such as `ntd,de->nte`: operand 1 has `n` twice");
+    check(of("nd,de->nee"), &x, "einsum expects an equation such as `ntd,de->nte`: the result has `e` twice");
+    check(
+        of("nd,de->nf"),
+        &x,
+        "einsum expects an equation such as `ntd,de->nte`: no operand has the `f` of the result",
+    );
+    check(of("nd,de,e->n"), &x, "einsum of `nd,de,e->n` reads 3 tensors, got 2");
+    check(of("ntd,de->n"), &x, "einsum expects an f32 tensor of `ntd`, got f32[N,3]");
+    check(of("nd,ed->ne"), &x, "`d` is 3 in one operand and 4 in another");
+    check(of("nd,md->d"), &[b(&[3]), b(&[3])], "`n` and `m` both stand for the batch N");
+}
+
+#[test]
+fn attention() {
+    let weights = AttentionWeights { causal: false, scale: None, added_mask: false };
+    let (query, key) = (b(&[2, 5, 8]), b(&[2, 6, 8]));
+    check(
+        weights.clone(),
+        &[query.clone(), key.clone(), b(&[3, 6])],
+        "a mask of attention broadcasts to the scores, f32[N,2,5,6], got f32[N,3,6]",
+    );
+    let causal = AttentionWeights { causal: true, ..weights };
+    check(causal, &[b(&[8]), f(&[6, 8])], "causal attention expects places of fixed number, got scores f32[N,6]");
+    let attention = ScaledDotProductAttention { causal: false, scale: None, added_mask: false };
+    check(
+        attention,
+        &[query, key, b(&[2, 5, 4])],
+        "cannot multiply f32[N,2,5,6] by f32[N,2,5,4]: the summed dimension is 6 in one and 5 in the other",
+    );
+    let turned = RotaryEmbedding { max_wavelength: 10000.0, axis: None };
+    check(
+        turned.clone(),
+        &[b(&[4, 5])],
+        "rotary_embedding expects f32[..,places,features], features even, got f32[N,4,5]",
+    );
+    check(turned.clone(), &[b(&[4])], "the number of places must not be the batch dimension N, but the shape is [N,4]");
+    let last = RotaryEmbedding { axis: Some(2), ..turned };
+    check(last, &[b(&[4, 6])], "rotary_embedding expects an `axis` before the last of f32[N,4,6], got 2");
+    check(Tril { k: 0, value: 0.0 }, &[b(&[4])], "tril expects f32 matrices of shape [..,rows,columns], got f32[N,4]");
+}
+
+#[test]
 fn pools() {
     let pool = |pool, strides, padding| MaxPool2d { pool, strides, padding };
     let x = [b(&[4, 4, 2])];
