@@ -12,19 +12,23 @@
 //! A file may be someone else's: [`mod@limits`] says what it may cost. [`parse_bytes`] is the whole reader without any
 //! access to files.
 //!
-//! Reading order: [`mod@limits`], `source_text`, `excerpt`, [`diagnostic`], `json`, `field`, `initializer`, `metrics`,
-//! `number`, `read`, `fields` and `data_fields`, `node_ops`, `misfit`, `network`, `loss`, `optimizer`, `training`,
-//! [`augment`], [`data`], [`experiment`], `schema`, `reference`, `ops_page`, [`mod@summary`].
+//! Reading order: [`mod@limits`], `source_text`, `excerpt`, `place`, [`diagnostic`], `json`, `field`, `initializer`,
+//! `metrics`, `number`, `read`, `fields` and `data_fields`, `node_ops`, `formula`, `blocks`, `expand`, `misfit`,
+//! `network`, `loss`, `optimizer`, `training`, [`augment`], [`data`], [`experiment`], `schema`, `reference`,
+//! `ops_page`, [`mod@summary`], `sizes`.
 #![forbid(unsafe_code)]
 
 pub mod augment;
+mod blocks;
 pub mod data;
 mod data_fields;
 pub mod diagnostic;
 mod excerpt;
+mod expand;
 pub mod experiment;
 mod field;
 mod fields;
+mod formula;
 mod initializer;
 mod json;
 pub mod limits;
@@ -36,9 +40,11 @@ mod node_ops;
 mod number;
 mod ops_page;
 mod optimizer;
+mod place;
 mod read;
 mod reference;
 mod schema;
+mod sizes;
 mod source_text;
 pub mod summary;
 mod training;
@@ -51,7 +57,8 @@ pub use metrics::n_classes;
 pub use ops_page::ops_page;
 pub use reference::reference;
 pub use schema::schema;
-pub use summary::{SummaryRow, Totals, summary, totals};
+pub use sizes::with_sizes;
+pub use summary::{Part, SummaryRow, Totals, summary, summary_of, summary_of_parts, totals};
 pub use training::EmaConfig;
 
 use limits::MAX_FILE_BYTES;

@@ -16,7 +16,7 @@ fn said(diagnostics: &Diagnostics) -> Result<String, TestCaseError> {
 
 fn examples() -> Vec<String> {
     let read = |name: &str| std::fs::read_to_string(format!("../../examples/{name}.graph.json")).expect("the example");
-    ["lenet5", "lenet5-classic", "mlp", "strided"].map(read).to_vec()
+    ["lenet5", "lenet5-classic", "mlp", "strided", "resnet20-mnist"].map(read).to_vec()
 }
 
 /// One piece of damage, placed by numbers that are taken modulo what there is.
