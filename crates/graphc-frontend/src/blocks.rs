@@ -5,7 +5,7 @@ use crate::fields::{BLOCK, USE};
 use crate::formula::{self, Mistake, Named, What};
 use crate::json::{Json, JsonValue, Member, Spanned};
 use crate::limits::{MAX_FILE_BYTES, MAX_LISTED, MAX_NODES, MAX_VALUES};
-use crate::network::{unfit_name, used_twice};
+use crate::names::{unfit_name, used_twice};
 use crate::read::{Record, is_name, list, read};
 use crate::source_text::Span;
 use graphc_ir::graph::builder::MAX_SIZE;
@@ -217,8 +217,8 @@ impl<'a> Environment<'a> {
         self.filled(json, budget, diagnostics).map(Cow::Owned)
     }
 
-    /// An input with the sizes that its shape names, `"T"`, or has formulas of; `None` if there are no such sizes, which
-    /// is reported.
+    /// An input with the sizes that its shape names, `"T"`, or has formulas of; `None` if there are no such sizes,
+    /// which is reported.
     pub(crate) fn sized<'j>(&self, input: &'j Json, diagnostics: &mut Diagnostics) -> Option<Cow<'j, Json>> {
         let is_name = |item: &Json| matches!(&item.value, JsonValue::String(name) if name != "N");
         let (JsonValue::Object(members), Some(JsonValue::Array(dims))) =

@@ -141,7 +141,8 @@ impl Diagnostics {
             if *self.told.entry(span.clone()).or_insert(place.id) != place.id {
                 return;
             }
-            diagnostic = place.told(diagnostic);
+            let notes = place.notes(span);
+            diagnostic = notes.into_iter().fold(diagnostic, |diagnostic, (span, label)| diagnostic.note(span, label));
         }
         self.n_found += 1;
         let key = |diagnostic: &Diagnostic| diagnostic.span.as_ref().map_or((0, 0), |span| (span.start, span.end));

@@ -3,13 +3,13 @@
 use crate::blocks::{Block, Blocks, Budget, Environment, Values, node_name, one_of};
 use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 use crate::fields::USE;
-use crate::json::{Json, JsonValue, Spanned};
+use crate::json::{Json, JsonValue, Member, Spanned};
 use crate::limits::{MAX_BLOCKS, MAX_NAME_CHARS, MAX_NODES};
 use crate::place::{Place, UseOf};
 use crate::read::{Record, read_known};
 use graphc_ir::text::shown;
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// A node of the network, or a use of a block behind all nodes that it stands for.
@@ -289,11 +289,9 @@ impl<'a> Expander<'a, '_> {
         let JsonValue::Object(members) = &json.value else { return None };
         let is_field = |name: &str| USE.fields.iter().any(|field| field.name == name);
         let given = members.iter().filter(|member| !is_field(&member.key.value));
-        let mut given: HashMap<&str, _> = given.map(|member| (member.key.value.as_str(), member)).collect();
+        let mut given: BTreeMap<&str, &Member> = given.map(|member| (member.key.value.as_str(), member)).collect();
         let mut environment = Environment::of_file(self.sizes);
-        let mut ok = true;
-        let known = || block.arguments.iter().map(|argument| argument.key.value.as_str());
-        let mut missing = Vec::new();
+        let (mut ok, mut missing) = (true, Vec::new());
         for argument in block.arguments {
             let name = argument.key.value.as_str();
             let value = match (given.remove(name), &argument.value.value) {
@@ -302,15 +300,7 @@ impl<'a> Expander<'a, '_> {
                     missing.push(argument);
                     None
                 }
-                (None, _) => {
-                    let (definition, uses) = (block.span.clone(), uses.clone());
-                    let (node, id) = (argument.key.span.clone(), self.expansion.items.len());
-                    let place = Place { block: block.name.to_string(), definition, node, id, uses };
-                    let outer = self.diagnostics.set_place(Some(place));
-                    let value = environment.fill(&argument.value, &mut self.budget, self.diagnostics);
-                    self.diagnostics.set_place(outer);
-                    value.map(Cow::into_owned)
-                }
+                (None, _) => self.default_of(argument, block, &environment, uses),
             };
             match value {
                 Some(value) => environment.arguments.insert(name, value),
@@ -320,26 +310,58 @@ impl<'a> Expander<'a, '_> {
                 return None;
             }
         }
-        let mut meant: Vec<&str> = Vec::new();
-        for member in members.iter().filter(|member| given.contains_key(member.key.value.as_str())) {
-            let message = format!("block `{}` has no argument `{}`", block.name, shown(&member.key.value));
+        ok &= given.is_empty();
+        let meant = self.report_unknown(block, given.into_values());
+        missing.retain(|argument| !meant.contains(&argument.key.value.as_str()));
+        let at = item.name.as_ref().map_or(json.span.clone(), |name| name.span.clone());
+        for argument in missing {
+            let name = &argument.key.value;
+            let message = format!("this use of block `{}` lacks the argument `{name}`", block.name);
+            let diagnostic = Diagnostic::new(message, at.clone(), format!("expected `{name}`"));
+            self.diagnostics.push(diagnostic.note(argument.key.span.clone(), "which has no value unless given"));
+        }
+        ok.then_some(environment)
+    }
+
+    /// What an argument is unless given, which may follow from those before it.
+    fn default_of(
+        &mut self,
+        argument: &Member,
+        block: &Block<'_>,
+        environment: &Environment<'_>,
+        uses: &Arc<Vec<UseOf>>,
+    ) -> Option<Json> {
+        let outer = self.diagnostics.set_place(Some(Place {
+            block: block.name.to_string(),
+            definition: block.span.clone(),
+            node: argument.key.span.clone(),
+            id: self.expansion.items.len(),
+            uses: uses.clone(),
+        }));
+        let value = environment.fill(&argument.value, &mut self.budget, self.diagnostics);
+        self.diagnostics.set_place(outer);
+        value.map(Cow::into_owned)
+    }
+
+    /// Reports what a use gives that the block does not take; gives the arguments that were probably meant.
+    fn report_unknown<'m>(
+        &mut self,
+        block: &'a Block<'a>,
+        unknown: impl Iterator<Item = &'m Member>,
+    ) -> BTreeSet<&'a str> {
+        let known = || block.arguments.iter().map(|argument| argument.key.value.as_str());
+        let mut meant = BTreeSet::new();
+        for Member { key, .. } in unknown {
+            let message = format!("block `{}` has no argument `{}`", block.name, shown(&key.value));
             let label = match block.arguments {
                 [] => "expected no arguments".to_string(),
                 _ => one_of(known()).unwrap_or("expected one of its arguments".into()),
             };
-            let close = self.diagnostics.closest(&member.key.value, known());
-            self.diagnostics.push(Diagnostic::new(message, member.key.span.clone(), label).did_you_mean(close));
+            let close = self.diagnostics.closest(&key.value, known());
+            self.diagnostics.push(Diagnostic::new(message, key.span.clone(), label).did_you_mean(close));
             meant.extend(close);
-            ok = false;
         }
-        for argument in missing.into_iter().filter(|argument| !meant.contains(&argument.key.value.as_str())) {
-            let name = &argument.key.value;
-            let message = format!("this use of block `{}` lacks the argument `{name}`", block.name);
-            let at = item.name.as_ref().map_or(json.span.clone(), |name| name.span.clone());
-            let diagnostic = Diagnostic::new(message, at, format!("expected `{name}`"));
-            self.diagnostics.push(diagnostic.note(argument.key.span.clone(), "which has no value unless given"));
-        }
-        ok.then_some(environment)
+        meant
     }
 
     /// Adds the nodes of every copy of a block, each followed by the copy itself.

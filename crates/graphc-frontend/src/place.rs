@@ -1,6 +1,5 @@
 //! Where a mistake in a block is told: in the block and at one of its uses.
 
-use crate::diagnostic::Diagnostic;
 use crate::source_text::Span;
 use std::sync::Arc;
 
@@ -29,18 +28,13 @@ pub(crate) struct UseOf {
 }
 
 impl Place {
-    /// The mistake with the uses in which it is one. If it is in what a use gives to the block, the node is pointed at.
-    pub(crate) fn told(&self, mut diagnostic: Diagnostic) -> Diagnostic {
-        let Some(at) = diagnostic.span.clone() else { return diagnostic };
+    /// Other places to point at with a mistake `at`: the uses in which it is one, and the node, if the mistake is in
+    /// what a use gives to the block.
+    pub(crate) fn notes(&self, at: &Span) -> Vec<(Span, String)> {
         let is_in = |outer: &Span| outer.start <= at.start && at.end <= outer.end;
-        if !is_in(&self.definition) {
-            diagnostic = diagnostic.note(self.node.clone(), format!("for this node of block `{}`", self.block));
-        }
-        for UseOf { block, whole, name } in self.uses.iter() {
-            if !is_in(whole) {
-                diagnostic = diagnostic.note(name.clone(), format!("in this use of block `{block}`"));
-            }
-        }
-        diagnostic
+        let node = (self.node.clone(), format!("for this node of block `{}`", self.block));
+        let of_use = |UseOf { block, name, .. }: &UseOf| (name.clone(), format!("in this use of block `{block}`"));
+        let uses = self.uses.iter().filter(|of| !is_in(&of.whole)).map(of_use);
+        Some(node).filter(|_| !is_in(&self.definition)).into_iter().chain(uses).collect()
     }
 }

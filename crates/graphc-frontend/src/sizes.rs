@@ -4,25 +4,12 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::json::{JsonValue, Member, parse};
 use crate::read::list;
 use crate::source_text::Span;
-use crate::text_of;
 use graphc_ir::text::shown;
 use std::path::Path;
 
-/// The bytes of a graph file with other numbers for some of its `sizes`; all else stays as it is.
-///
-/// # Errors
-/// If it is no JSON, or has no size of that name.
-///
-/// ```
-/// let file = br#"{ "sizes": { "T": 64 } }"#;
-/// let other = graphc_frontend::with_sizes(file, "net.graph.json".as_ref(), &[("T".into(), 128)]).unwrap();
-/// assert_eq!(other, br#"{ "sizes": { "T": 128 } }"#);
-/// ```
-pub fn with_sizes(bytes: &[u8], path: &Path, sizes: &[(String, usize)]) -> Result<Vec<u8>, Diagnostics> {
-    if sizes.is_empty() {
-        return Ok(bytes.to_vec());
-    }
-    let mut text = text_of(bytes, path)?.to_string();
+/// The text of a graph file with these sizes.
+pub(crate) fn replaced(text: &str, path: &Path, sizes: &[(String, usize)]) -> Result<String, Diagnostics> {
+    let mut text = text.to_string();
     let mut diagnostics = Diagnostics::new(path, &text);
     let json = parse(&text, &mut diagnostics);
     let Some(json) = json.filter(|_| diagnostics.is_empty()) else { return Err(diagnostics) };
@@ -54,5 +41,5 @@ pub fn with_sizes(bytes: &[u8], path: &Path, sizes: &[(String, usize)]) -> Resul
     // From the end on, so that places stay what they are.
     changes.sort_by_key(|(span, _)| std::cmp::Reverse(span.start));
     changes.into_iter().for_each(|(span, size)| text.replace_range(span, &size.to_string()));
-    Ok(text.into_bytes())
+    Ok(text)
 }

@@ -1,6 +1,7 @@
 //! The layers of a network as a table like Keras's.
 
 use crate::experiment::Experiment;
+use crate::parts::Part;
 use graphc_ir::graph::Role;
 use graphc_ir::graph::builder::STEP_INPUT;
 use graphc_ir::ops::Op;
@@ -27,17 +28,6 @@ pub struct Totals {
     pub trainable: usize,
     /// Moving statistics.
     pub fixed: usize,
-}
-
-/// What a graph file has at its top: an input, a node or a use of a block.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Part {
-    /// The user's name.
-    pub name: String,
-    /// The block that it is a use of, with the number of copies: `3 x residual`.
-    pub block: Option<String>,
-    /// The node that is its result, or its first one.
-    pub result: Option<String>,
 }
 
 /// The inputs, layers and uses of blocks of a file, in its order; a use is one row.

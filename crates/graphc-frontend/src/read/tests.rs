@@ -71,21 +71,7 @@ fn borders(kind: &Kind) -> Borders {
             let texts = choices.iter().map(|choice| serde_json::to_string(choice).expect("a string is JSON"));
             (texts.collect(), vec!["\"\"".into()])
         }
-        Kind::Metrics => {
-            let yes = ["[]", "[\"accuracy\", \"f1\", \"mae\"]", "[\"top_1\", \"top_2147483647\"]"];
-            texts(
-                &yes,
-                &[
-                    "\"f1\"",
-                    "[\"top_0\"]",
-                    "[\"top_05\"]",
-                    "[\"top_+5\"]",
-                    "[\"top_\"]",
-                    "[\"top_2147483648\"]",
-                    "[\"top_k\"]",
-                ],
-            )
-        }
+        Kind::Metrics => metric_borders(),
         Kind::Path => texts(&["\"a\""], &["[]", "1"]),
         Kind::Paths => texts(&["\"a\"", "[\"a\"]"], &["{}", "1", "[1]"]),
         Kind::Object(_)
@@ -98,6 +84,14 @@ fn borders(kind: &Kind) -> Borders {
         Kind::Initializer => initializer_borders(),
         Kind::Nodes => texts(&["[]"], &["{}", "\"a\""]),
     }
+}
+
+fn metric_borders() -> Borders {
+    let yes = ["[]", "[\"accuracy\", \"f1\", \"mae\"]", "[\"top_1\", \"top_2147483647\"]"];
+    texts(
+        &yes,
+        &["\"f1\"", "[\"top_0\"]", "[\"top_05\"]", "[\"top_+5\"]", "[\"top_\"]", "[\"top_2147483648\"]", "[\"top_k\"]"],
+    )
 }
 
 fn initializer_borders() -> Borders {
