@@ -13,9 +13,9 @@
 //! access to files.
 //!
 //! Reading order: [`mod@limits`], `source_text`, `excerpt`, `place`, [`diagnostic`], `json`, `field`, `initializer`,
-//! `metrics`, `number`, `read`, `fields` and `data_fields`, `node_ops`, `formula`, `names`, `blocks`, `expand`, `parts`,
-//! `misfit`, `network`, `loss`, `optimizer`, `training`, [`augment`], [`data`], [`experiment`], `schema`, `reference`,
-//! `ops_page`, [`mod@summary`], `sizes`.
+//! `metrics`, `number`, `read`, `fields` and `data_fields`, `node_ops`, `formula`, `names`, `blocks`, `expand`,
+//! `parts`, `misfit`, `network`, `loss`, `optimizer`, `training`, [`augment`], [`data`], [`experiment`], `schema`,
+//! `reference`, `ops_page`, [`mod@summary`], `sizes`.
 #![forbid(unsafe_code)]
 
 pub mod augment;
