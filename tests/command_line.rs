@@ -11,6 +11,7 @@ mod common {
 mod bits;
 mod cli;
 mod cli_augment;
+mod cli_blocks;
 mod cli_columns;
 mod cli_data;
 mod cli_files;

@@ -28,6 +28,7 @@ mod report;
 mod scores;
 mod shell;
 mod signals;
+mod sizes;
 mod tables;
 mod terminal;
 mod threads;

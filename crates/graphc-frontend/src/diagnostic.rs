@@ -6,10 +6,12 @@
 
 use crate::excerpt::{Mark, excerpts};
 use crate::limits::{MAX_COMPARED, MAX_MISTAKES, MAX_NOTES, MAX_SUGGESTED_CHARS, MAX_SUGGESTIONS};
+use crate::place::Place;
 use crate::source_text::SourceText;
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{Group, Level, Renderer};
 use graphc_ir::text::visible;
+use std::collections::HashMap;
 use std::fmt;
 use std::path::Path;
 
@@ -107,6 +109,10 @@ pub struct Diagnostics {
     found: Vec<Diagnostic>,
     n_found: usize,
     n_suggestions: usize,
+    /// Where in a block mistakes are found, if in one.
+    place: Option<Place>,
+    /// Mistakes of blocks by where they are, each with the node that it was found in.
+    told: HashMap<Span, usize>,
 }
 
 impl Diagnostics {
@@ -118,11 +124,26 @@ impl Diagnostics {
             found: Vec::new(),
             n_found: 0,
             n_suggestions: 0,
+            place: None,
+            told: HashMap::new(),
         }
     }
 
+    /// Mistakes from now on are found there, in a block; one that several uses of it have is told once. Gives the place
+    /// before.
+    pub(crate) fn set_place(&mut self, place: Option<Place>) -> Option<Place> {
+        std::mem::replace(&mut self.place, place)
+    }
+
     /// Adds a mistake; kept are those that come first in the file.
-    pub fn push(&mut self, diagnostic: Diagnostic) {
+    pub fn push(&mut self, mut diagnostic: Diagnostic) {
+        if let (Some(place), Some(span)) = (&self.place, &diagnostic.span) {
+            if *self.told.entry(span.clone()).or_insert(place.id) != place.id {
+                return;
+            }
+            let notes = place.notes(span);
+            diagnostic = notes.into_iter().fold(diagnostic, |diagnostic, (span, label)| diagnostic.note(span, label));
+        }
         self.n_found += 1;
         let key = |diagnostic: &Diagnostic| diagnostic.span.as_ref().map_or((0, 0), |span| (span.start, span.end));
         let at = self.found.partition_point(|earlier| key(earlier) <= key(&diagnostic));

@@ -1,8 +1,10 @@
 //! [`Experiment`]: everything a graph file says.
 
 use crate::augment::Inputs;
+use crate::blocks::{read_blocks, read_sizes};
 use crate::data::{DataConfig, read_data};
 use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::expand::expand;
 use crate::fields::{FILE, TRAIN};
 use crate::json::{Json, JsonValue, Member, Spanned};
 use crate::limits::MAX_NODES;
@@ -10,6 +12,7 @@ use crate::loss::read_loss;
 use crate::metrics;
 use crate::network::Network;
 use crate::optimizer::{self, OPTIMIZERS};
+use crate::parts::Part;
 use crate::read::{Record, read, read_one_of};
 use crate::training::{EmaConfig, read_early_stopping, read_ema, read_schedule};
 use graphc_ir::graph::builder::GraphBuilder;
@@ -41,6 +44,8 @@ pub struct Experiment {
     /// Names of the metrics, in the order of the file. The step itself computes `accuracy`; the others are left to
     /// whoever has its predictions.
     pub metrics: Vec<String>,
+    /// The inputs, nodes and uses of blocks that the file itself has, in order.
+    pub parts: Vec<Part>,
     /// The graph file.
     pub path: PathBuf,
 }
@@ -93,7 +98,10 @@ pub(crate) fn read_experiment(
     if !can_be_read(&file, inputs.len(), nodes.len(), diagnostics) {
         return None;
     }
-    let network = Network::read(inputs, nodes, &mut builder, diagnostics);
+    let sizes = read_sizes(file.members("sizes").unwrap_or(&[]), diagnostics);
+    let blocks = read_blocks(file.members("blocks").unwrap_or(&[]), diagnostics);
+    let expansion = expand(nodes, &blocks, &sizes, inputs.len(), diagnostics)?;
+    let network = Network::read(inputs, &expansion, &sizes, &mut builder, diagnostics);
     let loss = read_loss(&file, &network, &mut builder, diagnostics);
     let metrics = file.names("metrics").unwrap_or_default();
     let compared = loss.as_ref().and_then(|loss| loss.compared.as_ref());
@@ -109,6 +117,7 @@ pub(crate) fn read_experiment(
     let known = Inputs { names: network.input_names(), nodes: network.input_nodes(), builder: &builder, of_loss };
     let data = read_data(&file, &known, path, check_data, diagnostics);
     let (train, loss) = (train?, loss?);
+    let parts = network.parts(builder.graph());
     let averaging = train.ema.map(|ema| ema.averaging);
     diagnostics.is_empty().then(|| Experiment {
         name,
@@ -121,6 +130,7 @@ pub(crate) fn read_experiment(
         weights: loss.weights,
         class_weights: loss.class_weights,
         metrics: metrics.into_iter().map(|metric| metric.value).collect(),
+        parts,
         path: path.to_path_buf(),
     })
 }

@@ -29,6 +29,8 @@ pub(crate) enum Kind {
     Padding,
     /// A list of sizes, in which `"N"` may stand first.
     Shape,
+    /// The same, and names and formulas of sizes, which are numbers when it is read.
+    InputShape,
     /// A list of dimension numbers.
     Axes,
     /// A list of sizes of at least 1, at least one.
@@ -61,6 +63,12 @@ pub(crate) enum Kind {
     Initializer,
     /// The list of nodes.
     Nodes,
+    /// A name, or a list of names, of what is declared here.
+    Names,
+    /// An object from names to values, `null` for those that there are not.
+    Arguments,
+    /// An object from names to sizes.
+    SizesByName,
 }
 
 /// What holds if a field is not there.

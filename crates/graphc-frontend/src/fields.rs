@@ -20,7 +20,19 @@ pub(crate) static FILE: Section = Section {
         Field::required("graphc", Kind::Int { min: 1, max: 1 }, "Version of the format."),
         Field::or("name", Kind::Title, "\"network\"", "Name of the network."),
         Field::required("inputs", Kind::Map(&INPUT), "The tensors given at every step, by name."),
-        Field::required("nodes", Kind::Nodes, "The layers and operations."),
+        Field::or(
+            "sizes",
+            Kind::SizesByName,
+            "{}",
+            "Names of sizes: \"T\" in the shape of an input, `$T` in the fields of nodes. `--size T=128` takes another for a command.",
+        ),
+        Field::optional(
+            "blocks",
+            Kind::Map(&BLOCK),
+            "no blocks",
+            "Parts of the network that are used many times, by name.",
+        ),
+        Field::required("nodes", Kind::Nodes, "The layers and operations, and uses of blocks."),
         Field::required("loss", Kind::OneOf(&LOSSES), "What is minimised; the output `loss`."),
         Field::or("metrics", Kind::Metrics, "[]", "What else is reported."),
         Field::or("optimizer", Kind::OneOf(&OPTIMIZERS), "{ \"op\": \"adam\" }", "How parameters are updated."),
@@ -41,8 +53,49 @@ pub(crate) static INPUT: Section = Section {
     name: "input",
     doc: "A tensor given at every step. The first dimension of its shape is the batch, `\"N\"`.",
     fields: &[
-        Field::required("shape", Kind::Shape, "Its shape, `\"N\"` first."),
+        Field::required("shape", Kind::InputShape, "Its shape, `\"N\"` first."),
         Field::or("dtype", Kind::DType, "\"f32\"", "Its element type; class numbers are `i32`."),
+    ],
+};
+
+/// One entry of `blocks`.
+pub(crate) static BLOCK: Section = Section {
+    name: "block",
+    doc: "A part of the network, written once and used many times. Its nodes read its inputs and each other, nothing else.",
+    fields: &[
+        Field::or(
+            "arguments",
+            Kind::Arguments,
+            "{}",
+            "What may differ from use to use, with what it is unless given; `null` for what must be given. In the nodes, `$name` is its value.",
+        ),
+        Field::or("inputs", Kind::Names, "\"x\"", "What its nodes call what it reads: one name or a list."),
+        Field::required("nodes", Kind::Nodes, "Its layers and operations, and uses of other blocks."),
+        Field::optional(
+            "outputs",
+            Kind::References,
+            "the last node",
+            "The node that is its result, or a list of nodes.",
+        ),
+    ],
+};
+
+/// A node that is a use of a block. What else it has are the arguments of the block.
+pub(crate) static USE: Section = Section {
+    name: "use",
+    doc: "All nodes of a block, called `<name>.<node>`. Its other fields are the arguments of the block.",
+    fields: &[
+        Field::required("name", Kind::Name, "Its name, which is also that of its result."),
+        Field::required("block", Kind::Text, "Which block it is."),
+        Field::optional("inputs", Kind::References, "the node before it", "What the block reads: one name or a list."),
+        Field::optional(
+            "repeat",
+            SIZE,
+            "one copy",
+            "A number of copies, called `<name>.0`, `<name>.1` and so on. Each reads the results of the one before, the first of its inputs \
+             first, and otherwise what the first one reads.",
+        ),
+        SHARES,
     ],
 };
 
@@ -155,5 +208,13 @@ pub(crate) static NODE: Section = Section {
         Field::required("name", Kind::Name, "Its name; parameters are called `<name>.kernel` and so on."),
         Field::required("op", Kind::Text, "Which layer or operation it is."),
         Field::optional("inputs", Kind::References, "the node before it", "What it reads: one name or a list."),
+        SHARES,
     ],
 };
+
+const SHARES: Field = Field::optional(
+    "shares",
+    Kind::NodeName,
+    "parameters of its own",
+    "A node like it, or a use of the same block, whose parameters it has.",
+);

@@ -69,7 +69,9 @@ pub(crate) fn read_loss(
         (None, Some(_)) => Some(SAMPLE_WEIGHT.to_string()),
         (None, None) => None,
     };
-    let (prediction, target) = (prediction.name.value, target.name.value);
+    // The result of a use of a block is called as its node.
+    let node = prediction.node.map(|node| builder.graph().node(node).name.clone());
+    let (prediction, target) = (node.unwrap_or(prediction.name.value), target.name.value);
     Some(ReadLoss { prediction, target, weights, class_weights, compared })
 }
 

@@ -58,6 +58,11 @@ impl NodeOp {
         }
     }
 
+    /// Whether it may have parameters.
+    pub(crate) fn is_layer(&self) -> bool {
+        matches!(self.what, What::Layer(_))
+    }
+
     /// How many results a node with these fields has, if they are as they should be.
     pub(crate) fn n_results(&self, record: &Record<'_>) -> usize {
         match self.what {

@@ -295,6 +295,11 @@ pub(crate) fn expected(kind: &Kind) -> String {
         Kind::Pair { min } => format!("a size of at least {min} or a list of two such sizes, [height, width]"),
         Kind::Padding => "\"valid\", \"same\", a number of zeros, or a list of four, [top, bottom, left, right]".into(),
         Kind::Shape => format!("a list of at most {MAX_RANK} sizes of at least 1, in which \"N\" may stand first"),
+        Kind::InputShape => {
+            format!(
+                "a list of at most {MAX_RANK} sizes of at least 1 or names of sizes, in which \"N\" may stand first"
+            )
+        }
         Kind::Axes => format!("a list of at most {MAX_RANK} dimension numbers, counted from 0"),
         Kind::Sizes => format!("a list of 1 to {MAX_LIST} sizes of at least 1"),
         Kind::Ascending => {
@@ -317,6 +322,9 @@ pub(crate) fn expected(kind: &Kind) -> String {
             format!("a number, one of {}, or an object of such an `op` and its settings", list(initializer::names()))
         }
         Kind::Nodes => "a list of nodes".into(),
+        Kind::Names => "a name, or a list of names".into(),
+        Kind::Arguments => "an object from names to values".into(),
+        Kind::SizesByName => "an object from names to sizes".into(),
     }
 }
 
@@ -346,7 +354,7 @@ fn is_list(kind: &Kind) -> bool {
 fn label_for(kind: &Kind, bad: &Json) -> String {
     match (kind, &bad.value) {
         (Kind::Int { min, max }, JsonValue::Number(_)) if min == max => format!("expected {min}"),
-        (Kind::Shape, JsonValue::String(_)) => "expected a size here".into(),
+        (Kind::Shape | Kind::InputShape, JsonValue::String(_)) => "expected a size here".into(),
         (Kind::Ascending, JsonValue::Number(text))
             if text.parse::<usize>().is_ok_and(|size| (1..=MAX_SIZE).contains(&size)) =>
         {
@@ -357,6 +365,7 @@ fn label_for(kind: &Kind, bad: &Json) -> String {
             | Kind::Pair { .. }
             | Kind::Padding
             | Kind::Shape
+            | Kind::InputShape
             | Kind::Axes
             | Kind::Sizes
             | Kind::Ascending,
@@ -380,6 +389,7 @@ fn label_for(kind: &Kind, bad: &Json) -> String {
             Kind::Pair { .. }
             | Kind::Padding
             | Kind::Shape
+            | Kind::InputShape
             | Kind::Axes
             | Kind::Sizes
             | Kind::Ascending
@@ -447,7 +457,11 @@ fn accept<'a>(kind: &Kind, json: &'a Json, refuse: &mut Refuse<'_, 'a>) -> Optio
         }
         (Kind::Initializer, JsonValue::Object(members)) => return accept_initializer(json, members, refuse),
         (kind, JsonValue::Array(items)) => return accept_list(kind, json, items, refuse),
-        (Kind::Map(_) | Kind::Files | Kind::Columns, JsonValue::Object(members)) => Some(Value::Members(members)),
+        (Kind::Names, JsonValue::String(text)) if is_name(text) => name_of(json).map(|name| Value::Names(vec![name])),
+        (
+            Kind::Map(_) | Kind::Files | Kind::Columns | Kind::Arguments | Kind::SizesByName,
+            JsonValue::Object(members),
+        ) => Some(Value::Members(members)),
         (Kind::Object(_) | Kind::OneOf(_), JsonValue::Object(_)) => Some(Value::Object),
         _ => None,
     };
@@ -462,6 +476,10 @@ fn accept<'a>(kind: &Kind, json: &'a Json, refuse: &mut Refuse<'_, 'a>) -> Optio
 fn accept_list<'a>(kind: &Kind, json: &'a Json, items: &'a [Json], refuse: &mut Refuse<'_, 'a>) -> Option<Value<'a>> {
     match kind {
         Kind::References | Kind::Paths => Some(Value::Names(each(items, refuse, name_of)?)),
+        Kind::Names => {
+            let names = each(items, refuse, |item| name_of(item).filter(|name| is_name(&name.value)))?;
+            Some(Value::Names(names))
+        }
         Kind::Pair { min } if items.len() == 2 => {
             let sizes = each(items, refuse, |item| size_of(item, *min))?;
             Some(Value::Pair([sizes[0], sizes[1]]))
@@ -470,7 +488,7 @@ fn accept_list<'a>(kind: &Kind, json: &'a Json, items: &'a [Json], refuse: &mut 
             let sizes = each(items, refuse, |item| size_of(item, 0))?;
             Some(Value::Padding(Padding::Explicit([sizes[0], sizes[1], sizes[2], sizes[3]])))
         }
-        Kind::Shape if items.len() <= MAX_RANK => {
+        Kind::Shape | Kind::InputShape if items.len() <= MAX_RANK => {
             let first = items.first().map(|item| item.span.clone());
             let dims = each(items, refuse, |item| match &item.value {
                 JsonValue::String(name) if name == "N" && Some(&item.span) == first.as_ref() => Some(Dim::Batch),

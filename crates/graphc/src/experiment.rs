@@ -88,6 +88,7 @@ pub fn of_graph(graph: Graph) -> Experiment {
         weights,
         class_weights: None,
         metrics: Vec::new(),
+        parts: Vec::new(),
         path: PathBuf::new(),
         graph,
     }

@@ -3,6 +3,7 @@
 use crate::engine::{Bindings, Engine, check_memory, evaluate};
 use crate::error::CliError;
 use crate::numbers::seed;
+use crate::sizes::SizeArgs;
 use crate::tuned::TuningArg;
 use crate::{messages, nonfinite};
 use clap::ValueEnum;
@@ -31,6 +32,8 @@ use std::process::ExitCode;
 pub(crate) struct Args {
     /// The graph file.
     file: PathBuf,
+    #[command(flatten)]
+    sizes: SizeArgs,
     /// The weights; without them, fresh ones from the seed.
     #[arg(long, short, value_name = "WEIGHTS")]
     weights: Option<PathBuf>,
@@ -93,7 +96,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
         (None, true) => Mode::Train,
         (None, false) => Mode::Infer,
     };
-    let experiment = experiment::load(&args.file)?;
+    let experiment = args.sizes.load(&args.file)?;
     check_writable(&args.outputs)?;
     let graph = &experiment.graph;
     let mut given = Inputs::read(&args.inputs, graph)?;

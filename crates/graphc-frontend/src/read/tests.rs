@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::data_fields::{COLUMN, DATA, PREPROCESS};
-use crate::fields::{FILE, INPUT, LOSSES, NODE, TRAIN};
+use crate::fields::{BLOCK, FILE, INPUT, LOSSES, NODE, TRAIN, USE};
 use crate::node_ops::NODE_OPS;
 use crate::optimizer::OPTIMIZERS;
 use crate::training::{EARLY_STOPPING, EMA, SCHEDULES};
@@ -11,7 +11,7 @@ use std::path::Path;
 /// Every row of the reference.
 fn rows() -> Vec<(&'static str, &'static Field)> {
     let mut sections: Vec<&'static Section> =
-        vec![&FILE, &INPUT, &NODE, &TRAIN, &EMA, &EARLY_STOPPING, &COLUMN, &PREPROCESS];
+        vec![&FILE, &INPUT, &BLOCK, &NODE, &USE, &TRAIN, &EMA, &EARLY_STOPPING, &COLUMN, &PREPROCESS];
     sections.extend(NODE_OPS.iter().map(|op| &op.section));
     sections.extend(
         [&LOSSES, &OPTIMIZERS, &SCHEDULES, &DATA, &INITIALIZERS].iter().flat_map(|variants| (variants.sections)()),
@@ -52,10 +52,15 @@ fn borders(kind: &Kind) -> Borders {
             (yes.to_vec(), no.to_vec())
         }
         Kind::Number(range) => number_borders(*range),
+        Kind::Names => texts(&["\"a\"", "[]", "[\"a\", \"_1\"]"], &["1", "[1]", "\"a.b\"", "[\"$a\"]"]),
         Kind::Bool => texts(&["true", "false"], &["0", "\"true\"", "null"]),
-        Kind::Pair { .. } | Kind::Padding | Kind::Shape | Kind::Axes | Kind::Sizes | Kind::Ascending => {
-            size_borders(kind)
-        }
+        Kind::Pair { .. }
+        | Kind::Padding
+        | Kind::Shape
+        | Kind::InputShape
+        | Kind::Axes
+        | Kind::Sizes
+        | Kind::Ascending => size_borders(kind),
         Kind::Numbers(range) => {
             let (yes, no) = number_borders(*range);
             let lists = |texts: Vec<String>| texts.iter().map(|text| format!("[1, {text}]")).collect();
@@ -66,29 +71,27 @@ fn borders(kind: &Kind) -> Borders {
             let texts = choices.iter().map(|choice| serde_json::to_string(choice).expect("a string is JSON"));
             (texts.collect(), vec!["\"\"".into()])
         }
-        Kind::Metrics => {
-            let yes = ["[]", "[\"accuracy\", \"f1\", \"mae\"]", "[\"top_1\", \"top_2147483647\"]"];
-            texts(
-                &yes,
-                &[
-                    "\"f1\"",
-                    "[\"top_0\"]",
-                    "[\"top_05\"]",
-                    "[\"top_+5\"]",
-                    "[\"top_\"]",
-                    "[\"top_2147483648\"]",
-                    "[\"top_k\"]",
-                ],
-            )
-        }
+        Kind::Metrics => metric_borders(),
         Kind::Path => texts(&["\"a\""], &["[]", "1"]),
         Kind::Paths => texts(&["\"a\"", "[\"a\"]"], &["{}", "1", "[1]"]),
-        Kind::Object(_) | Kind::OneOf(_) | Kind::Map(_) | Kind::Files | Kind::Columns => {
-            texts(&["{}"], &["[]", "\"a\""])
-        }
+        Kind::Object(_)
+        | Kind::OneOf(_)
+        | Kind::Map(_)
+        | Kind::Files
+        | Kind::Columns
+        | Kind::Arguments
+        | Kind::SizesByName => texts(&["{}"], &["[]", "\"a\""]),
         Kind::Initializer => initializer_borders(),
         Kind::Nodes => texts(&["[]"], &["{}", "\"a\""]),
     }
+}
+
+fn metric_borders() -> Borders {
+    let yes = ["[]", "[\"accuracy\", \"f1\", \"mae\"]", "[\"top_1\", \"top_2147483647\"]"];
+    texts(
+        &yes,
+        &["\"f1\"", "[\"top_0\"]", "[\"top_05\"]", "[\"top_+5\"]", "[\"top_\"]", "[\"top_2147483648\"]", "[\"top_k\"]"],
+    )
 }
 
 fn initializer_borders() -> Borders {
@@ -142,7 +145,7 @@ fn size_borders(kind: &Kind) -> Borders {
             &["\"valid\"", "\"same\"", "0", "2147483647", "[0, 1, 2, 3]"],
             &["\"full\"", "-1", "2147483648", "[0, 1]", "[0, 1, 2, -3]"],
         ),
-        Kind::Shape => texts(
+        Kind::Shape | Kind::InputShape => texts(
             &["[]", "[\"N\"]", "[\"N\", 1, 2147483647]", "[3]", &list("1", 16)],
             &["[1, \"N\"]", "[\"N\", \"N\"]", "[0]", "[2147483648]", "1", &list("1", 17)],
         ),

@@ -57,7 +57,7 @@ impl Setup {
     }
 
     fn fresh(file: &Path, args: &Args) -> Result<Setup, CliError> {
-        let graph = graphc_frontend::read_file(file)?;
+        let graph = args.sizes.read(file)?;
         let experiment = experiment::parse_with_data(&graph, file)?;
         let train = &experiment.train;
         let learning_rate = experiment::learning_rate(&experiment);
@@ -85,6 +85,9 @@ impl Setup {
     }
 
     fn resumed(run: &Path, file: Option<&Path>, args: &Args) -> Result<Setup, CliError> {
+        if args.sizes.is_given() {
+            return Err(CliError::new("`--size` of a run stays what it was when it began"));
+        }
         let folder = RunFolder::resume(run)?;
         let (Stored { checkpoint, settings, skipped }, graph) = folder.stored()?;
         skipped.iter().for_each(|reason| messages::warning(&format!("{reason}; the one before it is used")));
