@@ -1,5 +1,5 @@
-//! Text from a network that predicts the next character: it is asked for one, which is drawn, appended to the text, and so
-//! on.
+//! Text from a network that predicts the next character: it is asked for one, which is drawn, appended to the text,
+//! and so on.
 //!
 //! The network sees the last characters, as many as its window has. How likely each next character is, is computed from
 //! the prediction in double precision, with functions of the crate `libm`, and the draws are those of ChaCha8: a text
@@ -7,11 +7,11 @@
 //!
 //! Of less text than a window has:
 //!
-//! - A network that predicts one character for a window has never seen a shorter one. Line breaks stand in front, or what
-//!   its vocabulary has that is most like them.
-//! - A network that predicts a character at every place has learnt from every shorter text, too. The text stands first in
-//!   the window, and its last place says what follows. What stands behind it has no influence if the network is causal;
-//!   one that is not has seen the answers in training, and writes nonsense ([`Writer::looks_ahead`]).
+//! - A network that predicts one character for a window has never seen a shorter one. Line breaks stand in front, or
+//!   what its vocabulary has that is most like them.
+//! - A network that predicts a character at every place has learnt from every shorter text, too. The text stands
+//!   first in the window, and its last place says what follows. What stands behind it has no influence if the network
+//!   is causal; one that is not has seen the answers in training, and writes nonsense ([`Writer::looks_ahead`]).
 
 use crate::data::{Alphabet, character_text};
 use crate::error::TrainError;
@@ -172,8 +172,8 @@ impl Writer {
 /// A part of the key that no other use of the generator has.
 const PURPOSE: u8 = 0x21;
 
-/// A number, drawn by the softmax of the scores over the temperature; the first of the largest at temperature 0. Nothing
-/// if a score is NaN or infinite, or all are minus infinity.
+/// A number, drawn by the softmax of the scores over the temperature; the first of the largest at temperature 0.
+/// Nothing if a score is NaN or infinite, or all are minus infinity.
 fn choose(mut scores: Vec<f64>, sampling: Sampling, rng: &mut ChaCha8Rng) -> Option<usize> {
     let Sampling { temperature, top_k, .. } = sampling;
     // One draw a character, whatever becomes of it.
@@ -265,7 +265,8 @@ mod tests {
         let mut known = spec(false);
         known.alphabet = Alphabet::Characters(Vocabulary { characters: CHARACTERS.into(), unknown: false });
         let message = |spec: WriterSpec, prompt: &str| Writer::new(spec, prompt, GREEDY).unwrap_err().to_string();
-        assert_eq!(message(known, "abé"), "character 3 of the prompt is 'é' (U+00E9), which the training text has not");
+        let unknown = "character 3 of the prompt is 'é' (U+00E9), which the training text has not";
+        assert_eq!(message(known, "abé"), unknown);
         assert_eq!(message(spec(false), ""), "the prompt is empty, expected at least one character");
         assert_eq!(Writer::new(spec(false), "é", GREEDY).unwrap().context, [5]);
     }

@@ -3,6 +3,7 @@
 use crate::error::Error;
 use crate::experiment::{feature_inputs, input_spec};
 use graphc_frontend::{DataSource, Experiment};
+use graphc_ir::attrs::AttrValue;
 use graphc_ir::ops::Op;
 use graphc_ir::{DType, Dim, Graph, NodeId};
 use graphc_train::data::{Alphabet, Fitted};
@@ -68,14 +69,15 @@ pub fn writer_spec(experiment: &Experiment, fitted: &Fitted) -> Result<WriterSpe
     })
 }
 
-/// Whether the numbers of a node are probabilities: a loss of probabilities compares them, or they are made by a softmax.
-/// Others are logits or logarithms of probabilities, which the same softmax brings to probabilities.
+/// Whether the numbers of a node are probabilities: a loss of probabilities compares them, or they are made by a
+/// softmax. Others are logits or logarithms of probabilities, which the same softmax brings to probabilities.
 fn are_probabilities(graph: &Graph, prediction: NodeId) -> bool {
-    let is_loss = |user: NodeId| {
-        matches!(graph.op(user), Op::CategoricalCrossentropy(_)) && graph.operands(user).first() == Some(&prediction)
+    let is_loss = |user: &NodeId| {
+        matches!(graph.op(*user), Op::CategoricalCrossentropy(_)) && graph.operands(*user).first() == Some(&prediction)
     };
-    if graph.users(prediction).into_iter().any(is_loss) {
-        return true;
+    if let Some(loss) = graph.users(prediction).into_iter().find(is_loss) {
+        // A loss that can take logits has an attribute that says so.
+        return graph.op(loss).attrs().get("from_logits") != Some(&AttrValue::Bool(true));
     }
     let mut node = prediction;
     while let (Op::Reshape(_), Some(&operand)) = (graph.op(node), graph.operands(node).first()) {

@@ -40,7 +40,7 @@ pub struct Columns {
     pub(super) is_sorted_maybe: bool,
     columns: Vec<RawColumn>,
     /// A text, in place of columns.
-    text: Option<TextColumns>,
+    text: Option<Box<TextColumns>>,
     /// What was changed to make samples fit.
     pub(super) warnings: Vec<String>,
 }
@@ -81,12 +81,12 @@ impl Columns {
     }
 
     pub(super) fn of_text(text: TextColumns) -> Columns {
-        Columns { text: Some(text), ..Columns::new(0, Vec::new()) }
+        Columns { text: Some(Box::new(text)), ..Columns::new(0, Vec::new()) }
     }
 
     /// Number of samples.
     pub fn len(&self) -> usize {
-        self.text.as_ref().map_or(self.n_samples, TextColumns::n_windows)
+        self.text.as_ref().map_or(self.n_samples, |text| text.n_windows())
     }
 
     /// Whether there are none.
@@ -122,7 +122,7 @@ impl Columns {
     /// If elements do not fit the inputs.
     pub fn fit(mut self, validation: Validation) -> Result<Dataset, TrainError> {
         if let Some(text) = self.text.take() {
-            return fit_text(text, validation);
+            return fit_text(*text, validation);
         }
         let split = match &validation {
             Validation::Set(_) => Split { train: split::numbers(0..self.n_samples), validation: Vec::new() },

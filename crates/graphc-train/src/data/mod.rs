@@ -9,11 +9,11 @@
 //! (mean and deviation, categories, what stands for missing values) is [`Fitted`]; it is kept with the weights and
 //! applied to all other data. A [`Dataset`] has elements in the form from which batches are packed.
 //!
-//! Reading order: `values`, `rows` (of a function), `source`, the formats (`array`, `table`, `images`, `cifar`, `text`
-//! with its `vocabulary`, `synthetic`), `one_by_one` (samples that are not in memory), `preprocess`, `pictures` (to the
-//! size of the input), `split`, `augment`, `windows` (samples of a text), `store` (elements as batches are packed from
-//! them), `dataset`, `text_columns`, `columns` (elements as a source has them), `given` (by the program), `loader`. A new format is a file here, a variant of `Source` and an arm of
-//! [`Loader::read`].
+//! Reading order: `values`, `rows` (of a function), `source`, the formats (`array`, `table`, `images`, `cifar`,
+//! `text` with its `vocabulary`, `synthetic`), `one_by_one` (samples that are not in memory), `preprocess`,
+//! `pictures` (to the size of the input), `split`, `augment`, `windows` (samples of a text), `store` (elements as
+//! batches are packed from them), `dataset`, `text_columns`, `columns` (elements as a source has them), `given` (by
+//! the program), `loader`. A new format is a file here, a variant of `Source` and an arm of [`Loader::read`].
 
 pub(crate) mod array;
 pub(crate) mod augment;

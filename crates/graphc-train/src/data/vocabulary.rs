@@ -1,8 +1,8 @@
 //! Which number stands for which character of a text.
 //!
-//! The characters of the training part are numbered in the order of their code points, from 0. Which they are is part of
-//! a trained network, as categories of a table are, and is kept with its weights. Characters that others have beside
-//! them are a mistake, or all together one more number, behind the others. Bytes are their own numbers.
+//! The characters of the training part are numbered in the order of their code points, from 0. Which they are is part
+//! of a trained network, as categories of a table are, and is kept with its weights. Characters that others have
+//! beside them are a mistake, or all together one more number, behind the others. Bytes are their own numbers.
 
 use crate::error::printable;
 use serde::{Deserialize, Serialize};

@@ -6,10 +6,10 @@
 //!              └── target ─┘             one further: at every place the character that follows
 //! ```
 //!
-//! As they are, windows begin at multiples of a stride. Windows that are drawn begin elsewhere in every epoch: all places
-//! where one can begin are cut into as many stretches as there are windows, and each window begins anywhere in its own.
-//! So an epoch goes through the whole text, and in the long run each place is as frequent as any. Where a window
-//! begins depends on the seed, the epoch and its number alone.
+//! As they are, windows begin at multiples of a stride. Windows that are drawn begin elsewhere in every epoch: all
+//! places where one can begin are cut into as many stretches as there are windows, and each window begins anywhere in
+//! its own. So an epoch goes through the whole text, and in the long run each place is as frequent as any. Where a
+//! window begins depends on the seed, the epoch and its number alone.
 
 use super::augment::EpochKey;
 use std::ops::Range;
@@ -44,8 +44,8 @@ pub(crate) struct Windows {
 }
 
 impl Starts {
-    /// Of windows that begin at one of so many places; drawn ones begin at any of them in an epoch, but as they are, and
-    /// in number, are as if they had the stride.
+    /// Of windows that begin at one of so many places; drawn ones begin at any of them in an epoch, but as they are,
+    /// and in number, are as if they had the stride.
     pub(crate) fn new(n_places: usize, stride: usize, are_drawn: bool) -> Starts {
         // With a stride of 1 there is nothing to be drawn.
         Starts { n_places, stride: stride.max(1), are_drawn: are_drawn && stride > 1 }
