@@ -15,6 +15,7 @@ mod cli_blocks;
 mod cli_columns;
 mod cli_data;
 mod cli_files;
+mod cli_generate;
 mod cli_hostile;
 mod cli_limits;
 mod cli_measure;

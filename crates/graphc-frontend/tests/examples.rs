@@ -9,7 +9,8 @@ use graphc_ir::graph::verify;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-const EXAMPLES: [&str; 7] = ["lenet5", "lenet5-classic", "mlp", "mlp-1024", "strided", "topics", "vgg32"];
+const EXAMPLES: [&str; 8] =
+    ["lenet5", "lenet5-classic", "mlp", "mlp-1024", "next-character", "strided", "topics", "vgg32"];
 
 /// Other examples, most of whose data is made or fetched first.
 const OF_OTHER_DATA: [&str; 14] = [

@@ -5,15 +5,15 @@ use crate::error::Error;
 use graphc_driver::Session;
 use graphc_driver::session::Integers;
 use graphc_frontend::data::{
-    ArrayFormat, Categories, CifarLabels, ColumnConfig, DataFile, MissingConfig, Parts, PreprocessConfig,
+    ArrayFormat, Categories, CifarLabels, ColumnConfig, DataFile, MissingConfig, Parts, PreprocessConfig, TextConfig,
 };
 use graphc_frontend::{CheckData, DataSource, EmaConfig, Experiment, SAMPLE_WEIGHT, TrainConfig};
 use graphc_ir::ops::Op;
 use graphc_ir::{DType, Dim, Graph, NodeId, RateSchedule, Tensor};
 use graphc_train::batches::validation_split;
 use graphc_train::data::{
-    Affine, ArraySource, CifarKind, Columns, FieldContent, Fitted, MOST_BYTES, Missing, Table, TableField, Unknown,
-    Validation,
+    Affine, ArraySource, CifarKind, Columns, FieldContent, Fitted, MOST_BYTES, Missing, Table, TableField, Text,
+    TextLevel, TextPart, Unknown, Validation,
 };
 use graphc_train::run::{Begin, CheckpointEvery, FileHash, hash_data};
 use graphc_train::train::Counts;
@@ -257,8 +257,28 @@ fn file_source(data: &DataSource, which: Which) -> Option<Source> {
             };
             Source::Cifar(which.of(parts)?.clone(), kind)
         }
+        DataSource::Text { files, config } => {
+            let share = config.test_split;
+            let (files, part) = match which {
+                Which::Test if share > 0.0 => (&files.train, TextPart::Last(share)),
+                Which::Train if share > 0.0 => (&files.train, TextPart::Without(share)),
+                _ => (which.of(files)?, TextPart::Whole),
+            };
+            Source::Text(Text { part, ..text(config, files) })
+        }
         DataSource::Synthetic { .. } => return None,
     })
+}
+
+/// All of those files, as the graph file has text.
+pub fn text(config: &TextConfig, files: &[PathBuf]) -> Text {
+    Text {
+        files: files.to_vec(),
+        level: if config.is_bytes { TextLevel::Bytes } else { TextLevel::Characters },
+        unknown: if config.has_unknown { Unknown::Class } else { Unknown::Refuse },
+        stride: config.stride,
+        part: TextPart::Whole,
+    }
 }
 
 /// A file with the columns that the graph file says.

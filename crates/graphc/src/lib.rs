@@ -36,7 +36,7 @@
 //!
 //! Reading order: `error`, [`experiment`] (from a graph file to what the training library takes), [`input`] (what may
 //! be given as a tensor), `options`, `session`, [`data`] (what may be trained on), [`callbacks`], `fit`, `state`
-//! (files), [`prelude`].
+//! (files), [`writer`] (what writes text), [`prelude`].
 #![forbid(unsafe_code)]
 
 mod augmentation;
@@ -50,6 +50,7 @@ mod options;
 pub mod prelude;
 mod session;
 mod state;
+pub mod writer;
 
 pub use graphc_autodiff as autodiff;
 pub use graphc_codegen as codegen;

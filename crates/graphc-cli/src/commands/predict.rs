@@ -11,7 +11,7 @@ use crate::{messages, output, words};
 use graphc::experiment;
 use graphc::experiment::Kind;
 use graphc_driver::{Session, SessionOptions};
-use graphc_frontend::Experiment;
+use graphc_frontend::{DataSource, Experiment};
 use graphc_ir::graph::Mode;
 use graphc_train::data::{ArraySource, Fitted};
 use graphc_train::error::printable;
@@ -74,6 +74,9 @@ Examples:
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
     let experiment = args.sizes.load(&args.file)?;
+    if let Some(DataSource::Text { .. }) = experiment.data.as_ref().map(|data| &data.source) {
+        return Err(CliError::new("the data is text, which `graphc generate` continues; `graphc eval` measures it"));
+    }
     let fitted = read_fitted(&args.weights)?;
     if let (Some(data), Some(out)) = (&args.data, &args.out) {
         check_writable(out)?;

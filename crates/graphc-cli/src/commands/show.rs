@@ -7,6 +7,7 @@ use graphc::experiment;
 use graphc_frontend::Experiment;
 use graphc_ir::DType;
 use graphc_train::data::Affine;
+use graphc_train::error::printable;
 use graphc_train::picture::PictureShape;
 use graphc_train::plots::{Sheet, Tile};
 use graphc_train::{Dataset, InputSpec, check_writable, write_file};
@@ -209,7 +210,11 @@ impl Shown<'_> {
                 let mut row = vec![sample.to_string(), form];
                 for name in &names {
                     let is_integer = experiment::input_spec(self.experiment, name)?.dtype == DType::I32;
-                    row.push(summary(&self.words(name, sample, epoch)?, is_integer));
+                    let words = self.words(name, sample, epoch)?;
+                    row.push(match self.data.fitted().vocabulary() {
+                        Some(vocabulary) => printable(&vocabulary.text(words)),
+                        None => summary(&words, is_integer),
+                    });
                 }
                 rows.push(row);
             }
