@@ -1,6 +1,7 @@
 //! Files that are graph files or graph text.
 
 use crate::error::CliError;
+use crate::graph_file;
 use graphc::experiment;
 use graphc_frontend::Experiment;
 use graphc_ir::Graph;
@@ -14,7 +15,7 @@ use std::path::Path;
 /// # Errors
 /// If the file cannot be read, or something is wrong with it.
 pub(crate) fn load(path: &Path) -> Result<Experiment, CliError> {
-    if is_text(path) { Ok(experiment::of_graph(parse(path)?)) } else { Ok(experiment::load(path)?) }
+    if is_text(path) { Ok(experiment::of_graph(parse(path)?)) } else { graph_file::load(path) }
 }
 
 /// The same for commands that run a step; the samples of a step are those that the text names, if it does.

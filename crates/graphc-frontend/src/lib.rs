@@ -13,8 +13,8 @@
 //! access to files.
 //!
 //! Reading order: [`mod@limits`], `source_text`, `excerpt`, [`diagnostic`], `json`, `field`, `initializer`, `metrics`,
-//! `number`, `read`, `fields` and `data_fields`, `node_ops`, `misfit`, `network`, `loss`, `optimizer`, `training`,
-//! [`augment`], [`data`], [`experiment`], `schema`, `reference`, `ops_page`, [`mod@summary`].
+//! `number`, `read`, `fields` and `data_fields`, `node_ops`, `misfit`, `network`, `loss_fields`, `mixups`, `loss`,
+//! `optimizer`, `training`, [`augment`], [`data`], [`experiment`], `schema`, `reference`, `ops_page`, [`mod@summary`].
 #![forbid(unsafe_code)]
 
 pub mod augment;
@@ -29,8 +29,10 @@ mod initializer;
 mod json;
 pub mod limits;
 mod loss;
+mod loss_fields;
 mod metrics;
 mod misfit;
+mod mixups;
 mod network;
 mod node_ops;
 mod number;
@@ -57,6 +59,7 @@ pub use training::EmaConfig;
 use limits::MAX_FILE_BYTES;
 use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Reads a graph file and looks whether its data files exist.
 ///
@@ -151,7 +154,9 @@ fn parse_with(text: &str, path: &Path, check_data: CheckData) -> Result<Experime
     let json = json::parse(text, &mut diagnostics);
     let experiment = json.and_then(|json| experiment::read_experiment(&json, path, check_data, &mut diagnostics));
     match experiment {
-        Some(experiment) if diagnostics.is_empty() => Ok(experiment),
+        Some(experiment) if diagnostics.is_empty() => {
+            Ok(Experiment { warnings: Some(Arc::new(diagnostics)), ..experiment })
+        }
         _ => Err(diagnostics),
     }
 }

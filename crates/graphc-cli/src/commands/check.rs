@@ -4,7 +4,7 @@ use super::run::fresh_parameters;
 use crate::engine::{Bindings, Engine, bound, check_memory, evaluate};
 use crate::error::CliError;
 use crate::numbers::{at_least_one, seed};
-use crate::{output, tables, terminal};
+use crate::{graph_file, output, tables, terminal};
 use graphc::experiment;
 use graphc_driver::{CompileOptions, compile, lower};
 use graphc_frontend::Experiment;
@@ -69,7 +69,7 @@ struct Check {
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
-    let experiment = experiment::load(&args.file)?;
+    let experiment = graph_file::load(&args.file)?;
     let mut checks = Vec::new();
     let modes: &[Mode] =
         if experiment.graph.optimizer.is_some() { &[Mode::Train, Mode::Infer] } else { &[Mode::Infer] };

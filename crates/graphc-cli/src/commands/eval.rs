@@ -5,7 +5,7 @@ use crate::nonfinite::{AllowNonfiniteArg, warn_of_weights};
 use crate::numbers::at_least_one;
 use crate::threads::{ThreadsArg, warn_if_fewer};
 use crate::tuned::TuningArg;
-use crate::{messages, output, scores, words};
+use crate::{graph_file, messages, output, scores, words};
 use graphc::experiment;
 use graphc_driver::{Session, SessionOptions};
 use graphc_train::weights::read_fitted;
@@ -38,7 +38,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
-    let experiment = experiment::load_with_data(&args.file)?;
+    let experiment = graph_file::load_with_data(&args.file)?;
     let (threads, tuning) = (args.threads.threads, args.tuning.tuning());
     let options = SessionOptions { threads, tuning, ..SessionOptions::default() };
     let mut session = Session::new(experiment.graph.clone(), options)?;

@@ -6,7 +6,7 @@ use crate::error::CliError;
 use crate::nonfinite::{AllowNonfiniteArg, warn_of_weights};
 use crate::numbers::at_least_one;
 use crate::tuned::TuningArg;
-use crate::{messages, output, words};
+use crate::{graph_file, messages, output, words};
 use graphc::experiment;
 use graphc::experiment::Kind;
 use graphc_driver::{Session, SessionOptions};
@@ -70,7 +70,7 @@ Examples:
   graphc predict net.graph.json --weights model.safetensors --data new.csv --out y.csv";
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
-    let experiment = experiment::load(&args.file)?;
+    let experiment = graph_file::load(&args.file)?;
     let fitted = read_fitted(&args.weights)?;
     if let (Some(data), Some(out)) = (&args.data, &args.out) {
         check_writable(out)?;

@@ -2,7 +2,7 @@
 
 use crate::error::CliError;
 use crate::numbers::{at_least_one, seed};
-use crate::{output, tables, terminal, words};
+use crate::{graph_file, output, tables, terminal, words};
 use graphc::experiment;
 use graphc_frontend::Experiment;
 use graphc_ir::DType;
@@ -55,7 +55,7 @@ const MANY: usize = 40;
 const COLUMNS: usize = 10;
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
-    let experiment = experiment::load_with_data(&args.file)?;
+    let experiment = graph_file::load_with_data(&args.file)?;
     let seed = args.seed.unwrap_or(experiment.train.seed);
     let picture = picture(args, &experiment)?;
     if picture.is_some() {

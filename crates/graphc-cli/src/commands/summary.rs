@@ -1,8 +1,7 @@
 //! `graphc summary`.
 
 use crate::error::CliError;
-use crate::{output, tables};
-use graphc::experiment;
+use crate::{graph_file, output, tables};
 use graphc_frontend::{SummaryRow, Totals};
 use graphc_ir::Dim;
 use serde_json::{Value, json};
@@ -26,7 +25,7 @@ Examples:
   graphc summary examples/lenet5.graph.json --json | jq .parameters";
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
-    let experiment = experiment::load(&args.file)?;
+    let experiment = graph_file::load(&args.file)?;
     let graph = &experiment.graph;
     let (rows, totals) = (graphc_frontend::summary(graph), graphc_frontend::totals(graph));
     output::line(match args.json {

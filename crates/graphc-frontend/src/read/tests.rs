@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::data_fields::{COLUMN, DATA, PREPROCESS};
-use crate::fields::{FILE, INPUT, LOSSES, NODE, TRAIN};
+use crate::fields::{FILE, INPUT, NODE, TRAIN};
+use crate::loss_fields::LOSSES;
 use crate::node_ops::NODE_OPS;
 use crate::optimizer::OPTIMIZERS;
 use crate::training::{EARLY_STOPPING, EMA, SCHEDULES};
@@ -44,7 +45,7 @@ fn borders(kind: &Kind) -> Borders {
             let text = |n: usize| format!("\"{}\"", "n".repeat(n));
             texts(&["\"_1\"", &text(200)], &["\"1a\"", "\"a.b\"", "\"é\"", "\"\"", "\"a\\u0000\"", &text(201)])
         }
-        Kind::InputName | Kind::NodeName => texts(&["\"a\""], &["[\"a\"]", "1"]),
+        Kind::NodeName | Kind::Reference => texts(&["\"a\""], &["[\"a\"]", "1"]),
         Kind::References => texts(&["\"a\"", "[]", "[\"a\", \"b\"]"], &["1", "[1]"]),
         Kind::Int { min, max } => {
             let yes = [min.to_string(), max.to_string()];
@@ -86,6 +87,7 @@ fn borders(kind: &Kind) -> Borders {
         Kind::Object(_) | Kind::OneOf(_) | Kind::Map(_) | Kind::Files | Kind::Columns => {
             texts(&["{}"], &["[]", "\"a\""])
         }
+        Kind::OneOrMore(_) => texts(&["{}", "[{}]", "[{}, {}]"], &["[]", "\"a\"", "1"]),
         Kind::Initializer => initializer_borders(),
         Kind::Nodes => texts(&["[]"], &["{}", "\"a\""]),
     }
