@@ -15,6 +15,7 @@ mod cli;
 mod commands;
 mod engine;
 mod error;
+mod graph_file;
 mod graph_text;
 mod isa;
 mod machine;

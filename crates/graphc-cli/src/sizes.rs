@@ -1,8 +1,8 @@
 //! `--size`: other sizes than those of the graph file.
 
 use crate::error::CliError;
+use crate::graph_file;
 use crate::numbers::at_least_one;
-use graphc::experiment;
 use graphc_frontend::Experiment;
 use std::path::Path;
 
@@ -31,7 +31,7 @@ impl SizeArgs {
     /// # Errors
     /// Everything that is wrong with it.
     pub(crate) fn load(&self, file: &Path) -> Result<Experiment, CliError> {
-        Ok(graphc_frontend::parse_bytes(&self.read(file)?, file)?)
+        graph_file::parse(&self.read(file)?, file)
     }
 
     /// Reads a graph file for what trains or evaluates.
@@ -39,7 +39,7 @@ impl SizeArgs {
     /// # Errors
     /// If something is wrong with the file, or it says no data.
     pub(crate) fn load_with_data(&self, file: &Path) -> Result<Experiment, CliError> {
-        Ok(experiment::parse_with_data(&self.read(file)?, file)?)
+        graph_file::parse_with_data(&self.read(file)?, file)
     }
 }
 

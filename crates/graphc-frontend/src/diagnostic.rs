@@ -108,6 +108,8 @@ pub struct Diagnostics {
     /// In file order.
     found: Vec<Diagnostic>,
     n_found: usize,
+    /// What may be a mistake, in the order in which it was found.
+    doubtful: Vec<Diagnostic>,
     n_suggestions: usize,
     /// Where in a block mistakes are found, if in one.
     place: Option<Place>,
@@ -123,6 +125,7 @@ impl Diagnostics {
             source: SourceText::new(source),
             found: Vec::new(),
             n_found: 0,
+            doubtful: Vec::new(),
             n_suggestions: 0,
             place: None,
             told: HashMap::new(),
@@ -150,6 +153,13 @@ impl Diagnostics {
         if at < MAX_MISTAKES {
             self.found.truncate(MAX_MISTAKES - 1);
             self.found.insert(at, diagnostic);
+        }
+    }
+
+    /// Adds what may be a mistake and does not keep the file from being used; kept are the first [`MAX_MISTAKES`].
+    pub fn warn(&mut self, diagnostic: Diagnostic) {
+        if self.doubtful.len() < MAX_MISTAKES {
+            self.doubtful.push(diagnostic);
         }
     }
 
@@ -189,10 +199,10 @@ impl Diagnostics {
 
     /// The text for people: one block a mistake, in file order, and how many there are.
     pub fn render(&self, color: bool) -> String {
-        let renderer = if color { Renderer::styled() } else { Renderer::plain() }.decor_style(DecorStyle::Ascii);
+        let renderer = renderer(color);
         let mut text = String::new();
         for diagnostic in &self.found {
-            text.push_str(&self.render_one(diagnostic, &renderer));
+            text.push_str(&self.render_one(diagnostic, &Level::ERROR, &renderer));
             text.push_str("\n\n");
         }
         text.push_str(&match (self.found.len(), self.n_found - self.found.len()) {
@@ -204,8 +214,14 @@ impl Diagnostics {
         text
     }
 
-    fn render_one(&self, diagnostic: &Diagnostic, renderer: &Renderer) -> String {
-        let mut group = Group::with_title(Level::ERROR.primary_title(visible(&diagnostic.message)));
+    /// What may be a mistake, as text for people: one block each.
+    pub fn render_warnings(&self, color: bool) -> Vec<String> {
+        let renderer = renderer(color);
+        self.doubtful.iter().map(|diagnostic| self.render_one(diagnostic, &Level::WARNING, &renderer)).collect()
+    }
+
+    fn render_one(&self, diagnostic: &Diagnostic, level: &Level<'_>, renderer: &Renderer) -> String {
+        let mut group = Group::with_title(level.clone().primary_title(visible(&diagnostic.message)));
         let mut places = Vec::new();
         if let Some(span) = &diagnostic.span {
             let primary = Mark { span: self.source.inside(span), label: &diagnostic.label, primary: true };
@@ -223,6 +239,10 @@ impl Diagnostics {
         // The renderer counts columns in the excerpt, which is cut.
         places.iter().fold(text, |text, [shown, real]| text.replacen(shown, real, 1))
     }
+}
+
+fn renderer(color: bool) -> Renderer {
+    if color { Renderer::styled() } else { Renderer::plain() }.decor_style(DecorStyle::Ascii)
 }
 
 impl fmt::Display for Diagnostics {

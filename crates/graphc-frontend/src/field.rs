@@ -11,10 +11,10 @@ pub(crate) enum Kind {
     Title,
     /// A name: letters, digits and `_`, not starting with a digit.
     Name,
-    /// The name of an input.
-    InputName,
     /// The name of a node.
     NodeName,
+    /// The name of an input or node.
+    Reference,
     /// The name of an input or node, or a list of such names.
     References,
     /// An integer in a range.
@@ -49,6 +49,8 @@ pub(crate) enum Kind {
     Object(&'static Section),
     /// An object one of whose fields chooses one of several tables.
     OneOf(&'static Variants),
+    /// Such an object, or a list of them.
+    OneOrMore(&'static Variants),
     /// An object from names to objects with these fields.
     Map(&'static Section),
     /// An object from input names to file names.

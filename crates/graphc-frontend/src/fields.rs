@@ -6,7 +6,8 @@
 //! `docs/graph-file.md` ([`crate::reference`]) all follow from it.
 
 use crate::data_fields::DATA;
-use crate::field::{Field, Kind, Range, SEED, SIZE, Section, Variants};
+use crate::field::{Field, Kind, Range, SEED, SIZE, Section};
+use crate::loss_fields::LOSSES;
 use crate::optimizer::OPTIMIZERS;
 use crate::training::{EARLY_STOPPING, EMA, SCHEDULES};
 use graphc_ir::ops::Algorithm;
@@ -33,7 +34,11 @@ pub(crate) static FILE: Section = Section {
             "Parts of the network that are used many times, by name.",
         ),
         Field::required("nodes", Kind::Nodes, "The layers and operations, and uses of blocks."),
-        Field::required("loss", Kind::OneOf(&LOSSES), "What is minimised; the output `loss`."),
+        Field::required(
+            "loss",
+            Kind::OneOrMore(&LOSSES),
+            "What is minimised; the output `loss`. A list is several losses, whose sum is minimised, each times its `weight`.",
+        ),
         Field::or("metrics", Kind::Metrics, "[]", "What else is reported."),
         Field::or("optimizer", Kind::OneOf(&OPTIMIZERS), "{ \"op\": \"adam\" }", "How parameters are updated."),
         Field::or(
@@ -98,68 +103,6 @@ pub(crate) static USE: Section = Section {
         SHARES,
     ],
 };
-
-/// The losses.
-pub(crate) static LOSSES: Variants = Variants { name: "loss", tag: "op", otherwise: None, sections: || LOSS_SECTIONS };
-
-const LOSS_SECTIONS: &[Section] = &[
-    Section {
-        name: "categorical_crossentropy",
-        doc: "Mean over the batch of `-log(probability of the class)`; the target holds class numbers (`i32`, shape `[\"N\"]`). Or, with a \
-              target of the prediction's shape, of `-sum(target * log(prediction))`: shares of the classes, for smoothed or mixed labels. A \
-              prediction after `softmax` or `sigmoid` is computed without the detour over its exponentials.",
-        fields: &[PREDICTION, TARGET, WEIGHTS, CLASS_WEIGHTS],
-    },
-    Section {
-        name: "binary_crossentropy",
-        doc: "Mean of `-log(p)` where the target is 1 and of `-log(1 - p)` where it is 0, of a prediction `p` between 0 and 1, in general \
-              after `sigmoid`; the target is `f32` and has the prediction's shape. Numbers between 0 and 1 are shares of both.",
-        fields: &[PREDICTION, TARGET, WEIGHTS, CLASS_WEIGHTS],
-    },
-    Section {
-        name: "mean_squared_error",
-        doc: "Mean of the squared differences; the target has the prediction's shape.",
-        fields: &[PREDICTION, TARGET, WEIGHTS],
-    },
-    Section {
-        name: "mean_absolute_error",
-        doc: "Mean of the absolute differences, which outliers move less; the target has the prediction's shape.",
-        fields: &[PREDICTION, TARGET, WEIGHTS],
-    },
-    Section {
-        name: "huber",
-        doc: "Mean of `d^2 / 2` for differences `d` of at most `delta`, else of `delta * (|d| - delta / 2)`; the target has the prediction's \
-              shape.",
-        fields: &[
-            PREDICTION,
-            TARGET,
-            WEIGHTS,
-            Field::or(
-                "delta",
-                Kind::Number(Range::Positive),
-                "1.0",
-                "The difference from which on the loss is a line.",
-            ),
-        ],
-    },
-];
-
-const PREDICTION: Field =
-    Field::required("prediction", Kind::NodeName, "The node that is compared; also an output of that name.");
-const TARGET: Field = Field::required("target", Kind::InputName, "The input it is compared with.");
-const WEIGHTS: Field = Field::optional(
-    "weights",
-    Kind::InputName,
-    "every sample counts alike",
-    "An input (`f32`, shape `[\"N\"]`) by which every sample's part of the loss is multiplied; the sum is divided by the batch size.",
-);
-const CLASS_WEIGHTS: Field = Field::optional(
-    "class_weights",
-    Kind::Numbers(Range::NotNegative),
-    "every class counts alike",
-    "A weight for each class (of a binary cross-entropy for no and for yes), by which a sample's part of the loss is multiplied in training, not in \
-     validation and test.",
-);
 
 /// `train`.
 pub(crate) static TRAIN: Section = Section {

@@ -14,7 +14,7 @@
 //!
 //! Reading order: [`mod@limits`], `source_text`, `excerpt`, `place`, [`diagnostic`], `json`, `field`, `initializer`,
 //! `metrics`, `number`, `read`, `fields` and `data_fields`, `node_ops`, `formula`, `names`, `blocks`, `expand`,
-//! `parts`, `misfit`, `network`, `loss`, `optimizer`, `training`, [`augment`], [`data`], [`experiment`], `schema`,
+//! `parts`, `misfit`, `network`, `loss_fields`, `mixups`, `loss`, `optimizer`, `training`, [`augment`], [`data`], [`experiment`], `schema`,
 //! `reference`, `ops_page`, [`mod@summary`], `sizes`.
 #![forbid(unsafe_code)]
 
@@ -33,8 +33,10 @@ mod initializer;
 mod json;
 pub mod limits;
 mod loss;
+mod loss_fields;
 mod metrics;
 mod misfit;
+mod mixups;
 mod names;
 mod network;
 mod node_ops;
@@ -66,6 +68,7 @@ pub use training::EmaConfig;
 use limits::MAX_FILE_BYTES;
 use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Reads a graph file and looks whether its data files exist.
 ///
@@ -178,7 +181,9 @@ fn parse_with(text: &str, path: &Path, check_data: CheckData) -> Result<Experime
     let json = json::parse(text, &mut diagnostics);
     let experiment = json.and_then(|json| experiment::read_experiment(&json, path, check_data, &mut diagnostics));
     match experiment {
-        Some(experiment) if diagnostics.is_empty() => Ok(experiment),
+        Some(experiment) if diagnostics.is_empty() => {
+            Ok(Experiment { warnings: Some(Arc::new(diagnostics)), ..experiment })
+        }
         _ => Err(diagnostics),
     }
 }

@@ -128,7 +128,7 @@ impl Inputs {
 }
 
 /// The fields of a record as attributes.
-fn attrs(fields: &[FieldInfo], record: &Record<'_>) -> Attrs {
+pub(crate) fn attrs(fields: &[FieldInfo], record: &Record<'_>) -> Attrs {
     let given = |field: &FieldInfo| Some((field.name.to_string(), attribute(record, field.name)?));
     Attrs(fields.iter().filter_map(given).collect())
 }
@@ -168,7 +168,7 @@ fn entry(name: &'static str, doc: &'static str, fields: Vec<FieldInfo>, usage: U
     let has_results = fields.iter().any(|field| field.name == RESULT);
     // A network has all results of a node, each with a name of its own.
     let fields = fields.iter().filter(|attribute| attribute.name != RESULT);
-    let fields: Vec<Field> = fields.map(|attribute| field(attribute, &usage)).collect();
+    let fields: Vec<Field> = fields.map(|attribute| field(attribute, usage.optional)).collect();
     NodeOp { section: Section { name, doc, fields: fields.leak() }, example, what, has_results }
 }
 
@@ -178,11 +178,13 @@ fn sentence(text: &str) -> String {
     text.chars().next().into_iter().flat_map(char::to_uppercase).chain(rest).chain(['.']).collect()
 }
 
-fn field(attribute: &FieldInfo, usage: &Usage) -> Field {
+/// An attribute as a field; those in `optional` may be left out, though the attribute has no default.
+pub(crate) fn field(attribute: &FieldInfo, optional: &[(&'static str, AttrValue)]) -> Field {
     let &FieldInfo { name, doc, kind, range, meaning, .. } = attribute;
     let kind = match kind {
         AttrKind::Int if range == Range::NotNegative => SEED,
         AttrKind::Int => Kind::Int { min: i64::MIN, max: i64::MAX },
+        AttrKind::Int32 => Kind::Int { min: i32::MIN.into(), max: i32::MAX.into() },
         AttrKind::Size if range == Range::Positive => SIZE,
         AttrKind::Size => Kind::Int { min: 0, max: MAX_SIZE as i64 },
         AttrKind::Float => Kind::Number(range),
@@ -201,7 +203,7 @@ fn field(attribute: &FieldInfo, usage: &Usage) -> Field {
         AttrKind::Text => Kind::Text,
         AttrKind::SizesOf(_) | AttrKind::Other => panic!("`{name}` is no field of a graph file"),
     };
-    let optional = usage.optional.iter().find(|(field, _)| *field == name).map(|(_, value)| value);
+    let optional = optional.iter().find(|(field, _)| *field == name).map(|(_, value)| value);
     let default = match (meaning, optional.or(attribute.default.as_ref())) {
         (Some(meaning), _) => Default::Absent(meaning),
         (None, Some(value)) => Default::Json(json(attribute.kind, value).leak()),

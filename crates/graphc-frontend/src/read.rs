@@ -285,8 +285,8 @@ pub(crate) fn expected(kind: &Kind) -> String {
         Kind::Name => {
             format!("a name of at most {MAX_NAME_CHARS} letters, digits and `_` that does not start with a digit")
         }
-        Kind::InputName => "the name of an input".into(),
         Kind::NodeName => "the name of a node".into(),
+        Kind::Reference => "the name of an input or node".into(),
         Kind::References => "the name of an input or node, or a list of such names".into(),
         Kind::Int { min, max } if min == max => format!("{min}"),
         Kind::Int { min, max } => format!("an integer from {min} to {max}"),
@@ -313,6 +313,7 @@ pub(crate) fn expected(kind: &Kind) -> String {
         Kind::Choice(choices) => format!("one of {}", list(choices.iter().copied())),
         Kind::Metrics => format!("a list of any of {}", list(metrics::names())),
         Kind::Object(_) | Kind::OneOf(_) => "an object".into(),
+        Kind::OneOrMore(_) => format!("an object, or a list of 1 to {MAX_LIST} objects"),
         Kind::Map(_) => "an object whose keys are names".into(),
         Kind::Files => "an object from input names to file names".into(),
         Kind::Path => "the name of a file or folder".into(),
@@ -428,7 +429,7 @@ fn accept<'a>(kind: &Kind, json: &'a Json, refuse: &mut Refuse<'_, 'a>) -> Optio
         (Kind::Text | Kind::Path, JsonValue::String(text)) => Some(Value::Text(text.clone())),
         (Kind::Title, JsonValue::String(text)) if unfit_title(text).is_none() => Some(Value::Text(text.clone())),
         (Kind::Name, JsonValue::String(text)) if is_name(text) => Some(Value::Text(text.clone())),
-        (Kind::InputName | Kind::NodeName | Kind::References | Kind::Paths, JsonValue::String(_)) => {
+        (Kind::NodeName | Kind::Reference | Kind::References | Kind::Paths, JsonValue::String(_)) => {
             name_of(json).map(|name| Value::Names(vec![name]))
         }
         (Kind::Int { min, max }, JsonValue::Number(text)) => {
@@ -462,7 +463,7 @@ fn accept<'a>(kind: &Kind, json: &'a Json, refuse: &mut Refuse<'_, 'a>) -> Optio
             Kind::Map(_) | Kind::Files | Kind::Columns | Kind::Arguments | Kind::SizesByName,
             JsonValue::Object(members),
         ) => Some(Value::Members(members)),
-        (Kind::Object(_) | Kind::OneOf(_), JsonValue::Object(_)) => Some(Value::Object),
+        (Kind::Object(_) | Kind::OneOf(_) | Kind::OneOrMore(_), JsonValue::Object(_)) => Some(Value::Object),
         _ => None,
     };
     if value.is_none() {
@@ -519,6 +520,7 @@ fn accept_list<'a>(kind: &Kind, json: &'a Json, items: &'a [Json], refuse: &mut 
             let known = |item: &Json| name_of(item).filter(|name| metrics::is_metric(&name.value));
             Some(Value::Names(each(items, refuse, known)?))
         }
+        Kind::OneOrMore(_) if (1..=MAX_LIST).contains(&items.len()) => Some(Value::Items(items)),
         Kind::Nodes => Some(Value::Items(items)),
         _ => {
             refuse(json);

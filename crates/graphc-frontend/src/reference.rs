@@ -3,8 +3,9 @@
 use crate::augment::{AUGMENT, ERASE, MIXUP};
 use crate::data_fields::{COLUMN, DATA, PREPROCESS};
 use crate::field::{Default, Field, Section, Variants};
-use crate::fields::{BLOCK, FILE, INPUT, LOSSES, NODE, TRAIN, USE};
+use crate::fields::{BLOCK, FILE, INPUT, NODE, TRAIN, USE};
 use crate::initializer::INITIALIZERS;
+use crate::loss_fields::LOSSES;
 use crate::metrics::{METRICS, Metric};
 use crate::node_ops::NODE_OPS;
 use crate::optimizer::OPTIMIZERS;

@@ -5,6 +5,7 @@ use crate::field::{Default, Field, Kind, Range, Variants};
 use crate::fields::{FILE, NODE, USE};
 use crate::initializer::{self, INITIALIZERS};
 use crate::limits::{MAX_LIST, MAX_NAME_CHARS};
+use crate::loss_fields::LOSSES;
 use crate::metrics::{METRICS, TOP_K};
 use crate::node_ops::NODE_OPS;
 use graphc_ir::DType;
@@ -21,7 +22,9 @@ pub fn schema() -> Value {
     result.append(top);
     let names: Vec<&str> = initializer::names().collect();
     let initializer = json!({ "anyOf": [number(Range::Any), { "enum": names }, { "oneOf": one_of(&INITIALIZERS) }] });
-    let defs = json!({ "initializer": initializer, "formula": formula(), "nodes": nodes() });
+    let losses = json!({ "oneOf": one_of(&LOSSES) });
+    let defs =
+        json!({ "initializer": initializer, "formula": formula(), "nodes": nodes(), "loss": losses });
     result.insert("$defs".into(), defs);
     Value::Object(result)
 }
@@ -111,7 +114,7 @@ fn kind(kind: &Kind) -> Value {
     let name = || json!({ "type": "string" });
     let size = |min: i64| json!({ "type": "integer", "minimum": min, "maximum": i32::MAX });
     match kind {
-        Kind::Text | Kind::InputName | Kind::NodeName | Kind::Path => name(),
+        Kind::Text | Kind::NodeName | Kind::Reference | Kind::Path => name(),
         Kind::Title => json!({ "type": "string", "minLength": 1, "maxLength": MAX_NAME_CHARS }),
         Kind::Name => json!({ "type": "string", "pattern": NAME_PATTERN, "maxLength": MAX_NAME_CHARS }),
         Kind::References | Kind::Paths => json!({ "anyOf": [name(), { "type": "array", "items": name() }] }),
@@ -142,6 +145,11 @@ fn kind(kind: &Kind) -> Value {
         // Without the tag an object may be any of several.
         Kind::OneOf(variants) if variants.otherwise.is_some() => json!({ "anyOf": one_of(variants) }),
         Kind::OneOf(variants) => json!({ "oneOf": one_of(variants) }),
+        Kind::OneOrMore(variants) => {
+            let one = json!({ "$ref": format!("#/$defs/{}", variants.name) });
+            let several = json!({ "type": "array", "items": one, "minItems": 1, "maxItems": MAX_LIST });
+            json!({ "anyOf": [one, several] })
+        }
         Kind::Map(section) => json!({
             "type": "object",
             "propertyNames": names(),

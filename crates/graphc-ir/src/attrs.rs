@@ -51,6 +51,8 @@ pub struct FieldInfo {
 pub enum AttrKind {
     /// An integer.
     Int,
+    /// An integer of 32 bits, as tensors hold them.
+    Int32,
     /// An integer of at least 0: a size, a dimension's number.
     Size,
     /// A real number.
@@ -251,6 +253,26 @@ impl AttrField for i64 {
     }
     fn numbers(&self) -> Vec<f64> {
         vec![*self as f64]
+    }
+}
+
+impl AttrField for i32 {
+    const EXPECTED: &'static str = "an integer of 32 bits";
+    const KIND: AttrKind = AttrKind::Int32;
+    fn to_attr(&self) -> AttrValue {
+        AttrValue::Int((*self).into())
+    }
+    fn from_attr(value: &AttrValue) -> Option<i32> {
+        match value {
+            AttrValue::Int(value) => i32::try_from(*value).ok(),
+            _ => None,
+        }
+    }
+    fn write_words(&self, words: &mut AttrWords) {
+        words.extend([u64::from(self.cast_unsigned())]);
+    }
+    fn numbers(&self) -> Vec<f64> {
+        vec![(*self).into()]
     }
 }
 

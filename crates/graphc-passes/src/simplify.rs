@@ -22,7 +22,7 @@ use crate::report::Report;
 use crate::rewrite::{Rule, apply_rules, constant_value, is_constant, signs_of_zero_are_free};
 use crate::shift::{self, is_constant_along, reduced_shape};
 use graphc_ir::graph::{Graph, NodeId, OpCx};
-use graphc_ir::ops::{LogSigmoid, LogSoftmax, Op, Pick, Sigmoid, SoftmaxCrossentropy, Xmuly};
+use graphc_ir::ops::{Log, LogSigmoid, LogSoftmax, Op, Pick, Sigmoid, SoftmaxCrossentropy, Where, Xmuly};
 use graphc_ir::types::{DType, Dim};
 
 /// See the module.
@@ -40,6 +40,7 @@ const RULES: &[Rule] = &[
     },
     Rule { name: "pick_of_sigmoid", ops: |op| matches!(op, Op::Pick(_)), apply: pick_of_sigmoid },
     Rule { name: "log_of_pick_of_softmax", ops: |op| matches!(op, Op::Log(_)), apply: log_of_pick_of_softmax },
+    Rule { name: "log_of_chosen_softmax", ops: |op| matches!(op, Op::Log(_)), apply: log_of_chosen_softmax },
     Rule { name: "xlogy_of_probability", ops: |op| matches!(op, Op::Xlogy(_)), apply: xlogy_of_probability },
     Rule { name: "mean_of_shifted", ops: |op| matches!(op, Op::ReduceMean(_)), apply: shift::mean_of_shifted },
     Rule {
@@ -116,9 +117,28 @@ fn xlogy_of_probability(cx: &mut OpCx<'_>) -> Option<NodeId> {
     Some(cx.add(Xmuly {}, &[t, logs]))
 }
 
-// categorical_crossentropy(softmax(x), y) => softmax_crossentropy(x, y), of labels without weights
+// log(where(c, softmax(x), k)) => where(c, log_softmax(x), log k), and of pick(softmax(x), y): what a cross-entropy
+// with labels that do not count becomes
+fn log_of_chosen_softmax(cx: &mut OpCx<'_>) -> Option<NodeId> {
+    matches!(cx.graph.op(cx.operands[0]), Op::Where(_)).then_some(())?;
+    let [condition, chosen, other] = cx.graph.operands(cx.operands[0])[..] else { return None };
+    let other = constant_value(cx.graph, other)?;
+    let rows = match cx.graph.op(chosen) {
+        Op::Pick(_) => cx.graph.operands(chosen)[0],
+        _ => chosen,
+    };
+    matches!(cx.graph.op(rows), Op::Softmax(_)).then_some(())?;
+    let log = cx.add(Log {}, &[chosen]);
+    let other = cx.constant(f64::from((other as f32).ln()));
+    let choice = cx.add(Where {}, &[condition, log, other]);
+    Some(as_result(cx, choice))
+}
+
+// categorical_crossentropy(softmax(x), y) => softmax_crossentropy(x, y), of labels without weights or settings
 fn crossentropy_of_softmax(cx: &mut OpCx<'_>) -> Option<NodeId> {
     let [prediction, target] = cx.operands[..] else { return None };
+    let is_plain = matches!(cx.graph.op(cx.node), Op::CategoricalCrossentropy(loss) if loss.is_plain());
+    is_plain.then_some(())?;
     (cx.ty(target).dtype == DType::I32).then_some(())?;
     matches!(cx.graph.op(prediction), Op::Softmax(_)).then_some(())?;
     let x = cx.graph.operands(prediction)[0];

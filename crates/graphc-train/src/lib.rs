@@ -62,7 +62,7 @@ pub use files::{check_writable, write_file};
 pub use fit_error::{FitError, NonfiniteFit};
 pub use history::{EpochRecord, History};
 pub use input::InputSpec;
-pub use metrics::{Outcome, Scores, Scoring};
+pub use metrics::{Form, Outcome, Reading, Scores, Scoring};
 pub use network::{InputBuffer, Network, NetworkError, Weights};
 pub use nonfinite::Nonfinite;
 pub use run::{Best, EarlyStopping, Ended, RunState};

@@ -4,6 +4,7 @@ use crate::error::CliError;
 use crate::nonfinite::warn_of_weights;
 use crate::numbers::{at_least_one, seed, temperature};
 use crate::tuned::TuningArg;
+use crate::sizes::SizeArgs;
 use crate::{messages, output};
 use graphc::experiment;
 use graphc::writer::writer_spec;
@@ -25,6 +26,8 @@ use std::process::ExitCode;
 pub(crate) struct Args {
     /// The graph file, whose data is text.
     file: PathBuf,
+    #[command(flatten)]
+    sizes: SizeArgs,
     /// The weights, as training wrote them, or the folder of a run.
     #[arg(long, short, value_name = "WEIGHTS")]
     weights: PathBuf,
@@ -54,7 +57,7 @@ Examples:
   graphc generate net.graph.json --weights model.safetensors --seed 7 --top-k 10";
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
-    let experiment = experiment::load(&args.file)?;
+    let experiment = args.sizes.load(&args.file)?;
     let weights = if args.weights.is_dir() { args.weights.join(WEIGHTS) } else { args.weights.clone() };
     let spec = writer_spec(&experiment, &read_fitted(&weights)?)
         .map_err(|error| CliError::new(format!("{}: {error}", args.file.display())))?;

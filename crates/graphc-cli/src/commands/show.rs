@@ -1,6 +1,7 @@
 //! `graphc show`.
 
 use crate::error::CliError;
+use crate::sizes::SizeArgs;
 use crate::numbers::{at_least_one, seed};
 use crate::{output, tables, terminal, words};
 use graphc::experiment;
@@ -23,6 +24,8 @@ use std::process::ExitCode;
 pub(crate) struct Args {
     /// The graph file.
     file: PathBuf,
+    #[command(flatten)]
+    sizes: SizeArgs,
     /// Show every sample as it is and as it is in so many epochs.
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     augmented: Option<usize>,
@@ -56,7 +59,7 @@ const MANY: usize = 40;
 const COLUMNS: usize = 10;
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
-    let experiment = experiment::load_with_data(&args.file)?;
+    let experiment = args.sizes.load_with_data(&args.file)?;
     let seed = args.seed.unwrap_or(experiment.train.seed);
     let picture = picture(args, &experiment)?;
     if picture.is_some() {

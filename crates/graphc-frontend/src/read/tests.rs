@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::data_fields::{COLUMN, DATA, PREPROCESS};
-use crate::fields::{BLOCK, FILE, INPUT, LOSSES, NODE, TRAIN, USE};
+use crate::fields::{BLOCK, FILE, INPUT, NODE, TRAIN, USE};
+use crate::loss_fields::LOSSES;
 use crate::node_ops::NODE_OPS;
 use crate::optimizer::OPTIMIZERS;
 use crate::training::{EARLY_STOPPING, EMA, SCHEDULES};
@@ -44,7 +45,7 @@ fn borders(kind: &Kind) -> Borders {
             let text = |n: usize| format!("\"{}\"", "n".repeat(n));
             texts(&["\"_1\"", &text(200)], &["\"1a\"", "\"a.b\"", "\"é\"", "\"\"", "\"a\\u0000\"", &text(201)])
         }
-        Kind::InputName | Kind::NodeName => texts(&["\"a\""], &["[\"a\"]", "1"]),
+        Kind::NodeName | Kind::Reference => texts(&["\"a\""], &["[\"a\"]", "1"]),
         Kind::References => texts(&["\"a\"", "[]", "[\"a\", \"b\"]"], &["1", "[1]"]),
         Kind::Int { min, max } => {
             let yes = [min.to_string(), max.to_string()];
@@ -81,6 +82,7 @@ fn borders(kind: &Kind) -> Borders {
         | Kind::Columns
         | Kind::Arguments
         | Kind::SizesByName => texts(&["{}"], &["[]", "\"a\""]),
+        Kind::OneOrMore(_) => texts(&["{}", "[{}]", "[{}, {}]"], &["[]", "\"a\"", "1"]),
         Kind::Initializer => initializer_borders(),
         Kind::Nodes => texts(&["[]"], &["{}", "\"a\""]),
     }

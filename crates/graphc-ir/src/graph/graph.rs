@@ -210,9 +210,32 @@ impl Graph {
     /// What every reader of the integers `id` takes them to be below (see [`crate::ops::OpRules::domain`]).
     pub fn integers_below(&self, id: NodeId) -> Option<usize> {
         self.integers_of_readers(id, |user, operand| match self.op(user).domain(operand, &self.operand_types(user)) {
-            Domain::Below(end) => Some(end),
+            Domain::Below(end) | Domain::BelowOr { end, .. } => Some(end),
             _ => None,
         })
+    }
+
+    /// The loss that compares these two, the first of several.
+    pub fn loss_that_compares(&self, prediction: NodeId, target: NodeId) -> Option<&Op> {
+        let compares = |loss: &NodeId| self.operands(*loss)[..].starts_with(&[prediction, target]);
+        let losses = self.users(prediction).into_iter().filter(|&user| self.op(user).info().loss.is_some());
+        losses.filter(compares).map(|loss| self.op(loss)).next()
+    }
+
+    /// The integer that every reader which takes `id` to be below something takes for none of them, if there is one.
+    pub fn integer_of_none(&self, id: NodeId) -> Option<i32> {
+        let of_readers = self.users(id).into_iter().flat_map(|user| {
+            let (operands, types) = (self.operands(user), self.operand_types(user));
+            let reads = operands.iter().enumerate().filter(|&(_, read)| *read == id);
+            reads.map(|(operand, _)| self.op(user).domain(operand, &types)).collect::<Vec<_>>()
+        });
+        let mut others = of_readers.filter_map(|domain| match domain {
+            Domain::Below(_) => Some(None),
+            Domain::BelowOr { other, .. } => Some(Some(other)),
+            _ => None,
+        });
+        let first = others.next()?;
+        first.filter(|_| others.all(|other| other == first))
     }
 
     /// As [`Graph::integers_below`], but also below what a `one_hot` has a column for, though others mean something to

@@ -215,10 +215,43 @@ fn losses() {
     check(Softmax {}, &[b(&[])], "softmax needs a last dimension of fixed size, at least 1, got shape [N]");
     check(LogSoftmax {}, &[f(&[])], "log_softmax expects an f32 tensor of shape [..,c], got f32[]");
     check(
-        CategoricalCrossentropy {},
-        &[b(&[2, 3]), i(b(&[]))],
-        "categorical_crossentropy expects f32 probabilities of shape [N,c], got f32[N,2,3]",
+        CategoricalCrossentropy::PLAIN,
+        &[b(&[]), i(b(&[]))],
+        "categorical_crossentropy expects f32 probabilities of shape [N,..,c], got f32[N]",
     );
+    check(
+        CategoricalCrossentropy { from_logits: true, ..CategoricalCrossentropy::PLAIN },
+        &[b(&[2, 3]), i(b(&[]))],
+        "categorical_crossentropy expects labels i32[N,2] or shares of the classes f32[N,2,3], got i32[N]",
+    );
+    check(
+        CategoricalCrossentropy { ignore_label: Some(0), ..CategoricalCrossentropy::PLAIN },
+        &[b(&[3]), b(&[3])],
+        "categorical_crossentropy with an `ignore_label` expects i32 labels, got f32[N,3]",
+    );
+    check(
+        Nll { ignore_label: None },
+        &[b(&[3]), b(&[3])],
+        "nll expects labels of type i32[N] for log-probabilities f32[N,3], got f32[N,3]",
+    );
+    check(CosineSimilarity {}, &[b(&[]), b(&[])], "cosine_similarity expects predictions of shape [..,c], got f32[N]");
+    check(Mean {}, &[i(b(&[]))], "mean expects an f32 tensor without empty dimensions, got i32[N]");
+    check(LabelMask { ignored: 0 }, &[b(&[])], "label_mask expects i32 labels, got f32[N]");
+    check(StopGradient {}, &[i(b(&[]))], "stop_gradient expects an f32 tensor, got i32[N]");
+    check(
+        TripletMargin { margin: 1.0 },
+        &[b(&[3]), b(&[3]), b(&[4])],
+        "triplet_margin expects tensors of one type, got f32[N,3] and f32[N,4]",
+    );
+    check(
+        MeanSquaredError {},
+        &[b(&[3]), b(&[3]), b(&[4])],
+        "mean_squared_error expects weights of type f32[N] or f32[N,3] for f32[N,3], got f32[N,4]",
+    );
+}
+
+#[test]
+fn targets_and_weights_of_losses() {
     check(
         SoftmaxCrossentropy {},
         &[b(&[3]), b(&[])],
@@ -230,19 +263,19 @@ fn losses() {
         "mean_squared_error expects a target of the prediction's type f32[N,3], got f32[3]",
     );
     check(
-        CategoricalCrossentropy {},
+        CategoricalCrossentropy::PLAIN,
         &[b(&[3]), b(&[4])],
         "categorical_crossentropy expects labels i32[N] or shares of the classes f32[N,3], got f32[N,4]",
     );
     check(
-        CategoricalCrossentropy {},
+        CategoricalCrossentropy::PLAIN,
         &[b(&[3]), b(&[3]), b(&[3])],
         "categorical_crossentropy expects weights of type f32[N] for f32[N,3], got f32[N,3]",
     );
     check(Huber { delta: 0.0 }, &[b(&[3]), b(&[3])], "huber expects a `delta` greater than 0, got 0");
     check(Clamp { limit: f64::NAN }, &[b(&[3])], "clamp expects a `limit` greater than 0, got NaN");
     check(
-        BinaryCrossentropy {},
+        BinaryCrossentropy::PLAIN,
         &[b(&[3]), i(b(&[3]))],
         "binary_crossentropy expects a target of the prediction's type f32[N,3], got i32[N,3]",
     );

@@ -3,7 +3,7 @@
 use super::args::{Args, Every, Kept};
 use super::work::Work;
 use crate::error::CliError;
-use crate::{messages, shell};
+use crate::{graph_file, messages, shell};
 use graphc::experiment;
 use graphc::experiment::Chosen;
 use graphc_driver::BITS_REVISION;
@@ -58,7 +58,7 @@ impl Setup {
 
     fn fresh(file: &Path, args: &Args) -> Result<Setup, CliError> {
         let graph = args.sizes.read(file)?;
-        let experiment = experiment::parse_with_data(&graph, file)?;
+        let experiment = graph_file::parse_with_data(&graph, file)?;
         let train = &experiment.train;
         let learning_rate = experiment::learning_rate(&experiment);
         let settings = Settings {
@@ -110,7 +110,7 @@ impl Setup {
             let epoch = checkpoint.state.epoch;
             return Err(CliError::new(format!("`--epochs {}`: the run is in epoch {epoch} already", settings.epochs)));
         }
-        let experiment = experiment::parse_with_data(&graph, &settings.absolute)?;
+        let experiment = graph_file::parse_with_data(&graph, &settings.absolute)?;
         let options = settings.fit_options(&experiment, args)?;
         let data_folder = folder_of(&settings.absolute);
         Ok(Setup { experiment, options, folder, from: Some(checkpoint), settings, graph, data_folder })
