@@ -111,9 +111,15 @@ pub struct Diagnostics {
     /// What may be a mistake, in the order in which it was found.
     doubtful: Vec<Diagnostic>,
     n_suggestions: usize,
+    in_blocks: Box<InBlocks>,
+}
+
+/// What is known of mistakes in blocks.
+#[derive(Clone, Debug, Default)]
+struct InBlocks {
     /// Where in a block mistakes are found, if in one.
     place: Option<Place>,
-    /// Mistakes of blocks by where they are, each with the node that it was found in.
+    /// Those that have been found by where they are, each with the node that it was found in.
     told: HashMap<Span, usize>,
 }
 
@@ -127,21 +133,21 @@ impl Diagnostics {
             n_found: 0,
             doubtful: Vec::new(),
             n_suggestions: 0,
-            place: None,
-            told: HashMap::new(),
+            in_blocks: Box::default(),
         }
     }
 
     /// Mistakes from now on are found there, in a block; one that several uses of it have is told once. Gives the place
     /// before.
     pub(crate) fn set_place(&mut self, place: Option<Place>) -> Option<Place> {
-        std::mem::replace(&mut self.place, place)
+        std::mem::replace(&mut self.in_blocks.place, place)
     }
 
     /// Adds a mistake; kept are those that come first in the file.
     pub fn push(&mut self, mut diagnostic: Diagnostic) {
-        if let (Some(place), Some(span)) = (&self.place, &diagnostic.span) {
-            if *self.told.entry(span.clone()).or_insert(place.id) != place.id {
+        let InBlocks { place, told } = &mut *self.in_blocks;
+        if let (Some(place), Some(span)) = (place, &diagnostic.span) {
+            if *told.entry(span.clone()).or_insert(place.id) != place.id {
                 return;
             }
             let notes = place.notes(span);

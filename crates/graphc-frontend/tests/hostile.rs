@@ -194,7 +194,7 @@ fn blocks_and_formulas_that_are_deep_or_wrong() {
     let wrong = ["rely", "$no", "1 *$", "$(", "$$"]
         .map(|op| format!("{{ \"name\": \"r\", \"op\": \"relu\", \"z\": \"{op}\" }}"));
     for wrong in wrong {
-        let copies = format!("{{ \"name\": \"u\", \"block\": \"b0\", \"inputs\": \"x\", \"repeat\": 20000 }}");
+        let copies = r#"{ "name": "u", "block": "b0", "inputs": "x", "repeat": 20000 }"#.to_string();
         let diagnostics = refused(&of_blocks(&[block(0, &wrong)], &[copies, relu.clone()]));
         assert_eq!(count(&diagnostics), "1 mistake in hostile.graph.json");
     }
@@ -219,7 +219,7 @@ fn as_many_nodes_of_blocks_as_there_may_be() {
     let copies = |n: usize| format!("{{ \"name\": \"u\", \"block\": \"b\", \"inputs\": \"x\", \"repeat\": {n} }}");
     // Two inputs, a node and a use a copy, the copies as a whole, and the last node.
     let n = (MAX_NODES - 4) / 2;
-    let experiment = parse(&of_blocks(&[block.clone()], &[copies(n), node("p", "u")]), Path::new("large"));
+    let experiment = parse(&of_blocks(std::slice::from_ref(&block), &[copies(n), node("p", "u")]), Path::new("large"));
     let experiment = experiment.unwrap_or_else(|diagnostics| panic!("{diagnostics}"));
     assert_eq!(summary(&experiment.graph).len(), n + 3);
     let text = said(&refused(&of_blocks(&[block], &[copies(n + 1), node("p", "u")])));
