@@ -19,6 +19,7 @@ mod library;
 mod reference_f64;
 mod right_values;
 mod sample_layers;
+mod sample_sequences;
 mod small_batches;
 mod special_values;
 mod subnormal_weights;

@@ -15,14 +15,14 @@ use graphc_testing::bindings;
 use std::collections::BTreeMap;
 
 /// Parameters and inputs by name.
-type Tensors = BTreeMap<String, Tensor<f64>>;
+pub(crate) type Tensors = BTreeMap<String, Tensor<f64>>;
 
 /// Batches whose lanes are neighbours along an axis, and samples.
 const BATCHES: [usize; 4] = [1, 3, 16, 64];
 
 /// Fails unless the layer gives what `formula` says of its input `x` of these sizes and the parameters `y.…`, and
 /// gradients are the same on every engine. The layer reads an input times a parameter, which has a gradient, too.
-fn check(
+pub(crate) fn check(
     sizes: &[usize],
     layer: impl Fn(&mut GraphBuilder, NodeId) -> BuildResult,
     formula: impl Fn(&Tensors) -> Tensor<f64>,
@@ -182,11 +182,138 @@ fn up_sampling_is_that_of_keras() {
     for size in [[2, 2], [1, 3], [3, 1]] {
         check(
             &[3, 5, 2],
-            |net, x| net.up_sampling2d("y", x, &UpSampling2d { size }),
+            |net, x| net.up_sampling2d("y", x, &UpSampling2d { size, ..UpSampling2d::default() }),
             |t| {
                 let shape = [t["x"].shape[0], 3 * size[0], 5 * size[1], 2];
                 Tensor::from_fn(&shape, |i| t["x"].at(&[i[0], i[1] / size[0], i[2] / size[1], i[3]]))
             },
         );
     }
+}
+
+#[test]
+fn bilinear_up_sampling_has_half_pixel_centres() {
+    for size in [[2, 2], [1, 3], [4, 1]] {
+        let layer = UpSampling2d { size, interpolation: Interpolation::Bilinear };
+        check(
+            &[3, 5, 2],
+            |net, x| net.up_sampling2d("y", x, &layer),
+            |t| {
+                let x = &t["x"];
+                // Nearest two coordinates, those at the edge in place of others, and the share of the second.
+                let between = |i: usize, axis: usize| {
+                    let at = (i as f64 + 0.5) / size[axis - 1] as f64 - 0.5;
+                    let inside = |i: f64| (i.max(0.0) as usize).min(x.shape[axis] - 1);
+                    (inside(at.floor()), inside(at.floor() + 1.0), at - at.floor())
+                };
+                Tensor::from_fn(&[x.shape[0], 3 * size[0], 5 * size[1], 2], |i| {
+                    let ((top, bottom, down), (left, right, along)) = (between(i[1], 1), between(i[2], 2));
+                    let pixel = |h: usize, w: usize| x.at(&[i[0], h, w, i[3]]);
+                    let row = |h: usize| pixel(h, left) * (1.0 - along) + pixel(h, right) * along;
+                    row(top) * (1.0 - down) + row(bottom) * down
+                })
+            },
+        );
+    }
+}
+
+#[test]
+fn adaptive_pools_are_those_of_pytorch() {
+    for output_size in [[3, 4], [2, 3], [5, 1], [7, 9]] {
+        let layer = AdaptiveAvgPool2d { output_size };
+        check(
+            &[5, 6, 2],
+            |net, x| net.adaptive_avg_pool2d("y", x, &layer),
+            |t| {
+                let x = &t["x"];
+                let window = |i: usize, axis: usize| {
+                    let (n, size) = (output_size[axis - 1], x.shape[axis]);
+                    (i * size / n)..((i + 1) * size).div_ceil(n)
+                };
+                Tensor::from_fn(&[x.shape[0], output_size[0], output_size[1], 2], |i| {
+                    let (rows, columns) = (window(i[1], 1), window(i[2], 2));
+                    let count = (rows.len() * columns.len()) as f64;
+                    let row = |h: usize| columns.clone().map(|w| x.at(&[i[0], h, w, i[3]])).sum::<f64>();
+                    rows.map(row).sum::<f64>() / count
+                })
+            },
+        );
+    }
+}
+
+#[test]
+fn means_count_padding_if_told() {
+    let [pool, strides] = [[3, 2], [2, 1]];
+    let layer = AvgPool2d { strides: Some(strides), padding: Padding::Explicit([1, 0, 1, 1]), ..AvgPool2d::new(pool) };
+    let layer = AvgPool2d { count_include_pad: true, ..layer };
+    check(
+        &[6, 5, 2],
+        |net, x| net.avg_pool2d("y", x, &layer),
+        |t| {
+            let x = &t["x"];
+            Tensor::from_fn(&[x.shape[0], 3, 6, 2], |i| {
+                let pixel = |h: usize, w: usize| {
+                    let inside = (1..=6).contains(&h) && (1..=5).contains(&w);
+                    if inside { x.at(&[i[0], h - 1, w - 1, i[3]]) } else { 0.0 }
+                };
+                let taps = (0..6).map(|tap| pixel(2 * i[1] + tap / 2, i[2] + tap % 2));
+                taps.sum::<f64>() / 6.0
+            })
+        },
+    );
+}
+
+#[test]
+fn separable_convolutions_are_two() {
+    let layer = SeparableConv2d { depth_multiplier: 2, strides: [2, 1], ..SeparableConv2d::new(4, [2, 3]) };
+    check(
+        &[5, 6, 3],
+        |net, x| net.separable_conv2d("y", x, &layer),
+        |t| {
+            let [depthwise, pointwise] = ["depthwise_kernel", "pointwise_kernel"].map(|name| &t[&format!("y.{name}")]);
+            Tensor::from_fn(&[t["x"].shape[0], 2, 4, 4], |i| {
+                let pattern = |m: usize| {
+                    let tap = |rs: usize| {
+                        let (r, s) = (rs / 3, rs % 3);
+                        t["x"].at(&[i[0], 2 * i[1] + r, i[2] + s, m / 2]) * depthwise.at(&[r, s, m / 2, m % 2])
+                    };
+                    (0..6).map(tap).sum::<f64>()
+                };
+                (0..6).map(|m| pattern(m) * pointwise.at(&[0, 0, m, i[3]])).sum::<f64>() + t["y.bias"].at(&i[3..])
+            })
+        },
+    );
+}
+
+#[test]
+fn instance_norm_is_of_one_channel() {
+    check(
+        &[4, 5, 3],
+        |net, x| net.instance_norm("y", x, &InstanceNorm::default()),
+        |t| {
+            let y = normalized(&t["x"], 1e-3, true, |index| vec![index[0], index[3]]);
+            Tensor::from_fn(&y.shape, |i| y.at(i) * t["y.gamma"].at(&i[3..]) + t["y.beta"].at(&i[3..]))
+        },
+    );
+}
+
+#[test]
+fn pictures_are_padded_and_cropped() {
+    let padding = ZeroPadding2d { padding: vec![1, 0, 2, 1] };
+    check(
+        &[3, 4, 2],
+        |net, x| net.zero_padding2d("y", x, &padding),
+        |t| {
+            Tensor::from_fn(&[t["x"].shape[0], 4, 7, 2], |i| {
+                let inside = (1..4).contains(&i[1]) && (2..6).contains(&i[2]);
+                if inside { t["x"].at(&[i[0], i[1] - 1, i[2] - 2, i[3]]) } else { 0.0 }
+            })
+        },
+    );
+    let cropping = Cropping2d { cropping: vec![1, 2] };
+    check(
+        &[5, 7, 2],
+        |net, x| net.cropping2d("y", x, &cropping),
+        |t| Tensor::from_fn(&[t["x"].shape[0], 3, 3, 2], |i| t["x"].at(&[i[0], i[1] + 1, i[2] + 2, i[3]])),
+    );
 }

@@ -190,7 +190,7 @@ impl Network {
         let x = net.dense("dense1", x, &layer).unwrap();
         let x = net.batch_norm("normal2", x, &BatchNorm::default()).unwrap();
         let x = net.dense("dense2", x, &Dense::new(self.units[1])).unwrap();
-        let y = net.op("probabilities", Softmax {}, &[x]).unwrap();
+        let y = net.op("probabilities", Softmax { axis: -1 }, &[x]).unwrap();
         net.output(y);
         net.finish()
     }

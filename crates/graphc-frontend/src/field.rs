@@ -31,6 +31,8 @@ pub(crate) enum Kind {
     Shape,
     /// The same, and names and formulas of sizes, which are numbers when it is read.
     InputShape,
+    /// The same, in which one size may be -1: what the others leave.
+    NewShape,
     /// A list of dimension numbers.
     Axes,
     /// A list of sizes of at least 1, at least one.

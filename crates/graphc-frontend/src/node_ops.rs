@@ -194,9 +194,11 @@ pub(crate) fn field(attribute: &FieldInfo, optional: &[(&'static str, AttrValue)
         AttrKind::SizesOf(2) if range == Range::Positive => Kind::Pair { min: 1 },
         AttrKind::SizesOf(2) => Kind::Pair { min: 0 },
         AttrKind::Shape => Kind::Shape,
+        AttrKind::NewShape => Kind::NewShape,
         AttrKind::Padding => Kind::Padding,
         AttrKind::Activation => Kind::Choice(Op::ACTIVATIONS),
         AttrKind::Algorithm => Kind::Choice(Algorithm::NAMES),
+        AttrKind::Choice(words) => Kind::Choice(words),
         AttrKind::Initializer => Kind::Initializer,
         AttrKind::Numbers => Kind::Numbers(Range::Any),
         AttrKind::DType => Kind::DType,
@@ -244,6 +246,7 @@ fn json(kind: AttrKind, value: &AttrValue) -> String {
         (_, AttrValue::Shape(shape)) => {
             let dims = shape.0.iter().map(|dim| match dim {
                 Dim::Batch => "\"N\"".to_string(),
+                Dim::Fixed(0) if kind == AttrKind::NewShape => "-1".to_string(),
                 Dim::Fixed(size) => size.to_string(),
             });
             format!("[{}]", dims.collect::<Vec<_>>().join(", "))

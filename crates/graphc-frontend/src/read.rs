@@ -300,6 +300,7 @@ pub(crate) fn expected(kind: &Kind) -> String {
                 "a list of at most {MAX_RANK} sizes of at least 1 or names of sizes, in which \"N\" may stand first"
             )
         }
+        Kind::NewShape => format!("{}, and one of them may be -1", expected(&Kind::Shape)),
         Kind::Axes => format!("a list of at most {MAX_RANK} dimension numbers, counted from 0"),
         Kind::Sizes => format!("a list of 1 to {MAX_LIST} sizes of at least 1"),
         Kind::Ascending => {
@@ -348,14 +349,14 @@ fn read_value<'a>(field: &Field, json: &'a Json, diagnostics: &mut Diagnostics) 
 
 /// Whether nothing but a list is of that kind.
 fn is_list(kind: &Kind) -> bool {
-    matches!(kind, Kind::Shape | Kind::Axes | Kind::Sizes | Kind::Ascending | Kind::Numbers(_))
+    matches!(kind, Kind::Shape | Kind::NewShape | Kind::Axes | Kind::Sizes | Kind::Ascending | Kind::Numbers(_))
 }
 
 /// What stands under the offending text: its kind, or that its size is wrong.
 fn label_for(kind: &Kind, bad: &Json) -> String {
     match (kind, &bad.value) {
         (Kind::Int { min, max }, JsonValue::Number(_)) if min == max => format!("expected {min}"),
-        (Kind::Shape | Kind::InputShape, JsonValue::String(_)) => "expected a size here".into(),
+        (Kind::Shape | Kind::InputShape | Kind::NewShape, JsonValue::String(_)) => "expected a size here".into(),
         (Kind::Ascending, JsonValue::Number(text))
             if text.parse::<usize>().is_ok_and(|size| (1..=MAX_SIZE).contains(&size)) =>
         {
@@ -367,6 +368,7 @@ fn label_for(kind: &Kind, bad: &Json) -> String {
             | Kind::Padding
             | Kind::Shape
             | Kind::InputShape
+            | Kind::NewShape
             | Kind::Axes
             | Kind::Sizes
             | Kind::Ascending,
@@ -391,6 +393,7 @@ fn label_for(kind: &Kind, bad: &Json) -> String {
             | Kind::Padding
             | Kind::Shape
             | Kind::InputShape
+            | Kind::NewShape
             | Kind::Axes
             | Kind::Sizes
             | Kind::Ascending
@@ -489,10 +492,13 @@ fn accept_list<'a>(kind: &Kind, json: &'a Json, items: &'a [Json], refuse: &mut 
             let sizes = each(items, refuse, |item| size_of(item, 0))?;
             Some(Value::Padding(Padding::Explicit([sizes[0], sizes[1], sizes[2], sizes[3]])))
         }
-        Kind::Shape | Kind::InputShape if items.len() <= MAX_RANK => {
+        Kind::Shape | Kind::InputShape | Kind::NewShape if items.len() <= MAX_RANK => {
             let first = items.first().map(|item| item.span.clone());
+            let mut may_follow = matches!(kind, Kind::NewShape);
             let dims = each(items, refuse, |item| match &item.value {
                 JsonValue::String(name) if name == "N" && Some(&item.span) == first.as_ref() => Some(Dim::Batch),
+                // What follows from the other sizes is none itself.
+                JsonValue::Number(text) if text == "-1" && std::mem::take(&mut may_follow) => Some(Dim::Fixed(0)),
                 _ => size_of(item, 1).map(Dim::Fixed),
             })?;
             Some(Value::Shape(Shape(dims)))
@@ -558,7 +564,7 @@ fn accept_initializer<'a>(json: &'a Json, members: &'a [Member], refuse: &mut Re
 fn each<'a, T>(
     items: &'a [Json],
     refuse: &mut Refuse<'_, 'a>,
-    accept: impl Fn(&'a Json) -> Option<T>,
+    mut accept: impl FnMut(&'a Json) -> Option<T>,
 ) -> Option<Vec<T>> {
     let mut values = Vec::with_capacity(items.len());
     for item in items {

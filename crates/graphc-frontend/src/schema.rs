@@ -130,6 +130,10 @@ fn kind(kind: &Kind) -> Value {
         Kind::InputShape => {
             json!({ "type": "array", "items": { "anyOf": [{ "type": "string" }, size(1)] }, "maxItems": MAX_RANK })
         }
+        Kind::NewShape => {
+            let items = json!({ "anyOf": [{ "const": "N" }, size(1), { "const": -1 }] });
+            json!({ "type": "array", "items": items, "maxItems": MAX_RANK })
+        }
         Kind::Axes => json!({ "type": "array", "items": size(0), "maxItems": MAX_RANK }),
         Kind::Sizes => json!({ "type": "array", "items": size(1), "minItems": 1, "maxItems": MAX_LIST }),
         Kind::Ascending => json!({ "type": "array", "items": size(1), "uniqueItems": true, "maxItems": MAX_LIST }),

@@ -69,6 +69,8 @@ pub enum AttrKind {
     Text,
     /// A shape.
     Shape,
+    /// A shape with a size that may follow from the others ([`crate::layers::NewShape`]).
+    NewShape,
     /// An element type.
     DType,
     /// What is added around an image ([`crate::layers::Padding`]).
@@ -79,6 +81,8 @@ pub enum AttrKind {
     Algorithm,
     /// What a parameter begins with ([`crate::initializers::Initializer`]).
     Initializer,
+    /// One of these words ([`crate::choice!`]).
+    Choice(&'static [&'static str]),
     /// Something else.
     Other,
 }

@@ -15,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 pub mod attrs;
+pub mod choice;
 pub mod compute;
 pub mod digits;
 pub mod form;

@@ -87,6 +87,7 @@ fn mul_by_minus_one(cx: &mut OpCx<'_>) -> Option<NodeId> {
 // reshape(x) => x of the same shape, and whatever else gives all of x as it is; transpose(x) => x in the same order
 fn identity_shape(cx: &mut OpCx<'_>) -> Option<NodeId> {
     let is_identity = match cx.graph.op(cx.node) {
+        Op::Slice(slice) if slice.step < 0 => false,
         Op::Reshape(_) | Op::Broadcast(_) | Op::Slice(_) | Op::Pad(_) | Op::Concat(_) => {
             cx.graph.ty(cx.operands[0]) == cx.graph.ty(cx.node)
         }

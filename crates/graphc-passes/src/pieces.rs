@@ -9,7 +9,7 @@
 
 use crate::rewrite::{is_read_only_by, signs_of_zero_are_free};
 use graphc_ir::graph::{Graph, NodeId, OpCx};
-use graphc_ir::ops::{Concat, Op, Pad};
+use graphc_ir::ops::{Concat, Op, Pad, PadMode};
 use graphc_ir::types::TensorType;
 
 /// Something that is not 0 along a part of an axis.
@@ -27,7 +27,7 @@ impl Part {
     fn of(graph: &Graph, node: NodeId) -> Option<Part> {
         let operand = graph.operands(node).first().copied()?;
         match graph.op(node) {
-            &Op::Pad(Pad { axis, before, after, interior: 0, value: 0.0 }) => {
+            &Op::Pad(Pad { axis, before, after, interior: 0, value: 0.0, mode: PadMode::Constant }) => {
                 let operands = match graph.op(operand) {
                     Op::Concat(inner) if inner.axis == axis && is_read_only_by(graph, operand, node) => {
                         graph.operands(operand).to_vec()
@@ -58,6 +58,6 @@ pub(crate) fn sum_of_parts(cx: &mut OpCx<'_>) -> Option<NodeId> {
     (first.before + first.len(&ty)? == second.before).then_some(())?;
     let (axis, before, after) = (first.axis, first.before, second.after);
     let joined = cx.add(Concat { axis }, &[first.operands, second.operands].concat());
-    let pad = Pad { axis, before, after, interior: 0, value: 0.0 };
+    let pad = Pad::zeros(axis, before, after);
     Some(if (before, after) == (0, 0) { joined } else { cx.add(pad, &[joined]) })
 }

@@ -22,7 +22,7 @@ use crate::report::Report;
 use crate::rewrite::{Rule, apply_rules, constant_value, is_constant, signs_of_zero_are_free};
 use crate::shift::{self, is_constant_along, reduced_shape};
 use graphc_ir::graph::{Graph, NodeId, OpCx};
-use graphc_ir::ops::{Log, LogSigmoid, LogSoftmax, Op, Pick, Sigmoid, SoftmaxCrossentropy, Where, Xmuly};
+use graphc_ir::ops::{Log, LogSigmoid, LogSoftmax, Op, Pick, Sigmoid, Softmax, SoftmaxCrossentropy, Where, Xmuly};
 use graphc_ir::types::{DType, Dim};
 
 /// See the module.
@@ -65,9 +65,9 @@ const RULES: &[Rule] = &[
 
 // log(softmax(x)) => log_softmax(x)
 fn log_of_softmax(cx: &mut OpCx<'_>) -> Option<NodeId> {
-    matches!(cx.graph.op(cx.operands[0]), Op::Softmax(_)).then_some(())?;
+    let &Op::Softmax(Softmax { axis }) = cx.graph.op(cx.operands[0]) else { return None };
     let x = cx.graph.operands(cx.operands[0])[0];
-    Some(cx.add(LogSoftmax {}, &[x]))
+    Some(cx.add(LogSoftmax { axis }, &[x]))
 }
 
 // log(sigmoid(x)) => log_sigmoid(x)
@@ -86,14 +86,14 @@ fn pick_of_sigmoid(cx: &mut OpCx<'_>) -> Option<NodeId> {
     Some(cx.add(Sigmoid {}, &[picked]))
 }
 
-// log(pick(softmax(x), y)) => pick(log_softmax(x), y): what a weighted cross-entropy becomes
+// log(pick(softmax(x), y)) => pick(log_softmax(x), y), whatever its axis: what a weighted cross-entropy becomes
 fn log_of_pick_of_softmax(cx: &mut OpCx<'_>) -> Option<NodeId> {
     let picked = cx.operands[0];
     matches!(cx.graph.op(picked), Op::Pick(_)).then_some(())?;
     let [rows, labels] = cx.graph.operands(picked)[..] else { return None };
-    matches!(cx.graph.op(rows), Op::Softmax(_)).then_some(())?;
+    let &Op::Softmax(Softmax { axis }) = cx.graph.op(rows) else { return None };
     let x = cx.graph.operands(rows)[0];
-    let logs = cx.add(LogSoftmax {}, &[x]);
+    let logs = cx.add(LogSoftmax { axis }, &[x]);
     Some(cx.add(Pick {}, &[logs, labels]))
 }
 
@@ -103,7 +103,7 @@ fn xlogy_of_probability(cx: &mut OpCx<'_>) -> Option<NodeId> {
     let [t, p] = [cx.operands[0], cx.operands[1]];
     let operands = cx.graph.operands(p);
     let logs = match cx.graph.op(p) {
-        Op::Softmax(_) => cx.add(LogSoftmax {}, &operands),
+        &Op::Softmax(Softmax { axis }) => cx.add(LogSoftmax { axis }, &operands),
         Op::Sigmoid(_) => cx.add(LogSigmoid {}, &operands),
         Op::Sub(_) if is_constant(cx.graph, operands[0], 1.0) => {
             matches!(cx.graph.op(operands[1]), Op::Sigmoid(_)).then_some(())?;
@@ -134,13 +134,15 @@ fn log_of_chosen_softmax(cx: &mut OpCx<'_>) -> Option<NodeId> {
     Some(as_result(cx, choice))
 }
 
-// categorical_crossentropy(softmax(x), y) => softmax_crossentropy(x, y), of labels without weights or settings
+// categorical_crossentropy(softmax(x), y) => softmax_crossentropy(x, y), over the classes, of labels without weights or
+// settings
 fn crossentropy_of_softmax(cx: &mut OpCx<'_>) -> Option<NodeId> {
     let [prediction, target] = cx.operands[..] else { return None };
     let is_plain = matches!(cx.graph.op(cx.node), Op::CategoricalCrossentropy(loss) if loss.is_plain());
     is_plain.then_some(())?;
     (cx.ty(target).dtype == DType::I32).then_some(())?;
-    matches!(cx.graph.op(prediction), Op::Softmax(_)).then_some(())?;
+    let rank = cx.ty(prediction).rank();
+    matches!(cx.graph.op(prediction), Op::Softmax(softmax) if softmax.is_of_last(rank)).then_some(())?;
     let x = cx.graph.operands(prediction)[0];
     Some(cx.add(SoftmaxCrossentropy {}, &[x, target]))
 }

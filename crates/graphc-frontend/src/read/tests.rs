@@ -59,6 +59,7 @@ fn borders(kind: &Kind) -> Borders {
         | Kind::Padding
         | Kind::Shape
         | Kind::InputShape
+        | Kind::NewShape
         | Kind::Axes
         | Kind::Sizes
         | Kind::Ascending => size_borders(kind),
@@ -150,6 +151,10 @@ fn size_borders(kind: &Kind) -> Borders {
         Kind::Shape | Kind::InputShape => texts(
             &["[]", "[\"N\"]", "[\"N\", 1, 2147483647]", "[3]", &list("1", 16)],
             &["[1, \"N\"]", "[\"N\", \"N\"]", "[0]", "[2147483648]", "1", &list("1", 17)],
+        ),
+        Kind::NewShape => texts(
+            &["[]", "[\"N\", -1]", "[3, -1, 4]", &list("1", 16)],
+            &["[-1, -1]", "[-2]", "[0]", "[1, \"N\"]", "-1", &list("1", 17)],
         ),
         Kind::Axes => texts(&["[]", "[0, 3]", &list("0", 16)], &["0", "[-1]", "[1.0]", &list("0", 17)]),
         Kind::Sizes => texts(&["[1]", "[3, 2147483647]", &list("1", 1000)], &["4", "[]", "[0]", &list("1", 1001)]),

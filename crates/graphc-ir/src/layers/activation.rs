@@ -19,9 +19,9 @@ impl Activation {
     /// Hyperbolic tangent.
     pub const Tanh: Activation = Activation(Op::Tanh(Tanh {}));
     /// Softmax over the last dimension.
-    pub const Softmax: Activation = Activation(Op::Softmax(Softmax {}));
+    pub const Softmax: Activation = Activation(Op::Softmax(Softmax { axis: -1 }));
     /// Logarithm of the softmax over the last dimension.
-    pub const LogSoftmax: Activation = Activation(Op::LogSoftmax(LogSoftmax {}));
+    pub const LogSoftmax: Activation = Activation(Op::LogSoftmax(LogSoftmax { axis: -1 }));
 }
 
 impl Activation {

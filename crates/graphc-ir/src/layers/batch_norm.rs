@@ -4,8 +4,8 @@ use super::context::LayerCx;
 use super::rules::{LayerRules, layer_struct};
 use crate::graph::builder::BuildResult;
 use crate::ops::facts::{MAPS, Usage};
-use crate::ops::{self, Initializer};
-use crate::types::TypeError;
+use crate::ops::{self, Constant, Initializer};
+use crate::types::{Shape, TypeError};
 
 layer_struct! {
     /// Batch normalisation over every dimension but the last: batch statistics in training, moving averages in
@@ -15,6 +15,10 @@ layer_struct! {
         pub momentum: f64 where Fraction = 0.99,
         /// Added to the variance.
         pub epsilon: f64 where Positive = 0.001,
+        /// Whether a beta is added.
+        pub center: bool = true,
+        /// Whether there is a factor gamma.
+        pub scale: bool = true,
     }
 }
 
@@ -35,14 +39,18 @@ impl LayerRules for BatchNorm {
         }
         let c = [cx.fixed_dim(&ty, ty.rank() - 1, "the channel dimension")?];
         let [zeros, ones] = [0.0, 1.0].map(Initializer::Constant);
+        let mut weight = |name: &str, is_there, start: &Initializer, value| match is_there {
+            true => cx.weight(name, &c, start.clone()),
+            false => cx.part(name, Constant { value, shape: Shape::fixed(&c) }, &[]),
+        };
         let operands = [
             x,
-            cx.weight("gamma", &c, ones.clone())?,
-            cx.weight("beta", &c, zeros.clone())?,
+            weight("gamma", self.scale, &ones, 1.0)?,
+            weight("beta", self.center, &zeros, 0.0)?,
             cx.statistic("moving_mean", &c, zeros)?,
             cx.statistic("moving_variance", &c, ones)?,
         ];
-        let &BatchNorm { momentum, epsilon } = self;
+        let &BatchNorm { momentum, epsilon, .. } = self;
         cx.add(ops::BatchNorm { momentum, epsilon }, &operands)
     }
 }

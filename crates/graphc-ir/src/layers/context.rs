@@ -105,25 +105,42 @@ impl<'a> LayerCx<'a> {
         ty.fixed_dim(axis, what).or_else(|error| self.fail(TypeError { operand: Some(0), ..error }))
     }
 
+    /// Channels of a group, if so many can be dealt to `groups`.
+    pub(super) fn channels_of_group(&self, channels: usize, groups: usize) -> Result<usize, BuildError> {
+        if channels.is_multiple_of(groups) {
+            return Ok(channels / groups);
+        }
+        let message = format!("{channels} input channels cannot be dealt to {groups} groups");
+        self.fail(TypeError::operand(0, message))
+    }
+
     /// The linear op, its bias and activation; the last of them is the layer's result.
     pub(super) fn affine(&mut self, linear: impl Into<Op>, operands: [NodeId; 2], affine: &Affine<'_>) -> BuildResult {
+        self.affine_then(linear, operands, affine, None)
+    }
+
+    /// The same with another op behind it.
+    pub(super) fn affine_then(
+        &mut self,
+        linear: impl Into<Op>,
+        operands: [NodeId; 2],
+        affine: &Affine<'_>,
+        last: Option<Op>,
+    ) -> BuildResult {
         let linear = linear.into();
         let Affine { bias, activation } = *affine;
-        let linear_name = linear.name();
-        let mut value = match (bias, activation) {
-            (None, None) => return self.add(linear, &operands),
-            _ => self.part(linear_name, linear, &operands)?,
-        };
-        if let Some((size, initializer)) = bias {
-            let bias = self.weight("bias", &[size], initializer.clone())?;
-            value = match activation {
-                None => return self.add(Add {}, &[value, bias]),
-                Some(_) => self.part("bias_add", Add {}, &[value, bias])?,
-            };
+        let mut steps = vec![(linear.name(), linear)];
+        steps.extend(bias.map(|_| ("bias_add", Add {}.into())));
+        steps.extend(activation.iter().map(|activation| (activation.op().name(), activation.op().clone())));
+        steps.extend(last.map(|op| (op.name(), op)));
+        let (n_parts, mut operands) = (steps.len() - 1, operands.to_vec());
+        for (i, (part, op)) in steps.into_iter().enumerate() {
+            if let (1, Some((size, initializer))) = (i, bias) {
+                operands.push(self.weight("bias", &[size], initializer.clone())?);
+            }
+            let value = if i < n_parts { self.part(part, op, &operands) } else { self.add(op, &operands) };
+            operands = vec![value?];
         }
-        match activation {
-            Some(activation) => self.add(activation.op().clone(), &[value]),
-            None => Ok(value),
-        }
+        Ok(operands[0])
     }
 }

@@ -8,7 +8,7 @@ use crate::attrs::OpAttrs;
 use crate::graph::builder::BuildResult;
 use crate::ops::facts::Usage;
 use crate::ops::{self, Algorithm, Initializer, Windows};
-use crate::types::{DType, TypeError};
+use crate::types::DType;
 
 layer_struct! {
     /// Convolution of NHWC images: `activation(conv2d(x, kernel) + bias)`; kernel HWIO.
@@ -51,11 +51,8 @@ impl LayerRules for Conv2d {
         let x = cx.inputs[0];
         let [h, w, c] = cx.image_sizes(Self::NAME, x)?;
         let &Conv2d { filters, kernel: [r, s], strides, dilation, groups, .. } = self;
-        if !c.is_multiple_of(groups) {
-            let message = format!("{c} input channels cannot be dealt to {groups} groups");
-            return cx.fail(TypeError::operand(0, message));
-        }
-        let kernel = cx.weight("kernel", &[r, s, c / groups, filters], self.kernel_initializer.clone())?;
+        let of_group = cx.channels_of_group(c, groups)?;
+        let kernel = cx.weight("kernel", &[r, s, of_group, filters], self.kernel_initializer.clone())?;
         let padding = self.padding.resolve([h, w], Windows::span([r, s], dilation), strides);
         let windows = Windows { dilation, groups, ..Windows::new(strides, padding) };
         let windows = Windows { algorithm: cx.algorithm(self.algorithm, &windows, &[r, s, c, filters]), ..windows };

@@ -60,6 +60,13 @@ impl Conv2dTranspose {
             }
         }
     }
+
+    /// The convolution of images of that size.
+    pub(super) fn linear(&self, [h, w]: [usize; 2]) -> ops::Conv2dTranspose {
+        let [([top, bottom], more_h), ([left, right], more_w)] = [self.cut(0, h), self.cut(1, w)];
+        let (padding, output_padding) = ([top, bottom, left, right], [more_h, more_w]);
+        ops::Conv2dTranspose { strides: self.strides, padding, output_padding, dilation: self.dilation }
+    }
 }
 
 impl LayerRules for Conv2dTranspose {
@@ -77,17 +84,14 @@ impl LayerRules for Conv2dTranspose {
     fn build(&self, cx: &mut LayerCx<'_>) -> BuildResult {
         let x = cx.inputs[0];
         let [h, w, c] = cx.image_sizes(Self::NAME, x)?;
-        let &Conv2dTranspose { filters, kernel: [r, s], strides, dilation, output_padding, .. } = self;
+        let &Conv2dTranspose { filters, kernel: [r, s], strides, output_padding, .. } = self;
         if let Some(given) = output_padding.filter(|given| (0..2).any(|i| given[i] >= strides[i])) {
             let message = format!("output_padding {given:?} must be less than the strides {strides:?}");
             return cx.fail(TypeError::new(message));
         }
         let kernel = cx.weight("kernel", &[r, s, filters, c], self.kernel_initializer.clone())?;
-        let [([top, bottom], more_h), ([left, right], more_w)] = [self.cut(0, h), self.cut(1, w)];
-        let (padding, output_padding) = ([top, bottom, left, right], [more_h, more_w]);
-        let linear = ops::Conv2dTranspose { strides, padding, output_padding, dilation };
         let bias = self.use_bias.then_some((filters, &self.bias_initializer));
-        cx.affine(linear, [x, kernel], &Affine { bias, activation: &self.activation })
+        cx.affine(self.linear([h, w]), [x, kernel], &Affine { bias, activation: &self.activation })
     }
 }
 

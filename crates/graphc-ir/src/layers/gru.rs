@@ -84,7 +84,7 @@ impl LayerRules for Gru {
 impl Gru {
     /// The third of the gates along an axis, or the first `n - 1` of them.
     fn last_gate(&self, axis: usize, n: usize) -> Slice {
-        Slice { axis, start: (n - 1) * self.units, end: n * self.units, step: 1 }
+        Slice::part(axis, (n - 1) * self.units, n * self.units)
     }
 
     fn biases(&self, cx: &mut LayerCx<'_>) -> Result<Biases, BuildError> {
@@ -97,7 +97,7 @@ impl Gru {
         }
         let both = cx.weight("bias", &[2, size], self.bias_initializer.clone())?;
         let mut row = |name: &str, start: usize| {
-            let slice = cx.part(&format!("{name}.row"), Slice { axis: 0, start, end: start + 1, step: 1 }, &[both])?;
+            let slice = cx.part(&format!("{name}.row"), Slice::part(0, start, start + 1), &[both])?;
             cx.part(name, Reshape { shape: Shape::fixed(&[size]) }, &[slice])
         };
         Ok(Biases { input: Some(row("bias.input", 0)?), state: Some(row("bias.state", 1)?) })
@@ -134,7 +134,7 @@ impl Gru {
     fn reset_before(&self, cx: &mut LayerCx<'_>, step: &Step, kernel: NodeId) -> Result<Next, BuildError> {
         let [update, reset, content] = step.gates(cx, "gate", step.projected)?;
         let Some(state) = step.state else { return self.next(cx, step, update, content) };
-        let of_gates = Slice { axis: 1, start: 0, end: 2 * self.units, step: 1 };
+        let of_gates = Slice::part(1, 0, 2 * self.units);
         let kernel_of_gates = step.add(cx, "kernel", of_gates, &[step.kernel])?;
         let product = step.product(cx, "product", state.hidden, kernel_of_gates)?;
         let [more_update, more_reset] = step.gates(cx, "state_gate", product)?;

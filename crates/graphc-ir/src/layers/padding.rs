@@ -1,6 +1,10 @@
-//! [`Padding`]: what is added around an image.
+//! [`Padding`]: what is added around an image, and [`Padding1d`], around a sequence.
 
+use super::context::LayerCx;
 use crate::attrs::{AttrField, AttrKind, AttrValue};
+use crate::choice;
+use crate::graph::builder::BuildError;
+use crate::types::TypeError;
 
 /// Zeros (or, for pooling, nothing) around an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +33,41 @@ impl Padding {
                 let [h, w] = [total(0), total(1)];
                 [h / 2, h - h / 2, w / 2, w - w / 2]
             }
+        }
+    }
+}
+
+choice! {
+    /// Zeros (or, for pooling, nothing) around a sequence.
+    pub enum Padding1d {
+        /// None.
+        Valid = "valid",
+        /// As much as makes the result `ceil(size / stride)` long; an odd one goes to the end.
+        Same = "same",
+        /// All at the beginning, so that no result depends on later steps; as long as the sequence at a stride of 1.
+        Causal = "causal",
+    }
+}
+
+impl Padding1d {
+    /// Top, bottom, left and right of an image one row high that is a sequence of `size` steps.
+    pub(super) fn resolve(self, size: usize, window: usize, stride: usize) -> [usize; 4] {
+        match self {
+            Padding1d::Valid => [0; 4],
+            Padding1d::Same => Padding::Same.resolve([1, size], [1, window], [1, stride]),
+            Padding1d::Causal => [0, 0, window.saturating_sub(1), 0],
+        }
+    }
+}
+
+/// Top, bottom, left and right of two numbers, height and width, or of these four; `field` of `layer` has them.
+pub(super) fn sides(cx: &LayerCx<'_>, layer: &str, field: &str, given: &[usize]) -> Result<[usize; 4], BuildError> {
+    match *given {
+        [h, w] => Ok([h, h, w, w]),
+        [top, bottom, left, right] => Ok([top, bottom, left, right]),
+        _ => {
+            let expected = "two numbers, height and width, or four, top, bottom, left and right";
+            cx.fail(TypeError::new(format!("{layer} expects a `{field}` of {expected}, got {given:?}")))
         }
     }
 }

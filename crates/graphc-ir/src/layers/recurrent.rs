@@ -124,7 +124,7 @@ impl Recurrent<'_> {
         let mut state = None;
         for number in 0..n_steps {
             let start = if self.go_backwards { n_steps - 1 - number } else { number };
-            let slice = Slice { axis: 1, start, end: start + 1, step: 1 };
+            let slice = Slice::part(1, start, start + 1);
             let slice = cx.part(&format!("step{number}.inputs"), slice, &[projected])?;
             let shape = Shape::batched(&[n_outputs]);
             let projected = cx.part(&format!("step{number}.projected"), Reshape { shape }, &[slice])?;

@@ -67,7 +67,7 @@ impl OpRules for AttentionWeights {
                 return Err(TypeError::operand(2, message));
             }
         }
-        softmax::infer(Self::NAME, &scores)
+        softmax::infer(Self::NAME, &scores, -1)
     }
 
     fn eval<R: Real>(&self, operands: &[&Tensor<R>], _: &[usize]) -> Tensor<R> {
@@ -84,7 +84,7 @@ impl OpRules for AttentionWeights {
                 false => value(&Where {}, &[mask, &scores, &Tensor::scalar(NOTHING)]),
             };
         }
-        value(&Softmax {}, &[&scores])
+        value(&Softmax { axis: -1 }, &[&scores])
     }
 
     fn composite(&self, _: &[&TensorType]) -> Option<Expand> {
@@ -110,7 +110,7 @@ impl OpRules for AttentionWeights {
                 }
             };
         }
-        cx.add(Softmax {}, &[scores])
+        cx.add(Softmax { axis: -1 }, &[scores])
     }
 
     fn draw(draw: &mut dyn Draw) -> Option<Drawn<Self>> {

@@ -12,6 +12,12 @@ pub(super) fn axis_size(op: &str, operand: usize, x: &TensorType, axis: usize) -
     }
 }
 
+/// The dimension that an axis is, which counts from 0, or from the end if it is negative: -1 is the last.
+pub(super) fn counted(axis: i64, rank: usize) -> Option<usize> {
+    let axis = if axis < 0 { axis.checked_add(rank as i64)? } else { axis };
+    usize::try_from(axis).ok().filter(|&axis| axis < rank)
+}
+
 /// The type of `x` with another size of an axis.
 pub(super) fn with_size(x: &TensorType, axis: usize, size: usize) -> TensorType {
     let mut ty = x.clone();

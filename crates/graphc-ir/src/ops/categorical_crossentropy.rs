@@ -81,7 +81,7 @@ impl CategoricalCrossentropy {
         let [rows, labels] = [cx.operands[0], cx.operands[1]];
         // What is ignored is replaced before the logarithm, so that its gradient is 0 even where that is infinite.
         let (rows, certain) = match self.from_logits {
-            true => (cx.add(LogSoftmax {}, &[rows]), 0.0),
+            true => (cx.add(LogSoftmax { axis: -1 }, &[rows]), 0.0),
             false => (rows, 1.0),
         };
         let log_of_kept = |cx: &mut OpCx<'_>, x: NodeId, mask: Option<NodeId>| {
@@ -118,7 +118,7 @@ impl CategoricalCrossentropy {
         }
         let terms = match self.from_logits {
             true => {
-                let logs = cx.add(LogSoftmax {}, &[rows]);
+                let logs = cx.add(LogSoftmax { axis: -1 }, &[rows]);
                 cx.add(Xmuly {}, &[target, logs])
             }
             false => cx.add(Xlogy {}, &[target, rows]),

@@ -89,7 +89,7 @@ impl OpRules for Concat {
         // dx_k = the part of dy where x_k is
         let sizes: Vec<usize> = cx.operands.iter().map(|&x| self.size(cx.graph.ty(x))).collect();
         let cuts = self.cuts(sizes.into_iter());
-        let part = |cut: &[usize]| Slice { axis: self.axis, start: cut[0], end: cut[1], step: 1 };
+        let part = |cut: &[usize]| Slice::part(self.axis, cut[0], cut[1]);
         cuts.windows(2).map(|cut| Some(cx.add(part(cut), &[dy]))).collect()
     }
 

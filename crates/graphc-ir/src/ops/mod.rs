@@ -280,6 +280,7 @@ fn check_count(name: &str, arity: usize, n_optional: usize, found: usize) -> Res
 
 mod algorithm;
 mod axis;
+mod blocks;
 mod classification;
 mod comparison;
 mod convolution;
@@ -290,6 +291,7 @@ mod hinges;
 mod losses;
 mod pool;
 mod reduction;
+mod repetition;
 pub mod table;
 mod triangle;
 mod truth;
@@ -354,18 +356,34 @@ ops! {
     reduce_sum::ReduceSum,
     reduce_mean::ReduceMean,
     reduce_max::ReduceMax,
+    reduce_min::ReduceMin,
+    reduce_prod::ReduceProd,
+    reduce_l1::ReduceL1,
+    reduce_l2::ReduceL2,
+    reduce_logsumexp::ReduceLogsumexp,
+    reduce_any::ReduceAny,
+    reduce_all::ReduceAll,
     reduce_variance::ReduceVariance,
     moments::Moments,
     argmax::Argmax,
+    argmin::Argmin,
+    top_k::TopK,
     one_hot::OneHot,
     pick::Pick,
     pick_grad::PickGrad,
     label_mask::LabelMask,
     reshape::Reshape,
+    squeeze::Squeeze,
+    expand_dims::ExpandDims,
     transpose::Transpose,
     broadcast::Broadcast,
     slice::Slice,
     flip::Flip,
+    roll::Roll,
+    tile::Tile,
+    repeat::Repeat,
+    space_to_depth::SpaceToDepth,
+    depth_to_space::DepthToSpace,
     pad::Pad,
     concat::Concat,
     stack::Stack,
@@ -428,3 +446,4 @@ ops! {
 pub use crate::initializers::Initializer;
 pub use algorithm::Algorithm;
 pub use convolution::Windows;
+pub use pad::PadMode;

@@ -34,8 +34,7 @@ impl OpRules for ReduceMean {
     });
 
     fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
-        reduction::refuse_empty(operands[0], &self.axes)?;
-        Ok(TensorType::f32(reduction::infer(operands[0], &self.axes, self.keep_dims)?))
+        reduction::infer_some(operands[0], &self.axes, self.keep_dims)
     }
 
     fn eval<R: Real>(&self, operands: &[&Tensor<R>], out: &[usize]) -> Tensor<R> {

@@ -27,6 +27,12 @@ pub(super) fn infer(operand: &TensorType, axes: &[usize], keep_dims: bool) -> Re
     Ok(Shape(dims.collect()))
 }
 
+/// Type of a reduction that has no value of nothing.
+pub(super) fn infer_some(operand: &TensorType, axes: &[usize], keep_dims: bool) -> Result<TensorType, TypeError> {
+    refuse_empty(operand, axes)?;
+    Ok(TensorType::f32(infer(operand, axes, keep_dims)?))
+}
+
 /// The operand's shape with reduced dimensions kept as 1.
 pub(super) fn kept_shape(operand: &Shape, axes: &[usize]) -> Shape {
     Shape(
@@ -104,6 +110,13 @@ pub(super) fn draw(draw: &mut dyn Draw) -> Option<(Operand, Vec<usize>, bool)> {
     let x = draw.tensor(&|shape| shape.rank() > 0)?;
     let axes = draw.axes(x.ty.rank())?;
     Some((x, axes, draw.flag()))
+}
+
+/// Numbers that are read or learned, axes of them, and whether these stay: what is computed may be beside a step in
+/// another engine.
+pub(super) fn draw_given(draw: &mut dyn Draw) -> Option<(Operand, Vec<usize>, bool)> {
+    let (x, axes, keep_dims) = self::draw(draw)?;
+    Some((draw.numbers(x.ty.shape), axes, keep_dims))
 }
 
 /// Folds the terms of every result element in row-major order of the operand.

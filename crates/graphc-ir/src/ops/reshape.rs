@@ -1,15 +1,13 @@
 //! `reshape`: the same elements in row-major order under another shape.
 
 use super::draw::{Draw, Drawn};
-use super::facts::Usage;
 use super::{Lowering, OpRules};
-use crate::attrs::OpAttrs;
 use crate::compute::{Compute, build};
 use crate::graph::{NodeId, OpCx};
 use crate::index::Affine;
 use crate::op_struct;
 use crate::tensor::{Real, Tensor};
-use crate::types::{DType, Dim, Shape, TensorType, TypeError};
+use crate::types::{Dim, Shape, TensorType, TypeError};
 
 op_struct! {
     /// The same elements in row-major order. The dimensions before a batch dimension hold as many
@@ -24,14 +22,6 @@ impl OpRules for Reshape {
     const NAME: &'static str = "reshape";
     const ARITY: usize = 1;
     const SUMMARY: &'static str = "the same elements in row-major order under another shape; the batch keeps its place";
-    const USAGE: Option<Usage> = Some(Usage {
-        purpose: "Gives values another shape, such as a vector that of a picture. The number of elements of \
-                  a sample stays.",
-        node: "picture",
-        reads: &[("x", DType::F32, &[784])],
-        attributes: || Reshape { shape: Shape::batched(&[28, 28, 1]) }.attrs(),
-        ..Usage::PLAIN
-    });
     const IS_EXACT: bool = true;
 
     fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, TypeError> {

@@ -95,7 +95,7 @@ impl OpRules for RotaryEmbedding {
             cx.add(Literal::f32(&shape, (0..n_places * n_pairs).map(at).collect::<Vec<f64>>()), &[])
         };
         let (cos, sin) = (table(f64::cos), table(f64::sin));
-        let mut half = |first: usize| cx.add(Slice { axis: rank - 1, start: first, end: first + n_pairs, step: 1 }, &[x]);
+        let mut half = |first: usize| cx.add(Slice::part(rank - 1, first, first + n_pairs), &[x]);
         let (first, second) = (half(0), half(n_pairs));
         let [a, b, c, d] = [(first, cos), (second, sin), (second, cos), (first, sin)].map(|(x, y)| cx.times(x, y));
         let (first, second) = (cx.minus(a, b), cx.plus(c, d));

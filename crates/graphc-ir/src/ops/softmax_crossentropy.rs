@@ -35,7 +35,7 @@ impl OpRules for SoftmaxCrossentropy {
         let logits = cx.operands[0];
         let shape = cx.ty(logits).shape;
         let one_hot = classification::one_hot(cx);
-        let p = cx.add(Softmax {}, &[logits]);
+        let p = cx.add(Softmax { axis: -1 }, &[logits]);
         let difference = cx.minus(p, one_hot);
         let axes: Vec<usize> = (0..shape.rank() - 1).collect();
         let share = reduction::divided_by_count(cx, dy, &shape, &axes);
@@ -47,8 +47,8 @@ impl OpRules for SoftmaxCrossentropy {
     }
 
     fn expand(&self, cx: &mut OpCx<'_>) -> NodeId {
-        let z = softmax::shifted(cx, cx.operands[0]);
-        let log_sum = softmax::log_sum_exp(cx, z);
+        let z = softmax::shifted(cx, cx.operands[0], -1);
+        let log_sum = softmax::log_sum_exp(cx, z, -1);
         let log_softmax = cx.minus(z, log_sum);
         let picked = classification::picked(cx, log_softmax);
         classification::negative_mean(cx, picked)

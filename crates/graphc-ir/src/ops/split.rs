@@ -28,8 +28,14 @@ impl Split {
     /// # Panics
     /// If there is no such part; `infer` refuses that.
     pub fn part(&self) -> Slice {
+        let (start, end) = self.ends();
+        Slice::part(self.axis, start, end)
+    }
+
+    /// Where the part begins, and what is behind it.
+    fn ends(&self) -> (usize, usize) {
         let start: usize = self.sizes[..self.result].iter().sum();
-        Slice { axis: self.axis, start, end: start + self.sizes[self.result], step: 1 }
+        (start, start + self.sizes[self.result])
     }
 }
 
@@ -72,9 +78,9 @@ impl OpRules for Split {
 
     fn vjp(&self, cx: &mut OpCx<'_>, dy: NodeId) -> Vec<Option<NodeId>> {
         // dx = dy where this part was, 0 elsewhere
-        let Slice { axis, start, end, .. } = self.part();
+        let (axis, (start, end)) = (self.axis, self.ends());
         let size = cx.ty(cx.operands[0]).fixed_dim(axis, "the axis").expect("it is split");
-        let pad = Pad { axis, before: start, after: size - end, interior: 0, value: 0.0 };
+        let pad = Pad::zeros(axis, start, size - end);
         vec![Some(if pad.is_nothing() { dy } else { cx.add(pad, &[dy]) })]
     }
 

@@ -63,7 +63,7 @@ impl OpRules for WinogradOutputGrad {
 pub(super) fn cut(cx: &mut OpCx<'_>, images: NodeId, shape: &Shape) -> NodeId {
     [1, 2].into_iter().fold(images, |images, axis| match (cx.ty(images).shape.0[axis], shape.0[axis]) {
         (whole, Dim::Fixed(end)) if whole != Dim::Fixed(end) => {
-            cx.add(Slice { axis, start: 0, end, step: 1 }, &[images])
+            cx.add(Slice::part(axis, 0, end), &[images])
         }
         _ => images,
     })

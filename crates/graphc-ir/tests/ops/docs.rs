@@ -11,10 +11,12 @@ Operands are named in the summary where their order matters; those in brackets m
 
 ## Special values
 
-NaN passes through every op, also through `relu`, maxima and max pooling; `argmax` gives the position of the first NaN.
+NaN passes through every op, also through `relu`, maxima and max pooling; `argmax` and `argmin` give the position of the first NaN,
+and `top_k` takes NaN for greater than any number.
 `if_positive` chooses by `x > 0`, which is false at NaN, and passes what it chooses.
 At NaN the gradient of `relu` is that of its result, and the gradient of max pooling goes to the last NaN of the window
-(as in PyTorch). Where there is none, it goes to the first maximum inside the image. `reduce_max` shares its gradient among equals; at NaN it is NaN.
+(as in PyTorch). Where there is none, it goes to the first maximum inside the image. `reduce_max` and `reduce_min` share their gradient
+among equals; at NaN it is NaN. The gradient of `reduce_l2` at zeros is 0, and a factor's of `reduce_prod` is the product of the others, zeros or not.
 The cross-entropies pick the term of the label: the probability of another class may be 0 and its logit minus infinity. A label that
 is no class gives NaN. Where a share of a class (or of yes, or of no) is 0, its term is 0 whatever the logarithm is, unless that is NaN: the rule
 of `xlogy`, `xdivy` and `xmuly`. The gradient of `abs` is 0 at 0 and NaN at NaN.

@@ -212,8 +212,8 @@ fn normalisations() {
 
 #[test]
 fn losses() {
-    check(Softmax {}, &[b(&[])], "softmax needs a last dimension of fixed size, at least 1, got shape [N]");
-    check(LogSoftmax {}, &[f(&[])], "log_softmax expects an f32 tensor of shape [..,c], got f32[]");
+    check(Softmax { axis: -1 }, &[b(&[])], "softmax needs a last dimension of fixed size, at least 1, got shape [N]");
+    check(LogSoftmax { axis: -1 }, &[f(&[])], "log_softmax expects an f32 tensor of shape [..,c], got f32[]");
     check(
         CategoricalCrossentropy::PLAIN,
         &[b(&[]), i(b(&[]))],
@@ -285,4 +285,53 @@ fn targets_and_weights_of_losses() {
         &[f(&[]), f(&[]), f(&[])],
         "mean_squared_error takes no weights for a scalar, got f32[]",
     );
+}
+
+#[test]
+fn views() {
+    let x = [b(&[4, 6])];
+    let (axis, start, end) = (1, 0, None);
+    check(Slice { axis, start, end, step: 0 }, &x, "slice expects a `step` other than 0");
+    check(
+        Slice { axis, start: 4, end, step: 1 },
+        &x,
+        "slice expects start < end <= 4 along axis 1 of f32[N,4,6], got 4 to the end",
+    );
+    check(
+        Slice { axis, start: 2, end: Some(-2), step: -1 },
+        &x,
+        "slice expects end < start < 4 along axis 1 of f32[N,4,6], got 2 to -2",
+    );
+    check(
+        Slice { axis, start: -5, end, step: 1 },
+        &x,
+        "slice expects start < end <= 4 along axis 1 of f32[N,4,6], got -5 to the end",
+    );
+    check(
+        Pad { mode: PadMode::Reflect, ..Pad::zeros(1, 4, 0) },
+        &x,
+        "pad with the mode \"reflect\" expects at most 3 values on a side of 4, got 4 and 0",
+    );
+    check(
+        Pad { mode: PadMode::Edge, value: 1.0, ..Pad::zeros(1, 4, 0) },
+        &x,
+        "pad with the mode \"edge\" takes no `interior` and no `value`",
+    );
+    check(Squeeze { axes: vec![2] }, &x, "squeeze expects ascending axes of size 1 of f32[N,4,6], got [2]");
+    check(ExpandDims { axis: 4 }, &x, "expand_dims expects an axis up to 3 of f32[N,4,6], got 4");
+    check(Tile { repeats: vec![1, 2] }, &x, "tile expects 3 repeats, one for each dimension of f32[N,4,6], got [1, 2]");
+    check(Tile { repeats: vec![2, 2, 1] }, &x, "tile cannot repeat the batch dimension N of f32[N,4,6]");
+    check(
+        SpaceToDepth { block_size: 3 },
+        &[b(&[6, 4, 1])],
+        "space_to_depth expects height and width that are multiples of 3, got f32[N,6,4,1]",
+    );
+    check(
+        DepthToSpace { block_size: 2 },
+        &[b(&[6, 4, 6])],
+        "depth_to_space expects channels that are a multiple of 4, got f32[N,6,4,6]",
+    );
+    check(DepthToSpace { block_size: 2 }, &x, "depth_to_space expects images of shape [N,h,w,c], got f32[N,4,6]");
+    check(TopK { k: 7, result: 0 }, &x, "top_k expects a `k` of at most 6 for f32[N,4,6], got 7");
+    check(Softmax { axis: -3 }, &x, "softmax needs a dimension -3 of fixed size, at least 1, got shape [N,4,6]");
 }

@@ -102,3 +102,55 @@ fn gradients_at_ties_and_ends() {
     let chosen = gradients(Where {}, &[&[1.0, 0.0, NAN], &[NAN, INF, 1.0], &[0.0, 0.0, 0.0]]);
     assert_eq!(chosen, [vec![], vec![8.0, 0.0, 8.0], vec![0.0, 8.0, 0.0]]);
 }
+
+/// One operand reduced along its only dimension, which stays.
+#[test]
+fn reductions() {
+    let (axes, keep_dims) = (vec![0], true);
+    let min = |x: &[f64], expected| check(ReduceMin { axes: axes.clone(), keep_dims }, &[x], &[expected]);
+    min(&[3.0, -INF, 2.0], -INF);
+    min(&[3.0, NAN, -INF], NAN);
+    min(&[INF, INF], INF);
+    let log_sum = |x: &[f64], expected| check(ReduceLogsumexp { axes: axes.clone(), keep_dims }, &[x], &[expected]);
+    log_sum(&[-INF, -INF], -INF);
+    log_sum(&[INF, 1.0, -INF], INF);
+    log_sum(&[-INF, 700.0], 700.0);
+    log_sum(&[NAN, 1.0], NAN);
+    let prod = |x: &[f64], expected| check(ReduceProd { axes: axes.clone(), keep_dims }, &[x], &[expected]);
+    prod(&[2.0, -3.0, 0.5], -3.0);
+    prod(&[0.0, INF], NAN);
+    prod(&[-0.0, 2.0], -0.0);
+    let any = |x: &[f64], expected| check(ReduceAny { axes: axes.clone(), keep_dims }, &[x], &[expected]);
+    any(&[0.0, -0.0], 0.0);
+    any(&[0.0, NAN], 1.0);
+    let all = |x: &[f64], expected| check(ReduceAll { axes: axes.clone(), keep_dims }, &[x], &[expected]);
+    all(&[NAN, -1.0], 1.0);
+    all(&[1.0, -0.0], 0.0);
+}
+
+#[test]
+fn positions_of_extrema() {
+    let argmin = |x: &[f64], expected: f64| {
+        let found = Op::from(Argmin { axis: 0 }).eval(&[&row(x)], &[]);
+        assert_eq!(found.data, [expected]);
+    };
+    argmin(&[2.0, 1.0, 1.0], 1.0);
+    argmin(&[2.0, NAN, -INF, NAN], 1.0);
+    argmin(&[0.0, -0.0], 0.0);
+    let x: [&[f64]; 1] = [&[2.0, -INF, NAN, 2.0, INF, NAN]];
+    check(TopK { k: 6, result: 0 }, &x, &[NAN, NAN, INF, 2.0, 2.0, -INF]);
+    check(TopK { k: 6, result: 1 }, &x, &[2.0, 5.0, 4.0, 0.0, 3.0, 1.0]);
+    check(TopK { k: 2, result: 1 }, &[&[-INF, -INF, -INF]], &[0.0, 1.0]);
+}
+
+#[test]
+fn the_2_norm_of_zeros_has_a_gradient_of_zeros() {
+    let case = case(ReduceL2 { axes: vec![1], keep_dims: false }, &[b(&[2])]);
+    let mut net = OneOp::new(&case);
+    let dy = input(&mut net.graph, &case.result());
+    let dx = case.op.vjp(&mut net.cx(Mode::Train), dy)[0].unwrap();
+    let x = Tensor::new(vec![3, 2], vec![0.0, -0.0, 3.0, -4.0, NAN, 1.0]);
+    let values = evaluate(&net.graph, &[(net.inputs[0], &x), (dy, &Tensor::full(&[3], 10.0))], 3);
+    assert_eq!(values[&dx].data[..4], [0.0, 0.0, 6.0, -8.0]);
+    assert!(values[&dx].data[4..].iter().all(|x| x.is_nan()));
+}

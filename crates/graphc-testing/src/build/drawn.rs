@@ -58,7 +58,9 @@ fn apply(builder: &mut Builder, drawn: Drawn<Op>) -> Option<NodeId> {
     let is_step = op.elementwise().is_some_and(|nature| nature.jumps == Jumps::InValue);
     let types: Vec<TensorType> = operands.iter().map(|operand| operand.ty.clone()).collect();
     let types: Vec<&TensorType> = types.iter().collect();
-    let gives_integers = op.infer(&types).ok()?.dtype == DType::I32;
+    op.infer(&types).ok()?;
+    let is_integer = |op: &Op| op.infer(&types).is_ok_and(|ty| ty.dtype == DType::I32);
+    let gives_integers = op.results().iter().any(is_integer);
     let (mut nodes, mut intervals) = (Vec::new(), Vec::new());
     for (i, operand) in operands.iter().enumerate() {
         let domain = op.domain(i, &types);
@@ -80,10 +82,14 @@ fn apply(builder: &mut Builder, drawn: Drawn<Op>) -> Option<NodeId> {
         // Others than the drawn one may be read by later steps.
         let is_drawn = part == op;
         let node = builder.add(part, &nodes, bound)?;
-        if is_drawn { result = Some(node) } else { builder.tensors.push(node) }
+        match is_drawn {
+            true => result = Some(node),
+            false if is_integer(&builder.graph.op(node).clone()) => builder.integers.push(node),
+            false => builder.tensors.push(node),
+        }
     }
     let mut result = result?;
-    if gives_integers {
+    if is_integer(&op) {
         builder.integers.push(result);
         result = told(builder, result)?;
     }
@@ -170,7 +176,7 @@ fn confined(builder: &mut Builder, x: NodeId, domain: Domain) -> Option<NodeId> 
             }
             // Probabilities so small that a logarithm is infinite would not be tame.
             let tame = tame(builder, 2.0)?;
-            builder.add(Softmax {}, &[tame], 1.0)
+            builder.add(Softmax { axis: -1 }, &[tame], 1.0)
         }
     }
 }

@@ -67,11 +67,11 @@ pub(super) fn loss_of_rows(builder: &mut Builder) -> Option<NodeId> {
             // Most shares are exactly 0.
             let shares = builder.add(OneHot { depth }, &[labels], 1.0)?;
             let tame = builder.add(Tanh {}, &[x], 1.0)?;
-            let probabilities = builder.add(Softmax {}, &[tame], 1.0)?;
+            let probabilities = builder.add(Softmax { axis: -1 }, &[tame], 1.0)?;
             builder.add(CategoricalCrossentropy::PLAIN, &[probabilities, shares], 5.0)
         }
         _ => {
-            let logs = builder.add(LogSoftmax {}, &[x], bound)?;
+            let logs = builder.add(LogSoftmax { axis: -1 }, &[x], bound)?;
             let bound = builder.bound(logs);
             let targets = builder.add(OneHot { depth }, &[labels], 1.0)?;
             let terms = builder.add(Mul {}, &[logs, targets], bound)?;
