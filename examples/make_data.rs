@@ -5,6 +5,9 @@
 //! - `houses.csv`, `houses-test.csv`: prices by a known function plus noise whose deviation is [`NOISE`]; some cells
 //!   are missing in `houses-gaps.csv`.
 //! - `digits.npz`, `digits-*.npy`, `digits.safetensors`, `digits/`: the first digits of MNIST in other formats.
+//! - `noisy-*.npy`: the first digits of MNIST with noise, and as they are.
+//! - `series-*.npy`: windows of a chaotic series, and what comes [`AHEAD`] steps behind each.
+//! - `ratings.csv`, `ratings-test.csv`: what users made up of a few tastes think of films made of as many.
 //! - `cifar-10-batches-bin/`, `cifar-100-binary/`: coloured patterns in the formats of CIFAR, for trying them out.
 
 use graphc_train::weights::write_tensors;
@@ -21,6 +24,18 @@ pub(crate) const NOISE: f64 = 20.0;
 
 /// Digits that are taken from MNIST to train on, and to test with.
 const N_DIGITS: [usize; 2] = [2_000, 500];
+
+/// The same for those with noise.
+const N_NOISY: [usize; 2] = [6_000, 1_000];
+
+/// Values of the series in a window.
+const WINDOW: usize = 32;
+
+/// From the last value of a window to the one that is asked for.
+const AHEAD: usize = 6;
+
+/// Standard deviation of the noise in ratings.
+pub(crate) const NOISE_OF_RATINGS: f64 = 0.3;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
@@ -57,6 +72,18 @@ pub(crate) fn make(mnist: &Path, folder: &Path) -> Result<(), Box<dyn Error>> {
         write_tensors(&folder.join(format!("digits-{part}.safetensors")), &tensors)?;
         pictures(&folder.join("digits").join(part), &images, &labels)?;
     }
+    for (part, n, prefix, seed) in [("train", N_NOISY[0], "train", 11), ("test", N_NOISY[1], "t10k", 12)] {
+        let images = bytes_of(&mnist.join(format!("{prefix}-images-idx3-ubyte.gz")), n)?;
+        fs::write(folder.join(format!("noisy-{part}.npy")), npy("|u1", &[n, 28, 28], &noisy(seed, &images)))?;
+        fs::write(folder.join(format!("noisy-{part}-clean.npy")), npy("|u1", &[n, 28, 28], &images))?;
+    }
+    for (part, first, n) in [("train", 1_000, 8_000), ("test", 10_000, 2_000)] {
+        let [windows, next] = series(first, n);
+        fs::write(folder.join(format!("series-{part}.npy")), npy("<f4", &[n, WINDOW, 1], &windows))?;
+        fs::write(folder.join(format!("series-{part}-next.npy")), npy("<f4", &[n, 1], &next))?;
+    }
+    fs::write(folder.join("ratings.csv"), ratings(21, 40_000))?;
+    fs::write(folder.join("ratings-test.csv"), ratings(22, 5_000))?;
     let (ten, hundred) = (folder.join("cifar-10-batches-bin"), folder.join("cifar-100-binary"));
     fs::create_dir_all(&ten)?;
     for batch in 1..=5 {
@@ -81,6 +108,49 @@ fn uniform(rng: &mut ChaCha8Rng) -> f64 {
     (rng.next_u64() >> 11) as f64 * 2f64.powi(-53)
 }
 
+/// A number of mean 0 and variance 1: the sum of twelve uniform ones has that variance.
+fn normal(rng: &mut ChaCha8Rng) -> f64 {
+    (0..12).map(|_| uniform(rng)).sum::<f64>() - 6.0
+}
+
+/// Pixels with noise of half their range.
+fn noisy(seed: u64, pixels: &[u8]) -> Vec<u8> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    pixels.iter().map(|&pixel| (f64::from(pixel) + 127.5 * normal(&mut rng)).clamp(0.0, 255.0) as u8).collect()
+}
+
+/// Windows of the series of Mackey and Glass (1977) with a delay of 17, and the value behind each, from a step on.
+fn series(first: usize, n: usize) -> [Vec<u8>; 2] {
+    const DELAY: usize = 17;
+    const PARTS: usize = 10;
+    let mut values = vec![1.2f64; DELAY * PARTS + 1];
+    for _ in 0..(first + n + WINDOW + AHEAD) * PARTS {
+        let (now, delayed) = (values[values.len() - 1], values[values.len() - 1 - DELAY * PARTS]);
+        let square = delayed * delayed;
+        let tenth = square * square * square * square * square;
+        values.push(now + (0.2 * delayed / (1.0 + tenth) - 0.1 * now) / PARTS as f64);
+    }
+    let bytes = |at: usize| (values[at * PARTS] as f32).to_le_bytes();
+    let windows = (first..first + n).flat_map(|at| (at..at + WINDOW).flat_map(bytes)).collect();
+    [windows, (first..first + n).flat_map(|at| bytes(at + WINDOW - 1 + AHEAD)).collect()]
+}
+
+/// A table of ratings: three tastes of each of 500 users and 300 films, which are the same whatever the seed.
+fn ratings(seed: u64, n: usize) -> String {
+    let mut rng = ChaCha8Rng::seed_from_u64(20);
+    let mut tastes = |n: usize| -> Vec<[f64; 3]> { (0..n).map(|_| [0; 3].map(|_| normal(&mut rng))).collect() };
+    let (users, films) = (tastes(500), tastes(300));
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut text = String::from("user,film,rating\n");
+    for _ in 0..n {
+        let [user, film] = [users.len(), films.len()].map(|n| (uniform(&mut rng) * n as f64) as usize);
+        let liking: f64 = users[user].iter().zip(&films[film]).map(|(a, b)| a * b).sum();
+        let rating = 3.0 + 0.6 * liking + NOISE_OF_RATINGS * normal(&mut rng);
+        writeln!(text, "{user},{film},{rating:.3}").expect("a string takes everything");
+    }
+    text
+}
+
 /// A table of houses; with `gaps`, every tenth area and town is missing.
 fn houses(seed: u64, n: usize, gaps: bool) -> String {
     const TOWNS: [(&str, f64); 5] =
@@ -93,8 +163,7 @@ fn houses(seed: u64, n: usize, gaps: bool) -> String {
         let age = (uniform(&mut rng) * 80.0) as u32;
         let (town, level) = TOWNS[(uniform(&mut rng) * 5.0) as usize];
         let garden = u32::from(uniform(&mut rng) < 0.4);
-        // The sum of twelve uniform numbers has the variance 1.
-        let noise: f64 = (0..12).map(|_| uniform(&mut rng)).sum::<f64>() - 6.0;
+        let noise = normal(&mut rng);
         let price = 50.0 + 2.1 * area + 12.0 * f64::from(rooms) - 0.8 * f64::from(age)
             + level
             + 0.4 * area * f64::from(garden)

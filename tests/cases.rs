@@ -1,11 +1,14 @@
 //! A case of every op on every engine: machine code equals the loop interpreter in every bit, both graph interpreters
 //! within the op's tolerance, and gradients equal central differences. The case is made of what the op says of itself;
-//! `tests/cases/ops/<op>.gir` has what is seldom drawn. Layers have graph files, `tests/cases/layers/<layer>.json`.
+//! `tests/cases/ops/<op>.gir` has what is seldom drawn. Layers have graph files, `tests/cases/layers/<layer>.json`,
+//! and so have blocks and what else concerns whole networks, `tests/cases/networks`.
 
 #[path = "cases/layers.rs"]
 mod layers;
 #[path = "cases/made.rs"]
 mod made;
+#[path = "cases/networks.rs"]
+mod networks;
 
 use crate::common::engines::{OTHER_ISAS, compare_isas, run_both, text};
 use crate::common::meaning::{compare, compare_with_meaning};

@@ -11,9 +11,11 @@ mod common {
 mod bits;
 mod cli;
 mod cli_augment;
+mod cli_blocks;
 mod cli_columns;
 mod cli_data;
 mod cli_files;
+mod cli_generate;
 mod cli_hostile;
 mod cli_limits;
 mod cli_measure;

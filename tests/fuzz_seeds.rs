@@ -23,7 +23,7 @@ fn check(target: fn(&[u8]), folders: &[&str]) {
 
 #[test]
 fn graph_file() {
-    check(targets::graph_file, &["fuzz/seeds/graph_file", "examples"]);
+    check(targets::graph_file, &["fuzz/seeds/graph_file", "examples", "tests/cases/networks"]);
 }
 
 #[test]

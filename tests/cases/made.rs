@@ -86,7 +86,7 @@ impl Made {
     /// Something of `x` that lies in the domain.
     fn confined(&mut self, x: NodeId, domain: Domain) -> NodeId {
         match domain {
-            Domain::Any | Domain::Below(_) => x,
+            Domain::Any | Domain::Below(_) | Domain::BelowOr { .. } => x,
             Domain::Share => self.add(Sigmoid {}, &[x]),
             Domain::AtLeast(least) => {
                 let (square, least) = (self.add(Mul {}, &[x, x]), self.constant(least));

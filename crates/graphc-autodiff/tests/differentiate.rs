@@ -118,3 +118,29 @@ fn averages_forget_what_is_long_ago() {
     assert_close(&averages, &expected);
     assert_eq!(values["unused.average"].data, [0.0, 0.0], "what does not change is its own average");
 }
+
+fn scalar(value: f64) -> Tensor<f64> {
+    Tensor::new(Vec::new(), vec![value])
+}
+
+/// Of `mean((p - stop_gradient(q))^2)` by both, and of `p * stop_gradient(p)`.
+#[test]
+fn gradients_end_where_they_are_stopped() {
+    let text = r#"graph g(batch=1, mode=train) {
+      %0: f32[] = parameter() {shape=[], initializer=1.0, trainable=true} "p"
+      %1: f32[] = parameter() {shape=[], initializer=1.0, trainable=true} "q"
+      %2: f32[] = stop_gradient(%1)
+      %3: f32[] = sub(%0, %2)
+      %4: f32[] = mul(%3, %3)
+      %5: f32[] = stop_gradient(%0)
+      %6: f32[] = mul(%0, %5)
+      %7: f32[] = add(%4, %6)
+      loss %7
+    }"#;
+    let graph = differentiated(text, None, &GRADIENTS);
+    let bindings = BTreeMap::from([("p".to_string(), scalar(3.0)), ("q".to_string(), scalar(5.0))]);
+    let result = run(&graph, &bindings).unwrap();
+    // 2 * (3 - 5), and 3 in place of 2 * 3.
+    assert_eq!(result.output("grad.p"), Some(&scalar(-1.0)));
+    assert_eq!(result.output("grad.q"), Some(&scalar(0.0)));
+}

@@ -1,8 +1,8 @@
 //! The subcommands.
 
 use crate::commands::{
-    bench, check, completions, dump, eval, predict, profile, report, run, runs, schema, show, summary, train, tune,
-    verify,
+    bench, check, completions, dump, eval, generate, predict, profile, report, run, runs, schema, show, summary, train,
+    tune, verify,
 };
 use crate::error::CliError;
 use crate::threads::ThreadCounts;
@@ -25,6 +25,7 @@ Examples:
   graphc eval examples/lenet5.graph.json --weights runs/lenet5-1/model.safetensors
   graphc verify runs/lenet5-1
   graphc predict examples/lenet5.graph.json --weights runs/lenet5-1/model.safetensors digit.png
+  graphc generate examples/next-character.graph.json --weights runs/next-character-1 --prompt 'ROMEO:'
   graphc report runs/lenet5-1
   graphc dump examples/lenet5.graph.json --ir --stage fused
   graphc bench examples/lenet5.graph.json
@@ -37,6 +38,7 @@ pub(crate) enum Command {
     Train(train::Args),
     Eval(eval::Args),
     Predict(predict::Args),
+    Generate(generate::Args),
     Show(show::Args),
     Summary(summary::Args),
     Run(run::Args),
@@ -72,6 +74,7 @@ impl Command {
             Command::Train(args) => train::run(&args, start),
             Command::Eval(args) => eval::run(&args),
             Command::Predict(args) => predict::run(&args),
+            Command::Generate(args) => generate::run(&args),
             Command::Show(args) => show::run(&args),
             Command::Summary(args) => summary::run(&args),
             Command::Run(args) => run::run(&args),

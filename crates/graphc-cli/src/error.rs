@@ -1,11 +1,11 @@
 //! [`CliError`]: the one place where errors of all crates become a message and an exit code.
 
-use crate::{messages, words};
+use crate::{messages, terminal, words};
 use graphc_driver::DriverError;
 use graphc_driver::memory::MemoryError;
 use graphc_frontend::Diagnostics;
 use graphc_train::{NetworkError, TrainError};
-use std::io::{ErrorKind, IsTerminal};
+use std::io::ErrorKind;
 use std::process::ExitCode;
 
 /// Why a command failed.
@@ -41,7 +41,7 @@ impl CliError {
 
     /// Prints the message.
     pub(crate) fn print(&self) {
-        let color = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        let color = terminal::stderr_has_color();
         match self {
             CliError::ClosedPipe => {}
             CliError::Graph(diagnostics) => messages::message(&diagnostics.render(color)),

@@ -1,6 +1,7 @@
 //! Files that are graph files or graph text.
 
 use crate::error::CliError;
+use crate::sizes::SizeArgs;
 use graphc::experiment;
 use graphc_frontend::Experiment;
 use graphc_ir::Graph;
@@ -13,16 +14,22 @@ use std::path::Path;
 ///
 /// # Errors
 /// If the file cannot be read, or something is wrong with it.
-pub(crate) fn load(path: &Path) -> Result<Experiment, CliError> {
-    if is_text(path) { Ok(experiment::of_graph(parse(path)?)) } else { Ok(experiment::load(path)?) }
+pub(crate) fn load(path: &Path, sizes: &SizeArgs) -> Result<Experiment, CliError> {
+    if !is_text(path) {
+        return sizes.load(path);
+    }
+    if sizes.is_given() {
+        return Err(CliError::new(format!("{}: graph text has no sizes for `--size`", path.display())));
+    }
+    Ok(experiment::of_graph(parse(path)?))
 }
 
 /// The same for commands that run a step; the samples of a step are those that the text names, if it does.
 ///
 /// # Errors
 /// As [`load`], or if there is no such step: text may be that of a later stage, or lack what is trained by.
-pub(crate) fn load_for_step(path: &Path, mode: Mode) -> Result<Experiment, CliError> {
-    let mut experiment = load(path)?;
+pub(crate) fn load_for_step(path: &Path, sizes: &SizeArgs, mode: Mode) -> Result<Experiment, CliError> {
+    let mut experiment = load(path, sizes)?;
     if !is_text(path) {
         return Ok(experiment);
     }

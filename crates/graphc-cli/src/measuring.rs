@@ -4,6 +4,7 @@ use crate::error::CliError;
 use crate::graph_text;
 use crate::isa::IsaArg;
 use crate::numbers::{at_least_one, seconds};
+use crate::sizes::SizeArgs;
 use crate::tuned::TuningArg;
 use crate::words;
 use graphc_frontend::Experiment;
@@ -18,6 +19,8 @@ use std::time::Duration;
 pub(crate) struct MeasureArgs {
     /// The graph file, or graph text (.gir). Its data is not read: inputs are random numbers of their shapes.
     pub(crate) file: PathBuf,
+    #[command(flatten)]
+    sizes: SizeArgs,
     /// Samples per step [default: as in the graph file].
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     batch: Option<usize>,
@@ -41,7 +44,7 @@ impl MeasureArgs {
     /// The experiment, and what of it is measured on so many threads.
     pub(crate) fn load(&self, threads: usize) -> Result<(Experiment, MeasureOptions), CliError> {
         let mode = if self.infer { Mode::Infer } else { Mode::Train };
-        let experiment = graph_text::load_for_step(&self.file, mode)?;
+        let experiment = graph_text::load_for_step(&self.file, &self.sizes, mode)?;
         let options = MeasureOptions {
             mode,
             batch: self.batch.unwrap_or(experiment.train.batch_size),

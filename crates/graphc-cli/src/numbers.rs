@@ -42,6 +42,14 @@ pub(crate) fn rate(text: &str) -> Result<f64, String> {
     if is_zero || (rate > 0.0 && (rate as f32).is_normal()) { Ok(rate) } else { Err(range) }
 }
 
+/// Temperatures of draws.
+pub(crate) fn temperature(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(temperature) if (0.0..=1000.0).contains(&temperature) => Ok(temperature),
+        _ => Err("expected a number from 0 to 1000".into()),
+    }
+}
+
 /// How long something is measured.
 pub(crate) fn seconds(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {

@@ -208,7 +208,9 @@ fn epoch_line(record: &EpochRecord, n_epochs: usize, is_best: bool) -> String {
             line.push_str(&format!("{name} {value:.4}"));
         }
     }
-    for (name, value) in &record.val_metrics {
+    // Several losses are told of where they are validated, or else of the training.
+    let losses = if record.val_loss.is_none() { record.losses.as_slice() } else { &[] };
+    for (name, value) in losses.iter().chain(&record.val_metrics) {
         let text = format!("  {name} {value:.4}");
         if line.len() + text.len() <= WIDTH {
             line.push_str(&text);
@@ -232,6 +234,9 @@ fn epoch_json(record: &EpochRecord) -> serde_json::Value {
         "seconds": record.seconds,
         "learning_rate": record.learning_rate,
     });
+    for (name, value) in &record.losses {
+        json[name] = json!(value);
+    }
     for (name, value) in &record.val_metrics {
         json[format!("val_{name}")] = json!(value);
     }
@@ -250,6 +255,7 @@ mod tests {
             accuracy: Some(0.96),
             val_loss: Some(0.25),
             val_accuracy: None,
+            losses: Vec::new(),
             val_metrics: Vec::new(),
             seconds: 1.234,
             learning_rate: 0.001,

@@ -1,6 +1,12 @@
-//! How wide what we write on is.
+//! How wide what we write on is, and whether it has colours.
 
 use comfy_table::Table;
+use std::io::IsTerminal;
+
+/// Whether messages have colours.
+pub(crate) fn stderr_has_color() -> bool {
+    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+}
 
 /// Columns of the terminal, or `COLUMNS` if that is set; nothing if output goes elsewhere.
 pub(crate) fn width_of_stdout() -> Option<u16> {

@@ -65,6 +65,13 @@ pub enum DataSource {
     Images(Parts<PathBuf>),
     /// Files in the binary format of CIFAR.
     Cifar(CifarLabels, Parts<Vec<PathBuf>>),
+    /// Files of text, whose characters become numbers; samples are windows.
+    Text {
+        /// The files of each part, one behind the other.
+        files: Parts<Vec<PathBuf>>,
+        /// How they become samples.
+        config: TextConfig,
+    },
     /// Random samples in the shapes of the inputs.
     Synthetic {
         /// Number of training samples.
@@ -74,6 +81,19 @@ pub enum DataSource {
         /// Seed of everything that is random in them.
         seed: u64,
     },
+}
+
+/// How a text becomes samples.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TextConfig {
+    /// Whether bytes are numbered, in place of characters.
+    pub is_bytes: bool,
+    /// Whether characters that are not in the training part have a number together.
+    pub has_unknown: bool,
+    /// From one window to the next; drawn windows if not said.
+    pub stride: Option<usize>,
+    /// Share of the training files, at their end, that tests; 0 if none does.
+    pub test_split: f64,
 }
 
 /// Training data, and what else there is.
@@ -226,6 +246,7 @@ fn guessed_format(json: &Json) -> Option<&'static Section> {
     }
     let first = match &member("train")?.value.value {
         JsonValue::Object(files) => files.first().map(|file| &file.value.value)?,
+        JsonValue::Array(files) => files.first().map(|file| &file.value)?,
         other => other,
     };
     let JsonValue::String(name) = first else { return None };
@@ -233,6 +254,7 @@ fn guessed_format(json: &Json) -> Option<&'static Section> {
     let name = name.strip_suffix(".gz").unwrap_or(&name);
     let format = match Path::new(name).extension().and_then(|extension| extension.to_str()) {
         Some(format @ ("npy" | "npz" | "safetensors" | "csv" | "tsv")) => format,
+        Some("txt") => "text",
         Some(_) | None if name.ends_with('/') => "images",
         _ if name.ends_with("-ubyte") || name.ends_with(".idx") => "idx",
         _ => return None,
@@ -267,12 +289,30 @@ impl<'a> Cx<'a> {
                 let labels = if is_coarse { CifarLabels::HundredCoarse } else { CifarLabels::HundredFine };
                 Parts::read(|part| self.paths(data, part)).map(|parts| DataSource::Cifar(labels, parts))
             }
+            "text" => self.text(data),
             _ => Some(DataSource::Synthetic {
                 samples: data.size("samples")?,
                 test_samples: data.size("test_samples"),
                 seed: u64::try_from(data.int("seed")?).ok()?,
             }),
         }
+    }
+
+    fn text(&mut self, data: &Record<'_>) -> Option<DataSource> {
+        let files = Parts::read(|part| self.paths(data, part));
+        let test_split = data.number("test_split")?;
+        if test_split > 0.0 && data.json("test").is_some() {
+            let message = "the data has both `test` and `test_split`";
+            self.diagnostics.push(Diagnostic::new(message, data.span_of("test_split"), "expected one of them"));
+            return None;
+        }
+        let config = TextConfig {
+            is_bytes: data.text("level")? == "bytes",
+            has_unknown: data.text("unknown")? == "class",
+            stride: data.size("stride"),
+            test_split,
+        };
+        Some(DataSource::Text { files: files?, config })
     }
 
     fn preprocess(&mut self, data: &Record<'_>) -> Option<Vec<(String, PreprocessConfig)>> {

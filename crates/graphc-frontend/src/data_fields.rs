@@ -1,7 +1,7 @@
 //! Field tables of `data`.
 
 use crate::augment::{AUGMENT_FIELD, MIXUP_FIELD};
-use crate::field::{Field, Kind, Range, SAMPLES, SEED, Section, Variants};
+use crate::field::{Field, Kind, Range, SAMPLES, SEED, SIZE, Section, Variants};
 
 /// `data`, by its format.
 pub(crate) static DATA: Variants = Variants {
@@ -136,6 +136,43 @@ const DATA_SECTIONS: &[Section] = &[
                 Kind::Choice(&["fine", "coarse"]),
                 "\"fine\"",
                 "The hundred classes, or twenty of them.",
+            ),
+        ],
+    },
+    Section {
+        name: "text",
+        doc: "Files of text (UTF-8), which may be compressed with gzip; several are one text. A sample is a window of as many \
+              characters as the `i32` input of shape `[N, T]` takes; the target of the same shape has for each of them the one \
+              that follows, and a target of shape `[N]` the one behind the last. Characters are numbered in the order of \
+              their code points, from 0; those of the training part are kept with the weights. With a `validation_split`, the end \
+              of the text validates.",
+        fields: &[
+            CIFAR_FILES[0],
+            CIFAR_FILES[1],
+            CIFAR_FILES[2],
+            Field::or(
+                "test_split",
+                Kind::Number(Range::Fraction),
+                "0.0",
+                "Share of the training text, at its end, that tests, in place of files of its own.",
+            ),
+            Field::or(
+                "level",
+                Kind::Choice(&["characters", "bytes"]),
+                "\"characters\"",
+                "What is numbered. Bytes are their own numbers, from 0 to 255.",
+            ),
+            Field::or(
+                "unknown",
+                Kind::Choice(&["refuse", "class"]),
+                "\"refuse\"",
+                "A character that the training part does not have is a mistake, or all such ones have one number more, the last.",
+            ),
+            Field::optional(
+                "stride",
+                SIZE,
+                "as many windows as let each character follow once, which begin elsewhere in every epoch",
+                "From the start of a window to that of the next.",
             ),
         ],
     },

@@ -6,10 +6,12 @@
 
 use crate::excerpt::{Mark, excerpts};
 use crate::limits::{MAX_COMPARED, MAX_MISTAKES, MAX_NOTES, MAX_SUGGESTED_CHARS, MAX_SUGGESTIONS};
+use crate::place::Place;
 use crate::source_text::SourceText;
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{Group, Level, Renderer};
 use graphc_ir::text::visible;
+use std::collections::HashMap;
 use std::fmt;
 use std::path::Path;
 
@@ -106,7 +108,19 @@ pub struct Diagnostics {
     /// In file order.
     found: Vec<Diagnostic>,
     n_found: usize,
+    /// What may be a mistake, in the order in which it was found.
+    doubtful: Vec<Diagnostic>,
     n_suggestions: usize,
+    in_blocks: Box<InBlocks>,
+}
+
+/// What is known of mistakes in blocks.
+#[derive(Clone, Debug, Default)]
+struct InBlocks {
+    /// Where in a block mistakes are found, if in one.
+    place: Option<Place>,
+    /// Those that have been found by where they are, each with the node that it was found in.
+    told: HashMap<Span, usize>,
 }
 
 impl Diagnostics {
@@ -117,18 +131,41 @@ impl Diagnostics {
             source: SourceText::new(source),
             found: Vec::new(),
             n_found: 0,
+            doubtful: Vec::new(),
             n_suggestions: 0,
+            in_blocks: Box::default(),
         }
     }
 
+    /// Mistakes from now on are found there, in a block; one that several uses of it have is told once. Gives the place
+    /// before.
+    pub(crate) fn set_place(&mut self, place: Option<Place>) -> Option<Place> {
+        std::mem::replace(&mut self.in_blocks.place, place)
+    }
+
     /// Adds a mistake; kept are those that come first in the file.
-    pub fn push(&mut self, diagnostic: Diagnostic) {
+    pub fn push(&mut self, mut diagnostic: Diagnostic) {
+        let InBlocks { place, told } = &mut *self.in_blocks;
+        if let (Some(place), Some(span)) = (place, &diagnostic.span) {
+            if *told.entry(span.clone()).or_insert(place.id) != place.id {
+                return;
+            }
+            let notes = place.notes(span);
+            diagnostic = notes.into_iter().fold(diagnostic, |diagnostic, (span, label)| diagnostic.note(span, label));
+        }
         self.n_found += 1;
         let key = |diagnostic: &Diagnostic| diagnostic.span.as_ref().map_or((0, 0), |span| (span.start, span.end));
         let at = self.found.partition_point(|earlier| key(earlier) <= key(&diagnostic));
         if at < MAX_MISTAKES {
             self.found.truncate(MAX_MISTAKES - 1);
             self.found.insert(at, diagnostic);
+        }
+    }
+
+    /// Adds what may be a mistake and does not keep the file from being used; kept are the first [`MAX_MISTAKES`].
+    pub fn warn(&mut self, diagnostic: Diagnostic) {
+        if self.doubtful.len() < MAX_MISTAKES {
+            self.doubtful.push(diagnostic);
         }
     }
 
@@ -168,10 +205,10 @@ impl Diagnostics {
 
     /// The text for people: one block a mistake, in file order, and how many there are.
     pub fn render(&self, color: bool) -> String {
-        let renderer = if color { Renderer::styled() } else { Renderer::plain() }.decor_style(DecorStyle::Ascii);
+        let renderer = renderer(color);
         let mut text = String::new();
         for diagnostic in &self.found {
-            text.push_str(&self.render_one(diagnostic, &renderer));
+            text.push_str(&self.render_one(diagnostic, &Level::ERROR, &renderer));
             text.push_str("\n\n");
         }
         text.push_str(&match (self.found.len(), self.n_found - self.found.len()) {
@@ -183,8 +220,14 @@ impl Diagnostics {
         text
     }
 
-    fn render_one(&self, diagnostic: &Diagnostic, renderer: &Renderer) -> String {
-        let mut group = Group::with_title(Level::ERROR.primary_title(visible(&diagnostic.message)));
+    /// What may be a mistake, as text for people: one block each.
+    pub fn render_warnings(&self, color: bool) -> Vec<String> {
+        let renderer = renderer(color);
+        self.doubtful.iter().map(|diagnostic| self.render_one(diagnostic, &Level::WARNING, &renderer)).collect()
+    }
+
+    fn render_one(&self, diagnostic: &Diagnostic, level: &Level<'_>, renderer: &Renderer) -> String {
+        let mut group = Group::with_title(level.clone().primary_title(visible(&diagnostic.message)));
         let mut places = Vec::new();
         if let Some(span) = &diagnostic.span {
             let primary = Mark { span: self.source.inside(span), label: &diagnostic.label, primary: true };
@@ -202,6 +245,10 @@ impl Diagnostics {
         // The renderer counts columns in the excerpt, which is cut.
         places.iter().fold(text, |text, [shown, real]| text.replacen(shown, real, 1))
     }
+}
+
+fn renderer(color: bool) -> Renderer {
+    if color { Renderer::styled() } else { Renderer::plain() }.decor_style(DecorStyle::Ascii)
 }
 
 impl fmt::Display for Diagnostics {

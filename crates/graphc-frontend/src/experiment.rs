@@ -1,8 +1,10 @@
 //! [`Experiment`]: everything a graph file says.
 
 use crate::augment::Inputs;
+use crate::blocks::{read_blocks, read_sizes};
 use crate::data::{DataConfig, read_data};
 use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::expand::expand;
 use crate::fields::{FILE, TRAIN};
 use crate::json::{Json, JsonValue, Member, Spanned};
 use crate::limits::MAX_NODES;
@@ -10,12 +12,14 @@ use crate::loss::read_loss;
 use crate::metrics;
 use crate::network::Network;
 use crate::optimizer::{self, OPTIMIZERS};
+use crate::parts::Part;
 use crate::read::{Record, read, read_one_of};
 use crate::training::{EmaConfig, read_early_stopping, read_ema, read_schedule};
 use graphc_ir::graph::builder::GraphBuilder;
 use graphc_ir::ops::Algorithm;
 use graphc_ir::{Averaging, EarlyStopping, Graph, Optimizer, RateSchedule};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// A network, how it is trained and on what.
 #[derive(Clone, Debug)]
@@ -30,7 +34,7 @@ pub struct Experiment {
     pub data: Option<DataConfig>,
     /// The output that the loss compares with the target.
     pub prediction: String,
-    /// The input that it is compared with.
+    /// The input or node that it is compared with; empty if the loss has no target.
     pub target: String,
     /// Number of classes, if every sample is of one; 2 for yes and no.
     pub classes: Option<usize>,
@@ -38,11 +42,22 @@ pub struct Experiment {
     pub weights: Option<String>,
     /// The weight of every class in training: what [`SAMPLE_WEIGHT`] is to be filled with.
     pub class_weights: Option<Vec<f64>>,
+    /// The inputs that any loss compares with.
+    pub targets: Vec<String>,
+    /// The inputs that say how much parts of any loss count.
+    pub weighting: Vec<String>,
+    /// Names of the outputs of several losses, such as `digit_loss`; their sum, each times its weight, is the output
+    /// `loss`. None if there is one.
+    pub losses: Vec<String>,
     /// Names of the metrics, in the order of the file. The step itself computes `accuracy`; the others are left to
     /// whoever has its predictions.
     pub metrics: Vec<String>,
+    /// The inputs, nodes and uses of blocks that the file itself has, in order.
+    pub parts: Vec<Part>,
     /// The graph file.
     pub path: PathBuf,
+    /// What may be a mistake in it ([`Diagnostics::render_warnings`]); none of a graph without a file.
+    pub warnings: Option<Arc<Diagnostics>>,
 }
 
 pub use crate::data::CheckData;
@@ -93,22 +108,29 @@ pub(crate) fn read_experiment(
     if !can_be_read(&file, inputs.len(), nodes.len(), diagnostics) {
         return None;
     }
-    let network = Network::read(inputs, nodes, &mut builder, diagnostics);
+    let sizes = read_sizes(file.members("sizes").unwrap_or(&[]), diagnostics);
+    let blocks = read_blocks(file.members("blocks").unwrap_or(&[]), diagnostics);
+    let expansion = expand(nodes, &blocks, &sizes, inputs.len(), diagnostics)?;
+    let network = Network::read(inputs, &expansion, &sizes, &mut builder, diagnostics);
     let loss = read_loss(&file, &network, &mut builder, diagnostics);
     let metrics = file.names("metrics").unwrap_or_default();
     let compared = loss.as_ref().and_then(|loss| loss.compared.as_ref());
     if let Some(compared) = compared {
         metrics::add(&metrics, compared, &mut builder, diagnostics);
+    } else if loss.as_ref().is_some_and(|loss| loss.target.is_empty()) && !metrics.is_empty() {
+        let message = "`metrics` compare with the target of the loss, but it has none";
+        diagnostics.push(Diagnostic::new(message, file.span_of("metrics"), "expected none"));
     }
     let classes =
         compared.and_then(|compared| metrics::n_classes(builder.graph(), [compared.prediction.1, compared.target.1]));
     for node in network.unread_nodes() {
         builder.output(node);
     }
-    let of_loss = loss.iter().flat_map(|loss| [Some(&*loss.target), loss.weights.as_deref()]).flatten().collect();
+    let of_loss = loss.iter().flat_map(|loss| loss.targets.iter().chain(&loss.weighting)).map(String::as_str).collect();
     let known = Inputs { names: network.input_names(), nodes: network.input_nodes(), builder: &builder, of_loss };
     let data = read_data(&file, &known, path, check_data, diagnostics);
     let (train, loss) = (train?, loss?);
+    let parts = network.parts(builder.graph());
     let averaging = train.ema.map(|ema| ema.averaging);
     diagnostics.is_empty().then(|| Experiment {
         name,
@@ -120,8 +142,13 @@ pub(crate) fn read_experiment(
         classes,
         weights: loss.weights,
         class_weights: loss.class_weights,
+        targets: loss.targets,
+        weighting: loss.weighting,
+        losses: loss.parts,
         metrics: metrics.into_iter().map(|metric| metric.value).collect(),
+        parts,
         path: path.to_path_buf(),
+        warnings: None,
     })
 }
 

@@ -11,10 +11,10 @@ pub(crate) enum Kind {
     Title,
     /// A name: letters, digits and `_`, not starting with a digit.
     Name,
-    /// The name of an input.
-    InputName,
     /// The name of a node.
     NodeName,
+    /// The name of an input or node.
+    Reference,
     /// The name of an input or node, or a list of such names.
     References,
     /// An integer in a range.
@@ -29,6 +29,8 @@ pub(crate) enum Kind {
     Padding,
     /// A list of sizes, in which `"N"` may stand first.
     Shape,
+    /// The same, and names and formulas of sizes, which are numbers when it is read.
+    InputShape,
     /// The same, in which one size may be -1: what the others leave.
     NewShape,
     /// A list of dimension numbers.
@@ -49,6 +51,8 @@ pub(crate) enum Kind {
     Object(&'static Section),
     /// An object one of whose fields chooses one of several tables.
     OneOf(&'static Variants),
+    /// Such an object, or a list of them.
+    OneOrMore(&'static Variants),
     /// An object from names to objects with these fields.
     Map(&'static Section),
     /// An object from input names to file names.
@@ -63,6 +67,12 @@ pub(crate) enum Kind {
     Initializer,
     /// The list of nodes.
     Nodes,
+    /// A name, or a list of names, of what is declared here.
+    Names,
+    /// An object from names to values, `null` for those that there are not.
+    Arguments,
+    /// An object from names to sizes.
+    SizesByName,
 }
 
 /// What holds if a field is not there.

@@ -6,7 +6,8 @@
 //! `docs/graph-file.md` ([`crate::reference`]) all follow from it.
 
 use crate::data_fields::DATA;
-use crate::field::{Field, Kind, Range, SEED, SIZE, Section, Variants};
+use crate::field::{Field, Kind, Range, SEED, SIZE, Section};
+use crate::loss_fields::LOSSES;
 use crate::optimizer::OPTIMIZERS;
 use crate::training::{EARLY_STOPPING, EMA, SCHEDULES};
 use graphc_ir::ops::Algorithm;
@@ -20,8 +21,24 @@ pub(crate) static FILE: Section = Section {
         Field::required("graphc", Kind::Int { min: 1, max: 1 }, "Version of the format."),
         Field::or("name", Kind::Title, "\"network\"", "Name of the network."),
         Field::required("inputs", Kind::Map(&INPUT), "The tensors given at every step, by name."),
-        Field::required("nodes", Kind::Nodes, "The layers and operations."),
-        Field::required("loss", Kind::OneOf(&LOSSES), "What is minimised; the output `loss`."),
+        Field::or(
+            "sizes",
+            Kind::SizesByName,
+            "{}",
+            "Names of sizes: \"T\" in the shape of an input, `$T` in the fields of nodes. `--size T=128` takes another for a command.",
+        ),
+        Field::optional(
+            "blocks",
+            Kind::Map(&BLOCK),
+            "no blocks",
+            "Parts of the network that are used many times, by name.",
+        ),
+        Field::required("nodes", Kind::Nodes, "The layers and operations, and uses of blocks."),
+        Field::required(
+            "loss",
+            Kind::OneOrMore(&LOSSES),
+            "What is minimised; the output `loss`. A list is several losses, whose sum is minimised, each times its `weight`.",
+        ),
         Field::or("metrics", Kind::Metrics, "[]", "What else is reported."),
         Field::or("optimizer", Kind::OneOf(&OPTIMIZERS), "{ \"op\": \"adam\" }", "How parameters are updated."),
         Field::or(
@@ -41,72 +58,51 @@ pub(crate) static INPUT: Section = Section {
     name: "input",
     doc: "A tensor given at every step. The first dimension of its shape is the batch, `\"N\"`.",
     fields: &[
-        Field::required("shape", Kind::Shape, "Its shape, `\"N\"` first."),
+        Field::required("shape", Kind::InputShape, "Its shape, `\"N\"` first."),
         Field::or("dtype", Kind::DType, "\"f32\"", "Its element type; class numbers are `i32`."),
     ],
 };
 
-/// The losses.
-pub(crate) static LOSSES: Variants = Variants { name: "loss", tag: "op", otherwise: None, sections: || LOSS_SECTIONS };
+/// One entry of `blocks`.
+pub(crate) static BLOCK: Section = Section {
+    name: "block",
+    doc: "A part of the network, written once and used many times. Its nodes read its inputs and each other, nothing else.",
+    fields: &[
+        Field::or(
+            "arguments",
+            Kind::Arguments,
+            "{}",
+            "What may differ from use to use, with what it is unless given; `null` for what must be given. In the nodes, `$name` is its value.",
+        ),
+        Field::or("inputs", Kind::Names, "\"x\"", "What its nodes call what it reads: one name or a list."),
+        Field::required("nodes", Kind::Nodes, "Its layers and operations, and uses of other blocks."),
+        Field::optional(
+            "outputs",
+            Kind::References,
+            "the last node",
+            "The node that is its result, or a list of nodes.",
+        ),
+    ],
+};
 
-const LOSS_SECTIONS: &[Section] = &[
-    Section {
-        name: "categorical_crossentropy",
-        doc: "Mean over the batch of `-log(probability of the class)`; the target holds class numbers (`i32`, shape `[\"N\"]`). Or, with a \
-              target of the prediction's shape, of `-sum(target * log(prediction))`: shares of the classes, for smoothed or mixed labels. A \
-              prediction after `softmax` or `sigmoid` is computed without the detour over its exponentials.",
-        fields: &[PREDICTION, TARGET, WEIGHTS, CLASS_WEIGHTS],
-    },
-    Section {
-        name: "binary_crossentropy",
-        doc: "Mean of `-log(p)` where the target is 1 and of `-log(1 - p)` where it is 0, of a prediction `p` between 0 and 1, in general \
-              after `sigmoid`; the target is `f32` and has the prediction's shape. Numbers between 0 and 1 are shares of both.",
-        fields: &[PREDICTION, TARGET, WEIGHTS, CLASS_WEIGHTS],
-    },
-    Section {
-        name: "mean_squared_error",
-        doc: "Mean of the squared differences; the target has the prediction's shape.",
-        fields: &[PREDICTION, TARGET, WEIGHTS],
-    },
-    Section {
-        name: "mean_absolute_error",
-        doc: "Mean of the absolute differences, which outliers move less; the target has the prediction's shape.",
-        fields: &[PREDICTION, TARGET, WEIGHTS],
-    },
-    Section {
-        name: "huber",
-        doc: "Mean of `d^2 / 2` for differences `d` of at most `delta`, else of `delta * (|d| - delta / 2)`; the target has the prediction's \
-              shape.",
-        fields: &[
-            PREDICTION,
-            TARGET,
-            WEIGHTS,
-            Field::or(
-                "delta",
-                Kind::Number(Range::Positive),
-                "1.0",
-                "The difference from which on the loss is a line.",
-            ),
-        ],
-    },
-];
-
-const PREDICTION: Field =
-    Field::required("prediction", Kind::NodeName, "The node that is compared; also an output of that name.");
-const TARGET: Field = Field::required("target", Kind::InputName, "The input it is compared with.");
-const WEIGHTS: Field = Field::optional(
-    "weights",
-    Kind::InputName,
-    "every sample counts alike",
-    "An input (`f32`, shape `[\"N\"]`) by which every sample's part of the loss is multiplied; the sum is divided by the batch size.",
-);
-const CLASS_WEIGHTS: Field = Field::optional(
-    "class_weights",
-    Kind::Numbers(Range::NotNegative),
-    "every class counts alike",
-    "A weight for each class (of a binary cross-entropy for no and for yes), by which a sample's part of the loss is multiplied in training, not in \
-     validation and test.",
-);
+/// A node that is a use of a block. What else it has are the arguments of the block.
+pub(crate) static USE: Section = Section {
+    name: "use",
+    doc: "All nodes of a block, called `<name>.<node>`. Its other fields are the arguments of the block.",
+    fields: &[
+        Field::required("name", Kind::Name, "Its name, which is also that of its result."),
+        Field::required("block", Kind::Text, "Which block it is."),
+        Field::optional("inputs", Kind::References, "the node before it", "What the block reads: one name or a list."),
+        Field::optional(
+            "repeat",
+            SIZE,
+            "one copy",
+            "A number of copies, called `<name>.0`, `<name>.1` and so on. Each reads the results of the one before, the first of its inputs \
+             first, and otherwise what the first one reads.",
+        ),
+        SHARES,
+    ],
+};
 
 /// `train`.
 pub(crate) static TRAIN: Section = Section {
@@ -155,5 +151,13 @@ pub(crate) static NODE: Section = Section {
         Field::required("name", Kind::Name, "Its name; parameters are called `<name>.kernel` and so on."),
         Field::required("op", Kind::Text, "Which layer or operation it is."),
         Field::optional("inputs", Kind::References, "the node before it", "What it reads: one name or a list."),
+        SHARES,
     ],
 };
+
+const SHARES: Field = Field::optional(
+    "shares",
+    Kind::NodeName,
+    "parameters of its own",
+    "A node like it, or a use of the same block, whose parameters it has.",
+);

@@ -37,6 +37,18 @@ pub(crate) struct Member {
     pub(crate) value: Json,
 }
 
+impl Json {
+    /// The value of a member, if it is an object that has it.
+    pub(crate) fn member(&self, name: &str) -> Option<&Json> {
+        match &self.value {
+            JsonValue::Object(members) => {
+                members.iter().find(|member| member.key.value == name).map(|member| &member.value)
+            }
+            _ => None,
+        }
+    }
+}
+
 impl JsonValue {
     /// What kind of value this is, with an article.
     pub(crate) fn kind(&self) -> &'static str {

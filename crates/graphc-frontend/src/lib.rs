@@ -12,33 +12,43 @@
 //! A file may be someone else's: [`mod@limits`] says what it may cost. [`parse_bytes`] is the whole reader without any
 //! access to files.
 //!
-//! Reading order: [`mod@limits`], `source_text`, `excerpt`, [`diagnostic`], `json`, `field`, `initializer`, `metrics`,
-//! `number`, `read`, `fields` and `data_fields`, `node_ops`, `misfit`, `network`, `loss`, `optimizer`, `training`,
-//! [`augment`], [`data`], [`experiment`], `schema`, `reference`, `ops_page`, [`mod@summary`].
+//! Reading order: [`mod@limits`], `source_text`, `excerpt`, `place`, [`diagnostic`], `json`, `field`, `initializer`,
+//! `metrics`, `number`, `read`, `fields` and `data_fields`, `node_ops`, `formula`, `names`, `blocks`, `expand`,
+//! `parts`, `misfit`, `network`, `loss_fields`, `mixups`, `loss`, `optimizer`, `training`, [`augment`], [`data`], [`experiment`], `schema`,
+//! `reference`, `ops_page`, [`mod@summary`], `sizes`.
 #![forbid(unsafe_code)]
 
 pub mod augment;
+mod blocks;
 pub mod data;
 mod data_fields;
 pub mod diagnostic;
 mod excerpt;
+mod expand;
 pub mod experiment;
 mod field;
 mod fields;
+mod formula;
 mod initializer;
 mod json;
 pub mod limits;
 mod loss;
+mod loss_fields;
 mod metrics;
 mod misfit;
+mod mixups;
+mod names;
 mod network;
 mod node_ops;
 mod number;
 mod ops_page;
 mod optimizer;
+mod parts;
+mod place;
 mod read;
 mod reference;
 mod schema;
+mod sizes;
 mod source_text;
 pub mod summary;
 mod training;
@@ -49,14 +59,16 @@ pub use experiment::{Experiment, SAMPLE_WEIGHT, TrainConfig};
 pub use limits::limits;
 pub use metrics::n_classes;
 pub use ops_page::ops_page;
+pub use parts::Part;
 pub use reference::reference;
 pub use schema::schema;
-pub use summary::{SummaryRow, Totals, summary, totals};
+pub use summary::{SummaryRow, Totals, summary, summary_of, summary_of_parts, totals};
 pub use training::EmaConfig;
 
 use limits::MAX_FILE_BYTES;
 use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Reads a graph file and looks whether its data files exist.
 ///
@@ -114,6 +126,24 @@ pub fn parse(text: &str, path: &Path) -> Result<Experiment, Diagnostics> {
     parse_bytes(text.as_bytes(), path)
 }
 
+/// The bytes of a graph file that stands at `path` with other numbers for some of its `sizes`; all else stays as it
+/// is.
+///
+/// # Errors
+/// If it is no JSON, or has no size of that name.
+///
+/// ```
+/// let file = br#"{ "sizes": { "T": 64 } }"#;
+/// let other = graphc_frontend::with_sizes(file, "net.graph.json".as_ref(), &[("T".into(), 128)]).unwrap();
+/// assert_eq!(other, br#"{ "sizes": { "T": 128 } }"#);
+/// ```
+pub fn with_sizes(bytes: &[u8], path: &Path, sizes: &[(String, usize)]) -> Result<Vec<u8>, Diagnostics> {
+    if sizes.is_empty() {
+        return Ok(bytes.to_vec());
+    }
+    text_of(bytes, path).and_then(|text| sizes::replaced(text, path, sizes)).map(String::into_bytes)
+}
+
 /// The text of a file in UTF-8; a byte order mark in front of it, as some editors write one, is passed over.
 fn text_of<'a>(bytes: &'a [u8], path: &Path) -> Result<&'a str, Diagnostics> {
     if bytes.len() > MAX_FILE_BYTES {
@@ -151,7 +181,9 @@ fn parse_with(text: &str, path: &Path, check_data: CheckData) -> Result<Experime
     let json = json::parse(text, &mut diagnostics);
     let experiment = json.and_then(|json| experiment::read_experiment(&json, path, check_data, &mut diagnostics));
     match experiment {
-        Some(experiment) if diagnostics.is_empty() => Ok(experiment),
+        Some(experiment) if diagnostics.is_empty() => {
+            Ok(Experiment { warnings: Some(Arc::new(diagnostics)), ..experiment })
+        }
         _ => Err(diagnostics),
     }
 }

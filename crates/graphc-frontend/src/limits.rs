@@ -20,7 +20,10 @@ pub const MAX_VALUES: usize = 1 << 20;
 /// Most inputs and nodes together.
 pub const MAX_NODES: usize = 50_000;
 
-/// Longest name of a network, input or node, in characters.
+/// Blocks may be used this deep in each other.
+pub const MAX_BLOCKS: usize = 16;
+
+/// Longest name of a network, input or node, in characters; that of a node in a block has those of the uses before it.
 pub const MAX_NAME_CHARS: usize = 200;
 
 /// Most mistakes that are shown; the others are counted.
@@ -57,7 +60,9 @@ pub fn limits() -> String {
             ("size of the file", bytes(MAX_FILE_BYTES as u64)),
             ("lists and objects in each other", MAX_NESTING.to_string()),
             ("JSON values in the file", MAX_VALUES.to_string()),
-            ("inputs and nodes", MAX_NODES.to_string()),
+            ("inputs and nodes, those of blocks as often as they are used", MAX_NODES.to_string()),
+            ("JSON values and text of the nodes when blocks are written out", "as in a file".into()),
+            ("uses of blocks in each other", MAX_BLOCKS.to_string()),
             ("a name of a network, input or node", format!("{MAX_NAME_CHARS} characters")),
             ("dimensions of a tensor; entries of a list of dimensions", MAX_RANK.to_string()),
             ("numbers in a list (a `literal`, the parts of a schedule)", MAX_LIST.to_string()),

@@ -4,7 +4,8 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 use crate::json::Spanned;
 use crate::misfit::does_not_fit;
 use graphc_ir::graph::builder::{BuildError, GraphBuilder};
-use graphc_ir::{DType, Dim, Graph, NodeId, Op, Shape, TensorType, TypeError};
+use graphc_ir::ops::facts::Predicted;
+use graphc_ir::{DType, Dim, Graph, NodeId, Shape, TensorType, TypeError};
 
 /// A metric, or a family of them.
 pub(crate) struct Metric {
@@ -21,6 +22,8 @@ pub(crate) enum Of {
     Classes,
     /// These, or of one yes or no a sample.
     Decisions,
+    /// Predictions of one yes or no a sample.
+    YesOrNo,
     /// A prediction and a target of the same shape.
     Values,
 }
@@ -30,6 +33,7 @@ impl Of {
         match self {
             Of::Classes => "classes",
             Of::Decisions => "classes, yes and no",
+            Of::YesOrNo => "yes and no",
             Of::Values => "a target of the prediction's shape",
         }
     }
@@ -56,12 +60,31 @@ pub(crate) const METRICS: &[Metric] = &[
     Metric { name: "recall", of: Of::Decisions, doc: "Share of what is of a class that was predicted so." },
     Metric { name: "f1", of: Of::Decisions, doc: "Harmonic mean of precision and recall." },
     Metric {
+        name: "auc",
+        of: Of::YesOrNo,
+        doc: "Area under the receiver operating characteristic: the share of pairs of a yes and a no in which yes has the greater prediction, equal \
+              ones counting half. It is exact, of all samples in order, as in scikit-learn (Keras takes 200 thresholds); NaN if all are yes, or no.",
+    },
+    Metric {
+        name: "perplexity",
+        of: Of::Classes,
+        doc: "`exp` of the mean of `-log(probability of the class)`, without weights, smoothed labels and labels that are ignored.",
+    },
+    Metric {
         name: "confusion_matrix",
         of: Of::Decisions,
         doc: "How often each class was predicted as which: printed by `eval`, a picture in the run folder.",
     },
     Metric { name: "mae", of: Of::Values, doc: "Mean absolute difference." },
     Metric { name: "mse", of: Of::Values, doc: "Mean squared difference." },
+    Metric { name: "rmse", of: Of::Values, doc: "Root of the mean squared difference." },
+    Metric {
+        name: "r2",
+        of: Of::Values,
+        doc: "Coefficient of determination over all elements: 1 less the sum of the squared differences, divided by that of the targets from their \
+              mean. 1 is perfect, 0 as good as the mean. Of targets that are all the same it is 1 if they are predicted and 0 if not, as in \
+              scikit-learn.",
+    },
 ];
 
 /// Names for messages, with an example for the family.
@@ -126,11 +149,14 @@ pub(crate) fn add(
 
 /// Number of classes of a prediction and its target: 2 for yes and no; nothing if they are other values.
 pub fn n_classes(graph: &Graph, [prediction, target]: [NodeId; 2]) -> Option<usize> {
+    let predicted = graph.loss_that_compares(prediction, target).and_then(|loss| loss.info().loss).map(|loss| loss.of);
     let (ty, target) = (graph.ty(prediction), graph.ty(target));
-    match (ty.shape.0.as_slice(), graph.loss.map(|loss| graph.op(loss))) {
-        ([Dim::Batch] | [Dim::Batch, Dim::Fixed(1)], Some(Op::BinaryCrossentropy(_))) => Some(2),
-        ([Dim::Batch, Dim::Fixed(n)], Some(Op::CategoricalCrossentropy(_))) => Some(*n),
-        ([first, Dim::Fixed(n)], _) if *target == TensorType::i32(Shape(vec![*first])) => Some(*n),
+    match (ty.shape.0.as_slice(), predicted) {
+        ([Dim::Batch] | [Dim::Batch, Dim::Fixed(1)], Some(Predicted::YesOrNo)) => Some(2),
+        ([Dim::Batch, .., Dim::Fixed(n)], Some(Predicted::Classes)) => Some(*n),
+        ([rows @ .., Dim::Fixed(n)], _) if *target == TensorType::i32(Shape(rows.to_vec())) && !rows.is_empty() => {
+            Some(*n)
+        }
         _ => None,
     }
 }
@@ -148,6 +174,8 @@ fn check(name: &str, of: Of, compared: [NodeId; 2], builder: &GraphBuilder) -> R
             Some(k) if k > n => fail(0, format!("at least {k} classes, got {n}")),
             _ => Ok(()),
         },
+        (Of::YesOrNo, Some(_)) if is_yes_or_no => Ok(()),
+        (Of::YesOrNo, _) => fail(0, format!("one yes or no a sample, got a prediction {ty} and a target {target}")),
         (Of::Classes, _) => fail(0, format!("several classes, got a prediction {ty} and a target {target}")),
         (Of::Decisions, None) => {
             fail(0, format!("a class or yes or no of each sample, got a prediction {ty} and a target {target}"))

@@ -49,12 +49,18 @@ pub(crate) static NODE_OPS: LazyLock<Vec<NodeOp>> = LazyLock::new(|| {
 });
 
 impl NodeOp {
-    /// How many inputs a node has: those of the example, or from so many on.
+    /// How many inputs a node has.
     pub(crate) fn n_inputs(&self) -> Inputs {
         match self.what {
             What::Op(info) if info.n_optional == ANY_NUMBER => Inputs::AtLeast(info.arity),
-            What::Op(_) | What::Layer(_) => Inputs::Exactly(self.example.inputs.len()),
+            What::Op(info) => Inputs::between(info.arity, info.n_optional),
+            What::Layer(info) => Inputs::between(info.inputs.len() - info.n_optional, info.n_optional),
         }
+    }
+
+    /// Whether it may have parameters.
+    pub(crate) fn is_layer(&self) -> bool {
+        matches!(self.what, What::Layer(_))
     }
 
     /// How many results a node with these fields has, if they are as they should be.
@@ -92,13 +98,19 @@ impl NodeOp {
 pub(crate) enum Inputs {
     Exactly(usize),
     AtLeast(usize),
+    Between(usize, usize),
 }
 
 impl Inputs {
+    fn between(least: usize, n_optional: usize) -> Inputs {
+        if n_optional == 0 { Inputs::Exactly(least) } else { Inputs::Between(least, least + n_optional) }
+    }
+
     pub(crate) fn contains(self, n: usize) -> bool {
         match self {
             Inputs::Exactly(expected) => n == expected,
             Inputs::AtLeast(least) => n >= least,
+            Inputs::Between(least, most) => (least..=most).contains(&n),
         }
     }
 
@@ -110,12 +122,13 @@ impl Inputs {
             Inputs::Exactly(n) => format!("{n} inputs"),
             Inputs::AtLeast(1) => "at least 1 input".into(),
             Inputs::AtLeast(n) => format!("at least {n} inputs"),
+            Inputs::Between(least, most) => format!("{least} to {most} inputs"),
         }
     }
 }
 
 /// The fields of a record as attributes.
-fn attrs(fields: &[FieldInfo], record: &Record<'_>) -> Attrs {
+pub(crate) fn attrs(fields: &[FieldInfo], record: &Record<'_>) -> Attrs {
     let given = |field: &FieldInfo| Some((field.name.to_string(), attribute(record, field.name)?));
     Attrs(fields.iter().filter_map(given).collect())
 }
@@ -155,7 +168,7 @@ fn entry(name: &'static str, doc: &'static str, fields: Vec<FieldInfo>, usage: U
     let has_results = fields.iter().any(|field| field.name == RESULT);
     // A network has all results of a node, each with a name of its own.
     let fields = fields.iter().filter(|attribute| attribute.name != RESULT);
-    let fields: Vec<Field> = fields.map(|attribute| field(attribute, &usage)).collect();
+    let fields: Vec<Field> = fields.map(|attribute| field(attribute, usage.optional)).collect();
     NodeOp { section: Section { name, doc, fields: fields.leak() }, example, what, has_results }
 }
 
@@ -165,11 +178,13 @@ fn sentence(text: &str) -> String {
     text.chars().next().into_iter().flat_map(char::to_uppercase).chain(rest).chain(['.']).collect()
 }
 
-fn field(attribute: &FieldInfo, usage: &Usage) -> Field {
+/// An attribute as a field; those in `optional` may be left out, though the attribute has no default.
+pub(crate) fn field(attribute: &FieldInfo, optional: &[(&'static str, AttrValue)]) -> Field {
     let &FieldInfo { name, doc, kind, range, meaning, .. } = attribute;
     let kind = match kind {
         AttrKind::Int if range == Range::NotNegative => SEED,
         AttrKind::Int => Kind::Int { min: i64::MIN, max: i64::MAX },
+        AttrKind::Int32 => Kind::Int { min: i32::MIN.into(), max: i32::MAX.into() },
         AttrKind::Size if range == Range::Positive => SIZE,
         AttrKind::Size => Kind::Int { min: 0, max: MAX_SIZE as i64 },
         AttrKind::Float => Kind::Number(range),
@@ -187,9 +202,10 @@ fn field(attribute: &FieldInfo, usage: &Usage) -> Field {
         AttrKind::Initializer => Kind::Initializer,
         AttrKind::Numbers => Kind::Numbers(Range::Any),
         AttrKind::DType => Kind::DType,
+        AttrKind::Text => Kind::Text,
         AttrKind::SizesOf(_) | AttrKind::Other => panic!("`{name}` is no field of a graph file"),
     };
-    let optional = usage.optional.iter().find(|(field, _)| *field == name).map(|(_, value)| value);
+    let optional = optional.iter().find(|(field, _)| *field == name).map(|(_, value)| value);
     let default = match (meaning, optional.or(attribute.default.as_ref())) {
         (Some(meaning), _) => Default::Absent(meaning),
         (None, Some(value)) => Default::Json(json(attribute.kind, value).leak()),

@@ -2,7 +2,9 @@
 //!
 //! The example of every op is read as a file's node is, so the shapes in the page are what a network would have.
 
+use crate::blocks::{Blocks, Values};
 use crate::diagnostic::Diagnostics;
+use crate::expand::expand;
 use crate::field::{Default, Field};
 use crate::json::{JsonValue, Member, parse};
 use crate::network::Network;
@@ -77,7 +79,10 @@ fn shapes(op: &NodeOp) -> Result<String, Diagnostics> {
         && let [Member { value: inputs, .. }, Member { value: nodes, .. }] = members.as_slice()
         && let (JsonValue::Object(inputs), JsonValue::Array(nodes)) = (&inputs.value, &nodes.value)
     {
-        results = Network::read(inputs, nodes, &mut builder, &mut diagnostics).unread_nodes();
+        let (blocks, sizes) = (Blocks::default(), Values::default());
+        if let Some(expansion) = expand(nodes, &blocks, &sizes, inputs.len(), &mut diagnostics) {
+            results = Network::read(inputs, &expansion, &sizes, &mut builder, &mut diagnostics).unread_nodes();
+        }
     }
     if !diagnostics.is_empty() {
         return Err(diagnostics);

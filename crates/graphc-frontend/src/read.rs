@@ -285,8 +285,8 @@ pub(crate) fn expected(kind: &Kind) -> String {
         Kind::Name => {
             format!("a name of at most {MAX_NAME_CHARS} letters, digits and `_` that does not start with a digit")
         }
-        Kind::InputName => "the name of an input".into(),
         Kind::NodeName => "the name of a node".into(),
+        Kind::Reference => "the name of an input or node".into(),
         Kind::References => "the name of an input or node, or a list of such names".into(),
         Kind::Int { min, max } if min == max => format!("{min}"),
         Kind::Int { min, max } => format!("an integer from {min} to {max}"),
@@ -295,6 +295,11 @@ pub(crate) fn expected(kind: &Kind) -> String {
         Kind::Pair { min } => format!("a size of at least {min} or a list of two such sizes, [height, width]"),
         Kind::Padding => "\"valid\", \"same\", a number of zeros, or a list of four, [top, bottom, left, right]".into(),
         Kind::Shape => format!("a list of at most {MAX_RANK} sizes of at least 1, in which \"N\" may stand first"),
+        Kind::InputShape => {
+            format!(
+                "a list of at most {MAX_RANK} sizes of at least 1 or names of sizes, in which \"N\" may stand first"
+            )
+        }
         Kind::NewShape => format!("{}, and one of them may be -1", expected(&Kind::Shape)),
         Kind::Axes => format!("a list of at most {MAX_RANK} dimension numbers, counted from 0"),
         Kind::Sizes => format!("a list of 1 to {MAX_LIST} sizes of at least 1"),
@@ -309,6 +314,7 @@ pub(crate) fn expected(kind: &Kind) -> String {
         Kind::Choice(choices) => format!("one of {}", list(choices.iter().copied())),
         Kind::Metrics => format!("a list of any of {}", list(metrics::names())),
         Kind::Object(_) | Kind::OneOf(_) => "an object".into(),
+        Kind::OneOrMore(_) => format!("an object, or a list of 1 to {MAX_LIST} objects"),
         Kind::Map(_) => "an object whose keys are names".into(),
         Kind::Files => "an object from input names to file names".into(),
         Kind::Path => "the name of a file or folder".into(),
@@ -318,6 +324,9 @@ pub(crate) fn expected(kind: &Kind) -> String {
             format!("a number, one of {}, or an object of such an `op` and its settings", list(initializer::names()))
         }
         Kind::Nodes => "a list of nodes".into(),
+        Kind::Names => "a name, or a list of names".into(),
+        Kind::Arguments => "an object from names to values".into(),
+        Kind::SizesByName => "an object from names to sizes".into(),
     }
 }
 
@@ -347,7 +356,7 @@ fn is_list(kind: &Kind) -> bool {
 fn label_for(kind: &Kind, bad: &Json) -> String {
     match (kind, &bad.value) {
         (Kind::Int { min, max }, JsonValue::Number(_)) if min == max => format!("expected {min}"),
-        (Kind::Shape | Kind::NewShape, JsonValue::String(_)) => "expected a size here".into(),
+        (Kind::Shape | Kind::InputShape | Kind::NewShape, JsonValue::String(_)) => "expected a size here".into(),
         (Kind::Ascending, JsonValue::Number(text))
             if text.parse::<usize>().is_ok_and(|size| (1..=MAX_SIZE).contains(&size)) =>
         {
@@ -358,6 +367,7 @@ fn label_for(kind: &Kind, bad: &Json) -> String {
             | Kind::Pair { .. }
             | Kind::Padding
             | Kind::Shape
+            | Kind::InputShape
             | Kind::NewShape
             | Kind::Axes
             | Kind::Sizes
@@ -382,6 +392,7 @@ fn label_for(kind: &Kind, bad: &Json) -> String {
             Kind::Pair { .. }
             | Kind::Padding
             | Kind::Shape
+            | Kind::InputShape
             | Kind::NewShape
             | Kind::Axes
             | Kind::Sizes
@@ -421,7 +432,7 @@ fn accept<'a>(kind: &Kind, json: &'a Json, refuse: &mut Refuse<'_, 'a>) -> Optio
         (Kind::Text | Kind::Path, JsonValue::String(text)) => Some(Value::Text(text.clone())),
         (Kind::Title, JsonValue::String(text)) if unfit_title(text).is_none() => Some(Value::Text(text.clone())),
         (Kind::Name, JsonValue::String(text)) if is_name(text) => Some(Value::Text(text.clone())),
-        (Kind::InputName | Kind::NodeName | Kind::References | Kind::Paths, JsonValue::String(_)) => {
+        (Kind::NodeName | Kind::Reference | Kind::References | Kind::Paths, JsonValue::String(_)) => {
             name_of(json).map(|name| Value::Names(vec![name]))
         }
         (Kind::Int { min, max }, JsonValue::Number(text)) => {
@@ -450,8 +461,12 @@ fn accept<'a>(kind: &Kind, json: &'a Json, refuse: &mut Refuse<'_, 'a>) -> Optio
         }
         (Kind::Initializer, JsonValue::Object(members)) => return accept_initializer(json, members, refuse),
         (kind, JsonValue::Array(items)) => return accept_list(kind, json, items, refuse),
-        (Kind::Map(_) | Kind::Files | Kind::Columns, JsonValue::Object(members)) => Some(Value::Members(members)),
-        (Kind::Object(_) | Kind::OneOf(_), JsonValue::Object(_)) => Some(Value::Object),
+        (Kind::Names, JsonValue::String(text)) if is_name(text) => name_of(json).map(|name| Value::Names(vec![name])),
+        (
+            Kind::Map(_) | Kind::Files | Kind::Columns | Kind::Arguments | Kind::SizesByName,
+            JsonValue::Object(members),
+        ) => Some(Value::Members(members)),
+        (Kind::Object(_) | Kind::OneOf(_) | Kind::OneOrMore(_), JsonValue::Object(_)) => Some(Value::Object),
         _ => None,
     };
     if value.is_none() {
@@ -465,6 +480,10 @@ fn accept<'a>(kind: &Kind, json: &'a Json, refuse: &mut Refuse<'_, 'a>) -> Optio
 fn accept_list<'a>(kind: &Kind, json: &'a Json, items: &'a [Json], refuse: &mut Refuse<'_, 'a>) -> Option<Value<'a>> {
     match kind {
         Kind::References | Kind::Paths => Some(Value::Names(each(items, refuse, name_of)?)),
+        Kind::Names => {
+            let names = each(items, refuse, |item| name_of(item).filter(|name| is_name(&name.value)))?;
+            Some(Value::Names(names))
+        }
         Kind::Pair { min } if items.len() == 2 => {
             let sizes = each(items, refuse, |item| size_of(item, *min))?;
             Some(Value::Pair([sizes[0], sizes[1]]))
@@ -473,7 +492,7 @@ fn accept_list<'a>(kind: &Kind, json: &'a Json, items: &'a [Json], refuse: &mut 
             let sizes = each(items, refuse, |item| size_of(item, 0))?;
             Some(Value::Padding(Padding::Explicit([sizes[0], sizes[1], sizes[2], sizes[3]])))
         }
-        Kind::Shape | Kind::NewShape if items.len() <= MAX_RANK => {
+        Kind::Shape | Kind::InputShape | Kind::NewShape if items.len() <= MAX_RANK => {
             let first = items.first().map(|item| item.span.clone());
             let mut may_follow = matches!(kind, Kind::NewShape);
             let dims = each(items, refuse, |item| match &item.value {
@@ -507,6 +526,7 @@ fn accept_list<'a>(kind: &Kind, json: &'a Json, items: &'a [Json], refuse: &mut 
             let known = |item: &Json| name_of(item).filter(|name| metrics::is_metric(&name.value));
             Some(Value::Names(each(items, refuse, known)?))
         }
+        Kind::OneOrMore(_) if (1..=MAX_LIST).contains(&items.len()) => Some(Value::Items(items)),
         Kind::Nodes => Some(Value::Items(items)),
         _ => {
             refuse(json);

@@ -3,8 +3,9 @@
 use crate::augment::{AUGMENT, ERASE, MIXUP};
 use crate::data_fields::{COLUMN, DATA, PREPROCESS};
 use crate::field::{Default, Field, Section, Variants};
-use crate::fields::{FILE, INPUT, LOSSES, NODE, TRAIN};
+use crate::fields::{BLOCK, FILE, INPUT, NODE, TRAIN, USE};
 use crate::initializer::INITIALIZERS;
+use crate::loss_fields::LOSSES;
 use crate::metrics::{METRICS, Metric};
 use crate::node_ops::NODE_OPS;
 use crate::optimizer::OPTIMIZERS;
@@ -16,7 +17,9 @@ pub fn reference() -> String {
     let mut text = String::new();
     section(&mut text, "## The file", &FILE);
     section(&mut text, "## `inputs`", &INPUT);
+    section(&mut text, "## `blocks`", &BLOCK);
     section(&mut text, "## `nodes`", &NODE);
+    section(&mut text, "### A use of a block", &USE);
     for op in NODE_OPS.iter() {
         let n_inputs = op.n_inputs().in_words();
         section(&mut text, &format!("### `{}` ({n_inputs})", op.section.name), &op.section);

@@ -2,9 +2,10 @@
 
 use crate::data_fields::COLUMN;
 use crate::field::{Default, Field, Kind, Range, Variants};
-use crate::fields::{FILE, NODE};
+use crate::fields::{FILE, NODE, USE};
 use crate::initializer::{self, INITIALIZERS};
 use crate::limits::{MAX_LIST, MAX_NAME_CHARS};
+use crate::loss_fields::LOSSES;
 use crate::metrics::{METRICS, TOP_K};
 use crate::node_ops::NODE_OPS;
 use graphc_ir::DType;
@@ -21,8 +22,58 @@ pub fn schema() -> Value {
     result.append(top);
     let names: Vec<&str> = initializer::names().collect();
     let initializer = json!({ "anyOf": [number(Range::Any), { "enum": names }, { "oneOf": one_of(&INITIALIZERS) }] });
-    result.insert("$defs".into(), json!({ "initializer": initializer }));
+    let losses = json!({ "oneOf": one_of(&LOSSES) });
+    let defs =
+        json!({ "initializer": initializer, "formula": formula(), "nodes": nodes(), "loss": losses });
+    result.insert("$defs".into(), defs);
     Value::Object(result)
+}
+
+/// Values with `$names`: formulas, and lists and objects that have one somewhere.
+fn formula() -> Value {
+    let formula = || json!({ "$ref": "#/$defs/formula" });
+    json!({ "anyOf": [
+        { "type": "string", "pattern": "\\$" },
+        { "type": "array", "contains": formula() },
+        { "type": "object", "not": { "additionalProperties": { "not": formula() } } },
+    ] })
+}
+
+/// The nodes of the file or of a block, and uses of blocks, which may have any arguments.
+fn nodes() -> Value {
+    let ops = NODE_OPS.iter().map(|op| {
+        let tables = [NODE.fields, op.section.fields];
+        with_formulas(object(&tables, op.section.doc, Some(("op", op.section.name))))
+    });
+    let mut uses = with_formulas(object(&[USE.fields], USE.doc, None));
+    uses["additionalProperties"] = json!(true);
+    let mut of_argument = with_formulas(object(&[NODE.fields], "A node whose op is an argument of its block.", None));
+    of_argument["properties"]["op"] = json!({ "type": "string", "pattern": "\\$" });
+    of_argument["additionalProperties"] = json!(true);
+    let all = ops.chain([of_argument, uses]).collect::<Vec<_>>();
+    json!({ "type": "array", "items": { "oneOf": all }, "minItems": 1 })
+}
+
+/// The object with formulas in place of values, but for its name and what cannot be told apart without.
+fn with_formulas(mut object: Value) -> Value {
+    let properties = object["properties"].as_object_mut().expect("the schema of an object has properties");
+    for (name, property) in properties {
+        let is_text = property.get("const").is_some() || property["type"] == "string";
+        if name != "name" && !is_text {
+            let value = std::mem::take(property);
+            let mut either = Map::new();
+            let mut value = match value {
+                Value::Object(value) => value,
+                other => unreachable!("the schema of a property is no {other}"),
+            };
+            for kept in ["description", "default"] {
+                either.extend(value.remove(kept).map(|text| (kept.to_string(), text)));
+            }
+            either.insert("anyOf".into(), json!([value, { "$ref": "#/$defs/formula" }]));
+            *property = Value::Object(either);
+        }
+    }
+    object
 }
 
 /// Schema of an object with these fields; `tag` is the name of one and its fixed value.
@@ -63,7 +114,7 @@ fn kind(kind: &Kind) -> Value {
     let name = || json!({ "type": "string" });
     let size = |min: i64| json!({ "type": "integer", "minimum": min, "maximum": i32::MAX });
     match kind {
-        Kind::Text | Kind::InputName | Kind::NodeName | Kind::Path => name(),
+        Kind::Text | Kind::NodeName | Kind::Reference | Kind::Path => name(),
         Kind::Title => json!({ "type": "string", "minLength": 1, "maxLength": MAX_NAME_CHARS }),
         Kind::Name => json!({ "type": "string", "pattern": NAME_PATTERN, "maxLength": MAX_NAME_CHARS }),
         Kind::References | Kind::Paths => json!({ "anyOf": [name(), { "type": "array", "items": name() }] }),
@@ -75,6 +126,7 @@ fn kind(kind: &Kind) -> Value {
         Kind::Padding => json!({ "anyOf": [{ "enum": ["valid", "same"] }, size(0), list(size(0), 4)] }),
         Kind::Shape => shape(&json!([{ "const": "N" }, size(1)])),
         Kind::NewShape => shape(&json!([{ "const": "N" }, size(1), { "const": -1 }])),
+        Kind::InputShape => shape(&json!([{ "type": "string" }, size(1)])),
         Kind::Axes => json!({ "type": "array", "items": size(0), "maxItems": MAX_RANK }),
         Kind::Sizes => json!({ "type": "array", "items": size(1), "minItems": 1, "maxItems": MAX_LIST }),
         Kind::Ascending => json!({ "type": "array", "items": size(1), "uniqueItems": true, "maxItems": MAX_LIST }),
@@ -90,9 +142,14 @@ fn kind(kind: &Kind) -> Value {
         // Without the tag an object may be any of several.
         Kind::OneOf(variants) if variants.otherwise.is_some() => json!({ "anyOf": one_of(variants) }),
         Kind::OneOf(variants) => json!({ "oneOf": one_of(variants) }),
+        Kind::OneOrMore(variants) => {
+            let one = json!({ "$ref": format!("#/$defs/{}", variants.name) });
+            let several = json!({ "type": "array", "items": one, "minItems": 1, "maxItems": MAX_LIST });
+            json!({ "anyOf": [one, several] })
+        }
         Kind::Map(section) => json!({
             "type": "object",
-            "propertyNames": { "pattern": NAME_PATTERN, "maxLength": MAX_NAME_CHARS },
+            "propertyNames": names(),
             "additionalProperties": object(&[section.fields], section.doc, None),
             "minProperties": 1,
         }),
@@ -103,11 +160,14 @@ fn kind(kind: &Kind) -> Value {
             json!({ "type": "object", "additionalProperties": columns })
         }
         Kind::Initializer => json!({ "$ref": "#/$defs/initializer" }),
-        Kind::Nodes => {
-            let nodes = NODE_OPS
-                .iter()
-                .map(|op| object(&[NODE.fields, op.section.fields], op.section.doc, Some(("op", op.section.name))));
-            json!({ "type": "array", "items": { "oneOf": nodes.collect::<Vec<_>>() }, "minItems": 1 })
+        Kind::Nodes => json!({ "$ref": "#/$defs/nodes" }),
+        Kind::Names => {
+            let name = json!({ "type": "string", "pattern": NAME_PATTERN, "maxLength": MAX_NAME_CHARS });
+            json!({ "anyOf": [name, { "type": "array", "items": name }] })
+        }
+        Kind::Arguments => json!({ "type": "object", "propertyNames": names() }),
+        Kind::SizesByName => {
+            json!({ "type": "object", "propertyNames": names(), "additionalProperties": size(1) })
         }
     }
 }
@@ -115,6 +175,11 @@ fn kind(kind: &Kind) -> Value {
 /// A list of dimensions, each of which is any of these.
 fn shape(dimension: &Value) -> Value {
     json!({ "type": "array", "items": { "anyOf": dimension }, "maxItems": MAX_RANK })
+}
+
+/// What keys must be that are names.
+fn names() -> Value {
+    json!({ "pattern": NAME_PATTERN, "maxLength": MAX_NAME_CHARS })
 }
 
 fn number(range: Range) -> Value {

@@ -1,10 +1,12 @@
 //! The layers of a network as a table like Keras's.
 
+use crate::experiment::Experiment;
+use crate::parts::Part;
 use graphc_ir::graph::Role;
 use graphc_ir::graph::builder::STEP_INPUT;
 use graphc_ir::ops::Op;
 use graphc_ir::{Graph, NodeId, Shape};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// One layer, or one result of an operation that has several.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,8 +30,47 @@ pub struct Totals {
     pub fixed: usize,
 }
 
-/// The inputs and layers of a network as the front end or the builder made it, in file order.
+/// The inputs, layers and uses of blocks of a file, in its order; a use is one row.
+pub fn summary_of_parts(experiment: &Experiment) -> Vec<SummaryRow> {
+    let graph = &experiment.graph;
+    let parts: HashMap<&str, &Part> = experiment.parts.iter().map(|part| (part.name.as_str(), part)).collect();
+    let nodes: HashMap<&str, NodeId> = graph.ids().into_iter().map(|id| (graph.node(id).name.as_str(), id)).collect();
+    let mut uses: HashMap<&str, usize> = HashMap::new();
+    let mut rows: Vec<SummaryRow> = Vec::new();
+    for row in summary_of(experiment) {
+        let part = row.layer.split('.').next().and_then(|name| parts.get(name));
+        let Some(Part { name, block: Some(block), result }) = part else {
+            rows.push(row);
+            continue;
+        };
+        let position = *uses.entry(name).or_insert_with(|| {
+            let result = result.as_ref().and_then(|result| nodes.get(result.as_str()));
+            let shape = result.map_or(row.shape.clone(), |&result| graph.ty(result).shape.clone());
+            rows.push(SummaryRow { layer: name.clone(), op: block.clone(), shape, parameters: 0 });
+            rows.len() - 1
+        });
+        rows[position].parameters += row.parameters;
+    }
+    rows
+}
+
+/// The inputs and layers of a file, those of blocks included, in its order.
+pub fn summary_of(experiment: &Experiment) -> Vec<SummaryRow> {
+    let parts = experiment.parts.iter().enumerate();
+    let positions: HashMap<&str, usize> = parts.map(|(position, part)| (part.name.as_str(), position)).collect();
+    // What is not in the file, such as the weights of samples, comes last.
+    let position = |layer: &str| layer.split('.').next().and_then(|name| positions.get(name)).copied();
+    sorted(&experiment.graph, |layer, _| position(layer).unwrap_or(usize::MAX))
+}
+
+/// The inputs and layers of a network as the front end or the builder made it, by their lines.
 pub fn summary(graph: &Graph) -> Vec<SummaryRow> {
+    // Nodes are numbered so that operands come first; the file may have them in another order.
+    sorted(graph, |_, nodes| nodes.iter().map(|&id| graph.node(id).origin.line).min())
+}
+
+/// The inputs and layers by a key of their names and nodes, otherwise as they were built.
+fn sorted<K: Ord>(graph: &Graph, key: impl Fn(&str, &[NodeId]) -> K) -> Vec<SummaryRow> {
     let mut layers: BTreeMap<&str, Vec<NodeId>> = BTreeMap::new();
     let mut order: Vec<&str> = Vec::new();
     for id in graph.ids() {
@@ -44,9 +85,7 @@ pub fn summary(graph: &Graph) -> Vec<SummaryRow> {
         }
         nodes.push(id);
     }
-    // Nodes are numbered so that operands come first; the file may have them in another order.
-    let line = |layer: &str| layers[layer].iter().map(|&id| graph.node(id).origin.line).min();
-    order.sort_by_key(|layer| line(layer));
+    order.sort_by_cached_key(|layer| key(layer, &layers[layer]));
     order.iter().flat_map(|layer| rows(graph, layer, &layers[layer])).collect()
 }
 
@@ -58,7 +97,9 @@ fn rows(graph: &Graph, layer: &str, nodes: &[NodeId]) -> Vec<SummaryRow> {
 
 fn row(graph: &Graph, result: NodeId, nodes: &[NodeId]) -> Option<SummaryRow> {
     let parameters = nodes.iter().filter_map(|&id| parameter_len(graph, id)).map(|(len, _)| len).sum();
-    let op = nodes.iter().map(|&id| graph.op(id)).find(|op| !matches!(op, Op::Parameter(_)))?;
+    // What a layer does with its parameters alone comes before what it does.
+    let is_own = |id: NodeId| graph.is_parameter(id) || is_of_parameters(graph, id);
+    let op = nodes.iter().find(|&&id| !is_own(id)).map(|&id| graph.op(id))?;
     let op = match op {
         Op::MatMul(_) if parameters > 0 => "dense".to_string(),
         Op::Gather(_) if parameters > 0 => "embedding".to_string(),
@@ -67,6 +108,12 @@ fn row(graph: &Graph, result: NodeId, nodes: &[NodeId]) -> Option<SummaryRow> {
         op => op.name().to_string(),
     };
     Some(SummaryRow { layer: graph.node(result).name.clone(), op, shape: graph.ty(result).shape.clone(), parameters })
+}
+
+/// Whether it is a function of nothing but parameters.
+fn is_of_parameters(graph: &Graph, id: NodeId) -> bool {
+    let operands = graph.operands(id);
+    !operands.is_empty() && operands.iter().all(|&operand| graph.is_parameter(operand))
 }
 
 /// Numbers of parameters.

@@ -2,12 +2,13 @@
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::field::{Field, Kind, Range, SIZE, Section, Variants};
+use crate::loss_fields::reported_names;
 use crate::read::{Record, list, read, read_one_of};
 use graphc_ir::text::shown;
 use graphc_ir::{Averaging, EarlyStopping, Plateau, RateRule, RateSchedule, Warmup};
 
-const MONITOR: &str =
-    "The column of the history: `loss`, `val_loss`, `accuracy`, or `val_` and one of the `metrics`, such as `val_f1`.";
+const MONITOR: &str = "The column of the history: `loss`, `val_loss`, `accuracy`, or `val_` and one of the `metrics`, such as `val_f1`; of several losses one of \
+     them, such as `digit_loss` or `val_digit_loss`.";
 
 const COUNT: Kind = Kind::Int { min: 0, max: i32::MAX as i64 };
 
@@ -147,6 +148,9 @@ fn check_monitor(file: &Record<'_>, record: &Record<'_>, diagnostics: &mut Diagn
     let monitor = record.text("monitor")?;
     let metrics = file.names("metrics").unwrap_or_default();
     let mut known = vec!["loss".to_string(), "val_loss".to_string()];
+    for name in reported_names(file) {
+        known.extend([format!("val_{name}"), name]);
+    }
     for metric in metrics.iter().map(|metric| metric.value.as_str()).filter(|metric| *metric != "confusion_matrix") {
         // The step itself measures the accuracy, in training too.
         known.extend((metric == "accuracy").then(|| metric.to_string()));

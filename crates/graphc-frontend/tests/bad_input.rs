@@ -73,3 +73,21 @@ fn colour_is_given_when_asked_for() {
     assert!(diagnostics.render(true).contains("\u{1b}["));
     assert!(!diagnostics.render(false).contains('\u{1b}'));
 }
+
+/// Files that may be mistaken, `doubtful/*.json`, with their warnings; those called `fine_…` have none.
+#[test]
+fn what_may_be_a_mistake_is_told() {
+    let entries = std::fs::read_dir("tests/doubtful").expect("the folder of cases");
+    let paths = entries.map(|entry| entry.expect("a readable entry").path());
+    let mut failures = Vec::new();
+    for path in paths.filter(|path| path.extension().is_some_and(|ext| ext == "json")) {
+        let experiment = load_with(&path, CheckData::No).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let warnings = experiment.warnings.expect("it was read from a file").render_warnings(false);
+        let is_fine = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("fine_"));
+        match is_fine {
+            true => assert!(warnings.is_empty(), "{}: {warnings:?}", path.display()),
+            false => failures.extend(check(&path.with_extension("txt"), &format!("{}\n", warnings.join("\n\n")))),
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}

@@ -9,10 +9,11 @@ use graphc_ir::graph::verify;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-const EXAMPLES: [&str; 7] = ["lenet5", "lenet5-classic", "mlp", "mlp-1024", "strided", "topics", "vgg32"];
+const EXAMPLES: [&str; 8] =
+    ["lenet5", "lenet5-classic", "mlp", "mlp-1024", "next-character", "strided", "topics", "vgg32"];
 
 /// Other examples, most of whose data is made or fetched first.
-const OF_OTHER_DATA: [&str; 12] = [
+const OF_OTHER_DATA: [&str; 14] = [
     "cifar10",
     "cifar100",
     "digits-images",
@@ -23,6 +24,8 @@ const OF_OTHER_DATA: [&str; 12] = [
     "houses",
     "mnist-augmented",
     "mnist-fast",
+    "mobilenet-mnist",
+    "resnet20-mnist",
     "stripes-grey",
     "towns",
 ];
@@ -52,6 +55,19 @@ fn lenet5_has_its_parameters() {
     assert_eq!((experiment.prediction.as_str(), experiment.target.as_str()), ("probabilities", "label"));
     let outputs: Vec<&str> = experiment.graph.outputs.iter().map(|output| output.name.as_str()).collect();
     assert_eq!(outputs, ["probabilities", "loss", "accuracy"]);
+}
+
+/// Numbers of parameters are those of Keras's layers, blocks written out by hand.
+#[test]
+fn nets_of_blocks_have_their_parameters() {
+    for (name, trainable, fixed) in [("resnet20-mnist", 272_186, 1568), ("mobilenet-mnist", 136_202, 2944)] {
+        assert_eq!(totals(&example(name).graph), Totals { trainable, fixed }, "{name}");
+        let text = std::fs::read_to_string(example_path(name)).expect("the example");
+        assert!(text.lines().count() < 60, "{name}");
+    }
+    let graph = example("resnet20-mnist").graph;
+    let convolution = graph.find("stage3.1.residual.conv2.conv2d").expect("the last convolution");
+    assert_eq!(graph.node(convolution).origin.to_string(), "stage3.1.residual.conv2.conv2d, line 10");
 }
 
 /// Names and shapes of the parameters are those of the reference's initial weights.

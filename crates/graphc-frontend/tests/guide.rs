@@ -59,7 +59,7 @@ struct Checker {
 impl Checker {
     fn new() -> Checker {
         let mut fields = schema();
-        let mut node = fields["properties"]["nodes"]["items"].clone();
+        let mut node = fields["$defs"]["nodes"]["items"].clone();
         node["$defs"] = fields["$defs"].clone();
         let node = jsonschema::validator_for(&node).expect("a schema");
         fields.as_object_mut().expect("an object").remove("required");

@@ -130,6 +130,102 @@ fn lists_and_sizes() {
     assert_eq!(count(&wrong_items), "16 mistakes in hostile.graph.json");
 }
 
+/// A graph file with these blocks (JSON members) and nodes.
+fn of_blocks(blocks: &[String], nodes: &[String]) -> String {
+    file(nodes).replacen("\"inputs\"", &format!("\"blocks\": {{ {} }}, \"inputs\"", blocks.join(",\n")), 1)
+}
+
+/// What is written out of blocks is bounded as a file is.
+#[test]
+fn blocks_that_become_large() {
+    let said_of = |blocks: &[String], nodes: &[String]| {
+        let text = of_blocks(blocks, nodes);
+        assert!(text.len() < 1 << 20);
+        said(&refused(&text))
+    };
+    let block =
+        |name: &str, nodes: &str| format!("\"{name}\": {{ \"arguments\": {{ \"a\": 0 }}, \"nodes\": [{nodes}] }}");
+    let uses = |of: &str, more: &str| format!("{{ \"name\": \"u\", \"block\": \"{of}\"{more} }}");
+    let first = |of: &str, more: &str| [uses(of, &format!(", \"inputs\": \"x\"{more}"))];
+    let relu = "{ \"name\": \"r\", \"op\": \"relu\" }";
+    let too_large = "error: the network is too large with its blocks written out";
+    // Repeats in each other, and one large one.
+    let nested = ["abcdef", "bcdefg"].map(|letters| letters.chars().map(String::from).collect::<Vec<_>>());
+    let mut blocks: Vec<String> =
+        nested[0].iter().zip(&nested[1]).map(|(name, inner)| block(name, &uses(inner, ", \"repeat\": 1000"))).collect();
+    blocks.push(block("g", relu));
+    assert!(said_of(&blocks, &first("a", "")).contains(too_large));
+    assert!(said_of(&[block("g", relu)], &first("g", ", \"repeat\": 2147483647")).contains(too_large));
+    // Lists that double from block to block, of which no node makes anything.
+    let doubling = |i: usize| block(&format!("b{i}"), &uses(&format!("b{}", i + 1), ", \"a\": [\"$a\", \"$a\"]"));
+    let mut blocks: Vec<String> = (0..15).map(doubling).collect();
+    blocks.push(block("b15", relu));
+    let ones = format!(", \"a\": [{}]", vec!["1"; 1000].join(", "));
+    assert!(said_of(&blocks, &first("b0", &ones)).contains(too_large));
+    // A large argument, a large node and many arguments, each in many copies.
+    let of_argument = [block("b", "{ \"name\": \"r\", \"op\": \"relu\", \"z\": \"$a\" }")];
+    let long = format!(", \"repeat\": 40000, \"a\": \"{}\"", "a".repeat(100_000));
+    assert!(said_of(&of_argument, &first("b", &long)).contains(too_large));
+    let large =
+        [block("b", &format!("{{ \"name\": \"r\", \"op\": \"relu\", \"z\": [{}] }}", vec!["1"; 10_000].join(", ")))];
+    assert!(said_of(&large, &first("b", ", \"repeat\": 40000")).contains(too_large));
+    let arguments: Vec<String> = (0..10_000).map(|i| format!("\"a{i}\": 0")).collect();
+    let many = format!("\"b\": {{ \"arguments\": {{ {} }}, \"nodes\": [{relu}] }}", arguments.join(", "));
+    let many_uses: Vec<String> =
+        (0..5000).map(|i| format!("{{ \"name\": \"u{i}\", \"block\": \"b\", \"inputs\": \"x\" }}")).collect();
+    assert!(said_of(&[many], &many_uses).contains(too_large));
+    let inputs: Vec<String> = (0..5000).map(|i| format!("\"i{i}\"")).collect();
+    let of_inputs = format!("\"b\": {{ \"inputs\": [{}], \"nodes\": [{relu}] }}", inputs.join(", "));
+    let reads = vec!["\"x\""; 5000].join(", ");
+    let copies = [format!("{{ \"name\": \"u\", \"block\": \"b\", \"inputs\": [{reads}], \"repeat\": 40000 }}")];
+    assert!(said_of(&[of_inputs], &copies).contains(too_large));
+}
+
+#[test]
+fn blocks_and_formulas_that_are_deep_or_wrong() {
+    let block = |i: usize, node: &str| format!("\"b{i}\": {{ \"nodes\": [{node}] }}");
+    let inner = |i: usize| block(i, &format!("{{ \"name\": \"u\", \"block\": \"b{}\" }}", i + 1));
+    let chain: Vec<String> = (0..10_000).map(inner).collect();
+    let uses = |i: usize| format!("{{ \"name\": \"u{i}\", \"block\": \"b{i}\", \"inputs\": \"x\" }}");
+    let relu = node("p", "x");
+    let text = said(&refused(&of_blocks(&chain, &[uses(0), relu.clone()])));
+    assert!(text.contains("error: blocks are too deep in each other"), "{text}");
+    // Each is told once, however many uses there are.
+    let wrong = ["rely", "$no", "1 *$", "$(", "$$"]
+        .map(|op| format!("{{ \"name\": \"r\", \"op\": \"relu\", \"z\": \"{op}\" }}"));
+    for wrong in wrong {
+        let copies = r#"{ "name": "u", "block": "b0", "inputs": "x", "repeat": 20000 }"#.to_string();
+        let diagnostics = refused(&of_blocks(&[block(0, &wrong)], &[copies, relu.clone()]));
+        assert_eq!(count(&diagnostics), "1 mistake in hostile.graph.json");
+    }
+    // Formulas of a megabyte.
+    for formula in ["(".repeat(1 << 20), "-".repeat(1 << 20), "1+".repeat(1 << 19), "9".repeat(1 << 20)] {
+        let dense = format!("{{ \"name\": \"d\", \"op\": \"dense\", \"inputs\": \"x\", \"units\": \"$a{formula}\" }}");
+        assert_eq!(count(&refused(&file(&[dense, relu.clone()]))), "1 mistake in hostile.graph.json");
+    }
+    // Unknown names among many.
+    let sizes: Vec<String> = (0..50_000).map(|i| format!("\"s{i}\": 1")).collect();
+    let nodes: Vec<String> = (0..40_000)
+        .map(|i| format!("{{ \"name\": \"n{i}\", \"op\": \"dense\", \"inputs\": \"x\", \"units\": \"$z{i}\" }}"))
+        .collect();
+    let text = file(&nodes).replacen("\"inputs\"", &format!("\"sizes\": {{ {} }}, \"inputs\"", sizes.join(", ")), 1);
+    assert_eq!(count(&refused(&text)), "40001 mistakes, 39981 more than are shown, in hostile.graph.json");
+}
+
+/// As many nodes as there may be, all of blocks, are read as those of a file.
+#[test]
+fn as_many_nodes_of_blocks_as_there_may_be() {
+    let block = "\"b\": { \"nodes\": [{ \"name\": \"r\", \"op\": \"relu\" }] }".to_string();
+    let copies = |n: usize| format!("{{ \"name\": \"u\", \"block\": \"b\", \"inputs\": \"x\", \"repeat\": {n} }}");
+    // Two inputs, a node and a use a copy, the copies as a whole, and the last node.
+    let n = (MAX_NODES - 4) / 2;
+    let experiment = parse(&of_blocks(std::slice::from_ref(&block), &[copies(n), node("p", "u")]), Path::new("large"));
+    let experiment = experiment.unwrap_or_else(|diagnostics| panic!("{diagnostics}"));
+    assert_eq!(summary(&experiment.graph).len(), n + 3);
+    let text = said(&refused(&of_blocks(&[block], &[copies(n + 1), node("p", "u")])));
+    assert!(text.contains("too large with its blocks written out"), "{text}");
+}
+
 #[test]
 fn files_of_inputs() {
     let files = |prefix: &str| (0..20_000).map(|i| format!("\"{prefix}{i}\": \"f\"")).collect::<Vec<_>>().join(", ");

@@ -15,8 +15,10 @@ fn said(diagnostics: &Diagnostics) -> Result<String, TestCaseError> {
 }
 
 fn examples() -> Vec<String> {
-    let read = |name: &str| std::fs::read_to_string(format!("../../examples/{name}.graph.json")).expect("the example");
-    ["lenet5", "lenet5-classic", "mlp", "strided"].map(read).to_vec()
+    let read = |path: &str| std::fs::read_to_string(format!("../../{path}")).expect("the file");
+    let examples = ["lenet5", "lenet5-classic", "mlp", "strided", "resnet20-mnist"];
+    let networks = ["blocks", "shared"].map(|name| read(&format!("tests/cases/networks/{name}.json")));
+    examples.map(|name| read(&format!("examples/{name}.graph.json"))).into_iter().chain(networks).collect()
 }
 
 /// One piece of damage, placed by numbers that are taken modulo what there is.
@@ -56,6 +58,14 @@ fn damage() -> impl Strategy<Value = Damage> {
         "\"add\"",
         "\"matmul\"",
         "\"reshape\"",
+        "\"layer\"",
+        "\"left\"",
+        "\"left.layers.1\"",
+        "\"vectors.embeddings\"",
+        "\"x\"",
+        "\"$D\"",
+        "\"$width / 3\"",
+        "\"$\"",
         "\"ß→\"",
         "\"\\u001b[31m\"",
         "\"\u{1b}\"",

@@ -51,6 +51,8 @@ pub struct FieldInfo {
 pub enum AttrKind {
     /// An integer.
     Int,
+    /// An integer of 32 bits, as tensors hold them.
+    Int32,
     /// An integer of at least 0: a size, a dimension's number.
     Size,
     /// A real number.
@@ -63,6 +65,8 @@ pub enum AttrKind {
     SizesOf(usize),
     /// Any number of real numbers.
     Numbers,
+    /// A string.
+    Text,
     /// A shape.
     Shape,
     /// A shape with a size that may follow from the others ([`crate::layers::NewShape`]).
@@ -256,6 +260,26 @@ impl AttrField for i64 {
     }
 }
 
+impl AttrField for i32 {
+    const EXPECTED: &'static str = "an integer of 32 bits";
+    const KIND: AttrKind = AttrKind::Int32;
+    fn to_attr(&self) -> AttrValue {
+        AttrValue::Int((*self).into())
+    }
+    fn from_attr(value: &AttrValue) -> Option<i32> {
+        match value {
+            AttrValue::Int(value) => i32::try_from(*value).ok(),
+            _ => None,
+        }
+    }
+    fn write_words(&self, words: &mut AttrWords) {
+        words.extend([u64::from(self.cast_unsigned())]);
+    }
+    fn numbers(&self) -> Vec<f64> {
+        vec![(*self).into()]
+    }
+}
+
 impl AttrField for f64 {
     const EXPECTED: &'static str = "a number";
     const KIND: AttrKind = AttrKind::Float;
@@ -296,6 +320,7 @@ impl AttrField for bool {
 
 impl AttrField for String {
     const EXPECTED: &'static str = "a string";
+    const KIND: AttrKind = AttrKind::Text;
     fn to_attr(&self) -> AttrValue {
         AttrValue::Str(self.clone())
     }

@@ -29,6 +29,10 @@ pub fn node_flops(graph: &Graph, node: NodeId) -> u64 {
             let a = size(0);
             product(&out) * a[if matmul.transpose_a { a.len() - 2 } else { a.len() - 1 }] as u64
         }
+        Op::Einsum(einsum) => {
+            let sizes: Vec<Vec<usize>> = operands.iter().map(|&operand| graph.sizes(operand)).collect();
+            einsum.multiply_adds(&sizes.iter().map(Vec::as_slice).collect::<Vec<_>>())
+        }
         _ => 0,
     };
     2 * multiply_adds

@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 mod pieces;
+mod products;
 pub mod report;
 mod rewrite;
 

@@ -8,7 +8,7 @@
 //! what the network computes; in gradients, updates and statistics it may change (`rewrite::signs_of_zero_are_free`).
 //!
 //! The rules about shifts in front of batch statistics stand in `shift.rs`, those about parts of a tensor in
-//! `pieces.rs`.
+//! `pieces.rs`, that about products of many steps in `products.rs`.
 //!
 //! ```text
 //! %3 = log(%2) of %2 = softmax(%1)              =>   %3 = log_softmax(%1)
@@ -17,11 +17,12 @@
 //! ```
 
 use crate::pieces;
+use crate::products;
 use crate::report::Report;
 use crate::rewrite::{Rule, apply_rules, constant_value, is_constant, signs_of_zero_are_free};
 use crate::shift::{self, is_constant_along, reduced_shape};
 use graphc_ir::graph::{Graph, NodeId, OpCx};
-use graphc_ir::ops::{LogSigmoid, LogSoftmax, Op, Pick, Sigmoid, Softmax, SoftmaxCrossentropy, Xmuly};
+use graphc_ir::ops::{Log, LogSigmoid, LogSoftmax, Op, Pick, Sigmoid, Softmax, SoftmaxCrossentropy, Where, Xmuly};
 use graphc_ir::types::{DType, Dim};
 
 /// See the module.
@@ -39,6 +40,7 @@ const RULES: &[Rule] = &[
     },
     Rule { name: "pick_of_sigmoid", ops: |op| matches!(op, Op::Pick(_)), apply: pick_of_sigmoid },
     Rule { name: "log_of_pick_of_softmax", ops: |op| matches!(op, Op::Log(_)), apply: log_of_pick_of_softmax },
+    Rule { name: "log_of_chosen_softmax", ops: |op| matches!(op, Op::Log(_)), apply: log_of_chosen_softmax },
     Rule { name: "xlogy_of_probability", ops: |op| matches!(op, Op::Xlogy(_)), apply: xlogy_of_probability },
     Rule { name: "mean_of_shifted", ops: |op| matches!(op, Op::ReduceMean(_)), apply: shift::mean_of_shifted },
     Rule {
@@ -49,6 +51,7 @@ const RULES: &[Rule] = &[
     Rule { name: "normalize_of_shifted", ops: |op| matches!(op, Op::Normalize(_)), apply: shift::normalize_of_shifted },
     Rule { name: "shift_through_conv", ops: |op| matches!(op, Op::Conv2d(_)), apply: shift::shift_through_conv },
     Rule { name: "sum_of_parts", ops: |op| matches!(op, Op::Add(_)), apply: pieces::sum_of_parts },
+    Rule { name: "sum_of_products", ops: |op| matches!(op, Op::Add(_)), apply: products::sum_of_products },
     Rule { name: "add_zero", ops: |op| matches!(op, Op::Add(_)), apply: add_zero },
     Rule { name: "sub_zero", ops: |op| matches!(op, Op::Sub(_)), apply: sub_zero },
     Rule { name: "mul_one", ops: |op| matches!(op, Op::Mul(_)), apply: mul_one },
@@ -114,9 +117,29 @@ fn xlogy_of_probability(cx: &mut OpCx<'_>) -> Option<NodeId> {
     Some(cx.add(Xmuly {}, &[t, logs]))
 }
 
-// categorical_crossentropy(softmax(x), y) => softmax_crossentropy(x, y), over the classes, of labels without weights
+// log(where(c, softmax(x), k)) => where(c, log_softmax(x), log k), and of pick(softmax(x), y): what a cross-entropy
+// with labels that do not count becomes
+fn log_of_chosen_softmax(cx: &mut OpCx<'_>) -> Option<NodeId> {
+    matches!(cx.graph.op(cx.operands[0]), Op::Where(_)).then_some(())?;
+    let [condition, chosen, other] = cx.graph.operands(cx.operands[0])[..] else { return None };
+    let other = constant_value(cx.graph, other)?;
+    let rows = match cx.graph.op(chosen) {
+        Op::Pick(_) => cx.graph.operands(chosen)[0],
+        _ => chosen,
+    };
+    matches!(cx.graph.op(rows), Op::Softmax(_)).then_some(())?;
+    let log = cx.add(Log {}, &[chosen]);
+    let other = cx.constant(f64::from((other as f32).ln()));
+    let choice = cx.add(Where {}, &[condition, log, other]);
+    Some(as_result(cx, choice))
+}
+
+// categorical_crossentropy(softmax(x), y) => softmax_crossentropy(x, y), over the classes, of labels without weights or
+// settings
 fn crossentropy_of_softmax(cx: &mut OpCx<'_>) -> Option<NodeId> {
     let [prediction, target] = cx.operands[..] else { return None };
+    let is_plain = matches!(cx.graph.op(cx.node), Op::CategoricalCrossentropy(loss) if loss.is_plain());
+    is_plain.then_some(())?;
     (cx.ty(target).dtype == DType::I32).then_some(())?;
     let rank = cx.ty(prediction).rank();
     matches!(cx.graph.op(prediction), Op::Softmax(softmax) if softmax.is_of_last(rank)).then_some(())?;

@@ -85,12 +85,15 @@ fn number(random: &mut Random, dtype: DType, domain: Domain, kind: Numbers) -> f
     match (dtype, domain) {
         (DType::I32, Domain::Below(end)) if kind == Numbers::Outside => (share * (end + 2) as f64).floor() - 1.0,
         (DType::I32, Domain::Below(end)) => (share * end as f64).floor(),
+        // A case all of whose labels are the other has no mean.
+        (DType::I32, Domain::BelowOr { other, .. }) if kind == Numbers::Outside && share < 0.25 => f64::from(other),
+        (DType::I32, Domain::BelowOr { end, .. }) => number(random, dtype, Domain::Below(end), kind),
         (DType::I32, _) => (share * 11.0).floor() - 1.0,
         (_, Domain::Any) => 5.0 * share - 2.5,
         (_, Domain::AtLeast(least)) => least + 2.5 * share,
         (_, Domain::Within(most)) => most * (2.0 * share - 1.0),
         (_, Domain::Share) => share,
-        (_, Domain::Below(end)) => (share * end as f64).floor(),
+        (_, Domain::Below(end) | Domain::BelowOr { end, .. }) => (share * end as f64).floor(),
     }
 }
 

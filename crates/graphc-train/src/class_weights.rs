@@ -58,10 +58,10 @@ impl<'a> Weighted<'a> {
 
     fn fill(&mut self, mode: Mode, batch: usize) -> Result<(), NetworkError> {
         let Some(rule) = self.rule else { return Ok(()) };
-        let weights = match mode {
-            Mode::Train => rule.of_targets(&self.network.input_buffer(mode, batch, &rule.target)?, batch),
-            Mode::Infer => vec![1.0; batch],
-        };
+        let mut weights = rule.of_targets(&self.network.input_buffer(mode, batch, &rule.target)?, batch);
+        if mode == Mode::Infer {
+            weights.fill(1.0);
+        }
         self.network.set_input_f32(mode, batch, &rule.input, &weights)
     }
 }

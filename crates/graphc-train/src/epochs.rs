@@ -7,7 +7,7 @@ use crate::evaluate::{Evaluation, correct, evaluate_next};
 use crate::feed::{Feed, Section};
 use crate::fit_options::FitOptions;
 use crate::history::EpochRecord;
-use crate::metrics::Scores;
+use crate::metrics::{Scores, Scoring};
 use crate::network::{Network, Weights};
 use crate::nonfinite::{Allowed, Nonfinite, Noticed};
 use crate::observer::Observer;
@@ -229,6 +229,9 @@ impl Fit<'_, '_> {
             state.step += 1;
             state.samples += batch;
             state.loss_sum += batch as f64 * loss;
+            for name in self.options.scoring.iter().flat_map(Scoring::losses) {
+                state.add_part(name, batch as f64 * self.network.scalar(Mode::Train, batch, name)?);
+            }
             if has_accuracy {
                 let n_correct = correct(self.network.scalar(Mode::Train, batch, "accuracy")?, batch);
                 state.n_correct = Some(state.n_correct.unwrap_or(0.0) + n_correct);
@@ -342,6 +345,7 @@ impl Fit<'_, '_> {
             epoch: progress.epoch,
             loss: progress.loss,
             accuracy: progress.accuracy,
+            losses: self.state.losses(),
             val_loss: validation.as_ref().map(|validation| validation.loss),
             val_accuracy: validation.as_ref().and_then(|validation| validation.accuracy),
             val_metrics: scores.as_ref().map(|scores| scores.values.clone()).unwrap_or_default(),

@@ -106,8 +106,12 @@ pub(crate) fn evaluate_next(
             n_correct += correct(network.scalar(Mode::Infer, batch, "accuracy")?, batch);
         }
         if let (Some(scorer), Some(scoring)) = (&mut scorer, scoring) {
-            let predictions = network.output(Mode::Infer, batch, scoring.prediction())?;
-            scorer.add(&predictions.data, &targets(network, batch, scoring.target())?);
+            let losses = scoring.losses().iter().map(|name| network.scalar(Mode::Infer, batch, name));
+            scorer.add_losses(batch, losses.collect::<Result<Vec<f64>, _>>()?);
+            if scoring.reads_predictions() {
+                let predictions = network.output(Mode::Infer, batch, scoring.prediction())?;
+                scorer.add(&predictions.data, &targets(network, batch, scoring.target())?);
+            }
         }
     }
     let n = n_samples as f64;
@@ -144,8 +148,11 @@ pub fn explain_evaluation(
     })
 }
 
-/// What the batch's predictions are compared with, from where the network keeps it.
+/// What the batch's predictions are compared with: an input, from where the network keeps it, or what it computes.
 fn targets(network: &mut dyn Network, batch: usize, name: &str) -> Result<Targets, TrainError> {
+    if network.has_output(name) && !network.has_input(Mode::Infer, batch, name)? {
+        return Ok(Targets::Values(network.output(Mode::Infer, batch, name)?.data));
+    }
     let InputBuffer { dtype, layout, words } = network.input_buffer(Mode::Infer, batch, name)?;
     let words = layout.unpack(words).into_iter();
     Ok(match dtype {
@@ -154,9 +161,12 @@ fn targets(network: &mut dyn Network, batch: usize, name: &str) -> Result<Target
     })
 }
 
-/// Number of correct samples of a batch. Counts add up exactly, the rounded shares of batches would not.
+/// Number of correct samples of a batch. Counts add up exactly, the rounded shares of batches would not. Where a sample
+/// has several labels it counts for the share of them that is right, and the number need not be whole.
 pub(crate) fn correct(accuracy: f64, batch: usize) -> f64 {
-    (accuracy * batch as f64).round()
+    let (n, rounding) = (accuracy * batch as f64, 1e-6 * batch as f64);
+    let whole = n.round();
+    if (n - whole).abs() <= rounding { whole } else { n }
 }
 
 #[cfg(test)]

@@ -16,6 +16,9 @@ pub struct EpochRecord {
     /// Mean training accuracy.
     #[serde(with = "exact::option")]
     pub accuracy: Option<f64>,
+    /// Mean of each of several losses in training, by name.
+    #[serde(with = "exact::named", default, skip_serializing_if = "Vec::is_empty")]
+    pub losses: Vec<(String, f64)>,
     /// Loss on the validation samples after the epoch.
     #[serde(with = "exact::option")]
     pub val_loss: Option<f64>,
@@ -65,11 +68,19 @@ impl EpochRecord {
         self.val_metrics.iter().find(|(known, _)| known == name).map(|(_, value)| *value)
     }
 
+    /// One of several losses in training.
+    fn part_of_loss(&self, name: &str) -> Option<f64> {
+        self.losses.iter().find(|(known, _)| known == name).map(|(_, value)| *value)
+    }
+
     /// The measured value of that name, such as `val_loss`.
     pub fn value(&self, column: &str) -> Option<f64> {
         match COLUMNS.iter().position(|known| *known == column) {
             Some(known) => self.columns()[known],
-            None => self.val_metric(column.strip_prefix(VALIDATION)?),
+            None => match column.strip_prefix(VALIDATION) {
+                Some(metric) => self.val_metric(metric),
+                None => self.part_of_loss(column),
+            },
         }
     }
 
@@ -88,11 +99,15 @@ impl History {
         let metrics: Vec<&String> =
             self.records.first().map_or(&[][..], |first| &first.val_metrics).iter().map(|(name, _)| name).collect();
         let header = ["epoch"].iter().chain(&COLUMNS).chain(&["learning_rate"]).map(ToString::to_string);
-        csv.write_record(header.chain(metrics.iter().map(|name| format!("{VALIDATION}{name}"))))?;
+        let losses = self.records.first().map_or(&[][..], |first| &first.losses).iter();
+        let losses: Vec<&String> = losses.map(|(name, _)| name).collect();
+        let metric_names = metrics.iter().map(|name| format!("{VALIDATION}{name}"));
+        csv.write_record(header.chain(metric_names).chain(losses.iter().map(ToString::to_string)))?;
         for record in &self.records {
             let cell = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
             let metrics = metrics.iter().map(|name| record.val_metric(name));
             let values = record.columns().into_iter().chain([Some(record.learning_rate)]).chain(metrics);
+            let values = values.chain(losses.iter().map(|name| record.part_of_loss(name)));
             csv.write_record(std::iter::once(record.epoch.to_string()).chain(values.map(cell)))?;
         }
         csv.flush()
@@ -108,12 +123,11 @@ impl History {
         let mut csv = csv::Reader::from_reader(file);
         let mut history = History::default();
         let header = csv.headers().map_err(|e| error(e.to_string()))?.clone();
-        let metrics: Vec<(usize, &str)> = header
-            .iter()
-            .enumerate()
-            .skip(1 + COLUMNS.len())
-            .filter_map(|(column, name)| Some((column, name.strip_prefix(VALIDATION)?)))
-            .collect();
+        // Behind the learning rate, which older histories do not have.
+        let others = || header.iter().enumerate().skip(1 + COLUMNS.len()).filter(|(_, name)| *name != "learning_rate");
+        let metrics: Vec<(usize, &str)> =
+            others().filter_map(|(column, name)| Some((column, name.strip_prefix(VALIDATION)?))).collect();
+        let losses: Vec<(usize, &str)> = others().filter(|(_, name)| !name.starts_with(VALIDATION)).collect();
         for row in csv.records() {
             let row = row.map_err(|e| error(e.to_string()))?;
             let cell = |column: usize| -> Result<Option<f64>, TrainError> {
@@ -122,6 +136,13 @@ impl History {
                     text => text.parse().map(Some).map_err(|_| error(format!("expected a number, found `{text}`"))),
                 }
             };
+            let named = |columns: &[(usize, &str)]| -> Result<Vec<(String, f64)>, TrainError> {
+                let cells = columns.iter();
+                let cells = cells.filter_map(|&(column, name)| {
+                    Some(cell(column).transpose()?.map(|value| (name.to_string(), value)))
+                });
+                cells.collect()
+            };
             let needed = |column: usize| cell(column)?.ok_or_else(|| error(format!("column {column} is empty")));
             history.records.push(EpochRecord {
                 epoch: needed(0)? as usize,
@@ -129,12 +150,8 @@ impl History {
                 accuracy: cell(2)?,
                 val_loss: cell(3)?,
                 val_accuracy: cell(4)?,
-                val_metrics: metrics
-                    .iter()
-                    .filter_map(|&(column, name)| {
-                        Some(cell(column).transpose()?.map(|value| (name.to_string(), value)))
-                    })
-                    .collect::<Result<_, _>>()?,
+                losses: named(&losses)?,
+                val_metrics: named(&metrics)?,
                 seconds: needed(5)?,
                 // Older histories do not have it.
                 learning_rate: cell(6)?.unwrap_or(f64::NAN),
@@ -185,6 +202,7 @@ pub(crate) mod tests {
             accuracy: Some(0.75),
             val_loss: Some(0.625),
             val_accuracy: Some(0.5),
+            losses: Vec::new(),
             val_metrics: Vec::new(),
             seconds: 1.5,
             learning_rate: 0.01,

@@ -8,9 +8,9 @@
 //! set), [`batches`], [`network`] and `session`, [`class_weights`], `packing` (bytes to the network's layout), `feed`
 //! (batches prepared ahead), `rate` (the learning rate), [`nonfinite`] (numbers that stopped being finite), [`run`]
 //! (where a run stands), `fit_options`, `observer`, `fit_report`, `fit_error`, [`train`] and `epochs`, `search` (for
-//! where such numbers come from), [`metrics`], [`evaluate`](mod@evaluate), [`picture`], [`predict`], [`history`],
-//! [`plots`], [`files`], `tensor_header`, [`weights`], [`state_file`], `folder_lock`, [`checkpoint_folder`],
-//! [`run_folder`].
+//! where such numbers come from), [`metrics`], [`evaluate`](mod@evaluate), [`picture`], [`predict`], [`generate`],
+//! [`history`], [`plots`], [`files`], `tensor_header`, [`weights`], [`state_file`], `folder_lock`,
+//! [`checkpoint_folder`], [`run_folder`].
 #![forbid(unsafe_code)]
 
 pub mod batches;
@@ -26,6 +26,7 @@ mod fit_error;
 mod fit_options;
 mod fit_report;
 mod folder_lock;
+pub mod generate;
 mod gzip;
 pub mod history;
 pub mod input;
@@ -61,7 +62,7 @@ pub use files::{check_writable, write_file};
 pub use fit_error::{FitError, NonfiniteFit};
 pub use history::{EpochRecord, History};
 pub use input::InputSpec;
-pub use metrics::{Outcome, Scores, Scoring};
+pub use metrics::{Form, Outcome, Reading, Scores, Scoring};
 pub use network::{InputBuffer, Network, NetworkError, Weights};
 pub use nonfinite::Nonfinite;
 pub use run::{Best, EarlyStopping, Ended, RunState};

@@ -2,25 +2,27 @@
 
 use crate::augmentation::augmentation;
 use crate::error::Error;
+pub use crate::scoring::{name_classes, outcome, reading, scoring, scoring_of};
 use graphc_driver::Session;
 use graphc_driver::session::Integers;
 use graphc_frontend::data::{
-    ArrayFormat, Categories, CifarLabels, ColumnConfig, DataFile, MissingConfig, Parts, PreprocessConfig,
+    ArrayFormat, Categories, CifarLabels, ColumnConfig, DataFile, MissingConfig, Parts, PreprocessConfig, TextConfig,
 };
 use graphc_frontend::{CheckData, DataSource, EmaConfig, Experiment, SAMPLE_WEIGHT, TrainConfig};
+use graphc_ir::graph::Role;
 use graphc_ir::ops::Op;
 use graphc_ir::{DType, Dim, Graph, NodeId, RateSchedule, Tensor};
 use graphc_train::batches::validation_split;
 use graphc_train::data::{
-    Affine, ArraySource, CifarKind, Columns, FieldContent, Fitted, MOST_BYTES, Missing, Table, TableField, Unknown,
-    Validation,
+    Affine, ArraySource, CifarKind, Columns, FieldContent, Fitted, MOST_BYTES, Missing, Table, TableField, Text,
+    TextLevel, TextPart, Unknown, Validation,
 };
 use graphc_train::run::{Begin, CheckpointEvery, FileHash, hash_data};
 use graphc_train::train::Counts;
 use graphc_train::weights::{check_weights, read_tensors};
 use graphc_train::{
-    ClassWeights, Dataset, FitOptions, InputSpec, Loader, Loading, NamedTensor, Outcome, Part, Preprocess, Scoring,
-    Source, Synthetic, TensorData, TrainError,
+    ClassWeights, Dataset, FitOptions, InputSpec, Loader, Loading, NamedTensor, Part, Preprocess, Source, Synthetic,
+    TensorData, TrainError,
 };
 use std::path::{Path, PathBuf};
 
@@ -54,7 +56,15 @@ pub fn load(path: &Path) -> Result<Experiment, Error> {
 
 /// A graph as if it stood in a file that says nothing else. What the loss compares is found in the graph.
 pub fn of_graph(graph: Graph) -> Experiment {
-    let operands = graph.loss.map(|loss| graph.operands(loss)).unwrap_or_default();
+    // Of several losses, whose sum is minimised, the first.
+    let is_loss = |id: &NodeId| graph.op(*id).info().loss.is_some();
+    let is_output = |id: &NodeId| graph.output(&graph.node(*id).name) == Some(*id);
+    let parts: Vec<NodeId> = match graph.loss {
+        Some(loss) if !is_loss(&loss) => graph.ids().into_iter().filter(is_loss).filter(is_output).collect(),
+        _ => Vec::new(),
+    };
+    let loss = parts.first().copied().or(graph.loss);
+    let operands = loss.map(|loss| graph.operands(loss)).unwrap_or_default();
     let name = |id: NodeId| graph.node(id).name.clone();
     let input = |at: usize| operands.get(at).copied().filter(|&id| matches!(graph.op(id), Op::Input(_))).map(name);
     let only_output = || match graph.outputs.as_slice() {
@@ -67,6 +77,12 @@ pub fn of_graph(graph: Graph) -> Experiment {
         _ => None,
     };
     let (target, weights) = (input(1), input(2));
+    let losses: Vec<NodeId> = if parts.is_empty() { graph.loss.into_iter().collect() } else { parts.clone() };
+    let all = |at: usize| {
+        let read = losses.iter().filter_map(|&loss| graph.operands(loss).get(at).copied());
+        read.filter(|&id| matches!(graph.op(id), Op::Input(_))).map(name).collect::<Vec<String>>()
+    };
+    let (targets, weighting) = (all(1), all(2));
     let train = TrainConfig {
         epochs: 10,
         batch_size: 64,
@@ -87,8 +103,13 @@ pub fn of_graph(graph: Graph) -> Experiment {
         classes,
         weights,
         class_weights: None,
+        targets,
+        weighting,
+        losses: parts.into_iter().map(name).collect(),
         metrics: Vec::new(),
+        parts: Vec::new(),
         path: PathBuf::new(),
+        warnings: None,
         graph,
     }
 }
@@ -256,8 +277,28 @@ fn file_source(data: &DataSource, which: Which) -> Option<Source> {
             };
             Source::Cifar(which.of(parts)?.clone(), kind)
         }
+        DataSource::Text { files, config } => {
+            let share = config.test_split;
+            let (files, part) = match which {
+                Which::Test if share > 0.0 => (&files.train, TextPart::Last(share)),
+                Which::Train if share > 0.0 => (&files.train, TextPart::Without(share)),
+                _ => (which.of(files)?, TextPart::Whole),
+            };
+            Source::Text(Text { part, ..text(config, files) })
+        }
         DataSource::Synthetic { .. } => return None,
     })
+}
+
+/// All of those files, as the graph file has text.
+pub fn text(config: &TextConfig, files: &[PathBuf]) -> Text {
+    Text {
+        files: files.to_vec(),
+        level: if config.is_bytes { TextLevel::Bytes } else { TextLevel::Characters },
+        unknown: if config.has_unknown { Unknown::Class } else { Unknown::Refuse },
+        stride: config.stride,
+        part: TextPart::Whole,
+    }
 }
 
 /// A file with the columns that the graph file says.
@@ -306,7 +347,7 @@ pub fn input_spec(experiment: &Experiment, name: &str) -> Result<InputSpec, Erro
         dtype: ty.dtype,
         sample_shape: ty.shape.sizes(Some(1))[1..].to_vec(),
         // Neither is scaled.
-        is_target: name == experiment.target || experiment.weights.as_deref() == Some(name),
+        is_target: is_of_loss(experiment, name),
         integers: graph.find(name).and_then(|id| Integers::of(graph, id)),
     })
 }
@@ -358,7 +399,7 @@ impl Kind {
 /// # Errors
 /// If the target was standardised, but nothing is known of its mean and deviation.
 pub fn target_map(experiment: &Experiment, fitted: &Fitted, kind: Kind) -> Result<Option<Affine>, Error> {
-    if kind != Kind::Values || experiment.data.is_none() {
+    if kind != Kind::Values || experiment.data.is_none() || !experiment.targets.contains(&experiment.target) {
         return Ok(None);
     }
     let spec = input_spec(experiment, &experiment.target)?;
@@ -374,8 +415,19 @@ pub fn target_map(experiment: &Experiment, fitted: &Fitted, kind: Kind) -> Resul
 
 /// What a picture can be: the inputs apart from the target and the weights.
 pub fn feature_inputs(experiment: &Experiment) -> Vec<String> {
-    let is_of_loss = |name: &String| *name == experiment.target || experiment.weights.as_ref() == Some(name);
-    sample_inputs(experiment).into_iter().filter(|name| !is_of_loss(name)).collect()
+    sample_inputs(experiment).into_iter().filter(|name| !is_of_loss(experiment, name)).collect()
+}
+
+/// Whether an input is the first loss's target or its weights, or is read by losses and metrics alone.
+fn is_of_loss(experiment: &Experiment, name: &str) -> bool {
+    let graph = &experiment.graph;
+    let is_measuring = |id: NodeId| matches!(graph.node(id).origin.role, Role::Loss | Role::Metric);
+    let is_read_by_losses =
+        || graph.find(name).is_some_and(|id| graph.users(id).into_iter().all(is_measuring) && graph.has_users(id));
+    let others = || experiment.targets.iter().chain(&experiment.weighting);
+    name == experiment.target
+        || experiment.weights.as_deref() == Some(name)
+        || (others().any(|other| other == name) && is_read_by_losses())
 }
 
 /// What of [`FitOptions`] the graph file does not say, or a command line or a program says otherwise.
@@ -463,26 +515,6 @@ pub fn begin(
     })
 }
 
-/// The metrics that the file asks for beside accuracy, if there are any.
-///
-/// # Errors
-/// If a metric is none of such predictions.
-pub fn scoring(experiment: &Experiment) -> Result<Option<Scoring>, Error> {
-    let names = experiment.metrics.iter().map(String::as_str);
-    Ok(Scoring::new(&experiment.prediction, &experiment.target, outcome(experiment), names)?)
-}
-
-/// What a prediction says of a sample.
-pub fn outcome(experiment: &Experiment) -> Outcome {
-    let graph = &experiment.graph;
-    let is_one_number = graph.output(&experiment.prediction).is_some_and(|id| graph.ty(id).shape.fixed_len() == 1);
-    match experiment.classes {
-        Some(2) if is_one_number => Outcome::YesOrNo,
-        Some(n) => Outcome::Class(n),
-        None => Outcome::Values,
-    }
-}
-
 /// How much samples of each class count, if the file says it.
 pub fn class_weights(experiment: &Experiment) -> Option<ClassWeights> {
     let weights = experiment.class_weights.as_ref()?.iter().map(|&weight| weight as f32).collect();
@@ -497,13 +529,6 @@ pub fn sample_inputs(experiment: &Experiment) -> Vec<String> {
     let is_batched = |id| graph.ty(id).shape.batch_axis().is_some() && !follows(id);
     let inputs = graph.ids().into_iter().filter(|&id| matches!(graph.op(id), Op::Input(_)) && is_batched(id));
     inputs.map(|id| graph.node(id).name.clone()).collect()
-}
-
-/// Tells a scoring what the classes are called.
-pub fn name_classes(scoring: &mut Option<Scoring>, experiment: &Experiment, fitted: &Fitted) {
-    if let (Some(scoring), Some(names)) = (scoring, fitted.of(&experiment.target).classes) {
-        scoring.name_classes(&names);
-    }
 }
 
 /// Gives the network the weights of a file.

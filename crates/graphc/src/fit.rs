@@ -10,8 +10,8 @@ use graphc_train::checkpoint_folder::{begin_checkpoints, go_on_with_checkpoints}
 use graphc_train::data::{Columns, Fitted, Loader, Preprocess, Validation};
 use graphc_train::run::{Checkpoint, CheckpointEvery, CheckpointWriter};
 use graphc_train::{
-    Dataset, EpochRecord, Evaluation, FitOptions as LoopOptions, FitReport, Loading, Observer, Outcome, Portion,
-    Progress, Scores, Scoring, Supervision, TrainError, Weighted, evaluate_scored, fit_from,
+    Dataset, EpochRecord, Evaluation, FitOptions as LoopOptions, FitReport, Loading, Observer, Portion, Progress,
+    Scores, Scoring, Supervision, TrainError, Weighted, evaluate_scored, fit_from,
 };
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -194,12 +194,12 @@ impl Session {
     }
 
     fn scoring<'a>(&self, metrics: impl IntoIterator<Item = &'a str>) -> Result<Option<Scoring>> {
-        let outcome: Outcome = experiment::outcome(&self.experiment);
-        let (prediction, target) = (&self.experiment.prediction, &self.experiment.target);
-        let scoring = Scoring::new(prediction, target, outcome, metrics)?;
-        match scoring {
-            Some(_) if target.is_empty() => Err(Error::new("metrics need a loss whose target is an input")),
-            scoring => Ok(scoring),
+        let metrics: Vec<&str> = metrics.into_iter().collect();
+        let has_metrics = metrics.iter().any(|&name| name != "accuracy");
+        let scoring = experiment::scoring_of(&self.experiment, metrics)?;
+        match self.experiment.target.is_empty() && has_metrics {
+            true => Err(Error::new("metrics need a loss whose target is an input")),
+            false => Ok(scoring),
         }
     }
 

@@ -34,9 +34,9 @@
 //! [`schedule`], [`codegen`], [`runtime`]; [`driver`] runs them all, [`interp`] says what they mean, [`measure`] how
 //! fast a step is and why, and [`train`] is the training around the step.
 //!
-//! Reading order: `error`, [`experiment`] (from a graph file to what the training library takes), [`input`] (what may
-//! be given as a tensor), `options`, `session`, [`data`] (what may be trained on), [`callbacks`], `fit`, `state`
-//! (files), [`prelude`].
+//! Reading order: `error`, `scoring`, [`experiment`] (from a graph file to what the training library takes), [`input`]
+//! (what may be given as a tensor), `options`, `session`, [`data`] (what may be trained on), [`callbacks`], `fit`,
+//! `state` (files), [`writer`] (what writes text), [`prelude`].
 #![forbid(unsafe_code)]
 
 mod augmentation;
@@ -48,8 +48,10 @@ mod fit;
 pub mod input;
 mod options;
 pub mod prelude;
+mod scoring;
 mod session;
 mod state;
+pub mod writer;
 
 pub use graphc_autodiff as autodiff;
 pub use graphc_codegen as codegen;

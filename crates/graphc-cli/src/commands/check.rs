@@ -3,6 +3,7 @@
 use super::run::fresh_parameters;
 use crate::engine::{Bindings, Engine, bound, check_memory, evaluate};
 use crate::error::CliError;
+use crate::sizes::SizeArgs;
 use crate::numbers::{at_least_one, seed};
 use crate::{output, tables, terminal};
 use graphc::experiment;
@@ -30,6 +31,8 @@ use std::process::ExitCode;
 pub(crate) struct Args {
     /// The graph file.
     file: PathBuf,
+    #[command(flatten)]
+    sizes: SizeArgs,
     /// Batch size of the comparisons of machine code.
     #[arg(long, value_name = "N", default_value_t = 19, value_parser = at_least_one)]
     batch: usize,
@@ -69,7 +72,7 @@ struct Check {
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
-    let experiment = experiment::load(&args.file)?;
+    let experiment = args.sizes.load(&args.file)?;
     let mut checks = Vec::new();
     let modes: &[Mode] =
         if experiment.graph.optimizer.is_some() { &[Mode::Train, Mode::Infer] } else { &[Mode::Infer] };

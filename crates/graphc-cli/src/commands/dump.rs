@@ -4,6 +4,7 @@ use super::run::ModeArg;
 use crate::error::CliError;
 use crate::isa::IsaArg;
 use crate::numbers::at_least_one;
+use crate::sizes::SizeArgs;
 use crate::{graph_text, output, tables};
 use clap::ValueEnum;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
@@ -22,6 +23,8 @@ use std::process::ExitCode;
 pub(crate) struct Args {
     /// The graph file (.graph.json), or graph text (.gir).
     file: PathBuf,
+    #[command(flatten)]
+    sizes: SizeArgs,
     /// Print every form from the graph to machine code; with --stage, that one alone.
     #[arg(long)]
     ir: bool,
@@ -108,7 +111,7 @@ fn machine() -> impl TypedValueParser<Value = Machine> {
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
-    let experiment = graph_text::load(&args.file)?;
+    let experiment = graph_text::load(&args.file, &args.sizes)?;
     let graph = experiment.graph;
     let batch = args.batch.or(graph.batch).unwrap_or(experiment.train.batch_size);
     let base = match args.mode {

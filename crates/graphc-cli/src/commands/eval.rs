@@ -3,6 +3,7 @@
 use crate::error::CliError;
 use crate::nonfinite::{AllowNonfiniteArg, warn_of_weights};
 use crate::numbers::at_least_one;
+use crate::sizes::SizeArgs;
 use crate::threads::{ThreadsArg, warn_if_fewer};
 use crate::tuned::TuningArg;
 use crate::{messages, output, scores, words};
@@ -20,6 +21,8 @@ use std::process::ExitCode;
 pub(crate) struct Args {
     /// The graph file.
     file: PathBuf,
+    #[command(flatten)]
+    sizes: SizeArgs,
     /// The weights, as training wrote them.
     #[arg(long, short, value_name = "WEIGHTS")]
     weights: PathBuf,
@@ -38,7 +41,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
-    let experiment = experiment::load_with_data(&args.file)?;
+    let experiment = args.sizes.load_with_data(&args.file)?;
     let (threads, tuning) = (args.threads.threads, args.tuning.tuning());
     let options = SessionOptions { threads, tuning, ..SessionOptions::default() };
     let mut session = Session::new(experiment.graph.clone(), options)?;

@@ -5,6 +5,7 @@ pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod dump;
 pub(crate) mod eval;
+pub(crate) mod generate;
 pub(crate) mod predict;
 mod predict_data;
 pub(crate) mod profile;

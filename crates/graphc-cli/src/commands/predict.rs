@@ -5,12 +5,13 @@ use crate::answer::{Unit, best_class};
 use crate::error::CliError;
 use crate::nonfinite::{AllowNonfiniteArg, warn_of_weights};
 use crate::numbers::at_least_one;
+use crate::sizes::SizeArgs;
 use crate::tuned::TuningArg;
 use crate::{messages, output, words};
 use graphc::experiment;
 use graphc::experiment::Kind;
 use graphc_driver::{Session, SessionOptions};
-use graphc_frontend::Experiment;
+use graphc_frontend::{DataSource, Experiment};
 use graphc_ir::graph::Mode;
 use graphc_train::data::{ArraySource, Fitted};
 use graphc_train::error::printable;
@@ -33,6 +34,8 @@ use std::process::ExitCode;
 pub(crate) struct Args {
     /// The graph file.
     file: PathBuf,
+    #[command(flatten)]
+    sizes: SizeArgs,
     /// The weights, as training wrote them.
     #[arg(long, short, value_name = "WEIGHTS")]
     weights: PathBuf,
@@ -70,7 +73,10 @@ Examples:
   graphc predict net.graph.json --weights model.safetensors --data new.csv --out y.csv";
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
-    let experiment = experiment::load(&args.file)?;
+    let experiment = args.sizes.load(&args.file)?;
+    if let Some(DataSource::Text { .. }) = experiment.data.as_ref().map(|data| &data.source) {
+        return Err(CliError::new("the data is text, which `graphc generate` continues; `graphc eval` measures it"));
+    }
     let fitted = read_fitted(&args.weights)?;
     if let (Some(data), Some(out)) = (&args.data, &args.out) {
         check_writable(out)?;

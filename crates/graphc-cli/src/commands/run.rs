@@ -3,6 +3,7 @@
 use crate::engine::{Bindings, Engine, check_memory, evaluate};
 use crate::error::CliError;
 use crate::numbers::seed;
+use crate::sizes::SizeArgs;
 use crate::tuned::TuningArg;
 use crate::{messages, nonfinite};
 use clap::ValueEnum;
@@ -31,6 +32,8 @@ use std::process::ExitCode;
 pub(crate) struct Args {
     /// The graph file.
     file: PathBuf,
+    #[command(flatten)]
+    sizes: SizeArgs,
     /// The weights; without them, fresh ones from the seed.
     #[arg(long, short, value_name = "WEIGHTS")]
     weights: Option<PathBuf>,
@@ -93,16 +96,17 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
         (None, true) => Mode::Train,
         (None, false) => Mode::Infer,
     };
-    let experiment = experiment::load(&args.file)?;
+    let experiment = args.sizes.load(&args.file)?;
     check_writable(&args.outputs)?;
     let graph = &experiment.graph;
     let mut given = Inputs::read(&args.inputs, graph)?;
-    let drop_loss = mode == Mode::Infer && !given.bindings.contains_key(&experiment.target);
+    let missing = experiment.targets.iter().find(|target| !given.bindings.contains_key(*target));
+    let missing = missing.filter(|_| mode == Mode::Infer);
     if args.preprocess {
         let fitted = args.weights.as_deref().map(read_fitted).transpose()?.unwrap_or_default();
         given.preprocess(&experiment, &fitted)?;
     }
-    given.fill_in(&experiment, drop_loss)?;
+    given.fill_in(&experiment, missing.is_some())?;
     let base =
         if mode == Mode::Train { CompileOptions::train(given.batch) } else { CompileOptions::infer(given.batch) };
     let (gradients, checked, tuning) = (args.gradients, args.checked, args.tuning.tuning());
@@ -111,9 +115,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
     let mut bindings = given.bindings;
     bindings.extend(parameters(&experiment, args)?);
     let mut outputs = evaluate(args.engine, graph, &options, &bindings)?;
-    if drop_loss {
+    if let Some(target) = missing {
         outputs.retain(|(name, _)| !needs_target(graph, name));
-        messages::warning(&format!("no input `{}`: outputs that need it are left out", experiment.target));
+        messages::warning(&format!("no input `{target}`: outputs that need it are left out"));
     }
     nonfinite::warn_of(&outputs);
     let named = outputs.into_iter().map(|(name, value)| NamedTensor {
@@ -201,8 +205,9 @@ impl<'a> Inputs<'a> {
                 continue;
             }
             let shape = &graph.ty(node).shape;
-            let is_weight = experiment.weights.as_deref() == Some(name);
-            if shape.rank() > 0 && !is_weight && !(without_target && name == experiment.target) {
+            let is_one_of = |names: &[String]| names.iter().any(|other| other == name);
+            let (is_weight, is_target) = (is_one_of(&experiment.weighting), is_one_of(&experiment.targets));
+            if shape.rank() > 0 && !is_weight && !(without_target && is_target) {
                 let message = format!("no tensor for the input `{name}` of shape {shape}");
                 return Err(CliError::new(format!("{}: {message}", self.path.display())));
             }

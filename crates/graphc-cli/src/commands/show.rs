@@ -1,12 +1,14 @@
 //! `graphc show`.
 
 use crate::error::CliError;
+use crate::sizes::SizeArgs;
 use crate::numbers::{at_least_one, seed};
 use crate::{output, tables, terminal, words};
 use graphc::experiment;
 use graphc_frontend::Experiment;
 use graphc_ir::DType;
 use graphc_train::data::Affine;
+use graphc_train::error::printable;
 use graphc_train::picture::PictureShape;
 use graphc_train::plots::{Sheet, Tile};
 use graphc_train::{Dataset, InputSpec, check_writable, write_file};
@@ -22,6 +24,8 @@ use std::process::ExitCode;
 pub(crate) struct Args {
     /// The graph file.
     file: PathBuf,
+    #[command(flatten)]
+    sizes: SizeArgs,
     /// Show every sample as it is and as it is in so many epochs.
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     augmented: Option<usize>,
@@ -55,7 +59,7 @@ const MANY: usize = 40;
 const COLUMNS: usize = 10;
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
-    let experiment = experiment::load_with_data(&args.file)?;
+    let experiment = args.sizes.load_with_data(&args.file)?;
     let seed = args.seed.unwrap_or(experiment.train.seed);
     let picture = picture(args, &experiment)?;
     if picture.is_some() {
@@ -209,7 +213,11 @@ impl Shown<'_> {
                 let mut row = vec![sample.to_string(), form];
                 for name in &names {
                     let is_integer = experiment::input_spec(self.experiment, name)?.dtype == DType::I32;
-                    row.push(summary(&self.words(name, sample, epoch)?, is_integer));
+                    let words = self.words(name, sample, epoch)?;
+                    row.push(match self.data.fitted().vocabulary() {
+                        Some(vocabulary) => printable(&vocabulary.text(words)),
+                        None => summary(&words, is_integer),
+                    });
                 }
                 rows.push(row);
             }

@@ -1,8 +1,8 @@
 //! `graphc summary`.
 
 use crate::error::CliError;
+use crate::sizes::SizeArgs;
 use crate::{output, tables};
-use graphc::experiment;
 use graphc_frontend::{SummaryRow, Totals};
 use graphc_ir::Dim;
 use serde_json::{Value, json};
@@ -15,6 +15,11 @@ use std::process::ExitCode;
 pub(crate) struct Args {
     /// The graph file.
     file: PathBuf,
+    /// Show the nodes of blocks in place of one line a use; JSON has them anyway.
+    #[arg(long)]
+    expand: bool,
+    #[command(flatten)]
+    sizes: SizeArgs,
     /// Print one JSON object; the batch dimension is "N" in shapes.
     #[arg(long)]
     json: bool,
@@ -23,12 +28,16 @@ pub(crate) struct Args {
 const EXAMPLES: &str = "\
 Examples:
   graphc summary examples/lenet5.graph.json
+  graphc summary examples/resnet20-mnist.graph.json --expand
   graphc summary examples/lenet5.graph.json --json | jq .parameters";
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
-    let experiment = experiment::load(&args.file)?;
-    let graph = &experiment.graph;
-    let (rows, totals) = (graphc_frontend::summary(graph), graphc_frontend::totals(graph));
+    let experiment = args.sizes.load(&args.file)?;
+    let rows = match args.expand || args.json {
+        true => graphc_frontend::summary_of(&experiment),
+        false => graphc_frontend::summary_of_parts(&experiment),
+    };
+    let totals = graphc_frontend::totals(&experiment.graph);
     output::line(match args.json {
         true => summary_json(&experiment.name, &rows, totals).to_string(),
         false => tables::summary(&experiment.name, &rows, totals),

@@ -4,6 +4,7 @@ use crate::error::CliError;
 use crate::isa::IsaArg;
 use crate::measuring::{heading, spread_json};
 use crate::numbers::{at_least_one, seconds};
+use crate::sizes::SizeArgs;
 use crate::threads::{ThreadsArg, warn_if_fewer};
 use crate::{graph_text, output, progress, shell, tables, tuned, words};
 use graphc_driver::{CompileOptions, Tuning};
@@ -30,6 +31,8 @@ use std::time::Duration;
 pub(crate) struct Args {
     /// The graph file, or graph text (.gir). Its data is not read: inputs are random numbers of their shapes.
     file: PathBuf,
+    #[command(flatten)]
+    sizes: SizeArgs,
     /// Samples per step [default: as in the graph file].
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     batch: Option<usize>,
@@ -57,7 +60,7 @@ Examples:
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
     let mode = if args.infer { Mode::Infer } else { Mode::Train };
-    let experiment = graph_text::load_for_step(&args.file, mode)?;
+    let experiment = graph_text::load_for_step(&args.file, &args.sizes, mode)?;
     let Some(folder) = tuned::folder() else {
         return Err(CliError::new("no folder to keep the result in: neither GRAPHC_CACHE_DIR nor HOME is set"));
     };

@@ -6,9 +6,9 @@ use graphc::experiment;
 use graphc::experiment::Kind;
 use graphc_frontend::Experiment;
 use graphc_ir::DType;
-use graphc_train::Outcome;
 use graphc_train::data::Fitted;
 use graphc_train::metrics::Targets;
+use graphc_train::{Form, Outcome};
 
 /// What the two classes of yes and no are called where they have no names.
 pub(super) const YES_OR_NO: [&str; 2] = ["no", "yes"];
@@ -42,7 +42,16 @@ impl<'a> Judge<'a> {
         let graph = &experiment.graph;
         let (outcome, kind) = (experiment::outcome(experiment), Kind::of(experiment));
         let has_labels = graph.find(&experiment.target).is_some_and(|id| graph.ty(id).dtype == DType::I32);
-        if has_labels && outcome == Outcome::Values {
+        if !experiment.targets.contains(&experiment.target) {
+            return Err(CliError::new("predictions are compared with no input, but with what the network computes"));
+        }
+        let n_numbers = graph.output(&experiment.prediction).map(|id| graph.ty(id).shape.fixed_len());
+        let has_several = match outcome {
+            Outcome::Class(n) => n_numbers != Some(n),
+            Outcome::YesOrNo => false,
+            Outcome::Values => has_labels,
+        };
+        if has_several {
             return Err(CliError::new("every sample has several labels, of which the page shows none"));
         }
         let given = fitted.of(&experiment.target).classes;
@@ -127,6 +136,10 @@ impl<'a> Judge<'a> {
     fn shares(&self, row: &[f32]) -> Vec<f64> {
         let values: Vec<f64> = row.iter().map(|&value| value.into()).collect();
         match (self.outcome, self.kind, values.as_slice()) {
+            (Outcome::YesOrNo, _, &[logit]) if experiment::reading(self.experiment).form == Form::Logit => {
+                let yes = 1.0 / (1.0 + libm::exp(-logit));
+                vec![1.0 - yes, yes]
+            }
             (Outcome::YesOrNo, _, &[yes]) => vec![1.0 - yes, yes],
             (_, Kind::Scores, _) => {
                 let most = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);

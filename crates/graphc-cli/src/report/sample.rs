@@ -7,6 +7,7 @@ use graphc::experiment;
 use graphc_frontend::data::{Categories, ColumnConfig};
 use graphc_frontend::{DataSource, Experiment};
 use graphc_train::data::{Affine, Fitted, InputFit};
+use graphc_train::error::printable;
 use graphc_train::picture::{PictureShape, shape_of_picture};
 use graphc_train::{Dataset, InputSpec, TrainError};
 
@@ -103,6 +104,10 @@ impl Input<'_> {
     }
 
     fn cells(&self, values: &[f64]) -> Vec<(String, String)> {
+        if let Some(vocabulary) = &self.fit.vocabulary {
+            let text = vocabulary.text(values.iter().map(|&value| value as u32));
+            return vec![(self.spec.name.clone(), printable(&text))];
+        }
         let Some(columns) = self.columns else { return self.elements(values) };
         let mut rest = values;
         let mut cells = Vec::new();

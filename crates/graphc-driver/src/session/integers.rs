@@ -9,6 +9,8 @@ use graphc_ir::types::DType;
 pub struct Integers {
     /// How many there are, from 0 on.
     pub n: usize,
+    /// One that is none of them and yet allowed, as padding: the loss ignores it.
+    pub ignored: Option<i32>,
     /// What they number.
     pub of: Numbered,
 }
@@ -25,7 +27,7 @@ pub enum Numbered {
 impl Integers {
     /// So many classes.
     pub fn classes(n: usize) -> Integers {
-        Integers { n, of: Numbered::Classes }
+        Integers { n, ignored: None, of: Numbered::Classes }
     }
 
     /// Those of an input; `None` if it is none of integers, or any will do.
@@ -34,7 +36,8 @@ impl Integers {
         // Of several readers the one that takes the fewest counts.
         let n = graph.integers_below(input).filter(|_| is_input)?;
         let is_looked_up = graph.users(input).into_iter().any(|user| matches!(graph.op(user), Op::Gather(_)));
-        Some(Integers { n, of: if is_looked_up { Numbered::Rows } else { Numbered::Classes } })
+        let ignored = graph.integer_of_none(input);
+        Some(Integers { n, ignored, of: if is_looked_up { Numbered::Rows } else { Numbered::Classes } })
     }
 
     /// The number of classes, if they are classes.
@@ -44,7 +47,7 @@ impl Integers {
 
     /// Whether a number is none of them.
     pub fn refuses(self, number: i32) -> bool {
-        !usize::try_from(number).is_ok_and(|number| number < self.n)
+        !usize::try_from(number).is_ok_and(|number| number < self.n) && self.ignored != Some(number)
     }
 
     /// Position of the first number that is none of them.
@@ -54,7 +57,7 @@ impl Integers {
 
     /// Says that a number is none of them: what is computed from it would be NaN.
     pub fn refusal(self, name: &str, sample: usize, number: i64) -> String {
-        let Integers { n, of } = self;
+        let Integers { n, of, .. } = self;
         let last = n.saturating_sub(1);
         match of {
             Numbered::Classes => {

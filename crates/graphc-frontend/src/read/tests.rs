@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::data_fields::{COLUMN, DATA, PREPROCESS};
-use crate::fields::{FILE, INPUT, LOSSES, NODE, TRAIN};
+use crate::fields::{BLOCK, FILE, INPUT, NODE, TRAIN, USE};
+use crate::loss_fields::LOSSES;
 use crate::node_ops::NODE_OPS;
 use crate::optimizer::OPTIMIZERS;
 use crate::training::{EARLY_STOPPING, EMA, SCHEDULES};
@@ -11,7 +12,7 @@ use std::path::Path;
 /// Every row of the reference.
 fn rows() -> Vec<(&'static str, &'static Field)> {
     let mut sections: Vec<&'static Section> =
-        vec![&FILE, &INPUT, &NODE, &TRAIN, &EMA, &EARLY_STOPPING, &COLUMN, &PREPROCESS];
+        vec![&FILE, &INPUT, &BLOCK, &NODE, &USE, &TRAIN, &EMA, &EARLY_STOPPING, &COLUMN, &PREPROCESS];
     sections.extend(NODE_OPS.iter().map(|op| &op.section));
     sections.extend(
         [&LOSSES, &OPTIMIZERS, &SCHEDULES, &DATA, &INITIALIZERS].iter().flat_map(|variants| (variants.sections)()),
@@ -44,7 +45,7 @@ fn borders(kind: &Kind) -> Borders {
             let text = |n: usize| format!("\"{}\"", "n".repeat(n));
             texts(&["\"_1\"", &text(200)], &["\"1a\"", "\"a.b\"", "\"é\"", "\"\"", "\"a\\u0000\"", &text(201)])
         }
-        Kind::InputName | Kind::NodeName => texts(&["\"a\""], &["[\"a\"]", "1"]),
+        Kind::NodeName | Kind::Reference => texts(&["\"a\""], &["[\"a\"]", "1"]),
         Kind::References => texts(&["\"a\"", "[]", "[\"a\", \"b\"]"], &["1", "[1]"]),
         Kind::Int { min, max } => {
             let yes = [min.to_string(), max.to_string()];
@@ -52,10 +53,12 @@ fn borders(kind: &Kind) -> Borders {
             (yes.to_vec(), no.to_vec())
         }
         Kind::Number(range) => number_borders(*range),
+        Kind::Names => texts(&["\"a\"", "[]", "[\"a\", \"_1\"]"], &["1", "[1]", "\"a.b\"", "[\"$a\"]"]),
         Kind::Bool => texts(&["true", "false"], &["0", "\"true\"", "null"]),
         Kind::Pair { .. }
         | Kind::Padding
         | Kind::Shape
+        | Kind::InputShape
         | Kind::NewShape
         | Kind::Axes
         | Kind::Sizes
@@ -73,9 +76,14 @@ fn borders(kind: &Kind) -> Borders {
         Kind::Metrics => metric_borders(),
         Kind::Path => texts(&["\"a\""], &["[]", "1"]),
         Kind::Paths => texts(&["\"a\"", "[\"a\"]"], &["{}", "1", "[1]"]),
-        Kind::Object(_) | Kind::OneOf(_) | Kind::Map(_) | Kind::Files | Kind::Columns => {
-            texts(&["{}"], &["[]", "\"a\""])
-        }
+        Kind::Object(_)
+        | Kind::OneOf(_)
+        | Kind::Map(_)
+        | Kind::Files
+        | Kind::Columns
+        | Kind::Arguments
+        | Kind::SizesByName => texts(&["{}"], &["[]", "\"a\""]),
+        Kind::OneOrMore(_) => texts(&["{}", "[{}]", "[{}, {}]"], &["[]", "\"a\"", "1"]),
         Kind::Initializer => initializer_borders(),
         Kind::Nodes => texts(&["[]"], &["{}", "\"a\""]),
     }
@@ -140,7 +148,7 @@ fn size_borders(kind: &Kind) -> Borders {
             &["\"valid\"", "\"same\"", "0", "2147483647", "[0, 1, 2, 3]"],
             &["\"full\"", "-1", "2147483648", "[0, 1]", "[0, 1, 2, -3]"],
         ),
-        Kind::Shape => texts(
+        Kind::Shape | Kind::InputShape => texts(
             &["[]", "[\"N\"]", "[\"N\", 1, 2147483647]", "[3]", &list("1", 16)],
             &["[1, \"N\"]", "[\"N\", \"N\"]", "[0]", "[2147483648]", "1", &list("1", 17)],
         ),

@@ -37,7 +37,7 @@ use crate::ops::{Algorithm, Initializer, Input, Op, Parameter};
 use crate::optimizers::Optimizer;
 use crate::text::{MAX_RANK, is_hidden, shown};
 use crate::types::{DType, Dim, Shape, TensorType, TypeError, WORD_BYTES};
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
 /// A tensor larger than this is taken for a mistake.
@@ -75,6 +75,10 @@ pub type BuildResult = Result<NodeId, BuildError>;
 pub struct GraphBuilder {
     pub(super) graph: Graph,
     names: HashSet<String>,
+    /// By layer and name.
+    parameters: BTreeMap<(String, String), NodeId>,
+    /// The layer whose parameters those that are added have.
+    owner: Option<String>,
     /// Names of the graph's outputs.
     outputs: HashSet<String>,
     /// The input that counts steps, once it is there.
@@ -93,6 +97,8 @@ impl GraphBuilder {
         GraphBuilder {
             graph: Graph::new(name),
             names: HashSet::new(),
+            parameters: BTreeMap::new(),
+            owner: None,
             outputs: HashSet::new(),
             step: None,
             line: 0,
@@ -185,10 +191,10 @@ impl GraphBuilder {
         results.map(|(number, result)| self.add(name, &format!("{name}.{number}"), result, operands)).collect()
     }
 
-    /// A parameter `<layer>.<weight>`.
+    /// A parameter `<layer>.<weight>`, or that of the layer whose parameters are shared ([`Self::sharing`]).
     ///
     /// # Errors
-    /// If the name is taken or the shape is not acceptable.
+    /// If the name is taken or the shape is not acceptable, or there is no such parameter to share.
     pub fn parameter(
         &mut self,
         layer: &str,
@@ -197,8 +203,61 @@ impl GraphBuilder {
         initializer: Initializer,
         trainable: bool,
     ) -> BuildResult {
+        if let Some(owner) = self.owner.clone() {
+            return self.shared(layer, &owner, weight, shape);
+        }
         let op = Parameter { shape: Shape::fixed(shape), initializer, trainable };
-        self.add(layer, &format!("{layer}.{weight}"), op.into(), &[])
+        let node = self.add(layer, &format!("{layer}.{weight}"), op.into(), &[])?;
+        self.parameters.insert((layer.to_string(), weight.to_string()), node);
+        Ok(node)
+    }
+
+    /// Adds layers that have the parameters of the layer `owner` in place of their own, if there is an owner. Gradients
+    /// of all of them add up.
+    ///
+    /// ```
+    /// use graphc_ir::graph::builder::GraphBuilder;
+    /// use graphc_ir::layers::Dense;
+    /// use graphc_ir::{DType, Shape};
+    ///
+    /// let mut net = GraphBuilder::new("twins");
+    /// let a = net.input("a", DType::F32, Shape::batched(&[8])).unwrap();
+    /// let b = net.input("b", DType::F32, Shape::batched(&[8])).unwrap();
+    /// net.dense("left", a, &Dense::new(4)).unwrap();
+    /// net.sharing(Some("left"), |net| net.dense("right", b, &Dense::new(4))).unwrap();
+    /// assert!(net.graph().find("left.kernel").is_some() && net.graph().find("right.kernel").is_none());
+    /// ```
+    pub fn sharing<T>(&mut self, owner: Option<&str>, build: impl FnOnce(&mut GraphBuilder) -> T) -> T {
+        let before = std::mem::replace(&mut self.owner, owner.map(String::from));
+        let result = build(self);
+        self.owner = before;
+        result
+    }
+
+    /// The parameter `<layer>.<weight>`, if there is one.
+    pub fn find_parameter(&self, layer: &str, weight: &str) -> Option<NodeId> {
+        self.parameters.get(&(layer.to_string(), weight.to_string())).copied()
+    }
+
+    /// Names of the parameters of a layer, without its own.
+    pub fn parameters_of(&self, layer: &str) -> impl Iterator<Item = &str> {
+        let from = self.parameters.range((layer.to_string(), String::new())..);
+        let owned = layer.to_string();
+        from.take_while(move |((of, _), _)| *of == owned).map(|((_, weight), _)| weight.as_str())
+    }
+
+    /// The parameter of another layer.
+    fn shared(&self, layer: &str, owner: &str, weight: &str, shape: &[usize]) -> BuildResult {
+        let Some(node) = self.find_parameter(owner, weight) else {
+            return fail(layer, TypeError::new(format!("`{}` has no `{weight}` to share", shown(owner))));
+        };
+        let expected = Shape::fixed(shape);
+        let found = &self.ty(node).shape;
+        if *found != expected {
+            let message = format!("its `{weight}` must be {expected}, but that of `{}` is {found}", shown(owner));
+            return fail(layer, TypeError::new(message));
+        }
+        Ok(node)
     }
 
     /// Position of a layer that is added now.

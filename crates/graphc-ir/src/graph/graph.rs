@@ -5,11 +5,11 @@ use super::origin::Origin;
 use super::roots::{Output, Roots, Update};
 use crate::ops::Op;
 use crate::ops::facts::Domain;
-use crate::optimizers::{Averaging, Optimizer};
+use crate::optimizers::{Accumulation, Averaging, Clipping, Optimizer, ParameterSettings};
 use crate::types::{TensorType, TypeError};
 use smallvec::SmallVec;
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeMap, BinaryHeap};
 
 /// One operation, its result type, and where it comes from.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,6 +63,12 @@ pub struct Graph {
     pub loss: Option<NodeId>,
     /// How parameters are to be updated.
     pub optimizer: Option<Optimizer>,
+    /// What is different for some parameters, by their names.
+    pub parameter_settings: BTreeMap<String, ParameterSettings>,
+    /// How gradients are kept from being large.
+    pub clipping: Option<Clipping>,
+    /// Whether gradients of several steps make one update.
+    pub accumulation: Option<Accumulation>,
     /// Whether training steps keep averages of the trainable parameters.
     pub averaging: Option<Averaging>,
     /// By id; none where a node was removed.
@@ -86,6 +92,9 @@ impl Graph {
             updates: Roots::default(),
             loss: None,
             optimizer: None,
+            parameter_settings: BTreeMap::new(),
+            clipping: None,
+            accumulation: None,
             averaging: None,
             nodes: Vec::new(),
             operands: Vec::new(),
@@ -201,9 +210,32 @@ impl Graph {
     /// What every reader of the integers `id` takes them to be below (see [`crate::ops::OpRules::domain`]).
     pub fn integers_below(&self, id: NodeId) -> Option<usize> {
         self.integers_of_readers(id, |user, operand| match self.op(user).domain(operand, &self.operand_types(user)) {
-            Domain::Below(end) => Some(end),
+            Domain::Below(end) | Domain::BelowOr { end, .. } => Some(end),
             _ => None,
         })
+    }
+
+    /// The loss that compares these two, the first of several.
+    pub fn loss_that_compares(&self, prediction: NodeId, target: NodeId) -> Option<&Op> {
+        let compares = |loss: &NodeId| self.operands(*loss)[..].starts_with(&[prediction, target]);
+        let losses = self.users(prediction).into_iter().filter(|&user| self.op(user).info().loss.is_some());
+        losses.filter(compares).map(|loss| self.op(loss)).next()
+    }
+
+    /// The integer that every reader which takes `id` to be below something takes for none of them, if there is one.
+    pub fn integer_of_none(&self, id: NodeId) -> Option<i32> {
+        let of_readers = self.users(id).into_iter().flat_map(|user| {
+            let (operands, types) = (self.operands(user), self.operand_types(user));
+            let reads = operands.iter().enumerate().filter(|&(_, read)| *read == id);
+            reads.map(|(operand, _)| self.op(user).domain(operand, &types)).collect::<Vec<_>>()
+        });
+        let mut others = of_readers.filter_map(|domain| match domain {
+            Domain::Below(_) => Some(None),
+            Domain::BelowOr { other, .. } => Some(Some(other)),
+            _ => None,
+        });
+        let first = others.next()?;
+        first.filter(|_| others.all(|other| other == first))
     }
 
     /// As [`Graph::integers_below`], but also below what a `one_hot` has a column for, though others mean something to
@@ -386,6 +418,8 @@ impl PartialEq for Graph {
             && (self.batch, self.mode, self.loss) == (other.batch, other.mode, other.loss)
             && (&self.outputs, &self.updates) == (&other.outputs, &other.updates)
             && self.optimizer == other.optimizer
+            && self.parameter_settings == other.parameter_settings
+            && (self.clipping, self.accumulation) == (other.clipping, other.accumulation)
             && self.averaging == other.averaging;
         let ids = self.ids();
         let same_node = |&id: &NodeId| self.node(id) == other.node(id) && self.operands(id) == other.operands(id);

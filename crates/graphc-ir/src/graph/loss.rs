@@ -2,7 +2,8 @@
 
 use crate::ops::{BinaryCrossentropy, CategoricalCrossentropy, Huber, MeanAbsoluteError, MeanSquaredError, Op};
 
-/// What is minimised.
+/// The losses that most networks take. Any other, and these with settings, are ops: whatever says how a network uses it
+/// as its loss ([`crate::ops::OpRules::LOSS`]).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Loss {
     /// Mean over the batch of `-log(probability of the label)`; the target holds class numbers. Or with a target of
@@ -21,29 +22,14 @@ pub enum Loss {
     },
 }
 
-impl Loss {
-    /// Every loss, with the numbers it has if none are given.
-    pub const ALL: [Loss; 5] = [
-        Loss::CategoricalCrossentropy,
-        Loss::BinaryCrossentropy,
-        Loss::MeanSquaredError,
-        Loss::MeanAbsoluteError,
-        Loss::Huber { delta: 1.0 },
-    ];
-
-    /// Its op.
-    pub fn op(self) -> Op {
-        match self {
-            Loss::CategoricalCrossentropy => CategoricalCrossentropy {}.into(),
-            Loss::BinaryCrossentropy => BinaryCrossentropy {}.into(),
+impl From<Loss> for Op {
+    fn from(loss: Loss) -> Op {
+        match loss {
+            Loss::CategoricalCrossentropy => CategoricalCrossentropy::PLAIN.into(),
+            Loss::BinaryCrossentropy => BinaryCrossentropy::PLAIN.into(),
             Loss::MeanSquaredError => MeanSquaredError {}.into(),
             Loss::MeanAbsoluteError => MeanAbsoluteError {}.into(),
             Loss::Huber { delta } => Huber { delta }.into(),
         }
-    }
-
-    /// The name in graph files; the same as the op's.
-    pub fn name(self) -> &'static str {
-        self.op().name()
     }
 }

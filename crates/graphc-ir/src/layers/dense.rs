@@ -10,7 +10,8 @@ use crate::ops::{Initializer, MatMul};
 use crate::types::TypeError;
 
 layer_struct! {
-    /// Fully connected layer: `activation(x * kernel + bias)`; kernel (in, out).
+    /// Fully connected layer: `activation(x * kernel + bias)`; kernel (in, out). Of sequences and images it takes each
+    /// vector along the last dimension by itself.
     pub struct Dense as dense(x) {
         /// Number of outputs.
         pub units: usize where Positive,
@@ -37,12 +38,10 @@ impl LayerRules for Dense {
     fn build(&self, cx: &mut LayerCx<'_>) -> BuildResult {
         let x = cx.inputs[0];
         let ty = cx.ty(x);
-        if ty.rank() != 2 {
-            let hint = if ty.rank() > 2 { "; put a `flatten` before it" } else { "" };
-            let message = format!("dense expects shape [N,features], got {}{hint}", ty.shape);
-            return cx.fail(TypeError::operand(0, message));
+        if ty.rank() < 2 {
+            return cx.fail(TypeError::operand(0, format!("dense expects shape [N,…,features], got {}", ty.shape)));
         }
-        let features = cx.fixed_dim(&ty, 1, "the number of features")?;
+        let features = cx.fixed_dim(&ty, ty.rank() - 1, "the number of features")?;
         let kernel = cx.weight("kernel", &[features, self.units], self.kernel_initializer.clone())?;
         let bias = self.use_bias.then_some((self.units, &self.bias_initializer));
         let linear = MatMul { transpose_a: false, transpose_b: false };

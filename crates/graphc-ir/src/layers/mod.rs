@@ -5,13 +5,14 @@
 //! and of which nodes it is made ([`LayerRules`]), through a [`LayerCx`]. The builder's method, fields of graph files,
 //! their schema and the guide follow from it.
 //!
-//! Reading order: `padding`, `activation`, `context`, `rules`, `normalized`, `sequence`, `separable`, a layer,
-//! this file.
+//! Reading order: `padding`, `activation`, `context`, `rules`, `normalized`, `sequence`, `separable`, `recurrent`, a
+//! layer, this file.
 
 mod activation;
 mod context;
 mod normalized;
 mod padding;
+mod recurrent;
 mod rules;
 mod separable;
 mod sequence;
@@ -38,6 +39,9 @@ macro_rules! layers {
 layers! {
     dense::Dense,
     embedding::Embedding,
+    multi_head_attention::MultiHeadAttention,
+    position_embedding::PositionEmbedding,
+    sinusoidal_positions::SinusoidalPositions,
     conv1d::Conv1d,
     conv2d::Conv2d,
     conv1d_transpose::Conv1dTranspose,
@@ -52,6 +56,8 @@ layers! {
     group_norm::GroupNorm,
     instance_norm::InstanceNorm,
     dropout::Dropout,
+    dot::Dot,
+    repeat_vector::RepeatVector,
     avg_pool1d::AvgPool1d,
     avg_pool2d::AvgPool2d,
     max_pool1d::MaxPool1d,
@@ -66,5 +72,8 @@ layers! {
     zero_padding2d::ZeroPadding2d,
     cropping2d::Cropping2d,
     flatten::Flatten,
+    simple_rnn::SimpleRnn,
+    gru::Gru,
+    lstm::Lstm,
     reshape::Reshape,
 }

@@ -17,6 +17,9 @@ pub trait LayerFields: OpAttrs {
 
     /// What it reads.
     const INPUTS: &'static [&'static str];
+
+    /// How many of these, at the end, may be left out.
+    const N_OPTIONAL: usize = 0;
 }
 
 /// The rules of one layer.
@@ -40,6 +43,8 @@ pub struct LayerInfo {
     pub summary: &'static str,
     /// See [`LayerFields::INPUTS`].
     pub inputs: &'static [&'static str],
+    /// See [`LayerFields::N_OPTIONAL`].
+    pub n_optional: usize,
     /// See [`LayerRules::USAGE`].
     pub usage: Usage,
     /// Its fields, see [`OpAttrs::fields`].
@@ -54,6 +59,7 @@ impl LayerInfo {
             name: L::NAME,
             summary: L::SUMMARY,
             inputs: L::INPUTS,
+            n_optional: L::N_OPTIONAL,
             usage: L::USAGE,
             fields: L::fields,
             build: |builder, name, inputs, fields| {
@@ -72,9 +78,12 @@ impl GraphBuilder {
     /// If a field is out of its range, the name is taken, or the layer does not accept what it reads.
     pub fn layer<L: LayerRules>(&mut self, name: &str, inputs: &[NodeId], layer: &L) -> BuildResult {
         let mut cx = LayerCx::new(self, name, inputs);
-        if inputs.len() != L::INPUTS.len() {
-            let (read, found) = (L::INPUTS.join(", "), inputs.len());
-            return cx.fail(TypeError::new(format!("{} reads {read}, got {found} tensors", L::NAME)));
+        let most = L::INPUTS.len();
+        if !(most - L::N_OPTIONAL..=most).contains(&inputs.len()) {
+            let (needed, optional) = L::INPUTS.split_at(most - L::N_OPTIONAL);
+            let or = if optional.is_empty() { String::new() } else { format!(" and perhaps {}", optional.join(", ")) };
+            let (read, found) = (needed.join(", "), inputs.len());
+            return cx.fail(TypeError::new(format!("{} reads {read}{or}, got {found} tensors", L::NAME)));
         }
         match layer.check_ranges(L::NAME) {
             Ok(()) => layer.build(&mut cx),
@@ -84,7 +93,7 @@ impl GraphBuilder {
 }
 
 /// Declares a layer: the struct, its name in graph files, which is also that of the [`GraphBuilder`]'s method, what it
-/// reads, and its fields, as `op_struct!` does. The documentation is that of the reference. Fields without a default
+/// reads, behind a semicolon what may be left out, and its fields, as `op_struct!` does. The documentation is that of the reference. Fields without a default
 /// are the parameters of `new`; a layer without fields is built by its method alone.
 macro_rules! layer_struct {
     ($(#[doc = $doc:literal])* pub struct $name:ident as $method:ident($($input:ident),+) {}) => {
@@ -130,6 +139,39 @@ macro_rules! layer_struct {
                 layer: &$name,
             ) -> $crate::graph::builder::BuildResult {
                 self.layer(name, &[$($input),+], layer)
+            }
+        }
+    };
+    // With inputs that may be left out, the method takes them as a list.
+    ($(#[doc = $doc:literal])* pub struct $name:ident as $method:ident($($input:ident),+; $($optional:ident),+) {
+        $($fields:tt)+
+    }) => {
+        $crate::op_struct! {
+            $(#[doc = $doc])*
+            pub struct $name { $($fields)+ }
+        }
+
+        impl $crate::layers::rules::LayerFields for $name {
+            const NAME: &'static str = stringify!($method);
+            const SUMMARY: &'static str = concat!($($doc),*).trim_ascii();
+            const INPUTS: &'static [&'static str] = &[$(stringify!($input)),+, $(stringify!($optional)),+];
+            const N_OPTIONAL: usize = [$(stringify!($optional)),+].len();
+        }
+
+        $crate::layers::rules::layer_struct!(@new $name [] [] $($fields)+);
+
+        impl $crate::graph::builder::GraphBuilder {
+            $(#[doc = $doc])*
+            ///
+            /// # Errors
+            /// See [`Self::layer`].
+            pub fn $method(
+                &mut self,
+                name: &str,
+                inputs: &[$crate::graph::NodeId],
+                layer: &$name,
+            ) -> $crate::graph::builder::BuildResult {
+                self.layer(name, inputs, layer)
             }
         }
     };

@@ -26,12 +26,18 @@ impl BatchNorm {
         if !cx.graph.is_parameter(moving) {
             return;
         }
+        // Layers that share a statistic move it one after the other.
+        let before = cx.graph.updates.of_target(moving).next().copied();
+        let current = before.map_or(moving, |update| update.value);
         let value = cx.in_role(Role::Statistics, |cx| {
-            let kept = cx.scaled(moving, self.momentum);
+            let kept = cx.scaled(current, self.momentum);
             let new = cx.scaled(statistic, 1.0 - self.momentum);
             cx.plus(kept, new)
         });
-        cx.graph.updates.push(Update { parameter: moving, value });
+        match before.and_then(|before| cx.graph.updates.iter().position(|update| *update == before)) {
+            Some(position) => cx.graph.updates.set_value(position, value),
+            None => cx.graph.updates.push(Update { parameter: moving, value }),
+        }
     }
 }
 

@@ -31,9 +31,40 @@ pub const OTHER: Given = ("y", DType::F32, &[8]);
 /// What a convolution gives.
 pub const MAPS: Given = ("maps", DType::F32, &[24, 24, 6]);
 
+/// Twelve steps of eight numbers.
+pub const SEQUENCE: Given = ("x", DType::F32, &[12, 8]);
+
 impl Usage {
     /// Without attributes.
     pub const PLAIN: Usage = Usage { purpose: "", node: "", reads: &[], attributes: Attrs::default, optional: &[] };
+}
+
+/// How a network uses the op as its loss, which is a scalar of a prediction, a target and perhaps weights. Attributes
+/// are settings of the loss.
+#[derive(Clone, Copy, Debug)]
+pub struct LossUsage {
+    /// What it is, for the reference.
+    pub doc: &'static str,
+    /// What predictions say; classes, of which yes and no are two, may have weights.
+    pub of: Predicted,
+    /// Attributes that a network may leave out, with what they are then, though the text form always has them.
+    pub optional: &'static [(&'static str, AttrValue)],
+}
+
+/// What the predictions of a loss say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Predicted {
+    /// Any numbers.
+    Values,
+    /// One class for each row of numbers along the last dimension, a number for each class.
+    Classes,
+    /// Yes or no by each number.
+    YesOrNo,
+}
+
+impl LossUsage {
+    /// Without classes.
+    pub const PLAIN: LossUsage = LossUsage { doc: "", of: Predicted::Values, optional: &[] };
 }
 
 /// Of an elementwise op: each element of its `f32` result is computed from one element of every operand, under NumPy
@@ -59,6 +90,13 @@ pub enum Domain {
     Share,
     /// Integers from 0 to that number, which is not included.
     Below(usize),
+    /// These, or one other, which may be one of them.
+    BelowOr {
+        /// The number that is not included.
+        end: usize,
+        /// The other.
+        other: i32,
+    },
 }
 
 /// Where a small difference of an operand makes a large one.
@@ -106,7 +144,7 @@ impl Domain {
             Domain::AtLeast(least) => [least, bound.max(least)],
             Domain::Within(most) => [-bound.min(most), bound.min(most)],
             Domain::Share => [1e-6, 1.0 - 1e-6],
-            Domain::Below(end) => [0.0, end.saturating_sub(1) as f64],
+            Domain::Below(end) | Domain::BelowOr { end, .. } => [0.0, end.saturating_sub(1) as f64],
         }
     }
 }

@@ -1,7 +1,9 @@
 //! `huber`: the loss that is a square near the target and a line far from it (Huber 1964).
 
 use super::draw::{Draw, Drawn};
+use super::facts::LossUsage;
 use super::{Clamp, Expand, OpRules, losses};
+use crate::attrs::AttrValue;
 use crate::graph::{NodeId, OpCx};
 use crate::op_struct;
 use crate::tensor::{Real, Tensor};
@@ -11,7 +13,7 @@ op_struct! {
     /// The mean over all elements of `d^2 / 2` where `|d| <= delta`, else `delta * (|d| - delta / 2)`, with
     /// `d = prediction - target`.
     pub struct Huber {
-        /// Where the line begins, greater than 0.
+        /// The difference from which on the loss is a line.
         pub delta: f64 where Positive,
     }
 }
@@ -21,6 +23,12 @@ impl OpRules for Huber {
     const ARITY: usize = 2;
     const N_OPTIONAL: usize = 1;
     const SUMMARY: &'static str = "mean Huber loss, from (prediction, target[, weights])";
+    const LOSS: Option<LossUsage> = Some(LossUsage {
+        doc: "Mean of `d^2 / 2` for differences `d` of at most `delta`, else of `delta * (|d| - delta / 2)`; the target has the prediction's \
+              shape.",
+        optional: &[("delta", AttrValue::Float(1.0))],
+        ..LossUsage::PLAIN
+    });
 
     fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
         losses::infer(Self::NAME, operands)

@@ -1,8 +1,10 @@
 //! `matmul`: matrix products, plain and for every index of leading dimensions, either operand transposed.
+//!
+//! Leading dimensions that differ broadcast, as NumPy's: then it is a composite of [`Einsum`].
 
 use super::draw::{Draw, Drawn};
 use super::facts::Usage;
-use super::{Lowering, OpRules};
+use super::{Einsum, Expand, Lowering, OpRules};
 use crate::attrs::{AttrValue, OpAttrs};
 use crate::compute::{Combine, Compute, build};
 use crate::graph::{NodeId, OpCx};
@@ -15,8 +17,8 @@ use crate::types::{DType, Dim, Shape, TensorType, TypeError};
 use crate::vectors::with_vectors;
 
 op_struct! {
-    /// `y[m,n] = sum over k of a[m,k] * b[k,n]`, or the same for every index of leading dimensions
-    /// that both operands share.
+    /// `y[m,n] = sum over k of a[m,k] * b[k,n]`, or the same for every index of leading dimensions, which broadcast as
+    /// NumPy's: `[N,H,T,D]` by `[D,E]` gives `[N,H,T,E]`.
     pub struct MatMul {
         /// Whether the first is transposed.
         pub transpose_a: bool,
@@ -41,7 +43,24 @@ fn as_rows<R: Real>(operand: &Tensor<R>, transpose: bool) -> Cow<'_, Tensor<R>> 
     if transpose { Cow::Owned(operand.transposed()) } else { Cow::Borrowed(operand) }
 }
 
+/// Which matrix of an operand of such sizes goes with a matrix of the result.
+fn matrix_at(matrix: usize, operand: &[usize], out: &[usize]) -> usize {
+    let (n_lead, skipped) = (out.len() - 2, out.len() - operand.len());
+    let (mut left, mut at, mut stride) = (matrix, 0, 1);
+    for axis in (skipped..n_lead).rev() {
+        let size = operand[axis - skipped];
+        at += if size == 1 { 0 } else { left % out[axis] * stride };
+        (left, stride) = (left / out[axis], stride * size);
+    }
+    at
+}
+
 impl MatMul {
+    /// Whether both operands have the same leading dimensions.
+    fn is_plain(a: &TensorType, b: &TensorType) -> bool {
+        a.rank() == b.rank() && a.shape.0[..a.rank() - 2] == b.shape.0[..a.rank() - 2]
+    }
+
     fn mismatch(&self, a: &TensorType, b: &TensorType, what: &str) -> TypeError {
         let note = |transpose| if transpose { " (transposed)" } else { "" };
         TypeError::new(format!(
@@ -55,7 +74,7 @@ impl MatMul {
 impl OpRules for MatMul {
     const NAME: &'static str = "matmul";
     const ARITY: usize = 2;
-    const SUMMARY: &'static str = "matrix product; operands may be transposed and share leading dimensions";
+    const SUMMARY: &'static str = "matrix product; operands may be transposed, leading dimensions broadcast";
     const USAGE: Option<Usage> = Some(Usage {
         purpose: "Products of two computed matrices, such as the scores of attention. A layer with weights \
                   is `dense`.",
@@ -75,31 +94,27 @@ impl OpRules for MatMul {
             }
         }
         let [a, b] = [operands[0], operands[1]];
-        if a.rank() != b.rank() {
-            return Err(self.mismatch(a, b, "they have different numbers of dimensions"));
-        }
-        let lead = a.rank() - 2;
-        if a.shape.0[..lead] != b.shape.0[..lead] {
-            return Err(self.mismatch(a, b, "the leading dimensions differ"));
-        }
+        let lead = |ty: &TensorType| Shape(ty.shape.0[..ty.rank() - 2].to_vec());
+        let lead = lead(a).broadcast(&lead(b)).map_err(|_| self.mismatch(a, b, "the leading dimensions differ"))?;
         let ([m, a_k], [b_k, n]) = (matrix_dims(&a.shape, self.transpose_a), matrix_dims(&b.shape, self.transpose_b));
         if a_k != b_k {
             return Err(self.mismatch(a, b, &format!("the summed dimension is {a_k} in one and {b_k} in the other")));
         }
-        let mut dims = a.shape.0[..lead].to_vec();
+        let mut dims = lead.0;
         dims.extend([m, n]);
         Ok(TensorType::f32(Shape(dims).check_one_batch()?))
     }
 
     fn eval<R: Real>(&self, operands: &[&Tensor<R>], out: &[usize]) -> Tensor<R> {
         let (a, b) = (as_rows(operands[0], self.transpose_a), as_rows(operands[1], self.transpose_b));
-        let (n_rows, n_terms) = (out[out.len() - 2], b.shape[out.len() - 2]);
+        let (n_rows, n_terms) = (out[out.len() - 2], b.shape[b.shape.len() - 2]);
         let mut y = Tensor::full(out, 0.0);
         with_vectors(#[inline(always)] || {
             for (m, row) in y.data.chunks_mut(out[out.len() - 1].max(1)).enumerate() {
-                let first = m / n_rows * n_terms;
+                let [of_a, of_b] = [&a, &b].map(|x| matrix_at(m / n_rows, &x.shape, out));
+                let (terms, first) = (of_a * n_rows + m % n_rows, of_b * n_terms);
                 for k in 0..n_terms {
-                    add_scaled(row, a.data[m * n_terms + k], &b.data[(first + k) * row.len()..][..row.len()]);
+                    add_scaled(row, a.data[terms * n_terms + k], &b.data[(first + k) * row.len()..][..row.len()]);
                 }
             }
         });
@@ -121,6 +136,30 @@ impl OpRules for MatMul {
         vec![Some(da), Some(db)]
     }
 
+    fn composite(&self, operands: &[&TensorType]) -> Option<Expand> {
+        (!MatMul::is_plain(operands[0], operands[1])).then_some(Expand::BeforeAutodiff)
+    }
+
+    fn expand(&self, cx: &mut OpCx<'_>) -> NodeId {
+        // A letter for every leading dimension of the result, which an operand has not where it is repeated.
+        let out = cx.ty(cx.node).shape;
+        let n_lead = out.rank() - 2;
+        let lead: Vec<char> = ('A'..).take(n_lead).collect();
+        let operand = |cx: &mut OpCx<'_>, slot: usize, matrix: [char; 2]| {
+            let x = cx.operands[slot];
+            let shape = cx.ty(x).shape;
+            let skipped = out.rank() - shape.rank();
+            let is_repeated = |axis: usize| axis + skipped < n_lead && shape.0[axis] != out.0[axis + skipped];
+            let kept = (0..shape.rank()).filter(|&axis| !is_repeated(axis));
+            let letters = lead.iter().copied().chain(matrix).skip(skipped).collect::<Vec<_>>();
+            let (dims, letters): (Vec<Dim>, Vec<char>) = kept.map(|axis| (shape.0[axis], letters[axis])).unzip();
+            (cx.reshaped(x, &Shape(dims)), letters)
+        };
+        let (a, of_a) = operand(cx, 0, oriented('m', 'k', self.transpose_a));
+        let (b, of_b) = operand(cx, 1, oriented('k', 'n', self.transpose_b));
+        cx.add(Einsum::of(&[&of_a, &of_b], &[lead.as_slice(), &['m', 'n']].concat()), &[a, b])
+    }
+
     fn lower(&self, operands: &[&TensorType], out: &TensorType) -> Lowering {
         // Axes [lead] m n; reduction k.
         let lead = out.rank() - 2;
@@ -138,7 +177,10 @@ impl OpRules for MatMul {
         let a = draw.tensor(&|shape| matches!(shape.rank(), 2..=4))?;
         let [transpose_a, transpose_b] = [draw.flag(), draw.flag()];
         let [_, inner] = matrix_dims(a.shape(), transpose_a);
-        let mut dims = a.shape().0[..a.ty.rank() - 2].to_vec();
+        let lead = &a.shape().0[..a.ty.rank() - 2];
+        // Behind some that the second has not, such as are 1 if they are not the same.
+        let n_dropped = draw.pick(2) * draw.pick(lead.len() + 1);
+        let mut dims: Vec<Dim> = lead[n_dropped..].iter().map(|&dim| if draw.pick(4) == 3 { 1.into() } else { dim }).collect();
         dims.extend(oriented(inner, draw.size().into(), transpose_b));
         let b = draw.numbers(Shape(dims));
         // (A B)^T = B^T A^T

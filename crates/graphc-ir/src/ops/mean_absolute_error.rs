@@ -1,6 +1,7 @@
 //! `mean_absolute_error`: the loss of predicted values that outliers move less than squares do.
 
 use super::draw::{Draw, Drawn};
+use super::facts::LossUsage;
 use super::{Abs, Expand, OpRules, losses};
 use crate::graph::{NodeId, OpCx};
 use crate::op_struct;
@@ -17,6 +18,10 @@ impl OpRules for MeanAbsoluteError {
     const ARITY: usize = 2;
     const N_OPTIONAL: usize = 1;
     const SUMMARY: &'static str = "mean absolute difference, from (prediction, target[, weights])";
+    const LOSS: Option<LossUsage> = Some(LossUsage {
+        doc: "Mean of the absolute differences, which outliers move less; the target has the prediction's shape.",
+        ..LossUsage::PLAIN
+    });
 
     fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
         losses::infer(Self::NAME, operands)

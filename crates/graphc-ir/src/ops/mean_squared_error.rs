@@ -1,6 +1,7 @@
 //! `mean_squared_error`: the loss of predicted values against targets.
 
 use super::draw::{Draw, Drawn};
+use super::facts::LossUsage;
 use super::{Expand, OpRules, losses};
 use crate::graph::{NodeId, OpCx};
 use crate::op_struct;
@@ -17,6 +18,10 @@ impl OpRules for MeanSquaredError {
     const ARITY: usize = 2;
     const N_OPTIONAL: usize = 1;
     const SUMMARY: &'static str = "mean squared difference, from (prediction, target[, weights])";
+    const LOSS: Option<LossUsage> = Some(LossUsage {
+        doc: "Mean of the squared differences; the target has the prediction's shape.",
+        ..LossUsage::PLAIN
+    });
 
     fn infer(&self, operands: &[&TensorType]) -> Result<TensorType, TypeError> {
         losses::infer(Self::NAME, operands)

@@ -17,7 +17,7 @@ use crate::graph::{NodeId, OpCx};
 use crate::tensor::{Real, Tensor};
 use crate::types::{TensorType, TypeError};
 use draw::{Draw, Drawn};
-use facts::{Domain, Elementwise, Usage};
+use facts::{Domain, Elementwise, LossUsage, Usage};
 
 macro_rules! ops {
     ($($module:ident :: $variant:ident),* $(,)?) => {
@@ -128,6 +128,8 @@ pub struct OpInfo {
     pub summary: &'static str,
     /// See [`OpRules::USAGE`].
     pub usage: Option<Usage>,
+    /// See [`OpRules::LOSS`].
+    pub loss: Option<LossUsage>,
     /// See [`OpRules::IS_ACTIVATION`].
     pub is_activation: bool,
     /// See [`OpRules::ELEMENTWISE`].
@@ -155,6 +157,7 @@ impl OpInfo {
             n_optional: O::N_OPTIONAL,
             summary: O::SUMMARY,
             usage: O::USAGE,
+            loss: O::LOSS,
             is_activation: O::IS_ACTIVATION,
             elementwise: O::ELEMENTWISE,
             is_exact: O::IS_EXACT,
@@ -281,13 +284,16 @@ mod blocks;
 mod classification;
 mod comparison;
 mod convolution;
+mod distances;
 mod elementwise;
 mod extremum;
+mod hinges;
 mod losses;
 mod pool;
 mod reduction;
 mod repetition;
 pub mod table;
+mod triangle;
 mod truth;
 mod winograd;
 mod zero_wins;
@@ -365,6 +371,7 @@ ops! {
     one_hot::OneHot,
     pick::Pick,
     pick_grad::PickGrad,
+    label_mask::LabelMask,
     reshape::Reshape,
     squeeze::Squeeze,
     expand_dims::ExpandDims,
@@ -385,6 +392,13 @@ ops! {
     gather_grad::GatherGrad,
     cumsum::CumSum,
     matmul::MatMul,
+    einsum::Einsum,
+    gemm::Gemm,
+    tril::Tril,
+    triu::Triu,
+    attention_weights::AttentionWeights,
+    rotary_embedding::RotaryEmbedding,
+    scaled_dot_product_attention::ScaledDotProductAttention,
     conv2d::Conv2d,
     conv2d_input_grad::Conv2dInputGrad,
     conv2d_kernel_grad::Conv2dKernelGrad,
@@ -402,6 +416,7 @@ ops! {
     max_pool2d_take::MaxPool2dTake,
     batch_norm::BatchNorm,
     normalize::Normalize,
+    unit_normalization::UnitNormalization,
     dropout::Dropout,
     dropout_mask::DropoutMask,
     softmax::Softmax,
@@ -412,6 +427,20 @@ ops! {
     mean_squared_error::MeanSquaredError,
     mean_absolute_error::MeanAbsoluteError,
     huber::Huber,
+    log_cosh::LogCosh,
+    mean_absolute_percentage_error::MeanAbsolutePercentageError,
+    poisson::Poisson,
+    cosine_similarity::CosineSimilarity,
+    kl_divergence::KlDivergence,
+    nll::Nll,
+    hinge::Hinge,
+    squared_hinge::SquaredHinge,
+    categorical_hinge::CategoricalHinge,
+    contrastive::Contrastive,
+    mean::Mean,
+    pairwise_distance::PairwiseDistance,
+    triplet_margin::TripletMargin,
+    stop_gradient::StopGradient,
 }
 
 pub use crate::initializers::Initializer;

@@ -1,7 +1,7 @@
 //! What every op must tell.
 
 use super::draw::{Draw, Drawn};
-use super::facts::{Domain, Elementwise, Usage};
+use super::facts::{Domain, Elementwise, LossUsage, Usage};
 use crate::attrs::OpAttrs;
 use crate::compute::Compute;
 use crate::graph::{NodeId, OpCx};
@@ -57,6 +57,9 @@ pub trait OpRules: OpAttrs {
 
     /// How a network uses it; none if it comes from layers, gradient rules and passes alone.
     const USAGE: Option<Usage> = None;
+
+    /// How a network uses it as its loss; none if it does not.
+    const LOSS: Option<LossUsage> = None;
 
     /// Whether a layer takes it for its `activation`: an op with one operand, whose attributes all have defaults.
     const IS_ACTIVATION: bool = false;

@@ -9,7 +9,8 @@ use crate::tensor::{Real, Tensor};
 use crate::types::{TensorType, TypeError};
 
 op_struct! {
-    /// `-mean over n of log_softmax(logits)[n, label[n]]`: the other logits may be minus infinity.
+    /// `-mean over n of log_softmax(logits)[n, label[n]]`: the other logits may be minus infinity. The last dimension
+    /// are the classes; the mean is over all others.
     pub struct SoftmaxCrossentropy {}
 }
 
@@ -30,13 +31,14 @@ impl OpRules for SoftmaxCrossentropy {
     }
 
     fn vjp(&self, cx: &mut OpCx<'_>, dy: NodeId) -> Vec<Option<NodeId>> {
-        // d_logits = (softmax(logits) - one_hot(labels)) * dy / N
+        // d_logits = (softmax(logits) - one_hot(labels)) * dy / number of labels
         let logits = cx.operands[0];
         let shape = cx.ty(logits).shape;
         let one_hot = classification::one_hot(cx);
         let p = cx.add(Softmax { axis: -1 }, &[logits]);
         let difference = cx.minus(p, one_hot);
-        let share = reduction::divided_by_count(cx, dy, &shape, &[0]);
+        let axes: Vec<usize> = (0..shape.rank() - 1).collect();
+        let share = reduction::divided_by_count(cx, dy, &shape, &axes);
         vec![Some(cx.times(difference, share)), None]
     }
 

@@ -11,6 +11,7 @@ mod expansion;
 mod facts;
 mod gradients;
 mod graph_eval;
+mod losses;
 mod lowering;
 mod shapes;
 mod special;

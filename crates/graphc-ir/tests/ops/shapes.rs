@@ -82,11 +82,6 @@ fn matmul() {
         "cannot multiply f32[N,3] by f32[4,5]: the summed dimension is 3 in one and 4 in the other",
     );
     check(
-        plain.clone(),
-        &[b(&[3, 4]), f(&[4, 5])],
-        "cannot multiply f32[N,3,4] by f32[4,5]: they have different numbers of dimensions",
-    );
-    check(
         plain,
         &[b(&[3, 4]), f(&[2, 4, 5])],
         "cannot multiply f32[N,3,4] by f32[2,4,5]: the leading dimensions differ",
@@ -101,6 +96,58 @@ fn matmul() {
         &[b(&[3]), b(&[3])],
         "shape [N,N] has the batch dimension N twice",
     );
+}
+
+#[test]
+fn einsum() {
+    let of = |equation: &str| Einsum { equation: equation.into() };
+    let x = [b(&[3]), f(&[3, 4])];
+    check(of("nd,de"), &x, "einsum expects an equation such as `ntd,de->nte`: there is no `->`");
+    check(
+        of("nd,d.->n"),
+        &x,
+        "einsum expects an equation such as `ntd,de->nte`: operand 2 has '.', which is no letter",
+    );
+    check(of("nn,de->e"), &x, "einsum expects an equation such as `ntd,de->nte`: operand 1 has `n` twice");
+    check(of("nd,de->nee"), &x, "einsum expects an equation such as `ntd,de->nte`: the result has `e` twice");
+    check(
+        of("nd,de->nf"),
+        &x,
+        "einsum expects an equation such as `ntd,de->nte`: no operand has the `f` of the result",
+    );
+    check(of("nd,de,e->n"), &x, "einsum of `nd,de,e->n` reads 3 tensors, got 2");
+    check(of("ntd,de->n"), &x, "einsum expects an f32 tensor of `ntd`, got f32[N,3]");
+    check(of("nd,ed->ne"), &x, "`d` is 3 in one operand and 4 in another");
+    check(of("nd,md->d"), &[b(&[3]), b(&[3])], "`n` and `m` both stand for the batch N");
+}
+
+#[test]
+fn attention() {
+    let weights = AttentionWeights { causal: false, scale: None, added_mask: false };
+    let (query, key) = (b(&[2, 5, 8]), b(&[2, 6, 8]));
+    check(
+        weights.clone(),
+        &[query.clone(), key.clone(), b(&[3, 6])],
+        "a mask of attention broadcasts to the scores, f32[N,2,5,6], got f32[N,3,6]",
+    );
+    let causal = AttentionWeights { causal: true, ..weights };
+    check(causal, &[b(&[8]), f(&[6, 8])], "causal attention expects places of fixed number, got scores f32[N,6]");
+    let attention = ScaledDotProductAttention { causal: false, scale: None, added_mask: false };
+    check(
+        attention,
+        &[query, key, b(&[2, 5, 4])],
+        "cannot multiply f32[N,2,5,6] by f32[N,2,5,4]: the summed dimension is 6 in one and 5 in the other",
+    );
+    let turned = RotaryEmbedding { max_wavelength: 10000.0, axis: None };
+    check(
+        turned.clone(),
+        &[b(&[4, 5])],
+        "rotary_embedding expects f32[..,places,features], features even, got f32[N,4,5]",
+    );
+    check(turned.clone(), &[b(&[4])], "the number of places must not be the batch dimension N, but the shape is [N,4]");
+    let last = RotaryEmbedding { axis: Some(2), ..turned };
+    check(last, &[b(&[4, 6])], "rotary_embedding expects an `axis` before the last of f32[N,4,6], got 2");
+    check(Tril { k: 0, value: 0.0 }, &[b(&[4])], "tril expects f32 matrices of shape [..,rows,columns], got f32[N,4]");
 }
 
 #[test]
@@ -168,10 +215,43 @@ fn losses() {
     check(Softmax { axis: -1 }, &[b(&[])], "softmax needs a last dimension of fixed size, at least 1, got shape [N]");
     check(LogSoftmax { axis: -1 }, &[f(&[])], "log_softmax expects an f32 tensor of shape [..,c], got f32[]");
     check(
-        CategoricalCrossentropy {},
-        &[b(&[2, 3]), i(b(&[]))],
-        "categorical_crossentropy expects f32 probabilities of shape [N,c], got f32[N,2,3]",
+        CategoricalCrossentropy::PLAIN,
+        &[b(&[]), i(b(&[]))],
+        "categorical_crossentropy expects f32 probabilities of shape [N,..,c], got f32[N]",
     );
+    check(
+        CategoricalCrossentropy { from_logits: true, ..CategoricalCrossentropy::PLAIN },
+        &[b(&[2, 3]), i(b(&[]))],
+        "categorical_crossentropy expects labels i32[N,2] or shares of the classes f32[N,2,3], got i32[N]",
+    );
+    check(
+        CategoricalCrossentropy { ignore_label: Some(0), ..CategoricalCrossentropy::PLAIN },
+        &[b(&[3]), b(&[3])],
+        "categorical_crossentropy with an `ignore_label` expects i32 labels, got f32[N,3]",
+    );
+    check(
+        Nll { ignore_label: None },
+        &[b(&[3]), b(&[3])],
+        "nll expects labels of type i32[N] for log-probabilities f32[N,3], got f32[N,3]",
+    );
+    check(CosineSimilarity {}, &[b(&[]), b(&[])], "cosine_similarity expects predictions of shape [..,c], got f32[N]");
+    check(Mean {}, &[i(b(&[]))], "mean expects an f32 tensor without empty dimensions, got i32[N]");
+    check(LabelMask { ignored: 0 }, &[b(&[])], "label_mask expects i32 labels, got f32[N]");
+    check(StopGradient {}, &[i(b(&[]))], "stop_gradient expects an f32 tensor, got i32[N]");
+    check(
+        TripletMargin { margin: 1.0 },
+        &[b(&[3]), b(&[3]), b(&[4])],
+        "triplet_margin expects tensors of one type, got f32[N,3] and f32[N,4]",
+    );
+    check(
+        MeanSquaredError {},
+        &[b(&[3]), b(&[3]), b(&[4])],
+        "mean_squared_error expects weights of type f32[N] or f32[N,3] for f32[N,3], got f32[N,4]",
+    );
+}
+
+#[test]
+fn targets_and_weights_of_losses() {
     check(
         SoftmaxCrossentropy {},
         &[b(&[3]), b(&[])],
@@ -183,19 +263,19 @@ fn losses() {
         "mean_squared_error expects a target of the prediction's type f32[N,3], got f32[3]",
     );
     check(
-        CategoricalCrossentropy {},
+        CategoricalCrossentropy::PLAIN,
         &[b(&[3]), b(&[4])],
         "categorical_crossentropy expects labels i32[N] or shares of the classes f32[N,3], got f32[N,4]",
     );
     check(
-        CategoricalCrossentropy {},
+        CategoricalCrossentropy::PLAIN,
         &[b(&[3]), b(&[3]), b(&[3])],
         "categorical_crossentropy expects weights of type f32[N] for f32[N,3], got f32[N,3]",
     );
     check(Huber { delta: 0.0 }, &[b(&[3]), b(&[3])], "huber expects a `delta` greater than 0, got 0");
     check(Clamp { limit: f64::NAN }, &[b(&[3])], "clamp expects a `limit` greater than 0, got NaN");
     check(
-        BinaryCrossentropy {},
+        BinaryCrossentropy::PLAIN,
         &[b(&[3]), i(b(&[3]))],
         "binary_crossentropy expects a target of the prediction's type f32[N,3], got i32[N,3]",
     );

@@ -18,7 +18,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Changes whenever options do: their order, or what they mean. Stored choices of another revision are void.
-pub const REVISION: u32 = 8;
+pub const REVISION: u32 = 9;
 
 /// Register grids to choose from.
 const MOST_GRIDS: usize = 8;

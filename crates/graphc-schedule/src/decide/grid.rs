@@ -27,12 +27,21 @@ const UNEVEN_ALONE: f64 = 0.5;
 pub(crate) enum Width {
     /// 8 lanes.
     Vector,
+    /// 8 lanes from a core's own cache, which pass through the nearest one: no other tile finds them there.
+    PassingVector,
     /// 8 lanes from beyond the nearest cache.
     FarVector,
     /// One word for all lanes.
     Splat,
     /// One word for a scalar.
     Word,
+}
+
+impl Width {
+    /// Whether it has a word for every lane.
+    pub(crate) fn is_vector(self) -> bool {
+        matches!(self, Width::Vector | Width::PassingVector | Width::FarVector)
+    }
 }
 
 /// A coordinate that may be blocked.
@@ -250,7 +259,7 @@ fn step<A>(unit: VectorUnit, blocks: &[Block<A>], widths: [Width; 2]) -> Step {
         let n = n_moved(blocks, factor);
         let mut n_registers = n;
         match width {
-            Width::Vector | Width::FarVector => {
+            Width::Vector | Width::PassingVector | Width::FarVector => {
                 n_registers = n * unit.per_value();
                 loads += n_registers;
                 waits += if width == Width::FarVector { n * FAR_WAITS } else { 0 };
@@ -273,13 +282,14 @@ fn paired_step<A>(blocks: &[Block<A>], widths: [Width; 2], pairing: Option<usize
     // Vectors that meet vectors pass through the nearest cache, rather than stay there as splats do.
     let wait_of = |width: Width| match width {
         Width::FarVector => FAR_WAITS,
+        Width::PassingVector => PASSING_WAITS,
         Width::Vector if widths == [Width::Vector; 2] => PASSING_WAITS,
         _ => 0,
     };
     for (factor, width) in widths.into_iter().enumerate() {
         let n = n_moved(blocks, factor);
         let paired = pairing.map(|pairing| &blocks[pairing]).filter(|block| block.moves[factor]);
-        let is_vector = matches!(width, Width::Vector | Width::FarVector);
+        let is_vector = width.is_vector();
         let n_registers = if paired.is_some() { n_pairs(n) } else { n };
         // Each half by itself, the upper one into the register of the lower.
         let is_apart = paired.is_some_and(|block| !(is_vector && block.candidate.are_neighbours));

@@ -3,7 +3,6 @@
 use super::builder::{Builder, Source};
 use crate::op_cases::Random;
 use graphc_ir::graph::NodeId;
-use graphc_ir::graph::builder::Loss;
 use graphc_ir::ops::draw::{Draw, Drawn, Operand};
 use graphc_ir::ops::facts::{Domain, Jumps};
 use graphc_ir::ops::*;
@@ -32,7 +31,7 @@ pub(super) fn other(builder: &mut Builder) -> Option<NodeId> {
 
 /// Any loss.
 pub(super) fn loss(builder: &mut Builder) -> Option<NodeId> {
-    any_of(builder, |info| Loss::ALL.iter().any(|loss| loss.name() == info.name))
+    any_of(builder, |info| info.loss.is_some())
 }
 
 /// Any op that depends on the mode.
@@ -115,7 +114,7 @@ fn made(builder: &mut Builder, operand: &Operand, domain: Domain) -> Option<Node
         Source::Kept(shape) => builder.parameter_of(shape, false),
         Source::Given(ty) => {
             let is_below = |bound: f64| match domain {
-                Domain::Below(end) => bound < end as f64,
+                Domain::Below(end) | Domain::BelowOr { end, .. } => bound < end as f64,
                 _ => true,
             };
             let computed = if ty.dtype == DType::I32 { &builder.integers } else { &builder.tensors };
@@ -155,7 +154,7 @@ fn confined(builder: &mut Builder, x: NodeId, domain: Domain) -> Option<NodeId> 
         false => Some(x),
     };
     match domain {
-        Domain::Any | Domain::Below(_) => Some(x),
+        Domain::Any | Domain::Below(_) | Domain::BelowOr { .. } => Some(x),
         Domain::Within(most) => {
             let x = tame(builder, most)?;
             if builder.bound(x) <= most {

@@ -57,7 +57,7 @@ pub(super) fn loss_of_rows(builder: &mut Builder) -> Option<NodeId> {
         0 => {
             let given = builder.input(DType::F32, Shape::batched(&[depth]))?;
             let probabilities = builder.add(Mul {}, &[given, given], 4.0)?;
-            builder.add(CategoricalCrossentropy {}, &[probabilities, labels], 32.0)
+            builder.add(CategoricalCrossentropy::PLAIN, &[probabilities, labels], 32.0)
         }
         1 => {
             let picked = builder.add(Pick {}, &[x, labels], builder.bound(x))?;
@@ -68,7 +68,7 @@ pub(super) fn loss_of_rows(builder: &mut Builder) -> Option<NodeId> {
             let shares = builder.add(OneHot { depth }, &[labels], 1.0)?;
             let tame = builder.add(Tanh {}, &[x], 1.0)?;
             let probabilities = builder.add(Softmax { axis: -1 }, &[tame], 1.0)?;
-            builder.add(CategoricalCrossentropy {}, &[probabilities, shares], 5.0)
+            builder.add(CategoricalCrossentropy::PLAIN, &[probabilities, shares], 5.0)
         }
         _ => {
             let logs = builder.add(LogSoftmax { axis: -1 }, &[x], bound)?;

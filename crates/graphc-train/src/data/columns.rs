@@ -8,6 +8,7 @@ use super::source::Origin;
 use super::split::{self, Split};
 use super::store::Store;
 use super::table::TableColumn;
+use super::text_columns::TextColumns;
 use super::values::Values;
 use crate::error::{TrainError, escaped};
 use crate::input::InputSpec;
@@ -38,6 +39,8 @@ pub struct Columns {
     /// Whether samples to validate on are drawn ([`super::Source`]).
     pub(super) is_sorted_maybe: bool,
     columns: Vec<RawColumn>,
+    /// A text, in place of columns.
+    text: Option<Box<TextColumns>>,
     /// What was changed to make samples fit.
     pub(super) warnings: Vec<String>,
 }
@@ -74,17 +77,21 @@ pub(super) fn check_count(n: usize, origin: &Origin) -> Result<(), TrainError> {
 
 impl Columns {
     pub(super) fn new(n_samples: usize, columns: Vec<RawColumn>) -> Columns {
-        Columns { n_samples, is_sorted_maybe: true, columns, warnings: Vec::new() }
+        Columns { n_samples, is_sorted_maybe: true, columns, text: None, warnings: Vec::new() }
+    }
+
+    pub(super) fn of_text(text: TextColumns) -> Columns {
+        Columns { text: Some(Box::new(text)), ..Columns::new(0, Vec::new()) }
     }
 
     /// Number of samples.
     pub fn len(&self) -> usize {
-        self.n_samples
+        self.text.as_ref().map_or(self.n_samples, |text| text.n_windows())
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.n_samples == 0
+        self.len() == 0
     }
 
     /// What was changed to make samples fit.
@@ -94,9 +101,10 @@ impl Columns {
 
     /// An error about the samples.
     pub(crate) fn error(&self, message: impl std::fmt::Display) -> TrainError {
-        match self.columns.first() {
-            Some(column) => column.origin.error(message),
-            None => TrainError::Mismatch(message.to_string()),
+        match (&self.text, self.columns.first()) {
+            (Some(text), _) => text.error(message.to_string()),
+            (None, Some(column)) => column.origin.error(message),
+            (None, None) => TrainError::Mismatch(message.to_string()),
         }
     }
 
@@ -112,7 +120,10 @@ impl Columns {
     ///
     /// # Errors
     /// If elements do not fit the inputs.
-    pub fn fit(self, validation: Validation) -> Result<Dataset, TrainError> {
+    pub fn fit(mut self, validation: Validation) -> Result<Dataset, TrainError> {
+        if let Some(text) = self.text.take() {
+            return fit_text(*text, validation);
+        }
         let split = match &validation {
             Validation::Set(_) => Split { train: split::numbers(0..self.n_samples), validation: Vec::new() },
             Validation::Share { share, seed } if self.is_sorted_maybe => {
@@ -136,6 +147,9 @@ impl Columns {
     /// # Errors
     /// If elements do not fit the inputs, or nothing is known of what would have to be.
     pub fn apply(self, fitted: &Fitted) -> Result<Dataset, TrainError> {
+        if let Some(text) = self.text {
+            return text.dataset(Some(fitted));
+        }
         let split = Split { train: split::numbers(0..self.n_samples), validation: Vec::new() };
         self.into_dataset(split, Some(fitted))
     }
@@ -153,6 +167,21 @@ impl Columns {
         }
         Ok(Dataset::new(self.n_samples, columns, split, fitted).with_warnings(self.warnings))
     }
+}
+
+/// Training data that is a text: the last part of it validates, or another one.
+fn fit_text(text: TextColumns, validation: Validation) -> Result<Dataset, TrainError> {
+    let (training, validation) = match validation {
+        Validation::Share { share, .. } => {
+            let (training, held_back) = text.split(share);
+            (training, held_back.map(Columns::of_text))
+        }
+        Validation::Set(columns) => (text, Some(columns)),
+    };
+    let dataset = training.dataset(None)?;
+    let Some(validation) = validation else { return Ok(dataset) };
+    let validation = validation.apply(dataset.fitted())?;
+    dataset.with_validation(validation)
 }
 
 impl RawColumn {

@@ -9,6 +9,7 @@ use super::augment::{Augmentation, EpochKey, Mixup, Plan, Scratch};
 use super::preprocess::{Affine, Fitted};
 use super::split::{self, Split};
 use super::store::{Column, Store};
+use super::windows::Numbers;
 use crate::error::TrainError;
 use crate::input::InputSpec;
 use crate::network::Network;
@@ -33,6 +34,8 @@ pub struct Dataset {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Input<'a> {
     column: &'a Column,
+    /// The epoch for which windows of a text are drawn.
+    at: Option<EpochKey>,
     /// How samples are changed.
     augmenting: Option<Augmenting<'a>>,
 }
@@ -108,7 +111,7 @@ impl Dataset {
 
     /// The inputs as an epoch of a training has them; as they are if it is none.
     pub(crate) fn inputs_at(&self, at: Option<EpochKey>) -> impl Iterator<Item = Input<'_>> {
-        self.columns.iter().map(move |column| Input { column, augmenting: self.augmenting(column, at) })
+        self.columns.iter().map(move |column| Input { column, at, augmenting: self.augmenting(column, at) })
     }
 
     /// Whether samples have that input.
@@ -139,13 +142,17 @@ impl Dataset {
     /// # Errors
     /// If there is no such input or sample, or it cannot be read.
     pub fn words(&self, name: &str, sample: usize) -> Result<Vec<u32>, TrainError> {
+        self.words_at(name, sample, None)
+    }
+
+    fn words_at(&self, name: &str, sample: usize, at: Option<EpochKey>) -> Result<Vec<u32>, TrainError> {
         let column = self.columns.iter().find(|column| column.spec.name == name);
         let column = column.ok_or_else(|| TrainError::Mismatch(format!("the data has no input `{name}`")))?;
         if sample >= self.len {
             return Err(TrainError::Mismatch(format!("no sample {sample}: there are {}, from 0", self.len)));
         }
         let (first, store) = column.part(sample);
-        store.words(sample - first, column.sample_len())
+        store.words(sample - first, column.sample_len(), at)
     }
 
     /// What went wrong with reading a file while batches were packed.
@@ -188,10 +195,10 @@ impl Dataset {
     /// # Errors
     /// As [`Dataset::words`].
     pub fn augmented_words(&self, name: &str, sample: usize, seed: u64, epoch: usize) -> Result<Vec<u32>, TrainError> {
-        let mut words = self.words(name, sample)?;
         let at = EpochKey { seed, epoch: epoch as u64 };
+        let mut words = self.words_at(name, sample, Some(at))?;
         let mut inputs = self.inputs_at(Some(at));
-        if let Some(Input { column, augmenting: Some(augmenting) }) = inputs.find(|input| input.name() == name) {
+        if let Some(Input { column, augmenting: Some(augmenting), .. }) = inputs.find(|input| input.name() == name) {
             let number = u32::try_from(sample).expect("sample counts are 32-bit");
             augmenting.write(column, number, &mut Scratch::default(), &mut Vec::new(), &mut words)?;
         }
@@ -245,10 +252,22 @@ impl Input<'_> {
                 packing.pack_chunk(batch, |sample| &bytes[range(sample)], &Bytes::new(conversion), chunk, words);
             }
             Store::Words(all) => packing.pack_chunk(batch, |sample| &all[range(sample)], &Words::new(), chunk, words),
+            Store::Windows(windows) => {
+                let range = |sample: u32| windows.range(sample as usize - first, len, self.at);
+                match &*windows.numbers {
+                    Numbers::Bytes(all) => {
+                        let convert = Bytes::new(Conversion::Integer);
+                        packing.pack_chunk(batch, |sample| &all[range(sample)], &convert, chunk, words);
+                    }
+                    Numbers::Words(all) => {
+                        packing.pack_chunk(batch, |sample| &all[range(sample)], &Words::new(), chunk, words);
+                    }
+                }
+            }
             Store::OneByOne { .. } => {
                 let mut read = Vec::new();
                 for &sample in packing.samples_of(batch.samples, chunk) {
-                    let row = store.words(sample as usize - first, len).unwrap_or_else(|error| {
+                    let row = store.words(sample as usize - first, len, None).unwrap_or_else(|error| {
                         self.column.fail(error);
                         vec![0; len]
                     });

@@ -8,6 +8,7 @@ use super::preprocess::Preprocess;
 use super::source::{ArraySource, Origin, Source};
 use super::synthetic::Synthetic;
 use super::table::{self, FieldContent, Table};
+use super::text_columns::TextColumns;
 use super::values::Values;
 use super::{given, images, pictures};
 use crate::error::TrainError;
@@ -42,6 +43,10 @@ impl Loader {
             Source::Table(table) => self.table(table, limit, optional)?,
             Source::Images(folder) => self.images(folder, limit)?,
             Source::Cifar(files, kind) => self.cifar(files, *kind, limit)?,
+            Source::Text(text) => {
+                let specs = self.inputs.iter().map(|(spec, _)| spec);
+                return Ok(Columns::of_text(TextColumns::read(text, specs, limit)?));
+            }
             Source::Synthetic(synthetic) => self.synthetic(synthetic, limit)?,
             Source::Memory(arrays) => given::memory(&self.inputs, arrays, limit, optional)?,
             Source::Rows(rows) => given::rows(&self.inputs, rows, limit)?,

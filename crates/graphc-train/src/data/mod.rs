@@ -10,10 +10,10 @@
 //! applied to all other data. A [`Dataset`] has elements in the form from which batches are packed.
 //!
 //! Reading order: `values`, `rows` (of a function), `source`, the formats (`array`, `table`, `images`, `cifar`,
-//! `synthetic`), `one_by_one` (samples that are not in memory), `preprocess`, `pictures` (to the size of the input),
-//! `split`, `augment`, `store` (elements as batches are packed from them), `dataset`, `columns` (elements as a source
-//! has them), `given` (by the program), `loader`. A new format is a file here, a variant of `Source` and an arm of
-//! [`Loader::read`].
+//! `text` with its `vocabulary`, `synthetic`), `one_by_one` (samples that are not in memory), `preprocess`,
+//! `pictures` (to the size of the input), `split`, `augment`, `windows` (samples of a text), `store` (elements as
+//! batches are packed from them), `dataset`, `text_columns`, `columns` (elements as a source has them), `given` (by
+//! the program), `loader`. A new format is a file here, a variant of `Source` and an arm of [`Loader::read`].
 
 pub(crate) mod array;
 pub(crate) mod augment;
@@ -32,7 +32,11 @@ pub(crate) mod split;
 pub(crate) mod store;
 pub(crate) mod synthetic;
 pub(crate) mod table;
+pub(crate) mod text;
+pub(crate) mod text_columns;
 pub(crate) mod values;
+pub(crate) mod vocabulary;
+pub(crate) mod windows;
 
 pub use array::{Array, ArrayFormat, read_array_bytes};
 pub use augment::{
@@ -48,4 +52,7 @@ pub use source::{ArraySource, Source};
 pub use split::Split;
 pub use synthetic::{MOST_BYTES, Part, Synthetic};
 pub use table::{FieldContent, Missing, Table, TableField, Unknown};
+pub(crate) use text::character_text;
+pub use text::{Text, TextLevel, TextPart};
 pub use values::Values;
+pub use vocabulary::{Alphabet, Vocabulary};

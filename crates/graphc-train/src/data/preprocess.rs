@@ -15,6 +15,7 @@
 //! each, when a batch is packed; other elements in f64, rounded to f32 once, when they are read.
 
 use super::values::Values;
+use super::vocabulary::Vocabulary;
 use crate::packing::Pairs;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -143,6 +144,9 @@ pub struct InputFit {
     /// Of the columns of a table that it is made of.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<ColumnFit>,
+    /// Of a text, whose characters it has the numbers of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vocabulary: Option<Vocabulary>,
 }
 
 /// What training samples say of a column of a table.
@@ -170,6 +174,11 @@ impl Fitted {
     /// What is known of an input; nothing is known of one that is not there.
     pub fn of(&self, input: &str) -> InputFit {
         self.inputs.get(input).cloned().unwrap_or_default()
+    }
+
+    /// The characters of the text, if the inputs are one.
+    pub fn vocabulary(&self) -> Option<&Vocabulary> {
+        self.inputs.values().find_map(|fit| fit.vocabulary.as_ref())
     }
 
     /// Whether nothing was learnt, and nothing need be kept.

@@ -5,6 +5,7 @@ use super::cifar::CifarKind;
 use super::rows::Rows;
 use super::synthetic::Synthetic;
 use super::table::Table;
+use super::text::Text;
 use super::values::Values;
 use crate::error::TrainError;
 use std::fmt;
@@ -22,6 +23,8 @@ pub enum Source {
     Images(PathBuf),
     /// Files in the binary format of CIFAR, one behind the other.
     Cifar(Vec<PathBuf>, CifarKind),
+    /// Files of text, of which samples are windows.
+    Text(Text),
     /// They are made up.
     Synthetic(Synthetic),
     /// Arrays of whole samples in memory, of every input.
@@ -48,7 +51,7 @@ impl Source {
             Source::Arrays(arrays) => arrays.first().and_then(|(_, array)| Some(array.open().ok()?.n_samples())),
             Source::Synthetic(synthetic) => Some(synthetic.n_samples),
             Source::Rows(rows) => Some(rows.n_samples),
-            Source::Table(_) | Source::Images(_) | Source::Cifar(..) | Source::Memory(_) => None,
+            Source::Table(_) | Source::Images(_) | Source::Cifar(..) | Source::Text(_) | Source::Memory(_) => None,
         }
     }
 
@@ -58,7 +61,7 @@ impl Source {
             Source::Arrays(arrays) => arrays.iter().map(|(_, array)| array.path.as_path()).collect(),
             Source::Table(table) => vec![&table.path],
             Source::Images(folder) => vec![folder],
-            Source::Cifar(files, _) => files.iter().map(PathBuf::as_path).collect(),
+            Source::Cifar(files, _) | Source::Text(Text { files, .. }) => files.iter().map(PathBuf::as_path).collect(),
             Source::Synthetic(_) | Source::Memory(_) | Source::Rows(_) => Vec::new(),
         };
         let is_first = |&(at, path): &(usize, &Path)| !all[..at].contains(&path);
@@ -70,7 +73,7 @@ impl Source {
     pub(crate) fn is_sorted_maybe(&self) -> bool {
         match self {
             Source::Arrays(_) | Source::Table(_) | Source::Images(_) | Source::Memory(_) | Source::Rows(_) => true,
-            Source::Cifar(..) | Source::Synthetic(_) => false,
+            Source::Cifar(..) | Source::Text(_) | Source::Synthetic(_) => false,
         }
     }
 }

@@ -1,9 +1,11 @@
 //! Elements of samples in the form from which batches are packed: bytes, words, or what is read when a batch has it.
 
+use super::augment::EpochKey;
 use super::augment::{self, Plan};
 use super::one_by_one::OneByOne;
 use super::preprocess::{Affine, numbers};
 use super::values::Values;
+use super::windows::Windows;
 use crate::error::TrainError;
 use crate::input::{InputSpec, shape_text};
 use crate::network::{InputBuffer, Network};
@@ -31,6 +33,8 @@ pub(crate) enum Store {
     Bytes { bytes: Vec<u8>, pairs: Option<Pairs> },
     /// Words as the network has them.
     Words(Vec<u32>),
+    /// Integers of windows, which overlap.
+    Windows(Windows),
     /// They are left where they are, and become what they would in memory: bytes by the pairs, others by the map. What
     /// reading went wrong with is kept until somebody asks.
     OneByOne { rows: OneByOne, pairs: Pairs, affine: Affine, failure: Mutex<Option<TrainError>> },
@@ -42,8 +46,8 @@ impl Store {
         Store::OneByOne { rows, pairs: affine.of_elements(len), affine, failure: Mutex::new(None) }
     }
 
-    /// The words of one sample of `len` elements.
-    pub(super) fn words(&self, sample: usize, len: usize) -> Result<Vec<u32>, TrainError> {
+    /// The words of one sample of `len` elements; a window as it is in an epoch, if one is given.
+    pub(super) fn words(&self, sample: usize, len: usize, at: Option<EpochKey>) -> Result<Vec<u32>, TrainError> {
         let range = sample * len..(sample + 1) * len;
         match self {
             Store::Bytes { bytes, pairs } => {
@@ -51,6 +55,7 @@ impl Store {
                 Ok(converted(&bytes[range], conversion))
             }
             Store::Words(words) => Ok(words[range].to_vec()),
+            Store::Windows(windows) => Ok(windows.words(sample, len, at)),
             Store::OneByOne { rows, pairs, affine, .. } => match rows.read(sample)? {
                 Values::U8(bytes) => Ok(converted(&bytes, pairs.conversion())),
                 Values::I32(integers) if rows.is_integer() => {
@@ -65,7 +70,7 @@ impl Store {
     pub(super) fn holds_bytes(&self) -> bool {
         match self {
             Store::Bytes { .. } => true,
-            Store::Words(_) => false,
+            Store::Words(_) | Store::Windows(_) => false,
             Store::OneByOne { rows, .. } => rows.holds_bytes(),
         }
     }
@@ -79,6 +84,7 @@ impl Store {
                 augment::Source::Bytes(Cow::Borrowed(&bytes[range]), pairs)
             }
             Store::Words(words) => augment::Source::Words(Cow::Borrowed(&words[range])),
+            Store::Windows(_) => unreachable!("integers are not augmented"),
             Store::OneByOne { rows, pairs, affine, .. } => match rows.read(sample)? {
                 Values::U8(bytes) => augment::Source::Bytes(Cow::Owned(bytes), pairs),
                 values => augment::Source::Words(Cow::Owned(words_of_row(values, affine, rows, sample)?)),
@@ -134,7 +140,7 @@ impl Column {
     pub(super) fn fail(&self, error: TrainError) {
         let mut failures = self.parts.iter().filter_map(|(_, store)| match store {
             Store::OneByOne { failure, .. } => Some(failure),
-            Store::Bytes { .. } | Store::Words(_) => None,
+            Store::Bytes { .. } | Store::Words(_) | Store::Windows(_) => None,
         });
         let failure = failures.next().expect("only rows that are not in memory are read while batches are packed");
         failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
@@ -144,7 +150,7 @@ impl Column {
     pub(super) fn failure(&self) -> Option<TrainError> {
         self.parts.iter().find_map(|(_, store)| match store {
             Store::OneByOne { failure, .. } => failure.lock().unwrap_or_else(PoisonError::into_inner).take(),
-            Store::Bytes { .. } | Store::Words(_) => None,
+            Store::Bytes { .. } | Store::Words(_) | Store::Windows(_) => None,
         })
     }
 

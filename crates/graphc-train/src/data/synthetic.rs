@@ -65,7 +65,7 @@ impl Synthetic {
         for _ in 0..n {
             let class = below(&mut classes, self.n_classes.min(256));
             match (spec.dtype, spec.integers) {
-                (DType::I32, Some(Integers { n, of: Numbered::Rows })) => {
+                (DType::I32, Some(Integers { n, of: Numbered::Rows, .. })) => {
                     self.stream(Draw::Prototype { class }, &spec.name).fill_bytes(&mut prototype);
                     let n_rows = n.min(256);
                     for (element, byte) in sample.iter_mut().enumerate() {
@@ -219,7 +219,7 @@ mod tests {
     #[test]
     fn rows_are_those_of_the_table() {
         let synthetic = train(300);
-        let rows = Some(Integers { n: 50, of: Numbered::Rows });
+        let rows = Some(Integers { n: 50, ignored: None, of: Numbered::Rows });
         let words = InputSpec { integers: rows, ..spec("words", DType::I32, &[6]) };
         let numbers = synthetic.samples(&words, 300).unwrap();
         assert!(numbers.iter().all(|&number| number < 50));

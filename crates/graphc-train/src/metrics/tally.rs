@@ -1,6 +1,7 @@
 //! What metrics are made of.
 
-use super::outcome::{Outcome, share};
+use super::decisions::Decisions;
+use super::outcome::{Form, Outcome, Reading, share};
 use std::collections::BTreeMap;
 
 /// What a metric needs counted.
@@ -10,8 +11,14 @@ pub(super) enum Needs {
     Classes,
     /// At which place among the predictions the right class stands.
     Ranks,
+    /// How predictions of yes and no stand in order.
+    Order,
+    /// How probable the right classes were.
+    Likelihood,
     /// Differences of predictions and targets of the same shape.
     Differences,
+    /// These, and how much the targets differ from each other.
+    Variance,
 }
 
 /// Targets of samples, row-major.
@@ -143,26 +150,71 @@ impl ClassCounts {
 /// Everything that is counted.
 pub(super) struct Tally {
     outcome: Outcome,
+    reading: Reading,
     pub(super) classes: ClassCounts,
     /// How often the right class stood at which place, from 0.
     pub(super) ranks: BTreeMap<usize, u64>,
     pub(super) absolute: f64,
     pub(super) squares: f64,
     pub(super) n_values: u64,
+    pub(super) targets: Spread,
+    pub(super) decisions: Decisions,
+    /// Sum of the logarithms of the right classes' probabilities.
+    pub(super) log_likelihood: f64,
+    pub(super) n_likelihoods: u64,
+}
+
+/// How much numbers differ from their mean, in the order in which they come (Welford).
+#[derive(Default)]
+pub(super) struct Spread {
+    n: u64,
+    mean: f64,
+    /// Sum of the squared differences.
+    pub(super) squares: f64,
+}
+
+impl Spread {
+    fn add(&mut self, x: f64) {
+        self.n += 1;
+        let before = x - self.mean;
+        self.mean += before / self.n as f64;
+        self.squares += before * (x - self.mean);
+    }
 }
 
 impl Tally {
-    pub(super) fn new(outcome: Outcome, class_names: &[String]) -> Tally {
-        let classes = ClassCounts::new(outcome, class_names);
-        Tally { outcome, classes, ranks: BTreeMap::new(), absolute: 0.0, squares: 0.0, n_values: 0 }
+    pub(super) fn new(outcome: Outcome, reading: Reading, class_names: &[String]) -> Tally {
+        Tally {
+            outcome,
+            reading,
+            classes: ClassCounts::new(outcome, class_names),
+            ranks: BTreeMap::new(),
+            absolute: 0.0,
+            squares: 0.0,
+            n_values: 0,
+            targets: Spread::default(),
+            decisions: Decisions::default(),
+            log_likelihood: 0.0,
+            n_likelihoods: 0,
+        }
+    }
+
+    /// Whether a number says yes: a probability above a half.
+    fn predicts_yes(&self, prediction: f32) -> bool {
+        let border = match self.reading.form {
+            Form::Probability => 0.5,
+            Form::Logit => 0.0,
+            Form::LogProbability => 0.5f32.ln(),
+        };
+        prediction > border
     }
 
     pub(super) fn count_classes(&mut self, predictions: &[f32], targets: &Targets) {
         match (self.outcome, targets) {
             (Outcome::YesOrNo, Targets::Values(targets)) => {
-                let is_yes = |&value: &f32| usize::from(value > 0.5);
-                for (target, prediction) in targets.iter().zip(predictions) {
-                    *self.classes.counts.entry((is_yes(target), is_yes(prediction))).or_default() += 1;
+                for (&target, &prediction) in targets.iter().zip(predictions) {
+                    let cell = (usize::from(target > 0.5), usize::from(self.predicts_yes(prediction)));
+                    *self.classes.counts.entry(cell).or_default() += 1;
                 }
             }
             _ => self.each_row(predictions, targets, |tally, row, actual| {
@@ -181,10 +233,12 @@ impl Tally {
     fn each_row(&mut self, predictions: &[f32], targets: &Targets, mut f: impl FnMut(&mut Tally, &[f32], usize)) {
         let Outcome::Class(n) = self.outcome else { return };
         let rows = predictions.chunks(n);
+        let ignored = self.reading.ignored;
         match targets {
             Targets::Labels(labels) => {
                 // A label that is no class has been refused by the step.
-                let labelled = rows.zip(labels).filter_map(|(row, &label)| Some((row, usize::try_from(label).ok()?)));
+                let counted = rows.zip(labels).filter(|&(_, &label)| Some(label) != ignored);
+                let labelled = counted.filter_map(|(row, &label)| Some((row, usize::try_from(label).ok()?)));
                 labelled.filter(|&(_, label)| label < n).for_each(|(row, label)| f(self, row, label));
             }
             Targets::Values(shares) => {
@@ -198,9 +252,39 @@ impl Tally {
         let Targets::Values(targets) = targets else { return };
         for (&prediction, &target) in predictions.iter().zip(targets) {
             let difference = f64::from(prediction) - f64::from(target);
+            self.targets.add(f64::from(target));
             self.absolute += difference.abs();
             self.squares += difference * difference;
             self.n_values += 1;
+        }
+    }
+}
+
+impl Tally {
+    pub(super) fn keep_decisions(&mut self, predictions: &[f32], targets: &Targets) {
+        let Targets::Values(targets) = targets else { return };
+        predictions.iter().zip(targets).for_each(|(&prediction, &target)| self.decisions.add(prediction, target > 0.5));
+    }
+
+    pub(super) fn sum_likelihoods(&mut self, predictions: &[f32], targets: &Targets) {
+        let form = self.reading.form;
+        self.each_row(predictions, targets, |tally, row, class| {
+            tally.log_likelihood += log_probability(row, class, form);
+            tally.n_likelihoods += 1;
+        });
+    }
+}
+
+/// The logarithm of the probability that a row gives a class, in double precision.
+fn log_probability(row: &[f32], class: usize, form: Form) -> f64 {
+    let own = f64::from(row[class]);
+    match form {
+        Form::Probability => own.ln(),
+        Form::LogProbability => own,
+        Form::Logit => {
+            let greatest = f64::from(row.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+            let sum: f64 = row.iter().map(|&x| (f64::from(x) - greatest).exp()).sum();
+            own - greatest - sum.ln()
         }
     }
 }

@@ -100,6 +100,63 @@ fn batches_do_not_matter() {
     }
 }
 
+/// scikit-learn's `roc_auc_score`, `r2_score` and `log_loss` of the same numbers.
+#[test]
+fn areas_variances_and_perplexity() {
+    let yes = |predictions: &[f32], targets: &[f32]| {
+        scores(Outcome::YesOrNo, &["auc"], &[(predictions, Targets::Values(targets.to_vec()))]).values[0].1
+    };
+    assert_eq!(yes(&[0.1, 0.4, 0.35, 0.8], &[0.0, 0.0, 1.0, 1.0]), 0.75);
+    assert_eq!(yes(&[0.5, 0.5, 0.5], &[0.0, 1.0, 1.0]), 0.5);
+    assert_eq!(yes(&[-0.0, 0.0, f32::NAN], &[0.0, 1.0, 1.0]), 0.75);
+    assert!(yes(&[0.1, 0.2], &[1.0, 1.0]).is_nan() && yes(&[], &[]).is_nan());
+    let values = |predictions: &[f32], targets: &[f32]| {
+        scores(Outcome::Values, &["r2", "rmse"], &[(predictions, Targets::Values(targets.to_vec()))])
+    };
+    let found = values(&[2.5, 0.0, 2.0, 8.0], &[3.0, -0.5, 2.0, 7.0]);
+    assert_values(&found, &[("r2", 0.948_608_137_044_967), ("rmse", 0.375f64.sqrt())]);
+    assert_values(&values(&[2.0, 2.0], &[2.0, 2.0]), &[("r2", 1.0), ("rmse", 0.0)]);
+    assert_values(&values(&[1.0, 2.0], &[2.0, 2.0]), &[("r2", 0.0), ("rmse", 0.5f64.sqrt())]);
+    let perplexity = |predictions: &[f32], labels: &[i32], reading: Reading| {
+        let scoring = Scoring::new("p", "t", Outcome::Class(2), ["perplexity"]).unwrap().unwrap().read_as(reading);
+        let mut scorer = Scorer::new(&scoring);
+        scorer.add(predictions, &Targets::Labels(labels.to_vec()));
+        scorer.scores().values[0].1
+    };
+    let reading = |form| Reading { form, ignored: Some(-1) };
+    let labels = [0, 1, -1];
+    // The geometric mean of 1 / 0.25 and 1 / 0.5; what is ignored may be anything.
+    let expected = 8f64.sqrt();
+    let probabilities = [0.25, 0.75, 0.5, 0.5, 9.0, 9.0];
+    let logits = [0.0, 3f32.ln(), 7.0, 7.0, 9.0, 9.0];
+    assert!((perplexity(&probabilities, &labels, reading(Form::Probability)) - expected).abs() < 1e-12);
+    assert!((perplexity(&logits, &labels, reading(Form::Logit)) - expected).abs() < 1e-6);
+    let logs = probabilities.map(f32::ln);
+    assert!((perplexity(&logs, &labels, reading(Form::LogProbability)) - expected).abs() < 1e-6);
+}
+
+#[test]
+fn losses_stand_before_metrics() {
+    let metrics = Scoring::new("p", "t", Outcome::Values, ["mae"]).unwrap();
+    let scoring = Scoring::with_losses(metrics, &["a_loss".into(), "b_loss".into()]).unwrap();
+    let mut scorer = Scorer::new(&scoring);
+    scorer.add_losses(3, [1.0, 10.0]);
+    scorer.add_losses(1, [5.0, 30.0]);
+    scorer.add(&[1.0], &Targets::Values(vec![1.5]));
+    assert_values(&scorer.scores(), &[("a_loss", 2.0), ("b_loss", 15.0), ("mae", 0.5)]);
+    assert!(is_error("a_loss") && is_error("rmse") && is_error("perplexity") && !is_error("auc") && !is_error("r2"));
+    assert!(Scoring::with_losses(None, &[]).is_none());
+}
+
+#[test]
+fn logits_of_yes_are_above_0() {
+    let scoring = Scoring::new("p", "t", Outcome::YesOrNo, ["recall"]).unwrap().unwrap();
+    let scoring = scoring.read_as(Reading { form: Form::Logit, ignored: None });
+    let mut scorer = Scorer::new(&scoring);
+    scorer.add(&[0.25, 0.0, -0.25], &Targets::Values(vec![1.0, 1.0, 0.0]));
+    assert_values(&scorer.scores(), &[("recall", 0.5)]);
+}
+
 #[test]
 fn names() {
     let new = |outcome, name| Scoring::new("p", "t", outcome, [name]);

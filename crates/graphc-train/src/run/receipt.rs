@@ -112,6 +112,9 @@ pub struct Measured {
     /// Mean training accuracy.
     #[serde(with = "exact::option")]
     pub accuracy: Option<f64>,
+    /// Mean of each of several losses in training.
+    #[serde(with = "exact::named", default, skip_serializing_if = "Vec::is_empty")]
+    pub losses: Vec<(String, f64)>,
     /// Loss on the validation samples.
     #[serde(with = "exact::option")]
     pub val_loss: Option<f64>,
@@ -207,7 +210,8 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for Link<T> {
 impl From<&EpochRecord> for Measured {
     fn from(record: &EpochRecord) -> Measured {
         let EpochRecord { loss, accuracy, val_loss, val_accuracy, learning_rate, .. } = *record;
-        Measured { loss, accuracy, val_loss, val_accuracy, val_metrics: record.val_metrics.clone(), learning_rate }
+        let (losses, val_metrics) = (record.losses.clone(), record.val_metrics.clone());
+        Measured { loss, accuracy, losses, val_loss, val_accuracy, val_metrics, learning_rate }
     }
 }
 

@@ -27,6 +27,9 @@ pub struct RunState {
     /// Sum of their losses.
     #[serde(with = "exact")]
     pub loss_sum: f64,
+    /// The same of each of several losses, by name.
+    #[serde(with = "exact::named", default, skip_serializing_if = "Vec::is_empty")]
+    pub loss_sums: Vec<(String, f64)>,
     /// How many of them were predicted correctly, if the network measures it.
     #[serde(with = "exact::option")]
     pub n_correct: Option<f64>,
@@ -60,6 +63,7 @@ impl RunState {
             n_steps,
             samples: 0,
             loss_sum: 0.0,
+            loss_sums: Vec::new(),
             n_correct: None,
             seconds: 0.0,
             history: History::default(),
@@ -91,9 +95,23 @@ impl RunState {
         }
     }
 
+    /// Counts one of several losses of the last samples.
+    pub(crate) fn add_part(&mut self, name: &str, loss: f64) {
+        match self.loss_sums.iter_mut().find(|(known, _)| known == name) {
+            Some((_, sum)) => *sum += loss,
+            None => self.loss_sums.push((name.to_string(), loss)),
+        }
+    }
+
+    /// The mean of each of several losses in the epoch so far.
+    pub(crate) fn losses(&self) -> Vec<(String, f64)> {
+        self.loss_sums.iter().map(|(name, sum)| (name.clone(), sum / self.samples as f64)).collect()
+    }
+
     /// The next epoch begins.
     pub(crate) fn begin_next_epoch(&mut self) {
         self.epoch += 1;
+        self.loss_sums.clear();
         (self.step, self.samples, self.loss_sum, self.n_correct, self.seconds) = (0, 0, 0.0, None, 0.0);
     }
 

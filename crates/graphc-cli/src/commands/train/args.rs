@@ -3,6 +3,7 @@
 use crate::machine::MachineArgs;
 use crate::numbers::{at_least_one, rate, seed};
 use crate::progress::Style;
+use crate::sizes::SizeArgs;
 use graphc_train::run::CheckpointEvery;
 use graphc_train::run::files::N_KEPT;
 use std::path::PathBuf;
@@ -20,6 +21,8 @@ pub(crate) struct Args {
     /// The graph file; a run that goes on has a copy.
     #[arg(required_unless_present = "resume")]
     pub(super) file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) sizes: SizeArgs,
     /// Passes over the training data.
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub(super) epochs: Option<usize>,

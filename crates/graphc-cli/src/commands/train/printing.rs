@@ -28,7 +28,7 @@ pub(super) struct Results<'a> {
 pub(super) fn print_start(reporter: &mut Reporter<'_>, setup: &Setup, run: &Prepared) {
     let Setup { experiment, options, from, .. } = setup;
     let graph = &experiment.graph;
-    let summary = graphc_frontend::summary(graph);
+    let summary = graphc_frontend::summary_of_parts(experiment);
     reporter.line(tables::summary(&experiment.name, &summary, graphc_frontend::totals(graph)));
     let tuned = if run.n_tuned > 0 { format!(" ({} tuned)", run.n_tuned) } else { String::new() };
     reporter.line(format!(

@@ -3,7 +3,7 @@
 use super::args::{Args, Every, Kept};
 use super::work::Work;
 use crate::error::CliError;
-use crate::{messages, shell};
+use crate::{graph_file, messages, shell};
 use graphc::experiment;
 use graphc::experiment::Chosen;
 use graphc_driver::BITS_REVISION;
@@ -57,8 +57,8 @@ impl Setup {
     }
 
     fn fresh(file: &Path, args: &Args) -> Result<Setup, CliError> {
-        let graph = graphc_frontend::read_file(file)?;
-        let experiment = experiment::parse_with_data(&graph, file)?;
+        let graph = args.sizes.read(file)?;
+        let experiment = graph_file::parse_with_data(&graph, file)?;
         let train = &experiment.train;
         let learning_rate = experiment::learning_rate(&experiment);
         let settings = Settings {
@@ -85,6 +85,9 @@ impl Setup {
     }
 
     fn resumed(run: &Path, file: Option<&Path>, args: &Args) -> Result<Setup, CliError> {
+        if args.sizes.is_given() {
+            return Err(CliError::new("`--size` of a run stays what it was when it began"));
+        }
         let folder = RunFolder::resume(run)?;
         let (Stored { checkpoint, settings, skipped }, graph) = folder.stored()?;
         skipped.iter().for_each(|reason| messages::warning(&format!("{reason}; the one before it is used")));
@@ -107,7 +110,7 @@ impl Setup {
             let epoch = checkpoint.state.epoch;
             return Err(CliError::new(format!("`--epochs {}`: the run is in epoch {epoch} already", settings.epochs)));
         }
-        let experiment = experiment::parse_with_data(&graph, &settings.absolute)?;
+        let experiment = graph_file::parse_with_data(&graph, &settings.absolute)?;
         let options = settings.fit_options(&experiment, args)?;
         let data_folder = folder_of(&settings.absolute);
         Ok(Setup { experiment, options, folder, from: Some(checkpoint), settings, graph, data_folder })

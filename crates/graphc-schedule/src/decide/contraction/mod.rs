@@ -269,7 +269,11 @@ impl<'a> Contraction<'a> {
         let mut loops: Vec<Loop> = axes.map(|axis| self.inner_loop(axis)).collect();
         loops.push(Loop::new(Coordinate::Half, self.problem.n_halves()));
         let mut plan = self.plan(Lanes::Samples, Batch::Chunks { per_task }, loops);
-        self.choose_grid(&mut plan, [0, 1], self.widths());
+        let widths = [0, 1].map(|factor| match self.width(factor) {
+            Width::Vector if self.passes(&plan, factor) => Width::PassingVector,
+            width => width,
+        });
+        self.choose_grid(&mut plan, [0, 1], widths);
         let splat = (0..2).find(|&factor| self.width(factor) == Width::Splat);
         let splats_are_far = splat.is_some_and(|factor| self.layout(factor).len() > self.problem.machine.near_words());
         for walk in &mut plan.loops {
@@ -337,6 +341,24 @@ impl<'a> Contraction<'a> {
         if has_batch { Width::Vector } else { Width::Splat }
     }
 
+    /// Whether the vectors of a row of pixels are more than the nearest cache holds, and a tile finds none of them there
+    /// that it has used before: each is read once for a pixel, as by a convolution with a window of 1x1.
+    fn passes(&self, plan: &ContractionPlan, factor: usize) -> bool {
+        let is_row =
+            |walk: &&Loop| walk.extent > 1 && walk.axis().is_some_and(|axis| self.axes.get(axis).moves_only(factor));
+        let Some(row) = plan.loops.iter().rev().find(is_row) else { return false };
+        let walked = row.axis().into_iter().chain(self.axes.reductions().map(|axis| axis.var));
+        let walked: Vec<(Var, usize)> = walked.map(|var| (var, self.axes.get(var).extent)).collect();
+        let n_read: usize = walked.iter().map(|(_, extent)| extent).product();
+        let contraction = self.form().as_contraction().expect("a contraction");
+        let index = [contraction.a, contraction.b][factor].1;
+        let span = |index: &Affine| {
+            walked.iter().map(|&(var, extent)| index.coefficient(var).unsigned_abs() as usize * (extent - 1)).sum::<usize>()
+        };
+        let n_vectors: usize = index.iter().map(|index| span(&index.value) + 1).product();
+        n_vectors * CHUNK > self.problem.machine.nearest_words() && n_read < 2 * n_vectors
+    }
+
     fn widths(&self) -> [Width; 2] {
         [0, 1].map(|factor| self.width(factor))
     }
@@ -349,7 +371,6 @@ impl<'a> Contraction<'a> {
 
     /// Which factors a loop moves, if it may be blocked.
     fn moves(&self, plan: &ContractionPlan, walk: &Loop, widths: [Width; 2]) -> Option<[bool; 2]> {
-        let is_vector = |width: Width| matches!(width, Width::Vector | Width::FarVector);
         let moves = match walk.coordinate {
             Coordinate::Axis(axis) => {
                 let axis = plan.axes.get(axis);
@@ -357,7 +378,7 @@ impl<'a> Contraction<'a> {
                 let is_fixed = plan.loops.iter().flat_map(|walk| &walk.end).all(|end| !end.uses(axis.var));
                 axis.moved().filter(|_| is_whole && is_fixed)?
             }
-            Coordinate::Half | Coordinate::Vector => widths.map(is_vector),
+            Coordinate::Half | Coordinate::Vector => widths.map(Width::is_vector),
             Coordinate::Chunk => return None,
         };
         (moves != [false, false]).then_some(moves)

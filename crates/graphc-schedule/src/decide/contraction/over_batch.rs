@@ -82,11 +82,28 @@ impl Contraction<'_> {
         };
         let mut blocks_first = plan.loops.clone();
         blocks_first.sort_by_key(|walk| (!is_apart(walk), walk.block == 1));
-        let differs = blocks_first != plan.loops;
-        if !differs || self.is_wanted(Aspect::Order, true, ["blocks outermost", "blocks where they lie"]) {
-            plan.loops = blocks_first;
+        if blocks_first != plan.loops {
+            if self.is_wanted(Aspect::Order, true, ["blocks outermost", "blocks where they lie"]) {
+                plan.loops = blocks_first;
+            }
+        } else if self.swap_pays(&plan)
+            && self.is_wanted(Aspect::Order, true, ["near factor innermost", "factors as they lie"])
+        {
+            plan.loops.reverse();
         }
         plan
+    }
+
+    /// Whether of two loops, each over one factor, the inner one should be the outer one: it walks all of its factor for
+    /// every block of the other one, and does not find it in a core's own cache, as it would the other one's.
+    fn swap_pays(&self, plan: &ContractionPlan) -> bool {
+        let [outer, inner] = &plan.loops[..] else { return false };
+        let near = self.problem.machine.near_words();
+        let stays = |walk: &Loop| {
+            let factor = (0..2).find(|&factor| self.belongs_to(walk, factor))?;
+            Some(self.layout(factor).chunk_stride <= near)
+        };
+        [outer, inner].map(stays) == [Some(true), Some(false)]
     }
 
     fn over_rows(&self, batch: Batch, axis: Var, (factor, rows, copies): (usize, CopyId, &Copies)) -> ContractionPlan {

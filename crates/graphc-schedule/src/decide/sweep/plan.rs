@@ -45,7 +45,7 @@ const FEWEST_CHAINED: usize = 8;
 const MOST_UNROLLED: usize = 4;
 
 /// Most pieces that the loops of a nest are cut into: each is code of its own.
-const MOST_PIECES: usize = 64;
+const MOST_PIECES: usize = 1024;
 
 /// Vectors per parallel block of a long sweep over elements, at most.
 const BLOCK: usize = 256;

@@ -4,6 +4,7 @@
 //! every transform takes the words at a place of its own in the stream of that key, and what needs many of them has
 //! another stream. So what a transform draws does not depend on which others there are.
 
+use crate::batches::below;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
@@ -33,6 +34,8 @@ pub(super) enum Purpose {
     Noise = 0x12,
     /// Whom a sample is mixed with.
     Mixup = 0x13,
+    /// Where a window of a text begins.
+    Window = 0x14,
 }
 
 /// Words that a transform may take.
@@ -51,6 +54,13 @@ pub(super) struct Draws<'a> {
 pub(super) struct SampleDraws {
     key: SampleKey,
     words: [u32; N_WORDS * N_TRANSFORMS],
+}
+
+impl EpochKey {
+    /// One of `0..n`: where a window of a text begins, the same for every input.
+    pub(crate) fn place(self, window: u32, n: usize) -> usize {
+        below(&mut SampleKey { at: self, sample: window, input: 0 }.stream(Purpose::Window), n)
+    }
 }
 
 impl SampleKey {
