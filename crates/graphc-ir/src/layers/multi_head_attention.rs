@@ -43,7 +43,7 @@ layer_struct! {
 impl MultiHeadAttention {
     /// Features of a sequence.
     fn features(&self, cx: &LayerCx<'_>, slot: usize) -> Result<usize, BuildError> {
-        let ty = cx.ty(cx.inputs[slot.min(cx.inputs.len() - 1)]);
+        let ty = cx.ty(cx.inputs[slot]);
         match ty.shape.0.as_slice() {
             &[_, Dim::Fixed(_), Dim::Fixed(features)] if ty.dtype == DType::F32 => Ok(features),
             _ => {
@@ -112,8 +112,9 @@ impl LayerRules for MultiHeadAttention {
         let query = cx.inputs[0];
         let values = cx.inputs.get(1).copied().unwrap_or(query);
         let keys = cx.inputs.get(2).copied().unwrap_or(values);
-        let slots = [0, 2.min(cx.inputs.len() - 1), 1.min(cx.inputs.len() - 1)];
-        let [features, of_keys, of_values] = [self.features(cx, slots[0])?, self.features(cx, slots[1])?, self.features(cx, slots[2])?];
+        let last = cx.inputs.len() - 1;
+        let features = self.features(cx, 0)?;
+        let [of_keys, of_values] = [self.features(cx, last.min(2))?, self.features(cx, last.min(1))?];
         let (heads, size) = (self.num_heads, self.key_dim);
         let value_size = self.value_dim.unwrap_or(size);
         const HEADS: &str = "ntd,dhk->nhtk";

@@ -93,8 +93,9 @@ impl GraphBuilder {
 }
 
 /// Declares a layer: the struct, its name in graph files, which is also that of the [`GraphBuilder`]'s method, what it
-/// reads, behind a semicolon what may be left out, and its fields, as `op_struct!` does. The documentation is that of the reference. Fields without a default
-/// are the parameters of `new`; a layer without fields is built by its method alone.
+/// reads, behind a semicolon what may be left out, and its fields, as `op_struct!` does. The documentation is that of
+/// the reference. Fields without a default are the parameters of `new`; a layer without fields is built by its method
+/// alone.
 macro_rules! layer_struct {
     ($(#[doc = $doc:literal])* pub struct $name:ident as $method:ident($($input:ident),+) {}) => {
         $crate::op_struct! {

@@ -10,8 +10,8 @@ use crate::ops::{Add, Literal};
 use crate::types::DType;
 
 layer_struct! {
-    /// Adds sine and cosine of `place / max_wavelength^(2i / features)` to the features `2i` and `2i + 1` of each place,
-    /// counted from 0. Nothing is learnt.
+    /// Adds sine and cosine of `place / max_wavelength^(2i / features)` to the features `2i` and `2i + 1` of each
+    /// place, counted from 0. Nothing is learnt.
     pub struct SinusoidalPositions as sinusoidal_positions(x) {
         /// The greatest wavelength, divided by 2 pi.
         pub max_wavelength: f64 where Positive = 10000.0,

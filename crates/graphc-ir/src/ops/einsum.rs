@@ -61,11 +61,9 @@ impl Labels {
 
     /// Which letters of operand `i` are summed over though no other operand has them.
     fn alone(&self, i: usize) -> Vec<char> {
-        let is_alone = |label: &&char| {
-            let others = self.operands.iter().enumerate().filter(|(other, _)| *other != i);
-            !self.result.contains(label) && others.into_iter().all(|(_, labels)| !labels.contains(label))
-        };
-        self.operands[i].iter().filter(is_alone).copied().collect()
+        let others = || self.operands.iter().enumerate().filter(|(other, _)| *other != i);
+        let is_elsewhere = |label: &char| self.result.contains(label) || others().any(|(_, own)| own.contains(label));
+        self.operands[i].iter().filter(|label| !is_elsewhere(label)).copied().collect()
     }
 
     /// Letters of operands that the result has not: `first` first, if it is one of them.
@@ -111,6 +109,11 @@ impl Einsum {
     }
 }
 
+/// Whether one letter stands for two dimensions, or two of them for the batch.
+fn differ((label, dim): (char, Dim), (other, other_dim): (char, Dim)) -> bool {
+    if label == other { dim != other_dim } else { dim == Dim::Batch && other_dim == Dim::Batch }
+}
+
 /// Puts a letter with its dimension anywhere among those of an operand, at the end as the simplest choice.
 fn insert(draw: &mut dyn Draw, (letters, dims): (&mut Vec<char>, &mut Vec<Dim>), (label, dim): (char, Dim)) {
     let at = letters.len() - draw.pick(letters.len() + 1);
@@ -144,17 +147,16 @@ impl OpRules for Einsum {
                 return Err(TypeError::operand(i, format!("einsum expects an f32 tensor of `{letters}`, got {ty}")));
             }
             for (&label, &dim) in letters.iter().zip(&ty.shape.0) {
-                let other = known.iter().find(|(other, other_dim)| {
-                    (*other == label && *other_dim != dim) || (*other != label && (*other_dim, dim) == (Dim::Batch, Dim::Batch))
-                });
-                match other {
-                    Some((other, _)) if *other != label => {
-                        return Err(TypeError::operand(i, format!("`{other}` and `{label}` both stand for the batch N")));
-                    }
-                    Some((_, other_dim)) => {
-                        return Err(TypeError::operand(i, format!("`{label}` is {other_dim} in one operand and {dim} in another")));
-                    }
+                match known.iter().find(|&&other| differ(other, (label, dim))) {
                     None => known.push((label, dim)),
+                    Some((same, size)) if *same == label => {
+                        let message = format!("`{label}` is {size} in one operand and {dim} in another");
+                        return Err(TypeError::operand(i, message));
+                    }
+                    Some((other, _)) => {
+                        let message = format!("`{other}` and `{label}` both stand for the batch N");
+                        return Err(TypeError::operand(i, message));
+                    }
                 }
             }
         }
@@ -182,9 +184,13 @@ impl OpRules for Einsum {
             terms.iter_mut().zip(&inner).for_each(|(terms, strides)| terms.push(place(strides, index)));
         });
         Tensor::from_fn(out, |index| {
-            let rows: Vec<&[R]> = operands.iter().zip(&outer).map(|(x, strides)| &x.data[place(strides, index)..]).collect();
-            let term = |t: usize| rows.iter().zip(&terms).fold(R::one(), |product, (row, places)| product * row[places[t]]);
-            (0..terms[0].len()).fold(R::zero(), |sum, t| sum + term(t))
+            let firsts: Vec<usize> = outer.iter().map(|strides| place(strides, index)).collect();
+            let mut sum = R::zero();
+            for t in 0..terms[0].len() {
+                let factors = (0..operands.len()).map(|i| operands[i].data[firsts[i] + terms[i][t]]);
+                sum = sum + factors.fold(R::one(), |product, factor| product * factor);
+            }
+            sum
         })
     }
 
@@ -209,14 +215,16 @@ impl OpRules for Einsum {
         let mut operands: Vec<NodeId> = cx.operands.to_vec();
         for i in 0..operands.len() {
             let alone = labels.alone(i);
-            let axes: Vec<usize> = (0..labels.operands[i].len()).filter(|&axis| alone.contains(&labels.operands[i][axis])).collect();
+            let own = &mut labels.operands[i];
+            let axes: Vec<usize> = (0..own.len()).filter(|&axis| alone.contains(&own[axis])).collect();
+            own.retain(|label| !alone.contains(label));
             operands[i] = cx.sum(operands[i], &axes, false);
-            labels.operands[i].retain(|label| !alone.contains(label));
         }
         // The product of the first two has what the others or the result still need.
         while operands.len() > 2 {
             let [a, b] = [labels.operands.remove(0), labels.operands.remove(0)];
-            let is_needed = |label: &&char| labels.result.contains(label) || labels.operands.iter().flatten().any(|other| other == *label);
+            let needed: Vec<char> = labels.operands.iter().flatten().chain(&labels.result).copied().collect();
+            let is_needed = |label: &&char| needed.contains(label);
             let own = b.iter().filter(|label| !a.contains(label));
             let product: Vec<char> = a.iter().chain(own).filter(is_needed).copied().collect();
             let value = cx.add(Einsum::of(&[&a, &b], &product), &operands[..2]);
@@ -226,7 +234,7 @@ impl OpRules for Einsum {
         match operands.as_slice() {
             &[x] if labels.operands[0] == labels.result => x,
             &[x] => {
-                let from = |label: &char| labels.operands[0].iter().position(|other| other == label).expect("it is left");
+                let from = |label| labels.operands[0].iter().position(|other| other == label).expect("it is left");
                 cx.add(Transpose { perm: labels.result.iter().map(from).collect() }, &[x])
             }
             operands => cx.add(Einsum::of(&[&labels.operands[0], &labels.operands[1]], &labels.result), operands),

@@ -180,7 +180,8 @@ impl OpRules for MatMul {
         let lead = &a.shape().0[..a.ty.rank() - 2];
         // Behind some that the second has not, such as are 1 if they are not the same.
         let n_dropped = draw.pick(2) * draw.pick(lead.len() + 1);
-        let mut dims: Vec<Dim> = lead[n_dropped..].iter().map(|&dim| if draw.pick(4) == 3 { 1.into() } else { dim }).collect();
+        let mut repeated = |dim: Dim| if draw.pick(4) == 3 { Dim::Fixed(1) } else { dim };
+        let mut dims: Vec<Dim> = lead[n_dropped..].iter().map(|&dim| repeated(dim)).collect();
         dims.extend(oriented(inner, draw.size().into(), transpose_b));
         let b = draw.numbers(Shape(dims));
         // (A B)^T = B^T A^T

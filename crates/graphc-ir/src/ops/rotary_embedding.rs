@@ -10,8 +10,8 @@ use crate::types::{DType, Dim, TensorType, TypeError};
 
 op_struct! {
     /// Turns the features `i` and `i + D/2` of `x[.., t, ..]`, of which the last dimension has D, by the angle
-    /// `t / max_wavelength^(2i / D)`, as keras_hub's `RotaryEmbedding`: the product of a query and a key then depends on
-    /// how far apart they are.
+    /// `t / max_wavelength^(2i / D)`, as keras_hub's `RotaryEmbedding`: the product of a query and a key then depends
+    /// on how far apart they are.
     pub struct RotaryEmbedding {
         /// The greatest wavelength, divided by 2 pi.
         pub max_wavelength: f64 where Positive = 10000.0,
@@ -57,7 +57,8 @@ impl OpRules for RotaryEmbedding {
         }
         let axis = self.places(x.rank());
         if axis + 1 >= x.rank() {
-            return Err(TypeError::new(format!("rotary_embedding expects an `axis` before the last of {x}, got {axis}")));
+            let message = format!("rotary_embedding expects an `axis` before the last of {x}, got {axis}");
+            return Err(TypeError::new(message));
         }
         x.fixed_dim(axis, "the number of places").map_err(|error| TypeError { operand: Some(0), ..error })?;
         Ok(x.clone())
@@ -95,7 +96,7 @@ impl OpRules for RotaryEmbedding {
             cx.add(Literal::f32(&shape, (0..n_places * n_pairs).map(at).collect::<Vec<f64>>()), &[])
         };
         let (cos, sin) = (table(f64::cos), table(f64::sin));
-        let mut half = |first: usize| cx.add(Slice::part(rank - 1, first, first + n_pairs), &[x]);
+        let mut half = |start: usize| cx.add(Slice::part(rank - 1, start, start + n_pairs), &[x]);
         let (first, second) = (half(0), half(n_pairs));
         let [a, b, c, d] = [(first, cos), (second, sin), (second, cos), (first, sin)].map(|(x, y)| cx.times(x, y));
         let (first, second) = (cx.minus(a, b), cx.plus(c, d));

@@ -42,7 +42,7 @@ impl OpRules for ScaledDotProductAttention {
     const NAME: &'static str = "scaled_dot_product_attention";
     const ARITY: usize = 3;
     const N_OPTIONAL: usize = 1;
-    const SUMMARY: &'static str = "`softmax(scale * query * key^T) * value`, from (query, key, value) and perhaps a mask";
+    const SUMMARY: &'static str = "`softmax(scale * query * key^T) * value`, from these three and perhaps a mask";
     const USAGE: Option<Usage> = Some(Usage {
         purpose: "Attention without weights of its own. The layer with all four products is `multi_head_attention`.",
         node: "heads",

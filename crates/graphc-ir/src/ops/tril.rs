@@ -11,8 +11,8 @@ use crate::tensor::{Real, Tensor};
 use crate::types::{DType, TensorType, TypeError};
 
 op_struct! {
-    /// `y[.., row, column] = column <= row + k ? x[.., row, column] : value`, as NumPy's `tril` but for `value`. What is not
-    /// chosen has no influence, even if it is NaN.
+    /// `y[.., row, column] = column <= row + k ? x[.., row, column] : value`, as NumPy's `tril` but for `value`. What
+    /// is not chosen has no influence, even if it is NaN.
     pub struct Tril {
         /// The diagonal that bounds it: 0 the main one, greater ones above it, less ones below it.
         pub k: i64 = 0,
@@ -26,7 +26,8 @@ impl OpRules for Tril {
     const ARITY: usize = 1;
     const SUMMARY: &'static str = "the lower triangle of matrices, a value above it";
     const USAGE: Option<Usage> = Some(Usage {
-        purpose: "Lower triangles, such as of scores: with a `value` of `-1e9` before `softmax`, a place attends to those up to itself alone.",
+        purpose: "Lower triangles, such as of scores: with a `value` of -1e9 in front of `softmax`, a place takes \
+                  from those up to itself alone.",
         node: "triangle",
         reads: &[("scores", DType::F32, &[10, 10])],
         attributes: || Tril { k: 0, value: 0.0 }.attrs(),

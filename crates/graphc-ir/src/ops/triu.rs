@@ -11,8 +11,8 @@ use crate::tensor::{Real, Tensor};
 use crate::types::{DType, TensorType, TypeError};
 
 op_struct! {
-    /// `y[.., row, column] = column >= row + k ? x[.., row, column] : value`, as NumPy's `triu` but for `value`. What is not
-    /// chosen has no influence, even if it is NaN.
+    /// `y[.., row, column] = column >= row + k ? x[.., row, column] : value`, as NumPy's `triu` but for `value`. What
+    /// is not chosen has no influence, even if it is NaN.
     pub struct Triu {
         /// The diagonal that bounds it: 0 the main one, greater ones above it, less ones below it.
         pub k: i64 = 0,

@@ -9,8 +9,8 @@ use crate::tensor::{Real, Tensor};
 use crate::types::{TensorType, TypeError};
 
 op_struct! {
-    /// `x / max(length of x, epsilon)` along a dimension, as Keras's `UnitNormalization` and PyTorch's `normalize`. What
-    /// is shorter than epsilon is divided by that; 0 stays 0, and its gradient is `dy / epsilon`.
+    /// `x / max(length of x, epsilon)` along a dimension, as Keras's `UnitNormalization` and PyTorch's `normalize`.
+    /// What is shorter than epsilon is divided by that; 0 stays 0, and its gradient is `dy / epsilon`.
     pub struct UnitNormalization {
         /// The dimension of the vectors, counted from 0.
         pub axis: Option<usize> = None => "the last one",
