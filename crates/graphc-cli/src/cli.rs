@@ -25,7 +25,7 @@ Examples:
   graphc eval examples/lenet5.graph.json --weights runs/lenet5-1/model.safetensors
   graphc verify runs/lenet5-1
   graphc predict examples/lenet5.graph.json --weights runs/lenet5-1/model.safetensors digit.png
-  graphc generate examples/next-character.graph.json --weights runs/next-character-1 --prompt 'ROMEO:'
+  graphc generate examples/next-character.graph.json --weights runs/next-character-1
   graphc report runs/lenet5-1
   graphc dump examples/lenet5.graph.json --ir --stage fused
   graphc bench examples/lenet5.graph.json

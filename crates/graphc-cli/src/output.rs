@@ -11,7 +11,12 @@ pub(crate) fn line(line: impl AsRef<str>) -> Result<(), CliError> {
 
 /// Writes a text that ends with its own newline.
 pub(crate) fn text(text: &str) -> Result<(), CliError> {
+    bytes(printable(text).as_bytes())
+}
+
+/// Writes bytes as they are: not for a terminal, which obeys some.
+pub(crate) fn bytes(bytes: &[u8]) -> Result<(), CliError> {
     let mut out = std::io::stdout().lock();
-    out.write_all(printable(text).as_bytes())?;
+    out.write_all(bytes)?;
     Ok(out.flush()?)
 }

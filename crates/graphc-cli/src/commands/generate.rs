@@ -52,9 +52,9 @@ pub(crate) struct Args {
 
 const EXAMPLES: &str = "\
 Examples:
-  graphc generate examples/next-character.graph.json --weights runs/next-character-1 --prompt 'ROMEO:'
-  graphc generate net.graph.json --weights model.safetensors --prompt 'To be' --length 500 --temperature 0.5
-  graphc generate net.graph.json --weights model.safetensors --seed 7 --top-k 10";
+  graphc generate examples/next-character.graph.json --weights runs/next-character-1
+  graphc generate net.graph.json --weights runs/net-1 --prompt 'ROMEO:' --length 500
+  graphc generate net.graph.json --weights model.safetensors --temperature 0.5 --top-k 10";
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
     let experiment = args.sizes.load(&args.file)?;
@@ -75,7 +75,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
             spec.prediction
         ));
     }
-    let mut out = Out::default();
+    let mut out = Out::stdout();
     out.write(args.prompt.as_bytes())?;
     for _ in 0..args.length {
         out.write(&writer.next(&mut predict)?)?;
@@ -84,27 +84,36 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Text on its way out, a character as soon as it is whole. What is no UTF-8 is shown as `U+FFFD`, and what a terminal
-/// would obey as its escape.
-#[derive(Default)]
+/// Text on its way out: to a file or a program as it is; to a terminal a character as soon as it is whole, what is no
+/// UTF-8 as `U+FFFD`, and what the terminal would obey as its escape.
 struct Out {
+    is_terminal: bool,
     /// The first bytes of a character.
     begun: Vec<u8>,
 }
 
 impl Out {
+    fn stdout() -> Out {
+        Out { is_terminal: stdout().is_terminal(), begun: Vec::new() }
+    }
+
     fn write(&mut self, bytes: &[u8]) -> Result<(), CliError> {
+        if !self.is_terminal {
+            return output::bytes(bytes);
+        }
         self.begun.extend_from_slice(bytes);
         let (text, rest) = whole_characters(&self.begun);
         self.begun = rest;
-        if text.is_empty() { Ok(()) } else { output::text(&text) }
+        output::text(&text)
     }
 
-    /// Writes what has remained, and for a terminal a line break.
+    /// Writes what has remained, and a line break.
     fn end(self) -> Result<(), CliError> {
-        let rest = if self.begun.is_empty() { "" } else { "\u{fffd}" };
-        let end = if stdout().is_terminal() { "\n" } else { "" };
-        output::text(&format!("{rest}{end}"))
+        match (self.is_terminal, self.begun.is_empty()) {
+            (false, _) => Ok(()),
+            (true, true) => output::text("\n"),
+            (true, false) => output::text("\u{fffd}\n"),
+        }
     }
 }
 
