@@ -24,4 +24,5 @@ mod small_batches;
 mod special_values;
 mod subnormal_weights;
 mod threads;
+mod updates;
 mod winograd;

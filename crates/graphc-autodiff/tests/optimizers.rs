@@ -59,8 +59,7 @@ fn keras(optimizer: &Optimizer, state: &mut [f64; 3], Element { p, g, lr, t }: E
             *u_product = if t == 1 { 1.0 } else { *u_product } * u(t);
             *m = beta1 * *m + (1.0 - beta1) * g;
             *v = beta2 * *v + (1.0 - beta2) * g * g;
-            let m_hat =
-                u(t + 1) * *m / (1.0 - *u_product * u(t + 1)) + (1.0 - u(t)) * g / (1.0 - *u_product);
+            let m_hat = u(t + 1) * *m / (1.0 - *u_product * u(t + 1)) + (1.0 - u(t)) * g / (1.0 - *u_product);
             p - m_hat * lr / ((*v / (1.0 - beta2.powi(t))).sqrt() + epsilon)
         }
         Optimizer::Adamax(Adamax { beta1, beta2, epsilon, .. }) => {

@@ -134,7 +134,11 @@ fn what_is_said_of_updates_reads_back() {
         graph.parameter_settings.insert("w".into(), settings);
     });
     let text = graph.compacted().to_string();
-    let lines = ["settings w {learning_rate_factor=0.1, weight_decay=0.0}", "clipping {clipnorm=0.5}", "accumulation {steps=2}"];
+    let lines = [
+        "settings w {learning_rate_factor=0.1, weight_decay=0.0}",
+        "clipping {clipnorm=0.5}",
+        "accumulation {steps=2}",
+    ];
     assert!(lines.iter().all(|line| text.contains(&format!("\n  {line}\n"))), "{text}");
     assert_eq!(text.parse::<Graph>().unwrap(), graph.compacted());
 }

@@ -73,6 +73,8 @@ pub(crate) enum Kind {
     Arguments,
     /// An object from names to sizes.
     SizesByName,
+    /// A list of objects with these fields.
+    Entries(&'static Section),
 }
 
 /// What holds if a field is not there.

@@ -14,7 +14,7 @@
 //!
 //! Reading order: [`mod@limits`], `source_text`, `excerpt`, `place`, [`diagnostic`], `json`, `field`, `initializer`,
 //! `metrics`, `number`, `read`, `fields` and `data_fields`, `node_ops`, `formula`, `names`, `blocks`, `expand`,
-//! `parts`, `misfit`, `network`, `loss_fields`, `mixups`, `loss`, `optimizer`, `training`, [`augment`], [`data`], [`experiment`], `schema`,
+//! `parts`, `misfit`, `network`, `loss_fields`, `mixups`, `loss`, `optimizer`, `parameters`, `training`, [`augment`], [`data`], [`experiment`], `schema`,
 //! `reference`, `ops_page`, [`mod@summary`], `sizes`.
 #![forbid(unsafe_code)]
 
@@ -43,6 +43,7 @@ mod node_ops;
 mod number;
 mod ops_page;
 mod optimizer;
+mod parameters;
 mod parts;
 mod place;
 mod read;
@@ -62,7 +63,7 @@ pub use ops_page::ops_page;
 pub use parts::Part;
 pub use reference::reference;
 pub use schema::schema;
-pub use summary::{SummaryRow, Totals, summary, summary_of, summary_of_parts, totals};
+pub use summary::{SummaryRow, Totals, n_elements, summary, summary_of, summary_of_parts, totals};
 pub use training::EmaConfig;
 
 use limits::MAX_FILE_BYTES;

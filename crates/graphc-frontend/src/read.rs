@@ -327,6 +327,7 @@ pub(crate) fn expected(kind: &Kind) -> String {
         Kind::Names => "a name, or a list of names".into(),
         Kind::Arguments => "an object from names to values".into(),
         Kind::SizesByName => "an object from names to sizes".into(),
+        Kind::Entries(_) => "a list of objects".into(),
     }
 }
 
@@ -405,7 +406,7 @@ fn label_for(kind: &Kind, bad: &Json) -> String {
         },
         (Kind::DType, JsonValue::String(name)) => DType::refusal(name).unwrap_or("this is none of them".into()),
         (Kind::Initializer, JsonValue::Number(_)) => "this is out of range".into(),
-        (Kind::Initializer, JsonValue::Object(_)) => "this lacks `op`, or has other settings".into(),
+        (Kind::Initializer, JsonValue::Object(_)) => "this lacks `op`, or has settings that do not fit".into(),
         (Kind::Choice(_) | Kind::Metrics | Kind::Padding | Kind::Name | Kind::Initializer, JsonValue::String(_)) => {
             "this is none of them".into()
         }
@@ -527,7 +528,7 @@ fn accept_list<'a>(kind: &Kind, json: &'a Json, items: &'a [Json], refuse: &mut 
             Some(Value::Names(each(items, refuse, known)?))
         }
         Kind::OneOrMore(_) if (1..=MAX_LIST).contains(&items.len()) => Some(Value::Items(items)),
-        Kind::Nodes => Some(Value::Items(items)),
+        Kind::Nodes | Kind::Entries(_) => Some(Value::Items(items)),
         _ => {
             refuse(json);
             None
@@ -553,11 +554,19 @@ fn accept_initializer<'a>(json: &'a Json, members: &'a [Member], refuse: &mut Re
             refuse(json);
             return None;
         };
-        if let Value::Number(value) = accept(&field.kind, &setting.value, refuse)? {
-            attrs.0.push((field.name.to_string(), AttrValue::Float(value)));
-        }
+        let value = match accept(&field.kind, &setting.value, refuse)? {
+            Value::Int(value) => AttrValue::Int(value),
+            Value::Text(word) => AttrValue::Str(word),
+            Value::Number(value) => AttrValue::Float(value),
+            other => unreachable!("no setting of an initializer is {other:?}"),
+        };
+        attrs.0.push((field.name.to_string(), value));
     }
-    Initializer::from_name(section.name, &attrs).map(Value::Initializer)
+    let initializer = Initializer::from_name(section.name, &attrs);
+    if initializer.is_none() {
+        refuse(json);
+    }
+    initializer.map(Value::Initializer)
 }
 
 /// Accepts every item, or reports each that is not acceptable.

@@ -159,6 +159,9 @@ fn kind(kind: &Kind) -> Value {
             let columns = json!({ "anyOf": [column, { "type": "array", "items": column, "minItems": 1 }] });
             json!({ "type": "object", "additionalProperties": columns })
         }
+        Kind::Entries(section) => {
+            json!({ "type": "array", "items": object(&[section.fields], section.doc, None) })
+        }
         Kind::Initializer => json!({ "$ref": "#/$defs/initializer" }),
         Kind::Nodes => json!({ "$ref": "#/$defs/nodes" }),
         Kind::Names => {

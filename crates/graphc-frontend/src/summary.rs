@@ -19,6 +19,8 @@ pub struct SummaryRow {
     pub shape: Shape,
     /// Number of its parameters, moving statistics included.
     pub parameters: usize,
+    /// Whether it has parameters none of which are trained.
+    pub is_frozen: bool,
 }
 
 /// Numbers of parameters of a whole network.
@@ -26,7 +28,7 @@ pub struct SummaryRow {
 pub struct Totals {
     /// Updated by the optimizer.
     pub trainable: usize,
-    /// Moving statistics.
+    /// Moving statistics, and weights that are not trained.
     pub fixed: usize,
 }
 
@@ -46,10 +48,14 @@ pub fn summary_of_parts(experiment: &Experiment) -> Vec<SummaryRow> {
         let position = *uses.entry(name).or_insert_with(|| {
             let result = result.as_ref().and_then(|result| nodes.get(result.as_str()));
             let shape = result.map_or(row.shape.clone(), |&result| graph.ty(result).shape.clone());
-            rows.push(SummaryRow { layer: name.clone(), op: block.clone(), shape, parameters: 0 });
+            rows.push(SummaryRow { layer: name.clone(), op: block.clone(), shape, parameters: 0, is_frozen: true });
             rows.len() - 1
         });
         rows[position].parameters += row.parameters;
+        rows[position].is_frozen &= row.is_frozen || row.parameters == 0;
+    }
+    for row in &mut rows {
+        row.is_frozen &= row.parameters > 0;
     }
     rows
 }
@@ -96,18 +102,22 @@ fn rows(graph: &Graph, layer: &str, nodes: &[NodeId]) -> Vec<SummaryRow> {
 }
 
 fn row(graph: &Graph, result: NodeId, nodes: &[NodeId]) -> Option<SummaryRow> {
-    let parameters = nodes.iter().filter_map(|&id| parameter_len(graph, id)).map(|(len, _)| len).sum();
+    let own: Vec<(usize, bool)> = nodes.iter().filter_map(|&id| parameter_len(graph, id)).collect();
+    let parameters = own.iter().map(|(len, _)| len).sum();
+    let is_frozen = parameters > 0 && !own.iter().any(|&(_, trainable)| trainable);
     // What a layer does with its parameters alone comes before what it does.
     let is_own = |id: NodeId| graph.is_parameter(id) || is_of_parameters(graph, id);
     let op = nodes.iter().find(|&&id| !is_own(id)).map(|&id| graph.op(id))?;
     let op = match op {
         Op::MatMul(_) if parameters > 0 => "dense".to_string(),
         Op::Gather(_) if parameters > 0 => "embedding".to_string(),
+        Op::Normalize(_) if is_frozen => "batch_norm".to_string(),
         Op::Conv2d(conv) if conv.algorithm.tile().is_some() => format!("{} ({})", op.name(), conv.algorithm.name()),
         Op::Reshape(_) if graph.ty(result).shape.rank() == 2 => "flatten".to_string(),
         op => op.name().to_string(),
     };
-    Some(SummaryRow { layer: graph.node(result).name.clone(), op, shape: graph.ty(result).shape.clone(), parameters })
+    let (layer, shape) = (graph.node(result).name.clone(), graph.ty(result).shape.clone());
+    Some(SummaryRow { layer, op, shape, parameters, is_frozen })
 }
 
 /// Whether it is a function of nothing but parameters.
@@ -123,6 +133,12 @@ pub fn totals(graph: &Graph) -> Totals {
         *if trainable { &mut totals.trainable } else { &mut totals.fixed } += len;
     }
     totals
+}
+
+/// Number of elements of the parameters with these names.
+pub fn n_elements(graph: &Graph, names: &[String]) -> usize {
+    let named = names.iter().filter_map(|name| graph.find(name));
+    named.filter_map(|id| parameter_len(graph, id)).map(|(len, _)| len).sum()
 }
 
 fn parameter_len(graph: &Graph, id: NodeId) -> Option<(usize, bool)> {

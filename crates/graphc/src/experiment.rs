@@ -59,11 +59,11 @@ pub fn of_graph(graph: Graph) -> Experiment {
     // Of several losses, whose sum is minimised, the first.
     let is_loss = |id: &NodeId| graph.op(*id).info().loss.is_some();
     let is_output = |id: &NodeId| graph.output(&graph.node(*id).name) == Some(*id);
-    let parts: Vec<NodeId> = match graph.loss {
+    let parts: Vec<NodeId> = match graph.loss.map(|loss| without_penalties(&graph, loss)) {
         Some(loss) if !is_loss(&loss) => graph.ids().into_iter().filter(is_loss).filter(is_output).collect(),
         _ => Vec::new(),
     };
-    let loss = parts.first().copied().or(graph.loss);
+    let loss = parts.first().copied().or(graph.loss.map(|loss| without_penalties(&graph, loss)));
     let operands = loss.map(|loss| graph.operands(loss)).unwrap_or_default();
     let name = |id: NodeId| graph.node(id).name.clone();
     let input = |at: usize| operands.get(at).copied().filter(|&id| matches!(graph.op(id), Op::Input(_))).map(name);
@@ -86,6 +86,7 @@ pub fn of_graph(graph: Graph) -> Experiment {
     let train = TrainConfig {
         epochs: 10,
         batch_size: 64,
+        accumulate: graph.accumulation.map_or(1, |accumulation| accumulation.steps),
         validation_split: 0.0,
         shuffle: true,
         seed: 1,
@@ -97,6 +98,7 @@ pub fn of_graph(graph: Graph) -> Experiment {
     Experiment {
         name: graph.name.clone(),
         train,
+        frozen: Vec::new(),
         data: None,
         prediction: prediction.unwrap_or_default(),
         target: target.unwrap_or_default(),
@@ -111,6 +113,15 @@ pub fn of_graph(graph: Graph) -> Experiment {
         path: PathBuf::new(),
         warnings: None,
         graph,
+    }
+}
+
+/// The loss of a prediction, to which [`GraphBuilder::l2_penalty`](graphc_ir::graph::builder::GraphBuilder::l2_penalty)
+/// may have added something.
+fn without_penalties(graph: &Graph, loss: NodeId) -> NodeId {
+    match graph.op(loss) {
+        Op::Add(_) => without_penalties(graph, graph.operands(loss)[0]),
+        _ => loss,
     }
 }
 
@@ -464,6 +475,7 @@ pub fn fit_options(experiment: &Experiment, chosen: Chosen, loading: Loading) ->
         allow_nonfinite,
         scoring: scoring(experiment)?,
         schedule: train.schedule.clone(),
+        accumulate: train.accumulate,
         early_stopping: train.early_stopping.clone(),
         keep_best: train.keep_best,
         infer_averages: train.ema.is_some_and(|ema| ema.evaluate),

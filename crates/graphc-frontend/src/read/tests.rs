@@ -85,7 +85,7 @@ fn borders(kind: &Kind) -> Borders {
         | Kind::SizesByName => texts(&["{}"], &["[]", "\"a\""]),
         Kind::OneOrMore(_) => texts(&["{}", "[{}]", "[{}, {}]"], &["[]", "\"a\"", "1"]),
         Kind::Initializer => initializer_borders(),
-        Kind::Nodes => texts(&["[]"], &["{}", "\"a\""]),
+        Kind::Nodes | Kind::Entries(_) => texts(&["[]"], &["{}", "\"a\""]),
     }
 }
 

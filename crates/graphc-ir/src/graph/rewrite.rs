@@ -118,7 +118,7 @@ impl<'a> OpCx<'a> {
     /// The sum of all elements: over all dimensions but the last, then over that. So vectors and threads share a long
     /// sum, which one chain would not be.
     pub fn total(&mut self, a: NodeId) -> NodeId {
-        let outer: Vec<usize> = (1..self.ty(a).rank()).map(|axis| axis - 1).collect();
+        let outer: Vec<usize> = (0..self.ty(a).rank().saturating_sub(1)).collect();
         let rows = self.sum(a, &outer, false);
         let last: Vec<usize> = (0..self.ty(rows).rank()).collect();
         self.sum(rows, &last, false)

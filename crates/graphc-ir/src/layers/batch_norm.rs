@@ -9,7 +9,8 @@ use crate::types::{Shape, TypeError};
 
 layer_struct! {
     /// Batch normalisation over every dimension but the last: batch statistics in training, moving averages in
-    /// inference.
+    /// inference. With `"trainable": false` it is the same in training as in inference, as in Keras: by the moving
+    /// averages, which stay as they are.
     pub struct BatchNorm as batch_norm(x) {
         /// Share of the old moving average that is kept.
         pub momentum: f64 where Fraction = 0.99,
@@ -43,14 +44,12 @@ impl LayerRules for BatchNorm {
             true => cx.weight(name, &c, start.clone()),
             false => cx.part(name, Constant { value, shape: Shape::fixed(&c) }, &[]),
         };
-        let operands = [
-            x,
-            weight("gamma", self.scale, &ones, 1.0)?,
-            weight("beta", self.center, &zeros, 0.0)?,
-            cx.statistic("moving_mean", &c, zeros)?,
-            cx.statistic("moving_variance", &c, ones)?,
-        ];
+        let [gamma, beta] = [weight("gamma", self.scale, &ones, 1.0)?, weight("beta", self.center, &zeros, 0.0)?];
+        let [mean, variance] = [cx.statistic("moving_mean", &c, zeros)?, cx.statistic("moving_variance", &c, ones)?];
         let &BatchNorm { momentum, epsilon, .. } = self;
-        cx.add(ops::BatchNorm { momentum, epsilon }, &operands)
+        if !cx.trainable() {
+            return cx.add(ops::Normalize { epsilon }, &[x, mean, variance, gamma, beta]);
+        }
+        cx.add(ops::BatchNorm { momentum, epsilon }, &[x, gamma, beta, mean, variance])
     }
 }

@@ -47,7 +47,11 @@ impl Accumulation {
 
     /// Parameters with the means of their gradients, which are to be taken in the last step. What updates are added to
     /// the graph behind it are for [`Accumulated::finish`].
-    pub fn begin(self, graph: &mut Graph, gradients: &[(NodeId, NodeId)]) -> (Vec<(NodeId, NodeId)>, Option<Accumulated>) {
+    pub fn begin(
+        self,
+        graph: &mut Graph,
+        gradients: &[(NodeId, NodeId)],
+    ) -> (Vec<(NodeId, NodeId)>, Option<Accumulated>) {
         let Some(&(any, _)) = gradients.first() else { return (Vec::new(), None) };
         let mut cx = UpdateCx::new(graph, any);
         let count = cx.scalar_state("accumulation.count");
@@ -80,7 +84,8 @@ impl Accumulated {
         for position in self.n_updates..graph.updates.len() {
             let update = graph.updates[position];
             let mut cx = UpdateCx::new(graph, update.parameter);
-            let chosen = cx.of_node(update.value, |cx| cx.add(Where {}, &[self.is_last, update.value, update.parameter]));
+            let chosen =
+                cx.of_node(update.value, |cx| cx.add(Where {}, &[self.is_last, update.value, update.parameter]));
             graph.updates.set_value(position, chosen);
         }
     }
