@@ -13,7 +13,7 @@ use graphc_ir::layers::{Activation, Conv2d, Dense};
 use graphc_ir::loops::{BufferKind, Program};
 use graphc_ir::{DType, Optimizer, Shape, Tensor};
 use graphc_runtime::Executable;
-use graphc_testing::{Specials, bindings, cases, layer_graphs, optimizers, special_bindings};
+use graphc_testing::{Specials, bindings, cases, layer_graphs, special_bindings, updates};
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 use std::collections::{BTreeMap, BTreeSet};
@@ -210,10 +210,10 @@ proptest! {
     /// Random choices for random graphs; the loop interpreter agrees that the program means what is run.
     #[test]
     fn random_choices_compute_the_same(
-        test in layer_graphs(), seed in any::<u64>(), portable in any::<bool>(), optimizer in optimizers(),
+        test in layer_graphs(), seed in any::<u64>(), portable in any::<bool>(), updates in updates(),
     ) {
         let mut graph = test.graph;
-        graph.optimizer = Some(optimizer);
+        updates.apply(&mut graph);
         let isa = if portable { Isa::Portable } else { Isa::Native };
         let options = CompileOptions { gradients: true, isa, ..CompileOptions::train(test.batch) };
         let compiled = match compile(&graph, &options) {

@@ -23,4 +23,5 @@ mod small_batches;
 mod special_values;
 mod subnormal_weights;
 mod threads;
+mod updates;
 mod winograd;

@@ -8,7 +8,7 @@ use graphc_interp::graph::{Evaluation, Keep, run_keeping};
 use graphc_ir::Tensor;
 use graphc_ir::graph::{Graph, Mode};
 use graphc_testing::approx::Approx;
-use graphc_testing::{bindings, cases, layer_graphs, optimizers};
+use graphc_testing::{bindings, cases, layer_graphs, updates};
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 use std::collections::BTreeMap;
@@ -100,10 +100,10 @@ proptest! {
     #[test]
     fn training_agrees(
         test in layer_graphs(), seed in any::<u64>(), checked in checked(), threads in threads(),
-        optimizer in optimizers(),
+        updates in updates(),
     ) {
         let mut graph = test.graph;
-        graph.optimizer = Some(optimizer);
+        updates.apply(&mut graph);
         let options = CompileOptions { gradients: true, checked, threads, ..CompileOptions::train(test.batch) };
         check(&graph, &options, seed)?;
     }

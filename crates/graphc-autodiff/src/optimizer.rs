@@ -7,18 +7,29 @@ use graphc_ir::ops::{Input, Op};
 use graphc_ir::optimizers::{LEARNING_RATE, optimizer_origin};
 use graphc_ir::types::{DType, Shape, TensorType};
 
-/// Adds the next value of every parameter by the graph's optimizer, and its average if the graph has averages.
+/// Adds the next value of every parameter by the graph's optimizer, and its average if the graph has averages. The
+/// gradients are first added up over several steps, then clipped, if the graph says so.
 ///
 /// # Errors
 /// If there is no optimizer, or `learning_rate` is something else than an `f32` scalar input.
 pub fn update(graph: &mut Graph, gradients: &[Gradient]) -> Result<(), AutodiffError> {
     let optimizer = graph.optimizer.clone().ok_or(AutodiffError::NoOptimizer)?;
     let learning_rate = learning_rate_input(graph)?;
-    let of_parameters: Vec<(NodeId, NodeId)> = gradients.iter().map(|g| (g.parameter, g.value)).collect();
+    let mut of_parameters: Vec<(NodeId, NodeId)> = gradients.iter().map(|g| (g.parameter, g.value)).collect();
+    let mut accumulated = None;
+    if let Some(accumulation) = graph.accumulation {
+        (of_parameters, accumulated) = accumulation.begin(graph, &of_parameters);
+    }
+    if let Some(clipping) = graph.clipping {
+        of_parameters = clipping.write(graph, &of_parameters);
+    }
     optimizer.write(graph, learning_rate, &of_parameters);
     if let Some(averaging) = graph.averaging {
         let parameters: Vec<NodeId> = gradients.iter().map(|g| g.parameter).collect();
         averaging.write(graph, &parameters);
+    }
+    if let Some(accumulated) = accumulated {
+        accumulated.finish(graph);
     }
     Ok(())
 }

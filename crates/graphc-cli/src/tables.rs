@@ -91,14 +91,19 @@ fn text(table: &Table) -> String {
     table.lines().map(|line| line.trim_end().to_string()).collect::<Vec<_>>().join("\n")
 }
 
-/// Layers, shapes and parameters, as Keras shows them.
-pub(crate) fn summary(name: &str, rows: &[SummaryRow], totals: Totals) -> String {
+/// Layers, shapes and parameters, as Keras shows them; so many weights are kept from being trained.
+pub(crate) fn summary(name: &str, rows: &[SummaryRow], totals: Totals, n_frozen: usize) -> String {
     let row = |row: &SummaryRow| {
         let shape = row.shape.0.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        vec![format!("{} ({})", row.layer, row.op), format!("({shape})"), grouped(row.parameters)]
+        let frozen = if row.is_frozen { ", frozen" } else { "" };
+        vec![format!("{} ({}{frozen})", row.layer, row.op), format!("({shape})"), grouped(row.parameters)]
+    };
+    let frozen = match n_frozen {
+        0 => String::new(),
+        n => format!(" ({} frozen)", grouped(n)),
     };
     format!(
-        "Network {name}\n{}\nTotal parameters: {}\nTrainable: {}\nNot trainable: {}",
+        "Network {name}\n{}\nTotal parameters: {}\nTrainable: {}\nNot trainable: {}{frozen}",
         table(["Layer (op)", "Output shape", "Parameters"], 2, rows.iter().map(row).collect()),
         grouped(totals.trainable + totals.fixed),
         grouped(totals.trainable),
@@ -152,22 +157,37 @@ mod tests {
                 op: "input".into(),
                 shape: Shape::batched(&[28, 28, 1]),
                 parameters: 0,
+                is_frozen: false,
             },
-            SummaryRow { layer: "d".into(), op: "dense".into(), shape: Shape::batched(&[10]), parameters: 7850 },
+            SummaryRow {
+                layer: "d".into(),
+                op: "dense".into(),
+                shape: Shape::batched(&[10]),
+                parameters: 7850,
+                is_frozen: false,
+            },
+            SummaryRow {
+                layer: "bn".into(),
+                op: "batch_norm".into(),
+                shape: Shape::batched(&[10]),
+                parameters: 40,
+                is_frozen: true,
+            },
         ];
         assert_eq!(
-            summary("net", &rows, Totals { trainable: 7850, fixed: 12 }),
+            summary("net", &rows, Totals { trainable: 7850, fixed: 40 }, 20),
             "\
 Network net
-─────────────────────────────────────────────
- Layer (op)      Output shape     Parameters
-═════════════════════════════════════════════
- image (input)   (N, 28, 28, 1)            0
- d (dense)       (N, 10)               7,850
-─────────────────────────────────────────────
-Total parameters: 7,862
+───────────────────────────────────────────────────────
+ Layer (op)                Output shape     Parameters
+═══════════════════════════════════════════════════════
+ image (input)             (N, 28, 28, 1)            0
+ d (dense)                 (N, 10)               7,850
+ bn (batch_norm, frozen)   (N, 10)                  40
+───────────────────────────────────────────────────────
+Total parameters: 7,890
 Trainable: 7,850
-Not trainable: 12"
+Not trainable: 40 (20 frozen)"
         );
     }
 }

@@ -149,11 +149,12 @@ pub fn parameter_bytes(graph: &Graph) -> u64 {
     parameters.fold(0, |sum: u64, id| sum.saturating_add(words(n_elements(graph, id))))
 }
 
-/// Bytes of all that training steps of a graph change: parameters, what the optimizer keeps, averages.
+/// Bytes of all that training steps of a graph change: parameters, what the optimizer keeps, averages, sums of
+/// gradients.
 pub fn state_bytes(graph: &Graph) -> u64 {
     let of_optimizer = graph.optimizer.as_ref().map_or(0, |optimizer| optimizer.states().len() as u64);
-    let of_averages = u64::from(graph.averaging.is_some());
-    parameter_bytes(graph).saturating_mul(1 + of_optimizer + of_averages)
+    let others = u64::from(graph.averaging.is_some()) + u64::from(graph.accumulation.is_some());
+    parameter_bytes(graph).saturating_mul(1 + of_optimizer + others)
 }
 
 /// Refuses graphs whose sizes multiply and add up to more than any machine has, with the reason.

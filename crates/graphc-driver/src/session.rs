@@ -1,7 +1,7 @@
 //! A graph with its parameters, compiled on demand.
 //!
-//! Reading order: `options`, `inputs` (what a step must be given, and what it may be given), `parameters` (their
-//! initial values), `steps` (the session), `state` (what training changes, copied and compared), `averages` (of the
+//! Reading order: `options`, `inputs` (what a step must be given, and what it may be given), `parameters` and `orthogonal`
+//! (their initial values), `steps` (the session), `state` (what training changes, copied and compared), `averages` (of the
 //! parameters, and inference with them), `facts` and `explain` (where a step stops being finite).
 
 mod averages;
@@ -11,6 +11,7 @@ mod index;
 mod inputs;
 mod integers;
 mod options;
+mod orthogonal;
 mod parameters;
 mod state;
 mod steps;

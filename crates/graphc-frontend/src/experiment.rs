@@ -10,11 +10,13 @@ use crate::loss::read_loss;
 use crate::metrics;
 use crate::network::Network;
 use crate::optimizer::{self, OPTIMIZERS};
+use crate::parameters::read_parameters;
 use crate::read::{Record, read, read_one_of};
 use crate::training::{EmaConfig, read_early_stopping, read_ema, read_schedule};
 use graphc_ir::graph::builder::GraphBuilder;
 use graphc_ir::ops::Algorithm;
-use graphc_ir::{Averaging, EarlyStopping, Graph, Optimizer, RateSchedule};
+use graphc_ir::optimizers::{Accumulation, Clipping};
+use graphc_ir::{EarlyStopping, Graph, Optimizer, RateSchedule};
 use std::path::{Path, PathBuf};
 
 /// A network, how it is trained and on what.
@@ -26,6 +28,8 @@ pub struct Experiment {
     pub graph: Graph,
     /// How the training runs.
     pub train: TrainConfig,
+    /// Names of the weights that the file keeps from being trained.
+    pub frozen: Vec<String>,
     /// Where the data comes from.
     pub data: Option<DataConfig>,
     /// The output that the loss compares with the target.
@@ -55,6 +59,8 @@ pub struct TrainConfig {
     pub epochs: usize,
     /// Samples per step.
     pub batch_size: usize,
+    /// Steps of an update.
+    pub accumulate: usize,
     /// Share of the training data, from its end, kept for validation.
     pub validation_split: f64,
     /// Whether every epoch takes the samples in another order.
@@ -87,8 +93,9 @@ pub(crate) fn read_experiment(
     let algorithm = file.text("algorithm").and_then(|name| Algorithm::from_name(&name));
     builder.set_algorithm(algorithm.unwrap_or(Algorithm::Direct));
     let (inputs, nodes) = (file.members("inputs").unwrap_or(&[]), file.items("nodes").unwrap_or(&[]));
-    if let Some(optimizer) = read_optimizer(&file, diagnostics) {
+    if let Some((optimizer, clipping)) = read_optimizer(&file, diagnostics) {
         builder.optimizer(optimizer);
+        clipping.into_iter().for_each(|clipping| builder.clip_gradients(clipping));
     }
     if !can_be_read(&file, inputs.len(), nodes.len(), diagnostics) {
         return None;
@@ -106,14 +113,16 @@ pub(crate) fn read_experiment(
         builder.output(node);
     }
     let of_loss = loss.iter().flat_map(|loss| [Some(&*loss.target), loss.weights.as_deref()]).flatten().collect();
+    read_parameters(&file, &mut builder, diagnostics);
     let known = Inputs { names: network.input_names(), nodes: network.input_nodes(), builder: &builder, of_loss };
     let data = read_data(&file, &known, path, check_data, diagnostics);
     let (train, loss) = (train?, loss?);
-    let averaging = train.ema.map(|ema| ema.averaging);
+    let frozen = builder.frozen().iter().map(|&id| builder.graph().node(id).name.clone()).collect();
     diagnostics.is_empty().then(|| Experiment {
         name,
-        graph: averaged(builder.finish(), averaging),
+        graph: trained(builder.finish(), &train),
         train,
+        frozen,
         data,
         prediction: loss.prediction,
         target: loss.target,
@@ -143,8 +152,10 @@ fn can_be_read(file: &Record<'_>, n_inputs: usize, n_nodes: usize, diagnostics: 
     n_inputs > 0 && n_nodes > 0 && n_entries <= MAX_NODES
 }
 
-fn averaged(mut graph: Graph, averaging: Option<Averaging>) -> Graph {
-    graph.averaging = averaging;
+/// What `train` says of updates is a part of the graph.
+fn trained(mut graph: Graph, train: &TrainConfig) -> Graph {
+    graph.averaging = train.ema.map(|ema| ema.averaging);
+    graph.accumulation = (train.accumulate > 1).then_some(Accumulation { steps: train.accumulate });
     graph
 }
 
@@ -172,6 +183,7 @@ fn read_train(file: &Record<'_>, diagnostics: &mut Diagnostics) -> Option<TrainC
     Some(TrainConfig {
         epochs: train.size("epochs")?,
         batch_size: train.size("batch_size")?,
+        accumulate: train.size("accumulate")?,
         validation_split: train.number("validation_split")?,
         shuffle: train.bool("shuffle")?,
         seed: u64::try_from(train.int("seed")?).ok()?,
@@ -182,8 +194,9 @@ fn read_train(file: &Record<'_>, diagnostics: &mut Diagnostics) -> Option<TrainC
     })
 }
 
-fn read_optimizer(file: &Record<'_>, diagnostics: &mut Diagnostics) -> Option<Optimizer> {
+fn read_optimizer(file: &Record<'_>, diagnostics: &mut Diagnostics) -> Option<(Optimizer, Option<Clipping>)> {
     let json = section_json(file, "optimizer", "adam");
     let (section, record) = read_one_of(&OPTIMIZERS, &json, diagnostics)?;
-    optimizer::of_record(section, &record)
+    let clipping = optimizer::clipping(&record, diagnostics);
+    Some((optimizer::of_record(section, &record)?, clipping))
 }

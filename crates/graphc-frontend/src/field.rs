@@ -61,6 +61,8 @@ pub(crate) enum Kind {
     Initializer,
     /// The list of nodes.
     Nodes,
+    /// A list of objects with these fields.
+    Entries(&'static Section),
 }
 
 /// What holds if a field is not there.

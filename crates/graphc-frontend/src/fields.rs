@@ -8,8 +8,10 @@
 use crate::data_fields::DATA;
 use crate::field::{Field, Kind, Range, SEED, SIZE, Section, Variants};
 use crate::optimizer::OPTIMIZERS;
+use crate::parameters::PARAMETERS;
 use crate::training::{EARLY_STOPPING, EMA, SCHEDULES};
 use graphc_ir::ops::Algorithm;
+use graphc_ir::optimizers::MAX_ACCUMULATED;
 
 /// The whole file.
 pub(crate) static FILE: Section = Section {
@@ -24,6 +26,12 @@ pub(crate) static FILE: Section = Section {
         Field::required("loss", Kind::OneOf(&LOSSES), "What is minimised; the output `loss`."),
         Field::or("metrics", Kind::Metrics, "[]", "What else is reported."),
         Field::or("optimizer", Kind::OneOf(&OPTIMIZERS), "{ \"op\": \"adam\" }", "How parameters are updated."),
+        Field::or(
+            "parameters",
+            Kind::Entries(&PARAMETERS),
+            "[]",
+            "Which parameters are not trained, or otherwise than the others, by patterns of their names.",
+        ),
         Field::or(
             "algorithm",
             Kind::Choice(Algorithm::NAMES),
@@ -121,6 +129,13 @@ pub(crate) static TRAIN: Section = Section {
             "0.0",
             "Share of the training data, from its end, that is not trained on but measured after every epoch.",
         ),
+        Field::or(
+            "accumulate",
+            Kind::Int { min: 1, max: MAX_ACCUMULATED as i64 },
+            "1",
+            "Batches whose gradients are averaged before one update, over the ends of epochs too: as if a batch had so many times the samples, \
+             where nothing else looks at the whole batch, as `batch_norm` does.",
+        ),
         Field::or("shuffle", Kind::Bool, "true", "Whether every epoch takes the samples in another order."),
         Field::or("seed", SEED, "1", "Seed of the initial weights and of the shuffling."),
         Field::or("schedule", Kind::OneOf(&SCHEDULES), "{ \"op\": \"constant\" }", "How the learning rate changes."),
@@ -155,5 +170,11 @@ pub(crate) static NODE: Section = Section {
         Field::required("name", Kind::Name, "Its name; parameters are called `<name>.kernel` and so on."),
         Field::required("op", Kind::Text, "Which layer or operation it is."),
         Field::optional("inputs", Kind::References, "the node before it", "What it reads: one name or a list."),
+        Field::or(
+            "trainable",
+            Kind::Bool,
+            "true",
+            "Whether its parameters are trained, if it has any. `parameters` of the file says it of single ones.",
+        ),
     ],
 };

@@ -1,6 +1,7 @@
 //! What parameters begin with: the settings of the initializers that there are, as fields.
 
-use crate::field::{Field, Kind, Section, Variants};
+use crate::field::{Field, Kind, SEED, Section, Variants};
+use graphc_ir::attrs::{AttrKind, FieldInfo};
 use graphc_ir::initializers::InitializerInfo;
 use std::sync::LazyLock;
 
@@ -12,13 +13,29 @@ fn sections() -> &'static [Section] {
     &SECTIONS
 }
 
-/// Tables are for the life of the program. All settings are numbers with a default, which JSON writes as text does.
+/// Tables are for the life of the program.
 fn section(info: &InitializerInfo) -> Section {
-    let fields = (info.fields)().into_iter().map(|setting| {
-        let default = setting.default.expect("settings have defaults").to_string();
-        Field::or(setting.name, Kind::Number(setting.range), default.leak(), setting.doc)
-    });
-    Section { name: info.name, doc: info.summary, fields: fields.collect::<Vec<_>>().leak() }
+    Section {
+        name: info.name,
+        doc: info.summary,
+        fields: (info.fields)().into_iter().map(field).collect::<Vec<_>>().leak(),
+    }
+}
+
+/// All settings are numbers and words with a default, which JSON writes as text does.
+fn field(setting: FieldInfo) -> Field {
+    let kind = match setting.kind {
+        AttrKind::Int => SEED,
+        AttrKind::Choice(words) => Kind::Choice(words),
+        _ => Kind::Number(setting.range),
+    };
+    match (setting.meaning, setting.default) {
+        (Some(meaning), _) => Field::optional(setting.name, kind, meaning, setting.doc),
+        (None, default) => {
+            let default = default.expect("settings have defaults").to_string();
+            Field::or(setting.name, kind, default.leak(), setting.doc)
+        }
+    }
 }
 
 /// Their names.

@@ -13,8 +13,8 @@
 //! access to files.
 //!
 //! Reading order: [`mod@limits`], `source_text`, `excerpt`, [`diagnostic`], `json`, `field`, `initializer`, `metrics`,
-//! `number`, `read`, `fields` and `data_fields`, `node_ops`, `misfit`, `network`, `loss`, `optimizer`, `training`,
-//! [`augment`], [`data`], [`experiment`], `schema`, `reference`, `ops_page`, [`mod@summary`].
+//! `number`, `read`, `fields` and `data_fields`, `node_ops`, `misfit`, `network`, `loss`, `optimizer`, `parameters`,
+//! `training`, [`augment`], [`data`], [`experiment`], `schema`, `reference`, `ops_page`, [`mod@summary`].
 #![forbid(unsafe_code)]
 
 pub mod augment;
@@ -36,6 +36,7 @@ mod node_ops;
 mod number;
 mod ops_page;
 mod optimizer;
+mod parameters;
 mod read;
 mod reference;
 mod schema;
@@ -51,7 +52,7 @@ pub use metrics::n_classes;
 pub use ops_page::ops_page;
 pub use reference::reference;
 pub use schema::schema;
-pub use summary::{SummaryRow, Totals, summary, totals};
+pub use summary::{SummaryRow, Totals, n_elements, summary, totals};
 pub use training::EmaConfig;
 
 use limits::MAX_FILE_BYTES;

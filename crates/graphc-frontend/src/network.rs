@@ -405,7 +405,17 @@ impl<'a> Network<'a> {
         let Some(operands) = operands.filter(|_| record.ok && !RESERVED.contains(&name.value.as_str())) else { return };
         builder.set_line(diagnostics.line(name.span.start) as u32);
         builder.set_position(at - n_inputs);
-        match op.build(builder, &name.value, record, &operands) {
+        let is_trained = record.bool("trainable").unwrap_or(true);
+        builder.set_trainable(is_trained);
+        let n_frozen = builder.frozen().len();
+        let built = op.build(builder, &name.value, record, &operands);
+        builder.set_trainable(true);
+        match built {
+            Ok(_) if !is_trained && builder.frozen().len() == n_frozen => {
+                let message = format!("`{}` has no parameters that could be trained", shown(&name.value));
+                let label = "expected this at a node with parameters";
+                diagnostics.push(Diagnostic::new(message, record.span_of("trainable"), label));
+            }
             Ok(nodes) => self.entries[at].nodes = nodes,
             Err(error) => {
                 let named: Vec<(Span, NodeId)> =

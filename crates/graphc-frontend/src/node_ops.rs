@@ -183,6 +183,7 @@ fn field(attribute: &FieldInfo, usage: &Usage) -> Field {
         AttrKind::Activation => Kind::Choice(Op::ACTIVATIONS),
         AttrKind::Algorithm => Kind::Choice(Algorithm::NAMES),
         AttrKind::Initializer => Kind::Initializer,
+        AttrKind::Choice(words) => Kind::Choice(words),
         AttrKind::Numbers => Kind::Numbers(Range::Any),
         AttrKind::DType => Kind::DType,
         AttrKind::SizesOf(_) | AttrKind::Other => panic!("`{name}` is no field of a graph file"),

@@ -1,10 +1,11 @@
 //! `optimizer`: the settings of the optimizers that there are, as fields.
 
+use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::field::{Field, Kind, Range, Section, Variants};
 use crate::read::Record;
 use graphc_ir::Optimizer;
 use graphc_ir::attrs::AttrValue;
-use graphc_ir::optimizers::{Preset, Setting};
+use graphc_ir::optimizers::{Clipping, Preset, Setting};
 use std::sync::LazyLock;
 
 /// The optimizers.
@@ -18,10 +19,37 @@ fn sections() -> &'static [Section] {
     &SECTIONS
 }
 
+/// Bounds of the gradients, which every optimizer may have, but only one of them.
+const CLIPPING: [Field; 3] = {
+    const BOUND: Kind = Kind::Number(Range::Positive);
+    const OTHERWISE: &str = "gradients stay as they are";
+    [
+        Field::optional(
+            "clipnorm",
+            BOUND,
+            OTHERWISE,
+            "The greatest norm of a parameter's gradient: `g * clipnorm / max(norm(g), clipnorm)`, before anything else is made of it. Norms \
+             are the root of the sum of all squares. A gradient whose norm is infinite or NaN becomes NaN.",
+        ),
+        Field::optional(
+            "clipvalue",
+            BOUND,
+            OTHERWISE,
+            "The greatest magnitude of a number in a gradient: `min(max(g, -clipvalue), clipvalue)`; NaN stays NaN.",
+        ),
+        Field::optional(
+            "global_clipnorm",
+            BOUND,
+            OTHERWISE,
+            "As `clipnorm`, with the norm of the gradients of all parameters together; only one of these three.",
+        ),
+    ]
+};
+
 /// Tables are for the life of the program.
 fn section(preset: &'static Preset, settings: &'static [Setting]) -> Section {
     let asked = settings.iter().filter(|setting| !preset.fixes(setting.name));
-    let fields: Vec<Field> = asked.map(field).collect();
+    let fields: Vec<Field> = asked.map(field).chain(CLIPPING).collect();
     Section { name: preset.name, doc: preset.summary, fields: fields.leak() }
 }
 
@@ -40,8 +68,20 @@ pub(crate) fn of_record(section: &Section, record: &Record<'_>) -> Option<Optimi
         Kind::Bool => record.bool(field.name).map(AttrValue::Bool),
         _ => record.number(field.name).map(AttrValue::Float),
     };
-    let values = section.fields.iter().map(|field| Some((field.name, value(field)?)));
-    let values: Vec<(&str, AttrValue)> = values.collect::<Option<_>>()?;
+    let settings = section.fields.iter().filter(|field| !Clipping::NAMES.contains(&field.name));
+    let values: Vec<(&str, AttrValue)> =
+        settings.map(|field| Some((field.name, value(field)?))).collect::<Option<_>>()?;
     let optimizer = Optimizer::by_name(section.name).expect("the tables are those of the optimizers");
     Some(optimizer.with(values).expect("fields are settings"))
+}
+
+/// How gradients are clipped; several ways at once are reported.
+pub(crate) fn clipping(record: &Record<'_>, diagnostics: &mut Diagnostics) -> Option<Clipping> {
+    let given = |name: &&str| record.number(name).and_then(|bound| Clipping::of_name(name, bound));
+    let all: Vec<Clipping> = Clipping::NAMES.iter().filter_map(given).collect();
+    if let [first, second, ..] = all[..] {
+        let message = format!("the optimizer has both `{}` and `{}`", first.name(), second.name());
+        diagnostics.push(Diagnostic::new(message, record.span_of(second.name()), "expected one of them"));
+    }
+    all.first().copied()
 }

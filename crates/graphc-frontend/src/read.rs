@@ -317,6 +317,7 @@ pub(crate) fn expected(kind: &Kind) -> String {
             format!("a number, one of {}, or an object of such an `op` and its settings", list(initializer::names()))
         }
         Kind::Nodes => "a list of nodes".into(),
+        Kind::Entries(_) => "a list of objects".into(),
     }
 }
 
@@ -391,7 +392,7 @@ fn label_for(kind: &Kind, bad: &Json) -> String {
         },
         (Kind::DType, JsonValue::String(name)) => DType::refusal(name).unwrap_or("this is none of them".into()),
         (Kind::Initializer, JsonValue::Number(_)) => "this is out of range".into(),
-        (Kind::Initializer, JsonValue::Object(_)) => "this lacks `op`, or has other settings".into(),
+        (Kind::Initializer, JsonValue::Object(_)) => "this lacks `op`, or has settings that do not fit".into(),
         (Kind::Choice(_) | Kind::Metrics | Kind::Padding | Kind::Name | Kind::Initializer, JsonValue::String(_)) => {
             "this is none of them".into()
         }
@@ -501,7 +502,7 @@ fn accept_list<'a>(kind: &Kind, json: &'a Json, items: &'a [Json], refuse: &mut 
             let known = |item: &Json| name_of(item).filter(|name| metrics::is_metric(&name.value));
             Some(Value::Names(each(items, refuse, known)?))
         }
-        Kind::Nodes => Some(Value::Items(items)),
+        Kind::Nodes | Kind::Entries(_) => Some(Value::Items(items)),
         _ => {
             refuse(json);
             None
@@ -527,11 +528,19 @@ fn accept_initializer<'a>(json: &'a Json, members: &'a [Member], refuse: &mut Re
             refuse(json);
             return None;
         };
-        if let Value::Number(value) = accept(&field.kind, &setting.value, refuse)? {
-            attrs.0.push((field.name.to_string(), AttrValue::Float(value)));
-        }
+        let value = match accept(&field.kind, &setting.value, refuse)? {
+            Value::Int(value) => AttrValue::Int(value),
+            Value::Text(word) => AttrValue::Str(word),
+            Value::Number(value) => AttrValue::Float(value),
+            other => unreachable!("no setting of an initializer is {other:?}"),
+        };
+        attrs.0.push((field.name.to_string(), value));
     }
-    Initializer::from_name(section.name, &attrs).map(Value::Initializer)
+    let initializer = Initializer::from_name(section.name, &attrs);
+    if initializer.is_none() {
+        refuse(json);
+    }
+    initializer.map(Value::Initializer)
 }
 
 /// Accepts every item, or reports each that is not acceptable.

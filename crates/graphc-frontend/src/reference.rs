@@ -8,6 +8,7 @@ use crate::initializer::INITIALIZERS;
 use crate::metrics::{METRICS, Metric};
 use crate::node_ops::NODE_OPS;
 use crate::optimizer::OPTIMIZERS;
+use crate::parameters::PARAMETERS;
 use crate::read::expected;
 use crate::training::{EARLY_STOPPING, EMA, SCHEDULES};
 
@@ -25,6 +26,7 @@ pub fn reference() -> String {
     one_of(&mut text, &LOSSES);
     metrics(&mut text);
     one_of(&mut text, &OPTIMIZERS);
+    section(&mut text, "## An entry of `parameters`", &PARAMETERS);
     section(&mut text, "## `train`", &TRAIN);
     one_of(&mut text, &SCHEDULES);
     section(&mut text, "## `ema`", &EMA);

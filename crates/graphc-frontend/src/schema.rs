@@ -103,6 +103,9 @@ fn kind(kind: &Kind) -> Value {
             let columns = json!({ "anyOf": [column, { "type": "array", "items": column, "minItems": 1 }] });
             json!({ "type": "object", "additionalProperties": columns })
         }
+        Kind::Entries(section) => {
+            json!({ "type": "array", "items": object(&[section.fields], section.doc, None) })
+        }
         Kind::Initializer => json!({ "$ref": "#/$defs/initializer" }),
         Kind::Nodes => {
             let nodes = NODE_OPS

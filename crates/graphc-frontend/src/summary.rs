@@ -17,6 +17,8 @@ pub struct SummaryRow {
     pub shape: Shape,
     /// Number of its parameters, moving statistics included.
     pub parameters: usize,
+    /// Whether it has parameters none of which are trained.
+    pub is_frozen: bool,
 }
 
 /// Numbers of parameters of a whole network.
@@ -24,7 +26,7 @@ pub struct SummaryRow {
 pub struct Totals {
     /// Updated by the optimizer.
     pub trainable: usize,
-    /// Moving statistics.
+    /// Moving statistics, and weights that are not trained.
     pub fixed: usize,
 }
 
@@ -57,16 +59,20 @@ fn rows(graph: &Graph, layer: &str, nodes: &[NodeId]) -> Vec<SummaryRow> {
 }
 
 fn row(graph: &Graph, result: NodeId, nodes: &[NodeId]) -> Option<SummaryRow> {
-    let parameters = nodes.iter().filter_map(|&id| parameter_len(graph, id)).map(|(len, _)| len).sum();
+    let own: Vec<(usize, bool)> = nodes.iter().filter_map(|&id| parameter_len(graph, id)).collect();
+    let parameters = own.iter().map(|(len, _)| len).sum();
+    let is_frozen = parameters > 0 && !own.iter().any(|&(_, trainable)| trainable);
     let op = nodes.iter().map(|&id| graph.op(id)).find(|op| !matches!(op, Op::Parameter(_)))?;
     let op = match op {
         Op::MatMul(_) if parameters > 0 => "dense".to_string(),
         Op::Gather(_) if parameters > 0 => "embedding".to_string(),
+        Op::Normalize(_) if is_frozen => "batch_norm".to_string(),
         Op::Conv2d(conv) if conv.algorithm.tile().is_some() => format!("{} ({})", op.name(), conv.algorithm.name()),
         Op::Reshape(_) if graph.ty(result).shape.rank() == 2 => "flatten".to_string(),
         op => op.name().to_string(),
     };
-    Some(SummaryRow { layer: graph.node(result).name.clone(), op, shape: graph.ty(result).shape.clone(), parameters })
+    let (layer, shape) = (graph.node(result).name.clone(), graph.ty(result).shape.clone());
+    Some(SummaryRow { layer, op, shape, parameters, is_frozen })
 }
 
 /// Numbers of parameters.
@@ -76,6 +82,12 @@ pub fn totals(graph: &Graph) -> Totals {
         *if trainable { &mut totals.trainable } else { &mut totals.fixed } += len;
     }
     totals
+}
+
+/// Number of elements of the parameters with these names.
+pub fn n_elements(graph: &Graph, names: &[String]) -> usize {
+    let named = names.iter().filter_map(|name| graph.find(name));
+    named.filter_map(|id| parameter_len(graph, id)).map(|(len, _)| len).sum()
 }
 
 fn parameter_len(graph: &Graph, id: NodeId) -> Option<(usize, bool)> {

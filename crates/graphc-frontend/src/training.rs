@@ -24,7 +24,8 @@ macro_rules! with_warmup {
                 "warmup_steps",
                 SIZE,
                 "no warm-up",
-                "Steps in which the rate grows evenly from the first to the full one: times `(step + 1) / warmup_steps`, `step` from 0.",
+                "Steps in which the rate grows evenly from the first to the full one: times `(step + 1) / warmup_steps`, `step` from 0. With \
+                 `accumulate` these are updates.",
             ),
             Field::optional("warmup_epochs", SIZE, "no warm-up", "The same in epochs; only one of the two."),
         ]
@@ -54,6 +55,15 @@ const SCHEDULE_SECTIONS: &[Section] = &[
         doc: "`rate * (alpha + (1 - alpha) * (1 + cos(pi * x)) / 2)`, where `x` goes from 0 at the end of the warm-up to 1 at the end \
               of the last epoch.",
         fields: with_warmup![Field::or("alpha", Kind::Number(Range::NotNegative), "0.0", "Factor at the end.")],
+    },
+    Section {
+        name: "polynomial",
+        doc: "`rate * (alpha + (1 - alpha) * (1 - x) ^ power)`, where `x` goes from 0 at the end of the warm-up to 1 at the end of the last \
+              epoch: a line, unless `power` says otherwise.",
+        fields: with_warmup![
+            Field::or("power", Kind::Number(Range::Positive), "1.0", "The exponent."),
+            Field::or("alpha", Kind::Number(Range::NotNegative), "0.0", "Factor at the end."),
+        ],
     },
     Section {
         name: "one_cycle",
@@ -188,6 +198,7 @@ fn read_rule(name: &str, record: &Record<'_>, diagnostics: &mut Diagnostics) -> 
         "step" => RateRule::Step { step_size: record.size("step_size")?, gamma: number("gamma")? },
         "exponential" => RateRule::Exponential { gamma: number("gamma")?, staircase: record.bool("staircase")? },
         "cosine" => RateRule::Cosine { alpha: number("alpha")? },
+        "polynomial" => RateRule::Polynomial { power: number("power")?, alpha: number("alpha")? },
         "one_cycle" => RateRule::OneCycle {
             pct_start: number("pct_start")?,
             div_factor: number("div_factor")?,

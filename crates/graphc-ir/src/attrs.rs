@@ -75,6 +75,8 @@ pub enum AttrKind {
     Algorithm,
     /// What a parameter begins with ([`crate::initializers::Initializer`]).
     Initializer,
+    /// One of these words.
+    Choice(&'static [&'static str]),
     /// Something else.
     Other,
 }

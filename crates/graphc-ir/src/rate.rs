@@ -44,6 +44,13 @@ pub enum RateRule {
         /// Factor at the end.
         alpha: f64,
     },
+    /// A power of what is left of the training; a line with the power 1.
+    Polynomial {
+        /// The exponent.
+        power: f64,
+        /// Factor at the end.
+        alpha: f64,
+    },
     /// Up and down once over the whole training.
     OneCycle {
         /// Share of the steps that it goes up.
@@ -100,6 +107,7 @@ impl RateRule {
             RateRule::Step { .. } => "step",
             RateRule::Exponential { .. } => "exponential",
             RateRule::Cosine { .. } => "cosine",
+            RateRule::Polynomial { .. } => "polynomial",
             RateRule::OneCycle { .. } => "one_cycle",
             RateRule::Piecewise { .. } => "piecewise",
             RateRule::Plateau(_) => "plateau",

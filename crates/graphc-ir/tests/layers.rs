@@ -90,7 +90,7 @@ graphc_ir::op_struct! {
         /// Numbers in a row.
         pub units: usize where Positive,
         /// What the table begins with.
-        pub initializer: Initializer = RandomUniform { limit: 0.05 }.into(),
+        pub initializer: Initializer = RandomUniform::default().into(),
     }
 }
 

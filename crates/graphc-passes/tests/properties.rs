@@ -7,7 +7,7 @@ use graphc_ir::graph::{Graph, Mode};
 use graphc_ir::{Op, Tensor};
 use graphc_passes::{PASSES, Pass};
 use graphc_testing::approx::Approx;
-use graphc_testing::{Specials, TestGraph, bindings, cases, layer_graphs, optimizers, special_bindings};
+use graphc_testing::{Specials, TestGraph, bindings, cases, layer_graphs, special_bindings, updates};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -18,8 +18,8 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(cases(12, 48)))]
 
     #[test]
-    fn passes_keep_the_meaning_of_training(mut test in layer_graphs(), seed: u64, optimizer in optimizers()) {
-        test.graph.optimizer = Some(optimizer);
+    fn passes_keep_the_meaning_of_training(mut test in layer_graphs(), seed: u64, updates in updates()) {
+        updates.apply(&mut test.graph);
         check_passes(&test, Mode::Train, |graph| Some(bindings(graph, seed)));
     }
 
@@ -30,9 +30,9 @@ proptest! {
 
     #[test]
     fn passes_hide_no_special_value(
-        mut test in layer_graphs(), seed: u64, is_training: bool, optimizer in optimizers(),
+        mut test in layer_graphs(), seed: u64, is_training: bool, updates in updates(),
     ) {
-        test.graph.optimizer = Some(optimizer);
+        updates.apply(&mut test.graph);
         let mode = if is_training { Mode::Train } else { Mode::Infer };
         check_passes(&test, mode, |graph| certain_specials(graph, seed));
     }

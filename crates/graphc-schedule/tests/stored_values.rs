@@ -13,7 +13,7 @@ use graphc_passes::PassManager;
 use graphc_passes::fusion::{FusionOptions, plan, plan_with};
 use graphc_runtime::Executable;
 use graphc_schedule::{Caches, Hardware, Threads, VectorUnit, schedule};
-use graphc_testing::{bindings, cases, layer_graphs, optimizers};
+use graphc_testing::{bindings, cases, layer_graphs, updates};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -180,10 +180,10 @@ proptest! {
 
     #[test]
     fn bits_of_training_do_not_depend_on_what_is_stored(
-        test in layer_graphs(), seed in any::<u64>(), optimizer in optimizers(),
+        test in layer_graphs(), seed in any::<u64>(), updates in updates(),
     ) {
         let mut graph = test.graph;
-        graph.optimizer = Some(optimizer);
+        updates.apply(&mut graph);
         check(&graph, Mode::Train, seed)?;
     }
 }

@@ -6,7 +6,8 @@
 //! * [`bindings()`] gives inputs and parameters for any graph, the same for the same seed.
 //! * [`special_bindings`] puts NaN, infinities, zeros, subnormal and huge numbers among them, and [`approx`] tells for
 //!   which graphs engines must agree all the same.
-//! * [`optimizers()`] is a strategy of optimizers with settings of every kind.
+//! * [`optimizers()`] is a strategy of optimizers with settings of every kind, [`updates()`] one of all that a training
+//!   step may do with gradients.
 //! * [`programs::programs`] is a strategy of loop programs with every statement and operation.
 //! * [`cases`] says how often random tests repeat themselves.
 //!
@@ -37,5 +38,5 @@ pub use bindings::{Specials, bindings, special_bindings};
 pub use build::{graphs, layer_graphs};
 pub use counts::cases;
 pub use op_cases::{Numbers, OpCase, all_op_cases, op_cases};
-pub use optimizers::{all_optimizers, optimizers};
+pub use optimizers::{Updates, all_optimizers, optimizers, updates};
 pub use recipe::{Recipe, TestGraph};

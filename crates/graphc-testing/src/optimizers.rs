@@ -1,10 +1,57 @@
-//! Every optimizer there is, with settings of every kind.
+//! Every optimizer there is, with settings of every kind, and what else happens to gradients and parameters.
 
-use graphc_ir::Optimizer;
 use graphc_ir::attrs::AttrValue;
-use graphc_ir::optimizers::{LEARNING_RATE, Preset, Setting};
+use graphc_ir::optimizers::{Accumulation, Clipping, LEARNING_RATE, ParameterSettings, Preset, Setting, WEIGHT_DECAY};
 use graphc_ir::range::Range;
+use graphc_ir::{Averaging, Graph, Op, Optimizer};
 use proptest::prelude::*;
+
+/// How a training step updates parameters.
+#[derive(Clone, Debug)]
+pub struct Updates {
+    optimizer: Optimizer,
+    clipping: Option<Clipping>,
+    accumulation: Option<Accumulation>,
+    averaging: Option<Averaging>,
+    /// Of the first parameter that is trained.
+    settings: Option<ParameterSettings>,
+}
+
+impl Updates {
+    /// Lets the training steps of a graph do so.
+    pub fn apply(self, graph: &mut Graph) {
+        let is_trained = |id| matches!(graph.op(id), Op::Parameter(parameter) if parameter.trainable);
+        let first = graph.ids().into_iter().find(|&id| is_trained(id)).map(|id| graph.node(id).name.clone());
+        graph.parameter_settings.extend(first.zip(self.settings));
+        graph.optimizer = Some(self.optimizer);
+        (graph.clipping, graph.accumulation, graph.averaging) = (self.clipping, self.accumulation, self.averaging);
+    }
+}
+
+/// Any of [`optimizers()`]; gradients are clipped in half of the cases, and added up, averaged or with settings of their
+/// own in a few. It shrinks to none of that.
+pub fn updates() -> impl Strategy<Value = Updates> {
+    let clipping = (0..6u8).prop_map(|kind| match kind {
+        3 => Some(Clipping::Norm(0.5)),
+        4 => Some(Clipping::Value(0.25)),
+        5 => Some(Clipping::GlobalNorm(1.5)),
+        _ => None,
+    });
+    let sometimes = || prop::bool::weighted(0.2);
+    (optimizers(), clipping, sometimes(), sometimes(), sometimes()).prop_map(
+        |(optimizer, clipping, accumulates, averages, has_settings)| {
+            let decay = optimizer.attrs().get(WEIGHT_DECAY).map(|_| 0.0625);
+            let settings = ParameterSettings { learning_rate_factor: Some(0.5), weight_decay: decay };
+            Updates {
+                optimizer,
+                clipping,
+                accumulation: accumulates.then_some(Accumulation { steps: 2 }),
+                averaging: averages.then_some(Averaging { decay: 0.5 }),
+                settings: has_settings.then_some(settings),
+            }
+        },
+    )
+}
 
 /// Any of [`all_optimizers`], each name as often as any other. It shrinks to the first name and to defaults.
 pub fn optimizers() -> impl Strategy<Value = Optimizer> {

@@ -64,8 +64,8 @@ impl Steps {
             reads_rate |= network.has_input(mode, batch, "learning_rate")?;
             reads_step |= network.has_input(mode, batch, "step")?;
         }
-        let FitOptions { epochs, learning_rate: base, .. } = *options;
-        let rates = Rates { schedule: options.schedule.clone(), base, n_steps, epochs };
+        let FitOptions { epochs, accumulate, learning_rate: base, .. } = *options;
+        let rates = Rates { schedule: options.schedule.clone(), base, n_steps, epochs, accumulate };
         Ok(Steps { reads_step, reads_rate, rates, n_reductions: 0, n_done: 0, given: Vec::new(), last_rate: 0.0 })
     }
 

@@ -20,6 +20,8 @@ pub struct FitOptions {
     pub learning_rate: f64,
     /// How the rate changes: the values of the step's input `learning_rate`.
     pub schedule: RateSchedule,
+    /// Steps of an update, as many as the network takes: the rate stays for so many.
+    pub accumulate: usize,
     /// Whether training ends when nothing becomes better any more.
     pub early_stopping: Option<EarlyStopping>,
     /// Whether the network has the best epoch's weights in the end.

@@ -355,6 +355,7 @@ pub(crate) mod tests {
             allow_nonfinite: false,
             scoring: None,
             schedule: RateSchedule::default(),
+            accumulate: 1,
             early_stopping: None,
             keep_best: false,
             infer_averages: false,

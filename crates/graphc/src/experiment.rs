@@ -54,7 +54,7 @@ pub fn load(path: &Path) -> Result<Experiment, Error> {
 
 /// A graph as if it stood in a file that says nothing else. What the loss compares is found in the graph.
 pub fn of_graph(graph: Graph) -> Experiment {
-    let operands = graph.loss.map(|loss| graph.operands(loss)).unwrap_or_default();
+    let operands = graph.loss.map(|loss| graph.operands(without_penalties(&graph, loss))).unwrap_or_default();
     let name = |id: NodeId| graph.node(id).name.clone();
     let input = |at: usize| operands.get(at).copied().filter(|&id| matches!(graph.op(id), Op::Input(_))).map(name);
     let only_output = || match graph.outputs.as_slice() {
@@ -70,6 +70,7 @@ pub fn of_graph(graph: Graph) -> Experiment {
     let train = TrainConfig {
         epochs: 10,
         batch_size: 64,
+        accumulate: graph.accumulation.map_or(1, |accumulation| accumulation.steps),
         validation_split: 0.0,
         shuffle: true,
         seed: 1,
@@ -81,6 +82,7 @@ pub fn of_graph(graph: Graph) -> Experiment {
     Experiment {
         name: graph.name.clone(),
         train,
+        frozen: Vec::new(),
         data: None,
         prediction: prediction.unwrap_or_default(),
         target: target.unwrap_or_default(),
@@ -90,6 +92,15 @@ pub fn of_graph(graph: Graph) -> Experiment {
         metrics: Vec::new(),
         path: PathBuf::new(),
         graph,
+    }
+}
+
+/// The loss of a prediction, to which [`GraphBuilder::l2_penalty`](graphc_ir::graph::builder::GraphBuilder::l2_penalty)
+/// may have added something.
+fn without_penalties(graph: &Graph, loss: NodeId) -> NodeId {
+    match graph.op(loss) {
+        Op::Add(_) => without_penalties(graph, graph.operands(loss)[0]),
+        _ => loss,
     }
 }
 
@@ -412,6 +423,7 @@ pub fn fit_options(experiment: &Experiment, chosen: Chosen, loading: Loading) ->
         allow_nonfinite,
         scoring: scoring(experiment)?,
         schedule: train.schedule.clone(),
+        accumulate: train.accumulate,
         early_stopping: train.early_stopping.clone(),
         keep_best: train.keep_best,
         infer_averages: train.ema.is_some_and(|ema| ema.evaluate),

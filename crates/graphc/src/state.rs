@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use crate::experiment;
 use crate::session::Session;
 use graphc_driver::SavedState;
+use graphc_ir::optimizers::Accumulation;
 use graphc_train::checkpoint_folder::newest_checkpoint;
 use graphc_train::weights::{encode_weights, read_fitted};
 use graphc_train::{StateFacts, StateFile, write_file};
@@ -122,6 +123,8 @@ impl Session {
         let graph = self.graph();
         let optimizer = graph.optimizer.as_ref().map_or("no optimizer", |optimizer| optimizer.name());
         let averages = if graph.averaging.is_some() { " and averages" } else { "" };
-        format!("{optimizer}{averages}")
+        let steps =
+            graph.accumulation.map_or_else(String::new, |Accumulation { steps }| format!(" every {steps} steps"));
+        format!("{optimizer}{averages}{steps}")
     }
 }

@@ -29,21 +29,22 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
     let experiment = experiment::load(&args.file)?;
     let graph = &experiment.graph;
     let (rows, totals) = (graphc_frontend::summary(graph), graphc_frontend::totals(graph));
+    let n_frozen = graphc_frontend::n_elements(graph, &experiment.frozen);
     output::line(match args.json {
-        true => summary_json(&experiment.name, &rows, totals).to_string(),
-        false => tables::summary(&experiment.name, &rows, totals),
+        true => summary_json(&experiment.name, &rows, totals, n_frozen).to_string(),
+        false => tables::summary(&experiment.name, &rows, totals, n_frozen),
     })?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn summary_json(name: &str, rows: &[SummaryRow], totals: Totals) -> Value {
+fn summary_json(name: &str, rows: &[SummaryRow], totals: Totals, n_frozen: usize) -> Value {
     let size = |dim: &Dim| match dim {
         Dim::Fixed(size) => json!(size),
         other => json!(other.to_string()),
     };
     let layer = |row: &SummaryRow| {
         let shape: Vec<Value> = row.shape.0.iter().map(size).collect();
-        json!({ "layer": row.layer, "op": row.op, "shape": shape, "parameters": row.parameters })
+        json!({ "layer": row.layer, "op": row.op, "shape": shape, "parameters": row.parameters, "frozen": row.is_frozen })
     };
     json!({
         "name": name,
@@ -51,5 +52,6 @@ fn summary_json(name: &str, rows: &[SummaryRow], totals: Totals) -> Value {
         "parameters": totals.trainable + totals.fixed,
         "trainable": totals.trainable,
         "not_trainable": totals.fixed,
+        "frozen": n_frozen,
     })
 }

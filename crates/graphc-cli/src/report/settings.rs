@@ -5,12 +5,13 @@ use super::run::{Run, unique};
 use serde_json::Value;
 
 /// Fields of a graph file that say nothing, or that `run.json` has as they were in force.
-const LEFT_OUT: [&str; 10] = [
+const LEFT_OUT: [&str; 11] = [
     "$schema",
     "graphc",
     "name",
     "train.epochs",
     "train.batch_size",
+    "train.accumulate",
     "train.seed",
     "train.validation_split",
     "train.shuffle",

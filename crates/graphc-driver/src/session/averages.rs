@@ -39,15 +39,18 @@ impl Session {
             return Ok(None);
         }
         let name = Averaging::name_of(parameter);
+        // Zero until there has been an update, which may take several steps.
+        let has_begun = |correction: &Tensor<f32>| correction.data != [0.0];
         match self.owner.and_then(|owner| self.entries.get(&owner)) {
             Some(owner) if owner.executable.program().find(BufferKind::State, &name).is_some() => {
-                Ok(Some(owner.executable.get(BufferKind::State, &name)?))
+                let correction = owner.executable.get(BufferKind::State, CORRECTION)?;
+                let average = owner.executable.get(BufferKind::State, &name)?;
+                Ok(has_begun(&correction).then_some(average))
             }
             Some(_) => Ok(None),
-            // Zero until a step has been made.
             None => {
                 let state = self.state.iter().flatten();
-                let has_begun = state.clone().any(|(name, value)| name == CORRECTION && value.data != [0.0]);
+                let has_begun = state.clone().any(|(name, value)| name == CORRECTION && has_begun(value));
                 Ok(state.into_iter().find(|(known, _)| has_begun && **known == name).map(|(_, value)| value.clone()))
             }
         }
@@ -67,5 +70,5 @@ impl Session {
     }
 }
 
-/// The share of all steps that averages have taken in, which is 0 before the first one.
+/// The share of all updates that averages have taken in, which is 0 before the first one.
 const CORRECTION: &str = "average.correction";

@@ -87,7 +87,7 @@ fn borders(kind: &Kind) -> Borders {
             texts(&["{}"], &["[]", "\"a\""])
         }
         Kind::Initializer => initializer_borders(),
-        Kind::Nodes => texts(&["[]"], &["{}", "\"a\""]),
+        Kind::Nodes | Kind::Entries(_) => texts(&["[]"], &["{}", "\"a\""]),
     }
 }
 

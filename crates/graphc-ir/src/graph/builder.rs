@@ -34,7 +34,7 @@ use super::origin::{Origin, Role};
 use crate::attrs::{AttrValue, Numbers};
 use crate::narrow::narrow;
 use crate::ops::{Algorithm, Initializer, Input, Op, Parameter};
-use crate::optimizers::Optimizer;
+use crate::optimizers::{Clipping, Optimizer, ParameterSettings};
 use crate::text::{MAX_RANK, is_hidden, shown};
 use crate::types::{DType, Dim, Shape, TensorType, TypeError, WORD_BYTES};
 use std::collections::HashSet;
@@ -85,6 +85,10 @@ pub struct GraphBuilder {
     role: Role,
     largest_batch: usize,
     algorithm: Algorithm,
+    /// Whether the weights of layers that are added are trained.
+    trainable: bool,
+    /// Weights that are not.
+    frozen: Vec<NodeId>,
 }
 
 impl GraphBuilder {
@@ -100,6 +104,8 @@ impl GraphBuilder {
             role: Role::Forward,
             largest_batch: 1,
             algorithm: Algorithm::Direct,
+            trainable: true,
+            frozen: Vec::new(),
         }
     }
 
@@ -116,6 +122,17 @@ impl GraphBuilder {
     /// See [`GraphBuilder::set_algorithm`].
     pub fn algorithm(&self) -> Algorithm {
         self.algorithm
+    }
+
+    /// Whether the weights of layers that are added from now on are trained. A batch normalisation that is not
+    /// normalises by its moving statistics, in training too, and leaves them as they are.
+    pub fn set_trainable(&mut self, trainable: bool) {
+        self.trainable = trainable;
+    }
+
+    /// See [`GraphBuilder::set_trainable`].
+    pub fn trainable(&self) -> bool {
+        self.trainable
     }
 
     /// Line of the graph file that the nodes added from now on come from; 0 for none.
@@ -201,6 +218,45 @@ impl GraphBuilder {
         self.add(layer, &format!("{layer}.{weight}"), op.into(), &[])
     }
 
+    /// A weight of a layer: a parameter that is trained, unless [`GraphBuilder::set_trainable`] says otherwise.
+    pub(crate) fn weight(
+        &mut self,
+        layer: &str,
+        weight: &str,
+        shape: &[usize],
+        initializer: Initializer,
+    ) -> BuildResult {
+        let node = self.parameter(layer, weight, shape, initializer, self.trainable)?;
+        if !self.trainable {
+            self.frozen.push(node);
+        }
+        Ok(node)
+    }
+
+    /// Weights that are not trained, in the order in which that was said.
+    pub fn frozen(&self) -> &[NodeId] {
+        &self.frozen
+    }
+
+    /// Weights of layers by id, be they trained or not. Moving statistics are none.
+    pub fn weights(&self) -> Vec<NodeId> {
+        let is_trained = |id: NodeId| matches!(self.graph.op(id), Op::Parameter(parameter) if parameter.trainable);
+        self.graph.ids().into_iter().filter(|&id| is_trained(id) || self.frozen.contains(&id)).collect()
+    }
+
+    /// Says whether a weight is trained: one that is not has no gradient and no state of the optimizer.
+    ///
+    /// # Panics
+    /// If it is no parameter.
+    pub fn train_weight(&mut self, weight: NodeId, trainable: bool) {
+        let Op::Parameter(parameter) = &mut self.graph.node_mut(weight).op else { panic!("{weight} is no parameter") };
+        parameter.trainable = trainable;
+        self.frozen.retain(|&frozen| frozen != weight);
+        if !trainable {
+            self.frozen.push(weight);
+        }
+    }
+
     /// Position of a layer that is added now.
     pub(crate) fn take_position(&mut self) -> usize {
         self.position += 1;
@@ -228,6 +284,16 @@ impl GraphBuilder {
     /// How the parameters are updated.
     pub fn optimizer(&mut self, optimizer: impl Into<Optimizer>) {
         self.graph.optimizer = Some(optimizer.into());
+    }
+
+    /// What is different for the update of one parameter.
+    pub fn settings_of(&mut self, parameter: &str, settings: ParameterSettings) {
+        self.graph.parameter_settings.insert(parameter.to_string(), settings);
+    }
+
+    /// How gradients are kept from being large.
+    pub fn clip_gradients(&mut self, clipping: Clipping) {
+        self.graph.clipping = Some(clipping);
     }
 
     /// Makes a node readable from outside under its own name.

@@ -5,11 +5,11 @@ use super::origin::Origin;
 use super::roots::{Output, Roots, Update};
 use crate::ops::Op;
 use crate::ops::facts::Domain;
-use crate::optimizers::{Averaging, Optimizer};
+use crate::optimizers::{Accumulation, Averaging, Clipping, Optimizer, ParameterSettings};
 use crate::types::{TensorType, TypeError};
 use smallvec::SmallVec;
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeMap, BinaryHeap};
 
 /// One operation, its result type, and where it comes from.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,6 +63,12 @@ pub struct Graph {
     pub loss: Option<NodeId>,
     /// How parameters are to be updated.
     pub optimizer: Option<Optimizer>,
+    /// What is different for some parameters, by their names.
+    pub parameter_settings: BTreeMap<String, ParameterSettings>,
+    /// How gradients are kept from being large.
+    pub clipping: Option<Clipping>,
+    /// Whether gradients of several steps make one update.
+    pub accumulation: Option<Accumulation>,
     /// Whether training steps keep averages of the trainable parameters.
     pub averaging: Option<Averaging>,
     /// By id; none where a node was removed.
@@ -86,6 +92,9 @@ impl Graph {
             updates: Roots::default(),
             loss: None,
             optimizer: None,
+            parameter_settings: BTreeMap::new(),
+            clipping: None,
+            accumulation: None,
             averaging: None,
             nodes: Vec::new(),
             operands: Vec::new(),
@@ -386,6 +395,8 @@ impl PartialEq for Graph {
             && (self.batch, self.mode, self.loss) == (other.batch, other.mode, other.loss)
             && (&self.outputs, &self.updates) == (&other.outputs, &other.updates)
             && self.optimizer == other.optimizer
+            && self.parameter_settings == other.parameter_settings
+            && (self.clipping, self.accumulation) == (other.clipping, other.accumulation)
             && self.averaging == other.averaging;
         let ids = self.ids();
         let same_node = |&id: &NodeId| self.node(id) == other.node(id) && self.operands(id) == other.operands(id);

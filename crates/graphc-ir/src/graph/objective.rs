@@ -1,10 +1,14 @@
 //! What a [`GraphBuilder`] makes of a prediction and its target: the loss and the accuracy.
 
 use super::builder::{BuildError, BuildResult, GraphBuilder, fail};
+use super::graph::Mode;
 use super::loss::Loss;
 use super::node_id::NodeId;
 use super::origin::Role;
-use crate::ops::{Argmax, Constant, Equal, Op, ReduceMean, Relu, Sign, Sub};
+use super::rewrite::OpCx;
+use crate::narrow::narrow;
+use crate::ops::{Argmax, Constant, Equal, Mul, Op, ReduceMean, Relu, Sign, Sub};
+use crate::text::shown;
 use crate::types::{DType, Dim, Shape, TensorType, TypeError};
 
 impl GraphBuilder {
@@ -32,6 +36,36 @@ impl GraphBuilder {
         self.graph.loss = Some(node);
         self.output(node);
         Ok(node)
+    }
+
+    /// Adds `factor * sum(w^2)` of some parameters to the loss, in that order: an L2 regularisation. The output `loss` is
+    /// then the sum, in training and inference.
+    ///
+    /// # Errors
+    /// If there is no loss yet, or a factor is another one in `f32`.
+    pub fn l2_penalty(&mut self, factors: &[(NodeId, f64)]) -> Result<(), BuildError> {
+        let Some(loss) = self.graph.loss else {
+            return fail("loss", TypeError::new("penalties are added to a loss, and there is none"));
+        };
+        let output = self.graph.outputs.iter().position(|output| output.node == loss).expect("the loss is an output");
+        for &(parameter, factor) in factors {
+            let name = &self.graph.node(parameter).name;
+            if let Err(what) = narrow(factor) {
+                return fail("loss", TypeError::new(format!("the `l2` of `{}`, {factor:e}, {what}", shown(name))));
+            }
+            let name = format!("{name}.l2");
+            let before = self.graph.loss.expect("there is one");
+            let mut cx = OpCx::new(&mut self.graph, before, Mode::Train, Some(Role::Loss));
+            let square = cx.times(parameter, parameter);
+            let sum = cx.total(square);
+            let factor = cx.constant(factor);
+            let term = cx.add_named(Mul {}, &[sum, factor], &name);
+            let total = cx.plus(before, term);
+            self.graph.loss = Some(total);
+        }
+        let total = self.graph.loss.expect("there is one");
+        self.graph.outputs.set_value(output, total);
+        Ok(())
     }
 
     /// The share of samples that are predicted right; the output `accuracy`. Of predictions `[N,classes]` the largest

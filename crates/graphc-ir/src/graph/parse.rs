@@ -11,7 +11,7 @@ use super::origin::{Origin, Role};
 use super::roots::Update;
 use crate::attrs::{AttrError, AttrField, AttrValue, Attrs, read_field, refuse_unknown};
 use crate::ops::Op;
-use crate::optimizers::{Averaging, Optimizer};
+use crate::optimizers::{Accumulation, Averaging, Clipping, Optimizer, ParameterSettings};
 pub use crate::text::ParseError;
 use crate::text::{Cursor, MAX_RANK, Position, Token, shown, utf8};
 use crate::types::{DType, Dim, Shape, TensorType};
@@ -114,6 +114,17 @@ impl Parser<'_> {
             let name = self.cursor.word(&text_names())?;
             let attrs = self.attrs()?;
             self.graph.optimizer = Some(optimizer(&name, &attrs).map_err(|message| position.error(message))?);
+        } else if self.cursor.accept_word("settings") {
+            let parameter = self.cursor.name("the name of a parameter")?;
+            let attrs = self.attrs()?;
+            let settings = ParameterSettings::of(&attrs).map_err(|error| position.error(error.to_string()))?;
+            self.graph.parameter_settings.insert(parameter, settings);
+        } else if self.cursor.accept_word("clipping") {
+            let attrs = self.attrs()?;
+            self.graph.clipping = Some(clipping(&attrs).map_err(|error| position.error(error.to_string()))?);
+        } else if self.cursor.accept_word("accumulation") {
+            let attrs = self.attrs()?;
+            self.graph.accumulation = Some(accumulation(&attrs).map_err(|error| position.error(error.to_string()))?);
         } else if self.cursor.accept_word("averaging") {
             let attrs = self.attrs()?;
             self.graph.averaging = Some(averaging(&attrs).map_err(|error| position.error(error.to_string()))?);
@@ -130,7 +141,9 @@ impl Parser<'_> {
             let value = self.operand()?;
             self.graph.updates.push(Update { parameter, value });
         } else {
-            return Err(self.cursor.expected("a node, `optimizer`, `averaging`, `loss`, `output`, `update` or `}`"));
+            return Err(self.cursor.expected(
+                "a node, `optimizer`, `settings`, `clipping`, `accumulation`, `averaging`, `loss`, `output`, `update` or `}`",
+            ));
         }
         Ok(())
     }
@@ -355,6 +368,20 @@ fn list(cursor: &mut Cursor, position: Position) -> Result<AttrValue, ParseError
 fn averaging(attrs: &Attrs) -> Result<Averaging, AttrError> {
     refuse_unknown(attrs, &["decay"])?;
     Ok(Averaging { decay: read_field(attrs, "decay")? })
+}
+
+/// One bound of the three, under its name.
+fn clipping(attrs: &Attrs) -> Result<Clipping, AttrError> {
+    refuse_unknown(attrs, &Clipping::NAMES)?;
+    let [first, ..] = Clipping::NAMES;
+    let name = attrs.0.first().and_then(|(name, _)| Clipping::NAMES.into_iter().find(|known| known == name));
+    let name = name.ok_or(AttrError::Missing(first))?;
+    Ok(Clipping::of_name(name, read_field(attrs, name)?).expect("it is one of the names"))
+}
+
+fn accumulation(attrs: &Attrs) -> Result<Accumulation, AttrError> {
+    refuse_unknown(attrs, &["steps"])?;
+    Ok(Accumulation { steps: read_field(attrs, "steps")? })
 }
 
 /// The optimizer called `name` with these settings.

@@ -15,7 +15,7 @@ use super::graph::Graph;
 use super::node_id::NodeId;
 use super::origin::{Origin, Role};
 use crate::attrs::{AttrValue, Attrs};
-use crate::optimizers::Averaging;
+use crate::optimizers::{Accumulation, Averaging};
 use crate::text::Name;
 use std::fmt;
 
@@ -29,9 +29,19 @@ impl fmt::Display for Graph {
         if let Some(optimizer) = &self.optimizer {
             writeln!(f, "  optimizer {}{}", optimizer.text_name(), attrs_text(&optimizer.attrs()))?;
         }
+        for (parameter, settings) in &self.parameter_settings {
+            let given = settings.given().map(|(name, value)| (name.to_string(), AttrValue::Float(value)));
+            writeln!(f, "  settings {}{}", Name(parameter), attrs_text(&Attrs(given.collect())))?;
+        }
+        let one = |name: &str, value| attrs_text(&Attrs(vec![(name.to_string(), value)]));
+        if let Some(clipping) = self.clipping {
+            writeln!(f, "  clipping{}", one(clipping.name(), AttrValue::Float(clipping.bound())))?;
+        }
+        if let Some(Accumulation { steps }) = self.accumulation {
+            writeln!(f, "  accumulation{}", one("steps", AttrValue::Int(steps as i64)))?;
+        }
         if let Some(Averaging { decay }) = self.averaging {
-            let attrs = Attrs(vec![("decay".to_string(), AttrValue::Float(decay))]);
-            writeln!(f, "  averaging{}", attrs_text(&attrs))?;
+            writeln!(f, "  averaging{}", one("decay", AttrValue::Float(decay)))?;
         }
         if let Some(loss) = self.loss {
             writeln!(f, "  loss {loss}")?;

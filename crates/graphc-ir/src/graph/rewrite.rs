@@ -115,6 +115,15 @@ impl<'a> OpCx<'a> {
         if axes.is_empty() { a } else { self.add(ReduceSum { axes: axes.to_vec(), keep_dims }, &[a]) }
     }
 
+    /// The sum of all elements: over all dimensions but the last, then over that. So vectors and threads share a long
+    /// sum, which one chain would not be.
+    pub fn total(&mut self, a: NodeId) -> NodeId {
+        let outer: Vec<usize> = (0..self.ty(a).rank().saturating_sub(1)).collect();
+        let rows = self.sum(a, &outer, false);
+        let last: Vec<usize> = (0..self.ty(rows).rank()).collect();
+        self.sum(rows, &last, false)
+    }
+
     /// The transpose of broadcasting: sums `gradient` over every dimension along which a tensor
     /// of `shape` was broadcast.
     pub fn unbroadcast(&mut self, gradient: NodeId, shape: &Shape) -> NodeId {

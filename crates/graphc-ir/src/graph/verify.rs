@@ -8,7 +8,8 @@
 //! * outputs are nodes of the graph, have a name, and each name stands once;
 //! * the loss is an `f32` scalar of the graph;
 //! * an update names a `parameter` once and gives it a value of the same type;
-//! * the numbers of the optimizer are finite and mean the same in `f32`, and averages forget;
+//! * the numbers of the optimizer are finite and mean the same in `f32`, also those for one parameter; bounds of gradients
+//!   are positive, several steps are added up if any are, and averages forget;
 //! * the batch size, once set, is at least 1.
 //!
 //! Not checked here: that a pass keeps the meaning (the tests compare interpreter results), and
@@ -18,7 +19,8 @@ use super::graph::Graph;
 use super::node_id::NodeId;
 use super::print::node_line;
 use crate::ops::Op;
-use crate::optimizers::{Averaging, Optimizer};
+use crate::optimizers::{Accumulation, Averaging, Clipping, Optimizer};
+use crate::text::Name;
 use crate::types::{DType, Dim, TensorType, WORD_BYTES};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -85,6 +87,18 @@ fn check_header(findings: &mut Findings<'_>) {
     }
     if let Some(Err(message)) = graph.optimizer.as_ref().map(Optimizer::check) {
         findings.at_line("optimizer".to_string(), message);
+    }
+    for (parameter, settings) in &graph.parameter_settings {
+        let check = |optimizer: &Optimizer| optimizer.check_settings(settings);
+        if let Err(message) = graph.optimizer.as_ref().map_or(settings.check(), check) {
+            findings.at_line(format!("settings {}", Name(parameter)), message);
+        }
+    }
+    if let Some(Err(message)) = graph.clipping.map(Clipping::check) {
+        findings.at_line("clipping".to_string(), message);
+    }
+    if let Some(Err(message)) = graph.accumulation.map(Accumulation::check) {
+        findings.at_line("accumulation".to_string(), message);
     }
     if let Some(Err(message)) = graph.averaging.as_ref().map(Averaging::check) {
         findings.at_line("averaging".to_string(), message);
@@ -178,7 +192,7 @@ fn check_outputs(findings: &mut Findings<'_>) {
     let graph = findings.graph;
     let mut seen = BTreeSet::new();
     for output in &graph.outputs {
-        let line = format!("output {} = {}", crate::text::Name(&output.name), output.node);
+        let line = format!("output {} = {}", Name(&output.name), output.node);
         findings.root_type(output.node, &line);
         if output.name.is_empty() {
             findings.at_line(line, "an output has no name".to_string());

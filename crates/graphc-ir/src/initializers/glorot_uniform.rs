@@ -5,7 +5,10 @@ use crate::op_struct;
 
 op_struct! {
     /// Uniform in `±sqrt(6 / (fan_in + fan_out))`; the usual one of kernels.
-    pub struct GlorotUniform {}
+    pub struct GlorotUniform {
+        /// Seed of the numbers: parameters of one shape with one seed begin alike.
+        pub seed: Option<i64> where NotNegative = None => "`seed` of `train`, and the parameter's name",
+    }
 }
 
 impl InitializerRules for GlorotUniform {
@@ -14,5 +17,8 @@ impl InitializerRules for GlorotUniform {
 
     fn law(&self, fans: Fans) -> Law {
         Law::Uniform { limit: (6.0 / fans.sum()).sqrt() }
+    }
+    fn seed(&self) -> Option<i64> {
+        self.seed
     }
 }

@@ -5,7 +5,10 @@ use crate::op_struct;
 
 op_struct! {
     /// Uniform in `±sqrt(6 / fan_in)`; for layers in front of a `relu`.
-    pub struct HeUniform {}
+    pub struct HeUniform {
+        /// Seed of the numbers: parameters of one shape with one seed begin alike.
+        pub seed: Option<i64> where NotNegative = None => "`seed` of `train`, and the parameter's name",
+    }
 }
 
 impl InitializerRules for HeUniform {
@@ -14,5 +17,8 @@ impl InitializerRules for HeUniform {
 
     fn law(&self, fans: Fans) -> Law {
         Law::Uniform { limit: (6.0 / fans.fan_in).sqrt() }
+    }
+    fn seed(&self) -> Option<i64> {
+        self.seed
     }
 }

@@ -8,7 +8,8 @@
 
 mod rules;
 
-pub use rules::{Fans, InitializerRules, Law};
+pub use rules::{Fans, InitializerRules, Law, REMAINING};
+pub use variance_scaling::{Distribution, FanMode};
 
 use crate::attrs::{AttrError, AttrField, AttrKind, AttrValue, AttrWords, Attrs, FieldInfo, OpAttrs};
 use crate::types::TypeError;
@@ -20,6 +21,12 @@ macro_rules! initializers {
         impl From<$variant> for Initializer {
             fn from(rules: $variant) -> Initializer {
                 Initializer::$variant(rules)
+            }
+        }
+
+        impl Default for $variant {
+            fn default() -> $variant {
+                $variant::from_attrs(&Attrs::default()).expect("settings have defaults")
             }
         })*
 
@@ -50,14 +57,36 @@ macro_rules! initializers {
                 }
             }
 
-            /// Refuses settings that are not in their range.
+            /// The seed of its random numbers, if it has one of its own.
+            pub fn seed(&self) -> Option<i64> {
+                match self {
+                    Initializer::Constant(_) => None,
+                    $(Initializer::$variant(rules) => rules.seed(),)*
+                }
+            }
+
+            /// Refuses settings that are not in their range, or do not fit each other.
             ///
             /// # Errors
             /// Names the first.
             pub fn check(&self) -> Result<(), TypeError> {
                 match self {
                     Initializer::Constant(_) => Ok(()),
-                    $(Initializer::$variant(rules) => rules.check_ranges($variant::NAME),)*
+                    $(Initializer::$variant(rules) => {
+                        rules.check_ranges($variant::NAME)?;
+                        rules.check()
+                    })*
+                }
+            }
+
+            /// Refuses parameters of other sizes than it is for.
+            ///
+            /// # Errors
+            /// Says what is expected.
+            pub fn check_sizes(&self, sizes: &[usize]) -> Result<(), TypeError> {
+                match self {
+                    Initializer::Constant(_) => Ok(()),
+                    $(Initializer::$variant(rules) => rules.check_sizes(sizes),)*
                 }
             }
 
@@ -79,6 +108,14 @@ initializers! {
     he_normal::HeNormal,
     random_uniform::RandomUniform,
     random_normal::RandomNormal,
+    truncated_normal::TruncatedNormal,
+    lecun_uniform::LecunUniform,
+    lecun_normal::LecunNormal,
+    variance_scaling::VarianceScaling,
+    orthogonal::Orthogonal,
+    identity::Identity,
+    zeros::Zeros,
+    ones::Ones,
 }
 
 /// What is known of an initializer whatever its settings.
@@ -96,7 +133,7 @@ pub struct InitializerInfo {
 
 impl Initializer {
     /// What kernels begin with.
-    pub const KERNEL: Initializer = Initializer::GlorotUniform(GlorotUniform {});
+    pub const KERNEL: Initializer = Initializer::GlorotUniform(GlorotUniform { seed: None });
 
     /// What biases begin with.
     pub const ZEROS: Initializer = Initializer::Constant(0.0);
@@ -106,6 +143,14 @@ impl Initializer {
         let info = InitializerInfo::ALL.iter().find(|info| info.name == name)?;
         (info.from_attrs)(settings).ok().filter(|made| made.check().is_ok())
     }
+}
+
+/// The value of a setting as it stands in text: a number, or a quoted word.
+fn setting_value(text: &str) -> Option<AttrValue> {
+    if let Some(word) = text.strip_prefix('"') {
+        return Some(AttrValue::Str(word.strip_suffix('"')?.to_string()));
+    }
+    text.parse().map(AttrValue::Int).or_else(|_| text.parse().map(AttrValue::Float)).ok()
 }
 
 impl AttrField for Initializer {
@@ -133,7 +178,7 @@ impl AttrField for Initializer {
         };
         let setting = |text: &str| {
             let (name, value) = text.split_once('=')?;
-            Some((name.to_string(), AttrValue::Float(value.parse().ok()?)))
+            Some((name.to_string(), setting_value(value)?))
         };
         let settings = settings.split(',').filter(|text| !text.is_empty()).map(setting);
         Initializer::from_name(name, &Attrs(settings.collect::<Option<_>>()?))

@@ -1,8 +1,9 @@
 //! What every initializer must tell.
 
 use crate::attrs::OpAttrs;
+use crate::types::TypeError;
 
-/// The random numbers that a parameter begins with, all around 0.
+/// The numbers that a parameter begins with.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Law {
     /// Each the same.
@@ -12,18 +13,42 @@ pub enum Law {
         /// The largest magnitude.
         limit: f64,
     },
+    /// Uniform between two numbers.
+    Between {
+        /// The least.
+        min: f64,
+        /// The greatest.
+        max: f64,
+    },
     /// Normal.
     Normal {
+        /// The mean.
+        mean: f64,
         /// The standard deviation.
         stddev: f64,
     },
-    /// Normal, drawn again where it is more than two standard deviations away from 0. What remains has the standard
-    /// deviation `stddev`.
+    /// Normal, drawn again where it is more than two standard deviations away from the mean. What remains has the
+    /// standard deviation `stddev`.
     TruncatedNormal {
+        /// The mean.
+        mean: f64,
         /// The standard deviation.
         stddev: f64,
+    },
+    /// A matrix with orthogonal rows or columns, whichever are fewer.
+    Orthogonal {
+        /// Their length.
+        gain: f64,
+    },
+    /// A number on the diagonal of a matrix.
+    Identity {
+        /// The number.
+        gain: f64,
     },
 }
+
+/// Standard deviation of a standard normal number that is at most 2 in magnitude.
+pub const REMAINING: f64 = 0.879_625_661_034_239_8;
 
 /// How many elements of its input and of its output every element of a parameter stands between, as Keras counts
 /// them: the last two sizes times the receptive field before them.
@@ -52,7 +77,7 @@ impl Fans {
     }
 }
 
-/// The rules of one initializer. Its settings are numbers, each with a default.
+/// The rules of one initializer. Its settings are numbers and choices, each with a default.
 pub trait InitializerRules: OpAttrs {
     /// Its name in graph files and in the text form of graphs.
     const NAME: &'static str;
@@ -62,4 +87,25 @@ pub trait InitializerRules: OpAttrs {
 
     /// The law of a parameter with these fans.
     fn law(&self, fans: Fans) -> Law;
+
+    /// The seed of its random numbers, if it has one of its own.
+    fn seed(&self) -> Option<i64> {
+        None
+    }
+
+    /// Refuses settings that do not fit each other; ranges are looked at before.
+    ///
+    /// # Errors
+    /// Says what is expected.
+    fn check(&self) -> Result<(), TypeError> {
+        Ok(())
+    }
+
+    /// Refuses parameters of other sizes than it is for.
+    ///
+    /// # Errors
+    /// Says what is expected.
+    fn check_sizes(&self, _sizes: &[usize]) -> Result<(), TypeError> {
+        Ok(())
+    }
 }

@@ -9,7 +9,8 @@ use crate::types::TypeError;
 
 layer_struct! {
     /// Batch normalisation over every dimension but the last: batch statistics in training, moving averages in
-    /// inference.
+    /// inference. With `"trainable": false` it is the same in training as in inference, as in Keras: by the moving
+    /// averages, which stay as they are.
     pub struct BatchNorm as batch_norm(x) {
         /// Share of the old moving average that is kept.
         pub momentum: f64 where Fraction = 0.99,
@@ -35,14 +36,12 @@ impl LayerRules for BatchNorm {
         }
         let c = [cx.fixed_dim(&ty, ty.rank() - 1, "the channel dimension")?];
         let [zeros, ones] = [0.0, 1.0].map(Initializer::Constant);
-        let operands = [
-            x,
-            cx.weight("gamma", &c, ones.clone())?,
-            cx.weight("beta", &c, zeros.clone())?,
-            cx.statistic("moving_mean", &c, zeros)?,
-            cx.statistic("moving_variance", &c, ones)?,
-        ];
+        let [gamma, beta] = [cx.weight("gamma", &c, ones.clone())?, cx.weight("beta", &c, zeros.clone())?];
+        let [mean, variance] = [cx.statistic("moving_mean", &c, zeros)?, cx.statistic("moving_variance", &c, ones)?];
         let &BatchNorm { momentum, epsilon } = self;
-        cx.add(ops::BatchNorm { momentum, epsilon }, &operands)
+        if !cx.trainable() {
+            return cx.add(ops::Normalize { epsilon }, &[x, mean, variance, gamma, beta]);
+        }
+        cx.add(ops::BatchNorm { momentum, epsilon }, &[x, gamma, beta, mean, variance])
     }
 }

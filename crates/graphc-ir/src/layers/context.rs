@@ -49,12 +49,17 @@ impl<'a> LayerCx<'a> {
         self.builder.add(self.name, &format!("{}.{part}", self.name), op.into(), operands)
     }
 
-    /// A parameter `<layer>.<weight>` that is trained.
+    /// A parameter `<layer>.<weight>` that is trained, if the layer is.
     ///
     /// # Errors
     /// If the name is taken or the shape is not acceptable.
     pub fn weight(&mut self, weight: &str, shape: &[usize], initializer: Initializer) -> BuildResult {
-        self.builder.parameter(self.name, weight, shape, initializer, true)
+        self.builder.weight(self.name, weight, shape, initializer)
+    }
+
+    /// Whether its weights are trained.
+    pub fn trainable(&self) -> bool {
+        self.builder.trainable()
     }
 
     /// A parameter `<layer>.<statistic>` that the optimizer leaves alone.

@@ -17,7 +17,7 @@ layer_struct! {
         /// Size of each vector.
         pub output_dim: usize where Positive,
         /// What the table begins with.
-        pub embeddings_initializer: Initializer = Initializer::from(RandomUniform { limit: 0.05 }),
+        pub embeddings_initializer: Initializer = Initializer::from(RandomUniform::default()),
     }
 }
 

@@ -31,6 +31,7 @@ impl OpRules for Parameter {
             return Err(TypeError::new(format!("a parameter has no batch dimension, got shape {}", self.shape)));
         }
         self.initializer.check()?;
+        self.initializer.check_sizes(&self.shape.sizes(None))?;
         Ok(TensorType::f32(self.shape.clone()))
     }
 

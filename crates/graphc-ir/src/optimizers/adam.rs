@@ -40,7 +40,7 @@ impl OptimizerRules for Adam {
     ];
 
     fn update(&self, cx: &mut UpdateCx<'_>, Step { p, g, lr }: Step) -> NodeId {
-        let step_size = cx.once("step size", |cx| self.step_size(cx, lr));
+        let step_size = cx.once_a_rate("step size", |cx| self.step_size(cx, lr));
         let kept = cx.kept(lr, self.weight_decay);
         // m' = m + (g - m) * (1 - b1); v' = v + (g * g - v) * (1 - b2)
         let m = cx.moving_average("adam_m", g, self.beta1);

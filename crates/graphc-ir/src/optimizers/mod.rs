@@ -4,13 +4,22 @@
 //! how a parameter's next value is made of the gradient ([`OptimizerRules`]): as ordinary nodes, through an
 //! [`UpdateCx`]. Text form, fields of graph files, what a run records and how much memory the state takes follow.
 //!
-//! Reading order: `update`, `rules`, an optimizer, this file, `averaging`.
+//! What is the same for any of them: gradients may be added up over several steps, be clipped, and parameters may have
+//! settings of their own and averages.
+//!
+//! Reading order: `update`, `rules`, an optimizer, this file, `per_parameter`, `clipping`, `averaging`, `accumulation`.
 
+mod accumulation;
 mod averaging;
+mod clipping;
+mod per_parameter;
 mod rules;
 mod update;
 
+pub use accumulation::{Accumulated, Accumulation, MAX_ACCUMULATED};
 pub use averaging::{AVERAGE, Averaging};
+pub use clipping::Clipping;
+pub use per_parameter::{ParameterSettings, WEIGHT_DECAY};
 pub use rules::{OptimizerRules, Preset, Setting, Settings};
 pub use update::{Step, UpdateCx, optimizer_origin};
 
@@ -109,9 +118,13 @@ macro_rules! optimizers {
 optimizers! {
     sgd::Sgd as sgd,
     adam::Adam as adam | adamw,
+    nadam::Nadam as nadam,
+    adamax::Adamax as adamax,
     rmsprop::RmsProp as rmsprop,
     adagrad::Adagrad as adagrad,
+    adadelta::Adadelta as adadelta,
     lion::Lion as lion,
+    lamb::Lamb as lamb,
 }
 
 /// The optimizer that a name stands for if nothing else is said.
@@ -177,12 +190,54 @@ impl Optimizer {
         Ok(())
     }
 
-    /// Adds the next value of every parameter, of which the gradients are given. `learning_rate` is a scalar.
+    /// Whether it has a weight decay, be it 0.
+    pub fn decays_weights(&self) -> bool {
+        self.attrs().get(WEIGHT_DECAY).is_some()
+    }
+
+    /// Whether parameters may have these settings.
+    ///
+    /// # Errors
+    /// Names the number that is none, or what the optimizer does not do.
+    pub fn check_settings(&self, settings: &ParameterSettings) -> Result<(), String> {
+        settings.check()?;
+        match settings.weight_decay {
+            Some(decay) if decay != 0.0 && !self.decays_weights() => {
+                Err(format!("the optimizer {} has no `{WEIGHT_DECAY}`", self.name()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// As it is for a parameter with these settings, but for the learning rate.
+    fn for_parameter(&self, settings: &ParameterSettings) -> Optimizer {
+        match settings.weight_decay.filter(|_| self.decays_weights()) {
+            Some(decay) => self.with([(WEIGHT_DECAY, AttrValue::Float(decay))]).expect("it has that setting"),
+            None => self.clone(),
+        }
+    }
+
+    /// Adds the next value of every parameter, of which the gradients are given, with the settings that the graph has
+    /// for it. `learning_rate` is a scalar.
     pub fn write(&self, graph: &mut Graph, learning_rate: NodeId, gradients: &[(NodeId, NodeId)]) {
+        // Parameters with the same settings share what `once_a_rate` makes; these are few.
+        let mut rates: Vec<(ParameterSettings, NodeId)> = Vec::new();
+        let all = graph.parameter_settings.clone();
         let mut cx = UpdateCx::new(graph, learning_rate);
         for &(p, g) in gradients {
+            let settings = all.get(&cx.graph.node(p).name).copied().unwrap_or_default();
+            let rate = rates.iter().position(|(known, _)| *known == settings).unwrap_or_else(|| {
+                let lr = match settings.learning_rate_factor {
+                    Some(factor) => cx.scaled(learning_rate, factor),
+                    None => learning_rate,
+                };
+                rates.push((settings, lr));
+                rates.len() - 1
+            });
+            let (optimizer, lr) = (self.for_parameter(&settings), rates[rate].1);
+            cx.set_rate(rate);
             cx.of_parameter(p, |cx| {
-                let next = self.update(cx, Step { p, g, lr: learning_rate });
+                let next = optimizer.update(cx, Step { p, g, lr });
                 cx.set(p, next);
             });
         }

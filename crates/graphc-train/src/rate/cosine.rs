@@ -4,9 +4,7 @@
 use super::moment::{Moment, half_cosine};
 
 pub(super) fn factor(alpha: f64, at: Moment) -> f64 {
-    let n = at.n_all_steps.saturating_sub(at.n_warmup).max(1) as f64;
-    let x = at.step.saturating_sub(at.n_warmup) as f64 / n;
-    half_cosine(1.0, alpha, x.min(1.0))
+    half_cosine(1.0, alpha, at.share_behind_warmup())
 }
 
 #[cfg(test)]

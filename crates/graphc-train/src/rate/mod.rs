@@ -10,6 +10,7 @@ mod exponential;
 mod moment;
 mod one_cycle;
 mod piecewise;
+mod polynomial;
 mod step;
 
 use graphc_ir::{RateRule, RateSchedule, Warmup};
@@ -24,19 +25,24 @@ pub(crate) struct Rates {
     /// Steps of an epoch.
     pub(crate) n_steps: usize,
     pub(crate) epochs: usize,
+    /// Steps of an update.
+    pub(crate) accumulate: usize,
 }
 
 impl Rates {
-    /// The rate of a step, numbered from 0; `n_reductions` is how often a plateau has lowered it.
+    /// The rate of a step, numbered from 0; `n_reductions` is how often a plateau has lowered it. All steps of an update
+    /// have that of the first, so that updates have the rates that they would have by themselves.
     pub(crate) fn at(&self, step: usize, n_reductions: u32) -> f32 {
+        let of_update = self.accumulate.max(1);
+        let step = step - step % of_update;
         let n_warmup = match self.schedule.warmup {
             None => 0,
-            Some(Warmup::Steps(n)) => n,
+            Some(Warmup::Steps(n)) => n.saturating_mul(of_update),
             Some(Warmup::Epochs(n)) => n.saturating_mul(self.n_steps),
         };
         let n_all_steps = self.epochs.saturating_mul(self.n_steps);
         let moment = Moment { step, n_steps: self.n_steps.max(1), n_all_steps, n_warmup };
-        let warmup = if step < n_warmup { (step as f64 + 1.0) / n_warmup as f64 } else { 1.0 };
+        let warmup = if step < n_warmup { ((step + of_update) as f64 / n_warmup as f64).min(1.0) } else { 1.0 };
         let rate = match &self.schedule.rule {
             // A rate that is the least one, or lower, stays.
             RateRule::Plateau(plateau) => {
@@ -56,6 +62,7 @@ fn factor(rule: &RateRule, at: Moment) -> f64 {
         RateRule::Step { step_size, gamma } => step::factor(*step_size, *gamma, at),
         RateRule::Exponential { gamma, staircase } => exponential::factor(*gamma, *staircase, at),
         RateRule::Cosine { alpha } => cosine::factor(*alpha, at),
+        RateRule::Polynomial { power, alpha } => polynomial::factor(*power, *alpha, at),
         RateRule::OneCycle { pct_start, div_factor, final_div_factor } => {
             one_cycle::factor(*pct_start, *div_factor, *final_div_factor, at)
         }
@@ -69,7 +76,7 @@ pub(crate) mod tests {
 
     /// Rates of all steps of a training with two steps an epoch.
     pub(crate) fn rates(rule: RateRule, warmup: Option<Warmup>, epochs: usize) -> Vec<f32> {
-        let rates = Rates { schedule: RateSchedule { rule, warmup }, base: 0.5, n_steps: 2, epochs };
+        let rates = Rates { schedule: RateSchedule { rule, warmup }, base: 0.5, n_steps: 2, epochs, accumulate: 1 };
         (0..2 * epochs).map(|step| rates.at(step, 0)).collect()
     }
 
@@ -79,6 +86,20 @@ pub(crate) mod tests {
         assert_eq!(rates(RateRule::Constant, Some(Warmup::Steps(4)), 3), [0.125, 0.25, 0.375, 0.5, 0.5, 0.5]);
         let step = RateRule::Step { step_size: 1, gamma: 0.5 };
         assert_eq!(rates(step, Some(Warmup::Epochs(1)), 2), [0.25, 0.5, 0.25, 0.25]);
+    }
+
+    /// What updates of three steps each do is what they would as steps, of which an epoch has a third.
+    #[test]
+    fn the_steps_of_an_update_have_one_rate() {
+        let rules = [RateRule::Cosine { alpha: 0.1 }, RateRule::Step { step_size: 1, gamma: 0.5 }];
+        for (rule, warmup) in rules.into_iter().zip([Warmup::Steps(3), Warmup::Epochs(1)]) {
+            let schedule = RateSchedule { rule, warmup: Some(warmup) };
+            let rates = Rates { schedule, base: 0.5, n_steps: 12, epochs: 3, accumulate: 3 };
+            let of_updates = Rates { n_steps: 4, accumulate: 1, ..rates.clone() };
+            for step in 0..36 {
+                assert_eq!(rates.at(step, 0), of_updates.at(step / 3, 0), "{:?}, step {step}", rates.schedule);
+            }
+        }
     }
 
     #[test]
@@ -92,7 +113,7 @@ pub(crate) mod tests {
             min_rate: 0.1,
         };
         let schedule = RateSchedule { rule: RateRule::Plateau(plateau), warmup: None };
-        let rates = Rates { schedule, base: 0.5, n_steps: 2, epochs: 9 };
+        let rates = Rates { schedule, base: 0.5, n_steps: 2, epochs: 9, accumulate: 1 };
         assert_eq!([0, 1, 2, 3, 9].map(|n| rates.at(5, n)), [0.5, 0.25, 0.125, 0.1, 0.1]);
         assert_eq!(Rates { base: 0.01, ..rates }.at(5, 9), 0.01);
     }

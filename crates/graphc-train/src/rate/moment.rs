@@ -18,6 +18,12 @@ impl Moment {
     pub(super) fn epoch(self) -> usize {
         self.step / self.n_steps
     }
+
+    /// How much of the training is over, from 0 at the end of the warm-up to 1 at the end of the last epoch.
+    pub(super) fn share_behind_warmup(self) -> f64 {
+        let n = self.n_all_steps.saturating_sub(self.n_warmup).max(1) as f64;
+        (self.step.saturating_sub(self.n_warmup) as f64 / n).min(1.0)
+    }
 }
 
 /// From `from` at 0 to `to` at 1 on half a period of a cosine.

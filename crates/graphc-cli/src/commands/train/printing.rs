@@ -29,7 +29,8 @@ pub(super) fn print_start(reporter: &mut Reporter<'_>, setup: &Setup, run: &Prep
     let Setup { experiment, options, from, .. } = setup;
     let graph = &experiment.graph;
     let summary = graphc_frontend::summary(graph);
-    reporter.line(tables::summary(&experiment.name, &summary, graphc_frontend::totals(graph)));
+    let n_frozen = graphc_frontend::n_elements(graph, &experiment.frozen);
+    reporter.line(tables::summary(&experiment.name, &summary, graphc_frontend::totals(graph), n_frozen));
     let tuned = if run.n_tuned > 0 { format!(" ({} tuned)", run.n_tuned) } else { String::new() };
     reporter.line(format!(
         "\nCompiled {} executables{tuned} in {:.0} ms for {}\n{} training samples, batch size {}, {}, seed {}\n",

@@ -10,12 +10,12 @@ use graphc_driver::SavedState;
 use graphc_frontend::Experiment;
 use graphc_ir::Optimizer;
 use graphc_ir::attrs::AttrValue;
-use graphc_ir::optimizers::LEARNING_RATE;
+use graphc_ir::optimizers::{Clipping, LEARNING_RATE};
 use graphc_train::nonfinite::Noticed;
 use graphc_train::run::{Checkpoint, CheckpointWriter};
 use graphc_train::run_folder::{RunInfo, record};
 use graphc_train::{Best, Ended, EpochRecord, FitOptions, FitReport, History, Observer, Progress, TrainError};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
 /// What is known of a run when it begins.
@@ -144,8 +144,11 @@ fn config(experiment: &Experiment, options: &FitOptions, settings: &Settings, ru
         "batch_size": options.batch_size,
         "learning_rate": options.learning_rate,
         "schedule": options.schedule.rule.name(),
-        "optimizer": experiment.graph.optimizer.as_ref().map(optimizer_json),
+        "optimizer": experiment.graph.optimizer.as_ref().map(|optimizer| optimizer_json(optimizer, experiment.graph.clipping)),
         "ema": experiment.train.ema.map(|ema| ema.averaging.decay),
+        "accumulate": experiment.train.accumulate,
+        "frozen": (!experiment.frozen.is_empty()).then_some(&experiment.frozen),
+        "parameter_settings": parameter_settings(experiment),
         "validation_split": experiment.train.validation_split,
         "shuffle": options.shuffle,
         "limit": settings.limit,
@@ -155,8 +158,18 @@ fn config(experiment: &Experiment, options: &FitOptions, settings: &Settings, ru
     })
 }
 
+/// What is different for some parameters, by their names; nothing if there are none.
+fn parameter_settings(experiment: &Experiment) -> Value {
+    let settings = experiment.graph.parameter_settings.iter().map(|(parameter, settings)| {
+        let given = settings.given().map(|(name, value)| (name.to_string(), json!(value)));
+        (parameter.clone(), Value::Object(given.collect()))
+    });
+    let settings: Map<String, Value> = settings.collect();
+    if settings.is_empty() { Value::Null } else { Value::Object(settings) }
+}
+
 /// As in a graph file; the learning rate in force stands beside it.
-fn optimizer_json(optimizer: &Optimizer) -> Value {
+fn optimizer_json(optimizer: &Optimizer, clipping: Option<Clipping>) -> Value {
     let mut record = json!({ "op": optimizer.name() });
     for (name, value) in optimizer.attrs().0.into_iter().filter(|(name, _)| name != LEARNING_RATE) {
         record[name] = match value {
@@ -164,6 +177,9 @@ fn optimizer_json(optimizer: &Optimizer) -> Value {
             AttrValue::Bool(value) => json!(value),
             value => json!(value.to_string()),
         };
+    }
+    if let Some(clipping) = clipping {
+        record[clipping.name()] = json!(clipping.bound());
     }
     record
 }

@@ -60,7 +60,7 @@ fn errors_say_where_and_what() {
         ("grph g {}", "line 1, column 1: expected `graph`, found `grph`"),
         (
             "graph g {",
-            "line 1, column 10: expected a node, `optimizer`, `averaging`, `loss`, `output`, `update` or `}`, found the end of the text",
+            "line 1, column 10: expected a node, `optimizer`, `settings`, `clipping`, `accumulation`, `averaging`, `loss`, `output`, `update` or `}`, found the end of the text",
         ),
         ("graph g {} x", "line 1, column 12: expected the end of the text, found `x`"),
         ("graph g(batch=0) {}", "line 1, column 15: expected a batch size of at least 1, found `0`"),
