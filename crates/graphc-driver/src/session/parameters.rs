@@ -40,6 +40,10 @@ fn drawn(law: Law, sizes: &[usize], rng: &mut ChaCha8Rng) -> Tensor<f32> {
             Tensor::from_fn(sizes, |_| around(mean, truncated(rng) * stddev) as f32)
         }
         Law::Orthogonal { gain } => orthogonal(sizes, gain, || normal(rng)),
+        Law::UnitForget => {
+            let quarter = sizes[0] / 4;
+            Tensor::from_fn(sizes, |index| if index[0] / quarter == 1 { 1.0 } else { 0.0 })
+        }
         Law::Identity { gain } => Tensor::from_fn(sizes, |index| if index[0] == index[1] { gain as f32 } else { 0.0 }),
     }
 }

@@ -116,6 +116,7 @@ initializers! {
     identity::Identity,
     zeros::Zeros,
     ones::Ones,
+    unit_forget::UnitForget,
 }
 
 /// What is known of an initializer whatever its settings.
@@ -137,6 +138,12 @@ impl Initializer {
 
     /// What biases begin with.
     pub const ZEROS: Initializer = Initializer::Constant(0.0);
+
+    /// What the kernels of states begin with.
+    pub const RECURRENT: Initializer = Initializer::Orthogonal(Orthogonal { gain: 1.0, seed: None });
+
+    /// What the bias of an LSTM begins with.
+    pub const UNIT_FORGET: Initializer = Initializer::UnitForget(UnitForget {});
 
     /// The initializer called `name` with these settings; none if there is none, or it has not these.
     pub fn from_name(name: &str, settings: &Attrs) -> Option<Initializer> {

@@ -45,6 +45,8 @@ pub enum Law {
         /// The number.
         gain: f64,
     },
+    /// 1 in the second quarter of a vector, 0 elsewhere.
+    UnitForget,
 }
 
 /// Standard deviation of a standard normal number that is at most 2 in magnitude.

@@ -35,7 +35,7 @@ layer_struct! {
         /// What the kernel begins with.
         pub kernel_initializer: Initializer = Initializer::KERNEL,
         /// What the kernel of the state begins with.
-        pub recurrent_initializer: Initializer = Initializer::KERNEL,
+        pub recurrent_initializer: Initializer = Initializer::RECURRENT,
         /// What the bias begins with.
         pub bias_initializer: Initializer = Initializer::ZEROS,
     }

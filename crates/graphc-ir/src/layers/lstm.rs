@@ -30,9 +30,9 @@ layer_struct! {
         /// What the kernel begins with.
         pub kernel_initializer: Initializer = Initializer::KERNEL,
         /// What the kernel of the state begins with.
-        pub recurrent_initializer: Initializer = Initializer::KERNEL,
-        /// What the bias begins with; Keras's `unit_forget_bias` is `unit_forget`.
-        pub bias_initializer: Initializer = Initializer::ZEROS,
+        pub recurrent_initializer: Initializer = Initializer::RECURRENT,
+        /// What the bias begins with: Keras's `unit_forget_bias=True`. With `False` it is 0.
+        pub bias_initializer: Initializer = Initializer::UNIT_FORGET,
     }
 }
 

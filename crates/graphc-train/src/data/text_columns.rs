@@ -257,7 +257,7 @@ mod tests {
 
     fn spec(name: &str, shape: &[usize], is_target: bool, n: usize) -> InputSpec {
         let of = if is_target { Numbered::Classes } else { Numbered::Rows };
-        let integers = Some(Integers { n, of });
+        let integers = Some(Integers { n, of, ignored: None });
         InputSpec { name: name.into(), dtype: DType::I32, sample_shape: shape.to_vec(), is_target, integers }
     }
 
