@@ -71,8 +71,8 @@ pub enum AttrKind {
     Padding,
     /// A function applied to a result ([`crate::layers::Activation`]).
     Activation,
-    /// How a convolution is computed ([`crate::ops::Algorithm`]).
-    Algorithm,
+    /// One of these names.
+    Choice(&'static [&'static str]),
     /// What a parameter begins with ([`crate::initializers::Initializer`]).
     Initializer,
     /// Something else.

@@ -40,6 +40,7 @@ layers! {
     layer_norm::LayerNorm,
     rms_norm::RmsNorm,
     group_norm::GroupNorm,
+    prelu::Prelu,
     dropout::Dropout,
     avg_pool2d::AvgPool2d,
     max_pool2d::MaxPool2d,
