@@ -1,6 +1,8 @@
 //! What NaN, infinity and zero give, on every engine: values from NumPy in float64, which PyTorch, JAX and Keras agree
 //! with unless a case says otherwise. Most were reported as bugs of other programs.
 
+mod functions;
+
 use crate::common::engines::{OTHER_ISAS, compare_isas, run_both, text};
 use graphc_driver::{CompileOptions, compile};
 use graphc_interp::graph::{Evaluation, run};

@@ -8,7 +8,7 @@ use graphc_ir::graph::NodeId;
 use graphc_ir::graph::builder::{BuildError, GraphBuilder, MAX_SIZE};
 use graphc_ir::layers::LayerInfo;
 use graphc_ir::ops::facts::{Given, Usage};
-use graphc_ir::ops::{ANY_NUMBER, Algorithm, OpInfo, RESULT};
+use graphc_ir::ops::{ANY_NUMBER, OpInfo, RESULT};
 use graphc_ir::{Dim, Op};
 use std::sync::LazyLock;
 
@@ -197,8 +197,7 @@ pub(crate) fn field(attribute: &FieldInfo, optional: &[(&'static str, AttrValue)
         AttrKind::NewShape => Kind::NewShape,
         AttrKind::Padding => Kind::Padding,
         AttrKind::Activation => Kind::Choice(Op::ACTIVATIONS),
-        AttrKind::Algorithm => Kind::Choice(Algorithm::NAMES),
-        AttrKind::Choice(words) => Kind::Choice(words),
+        AttrKind::Choice(names) => Kind::Choice(names),
         AttrKind::Initializer => Kind::Initializer,
         AttrKind::Numbers => Kind::Numbers(Range::Any),
         AttrKind::DType => Kind::DType,

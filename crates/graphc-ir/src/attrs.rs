@@ -77,8 +77,6 @@ pub enum AttrKind {
     Padding,
     /// A function applied to a result ([`crate::layers::Activation`]).
     Activation,
-    /// How a convolution is computed ([`crate::ops::Algorithm`]).
-    Algorithm,
     /// What a parameter begins with ([`crate::initializers::Initializer`]).
     Initializer,
     /// One of these words ([`crate::choice!`]).

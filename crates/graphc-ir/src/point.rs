@@ -439,13 +439,7 @@ impl<'a> PointDag<'a> {
             PointExpr::Load { node, .. } | PointExpr::Joined(node) => self.graph.ty(*node).dtype,
             PointExpr::I32(_) | PointExpr::Index(_) => DType::I32,
             PointExpr::F32(_) | PointExpr::Uniform(..) | PointExpr::Sum { .. } => DType::F32,
-            PointExpr::Unary(op, _) => {
-                if *op == UnaryOp::BitsOf {
-                    DType::I32
-                } else {
-                    DType::F32
-                }
-            }
+            PointExpr::Unary(op, _) => op.types()[1],
             PointExpr::Binary(op, ..) => {
                 if op.is_integer() {
                     DType::I32

@@ -5,6 +5,8 @@
 
 pub mod flushed;
 
+use crate::types::DType;
+
 /// A one-operand scalar operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum UnaryOp {
@@ -14,12 +16,35 @@ pub enum UnaryOp {
     Abs,
     /// IEEE square root.
     Sqrt,
+    /// The greatest integer that is not above `x`; of the sign of `x`, if it is 0.
+    Floor,
+    /// The least integer that is not below `x`, likewise.
+    Ceil,
+    /// The nearest integer, the even one of two, likewise.
+    Round,
+    /// The integer next to `x` in the direction of 0, likewise.
+    Trunc,
     /// `e^x`. Compute bodies only; the schedule expands it into a polynomial.
     Exp,
     /// Natural logarithm. Compute bodies only.
     Log,
     /// Hyperbolic tangent. Compute bodies only.
     Tanh,
+    /// The error function. Compute bodies only.
+    Erf,
+    /// The share of a standard normal distribution below `x`. Compute bodies only.
+    Ndtr,
+    /// Sine of radians. Compute bodies only.
+    Sin,
+    /// Cosine of radians. Compute bodies only.
+    Cos,
+    /// `e^x - 1`. Compute bodies only.
+    Expm1,
+    /// `log(1 + x)`. Compute bodies only.
+    Log1p,
+    /// The `i32` next to an `f32` in the direction of 0, or the nearest there is of those that `f32` has; 0 for NaN.
+    /// Compute bodies only.
+    ToI32,
     /// Nearest `f32` of an `i32`.
     ToF32,
     /// The bits of an `f32` as `i32`. Loop IR only.
@@ -78,9 +103,12 @@ pub enum CmpOp {
 
 impl UnaryOp {
     /// Every operation, in order of declaration.
-    pub const ALL: [UnaryOp; 9] = {
+    pub const ALL: [UnaryOp; 20] = {
         use UnaryOp::*;
-        [Neg, Abs, Sqrt, Exp, Log, Tanh, ToF32, BitsOf, FromBits]
+        [
+            Neg, Abs, Sqrt, Floor, Ceil, Round, Trunc, Exp, Log, Tanh, Erf, Ndtr, Sin, Cos, Expm1, Log1p, ToI32, ToF32,
+            BitsOf, FromBits,
+        ]
     };
 
     /// The name in text form.
@@ -89,13 +117,44 @@ impl UnaryOp {
             UnaryOp::Neg => "neg",
             UnaryOp::Abs => "abs",
             UnaryOp::Sqrt => "sqrt",
+            UnaryOp::Floor => "floor",
+            UnaryOp::Ceil => "ceil",
+            UnaryOp::Round => "round",
+            UnaryOp::Trunc => "trunc",
             UnaryOp::Exp => "exp",
             UnaryOp::Log => "log",
             UnaryOp::Tanh => "tanh",
+            UnaryOp::Erf => "erf",
+            UnaryOp::Ndtr => "ndtr",
+            UnaryOp::Sin => "sin",
+            UnaryOp::Cos => "cos",
+            UnaryOp::Expm1 => "expm1",
+            UnaryOp::Log1p => "log1p",
+            UnaryOp::ToI32 => "to_i32",
             UnaryOp::ToF32 => "to_f32",
             UnaryOp::BitsOf => "bits_of",
             UnaryOp::FromBits => "from_bits",
         }
+    }
+
+    /// Types of the operand and of the result.
+    pub fn types(self) -> [DType; 2] {
+        match self {
+            UnaryOp::ToF32 | UnaryOp::FromBits => [DType::I32, DType::F32],
+            UnaryOp::BitsOf | UnaryOp::ToI32 => [DType::F32, DType::I32],
+            _ => [DType::F32; 2],
+        }
+    }
+
+    /// Whether it rounds to an integer.
+    pub fn is_rounding(self) -> bool {
+        matches!(self, UnaryOp::Floor | UnaryOp::Ceil | UnaryOp::Round | UnaryOp::Trunc)
+    }
+
+    /// Whether it is an elementary function, of which the schedule makes a polynomial: the loop IR does not have it.
+    pub fn is_function(self) -> bool {
+        use UnaryOp::{Cos, Erf, Exp, Expm1, Log, Log1p, Ndtr, Sin, Tanh, ToI32};
+        matches!(self, Exp | Log | Tanh | Erf | Ndtr | Sin | Cos | Expm1 | Log1p | ToI32)
     }
 
     /// The word that the loop IR's operation makes of a word. A sign is a bit: of a subnormal number, too, it is only
@@ -110,9 +169,13 @@ impl UnaryOp {
             UnaryOp::Neg => (-x).to_bits(),
             UnaryOp::Abs => x.abs().to_bits(),
             UnaryOp::Sqrt => flushed::sqrt(x).to_bits(),
+            UnaryOp::Floor => flushed::flush(x).floor().to_bits(),
+            UnaryOp::Ceil => flushed::flush(x).ceil().to_bits(),
+            UnaryOp::Round => flushed::flush(x).round_ties_even().to_bits(),
+            UnaryOp::Trunc => flushed::flush(x).trunc().to_bits(),
             UnaryOp::ToF32 => (word.cast_signed() as f32).to_bits(),
             UnaryOp::BitsOf | UnaryOp::FromBits => word,
-            UnaryOp::Exp | UnaryOp::Log | UnaryOp::Tanh => panic!("{} is not part of the loop IR", self.name()),
+            _ => panic!("{} is not part of the loop IR", self.name()),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Dense host tensors in row-major order: what the graph interpreter and the tests compute on.
 
+use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
 use std::fmt::Debug;
 
 /// A floating-point type the graph interpreter can run in: `f64` (the meaning) or `f32`.
@@ -8,6 +9,20 @@ pub trait Real: num_traits::Float + Debug + Send + Sync + 'static {
     fn from_f64(value: f64) -> Self;
     /// Widens (exact).
     fn widen(self) -> f64;
+    /// A function that is known for `f64`, of slopes of at most `steepest` in magnitude.
+    fn map_f64(self, f: impl Fn(f64) -> f64, steepest: f64) -> Self;
+
+    /// A function of steps at integers and halfway between them.
+    fn steps(self, f: impl Fn(f64) -> f64) -> Self;
+
+    /// The error function.
+    fn erf(self) -> Self {
+        self.map_f64(libm::erf, FRAC_2_SQRT_PI)
+    }
+    /// The share of a standard normal distribution below the number.
+    fn ndtr(self) -> Self {
+        self.map_f64(|x| 0.5 * libm::erfc(-x * FRAC_1_SQRT_2), 0.5 * FRAC_2_SQRT_PI * FRAC_1_SQRT_2)
+    }
 }
 
 impl Real for f64 {
@@ -17,6 +32,12 @@ impl Real for f64 {
     fn widen(self) -> f64 {
         self
     }
+    fn map_f64(self, f: impl Fn(f64) -> f64, _: f64) -> f64 {
+        f(self)
+    }
+    fn steps(self, f: impl Fn(f64) -> f64) -> f64 {
+        f(self)
+    }
 }
 
 impl Real for f32 {
@@ -25,6 +46,12 @@ impl Real for f32 {
     }
     fn widen(self) -> f64 {
         f64::from(self)
+    }
+    fn map_f64(self, f: impl Fn(f64) -> f64, _: f64) -> f32 {
+        f(f64::from(self)) as f32
+    }
+    fn steps(self, f: impl Fn(f64) -> f64) -> f32 {
+        f(f64::from(self)) as f32
     }
 }
 

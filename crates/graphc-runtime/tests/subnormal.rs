@@ -2,6 +2,7 @@
 //! operands, and the processor's mode outside machine code.
 
 use graphc_codegen::{CodegenError, CodegenOptions, Isa, Target, compile};
+use graphc_ir::DType;
 use graphc_ir::loops::{Program, verify};
 use graphc_ir::scalar::flushed::{canonical, fma};
 use graphc_ir::scalar::{BinaryOp, CmpOp, UnaryOp, join_lanes, maximum};
@@ -24,7 +25,8 @@ fn cases() -> Vec<Case> {
     for op in BinaryOp::ALL.into_iter().filter(|op| !op.is_integer()) {
         add(format!("v9 = {} v0, v1", op.name()), Box::new(move |[a, b, _]| op.eval_f32(a, b)));
     }
-    for op in [UnaryOp::Neg, UnaryOp::Abs, UnaryOp::Sqrt] {
+    let is_of_numbers = |op: &UnaryOp| op.types() == [DType::F32; 2] && !op.is_function();
+    for op in UnaryOp::ALL.into_iter().filter(is_of_numbers) {
         let value = move |[a, ..]: [f32; 3]| f32::from_bits(op.eval_word(a.to_bits()));
         add(format!("v9 = {} v0", op.name()), Box::new(value));
     }

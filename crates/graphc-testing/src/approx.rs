@@ -3,7 +3,7 @@
 //! [`Approx`] carries the `f64` value, a bound of how far an `f32` result may be from it in any order of summation, and
 //! whether all of that is certain. It is uncertain, for this thread and until [`Approx::watch`] starts anew, once
 //! * an intermediate value may leave the normal range of `f32`: above its maximum, or below 2^-126 without being 0;
-//! * a comparison, a quotient, a root or a logarithm is of values that may be on either side of the border.
+//! * a comparison, a quotient, a root, a logarithm or an integer is of values that may be on either side of the border.
 //!
 //! NaN and infinities that come from infinite or NaN operands are certain.
 
@@ -84,6 +84,14 @@ impl Approx {
         }
         let radius = self.radius * slope + FUNCTION * value.abs() + if self.radius > 0.0 { 1e-30 } else { 0.0 };
         Approx::new(value, radius, value.abs())
+    }
+
+    /// Sine or cosine, which engines know with fewer digits beyond `1e6`.
+    fn circular(self, f: fn(f64) -> f64) -> Approx {
+        match self.value.is_finite() && self.value.abs() > 1e6 {
+            true => Approx::uncertain(f(self.value)),
+            false => self.function(f(self.value), 1.0),
+        }
     }
 
     fn uncertain(value: f64) -> Approx {
@@ -241,6 +249,14 @@ impl Real for Approx {
     fn widen(self) -> f64 {
         self.value
     }
+    fn map_f64(self, f: impl Fn(f64) -> f64, steepest: f64) -> Approx {
+        self.function(f(self.value), steepest)
+    }
+    fn steps(self, f: impl Fn(f64) -> f64) -> Approx {
+        let [low, high] = [self.value - self.radius, self.value + self.radius].map(&f);
+        let value = f(self.value);
+        if self.is_exact() || low == high { Approx::exact(value) } else { Approx::uncertain(value) }
+    }
 }
 
 /// For what no op computes.
@@ -327,6 +343,26 @@ impl Float for Approx {
         }
         result
     }
+    fn exp_m1(self) -> Approx {
+        let value = self.value.exp_m1();
+        self.function(value, (value + 1.0) * self.radius.min(1.0).exp())
+    }
+    fn ln_1p(self) -> Approx {
+        let (value, above) = (self.value.ln_1p(), self.value + 1.0);
+        if self.is_exact() && above == 0.0 {
+            return Approx::exact(value);
+        }
+        if self.value.is_finite() && above.abs() <= 2.0 * self.radius {
+            return Approx::uncertain(value);
+        }
+        self.function(value, 2.0 / above.abs())
+    }
+    fn sin(self) -> Approx {
+        self.circular(f64::sin)
+    }
+    fn cos(self) -> Approx {
+        self.circular(f64::cos)
+    }
     fn tanh(self) -> Approx {
         self.function(self.value.tanh(), 1.0)
     }
@@ -367,16 +403,12 @@ impl Float for Approx {
         abs_sub(other: Approx) -> Approx;
         cbrt() -> Approx;
         hypot(other: Approx) -> Approx;
-        sin() -> Approx;
-        cos() -> Approx;
         tan() -> Approx;
         asin() -> Approx;
         acos() -> Approx;
         atan() -> Approx;
         atan2(other: Approx) -> Approx;
         sin_cos() -> (Approx, Approx);
-        exp_m1() -> Approx;
-        ln_1p() -> Approx;
         sinh() -> Approx;
         cosh() -> Approx;
         asinh() -> Approx;

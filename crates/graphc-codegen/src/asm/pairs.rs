@@ -121,8 +121,8 @@ fn cost_of_pair(step: &Step) -> u32 {
         Step::GatherPair { .. } => 38,
         Step::LoadPair { low, high, is_splat } if !is_load(low, high, is_splat) => 5,
         Step::StorePair { low, high, .. } if !are_neighbours(low, high) => 5,
-        // Lanes move in one unit where they move in two of eight lanes.
-        Step::Swap { .. } => 4,
+        // One unit moves lanes and rounds, where two do of eight lanes.
+        Step::Swap { .. } | Step::Round { .. } => 4,
         Step::Join { .. } | Step::StorePair { .. } | Step::Compare(..) | Step::CompareIntegers { .. } => 3,
         step => cost_alone(&step),
     }

@@ -6,7 +6,7 @@
 //! eight lanes, IEEE or on integers, in the order of the program; only registers and instructions are chosen by those
 //! who assemble it.
 
-use graphc_ir::scalar::{BinaryOp, CmpOp};
+use graphc_ir::scalar::{BinaryOp, CmpOp, UnaryOp};
 use std::fmt;
 
 /// Bytes of a cache line.
@@ -102,6 +102,8 @@ pub(crate) enum Step {
     ToF32(Source),
     /// Square root.
     Sqrt(Source),
+    /// An integer next to a floating-point number.
+    Round { op: UnaryOp, value: Source },
     /// `a * b + c`, rounded once.
     Fma(Source, Source, Source),
     /// All bits where the comparison of floating-point numbers holds.
@@ -162,6 +164,7 @@ impl Step {
             | Step::GatherPair { index: a, .. }
             | Step::ToF32(a)
             | Step::Shift { value: a, .. }
+            | Step::Round { value: a, .. }
             | Step::Swap { value: a, .. }
             | Step::Store { value: a, .. }
             | Step::StoreOne { value: a, .. }

@@ -109,14 +109,10 @@ impl FunctionEmitter<'_, '_> {
     }
 
     fn unary(&mut self, op: UnaryOp, a: ValueId) -> Emit<Operand> {
-        let (from, to) = match op {
-            UnaryOp::Neg | UnaryOp::Abs | UnaryOp::Sqrt => (Scalar::F32, Scalar::F32),
-            UnaryOp::ToF32 | UnaryOp::FromBits => (Scalar::I32, Scalar::F32),
-            UnaryOp::BitsOf => (Scalar::F32, Scalar::I32),
-            UnaryOp::Exp | UnaryOp::Log | UnaryOp::Tanh => {
-                return Err(format!("{} is not part of the loop IR", op.name()));
-            }
-        };
+        if op.is_function() {
+            return Err(format!("{} is not part of the loop IR", op.name()));
+        }
+        let [from, to] = op.types().map(Scalar::of);
         let a = self.typed(a, from)?;
         Ok(self.map(to, [a], |this, [a]| {
             let ty = if this.builder.func.dfg.value_type(a).is_vector() { to.vector_type() } else { to.scalar_type() };
@@ -124,6 +120,7 @@ impl FunctionEmitter<'_, '_> {
                 UnaryOp::Neg => this.builder.ins().fneg(a),
                 UnaryOp::Abs => this.builder.ins().fabs(a),
                 UnaryOp::Sqrt => this.builder.ins().sqrt(a),
+                op if op.is_rounding() => this.rounded(op, a),
                 UnaryOp::ToF32 => this.builder.ins().fcvt_from_sint(ty, a),
                 _ => this.bits_as(ty, a),
             }
@@ -171,12 +168,7 @@ impl FunctionEmitter<'_, '_> {
         let [a, b] = [a, b].map(|value| self.apart(value));
         let [x, y] = if is_straight { [a, b] } else { [b, a] };
         let less = self.builder.ins().fcmp(FloatCC::LessThan, x, y);
-        let chosen = if self.builder.func.dfg.value_type(a) == F32 {
-            self.builder.ins().select(less, a, b)
-        } else {
-            let mask = self.bits_as(F32X4, less);
-            self.builder.ins().bitselect(mask, a, b)
-        };
+        let chosen = self.chosen(less, a, b);
         if self.is_x64 { chosen } else { self.flushed(chosen) }
     }
 
@@ -187,7 +179,7 @@ impl FunctionEmitter<'_, '_> {
         self.builder.ins().fadd(x, zero)
     }
 
-    fn fcmp(&mut self, order: FloatCC, a: Value, b: Value) -> Value {
+    pub(super) fn fcmp(&mut self, order: FloatCC, a: Value, b: Value) -> Value {
         let [a, b] = [a, b].map(|value| self.apart(value));
         self.builder.ins().fcmp(order, a, b)
     }
@@ -196,11 +188,16 @@ impl FunctionEmitter<'_, '_> {
     fn maximum(&mut self, a: Value, b: Value) -> Value {
         let greater = self.select_by(a, b, b, a);
         let is_nan = self.fcmp(FloatCC::NotEqual, a, a);
+        self.chosen(is_nan, a, greater)
+    }
+
+    /// `condition ? a : b` of floating-point numbers.
+    pub(super) fn chosen(&mut self, condition: Value, a: Value, b: Value) -> Value {
         if self.builder.func.dfg.value_type(a) == F32 {
-            return self.builder.ins().select(is_nan, a, greater);
+            return self.builder.ins().select(condition, a, b);
         }
-        let mask = self.bits_as(F32X4, is_nan);
-        self.builder.ins().bitselect(mask, a, greater)
+        let mask = self.bits_as(F32X4, condition);
+        self.builder.ins().bitselect(mask, a, b)
     }
 
     /// Cranelift 0.135 makes a vector that is loaded just to be compared an operand of `cmpps` in memory, which must

@@ -152,6 +152,8 @@ pub(super) struct FunctionEmitter<'p, 's> {
     pub(super) checks: Option<Checks<'s>>,
     /// Whether the code is for x86-64.
     pub(super) is_x64: bool,
+    /// Whether the processor rounds to integers: those of x86-64 that have SSE 4.1, and others.
+    pub(super) has_rounding: bool,
     constants: QuickMap<(Constant, bool), Value>,
     frontend: TargetFrontendConfig,
 }
@@ -185,6 +187,7 @@ impl<'p, 's> FunctionEmitter<'p, 's> {
             by_lane: QuickMap::default(),
             checks: None,
             is_x64: isa.name() == "x64",
+            has_rounding: isa.name() != "x64" || has_sse41(isa),
             constants: QuickMap::default(),
             frontend: isa.frontend_config(),
         }
@@ -338,4 +341,8 @@ impl<'p, 's> FunctionEmitter<'p, 's> {
         debug_assert_eq!(self.builder.func.dfg.value_type(value), I64);
         self.builder.ins().ireduce(I32, value)
     }
+}
+
+fn has_sse41(isa: &dyn TargetIsa) -> bool {
+    isa.isa_flags().iter().any(|flag| flag.name == "has_sse41" && flag.as_bool() == Some(true))
 }

@@ -8,8 +8,8 @@
 //! zero, and restores the one it found.
 //!
 //! Reading order: `callees` (what functions call), `function` (the emitter's state), `index`, `buffers` (where they
-//! begin), `memory`, `load_index`, `expr`, `location`, `stmt`, `tile` (tiles in Cranelift's vectors), `runs` (of their
-//! reductions), `calls` (of assembled functions), `templates` (functions that are compiled once).
+//! begin), `memory`, `load_index`, `expr`, `rounding`, `location`, `stmt`, `tile` (tiles in Cranelift's vectors),
+//! `runs` (of their reductions), `calls` (of assembled functions), `templates` (functions that are compiled once).
 
 mod callees;
 
@@ -24,6 +24,8 @@ mod memory;
 mod load_index;
 
 mod expr;
+
+mod rounding;
 
 mod stmt;
 

@@ -386,6 +386,7 @@ impl<'e, 'p> Recogniser<'e, 'p> {
             Expr::Unary(UnaryOp::BitsOf | UnaryOp::FromBits, a) => return self.source(*a),
             Expr::Unary(UnaryOp::ToF32, a) => Step::ToF32(self.source(*a)?),
             Expr::Unary(UnaryOp::Sqrt, a) => Step::Sqrt(self.source(*a)?),
+            Expr::Unary(op, a) if op.is_rounding() => Step::Round { op: *op, value: self.source(*a)? },
             Expr::Unary(UnaryOp::Neg, a) => Step::Xor(self.source(*a)?, self.fixed(Fixed::Bits(1 << 31))),
             Expr::Unary(UnaryOp::Abs, a) => Step::And(self.source(*a)?, self.fixed(Fixed::Bits(u32::MAX >> 1))),
             Expr::Binary(op, a, b) => self.binary(*op, *a, *b)?,

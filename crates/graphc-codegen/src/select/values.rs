@@ -3,7 +3,7 @@
 use crate::hash::QuickMap;
 use graphc_ir::DType;
 use graphc_ir::loops::{AccId, Access, Expr, Kernel, Program, Stmt, ValueId};
-use graphc_ir::scalar::{BinaryOp, UnaryOp};
+use graphc_ir::scalar::BinaryOp;
 
 /// Element type of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,9 +95,9 @@ impl Values {
         Some(match expr {
             Expr::Load(access) => scalar_of(program, access)?,
             Expr::F32(_) | Expr::Fma(..) | Expr::JoinLanes(..) => Scalar::F32,
-            Expr::I32(_) | Expr::Index(_) | Expr::Unary(UnaryOp::BitsOf, _) => Scalar::I32,
+            Expr::I32(_) | Expr::Index(_) => Scalar::I32,
             Expr::Acc(acc) => *self.accs.get(acc)?,
-            Expr::Unary(..) => Scalar::F32,
+            Expr::Unary(op, _) => Scalar::of(op.types()[1]),
             Expr::Binary(op, ..) => if_integer(*op),
             Expr::Cmp(..) => Scalar::Condition,
             Expr::Select(_, a, _) => *self.types.get(a)?,

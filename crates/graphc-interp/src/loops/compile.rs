@@ -295,14 +295,10 @@ impl Compiler<'_> {
                 (Op::Copy(to, from), ty)
             }
             Expr::Unary(op, a) => {
-                let (operand, result) = match op {
-                    UnaryOp::Neg | UnaryOp::Abs | UnaryOp::Sqrt => (Type::F32, Type::F32),
-                    UnaryOp::ToF32 | UnaryOp::FromBits => (Type::I32, Type::F32),
-                    UnaryOp::BitsOf => (Type::F32, Type::I32),
-                    UnaryOp::Exp | UnaryOp::Log | UnaryOp::Tanh => {
-                        return Err(format!("{} is not part of the loop IR", op.name()));
-                    }
-                };
+                if op.is_function() {
+                    return Err(format!("{} is not part of the loop IR", op.name()));
+                }
+                let [operand, result] = op.types().map(Type::from);
                 (Op::Unary(to, *op, self.typed(*a, operand)?), result)
             }
             Expr::Binary(op, a, b) => {

@@ -55,6 +55,7 @@ layers! {
     rms_norm::RmsNorm,
     group_norm::GroupNorm,
     instance_norm::InstanceNorm,
+    prelu::Prelu,
     dropout::Dropout,
     dot::Dot,
     repeat_vector::RepeatVector,

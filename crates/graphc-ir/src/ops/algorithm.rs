@@ -48,7 +48,7 @@ impl Algorithm {
 
 impl AttrField for Algorithm {
     const EXPECTED: &'static str = "\"direct\", \"winograd\", \"winograd-2x2\" or \"winograd-4x4\"";
-    const KIND: AttrKind = AttrKind::Algorithm;
+    const KIND: AttrKind = AttrKind::Choice(Algorithm::NAMES);
 
     fn to_attr(&self) -> AttrValue {
         AttrValue::Str(self.name().to_string())

@@ -119,12 +119,14 @@ pub struct Drawn<O> {
     /// No number of the result is greater in magnitude. If nothing is said, the greatest is looked for: with operands
     /// that are all as great as can be, and with some of them negative.
     pub bound: Option<f64>,
+    /// Whether the result jumps ([`Jumps::InValue`](super::facts::Jumps)): then it is drawn on inputs alone.
+    pub jumps: bool,
 }
 
 impl<O> Drawn<O> {
     /// The op on these operands.
     pub fn of(op: O, operands: impl Into<Vec<Operand>>) -> Drawn<O> {
-        Drawn { op, operands: operands.into(), bound: None }
+        Drawn { op, operands: operands.into(), bound: None, jumps: false }
     }
 
     /// Its result is no greater in magnitude.
@@ -133,9 +135,15 @@ impl<O> Drawn<O> {
         Drawn { bound: Some(bound), ..self }
     }
 
+    /// Its result jumps.
+    #[must_use]
+    pub fn with_steps(self) -> Drawn<O> {
+        Drawn { jumps: true, ..self }
+    }
+
     /// Another op on the same operands.
     pub fn map<P>(self, op: impl FnOnce(O) -> P) -> Drawn<P> {
-        Drawn { op: op(self.op), operands: self.operands, bound: self.bound }
+        Drawn { op: op(self.op), operands: self.operands, bound: self.bound, jumps: self.jumps }
     }
 }
 

@@ -324,6 +324,11 @@ ops! {
     square::Square,
     exp::Exp,
     log::Log,
+    expm1::Expm1,
+    log1p::Log1p,
+    sin::Sin,
+    cos::Cos,
+    tan::Tan,
     sqrt::Sqrt,
     rsqrt::Rsqrt,
     reciprocal::Reciprocal,
@@ -336,17 +341,25 @@ ops! {
     celu::Celu,
     selu::Selu,
     silu::Silu,
+    gelu::Gelu,
     mish::Mish,
     softplus::Softplus,
     hard_sigmoid::HardSigmoid,
+    hard_tanh::HardTanh,
     hard_silu::HardSilu,
     sigmoid::Sigmoid,
     tanh::Tanh,
     softsign::Softsign,
     log_sigmoid::LogSigmoid,
+    erf::Erf,
+    ndtr::Ndtr,
     zero_if_finite::ZeroIfFinite,
     abs::Abs,
     sign::Sign,
+    floor::Floor,
+    ceil::Ceil,
+    round::Round,
+    trunc::Trunc,
     if_positive::IfPositive,
     clamp::Clamp,
     clip::Clip,
@@ -368,6 +381,7 @@ ops! {
     argmax::Argmax,
     argmin::Argmin,
     top_k::TopK,
+    cast::Cast,
     one_hot::OneHot,
     pick::Pick,
     pick_grad::PickGrad,
@@ -445,5 +459,6 @@ ops! {
 
 pub use crate::initializers::Initializer;
 pub use algorithm::Algorithm;
+pub use cast::CastTo;
 pub use convolution::Windows;
 pub use pad::PadMode;

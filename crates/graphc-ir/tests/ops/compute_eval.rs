@@ -1,11 +1,11 @@
 //! Evaluates a [`Compute`] in `f64`, straight from its definition.
 
-use graphc_ir::Tensor;
 use graphc_ir::compute::{Combine, Compute, IndexSource, LoadIndex, Nan, Order, ScalarExpr, Scan, Scatter, uniform};
 use graphc_ir::index::Affine;
 use graphc_ir::scalar::{BinaryOp, UnaryOp};
 use graphc_ir::tensor::for_each_index;
 use graphc_ir::types::{Shape, TensorType};
+use graphc_ir::{Real, Tensor};
 
 /// The result of `compute` at batch size `batch`. Fails if a load that no reduction guards is
 /// out of range.
@@ -146,9 +146,20 @@ fn unary(op: UnaryOp, x: f64) -> f64 {
         UnaryOp::Neg => -x,
         UnaryOp::Abs => x.abs(),
         UnaryOp::Sqrt => x.sqrt(),
+        UnaryOp::Floor => x.floor(),
+        UnaryOp::Ceil => x.ceil(),
+        UnaryOp::Round => x.round_ties_even(),
+        UnaryOp::Trunc => x.trunc(),
         UnaryOp::Exp => x.exp(),
         UnaryOp::Log => x.ln(),
         UnaryOp::Tanh => x.tanh(),
+        UnaryOp::Erf => Real::erf(x),
+        UnaryOp::Ndtr => Real::ndtr(x),
+        UnaryOp::Sin => x.sin(),
+        UnaryOp::Cos => x.cos(),
+        UnaryOp::Expm1 => x.exp_m1(),
+        UnaryOp::Log1p => x.ln_1p(),
+        UnaryOp::ToI32 => x.trunc(),
         UnaryOp::ToF32 => f64::from(integer(x)),
         _ => panic!("{} stands in the loop IR only", op.name()),
     }
@@ -186,8 +197,9 @@ fn dtype(expr: &ScalarExpr, operands: &[&TensorType], acc: graphc_ir::DType) -> 
         ScalarExpr::Int(_) | ScalarExpr::Index(_) => I32,
         ScalarExpr::Acc => acc,
         ScalarExpr::Unary(op, x) => {
-            assert_eq!(of(x), if *op == UnaryOp::ToF32 { I32 } else { F32 }, "operand of {}", op.name());
-            F32
+            let [operand, result] = op.types();
+            assert_eq!(of(x), operand, "operand of {}", op.name());
+            result
         }
         ScalarExpr::Rounded(x) => of(x),
         ScalarExpr::Binary(op, a, b) => {

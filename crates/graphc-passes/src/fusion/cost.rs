@@ -45,6 +45,20 @@ impl Work {
     }
 }
 
+/// Of the polynomial that the schedule writes for a function.
+fn of_function(op: UnaryOp) -> Work {
+    let (n_operations, depth) = match op {
+        UnaryOp::ToI32 => (15, 12),
+        UnaryOp::Exp => (20, 20),
+        UnaryOp::Expm1 => (25, 22),
+        UnaryOp::Sin | UnaryOp::Cos => (30, 20),
+        UnaryOp::Erf | UnaryOp::Ndtr => (50, 30),
+        UnaryOp::Log1p => (50, 35),
+        _ => (35, 35),
+    };
+    Work { n_operations, depth }
+}
+
 /// Where pieces are computed together, none is computed to be left out.
 fn of_expr(expr: &ScalarExpr, is_joint: bool) -> Work {
     if let (true, ScalarExpr::Select { a, b, then, otherwise, .. }) = (is_joint, expr)
@@ -53,15 +67,15 @@ fn of_expr(expr: &ScalarExpr, is_joint: bool) -> Work {
         let [then, otherwise] = [then, otherwise].map(|piece| of_expr(piece, is_joint));
         return if then.n_operations < otherwise.n_operations { otherwise } else { then };
     }
+    let chain = |n: usize| Work { n_operations: n, depth: n };
     let own = match expr {
-        ScalarExpr::Unary(UnaryOp::Exp, _) => 20,
-        ScalarExpr::Unary(UnaryOp::Log | UnaryOp::Tanh, _) => 35,
-        ScalarExpr::Uniform { .. } => 18,
-        ScalarExpr::Unary(UnaryOp::Sqrt, _) | ScalarExpr::Binary(BinaryOp::Div, ..) => 6,
-        ScalarExpr::Unary(..) | ScalarExpr::Binary(..) | ScalarExpr::Select { .. } => 1,
-        _ => 0,
+        ScalarExpr::Unary(op, _) if op.is_function() => of_function(*op),
+        ScalarExpr::Uniform { .. } => chain(18),
+        ScalarExpr::Unary(UnaryOp::Sqrt, _) | ScalarExpr::Binary(BinaryOp::Div, ..) => chain(6),
+        ScalarExpr::Unary(..) | ScalarExpr::Binary(..) | ScalarExpr::Select { .. } => chain(1),
+        _ => chain(0),
     };
     let mut children = Work::default();
     expr.for_each_child(&mut |child| children = children.beside(of_expr(child, is_joint)));
-    children.before(Work { n_operations: own, depth: own })
+    children.before(own)
 }

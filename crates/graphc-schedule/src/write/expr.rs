@@ -13,7 +13,7 @@ use graphc_ir::graph::{Graph, NodeId};
 use graphc_ir::index::{Affine, Atom, Var};
 use graphc_ir::loops::{Access, Expr, LoopKind, Stmt, ValueId};
 use graphc_ir::point::{BATCH, ExprId, PointDag, PointExpr, PointRed};
-use graphc_ir::scalar::{CHUNK, CmpOp, LANES, UnaryOp};
+use graphc_ir::scalar::{CHUNK, CmpOp, LANES};
 use graphc_ir::types::DType;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -313,12 +313,7 @@ impl<'a> Emitter<'a> {
             PointExpr::Joined(node) => join(b, node),
             PointExpr::Unary(op, x) => {
                 let x = self.emit(b, x, join);
-                match op {
-                    UnaryOp::Exp => math::exp(b, x),
-                    UnaryOp::Log => math::log(b, x),
-                    UnaryOp::Tanh => math::tanh(b, x),
-                    op => b.unary(op, x),
-                }
+                math::function(b, op, x).unwrap_or_else(|| b.unary(op, x))
             }
             PointExpr::Sum { terms, products } => self.emit_sum(b, &terms, &products, join),
             PointExpr::Binary(op, x, y) => {

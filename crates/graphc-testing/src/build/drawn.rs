@@ -54,8 +54,8 @@ fn any_of(builder: &mut Builder, fits: impl Fn(&OpInfo) -> bool) -> Option<NodeI
 
 /// The op on its operands, or on something of them that lies in its domains.
 fn apply(builder: &mut Builder, drawn: Drawn<Op>) -> Option<NodeId> {
-    let Drawn { op, operands, bound } = drawn;
-    let is_step = op.elementwise().is_some_and(|nature| nature.jumps == Jumps::InValue);
+    let Drawn { op, operands, bound, jumps } = drawn;
+    let is_step = jumps || op.elementwise().is_some_and(|nature| nature.jumps == Jumps::InValue);
     let types: Vec<TensorType> = operands.iter().map(|operand| operand.ty.clone()).collect();
     let types: Vec<&TensorType> = types.iter().collect();
     op.infer(&types).ok()?;
@@ -69,7 +69,7 @@ fn apply(builder: &mut Builder, drawn: Drawn<Op>) -> Option<NodeId> {
             Source::Node(_) if is_step => builder.input(DType::F32, operand.ty.shape.clone())?,
             _ => made(builder, operand, domain)?,
         };
-        if gives_integers && operand.ty.dtype == DType::F32 {
+        if gives_integers && operand.ty.dtype == DType::F32 && !is_step {
             node = parted(builder, node)?;
         }
         let node = confined(builder, node, domain)?;

@@ -145,7 +145,7 @@ impl Body<'_, '_> {
         match self.choices.pick(12) {
             0 => self.leaf(),
             1..=4 => self.arithmetic(),
-            5 => self.root_or_sign(),
+            5 => self.of_one(),
             6 => {
                 let (a, b, c) = (self.float(), self.float(), self.float());
                 let bound = a.bound * b.bound + c.bound;
@@ -201,13 +201,18 @@ impl Body<'_, '_> {
         self.push_float(Expr::Binary(op, a.id, b.id), bound, a.uniform && b.uniform)
     }
 
-    fn root_or_sign(&mut self) -> Float {
+    fn of_one(&mut self) -> Float {
+        use UnaryOp::{Abs, Ceil, Floor, Neg, Round, Sqrt, Trunc};
         let float = self.float();
-        let op = self.choices.one_of(&[UnaryOp::Neg, UnaryOp::Abs, UnaryOp::Sqrt]);
-        if op != UnaryOp::Sqrt || self.wild {
+        let op = self.choices.one_of(&[Neg, Abs, Sqrt, Floor, Ceil, Round, Trunc]);
+        if op.is_rounding() {
+            // An integer is less than 1 away.
+            return self.push_float(Expr::Unary(op, float.id), float.bound + 1.0, float.uniform);
+        }
+        if op != Sqrt || self.wild {
             return self.push_float(Expr::Unary(op, float.id), float.bound, float.uniform);
         }
-        let size = self.emit(Expr::Unary(UnaryOp::Abs, float.id));
+        let size = self.emit(Expr::Unary(Abs, float.id));
         self.push_float(Expr::Unary(op, size), float.bound.max(1.0), float.uniform)
     }
 

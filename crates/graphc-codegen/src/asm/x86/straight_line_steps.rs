@@ -4,7 +4,7 @@ use super::register::{Width, xmm, ymm};
 use super::straight_line::{Assembler, word_of};
 use crate::asm::straight_line::{Spot, Step};
 use crate::asm::straight_line_registers::{Place, Placed};
-use graphc_ir::scalar::{BinaryOp, CmpOp};
+use graphc_ir::scalar::{BinaryOp, CmpOp, UnaryOp};
 use graphc_ir::types::WORD_BYTES;
 use iced_x86::{Code, IcedError, Instruction, MemoryOperand, Register};
 
@@ -25,6 +25,7 @@ const AND_NOT: Codes = [Code::VEX_Vandnps_ymm_ymm_ymmm256, Code::EVEX_Vandnps_zm
 const XOR: Codes = [Code::VEX_Vxorps_ymm_ymm_ymmm256, Code::EVEX_Vxorps_zmm_k1z_zmm_zmmm512b32];
 const TO_F32: Codes = [Code::VEX_Vcvtdq2ps_ymm_ymmm256, Code::EVEX_Vcvtdq2ps_zmm_k1z_zmmm512b32_er];
 const SQRT: Codes = [Code::VEX_Vsqrtps_ymm_ymmm256, Code::EVEX_Vsqrtps_zmm_k1z_zmmm512b32_er];
+const ROUND: Codes = [Code::VEX_Vroundps_ymm_ymmm256_imm8, Code::EVEX_Vrndscaleps_zmm_k1z_zmmm512b32_imm8_sae];
 const SMALLER: Codes = [Code::VEX_Vpminsd_ymm_ymm_ymmm256, Code::EVEX_Vpminsd_zmm_k1z_zmm_zmmm512b32];
 const GREATER: Codes = [Code::VEX_Vpmaxsd_ymm_ymm_ymmm256, Code::EVEX_Vpmaxsd_zmm_k1z_zmm_zmmm512b32];
 const FMA_231: Codes = [Code::VEX_Vfmadd231ps_ymm_ymm_ymmm256, Code::EVEX_Vfmadd231ps_zmm_k1z_zmm_zmmm512b32_er];
@@ -62,6 +63,7 @@ impl Assembler<'_> {
             Step::ToF32(_) => self.two(TO_F32, to, placed.sources[0]),
             Step::Shift { op, by, .. } => self.shift(placed, (op, by)),
             Step::Nearest { is_smaller, .. } => self.three(if is_smaller { SMALLER } else { GREATER }, placed),
+            Step::Round { op, .. } => self.round(placed, op),
             Step::Sqrt(_) => self.two(SQRT, to, placed.sources[0]),
             Step::Binary(op, ..) => self.three(binary(op), placed),
             Step::And(..) | Step::AndNot(..) if is_masked(placed) => self.masked(placed),
@@ -169,6 +171,18 @@ impl Assembler<'_> {
         let code = self.code(if op == BinaryOp::IShl { SHIFT_LEFT } else { SHIFT_RIGHT });
         let value = self.in_register(placed, 0)?;
         self.add(Instruction::with3(code, self.vector(placed.result), self.vector(value), u32::from(by))?)
+    }
+
+    fn round(&mut self, placed: &Placed, op: UnaryOp) -> Result<(), IcedError> {
+        let direction: u32 = match op {
+            UnaryOp::Round => 0,
+            UnaryOp::Floor => 1,
+            UnaryOp::Ceil => 2,
+            UnaryOp::Trunc => 3,
+            op => unreachable!("{} does not round", op.name()),
+        };
+        let value = self.in_register(placed, 0)?;
+        self.add(Instruction::with3(self.code(ROUND), self.vector(placed.result), self.vector(value), direction)?)
     }
 
     fn compare(&mut self, placed: &Placed) -> Result<(), IcedError> {

@@ -400,15 +400,10 @@ impl<'a> Verifier<'a> {
     }
 
     fn unary(&mut self, op: UnaryOp, a: ValueId) -> Option<Info> {
-        let (operand, result) = match op {
-            UnaryOp::Neg | UnaryOp::Abs | UnaryOp::Sqrt => (Type::F32, Type::F32),
-            UnaryOp::ToF32 | UnaryOp::FromBits => (Type::I32, Type::F32),
-            UnaryOp::BitsOf => (Type::F32, Type::I32),
-            UnaryOp::Exp | UnaryOp::Log | UnaryOp::Tanh => {
-                self.report(format!("{} is not part of the loop IR", op.name()));
-                (Type::F32, Type::F32)
-            }
-        };
+        if op.is_function() {
+            self.report(format!("{} is not part of the loop IR", op.name()));
+        }
+        let [operand, result] = op.types().map(Type::from);
         self.operands(&[a], operand, result)
     }
 

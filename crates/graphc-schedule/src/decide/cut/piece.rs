@@ -12,7 +12,6 @@ use graphc_ir::graph::plan::Root;
 use graphc_ir::index::{Affine, Atom, Var};
 use graphc_ir::loops::Layout;
 use graphc_ir::point::{BATCH, ExprId, PointDag, PointExpr};
-use graphc_ir::scalar::UnaryOp;
 
 /// Operations of an elementary function, or a random number.
 const ELEMENTARY: usize = 16;
@@ -260,7 +259,8 @@ fn dimensions(problem: &Problem<'_>, nest: &Nest, result: &SweepResult, axes: &[
 fn n_operations(dag: &PointDag<'_>, exprs: &[ExprId]) -> usize {
     let weight = |id: ExprId| match dag.expr(id) {
         PointExpr::Reduce { reds, .. } => 2 * reds.iter().map(|red| red.extent).product::<usize>(),
-        PointExpr::Unary(UnaryOp::Exp | UnaryOp::Log | UnaryOp::Tanh, _) | PointExpr::Uniform(..) => ELEMENTARY,
+        PointExpr::Unary(op, _) if op.is_function() => ELEMENTARY,
+        PointExpr::Uniform(..) => ELEMENTARY,
         _ => 1,
     };
     dag.reachable(exprs).into_iter().map(weight).sum()
