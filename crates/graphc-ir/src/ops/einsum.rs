@@ -179,15 +179,14 @@ impl OpRules for Einsum {
         };
         let (outer, inner) = (strides(&labels.result), strides(&summed));
         let place = |strides: &[usize], index: &[usize]| strides.iter().zip(index).map(|(s, i)| s * i).sum::<usize>();
-        let mut terms: Vec<Vec<usize>> = vec![Vec::new(); operands.len()];
-        for_each_index(&walked, |index| {
-            terms.iter_mut().zip(&inner).for_each(|(terms, strides)| terms.push(place(strides, index)));
-        });
+        let mut terms: Vec<Vec<usize>> = Vec::new();
+        for_each_index(&walked, |index| terms.push(inner.iter().map(|strides| place(strides, index)).collect()));
         Tensor::from_fn(out, |index| {
             let firsts: Vec<usize> = outer.iter().map(|strides| place(strides, index)).collect();
+            let factor = |((first, at), x): ((&usize, &usize), &&Tensor<R>)| x.data[first + at];
             let mut sum = R::zero();
-            for t in 0..terms[0].len() {
-                let factors = (0..operands.len()).map(|i| operands[i].data[firsts[i] + terms[i][t]]);
+            for places in &terms {
+                let factors = firsts.iter().zip(places).zip(operands).map(factor);
                 sum = sum + factors.fold(R::one(), |product, factor| product * factor);
             }
             sum
@@ -213,12 +212,12 @@ impl OpRules for Einsum {
     fn expand(&self, cx: &mut OpCx<'_>) -> NodeId {
         let mut labels = Labels::checked(&self.equation);
         let mut operands: Vec<NodeId> = cx.operands.to_vec();
-        for i in 0..operands.len() {
+        for (i, operand) in operands.iter_mut().enumerate() {
             let alone = labels.alone(i);
             let own = &mut labels.operands[i];
             let axes: Vec<usize> = (0..own.len()).filter(|&axis| alone.contains(&own[axis])).collect();
             own.retain(|label| !alone.contains(label));
-            operands[i] = cx.sum(operands[i], &axes, false);
+            *operand = cx.sum(*operand, &axes, false);
         }
         // The product of the first two has what the others or the result still need.
         while operands.len() > 2 {
