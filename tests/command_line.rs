@@ -16,6 +16,7 @@ mod cli_data;
 mod cli_files;
 mod cli_hostile;
 mod cli_limits;
+mod cli_losses;
 mod cli_measure;
 mod cli_metrics;
 mod cli_nonfinite;
