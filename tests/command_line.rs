@@ -18,6 +18,7 @@ mod cli_files;
 mod cli_generate;
 mod cli_hostile;
 mod cli_limits;
+mod cli_losses;
 mod cli_measure;
 mod cli_metrics;
 mod cli_nonfinite;

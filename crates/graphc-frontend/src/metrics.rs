@@ -47,7 +47,8 @@ What is reported beside the loss, of the training (`accuracy` only), validation 
 largest one, the first of equals, NaN being the largest; a target of that shape, as `categorical_crossentropy` takes it, says the class in the same \
 way. Of yes and no (`binary_crossentropy` of a prediction `[\"N\"]` or `[\"N\", 1]`) a prediction greater than 0.5 is yes. Precision, recall and F1 \
 are those of yes; of more classes their plain means over those that there are samples or predictions of (macro). Where nothing is predicted, or \
-nothing is to be found, they are 0, as in scikit-learn.";
+nothing is to be found, they are 0, as in scikit-learn. With a label for each of several places of a sample (`[\"N\", T]` of predictions \
+`[\"N\", T, classes]`) every place counts as a sample does; labels that the loss ignores do not count.";
 
 pub(crate) const METRICS: &[Metric] = &[
     Metric { name: "accuracy", of: Of::Decisions, doc: "Share of the samples that are predicted right." },

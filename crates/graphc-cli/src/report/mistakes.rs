@@ -97,7 +97,8 @@ fn scoring(experiment: &Experiment, fitted: &Fitted) -> Result<Option<Scoring>, 
     if outcome == Outcome::Values {
         return Ok(None);
     }
-    let mut scoring = Scoring::new(&experiment.prediction, &experiment.target, outcome, ["confusion_matrix"])?;
+    let scoring = Scoring::new(&experiment.prediction, &experiment.target, outcome, ["confusion_matrix"])?;
+    let mut scoring = scoring.map(|scoring| scoring.read_as(experiment::reading(experiment)));
     if let Some(scoring) = scoring.as_mut().filter(|_| outcome == Outcome::YesOrNo) {
         scoring.name_classes(&YES_OR_NO.map(String::from));
     }
