@@ -57,7 +57,7 @@ impl OptimizerRules for Lamb {
     }
 }
 
-/// `norm(p) / norm(u)`, 1 if either is 0; NaN norms are not.
+/// `norm(p) / norm(u)`, 1 unless both are greater than 0. So a NaN in the gradient stays in its number.
 fn trust_ratio(cx: &mut UpdateCx<'_>, p: NodeId, u: NodeId) -> NodeId {
     let [of_parameter, of_step] = [p, u].map(|x| cx.norm(x));
     let ratio = cx.over(of_parameter, of_step);
