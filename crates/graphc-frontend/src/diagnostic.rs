@@ -103,14 +103,14 @@ fn histogram(text: &str) -> [u16; 32] {
 /// The mistakes found in one file: the first [`MAX_MISTAKES`] of them, and how many there are.
 #[derive(Clone, Debug)]
 pub struct Diagnostics {
-    path: String,
+    path: Box<str>,
     source: SourceText,
     /// In file order.
     found: Vec<Diagnostic>,
-    n_found: usize,
+    n_found: u32,
     /// What may be a mistake, in the order in which it was found.
     doubtful: Vec<Diagnostic>,
-    n_suggestions: usize,
+    n_suggestions: u32,
     in_blocks: Box<InBlocks>,
 }
 
@@ -127,7 +127,7 @@ impl Diagnostics {
     /// No mistakes yet in the file at `path` with the text `source`.
     pub fn new(path: &Path, source: &str) -> Diagnostics {
         Diagnostics {
-            path: path.display().to_string(),
+            path: path.display().to_string().into(),
             source: SourceText::new(source),
             found: Vec::new(),
             n_found: 0,
@@ -171,7 +171,7 @@ impl Diagnostics {
 
     /// The one of `known` that `name` is probably a misspelling of; after [`MAX_SUGGESTIONS`] searches none is.
     pub(crate) fn closest<'a>(&mut self, name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-        if self.n_suggestions == MAX_SUGGESTIONS {
+        if self.n_suggestions as usize == MAX_SUGGESTIONS {
             return None;
         }
         self.n_suggestions += 1;
@@ -185,7 +185,7 @@ impl Diagnostics {
 
     /// Number of mistakes, those that are not kept included.
     pub fn len(&self) -> usize {
-        self.n_found
+        self.n_found as usize
     }
 
     /// The first mistakes in file order.
@@ -211,7 +211,7 @@ impl Diagnostics {
             text.push_str(&self.render_one(diagnostic, &Level::ERROR, &renderer));
             text.push_str("\n\n");
         }
-        text.push_str(&match (self.found.len(), self.n_found - self.found.len()) {
+        text.push_str(&match (self.found.len(), self.len() - self.found.len()) {
             (1, 0) => "1 mistake".to_string(),
             (n, 0) => format!("{n} mistakes"),
             (_, more) => format!("{} mistakes, {more} more than are shown,", self.n_found),
