@@ -11,6 +11,7 @@ use linear::{START, trained};
 use std::collections::BTreeSet;
 
 /// One step of one element, from step `t = 1` on.
+#[derive(Clone, Copy)]
 struct Element {
     p: f64,
     g: f64,
@@ -27,12 +28,8 @@ fn keras(optimizer: &Optimizer, state: &mut [f64; 3], Element { p, g, lr, t }: E
             *velocity = momentum * *velocity - lr * g;
             if nesterov { p + momentum * *velocity - lr * g } else { p + *velocity }
         }
-        Optimizer::Adam(Adam { beta1, beta2, epsilon, weight_decay, .. }) => {
-            let (m, v) = (first, second);
-            *m = beta1 * *m + (1.0 - beta1) * g;
-            *v = beta2 * *v + (1.0 - beta2) * g * g;
-            let step_size = lr * (1.0 - beta2.powi(t)).sqrt() / (1.0 - beta1.powi(t));
-            p * (1.0 - lr * weight_decay) - step_size * *m / (v.sqrt() + epsilon)
+        Optimizer::Adam(_) | Optimizer::Nadam(_) | Optimizer::Adamax(_) | Optimizer::Lamb(_) => {
+            keras_moments(optimizer, state, Element { p, g, lr, t })
         }
         Optimizer::RmsProp(RmsProp { rho, momentum, epsilon, centered, .. }) => {
             let (velocity, average_grad, momentums) = (first, second, third);
@@ -53,6 +50,27 @@ fn keras(optimizer: &Optimizer, state: &mut [f64; 3], Element { p, g, lr, t }: E
             let sign = if direction == 0.0 { 0.0 } else { direction.signum() };
             p - lr * weight_decay * p - lr * sign
         }
+        Optimizer::Adadelta(Adadelta { rho, epsilon, .. }) => {
+            let (accumulated_grad, accumulated_delta) = (first, second);
+            *accumulated_grad = rho * *accumulated_grad + (1.0 - rho) * g * g;
+            let delta = -(*accumulated_delta + epsilon).sqrt() * g / (*accumulated_grad + epsilon).sqrt();
+            *accumulated_delta = rho * *accumulated_delta + (1.0 - rho) * delta * delta;
+            p + lr * delta
+        }
+    }
+}
+
+/// The same of an optimizer with moments.
+fn keras_moments(optimizer: &Optimizer, state: &mut [f64; 3], Element { p, g, lr, t }: Element) -> f64 {
+    let [first, second, third] = state;
+    match *optimizer {
+        Optimizer::Adam(Adam { beta1, beta2, epsilon, weight_decay, .. }) => {
+            let (m, v) = (first, second);
+            *m = beta1 * *m + (1.0 - beta1) * g;
+            *v = beta2 * *v + (1.0 - beta2) * g * g;
+            let step_size = lr * (1.0 - beta2.powi(t)).sqrt() / (1.0 - beta1.powi(t));
+            p * (1.0 - lr * weight_decay) - step_size * *m / (v.sqrt() + epsilon)
+        }
         Optimizer::Nadam(Nadam { beta1, beta2, epsilon, .. }) => {
             let (m, v, u_product) = (first, second, third);
             let u = |t: i32| beta1 * (1.0 - 0.5 * 0.96f64.powi(t));
@@ -68,13 +86,6 @@ fn keras(optimizer: &Optimizer, state: &mut [f64; 3], Element { p, g, lr, t }: E
             *u = (beta2 * *u).max(g.abs());
             p - lr * *m / ((1.0 - beta1.powi(t)) * (*u + epsilon))
         }
-        Optimizer::Adadelta(Adadelta { rho, epsilon, .. }) => {
-            let (accumulated_grad, accumulated_delta) = (first, second);
-            *accumulated_grad = rho * *accumulated_grad + (1.0 - rho) * g * g;
-            let delta = -(*accumulated_delta + epsilon).sqrt() * g / (*accumulated_grad + epsilon).sqrt();
-            *accumulated_delta = rho * *accumulated_delta + (1.0 - rho) * delta * delta;
-            p + lr * delta
-        }
         // The step, which is scaled to the size of the tensor, from a parameter of 0.
         Optimizer::Lamb(Lamb { beta1, beta2, epsilon, .. }) => {
             let (m, v) = (first, second);
@@ -82,15 +93,17 @@ fn keras(optimizer: &Optimizer, state: &mut [f64; 3], Element { p, g, lr, t }: E
             *v = beta2 * *v + (1.0 - beta2) * g * g;
             -(*m / (1.0 - beta1.powi(t))) / ((*v / (1.0 - beta2.powi(t))).sqrt() + epsilon)
         }
+        _ => unreachable!("the caller has only these"),
     }
 }
 
 /// The next values of a tensor's elements.
-fn keras_tensor(optimizer: &Optimizer, states: &mut [[f64; 3]], p: &[f64], g: &[f64], lr: f64, t: i32) -> Vec<f64> {
-    let elements = p.iter().zip(g).map(|(&p, &g)| Element { p, g, lr, t });
-    let next: Vec<f64> = elements.zip(states).map(|(element, state)| keras(optimizer, state, element)).collect();
+fn keras_tensor(optimizer: &Optimizer, states: &mut [[f64; 3]], elements: &[Element]) -> Vec<f64> {
+    let next = elements.iter().zip(states).map(|(element, state)| keras(optimizer, state, *element));
+    let next: Vec<f64> = next.collect();
     let Optimizer::Lamb(Lamb { weight_decay, .. }) = optimizer else { return next };
-    let p: Vec<f64> = p.iter().map(|p| p - p * weight_decay * lr).collect();
+    let lr = elements[0].lr;
+    let p: Vec<f64> = elements.iter().map(|element| element.p - element.p * weight_decay * lr).collect();
     let [w_norm, g_norm] = [&p, &next].map(|x| x.iter().map(|x| x * x).sum::<f64>().sqrt());
     let ratio = if w_norm > 0.0 && g_norm > 0.0 { w_norm / g_norm } else { 1.0 };
     p.iter().zip(&next).map(|(p, step)| p + ratio * lr * step).collect()
@@ -122,9 +135,10 @@ fn every_optimizer_does_what_it_does_in_keras() {
         let (mut elements, mut states) = (START, [[0.0; 3]; 6]);
         for (t, found) in trained(&graph, &GRADIENTS, &RATES).into_iter().enumerate() {
             let mut next = Vec::new();
+            let element = |i: usize| Element { p: elements[i], g: GRADIENTS[t][i], lr: RATES[t], t: t as i32 + 1 };
+            let all: [Element; 6] = std::array::from_fn(element);
             for tensor in [0..5, 5..6] {
-                let (p, g) = (&elements[tensor.clone()], &GRADIENTS[t][tensor.clone()]);
-                next.extend(keras_tensor(&optimizer, &mut states[tensor], p, g, RATES[t], t as i32 + 1));
+                next.extend(keras_tensor(&optimizer, &mut states[tensor.clone()], &all[tensor]));
             }
             elements.copy_from_slice(&next);
             for (found, expected) in found.into_iter().zip(next) {

@@ -1,8 +1,8 @@
 //! A graph with its parameters, compiled on demand.
 //!
-//! Reading order: `options`, `inputs` (what a step must be given, and what it may be given), `parameters` and `orthogonal`
-//! (their initial values), `steps` (the session), `state` (what training changes, copied and compared), `averages` (of the
-//! parameters, and inference with them), `facts` and `explain` (where a step stops being finite).
+//! Reading order: `options`, `inputs` (what a step must be given, and what it may be given), `orthogonal` and
+//! `parameters` (their initial values), `steps` (the session), `state` (what training changes, copied and compared),
+//! `averages` (of the parameters, and inference with them), `facts` and `explain` (where a step stops being finite).
 
 mod averages;
 mod explain;

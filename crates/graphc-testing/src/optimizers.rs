@@ -28,8 +28,8 @@ impl Updates {
     }
 }
 
-/// Any of [`optimizers()`]; gradients are clipped in half of the cases, and added up, averaged or with settings of their
-/// own in a few. It shrinks to none of that.
+/// Any of [`optimizers()`]; gradients are clipped in half of the cases, and added up, averaged or with settings of
+/// their own in a few. It shrinks to none of that.
 pub fn updates() -> impl Strategy<Value = Updates> {
     let clipping = (0..6u8).prop_map(|kind| match kind {
         3 => Some(Clipping::Norm(0.5)),

@@ -53,7 +53,8 @@ fn summary_json(name: &str, rows: &[SummaryRow], totals: Totals, n_frozen: usize
     };
     let layer = |row: &SummaryRow| {
         let shape: Vec<Value> = row.shape.0.iter().map(size).collect();
-        json!({ "layer": row.layer, "op": row.op, "shape": shape, "parameters": row.parameters, "frozen": row.is_frozen })
+        let SummaryRow { layer, op, parameters, is_frozen, .. } = row;
+        json!({ "layer": layer, "op": op, "shape": shape, "parameters": parameters, "frozen": is_frozen })
     };
     json!({
         "name": name,

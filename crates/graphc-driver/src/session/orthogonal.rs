@@ -1,10 +1,10 @@
-//! Random matrices with orthogonal rows or columns, in sums and products of `f64` in a fixed order: the same bits on every
-//! machine.
+//! Random matrices with orthogonal rows or columns, in sums and products of `f64` in a fixed order: the same bits on
+//! every machine.
 //!
 //! The factor `Q` of `A = QR`, `A` of normal numbers and the diagonal of `R` positive, is drawn evenly from all such
 //! matrices (Mezzadri 2007). Gram and Schmidt's process gives just that one; going over every column twice makes it as
-//! orthogonal as rounding allows (Giraud and others 2005). It takes `4 n m^2` operations for `m` columns of `n` numbers,
-//! seconds for 1000 by 1000.
+//! orthogonal as rounding allows (Giraud and others 2005). It takes `4 n m^2` operations for `m` columns of `n`
+//! numbers, seconds for 1000 by 1000.
 
 use graphc_ir::tensor::Tensor;
 

@@ -68,8 +68,8 @@ impl GraphBuilder {
         Ok(node)
     }
 
-    /// Adds `factor * sum(w^2)` of some parameters to the loss, in that order: an L2 regularisation. The output `loss` is
-    /// then the sum, in training and inference.
+    /// Adds `factor * sum(w^2)` of some parameters to the loss, in that order: an L2 regularisation. The output `loss`
+    /// is then the sum, in training and inference.
     ///
     /// # Errors
     /// If there is no loss yet, or a factor is another one in `f32`.

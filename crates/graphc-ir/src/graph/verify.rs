@@ -8,8 +8,8 @@
 //! * outputs are nodes of the graph, have a name, and each name stands once;
 //! * the loss is an `f32` scalar of the graph;
 //! * an update names a `parameter` once and gives it a value of the same type;
-//! * the numbers of the optimizer are finite and mean the same in `f32`, also those for one parameter; bounds of gradients
-//!   are positive, several steps are added up if any are, and averages forget;
+//! * the numbers of the optimizer are finite and mean the same in `f32`, also those for one parameter; bounds of
+//!   gradients are positive, several steps are added up if any are, and averages forget;
 //! * the batch size, once set, is at least 1.
 //!
 //! Not checked here: that a pass keeps the meaning (the tests compare interpreter results), and

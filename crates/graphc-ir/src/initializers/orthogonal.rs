@@ -5,8 +5,8 @@ use crate::op_struct;
 use crate::types::TypeError;
 
 op_struct! {
-    /// A random matrix whose rows or columns, whichever are fewer, are orthogonal and of length `gain`; sizes before the
-    /// last are its rows.
+    /// A random matrix whose rows or columns, whichever are fewer, are orthogonal and of length `gain`; sizes before
+    /// the last are its rows.
     pub struct Orthogonal {
         /// The length.
         pub gain: f64 = 1.0,

@@ -4,8 +4,8 @@ use super::rules::{Fans, InitializerRules, Law, REMAINING};
 use crate::op_struct;
 
 op_struct! {
-    /// Normal with the mean `mean` and the standard deviation `stddev`, drawn again where it is more than two deviations
-    /// away from the mean.
+    /// Normal with the mean `mean` and the standard deviation `stddev`, drawn again where it is more than two
+    /// deviations away from the mean.
     pub struct TruncatedNormal {
         /// The mean.
         pub mean: f64 = 0.0,

@@ -43,7 +43,9 @@ impl InitializerRules for VarianceScaling {
 
 /// An enum that stands as one of a few names in text and graph files.
 macro_rules! choices {
-    ($(#[doc = $doc:literal])* pub enum $name:ident { $($(#[doc = $variant_doc:literal])* $variant:ident as $text:literal,)* }) => {
+    ($(#[doc = $doc:literal])* pub enum $name:ident {
+        $($(#[doc = $variant_doc:literal])* $variant:ident as $text:literal,)*
+    }) => {
         $(#[doc = $doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum $name { $($(#[doc = $variant_doc])* $variant,)* }

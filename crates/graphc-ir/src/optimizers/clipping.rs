@@ -9,8 +9,8 @@ use crate::ops::{Clip, Maximum, Sqrt, ZeroIfFinite};
 /// sum of squares of all elements; they are sums in a fixed order: of a parameter first over all dimensions but the
 /// last, then over that; of all parameters in the order of the graph.
 ///
-/// A gradient whose norm is at most the bound keeps its bits. A norm that is NaN or infinite, be it that its squares are
-/// too large for `f32`, makes every gradient NaN that it would have scaled, so that it does not pass unnoticed.
+/// A gradient whose norm is at most the bound keeps its bits. A norm that is NaN or infinite, be it that its squares
+/// are too large for `f32`, makes every gradient NaN that it would have scaled, so that it does not pass unnoticed.
 /// `clipvalue` bounds infinities, and NaN stays what it is.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Clipping {

@@ -13,7 +13,8 @@ const GROWTH: f64 = 0.96;
 
 optimizer_struct! {
     /// Nadam as in Keras, with the decay `u(t) = b1 * (1 - 0.96^t / 2)`, its product `U(t) = u(1) * … * u(t)` and the
-    /// moments of Adam: `p' = p - lr * (u(t+1) * m' / (1 - U(t+1)) + (1 - u(t)) * g / (1 - U(t))) / (sqrt(v' / (1 - b2^t)) + epsilon)`.
+    /// moments of Adam: `s = u(t+1) * m' / (1 - U(t+1)) + (1 - u(t)) * g / (1 - U(t))`,
+    /// `p' = p - lr * s / (sqrt(v' / (1 - b2^t)) + epsilon)`.
     pub struct Nadam {
         /// Size of a step.
         pub learning_rate: f64 = 0.001 in NotNegative,

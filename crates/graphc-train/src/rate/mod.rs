@@ -30,8 +30,8 @@ pub(crate) struct Rates {
 }
 
 impl Rates {
-    /// The rate of a step, numbered from 0; `n_reductions` is how often a plateau has lowered it. All steps of an update
-    /// have that of the first, so that updates have the rates that they would have by themselves.
+    /// The rate of a step, numbered from 0; `n_reductions` is how often a plateau has lowered it. All steps of an
+    /// update have that of the first, so that updates have the rates that they would have by themselves.
     pub(crate) fn at(&self, step: usize, n_reductions: u32) -> f32 {
         let of_update = self.accumulate.max(1);
         let step = step - step % of_update;

@@ -8,9 +8,9 @@ use crate::progress::Reporter;
 use crate::{messages, scores, shell, words};
 use graphc_driver::SavedState;
 use graphc_frontend::Experiment;
-use graphc_ir::Optimizer;
+use graphc_ir::Graph;
 use graphc_ir::attrs::AttrValue;
-use graphc_ir::optimizers::{Clipping, LEARNING_RATE};
+use graphc_ir::optimizers::LEARNING_RATE;
 use graphc_train::nonfinite::Noticed;
 use graphc_train::run::{Checkpoint, CheckpointWriter};
 use graphc_train::run_folder::{RunInfo, record};
@@ -144,7 +144,7 @@ fn config(experiment: &Experiment, options: &FitOptions, settings: &Settings, ru
         "batch_size": options.batch_size,
         "learning_rate": options.learning_rate,
         "schedule": options.schedule.rule.name(),
-        "optimizer": experiment.graph.optimizer.as_ref().map(|optimizer| optimizer_json(optimizer, experiment.graph.clipping)),
+        "optimizer": optimizer_json(&experiment.graph),
         "ema": experiment.train.ema.map(|ema| ema.averaging.decay),
         "accumulate": experiment.train.accumulate,
         "frozen": (!experiment.frozen.is_empty()).then_some(&experiment.frozen),
@@ -168,8 +168,9 @@ fn parameter_settings(experiment: &Experiment) -> Value {
     if settings.is_empty() { Value::Null } else { Value::Object(settings) }
 }
 
-/// As in a graph file; the learning rate in force stands beside it.
-fn optimizer_json(optimizer: &Optimizer, clipping: Option<Clipping>) -> Value {
+/// As in a graph file, if there is one; the learning rate in force stands beside it.
+fn optimizer_json(graph: &Graph) -> Option<Value> {
+    let optimizer = graph.optimizer.as_ref()?;
     let mut record = json!({ "op": optimizer.name() });
     for (name, value) in optimizer.attrs().0.into_iter().filter(|(name, _)| name != LEARNING_RATE) {
         record[name] = match value {
@@ -178,10 +179,10 @@ fn optimizer_json(optimizer: &Optimizer, clipping: Option<Clipping>) -> Value {
             value => json!(value.to_string()),
         };
     }
-    if let Some(clipping) = clipping {
+    if let Some(clipping) = graph.clipping {
         record[clipping.name()] = json!(clipping.bound());
     }
-    record
+    Some(record)
 }
 
 /// Tells the reporter everything, and keeps checkpoints.
