@@ -23,8 +23,7 @@ pub fn schema() -> Value {
     let names: Vec<&str> = initializer::names().collect();
     let initializer = json!({ "anyOf": [number(Range::Any), { "enum": names }, { "oneOf": one_of(&INITIALIZERS) }] });
     let losses = json!({ "oneOf": one_of(&LOSSES) });
-    let defs =
-        json!({ "initializer": initializer, "formula": formula(), "nodes": nodes(), "loss": losses });
+    let defs = json!({ "initializer": initializer, "formula": formula(), "nodes": nodes(), "loss": losses });
     result.insert("$defs".into(), defs);
     Value::Object(result)
 }

@@ -3,8 +3,8 @@
 use super::run::fresh_parameters;
 use crate::engine::{Bindings, Engine, bound, check_memory, evaluate};
 use crate::error::CliError;
-use crate::sizes::SizeArgs;
 use crate::numbers::{at_least_one, seed};
+use crate::sizes::SizeArgs;
 use crate::{output, tables, terminal};
 use graphc::experiment;
 use graphc_driver::{CompileOptions, compile, lower};

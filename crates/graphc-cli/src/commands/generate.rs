@@ -3,8 +3,8 @@
 use crate::error::CliError;
 use crate::nonfinite::warn_of_weights;
 use crate::numbers::{at_least_one, seed, temperature};
-use crate::tuned::TuningArg;
 use crate::sizes::SizeArgs;
+use crate::tuned::TuningArg;
 use crate::{messages, output};
 use graphc::experiment;
 use graphc::writer::writer_spec;

@@ -1,8 +1,8 @@
 //! `graphc show`.
 
 use crate::error::CliError;
-use crate::sizes::SizeArgs;
 use crate::numbers::{at_least_one, seed};
+use crate::sizes::SizeArgs;
 use crate::{output, tables, terminal, words};
 use graphc::experiment;
 use graphc_frontend::Experiment;

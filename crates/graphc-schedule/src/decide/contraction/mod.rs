@@ -353,7 +353,10 @@ impl<'a> Contraction<'a> {
         let contraction = self.form().as_contraction().expect("a contraction");
         let index = [contraction.a, contraction.b][factor].1;
         let span = |index: &Affine| {
-            walked.iter().map(|&(var, extent)| index.coefficient(var).unsigned_abs() as usize * (extent - 1)).sum::<usize>()
+            walked
+                .iter()
+                .map(|&(var, extent)| index.coefficient(var).unsigned_abs() as usize * (extent - 1))
+                .sum::<usize>()
         };
         let n_vectors: usize = index.iter().map(|index| span(&index.value) + 1).product();
         n_vectors * CHUNK > self.problem.machine.nearest_words() && n_read < 2 * n_vectors
