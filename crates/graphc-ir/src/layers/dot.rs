@@ -10,7 +10,7 @@ use crate::types::{Dim, Shape, TypeError};
 
 layer_struct! {
     /// Products of two tensors, sample by sample, summed along a dimension of each, as Keras's `Dot`: the result has
-    /// the other dimensions of the first and then those of the second, of two vectors [N,features] it is [N,1].
+    /// the other dimensions of the first and then those of the second, of two vectors `[N,features]` it is `[N,1]`.
     pub struct Dot as dot(x, y) {
         /// The dimension that is summed of each, counted from 0, the batch.
         pub axes: [usize; 2] where Positive = [1, 1],

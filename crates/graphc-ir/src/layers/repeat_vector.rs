@@ -9,7 +9,7 @@ use crate::ops::{Broadcast, Reshape};
 use crate::types::{Dim, Shape, TypeError};
 
 layer_struct! {
-    /// Repeats vectors `n` times: [N,features] becomes [N,n,features].
+    /// Repeats vectors `n` times: `[N,features]` becomes `[N,n,features]`.
     pub struct RepeatVector as repeat_vector(x) {
         /// How often.
         pub n: usize where Positive,
