@@ -538,10 +538,10 @@ fn summary_counts_lenet5() {
     assert!(summary.contains(" conv2 (conv2d)            (N, 8, 8, 16)         2,416\n"), "{summary}");
     let json: Value = serde_json::from_str(&tiny.ok(&["summary", &example("lenet5"), "--json"])).unwrap();
     assert_eq!([&json["parameters"], &json["trainable"], &json["not_trainable"]], [45_418, 44_922, 496]);
-    assert_eq!(
-        json["layers"][7],
-        serde_json::json!({ "layer": "conv2", "op": "conv2d", "shape": ["N", 8, 8, 16], "parameters": 2416 })
-    );
+    let conv2 = serde_json::json!({
+        "layer": "conv2", "op": "conv2d", "shape": ["N", 8, 8, 16], "parameters": 2416, "frozen": false
+    });
+    assert_eq!(json["layers"][7], conv2);
     for name in ["lenet5-classic", "mlp"] {
         assert!(tiny.ok(&["summary", &example(name)]).contains("Not trainable: 0"));
     }

@@ -8,7 +8,7 @@ use crate::expand::expand;
 use crate::fields::{FILE, TRAIN};
 use crate::json::{Json, JsonValue, Member, Spanned};
 use crate::limits::MAX_NODES;
-use crate::loss::read_loss;
+use crate::loss::{ReadLoss, read_loss};
 use crate::metrics;
 use crate::network::Network;
 use crate::optimizer::{self, OPTIMIZERS};
@@ -120,14 +120,8 @@ pub(crate) fn read_experiment(
     let expansion = expand(nodes, &blocks, &sizes, inputs.len(), diagnostics)?;
     let network = Network::read(inputs, &expansion, &sizes, &mut builder, diagnostics);
     let loss = read_loss(&file, &network, &mut builder, diagnostics);
-    let metrics = file.names("metrics").unwrap_or_default();
+    let metrics = read_metrics(&file, loss.as_ref(), &mut builder, diagnostics);
     let compared = loss.as_ref().and_then(|loss| loss.compared.as_ref());
-    if let Some(compared) = compared {
-        metrics::add(&metrics, compared, &mut builder, diagnostics);
-    } else if loss.as_ref().is_some_and(|loss| loss.target.is_empty()) && !metrics.is_empty() {
-        let message = "`metrics` compare with the target of the loss, but it has none";
-        diagnostics.push(Diagnostic::new(message, file.span_of("metrics"), "expected none"));
-    }
     let classes =
         compared.and_then(|compared| metrics::n_classes(builder.graph(), [compared.prediction.1, compared.target.1]));
     for node in network.unread_nodes() {
@@ -154,11 +148,28 @@ pub(crate) fn read_experiment(
         targets: loss.targets,
         weighting: loss.weighting,
         losses: loss.parts,
-        metrics: metrics.into_iter().map(|metric| metric.value).collect(),
+        metrics,
         parts,
         path: path.to_path_buf(),
         warnings: None,
     })
+}
+
+/// Adds the metrics; their names.
+fn read_metrics(
+    file: &Record<'_>,
+    loss: Option<&ReadLoss>,
+    builder: &mut GraphBuilder,
+    diagnostics: &mut Diagnostics,
+) -> Vec<String> {
+    let metrics = file.names("metrics").unwrap_or_default();
+    if let Some(compared) = loss.and_then(|loss| loss.compared.as_ref()) {
+        metrics::add(&metrics, compared, builder, diagnostics);
+    } else if loss.is_some_and(|loss| loss.target.is_empty()) && !metrics.is_empty() {
+        let message = "`metrics` compare with the target of the loss, but it has none";
+        diagnostics.push(Diagnostic::new(message, file.span_of("metrics"), "expected none"));
+    }
+    metrics.into_iter().map(|metric| metric.value).collect()
 }
 
 /// Whether there are inputs and nodes, and not too many.

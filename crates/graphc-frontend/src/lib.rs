@@ -13,9 +13,9 @@
 //! access to files.
 //!
 //! Reading order: [`mod@limits`], `source_text`, `excerpt`, `place`, [`diagnostic`], `json`, `field`, `initializer`,
-//! `metrics`, `number`, `read`, `fields` and `data_fields`, `node_ops`, `formula`, `names`, `blocks`, `expand`,
-//! `parts`, `misfit`, `network`, `loss_fields`, `mixups`, `loss`, `optimizer`, `parameters`, `training`, [`augment`], [`data`], [`experiment`], `schema`,
-//! `reference`, `ops_page`, [`mod@summary`], `sizes`.
+//! `metrics`, `number`, `wording`, `read`, `fields` and `data_fields`, `node_ops`, `formula`, `names`, `blocks`,
+//! `expand`, `parts`, `misfit`, `network`, `loss_fields`, `mixups`, `loss`, `optimizer`, `parameters`, `training`,
+//! [`augment`], [`data`], [`experiment`], `schema`, `reference`, `ops_page`, [`mod@summary`], `sizes`.
 #![forbid(unsafe_code)]
 
 pub mod augment;
@@ -53,6 +53,7 @@ mod sizes;
 mod source_text;
 pub mod summary;
 mod training;
+mod wording;
 
 pub use data::{CheckData, DataConfig, DataSource};
 pub use diagnostic::{Diagnostic, Diagnostics};

@@ -132,20 +132,12 @@ fn kind(kind: &Kind) -> Value {
         Kind::Numbers(range) => json!({ "type": "array", "items": number(*range), "maxItems": MAX_LIST }),
         Kind::DType => json!({ "enum": DType::NAMES }),
         Kind::Choice(choices) => json!({ "enum": choices }),
-        Kind::Metrics => {
-            let named: Vec<&str> = METRICS.iter().map(|metric| metric.name).filter(|name| *name != TOP_K).collect();
-            let any = json!([{ "enum": named }, { "type": "string", "pattern": "^top_[1-9][0-9]*$" }]);
-            json!({ "type": "array", "items": { "anyOf": any }, "uniqueItems": true })
-        }
+        Kind::Metrics => metrics(),
         Kind::Object(section) => object(&[section.fields], section.doc, None),
         // Without the tag an object may be any of several.
         Kind::OneOf(variants) if variants.otherwise.is_some() => json!({ "anyOf": one_of(variants) }),
         Kind::OneOf(variants) => json!({ "oneOf": one_of(variants) }),
-        Kind::OneOrMore(variants) => {
-            let one = json!({ "$ref": format!("#/$defs/{}", variants.name) });
-            let several = json!({ "type": "array", "items": one, "minItems": 1, "maxItems": MAX_LIST });
-            json!({ "anyOf": [one, several] })
-        }
+        Kind::OneOrMore(variants) => one_or_more(variants),
         Kind::Map(section) => json!({
             "type": "object",
             "propertyNames": names(),
@@ -153,11 +145,7 @@ fn kind(kind: &Kind) -> Value {
             "minProperties": 1,
         }),
         Kind::Files => json!({ "type": "object", "additionalProperties": name() }),
-        Kind::Columns => {
-            let column = json!({ "anyOf": [name(), object(&[COLUMN.fields], COLUMN.doc, None)] });
-            let columns = json!({ "anyOf": [column, { "type": "array", "items": column, "minItems": 1 }] });
-            json!({ "type": "object", "additionalProperties": columns })
-        }
+        Kind::Columns => columns(),
         Kind::Entries(section) => {
             json!({ "type": "array", "items": object(&[section.fields], section.doc, None) })
         }
@@ -172,6 +160,24 @@ fn kind(kind: &Kind) -> Value {
             json!({ "type": "object", "propertyNames": names(), "additionalProperties": size(1) })
         }
     }
+}
+
+fn metrics() -> Value {
+    let named: Vec<&str> = METRICS.iter().map(|metric| metric.name).filter(|name| *name != TOP_K).collect();
+    let any = json!([{ "enum": named }, { "type": "string", "pattern": "^top_[1-9][0-9]*$" }]);
+    json!({ "type": "array", "items": { "anyOf": any }, "uniqueItems": true })
+}
+
+fn columns() -> Value {
+    let column = json!({ "anyOf": [{ "type": "string" }, object(&[COLUMN.fields], COLUMN.doc, None)] });
+    let columns = json!({ "anyOf": [column, { "type": "array", "items": column, "minItems": 1 }] });
+    json!({ "type": "object", "additionalProperties": columns })
+}
+
+fn one_or_more(variants: &Variants) -> Value {
+    let one = json!({ "$ref": format!("#/$defs/{}", variants.name) });
+    let several = json!({ "type": "array", "items": one, "minItems": 1, "maxItems": MAX_LIST });
+    json!({ "anyOf": [one, several] })
 }
 
 /// A list of dimensions, each of which is any of these.

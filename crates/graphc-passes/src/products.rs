@@ -1,5 +1,5 @@
-//! A rule about sums of products over the batch, used by `simplify`. The gradient of weights that are used at many steps
-//! is a sum of one product a step. It becomes one product, over the batch and the steps:
+//! A rule about sums of products over the batch, used by `simplify`. The gradient of weights that are used at many
+//! steps is a sum of one product a step. It becomes one product, over the batch and the steps:
 //!
 //! ```text
 //! %2 = matmul(%h1, %d1) {transpose_a=true}     =>   %4 = einsum(concat(%h1, %h2), concat(%d1, %d2)) {"ntk,ntm->km"}

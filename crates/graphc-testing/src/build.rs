@@ -22,7 +22,7 @@ type Step = fn(&mut Builder) -> Option<NodeId>;
 /// Every kind of step, and how often it is taken. Where compilers have most to decide is more often than other ops.
 const KINDS: &[(usize, Step)] = &[
     (3, drawn::activation),
-    (3, drawn::unary),
+    (5, drawn::unary),
     (4, drawn::combination),
     (2, |builder| drawn::one_of(builder, &["add", "sub", "mul"])),
     (2, |builder| drawn::one_of(builder, &["matmul"])),
@@ -33,7 +33,7 @@ const KINDS: &[(usize, Step)] = &[
     (1, |builder| drawn::one_of(builder, &["softmax", "log_softmax"])),
     (4, drawn::loss),
     (2, |builder| drawn::one_of(builder, &["argmax", "dropout_mask"])),
-    (10, drawn::other),
+    (20, drawn::other),
     (4, patterns::normalization),
     (2, patterns::normalization_of_samples),
     (1, patterns::loss_of_rows),

@@ -3,6 +3,7 @@
 use super::*;
 use crate::data_fields::{COLUMN, DATA, PREPROCESS};
 use crate::fields::{BLOCK, FILE, INPUT, NODE, TRAIN, USE};
+use crate::limits::MAX_LISTED;
 use crate::loss_fields::LOSSES;
 use crate::node_ops::NODE_OPS;
 use crate::optimizer::OPTIMIZERS;

@@ -13,8 +13,8 @@ layer_struct! {
     /// Attention with several heads (Vaswani and others 2017), as Keras's: queries, keys and values are projected for
     /// each head, `softmax(query * key^T / sqrt(key_dim)) * value`, and all heads projected to the features of the
     /// query. Sequences are `[N,places,features]`; keys and values are the queries if nothing else is given, keys the
-    /// values if only these are. A mask of 1 and 0, `[N,places]` of the keys or `[N,places,places]` of queries and keys,
-    /// says what may be seen. Kernels of query, key and value are (features, heads, key_dim), that of the output
+    /// values if only these are. A mask of 1 and 0, `[N,places]` of the keys or `[N,places,places]` of queries and
+    /// keys, says what may be seen. Kernels of query, key and value are (features, heads, key_dim), that of the output
     /// (heads, value_dim, features).
     pub struct MultiHeadAttention as multi_head_attention(query; value, key, mask) {
         /// Number of heads.

@@ -1,7 +1,8 @@
 //! What recurrent layers share: a sequence, its weights, and steps that are written out one after another.
 //!
-//! A step is ordinary nodes, and a layer of `T` steps has them `T` times: gradients through time are those of any graph.
-//! What does not depend on the state, the products of all inputs with the kernel, is one product in front of the steps.
+//! A step is ordinary nodes, and a layer of `T` steps has them `T` times: gradients through time are those of any
+//! graph. What does not depend on the state, the products of all inputs with the kernel, is one product in front of
+//! the steps.
 
 use super::context::LayerCx;
 use crate::graph::NodeId;

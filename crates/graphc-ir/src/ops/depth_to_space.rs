@@ -63,9 +63,14 @@ impl OpRules for DepthToSpace {
 
     fn draw(draw: &mut dyn Draw) -> Option<Drawn<Self>> {
         let is_image = |shape: &Shape| shape.rank() == 4 && !shape.0[1..].contains(&Dim::Batch);
-        let x = draw.tensor(&|shape| {
+        let fits = |shape: &Shape| {
             is_image(shape) && matches!(shape.0[3], Dim::Fixed(c) if c.is_multiple_of(4) || c.is_multiple_of(9))
-        })?;
+        };
+        let x = draw.tensor(&fits).unwrap_or_else(|| {
+            let [h, w, c] = [3, 3, 2].map(|most| 1 + draw.pick(most));
+            let block_size = 2 + draw.pick(2);
+            draw.numbers(Shape::batched(&[h, w, c * block_size * block_size]))
+        });
         let Dim::Fixed(c) = x.shape().0[3] else { return None };
         let (block_size, bound) = (if c.is_multiple_of(9) { 3 } else { 2 }, x.bound);
         Some(Drawn::of(DepthToSpace { block_size }, [x]).within(bound))

@@ -7,7 +7,7 @@ use crate::attrs::OpAttrs;
 use crate::graph::{NodeId, OpCx};
 use crate::op_struct;
 use crate::tensor::{Real, Tensor};
-use crate::types::{TensorType, TypeError};
+use crate::types::{Dim, TensorType, TypeError};
 
 op_struct! {
     /// Product over `axes`. It is a tree: one half of an axis times the other, again and again. So the gradient of a
@@ -70,10 +70,17 @@ impl OpRules for ReduceProd {
     }
 
     fn draw(draw: &mut dyn Draw) -> Option<Drawn<Self>> {
-        let (x, axes, keep_dims) = reduction::draw(draw)?;
+        let (x, mut axes, keep_dims) = reduction::draw(draw)?;
         // Not so many factors that the product becomes huge.
-        let (n_factors, has_batch) = reduction::symbolic_count(x.shape(), &axes);
+        let mut n_factors = 1;
+        axes.retain(|&axis| match x.shape().0[axis] {
+            Dim::Fixed(size) if n_factors * size <= 9 => {
+                n_factors *= size;
+                true
+            }
+            _ => false,
+        });
         let bound = x.bound.powi(n_factors as i32);
-        (n_factors <= 9 && !has_batch).then(|| Drawn::of(ReduceProd { axes, keep_dims }, [x]).within(bound))
+        (!axes.is_empty()).then(|| Drawn::of(ReduceProd { axes, keep_dims }, [x]).within(bound))
     }
 }

@@ -68,7 +68,11 @@ impl OpRules for SpaceToDepth {
             }
         };
         let block_size = 2 + draw.pick(2);
-        let x = draw.tensor(&|shape| fits(shape, block_size))?;
+        let x = draw.tensor(&|shape| fits(shape, block_size)).unwrap_or_else(|| {
+            let [h, w] = [0; 2].map(|_| block_size * (1 + draw.pick(3)));
+            let c = 1 + draw.pick(4);
+            draw.numbers(Shape::batched(&[h, w, c]))
+        });
         let bound = x.bound;
         Some(Drawn::of(SpaceToDepth { block_size }, [x]).within(bound))
     }

@@ -185,8 +185,12 @@ fn is_kept(builder: &Builder, id: NodeId) -> bool {
     matches!(builder.graph.op(id), Op::Parameter(parameter) if !parameter.trainable)
 }
 
+/// Operands whose ends are tried in every combination, at most.
+const MOST_CHOSEN: usize = 3;
+
 /// The greatest magnitude of the op's results on operands in these intervals. An elementwise op is computed on a grid,
-/// ends included, any other on the upper ends and on ends by chance.
+/// ends included, any other on ends by chance, and with few operands on every choice of an end for each: a product may
+/// be greatest where one factor is at its lower end.
 fn greatest(builder: &Builder, op: &Op, operands: &[NodeId], intervals: &[[f64; 2]]) -> f64 {
     if matches!(op, Op::BatchSize(_)) {
         return builder.batch as f64;
@@ -202,14 +206,20 @@ fn greatest(builder: &Builder, op: &Op, operands: &[NodeId], intervals: &[[f64; 
         let (operands, len) = grid(intervals);
         return of(operands, &[len]);
     }
-    let ends = |seed: u64| {
-        let mut random = Random::new(seed);
-        let tensor = |(&id, &[low, high]): (&NodeId, &[f64; 2])| {
-            Tensor::from_fn(&builder.graph.sizes(id), |_| if random.below(1 + seed) == 0 { high } else { low })
+    let with = |is_high: &mut dyn FnMut(usize) -> bool| {
+        let tensor = |(at, (&id, &[low, high])): (usize, (&NodeId, &[f64; 2]))| {
+            Tensor::from_fn(&builder.graph.sizes(id), |_| if is_high(at) { high } else { low })
         };
-        of(operands.iter().zip(intervals).map(tensor).collect(), &ty.shape.sizes(Some(builder.batch)))
+        let operands = operands.iter().zip(intervals).enumerate().map(tensor).collect();
+        of(operands, &ty.shape.sizes(Some(builder.batch)))
     };
-    [0, 1, 2].map(ends).into_iter().fold(0.0, f64::max)
+    let by_chance = [1, 2].map(|seed| {
+        let mut random = Random::new(seed);
+        with(&mut |_| random.below(1 + seed) == 0)
+    });
+    let n_choices = if operands.len() <= MOST_CHOSEN { 1 << operands.len() } else { 1 };
+    let chosen = (0..n_choices).map(|lower: usize| with(&mut |at| lower >> at & 1 == 0));
+    chosen.chain(by_chance).fold(0.0, f64::max)
 }
 
 /// Operands with every combination of a few numbers of these intervals, and how many that are.

@@ -13,6 +13,7 @@
 pub(crate) mod epilogue;
 mod neighbours;
 mod over_batch;
+mod passing;
 mod remainders;
 
 use crate::decide::axes::{Axes, Move};
@@ -339,27 +340,6 @@ impl<'a> Contraction<'a> {
     fn width(&self, factor: usize) -> Width {
         let has_batch = self.problem.graph.ty(self.operands[factor]).shape.batch_axis().is_some();
         if has_batch { Width::Vector } else { Width::Splat }
-    }
-
-    /// Whether the vectors of a row of pixels are more than the nearest cache holds, and a tile finds none of them there
-    /// that it has used before: each is read once for a pixel, as by a convolution with a window of 1x1.
-    fn passes(&self, plan: &ContractionPlan, factor: usize) -> bool {
-        let is_row =
-            |walk: &&Loop| walk.extent > 1 && walk.axis().is_some_and(|axis| self.axes.get(axis).moves_only(factor));
-        let Some(row) = plan.loops.iter().rev().find(is_row) else { return false };
-        let walked = row.axis().into_iter().chain(self.axes.reductions().map(|axis| axis.var));
-        let walked: Vec<(Var, usize)> = walked.map(|var| (var, self.axes.get(var).extent)).collect();
-        let n_read: usize = walked.iter().map(|(_, extent)| extent).product();
-        let contraction = self.form().as_contraction().expect("a contraction");
-        let index = [contraction.a, contraction.b][factor].1;
-        let span = |index: &Affine| {
-            walked
-                .iter()
-                .map(|&(var, extent)| index.coefficient(var).unsigned_abs() as usize * (extent - 1))
-                .sum::<usize>()
-        };
-        let n_vectors: usize = index.iter().map(|index| span(&index.value) + 1).product();
-        n_vectors * CHUNK > self.problem.machine.nearest_words() && n_read < 2 * n_vectors
     }
 
     fn widths(&self) -> [Width; 2] {

@@ -94,8 +94,8 @@ impl Contraction<'_> {
         plan
     }
 
-    /// Whether of two loops, each over one factor, the inner one should be the outer one: it walks all of its factor for
-    /// every block of the other one, and does not find it in a core's own cache, as it would the other one's.
+    /// Whether of two loops, each over one factor, the inner one should be the outer one: it walks all of its factor
+    /// for every block of the other one, and does not find it in a core's own cache, as it would the other one's.
     fn swap_pays(&self, plan: &ContractionPlan) -> bool {
         let [outer, inner] = &plan.loops[..] else { return false };
         let near = self.problem.machine.near_words();
