@@ -108,15 +108,15 @@ pub struct Diagnostics {
     /// In file order.
     found: Vec<Diagnostic>,
     n_found: u32,
-    /// What may be a mistake, in the order in which it was found.
-    doubtful: Vec<Diagnostic>,
     n_suggestions: u32,
-    in_blocks: Box<InBlocks>,
+    seldom: Box<Seldom>,
 }
 
-/// What is known of mistakes in blocks.
+/// What few files need: in a box, so that a result of mistakes stays small.
 #[derive(Clone, Debug, Default)]
-struct InBlocks {
+struct Seldom {
+    /// What may be a mistake, in the order in which it was found.
+    doubtful: Vec<Diagnostic>,
     /// Where in a block mistakes are found, if in one.
     place: Option<Place>,
     /// Those that have been found by where they are, each with the node that it was found in.
@@ -131,21 +131,20 @@ impl Diagnostics {
             source: SourceText::new(source),
             found: Vec::new(),
             n_found: 0,
-            doubtful: Vec::new(),
             n_suggestions: 0,
-            in_blocks: Box::default(),
+            seldom: Box::default(),
         }
     }
 
     /// Mistakes from now on are found there, in a block; one that several uses of it have is told once. Gives the place
     /// before.
     pub(crate) fn set_place(&mut self, place: Option<Place>) -> Option<Place> {
-        std::mem::replace(&mut self.in_blocks.place, place)
+        std::mem::replace(&mut self.seldom.place, place)
     }
 
     /// Adds a mistake; kept are those that come first in the file.
     pub fn push(&mut self, mut diagnostic: Diagnostic) {
-        let InBlocks { place, told } = &mut *self.in_blocks;
+        let Seldom { place, told, .. } = &mut *self.seldom;
         if let (Some(place), Some(span)) = (place, &diagnostic.span) {
             if *told.entry(span.clone()).or_insert(place.id) != place.id {
                 return;
@@ -164,8 +163,8 @@ impl Diagnostics {
 
     /// Adds what may be a mistake and does not keep the file from being used; kept are the first [`MAX_MISTAKES`].
     pub fn warn(&mut self, diagnostic: Diagnostic) {
-        if self.doubtful.len() < MAX_MISTAKES {
-            self.doubtful.push(diagnostic);
+        if self.seldom.doubtful.len() < MAX_MISTAKES {
+            self.seldom.doubtful.push(diagnostic);
         }
     }
 
@@ -223,7 +222,7 @@ impl Diagnostics {
     /// What may be a mistake, as text for people: one block each.
     pub fn render_warnings(&self, color: bool) -> Vec<String> {
         let renderer = renderer(color);
-        self.doubtful.iter().map(|diagnostic| self.render_one(diagnostic, &Level::WARNING, &renderer)).collect()
+        self.seldom.doubtful.iter().map(|diagnostic| self.render_one(diagnostic, &Level::WARNING, &renderer)).collect()
     }
 
     fn render_one(&self, diagnostic: &Diagnostic, level: &Level<'_>, renderer: &Renderer) -> String {

@@ -12,11 +12,10 @@ use crate::ops::{Add, Initializer, Mul, Op, Reshape, Slice, Sub};
 use crate::types::Shape;
 
 layer_struct! {
-    /// Gated recurrent units over the steps of `[N,T,features]`. Of an input, `x * kernel + bias[0]` gives `z`, `r` and
-    /// `g`, and `h * recurrent_kernel + bias[1]` gives `z'`, `r'` and `g'`, each `units` wide and in this order as in Keras
-    /// (PyTorch: r, z, g). With `u = sigmoid(z + z')` the next output is
-    /// `h = u * h + (1 - u) * tanh(g + sigmoid(r + r') * g')`; it begins with 0. The result is the last output,
-    /// `[N,units]`.
+    /// Gated recurrent units over the steps of `[N,T,features]`. Of an input, `x * kernel + bias[0]` gives `z`, `r`
+    /// and `g`, and `h * recurrent_kernel + bias[1]` gives `z'`, `r'` and `g'`, each `units` wide and in this order as
+    /// in Keras (PyTorch: r, z, g). With `u = sigmoid(z + z')` the next output is `h = u * h + (1 - u) * tanh(g +
+    /// sigmoid(r + r') * g')`; it begins with 0. The result is the last output, `[N,units]`.
     pub struct Gru as gru(x) {
         /// Size of the output.
         pub units: usize where Positive,

@@ -10,9 +10,9 @@ use crate::ops::facts::{SEQUENCE, Usage};
 use crate::ops::{Add, Initializer, Mul};
 
 layer_struct! {
-    /// Long short-term memory over the steps of `[N,T,features]`. Of an input, `x * kernel + h * recurrent_kernel + bias`
-    /// gives `i`, `f`, `g` and `o`, each `units` wide and in this order as in Keras. The next cell is
-    /// `c = sigmoid(f) * c + sigmoid(i) * tanh(g)`, the next output `h = sigmoid(o) * tanh(c)`; both begin with 0. The
+    /// Long short-term memory over the steps of `[N,T,features]`. Of an input, `x * kernel + h * recurrent_kernel +
+    /// bias` gives `i`, `f`, `g` and `o`, each `units` wide and in this order as in Keras. The next cell is `c =
+    /// sigmoid(f) * c + sigmoid(i) * tanh(g)`, the next output `h = sigmoid(o) * tanh(c)`; both begin with 0. The
     /// result is the last output, `[N,units]`.
     pub struct Lstm as lstm(x) {
         /// Size of the output and of the cell.

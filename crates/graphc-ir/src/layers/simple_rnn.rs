@@ -10,8 +10,8 @@ use crate::ops::facts::{SEQUENCE, Usage};
 use crate::ops::{Add, Initializer};
 
 layer_struct! {
-    /// Fully connected recurrent layer over the steps of `[N,T,features]`: the next output is
-    /// `h = tanh(x * kernel + h * recurrent_kernel + bias)`; it begins with 0. The result is the last output, `[N,units]`.
+    /// Fully connected recurrent layer over the steps of `[N,T,features]`. The output begins with 0; the next one is
+    /// `tanh(x * kernel + h * recurrent_kernel + bias)`. The result is the last output, `[N,units]`.
     pub struct SimpleRnn as simple_rnn(x) {
         /// Size of the output.
         pub units: usize where Positive,
