@@ -114,6 +114,15 @@ fn differ((label, dim): (char, Dim), (other, other_dim): (char, Dim)) -> bool {
     if label == other { dim != other_dim } else { dim == Dim::Batch && other_dim == Dim::Batch }
 }
 
+/// The operand with these letters, its dimensions in the order of the others.
+fn in_order(cx: &mut OpCx<'_>, x: NodeId, letters: &[char], order: &[char]) -> NodeId {
+    if letters == order {
+        return x;
+    }
+    let from = |label| letters.iter().position(|other| other == label).expect("it is one of them");
+    cx.add(Transpose { perm: order.iter().map(from).collect() }, &[x])
+}
+
 /// Puts a letter with its dimension anywhere among those of an operand, at the end as the simplest choice.
 fn insert(draw: &mut dyn Draw, (letters, dims): (&mut Vec<char>, &mut Vec<Dim>), (label, dim): (char, Dim)) {
     let at = letters.len() - draw.pick(letters.len() + 1);
@@ -206,7 +215,8 @@ impl OpRules for Einsum {
     fn composite(&self, operands: &[&TensorType]) -> Option<Expand> {
         let labels = Labels::checked(&self.equation);
         let is_product = operands.len() == 2 && (0..2).all(|i| labels.alone(i).is_empty());
-        (!is_product).then_some(Expand::BeforeAutodiff)
+        // Of a single number there are no outputs that a product could hold in registers.
+        (!is_product || labels.result.is_empty()).then_some(Expand::BeforeAutodiff)
     }
 
     fn expand(&self, cx: &mut OpCx<'_>) -> NodeId {
@@ -231,10 +241,11 @@ impl OpRules for Einsum {
             operands.splice(..2, [value]);
         }
         match operands.as_slice() {
-            &[x] if labels.operands[0] == labels.result => x,
-            &[x] => {
-                let from = |label| labels.operands[0].iter().position(|other| other == label).expect("it is left");
-                cx.add(Transpose { perm: labels.result.iter().map(from).collect() }, &[x])
+            &[x] => in_order(cx, x, &labels.operands[0], &labels.result),
+            &[a, b] if labels.result.is_empty() => {
+                let b = in_order(cx, b, &labels.operands[1], &labels.operands[0]);
+                let product = cx.times(a, b);
+                cx.total(product)
             }
             operands => cx.add(Einsum::of(&[&labels.operands[0], &labels.operands[1]], &labels.result), operands),
         }
