@@ -215,8 +215,11 @@ impl OpRules for Einsum {
     fn composite(&self, operands: &[&TensorType]) -> Option<Expand> {
         let labels = Labels::checked(&self.equation);
         let is_product = operands.len() == 2 && (0..2).all(|i| labels.alone(i).is_empty());
-        // Of a single number there are no outputs that a product could hold in registers.
-        (!is_product || labels.result.is_empty()).then_some(Expand::BeforeAutodiff)
+        match is_product {
+            false => Some(Expand::BeforeAutodiff),
+            // Of a single number there are no outputs that a product could hold in registers.
+            true => labels.result.is_empty().then_some(Expand::AfterAutodiff),
+        }
     }
 
     fn expand(&self, cx: &mut OpCx<'_>) -> NodeId {
