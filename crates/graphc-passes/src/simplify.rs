@@ -117,20 +117,20 @@ fn xlogy_of_probability(cx: &mut OpCx<'_>) -> Option<NodeId> {
     Some(cx.add(Xmuly {}, &[t, logs]))
 }
 
-// log(where(c, softmax(x), k)) => where(c, log_softmax(x), log k), and of pick(softmax(x), y): what a cross-entropy
-// with labels that do not count becomes
+// log(where(c, softmax(x), 1)) => where(c, log_softmax(x), 0), and of pick(softmax(x), y): what a cross-entropy with
+// labels that do not count becomes. Logarithms of other numbers are left to the polynomial that machines share.
 fn log_of_chosen_softmax(cx: &mut OpCx<'_>) -> Option<NodeId> {
     matches!(cx.graph.op(cx.operands[0]), Op::Where(_)).then_some(())?;
     let [condition, chosen, other] = cx.graph.operands(cx.operands[0])[..] else { return None };
-    let other = constant_value(cx.graph, other)?;
+    is_constant(cx.graph, other, 1.0).then_some(())?;
     let rows = match cx.graph.op(chosen) {
         Op::Pick(_) => cx.graph.operands(chosen)[0],
         _ => chosen,
     };
     matches!(cx.graph.op(rows), Op::Softmax(_)).then_some(())?;
     let log = cx.add(Log {}, &[chosen]);
-    let other = cx.constant(f64::from((other as f32).ln()));
-    let choice = cx.add(Where {}, &[condition, log, other]);
+    let zero = cx.constant(0.0);
+    let choice = cx.add(Where {}, &[condition, log, zero]);
     Some(as_result(cx, choice))
 }
 
